@@ -1,0 +1,2 @@
+"""convcli"""
+from .core.conv import filter2d, conv2d

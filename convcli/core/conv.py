@@ -1,0 +1,263 @@
+"""The convolutions: check, plan, run."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from . import loops
+from ..errors import ArgumentError
+from .compiler import run_loop
+from .geometry import Border, Padding, Pair, as_pair, check_border, make_axes
+from .loops import Array
+from .plan import Plan, usable_processors
+
+LOADED = ("uint8", "uint16", "float32", "float64")
+"""Types that the loops read as they are; every other real type is converted first."""
+
+
+def filter2d(
+    image: ArrayLike,
+    kernel: ArrayLike,
+    *,
+    stride: Pair = 1,
+    padding: Padding = "same",
+    border: Border = "reflect",
+    dilation: Pair = 1,
+    flip: bool = False,
+    dtype: DTypeLike | None = None,
+    threads: int | None = None,
+) -> Array:
+    """Slide one kernel over an image.
+
+    Parameters
+    ----------
+    image : (H, W) or (H, W, C), any real dtype
+        Not changed. Computed in float32, in float64 when the image is float64.
+    kernel : (kh, kw) or (kh, kw, C)
+        A (kh, kw) kernel filters every channel on its own; a (kh, kw, C) kernel sums over the channels. A weight of 0
+        is no part of the kernel: a NaN under it does not spread.
+    stride, dilation : int or (rows, columns)
+        Pixels from one position of the kernel to the next; pixels from one tap to the next.
+    padding : "valid", "same", "full", int, (rows, columns) or ((top, bottom), (left, right))
+        Pixels added around the image. "same" adds extent - 1 in all, the smaller half first, whatever the stride.
+    border : "zero", a number, "edge", "reflect", "symmetric" or "wrap"
+        What the padding holds, in NumPy's words: ``reflect`` is d c b|a b c d|c b a, ``symmetric`` c b a|a b c d|d c b.
+        The padding may be wider than the image.
+    flip : bool
+        False slides the kernel as it is written (cross-correlation); True turns it by 180 degrees first
+        (mathematical convolution).
+    dtype : real dtype, optional
+        None gives the float result, unclipped. An integer dtype rounds half to even and saturates; NaN becomes 0.
+    threads : int, optional
+        Bands of rows computed at once; None takes the processors this process may use. The result is the same for any.
+
+    Returns
+    -------
+    (H', W') or (H', W', C), the channels only where each was filtered on its own
+
+    Raises
+    ------
+    ArgumentError (a ValueError)
+        If a shape, value or word cannot be used; it names the argument, the rule and the value.
+
+    Examples
+    --------
+    >>> import numpy as np, convcli
+    >>> x = np.arange(25, dtype=np.uint8).reshape(5, 5)
+    >>> convcli.filter2d(x, np.ones((3, 3)) / 9, padding="valid", dtype=np.uint8).tolist()
+    [[6, 7, 8], [11, 12, 13], [16, 17, 18]]
+    >>> convcli.filter2d(np.zeros((480, 640, 3)), np.ones((5, 5, 3)), stride=2).shape
+    (240, 320)
+    """
+    pixels = _loadable(_check_array("image", image, dimensions=(2, 3)))
+    weights = _check_array("kernel", kernel, dimensions=(2, 3))
+    channels = pixels.shape[2] if pixels.ndim == 3 else 1
+    if weights.ndim == 3 and weights.shape[2] != channels:
+        raise ArgumentError(
+            f"kernel has {weights.shape[2]} channels, the image has {channels}; they must agree for a (kh, kw, C) kernel"
+        )
+    rows, columns = make_axes(pixels.shape[:2], weights.shape[:2], stride, padding, dilation)
+    plan = Plan(rows, columns, pixel=channels, depth=1 if weights.ndim == 2 else channels)
+    out = np.empty((1, 1, rows.out, plan.out_row), _out_dtype(dtype, _real_of(pixels)))
+    planes = pixels.reshape(1, 1, pixels.shape[0], -1)
+    taps = weights.reshape(1, 1, *weights.shape[:2], plan.depth)
+    _run(plan, [_Layer(planes, taps, np.zeros(1), out)], border, flip, threads)
+    per_channel = pixels.ndim == 3 and weights.ndim == 2
+    return out.reshape((rows.out, columns.out, channels) if per_channel else (rows.out, columns.out))
+
+
+def conv2d(
+    x: ArrayLike,
+    weight: ArrayLike,
+    bias: ArrayLike | None = None,
+    *,
+    stride: Pair = 1,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    groups: int = 1,
+    border: Border = "zero",
+    flip: bool = False,
+    threads: int | None = None,
+) -> Array:
+    """The convolution layer of the deep-learning frameworks, on NumPy arrays.
+
+    Equal to PyTorch's ``conv2d`` and ONNX's ``Conv`` within float32 rounding.
+
+    Parameters
+    ----------
+    x : (N, Cin, H, W) or (Cin, H, W), any real dtype
+        Not changed. Computed in float32, in float64 when x is float64.
+    weight : (Cout, Cin / groups, kh, kw)
+        Each group of output channels sees its own group of input channels; groups = Cin is a depthwise convolution.
+    bias : (Cout,), optional
+    stride, padding, dilation, border, flip, threads
+        As in :func:`filter2d`.
+    groups : int
+        Divides Cin and Cout.
+
+    Returns
+    -------
+    (N, Cout, H', W') or (Cout, H', W'), float32 or float64
+
+    Raises
+    ------
+    ArgumentError (a ValueError)
+        If a shape, value or word cannot be used; it names the argument, the rule and the value.
+
+    Examples
+    --------
+    Four filters of 5 x 5 x 3 give four feature maps:
+
+    >>> import numpy as np, convcli
+    >>> convcli.conv2d(np.zeros((3, 32, 32)), np.zeros((4, 3, 5, 5))).shape
+    (4, 28, 28)
+    """
+    pixels = _loadable(_check_array("x", x, dimensions=(3, 4)))
+    weights = _check_array("weight", weight, dimensions=(4,))
+    batch = pixels if pixels.ndim == 4 else pixels[None]
+    count, channels, height, width = batch.shape
+    maps = weights.shape[0]
+    _check_groups(groups, channels, weights.shape)
+    biases = _check_bias(bias, maps)
+    rows, columns = make_axes((height, width), weights.shape[2:], stride, padding, dilation)
+    plan = Plan(rows, columns, pixel=1, depth=1)
+    out = np.empty((count, maps, rows.out, columns.out), _real_of(batch))
+    layers = []
+    for g in range(groups):
+        planes = slice(g * channels // groups, (g + 1) * channels // groups)
+        own = slice(g * maps // groups, (g + 1) * maps // groups)
+        layers.append(_Layer(batch[:, planes], weights[own][..., None], biases[own], out[:, own]))
+    _run(plan, layers, border, flip, threads)
+    return out if pixels.ndim == 4 else out[0]
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Images (N, P, H, numbers) of P planes under weights (M, P, kh, kw, depth), with bias (M,), into (N, M, H', numbers)."""
+
+    images: Array
+    weights: Array
+    bias: Array
+    out: Array
+
+
+def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: int | None) -> None:
+    """Cut every image into bands and compute them, on threads where there is enough to do."""
+    word, constant = check_border(border)
+    workers = usable_processors() if threads is None else as_pair("threads", threads, least=1)[0]
+    if not isinstance(flip, bool | np.bool_):
+        raise ArgumentError(f"flip must be True or False, got {flip!r}")
+    rows, columns = plan.row_table(word), plan.column_table(word)
+
+    def compute(planes: Array, taps: loops.Taps, out: Array, band: tuple[int, int]) -> None:
+        real = taps.weight.dtype
+        scratch = plan.scratch(len(planes), rows.slots, real)
+        planes = planes.view()
+        planes.flags.writeable = False
+        work = (planes, rows, columns, taps, real.type(constant), band, scratch)
+        if out.dtype == real:
+            run_loop(loops.correlate, *work, out)
+        else:
+            limits = np.iinfo(out.dtype)
+            low, high = (out.dtype.type(level) for level in (limits.min, limits.max))
+            run_loop(loops.correlate_to_levels, *work, low, high, out)
+
+    def tasks() -> Iterable[tuple[Array, loops.Taps, Array, tuple[int, int]]]:
+        for layer in layers:
+            real = _real_of(layer.images)
+            weights = layer.weights[:, :, ::-1, ::-1] if flip else layer.weights
+            taps = plan.taps(weights.astype(real), layer.bias.astype(real))
+            for planes, out in zip(layer.images, layer.out, strict=True):
+                for band in plan.bands(taps.weight.size, workers):
+                    yield planes, taps, out, band
+
+    work = list(tasks())
+    if min(workers, len(work)) == 1:
+        for task in work:
+            compute(*task)
+    else:
+        with ThreadPoolExecutor(min(workers, len(work))) as pool:
+            for finished in [pool.submit(compute, *task) for task in work]:
+                finished.result()
+
+
+def _check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...]) -> Array:
+    """Read an argument as an array of real numbers that is not empty."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # ragged nested lists
+        raise ArgumentError(f"{name} must be an array, got rows of different lengths") from None
+    if array.dtype.kind not in "buif":
+        raise ArgumentError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if array.ndim not in dimensions:
+        allowed = " or ".join(str(d) for d in dimensions)
+        raise ArgumentError(f"{name} must have {allowed} dimensions, got shape {array.shape}")
+    if array.size == 0:
+        raise ArgumentError(f"{name} must not be empty, got shape {array.shape}")
+    return array
+
+
+def _loadable(array: Array) -> Array:
+    """The same values in a type that the loops read, C-contiguous."""
+    readable = array.dtype.name in LOADED and array.dtype.isnative
+    return np.ascontiguousarray(array, dtype=array.dtype if readable else _real_of(array))
+
+
+def _real_of(array: Array) -> np.dtype[Any]:
+    """The type of the sums: float64 for float64 (and longer) arrays, else float32."""
+    return np.dtype(np.float64 if array.dtype.kind == "f" and array.dtype.itemsize >= 8 else np.float32)
+
+
+def _out_dtype(dtype: DTypeLike | None, real: np.dtype[Any]) -> np.dtype[Any]:
+    if dtype is None:
+        return real
+    try:
+        chosen = np.dtype(dtype)
+    except TypeError:
+        raise ArgumentError(f"dtype must be an integer type or {real}, got {dtype!r}") from None
+    if chosen.kind not in "ui" and chosen != real:
+        raise ArgumentError(f"dtype must be an integer type or {real}, in which this image is computed, got {chosen}")
+    return chosen.newbyteorder("=")
+
+
+def _check_groups(groups: int, channels: int, shape: tuple[int, ...]) -> None:
+    (count, _) = as_pair("groups", groups, least=1)
+    if channels % count or shape[0] % count:
+        raise ArgumentError(f"groups must divide the {channels} channels of x and the {shape[0]} of weight, got {count}")
+    if shape[1] != channels // count:
+        raise ArgumentError(
+            f"weight must have shape (Cout, Cin / groups, kh, kw) with Cin / groups = {channels // count}, got {shape}"
+        )
+
+
+def _check_bias(bias: ArrayLike | None, maps: int) -> Array:
+    if bias is None:
+        return np.zeros(maps)
+    biases = _check_array("bias", bias, dimensions=(1,))
+    if biases.size != maps:
+        raise ArgumentError(f"bias must have one value for each of the {maps} output channels, got {biases.size}")
+    return biases

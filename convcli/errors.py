@@ -1,0 +1,48 @@
+"""Every error a user can cause, in one small tree.
+
+    ConvcliError                 never raised itself
+    ├── ArgumentError        2   a word, shape or value that cannot be used (also a ValueError)
+    ├── KernelError          2   an unknown or malformed kernel or kernels.toml (also a ValueError)
+    ├── ImageError           1   an input that cannot be read
+    └── OutputError          1   an output that cannot be written
+
+The number is the exit status of the command line when the error stops the whole run. An error that concerns one
+input of many fails that input alone, and the run ends with 1. Rooms raise; only ``convcli.cli`` shows the text.
+A message names the thing, the rule, the value and the remedy, in one line.
+"""
+
+from collections.abc import Iterable
+
+
+class ConvcliError(Exception):
+    """The root of all errors raised on purpose."""
+
+    exit_status = 1
+
+
+class ArgumentError(ConvcliError, ValueError):
+    """A word, shape or value breaks a rule."""
+
+    exit_status = 2
+
+
+class KernelError(ConvcliError, ValueError):
+    """A kernel is unknown or malformed, or a config file is."""
+
+    exit_status = 2
+
+
+class ImageError(ConvcliError):
+    """An input cannot be read."""
+
+
+class OutputError(ConvcliError):
+    """An output cannot be written; what had its name before is untouched."""
+
+
+def nearest_name(name: str, names: Iterable[str]) -> str:
+    """A question that ends an error text: "; did you mean 'sobel-x'?", or nothing where no name is near."""
+    from difflib import get_close_matches  # 5 ms to import, wanted only here
+
+    near = get_close_matches(name.lower().replace("_", "-"), list(names), n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""

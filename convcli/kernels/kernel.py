@@ -1,0 +1,124 @@
+"""What is slid over an image: a Kernel, or a Bank of them. Frozen values that need no NumPy to be made, listed or shown."""
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..errors import KernelError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Cell: TypeAlias = "float | tuple[float, ...]"
+Matrix: TypeAlias = tuple[tuple[Cell, ...], ...]
+
+MERGES = ("l2", "max", "mean", "sum")
+MAX_SIDE = 1023
+"""Largest kernel side. Far above any use, and small enough that a slip such as sigma=1e9 costs nothing."""
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A named matrix of weights, (kh, kw), or (kh, kw, C) to be summed over C channels.
+
+    >>> Kernel("average", ((0.25, 0.25), (0.25, 0.25))).sum
+    1.0
+    """
+
+    name: str
+    matrix: Matrix
+    about: str = ""
+    source: str = ""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(kh, kw) or (kh, kw, C)."""
+        cell = self.matrix[0][0]
+        return (len(self.matrix), len(self.matrix[0]), *((len(cell),) if isinstance(cell, tuple) else ()))
+
+    @property
+    def numbers(self) -> Iterator[float]:
+        """All weights, row after row."""
+        for row in self.matrix:
+            for cell in row:
+                yield from cell if isinstance(cell, tuple) else (cell,)
+
+    @property
+    def sum(self) -> float:
+        """Response to a flat image of level 1."""
+        return math.fsum(self.numbers)
+
+    @property
+    def absolute_sum(self) -> float:
+        """Largest response to an image with levels between -1 and 1."""
+        return math.fsum(abs(w) for w in self.numbers)
+
+    @property
+    def sums_to_zero(self) -> bool:
+        """Whether a flat image gives 0, but for rounding: a millionth of the absolute sum."""
+        return abs(self.sum) <= 1e-6 * self.absolute_sum
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the responses of a picture lie around 0: the weights sum to zero, and some are negative."""
+        return self.sums_to_zero and any(w < 0 for w in self.numbers)
+
+    @functools.cached_property
+    def weights(self) -> "np.ndarray[Any, np.dtype[np.float64]]":
+        """The weights as a read-only float64 array."""
+        import numpy as np
+
+        array = np.array(self.matrix, np.float64)
+        array.flags.writeable = False
+        return array
+
+    @property
+    def rank(self) -> int:
+        """How many products of a column and a row make up the matrix; 1 means separable. (kh, kw) kernels only."""
+        import numpy as np
+
+        return int(np.linalg.matrix_rank(self.weights))
+
+    def turn(self, degrees: int) -> "Kernel":
+        """The kernel turned counter-clockwise by a multiple of 90 degrees."""
+        matrix = self.matrix
+        for _ in range(degrees // 90 % 4):
+            matrix = tuple(zip(*matrix, strict=True))[::-1]
+        return replace(self, matrix=matrix)
+
+    def named(self, name: str) -> "Kernel":
+        """The same kernel under another name."""
+        return replace(self, name=name)
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Several kernels side by side: one feature map each, or one in all when ``merge`` says how."""
+
+    name: str
+    kernels: tuple[Kernel, ...]
+    merge: str | None = None
+    about: str = ""
+    source: str = ""
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the merged responses of a picture can lie on both sides of 0."""
+        return self.merge in ("mean", "sum") and all(kernel.is_signed for kernel in self.kernels)
+
+    def turn(self, degrees: int) -> "Bank":
+        """Every kernel turned counter-clockwise by a multiple of 90 degrees."""
+        return replace(self, kernels=tuple(kernel.turn(degrees) for kernel in self.kernels))
+
+    def named(self, name: str) -> "Bank":
+        """The same bank under another name."""
+        return replace(self, name=name)
+
+
+def check_side(length: float, what: str) -> int:
+    """Turn a kernel side into an int, unless it is too large to build."""
+    if not length <= MAX_SIDE:
+        raise KernelError(f"{what} makes a kernel {length:.6g} wide; the largest is {MAX_SIDE}")
+    return int(length)

@@ -1,0 +1,213 @@
+"""Kernels that follow a formula: one generator each. Plain Python numbers; every parameter has a default.
+
+Lengths are pixels, angles are degrees. Each generator returns rows of weights and raises KernelError on a parameter out of
+range.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from ..errors import KernelError, nearest_name
+from .kernel import Kernel, Matrix, check_side
+
+
+def average(size: int = 3) -> Matrix:
+    """The mean of size x size pixels: 1 / size**2 everywhere.
+
+    >>> average(2)
+    ((0.25, 0.25), (0.25, 0.25))
+    """
+    _require(size >= 1, "size", "at least 1", size)
+    side = check_side(size, f"size={size}")
+    return ((1 / side**2,) * side,) * side
+
+
+def binomial(size: int = 3) -> Matrix:
+    """A row of Pascal's triangle times itself, sum 1: the small-integer neighbour of a Gaussian of sigma sqrt(size - 1) / 2.
+
+    >>> [w * 16 for row in binomial(3) for w in row]
+    [1.0, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0]
+    """
+    _require(size >= 1, "size", "at least 1", size)
+    n = check_side(size, f"size={size}") - 1
+    row = [math.comb(n, i) / 2**n for i in range(n + 1)]
+    return _outer(row, row)
+
+
+def gaussian(sigma: float = 1.0, truncate: float = 4.0) -> Matrix:
+    """exp(-(x**2 + y**2) / (2 sigma**2)) sampled to floor(truncate * sigma + 1/2) pixels around, sum 1.
+
+    Equal to the response of ``scipy.ndimage.gaussian_filter`` to an impulse.
+    """
+    row = _gaussian_row(sigma, truncate)
+    return _outer(row, row)
+
+
+def disk(radius: float = 2.0) -> Matrix:
+    """The mean of the pixels whose centres lie within radius: a lens out of focus.
+
+    >>> [[round(w * 5) for w in row] for row in disk(1)]
+    [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
+    """
+    _require(radius >= 0, "radius", "at least 0", radius)
+    r = check_side(2 * radius + 1, f"radius={radius:g}") // 2
+    inside = [[float(x * x + y * y <= radius * radius) for x in range(-r, r + 1)] for y in range(-r, r + 1)]
+    return _normalised(inside)
+
+
+def motion(length: float = 9.0, angle: float = 0.0) -> Matrix:
+    """A camera that moves by length pixels at angle, counter-clockwise from the right.
+
+    A weight falls from 1 on the line of movement to 0 at one pixel from it; the sum is 1. The rule is the one that
+    MATLAB documents for ``fspecial("motion")``.
+
+    >>> motion(3)
+    ((0.3333333333333333, 0.3333333333333333, 0.3333333333333333),)
+    """
+    _require(length >= 1, "length", "at least 1", length)
+    half = (length - 1) / 2
+    check_side(length + 2, f"length={length:g}")
+    cosine, sine = round(math.cos(math.radians(angle)), 12), round(math.sin(math.radians(angle)), 12)
+    across, up = (max(math.ceil(half * abs(part) + 1) - 1, 0) for part in (cosine, sine))
+
+    def weight(x: int, y: int) -> float:
+        along = min(max(x * cosine + y * sine, -half), half)
+        return max(1 - math.hypot(x - along * cosine, y - along * sine), 0.0)
+
+    return _normalised([[weight(x, y) for x in range(-across, across + 1)] for y in range(up, -up - 1, -1)])
+
+
+def unsharp(amount: float = 1.0, size: int = 5) -> Matrix:
+    """The picture plus amount times what a binomial blur of that size takes away from it; sum 1."""
+    _require(size % 2 == 1, "size", "odd, so that the blur has a centre", size)
+    blur = binomial(size)
+    centre = size // 2
+    return tuple(
+        tuple((1 + amount) * (x == y == centre) - amount * w for x, w in enumerate(row))  # type: ignore[operator]
+        for y, row in enumerate(blur)
+    )
+
+
+def log(sigma: float = 1.4, truncate: float = 4.0) -> Matrix:
+    """Laplacian of a Gaussian, ((x**2 + y**2) / sigma**4 - 2 / sigma**2) * gaussian, shifted to sum exactly to zero.
+
+    Negative in the centre, as ``laplacian`` and ``scipy.ndimage.gaussian_laplace`` are.
+    """
+    row = _gaussian_row(sigma, truncate)
+    r = len(row) // 2
+    samples = [
+        [((x * x + y * y) / sigma**4 - 2 / sigma**2) * row[x + r] * row[y + r] for x in range(-r, r + 1)]
+        for y in range(-r, r + 1)
+    ]
+    return _centred(samples)
+
+
+def dog(sigma1: float = 1.0, sigma2: float = 1.6, truncate: float = 4.0) -> Matrix:
+    """Difference of two Gaussians, narrow minus wide; the ratio 1.6 comes closest to a Laplacian of a Gaussian."""
+    rows = [_gaussian_row(sigma, truncate, name) for sigma, name in ((sigma1, "sigma1"), (sigma2, "sigma2"))]
+    side = max(len(row) for row in rows)
+    narrow, wide = ([0.0] * ((side - len(row)) // 2) + row + [0.0] * ((side - len(row)) // 2) for row in rows)
+    samples = [[narrow[y] * narrow[x] - wide[y] * wide[x] for x in range(side)] for y in range(side)]
+    return _centred(samples)
+
+
+def gabor(
+    theta: float = 0.0, wavelength: float = 6.0, sigma: float = 0.0, gamma: float = 0.5, psi: float = 0.0, size: int = 0
+) -> Matrix:
+    """A wave under a Gaussian: exp(-(x'**2 + gamma**2 y'**2) / (2 sigma**2)) * cos(2 pi x' / wavelength + psi).
+
+    x', y' are turned by theta. sigma 0 means a bandwidth of one octave, 0.56 wavelengths; size 0 means three sigmas around.
+    Equal to OpenCV's ``getGaborKernel``, whose samples run from the far corner to the near one.
+    """
+    _require(wavelength >= 1, "wavelength", "at least 1", wavelength)
+    _require(sigma == 0 or sigma >= 0.01, "sigma", "at least 0.01, or 0 for one octave", sigma)
+    _require(0.01 <= gamma <= 100, "gamma", "between 0.01 and 100", gamma)
+    _require(size == 0 or (size > 0 and size % 2 == 1), "size", "odd, or 0 for three sigmas around", size)
+    spread = sigma or wavelength * 3 / math.pi * math.sqrt(math.log(2) / 2)
+    cosine, sine = math.cos(math.radians(theta)), math.sin(math.radians(theta))
+    check_side(size or 6 * spread * max(1, 1 / gamma), f"size={size}" if size else f"sigma={spread:g}")
+    across = size // 2 if size else round(3 * max(abs(spread * cosine), abs(spread / gamma * sine)))
+    down = size // 2 if size else round(3 * max(abs(spread * sine), abs(spread / gamma * cosine)))
+
+    def weight(x: int, y: int) -> float:
+        along, beside = x * cosine + y * sine, y * cosine - x * sine
+        envelope = math.exp(-(along**2 + (gamma * beside) ** 2) / (2 * spread**2))
+        return envelope * math.cos(2 * math.pi * along / wavelength + math.radians(psi))
+
+    return tuple(tuple(weight(x, y) for x in range(across, -across - 1, -1)) for y in range(down, -down - 1, -1))
+
+
+GENERATORS: dict[str, Callable[..., Matrix]] = {
+    function.__name__: function
+    for function in (average, binomial, gaussian, disk, motion, unsharp, log, dog, gabor)
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A generator with its parameters: a kernel yet to be made."""
+
+    name: str
+    generator: str
+    parameters: tuple[tuple[str, float], ...] = ()
+    about: str = ""
+    source: str = ""
+
+    @property
+    def accepted(self) -> dict[str, float]:
+        """Every parameter that the generator takes, with its value in this recipe."""
+        function = GENERATORS[self.generator]
+        code = function.__code__
+        defaults = dict(zip(code.co_varnames[: code.co_argcount], function.__defaults__ or (), strict=True))
+        return {**defaults, **dict(self.parameters)}
+
+    def change(self, parameters: tuple[tuple[str, float], ...]) -> "Recipe":
+        """The recipe with other values for some parameters. Raises KernelError if the generator does not take them."""
+        kinds = GENERATORS[self.generator].__annotations__
+        for name, value in parameters:
+            if name not in self.accepted:
+                taken = f"it takes {', '.join(self.accepted)}{nearest_name(name, self.accepted)}"
+                raise KernelError(f"{self.name} has no parameter {name!r}; {taken}")
+            if kinds[name] is int and value != int(value):
+                raise KernelError(f"{name} must be a whole number, got {value:g}")
+        merged = {**dict(self.parameters), **dict(parameters)}
+        return replace(self, parameters=tuple(merged.items()))
+
+    def make(self) -> Kernel:
+        """Compute the kernel. Raises KernelError if a parameter is out of range."""
+        kinds = GENERATORS[self.generator].__annotations__
+        values = {name: int(value) if kinds[name] is int else float(value) for name, value in self.parameters}
+        try:
+            matrix = GENERATORS[self.generator](**values)
+        except KernelError as error:
+            raise KernelError(f"{self.name}: {error}") from None
+        return Kernel(self.name, matrix, self.about, self.source)
+
+
+def _require(holds: bool, name: str, rule: str, value: float) -> None:
+    if not holds:
+        raise KernelError(f"{name} must be {rule}, got {value:g}")
+
+
+def _gaussian_row(sigma: float, truncate: float, name: str = "sigma") -> list[float]:
+    _require(sigma >= 0.01, name, "at least 0.01", sigma)
+    _require(truncate >= 0.01, "truncate", "at least 0.01", truncate)
+    r = check_side(2 * truncate * sigma + 1, f"{name}={sigma:g}") // 2
+    samples = [math.exp(-0.5 * x * x / (sigma * sigma)) for x in range(-r, r + 1)]
+    total = math.fsum(samples)
+    return [sample / total for sample in samples]
+
+
+def _outer(column: list[float], row: list[float]) -> Matrix:
+    return tuple(tuple(a * b for b in row) for a in column)
+
+
+def _normalised(samples: list[list[float]]) -> Matrix:
+    total = math.fsum(sample for row in samples for sample in row)
+    return tuple(tuple(sample / total for sample in row) for row in samples)
+
+
+def _centred(samples: list[list[float]]) -> Matrix:
+    mean = math.fsum(sample for row in samples for sample in row) / (len(samples) * len(samples[0]))
+    return tuple(tuple(sample - mean for sample in row) for row in samples)

@@ -25,10 +25,18 @@ import numpy as np
 
 from . import loops
 
+config: Any = numba.config
+
 Loop = Callable[..., Any]
 
 _lock = threading.Lock()
 _compiled: dict[tuple[str, str], Loop] = {}
+_listeners: list[Callable[[], None]] = []
+
+
+def on_compiling(listener: Callable[[], None]) -> None:
+    """Call ``listener`` once, before the first loop that is not in the cache is compiled: that takes seconds."""
+    _listeners.append(listener)
 
 
 def run_loop(loop: Loop, *arguments: Any) -> Any:
@@ -63,10 +71,13 @@ def _compile(loop: Loop, types: str, arguments: tuple[Any, ...]) -> Loop:
     assert isinstance(loop, FunctionType)
     named = FunctionType(loop.__code__, loop.__globals__, loop.__name__)
     named.__qualname__ = f"{loop.__name__}-{types}"
-    if numba.config.DISABLE_JIT:
+    if config.DISABLE_JIT:
         return named
-    signature = tuple(numba.typeof(argument) for argument in arguments)
+    signature = tuple(numba.typeof(argument) for argument in arguments)  # type: ignore[no-untyped-call]
     folder = cache_folder()
+    if folder is None or not any(folder.rglob(f"*.{named.__qualname__}-*.nbi")):
+        while _listeners:
+            _listeners.pop()()
     if folder is not None:
         for attempt in ("read the cache", "make it anew"):
             try:
@@ -81,12 +92,12 @@ def _compile(loop: Loop, types: str, arguments: tuple[Any, ...]) -> Loop:
 
 def _compile_into(folder: Path, function: Loop, signature: tuple[Any, ...]) -> Loop:
     """Point Numba's cache at our folder for one compilation, and leave its setting as it was for everyone else."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = before or str(folder)
+    before = config.CACHE_DIR
+    config.CACHE_DIR = before or str(folder)
     try:
         return _dispatcher(function, signature, cache=True)
     finally:
-        numba.config.CACHE_DIR = before
+        config.CACHE_DIR = before
 
 
 def _dispatcher(function: Loop, signature: tuple[Any, ...], cache: bool) -> Loop:
@@ -116,12 +127,6 @@ def cache_folder() -> Path | None:
         except OSError:
             continue
     return None
-
-
-def is_warm() -> bool:
-    """Whether an earlier run left compiled loops to load; if not, the first call of each loop takes seconds."""
-    folder = cache_folder()
-    return folder is not None and any(folder.rglob("*.nbc"))
 
 
 def _cache_parents() -> list[Path]:

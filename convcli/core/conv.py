@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from . import loops
 from ..errors import ArgumentError
+from . import loops
 from .compiler import run_loop
 from .geometry import Border, Padding, Pair, as_pair, check_border, make_axes
 from .loops import Array

@@ -117,9 +117,7 @@ def _named_padding(padding: str, covered: int) -> Sides:
     return {"valid": (0, 0), "same": (spare // 2, spare - spare // 2), "full": (spare, spare)}[padding]
 
 
-def make_axes(
-    sizes: Sides, kernel: Sides, stride: Pair, padding: Padding, dilation: Pair
-) -> tuple[Axis, Axis]:
+def make_axes(sizes: Sides, kernel: Sides, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Axis, Axis]:
     """Lay a kernel over an image: the row axis and the column axis. Raises ArgumentError where it does not fit."""
     strides = as_pair("stride", stride, least=1)
     dilations = as_pair("dilation", dilation, least=1)

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 
-POLICY = {"nogil": True, "fastmath": {"contract"}}
+POLICY: Any = {"nogil": True, "fastmath": {"contract"}}
 """nogil: bands run on threads. contract: one rounding for a multiply-add; sums keep their order, NaN and infinity their
 meaning."""
 
@@ -66,7 +66,7 @@ class Scratch(NamedTuple):
 
 
 @inner
-def pad_row(source, columns, constant, line):  # type: ignore[no-untyped-def]
+def pad_row(source, columns, constant, line):
     """Convert one image row and lay its border around it."""
     pixel = columns.pixel
     start = columns.left.size * pixel
@@ -83,7 +83,7 @@ def pad_row(source, columns, constant, line):  # type: ignore[no-untyped-def]
 
 
 @inner
-def split_row(line, columns, row):  # type: ignore[no-untyped-def]
+def split_row(line, columns, row):
     """Sort the groups of a padded row by their place within a step, so that strided taps read without gaps."""
     step, group = columns.step, columns.group
     groups = line.size // group
@@ -95,7 +95,7 @@ def split_row(line, columns, row):  # type: ignore[no-untyped-def]
 
 
 @inner
-def load_rows(planes, y, rows, columns, constant, scratch):  # type: ignore[no-untyped-def]
+def load_rows(planes, y, rows, columns, constant, scratch):
     """Bring the rows under the kernel at output row y into the ring, unless they are there already."""
     for p in range(planes.shape[0]):
         for k in range(rows.kernel):
@@ -117,7 +117,7 @@ def load_rows(planes, y, rows, columns, constant, scratch):  # type: ignore[no-u
 
 
 @inner
-def sum_taps(taps, m, ring, at, total):  # type: ignore[no-untyped-def]
+def sum_taps(taps, m, ring, at, total):
     """Sum the taps of map m over a whole output row.
 
     Eight taps at a time share one pass over the output row. More slices than that in one loop stop LLVM's vectoriser.
@@ -158,7 +158,7 @@ def sum_taps(taps, m, ring, at, total):  # type: ignore[no-untyped-def]
 
 
 @inner
-def round_levels(values, low, high, out):  # type: ignore[no-untyped-def]
+def round_levels(values, low, high, out):
     """Round half to even and saturate at the levels low and high, which have the type of out. NaN becomes 0."""
     bottom, top, zero = values.dtype.type(low), values.dtype.type(high), values.dtype.type(0)
     for x in range(values.size):
@@ -168,8 +168,8 @@ def round_levels(values, low, high, out):  # type: ignore[no-untyped-def]
         out[x] = low if value <= bottom else level
 
 
-def correlate(planes, rows, columns, taps, constant, band, scratch, out):  # type: ignore[no-untyped-def]
-    """Slide every map's taps over output rows band[0] .. band[1] of planes (planes, H, numbers), into out (maps, H', n) real."""
+def correlate(planes, rows, columns, taps, constant, band, scratch, out):
+    """Slide every map's taps over output rows band[0] .. band[1] of planes (P, H, numbers), into out (maps, H', n) real."""
     scratch.held[:] = -2
     for y in range(band[0], band[1]):
         load_rows(planes, y, rows, columns, constant, scratch)
@@ -177,7 +177,7 @@ def correlate(planes, rows, columns, taps, constant, band, scratch, out):  # typ
             sum_taps(taps, m, scratch.ring, scratch.at, out[m, y])
 
 
-def correlate_to_levels(planes, rows, columns, taps, constant, band, scratch, low, high, out):  # type: ignore[no-untyped-def]
+def correlate_to_levels(planes, rows, columns, taps, constant, band, scratch, low, high, out):
     """The same, rounded to the integer type of out as each row is done."""
     scratch.held[:] = -2
     for y in range(band[0], band[1]):
@@ -187,7 +187,7 @@ def correlate_to_levels(planes, rows, columns, taps, constant, band, scratch, lo
             round_levels(scratch.total, low, high, out[m, y])
 
 
-def measure(values, low, high):  # type: ignore[no-untyped-def]
+def measure(values, low, high):
     """Minimum and maximum of values (n,), and how many are below low, above high, and NaN. NaN counts nowhere else."""
     smallest, largest = values.dtype.type(np.inf), values.dtype.type(-np.inf)
     below = above = unknown = 0
@@ -201,58 +201,58 @@ def measure(values, low, high):  # type: ignore[no-untyped-def]
     return smallest, largest, below, above, unknown
 
 
-def scale_to_levels(values, scale, offset, low, high, out):  # type: ignore[no-untyped-def]
-    """values * scale + offset as levels, out (n,). values (n,) is used up."""
+def scale_to_levels(values, scale, offset, low, high, out):
+    """Values * scale + offset as levels, out (n,). values (n,) is used up."""
     for x in range(values.size):
         values[x] = values[x] * scale + offset
     round_levels(values, low, high, out)
 
 
-def make_absolute(out):  # type: ignore[no-untyped-def]
+def make_absolute(out):
     """|out| in place, (n,)."""
     for x in range(out.size):
         out[x] = abs(out[x])
 
 
-def make_square(out):  # type: ignore[no-untyped-def]
-    """out * out in place, (n,)."""
+def make_square(out):
+    """Out * out in place, (n,)."""
     for x in range(out.size):
         out[x] = out[x] * out[x]
 
 
-def make_root(out):  # type: ignore[no-untyped-def]
+def make_root(out):
     """Square root in place, (n,)."""
     for x in range(out.size):
         out[x] = np.sqrt(out[x])
 
 
-def scale_by(factor, out):  # type: ignore[no-untyped-def]
-    """out * factor in place, (n,)."""
+def scale_by(factor, out):
+    """Out * factor in place, (n,)."""
     for x in range(out.size):
         out[x] = out[x] * factor
 
 
-def add(values, out):  # type: ignore[no-untyped-def]
+def add(values, out):
     """Add values (n,) to out (n,)."""
     for x in range(out.size):
         out[x] += values[x]
 
 
-def take_larger(values, out):  # type: ignore[no-untyped-def]
+def take_larger(values, out):
     """Keep the larger of values (n,) and out (n,) in out."""
     for x in range(out.size):
         out[x] = values[x] if values[x] > out[x] else out[x]
 
 
-def premultiply(pixels, alpha, white, out):  # type: ignore[no-untyped-def]
-    """pixels (n, C) times alpha (n,) / white, into out (n, C) real."""
+def premultiply(pixels, alpha, white, out):
+    """Pixels (n, C) times alpha (n,) / white, into out (n, C) real."""
     for i in range(alpha.size):
         cover = alpha[i] / white
         for c in range(pixels.shape[1]):
             out[i, c] = pixels[i, c] * cover
 
 
-def unpremultiply(cover, out):  # type: ignore[no-untyped-def]
+def unpremultiply(cover, out):
     """Divide out (n, C) by cover (n,), 1 being opaque; where nothing covers, the colour is 0."""
     for i in range(cover.size):
         for c in range(out.shape[1]):

@@ -60,6 +60,11 @@ class Catalogue:
         """All kernels, then all banks, in the order of the files."""
         return (self.find(name) for name in sorted(self.entries, key=self._is_bank))
 
+    def parameters_of(self, name: str) -> dict[str, float]:
+        """The parameters that a named kernel takes, with their values."""
+        entry = self.entries[name]
+        return entry.accepted if isinstance(entry, Recipe) else {}
+
     def _is_bank(self, name: str) -> bool:
         return isinstance(self.entries[name], BankRecipe)
 

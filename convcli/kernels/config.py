@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import KernelError, nearest_name
-from .grammar import LARGEST
+from .grammar import LARGEST, NAME
 from .kernel import MAX_SIDE, MERGES, Kernel, Matrix
-from .library import GENERATORS, Recipe, nearest_name
+from .library import GENERATORS, Recipe
 
 LARGEST_FILE = 1 << 20
 """Bytes of a config file that are read at most."""
@@ -45,12 +45,15 @@ def read_config(path: Path) -> dict[str, Entry]:
     readers = {"kernels": _read_kernel, "banks": _read_bank}
     for section, body in tables.items():
         if section not in readers:
-            faults.append(f"unknown table [{section}]; there are [kernels.NAME] and [banks.NAME]{nearest_name(section, readers)}")
+            near = nearest_name(section, readers)
+            faults.append(f"unknown table [{section}]; there are [kernels.NAME] and [banks.NAME]{near}")
             continue
         for name, table in body.items() if isinstance(body, dict) else [("", None)]:
             try:
                 if not isinstance(table, dict):
                     raise Fault(f"must be a table, [{section}.NAME]")
+                if not NAME.fullmatch(name):
+                    raise Fault("must have a name of letters, digits, and . _ - that begins with a letter")
                 if name in entries:
                     raise Fault("has the name of a kernel; give it another")
                 entries[name] = readers[section](name, table)

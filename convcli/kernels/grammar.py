@@ -1,10 +1,10 @@
 """The text after ``-k``: a name, a matrix or a file. Text in, frozen values out; nothing is looked up here.
 
-    sharpen                      a name
-    gaussian:sigma=2             a name with parameters
-    sobel-x@90                   a name, turned counter-clockwise by 90, 180 or 270 degrees
-    0 -1 0; -1 5 -1; 0 -1 0      a matrix: rows end with ; or a new line, numbers stand apart with spaces or commas
-    @weights.npz#conv1           a file, and the array in it
+sharpen                      a name
+gaussian:sigma=2             a name with parameters
+sobel-x@90                   a name, turned counter-clockwise by 90, 180 or 270 degrees
+0 -1 0; -1 5 -1; 0 -1 0      a matrix: rows end with ; or a new line, numbers stand apart with spaces or commas
+@weights.npz#conv1           a file, and the array in it
 """
 
 import math
@@ -16,7 +16,8 @@ from ..errors import KernelError
 from .kernel import Matrix
 
 NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:/(\d+\.?\d*|\.\d+))?", re.ASCII | re.IGNORECASE)
-REFERENCE = re.compile(r"([a-z][a-z0-9_.-]*)(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
+NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
+REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
 LARGEST = 1e30
 """Largest weight: float32 sums of it over a kernel stay finite."""
 

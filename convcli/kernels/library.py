@@ -139,8 +139,7 @@ def gabor(
 
 
 GENERATORS: dict[str, Callable[..., Matrix]] = {
-    function.__name__: function
-    for function in (average, binomial, gaussian, disk, motion, unsharp, log, dog, gabor)
+    function.__name__: function for function in (average, binomial, gaussian, disk, motion, unsharp, log, dog, gabor)
 }
 
 

@@ -1,5 +1,6 @@
 """Weights from .npy and .npz files: numbers only, never code."""
 
+import re
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ def load_weights(file: WeightsFile) -> Kernel | Bank:
     path = Path(file.path)
     array = _check(_read(path, file.key), file)
     about = f"from {path.name}" + (f", {file.key}" if file.key else "")
-    name = file.key or path.stem
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.key or path.stem)
     if array.ndim < 4:
         return Kernel(name, _nested(array.reshape(1, -1) if array.ndim == 1 else array), about)
     tensors = array.transpose(0, 2, 3, 1)

@@ -1,0 +1,6 @@
+"""python -m convcli"""
+
+from .cli.main import run
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,167 @@
+"""convcli apply: slide kernels over pictures."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import OutputError
+from ..images.formats import MAX_PIXELS
+from ..jobs.naming import make_tasks
+from ..jobs.request import CHANNELS, DEPTHS, Request
+from ..kernels.catalogue import feature_maps, load_catalogue, unique_names
+from . import options, render
+
+
+@click.command(no_args_is_help=True, short_help="Slide kernels over pictures.")
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.option(
+    "-k",
+    "--kernel",
+    "kernels",
+    multiple=True,
+    required=True,
+    type=options.KernelText(),
+    help="A name (sharpen), with parameters (gaussian:sigma=2), turned (sobel-x@90), a matrix "
+    "('0 -1 0; -1 5 -1; 0 -1 0', fractions such as 1/9 too), or a file (@weights.npy, @weights.npz#KEY). "
+    "Several -k give several feature maps.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="OUTPUT",
+    help="A file, whose suffix gives the format; a folder, with / at its end; a template such as "
+    "'out/{stem}_{kernel}.png'; or - for standard output. .npy, .npz and .tif hold stacks of float maps.",
+)
+@click.option(
+    "--format", "form", type=options.FORMAT, help="png, jpeg, tiff, webp, bmp, ppm, npy or npz, whatever the suffix says."
+)
+@click.option("--stride", type=options.PAIR["stride"], default="1", show_default=True, help="Step of the kernel in pixels.")
+@click.option(
+    "--padding",
+    type=options.PADDING,
+    default="same",
+    show_default=True,
+    help="valid: none. same: the output has the size of the input. full: every overlap. Or pixels: 2, 2x1, "
+    "or TOP,BOTTOMxLEFT,RIGHT.",
+)
+@click.option(
+    "--border",
+    type=options.BORDER,
+    default="reflect",
+    show_default=True,
+    help="What the padding holds: zero, a number, edge (a a a|a b c d|d d d), reflect (d c b|a b c d|c b a), "
+    "symmetric (c b a|a b c d|d c b), wrap (b c d|a b c d|a b c).",
+)
+@click.option("--dilation", type=options.PAIR["dilation"], default="1", show_default=True, help="Pixels from tap to tap.")
+@click.option(
+    "--flip/--no-flip",
+    default=False,
+    show_default=True,
+    help="Turn the kernel by 180 degrees first: the mathematical convolution. Without it, a kernel slides as written.",
+)
+@click.option(
+    "--channels",
+    type=click.Choice(CHANNELS),
+    default="each",
+    show_default=True,
+    help="Every channel on its own, one map summed over the channels, or grey (0.299 R + 0.587 G + 0.114 B) first.",
+)
+@click.option(
+    "--range",
+    "rule",
+    type=options.RANGE,
+    default="auto",
+    show_default=True,
+    help="How a response becomes levels. clip: as it is. abs: without its sign. center: 0 becomes mid-grey. "
+    "stretch: minimum to maximum becomes black to white. LO..HI: so does LO to HI. auto: abs for kernels that sum to "
+    "zero and have negative weights, else clip. Float outputs are always raw.",
+)
+@click.option(
+    "--depth",
+    type=click.Choice(DEPTHS),
+    default="same",
+    show_default=True,
+    help="float writes even a single map as raw 32-bit TIFF.",
+)
+@click.option("--png-level", type=click.IntRange(0, 9), default=1, show_default=True, help="PNG compression: 0 fast, 9 small.")
+@click.option(
+    "--quality", type=click.IntRange(1, 100), default=92, show_default=True, help="JPEG and WebP; WebP at 100 is lossless."
+)
+@click.option("--config", type=click.Path(), help="A kernels.toml with more kernels and banks.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace files in a folder or of a template; a single named file is replaced anyway."
+)
+@click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Refuse larger pictures by their header.",
+)
+@click.option("-j", "--jobs", type=click.IntRange(1), help="Processors to use.  [default: all that this process may use]")
+@click.option("-n", "--dry-run", is_flag=True, help="Read the inputs and say what would be written; write nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("-v", "--verbose", is_flag=True, help="Say more: sizes, kernels, counts.")
+def command(kernels: tuple[str, ...], config: str | None, dry_run: bool, quiet: bool, verbose: bool, **wishes: Any) -> None:
+    """
+    \b
+    convcli apply photo.jpg -k sharpen -o sharp.jpg
+    convcli apply photo.jpg -k gaussian:sigma=2 --border edge -o soft.png
+    convcli apply photo.jpg -k '0 -1 0; -1 5 -1; 0 -1 0' -o sharp.png
+    convcli apply photo.jpg -k sobel-x -k sobel-y -o maps.npy
+    convcli apply *.jpg -k emboss --range center -o out/
+    curl -s $URL | convcli apply - -k edge --format png -o - > edges.png
+
+    Slides one or more kernels over each INPUT (a picture, a .npy array, or - for standard input) and writes the feature maps.
+    One line on standard error tells each map's minimum and maximum, and which share of it was cut.
+
+    Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
+    """
+    catalogue = load_catalogue(Path(config) if config else None)
+    maps = [one for text in kernels for one in feature_maps(catalogue.find(text))]
+    request = Request(
+        maps=tuple(unique_names(maps)),
+        form=wishes.pop("form"),
+        range=wishes.pop("rule"),
+        threads=wishes.pop("jobs"),
+        **wishes,
+    )
+    tasks = make_tasks(request)
+    voice = render.Voice(quiet=quiet, verbose=verbose)
+    failed = _work(request, tasks, dry_run, voice)
+    if failed:
+        voice.summary(failed, len(tasks))
+        raise SystemExit(1)
+
+
+def _work(request: Request, tasks: list[Any], dry_run: bool, voice: render.Voice) -> int:
+    """Carry the tasks out and report on each; return how many failed. What is heavy to import is imported here."""
+    pipes = _pipes(request)
+    from ..core.compiler import on_compiling
+    from ..jobs.batch import run_tasks
+
+    on_compiling(lambda: voice.note("compiling for this processor, on the first run only ..."))
+    failed = 0
+    for outcome in run_tasks(request, tasks, pipes, dry_run=dry_run):
+        failed += outcome.error is not None
+        voice.outcome(outcome, dry_run=dry_run)
+    return failed
+
+
+def _pipes(request: Request) -> Any:
+    """Standard input and output, checked: a terminal is no place for pixels."""
+    from ..jobs.run import Pipes
+
+    if request.output == "-":
+        if sys.stdout is None:
+            raise OutputError("standard output is closed")
+        if sys.stdout.isatty():
+            raise OutputError("standard output is a terminal; send it to a file or a pipe, or give -o FILE")
+    if "-" in request.inputs and (sys.stdin is None or sys.stdin.isatty()):
+        raise click.UsageError("standard input is a terminal; send a picture to it, such as < photo.jpg")
+    return Pipes(
+        input=sys.stdin.buffer if "-" in request.inputs else None, output=sys.stdout.buffer if request.output == "-" else None
+    )

@@ -1,0 +1,99 @@
+"""The command ``convcli`` itself: finds its sub-commands, and turns errors and signals into one line and an exit status."""
+
+import importlib
+import os
+import signal
+import sys
+from typing import Any
+
+import click
+
+from ..errors import ConvcliError, nearest_name
+from .render import escaped
+
+COMMANDS = {"apply": "apply", "kernels": "kernels"}
+"""Each command and its module here, imported when it is wanted."""
+
+BROKEN_PIPE, INTERRUPTED, TERMINATED = 141, 130, 143
+
+
+class Commands(click.Group):
+    """A group that imports a command when it is named."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in order."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of a name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"convcli.cli.{COMMANDS[cmd_name]}").command
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command; say which one is near."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            near = nearest_name(args[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {args[0]!r}{near}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="convcli")
+def convcli() -> None:
+    """
+    \b
+    convcli apply photo.jpg -k sharpen -o sharp.jpg
+    convcli apply photo.jpg -k sobel-x -k sobel-y -o maps.npy
+    convcli kernels list
+
+    The convolution layer as a Unix tool: slide kernels over pictures, and write pictures, feature maps or filter banks.
+    """
+
+
+def run() -> None:
+    """Entry point of the shell command."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(main())
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status; shows each error as one line on standard error."""
+    try:
+        try:
+            status = convcli.main(arguments, prog_name="convcli", standalone_mode=False)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except (SystemExit, click.exceptions.Exit) as leaving:
+            status = leaving.code if isinstance(leaving, SystemExit) else leaving.exit_code
+        return status if isinstance(status, int) else 0
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.UsageError as error:
+        path = error.ctx.command_path if error.ctx else "convcli"
+        _say(f"{error.format_message().rstrip('.')} (see {path} --help)")
+        return error.exit_code
+    except click.ClickException as error:
+        _say(error.format_message())
+        return error.exit_code
+    except ConvcliError as error:
+        for line in str(error).splitlines():
+            _say(line)
+        return error.exit_status
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Python flushes standard output once more at its end; let that go nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return BROKEN_PIPE
+
+
+def _say(message: str) -> None:
+    click.echo(f"Error: {escaped(message)}", err=True)
+
+
+def _terminate(number: int, frame: object) -> None:
+    """Leave through every ``finally``, so that no half-written file stays."""
+    raise SystemExit(TERMINATED)

@@ -1,0 +1,107 @@
+"""The words of the shared options, each read in one place."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from ..core.geometry import BORDERS, PADDINGS, Border, Padding, check_border
+from ..errors import ArgumentError, ConvcliError
+from ..images.formats import NAMES, Format, format_named
+from ..images.ranges import RANGES, Range, parse_range
+from ..kernels.catalogue import load_catalogue
+
+ALIASES = {"replicate": "edge", "nearest": "edge", "circular": "wrap", "periodic": "wrap"}
+"""What other systems call the borders."""
+
+
+class Word(click.ParamType[Any]):
+    """A word that one of our readers turns into a value; its error text is shown as it is."""
+
+    def __init__(self, metavar: str, read: Any, choices: tuple[str, ...] = ()) -> None:
+        self.name = metavar
+        self.read = read
+        self.choices = choices
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the word."""
+        return self.read(value) if isinstance(value, str) else value
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the words that begin so."""
+        return [CompletionItem(word) for word in self.choices if word.startswith(incomplete)]
+
+
+class KernelText(click.ParamType[str]):
+    """The text after -k, completed with the names of kernels and banks; looked up later, when the config is known."""
+
+    name = "KERNEL"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the names that begin so, with what each is for."""
+        config = ctx.params.get("config")
+        try:
+            catalogue = load_catalogue(Path(config) if config else None)
+        except ConvcliError:
+            return []
+        return [
+            CompletionItem(name, help=entry.about) for name, entry in catalogue.entries.items() if name.startswith(incomplete)
+        ]
+
+
+def read_pair(name: str) -> Any:
+    """A reader of 2 or 2x1 as (rows, columns)."""
+
+    def read(text: str) -> tuple[int, int]:
+        parts = text.lower().split("x")
+        try:
+            numbers = tuple(int(part) for part in parts)
+        except ValueError:
+            numbers = ()
+        if len(numbers) not in (1, 2) or min(numbers) < 1:
+            raise ArgumentError(f"{name} must be a whole number of at least 1, or ROWSxCOLUMNS such as 2x1, got {text!r}")
+        return (numbers[0], numbers[-1])
+
+    return read
+
+
+def read_padding(text: str) -> Padding:
+    """Read valid, same, full, 2, 2x1, or 1,2x0,3 (top,bottom x left,right)."""
+    if text in PADDINGS:
+        return text
+    try:
+        sides = [tuple(int(number) for number in part.split(",")) for part in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) not in (1, 2) or any(len(side) not in (1, 2) or min(side) < 0 for side in sides):
+        raise ArgumentError(
+            f"padding must be one of {', '.join(PADDINGS)}, a whole number, ROWSxCOLUMNS such as 2x1, "
+            f"or TOP,BOTTOMxLEFT,RIGHT such as 1,2x0,3, got {text!r}"
+        )
+    (top, bottom), (left, right) = ((side[0], side[-1]) for side in (sides[0], sides[-1]))
+    return ((top, bottom), (left, right))
+
+
+def read_border(text: str) -> Border:
+    """Read a border word, another system's word for one, or a number."""
+    if text == "mirror":
+        raise ArgumentError(
+            "border mirror means reflect (d c b|a b c d|c b a) to SciPy and symmetric (c b a|a b c d|d c b) to ImageMagick; "
+            "say which"
+        )
+    try:
+        return float(text)
+    except ValueError:
+        word = ALIASES.get(text, text)
+        check_border(word)
+        return word
+
+
+PAIR = {name: Word("N|RxC", read_pair(name)) for name in ("stride", "dilation")}
+PADDING = Word("WORD|N|RxC", read_padding, PADDINGS)
+BORDER = Word("WORD|NUMBER", read_border, (*BORDERS, *ALIASES))
+RANGE = Word("RULE", parse_range, RANGES)
+FORMAT = Word("FORMAT", format_named, NAMES)
+
+__all__ = ["BORDER", "FORMAT", "PADDING", "PAIR", "RANGE", "Format", "KernelText", "Range"]

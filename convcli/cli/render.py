@@ -1,0 +1,189 @@
+"""What people see: lines on standard error, tables and kernels on standard output. Rich lives here only."""
+
+import math
+import re
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from ..images.levels import Account
+    from ..jobs.run import Outcome, Written
+    from ..kernels.kernel import Bank, Kernel
+
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def escaped(text: str) -> str:
+    """Foreign text without bytes that a terminal would obey: control characters and broken UTF-8 as backslash escapes.
+
+    >>> escaped("a" + chr(27) + "b")
+    'a\\\\x1bb'
+    """
+    return UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+
+
+class Voice:
+    """Speaks on standard error, as loud as was asked."""
+
+    def __init__(self, quiet: bool, verbose: bool) -> None:
+        self.quiet = quiet
+        self.verbose = verbose and not quiet
+
+    def note(self, text: str) -> None:
+        """Say one line, unless quiet."""
+        if not self.quiet:
+            click.echo(escaped(text), err=True)
+
+    def outcome(self, outcome: "Outcome", dry_run: bool) -> None:
+        """Say what became of one picture. A dry run's plan is its result, and goes to standard output."""
+        name = "standard input" if outcome.task.source is None else outcome.task.name
+        if outcome.error is not None:
+            for line in str(outcome.error).splitlines():
+                click.echo(escaped(f"Error: {name}: {line}"), err=True)
+            return
+        if self.verbose and not dry_run:
+            self.note(f"{name}: {outcome.image}")
+        for notice in outcome.notices:
+            self.note(f"{name}: {notice}")
+        for written in outcome.written:
+            if dry_run:
+                click.echo(
+                    escaped(
+                        f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.kernel}, {written.rule}"
+                    )
+                )
+            else:
+                self.note(self._line(written))
+
+    def summary(self, failed: int, count: int) -> None:
+        """Say how many of several pictures failed."""
+        if count > 1:
+            self.note(f"{failed} of {count} inputs failed")
+
+    def _line(self, written: "Written") -> str:
+        account = written.account
+        assert account is not None
+        line = f"{_where(written)}: {written.kernel} min {number(account.minimum)}, max {number(account.maximum)}; "
+        if written.rule == "raw":
+            line += "stored raw"
+        else:
+            below, above = (share(n, account.count) for n in (account.below, account.above))
+            low, high = number(account.low), number(account.high)
+            line += f"range {written.rule}, {below} below {low}, {above} above {high}"
+        if account.unknown:
+            line += f", {share(account.unknown, account.count)} not a number"
+        return line + (f" ({_size(written)}; {_counts(account)})" if self.verbose else "")
+
+
+def _where(written: "Written") -> str:
+    return "standard output" if written.target.path is None else str(written.target.path)
+
+
+def _size(written: "Written") -> str:
+    height, width, channels = written.shape
+    return f"{width} x {height}" + (f", {channels} channels" if channels > 1 else "")
+
+
+def _counts(account: "Account") -> str:
+    return f"{account.below} + {account.above} of {account.count} outside"
+
+
+def number(value: float) -> str:
+    """A number with as many digits as float32 tells apart, no more.
+
+    >>> number(812.0), number(173.33333)
+    ('812', '173.33333')
+    """
+    return f"{value:.8g}"
+
+
+def share(part: int, whole: int) -> str:
+    """A share in percent that is 0 or 100 only where it is exactly that.
+
+    >>> share(0, 9), share(1, 3), share(999999, 1000000), share(1, 10**8)
+    ('0 %', '33.33 %', '99.9999 %', '1e-06 %')
+    """
+    percent = 100 * part / whole
+    digits = 4 if percent < 99 else 2 - math.floor(math.log10(max(100 - percent, 1e-12)))
+    return f"{percent:.{max(digits, 4)}g} %"
+
+
+def show_table(rows: list[dict[str, Any]]) -> None:
+    """Print the list of kernels: as wide as the terminal, or one line each in a pipe."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("name", "size", "sum", "parameters", "what it is for"):
+        table.add_column(heading, no_wrap=heading in ("name", "size", "sum"), justify="right" if heading == "sum" else "left")
+    for row in rows:
+        if "maps" in row:
+            size = f"{row['maps']} map" + ("s" if row["maps"] > 1 else "")
+            total, parameters = "", f"{row['merge']} of {len(row['members'])}" if row["merge"] else ""
+        else:
+            size = "x".join(map(str, row["size"]))
+            total = number(round(row["sum"], 12))
+            parameters = ",".join(f"{name}={value:g}" for name, value in row["parameters"].items())
+        table.add_row(*(Text(escaped(cell)) for cell in (row["name"], size, total, parameters, row["about"])))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 250
+    console.print(table)
+
+
+def show_kernels(found: "Kernel | Bank", kernels: "tuple[Kernel, ...]") -> None:
+    """Print kernels: numbers on colours where the terminal has them, and what there is to know about them."""
+    from rich.console import Console
+
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    merge = getattr(found, "merge", None)
+    if len(kernels) > 1 or merge:
+        console.print(f"{escaped(found.name)}: {len(kernels)} kernels, " + (f"merged by {merge}" if merge else "one map each"))
+        console.print(escaped(found.about))
+        console.print()
+    for index, kernel in enumerate(kernels):
+        if index:
+            console.print()
+        console.print(f"{escaped(kernel.name)}  {' x '.join(map(str, kernel.shape))}")
+        for line in (kernel.about, kernel.source and f"source: {kernel.source}"):
+            if line:
+                console.print(escaped(line))
+        _show_matrix(console, kernel)
+        console.print(_facts(kernel))
+
+
+def _facts(kernel: "Kernel") -> str:
+    facts = f"sum {number(round(kernel.sum, 12))}, absolute sum {number(kernel.absolute_sum)}"
+    if len(kernel.shape) == 3:
+        return f"{facts}, summed over {kernel.shape[2]} channels"
+    rank = kernel.rank
+    return f"{facts}, " + ("separable" if rank == 1 else f"not separable (rank {rank})" if rank else "all zero")
+
+
+def _show_matrix(console: Any, kernel: "Kernel") -> None:
+    """Draw (kh, kw); a (kh, kw, C) kernel as C of them. Too wide a matrix loses its numbers on a terminal, never in a pipe."""
+    from rich.text import Text
+
+    planes = [kernel.weights] if len(kernel.shape) == 2 else [kernel.weights[:, :, c] for c in range(kernel.shape[2])]
+    largest = max(abs(weight) for weight in kernel.numbers)
+    for index, plane in enumerate(planes):
+        if len(planes) > 1:
+            console.print(f"channel {index}")
+        cells = [[number(round(float(weight), 9)) for weight in row] for row in plane]
+        width = max(len(cell) for row in cells for cell in row) + 1
+        fits = not console.is_terminal or width * len(cells[0]) <= console.width
+        for row, weights in zip(cells, plane, strict=True):
+            line = Text()
+            for cell, weight in zip(row, weights, strict=True):
+                line.append(f"{cell:>{width}} " if fits else "  ", style=_shade(float(weight), largest))
+            console.print(line)
+
+
+def _shade(weight: float, largest: float) -> str:
+    """Background for a weight: blue below zero, red above, white at zero, with black or white digits."""
+    strength = abs(weight) / largest if largest else 0.0
+    fade = round(255 * (1 - strength))
+    red, green, blue = (255, fade, fade) if weight > 0 else (fade, fade, 255)
+    return f"{'black' if strength < 0.6 else 'white'} on rgb({red},{green},{blue})"

@@ -1,0 +1,48 @@
+"""Transparency. Colours are filtered multiplied by their alpha, so that what cannot be seen does not bleed into what can."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from ..core import loops
+from ..core.compiler import run_loop
+from .image import Array, Image
+from .levels import to_levels
+
+
+def premultiplied(image: Image) -> Array:
+    """Pixels times alpha, (H, W, C) float32, float64 for float64 pixels; the pixels themselves where there is no alpha."""
+    if image.alpha is None:
+        return image.pixels
+    real = np.dtype(np.float64 if image.pixels.dtype == np.float64 else np.float32)
+    out = np.empty(image.pixels.shape, real)
+    pixels = image.pixels.reshape(-1, image.pixels.shape[2])
+    run_loop(
+        loops.premultiply, _fixed(pixels), _fixed(image.alpha.reshape(-1)), real.type(image.opaque), out.reshape(pixels.shape)
+    )
+    return out
+
+
+def uncover(colour: Array, cover: Array) -> Array:
+    """Colours (H, W, C) real, multiplied by cover (H, W), 1 being opaque, as straight colours; 0 where nothing covers."""
+    out = np.array(colour)
+    flat = out.reshape(-1, out.shape[2])
+    run_loop(loops.unpremultiply, _fixed(np.ascontiguousarray(cover, out.dtype).reshape(-1)), flat)
+    return out
+
+
+def with_alpha(image: Image, alpha: Array, associated: bool) -> Image:
+    """The image with this alpha; its colours are made straight if they come multiplied by it."""
+    covered = replace(image, alpha=alpha)
+    if not associated:
+        return covered
+    real = np.float64 if image.pixels.dtype == np.float64 else np.float32
+    straight = uncover(image.pixels.astype(real), alpha.astype(real) / real(covered.opaque))
+    return replace(covered, pixels=straight if image.white is None else to_levels(straight, image.pixels.dtype))
+
+
+def _fixed(array: Array) -> Array:
+    """A read-only view: loops compile once for each type, and inputs are always read-only."""
+    view = array.view()
+    view.flags.writeable = False
+    return view

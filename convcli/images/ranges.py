@@ -1,0 +1,49 @@
+"""The ``--range`` words: how a float response becomes stored levels. ``levels`` carries them out."""
+
+import math
+from dataclasses import dataclass
+
+from ..errors import ArgumentError
+
+RANGES = ("auto", "clip", "abs", "center", "stretch")
+
+
+@dataclass(frozen=True)
+class Range:
+    """A rule from responses to levels 0..white. All rules round half to even and cut what lies outside.
+
+    clip keeps values; abs drops signs; center puts 0 at mid-grey; stretch maps minimum..maximum to 0..white; ``limits``
+    (LO, HI) maps LO..HI to 0..white. auto is abs for signed kernels, else clip.
+    """
+
+    name: str = "auto"
+    limits: tuple[float, float] | None = None
+
+    def resolve(self, signed: bool) -> "Range":
+        """The rule that auto stands for."""
+        return Range("abs" if signed else "clip") if self.name == "auto" else self
+
+    @property
+    def sets_scale(self) -> bool:
+        """Whether the rule needs no known white in the response."""
+        return self.limits is not None or self.name == "stretch"
+
+
+def parse_range(text: str) -> Range:
+    """Read auto, clip, abs, center, stretch or LO..HI. Raises ArgumentError.
+
+    >>> parse_range("-1..1.5").limits
+    (-1.0, 1.5)
+    """
+    if text in RANGES:
+        return Range(text)
+    low, dots, high = text.partition("..")
+    try:
+        limits = (float(low), float(high)) if dots else None
+    except ValueError:
+        limits = None
+    if limits is None or not all(map(math.isfinite, limits)):
+        raise ArgumentError(f"range must be one of {', '.join(RANGES)}, or LO..HI such as -255..255, got {text!r}")
+    if limits[0] >= limits[1]:
+        raise ArgumentError(f"range LO..HI must rise from LO to HI, got {text!r}")
+    return Range(text, limits)

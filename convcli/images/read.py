@@ -1,0 +1,198 @@
+"""Files to images. The content decides the format, never the name.
+
+Every mode that Pillow can open is handled by one written rule:
+
+    1, L, P and the 2- and 4-bit kinds   widened to 8 bits; a palette becomes colour, with alpha where it has transparent entries
+    LA, RGBA, La, RGBa                   8 bits and alpha, straight
+    I;16 and its byte orders             16-bit grey
+    F                                    32-bit real numbers
+    CMYK, YCbCr, LAB, HSV                converted to RGB, with a notice; the profile, which no longer fits, is dropped
+    16-bit colour or grey with alpha     PNG and PPM: refused, for Pillow would cut it to 8 bits; TIFF: read by tifffile
+"""
+
+import io
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+
+from ..errors import ImageError
+from . import stacks, tiff
+from .formats import MAX_PIXELS
+from .image import Image, Metadata, check_pixels
+
+DECODERS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
+"""The formats whose decoders may see a file. Others would run more code on it, Ghostscript for one."""
+
+CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
+STALE_TEXT = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp")
+"""PNG texts that repeat the orientation, which is applied on reading."""
+
+LOST = {"XMP": ("xmp", "XML:com.adobe.xmp"), "comment": ("comment",)}
+"""What is not carried over yet, and where Pillow puts it."""
+
+ORIENTATION = 0x0112
+SUB_IFDS = (0x8769, 0x8825)  # Exif, GPS
+TIFF_LAYOUT = (
+    frozenset(range(254, 267))
+    | frozenset((273, 277, 278, 279, 282, 283, 284, 296, 297, 317, 320, 322, 323, 324, 325, 330, 338, 339, 347, 700, 34675))
+    | frozenset(range(512, 534))
+)
+"""TIFF tags that say how pixels are stored, or are kept by other means; no part of the EXIF that is carried over."""
+
+
+def read_image(source: Path | None, standard_input: BinaryIO | None = None, max_pixels: int = MAX_PIXELS) -> Image:
+    """Read the first picture of a file, upright, or of standard input where source is None.
+
+    Raises ImageError: the file is missing, empty, no picture, truncated, corrupt, too large, or of a kind that cannot be
+    read without loss.
+    """
+    with _opened(source, standard_input) as file:
+        start = file.read(32)
+        file.seek(0)
+        if not start:
+            raise ImageError("is empty")
+        if start.startswith(b"\x93NUMPY"):
+            return stacks.read_array(file, max_pixels)
+        try:
+            return _read_picture(file, start, max_pixels)
+        except (ImageError, MemoryError):
+            raise
+        # Pillow's decoders raise OSError, ValueError, IndexError, TypeError, SyntaxError, struct.error and more on bad files.
+        except Exception as error:
+            raise ImageError(_reason(error)) from error
+
+
+@contextmanager
+def _opened(source: Path | None, standard_input: BinaryIO | None) -> Iterator[BinaryIO]:
+    if source is None:
+        assert standard_input is not None
+        yield io.BytesIO(standard_input.read())
+        return
+    try:
+        mode = source.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise ImageError("is a folder; name the files in it")
+        if not stat.S_ISREG(mode):
+            raise ImageError("is no regular file; use - to read a picture from standard input")
+        file = source.open("rb")
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        raise ImageError("no such file" if missing else f"cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a NUL byte in the name
+        raise ImageError(f"cannot be read: {error}") from None
+    with file:
+        yield file
+
+
+@contextmanager
+def _our_limit() -> Iterator[None]:
+    """Set Pillow's own size limit aside, a warning in part; ours is checked on the header."""
+    before = PIL.Image.MAX_IMAGE_PIXELS
+    PIL.Image.MAX_IMAGE_PIXELS = None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        PIL.Image.MAX_IMAGE_PIXELS = before
+
+
+def _read_picture(file: BinaryIO, start: bytes, max_pixels: int) -> Image:
+    with _our_limit():
+        try:
+            picture = PIL.Image.open(file, formats=DECODERS)
+        except PIL.UnidentifiedImageError:
+            if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+                return tiff.read_tiff(file, max_pixels, Metadata())
+            raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
+        with picture:
+            check_pixels(*picture.size, max_pixels)
+            _refuse_cut_colour(picture, start)
+            metadata, notices = _read_metadata(picture)
+            if picture.format == "TIFF" and tiff.needs_tifffile(picture):
+                file.seek(0)
+                return tiff.read_tiff(file, max_pixels, metadata).noting(*notices)
+            frames = getattr(picture, "n_frames", 1)
+            if frames > 1:
+                notices.append(f"has {frames} frames; the first is used")
+            upright = PIL.ImageOps.exif_transpose(picture)
+            return _to_image(upright, str(picture.format), metadata).noting(*notices)
+
+
+def _refuse_cut_colour(picture: PIL.Image.Image, start: bytes) -> None:
+    """Raise where Pillow would hand 16-bit colour over as 8 bits, which it does without a word."""
+    deep_png = picture.format == "PNG" and start[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")
+    tiles: Any = getattr(picture, "tile", ())
+    deep_ppm = picture.format == "PPM" and picture.mode == "RGB" and tiles[0][3][-1] > 255
+    if deep_png or deep_ppm:
+        kind = "grey with alpha" if deep_png and start[25] == 4 else "colour"
+        raise ImageError(
+            f"is 16-bit {kind} in {picture.format}, which would be cut to 8 bits; convert it to TIFF, which is read in full"
+        )
+
+
+def _read_metadata(picture: PIL.Image.Image) -> tuple[Metadata, list[str]]:
+    info = picture.info
+    notices = []
+    try:
+        exif = _carried_exif(picture.getexif())
+    except Exception:  # a broken block raises as many kinds of errors as a broken picture; the pixels are still good
+        exif = None
+        notices.append("EXIF is broken and not kept")
+    text = {key: value for key, value in getattr(picture, "text", {}).items() if key not in STALE_TEXT}
+    lost = [word for word, keys in LOST.items() if any(key in info for key in keys)]
+    if lost:
+        notices.append(f"{' and '.join(lost)} not kept")
+    dpi = info.get("dpi")
+    resolution = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
+    return Metadata(info.get("icc_profile") or None, exif, resolution, tuple(text.items())), notices
+
+
+def _carried_exif(exif: PIL.Image.Exif) -> bytes | None:
+    """EXIF as bytes, without the orientation, the thumbnail (of the picture before) and what concerns TIFF's own layout."""
+    kept = PIL.Image.Exif()
+    for tag, value in exif.items():
+        if tag != ORIENTATION and tag not in TIFF_LAYOUT and tag not in SUB_IFDS:
+            kept[tag] = value
+    for tag in SUB_IFDS:
+        block = exif.get_ifd(tag)
+        if block:
+            kept.get_ifd(tag).update(block)
+            kept[tag] = block
+    return kept.tobytes() if len(kept) else None
+
+
+def _to_image(picture: PIL.Image.Image, kind: str, metadata: Metadata) -> Image:
+    """Apply the rule for this mode."""
+    mode = picture.mode
+    if mode in CONVERTED:
+        notices = (f"is {mode}; converted to RGB" + (", its colour profile dropped" if metadata.icc else ""),)
+        kept = replace(metadata, icc=None)
+        return Image(np.asarray(picture.convert("RGB")), 255, None, kind, kept, notices)
+    if mode.startswith("I;16") or (mode == "I" and kind == "PPM"):
+        levels = np.asarray(picture).astype(np.uint16)
+        transparent = picture.info.get("transparency")
+        alpha = None if transparent is None else np.where(levels == transparent, 0, 65535).astype(np.uint16)
+        return Image(levels[:, :, None], 65535, alpha, kind, metadata)
+    if mode in ("F", "I"):
+        real = np.float32 if mode == "F" else np.float64
+        return Image(np.asarray(picture)[:, :, None].astype(real), None, None, kind, metadata)
+    if mode in ("LA", "RGBA", "La", "RGBa", "PA") or "transparency" in picture.info:
+        grey = mode in ("1", "L", "LA", "La")
+        levels = np.asarray(picture.convert("RGBA"))
+        return Image(levels[:, :, : 1 if grey else 3], 255, levels[:, :, 3], kind, metadata)
+    levels = np.asarray(picture.convert("L" if mode in ("1", "L") else "RGB"))
+    return Image(np.atleast_3d(levels), 255, None, kind, metadata)
+
+
+def _reason(error: Exception) -> str:
+    text = str(error).strip() or type(error).__name__
+    return f"is truncated or corrupt: {text.splitlines()[0]}"

@@ -1,0 +1,127 @@
+"""TIFF beyond 8 bits through tifffile: 16-bit colour, real numbers, and the float stacks that ImageJ reads."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+import PIL.Image
+import tifffile
+
+from ..errors import ImageError
+from . import alpha
+from .image import Array, Image, Metadata, as_levels, check_pixels
+
+ASSOCIATED, UNASSOCIATED = 1, 2
+BITS_PER_SAMPLE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE = 258, 282, 283, 296, 274, 34675
+PER_INCH = {2: 1.0, 3: 2.54}
+PLAIN_CODECS = (1, 8, 32773, 32946)
+"""Compressions that tifffile decodes by itself: none, deflate, PackBits, old deflate. Others need imagecodecs, 78 MB."""
+
+UPRIGHT: dict[int, Callable[[Array], Array]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
+    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda a: a.swapaxes(0, 1)[::-1],
+}
+"""What each orientation asks of pixels (row, column, ...)."""
+
+
+def needs_tifffile(picture: PIL.Image.Image) -> bool:
+    """Whether Pillow would lose bits: samples wider than 8 bits in colour or with alpha, and wide integers."""
+    bits: Any = picture.tag_v2.get(BITS_PER_SAMPLE, (1,))  # type: ignore[attr-defined]
+    bits = bits if isinstance(bits, tuple) else (bits,)
+    return max(bits) > 8 and (len(bits) > 1 or picture.mode == "I")
+
+
+def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata) -> Image:
+    """Read the first page. Metadata is what Pillow found; the profile and the resolution are looked up if it found none."""
+    with tifffile.TiffFile(file) as pages:
+        page: Any = pages.pages[0]
+        check_pixels(page.imagewidth, page.imagelength, max_pixels)
+        _check_readable(page)
+        pixels: Array = page.asarray()
+        count = len(pages.pages)
+        notices = [f"has {count} pages; the first is used"] if count > 1 else []
+        if metadata == Metadata():
+            metadata = Metadata(_tag(page, ICC_PROFILE), None, _resolution(page))
+        orientation = _tag(page, ORIENTATION) or 1
+    if pixels.ndim == 3 and page.axes.startswith("S"):
+        pixels = np.moveaxis(pixels, 0, 2)
+    levels, white = as_levels(np.atleast_3d(UPRIGHT.get(orientation, lambda a: a)(pixels)))
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        if white is None:
+            raise ImageError("is TIFF in real numbers with white as 0, which is not read; store it with black as 0")
+        levels = white - levels
+    colours = 3 if page.photometric == tifffile.PHOTOMETRIC.RGB else 1
+    extra = page.extrasamples[0] if levels.shape[2] > colours and page.extrasamples else 0
+    used = colours + (extra in (ASSOCIATED, UNASSOCIATED))
+    if levels.shape[2] > used:
+        notices.append(f"has {levels.shape[2]} channels; the first {used} are used")
+    image = Image(np.ascontiguousarray(levels[:, :, :colours]), white, None, "TIFF", metadata, tuple(notices))
+    if used == colours:
+        return image
+    return alpha.with_alpha(image, np.ascontiguousarray(levels[:, :, colours]), associated=extra == ASSOCIATED)
+
+
+def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str]) -> None:
+    """Write maps, each (H, W, C) real, as float32 pages that ImageJ opens as a hyperstack with the names as labels.
+
+    N maps of one channel are N channels (axes CYX); N maps of C channels are N slices of C channels (ZCYX).
+    """
+    planes = np.stack([np.moveaxis(one, 2, 0) for one in maps]).astype(np.float32)
+    channels = planes.shape[1]
+    if channels == 1:
+        labels, axes, planes = list(names), "CYX", planes[:, 0]
+    else:
+        letters = "RGB" if channels == 3 else [str(c) for c in range(channels)]
+        labels, axes = [f"{name} {letter}" for name in names for letter in letters], "ZCYX"
+    tifffile.imwrite(file, planes, imagej=True, metadata={"axes": axes, "Labels": labels, "mode": "grayscale"})
+
+
+def write_deep(file: BinaryIO, levels: Array, metadata: Metadata, alpha_last: bool) -> None:
+    """Write levels (H, W, C), C with alpha, as one page of 16-bit or real samples."""
+    colours = levels.shape[2] - alpha_last
+    tifffile.imwrite(
+        file,
+        levels if levels.shape[2] > 1 else levels[:, :, 0],
+        photometric="rgb" if colours == 3 else "minisblack",
+        planarconfig="contig" if levels.shape[2] > 1 else None,
+        extrasamples=["unassalpha"] if alpha_last else None,
+        iccprofile=metadata.icc,
+        resolution=metadata.dpi,
+        resolutionunit="inch" if metadata.dpi else None,
+        metadata=None,
+    )
+
+
+def _check_readable(page: Any) -> None:
+    if page.photometric not in (
+        tifffile.PHOTOMETRIC.MINISBLACK,
+        tifffile.PHOTOMETRIC.MINISWHITE,
+        tifffile.PHOTOMETRIC.RGB,
+    ):
+        raise ImageError(f"is TIFF of kind {page.photometric.name} beyond 8 bits, which is not read; convert it to RGB")
+    hard = page.compression not in PLAIN_CODECS or page.predictor == tifffile.PREDICTOR.FLOATINGPOINT
+    if hard and importlib.util.find_spec("imagecodecs") is None:
+        raise ImageError(
+            f"is TIFF beyond 8 bits compressed with {page.compression.name}; save it uncompressed or with plain deflate, "
+            "or install the Python package imagecodecs"
+        )
+
+
+def _tag(page: Any, code: int) -> Any:
+    tag = page.tags.get(code)
+    return None if tag is None else tag.value
+
+
+def _resolution(page: Any) -> tuple[float, float] | None:
+    per_inch = PER_INCH.get(int(_tag(page, RESOLUTION_UNIT) or 0))
+    values = [_tag(page, code) for code in (X_RESOLUTION, Y_RESOLUTION)]
+    if per_inch is None or not all(value and value[1] for value in values):
+        return None
+    x, y = (value[0] / value[1] * per_inch for value in values)
+    return x, y

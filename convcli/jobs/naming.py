@@ -1,0 +1,182 @@
+"""Which file each feature map goes to: a file, a folder, a template, or standard output.
+
+A template names its parts in braces; anything else in braces is an error, and nothing in it is run:
+
+    {stem} photo   {ext} .jpg   {name} photo.jpg   {parent} trip   {kernel} sobel-x   {index} 0
+"""
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import ArgumentError, nearest_name
+from ..images.formats import BY_SUFFIX, Format, format_named, format_of
+from .request import Request
+
+TOKENS = ("stem", "ext", "name", "parent", "kernel", "index")
+BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+
+
+@dataclass(frozen=True)
+class Target:
+    """One file to write: its path, None for standard output, its format, and which of the request's maps go into it."""
+
+    path: Path | None
+    form: Format
+    maps: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One picture and what comes of it. ``source`` None is standard input."""
+
+    name: str
+    source: Path | None
+    targets: tuple[Target, ...]
+
+
+def make_tasks(request: Request) -> list[Task]:
+    """Name every output before anything is read.
+
+    Raises ArgumentError: two outputs of one name, an output that is an input, a picture asked to hold several maps, a name
+    that gives no format.
+    """
+    tasks = [_make_task(request, name) for name in request.inputs]
+    _refuse_twice(tasks)
+    _refuse_inputs(tasks)
+    _refuse_existing(request, tasks)
+    return tasks
+
+
+def _make_task(request: Request, name: str) -> Task:
+    source = None if name == "-" else Path(name)
+    several = len(request.maps) > 1
+    output = request.output
+    if output == "-":
+        if request.form is None:
+            raise ArgumentError("writing to standard output needs --format, such as --format png")
+        if len(request.inputs) > 1:
+            raise ArgumentError(f"standard output holds one picture, got {len(request.inputs)}; give a folder, such as -o out/")
+        return Task(name, source, (Target(None, request.form, _all_maps(request, request.form)),))
+    if "{" in output or "}" in output:
+        template = output
+    elif output.endswith(("/", os.sep)) or os.path.isdir(output):
+        form = request.form or _form_like(source)
+        suffix = form.suffixes[0] if request.form or source is None or source.suffix.lower() not in form.suffixes else "{ext}"
+        kernel = "_{kernel}" if several and not request.stacks_in(form) else ""
+        template = _escaped(output.rstrip("/" + os.sep) or os.sep) + "/{stem}" + kernel + suffix
+    else:
+        if len(request.inputs) > 1:
+            raise ArgumentError(
+                f"one file cannot hold {len(request.inputs)} results; give a folder, such as -o out/, or a template, "
+                "such as -o 'out/{stem}.png'"
+            )
+        template = _escaped(output)
+    return Task(name, source, tuple(_expand(request, template, source)))
+
+
+def _expand(request: Request, template: str, source: Path | None) -> Iterable[Target]:
+    """The targets of one picture: one for each map where the template tells them apart, else one for all."""
+    if not _tokens(template) & {"kernel", "index"}:
+        path = _fill(template, source, "", 0)
+        form = request.form or format_of(path)
+        return [Target(Path(path), form, _all_maps(request, form))]
+    targets = []
+    for index, one in enumerate(request.maps):
+        path = _fill(template, source, _safe(one.name), index)
+        targets.append(Target(Path(path), request.form or format_of(path), (index,)))
+    return targets
+
+
+def _all_maps(request: Request, form: Format) -> tuple[int, ...]:
+    count = len(request.maps)
+    if count > 1 and not form.stack:
+        raise ArgumentError(
+            f"{form.name} holds one feature map, and there are {count}; write .npy, .npz or .tif, or give a folder or a "
+            "template with {kernel}"
+        )
+    return tuple(range(count))
+
+
+def _form_like(source: Path | None) -> Format:
+    """The format for a folder: the input's own where it can be written as a picture, else PNG."""
+    form = BY_SUFFIX.get(source.suffix.lower()) if source else None
+    return form if form and form.picture else format_named("png")
+
+
+def _tokens(template: str) -> set[str]:
+    return {token for token in BRACES.findall(template) if token}
+
+
+def _fill(template: str, source: Path | None, kernel: str, index: int) -> str:
+    values = {
+        "stem": source.stem if source else "stdin",
+        "ext": source.suffix if source else "",
+        "name": source.name if source else "stdin",
+        "parent": source.absolute().parent.name if source else "",
+        "kernel": kernel,
+        "index": str(index),
+    }
+
+    def value(match: re.Match[str]) -> str:
+        if match[0] in ("{{", "}}"):
+            return match[0][0]
+        if match[1] is None:
+            raise ArgumentError(f"output {template!r}: {match[0]} stands alone; write {match[0] * 2} for the character")
+        if match[1] not in values:
+            raise ArgumentError(
+                f"output {template!r}: {{{match[1]}}} is unknown; there are {' '.join(f'{{{t}}}' for t in TOKENS)}"
+                f"{nearest_name(match[1], TOKENS)}"
+            )
+        return values[match[1]]
+
+    return BRACES.sub(value, template)
+
+
+def _escaped(text: str) -> str:
+    return text.replace("{", "{{").replace("}", "}}")
+
+
+def _safe(name: str) -> str:
+    """A kernel's name as part of a file name on any system."""
+    return re.sub(r"[^A-Za-z0-9_.+=,@-]", "-", name)
+
+
+def _refuse_twice(tasks: list[Task]) -> None:
+    taken: dict[Path, str] = {}
+    for task in tasks:
+        for target in task.targets:
+            if target.path is None:
+                continue
+            key = Path(os.path.abspath(target.path))
+            if key in taken:
+                both = task.name if taken[key] == task.name else f"{taken[key]} and {task.name}"
+                raise ArgumentError(f"two results would have the name {target.path}, both of {both}; use a template")
+            taken[key] = task.name
+
+
+def _refuse_inputs(tasks: list[Task]) -> None:
+    inputs = {}
+    for task in tasks:
+        if task.source is not None and task.source.exists():
+            status = task.source.stat()
+            inputs[status.st_dev, status.st_ino] = task.name
+    for target in (target for task in tasks for target in task.targets):
+        if target.path is None or not target.path.exists():
+            continue
+        status = target.path.stat()
+        if (status.st_dev, status.st_ino) in inputs:
+            raise ArgumentError(f"{target.path}: the output is the input; give another name, for the input is never changed")
+
+
+def _refuse_existing(request: Request, tasks: list[Task]) -> None:
+    """A file that the user named is replaced, as every shell tool does; a name that was made here is not."""
+    named = "{" not in request.output and len(tasks) == 1 and not os.path.isdir(request.output)
+    if request.overwrite or (named and not request.output.endswith(("/", os.sep))):
+        return
+    existing = [target.path for task in tasks for target in task.targets if target.path and target.path.exists()]
+    if existing:
+        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        raise ArgumentError(f"{existing[0]}{more} exists already; replace it with --overwrite, or give another folder")

@@ -1,0 +1,58 @@
+"""Everything that was asked for, checked once, frozen. Light: nothing here reads a picture or imports NumPy."""
+
+from dataclasses import dataclass
+
+from ..core.geometry import Border, Padding, as_pair, check_border, extent, resolve_padding
+from ..errors import ArgumentError
+from ..images.formats import MAX_PIXELS, Format
+from ..images.ranges import Range
+from ..kernels.kernel import Bank, Kernel
+
+CHANNELS = ("each", "sum", "gray")
+DEPTHS = ("same", "float")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One ``apply``: which pictures, which feature maps of them, where to, and how.
+
+    Raises ArgumentError when two wishes do not go together.
+    """
+
+    inputs: tuple[str, ...]
+    maps: tuple[Kernel | Bank, ...]
+    output: str
+    form: Format | None = None
+    stride: tuple[int, int] = (1, 1)
+    padding: Padding = "same"
+    border: Border = "reflect"
+    dilation: tuple[int, int] = (1, 1)
+    flip: bool = False
+    channels: str = "each"
+    range: Range = Range()
+    depth: str = "same"
+    png_level: int = 1
+    quality: int = 92
+    max_pixels: int = MAX_PIXELS
+    threads: int | None = None
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.inputs:
+            raise ArgumentError("no input; name a picture, or - for standard input")
+        if self.inputs.count("-") > 1:
+            raise ArgumentError("- stands for standard input, which can be read once only")
+        check_border(self.border)
+        for name in ("stride", "dilation"):
+            as_pair(name, getattr(self, name), least=1)
+        for kernel in self.kernels:
+            resolve_padding(self.padding, (extent(kernel.shape[0], 1), extent(kernel.shape[1], 1)))
+
+    @property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """Every kernel of every map."""
+        return tuple(kernel for one in self.maps for kernel in (one.kernels if isinstance(one, Bank) else (one,)))
+
+    def stacks_in(self, form: Format) -> bool:
+        """Whether maps go to this format raw, all in one file: always for arrays, in TIFF for several or for --depth float."""
+        return form.stack and (not form.picture or self.depth == "float" or len(self.maps) > 1)

@@ -1,0 +1,201 @@
+"""One picture through the house: read, convolve, merge, store, write."""
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..core.conv import filter2d
+from ..core.geometry import make_axes
+from ..core.merge import merge
+from ..errors import ArgumentError, ConvcliError
+from ..images import alpha as transparency
+from ..images.image import Array, Image
+from ..images.levels import Account, account_for, store, to_levels
+from ..images.read import read_image
+from ..images.write import Encoding, encode, placed, stored_white, write_maps
+from ..kernels.kernel import Bank, Kernel
+from .naming import Target, Task
+from .request import Request
+
+LUMA = (0.299, 0.587, 0.114)
+"""Red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A map that was written: where, its name, shape (H, W, C), range rule and account; without account, yet to be written."""
+
+    target: Target
+    kernel: str
+    shape: tuple[int, ...]
+    rule: str
+    account: Account | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one picture."""
+
+    task: Task
+    image: str = ""  # size and kind of the input
+    written: tuple[Written, ...] = ()
+    notices: tuple[str, ...] = ()
+    error: ConvcliError | None = None
+
+
+@dataclass(frozen=True)
+class Response:
+    """A feature map: colour (H, W, C) real, and alpha (H, W) real with 1 as opaque, or None."""
+
+    colour: Array
+    alpha: Array | None
+
+
+@dataclass(frozen=True)
+class Pipes:
+    """Standard input and output as binary files, where the request uses them."""
+
+    input: BinaryIO | None = None
+    output: BinaryIO | None = None
+
+
+def run_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
+    """Read one picture, compute its maps and write them. Raises ConvcliError."""
+    image = read_image(task.source, pipes.input, request.max_pixels)
+    written: list[Written] = []
+    notices = list(image.notices)
+    for target in task.targets:
+        responses = [respond(request, image, request.maps[index]) for index in target.maps]
+        done, noted = _write(request, image, target, responses, pipes)
+        written += done
+        notices += noted
+    return Outcome(task, image.summary, tuple(written), tuple(dict.fromkeys(notices)))
+
+
+def plan_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
+    """Read one picture and say which maps it would give; write nothing. Raises ConvcliError."""
+    image = read_image(task.source, pipes.input, request.max_pixels)
+    planned = []
+    for target in task.targets:
+        for one in (request.maps[index] for index in target.maps):
+            kernel = one if isinstance(one, Kernel) else one.kernels[0]
+            weights = _weights_for(request, image, kernel)
+            size, height_width = image.pixels.shape[:2], weights.shape[:2]
+            rows, columns = make_axes(size, height_width, request.stride, request.padding, request.dilation)
+            shape = (rows.out, columns.out, 1 if weights.ndim == 3 else image.pixels.shape[2])
+            rule = "raw" if request.stacks_in(target.form) else request.range.resolve(one.is_signed).name
+            planned.append(Written(target, one.name, shape, rule))
+    return Outcome(task, image.summary, tuple(planned), image.notices)
+
+
+def respond(request: Request, image: Image, one: Kernel | Bank) -> Response:
+    """Compute one feature map of an image."""
+    if isinstance(one, Kernel):
+        return _convolve(request, image, one)
+    covers: list[Array] = []
+
+    def colours() -> Iterator[Array]:
+        for kernel in one.kernels:
+            response = _convolve(request, image, kernel)
+            if response.alpha is not None:
+                covers.append(response.alpha)
+            yield response.colour
+
+    assert one.merge is not None
+    colour = merge(colours(), one.merge)
+    return Response(colour, merge(covers, "max") if covers else None)
+
+
+def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
+    """Slide one kernel over the colours, and over alpha where there is one.
+
+    Colours multiplied by alpha are summed, and divided by the alpha that the kernel saw, in units of its sum, so that the
+    result is that of an opaque picture where the picture is opaque. A kernel that sums to zero has no such unit: its
+    response stays multiplied, and alpha stays as it was.
+    """
+    options: dict[str, Any] = {
+        "stride": request.stride,
+        "padding": request.padding,
+        "dilation": request.dilation,
+        "flip": request.flip,
+        "threads": request.threads,
+    }
+    weights = _weights_for(request, image, kernel)
+    colour = filter2d(transparency.premultiplied(image), weights, border=request.border, **options)
+    if weights.ndim == 3:
+        colour = colour[:, :, None]
+    if image.alpha is None:
+        return Response(colour, None)
+    seen = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
+    if kernel.sums_to_zero:
+        seen = np.zeros_like(seen)
+        seen[(seen.shape[0] - 1) // 2, (seen.shape[1] - 1) // 2] = 1
+        options["flip"] = False
+    outside = "zero" if request.border == "zero" else image.opaque if not isinstance(request.border, str) else request.border
+    cover = filter2d(image.alpha, seen / seen.sum() / image.opaque, border=outside, **options)
+    return Response(colour if kernel.sums_to_zero else transparency.uncover(colour, cover), cover)
+
+
+def _weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
+    """The kernel as ``--channels`` asks for it: (kh, kw) for each channel, or (kh, kw, C) to be summed."""
+    channels = image.pixels.shape[2]
+    weights = kernel.weights
+    if weights.ndim == 3:
+        if weights.shape[2] != channels:
+            raise ArgumentError(f"kernel {kernel.name!r} sums over {weights.shape[2]} channels, and the picture has {channels}")
+        return weights
+    if request.channels == "each":
+        return weights
+    if request.channels == "sum":
+        return np.repeat(weights[:, :, None], channels, axis=2)
+    if channels not in (1, 3):
+        raise ArgumentError(f"--channels gray needs 1 or 3 channels, and the picture has {channels}; use each or sum")
+    return weights[:, :, None] * (np.ones(1) if channels == 1 else np.array(LUMA))
+
+
+def _write(
+    request: Request, image: Image, target: Target, responses: list[Response], pipes: Pipes
+) -> tuple[list[Written], list[str]]:
+    if request.stacks_in(target.form) or (target.form.deep_colour and image.white is None and not request.range.sets_scale):
+        return _write_stack(request, image, target, responses, pipes)
+    (index,), (response,) = target.maps, responses
+    one = request.maps[index]
+    rule = request.range.resolve(one.is_signed)
+    white = stored_white(target.form, image, response.colour.shape[2])
+    levels, account = store(response.colour, rule, image.white, white)
+    opaque = None if response.alpha is None else to_levels(response.alpha, levels.dtype, white)
+    picture = replace(image, pixels=levels, white=white, alpha=opaque)
+    data, notices = encode(picture, target.form, Encoding(request.png_level, request.quality))
+    if white == 255 and image.white == 65535:
+        notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds no more")
+    _put(target, pipes, lambda file: file.write(data))
+    return [Written(target, one.name, levels.shape, rule.name, account)], notices
+
+
+def _write_stack(
+    request: Request, image: Image, target: Target, responses: list[Response], pipes: Pipes
+) -> tuple[list[Written], list[str]]:
+    notices = []
+    if image.alpha is not None:
+        notices.append("alpha not written: a stack holds the feature maps alone")
+    names = [request.maps[index].name for index in target.maps]
+    maps = [response.colour for response in responses]
+    if target.form.name == "tiff" and maps[0].dtype == np.float64:
+        notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
+    _put(target, pipes, lambda file: write_maps(file, target.form, maps, names))
+    return [Written(target, name, one.shape, "raw", account_for(one)) for name, one in zip(names, maps, strict=True)], notices
+
+
+def _put(target: Target, pipes: Pipes, write: Callable[[BinaryIO], object]) -> None:
+    if target.path is not None:
+        with placed(target.path) as file:
+            write(file)
+    else:
+        assert pipes.output is not None
+        memory = io.BytesIO()
+        write(memory)
+        pipes.output.write(memory.getvalue())
+        pipes.output.flush()

@@ -37,7 +37,9 @@ def with_alpha(image: Image, alpha: Array, associated: bool) -> Image:
     if not associated:
         return covered
     real = np.float64 if image.pixels.dtype == np.float64 else np.float32
-    straight = uncover(image.pixels.astype(real), alpha.astype(real) / real(covered.opaque))
+    cover = alpha.astype(real)
+    run_loop(loops.scale_by, real(1 / covered.opaque), cover.reshape(-1))
+    straight = uncover(image.pixels.astype(real), cover)
     return replace(covered, pixels=straight if image.white is None else to_levels(straight, image.pixels.dtype))
 
 

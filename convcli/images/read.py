@@ -2,7 +2,7 @@
 
 Every mode that Pillow can open is handled by one written rule:
 
-    1, L, P and the 2- and 4-bit kinds   widened to 8 bits; a palette becomes colour, with alpha where it has transparent entries
+    1, L, P and the 2- and 4-bit kinds   widened to 8 bits; a palette becomes colour, with alpha where it has some
     LA, RGBA, La, RGBa                   8 bits and alpha, straight
     I;16 and its byte orders             16-bit grey
     F                                    32-bit real numbers

@@ -51,7 +51,8 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata) -> Image:
         orientation = _tag(page, ORIENTATION) or 1
     if pixels.ndim == 3 and page.axes.startswith("S"):
         pixels = np.moveaxis(pixels, 0, 2)
-    levels, white = as_levels(np.atleast_3d(UPRIGHT.get(orientation, lambda a: a)(pixels)))
+    turn = UPRIGHT.get(orientation)
+    levels, white = as_levels(np.atleast_3d(turn(pixels) if turn else pixels))
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         if white is None:
             raise ImageError("is TIFF in real numbers with white as 0, which is not read; store it with black as 0")

@@ -1,0 +1,281 @@
+"""filter2d and conv2d against the oracle, against SciPy, and against their own laws."""
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import scipy.signal
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+import naive
+import strategies as ours
+from convcli import ArgumentError, conv2d, filter2d
+
+SCIPY_WORDS = {"zero": "constant", "edge": "nearest", "reflect": "mirror", "symmetric": "reflect", "wrap": "grid-wrap"}
+
+
+def as_signed(image):
+    """bool pictures count as 0 and 1 in arithmetic."""
+    return image.astype(np.float64)
+
+
+@given(
+    data=st.data(),
+    image=ours.images(),
+    stride=ours.pairs,
+    dilation=ours.pairs,
+    pads=ours.pads,
+    border=ours.borders,
+    flip=st.booleans(),
+    summed=st.booleans(),
+    threads=st.integers(1, 3),
+)
+def test_filter2d_equals_the_oracle(data, image, stride, dilation, pads, border, flip, summed, threads):
+    """Every option at once, exactly, for every type of picture."""
+    kernel = data.draw(ours.kernels(image.shape[2] if summed else None))
+    options = {"stride": stride, "dilation": dilation, "border": border, "flip": flip}
+    expected = naive.filter2d(as_signed(image), kernel, pads=pads, **options)
+    assume(expected.size)
+    result = filter2d(image, kernel, padding=pads, threads=threads, **options)
+    assert result.dtype == (np.float64 if image.dtype == np.float64 else np.float32)
+    assert_array_equal(result, expected, strict=False)
+
+
+@given(
+    data=st.data(),
+    groups=st.integers(1, 3),
+    ins=st.integers(1, 2),
+    outs=st.integers(1, 2),
+    count=st.integers(1, 2),
+    side=ours.sides,
+    stride=ours.pairs,
+    dilation=ours.pairs,
+    pads=ours.pads,
+    border=ours.borders,
+    flip=st.booleans(),
+)
+def test_conv2d_equals_the_oracle(data, groups, ins, outs, count, side, stride, dilation, pads, border, flip):
+    """Groups, batches, bias, and every option at once, exactly."""
+    numbers = st.integers(-4, 4)
+    x = data.draw(ours.hnp.arrays(np.int64, (count, groups * ins, *side), elements=numbers)).astype(np.float32)
+    kernel = data.draw(ours.kernel_sides)
+    weight = data.draw(ours.hnp.arrays(np.int64, (groups * outs, ins, *kernel), elements=numbers))
+    bias = data.draw(ours.hnp.arrays(np.int64, groups * outs, elements=numbers))
+    options = {"stride": stride, "dilation": dilation, "border": border, "flip": flip, "groups": groups}
+    expected = naive.conv2d(x, weight, bias, pads=pads, **options)
+    assume(expected.size)
+    assert_array_equal(conv2d(x, weight, bias, padding=pads, **options), expected)
+
+
+@given(image=ours.images(), kernel=ours.kernels(), stride=ours.pairs, border=ours.borders)
+def test_stride_takes_every_s_th(image, kernel, stride, border):
+    """f(x, stride=s) == f(x)[::s, ::s], with the padding 'same'."""
+    dense = filter2d(image, kernel, border=border)
+    assert_array_equal(filter2d(image, kernel, border=border, stride=stride), dense[:: stride[0], :: stride[1]])
+
+
+@given(image=ours.images(), kernel=ours.kernels(), dilation=ours.pairs, border=ours.borders)
+def test_dilation_is_zeros_between_taps(image, kernel, dilation, border):
+    """f(x, k, dilation=d) == f(x, k with zeros between)."""
+    assert_array_equal(
+        filter2d(image, kernel, border=border, dilation=dilation),
+        filter2d(image, naive.spread(kernel, dilation), border=border),
+    )
+
+
+@given(image=ours.images(), kernel=ours.kernels(), pads=ours.pads, border=st.sampled_from(ours.BORDERS))
+def test_padding_is_numpy_pad(image, kernel, pads, border):
+    """f(x, padding=p, border=b) == f(numpy.pad(x, p, b), padding='valid')."""
+    padded = np.pad(image, (*pads, (0, 0)), mode=naive.NUMPY_WORDS[border])
+    assume(all(n >= k for n, k in zip(padded.shape, kernel.shape, strict=False)))
+    assert_array_equal(
+        filter2d(image, kernel, padding=pads, border=border), filter2d(padded, kernel, padding="valid"), strict=False
+    )
+
+
+@given(image=ours.images(), one=ours.kernels(), factor=st.integers(-3, 3))
+def test_linear_in_picture_and_kernel(image, one, factor):
+    """f(a x + y, k) == a f(x, k) + f(y, k), and the same for the kernel."""
+    x, y = image.astype(np.float32), image[::-1, ::-1].astype(np.float32)
+    other = one[::-1]
+    assert_array_equal(filter2d(factor * x + y, one), factor * filter2d(x, one) + filter2d(y, one))
+    assert_array_equal(filter2d(x, factor * one + other), factor * filter2d(x, one) + filter2d(x, other))
+
+
+@given(image=ours.images(), kernel=ours.kernels(), down=st.integers(-5, 5), right=st.integers(-5, 5))
+def test_shift_of_the_picture_shifts_the_map(image, kernel, down, right):
+    """With the border 'wrap', on a torus."""
+    rolled = np.roll(image, (down, right), axis=(0, 1))
+    assert_array_equal(
+        filter2d(rolled, kernel, border="wrap"), np.roll(filter2d(image, kernel, border="wrap"), (down, right), axis=(0, 1))
+    )
+
+
+@given(kernel=ours.kernels())
+def test_impulse_gives_the_kernel_back(kernel):
+    """Flipped, an impulse shows the kernel; as it slides, the kernel turned by 180 degrees."""
+    impulse = np.zeros((1, 1), np.float32) + 1
+    assert_array_equal(filter2d(impulse, kernel, padding="full", border="zero", flip=True), kernel)
+    assert_array_equal(filter2d(impulse, kernel, padding="full", border="zero"), kernel[::-1, ::-1])
+
+
+@pytest.mark.parametrize("border", ours.BORDERS)
+@pytest.mark.parametrize("shape", [(7, 9), (1, 5), (2, 2), (1, 1)])
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 1), (7, 11), (13, 3)])
+def test_scipy_agrees_on_every_border(border, shape, kernel, rng):
+    """A second oracle; kernels may be far larger than the picture. Odd sizes, where centres agree."""
+    image, weights = rng.integers(0, 256, shape).astype(float), rng.normal(size=kernel)
+    expected = scipy.ndimage.correlate(image, weights, mode=SCIPY_WORDS[border])
+    assert_allclose(filter2d(image, weights, border=border), expected, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("mode", ["valid", "same", "full"])
+@pytest.mark.parametrize("kernel", [(3, 5), (2, 4), (1, 1)])
+def test_scipy_agrees_on_flip_and_padding(mode, kernel, rng):
+    """signal.convolve2d puts the centre of an even kernel where flip=True with 'same' puts it."""
+    image, weights = rng.normal(size=(9, 8)), rng.normal(size=kernel)
+    expected = scipy.signal.convolve2d(image, weights, mode=mode)
+    if mode == "same":  # SciPy takes the later middle of the full result, we the earlier one for even kernels
+        full = scipy.signal.convolve2d(image, weights, mode="full")
+        top, left = ((k - 1) - (k - 1) // 2 for k in kernel)
+        expected = full[top : top + 9, left : left + 8]
+    assert_allclose(filter2d(image, weights, padding=mode, border="zero", flip=True), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_float32_is_close_to_float64(rng):
+    """Large kernels of fractions stay within the float32 bound: n * eps * sum |w x|."""
+    image, weights = rng.uniform(0, 255, (40, 40)), rng.normal(size=(31, 31))
+    single, double = filter2d(image.astype(np.float32), weights), filter2d(image, weights)
+    bound = weights.size * np.finfo(np.float32).eps * filter2d(image, np.abs(weights))
+    assert np.all(np.abs(single - double) <= bound)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32, np.int64, np.uint64])
+def test_integer_output_rounds_half_to_even_and_saturates(dtype):
+    """Halves go to the even neighbour, what is beyond the type to its ends, NaN to 0; as numpy.rint and numpy.clip."""
+    limits = np.iinfo(dtype)
+    values = np.array([[0.5, 1.5, 2.5, -0.5, -1.5, 3.49, 126.5, 254.5, 300, -300, 1e30, -1e30, np.inf, -np.inf, np.nan]])
+    result = filter2d(values, [[1]], dtype=dtype)
+    expected = [
+        0 if np.isnan(v) else min(max(limits.min, int(np.rint(v))), limits.max) if np.isfinite(v) else
+        (limits.max if v > 0 else limits.min)
+        for v in values[0]
+    ]  # fmt: skip
+    assert result.dtype == dtype
+    assert result[0].tolist() == expected
+
+
+def test_integer_output_of_a_picture(rng):
+    """The fused rounding equals rounding the float result."""
+    image, weights = rng.integers(0, 256, (33, 41, 3), dtype=np.uint8), rng.normal(size=(5, 5))
+    response = filter2d(image, weights)
+    assert_array_equal(filter2d(image, weights, dtype=np.uint8), np.clip(np.rint(response), 0, 255).astype(np.uint8))
+
+
+@pytest.mark.parametrize("shape", [(300, 70, 3), (3, 5000, 1)])
+def test_threads_do_not_change_a_bit(shape, rng):
+    """Bands are cut anywhere, and the result is the same to the last bit."""
+    image, weights = rng.normal(size=shape).astype(np.float32), rng.normal(size=(7, 5))
+    alone = filter2d(image, weights, threads=1)
+    for threads in (2, 3, 5, 64):
+        assert_array_equal(filter2d(image, weights, threads=threads), alone)
+
+
+def test_inputs_are_never_changed(rng):
+    """Read-only arrays are good inputs, and stay as they are."""
+    image, weights = rng.normal(size=(9, 9)), rng.normal(size=(3, 3))
+    image.flags.writeable = weights.flags.writeable = False
+    before = image.copy(), weights.copy()
+    filter2d(image, weights, flip=True, dtype=np.uint8)
+    conv2d(image[None], weights[None, None])
+    assert_array_equal(image, before[0])
+    assert_array_equal(weights, before[1])
+
+
+def test_any_memory_layout(rng):
+    """Views with steps, Fortran order and swapped bytes give the same numbers."""
+    image, weights = rng.integers(0, 256, (20, 24, 3)).astype(np.uint16), rng.integers(-3, 4, (3, 3))
+    expected = filter2d(image[::2, ::-1].copy(), weights)
+    assert_array_equal(filter2d(image[::2, ::-1], weights), expected)
+    assert_array_equal(filter2d(np.asfortranarray(image[::2, ::-1]), weights), expected)
+    assert_array_equal(filter2d(image[::2, ::-1].astype(">u2"), weights), expected)
+    assert_array_equal(filter2d(image[::2, ::-1].tolist(), weights), expected.astype(np.float32))
+
+
+def test_nan_spreads_as_far_as_the_kernel_reaches():
+    """And not under a weight of 0."""
+    image = np.ones((7, 7), np.float32)
+    image[3, 3] = np.nan
+    plus = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
+    hit = np.isnan(filter2d(image, plus))
+    assert_array_equal(hit, filter2d(np.isnan(image), plus) > 0)
+
+
+def test_infinity_stays_infinity():
+    """inf times a positive weight is inf, not NaN, in every group of taps."""
+    image = np.full((9, 9), np.inf, np.float32)
+    assert np.all(np.isposinf(filter2d(image, np.ones((5, 5)))))
+
+
+def test_all_zero_kernel_gives_zero():
+    """A kernel without taps is a kernel."""
+    assert_array_equal(filter2d(np.ones((4, 4)), np.zeros((3, 3))), np.zeros((4, 4)))
+
+
+def test_kernel_weights_are_not_rounded_for_float64():
+    """Integer weights beyond float32 stay exact on a float64 picture."""
+    assert filter2d(np.ones((1, 1)), [[2**24 + 1]])[0, 0] == 2**24 + 1
+
+
+def test_shapes_follow_the_inputs():
+    """Grey stays without a channel axis; a (kh, kw, C) kernel takes it away; four 5 x 5 x 3 filters give four maps."""
+    assert filter2d(np.zeros((8, 9)), np.ones((3, 3))).shape == (8, 9)
+    assert filter2d(np.zeros((8, 9, 1)), np.ones((3, 3))).shape == (8, 9, 1)
+    assert filter2d(np.zeros((8, 9, 3)), np.ones((3, 3, 3))).shape == (8, 9)
+    assert filter2d(np.zeros((8, 9)), np.ones((3, 3, 1))).shape == (8, 9)
+    assert conv2d(np.zeros((3, 32, 32)), np.zeros((4, 3, 5, 5))).shape == (4, 28, 28)
+    assert conv2d(np.zeros((2, 3, 32, 32)), np.zeros((4, 3, 5, 5)), padding="same").shape == (2, 4, 32, 32)
+
+
+def test_pointwise_convolution_mixes_channels(rng):
+    """A 1 x 1 convolution is a matrix product at every pixel."""
+    x, weight = rng.normal(size=(6, 5, 4)), rng.normal(size=(2, 6))
+    assert_allclose(conv2d(x, weight[:, :, None, None]), np.einsum("oc,chw->ohw", weight, x), rtol=1e-12, atol=1e-12)
+
+
+def test_depthwise_is_each_channel_alone(rng):
+    """groups = Cin equals filter2d on each channel."""
+    x, weight = rng.normal(size=(3, 7, 8)), rng.normal(size=(3, 1, 3, 3))
+    expected = [filter2d(x[c], weight[c, 0], border="zero") for c in range(3)]
+    assert_allclose(conv2d(x, weight, groups=3, padding="same"), expected, rtol=1e-12, atol=1e-12)
+
+
+IMAGE = np.zeros((4, 5, 3))
+BAD = [
+    (lambda: filter2d(np.zeros(3), np.ones((3, 3))), r"image must have 2 or 3 dimensions, got shape \(3,\)"),
+    (lambda: filter2d(np.zeros((0, 3)), np.ones((3, 3))), r"image must not be empty, got shape \(0, 3\)"),
+    (lambda: filter2d(IMAGE * 1j, np.ones((3, 3))), "image must hold real numbers, got dtype complex128"),
+    (lambda: filter2d(np.array([["a"]]), [[1]]), "image must hold real numbers, got dtype <U1"),
+    (lambda: filter2d(IMAGE, [[1, 2], [3]]), "kernel must be an array, got rows of different lengths"),
+    (lambda: filter2d(IMAGE, np.ones((3, 3, 4))), "kernel has 4 channels, the image has 3"),
+    (lambda: filter2d(np.zeros((4, 4)), np.ones((3, 3, 3))), "kernel has 3 channels, the image has 1"),
+    (lambda: filter2d(IMAGE, [[1]], dtype=np.float64, border="edges"), "border must be"),
+    (lambda: filter2d(np.zeros((4, 4), np.uint8), [[1]], dtype=complex), "dtype must be an integer type or float32"),
+    (lambda: filter2d(IMAGE, [[1]], dtype="word"), "dtype must be an integer type or float64, got 'word'"),
+    (lambda: filter2d(IMAGE, [[1]], flip="yes"), "flip must be True or False, got 'yes'"),
+    (lambda: filter2d(IMAGE, [[1]], threads=0), "threads must be at least 1, got 0"),
+    (lambda: filter2d(IMAGE, np.ones((9, 9)), padding="valid"), "a kernel that covers 9 x 9 does not fit an image of 4 x 5"),
+    (lambda: conv2d(IMAGE, np.ones((3, 3))), r"weight must have 4 dimensions, got shape \(3, 3\)"),
+    (lambda: conv2d(IMAGE, np.ones((2, 3, 1, 1))), r"weight must have shape .* with Cin / groups = 4, got \(2, 3, 1, 1\)"),
+    (lambda: conv2d(IMAGE, np.ones((2, 4, 1, 1)), groups=3), "groups must divide the 4 channels of x and the 2 of weight, got 3"),
+    (lambda: conv2d(IMAGE, np.ones((2, 4, 1, 1)), np.zeros(3)), "bias must have one value for each of the 2 output channels"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD)
+def test_bad_arguments_are_named(call, message):
+    """Each error names the argument, the rule and the value, and is a ValueError too."""
+    with pytest.raises(ArgumentError, match=message) as caught:
+        call()
+    assert isinstance(caught.value, ValueError)

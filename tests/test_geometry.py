@@ -1,0 +1,103 @@
+"""Sizes, pads and borders."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convcli import ArgumentError
+from convcli.core.geometry import BORDERS, as_pair, check_border, make_axes, resolve_padding, source_index
+from naive import NUMPY_WORDS
+
+# (size, kernel, stride, padding, dilation) -> output: the figures of Dumoulin and Visin, arXiv:1603.07285.
+DUMOULIN_VISIN = [
+    (4, 3, 1, 0, 1, 2),
+    (5, 4, 1, 2, 1, 6),
+    (5, 3, 1, 1, 1, 5),
+    (5, 3, 1, 2, 1, 7),
+    (5, 3, 2, 0, 1, 2),
+    (5, 3, 2, 1, 1, 3),
+    (6, 3, 2, 1, 1, 3),
+    (7, 3, 1, 0, 2, 3),
+]
+
+
+@pytest.mark.parametrize(("size", "kernel", "stride", "padding", "dilation", "out"), DUMOULIN_VISIN)
+def test_output_sizes_are_the_published_ones(size, kernel, stride, padding, dilation, out):
+    """Every figure of the convolution arithmetic guide."""
+    rows, columns = make_axes((size, size), (kernel, kernel), stride, padding, dilation)
+    assert (rows.out, columns.out) == (out, out)
+
+
+def test_alexnet_first_layer():
+    """227 gives 55; 224 without padding does not divide and is cut to 54 (Krizhevsky 2012)."""
+    assert make_axes((227, 227), (11, 11), 4, 0, 1)[0].out == 55
+    assert make_axes((224, 224), (11, 11), 4, 0, 1)[0].out == 54
+
+
+@pytest.mark.parametrize("kernel", range(1, 8))
+@pytest.mark.parametrize("dilation", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_same_gives_every_stride_th_pixel(kernel, dilation, stride):
+    """The padding 'same' keeps the size at stride 1, and does not move with the stride."""
+    rows, _ = make_axes((10, 10), (kernel, kernel), stride, "same", dilation)
+    assert rows.out == len(range(0, 10, stride))
+    assert rows.after - rows.before in (0, 1)
+
+
+def test_full_is_every_overlap():
+    """i + (k - 1)."""
+    assert make_axes((5, 7), (3, 4), 1, "full", 1)[0].out == 7
+    assert make_axes((5, 7), (3, 4), 1, "full", 1)[1].out == 10
+
+
+def test_padding_forms():
+    """A number, (rows, columns), and one number a side."""
+    assert resolve_padding(2, (3, 3)) == ((2, 2), (2, 2))
+    assert resolve_padding((1, 2), (3, 3)) == ((1, 1), (2, 2))
+    assert resolve_padding(((1, 2), (3, 4)), (3, 3)) == ((1, 2), (3, 4))
+    assert resolve_padding([[1, 2], [3, 4]], (3, 3)) == ((1, 2), (3, 4))
+
+
+@given(size=st.integers(1, 6), before=st.integers(0, 20), after=st.integers(0, 20), border=st.sampled_from(BORDERS))
+def test_borders_are_numpys(size, before, after, border):
+    """source_index walks as numpy.pad does, at any distance."""
+    padded = np.pad(np.arange(1, size + 1), (before, after), mode=NUMPY_WORDS[border])
+    word, _ = check_border(border)
+    walked = [source_index(i, size, word) + 1 for i in range(-before, size + after)]
+    assert walked == padded.tolist()
+
+
+BAD = [
+    ({"stride": 0}, "stride must be at least 1, got 0"),
+    ({"stride": (1, 2, 3)}, r"stride must be a whole number or \(rows, columns\), got \(1, 2, 3\)"),
+    ({"stride": 1.5}, "stride must be a whole number"),
+    ({"stride": True}, "stride must be a whole number"),
+    ({"stride": "2"}, "stride must be a whole number"),
+    ({"dilation": (1, 0)}, r"dilation must be at least 1, got \(1, 0\)"),
+    ({"padding": -1}, "padding must be at least 0, got -1"),
+    ({"padding": "some"}, "padding must be one of valid, same, full.*got 'some'"),
+    ({"padding": ((1, -2), (0, 0))}, "padding must be at least 0"),
+    ({"padding": 0, "kernel": (5, 5)}, "a kernel that covers 5 x 5 does not fit an image of 4 x 4"),
+    ({"padding": 0, "dilation": 3}, "a kernel that covers 7 x 7 does not fit"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD)
+def test_bad_geometry_is_named(change, message):
+    """Each error names the argument, the rule and the value."""
+    wishes = {"kernel": (3, 3), "stride": 1, "padding": "same", "dilation": 1} | change
+    with pytest.raises(ArgumentError, match=message):
+        make_axes((4, 4), wishes["kernel"], wishes["stride"], wishes["padding"], wishes["dilation"])
+
+
+@pytest.mark.parametrize("border", ["mirror", "nearest", None, True, [0]])
+def test_unknown_border(border):
+    """Only NumPy's words and numbers."""
+    with pytest.raises(ArgumentError, match="border must be a number or one of edge, reflect, symmetric, wrap, zero, got"):
+        check_border(border)
+
+
+def test_numpy_integers_are_whole_numbers():
+    """A NumPy integer is as good as an int."""
+    assert as_pair("stride", np.int64(2), least=1) == (2, 2)

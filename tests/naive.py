@@ -57,10 +57,5 @@ def conv2d(x, weight, bias, groups=1, **options):
     maps = []
     for o in range(weight.shape[0]):
         first = o // per_group_out * per_group_in
-        maps.append(
-            [
-                bias[o] + sum(plane(one[first + i], weight[o, i], **options) for i in range(per_group_in))
-                for one in x
-            ]
-        )
+        maps.append([bias[o] + sum(plane(one[first + i], weight[o, i], **options) for i in range(per_group_in)) for one in x])
     return np.array(maps).swapaxes(0, 1)

@@ -16,9 +16,9 @@ weights = st.integers(-4, 4)
 
 
 @st.composite
-def images(draw, channels=st.integers(1, 5)):
+def images(draw):
     """(H, W, C) of any type that is read, 0 .. 255."""
-    shape = (*draw(sides), draw(channels))
+    shape = (*draw(sides), draw(st.integers(1, 5)))
     levels = draw(hnp.arrays(np.int64, shape, elements=st.integers(0, 255)))
     return levels.astype(draw(st.sampled_from(DTYPES)))
 

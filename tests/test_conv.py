@@ -268,7 +268,10 @@ BAD = [
     (lambda: filter2d(IMAGE, np.ones((9, 9)), padding="valid"), "a kernel that covers 9 x 9 does not fit an image of 4 x 5"),
     (lambda: conv2d(IMAGE, np.ones((3, 3))), r"weight must have 4 dimensions, got shape \(3, 3\)"),
     (lambda: conv2d(IMAGE, np.ones((2, 3, 1, 1))), r"weight must have shape .* with Cin / groups = 4, got \(2, 3, 1, 1\)"),
-    (lambda: conv2d(IMAGE, np.ones((2, 4, 1, 1)), groups=3), "groups must divide the 4 channels of x and the 2 of weight, got 3"),
+    (
+        lambda: conv2d(IMAGE, np.ones((2, 4, 1, 1)), groups=3),
+        "groups must divide the 4 channels of x and the 2 of weight, got 3",
+    ),
     (lambda: conv2d(IMAGE, np.ones((2, 4, 1, 1)), np.zeros(3)), "bias must have one value for each of the 2 output channels"),
 ]
 

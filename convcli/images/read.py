@@ -111,6 +111,7 @@ def _read_picture(file: BinaryIO, start: bytes, max_pixels: int) -> Image:
             picture = PIL.Image.open(file, formats=DECODERS)
         except PIL.UnidentifiedImageError:
             if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+                file.seek(0)
                 return tiff.read_tiff(file, max_pixels, Metadata())
             raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
         with picture:
@@ -131,7 +132,8 @@ def _refuse_cut_colour(picture: PIL.Image.Image, start: bytes) -> None:
     """Raise where Pillow would hand 16-bit colour over as 8 bits, which it does without a word."""
     deep_png = picture.format == "PNG" and start[24:26] in (b"\x10\x02", b"\x10\x04", b"\x10\x06")
     tiles: Any = getattr(picture, "tile", ())
-    deep_ppm = picture.format == "PPM" and picture.mode == "RGB" and tiles[0][3][-1] > 255
+    ppm_levels = tiles[0][3][-1] if picture.format == "PPM" and isinstance(tiles[0][3], tuple) else 0
+    deep_ppm = picture.mode == "RGB" and ppm_levels > 255
     if deep_png or deep_ppm:
         kind = "grey with alpha" if deep_png and start[25] == 4 else "colour"
         raise ImageError(

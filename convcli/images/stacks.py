@@ -6,6 +6,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..arrays import read_npy
 from ..errors import ImageError
 from .image import Array, Image, as_levels, check_pixels
 
@@ -15,22 +16,18 @@ MOST_CHANNELS = 64
 
 def read_array(file: BinaryIO, max_pixels: int) -> Image:
     """Read a .npy file as an image (H, W) or (H, W, C), or as a stack of one such map. Raises ImageError."""
+
+    def check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+        if dtype.kind not in "buif":
+            raise ImageError(f"must hold real numbers to be an image, got dtype {dtype}")
+        height, width, _ = _image_shape(shape)
+        check_pixels(width, height, max_pixels)
+
     try:
-        version = np.lib.format.read_magic(file)
-        read_header: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(file)
-    except (ValueError, EOFError, SyntaxError, TypeError, OverflowError) as error:
-        raise ImageError(f"is not a readable .npy file: {str(error).splitlines()[0]}") from None
-    if dtype.kind not in "buif":
-        raise ImageError(f"must hold real numbers to be an image, got dtype {dtype}")
-    size = _image_shape(shape)
-    check_pixels(size[1], size[0], max_pixels)
-    file.seek(0)
-    try:
-        array = np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ImageError(f"is truncated or corrupt: {str(error).splitlines()[0]}") from None
-    levels, white = as_levels(np.ascontiguousarray(array.reshape(size)))
+        array = read_npy(file, check)
+    except ValueError as error:
+        raise ImageError(f"is not a readable .npy file: {error}") from None
+    levels, white = as_levels(np.ascontiguousarray(array.reshape(_image_shape(array.shape))))
     return Image(levels, white, None, "NPY")
 
 

@@ -95,7 +95,7 @@ def _read_kernel(name: str, table: dict[str, Any]) -> Kernel | Recipe:
 
 def _read_recipe(name: str, table: dict[str, Any], about: tuple[str, str]) -> Recipe:
     generator = table["generator"]
-    if generator not in GENERATORS:
+    if not isinstance(generator, str) or generator not in GENERATORS:
         raise Fault(f"generator {generator!r} is unknown{nearest_name(str(generator), GENERATORS)}")
     parameters = {key: value for key, value in table.items() if key not in ("generator", *ABOUT)}
     values = tuple((key, _read_number(key, value)) for key, value in parameters.items())

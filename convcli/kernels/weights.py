@@ -1,10 +1,16 @@
 """Weights from .npy and .npz files: numbers only, never code."""
 
+import io
+import math
 import re
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+from ..arrays import read_npy
 from ..errors import KernelError
 from .grammar import LARGEST, WeightsFile
 from .kernel import MAX_SIDE, Bank, Kernel
@@ -23,7 +29,7 @@ def load_weights(file: WeightsFile) -> Kernel | Bank:
     ONNX, N of those.
     """
     path = Path(file.path)
-    array = _check(_read(path, file.key), file)
+    array = _read(path, file.key)
     about = f"from {path.name}" + (f", {file.key}" if file.key else "")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.key or path.stem)
     if array.ndim < 4:
@@ -35,57 +41,61 @@ def load_weights(file: WeightsFile) -> Kernel | Bank:
 
 
 def _read(path: Path, key: str | None) -> "np.ndarray[Any, Any]":
+    """The array of a file, as float64."""
     import numpy as np
 
+    where = f"@{path}" + (f"#{key}" if key else "")
     suffix = path.suffix.lower()
     if suffix not in (".npy", ".npz"):
-        raise KernelError(f"@{path}: must end in .npy or .npz")
+        raise KernelError(f"{where}: the file must end in .npy or .npz")
     try:
-        if suffix == ".npy":
-            if key is not None:
-                raise KernelError(f"@{path}: a .npy file holds one array without a name; leave out #{key}")
-            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-        return _read_member(path, key)
+        with path.open("rb") as file, _member(file, key) if suffix == ".npz" else _whole(file, key) as array:
+            weights = np.asarray(read_npy(array, _check), np.float64)
+    except KernelError as error:
+        raise KernelError(f"{where}: {error}") from None
     except FileNotFoundError:
-        raise KernelError(f"@{path}: no such file") from None
+        raise KernelError(f"{where}: no such file") from None
     except OSError as error:
-        raise KernelError(f"@{path}: cannot be read: {error.strerror or error}") from None
-    except (ValueError, EOFError, zipfile.BadZipFile, TypeError, SyntaxError, NotImplementedError) as error:
-        raise KernelError(f"@{path}: is not a readable {suffix} file: {str(error).splitlines()[0]}") from None
-
-
-def _read_member(path: Path, key: str | None) -> "np.ndarray[Any, Any]":
-    import numpy as np
-
-    with zipfile.ZipFile(path) as members:
-        sizes = {info.filename.removesuffix(".npy"): info.file_size for info in members.infolist()}
-    if key is None and len(sizes) != 1:
-        raise KernelError(f"@{path}: holds {len(sizes)} arrays; name one: @{path}#{next(iter(sizes), 'KEY')}")
-    wanted = next(iter(sizes)) if key is None else key
-    if wanted not in sizes:
-        raise KernelError(f"@{path}: has no array {wanted!r}; it holds {', '.join(sorted(sizes))}")
-    if sizes[wanted] > LARGEST_ARRAY:
-        raise KernelError(f"@{path}#{wanted}: is {sizes[wanted]} bytes long; the limit is {LARGEST_ARRAY}")
-    with np.load(path, allow_pickle=False) as arrays:
-        return arrays[wanted]  # type: ignore[no-any-return]
-
-
-def _check(array: "np.ndarray[Any, Any]", file: WeightsFile) -> "np.ndarray[Any, Any]":
-    """Refuse what is no array of weights; copy the rest into float64."""
-    import numpy as np
-
-    where = f"@{file.path}" + (f"#{file.key}" if file.key else "")
-    if array.dtype.kind not in "iuf":
-        raise KernelError(f"{where}: must hold numbers, got dtype {array.dtype}")
-    if array.ndim not in (1, 2, 3, 4) or array.size == 0:
-        raise KernelError(f"{where}: must have shape (kh, kw), (kh, kw, C) or (N, C, kh, kw), got {array.shape}")
-    sides = array.shape[2:] if array.ndim == 4 else array.shape[:2]
-    if max(sides) > MAX_SIDE or array.nbytes > LARGEST_ARRAY:
-        raise KernelError(f"{where}: has shape {array.shape}; the largest kernel side is {MAX_SIDE}")
-    weights = np.asarray(array, np.float64)
+        raise KernelError(f"{where}: cannot be read: {error.strerror or error}") from None
+    except (ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
+        raise KernelError(f"{where}: is not a readable {suffix} file: {error}") from None
     if not np.all(np.abs(weights) <= LARGEST):
         raise KernelError(f"{where}: must hold finite numbers of at most {LARGEST:g}")
     return weights
+
+
+@contextmanager
+def _whole(file: BinaryIO, key: str | None) -> Iterator[BinaryIO]:
+    if key is not None:
+        raise KernelError(f"a .npy file holds one array without a name; leave out #{key}")
+    yield file
+
+
+@contextmanager
+def _member(file: BinaryIO, key: str | None) -> Iterator[BinaryIO]:
+    """One array of an .npz, unpacked no further than the limit."""
+    with zipfile.ZipFile(file) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        if key is None and len(members) != 1:
+            raise KernelError(f"holds {len(members)} arrays; name one, such as #{next(iter(members), 'KEY')}")
+        wanted = next(iter(members)) if key is None else key
+        if wanted not in members:
+            raise KernelError(f"there is no array of that name; the file holds {', '.join(sorted(members))}")
+        if members[wanted].file_size > LARGEST_ARRAY:
+            raise KernelError(f"is {members[wanted].file_size} bytes long; the limit is {LARGEST_ARRAY}")
+        yield io.BytesIO(archive.read(members[wanted]))
+
+
+def _check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+    """Refuse by its header what is no array of weights."""
+    if dtype.kind not in "iuf":
+        raise KernelError(f"must hold numbers, got dtype {dtype}")
+    if len(shape) not in (1, 2, 3, 4) or 0 in shape:
+        raise KernelError(f"must have shape (kh, kw), (kh, kw, C) or (N, C, kh, kw), got {shape}")
+    if max(shape[2:] if len(shape) == 4 else shape[:2]) > MAX_SIDE:
+        raise KernelError(f"has shape {shape}; the largest kernel side is {MAX_SIDE}")
+    if math.prod(shape) * dtype.itemsize > LARGEST_ARRAY:
+        raise KernelError(f"has shape {shape}, more than the limit of {LARGEST_ARRAY} bytes")
 
 
 def _nested(array: "np.ndarray[Any, Any]") -> Any:

@@ -1,0 +1,82 @@
+"""The text after -k."""
+
+import contextlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convcli.errors import KernelError
+from convcli.kernels.catalogue import load_catalogue
+from convcli.kernels.grammar import Inline, Reference, WeightsFile, parse_kernel, parse_number
+from convcli.kernels.kernel import Bank, Kernel
+
+GOOD = [
+    ("sharpen", Reference("sharpen")),
+    (" sharpen ", Reference("sharpen")),
+    ("gaussian:sigma=2", Reference("gaussian", (("sigma", 2.0),))),
+    ("gabor:theta=45, wavelength=6@90", Reference("gabor", (("theta", 45.0), ("wavelength", 6.0)), 90)),
+    ("sobel-x@270", Reference("sobel-x", (), 270)),
+    ("0 -1 0; -1 5 -1; 0 -1 0", Inline(((0.0, -1.0, 0.0), (-1.0, 5.0, -1.0), (0.0, -1.0, 0.0)))),
+    ("0,-1,0\n-1,5,-1\n0,-1,0", Inline(((0.0, -1.0, 0.0), (-1.0, 5.0, -1.0), (0.0, -1.0, 0.0)))),
+    ("1/4 1/2 1/4;", Inline(((0.25, 0.5, 0.25),))),
+    ("-1", Inline(((-1.0,),))),
+    ("1e-3 .5 +2.", Inline(((0.001, 0.5, 2.0),))),
+    ("@a b.npy", WeightsFile("a b.npy")),
+    ("@dir/w.npz#conv1.weight", WeightsFile("dir/w.npz", "conv1.weight")),
+]
+
+
+@pytest.mark.parametrize(("text", "value"), GOOD)
+def test_good_texts(text, value):
+    """Each form of the grammar."""
+    assert parse_kernel(text) == value
+
+
+BAD = [
+    ("", "kernel is empty"),
+    (" ; ", "kernel is empty"),
+    ("1 2; 3", "matrix '1 2; 3': row 2 has 1 numbers, row 1 has 2"),
+    ("1 2;; 3 4", "row 2 has 0 numbers, row 1 has 2"),
+    ("1 a; 3 4", "matrix: row 1, column 2: 'a' is not a number"),
+    ("1 2; 3 0x4", "matrix: row 2, column 2: '0x4' is not a number"),
+    ("1 nan", "'nan' is not a number"),
+    ("1 inf", "'inf' is not a number"),
+    ("1 1e400", "'1e400' is beyond 1e.30"),
+    ("1 1/0", "'1/0' divides by 0"),
+    ("1_000", "'1_000' is not a number"),
+    ("١", "is neither a name|is not a number"),
+    ("[[1, 2]]", r"'\[\[1' is not a number"),
+    ("sharp en", "kernel 'sharp en' is neither a name, a matrix such as"),
+    ("gaussian:", "must be written NAME=NUMBER"),
+    ("gaussian:2", "parameters of gaussian must be written NAME=NUMBER, such as gaussian:size=5, got '2'"),
+    ("gaussian:sigma=", "parameter sigma of gaussian: '' is not a number"),
+    ("gaussian:sigma=two", "parameter sigma of gaussian: 'two' is not a number"),
+    ("gaussian:sigma=1,sigma=2", "parameter 'sigma' of gaussian is given twice"),
+    ("sobel-x@45", "can be turned by 90, 180 or 270 degrees, not by '45'"),
+    ("sobel-x@", "not by ''"),
+    ("@", "@ must be followed by the name of a file"),
+    ("@#key", "@ must be followed by the name of a file"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD)
+def test_bad_texts_are_named(text, message):
+    """The place, the rule and the value."""
+    with pytest.raises(KernelError, match=message):
+        parse_kernel(text)
+
+
+@given(st.text(max_size=30))
+def test_any_text_is_a_kernel_or_a_kernel_error(text):
+    """Nothing else ever comes out of the grammar, or of the catalogue."""
+    if text.strip().startswith("@"):
+        return
+    with contextlib.suppress(KernelError):
+        assert isinstance(load_catalogue().find(text), Kernel | Bank)
+
+
+@given(st.fractions(-(10**20), 10**20, max_denominator=1000))
+def test_fractions_are_exact(value):
+    """a/b is the nearest double to the quotient of whole numbers."""
+    assert parse_number(f"{value.numerator}/{value.denominator}") == value.numerator / value.denominator

@@ -1,0 +1,301 @@
+"""The built-in kernels: their published values, their laws, and their sources."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.ndimage
+from numpy.testing import assert_allclose, assert_array_equal
+
+from convcli.errors import KernelError
+from convcli.kernels.catalogue import feature_maps, load_catalogue, unique_names
+from convcli.kernels.kernel import Bank, Kernel
+from convcli.kernels.library import GENERATORS
+
+CATALOGUE = load_catalogue()
+EVERY = list(CATALOGUE)
+NAMED = [
+    *("identity", "blur", "average", "box", "gaussian", "binomial", "disk", "motion", "sharpen", "unsharp", "emboss", "edge"),
+    *("laplacian", "laplacian-8", "log", "dog", "sobel", "sobel-x", "sobel-y", "prewitt", "prewitt-x", "prewitt-y", "scharr"),
+    *("scharr-x", "scharr-y", "roberts", "kirsch", "robinson", "frei-chen", "farid-x", "farid-y", "gabor"),
+]
+
+
+def weights(text):
+    """The weights of a kernel by its text."""
+    return CATALOGUE.find(text).weights
+
+
+def impulse_response(filtered, size):
+    """What a SciPy filter makes of an impulse."""
+    impulse = np.zeros((size, size))
+    impulse[size // 2, size // 2] = 1
+    return filtered(impulse)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_promised_kernel_is_there(name):
+    """By the name that was promised."""
+    assert CATALOGUE.find(name).name == name
+
+
+@pytest.mark.parametrize("one", EVERY, ids=lambda one: one.name)
+def test_every_kernel_has_a_source_and_a_purpose(one):
+    """A kernel is data with a source."""
+    assert one.source
+    assert one.about
+
+
+# Wikipedia, "Kernel (image processing)", and the classic operators.
+PUBLISHED = {
+    "identity": [[0, 0, 0], [0, 1, 0], [0, 0, 0]],
+    "blur": np.array([[1, 2, 1], [2, 4, 2], [1, 2, 1]]) / 16,
+    "average": np.full((3, 3), 1 / 9),
+    "box:size=5": np.full((5, 5), 1 / 25),
+    "binomial": np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256,
+    "sharpen": [[0, -1, 0], [-1, 5, -1], [0, -1, 0]],
+    "unsharp": (np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) - np.pad([[512]], 2)) / -256,
+    "edge": [[-1, -1, -1], [-1, 8, -1], [-1, -1, -1]],
+    "laplacian": [[0, 1, 0], [1, -4, 1], [0, 1, 0]],
+    "laplacian-8": [[1, 1, 1], [1, -8, 1], [1, 1, 1]],
+    "sobel-x": [[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]],
+    "sobel-y": [[-1, -2, -1], [0, 0, 0], [1, 2, 1]],
+    "prewitt-x": [[-1, 0, 1], [-1, 0, 1], [-1, 0, 1]],
+    "scharr-x": [[-3, 0, 3], [-10, 0, 10], [-3, 0, 3]],
+    "roberts-1": [[1, 0], [0, -1]],
+    "roberts-2": [[0, 1], [-1, 0]],
+    "kirsch-n": [[5, 5, 5], [-3, 0, -3], [-3, -3, -3]],
+    "kirsch-ne": [[-3, 5, 5], [-3, 0, 5], [-3, -3, -3]],
+    "kirsch-e": [[-3, -3, 5], [-3, 0, 5], [-3, -3, 5]],
+    "kirsch-se": [[-3, -3, -3], [-3, 0, 5], [-3, 5, 5]],
+    "robinson-n": [[1, 2, 1], [0, 0, 0], [-1, -2, -1]],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", PUBLISHED)
+def test_published_matrices(text):
+    """Digit for digit."""
+    assert_array_equal(weights(text), PUBLISHED[text])
+
+
+def test_gaussian_published_digits():
+    """sigma 1, 2 and 0.5, truncate 4: the rows of SciPy."""
+    row = [0.00013383062461474175, 0.0044318616200312655, 0.05399112742070441, 0.24197144565660073, 0.39894346935609776]
+    assert_allclose(weights("gaussian").sum(axis=0), row + row[-2::-1], rtol=1e-13)
+    assert weights("gaussian:sigma=2").shape == (17, 17)
+    assert_allclose(weights("gaussian:sigma=2").sum(axis=0)[8], 0.199474647864745, rtol=1e-13)
+    half = [0.00026386508273735414, 0.10645077197359151, 0.7865707258873422]
+    assert_allclose(weights("gaussian:sigma=0.5").sum(axis=0), half + half[-2::-1], rtol=1e-13)
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.5, 1, 1.7, 2, 4.4])
+@pytest.mark.parametrize("truncate", [2, 3, 4])
+def test_gaussian_equals_scipy(sigma, truncate):
+    """The response of gaussian_filter to an impulse, size included."""
+    kernel = weights(f"gaussian:sigma={sigma},truncate={truncate}")
+    expected = impulse_response(lambda x: scipy.ndimage.gaussian_filter(x, sigma, truncate=truncate), kernel.shape[0] + 2)
+    assert_allclose(np.pad(kernel, 1), expected, rtol=1e-12, atol=1e-18)
+
+
+@pytest.mark.parametrize("sigma", [1, 1.4, 3])
+def test_log_equals_scipy_but_for_its_mean(sigma):
+    """gaussian_laplace of an impulse, shifted to sum to zero."""
+    kernel = weights(f"log:sigma={sigma}")
+    expected = impulse_response(lambda x: scipy.ndimage.gaussian_laplace(x, sigma, truncate=4.0), kernel.shape[0])
+    assert_allclose(kernel, expected - expected.mean(), rtol=1e-10, atol=1e-15)
+
+
+def test_dog_equals_scipy():
+    """Two gaussian_filters of an impulse, narrow minus wide."""
+    kernel = weights("dog:sigma1=1,sigma2=1.6")
+    narrow, wide = (
+        impulse_response(lambda x, s=s: scipy.ndimage.gaussian_filter(x, s, truncate=4.0), kernel.shape[0]) for s in (1, 1.6)
+    )
+    assert_allclose(kernel, narrow - wide, rtol=1e-9, atol=1e-15)
+
+
+def test_gabor_published_by_opencv():
+    """getGaborKernel((5, 5), sigma=1, theta=0, lambd=4, gamma=0.5, psi=0) of OpenCV 5.0."""
+    rows = [[-0.0821, 0, 0.6065, 0, -0.0821], [-0.1194, 0, 0.8825, 0, -0.1194], [-0.1353, 0, 1, 0, -0.1353]]
+    kernel = weights("gabor:wavelength=4,sigma=1,gamma=0.5,size=5")
+    assert_allclose(kernel, rows + rows[-2::-1], atol=5e-5)
+
+
+# What cv2.getGaborKernel of OpenCV 5.0.0 printed, with theta and psi in radians.
+GABOR_OF_OPENCV = {
+    "gabor:size=3,sigma=1.5,theta=30,wavelength=5,gamma=0.7,psi=40": [
+        [-0.48646079752199134, 0.2109018177339054, 0.7698216154642162],
+        [-0.17623972452908243, 0.766044443118978, 0.7618469747783351],
+        [0.31773498098259206, 0.8696528728178612, 0.3415563983139598],
+    ],
+    "gabor:size=5,sigma=2,theta=70,wavelength=3.5,gamma=1.3,psi=-60": [
+        [-0.2978723882288839, -0.5215441193270225, -0.3995773041717529, -0.060292515190219685, 0.09491989954878542],
+        [-0.12772630132705998, 0.2354494800150787, 0.700879616597863, 0.6756893958128207, 0.29093911386357085],
+        [0.43995855465644346, 0.7422387156133288, 0.5, -0.07382215356568476, -0.2896229512569842],
+        [0.022594837699443364, -0.35291107138966626, -0.8021124322765188, -0.7391234577986929, -0.2976569334022461],
+        [-0.20844343527782022, -0.3354087694437619, -0.1673191923361195, 0.16877531356129627, 0.26199576540897906],
+    ],
+}
+
+
+@pytest.mark.parametrize("text", GABOR_OF_OPENCV)
+def test_gabor_equals_opencv(text):
+    """Direction, phase and order of the samples too."""
+    assert_allclose(weights(text), GABOR_OF_OPENCV[text], rtol=1e-12, atol=1e-15)
+
+
+def test_gabor_shape_is_opencvs():
+    """Three sigmas around, turned with theta, as OpenCV does for an empty size."""
+    assert weights("gabor:wavelength=4,sigma=1,gamma=1").shape == (7, 7)
+    assert weights("gabor:wavelength=4,sigma=1,gamma=0.5").shape == (13, 7)
+    assert weights("gabor:wavelength=4,sigma=1,gamma=0.5,theta=90").shape == (7, 13)
+    assert weights("gabor:wavelength=4,sigma=2,gamma=0.5,theta=30").shape == (21, 13)
+
+
+def test_gabor_turned_by_90_is_the_turned_kernel():
+    """theta = 90 and @90 agree, for an even wave."""
+    assert_allclose(weights("gabor:theta=90"), weights("gabor@90"), atol=1e-12)
+
+
+def test_disk_of_radius_2_is_astropys_tophat():
+    """13 cells of 1 / 13 (astropy Tophat2DKernel(2)); rank 3."""
+    kernel = weights("disk:radius=2")
+    assert np.count_nonzero(kernel) == 13
+    assert_allclose(kernel[kernel > 0], 1 / 13, rtol=1e-15)
+    assert CATALOGUE.find("disk").rank == 3
+
+
+def test_motion_follows_its_rule():
+    """1 minus the distance to the line, worked by hand for length 3 at 45 degrees; a line of 9 for the default."""
+    assert_allclose(weights("motion"), np.full((1, 9), 1 / 9))
+    assert_allclose(weights("motion:angle=90"), np.full((9, 1), 1 / 9))
+    end, side = 1 - (math.sqrt(2) - 1), 1 - math.sqrt(0.5)
+    by_hand = np.array([[0, side, end], [side, 1, side], [end, side, 0]])
+    assert_allclose(weights("motion:length=3,angle=45"), by_hand / by_hand.sum(), rtol=1e-9)
+
+
+def test_frei_chen_is_orthonormal():
+    """The nine kernels are an orthonormal basis of 3 x 3 windows."""
+    basis = np.array([kernel.weights.ravel() for kernel in CATALOGUE.find("frei-chen-basis").kernels])
+    assert basis.shape == (9, 9)
+    assert_allclose(basis @ basis.T, np.eye(9), atol=1e-15)
+
+
+def ring(matrix):
+    """The eight outer cells, clockwise from the upper left."""
+    return [matrix[i][j] for i, j in ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))]
+
+
+@pytest.mark.parametrize("name", ["kirsch", "robinson"])
+def test_compass_kernels_turn_around_their_ring(name):
+    """Each of the eight is the one before, one step further, clockwise; the largest response is taken."""
+    bank = CATALOGUE.find(name)
+    assert bank.merge == "max"
+    assert [k.name for k in bank.kernels] == [f"{name}-{d}" for d in ("n", "ne", "e", "se", "s", "sw", "w", "nw")]
+    rings = [ring(kernel.matrix) for kernel in bank.kernels]
+    for before, after in zip(rings, rings[1:] + rings[:1], strict=True):
+        assert after == before[-1:] + before[:-1]
+    assert len({kernel.matrix[1][1] for kernel in bank.kernels}) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "rank"), [("gaussian", 1), ("sobel-x", 1), ("average", 1), ("binomial", 1), ("laplacian-8", 2)]
+)
+def test_ranks(name, rank):
+    """Separable or not, as known."""
+    assert CATALOGUE.find(name).rank == rank
+
+
+@pytest.mark.parametrize("one", [one for one in EVERY if isinstance(one, Kernel)], ids=lambda one: one.name)
+def test_sums(one):
+    """Smoothing and sharpening keep the level, derivatives answer it with zero."""
+    family = one.name.rstrip("0123456789").rstrip("-")
+    if one.name == "frei-chen-9":
+        expected = 3.0  # the mean of the basis: nine weights of 1 / 3
+    elif one.name == "gabor":
+        return  # neither: OpenCV's formula leaves a small mean
+    else:
+        averaging = (
+            "identity",
+            "blur",
+            "average",
+            "box",
+            "gaussian",
+            "binomial",
+            "disk",
+            "motion",
+            "sharpen",
+            "unsharp",
+            "emboss",
+        )
+        expected = 1.0 if family in averaging else 0.0
+    assert one.sum == pytest.approx(expected, abs=1e-14)
+    assert one.is_signed == (expected == 0)
+
+
+def test_turning_is_numpys_rot90():
+    """Counter-clockwise."""
+    kernel = Kernel("k", ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0)))
+    for turn in (0, 90, 180, 270):
+        assert_array_equal(kernel.turn(turn).weights, np.rot90(kernel.weights, turn // 90))
+    assert_array_equal(CATALOGUE.find("sobel-x@90").weights, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
+    assert_array_equal(CATALOGUE.find("sobel@90").kernels[0].weights, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
+
+
+def test_weights_are_read_only():
+    """A kernel is a frozen value."""
+    with pytest.raises(ValueError, match="read-only"):
+        weights("blur")[0, 0] = 1
+
+
+BAD = [
+    ("average:size=0", "average: size must be at least 1, got 0"),
+    ("average:size=2.5", "size must be a whole number, got 2.5"),
+    ("gaussian:sigma=0", "gaussian: sigma must be at least 0.01, got 0"),
+    ("gaussian:sigma=-1", "gaussian: sigma must be at least 0.01, got -1"),
+    ("gaussian:sigma=1e9", "gaussian: sigma=1e.09 makes a kernel 8e.09 wide; the largest is 1023"),
+    ("average:size=1000000000", "makes a kernel 1e.09 wide"),
+    ("disk:radius=1e30", "makes a kernel 2e.30 wide"),
+    ("disk:radius=-1", "radius must be at least 0, got -1"),
+    ("motion:length=0", "length must be at least 1, got 0"),
+    ("motion:length=1e30", "makes a kernel 1e.30 wide"),
+    ("unsharp:size=4", "size must be odd"),
+    ("gabor:wavelength=0", "wavelength must be at least 1, got 0"),
+    ("gabor:gamma=1e-30", "gamma must be between 0.01 and 100"),
+    ("gabor:sigma=1e20", "makes a kernel"),
+    ("gabor:size=-3", "size must be odd"),
+    ("dog:sigma2=0", "sigma2 must be at least 0.01, got 0"),
+    ("gaussian:sgima=2", r"gaussian has no parameter 'sgima'; it takes sigma, truncate; did you mean 'sigma'\?"),
+    ("sharpen:amount=2", "kernel 'sharpen' takes no parameters, got amount"),
+    ("sobelx", r"kernel 'sobelx' is unknown; .*; did you mean 'sobel-x'\?"),
+    ("Sobel_X", r"did you mean 'sobel-x'\?"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), BAD)
+def test_bad_parameters_are_named(text, message):
+    """At once, however large the wish."""
+    with pytest.raises(KernelError, match=message):
+        CATALOGUE.find(text)
+
+
+@pytest.mark.parametrize("generator", GENERATORS)
+def test_generators_survive_extreme_parameters(generator):
+    """Every parameter at every extreme gives a kernel of finite numbers or a KernelError."""
+    recipe = CATALOGUE.entries[generator]
+    for name in recipe.accepted:
+        for value in (-1e30, -1, 0, 1e-30, 0.01, 1, 7, 100, 1e30):
+            try:
+                kernel = recipe.change(((name, value),)).make()
+            except KernelError:
+                continue
+            assert np.all(np.isfinite(kernel.weights))
+
+
+def test_banks_and_names():
+    """A merged bank is one map, another bank one map a kernel; a name that is taken gets a number."""
+    assert len(feature_maps(CATALOGUE.find("sobel"))) == 1
+    assert len(feature_maps(CATALOGUE.find("frei-chen-basis"))) == 9
+    twice = unique_names([CATALOGUE.find("blur"), CATALOGUE.find("blur"), CATALOGUE.find("edge")])
+    assert [one.name for one in twice] == ["blur", "blur-2", "edge"]
+    assert isinstance(CATALOGUE.find("sobel"), Bank)

@@ -1,0 +1,407 @@
+"""Every kind of picture, read by its written rule, and every bad file, refused in one line."""
+
+import contextlib
+import io
+import os
+import struct
+import time
+import zlib
+
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+from numpy.testing import assert_array_equal
+
+from convcli.errors import ImageError
+from convcli.images.read import read_image
+
+
+def saved(picture, kind, **options):
+    """A Pillow picture as the bytes of a file."""
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return file.getvalue()
+
+
+def read(data):
+    """Read bytes as standard input is read."""
+    return read_image(None, io.BytesIO(data))
+
+
+@pytest.fixture
+def colours(rng):
+    """5 x 7 RGB."""
+    return rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP", "PPM"])
+def test_lossless_formats_give_the_pixels(kind, colours):
+    """Colour, as stored."""
+    image = read(saved(PIL.Image.fromarray(colours), kind, **({"lossless": True} if kind == "WEBP" else {})))
+    assert_array_equal(image.pixels, colours)
+    assert (image.white, image.alpha, image.format) == (255, None, kind)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "PPM", "GIF"])
+def test_grey_has_one_channel(kind, colours):
+    """Except in GIF, whose palette is widened to colour."""
+    grey = colours[:, :, 0]
+    image = read(saved(PIL.Image.fromarray(grey), kind))
+    assert image.pixels.shape == ((5, 7, 1) if kind != "GIF" else image.pixels.shape)
+    assert_array_equal(image.pixels[:, :, 0], grey)
+
+
+def test_jpeg_is_what_pillow_decodes(colours):
+    """The decoder's own numbers."""
+    data = saved(PIL.Image.fromarray(colours), "JPEG")
+    assert_array_equal(read(data).pixels, np.asarray(PIL.Image.open(io.BytesIO(data))))
+
+
+def test_one_bit_becomes_black_and_white(colours):
+    """0 and 255."""
+    bits = colours[:, :, 0] > 127
+    image = read(saved(PIL.Image.fromarray(bits), "PNG"))
+    assert_array_equal(image.pixels[:, :, 0], np.where(bits, 255, 0))
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_small_depths_are_widened(bits):
+    """Grey PNG of 1, 2 and 4 bits reaches 255."""
+    levels = np.arange(2**bits, dtype=np.uint8)
+    row = np.packbits(np.unpackbits(levels[:, None], axis=1)[:, -bits:])
+    data = png(len(levels), 1, bits, 0, b"\0" + row.tobytes())
+    assert_array_equal(read(data).pixels.ravel(), levels * (255 // (2**bits - 1)))
+
+
+def png(width, height, depth, colour, scanlines, extra=b""):
+    """A PNG file written by hand."""
+
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + extra + chunk(b"IDAT", zlib.compress(scanlines)) + chunk(b"IEND", b"")
+    )
+
+
+def test_palettes_become_colour(colours):
+    """Indices are never filtered."""
+    picture = PIL.Image.fromarray(colours).quantize(8)
+    image = read(saved(picture, "PNG"))
+    assert_array_equal(image.pixels, np.asarray(picture.convert("RGB")))
+    assert image.alpha is None
+
+
+def test_transparent_palette_entries_become_alpha(colours):
+    """tRNS of a palette."""
+    picture = PIL.Image.fromarray(colours).quantize(4)
+    image = read(saved(picture, "PNG", transparency=0))
+    assert_array_equal(image.alpha == 0, np.asarray(picture) == 0)
+
+
+def test_transparent_level_becomes_alpha():
+    """tRNS of grey, 8 and 16 bits."""
+    picture = PIL.Image.fromarray(np.array([[0, 7, 9]], np.uint8))
+    image = read(saved(picture, "PNG", transparency=7))
+    assert image.pixels.ravel().tolist() == [0, 7, 9]
+    assert image.alpha.ravel().tolist() == [255, 0, 255]
+    deep = PIL.Image.fromarray(np.array([[0, 7000, 9]], np.uint16))
+    image = read(saved(deep, "PNG", transparency=7000))
+    assert image.alpha.ravel().tolist() == [65535, 0, 65535]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_alpha_is_kept_apart(kind, mode, rng):
+    """Straight colours, alpha beside them."""
+    levels = rng.integers(1, 256, (4, 6, 4), dtype=np.uint8)
+    if mode == "LA":
+        levels[:, :, 1] = levels[:, :, 2] = levels[:, :, 0]
+    data = saved(PIL.Image.fromarray(levels).convert(mode), kind, **({"lossless": True} if kind == "WEBP" else {}))
+    image = read(data)
+    assert_array_equal(image.alpha, levels[:, :, 3])
+    assert_array_equal(image.pixels[:, :, 0], levels[:, :, 0])
+    assert image.pixels.shape[2] == (1 if mode == "LA" and kind != "WEBP" else 3)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
+def test_16_bit_grey_stays_16_bit(kind, rng):
+    """All 65,536 levels."""
+    levels = rng.integers(0, 65536, (5, 7)).astype(np.uint16)
+    image = read(saved(PIL.Image.fromarray(levels), kind))
+    assert image.pixels.dtype == np.uint16
+    assert image.white == 65535
+    assert_array_equal(image.pixels[:, :, 0], levels)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_big_endian_tiff(order, rng):
+    """Both byte orders of 16-bit grey and colour."""
+    for shape in ((5, 7), (5, 7, 3)):
+        levels = rng.integers(0, 65536, shape).astype(np.uint16)
+        file = io.BytesIO()
+        tifffile.imwrite(file, levels, byteorder=order, photometric="rgb" if len(shape) == 3 else "minisblack")
+        image = read(file.getvalue())
+        assert image.pixels.dtype == np.uint16
+        assert image.pixels.dtype.isnative
+        assert_array_equal(np.squeeze(image.pixels), levels)
+
+
+TIFF_KINDS = [
+    ((5, 7), np.float32, None, np.float32),
+    ((5, 7), np.float64, None, np.float64),
+    ((5, 7), np.float16, None, np.float32),
+    ((5, 7), np.int16, None, np.float32),
+    ((5, 7), np.uint32, None, np.float64),
+    ((5, 7, 3), np.uint16, 65535, np.uint16),
+    ((5, 7, 3), np.float32, None, np.float32),
+    ((5, 7, 3), np.uint32, None, np.float64),
+]
+
+
+@pytest.mark.parametrize(("shape", "stored", "white", "kept"), TIFF_KINDS)
+@pytest.mark.parametrize("compression", [None, "zlib"])
+def test_deep_tiff_is_read_in_full(shape, stored, white, kept, compression, rng):
+    """No bit is lost, and no scale is made up for real numbers."""
+    numbers = rng.integers(-100 if np.dtype(stored).kind in "if" else 0, 30000, shape).astype(stored)
+    file = io.BytesIO()
+    tifffile.imwrite(file, numbers, photometric="rgb" if len(shape) == 3 else "minisblack", compression=compression)
+    image = read(file.getvalue())
+    assert image.pixels.dtype == kept
+    assert image.white == white
+    assert_array_equal(np.squeeze(image.pixels), numbers, strict=False)
+
+
+def test_planar_tiff_and_min_is_white(rng):
+    """Planes one after the other; white as 0."""
+    levels = rng.integers(0, 65536, (5, 7, 3)).astype(np.uint16)
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.moveaxis(levels, 2, 0), photometric="rgb", planarconfig="separate")
+    assert_array_equal(read(file.getvalue()).pixels, levels)
+    file = io.BytesIO()
+    tifffile.imwrite(file, levels.astype(np.uint32)[:, :, 0], photometric="minisblack")
+    assert_array_equal(read(file.getvalue()).pixels[:, :, 0], levels[:, :, 0], strict=False)
+
+
+def test_16_bit_tiff_alpha_of_both_kinds():
+    """Unassociated alpha is taken as it is; associated colours are made straight."""
+    colour, alpha = np.full((1, 2, 3), 10000, np.uint16), np.array([[20000, 0]], np.uint16)
+    for kind, expected in (("unassalpha", 10000), ("assocalpha", 32768)):
+        file = io.BytesIO()
+        tifffile.imwrite(file, np.dstack([colour, alpha]), photometric="rgb", extrasamples=[kind])
+        image = read(file.getvalue())
+        assert_array_equal(image.alpha, alpha)
+        assert abs(int(image.pixels[0, 0, 0]) - expected) <= 1
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "deep TIFF"])
+def test_orientation_is_applied(orientation, kind):
+    """The four corners end where a viewer shows them, and the tag is gone."""
+    stored = np.zeros((16, 32), np.uint8)
+    stored[:8, :16], stored[:8, 16:], stored[8:, :16], stored[8:, 16:] = 40, 100, 160, 220
+    if kind == "deep TIFF":
+        file = io.BytesIO()
+        deep = np.repeat(stored[:, :, None].astype(np.uint16) * 257, 3, axis=2)
+        tifffile.imwrite(file, deep, photometric="rgb", extratags=[(274, 3, 1, orientation, True)])
+        data = file.getvalue()
+    else:
+        exif = PIL.Image.Exif()
+        exif[0x0112] = orientation
+        options = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "JPEG" else {}
+        data = saved(PIL.Image.fromarray(stored).convert("RGB"), kind, exif=exif, **options)
+    image = read(data)
+    corners = image.pixels[[2, 2, -3, -3], [2, -3, 2, -3], 0].astype(float) * 255 / image.white
+    # EXIF 2.3, tag 0x0112: where row 0 and column 0 of the stored pixels are shown.
+    expected = {
+        1: (40, 100, 160, 220),
+        2: (100, 40, 220, 160),
+        3: (220, 160, 100, 40),
+        4: (160, 220, 40, 100),
+        5: (40, 160, 100, 220),
+        6: (160, 40, 220, 100),
+        7: (220, 100, 160, 40),
+        8: (100, 220, 40, 160),
+    }[orientation]
+    assert np.round(corners, -1).tolist() == [round(v, -1) for v in expected]
+    if image.metadata.exif:
+        again = PIL.Image.Exif()
+        again.load(image.metadata.exif)
+        assert 0x0112 not in again
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB"])
+def test_other_colour_spaces_become_rgb_with_a_notice(mode, colours):
+    """And their profile, which no longer fits, is dropped."""
+    picture = PIL.Image.fromarray(colours)
+    other = picture.convert(mode) if mode != "LAB" else PIL.Image.new("LAB", (7, 5), (128, 128, 128))
+    image = read(saved(other, "TIFF", icc_profile=b"x" * 200))
+    assert image.pixels.shape == (5, 7, 3)
+    assert image.metadata.icc is None
+    assert f"is {mode}; converted to RGB, its colour profile dropped" in image.notices
+
+
+def test_animations_give_their_first_frame(colours):
+    """With a notice."""
+    frames = [PIL.Image.fromarray(colours), PIL.Image.fromarray(255 - colours)]
+    image = read(saved(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
+    assert_array_equal(image.pixels, colours)
+    assert "has 2 frames; the first is used" in image.notices
+    assert "has 2 frames; the first is used" in read(saved(frames[0], "GIF", save_all=True, append_images=frames[1:])).notices
+
+
+ARRAYS = [
+    (np.uint8, 255, np.uint8),
+    (np.bool_, 255, np.uint8),
+    (np.uint16, 65535, np.uint16),
+    (">u2", 65535, np.uint16),
+    (np.int8, None, np.float32),
+    (np.float16, None, np.float32),
+    (np.float32, None, np.float32),
+    (np.int32, None, np.float64),
+    (np.float64, None, np.float64),
+]
+
+
+@pytest.mark.parametrize(("stored", "white", "kept"), ARRAYS)
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3), (4, 6, 5), (1, 6, 3), (1, 4, 600), (1, 4, 6, 3)])
+def test_arrays_are_images(stored, white, kept, shape, rng):
+    """(H, W), (H, W, C), and a stack of one map; every real type without loss."""
+    array = rng.integers(0, 2 if stored == np.bool_ else 100, shape).astype(stored)
+    file = io.BytesIO()
+    np.save(file, array)
+    image = read(file.getvalue())
+    inner = array[0] if shape in ((1, 4, 600), (1, 4, 6, 3)) else array
+    assert (image.pixels.dtype, image.white) == (kept, white)
+    assert_array_equal(np.squeeze(image.pixels), np.squeeze(inner) * (255 if stored == np.bool_ else 1), strict=False)
+
+
+def npy(array):
+    """An .npy file as bytes."""
+    file = io.BytesIO()
+    np.save(file, array, allow_pickle=True)
+    return file.getvalue()
+
+
+def huge(width, height):
+    """A PNG that promises more pixels than it has."""
+    return png(width, height, 8, 2, b"\0")
+
+
+DEEP_PNG = "is 16-bit colour in PNG, which would be cut to 8 bits; convert it to TIFF"
+BAD = [
+    (b"", "is empty"),
+    (b"this is text\n" * 9, "is not a picture that can be read"),
+    (b"%PDF-1.4 not a picture", "is not a picture"),
+    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a picture"),
+    (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture"),
+    (png(2, 1, 16, 2, b"\0" + b"\1" * 12), DEEP_PNG),
+    (png(2, 1, 16, 6, b"\0" + b"\1" * 16), DEEP_PNG),
+    (png(2, 1, 16, 4, b"\0" + b"\1" * 8), "is 16-bit grey with alpha in PNG"),
+    (b"P6 2 1 65535\n" + bytes(12), "is 16-bit colour in PPM"),
+    (b"P6 2 1 1023\n" + bytes(12), "is 16-bit colour in PPM"),
+    (huge(100000, 100000), "is 100000 x 100000, 10000000000 pixels; the limit is 178956970; raise it with --max-pixels"),
+    (huge(2**31 - 1, 2**31 - 1), "raise it with --max-pixels"),
+    (png(4, 4, 8, 2, b"\0" * 52)[:60], "is truncated or corrupt"),
+    (npy(np.ones((3, 3)) * 1j), "must hold real numbers to be an image, got dtype complex128"),
+    (npy(np.array([object()])), "must hold real numbers"),
+    (npy(np.ones(5)), "must have shape"),
+    (npy(np.ones((2, 3, 4, 3))), "must have shape"),
+    (npy(np.ones((0, 3))), "must have shape"),
+    (npy(np.ones((9, 9)))[:-9], "is not a readable .npy file"),
+    (b"\x93NUMPY\x01\x00", "is not a readable .npy file"),
+]
+
+
+@pytest.mark.parametrize(("data", "message"), BAD)
+def test_bad_files_are_refused_in_one_line(data, message):
+    """The reason, and the remedy where there is one."""
+    with pytest.raises(ImageError, match=message) as caught:
+        read(data)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM"])
+def test_every_truncation_is_refused_or_whole(kind, colours):
+    """Cut anywhere, a file gives an error, never a half-grey picture or another kind of exception."""
+    picture = PIL.Image.fromarray(np.tile(colours, (9, 9, 1)))
+    data = saved(picture, kind)
+    whole = read(data).pixels
+    for length in range(0, len(data) - 3, max(1, len(data) // 60)):
+        try:
+            image = read(data[:length])
+        except ImageError:
+            continue
+        assert_array_equal(image.pixels, whole)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM"])
+def test_flipped_bytes_never_raise_anything_else(kind, colours, rng):
+    """A damaged file is a picture or an ImageError."""
+    data = bytearray(saved(PIL.Image.fromarray(np.tile(colours, (5, 5, 1))), kind))
+    for _ in range(60):
+        damaged = bytearray(data)
+        for place in rng.integers(0, len(data), 3):
+            damaged[place] = rng.integers(0, 256)
+        with contextlib.suppress(ImageError):
+            assert read(bytes(damaged)).pixels.size
+
+
+def test_bombs_are_refused_from_their_header():
+    """At once, and without taking memory for the pixels."""
+    start = time.perf_counter()
+    with pytest.raises(ImageError):
+        read(huge(60000, 60000))
+    assert time.perf_counter() - start < 1
+
+
+def test_compressed_16_bit_colour_without_a_decoder_says_what_to_do(rng):
+    """LZW at 16 bits in colour needs imagecodecs, which is not installed here."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, rng.integers(0, 65536, (5, 7, 3)).astype(np.uint16), photometric="rgb")
+    data = bytearray(file.getvalue())
+    entry = data.index(struct.pack("<HHI", 259, 3, 1))
+    data[entry + 8] = 5
+    with pytest.raises(ImageError, match="compressed with LZW; save it uncompressed or with plain deflate"):
+        read(bytes(data))
+
+
+def test_places_that_are_no_files(tmp_path):
+    """Missing, a folder, a pipe, a device."""
+    os.mkfifo(tmp_path / "pipe")
+    for path, message in [
+        (tmp_path / "none.png", "no such file"),
+        (tmp_path, "is a folder; name the files in it"),
+        (tmp_path / "pipe", "is no regular file; use -"),
+        (tmp_path / "a\0b", "cannot be read"),
+    ]:
+        with pytest.raises(ImageError, match=message):
+            read_image(path)
+
+
+def test_pillows_own_limit_is_left_as_it_was():
+    """Reading does not change Pillow for the rest of the process."""
+    before = PIL.Image.MAX_IMAGE_PIXELS
+    with pytest.raises(ImageError):
+        read(huge(60000, 60000))
+    assert before == PIL.Image.MAX_IMAGE_PIXELS
+
+
+def test_metadata_is_read(samples):
+    """The profile, the resolution and the texts of a real picture."""
+    image = read_image(samples / "astronaut.png")
+    assert image.metadata.icc[36:40] == b"acsp"
+    assert image.metadata.dpi == pytest.approx(PIL.Image.open(samples / "astronaut.png").info["dpi"])
+    assert dict(image.metadata.text)
+    assert image.notices == ()
+    assert "comment not kept" in read_image(samples / "rocket.jpg").notices
+
+
+def test_broken_exif_costs_only_the_exif(colours):
+    """The pixels are still good."""
+    data = saved(PIL.Image.fromarray(colours), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    image = read(data)
+    assert_array_equal(image.pixels, colours)
+    assert image.metadata.exif is None

@@ -56,6 +56,8 @@ class Image:
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
     """Refuse a picture by the size in its header."""
+    if width < 1 or height < 1:
+        raise ImageError(f"is {width} x {height}: it holds no pixels")
     if width * height > max_pixels:
         raise ImageError(
             f"is {width} x {height}, {width * height} pixels; the limit is {max_pixels}; raise it with --max-pixels"

@@ -1,6 +1,7 @@
 """TIFF beyond 8 bits through tifffile: 16-bit colour, real numbers, and the float stacks that ImageJ reads."""
 
 import importlib.util
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
@@ -11,6 +12,8 @@ import tifffile
 from ..errors import ImageError
 from . import alpha
 from .image import Array, Image, Metadata, as_levels, check_pixels
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong becomes our one line
 
 ASSOCIATED, UNASSOCIATED = 1, 2
 BITS_PER_SAMPLE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE = 258, 282, 283, 296, 274, 34675
@@ -44,6 +47,8 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata) -> Image:
         check_pixels(page.imagewidth, page.imagelength, max_pixels)
         _check_readable(page)
         pixels: Array = page.asarray()
+        if pixels.ndim not in (2, 3) or pixels.size < page.imagewidth * page.imagelength:
+            raise ImageError("is truncated or corrupt: its pixels do not fill its size")
         count = len(pages.pages)
         notices = [f"has {count} pages; the first is used"] if count > 1 else []
         if metadata == Metadata():

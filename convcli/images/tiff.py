@@ -7,6 +7,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import PIL.Image
+import PIL.TiffImagePlugin
+import PIL.TiffTags
 import tifffile
 
 from ..errors import ImageError
@@ -16,6 +18,7 @@ from .image import Array, Image, Metadata, as_levels, check_pixels
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong becomes our one line
 
 ASSOCIATED, UNASSOCIATED = 1, 2
+MINISBLACK, RGB = 1, 2
 BITS_PER_SAMPLE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE = 258, 282, 283, 296, 274, 34675
 PER_INCH = {2: 1.0, 3: 2.54}
 PLAIN_CODECS = (1, 8, 32773, 32946)
@@ -89,19 +92,29 @@ def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str]) -> 
 
 
 def write_deep(file: BinaryIO, levels: Array, metadata: Metadata, alpha_last: bool) -> None:
-    """Write levels (H, W, C), C with alpha, as one page of 16-bit or real samples."""
-    colours = levels.shape[2] - alpha_last
-    tifffile.imwrite(
-        file,
-        levels if levels.shape[2] > 1 else levels[:, :, 0],
-        photometric="rgb" if colours == 3 else "minisblack",
-        planarconfig="contig" if levels.shape[2] > 1 else None,
-        extrasamples=["unassalpha"] if alpha_last else None,
-        iccprofile=metadata.icc,
-        resolution=metadata.dpi,
-        resolutionunit="inch" if metadata.dpi else None,
-        metadata=None,
-    )
+    """Write 16-bit levels (H, W, C), C with alpha, as one strip, with all their metadata.
+
+    Pillow cannot encode such pixels and tifffile cannot nest EXIF, but Pillow's directory of tags can be written by itself.
+    """
+    height, width, samples = levels.shape
+    tags = PIL.TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
+    carried = PIL.Image.Exif()
+    carried.load(metadata.exif or b"")
+    for tag in carried:
+        tags[tag] = carried.get_ifd(tag) or carried[tag]
+    data = levels.astype("<u2").tobytes()
+    tags[256], tags[257], tags[258], tags[259] = width, height, (16,) * samples, 1
+    tags[262] = RGB if samples - alpha_last == 3 else MINISBLACK
+    tags[273], tags[277], tags[278], tags[279], tags[284] = 0, samples, height, len(data), 1
+    if metadata.dpi:
+        tags[X_RESOLUTION], tags[Y_RESOLUTION], tags[RESOLUTION_UNIT] = *metadata.dpi, 2
+    if alpha_last:
+        tags[338] = UNASSOCIATED
+    if metadata.icc:
+        tags.tagtype[ICC_PROFILE] = PIL.TiffTags.UNDEFINED
+        tags[ICC_PROFILE] = metadata.icc
+    tags.save(file)
+    file.write(data)
 
 
 def _check_readable(page: Any) -> None:

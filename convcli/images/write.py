@@ -133,6 +133,9 @@ def placed(path: Path) -> Iterator[BinaryIO]:
     """
     try:
         target = path.resolve()
+    except (OSError, ValueError) as error:  # a loop of links; a NUL byte
+        raise OutputError(f"{path}: cannot be written: {error}") from error
+    try:
         if target.exists() and not stat.S_ISREG(target.stat().st_mode):
             with target.open("wb") as file:
                 yield file

@@ -1,0 +1,138 @@
+"""From responses to stored levels, and the account of what was cut."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from numpy.testing import assert_array_equal
+
+from convcli.errors import ArgumentError
+from convcli.images.levels import account_for, store, to_levels
+from convcli.images.ranges import Range, parse_range
+
+responses = hnp.arrays(
+    np.float32, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6), elements=st.floats(-1000, 1000, width=32)
+)
+
+
+def by_numpy(response, low, high, white):
+    """LO..HI to 0..white in float64, rounded half to even, cut."""
+    return np.clip(np.rint((response.astype(np.float64) - low) * (white / (high - low))), 0, white)
+
+
+@given(response=responses)
+def test_clip_keeps_values(response):
+    """Rounded half to even, cut at black and white; the input is unchanged."""
+    before = response.copy()
+    levels, account = store(response, Range("clip"), 255, 255)
+    assert levels.dtype == np.uint8
+    assert_array_equal(levels, np.clip(np.rint(response), 0, 255))
+    assert_array_equal(response, before)
+    assert (account.below, account.above) == ((response < 0).sum(), (response > 255).sum())
+
+
+@given(response=responses)
+def test_abs_drops_signs(response):
+    """The account tells of the response as it was."""
+    levels, account = store(response, Range("abs"), 255, 255)
+    assert_array_equal(levels, np.clip(np.rint(np.abs(response)), 0, 255))
+    assert (account.minimum, account.maximum) == (response.min(), response.max())
+    assert (account.below, account.above) == ((response < -255).sum(), (response > 255).sum())
+
+
+@given(response=responses)
+def test_center_puts_zero_at_128(response):
+    """And keeps differences as they are."""
+    levels, _ = store(response, Range("center"), 255, 255)
+    shifted = response + np.float32(128)
+    assert_array_equal(levels, np.clip(np.rint(shifted), 0, 255))
+
+
+@given(response=responses)
+def test_limits_map_low_to_black_and_high_to_white(response):
+    """-500..300, within one level of float64 arithmetic at halves."""
+    levels, account = store(response, parse_range("-500..300"), 255, 255)
+    assert np.all(np.abs(levels - by_numpy(response, -500, 300, 255)) <= 1)
+    assert (account.low, account.high) == (-500, 300)
+    assert account.below == (response < -500).sum()
+
+
+def test_stretch_uses_every_level(rng):
+    """Minimum becomes black, maximum white; nothing is cut."""
+    response = rng.normal(size=(20, 20, 3)).astype(np.float32)
+    levels, account = store(response, Range("stretch"), None, 255)
+    assert (levels.min(), levels.max()) == (0, 255)
+    assert (account.below, account.above) == (0, 0)
+
+
+def test_stretch_of_a_flat_response_is_black():
+    """There is nothing to stretch."""
+    assert_array_equal(store(np.full((2, 2, 1), 7.0, np.float32), Range("stretch"), 255, 255)[0], 0)
+
+
+def test_16_bits(rng):
+    """16-bit levels are kept as they are, and scaled to 8 bits where the format holds no more."""
+    response = np.array([[[-3.0], [0.5], [1.5], [65535.4], [70000.0]]], np.float32)
+    levels, _ = store(response, Range("clip"), 65535, 65535)
+    assert levels.dtype == np.uint16
+    assert levels.ravel().tolist() == [0, 0, 2, 65535, 65535]
+    levels, account = store(response, Range("clip"), 65535, 255)
+    assert levels.ravel().tolist() == [0, 0, 0, 255, 255]
+    assert account.above == 2
+    assert store(np.zeros((1, 1, 1), np.float32), Range("center"), 65535, 65535)[0][0, 0, 0] == 32768
+
+
+@pytest.mark.parametrize("name", ["clip", "abs", "center"])
+def test_real_numbers_without_a_white_need_a_scale(name):
+    """A wrong guess would be worse than an error."""
+    response = np.ones((2, 2, 1), np.float32)
+    with pytest.raises(ArgumentError, match=f"--range {name} cannot store them as levels; give --range stretch or --range LO"):
+        store(response, Range(name), None, 255)
+    assert store(response, parse_range("0..2"), None, 255)[0][0, 0, 0] == 128
+
+
+def test_nan_is_counted_and_stored_as_black():
+    """And counts nowhere else."""
+    response = np.array([[[np.nan], [np.inf], [-np.inf], [5.0]]], np.float32)
+    levels, account = store(response, Range("clip"), 255, 255)
+    assert levels.ravel().tolist() == [0, 255, 0, 5]
+    assert (account.unknown, account.below, account.above, account.count) == (1, 1, 1, 4)
+    assert (account.minimum, account.maximum) == (-np.inf, np.inf)
+    assert np.isnan(account_for(np.full((1, 1, 1), np.nan)).minimum)
+
+
+@given(response=responses)
+def test_measure_equals_numpy(response):
+    """Minimum, maximum and counts, exactly."""
+    account = account_for(response, -10, 10)
+    assert (account.minimum, account.maximum) == (response.min(), response.max())
+    assert (account.below, account.above) == ((response < -10).sum(), (response > 10).sum())
+
+
+def test_to_levels_does_not_use_up_its_input():
+    """The loop works on a copy."""
+    response = np.ones((2, 2), np.float32)
+    to_levels(response, np.uint8, 5, 1)
+    assert_array_equal(response, 1)
+
+
+@pytest.mark.parametrize(("signed", "name"), [(True, "abs"), (False, "clip")])
+def test_auto(signed, name):
+    """By whether the kernel is signed."""
+    assert Range().resolve(signed).name == name
+    assert Range("center").resolve(signed).name == "center"
+
+
+@pytest.mark.parametrize("text", ["", "loud", "1", "..", "1..", "a..b", "nan..1", "0..inf", "1..2..3"])
+def test_bad_words(text):
+    """The list of good ones, and what was given."""
+    with pytest.raises(ArgumentError, match="range must be one of auto, clip, abs, center, stretch, or LO..HI"):
+        parse_range(text)
+
+
+@pytest.mark.parametrize("text", ["1..1", "2..1"])
+def test_limits_must_rise(text):
+    """An empty or turned range is a mistake."""
+    with pytest.raises(ArgumentError, match="must rise from LO to HI"):
+        parse_range(text)

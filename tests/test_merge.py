@@ -1,0 +1,24 @@
+"""Maps merged into one."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from convcli.core.merge import merge
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_merges_equal_numpy(count, dtype, rng):
+    """Every way of merging."""
+    maps = rng.normal(size=(count, 5, 6, 3)).astype(dtype)
+    expected = {
+        "l2": np.sqrt((maps.astype(np.float64) ** 2).sum(axis=0)),
+        "max": maps.max(axis=0),
+        "mean": maps.mean(axis=0, dtype=np.float64),
+        "sum": maps.sum(axis=0, dtype=np.float64),
+    }
+    for how, values in expected.items():
+        merged = merge(maps.copy(), how)
+        assert merged.dtype == dtype
+        assert_allclose(merged, values, rtol=1e-5 if dtype == np.float32 else 1e-12, atol=1e-6)

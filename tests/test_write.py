@@ -1,0 +1,266 @@
+"""Pictures and stacks on disk: round trips, metadata, and files put in place whole or not at all."""
+
+import io
+import os
+import stat
+
+import numpy as np
+import PIL.Image
+import PIL.ImageCms
+import pytest
+import tifffile
+from numpy.testing import assert_array_equal
+
+from convcli.errors import ArgumentError, OutputError
+from convcli.images.formats import FORMATS, format_named, format_of
+from convcli.images.image import Image, Metadata
+from convcli.images.read import read_image
+from convcli.images.write import Encoding, encode, placed, stored_white, write_maps
+
+SRGB = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
+
+
+def exif():
+    """EXIF with a camera, an exposure and a place."""
+    block = PIL.Image.Exif()
+    block[0x010F] = "a maker"
+    block.get_ifd(0x8769)[0x829A] = 0.01
+    block[0x8769] = block.get_ifd(0x8769)
+    return block.tobytes()
+
+
+def through(image, name, encoding=None):
+    """Encode and read again; also the notices of encoding."""
+    data, notices = encode(image, format_named(name), encoding or Encoding())
+    return read_image(None, io.BytesIO(data)), notices
+
+
+@pytest.mark.parametrize("name", ["png", "tiff", "bmp", "ppm", "webp"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_levels_come_back(name, channels, rng):
+    """Losslessly; WebP at quality 100."""
+    pixels = rng.integers(0, 256, (6, 5, channels), dtype=np.uint8)
+    again, notices = through(Image(pixels, 255), name, Encoding(quality=100))
+    assert_array_equal(again.pixels, pixels if name != "webp" else np.broadcast_to(pixels, (6, 5, 3)))
+    assert notices == []
+
+
+@pytest.mark.parametrize("name", ["png", "tiff", "webp"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_alpha_comes_back(name, channels, rng):
+    """Straight."""
+    pixels = rng.integers(0, 256, (6, 5, channels), dtype=np.uint8)
+    alpha = rng.integers(1, 256, (6, 5), dtype=np.uint8)
+    again, _ = through(Image(pixels, 255, alpha), name, Encoding(quality=100))
+    assert_array_equal(again.alpha, alpha)
+    assert_array_equal(again.pixels, pixels if name != "webp" else np.broadcast_to(pixels, (6, 5, 3)))
+
+
+@pytest.mark.parametrize(("name", "channels", "alpha"), [("png", 1, False), ("ppm", 1, False), ("tiff", 1, False),
+                                                         ("tiff", 3, False), ("tiff", 3, True), ("tiff", 1, True)])  # fmt: skip
+def test_16_bits_come_back(name, channels, alpha, rng):
+    """Wherever the format takes them."""
+    pixels = rng.integers(0, 65536, (6, 5, channels)).astype(np.uint16)
+    cover = rng.integers(1, 65536, (6, 5)).astype(np.uint16) if alpha else None
+    image = Image(pixels, 65535, cover)
+    assert stored_white(format_named(name), image, channels) == 65535
+    again, _ = through(image, name)
+    assert_array_equal(again.pixels, pixels)
+    assert_array_equal(again.alpha, cover)
+
+
+def test_16_bit_colour_png_is_refused():
+    """Rather than cut to 8 bits."""
+    image = Image(np.zeros((2, 2, 3), np.uint16), 65535)
+    with pytest.raises(ArgumentError, match="cannot be written as PNG, which would cut it to 8 bits; write .tif"):
+        stored_white(format_named("png"), image, 3)
+    assert stored_white(format_named("png"), image, 1) == 65535
+    assert stored_white(format_named("jpeg"), image, 3) == 255
+
+
+@pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp"])
+def test_metadata_comes_back(name, rng):
+    """Profile, EXIF and resolution, as far as the format goes; what is lost is said."""
+    pixels = rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    metadata = Metadata(SRGB, exif(), (300.0, 150.0), (("Title", "a title"),))
+    again, notices = through(Image(pixels, 255, None, "", metadata), name)
+    assert again.metadata.icc == SRGB
+    block = PIL.Image.Exif()
+    block.load(again.metadata.exif)
+    assert block[0x010F] == "a maker"
+    assert float(block.get_ifd(0x8769)[0x829A]) == pytest.approx(0.01)
+    if name == "webp":
+        assert again.metadata.dpi is None
+    else:
+        assert again.metadata.dpi == pytest.approx((300, 150), rel=1e-3)
+    assert again.metadata.text == ((("Title", "a title"),) if name == "png" else ())
+    lost = {"png": [], "jpeg": ["text"], "tiff": ["text"], "webp": ["resolution", "text"]}[name]
+    assert notices == ([f"{' and '.join(lost)} not kept in this {name}"] if lost else [])
+
+
+def test_16_bit_colour_tiff_keeps_profile_resolution_and_exif(rng):
+    """Written by tifffile, and still whole."""
+    pixels = rng.integers(0, 65536, (6, 5, 3)).astype(np.uint16)
+    image = Image(pixels, 65535, None, "", Metadata(SRGB, exif(), (300.0, 150.0)))
+    again, notices = through(image, "tiff")
+    assert_array_equal(again.pixels, pixels)
+    assert again.metadata.icc == SRGB
+    assert again.metadata.dpi == pytest.approx((300, 150))
+    block = PIL.Image.Exif()
+    block.load(again.metadata.exif)
+    assert block[0x010F] == "a maker"
+    assert float(block.get_ifd(0x8769)[0x829A]) == pytest.approx(0.01)
+    assert notices == []
+
+
+def test_a_colour_profile_does_not_fit_grey_levels():
+    """A grey file with an RGB profile is not valid."""
+    again, notices = through(Image(np.zeros((2, 2, 1), np.uint8), 255, None, "", Metadata(SRGB)), "png")
+    assert again.metadata.icc is None
+    assert notices == ["colour profile not kept in this png"]
+
+
+@pytest.mark.parametrize("name", ["jpeg", "bmp", "ppm"])
+def test_formats_without_alpha(name):
+    """Refuse what is transparent, and say that opaque alpha is dropped."""
+    pixels = np.zeros((2, 2, 3), np.uint8)
+    _, notices = encode(Image(pixels, 255, np.full((2, 2), 255, np.uint8)), format_named(name), Encoding())
+    assert "alpha, opaque everywhere, not kept" in notices[0]
+    with pytest.raises(ArgumentError, match=f"{name} holds no alpha, and the picture is partly transparent"):
+        encode(Image(pixels, 255, np.full((2, 2), 254, np.uint8)), format_named(name), Encoding())
+
+
+@pytest.mark.parametrize("channels", [2, 4, 5])
+def test_other_numbers_of_channels_are_no_picture(channels):
+    """They are arrays."""
+    with pytest.raises(ArgumentError, match=f"{channels} channels are no picture; use --channels sum"):
+        encode(Image(np.zeros((2, 2, channels), np.uint8), 255), format_named("png"), Encoding())
+
+
+def test_compression_and_quality_have_an_effect(samples):
+    """A higher PNG level is smaller, a higher quality larger."""
+    image = read_image(samples / "astronaut.png")
+    sizes = [len(encode(image, format_named("png"), Encoding(png_level=n))[0]) for n in (0, 1, 9)]
+    assert sizes == sorted(sizes, reverse=True)
+    for name in ("jpeg", "webp"):
+        sizes = [len(encode(image, format_named(name), Encoding(quality=n))[0]) for n in (10, 92)]
+        assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_stacks(channels, tmp_path, rng):
+    """N maps: (N, H, W) or (N, H, W, C) in .npy, by name in .npz, planes with labels in an ImageJ TIFF."""
+    maps = list(rng.normal(size=(4, 6, 5, channels)).astype(np.float32))
+    names = ["sobel-x", "gaussian:sigma=2", "matrix-3x3", "file"]
+    for name in ("npy", "npz", "tiff"):
+        with (tmp_path / f"maps.{name}").open("wb") as file:
+            write_maps(file, format_named(name), maps, names)
+    expected = np.array(maps)[..., 0] if channels == 1 else np.array(maps)
+    assert_array_equal(np.load(tmp_path / "maps.npy"), expected)
+    with np.load(tmp_path / "maps.npz") as arrays:
+        assert list(arrays) == names
+        for name, one in zip(names, expected, strict=True):
+            assert_array_equal(arrays[name], one)
+    with tifffile.TiffFile(tmp_path / "maps.tiff") as pages:
+        assert pages.is_imagej
+        assert pages.series[0].axes == ("CYX" if channels == 1 else "ZCYX")
+        assert_array_equal(pages.asarray(), expected if channels == 1 else np.moveaxis(expected, 3, 1))
+        labels = pages.imagej_metadata["Labels"]
+        assert labels == (names if channels == 1 else [f"{name} {c}" for name in names for c in "RGB"])
+
+
+def test_one_map_is_a_stack_of_one(tmp_path):
+    """N = 1 is no exception, and what is written is read again."""
+    one = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
+    with (tmp_path / "m.npy").open("wb") as file:
+        write_maps(file, format_named("npy"), [one], ["k"])
+    assert np.load(tmp_path / "m.npy").shape == (1, 3, 4)
+    colour = np.zeros((3, 4, 3), np.float32)
+    with (tmp_path / "c.npy").open("wb") as file:
+        write_maps(file, format_named("npy"), [colour], ["k"])
+    assert read_image(tmp_path / "c.npy").pixels.shape == (3, 4, 3)
+
+
+def test_maps_of_different_sizes_stack_only_in_npz(tmp_path):
+    """The error gives every size."""
+    maps = [np.zeros((3, 4, 1), np.float32), np.zeros((2, 3, 1), np.float32)]
+    for name in ("npy", "tiff"):
+        with pytest.raises(ArgumentError, match="a 3 x 4 x 1, b 2 x 3 x 1; write .npz"):
+            write_maps(io.BytesIO(), format_named(name), maps, ["a", "b"])
+    write_maps(io.BytesIO(), format_named("npz"), maps, ["a", "b"])
+
+
+def test_placed_makes_folders_and_keeps_permissions(tmp_path):
+    """A new file has the usual permissions, an old one keeps its own."""
+    path = tmp_path / "a" / "b" / "c.bin"
+    with placed(path) as file:
+        file.write(b"new")
+    umask = os.umask(0)
+    os.umask(umask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
+    path.chmod(0o600)
+    with placed(path) as file:
+        file.write(b"newer")
+    assert path.read_bytes() == b"newer"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_placed_leaves_the_old_file_when_anything_fails(tmp_path):
+    """An exception in the block, of any kind, changes nothing and leaves nothing."""
+    path = tmp_path / "old.bin"
+    path.write_bytes(b"old")
+
+    def fail(error):
+        with placed(path) as file:
+            file.write(b"half")
+            raise error
+
+    for error in (ValueError, KeyboardInterrupt, SystemExit):
+        with pytest.raises(error):
+            fail(error)
+    with pytest.raises(OutputError, match="old.bin: cannot be written: disk on fire"):
+        fail(OSError(5, "disk on fire"))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_placed_follows_links_and_writes_to_devices(tmp_path):
+    """A link stays a link; /dev/null stays a device."""
+    target, link = tmp_path / "target.bin", tmp_path / "link.bin"
+    target.write_bytes(b"old")
+    link.symlink_to(target)
+    with placed(link) as file:
+        file.write(b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    with placed(tmp_path.joinpath("/dev/null")) as file:
+        file.write(b"gone")
+
+
+@pytest.mark.parametrize("place", ["file/x.png", ".", "no\0name"])
+def test_placed_where_nothing_can_be(tmp_path, place):
+    """A file as a folder, a folder as a file, a name that cannot be."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(OutputError, match="cannot be written"), placed(tmp_path / place) as file:
+        file.write(b"x")
+
+
+@pytest.mark.parametrize(("path", "name"), [("a.PNG", "png"), ("x/y.jpeg", "jpeg"), ("a.b.tif", "tiff"), ("a.npz", "npz")])
+def test_suffixes(path, name):
+    """Upper or lower case."""
+    assert format_of(path).name == name
+
+
+@pytest.mark.parametrize("path", ["a", "a.gif", ".png", "a.png/b", ""])
+def test_unknown_suffixes(path):
+    """The list of known ones."""
+    with pytest.raises(ArgumentError, match="use one of .png .jpg .tif .webp .bmp .ppm .npy .npz, or --format"):
+        format_of(path)
+
+
+def test_format_names():
+    """By name or suffix; a near one is suggested."""
+    assert {format_named(suffix[1:]) for form in FORMATS for suffix in form.suffixes} == set(FORMATS)
+    with pytest.raises(ArgumentError, match=r"format 'pgn' is unknown; there are .*did you mean 'p"):
+        format_named("pgn")

@@ -75,7 +75,7 @@ def _compile(loop: Loop, types: str, arguments: tuple[Any, ...]) -> Loop:
         return named
     signature = tuple(numba.typeof(argument) for argument in arguments)  # type: ignore[no-untyped-call]
     folder = cache_folder()
-    if folder is None or not any(folder.rglob(f"*.{named.__qualname__}-*.nbi")):
+    if folder is None or not any(folder.rglob(f"*.{named.__qualname__}-*.nbc")):
         while _listeners:
             _listeners.pop()()
     if folder is not None:

@@ -1,0 +1,119 @@
+"""Which file each feature map goes to."""
+
+import os
+
+import pytest
+
+from convcli.errors import ArgumentError
+from convcli.images.formats import format_named
+from convcli.jobs.naming import make_tasks
+from convcli.jobs.request import Request
+from convcli.kernels.catalogue import load_catalogue
+
+CATALOGUE = load_catalogue()
+
+
+def outputs(inputs, output, kernels=("blur",), **wishes):
+    """(path, maps) of every target."""
+    request = Request(inputs=tuple(inputs), maps=tuple(CATALOGUE.find(k) for k in kernels), output=output, **wishes)
+    return [(str(target.path), target.maps) for task in make_tasks(request) for target in task.targets]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """Work in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_file():
+    """As named; a stack holds every map."""
+    assert outputs(["a.png"], "b.jpg") == [("b.jpg", (0,))]
+    assert outputs(["a.png"], "b.npy", ["blur", "edge"]) == [("b.npy", (0, 1))]
+    assert outputs(["a.png"], "b.tif", ["blur", "edge"]) == [("b.tif", (0, 1))]
+
+
+def test_a_folder(folder):
+    """The input's name; with several kernels, theirs too; the input's format where it can be written."""
+    assert outputs(["x/a.png", "b.JPG"], "out/") == [("out/a.png", (0,)), ("out/b.JPG", (0,))]
+    assert outputs(["a.gif"], "out/") == [("out/a.png", (0,))]
+    assert outputs(["a.npy"], "out/") == [("out/a.png", (0,))]
+    assert outputs(["-"], "out/") == [("out/stdin.png", (0,))]
+    assert outputs(["a.png"], "out/", ["blur", "edge"]) == [("out/a_blur.png", (0,)), ("out/a_edge.png", (1,))]
+    assert outputs(["a.png"], "out/", ["blur", "edge"], form=format_named("npz")) == [("out/a.npz", (0, 1))]
+    (folder / "there").mkdir()
+    assert outputs(["a.png"], "there") == [("there/a.png", (0,))]
+    (folder / "{odd}").mkdir()
+    assert outputs(["a.png"], "{{odd}}/{name}") == [("{odd}/a.png", (0,))]
+
+
+def test_a_template(folder):
+    """Every token, and doubled braces."""
+    assert outputs(["trip/a.b.png"], "{parent}-{stem}-{index}-{kernel}{ext}", ["sobel-x"]) == [("trip-a.b-0-sobel-x.png", (0,))]
+    assert outputs(["a.png"], "{stem}.npz", ["blur", "edge"]) == [("a.npz", (0, 1))]
+    assert outputs(["a.png"], "{stem}_{kernel}.npy", ["blur", "edge"]) == [("a_blur.npy", (0,)), ("a_edge.npy", (1,))]
+
+
+def test_kernel_names_are_safe_in_file_names():
+    """No separators, no colons."""
+    assert outputs(["a.png"], "{kernel}.png", ["gaussian:sigma=2"]) == [("gaussian-sigma=2.png", (0,))]
+
+
+def test_standard_output():
+    """Needs a format, holds one picture."""
+    assert outputs(["a.png"], "-", form=format_named("png")) == [("None", (0,))]
+    with pytest.raises(ArgumentError, match="writing to standard output needs --format"):
+        outputs(["a.png"], "-")
+    with pytest.raises(ArgumentError, match="standard output holds one picture, got 2"):
+        outputs(["a.png", "b.png"], "-", form=format_named("png"))
+
+
+BAD = [
+    (["a.png", "b.png"], "c.png", ["blur"], "one file cannot hold 2 results; give a folder"),
+    (["a.png"], "c.png", ["blur", "edge"], "png holds one feature map, and there are 2"),
+    (["a.png"], "c", ["blur"], "has no suffix that tells the format"),
+    (["a.png"], "c.gif", ["blur"], "has the unknown suffix '.gif'"),
+    (["a.png"], "{stme}.png", ["blur"], r"\{stme\} is unknown; there are .*; did you mean 'stem'\?"),
+    (["a.png"], "{stem.__class__}.png", ["blur"], "is unknown"),
+    (["a.png"], "{0}.png", ["blur"], "is unknown"),
+    (["a.png"], "{stem:>99999999}.png", ["blur"], "is unknown"),
+    (["a.png"], "{}.png", ["blur"], "is unknown"),
+    (["a.png"], "{stem.png", ["blur"], "{ stands alone; write {{"),
+    (["x/a.png", "y/a.png"], "out/", ["blur"], "two results would have the name out/a.png, both of x/a.png and y/a.png"),
+    (["a.png"], "out/{stem}{kernel}.png", ["blur", "blur"], "two results would have the name out/ablur.png, both of a.png"),
+    (["-", "-"], "out/", ["blur"], "which can be read once only"),
+    ([], "out/", ["blur"], "no input"),
+]
+
+
+@pytest.mark.parametrize(("inputs", "output", "kernels", "message"), BAD)
+def test_bad_names_are_refused_before_any_work(inputs, output, kernels, message):
+    """With the way out."""
+    with pytest.raises(ArgumentError, match=message):
+        outputs(inputs, output, kernels)
+
+
+def test_the_output_is_never_the_input(folder):
+    """By name, by link, by hard link, by another way to the folder; nor another input."""
+    (folder / "a.png").write_bytes(b"")
+    (folder / "b.png").write_bytes(b"x")
+    (folder / "link.png").symlink_to("a.png")
+    os.link(folder / "a.png", folder / "hard.png")
+    (folder / "dir").mkdir()
+    for output in ("a.png", "./a.png", "dir/../a.png", "link.png", "hard.png", str(folder / "a.png")):
+        with pytest.raises(ArgumentError, match="the output is the input"):
+            outputs(["a.png"], output)
+    with pytest.raises(ArgumentError, match="the output is the input"):
+        outputs(["a.png", "b.png"], "./", overwrite=True)
+
+
+def test_files_whose_names_we_made_are_not_replaced(folder):
+    """Unless that is asked for; a file that the user named is."""
+    (folder / "out").mkdir()
+    (folder / "out" / "a.png").write_bytes(b"")
+    (folder / "b.png").write_bytes(b"")
+    for output in ("out/", "out", "out/{stem}.png"):
+        with pytest.raises(ArgumentError, match="out/a.png exists already; replace it with --overwrite"):
+            outputs(["a.png"], output)
+        assert outputs(["a.png"], output, overwrite=True) == [("out/a.png", (0,))]
+    assert outputs(["a.png"], "b.png") == [("b.png", (0,))]

@@ -31,6 +31,13 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"convcli.cli.{COMMANDS[cmd_name]}").command
         return command
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run; a pipe whose reader has gone is no error but an end. Click would turn it into status 1."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise SystemExit(BROKEN_PIPE) from None
+
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the command; say which one is near."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
@@ -55,7 +62,15 @@ def convcli() -> None:
 def run() -> None:
     """Entry point of the shell command."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(main())
+    status = main()
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        status = BROKEN_PIPE
+    if status == BROKEN_PIPE:  # Python flushes standard output once more at its end; let that go nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(status)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,8 +78,6 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         try:
             status = convcli.main(arguments, prog_name="convcli", standalone_mode=False)
-            if sys.stdout is not None:
-                sys.stdout.flush()
         except (SystemExit, click.exceptions.Exit) as leaving:
             status = leaving.code if isinstance(leaving, SystemExit) else leaving.exit_code
         return status if isinstance(status, int) else 0
@@ -84,10 +97,6 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_status
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-    except BrokenPipeError:
-        # Python flushes standard output once more at its end; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return BROKEN_PIPE
 
 
 def _say(message: str) -> None:

@@ -196,13 +196,16 @@ def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: 
                     yield planes, taps, out, band
 
     work = list(tasks())
-    if min(workers, len(work)) == 1:
+    if workers == 1 or len(work) == 1:
         for task in work:
             compute(*task)
-    else:
-        with ThreadPoolExecutor(min(workers, len(work))) as pool:
-            for finished in [pool.submit(compute, *task) for task in work]:
-                finished.result()
+        return
+    pool = ThreadPoolExecutor(min(workers, len(work)))
+    try:
+        for finished in [pool.submit(compute, *task) for task in work]:
+            finished.result()
+    finally:
+        pool.shutdown(cancel_futures=True)  # after Ctrl-C, only the bands under way are waited for
 
 
 def _check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...]) -> Array:

@@ -16,6 +16,9 @@ from .loops import Array
 SMALLEST_BAND = 200_000
 """Multiply-adds below which a second thread costs more than it saves: about 10 microseconds of work."""
 
+LARGEST_BAND = 4_000_000_000
+"""Multiply-adds after which Python may look for Ctrl-C: about a tenth of a second of work."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -101,13 +104,14 @@ class Plan:
         )
 
     def bands(self, taps: int, threads: int) -> list[tuple[int, int]]:
-        """Cut the output rows into bands: two a thread, so that a slow thread does not hold up the rest.
+        """Cut the output rows into bands: two a thread, so that a slow thread does not hold up the rest, and none too long.
 
         >>> Plan(Axis(9, 3, 1, 1, 1, 1), Axis(9, 3, 1, 1, 1, 1), pixel=1, depth=1).bands(taps=9, threads=2)
         [(0, 9)]
         """
         work = self.rows.out * self.out_row * max(taps, 1)
-        count = min(2 * threads, self.rows.out, 1 + work // SMALLEST_BAND) if threads > 1 else 1
+        shared = min(2 * threads, 1 + work // SMALLEST_BAND) if threads > 1 else 1
+        count = min(max(shared, -(-work // LARGEST_BAND)), self.rows.out)
         edges = [self.rows.out * i // count for i in range(count + 1)]
         return list(zip(edges[:-1], edges[1:], strict=True))
 

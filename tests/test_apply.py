@@ -1,0 +1,528 @@
+"""convcli apply, from words to files, with real pictures."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+import scipy.ndimage
+import tifffile
+from numpy.testing import assert_array_equal
+
+import naive
+
+SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+
+
+def pixels(path):
+    """A picture as an array."""
+    with PIL.Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def clipped(response, white=255):
+    """Rounded half to even and cut."""
+    return np.clip(np.rint(response), 0, white)
+
+
+def test_sharpen_a_photograph(run, samples, tmp_path):
+    """Every channel, mirrored borders, equal to SciPy; one line of report."""
+    out = tmp_path / "sharp.png"
+    result = run("apply", samples / "astronaut.png", "-k", "sharpen", "-o", out)
+    assert (result.status, result.out) == (0, "")
+    kernel = np.array([[0, -1, 0], [-1, 5, -1], [0, -1, 0]])
+    photo = pixels(samples / "astronaut.png").astype(float)
+    response = np.dstack([scipy.ndimage.correlate(photo[:, :, c], kernel, mode="mirror") for c in range(3)])
+    assert_array_equal(pixels(out), clipped(response))
+    below, above = 100 * (response < 0).mean(), 100 * (response > 255).mean()
+    expected = f"sharpen min {response.min():.0f}, max {response.max():.0f}; range clip"
+    assert result.lines[-1] == f"{out}: {expected}, {below:.4g} % below 0, {above:.4g} % above 255"
+
+
+def test_every_geometry_option(run, samples, tmp_path):
+    """Stride, dilation, padding and border of the command line are those of the oracle."""
+    small = tmp_path / "small.png"
+    photo = pixels(samples / "chelsea.png")[100:109, 200:212]
+    PIL.Image.fromarray(photo).save(small)
+    words = [
+        "--stride",
+        "2x1",
+        "--dilation",
+        "1x2",
+        "--padding",
+        "1,2x0,3",
+        "--border",
+        "7",
+        "--flip",
+        "--range",
+        "-1000..1000",
+    ]
+    assert run("apply", small, "-k", "1 2 -3; 0 1 1", "-o", tmp_path / "out.npy", *words).status == 0
+    kernel = np.array([[1, 2, -3], [0, 1, 1]])
+    options = {"stride": (2, 1), "dilation": (1, 2), "pads": ((1, 2), (0, 3)), "border": 7, "flip": True}
+    assert_array_equal(np.load(tmp_path / "out.npy")[0], naive.filter2d(photo, kernel, **options))
+
+
+@pytest.mark.parametrize(
+    ("word", "numpy_word"),
+    [
+        ("replicate", "edge"),
+        ("nearest", "edge"),
+        ("circular", "wrap"),
+        ("periodic", "wrap"),
+        ("0", "zero"),
+    ],
+)
+def test_border_words(run, samples, tmp_path, word, numpy_word):
+    """Other systems' words are accepted."""
+    for border, name in ((word, "a.npy"), (numpy_word, "b.npy")):
+        assert run("apply", samples / "camera.png", "-k", "box:size=9", "--border", border, "-o", tmp_path / name).status == 0
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_stride_gives_every_second_pixel(run, samples, tmp_path):
+    """Half the size, from the same first pixel."""
+    run("apply", samples / "camera.png", "-k", "blur", "-o", tmp_path / "whole.png")
+    run("apply", samples / "camera.png", "-k", "blur", "--stride", "2", "-o", tmp_path / "half.png")
+    assert_array_equal(pixels(tmp_path / "half.png"), pixels(tmp_path / "whole.png")[::2, ::2])
+
+
+def test_padding_sizes(run, samples, tmp_path):
+    """valid loses two pixels, full adds two, for 3 x 3."""
+    for padding, size in (("valid", 510), ("same", 512), ("full", 514), ("0", 510), ("2x1", (514, 512))):
+        run("apply", samples / "camera.png", "-k", "blur", "--padding", padding, "-o", tmp_path / "x.png")
+        assert pixels(tmp_path / "x.png").shape == (size if isinstance(size, tuple) else (size, size))
+
+
+def test_channels(run, samples, tmp_path):
+    """Each on its own; summed; grey first."""
+    photo = pixels(samples / "chelsea.png").astype(float)
+    for channels, expected in (("sum", photo.sum(axis=2)), ("gray", photo @ [0.299, 0.587, 0.114])):
+        run("apply", samples / "chelsea.png", "-k", "identity", "--channels", channels, "-o", tmp_path / "x.npy")
+        assert np.abs(np.load(tmp_path / "x.npy") - expected).max() < 1e-3
+    run("apply", samples / "chelsea.png", "-k", "identity", "-o", tmp_path / "x.npy")
+    assert_array_equal(np.load(tmp_path / "x.npy")[0], photo)
+
+
+def test_four_filters_give_four_maps(run, samples, tmp_path, rng):
+    """(4, 3, 5, 5) weights on a colour picture, valid: four maps, equal to einsum over windows."""
+    weights = rng.normal(size=(4, 3, 5, 5))
+    np.savez(tmp_path / "w.npz", conv1=weights)
+    PIL.Image.fromarray(pixels(samples / "chelsea.png")[:32, :32]).save(tmp_path / "small.png")
+    words = ["-k", f"@{tmp_path}/w.npz#conv1", "--padding", "valid"]
+    assert run("apply", tmp_path / "small.png", *words, "-o", tmp_path / "maps.npy").status == 0
+    maps = np.load(tmp_path / "maps.npy")
+    assert maps.shape == (4, 28, 28)
+    windows = np.lib.stride_tricks.sliding_window_view(pixels(tmp_path / "small.png").astype(float), (5, 5), axis=(0, 1))
+    assert np.abs(maps - np.einsum("yxcij,ncij->nyx", windows, weights)).max() < 1e-2
+    assert run("apply", tmp_path / "small.png", *words, "-o", tmp_path / "maps.npz").status == 0
+    with np.load(tmp_path / "maps.npz") as arrays:
+        assert list(arrays) == [f"conv1-{i}" for i in range(4)]
+        assert_array_equal(arrays["conv1-2"], maps[2])
+
+
+def test_a_tensor_kernel_needs_its_channels(run, samples, tmp_path):
+    """Both numbers are said; other inputs go on."""
+    np.save(tmp_path / "w.npy", np.ones((3, 3, 3)))
+    result = run("apply", samples / "camera.png", samples / "chelsea.png", "-k", f"@{tmp_path}/w.npy", "-o", f"{tmp_path}/out/")
+    assert result.status == 1
+    assert "camera.png: kernel 'w' sums over 3 channels, and the picture has 1" in result.lines[0]
+    assert (tmp_path / "out" / "chelsea.png").exists()
+
+
+def test_merged_banks(run, samples, tmp_path):
+    """Sobel is the root of the sum of squares; Kirsch the largest of eight."""
+    photo = pixels(samples / "camera.png").astype(float)
+    x, y = (scipy.ndimage.correlate(photo, k, mode="mirror") for k in (SOBEL_X, SOBEL_X.T))
+    run("apply", samples / "camera.png", "-k", "sobel", "-o", tmp_path / "x.npy")
+    assert np.abs(np.load(tmp_path / "x.npy")[0] - np.hypot(x, y)).max() < 1e-3
+    run("apply", samples / "camera.png", "-k", "kirsch", "-o", tmp_path / "x.npy")
+    ring = [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0)]
+    responses = []
+    for turn in range(8):
+        kernel = np.full((3, 3), -3)
+        kernel[1, 1] = 0
+        for step in range(3):
+            kernel[ring[(turn + step) % 8]] = 5
+        responses.append(scipy.ndimage.correlate(photo, kernel, mode="mirror"))
+    assert_array_equal(np.load(tmp_path / "x.npy")[0], np.max(responses, axis=0))
+
+
+def test_roberts_is_the_cross(run, samples, tmp_path):
+    """The two diagonals, not two rows as in FFmpeg."""
+    photo = pixels(samples / "camera.png").astype(float)
+    run("apply", samples / "camera.png", "-k", "roberts", "--padding", "valid", "-o", tmp_path / "x.npy")
+    expected = np.hypot(photo[:-1, :-1] - photo[1:, 1:], photo[:-1, 1:] - photo[1:, :-1])
+    assert np.abs(np.load(tmp_path / "x.npy")[0] - expected).max() < 1e-4
+
+
+def test_ranges_on_a_picture(run, samples, tmp_path):
+    """Each rule against its formula."""
+    photo = pixels(samples / "camera.png").astype(float)
+    response = scipy.ndimage.correlate(photo, SOBEL_X, mode="mirror")
+    expected = {
+        "auto": np.abs(response),
+        "clip": response,
+        "abs": np.abs(response),
+        "center": response + 128,
+        "-510..510": (response + 510) / 1020 * 255,
+    }
+    for rule, values in expected.items():
+        run("apply", samples / "camera.png", "-k", "sobel-x", "--range", rule, "-o", tmp_path / "x.png")
+        assert np.abs(pixels(tmp_path / "x.png") - clipped(values)).max() <= (1 if ".." in rule else 0)
+
+
+TRANSPARENT_RED_BESIDE_WHITE = np.array([[[255, 255, 255, 255]] * 3 + [[255, 0, 0, 0]] * 3] * 3, np.uint8)
+
+
+def test_transparent_colours_never_bleed(run, tmp_path):
+    """Three white pixels, then transparent red: outside is white at a third of the alpha, as only ImageMagick does it."""
+    PIL.Image.fromarray(TRANSPARENT_RED_BESIDE_WHITE).save(tmp_path / "a.png")
+    assert run("apply", tmp_path / "a.png", "-k", "average", "-o", tmp_path / "b.png").status == 0
+    result = pixels(tmp_path / "b.png")
+    assert result[1, 3].tolist() == [255, 255, 255, 85]
+    assert result[1, 2].tolist() == [255, 255, 255, 170]
+    assert result[1, 5].tolist() == [0, 0, 0, 0]
+
+
+def test_what_lies_outside_a_picture_with_alpha(run, tmp_path):
+    """zero is nothing at all, a number an opaque level."""
+    PIL.Image.fromarray(np.full((3, 3, 4), (90, 90, 90, 255), np.uint8)).save(tmp_path / "a.png")
+    for border, corner in (("zero", [90, 90, 90, 113]), ("0", [40, 40, 40, 255])):  # 4 of 9 pixels lie inside
+        run("apply", tmp_path / "a.png", "-k", "average", "--border", border, "-o", tmp_path / "b.png")
+        assert pixels(tmp_path / "b.png")[0, 0].tolist() == corner
+
+
+def test_zero_sum_kernels_leave_alpha_as_it_was(run, tmp_path, rng):
+    """Edges of a cut-out stay where they can be seen; with a stride, alpha follows."""
+    levels = rng.integers(0, 256, (8, 10, 4), dtype=np.uint8)
+    PIL.Image.fromarray(levels).save(tmp_path / "a.png")
+    for stride in (1, 2):
+        run("apply", tmp_path / "a.png", "-k", "laplacian", "--stride", stride, "-o", tmp_path / "b.png")
+        assert_array_equal(pixels(tmp_path / "b.png")[:, :, 3], levels[::stride, ::stride, 3])
+
+
+@pytest.mark.parametrize("kernel", ["sharpen", "gaussian:sigma=2", "1 2 3; 4 5 6; 7 8 9", "emboss", "laplacian", "sobel"])
+def test_opaque_alpha_changes_nothing(run, samples, tmp_path, kernel):
+    """An opaque picture with alpha gives the colours of the picture without."""
+    photo = pixels(samples / "chelsea.png")
+    PIL.Image.fromarray(photo).save(tmp_path / "rgb.png")
+    PIL.Image.fromarray(np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)])).save(tmp_path / "rgba.png")
+    for name in ("rgb", "rgba"):
+        run("apply", tmp_path / f"{name}.png", "-k", kernel, "-o", f"{tmp_path}/{name}-out.png")
+    with_alpha = pixels(tmp_path / "rgba-out.png")
+    assert np.abs(with_alpha[:, :, :3].astype(int) - pixels(tmp_path / "rgb-out.png")).max() <= 1
+    assert np.all(with_alpha[:, :, 3] == 255)
+
+
+def test_16_bit_grey_end_to_end(run, tmp_path, rng):
+    """No level is lost on the way."""
+    levels = rng.integers(0, 65536, (20, 30)).astype(np.uint16)
+    PIL.Image.fromarray(levels).save(tmp_path / "a.png")
+    for name in ("b.png", "b.tif", "b.ppm"):
+        assert run("apply", tmp_path / "a.png", "-k", "identity", "-o", tmp_path / name).status == 0
+        assert_array_equal(pixels(tmp_path / name), levels)
+    result = run("apply", tmp_path / "a.png", "-k", "identity", "-o", tmp_path / "b.jpg")
+    assert "16-bit levels stored with 8 bits: jpeg holds no more" in result.err
+
+
+def test_16_bit_colour_tiff_end_to_end(run, tmp_path, rng):
+    """In, through a kernel, and out again; PNG is refused."""
+    levels = rng.integers(0, 65536, (20, 30, 3)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", levels, photometric="rgb", compression="zlib")
+    assert run("apply", tmp_path / "a.tif", "-k", "identity", "-o", tmp_path / "b.tif").status == 0
+    assert_array_equal(tifffile.imread(tmp_path / "b.tif"), levels)
+    result = run("apply", tmp_path / "a.tif", "-k", "identity", "-o", tmp_path / "b.png")
+    assert result.status == 1
+    assert "16-bit colour or alpha cannot be written as PNG" in result.err
+    assert not (tmp_path / "b.png").exists()
+
+
+def test_real_numbers_need_a_scale_for_a_picture(run, tmp_path, rng):
+    """And keep their precision in arrays and TIFF."""
+    values = rng.normal(size=(9, 11))
+    np.save(tmp_path / "a.npy", values)
+    result = run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.png")
+    assert (result.status, len(result.lines)) == (1, 1)
+    assert "holds real numbers without a known white" in result.err
+    assert run("apply", tmp_path / "a.npy", "-k", "identity", "--range", "stretch", "-o", tmp_path / "b.png").status == 0
+    assert run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.npy").status == 0
+    assert_array_equal(np.load(tmp_path / "b.npy")[0], values)
+    result = run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.tif")
+    assert "stored as float32" in result.err
+    assert_array_equal(tifffile.imread(tmp_path / "b.tif"), values.astype(np.float32))
+
+
+def test_depth_float_writes_one_raw_map(run, samples, tmp_path):
+    """Signed, and unscaled."""
+    run("apply", samples / "camera.png", "-k", "sobel-x", "--depth", "float", "-o", tmp_path / "x.tif")
+    stored = tifffile.imread(tmp_path / "x.tif")
+    assert stored.dtype == np.float32
+    assert_array_equal(stored, scipy.ndimage.correlate(pixels(samples / "camera.png").astype(float), SOBEL_X, mode="mirror"))
+
+
+def test_metadata_end_to_end(run, samples, tmp_path):
+    """The profile and resolution of a real JPEG; orientation applied once."""
+    run("apply", samples / "rocket.jpg", "-k", "blur", "-o", tmp_path / "x.jpg")
+    with PIL.Image.open(samples / "rocket.jpg") as before, PIL.Image.open(tmp_path / "x.jpg") as after:
+        assert after.info["icc_profile"] == before.info["icc_profile"]
+        assert after.info["dpi"] == before.info["dpi"]
+    exif = PIL.Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a maker"
+    photo = pixels(samples / "chelsea.png")
+    PIL.Image.fromarray(np.rot90(photo)).save(tmp_path / "turned.png", exif=exif)  # orientation 6 turns it back clockwise
+    run("apply", tmp_path / "turned.png", "-k", "sobel-x", "-o", tmp_path / "a.png")
+    run("apply", samples / "chelsea.png", "-k", "sobel-x", "-o", tmp_path / "b.png")
+    assert_array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
+    with PIL.Image.open(tmp_path / "a.png") as after:
+        assert after.getexif()[0x010F] == "a maker"
+        assert 0x0112 not in after.getexif()
+
+
+def test_many_pictures_and_a_bad_one(run, samples, tmp_path):
+    """The others are done; the status is 1; the bad one is named in one line."""
+    (tmp_path / "bad.png").write_bytes((samples / "camera.png").read_bytes()[:5000])
+    inputs = [samples / "camera.png", tmp_path / "bad.png", samples / "horse.png"]
+    result = run("apply", *inputs, "-k", "blur", "-o", f"{tmp_path}/out/")
+    assert result.status == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["camera.png", "horse.png"]
+    errors = [line for line in result.lines if line.startswith("Error")]
+    assert len(errors) == 1
+    assert errors[0].startswith(f"Error: {tmp_path}/bad.png: is truncated or corrupt")
+    assert result.lines[-1] == "1 of 3 inputs failed"
+
+
+def test_dry_run_writes_nothing_and_tells_all(run, samples, tmp_path):
+    """Sizes and names are those of the real run."""
+    words = [
+        "apply",
+        samples / "chelsea.png",
+        "-k",
+        "sobel-x",
+        "-k",
+        "average:size=5",
+        "--stride",
+        "3",
+        "-o",
+        f"{tmp_path}/out/",
+    ]
+    planned = run(*words, "--dry-run")
+    assert planned.status == 0
+    assert not (tmp_path / "out").exists()
+    source, target = f"{samples}/chelsea.png (451 x 300 RGB 8-bit)", f"{tmp_path}/out/chelsea_sobel-x.png"
+    first = f"{source} -> {target} (151 x 100, 3 channels) sobel-x, abs"
+    assert planned.out.splitlines()[0] == first
+    assert run(*words).status == 0
+    assert pixels(tmp_path / "out" / "chelsea_sobel-x.png").shape == (100, 151, 3)
+    assert run("apply", tmp_path / "none.png", "-k", "blur", "-o", tmp_path / "x.png", "-n").status == 1
+
+
+def test_quiet_and_verbose(run, samples, tmp_path):
+    """Nothing but errors; sizes and counts."""
+    words = ["apply", samples / "horse.png", "-k", "blur", "-o", tmp_path / "x.png"]
+    assert run(*words, "-q").err == ""
+    assert "XMP not kept" in run(*words).err
+    verbose = run(*words, "-v").err
+    assert "400 x 328 RGB with alpha 8-bit" in verbose
+    assert "0 + 0 of" in verbose or "outside)" in verbose
+    assert run("apply", tmp_path / "none.png", "-k", "blur", "-o", tmp_path / "y.png", "-q").lines == [
+        f"Error: {tmp_path}/none.png: no such file"
+    ]
+
+
+def test_jobs_do_not_change_a_byte(run, samples, tmp_path):
+    """One thread or five."""
+    for jobs in (1, 5):
+        run("apply", samples / "astronaut.png", "-k", "gaussian:sigma=3", "-j", jobs, "-o", tmp_path / f"{jobs}.png")
+    assert (tmp_path / "1.png").read_bytes() == (tmp_path / "5.png").read_bytes()
+
+
+def test_pipes(shell, samples, tmp_path):
+    """A picture in, a picture out, nothing else on standard output."""
+    data = (samples / "rocket.jpg").read_bytes()
+    result = shell("apply", "-", "-k", "edge", "--format", "png", "-o", "-", input=data)
+    assert result.returncode == 0
+    with PIL.Image.open(io.BytesIO(result.stdout)) as picture:
+        assert picture.size == (640, 427)
+    assert b"standard output: edge min" in result.stderr
+    result = shell("apply", "-", "-k", "edge", "-k", "blur", "--format", "npy", "-o", "-", "-q", input=data)
+    assert np.load(io.BytesIO(result.stdout)).shape == (2, 427, 640, 3)
+    assert result.stderr == b""
+    result = shell("apply", "-", "-k", "edge", "-o", tmp_path / "x.png", input=b"")
+    assert (result.returncode, result.stderr) == (1, b"Error: standard input: is empty\n")
+
+
+def test_a_reader_that_has_gone(samples):
+    """141, and not a word."""
+    command = [
+        sys.executable,
+        "-m",
+        "convcli",
+        "apply",
+        samples / "astronaut.png",
+        "-k",
+        "blur",
+        "--format",
+        "bmp",
+        "-o",
+        "-",
+        "-q",
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    process.stderr.close()
+    assert process.wait(timeout=60) == 141
+
+
+def test_closed_standard_output(samples):
+    """One line."""
+    command = f"{sys.executable} -m convcli apply {samples}/camera.png -k blur --format png -o - >&-"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (1, b"Error: standard output is closed\n")
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_no_half_written_file(tmp_path, number, status):
+    """The old file stays, the temporary one goes."""
+    np.save(tmp_path / "a.npy", np.zeros((6000, 6000), np.uint8))
+    (tmp_path / "b.npy").write_bytes(b"old")
+    command = [sys.executable, "-m", "convcli", "apply", "a.npy", "-k", "gaussian:sigma=30", "-o", "b.npy", "-j", "1"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+    time.sleep(2)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == status
+    assert b"Traceback" not in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy"]
+    assert (tmp_path / "b.npy").read_bytes() == b"old"
+
+
+def test_a_full_disk_leaves_the_old_file(shell, samples, tmp_path):
+    """One line with the file and the cause; no stump, no temporary file."""
+    out = tmp_path / "x.png"
+    out.write_bytes(b"old")
+    command = f"ulimit -f 20; exec {sys.executable} -m convcli apply {samples}/astronaut.png -k blur -o {out} -q"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False, text=True)
+    assert (result.returncode, result.stderr.splitlines()) == (
+        1,
+        [f"Error: {samples}/astronaut.png: {out}: cannot be written: File too large"],
+    )
+    assert out.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [out]
+    result = shell("apply", samples / "camera.png", "-k", "blur", "-q", "--format", "png", "-o", "/dev/full")
+    assert result.returncode == 1
+    assert b"No space left on device" in result.stderr
+
+
+HOSTILE = [
+    "a b.png",
+    "[red]x.png",
+    "x[",
+    "new\nline.png",
+    "esc\x1b[31m.png",
+    "%s{stem}.png",
+    "-dash.png",
+    "quote'\".png",
+    "ü.png",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names(run, samples, tmp_path, monkeypatch, name):
+    """Processed; shown without a byte that a terminal would obey; never read as a pattern."""
+    monkeypatch.chdir(tmp_path)
+    Path(name).write_bytes((samples / "horse.png").read_bytes())
+    result = run("apply", "-k", "blur", "-o", "out/", "--", name)
+    assert result.status == 0
+    assert [path.name for path in Path("out").iterdir()] == [name if "." in name else f"{name}.png"]
+    assert not any(ord(c) < 32 for c in result.err.replace("\n", ""))
+    assert len(result.lines) == 2
+
+
+def test_names_that_are_not_text(shell, samples, tmp_path):
+    """Bytes that are no UTF-8 come out as the same bytes."""
+    name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
+    Path(os.fsdecode(name)).write_bytes((samples / "horse.png").read_bytes())
+    result = shell("apply", os.fsdecode(name), "-k", "blur", "-o", f"{tmp_path}/out/")
+    assert result.returncode == 0, result.stderr
+    assert [os.fsencode(path.name) for path in (tmp_path / "out").iterdir()] == [b"\xff\xfe.png"]
+    assert b"\\udcff\\udcfe" in result.stderr
+
+
+def test_an_ascii_terminal_without_colour(shell, samples, tmp_path):
+    """No escape codes, no failure on a letter that ASCII lacks."""
+    path = tmp_path / "ü.png"
+    path.write_bytes((samples / "horse.png").read_bytes())
+    env = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "20"}
+    result = shell("apply", path, "-k", "blur", "-o", f"{tmp_path}/out/", env=env)
+    assert result.returncode == 0, result.stderr
+    assert shell("kernels", "list", env=env).returncode == 0
+    assert shell("kernels", "show", "sobel", env=env).returncode == 0
+
+
+def test_one_pixel_pictures(run, tmp_path):
+    """Under a kernel far larger than they are."""
+    PIL.Image.fromarray(np.full((1, 1), 77, np.uint8)).save(tmp_path / "a.png")
+    for kernel in ("gaussian:sigma=5", "average:size=31"):
+        assert run("apply", tmp_path / "a.png", "-k", kernel, "-o", tmp_path / "b.png").status == 0
+        assert pixels(tmp_path / "b.png").tolist() == [[77]]
+
+
+def test_kernels_of_a_config_file(run, samples, tmp_path):
+    """--config adds names."""
+    (tmp_path / "k.toml").write_text("[kernels.mine]\nmatrix = [[2]]\n[banks.two]\nkernels = ['mine', 'blur']\n")
+    words = ["apply", samples / "camera.png", "--config", tmp_path / "k.toml", "-k", "two", "-o", tmp_path / "x.npz"]
+    assert run(*words).status == 0
+    with np.load(tmp_path / "x.npz") as arrays:
+        assert list(arrays) == ["mine", "blur"]
+        assert_array_equal(arrays["mine"], 2 * pixels(samples / "camera.png").astype(float))
+
+
+def test_kernels_list_is_a_table_and_json(run):
+    """One line a kernel in a pipe; the same facts as JSON."""
+    table, rows = run("kernels", "list"), json.loads(run("kernels", "list", "--json").out)
+    assert len(table.out.splitlines()) == len(rows) + 1
+    assert {row["name"] for row in rows} == {line.split()[0] for line in table.out.splitlines()[1:]}
+    gaussian = next(row for row in rows if row["name"] == "gaussian")
+    assert gaussian["size"] == [9, 9]
+    assert gaussian["sum"] == pytest.approx(1)
+    assert gaussian["parameters"] == {"sigma": 1, "truncate": 4}
+    assert next(row for row in rows if row["name"] == "sobel")["members"] == ["sobel-x", "sobel-y"]
+
+
+def test_kernels_show(run):
+    """The numbers, the sums, and whether it is separable."""
+    text = run("kernels", "show", "sharpen").out
+    assert [line.split() for line in text.splitlines()[3:6]] == [["0", "-1", "0"], ["-1", "5", "-1"], ["0", "-1", "0"]]
+    assert "sum 1, absolute sum 9, not separable (rank 2)" in text
+    assert "separable" in run("kernels", "show", "sobel-x").out
+    assert "merged by l2" in run("kernels", "show", "sobel").out
+    shown = json.loads(run("kernels", "show", "sobel-x@90", "--json").out)
+    assert shown["kernels"][0]["matrix"] == [[1, 2, 1], [0, 0, 0], [-1, -2, -1]]
+    assert shown["kernels"][0]["absolute_sum"] == 8
+    assert "\x1b" not in text
+
+
+def test_kernels_show_draws_colours_on_a_terminal(shell):
+    """Backgrounds by value, where Rich is told that there is a terminal."""
+    result = shell("kernels", "show", "sobel-x", env={"FORCE_COLOR": "1", "COLORTERM": "truecolor", "TERM": "xterm-256color"})
+    assert b"\x1b[30;48;2" in result.stdout or b"48;2;255" in result.stdout
+
+
+@pytest.mark.parametrize(("line", "offered"), [("convcli apply -k sobel-", "sobel-x"), ("convcli kernels show gau", "gaussian"),
+                                               ("convcli apply --border ci", "circular"), ("convcli ap", "apply"),
+                                               ("convcli apply --range st", "stretch")])  # fmt: skip
+def test_completion(shell, line, offered):
+    """Names of kernels, of options' words, and of commands."""
+    words = line.split()
+    env = {"_CONVCLI_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    result = shell(env=env)
+    assert f"plain,{offered}".encode() in result.stdout

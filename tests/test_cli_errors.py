@@ -1,0 +1,144 @@
+"""Everything a user can get wrong: one clear line, the right status, nothing written."""
+
+import os
+
+import pytest
+
+WRONG_USAGE = [
+    (["-k", "sobelx"], r"kernel 'sobelx' is unknown; 'convcli kernels list' shows all; did you mean 'sobel-x'?"),
+    (["-k", "1 2; 3"], "matrix '1 2; 3': row 2 has 1 numbers, row 1 has 2"),
+    (["-k", "1 x"], "matrix: row 1, column 2: 'x' is not a number"),
+    (["-k", ""], "kernel is empty"),
+    (["-k", "gaussian:sigma=-1"], "gaussian: sigma must be at least 0.01, got -1"),
+    (["-k", "gaussian:sgima=1"], "gaussian has no parameter 'sgima'; it takes sigma, truncate; did you mean 'sigma'?"),
+    (["-k", "gaussian:sigma=1e9"], "makes a kernel 8e+09 wide; the largest is 1023"),
+    (["-k", "@none.npy"], "@none.npy: no such file"),
+    (["--stride", "0"], "stride must be a whole number of at least 1, or ROWSxCOLUMNS such as 2x1, got '0'"),
+    (["--stride", "2x"], "stride must be"),
+    (["--stride", "1x2x3"], "stride must be"),
+    (["--stride", "-1"], "stride must be"),
+    (["--dilation", "1.5"], "dilation must be"),
+    (["--padding", "some"], "padding must be one of valid, same, full"),
+    (["--padding", "-1"], "padding must be"),
+    (["--border", "mirror"], "border mirror means reflect (d c b|a b c d|c b a) to SciPy and symmetric"),
+    (["--border", "none"], "border must be a number or one of edge, reflect, symmetric, wrap, zero, got 'none'"),
+    (["--range", "loud"], "range must be one of auto, clip, abs, center, stretch, or LO..HI"),
+    (["--range", "5..1"], "range LO..HI must rise from LO to HI"),
+    (["--channels", "some"], "Invalid value for '--channels'"),
+    (["--format", "gif"], "format 'gif' is unknown; there are png, jpeg"),
+    (["--quality", "0"], "Invalid value for '--quality'"),
+    (["--jobs", "0"], "Invalid value for '-j' / '--jobs'"),
+    (["--strid", "2"], "No such option '--strid'"),
+    (["--config", "none.toml"], "none.toml: cannot be read: No such file or directory"),
+    (["-o", "out"], "has no suffix that tells the format"),
+    (["-o", "out.gif"], "has the unknown suffix '.gif'"),
+    (["-o", "{stme}.png"], "{stme} is unknown"),
+    (["-o", "-"], "writing to standard output needs --format"),
+    (["-k", "blur", "-k", "edge"], "png holds one feature map, and there are"),
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), WRONG_USAGE, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_wrong_usage_is_one_line_and_status_2(run, samples, tmp_path, monkeypatch, words, message):
+    """And the output stays what it was."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out.png").write_bytes(b"old")
+    line = ["apply", samples / "camera.png", *words]
+    line += [] if "-k" in words else ["-k", "blur"]
+    line += [] if "-o" in words else ["-o", "out.png"]
+    result = run(*line)
+    assert (result.status, result.out) == (2, "")
+    assert len(result.lines) == 1, result.err
+    assert result.err.startswith("Error: ")
+    assert message in result.err
+    assert (tmp_path / "out.png").read_bytes() == b"old"
+    assert [path.name for path in tmp_path.iterdir()] == ["out.png"]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (["apply", "x.png", "-o", "y.png"], "Missing option '-k' / '--kernel'"),
+        (["apply", "x.png", "-k", "blur"], "Missing option '-o' / '--output'"),
+        (["apply", "-k", "blur", "-o", "y.png"], "no input; name a picture, or - for standard input"),
+        (["aply"], "no command 'aply'; did you mean 'apply'?"),
+        (["frobnicate"], "no command 'frobnicate'; there are apply, kernels"),
+        (["kernels", "lst"], "No such command 'lst'"),
+        (["kernels", "show", "sobelx"], "did you mean 'sobel-x'?"),
+        (["kernels", "list", "--config", "none.toml"], "cannot be read"),
+        (["kernels", "list", "extra"], "unexpected extra argument"),
+        (["--nothing"], "No such option '--nothing'"),
+    ],
+)
+def test_wrong_words_of_every_command(run, tmp_path, monkeypatch, line, message):
+    """One line, status 2."""
+    monkeypatch.chdir(tmp_path)
+    result = run(*line)
+    assert (result.status, len(result.lines)) == (2, 1), result.err
+    assert message in result.err
+
+
+def test_every_fault_of_a_config_is_a_line(run, samples, tmp_path):
+    """All at once, before anything is read."""
+    (tmp_path / "k.toml").write_text("[kernels.a]\nmatrix = [[1, 2], [3]]\n[kernels.b]\ngenerator = 'gausian'\n")
+    result = run("apply", samples / "camera.png", "--config", tmp_path / "k.toml", "-k", "a", "-o", tmp_path / "x.png")
+    assert (result.status, len(result.lines)) == (2, 2)
+    assert f"Error: {tmp_path}/k.toml: [kernels.a] row 2 has 1 numbers, row 1 has 2" == result.lines[0]
+
+
+BAD_INPUTS = [
+    ("none.png", None, "no such file"),
+    ("empty.png", b"", "is empty"),
+    ("text.png", b"hello", "is not a picture that can be read"),
+    ("cut.png", "half", "is truncated or corrupt"),
+    ("folder", "folder", "is a folder; name the files in it"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BAD_INPUTS)
+def test_bad_inputs_are_one_line_and_status_1(run, samples, tmp_path, name, content, message):
+    """The old output is untouched."""
+    path, out = tmp_path / name, tmp_path / "out.png"
+    out.write_bytes(b"old")
+    if content == "folder":
+        path.mkdir()
+    elif content is not None:
+        data = (samples / "camera.png").read_bytes()
+        path.write_bytes(data[: len(data) // 2] if content == "half" else content)
+    result = run("apply", path, "-k", "blur", "-o", out)
+    assert (result.status, len(result.lines)) == (1, 1), result.err
+    assert result.err.startswith(f"Error: {path}: {message}")
+    assert out.read_bytes() == b"old"
+
+
+def test_a_kernel_that_does_not_fit_fails_its_picture_alone(run, samples, tmp_path):
+    """With the sizes, and the way out."""
+    words = ["-k", "average:size=401", "--padding", "valid", "-o", f"{tmp_path}/out/"]
+    result = run("apply", samples / "horse.png", samples / "camera.png", *words)
+    assert result.status == 1
+    assert "horse.png: a kernel that covers 401 x 401 does not fit an image of 328 x 400" in result.lines[0]
+    assert (tmp_path / "out" / "camera.png").exists()
+
+
+def test_an_output_place_that_cannot_be(run, samples, tmp_path):
+    """A file where a folder should be; a folder where a file should be."""
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "x.png").mkdir()
+    result = run("apply", samples / "camera.png", "-k", "blur", "-o", tmp_path / "file" / "x.png")
+    assert (result.status, len(result.lines)) == (1, 1), result.err
+    assert "cannot be written" in result.err
+
+
+def test_real_file_permissions(shell, samples, tmp_path):
+    """An unreadable file and an unwritable folder, where permissions bind: root passes them, so then they must work."""
+    (tmp_path / "a.png").write_bytes((samples / "camera.png").read_bytes())
+    (tmp_path / "a.png").chmod(0)
+    (tmp_path / "locked").mkdir(mode=0o500)
+    results = [
+        shell("apply", tmp_path / "a.png", "-k", "blur", "-q", "-o", tmp_path / "b.png"),
+        shell("apply", samples / "camera.png", "-k", "blur", "-q", "-o", tmp_path / "locked" / "b.png"),
+    ]
+    expected = (0, b"") if os.geteuid() == 0 else (1, b"Permission denied\n")
+    assert [(r.returncode, r.stderr[-len(expected[1]) :] if expected[1] else r.stderr) for r in results] == [expected] * 2

@@ -1,0 +1,126 @@
+"""Documents that cannot rot: help texts, the README and its commands."""
+
+import hashlib
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+
+from convcli.cli.main import convcli
+from convcli.kernels.catalogue import load_catalogue
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def commands(command=convcli, name="convcli"):
+    """Every command with its full name."""
+    yield name, command
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for sub in command.list_commands(context):
+            yield from commands(command.get_command(context, sub), f"{name} {sub}")
+
+
+@pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
+def test_every_command_has_help_that_starts_with_an_example(name, command):
+    """The example is a call of that command, and its options exist."""
+    lines = [line.strip() for line in command.help.splitlines() if line.strip() not in ("", "\b")]
+    assert lines[0].startswith("convcli ")
+    if not isinstance(command, click.Group):
+        assert lines[0].startswith(name)
+    for option in (p for p in command.params if isinstance(p, click.Option)):
+        assert option.help, option.name
+
+
+def test_the_first_screen_has_two_commands():
+    """Install and filter; install and test."""
+    first, second = [body.strip() for kind, body in BLOCKS if kind == "sh"][:2]
+    assert "\n" not in first
+    assert "\n" not in second
+    assert first.startswith("python -m pip install . && convcli apply samples/astronaut.png ")
+    assert second == "python -m pip install -e '.[dev]' && python -m pytest"
+    assert README.index("samples/before-after.jpg") < README.index(first)
+    assert README[: README.index(second)].count("\n") < 30
+
+
+def test_ci_reads_the_commands_out_of_the_readme():
+    """It names neither of them itself."""
+    script = (ROOT / ".ci" / "run").read_text()
+    assert "README.md" in script
+    assert "pytest" not in script
+    assert "convcli apply" not in script
+
+
+def examples():
+    """Every line of the README that calls convcli, but for the install."""
+    for kind, body in BLOCKS:
+        for line in body.splitlines() if kind == "sh" else ():
+            if "convcli " in line and "pip install" not in line:
+                yield line
+
+
+@pytest.mark.parametrize("line", list(examples()))
+def test_every_example_of_the_readme_runs(line, shell, samples, tmp_path):
+    """As it is written, on real pictures."""
+    for name in ("photo.jpg", "other.jpg"):
+        shutil.copy(samples / "rocket.jpg", tmp_path / name)
+    before, pipe, call = line.split("#")[0].strip().rpartition("| ")
+    call, _, redirected = call.partition(" > ")
+    words = shlex.split(call)
+    words = [w for word in words for w in (sorted(p.name for p in tmp_path.glob(word)) if "*" in word else [word])]
+    assert words[0] == "convcli"
+    assert bool(pipe) == before.startswith("cat photo.jpg")
+    result = shell(*words[1:], cwd=tmp_path, input=(tmp_path / "photo.jpg").read_bytes() if pipe else None)
+    assert result.returncode == 0, result.stderr
+    if "-o" in words and not redirected:
+        assert len([path for path in tmp_path.rglob("*") if path.is_file()]) > 2
+    else:
+        assert result.stdout
+
+
+def test_the_python_example_of_the_readme_runs():
+    """And gives the shapes it says."""
+    (body,) = [body for kind, body in BLOCKS if kind == "python"]
+    names = {}
+    exec(compile(body, "README.md", "exec"), names)
+    assert names["soft"].shape == (480, 640, 3)
+    assert names["one_map"].shape == (240, 320)
+    assert names["maps"].shape == (4, 480, 640)
+
+
+def test_the_config_example_of_the_readme_is_read(tmp_path):
+    """By the reader of config files."""
+    (body,) = [body for kind, body in BLOCKS if kind == "toml"]
+    (tmp_path / "k.toml").write_text(body)
+    assert load_catalogue(tmp_path / "k.toml").find("mine-both").kernels[0].sum == 1
+
+
+def test_the_readme_names_every_kernel():
+    """Those of a family may be left to its dots."""
+    named = set(re.findall(r"`([a-z0-9-]+)`", README))
+    for one in load_catalogue():
+        family = re.sub(r"-(n|ne|e|se|s|sw|w|nw|\d)$", "", one.name)
+        assert one.name in named or family in ("kirsch", "robinson", "frei-chen"), one.name
+
+
+def test_the_readme_and_contributing_name_only_files_that_exist():
+    """Links and code paths."""
+    for text in (README, (ROOT / "CONTRIBUTING.md").read_text()):
+        for path in re.findall(r"\]\(([^)#:]+)\)|`((?:convcli|tests|samples)/[\w/.]+)`", text):
+            name = path[0] or path[1]
+            assert (ROOT / name).exists(), name
+
+
+def test_samples_are_the_files_their_licences_speak_of():
+    """Each picture by its checksum; none without a line."""
+    text = (ROOT / "samples" / "LICENSES.md").read_text()
+    sums = dict(re.findall(r"`([\w.-]+)` \|.*\| ([0-9a-f]{64}) \|", text))
+    for path in (ROOT / "samples").iterdir():
+        if path.name not in ("LICENSES.md", "before-after.jpg"):
+            assert hashlib.sha256(path.read_bytes()).hexdigest() == sums[path.name]
+    assert "before-after.jpg" in text

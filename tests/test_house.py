@@ -1,0 +1,105 @@
+"""The walls of the house: imports go down only, each outside library has one home, every dependency is declared."""
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+HOUSE = ROOT / "convcli"
+FLOORS = {"errors": 0, "arrays": 0, "core": 1, "kernels": 2, "images": 2, "jobs": 3, "cli": 4, "__init__": 5, "__main__": 5}
+HOMES = {
+    "numba": {"core/compiler.py", "core/loops.py"},
+    "llvmlite": {"core/compiler.py"},
+    "PIL": {"images/"},
+    "tifffile": {"images/tiff.py"},
+    "tomllib": {"kernels/config.py"},
+    "click": {"cli/"},
+    "rich": {"cli/render.py"},
+}
+FILES = sorted(HOUSE.rglob("*.py"))
+
+
+def imports_of(path):
+    """(name, whether it is ours): rooms for ours, top packages for others. Imports for type checking alone count too."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name.split(".")[0], False
+        elif isinstance(node, ast.ImportFrom):
+            if node.level == 0:
+                yield node.module.split(".")[0], False
+            else:
+                folder = path.relative_to(HOUSE).parts[: -node.level]
+                target = [*folder, *(node.module or "").split(".")] if node.module else list(folder)
+                rooms = [target[0]] if target and target[0] else [alias.name for alias in node.names]
+                for room in rooms:
+                    yield room, True
+
+
+def room_of(path):
+    """The floor a file stands on, by its first folder or its own name."""
+    parts = path.relative_to(HOUSE).parts
+    return parts[0] if len(parts) > 1 else path.stem
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOUSE)))
+def test_imports_go_down_only(path):
+    """A room knows its own floor's folder and the floors below; kernels and images do not know each other."""
+    room = room_of(path)
+    for name, ours in imports_of(path):
+        if ours and name != room:
+            assert FLOORS[name] < FLOORS[room], f"{path} must not import {name}"
+        if not ours and name in HOMES:
+            home = str(path.relative_to(HOUSE))
+            assert any(home.startswith(place) for place in HOMES[name]), f"{name} lives in {HOMES[name]}, not in {home}"
+
+
+def test_every_import_is_a_declared_dependency():
+    """What the package imports stands in pyproject.toml, and nothing else does."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=!~ \[;]", line)[0].lower() for line in project["dependencies"]}
+    imported = {name for path in FILES for name, ours in imports_of(path) if not ours}
+    outside = {{"PIL": "pillow"}.get(name, name) for name in imported - set(sys.stdlib_module_names) - {"convcli"}}
+    assert outside == declared
+
+
+def test_no_shell_no_eval_no_pickle():
+    """Nothing in a file or on the command line is ever run."""
+    for path in FILES:
+        text = path.read_text()
+        assert not re.search(r"\beval\(|\bexec\(|shell=True|\bos\.system|allow_pickle=True|\bimport pickle", text), path
+
+
+def test_pillow_opens_a_fixed_list_of_formats():
+    """PIL.Image.open is called with formats= everywhere."""
+    calls = [
+        node
+        for path in FILES
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("Image.open")
+    ]
+    assert calls
+    assert all("formats" in {keyword.arg for keyword in call.keywords} for call in calls)
+
+
+def test_the_house_plan_names_every_room():
+    """The docstring of the package is the plan."""
+    import convcli
+
+    for path in FILES:
+        if path.stem not in ("__init__", "__main__", "main"):
+            assert re.search(rf"\b{path.stem}\b", convcli.__doc__), path
+
+
+def test_public_names_exist():
+    """__all__ is what there is."""
+    import convcli
+
+    assert all(getattr(convcli, name) for name in convcli.__all__)
+    assert dir(convcli) == sorted(convcli.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        convcli.nothing  # noqa: B018

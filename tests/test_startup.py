@@ -1,0 +1,42 @@
+"""What is heavy is imported only when pixels are touched."""
+
+import subprocess
+import sys
+
+import pytest
+
+LIGHT = [
+    (["--help"], 0),
+    (["--version"], 0),
+    (["apply", "--help"], 0),
+    (["kernels", "list"], 0),
+    (["kernels", "list", "--json"], 0),
+    (["apply"], 2),
+    (["aply"], 2),
+    (["apply", "x.png", "-k", "sobelx", "-o", "y.png"], 2),
+    (["apply", "x.png", "-k", "1 2; 3", "-o", "y.png"], 2),
+    (["apply", "x.png", "-k", "gaussian:sigma=-1", "-o", "y.png"], 2),
+    (["apply", "x.png", "-k", "blur", "-o", "y.png", "--stride", "0"], 2),
+    (["apply", "x.png", "-k", "blur", "-o", "y.gif"], 2),
+    (["apply", "x.png", "-k", "blur", "-o", "y.png", "--range", "loud"], 2),
+]
+PROGRAM = """
+import sys
+from convcli.cli.main import main
+status = main(sys.argv[1:])
+heavy = {"numpy", "numba", "PIL", "tifffile", "llvmlite"} & set(sys.modules)
+sys.exit(f"{sys.argv[1:]} imports {heavy}" if heavy else status)
+"""
+
+
+@pytest.mark.parametrize(("words", "status"), LIGHT, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_light_commands_import_nothing_heavy(words, status):
+    """Neither NumPy nor Numba nor Pillow."""
+    result = subprocess.run([sys.executable, "-c", PROGRAM, *words], capture_output=True, text=True, check=False)
+    assert result.returncode == status, result.stderr
+
+
+def test_importing_the_package_is_light():
+    """The public functions are imported when they are used."""
+    program = "import sys, convcli; sys.exit(bool({'numpy', 'numba', 'click', 'rich'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

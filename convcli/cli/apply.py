@@ -86,9 +86,21 @@ from . import options, render
     show_default=True,
     help="float writes even a single map as raw 32-bit TIFF.",
 )
-@click.option("--png-level", type=click.IntRange(0, 9), default=1, show_default=True, help="PNG compression: 0 fast, 9 small.")
 @click.option(
-    "--quality", type=click.IntRange(1, 100), default=92, show_default=True, help="JPEG and WebP; WebP at 100 is lossless."
+    "--png-level",
+    type=click.IntRange(0, 9),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="PNG compression: 0 fast, 9 small.",
+)
+@click.option(
+    "--quality",
+    type=click.IntRange(1, 100),
+    metavar="N",
+    default=92,
+    show_default=True,
+    help="JPEG and WebP; WebP at 100 is lossless.",
 )
 @click.option("--config", type=click.Path(), help="A kernels.toml with more kernels and banks.")
 @click.option(
@@ -101,7 +113,9 @@ from . import options, render
     show_default=True,
     help="Refuse larger pictures by their header.",
 )
-@click.option("-j", "--jobs", type=click.IntRange(1), help="Processors to use.  [default: all that this process may use]")
+@click.option(
+    "-j", "--jobs", type=click.IntRange(1), metavar="N", help="Processors to use.  [default: all that this process may use]"
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Read the inputs and say what would be written; write nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more: sizes, kernels, counts.")

@@ -24,6 +24,10 @@ class Word(click.ParamType[Any]):
         self.read = read
         self.choices = choices
 
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        """The metavar as it is written, not in capitals."""
+        return self.name
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Read the word."""
         return self.read(value) if isinstance(value, str) else value
@@ -98,8 +102,8 @@ def read_border(text: str) -> Border:
         return word
 
 
-PAIR = {name: Word("N|RxC", read_pair(name)) for name in ("stride", "dilation")}
-PADDING = Word("WORD|N|RxC", read_padding, PADDINGS)
+PAIR = {name: Word("N|ROWSxCOLS", read_pair(name)) for name in ("stride", "dilation")}
+PADDING = Word("WORD|N|ROWSxCOLS", read_padding, PADDINGS)
 BORDER = Word("WORD|NUMBER", read_border, (*BORDERS, *ALIASES))
 RANGE = Word("RULE", parse_range, RANGES)
 FORMAT = Word("FORMAT", format_named, NAMES)

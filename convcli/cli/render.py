@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from ..images.levels import Account
     from ..jobs.run import Outcome, Written
     from ..kernels.kernel import Bank, Kernel
 
@@ -73,7 +72,10 @@ class Voice:
             line += f"range {written.rule}, {below} below {low}, {above} above {high}"
         if account.unknown:
             line += f", {share(account.unknown, account.count)} not a number"
-        return line + (f" ({_size(written)}; {_counts(account)})" if self.verbose else "")
+        if not self.verbose:
+            return line
+        counts = "" if written.rule == "raw" else f"; {account.below} + {account.above} of {account.count} numbers outside"
+        return f"{line} ({_size(written)}{counts})"
 
 
 def _where(written: "Written") -> str:
@@ -83,10 +85,6 @@ def _where(written: "Written") -> str:
 def _size(written: "Written") -> str:
     height, width, channels = written.shape
     return f"{width} x {height}" + (f", {channels} channels" if channels > 1 else "")
-
-
-def _counts(account: "Account") -> str:
-    return f"{account.below} + {account.above} of {account.count} outside"
 
 
 def number(value: float) -> str:
@@ -171,13 +169,15 @@ def _show_matrix(console: Any, kernel: "Kernel") -> None:
     for index, plane in enumerate(planes):
         if len(planes) > 1:
             console.print(f"channel {index}")
-        cells = [[number(round(float(weight), 9)) for weight in row] for row in plane]
+        cells = [[f"{round(float(weight), 12):.6g}" for weight in row] for row in plane]
         width = max(len(cell) for row in cells for cell in row) + 1
         fits = not console.is_terminal or width * len(cells[0]) <= console.width
         for row, weights in zip(cells, plane, strict=True):
             line = Text()
             for cell, weight in zip(row, weights, strict=True):
                 line.append(f"{cell:>{width}} " if fits else "  ", style=_shade(float(weight), largest))
+            if not console.is_terminal:
+                line.rstrip()
             console.print(line)
 
 

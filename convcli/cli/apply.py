@@ -100,7 +100,7 @@ from . import options, render
     metavar="N",
     default=92,
     show_default=True,
-    help="JPEG and WebP; WebP at 100 is lossless.",
+    help="JPEG and WebP; 100 makes WebP lossless.",
 )
 @click.option("--config", type=click.Path(), help="A kernels.toml with more kernels and banks.")
 @click.option(

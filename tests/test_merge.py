@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from convcli import ArgumentError
 from convcli.core.merge import merge
 
 
@@ -22,3 +23,10 @@ def test_merges_equal_numpy(count, dtype, rng):
         merged = merge(maps.copy(), how)
         assert merged.dtype == dtype
         assert_allclose(merged, values, rtol=1e-5 if dtype == np.float32 else 1e-12, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["l2", "max", "mean", "sum"])
+def test_maps_of_different_shapes_are_refused(how):
+    """Kernels of different sizes without padding give such maps."""
+    with pytest.raises(ArgumentError, match="maps of different shapes, 3 x 4 and 2 x 4, cannot be merged"):
+        merge([np.zeros((3, 4)), np.zeros((2, 4))], how)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from ..errors import ArgumentError
 from . import loops
 from .compiler import run_loop
 from .loops import Array
@@ -12,25 +13,28 @@ from .loops import Array
 def merge(maps: Iterable[Array], how: str) -> Array:
     """Merge real arrays of one shape: "l2" (root of the sum of squares), "max", "mean" or "sum".
 
-    The maps are taken one by one and used up, so that only two are in memory at a time.
+    The maps are taken one by one and used up, so that only two are in memory at a time. Raises ArgumentError if their shapes
+    differ.
 
     >>> merge([np.float32([3, -1]), np.float32([4, 0])], "l2").tolist()
     [5.0, 1.0]
     """
     total: Array | None = None
     count = 0
-    for one in maps:
-        values = np.ascontiguousarray(one).reshape(-1)
+    for count, one in enumerate(maps, start=1):  # noqa: B007 (the last count is wanted)
+        values = np.ascontiguousarray(one)
         if how == "l2":
-            run_loop(loops.make_square, values)
+            run_loop(loops.make_square, values.reshape(-1))
         if total is None:
-            total, shape = values, one.shape
+            total = values
+        elif values.shape != total.shape:
+            sizes = " and ".join(" x ".join(map(str, one.shape)) for one in (total, values))
+            raise ArgumentError(f"maps of different shapes, {sizes}, cannot be merged; use --padding same")
         else:
-            run_loop(loops.take_larger if how == "max" else loops.add, values, total)
-        count += 1
+            run_loop(loops.take_larger if how == "max" else loops.add, values.reshape(-1), total.reshape(-1))
     assert total is not None
     if how == "l2":
-        run_loop(loops.make_root, total)
+        run_loop(loops.make_root, total.reshape(-1))
     if how == "mean":
-        run_loop(loops.scale_by, total.dtype.type(1 / count), total)
-    return total.reshape(shape)
+        run_loop(loops.scale_by, total.dtype.type(1 / count), total.reshape(-1))
+    return total

@@ -86,7 +86,7 @@ def plan_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
             size, height_width = image.pixels.shape[:2], weights.shape[:2]
             rows, columns = make_axes(size, height_width, request.stride, request.padding, request.dilation)
             shape = (rows.out, columns.out, 1 if weights.ndim == 3 else image.pixels.shape[2])
-            rule = "raw" if request.stacks_in(target.form) else request.range.resolve(one.is_signed).name
+            rule = "raw" if _is_raw(request, image, target) else request.range.resolve(one.is_signed).name
             planned.append(Written(target, one.name, shape, rule))
     return Outcome(task, image.summary, tuple(planned), image.notices)
 
@@ -156,10 +156,16 @@ def _weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
     return weights[:, :, None] * (np.ones(1) if channels == 1 else np.array(LUMA))
 
 
+def _is_raw(request: Request, image: Image, target: Target) -> bool:
+    """Whether float numbers are stored: in a stack, and in TIFF where the picture itself is of real numbers."""
+    unscaled = image.white is None and not request.range.sets_scale
+    return request.stacks_in(target.form) or (target.form.stack and unscaled)
+
+
 def _write(
     request: Request, image: Image, target: Target, responses: list[Response], pipes: Pipes
 ) -> tuple[list[Written], list[str]]:
-    if request.stacks_in(target.form) or (target.form.deep_colour and image.white is None and not request.range.sets_scale):
+    if _is_raw(request, image, target):
         return _write_stack(request, image, target, responses, pipes)
     (index,), (response,) = target.maps, responses
     one = request.maps[index]

@@ -277,6 +277,12 @@ def test_depth_float_writes_one_raw_map(run, samples, tmp_path):
     assert_array_equal(stored, scipy.ndimage.correlate(pixels(samples / "camera.png").astype(float), SOBEL_X, mode="mirror"))
 
 
+def test_a_range_that_cannot_apply_is_said(run, samples, tmp_path):
+    """Float numbers are raw."""
+    result = run("apply", samples / "camera.png", "-k", "blur", "--range", "stretch", "-o", tmp_path / "x.npy")
+    assert "--range stretch not applied: float numbers are stored raw" in result.err
+
+
 def test_metadata_end_to_end(run, samples, tmp_path):
     """The profile and resolution of a real JPEG; orientation applied once."""
     run("apply", samples / "rocket.jpg", "-k", "blur", "-o", tmp_path / "x.jpg")

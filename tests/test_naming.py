@@ -54,6 +54,13 @@ def test_a_template(folder):
     assert outputs(["a.png"], "{stem}_{kernel}.npy", ["blur", "edge"]) == [("a_blur.npy", (0,)), ("a_edge.npy", (1,))]
 
 
+def test_float_needs_a_format_for_it():
+    """Rather than levels without a word."""
+    with pytest.raises(ArgumentError, match="--depth float needs .tif, .npy or .npz, got png"):
+        outputs(["a.png"], "b.png", depth="float")
+    assert outputs(["a.png"], "b.tif", depth="float") == [("b.tif", (0,))]
+
+
 def test_kernel_names_are_safe_in_file_names():
     """No separators, no colons."""
     assert outputs(["a.png"], "{kernel}.png", ["gaussian:sigma=2"]) == [("gaussian-sigma=2.png", (0,))]

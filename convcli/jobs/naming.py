@@ -7,7 +7,7 @@ A template names its parts in braces; anything else in braces is an error, and n
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +59,7 @@ def _make_task(request: Request, name: str) -> Task:
             raise ArgumentError("writing to standard output needs --format, such as --format png")
         if len(request.inputs) > 1:
             raise ArgumentError(f"standard output holds one picture, got {len(request.inputs)}; give a folder, such as -o out/")
-        return Task(name, source, (Target(None, request.form, _all_maps(request, request.form)),))
+        return Task(name, source, (_make_target(request, None, request.form, range(len(request.maps))),))
     if "{" in output or "}" in output:
         template = output
     elif output.endswith(("/", os.sep)) or os.path.isdir(output):
@@ -82,22 +82,23 @@ def _expand(request: Request, template: str, source: Path | None) -> Iterable[Ta
     if not _tokens(template) & {"kernel", "index"}:
         path = _fill(template, source, "", 0)
         form = request.form or format_of(path)
-        return [Target(Path(path), form, _all_maps(request, form))]
+        return [_make_target(request, Path(path), form, range(len(request.maps)))]
     targets = []
     for index, one in enumerate(request.maps):
         path = _fill(template, source, _safe(one.name), index)
-        targets.append(Target(Path(path), request.form or format_of(path), (index,)))
+        targets.append(_make_target(request, Path(path), request.form or format_of(path), [index]))
     return targets
 
 
-def _all_maps(request: Request, form: Format) -> tuple[int, ...]:
-    count = len(request.maps)
-    if count > 1 and not form.stack:
+def _make_target(request: Request, path: Path | None, form: Format, maps: Sequence[int]) -> Target:
+    if len(maps) > 1 and not form.stack:
         raise ArgumentError(
-            f"{form.name} holds one feature map, and there are {count}; write .npy, .npz or .tif, or give a folder or a "
+            f"{form.name} holds one feature map, and there are {len(maps)}; write .npy, .npz or .tif, or give a folder or a "
             "template with {kernel}"
         )
-    return tuple(range(count))
+    if request.depth == "float" and not form.stack:
+        raise ArgumentError(f"--depth float needs .tif, .npy or .npz, got {form.name}, which holds levels")
+    return Target(path, form, tuple(maps))
 
 
 def _form_like(source: Path | None) -> Format:

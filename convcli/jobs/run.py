@@ -187,6 +187,8 @@ def _write_stack(
     notices = []
     if image.alpha is not None:
         notices.append("alpha not written: a stack holds the feature maps alone")
+    if request.range.name != "auto":
+        notices.append(f"--range {request.range.name} not applied: float numbers are stored raw")
     names = [request.maps[index].name for index in target.maps]
     maps = [response.colour for response in responses]
     if target.form.name == "tiff" and maps[0].dtype == np.float64:

@@ -23,6 +23,8 @@ def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
         shape, _, dtype = read_header(file)
     except (ValueError, EOFError, SyntaxError, TypeError, OverflowError) as error:
         raise ValueError(str(error).splitlines()[0]) from None
+    if any(length < 0 for length in shape):
+        raise ValueError(f"its header has the shape {shape}")
     check(shape, dtype)
     file.seek(start)
     try:

@@ -21,7 +21,14 @@ WRONG_USAGE = [
     (["--padding", "some"], "padding must be one of valid, same, full"),
     (["--padding", "-1"], "padding must be"),
     (["--border", "mirror"], "border mirror means reflect (d c b|a b c d|c b a) to SciPy and symmetric"),
-    (["--border", "none"], "border must be a number or one of edge, reflect, symmetric, wrap, zero, got 'none'"),
+    (["--border", "nan"], "border must be a finite number or one of"),
+    (["--border", "1e400"], "border must be a finite number or one of"),
+    (["--stride", "99999999999999999999"], "stride must be at most 65535"),
+    (["--padding", "99999999999"], "padding must be at most 65535"),
+    (["--padding", "1,2"], "padding must be one of valid, same, full"),
+    (["--padding", "٣"], "padding must be one of valid, same, full"),
+    (["--config", ""], "cannot be read"),
+    (["--border", "none"], "border must be a finite number or one of edge, reflect, symmetric, wrap, zero, got 'none'"),
     (["--range", "loud"], "range must be one of auto, clip, abs, center, stretch, or LO..HI"),
     (["--range", "5..1"], "range LO..HI must rise from LO to HI"),
     (["--channels", "some"], "Invalid value for '--channels'"),
@@ -120,6 +127,27 @@ def test_a_kernel_that_does_not_fit_fails_its_picture_alone(run, samples, tmp_pa
     assert result.status == 1
     assert "horse.png: a kernel that covers 401 x 401 does not fit an image of 328 x 400" in result.lines[0]
     assert (tmp_path / "out" / "camera.png").exists()
+
+
+def test_geometry_beyond_reason_fails_at_once(run, samples, tmp_path):
+    """Before memory is taken: a kernel that covers too much, a map that would be too large."""
+    for words, message in [
+        (["--dilation", "60000"], "a kernel may cover at most 65535 pixels a side, got 120001 x 120001"),
+        (
+            ["--padding", "60000"],
+            "a map of 120510 x 120510 pixels is beyond the limit of 178956970; raise it with --max-pixels",
+        ),
+    ]:
+        result = run("apply", samples / "camera.png", "-k", "blur", *words, "-o", tmp_path / "x.png")
+        assert (result.status, len(result.lines)) == (1, 1), result.err
+        assert message in result.err
+
+
+def test_an_empty_input_name(run, tmp_path):
+    """Is said to be empty."""
+    assert run("apply", "", "-k", "blur", "-o", tmp_path / "x.png").lines == [
+        "Error: an input has an empty name; name a picture, or - for standard input"
+    ]
 
 
 def test_an_output_place_that_cannot_be(run, samples, tmp_path):

@@ -143,6 +143,14 @@ def test_scipy_agrees_on_flip_and_padding(mode, kernel, rng):
     assert_allclose(filter2d(image, weights, padding=mode, border="zero", flip=True), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("size", [5, 31, 101, 501, 1023])
+@pytest.mark.parametrize("level", [1, 254, 255])
+def test_the_mean_of_a_flat_picture_is_its_level(size, level):
+    """Within a millionth, though a million taps are summed in float32."""
+    flat = np.full((24, 24), level, np.uint8)
+    assert_allclose(filter2d(flat, np.full((size, size), 1 / size**2)), level, rtol=1e-6)
+
+
 def test_float32_is_close_to_float64(rng):
     """Large kernels of fractions stay within the float32 bound: n * eps * sum |w x|."""
     image, weights = rng.uniform(0, 255, (40, 40)), rng.normal(size=(31, 31))

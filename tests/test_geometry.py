@@ -79,6 +79,9 @@ BAD = [
     ({"padding": "some"}, "padding must be one of valid, same, full.*got 'some'"),
     ({"padding": ((1, -2), (0, 0))}, "padding must be at least 0"),
     ({"padding": 0, "kernel": (5, 5)}, "a kernel that covers 5 x 5 does not fit an image of 4 x 4"),
+    ({"stride": 2**70}, "stride must be at most 65535"),
+    ({"padding": 10**11}, "padding must be at most 65535"),
+    ({"dilation": 65535}, "a kernel may cover at most 65535 pixels a side, got 131071 x 131071"),
     ({"padding": 0, "dilation": 3}, "a kernel that covers 7 x 7 does not fit"),
 ]
 
@@ -91,10 +94,12 @@ def test_bad_geometry_is_named(change, message):
         make_axes((4, 4), wishes["kernel"], wishes["stride"], wishes["padding"], wishes["dilation"])
 
 
-@pytest.mark.parametrize("border", ["mirror", "nearest", None, True, [0]])
+@pytest.mark.parametrize("border", ["mirror", "nearest", None, True, [0], float("nan"), float("inf")])
 def test_unknown_border(border):
     """Only NumPy's words and numbers."""
-    with pytest.raises(ArgumentError, match="border must be a number or one of edge, reflect, symmetric, wrap, zero, got"):
+    with pytest.raises(
+        ArgumentError, match="border must be a finite number or one of edge, reflect, symmetric, wrap, zero, got"
+    ):
         check_border(border)
 
 

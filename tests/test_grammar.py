@@ -49,7 +49,7 @@ BAD = [
     ("[[1, 2]]", r"'\[\[1' is not a number"),
     ("sharp en", "kernel 'sharp en' is neither a name, a matrix such as"),
     ("gaussian:", "must be written NAME=NUMBER"),
-    ("gaussian:2", "parameters of gaussian must be written NAME=NUMBER, such as gaussian:size=5, got '2'"),
+    ("gaussian:2", "parameters of gaussian must be written NAME=NUMBER, such as gaussian:sigma=2, got '2'"),
     ("gaussian:sigma=", "parameter sigma of gaussian: '' is not a number"),
     ("gaussian:sigma=two", "parameter sigma of gaussian: 'two' is not a number"),
     ("gaussian:sigma=1,sigma=2", "parameter 'sigma' of gaussian is given twice"),

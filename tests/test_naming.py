@@ -108,10 +108,25 @@ def test_the_output_is_never_the_input(folder):
     os.link(folder / "a.png", folder / "hard.png")
     (folder / "dir").mkdir()
     for output in ("a.png", "./a.png", "dir/../a.png", "link.png", "hard.png", str(folder / "a.png")):
-        with pytest.raises(ArgumentError, match="the output is the input"):
+        with pytest.raises(ArgumentError, match="the output is an input"):
             outputs(["a.png"], output)
-    with pytest.raises(ArgumentError, match="the output is the input"):
+    with pytest.raises(ArgumentError, match="the output is an input"):
         outputs(["a.png", "b.png"], "./", overwrite=True)
+
+
+def test_weights_and_config_are_inputs_too(folder):
+    """They are never written either."""
+    (folder / "k.npy").write_bytes(b"")
+    with pytest.raises(ArgumentError, match="k.npy: the output is an input"):
+        outputs(["a.png"], "k.npy", also_read=("k.npy",))
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".png", "y/" * 3000 + "a.png", "loop.png"])
+def test_names_that_the_system_refuses_are_no_surprise_here(folder, name):
+    """Too long, or a loop of links: reading or writing will say so."""
+    (folder / "loop.png").symlink_to("loop.png")
+    assert outputs([name], "b.png")
+    assert outputs(["a.png"], name)
 
 
 def test_files_whose_names_we_made_are_not_replaced(folder):

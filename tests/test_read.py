@@ -266,14 +266,15 @@ ARRAYS = [
 
 
 @pytest.mark.parametrize(("stored", "white", "kept"), ARRAYS)
-@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3), (4, 6, 5), (1, 6, 3), (1, 4, 600), (1, 4, 6, 3)])
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3), (4, 6, 5), (1, 6, 3), (1, 4, 23), (1, 4, 600), (1, 4, 6, 3)])
 def test_arrays_are_images(stored, white, kept, shape, rng):
     """(H, W), (H, W, C), and a stack of one map; every real type without loss."""
     array = rng.integers(0, 2 if stored == np.bool_ else 100, shape).astype(stored)
     file = io.BytesIO()
     np.save(file, array)
     image = read(file.getvalue())
-    inner = array[0] if shape in ((1, 4, 600), (1, 4, 6, 3)) else array
+    inner = array[0] if shape in ((1, 4, 23), (1, 4, 600), (1, 4, 6, 3)) else array
+    assert image.notices == (("is read as (H, W, C) with 5 channels",) if shape == (4, 6, 5) else ())
     assert (image.pixels.dtype, image.white) == (kept, white)
     assert_array_equal(np.squeeze(image.pixels), np.squeeze(inner) * (255 if stored == np.bool_ else 1), strict=False)
 
@@ -311,6 +312,7 @@ BAD = [
     (npy(np.ones((2, 3, 4, 3))), "must have shape"),
     (npy(np.ones((0, 3))), "must have shape"),
     (npy(np.ones((9, 9)))[:-9], "is not a readable .npy file"),
+    (npy(np.ones((3, 9))).replace(b"(3, 9)", b"(-3,9)"), "is not a readable .npy file"),
     (b"\x93NUMPY\x01\x00", "is not a readable .npy file"),
 ]
 
@@ -335,6 +337,15 @@ def test_every_truncation_is_refused_or_whole(kind, colours):
         except ImageError:
             continue
         assert_array_equal(image.pixels, whole)
+
+
+@pytest.mark.parametrize("place", range(60, 2000, 97))
+def test_a_damaged_png_is_never_read_as_a_picture(place, samples):
+    """Pillow's second attempt at a PNG with a wrong checksum succeeds, with wrong pixels."""
+    data = bytearray((samples / "horse.png").read_bytes())
+    data[len(data) // 3 + place] ^= 0xFF
+    with pytest.raises(ImageError, match="is truncated or corrupt"):
+        read(bytes(data))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM"])

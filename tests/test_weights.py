@@ -88,6 +88,7 @@ BAD = [
     (npy(np.array([[np.nan]])), "must hold finite numbers"),
     (npy(np.array([[np.inf]])), "must hold finite numbers"),
     (npy(np.ones((1, 2000))), r"has shape \(1, 2000\); the largest kernel side is 1023"),
+    (npy(np.ones((3, 9))).replace(b"(3, 9)", b"(-3,9)"), "is not a readable .npy file"),
     (lying_header((1000, 1000)), "is not a readable .npy file"),
     (lying_header((1000, 1000, 10)), "more than the limit"),
     (lying_header((10**9, 10**9, 10**9)), "the largest kernel side is 1023"),

@@ -238,10 +238,11 @@ def test_placed_follows_links_and_writes_to_devices(tmp_path):
         file.write(b"gone")
 
 
-@pytest.mark.parametrize("place", ["file/x.png", ".", "no\0name"])
+@pytest.mark.parametrize("place", ["file/x.png", ".", "no\0name", "x" * 300, "loop/x.png", "loop"])
 def test_placed_where_nothing_can_be(tmp_path, place):
     """A file as a folder, a folder as a file, a name that cannot be."""
     (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "loop").symlink_to("loop")
     with pytest.raises(OutputError, match="cannot be written"), placed(tmp_path / place) as file:
         file.write(b"x")
 

@@ -126,7 +126,7 @@ def command(kernels: tuple[str, ...], config: str | None, dry_run: bool, quiet: 
     convcli apply photo.jpg -k gaussian:sigma=2 --border edge -o soft.png
     convcli apply photo.jpg -k '0 -1 0; -1 5 -1; 0 -1 0' -o sharp.png
     convcli apply photo.jpg -k sobel-x -k sobel-y -o maps.npy
-    convcli apply *.jpg -k emboss --range center -o out/
+    convcli apply *.jpg -k emboss -o out/
     curl -s $URL | convcli apply - -k edge --format png -o - > edges.png
 
     Slides one or more kernels over each INPUT (a picture, a .npy array, or - for standard input) and writes the feature maps.
@@ -134,10 +134,12 @@ def command(kernels: tuple[str, ...], config: str | None, dry_run: bool, quiet: 
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
-    catalogue = load_catalogue(Path(config) if config else None)
+    catalogue = load_catalogue(None if config is None else Path(config))
+    weights = [text[1:].partition("#")[0] for text in kernels if text.startswith("@")]
     maps = [one for text in kernels for one in feature_maps(catalogue.find(text))]
     request = Request(
         maps=tuple(unique_names(maps)),
+        also_read=(*weights, *([] if config is None else [config])),
         form=wishes.pop("form"),
         range=wishes.pop("rule"),
         threads=wishes.pop("jobs"),
@@ -174,8 +176,11 @@ def _pipes(request: Request) -> Any:
             raise OutputError("standard output is closed")
         if sys.stdout.isatty():
             raise OutputError("standard output is a terminal; send it to a file or a pipe, or give -o FILE")
-    if "-" in request.inputs and (sys.stdin is None or sys.stdin.isatty()):
-        raise click.UsageError("standard input is a terminal; send a picture to it, such as < photo.jpg")
+    if "-" in request.inputs:
+        if sys.stdin is None:
+            raise click.UsageError("standard input is closed")
+        if sys.stdin.isatty():
+            raise click.UsageError("standard input is a terminal; send a picture to it, such as < photo.jpg")
     return Pipes(
         input=sys.stdin.buffer if "-" in request.inputs else None, output=sys.stdout.buffer if request.output == "-" else None
     )

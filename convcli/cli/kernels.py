@@ -36,7 +36,7 @@ def list_kernels(config: str | None, as_json: bool) -> None:
     Prints every kernel and bank with its size, its sum and what it is for. A bank gives one map for each of its kernels, or
     one in all where it says how they are merged.
     """
-    catalogue = load_catalogue(Path(config) if config else None)
+    catalogue = load_catalogue(None if config is None else Path(config))
     rows = [_describe(one, catalogue.parameters_of(one.name)) for one in catalogue]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -58,7 +58,7 @@ def show_kernel(kernel: str, config: str | None, as_json: bool) -> None:
     Prints the numbers of a kernel, or of each kernel of a bank, with their sum, absolute sum and rank. Takes whatever -k of
     'convcli apply' takes.
     """
-    found = load_catalogue(Path(config) if config else None).find(kernel)
+    found = load_catalogue(None if config is None else Path(config)).find(kernel)
     kernels = found.kernels if isinstance(found, Bank) else (found,)
     if as_json:
         click.echo(json.dumps({**_describe(found, {}), "kernels": [_numbers(one) for one in kernels]}, indent=2))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ..errors import ConvcliError, nearest_name
+from ..errors import ConvcliError, OutputError, nearest_name
 from .render import escaped
 
 COMMANDS = {"apply": "apply", "kernels": "kernels"}
@@ -37,6 +37,11 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise SystemExit(BROKEN_PIPE) from None
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            # A file is handled where it is used; what has no name is standard output.
+            raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the command; say which one is near."""
@@ -66,9 +71,9 @@ def run() -> None:
     try:
         if sys.stdout is not None:
             sys.stdout.flush()
-    except BrokenPipeError:
-        status = BROKEN_PIPE
-    if status == BROKEN_PIPE:  # Python flushes standard output once more at its end; let that go nowhere
+    except OSError as error:
+        status = BROKEN_PIPE if isinstance(error, BrokenPipeError) else status or 1
+        # Python flushes standard output once more at its end; let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)
 

@@ -1,12 +1,13 @@
 """The words of the shared options, each read in one place."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
-from ..core.geometry import BORDERS, PADDINGS, Border, Padding, check_border
+from ..core.geometry import BORDERS, PADDINGS, Border, Padding, as_pair, check_border
 from ..errors import ArgumentError, ConvcliError
 from ..images.formats import NAMES, Format, format_named
 from ..images.ranges import RANGES, Range, parse_range
@@ -58,14 +59,11 @@ def read_pair(name: str) -> Any:
     """A reader of 2 or 2x1 as (rows, columns)."""
 
     def read(text: str) -> tuple[int, int]:
-        parts = text.lower().split("x")
-        try:
-            numbers = tuple(int(part) for part in parts)
-        except ValueError:
-            numbers = ()
-        if len(numbers) not in (1, 2) or min(numbers) < 1:
+        match = re.fullmatch(r"(\d+)(?:x(\d+))?", text, re.ASCII | re.IGNORECASE)
+        numbers = () if match is None else (int(match[1]), int(match[2] or match[1]))
+        if not numbers or min(numbers) < 1:
             raise ArgumentError(f"{name} must be a whole number of at least 1, or ROWSxCOLUMNS such as 2x1, got {text!r}")
-        return (numbers[0], numbers[-1])
+        return as_pair(name, numbers, least=1)
 
     return read
 
@@ -74,17 +72,14 @@ def read_padding(text: str) -> Padding:
     """Read valid, same, full, 2, 2x1, or 1,2x0,3 (top,bottom x left,right)."""
     if text in PADDINGS:
         return text
-    try:
-        sides = [tuple(int(number) for number in part.split(",")) for part in text.lower().split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) not in (1, 2) or any(len(side) not in (1, 2) or min(side) < 0 for side in sides):
+    match = re.fullmatch(r"(\d+)(?:,(\d+))?(?:x(\d+)(?:,(\d+))?)?", text, re.ASCII | re.IGNORECASE)
+    if match is None or (match[2] and not match[3]):
         raise ArgumentError(
             f"padding must be one of {', '.join(PADDINGS)}, a whole number, ROWSxCOLUMNS such as 2x1, "
             f"or TOP,BOTTOMxLEFT,RIGHT such as 1,2x0,3, got {text!r}"
         )
-    (top, bottom), (left, right) = ((side[0], side[-1]) for side in (sides[0], sides[-1]))
-    return ((top, bottom), (left, right))
+    top, left = int(match[1]), int(match[3] or match[1])
+    return ((top, int(match[2] or top)), (left, int(match[4] or left)))
 
 
 def read_border(text: str) -> Border:
@@ -95,11 +90,11 @@ def read_border(text: str) -> Border:
             "say which"
         )
     try:
-        return float(text)
+        border: Border = float(text)
     except ValueError:
-        word = ALIASES.get(text, text)
-        check_border(word)
-        return word
+        border = ALIASES.get(text, text)
+    check_border(border)
+    return border
 
 
 PAIR = {name: Word("N|ROWSxCOLS", read_pair(name)) for name in ("stride", "dilation")}

@@ -19,7 +19,12 @@ def escaped(text: str) -> str:
     >>> escaped("a" + chr(27) + "b")
     'a\\\\x1bb'
     """
-    return UNSAFE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return UNSAFE.sub(lambda match: _escape(ord(match[0])), text)
+
+
+def _escape(code: int) -> str:
+    """A backslash escape; a byte that is no UTF-8, which Python keeps at U+DC80 and above, as that byte."""
+    return f"\\x{code & 0xFF:02x}" if code < 0x100 or 0xDC80 <= code < 0xDD00 else f"\\u{code:04x}"
 
 
 class Voice:

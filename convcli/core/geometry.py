@@ -4,6 +4,7 @@ One axis at a time: rows and columns follow the same rules. The formulas are tho
 convolution arithmetic for deep learning" (https://arxiv.org/abs/1603.07285), with an extent in place of the kernel size.
 """
 
+import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ Pair: TypeAlias = int | Sequence[int]
 Padding: TypeAlias = str | int | Sequence[int] | Sequence[Sequence[int]]
 Border: TypeAlias = str | float
 Sides: TypeAlias = tuple[int, int]
+
+FARTHEST = 65_535
+"""Largest stride, dilation, padding and extent in pixels: beyond any use, and small enough that a slip costs nothing."""
 
 CONSTANT = -1
 """Stands where a padded position holds a constant and no pixel."""
@@ -78,6 +82,8 @@ def as_pair(name: str, value: Pair, least: int) -> Sides:
     first, second = (_whole(name, part, value) for part in parts)
     if min(first, second) < least:
         raise ArgumentError(f"{name} must be at least {least}, got {value!r}")
+    if max(first, second) > FARTHEST:
+        raise ArgumentError(f"{name} must be at most {FARTHEST}, got {value!r}")
     return first, second
 
 
@@ -122,6 +128,8 @@ def make_axes(sizes: Sides, kernel: Sides, stride: Pair, padding: Padding, dilat
     strides = as_pair("stride", stride, least=1)
     dilations = as_pair("dilation", dilation, least=1)
     covered = (extent(kernel[0], dilations[0]), extent(kernel[1], dilations[1]))
+    if max(covered) > FARTHEST:
+        raise ArgumentError(f"a kernel may cover at most {FARTHEST} pixels a side, got {covered[0]} x {covered[1]}")
     pads = resolve_padding(padding, covered)
     rows, columns = (Axis(sizes[i], kernel[i], strides[i], dilations[i], *pads[i]) for i in (0, 1))
     if rows.out < 1 or columns.out < 1:
@@ -141,10 +149,10 @@ def check_border(border: Border) -> tuple[str, float]:
     """
     if isinstance(border, str):
         if border not in BORDERS:
-            raise ArgumentError(f"border must be a number or one of {', '.join(sorted(BORDERS))}, got {border!r}")
+            raise ArgumentError(f"border must be a finite number or one of {', '.join(sorted(BORDERS))}, got {border!r}")
         return ("constant", 0.0) if border == "zero" else (border, 0.0)
-    if isinstance(border, bool) or not isinstance(border, Real):
-        raise ArgumentError(f"border must be a number or one of {', '.join(sorted(BORDERS))}, got {border!r}")
+    if isinstance(border, bool) or not isinstance(border, Real) or not math.isfinite(border):
+        raise ArgumentError(f"border must be a finite number or one of {', '.join(sorted(BORDERS))}, got {border!r}")
     return "constant", float(border)
 
 

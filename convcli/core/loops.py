@@ -18,6 +18,9 @@ POLICY: Any = {"nogil": True, "fastmath": {"contract"}}
 """nogil: bands run on threads. contract: one rounding for a multiply-add; sums keep their order, NaN and infinity their
 meaning."""
 
+BLOCK = 512
+"""Taps summed without compensation: 64 eights, each rounded by half a unit in the last place, are 0.000002 of a sum."""
+
 inner = njit(**POLICY)
 
 Array = np.ndarray[Any, Any]
@@ -63,6 +66,8 @@ class Scratch(NamedTuple):
     at: Array  # (planes * kernel rows,) int64: place of each row under the kernel
     line: Array  # (padded row,) real
     total: Array  # (output row,) real
+    part: Array  # (output row,) real: the sum of one block of taps
+    lost: Array  # (output row,) real: what rounding took from the total
 
 
 @inner
@@ -117,15 +122,14 @@ def load_rows(planes, y, rows, columns, constant, scratch):
 
 
 @inner
-def sum_taps(taps, m, ring, at, total):
-    """Sum the taps of map m over a whole output row.
+def add_taps(taps, t, end, ring, at, total):
+    """Add taps t .. end to a whole output row.
 
-    Eight taps at a time share one pass over the output row. More slices than that in one loop stop LLVM's vectoriser.
+    Eight taps at a time share one pass over the output row, and one rounding of it. More slices than that in one loop stop
+    LLVM's vectoriser.
     """
     n = total.size
     row, start, weight = taps.row, taps.start, taps.weight
-    total[:] = taps.bias[m]
-    t, end = taps.first[m], taps.first[m + 1]
     while t + 8 <= end:
         a = ring[at[row[t]], start[t] : start[t] + n]
         b = ring[at[row[t + 1]], start[t + 1] : start[t + 1] + n]
@@ -138,8 +142,8 @@ def sum_taps(taps, m, ring, at, total):
         wa, wb, wc, wd = weight[t], weight[t + 1], weight[t + 2], weight[t + 3]
         we, wf, wg, wh = weight[t + 4], weight[t + 5], weight[t + 6], weight[t + 7]
         for x in range(n):
-            half = total[x] + wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x]
-            total[x] = half + we * e[x] + wf * f[x] + wg * g[x] + wh * h[x]
+            half = wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x]
+            total[x] += half + we * e[x] + wf * f[x] + wg * g[x] + wh * h[x]
         t += 8
     while t + 3 <= end:
         a = ring[at[row[t]], start[t] : start[t] + n]
@@ -147,7 +151,7 @@ def sum_taps(taps, m, ring, at, total):
         c = ring[at[row[t + 2]], start[t + 2] : start[t + 2] + n]
         wa, wb, wc = weight[t], weight[t + 1], weight[t + 2]
         for x in range(n):
-            total[x] = total[x] + wa * a[x] + wb * b[x] + wc * c[x]
+            total[x] += wa * a[x] + wb * b[x] + wc * c[x]
         t += 3
     while t < end:
         a = ring[at[row[t]], start[t] : start[t] + n]
@@ -155,6 +159,30 @@ def sum_taps(taps, m, ring, at, total):
         for x in range(n):
             total[x] += wa * a[x]
         t += 1
+
+
+@inner
+def sum_taps(taps, m, scratch, total):
+    """Sum the taps of map m over a whole output row.
+
+    Beyond a block of taps, blocks are summed by themselves and added with Kahan's compensation: a plain float32 sum of the
+    1,046,529 taps of a mean over 1023 x 1023 pixels of level 254 comes out as 255.26.
+    """
+    first, end = taps.first[m], taps.first[m + 1]
+    total[:] = taps.bias[m]
+    if end - first <= BLOCK:
+        add_taps(taps, first, end, scratch.ring, scratch.at, total)
+        return
+    part, lost = scratch.part, scratch.lost
+    lost[:] = 0
+    for t in range(first, end, BLOCK):
+        part[:] = 0
+        add_taps(taps, t, min(t + BLOCK, end), scratch.ring, scratch.at, part)
+        for x in range(total.size):
+            wanted = part[x] - lost[x]
+            reached = total[x] + wanted
+            lost[x] = (reached - total[x]) - wanted
+            total[x] = reached
 
 
 @inner
@@ -174,7 +202,7 @@ def correlate(planes, rows, columns, taps, constant, band, scratch, out):
     for y in range(band[0], band[1]):
         load_rows(planes, y, rows, columns, constant, scratch)
         for m in range(out.shape[0]):
-            sum_taps(taps, m, scratch.ring, scratch.at, out[m, y])
+            sum_taps(taps, m, scratch, out[m, y])
 
 
 def correlate_to_levels(planes, rows, columns, taps, constant, band, scratch, low, high, out):
@@ -183,7 +211,7 @@ def correlate_to_levels(planes, rows, columns, taps, constant, band, scratch, lo
     for y in range(band[0], band[1]):
         load_rows(planes, y, rows, columns, constant, scratch)
         for m in range(out.shape[0]):
-            sum_taps(taps, m, scratch.ring, scratch.at, scratch.total)
+            sum_taps(taps, m, scratch, scratch.total)
             round_levels(scratch.total, low, high, out[m, y])
 
 

@@ -101,6 +101,8 @@ class Plan:
             at=np.empty(planes * self.rows.kernel, np.int64),
             line=np.empty(self.padded, real),
             total=np.empty(self.out_row, real),
+            part=np.empty(self.out_row, real),
+            lost=np.empty(self.out_row, real),
         )
 
     def bands(self, taps: int, threads: int) -> list[tuple[int, int]]:

@@ -12,10 +12,16 @@ from ..errors import ArgumentError
 from .image import Array
 from .ranges import Range
 
+TOLERANCE = 2e-6
+"""Share of the range that is taken for rounding: 0.0005 of 255. Float32 sums of a million taps lost 0.0000007 of theirs."""
+
 
 @dataclass(frozen=True)
 class Account:
-    """What a response held, and how much of it lay below ``low`` and above ``high``. It counts numbers, not pixels."""
+    """What a response held, and how much of it lay below ``low`` and above ``high``. It counts numbers, not pixels.
+
+    A number within TOLERANCE of the range counts as inside: a mean of white pixels may come out as 255.00003.
+    """
 
     minimum: float
     maximum: float
@@ -44,10 +50,10 @@ def store(response: Array, rule: Range, response_white: int | None, white: int) 
 
 def account_for(response: Array, low: float = -np.inf, high: float = np.inf) -> Account:
     """Measure a response: minimum, maximum, and how many numbers lie outside low..high."""
-    real = response.dtype.type
+    real, spare = response.dtype.type, (high - low) * TOLERANCE
     values = np.ascontiguousarray(response).reshape(-1).view()
     values.flags.writeable = False
-    smallest, largest, below, above, unknown = run_loop(loops.measure, values, real(low), real(high))
+    smallest, largest, below, above, unknown = run_loop(loops.measure, values, real(low - spare), real(high + spare))
     if smallest > largest:  # nothing but NaN
         smallest = largest = np.nan
     return Account(float(smallest), float(largest), below, above, unknown, values.size, low, high)
@@ -72,7 +78,7 @@ def _limits(response: Array, rule: Range, white: int | None) -> tuple[float, flo
         return account.minimum, account.maximum
     if white is None:
         raise ArgumentError(
-            f"holds real numbers without a known white, so --range {rule.name} cannot store them as levels; "
+            f"holds numbers without a known white, so --range {rule.name} cannot store them as levels; "
             "give --range stretch or --range LO..HI, or write .npy, .npz or .tif"
         )
     return (-(white + 1) / 2, white - (white + 1) / 2) if rule.name == "center" else (0.0, float(white))

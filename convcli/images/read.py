@@ -117,6 +117,8 @@ def _read_picture(file: BinaryIO, start: bytes, max_pixels: int) -> Image:
         with picture:
             check_pixels(*picture.size, max_pixels)
             _refuse_cut_colour(picture, start)
+            if picture.format != "TIFF":
+                picture.load()  # here, for PNG's metadata loads the pixels too, and a second load would hide what is wrong
             metadata, notices = _read_metadata(picture)
             if picture.format == "TIFF" and tiff.needs_tifffile(picture):
                 file.seek(0)

@@ -10,8 +10,8 @@ from ..arrays import read_npy
 from ..errors import ImageError
 from .image import Array, Image, as_levels, check_pixels
 
-MOST_CHANNELS = 64
-"""A last axis longer than this is taken for a mistake: an axis order other than (H, W, C)."""
+PLAIN_CHANNELS = 4
+"""A last axis longer than this may be a width: (1, H, W) is then a stack of one grey map, and (H, W, C) is said aloud."""
 
 
 def read_array(file: BinaryIO, max_pixels: int) -> Image:
@@ -28,22 +28,24 @@ def read_array(file: BinaryIO, max_pixels: int) -> Image:
     except ValueError as error:
         raise ImageError(f"is not a readable .npy file: {error}") from None
     levels, white = as_levels(np.ascontiguousarray(array.reshape(_image_shape(array.shape))))
-    return Image(levels, white, None, "NPY")
+    image = Image(levels, white, None, "NPY")
+    channels = levels.shape[2]
+    return image.noting(f"is read as (H, W, C) with {channels} channels") if channels > PLAIN_CHANNELS else image
 
 
 def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(H, W, C) of an array. A stack of one map, as --output x.npy writes for one kernel, counts as that map."""
-    one_map = len(shape) == 4 or (len(shape) == 3 and shape[2] > MOST_CHANNELS)
+    """(H, W, C) of an array. A stack of one map, as ``--output x.npy`` writes for one kernel, counts as that map."""
+    one_map = len(shape) == 4 or (len(shape) == 3 and shape[2] > PLAIN_CHANNELS)
     inner = shape[1:] if one_map and shape[0] == 1 else shape
-    height, width, channels = (*inner, 1) if len(inner) == 2 else inner if len(inner) == 3 else (0, 0, 0)
-    if not 0 < channels <= MOST_CHANNELS or height < 1 or width < 1:
-        raise ImageError(f"must have shape (H, W) or (H, W, C) with at most {MOST_CHANNELS} channels, got {shape}")
+    if len(inner) not in (2, 3) or min(inner) < 1:
+        raise ImageError(f"must have shape (H, W) or (H, W, C) to be an image, got {shape}")
+    height, width, channels = (*inner, 1) if len(inner) == 2 else inner
     return height, width, channels
 
 
 def write_npy(file: BinaryIO, maps: Sequence[Array], names: Sequence[str]) -> None:
     """Write maps, each (H, W, C), as one array (N, H, W), or (N, H, W, C) where C > 1. A .npy file has no place for names."""
-    np.lib.format.write_array(file, np.stack([squeezed(one) for one in maps]), allow_pickle=False)
+    _write_array(file, np.stack([squeezed(one) for one in maps]))
 
 
 def write_npz(file: BinaryIO, maps: Sequence[Array], names: Sequence[str]) -> None:
@@ -51,7 +53,13 @@ def write_npz(file: BinaryIO, maps: Sequence[Array], names: Sequence[str]) -> No
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         for name, one in zip(names, maps, strict=True):
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                np.lib.format.write_array(member, squeezed(one), allow_pickle=False)
+                _write_array(member, squeezed(one))
+
+
+def _write_array(file: Any, array: Array) -> None:
+    """One .npy array. NumPy's own writer hides why a disk refuses the numbers."""
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(array)))
+    file.write(np.ascontiguousarray(array).data)
 
 
 def squeezed(one: Array) -> Array:

@@ -1,9 +1,11 @@
 """Images to files: levels encoded by Pillow or tifffile, put in place whole or not at all."""
 
 import contextlib
+import errno
 import io
 import os
 import secrets
+import select
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -133,13 +135,17 @@ def placed(path: Path) -> Iterator[BinaryIO]:
     """
     try:
         target = path.resolve()
-    except (OSError, ValueError) as error:  # a loop of links; a NUL byte
-        raise OutputError(f"{path}: cannot be written: {error}") from error
+    except (OSError, ValueError, RuntimeError) as error:  # a name too long; a NUL byte; a loop of links
+        raise OutputError(f"{path}: cannot be written: {error}") from None
     try:
         if target.exists() and not stat.S_ISREG(target.stat().st_mode):
             with target.open("wb") as file:
                 yield file
             return
+        if target.exists() and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, "it is write-protected")
+        if target.parent.exists() and not target.parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, f"{target.parent} is no folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".convcli-{os.getpid()}-{secrets.token_hex(4)}.part")
         try:
@@ -154,3 +160,24 @@ def placed(path: Path) -> Iterator[BinaryIO]:
             beside.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def write_whole(stream: BinaryIO, data: bytes) -> None:
+    """Write all of the data to standard output, which may take less at a time: unbuffered, or a pipe that does not block.
+
+    Raises OutputError; BrokenPipeError where the reader has gone.
+    """
+    rest = memoryview(data)
+    try:
+        stream.flush()
+        raw = getattr(stream, "raw", stream)
+        while rest:
+            written = raw.write(rest)
+            if written is None:
+                select.select([], [raw], [])
+            else:
+                rest = rest[written:]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error

@@ -45,7 +45,7 @@ def make_tasks(request: Request) -> list[Task]:
     """
     tasks = [_make_task(request, name) for name in request.inputs]
     _refuse_twice(tasks)
-    _refuse_inputs(tasks)
+    _refuse_inputs(request, tasks)
     _refuse_existing(request, tasks)
     return tasks
 
@@ -158,18 +158,12 @@ def _refuse_twice(tasks: list[Task]) -> None:
             taken[key] = task.name
 
 
-def _refuse_inputs(tasks: list[Task]) -> None:
-    inputs = {}
-    for task in tasks:
-        if task.source is not None and task.source.exists():
-            status = task.source.stat()
-            inputs[status.st_dev, status.st_ino] = task.name
+def _refuse_inputs(request: Request, tasks: list[Task]) -> None:
+    sources = [task.source for task in tasks if task.source is not None] + [Path(name) for name in request.also_read]
+    inputs = {_identity(source) for source in sources} - {None}
     for target in (target for task in tasks for target in task.targets):
-        if target.path is None or not target.path.exists():
-            continue
-        status = target.path.stat()
-        if (status.st_dev, status.st_ino) in inputs:
-            raise ArgumentError(f"{target.path}: the output is the input; give another name, for the input is never changed")
+        if target.path is not None and _identity(target.path) in inputs:
+            raise ArgumentError(f"{target.path}: the output is an input; give another name, for no input is ever changed")
 
 
 def _refuse_existing(request: Request, tasks: list[Task]) -> None:
@@ -177,7 +171,16 @@ def _refuse_existing(request: Request, tasks: list[Task]) -> None:
     named = "{" not in request.output and len(tasks) == 1 and not os.path.isdir(request.output)
     if request.overwrite or (named and not request.output.endswith(("/", os.sep))):
         return
-    existing = [target.path for task in tasks for target in task.targets if target.path and target.path.exists()]
+    existing = [target.path for task in tasks for target in task.targets if target.path and _identity(target.path)]
     if existing:
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise ArgumentError(f"{existing[0]}{more} exists already; replace it with --overwrite, or give another folder")
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What a name leads to, the same for every link to it; None where there is nothing, or nothing that can be asked."""
+    try:
+        status = path.stat()
+    except (OSError, ValueError):  # no such file; a name too long; a loop of links; a NUL byte
+        return None
+    return status.st_dev, status.st_ino

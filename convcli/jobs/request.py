@@ -36,8 +36,11 @@ class Request:
     max_pixels: int = MAX_PIXELS
     threads: int | None = None
     overwrite: bool = False
+    also_read: tuple[str, ...] = ()  # files beside the inputs: weights and the config
 
     def __post_init__(self) -> None:
+        if "" in self.inputs:
+            raise ArgumentError("an input has an empty name; name a picture, or - for standard input")
         if not self.inputs:
             raise ArgumentError("no input; name a picture, or - for standard input")
         if self.inputs.count("-") > 1:

@@ -15,7 +15,7 @@ from ..images import alpha as transparency
 from ..images.image import Array, Image
 from ..images.levels import Account, account_for, store, to_levels
 from ..images.read import read_image
-from ..images.write import Encoding, encode, placed, stored_white, write_maps
+from ..images.write import Encoding, encode, placed, stored_white, write_maps, write_whole
 from ..kernels.kernel import Bank, Kernel
 from .naming import Target, Task
 from .request import Request
@@ -81,18 +81,28 @@ def plan_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
     planned = []
     for target in task.targets:
         for one in (request.maps[index] for index in target.maps):
-            kernel = one if isinstance(one, Kernel) else one.kernels[0]
-            weights = _weights_for(request, image, kernel)
-            size, height_width = image.pixels.shape[:2], weights.shape[:2]
-            rows, columns = make_axes(size, height_width, request.stride, request.padding, request.dilation)
-            shape = (rows.out, columns.out, 1 if weights.ndim == 3 else image.pixels.shape[2])
+            shape = _map_shape(request, image, one)
             rule = "raw" if _is_raw(request, image, target) else request.range.resolve(one.is_signed).name
             planned.append(Written(target, one.name, shape, rule))
     return Outcome(task, image.summary, tuple(planned), image.notices)
 
 
+def _map_shape(request: Request, image: Image, one: Kernel | Bank) -> tuple[int, int, int]:
+    """(H', W', C) of a map. Raises ArgumentError if the kernel does not fit, or if the padding makes the map too large."""
+    weights = _weights_for(request, image, one if isinstance(one, Kernel) else one.kernels[0])
+    size, sides = image.pixels.shape[:2], weights.shape[:2]
+    rows, columns = make_axes(size, sides, request.stride, request.padding, request.dilation)
+    if rows.out * columns.out > request.max_pixels:
+        raise ArgumentError(
+            f"a map of {columns.out} x {rows.out} pixels is beyond the limit of {request.max_pixels}; "
+            "raise it with --max-pixels"
+        )
+    return rows.out, columns.out, 1 if weights.ndim == 3 else image.pixels.shape[2]
+
+
 def respond(request: Request, image: Image, one: Kernel | Bank) -> Response:
     """Compute one feature map of an image."""
+    _map_shape(request, image, one)
     if isinstance(one, Kernel):
         return _convolve(request, image, one)
     covers: list[Array] = []
@@ -205,5 +215,4 @@ def _put(target: Target, pipes: Pipes, write: Callable[[BinaryIO], object]) -> N
         assert pipes.output is not None
         memory = io.BytesIO()
         write(memory)
-        pipes.output.write(memory.getvalue())
-        pipes.output.flush()
+        write_whole(pipes.output, memory.getvalue())

@@ -58,7 +58,7 @@ def read_config(path: Path) -> dict[str, Entry]:
                     raise Fault("has the name of a kernel; give it another")
                 entries[name] = readers[section](name, table)
             except (Fault, KernelError) as fault:
-                faults.append(f"[{section}.{name}] {fault}")
+                faults.append(f"[{section}.{name}] {fault}" if name else f"[{section}] {fault}")
     if faults:
         raise KernelError("\n".join(f"{path}: {fault}" for fault in faults))
     return entries

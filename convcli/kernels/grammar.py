@@ -122,7 +122,7 @@ def _parse_parameters(name: str, text: str | None) -> tuple[tuple[str, float], .
     for part in text.split(","):
         key, equals, value = (piece.strip() for piece in part.partition("="))
         if not key or not equals:
-            raise KernelError(f"parameters of {name} must be written NAME=NUMBER, such as {name}:size=5, got {part!r}")
+            raise KernelError(f"parameters of {name} must be written NAME=NUMBER, such as gaussian:sigma=2, got {part!r}")
         if key in found:
             raise KernelError(f"parameter {key!r} of {name} is given twice")
         try:

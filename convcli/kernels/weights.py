@@ -48,6 +48,8 @@ def _read(path: Path, key: str | None) -> "np.ndarray[Any, Any]":
     suffix = path.suffix.lower()
     if suffix not in (".npy", ".npz"):
         raise KernelError(f"{where}: the file must end in .npy or .npz")
+    if path.exists() and not path.is_file():
+        raise KernelError(f"{where}: is no regular file")
     try:
         with path.open("rb") as file, _member(file, key) if suffix == ".npz" else _whole(file, key) as array:
             weights = np.asarray(read_npy(array, _check), np.float64)

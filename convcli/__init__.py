@@ -16,6 +16,7 @@ The house, floor by floor; imports go down only, and kernels and images do not k
                words for them: formats, ranges
     core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders), plan (tables, taps, bands), conv, merge,
                loops (every compiled loop), compiler (machine code and its cache)
+    arrays.py  reads .npy files that nobody should trust
     errors.py  one small tree
 
 Each outside library has one home: numba in core, Pillow and tifffile in images, tomllib in kernels/config.py, click in cli,

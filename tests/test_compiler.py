@@ -48,18 +48,22 @@ def test_the_second_run_loads_what_the_first_compiled(tmp_path):
     assert finish(start(env)) == (folder, False)
 
 
+@pytest.mark.parametrize("variable", ["CONVCLI_CACHE_DIR", "NUMBA_CACHE_DIR"])
 @pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "other types"])
-def test_damaged_files_are_made_anew(tmp_path, damage):
-    """Whatever is in them, the result is right, and the next run is sound."""
-    env = {"CONVCLI_CACHE_DIR": str(tmp_path / "cache")}
+def test_damaged_files_are_made_anew(tmp_path, damage, variable):
+    """Whatever is in them, the result is right, and the next run is sound. Files that are not ours stay."""
+    env = {variable: str(tmp_path / "cache")}
     finish(start(env))
     files = [path for path in (tmp_path / "cache").rglob("*.nb*")]
     assert len(files) == 2
+    stranger = tmp_path / "cache" / "stranger.nbi"
+    stranger.write_bytes(b"")
     for path in files:
         data = path.read_bytes()
         path.write_bytes({"empty": b"", "cut": data[: len(data) // 2], "garbage": b"\x80garbage" * 99}.get(damage, b"I1\n."))
     finish(start(env))
     assert finish(start(env))[1] is False
+    assert stranger.exists()
 
 
 def test_no_home_and_read_only_everything(tmp_path):

@@ -221,9 +221,15 @@ def test_nan_spreads_as_far_as_the_kernel_reaches():
 
 
 def test_infinity_stays_infinity():
-    """inf times a positive weight is inf, not NaN, in every group of taps."""
+    """inf times a positive weight is inf, not NaN, in every group and block of taps."""
     image = np.full((9, 9), np.inf, np.float32)
-    assert np.all(np.isposinf(filter2d(image, np.ones((5, 5)))))
+    for size in (5, 31):
+        assert np.all(np.isposinf(filter2d(image, np.ones((size, size)))))
+    image = np.ones((70, 70), np.float32)
+    image[35, 35] = np.inf
+    response = filter2d(image, np.ones((31, 31)))
+    assert np.isposinf(response).sum() == 31 * 31
+    assert not np.isnan(response).any()
 
 
 def test_all_zero_kernel_gives_zero():
@@ -272,7 +278,7 @@ BAD = [
     (lambda: filter2d(np.zeros((4, 4), np.uint8), [[1]], dtype=complex), "dtype must be an integer type or float32"),
     (lambda: filter2d(IMAGE, [[1]], dtype="word"), "dtype must be an integer type or float64, got 'word'"),
     (lambda: filter2d(IMAGE, [[1]], flip="yes"), "flip must be True or False, got 'yes'"),
-    (lambda: filter2d(IMAGE, [[1]], threads=0), "threads must be at least 1, got 0"),
+    (lambda: filter2d(IMAGE, [[1]], threads=0), "threads must be a whole number of at least 1, got 0"),
     (lambda: filter2d(IMAGE, np.ones((9, 9)), padding="valid"), "a kernel that covers 9 x 9 does not fit an image of 4 x 5"),
     (lambda: conv2d(IMAGE, np.ones((3, 3))), r"weight must have 4 dimensions, got shape \(3, 3\)"),
     (lambda: conv2d(IMAGE, np.ones((2, 3, 1, 1))), r"weight must have shape .* with Cin / groups = 4, got \(2, 3, 1, 1\)"),
@@ -280,6 +286,9 @@ BAD = [
         lambda: conv2d(IMAGE, np.ones((2, 4, 1, 1)), groups=3),
         "groups must divide the 4 channels of x and the 2 of weight, got 3",
     ),
+    (lambda: conv2d(IMAGE, np.ones((2, 4, 1, 1)), groups=(1, 1)), r"groups must be a whole number of at least 1, got \(1, 1\)"),
+    (lambda: filter2d(IMAGE, [[1]], threads=(1, 5)), "threads must be a whole number of at least 1"),
+    (lambda: filter2d(IMAGE, [[1]], border=1e300), "border must be a number up to 1e.30"),
     (lambda: conv2d(IMAGE, np.ones((2, 4, 1, 1)), np.zeros(3)), "bias must have one value for each of the 2 output channels"),
 ]
 

@@ -233,6 +233,14 @@ def test_sums(one):
     assert one.is_signed == (expected == 0)
 
 
+@pytest.mark.parametrize("name", GENERATORS)
+def test_defaults_stand_once(name):
+    """What kernels.toml shows for a generator is what the generator does without it."""
+    recipe = CATALOGUE.entries[name]
+    function = GENERATORS[name]
+    assert recipe.accepted == dict(zip(function.__code__.co_varnames, function.__defaults__, strict=False))
+
+
 def test_turning_is_numpys_rot90():
     """Counter-clockwise."""
     kernel = Kernel("k", ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0)))
@@ -298,4 +306,6 @@ def test_banks_and_names():
     assert len(feature_maps(CATALOGUE.find("frei-chen-basis"))) == 9
     twice = unique_names([CATALOGUE.find("blur"), CATALOGUE.find("blur"), CATALOGUE.find("edge")])
     assert [one.name for one in twice] == ["blur", "blur-2", "edge"]
+    tricky = unique_names([CATALOGUE.find(name) for name in ("roberts", "roberts", "roberts-2", "roberts")])
+    assert [one.name for one in tricky] == ["roberts", "roberts-3", "roberts-2", "roberts-4"]
     assert isinstance(CATALOGUE.find("sobel"), Bank)

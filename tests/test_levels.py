@@ -11,7 +11,8 @@ from convcli.errors import ArgumentError
 from convcli.images.levels import account_for, store, to_levels
 from convcli.images.ranges import Range, parse_range
 
-EDGE = 255 * 2e-6  # what counts as rounding at the ends of 0 .. 255
+SLACK = 16 * 2**-23  # 16 units in the last place of float32
+EDGE = 255 * SLACK  # what counts as rounding at the ends of 0 .. 255
 responses = hnp.arrays(
     np.float32, hnp.array_shapes(min_dims=3, max_dims=3, max_side=6), elements=st.floats(-1000, 1000, width=32)
 )
@@ -56,7 +57,7 @@ def test_limits_map_low_to_black_and_high_to_white(response):
     levels, account = store(response, parse_range("-500..300"), 255, 255)
     assert np.all(np.abs(levels - by_numpy(response, -500, 300, 255)) <= 1)
     assert (account.low, account.high) == (-500, 300)
-    assert account.below == (response < -500 - 800 * 2e-6).sum()
+    assert account.below == (response < -500 - 800 * SLACK).sum()
 
 
 def test_stretch_uses_every_level(rng):
@@ -65,6 +66,30 @@ def test_stretch_uses_every_level(rng):
     levels, account = store(response, Range("stretch"), None, 255)
     assert (levels.min(), levels.max()) == (0, 255)
     assert (account.below, account.above) == (0, 0)
+
+
+def test_narrow_ranges_are_exact(rng):
+    """Seven levels of 16 bits, and float32 around a million, reach black and white."""
+    for low in (40003, 1_000_000):
+        response = (low + np.arange(8, dtype=np.float32)).reshape(2, 4, 1)
+        levels, _ = store(response, Range("stretch"), 65535, 255)
+        assert_array_equal(levels.ravel(), np.rint(np.arange(8) * 255 / 7))
+
+
+def test_stretch_measures_finite_numbers_only():
+    """One infinite number does not make the rest black."""
+    response = np.array([[[0.0], [1.0], [np.inf], [np.nan]]], np.float32)
+    levels, account = store(response, Range("stretch"), None, 255)
+    assert levels.ravel().tolist() == [0, 255, 255, 0]
+    assert (account.above, account.unknown) == (1, 1)
+
+
+def test_what_cannot_be_seen_counts_nowhere():
+    """Neither in the account nor in what stretch measures."""
+    response = np.array([[[0.0], [100.0], [1e8]]], np.float32)
+    levels, account = store(response, Range("stretch"), 255, 255, np.array([[True, True, False]]))
+    assert levels.ravel().tolist() == [0, 255, 255]
+    assert (account.maximum, account.above, account.count) == (100, 0, 2)
 
 
 def test_stretch_of_a_flat_response_is_black():
@@ -108,7 +133,7 @@ def test_measure_equals_numpy(response):
     """Minimum, maximum and counts, exactly."""
     account = account_for(response, -10, 10)
     assert (account.minimum, account.maximum) == (response.min(), response.max())
-    assert (account.below, account.above) == ((response < -10 - 20 * 2e-6).sum(), (response > 10 + 20 * 2e-6).sum())
+    assert (account.below, account.above) == ((response < -10 - 20 * SLACK).sum(), (response > 10 + 20 * SLACK).sum())
 
 
 def test_rounding_is_not_taken_for_cutting():
@@ -121,7 +146,7 @@ def test_rounding_is_not_taken_for_cutting():
 def test_to_levels_does_not_use_up_its_input():
     """The loop works on a copy."""
     response = np.ones((2, 2), np.float32)
-    to_levels(response, np.uint8, 5, 1)
+    to_levels(response, np.uint8, 5, -1)
     assert_array_equal(response, 1)
 
 
@@ -132,7 +157,7 @@ def test_auto(signed, name):
     assert Range("center").resolve(signed).name == "center"
 
 
-@pytest.mark.parametrize("text", ["", "loud", "1", "..", "1..", "a..b", "nan..1", "0..inf", "1..2..3"])
+@pytest.mark.parametrize("text", ["", "loud", "1", "..", "1..", "a..b", "nan..1", "0..inf", "1..2..3", "-1e300..1e300"])
 def test_bad_words(text):
     """The list of good ones, and what was given."""
     with pytest.raises(ArgumentError, match="range must be one of auto, clip, abs, center, stretch, or LO..HI"):

@@ -24,6 +24,29 @@ def test_slope_of_a_ramp(name, slope):
     assert_array_equal(filter2d(ramp.T, weights(name[:-1] + "y"), padding="valid"), np.full((7, 7), slope))
 
 
+def test_slope_of_differences_is_one():
+    """The central difference, and G'MIC's rotation-invariant kernel: a = (2 - sqrt 2) / 4, b = (sqrt 2 - 1) / 2."""
+    ramp = np.tile(np.arange(9.0), (9, 1))
+    assert_array_equal(filter2d(ramp, [[-0.5, 0, 0.5]], padding="valid"), np.ones((9, 7)))
+    a, b = (2 - np.sqrt(2)) / 4, (np.sqrt(2) - 1) / 2
+    assert_allclose(filter2d(ramp, [[-a, 0, a], [-b, 0, b], [-a, 0, a]], padding="valid"), 1, rtol=1e-12)
+
+
+def test_prewitt_compass_answers_a_flat_picture_with_zero():
+    """The rotations of 1 1 1 / 1 -2 1 / -1 -1 -1 sum to zero; north, on a picture bright above, is 3 times the step."""
+    north = [[1, 1, 1], [1, -2, 1], [-1, -1, -1]]
+    step = np.repeat([[1.0], [0.0], [0.0]], 3, axis=1)
+    assert filter2d(np.ones((3, 3)), north, padding="valid")[0, 0] == 0
+    assert filter2d(step, north, padding="valid")[0, 0] == 3
+
+
+def test_kornia_laplacian():
+    """get_laplacian_kernel2d(3): ones, and -8 in the middle."""
+    expected = np.ones((3, 3))
+    expected[1, 1] = -8
+    assert_array_equal(weights("laplacian-8"), expected)
+
+
 def test_farid_slope_is_near_one():
     """0.9918 on a ramp, as scikit-image's farid_v gives."""
     ramp = np.tile(np.arange(9.0), (9, 1))
@@ -141,8 +164,6 @@ def test_even_kernel_sits_where_scipy_signal_and_torch_same_put_it():
     assert hit.max() == 4
 
 
-def test_lenet_and_alexnet_filter_sizes():
-    """Four filters of 5 x 5 x 3 have 300 weights; AlexNet's first layer gives 96 maps of 55 x 55 from 227 x 227."""
-    filters = np.zeros((4, 3, 5, 5), np.float32)
-    assert filters.size == 300
+def test_alexnet_first_layer():
+    """96 maps of 55 x 55 from 227 x 227 (Krizhevsky 2012)."""
     assert conv2d(np.zeros((3, 227, 227), np.float32), np.zeros((96, 3, 11, 11)), stride=4).shape == (96, 55, 55)

@@ -154,6 +154,7 @@ TIFF_KINDS = [
     ((5, 7), np.float64, None, np.float64),
     ((5, 7), np.float16, None, np.float32),
     ((5, 7), np.int16, None, np.float32),
+    ((5, 7), np.int8, None, np.float32),
     ((5, 7), np.uint32, None, np.float64),
     ((5, 7, 3), np.uint16, 65535, np.uint16),
     ((5, 7, 3), np.float32, None, np.float32),
@@ -181,8 +182,12 @@ def test_planar_tiff_and_min_is_white(rng):
     tifffile.imwrite(file, np.moveaxis(levels, 2, 0), photometric="rgb", planarconfig="separate")
     assert_array_equal(read(file.getvalue()).pixels, levels)
     file = io.BytesIO()
-    tifffile.imwrite(file, levels.astype(np.uint32)[:, :, 0], photometric="minisblack")
-    assert_array_equal(read(file.getvalue()).pixels[:, :, 0], levels[:, :, 0], strict=False)
+    tifffile.imwrite(file, levels[:, :, 0], photometric="miniswhite")
+    assert_array_equal(read(file.getvalue()).pixels[:, :, 0], 65535 - levels[:, :, 0])
+    file = io.BytesIO()
+    tifffile.imwrite(file, levels[:, :, 0].astype(np.float32), photometric="miniswhite")
+    with pytest.raises(ImageError, match="real numbers with white as 0, which is not read"):
+        read(file.getvalue())
 
 
 def test_16_bit_tiff_alpha_of_both_kinds():

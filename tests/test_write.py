@@ -72,8 +72,9 @@ def test_16_bits_come_back(name, channels, alpha, rng):
 def test_16_bit_colour_png_is_refused():
     """Rather than cut to 8 bits."""
     image = Image(np.zeros((2, 2, 3), np.uint16), 65535)
-    with pytest.raises(ArgumentError, match="cannot be written as PNG, which would cut it to 8 bits; write .tif"):
-        stored_white(format_named("png"), image, 3)
+    for name in ("png", "ppm"):
+        with pytest.raises(ArgumentError, match=f"is not written as {name}, only cut to 8 bits; write .tif"):
+            stored_white(format_named(name), image, 3)
     assert stored_white(format_named("png"), image, 1) == 65535
     assert stored_white(format_named("jpeg"), image, 3) == 255
 
@@ -135,6 +136,22 @@ def test_other_numbers_of_channels_are_no_picture(channels):
     """They are arrays."""
     with pytest.raises(ArgumentError, match=f"{channels} channels are no picture; use --channels sum"):
         encode(Image(np.zeros((2, 2, channels), np.uint8), 255), format_named("png"), Encoding())
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "metadata"),
+    [
+        ("jpeg", (2, 70000, 3), Metadata()),
+        ("webp", (2, 20000, 3), Metadata()),
+        ("jpeg", (2, 2, 3), Metadata(None, b"Exif\0\0" + bytes(100_000))),
+        ("png", (2, 2, 3), Metadata(dpi=(4e9, 4e9))),
+        ("bmp", (2, 2, 3), Metadata(dpi=(4e9, 4e9))),
+    ],
+)
+def test_what_a_format_cannot_hold_is_one_line(name, shape, metadata):
+    """Sides, EXIF and resolutions beyond it."""
+    with pytest.raises(OutputError, match=rf"{shape[1]} x {shape[0]} with its metadata cannot be encoded as {name}: ."):
+        encode(Image(np.zeros(shape, np.uint8), 255, None, "", metadata), format_named(name), Encoding())
 
 
 def test_compression_and_quality_have_an_effect(samples):

@@ -11,6 +11,7 @@ from ..images.formats import MAX_PIXELS
 from ..jobs.naming import make_tasks
 from ..jobs.request import CHANNELS, DEPTHS, Request
 from ..kernels.catalogue import feature_maps, load_catalogue, unique_names
+from ..kernels.grammar import WeightsFile, parse_kernel
 from . import options, render
 
 
@@ -135,7 +136,7 @@ def command(kernels: tuple[str, ...], config: str | None, dry_run: bool, quiet: 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
     catalogue = load_catalogue(None if config is None else Path(config))
-    weights = [text[1:].partition("#")[0] for text in kernels if text.startswith("@")]
+    weights = [asked.path for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
     maps = [one for text in kernels for one in feature_maps(catalogue.find(text))]
     request = Request(
         maps=tuple(unique_names(maps)),

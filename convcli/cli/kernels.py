@@ -37,11 +37,12 @@ def list_kernels(config: str | None, as_json: bool) -> None:
     one in all where it says how they are merged.
     """
     catalogue = load_catalogue(None if config is None else Path(config))
-    rows = [_describe(one, catalogue.parameters_of(one.name)) for one in catalogue]
-    if as_json:
-        click.echo(json.dumps(rows, indent=2))
-    else:
-        render.show_table(rows)
+    rows = [_describe(one) | {"parameters": catalogue.parameters_of(one.name)} for one in catalogue]
+    with render.printing():
+        if as_json:
+            click.echo(json.dumps(rows, indent=2))
+        else:
+            render.show_table(rows)
 
 
 @command.command("show", short_help="Show the numbers of a kernel.", no_args_is_help=True)
@@ -60,18 +61,19 @@ def show_kernel(kernel: str, config: str | None, as_json: bool) -> None:
     """
     found = load_catalogue(None if config is None else Path(config)).find(kernel)
     kernels = found.kernels if isinstance(found, Bank) else (found,)
-    if as_json:
-        click.echo(json.dumps({**_describe(found, {}), "kernels": [_numbers(one) for one in kernels]}, indent=2))
-    else:
-        render.show_kernels(found, kernels)
+    with render.printing():
+        if as_json:
+            click.echo(json.dumps({**_describe(found), "kernels": [_numbers(one) for one in kernels]}, indent=2))
+        else:
+            render.show_kernels(found, kernels)
 
 
-def _describe(one: Kernel | Bank, parameters: dict[str, float]) -> dict[str, object]:
+def _describe(one: Kernel | Bank) -> dict[str, object]:
     facts: dict[str, object] = {"name": one.name, "about": one.about, "source": one.source}
     if isinstance(one, Bank):
         members = [kernel.name for kernel in one.kernels]
         return facts | {"maps": 1 if one.merge else len(members), "merge": one.merge, "members": members}
-    return facts | {"size": list(one.shape), "sum": one.sum, "parameters": parameters}
+    return facts | {"size": list(one.shape), "sum": one.sum}
 
 
 def _numbers(kernel: Kernel) -> dict[str, object]:

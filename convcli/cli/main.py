@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from ..errors import ConvcliError, OutputError, nearest_name
-from .render import escaped
+from ..errors import ConvcliError, nearest_name
+from .render import complain
 
 COMMANDS = {"apply": "apply", "kernels": "kernels"}
 """Each command and its module here, imported when it is wanted."""
@@ -37,11 +37,6 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except BrokenPipeError:
             raise SystemExit(BROKEN_PIPE) from None
-        except OSError as error:
-            if error.filename is not None:
-                raise
-            # A file is handled where it is used; what has no name is standard output.
-            raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the command; say which one is near."""
@@ -72,7 +67,11 @@ def run() -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError as error:
-        status = BROKEN_PIPE if isinstance(error, BrokenPipeError) else status or 1
+        if isinstance(error, BrokenPipeError):
+            status = BROKEN_PIPE
+        elif status == 0:
+            status = 1
+            complain(f"Error: standard output cannot be written: {error.strerror}")
         # Python flushes standard output once more at its end; let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sys.exit(status)
@@ -91,21 +90,17 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "convcli"
-        _say(f"{error.format_message().rstrip('.')} (see {path} --help)")
+        complain(f"Error: {error.format_message().rstrip('.')} (see {path} --help)")
         return error.exit_code
     except click.ClickException as error:
-        _say(error.format_message())
+        complain(f"Error: {error.format_message()}")
         return error.exit_code
     except ConvcliError as error:
         for line in str(error).splitlines():
-            _say(line)
+            complain(f"Error: {line}")
         return error.exit_status
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
-
-
-def _say(message: str) -> None:
-    click.echo(f"Error: {escaped(message)}", err=True)
 
 
 def _terminate(number: int, frame: object) -> None:

@@ -9,8 +9,8 @@ from click.shell_completion import CompletionItem
 
 from ..core.geometry import BORDERS, PADDINGS, Border, Padding, as_pair, check_border
 from ..errors import ArgumentError, ConvcliError
-from ..images.formats import NAMES, Format, format_named
-from ..images.ranges import RANGES, Range, parse_range
+from ..images.formats import NAMES, format_named
+from ..images.ranges import RANGES, parse_range
 from ..kernels.catalogue import load_catalogue
 
 ALIASES = {"replicate": "edge", "nearest": "edge", "circular": "wrap", "periodic": "wrap"}
@@ -102,5 +102,3 @@ PADDING = Word("WORD|N|ROWSxCOLS", read_padding, PADDINGS)
 BORDER = Word("WORD|NUMBER", read_border, (*BORDERS, *ALIASES))
 RANGE = Word("RULE", parse_range, RANGES)
 FORMAT = Word("FORMAT", format_named, NAMES)
-
-__all__ = ["BORDER", "FORMAT", "PADDING", "PAIR", "RANGE", "Format", "KernelText", "Range"]

@@ -1,10 +1,15 @@
 """What people see: lines on standard error, tables and kernels on standard output. Rich lives here only."""
 
+import contextlib
 import math
 import re
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ..errors import OutputError
 
 if TYPE_CHECKING:
     from ..jobs.run import Outcome, Written
@@ -27,6 +32,26 @@ def _escape(code: int) -> str:
     return f"\\x{code & 0xFF:02x}" if code < 0x100 or 0xDC80 <= code < 0xDD00 else f"\\u{code:04x}"
 
 
+def complain(text: str) -> None:
+    """Say one line on standard error. Where nobody can listen, the work goes on."""
+    with contextlib.suppress(OSError):
+        click.echo(escaped(text), err=True)
+
+
+@contextlib.contextmanager
+def printing() -> Iterator[None]:
+    """Print to standard output in this block; OutputError if it is closed or full."""
+    if sys.stdout is None:
+        raise OutputError("standard output is closed")
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
+
+
 class Voice:
     """Speaks on standard error, as loud as was asked."""
 
@@ -37,28 +62,25 @@ class Voice:
     def note(self, text: str) -> None:
         """Say one line, unless quiet."""
         if not self.quiet:
-            click.echo(escaped(text), err=True)
+            complain(text)
 
     def outcome(self, outcome: "Outcome", dry_run: bool) -> None:
         """Say what became of one picture. A dry run's plan is its result, and goes to standard output."""
         name = "standard input" if outcome.task.source is None else outcome.task.name
-        if outcome.error is not None:
-            for line in str(outcome.error).splitlines():
-                click.echo(escaped(f"Error: {name}: {line}"), err=True)
-            return
-        if self.verbose and not dry_run:
+        if self.verbose and not dry_run and outcome.image:
             self.note(f"{name}: {outcome.image}")
         for notice in outcome.notices:
             self.note(f"{name}: {notice}")
         for written in outcome.written:
             if dry_run:
-                click.echo(
-                    escaped(
-                        f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.kernel}, {written.rule}"
-                    )
-                )
+                line = f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.kernel}, {written.rule}"
+                with printing():
+                    click.echo(escaped(line))
             else:
                 self.note(self._line(written))
+        if outcome.error is not None:
+            for line in str(outcome.error).splitlines():
+                complain(f"Error: {name}: {line}")
 
     def summary(self, failed: int, count: int) -> None:
         """Say how many of several pictures failed."""
@@ -107,7 +129,7 @@ def share(part: int, whole: int) -> str:
     >>> share(0, 9), share(1, 3), share(999999, 1000000), share(1, 10**8)
     ('0 %', '33.33 %', '99.9999 %', '1e-06 %')
     """
-    percent = 100 * part / whole
+    percent = 100 * part / max(whole, 1)
     digits = 4 if percent < 99 else 2 - math.floor(math.log10(max(100 - percent, 1e-12)))
     return f"{percent:.{max(digits, 4)}g} %"
 

@@ -5,12 +5,11 @@ Three habits make the disk cache safe for many processes at once:
 * Each combination of types is compiled under a name of its own. Two processes that first compile different types of one
   function can otherwise leave an index that maps one type to the other's code (seen with Numba 0.68).
 * The folder is named after Numba's version and the processor, so that machines sharing a home do not share code.
-* A cache that cannot be read is removed and made anew; where none can be written, the loop is compiled for this run alone.
+* A file that cannot be read is removed and made anew; where none can be written, the loop is compiled for this run alone.
 """
 
 import functools
 import os
-import shutil
 import sys
 import tempfile
 import threading
@@ -74,26 +73,27 @@ def _compile(loop: Loop, types: str, arguments: tuple[Any, ...]) -> Loop:
     if config.DISABLE_JIT:
         return named
     signature = tuple(numba.typeof(argument) for argument in arguments)  # type: ignore[no-untyped-call]
-    folder = cache_folder()
-    if folder is None or not any(folder.rglob(f"*.{named.__qualname__}-*.nbc")):
+    folder = Path(config.CACHE_DIR) if config.CACHE_DIR else cache_folder()
+    stored = [] if folder is None else list(folder.rglob(f"*.{named.__qualname__}-*"))
+    if not any(path.suffix == ".nbc" for path in stored):
         while _listeners:
             _listeners.pop()()
     if folder is not None:
-        for attempt in ("read the cache", "make it anew"):
+        for _ in ("read the cache", "make it anew"):
             try:
                 return _compile_into(folder, named, signature)
             except OSError:  # a full disk, say: the cache is sound, but nothing can be added
                 break
             except Exception:  # a damaged file raises anything, from EOFError to TypeError
-                if attempt == "read the cache":
-                    shutil.rmtree(folder, ignore_errors=True)
+                for path in stored:
+                    path.unlink(missing_ok=True)
     return _dispatcher(named, signature, cache=False)
 
 
 def _compile_into(folder: Path, function: Loop, signature: tuple[Any, ...]) -> Loop:
-    """Point Numba's cache at our folder for one compilation, and leave its setting as it was for everyone else."""
+    """Point Numba's cache at a folder for one compilation, and leave its setting as it was for everyone else."""
     before = config.CACHE_DIR
-    config.CACHE_DIR = before or str(folder)
+    config.CACHE_DIR = str(folder)
     try:
         return _dispatcher(function, signature, cache=True)
     finally:
@@ -112,7 +112,7 @@ def cache_folder() -> Path | None:
     """Folder for compiled loops: ``$CONVCLI_CACHE_DIR``, the user's cache, a private temporary folder, or None.
 
     Cache files are run as code, so a folder that another user could have filled is never used. ``$NUMBA_CACHE_DIR``, where
-    set, is left in force.
+    set, takes the place of this folder.
     """
     name = f"numba-{numba.__version__}-{llvmlite.binding.get_host_cpu_name()}"
     for parent in _cache_parents():

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from ..errors import ArgumentError
 from . import loops
 from .compiler import run_loop
-from .geometry import Border, Padding, Pair, as_pair, check_border, make_axes
+from .geometry import Border, Padding, Pair, as_count, check_border, make_axes
 from .loops import Array
 from .plan import Plan, usable_processors
 
@@ -41,7 +41,8 @@ def filter2d(
         A (kh, kw) kernel filters every channel on its own; a (kh, kw, C) kernel sums over the channels. A weight of 0
         is no part of the kernel: a NaN under it does not spread.
     stride, dilation : int or (rows, columns)
-        Pixels from one position of the kernel to the next; pixels from one tap to the next.
+        Pixels from one position of the kernel to the next; pixels from one tap to the next. Each, and what the dilated
+        kernel covers, is at most 65535.
     padding : "valid", "same", "full", int, (rows, columns) or ((top, bottom), (left, right))
         Pixels added around the image. "same" adds extent - 1 in all, the smaller half first, whatever the stride.
     border : "zero", a number, "edge", "reflect", "symmetric" or "wrap"
@@ -168,7 +169,7 @@ class _Layer:
 def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: int | None) -> None:
     """Cut every image into bands and compute them, on threads where there is enough to do."""
     word, constant = check_border(border)
-    workers = usable_processors() if threads is None else as_pair("threads", threads, least=1)[0]
+    workers = usable_processors() if threads is None else as_count("threads", threads)
     if not isinstance(flip, bool | np.bool_):
         raise ArgumentError(f"flip must be True or False, got {flip!r}")
     rows, columns = plan.row_table(word), plan.column_table(word)
@@ -248,7 +249,7 @@ def _out_dtype(dtype: DTypeLike | None, real: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def _check_groups(groups: int, channels: int, shape: tuple[int, ...]) -> None:
-    (count, _) = as_pair("groups", groups, least=1)
+    count = as_count("groups", groups)
     if channels % count or shape[0] % count:
         raise ArgumentError(f"groups must divide the {channels} channels of x and the {shape[0]} of weight, got {count}")
     if shape[1] != channels // count:

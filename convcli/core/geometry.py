@@ -4,7 +4,6 @@ One axis at a time: rows and columns follow the same rules. The formulas are tho
 convolution arithmetic for deep learning" (https://arxiv.org/abs/1603.07285), with an extent in place of the kernel size.
 """
 
-import math
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +22,9 @@ Sides: TypeAlias = tuple[int, int]
 
 FARTHEST = 65_535
 """Largest stride, dilation, padding and extent in pixels: beyond any use, and small enough that a slip costs nothing."""
+
+LARGEST = 1e30
+"""Largest number to pad with: sums of it under any kernel stay finite in float32."""
 
 CONSTANT = -1
 """Stands where a padded position holds a constant and no pixel."""
@@ -55,11 +57,6 @@ class Axis:
         """Positions of the kernel: floor((size + pads - extent) / stride) + 1, zero or less if it does not fit."""
         return (self.size + self.before + self.after - self.extent) // self.stride + 1
 
-    @property
-    def reach(self) -> int:
-        """Padded pixels that the kernel touches, counted from the first; a stride may leave the last ones out."""
-        return (self.out - 1) * self.stride + self.extent
-
 
 def extent(kernel: int, dilation: int) -> int:
     """Pixels that a dilated kernel covers.
@@ -71,15 +68,16 @@ def extent(kernel: int, dilation: int) -> int:
 
 
 def as_pair(name: str, value: Pair, least: int) -> Sides:
-    """Read an int or (rows, columns) as a pair; raise ArgumentError below ``least``.
+    """Read an int or (rows, columns) as a pair; raise ArgumentError below ``least`` and above FARTHEST.
 
     >>> as_pair("stride", 2, least=1)
     (2, 2)
     """
     parts = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
-    if len(parts) != 2:
+    numbers = [_whole(part) for part in parts]
+    if len(numbers) != 2 or None in numbers:
         raise ArgumentError(f"{name} must be a whole number or (rows, columns), got {value!r}")
-    first, second = (_whole(name, part, value) for part in parts)
+    first, second = (number for number in numbers if number is not None)
     if min(first, second) < least:
         raise ArgumentError(f"{name} must be at least {least}, got {value!r}")
     if max(first, second) > FARTHEST:
@@ -87,13 +85,30 @@ def as_pair(name: str, value: Pair, least: int) -> Sides:
     return first, second
 
 
-def _whole(name: str, part: object, value: object) -> int:
-    if isinstance(part, bool):
-        raise ArgumentError(f"{name} must be a whole number or (rows, columns), got {value!r}")
+def as_count(name: str, value: object) -> int:
+    """Read a whole number of at least 1; raise ArgumentError."""
+    number = _whole(value)
+    if number is None or number < 1:
+        raise ArgumentError(f"{name} must be a whole number of at least 1, got {value!r}")
+    return number
+
+
+def _whole(value: object) -> int | None:
+    """A whole number of any type, but no bool; None for anything else."""
+    if isinstance(value, bool):
+        return None
     try:
-        return operator.index(part)  # type: ignore[arg-type]
+        return operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise ArgumentError(f"{name} must be a whole number or (rows, columns), got {value!r}") from None
+        return None
+
+
+def check_extents(kernel: Sides, dilation: Sides) -> Sides:
+    """Pixels that a kernel covers in each direction. Raises ArgumentError beyond FARTHEST."""
+    covered = (extent(kernel[0], dilation[0]), extent(kernel[1], dilation[1]))
+    if max(covered) > FARTHEST:
+        raise ArgumentError(f"a kernel may cover at most {FARTHEST} pixels a side, got {covered[0]} x {covered[1]}")
+    return covered
 
 
 def resolve_padding(padding: Padding, extents: Sides) -> tuple[Sides, Sides]:
@@ -127,9 +142,7 @@ def make_axes(sizes: Sides, kernel: Sides, stride: Pair, padding: Padding, dilat
     """Lay a kernel over an image: the row axis and the column axis. Raises ArgumentError where it does not fit."""
     strides = as_pair("stride", stride, least=1)
     dilations = as_pair("dilation", dilation, least=1)
-    covered = (extent(kernel[0], dilations[0]), extent(kernel[1], dilations[1]))
-    if max(covered) > FARTHEST:
-        raise ArgumentError(f"a kernel may cover at most {FARTHEST} pixels a side, got {covered[0]} x {covered[1]}")
+    covered = check_extents(kernel, dilations)
     pads = resolve_padding(padding, covered)
     rows, columns = (Axis(sizes[i], kernel[i], strides[i], dilations[i], *pads[i]) for i in (0, 1))
     if rows.out < 1 or columns.out < 1:
@@ -149,10 +162,12 @@ def check_border(border: Border) -> tuple[str, float]:
     """
     if isinstance(border, str):
         if border not in BORDERS:
-            raise ArgumentError(f"border must be a finite number or one of {', '.join(sorted(BORDERS))}, got {border!r}")
+            raise ArgumentError(
+                f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}, got {border!r}"
+            )
         return ("constant", 0.0) if border == "zero" else (border, 0.0)
-    if isinstance(border, bool) or not isinstance(border, Real) or not math.isfinite(border):
-        raise ArgumentError(f"border must be a finite number or one of {', '.join(sorted(BORDERS))}, got {border!r}")
+    if isinstance(border, bool) or not isinstance(border, Real) or not abs(border) <= LARGEST:
+        raise ArgumentError(f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}, got {border!r}")
     return "constant", float(border)
 
 

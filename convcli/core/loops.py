@@ -1,6 +1,6 @@
 """Every loop over pixels, and nothing else.
 
-Written as plain Python, compiled by ``compiler.compiled``. A loop checks nothing: shapes and types are the promise of the
+Written as plain Python, compiled by ``compiler.run_loop``. A loop checks nothing: shapes and types are the promise of the
 room that calls it. Arrays are C-contiguous, ``out`` comes last, and nothing is allocated here. ``real`` below means
 float32, or float64 for float64 images; it is the type of the weights, of the scratch memory and of every sum.
 
@@ -181,7 +181,8 @@ def sum_taps(taps, m, scratch, total):
         for x in range(total.size):
             wanted = part[x] - lost[x]
             reached = total[x] + wanted
-            lost[x] = (reached - total[x]) - wanted
+            slip = (reached - total[x]) - wanted
+            lost[x] = slip if abs(slip) < np.inf else 0  # infinity minus infinity is no rounding
             total[x] = reached
 
 
@@ -229,10 +230,10 @@ def measure(values, low, high):
     return smallest, largest, below, above, unknown
 
 
-def scale_to_levels(values, scale, offset, low, high, out):
-    """Values * scale + offset as levels, out (n,). values (n,) is used up."""
+def scale_to_levels(values, zero, scale, low, high, out):
+    """(values - zero) * scale as levels, out (n,). values (n,) is used up."""
     for x in range(values.size):
-        values[x] = values[x] * scale + offset
+        values[x] = (values[x] - zero) * scale
     round_levels(values, low, high, out)
 
 
@@ -280,8 +281,8 @@ def premultiply(pixels, alpha, white, out):
             out[i, c] = pixels[i, c] * cover
 
 
-def unpremultiply(cover, out):
-    """Divide out (n, C) by cover (n,), 1 being opaque; where nothing covers, the colour is 0."""
+def unpremultiply(cover, least, out):
+    """Divide out (n, C) by cover (n,), 1 being opaque; where no more than least covers, the colour is 0."""
     for i in range(cover.size):
         for c in range(out.shape[1]):
-            out[i, c] = out[i, c] / cover[i] if cover[i] > 0 else 0
+            out[i, c] = out[i, c] / cover[i] if cover[i] > least else 0

@@ -23,11 +23,17 @@ def premultiplied(image: Image) -> Array:
     return out
 
 
-def uncover(colour: Array, cover: Array) -> Array:
-    """Colours (H, W, C) real, multiplied by cover (H, W), 1 being opaque, as straight colours; 0 where nothing covers."""
+LEAST = 0.5 / 255
+"""Cover that is stored as 0 with 8 bits. Colours under less are not divided by it: they would be noise, and cannot be seen."""
+
+
+def uncover(colour: Array, cover: Array, least: float = LEAST) -> Array:
+    """Colours (H, W, C) real, multiplied by cover (H, W), 1 being opaque, as straight colours; 0 where no more than least
+    covers.
+    """
     out = np.array(colour)
     flat = out.reshape(-1, out.shape[2])
-    run_loop(loops.unpremultiply, _fixed(np.ascontiguousarray(cover, out.dtype).reshape(-1)), flat)
+    run_loop(loops.unpremultiply, _fixed(np.ascontiguousarray(cover, out.dtype).reshape(-1)), out.dtype.type(least), flat)
     return out
 
 
@@ -39,7 +45,7 @@ def with_alpha(image: Image, alpha: Array, associated: bool) -> Image:
     real = np.float64 if image.pixels.dtype == np.float64 else np.float32
     cover = alpha.astype(real)
     run_loop(loops.scale_by, real(1 / covered.opaque), cover.reshape(-1))
-    straight = uncover(image.pixels.astype(real), cover)
+    straight = uncover(image.pixels.astype(real), cover, least=0.0)
     return replace(covered, pixels=straight if image.white is None else to_levels(straight, image.pixels.dtype))
 
 

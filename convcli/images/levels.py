@@ -12,8 +12,9 @@ from ..errors import ArgumentError
 from .image import Array
 from .ranges import Range
 
-TOLERANCE = 2e-6
-"""Share of the range that is taken for rounding: 0.0005 of 255. Float32 sums of a million taps lost 0.0000007 of theirs."""
+TOLERANCE = 16
+"""Units in the last place, of the range, that are taken for rounding: 0.0005 of 255 in float32. Sums of a million taps lost
+a third of it."""
 
 
 @dataclass(frozen=True)
@@ -33,52 +34,63 @@ class Account:
     high: float
 
 
-def store(response: Array, rule: Range, response_white: int | None, white: int) -> tuple[Array, Account]:
+def store(
+    response: Array, rule: Range, response_white: int | None, white: int, visible: Array | None = None
+) -> tuple[Array, Account]:
     """Turn a response (H, W, C) real into levels 0..white, uint8 or uint16, and account for what was cut.
 
     ``response_white`` is white in the response's own scale, None where nobody knows it: only stretch and LO..HI, which
-    bring a scale of their own, can store such a response.
+    bring a scale of their own, can store such a response. ``visible`` (H, W) bool leaves pixels out of the account, and of
+    what stretch measures.
     """
-    low, high = _limits(response, rule, response_white)
-    account = account_for(response, -high if rule.name == "abs" else low, high)
+    seen = response if visible is None else response[visible]
+    low, high = _limits(seen, rule, response_white)
+    account = account_for(seen, -high if rule.name == "abs" else low, high)
     if rule.name == "abs":
         response = np.array(response, order="C")
         run_loop(loops.make_absolute, response.reshape(-1))
     scale = white / (high - low) if high > low else 0.0
-    return to_levels(response, np.uint8 if white == 255 else np.uint16, scale, -low * scale), account
+    return to_levels(response, np.uint8 if white == 255 else np.uint16, scale, low), account
 
 
 def account_for(response: Array, low: float = -np.inf, high: float = np.inf) -> Account:
     """Measure a response: minimum, maximum, and how many numbers lie outside low..high."""
-    real, spare = response.dtype.type, (high - low) * TOLERANCE
+    real = response.dtype.type
+    spare = (high - low) * TOLERANCE * float(np.finfo(real).eps)
     values = np.ascontiguousarray(response).reshape(-1).view()
     values.flags.writeable = False
     smallest, largest, below, above, unknown = run_loop(loops.measure, values, real(low - spare), real(high + spare))
-    if smallest > largest:  # nothing but NaN
+    if smallest > largest:  # nothing, or nothing but NaN
         smallest = largest = np.nan
     return Account(float(smallest), float(largest), below, above, unknown, values.size, low, high)
 
 
-def to_levels(response: Array, dtype: DTypeLike, scale: float = 1.0, offset: float = 0.0) -> Array:
-    """Response * scale + offset, rounded half to even and saturated to an integer type; NaN becomes 0."""
+def to_levels(response: Array, dtype: DTypeLike, scale: float = 1.0, zero: float = 0.0) -> Array:
+    """(response - zero) * scale, rounded half to even and saturated to an integer type; NaN becomes 0."""
     values = np.array(response, order="C").reshape(-1)
     out = np.empty(values.shape, dtype)
     limits: Any = np.iinfo(out.dtype)
     real, level = values.dtype.type, out.dtype.type
-    run_loop(loops.scale_to_levels, values, real(scale), real(offset), level(limits.min), level(limits.max), out)
+    run_loop(loops.scale_to_levels, values, real(zero), real(scale), level(limits.min), level(limits.max), out)
     return out.reshape(response.shape)
 
 
-def _limits(response: Array, rule: Range, white: int | None) -> tuple[float, float]:
-    """The numbers that become 0 and white."""
-    if rule.limits is not None:
-        return rule.limits
-    if rule.name == "stretch":
-        account = account_for(response)
-        return account.minimum, account.maximum
-    if white is None:
+def check_scale(rule: Range, white: int | None) -> None:
+    """Raise ArgumentError for a response of unknown scale under a rule that needs one."""
+    if white is None and not rule.sets_scale:
         raise ArgumentError(
             f"holds numbers without a known white, so --range {rule.name} cannot store them as levels; "
             "give --range stretch or --range LO..HI, or write .npy, .npz or .tif"
         )
+
+
+def _limits(response: Array, rule: Range, white: int | None) -> tuple[float, float]:
+    """The numbers that become 0 and white."""
+    check_scale(rule, white)
+    if rule.limits is not None:
+        return rule.limits
+    if rule.name == "stretch":
+        finite = response[np.isfinite(response)]
+        return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    assert white is not None
     return (-(white + 1) / 2, white - (white + 1) / 2) if rule.name == "center" else (0.0, float(white))

@@ -1,9 +1,11 @@
 """The ``--range`` words: how a float response becomes stored levels. ``levels`` carries them out."""
 
-import math
 from dataclasses import dataclass
 
 from ..errors import ArgumentError
+
+LARGEST = 1e30
+"""Largest end of LO..HI, far within float32."""
 
 RANGES = ("auto", "clip", "abs", "center", "stretch")
 
@@ -42,7 +44,7 @@ def parse_range(text: str) -> Range:
         limits = (float(low), float(high)) if dots else None
     except ValueError:
         limits = None
-    if limits is None or not all(map(math.isfinite, limits)):
+    if limits is None or not all(abs(limit) <= LARGEST for limit in limits):
         raise ArgumentError(f"range must be one of {', '.join(RANGES)}, or LO..HI such as -255..255, got {text!r}")
     if limits[0] >= limits[1]:
         raise ArgumentError(f"range LO..HI must rise from LO to HI, got {text!r}")

@@ -14,11 +14,14 @@ import tifffile
 from ..errors import ImageError
 from . import alpha
 from .image import Array, Image, Metadata, as_levels, check_pixels
+from .levels import to_levels
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong becomes our one line
 
 ASSOCIATED, UNASSOCIATED = 1, 2
-MINISBLACK, RGB = 1, 2
+MINISWHITE, MINISBLACK, RGB = 0, 1, 2
+SIGNED = 2
+PHOTOMETRIC, SAMPLE_FORMAT = 262, 339
 BITS_PER_SAMPLE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE = 258, 282, 283, 296, 274, 34675
 PER_INCH = {2: 1.0, 3: 2.54}
 PLAIN_CODECS = (1, 8, 32773, 32946)
@@ -37,10 +40,12 @@ UPRIGHT: dict[int, Callable[[Array], Array]] = {
 
 
 def needs_tifffile(picture: PIL.Image.Image) -> bool:
-    """Whether Pillow would lose bits: samples wider than 8 bits in colour or with alpha, and wide integers."""
-    bits: Any = picture.tag_v2.get(BITS_PER_SAMPLE, (1,))  # type: ignore[attr-defined]
+    """Whether Pillow would lose bits or turn signs: signed samples; beyond 8 bits, colour, alpha, wide integers, white as 0."""
+    tags: Any = picture.tag_v2  # type: ignore[attr-defined]
+    bits = tags.get(BITS_PER_SAMPLE, (1,))
     bits = bits if isinstance(bits, tuple) else (bits,)
-    return max(bits) > 8 and (len(bits) > 1 or picture.mode == "I")
+    signed = SIGNED in tags.get(SAMPLE_FORMAT, ())
+    return signed or (max(bits) > 8 and (len(bits) > 1 or picture.mode == "I" or tags.get(PHOTOMETRIC) == MINISWHITE))
 
 
 def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata) -> Image:
@@ -53,7 +58,7 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata) -> Image:
         if pixels.ndim not in (2, 3) or pixels.size < page.imagewidth * page.imagelength:
             raise ImageError("is truncated or corrupt: its pixels do not fill its size")
         count = len(pages.pages)
-        notices = [f"has {count} pages; the first is used"] if count > 1 else []
+        notices = [f"has {count} frames; the first is used"] if count > 1 else []
         if metadata == Metadata():
             metadata = Metadata(_tag(page, ICC_PROFILE), None, _resolution(page))
         orientation = _tag(page, ORIENTATION) or 1
@@ -64,7 +69,7 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata) -> Image:
     if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
         if white is None:
             raise ImageError("is TIFF in real numbers with white as 0, which is not read; store it with black as 0")
-        levels = white - levels
+        levels = to_levels(levels.astype(np.float32), levels.dtype, scale=-1, zero=white)
     colours = 3 if page.photometric == tifffile.PHOTOMETRIC.RGB else 1
     extra = page.extrasamples[0] if levels.shape[2] > colours and page.extrasamples else 0
     used = colours + (extra in (ASSOCIATED, UNASSOCIATED))

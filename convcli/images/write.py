@@ -37,35 +37,38 @@ class Encoding:
 
 
 def stored_white(form: Format, image: Image, channels: int) -> int:
-    """Level of white that a format stores this image with: 65535 where it has 16 bits and the image does, else 255.
+    """Level of white that a format stores a map of this image with: 65535 where both have 16 bits, else 255.
 
-    Raises ArgumentError for 16-bit colour in PNG: the format could hold it, but it is not written yet.
+    Raises ArgumentError where the map cannot be stored without loss: the number of channels is no picture, the picture is
+    partly transparent and the format has no alpha, or it has 16-bit colour and the format, which could hold it, is not
+    written with that yet.
     """
+    if channels not in (1, 3):
+        raise ArgumentError(
+            f"{channels} channels are no picture; use --channels sum, or write .npy, .npz or a .tif with --depth float"
+        )
+    if image.alpha is not None and not form.alpha and np.any(image.alpha != image.opaque):
+        raise ArgumentError(f"{form.name} holds no alpha, and the picture is partly transparent; write .png, .webp or .tif")
     if image.white != 65535:
         return 255
-    plain_grey = channels == 1 and image.alpha is None
-    if form.deep_colour or (form.deep_grey and plain_grey):
+    if form.deep_colour or (form.deep_grey and channels == 1 and image.alpha is None):
         return 65535
-    if form.name == "png":
-        raise ArgumentError("16-bit colour or alpha cannot be written as PNG, which would cut it to 8 bits; write .tif")
+    if form.deep_grey:
+        raise ArgumentError(f"16-bit colour or alpha is not written as {form.name}, only cut to 8 bits; write .tif")
     return 255
 
 
 def encode(image: Image, form: Format, encoding: Encoding) -> tuple[bytes, list[str]]:
     """Encode levels, uint8 or uint16, with their metadata; also say what the format could not hold.
 
-    Raises ArgumentError: the number of channels is no picture, or the format has no alpha and the image is not opaque.
+    Raises ArgumentError as stored_white does, and OutputError where the format has other limits, such as 65,535 pixels a
+    side for JPEG.
     """
     channels = image.pixels.shape[2]
-    if channels not in (1, 3):
-        raise ArgumentError(
-            f"{channels} channels are no picture; use --channels sum, or write .npy, .npz or a .tif with --depth float"
-        )
+    stored_white(form, image, channels)
     notices = []
     alpha = image.alpha
     if alpha is not None and not form.alpha:
-        if np.any(alpha != image.white):
-            raise ArgumentError(f"{form.name} holds no alpha, and the picture is partly transparent; write .png, .webp or .tif")
         alpha = None
         notices.append(f"alpha, opaque everywhere, not kept: {form.name} holds none")
     metadata, lost = _kept_metadata(image.metadata, form, channels)
@@ -73,11 +76,20 @@ def encode(image: Image, form: Format, encoding: Encoding) -> tuple[bytes, list[
         notices.append(f"{' and '.join(lost)} not kept in this {form.name}")
     levels = image.pixels if alpha is None else np.dstack([image.pixels, alpha])
     file = io.BytesIO()
-    if form.name == "tiff" and levels.dtype == np.uint16 and levels.shape[2] > 1:
-        tiff.write_deep(file, levels, metadata, alpha_last=alpha is not None)
-    else:
-        picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
-        picture.save(file, form.name.upper(), **_save_options(form, encoding, metadata))
+    try:
+        if form.name == "tiff" and levels.dtype == np.uint16 and levels.shape[2] > 1:
+            tiff.write_deep(file, levels, metadata, alpha_last=alpha is not None)
+        else:
+            picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
+            picture.save(file, form.name.upper(), **_save_options(form, encoding, metadata))
+    except MemoryError:
+        raise
+    # Pillow's encoders raise OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold.
+    except Exception as error:
+        size = f"{levels.shape[1]} x {levels.shape[0]}"
+        raise OutputError(
+            f"{size} with its metadata cannot be encoded as {form.name}: {str(error) or type(error).__name__}"
+        ) from error
     return file.getvalue(), notices
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..core.geometry import Border, Padding, as_pair, check_border, extent, resolve_padding
+from ..core.geometry import Border, Padding, as_pair, check_border, check_extents, resolve_padding
 from ..errors import ArgumentError
 from ..images.formats import MAX_PIXELS, Format
 from ..images.ranges import Range
@@ -46,10 +46,10 @@ class Request:
         if self.inputs.count("-") > 1:
             raise ArgumentError("- stands for standard input, which can be read once only")
         check_border(self.border)
-        for name in ("stride", "dilation"):
-            as_pair(name, getattr(self, name), least=1)
+        as_pair("stride", self.stride, least=1)
         for kernel in self.kernels:
-            resolve_padding(self.padding, (extent(kernel.shape[0], 1), extent(kernel.shape[1], 1)))
+            covered = check_extents((kernel.shape[0], kernel.shape[1]), as_pair("dilation", self.dilation, least=1))
+            resolve_padding(self.padding, covered)
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:

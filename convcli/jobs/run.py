@@ -8,12 +8,12 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..core.conv import filter2d
-from ..core.geometry import make_axes
+from ..core.geometry import check_extents, make_axes
 from ..core.merge import merge
 from ..errors import ArgumentError, ConvcliError
 from ..images import alpha as transparency
 from ..images.image import Array, Image
-from ..images.levels import Account, account_for, store, to_levels
+from ..images.levels import Account, account_for, check_scale, store, to_levels
 from ..images.read import read_image
 from ..images.write import Encoding, encode, placed, stored_white, write_maps, write_whole
 from ..kernels.kernel import Bank, Kernel
@@ -63,27 +63,36 @@ class Pipes:
 
 
 def run_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
-    """Read one picture, compute its maps and write them. Raises ConvcliError."""
+    """Read one picture, compute its maps and write them. Raises ConvcliError if it cannot be read.
+
+    What was written before a later map failed is in the outcome, beside the error.
+    """
     image = read_image(task.source, pipes.input, request.max_pixels)
-    written: list[Written] = []
-    notices = list(image.notices)
+    outcome = Outcome(task, image.summary, notices=image.notices)
     for target in task.targets:
-        responses = [respond(request, image, request.maps[index]) for index in target.maps]
-        done, noted = _write(request, image, target, responses, pipes)
-        written += done
-        notices += noted
-    return Outcome(task, image.summary, tuple(written), tuple(dict.fromkeys(notices)))
+        try:
+            responses = [respond(request, image, request.maps[index]) for index in target.maps]
+            written, notices = _write(request, image, target, responses, pipes)
+        except ConvcliError as error:
+            return replace(outcome, error=error)
+        every_notice = tuple(dict.fromkeys((*outcome.notices, *notices)))
+        outcome = replace(outcome, written=(*outcome.written, *written), notices=every_notice)
+    return outcome
 
 
 def plan_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
-    """Read one picture and say which maps it would give; write nothing. Raises ConvcliError."""
+    """Read one picture and say which maps it would give; write nothing. Raises ConvcliError where that would fail."""
     image = read_image(task.source, pipes.input, request.max_pixels)
     planned = []
     for target in task.targets:
         for one in (request.maps[index] for index in target.maps):
             shape = _map_shape(request, image, one)
-            rule = "raw" if _is_raw(request, image, target) else request.range.resolve(one.is_signed).name
-            planned.append(Written(target, one.name, shape, rule))
+            rule = request.range.resolve(one.is_signed)
+            raw = _is_raw(request, image, target)
+            if not raw:
+                check_scale(rule, image.white)
+                stored_white(target.form, image, shape[2])
+            planned.append(Written(target, one.name, shape, "raw" if raw else rule.name))
     return Outcome(task, image.summary, tuple(planned), image.notices)
 
 
@@ -141,9 +150,10 @@ def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
         return Response(colour, None)
     seen = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
     if kernel.sums_to_zero:
-        seen = np.zeros_like(seen)
-        seen[(seen.shape[0] - 1) // 2, (seen.shape[1] - 1) // 2] = 1
-        options["flip"] = False
+        rows, columns = check_extents(seen.shape, request.dilation)
+        seen = np.zeros((rows, columns))
+        seen[(rows - 1) // 2, (columns - 1) // 2] = 1  # the pixel that "same" padding puts under the kernel's middle
+        options |= {"flip": False, "dilation": 1}
     outside = "zero" if request.border == "zero" else image.opaque if not isinstance(request.border, str) else request.border
     cover = filter2d(image.alpha, seen / seen.sum() / image.opaque, border=outside, **options)
     return Response(colour if kernel.sums_to_zero else transparency.uncover(colour, cover), cover)
@@ -181,9 +191,10 @@ def _write(
     one = request.maps[index]
     rule = request.range.resolve(one.is_signed)
     white = stored_white(target.form, image, response.colour.shape[2])
-    levels, account = store(response.colour, rule, image.white, white)
-    opaque = None if response.alpha is None else to_levels(response.alpha, levels.dtype, white)
-    picture = replace(image, pixels=levels, white=white, alpha=opaque)
+    dtype = np.uint8 if white == 255 else np.uint16
+    alpha = None if response.alpha is None else to_levels(response.alpha, dtype, white)
+    levels, account = store(response.colour, rule, image.white, white, None if alpha is None else alpha > 0)
+    picture = replace(image, pixels=levels, white=white, alpha=alpha)
     data, notices = encode(picture, target.form, Encoding(request.png_level, request.quality))
     if white == 255 and image.white == 65535:
         notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds no more")

@@ -3,7 +3,7 @@
 import functools
 import importlib.resources
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import KernelError, nearest_name
@@ -78,11 +78,18 @@ def feature_maps(found: Kernel | Bank) -> list[Kernel | Bank]:
 
 def unique_names(maps: list[Kernel | Bank]) -> list[Kernel | Bank]:
     """Number the maps whose names are taken: blur, blur-2, blur-3."""
-    seen: dict[str, int] = {}
+    taken = {one.name for one in maps}
+    used: set[str] = set()
     named = []
     for one in maps:
-        seen[one.name] = seen.get(one.name, 0) + 1
-        named.append(one if seen[one.name] == 1 else replace(one, name=f"{one.name}-{seen[one.name]}"))
+        name = one.name
+        count = 1
+        while name in used:
+            count += 1
+            candidate = f"{one.name}-{count}"
+            name = candidate if candidate not in taken else name
+        used.add(name)
+        named.append(one.named(name))
     return named
 
 

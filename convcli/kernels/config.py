@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import KernelError, nearest_name
-from .grammar import LARGEST, NAME
-from .kernel import MAX_SIDE, MERGES, Kernel, Matrix
+from .grammar import NAME
+from .kernel import LARGEST, MAX_SIDE, MERGES, Kernel, Matrix
 from .library import GENERATORS, Recipe
 
 LARGEST_FILE = 1 << 20
@@ -143,7 +143,8 @@ def _read_number(what: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Fault(f"{what} must be a number, got {value!r}")
     if not abs(value) <= LARGEST or math.isnan(value):
-        raise Fault(f"{what} must be a finite number of at most {LARGEST:g}, got {value!r:.40}")
+        found = f"one of {value.bit_length()} bits" if isinstance(value, int) else repr(value)
+        raise Fault(f"{what} must be a finite number of at most {LARGEST:g}, got {found}")
     return float(value)
 
 

@@ -13,13 +13,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..errors import KernelError
-from .kernel import Matrix
+from .kernel import LARGEST, Matrix
 
 NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:/(\d+\.?\d*|\.\d+))?", re.ASCII | re.IGNORECASE)
 NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
-LARGEST = 1e30
-"""Largest weight: float32 sums of it over a kernel stay finite."""
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,9 @@ Cell: TypeAlias = "float | tuple[float, ...]"
 Matrix: TypeAlias = tuple[tuple[Cell, ...], ...]
 
 MERGES = ("l2", "max", "mean", "sum")
+LARGEST = 1e30
+"""Largest weight: float32 sums of it over a kernel stay finite."""
+
 MAX_SIDE = 1023
 """Largest kernel side. Far above any use, and small enough that a slip such as sigma=1e9 costs nothing."""
 
@@ -31,6 +34,10 @@ class Kernel:
     matrix: Matrix
     about: str = ""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        if not all(abs(weight) <= LARGEST for weight in self.numbers):
+            raise KernelError(f"kernel {self.name!r} must hold finite numbers of at most {LARGEST:g}")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -106,7 +113,7 @@ class Bank:
     @property
     def is_signed(self) -> bool:
         """Whether the merged responses of a picture can lie on both sides of 0."""
-        return self.merge in ("mean", "sum") and all(kernel.is_signed for kernel in self.kernels)
+        return self.merge != "l2" and all(kernel.is_signed for kernel in self.kernels)
 
     def turn(self, degrees: int) -> "Bank":
         """Every kernel turned counter-clockwise by a multiple of 90 degrees."""

@@ -23,7 +23,7 @@ def average(size: int = 3) -> Matrix:
     return ((1 / side**2,) * side,) * side
 
 
-def binomial(size: int = 3) -> Matrix:
+def binomial(size: int = 5) -> Matrix:
     """A row of Pascal's triangle times itself, sum 1: the small-integer neighbour of a Gaussian of sigma sqrt(size - 1) / 2.
 
     >>> [w * 16 for row in binomial(3) for w in row]

@@ -3,6 +3,7 @@
 import io
 import math
 import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..arrays import read_npy
 from ..errors import KernelError
-from .grammar import LARGEST, WeightsFile
-from .kernel import MAX_SIDE, Bank, Kernel
+from .grammar import WeightsFile
+from .kernel import LARGEST, MAX_SIDE, Bank, Kernel
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,16 +43,16 @@ def load_weights(file: WeightsFile) -> Kernel | Bank:
 
 def _read(path: Path, key: str | None) -> "np.ndarray[Any, Any]":
     """The array of a file, as float64."""
-    import numpy as np
-
     where = f"@{path}" + (f"#{key}" if key else "")
     suffix = path.suffix.lower()
     if suffix not in (".npy", ".npz"):
         raise KernelError(f"{where}: the file must end in .npy or .npz")
-    if path.exists() and not path.is_file():
-        raise KernelError(f"{where}: is no regular file")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise KernelError("is no regular file")
         with path.open("rb") as file, _member(file, key) if suffix == ".npz" else _whole(file, key) as array:
+            import numpy as np  # here, so that a wrong name costs nothing
+
             weights = np.asarray(read_npy(array, _check), np.float64)
     except KernelError as error:
         raise KernelError(f"{where}: {error}") from None

@@ -137,6 +137,16 @@ def test_four_filters_give_four_maps(run, samples, tmp_path, rng):
         assert_array_equal(arrays["conv1-2"], maps[2])
 
 
+def test_weights_are_never_the_output(run, samples, tmp_path, monkeypatch):
+    """However the name is written."""
+    monkeypatch.chdir(tmp_path)
+    np.save("w.npy", np.ones((3, 3)))
+    for text in ("@w.npy", " @w.npy ", "@./w.npy"):
+        result = run("apply", samples / "camera.png", "-k", text, "-o", "w.npy")
+        assert (result.status, len(result.lines)) == (2, 1)
+        assert "the output is an input" in result.err
+
+
 def test_a_tensor_kernel_needs_its_channels(run, samples, tmp_path):
     """Both numbers are said; other inputs go on."""
     np.save(tmp_path / "w.npy", np.ones((3, 3, 3)))
@@ -217,6 +227,15 @@ def test_zero_sum_kernels_leave_alpha_as_it_was(run, tmp_path, rng):
         words = ["-k", kernel, "--stride", stride, "--dilation", dilation]
         run("apply", tmp_path / "a.png", *words, "-o", tmp_path / "b.png")
         assert_array_equal(pixels(tmp_path / "b.png")[:, :, 3], levels[::stride, ::stride, 3])
+
+
+def test_stretch_looks_at_what_can_be_seen(run, tmp_path):
+    """A transparent pixel, whatever its colour, is neither minimum nor maximum."""
+    levels = np.array([[[100, 100, 100, 255], [200, 200, 200, 255], [7, 7, 7, 0]]], np.uint8)
+    PIL.Image.fromarray(levels).save(tmp_path / "a.png")
+    result = run("apply", tmp_path / "a.png", "-k", "identity", "--range", "stretch", "-o", tmp_path / "b.png")
+    assert "identity min 100, max 200" in result.err
+    assert pixels(tmp_path / "b.png")[0, :2, 0].tolist() == [0, 255]
 
 
 def test_soft_edges_of_a_cutout_do_not_explode(run, tmp_path):

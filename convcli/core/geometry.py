@@ -160,15 +160,11 @@ def check_border(border: Border) -> tuple[str, float]:
     >>> check_border("edge"), check_border(7)
     (('edge', 0.0), ('constant', 7.0))
     """
-    if isinstance(border, str):
-        if border not in BORDERS:
-            raise ArgumentError(
-                f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}, got {border!r}"
-            )
-        return ("constant", 0.0) if border == "zero" else (border, 0.0)
-    if isinstance(border, bool) or not isinstance(border, Real) or not abs(border) <= LARGEST:
-        raise ArgumentError(f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}, got {border!r}")
-    return "constant", float(border)
+    if isinstance(border, str) and border in BORDERS:
+        return ("constant" if border == "zero" else border), 0.0
+    if isinstance(border, Real) and not isinstance(border, bool) and abs(border) <= LARGEST:
+        return "constant", float(border)
+    raise ArgumentError(f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}, got {border!r}")
 
 
 def source_index(position: int, size: int, border: str) -> int:

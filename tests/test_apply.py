@@ -137,6 +137,15 @@ def test_four_filters_give_four_maps(run, samples, tmp_path, rng):
         assert_array_equal(arrays["conv1-2"], maps[2])
 
 
+def test_a_summing_kernel_and_grey_first_do_not_go_together(run, samples, tmp_path):
+    """Rather than one of them without a word."""
+    np.save(tmp_path / "w.npy", np.ones((3, 3, 3)))
+    words = ["-k", f"@{tmp_path}/w.npy", "--channels", "gray", "-o", tmp_path / "x.npy"]
+    result = run("apply", samples / "chelsea.png", *words)
+    assert (result.status, len(result.lines)) == (2, 1)
+    assert "kernel 'w' sums over the channels itself; leave out --channels gray" in result.err
+
+
 def test_weights_are_never_the_output(run, samples, tmp_path, monkeypatch):
     """However the name is written."""
     monkeypatch.chdir(tmp_path)
@@ -489,7 +498,8 @@ def test_a_slow_or_unwilling_reader_gets_every_byte(samples, unbuffered):
 
 
 @pytest.mark.parametrize(
-    "words", ["apply {}/camera.png -k blur --format png -o - -q", "kernels list", "kernels show blur --json"]
+    "words",
+    ["apply {}/camera.png -k blur --format png -o - -q", "kernels list", "kernels show blur --json", "--help", "apply --help"],
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_standard_output(samples, words, unbuffered):

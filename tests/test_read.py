@@ -422,3 +422,18 @@ def test_broken_exif_costs_only_the_exif(colours):
     image = read(data)
     assert_array_equal(image.pixels, colours)
     assert image.metadata.exif is None
+
+
+def test_descriptions_of_shape_do_not_outlive_their_file(rng):
+    """What ImageJ and tifffile write about pages is untrue of a filtered picture; a resolution is not made up."""
+    deep = rng.integers(0, 65536, (3, 8, 9)).astype(np.uint16)
+    for options in ({"imagej": True, "metadata": {"axes": "ZYX"}}, {"photometric": "minisblack"}):
+        file = io.BytesIO()
+        tifffile.imwrite(file, deep, **options)
+        exif = read(file.getvalue()).metadata.exif
+        assert exif is None or b"images=" not in exif
+        assert exif is None or b"shape" not in exif
+    file = io.BytesIO()
+    tifffile.imwrite(file, deep, photometric="minisblack", description="a description of its own", metadata=None)
+    assert b"a description of its own" in read(file.getvalue()).metadata.exif
+    assert read(saved(PIL.Image.fromarray(deep[0]), "TIFF")).metadata.dpi is None

@@ -1,9 +1,11 @@
 """The command ``convcli`` itself: finds its sub-commands, and turns errors and signals into one line and an exit status."""
 
+import contextlib
 import importlib
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -15,6 +17,15 @@ COMMANDS = {"apply": "apply", "kernels": "kernels"}
 """Each command and its module here, imported when it is wanted."""
 
 BROKEN_PIPE, INTERRUPTED, TERMINATED = 141, 130, 143
+
+
+@contextlib.contextmanager
+def _quiet_pipes() -> Iterator[None]:
+    """A pipe whose reader has gone is no error but an end. Click would turn it into status 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise SystemExit(BROKEN_PIPE) from None
 
 
 class Commands(click.Group):
@@ -31,12 +42,15 @@ class Commands(click.Group):
         command: click.Command = importlib.import_module(f"convcli.cli.{COMMANDS[cmd_name]}").command
         return command
 
+    def make_context(self, *args: Any, **options: Any) -> click.Context:
+        """Read the words, and print --help and --version."""
+        with _quiet_pipes():
+            return super().make_context(*args, **options)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run; a pipe whose reader has gone is no error but an end. Click would turn it into status 1."""
-        try:
+        """Run the command."""
+        with _quiet_pipes():
             return super().invoke(ctx)
-        except BrokenPipeError:
-            raise SystemExit(BROKEN_PIPE) from None
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find the command; say which one is near."""
@@ -99,6 +113,11 @@ def main(arguments: list[str] | None = None) -> int:
         for line in str(error).splitlines():
             complain(f"Error: {line}")
         return error.exit_status
+    except OSError as error:  # help texts are printed by click itself; every other place says what it could not do
+        if error.filename is not None:
+            raise
+        complain(f"Error: standard output cannot be written: {error.strerror or error}")
+        return 1
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
 

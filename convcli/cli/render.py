@@ -134,9 +134,19 @@ def share(part: int, whole: int) -> str:
     return f"{percent:.{max(digits, 4)}g} %"
 
 
+def _console(**options: Any) -> Any:
+    """A Rich console on standard output that leaves a broken pipe to us; Rich would end with status 1."""
+    from rich.console import Console
+
+    class PlainConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return PlainConsole(**options)
+
+
 def show_table(rows: list[dict[str, Any]]) -> None:
     """Print the list of kernels: as wide as the terminal, or one line each in a pipe."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -152,7 +162,7 @@ def show_table(rows: list[dict[str, Any]]) -> None:
             total = number(round(row["sum"], 12))
             parameters = ",".join(f"{name}={value:g}" for name, value in row["parameters"].items())
         table.add_row(*(Text(escaped(cell)) for cell in (row["name"], size, total, parameters, row["about"])))
-    console = Console(highlight=False)
+    console = _console(highlight=False)
     if not console.is_terminal:
         console.width = 250
     console.print(table)
@@ -160,9 +170,7 @@ def show_table(rows: list[dict[str, Any]]) -> None:
 
 def show_kernels(found: "Kernel | Bank", kernels: "tuple[Kernel, ...]") -> None:
     """Print kernels: numbers on colours where the terminal has them, and what there is to know about them."""
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console = _console(highlight=False, markup=False, soft_wrap=True)
     merge = getattr(found, "merge", None)
     if len(kernels) > 1 or merge:
         console.print(f"{escaped(found.name)}: {len(kernels)} kernels, " + (f"merged by {merge}" if merge else "one map each"))

@@ -40,9 +40,38 @@ LOST = {"XMP": ("xmp", "XML:com.adobe.xmp"), "comment": ("comment",)}
 
 ORIENTATION = 0x0112
 SUB_IFDS = (0x8769, 0x8825)  # Exif, GPS
+DESCRIPTION = 270
+SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
+"""Descriptions by which ImageJ and tifffile tell how many pages of which size a file has: untrue of any other file."""
 TIFF_LAYOUT = (
     frozenset(range(254, 267))
-    | frozenset((273, 277, 278, 279, 282, 283, 284, 296, 297, 317, 320, 322, 323, 324, 325, 330, 338, 339, 347, 700, 34675))
+    | frozenset(
+        (
+            273,
+            277,
+            278,
+            279,
+            282,
+            283,
+            284,
+            296,
+            297,
+            317,
+            320,
+            322,
+            323,
+            324,
+            325,
+            330,
+            338,
+            339,
+            347,
+            700,
+            34675,
+            50838,
+            50839,
+        )
+    )
     | frozenset(range(512, 534))
 )
 """TIFF tags that say how pixels are stored, or are kept by other means; no part of the EXIF that is carried over."""
@@ -156,6 +185,8 @@ def _read_metadata(picture: PIL.Image.Image) -> tuple[Metadata, list[str]]:
     if lost:
         notices.append(f"{' and '.join(lost)} not kept")
     dpi = info.get("dpi")
+    if picture.format == "TIFF" and tiff.X_RESOLUTION not in picture.tag_v2:  # type: ignore[attr-defined]
+        dpi = None  # Pillow makes up one dot an inch
     resolution = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
     return Metadata(info.get("icc_profile") or None, exif, resolution, tuple(text.items())), notices
 
@@ -164,7 +195,8 @@ def _carried_exif(exif: PIL.Image.Exif) -> bytes | None:
     """EXIF as bytes, without the orientation, the thumbnail (of the picture before) and what concerns TIFF's own layout."""
     kept = PIL.Image.Exif()
     for tag, value in exif.items():
-        if tag != ORIENTATION and tag not in TIFF_LAYOUT and tag not in SUB_IFDS:
+        stale = tag == DESCRIPTION and str(value).startswith(SHAPE_DESCRIPTIONS)
+        if tag != ORIENTATION and tag not in TIFF_LAYOUT and tag not in SUB_IFDS and not stale:
             kept[tag] = value
     for tag in SUB_IFDS:
         block = exif.get_ifd(tag)

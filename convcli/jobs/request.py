@@ -46,6 +46,9 @@ class Request:
         if self.inputs.count("-") > 1:
             raise ArgumentError("- stands for standard input, which can be read once only")
         check_border(self.border)
+        summing = next((kernel.name for kernel in self.kernels if len(kernel.shape) == 3), None)
+        if summing is not None and self.channels == "gray":
+            raise ArgumentError(f"kernel {summing!r} sums over the channels itself; leave out --channels gray")
         as_pair("stride", self.stride, least=1)
         for kernel in self.kernels:
             covered = check_extents((kernel.shape[0], kernel.shape[1]), as_pair("dilation", self.dilation, least=1))

@@ -228,6 +228,19 @@ def test_what_lies_outside_a_picture_with_alpha(run, tmp_path):
         assert pixels(tmp_path / "b.png")[0, 0].tolist() == corner
 
 
+@pytest.mark.parametrize(("kernel", "row"), [("1 1; 1 1", [1, 1]), ("binomial:size=3", [1, 2, 1])])
+def test_alpha_is_rounded_half_to_even(run, tmp_path, rng, kernel, row):
+    """Powers of two divide the sums, so that halves are exact; SciPy in float64 says where they are."""
+    levels = rng.integers(0, 256, (60, 80, 4), dtype=np.uint8)
+    PIL.Image.fromarray(levels).save(tmp_path / "a.png")
+    assert run("apply", tmp_path / "a.png", "-k", kernel, "-o", tmp_path / "b.png").status == 0
+    weights = np.outer(row, row) / sum(row) ** 2
+    shift = -(1 - len(row) % 2)  # SciPy puts the spare row of an even kernel first
+    expected = scipy.ndimage.correlate(levels[:, :, 3].astype(float), weights, mode="mirror", origin=shift)
+    assert np.sum(expected % 1 == 0.5) > 10
+    assert_array_equal(pixels(tmp_path / "b.png")[:, :, 3], np.rint(expected))
+
+
 def test_zero_sum_kernels_leave_alpha_as_it_was(run, tmp_path, rng):
     """Edges of a cut-out stay where they can be seen; with a stride, alpha follows."""
     levels = rng.integers(0, 256, (8, 10, 4), dtype=np.uint8)

@@ -281,8 +281,9 @@ def premultiply(pixels, alpha, white, out):
             out[i, c] = pixels[i, c] * cover
 
 
-def unpremultiply(cover, least, out):
-    """Divide out (n, C) by cover (n,), 1 being opaque; where no more than least covers, the colour is 0."""
-    for i in range(cover.size):
+def unpremultiply(alpha, white, least, out):
+    """Divide out (n, C) by alpha (n,) / white; where no more than least of white covers, the colour is 0."""
+    for i in range(alpha.size):
+        cover = alpha[i] / white
         for c in range(out.shape[1]):
-            out[i, c] = out[i, c] / cover[i] if cover[i] > least else 0
+            out[i, c] = out[i, c] / cover if cover > least else 0

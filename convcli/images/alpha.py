@@ -27,13 +27,12 @@ LEAST = 0.5 / 255
 """Cover that is stored as 0 with 8 bits. Colours under less are not divided by it: they would be noise, and cannot be seen."""
 
 
-def uncover(colour: Array, cover: Array, least: float = LEAST) -> Array:
-    """Colours (H, W, C) real, multiplied by cover (H, W), 1 being opaque, as straight colours; 0 where no more than least
-    covers.
-    """
+def straightened(colour: Array, alpha: Array, opaque: float, least: float = LEAST) -> Array:
+    """Colours (H, W, C) real, multiplied by alpha (H, W) / opaque, as straight colours; 0 where no more than least covers."""
     out = np.array(colour)
+    real = out.dtype.type
     flat = out.reshape(-1, out.shape[2])
-    run_loop(loops.unpremultiply, _fixed(np.ascontiguousarray(cover, out.dtype).reshape(-1)), out.dtype.type(least), flat)
+    run_loop(loops.unpremultiply, _fixed(np.ascontiguousarray(alpha, out.dtype).reshape(-1)), real(opaque), real(least), flat)
     return out
 
 
@@ -43,9 +42,7 @@ def with_alpha(image: Image, alpha: Array, associated: bool) -> Image:
     if not associated:
         return covered
     real = np.float64 if image.pixels.dtype == np.float64 else np.float32
-    cover = alpha.astype(real)
-    run_loop(loops.scale_by, real(1 / covered.opaque), cover.reshape(-1))
-    straight = uncover(image.pixels.astype(real), cover, least=0.0)
+    straight = straightened(image.pixels.astype(real), alpha, covered.opaque, least=0.0)
     return replace(covered, pixels=straight if image.white is None else to_levels(straight, image.pixels.dtype))
 
 

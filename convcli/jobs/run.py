@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Response:
-    """A feature map: colour (H, W, C) real, and alpha (H, W) real with 1 as opaque, or None."""
+    """A feature map: colour (H, W, C) real, and alpha (H, W) real in the image's levels, or None."""
 
     colour: Array
     alpha: Array | None
@@ -114,18 +114,18 @@ def respond(request: Request, image: Image, one: Kernel | Bank) -> Response:
     _map_shape(request, image, one)
     if isinstance(one, Kernel):
         return _convolve(request, image, one)
-    covers: list[Array] = []
+    alphas: list[Array] = []
 
     def colours() -> Iterator[Array]:
         for kernel in one.kernels:
             response = _convolve(request, image, kernel)
             if response.alpha is not None:
-                covers.append(response.alpha)
+                alphas.append(response.alpha)
             yield response.colour
 
     assert one.merge is not None
     colour = merge(colours(), one.merge)
-    return Response(colour, merge(covers, "max") if covers else None)
+    return Response(colour, merge(alphas, "max") if alphas else None)
 
 
 def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
@@ -155,8 +155,8 @@ def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
         seen[(rows - 1) // 2, (columns - 1) // 2] = 1  # the pixel that "same" padding puts under the kernel's middle
         options |= {"flip": False, "dilation": 1}
     outside = "zero" if request.border == "zero" else image.opaque if not isinstance(request.border, str) else request.border
-    cover = filter2d(image.alpha, seen / seen.sum() / image.opaque, border=outside, **options)
-    return Response(colour if kernel.sums_to_zero else transparency.uncover(colour, cover), cover)
+    alpha = filter2d(image.alpha, seen / seen.sum(), border=outside, **options)
+    return Response(colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque), alpha)
 
 
 def _weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
@@ -192,7 +192,7 @@ def _write(
     rule = request.range.resolve(one.is_signed)
     white = stored_white(target.form, image, response.colour.shape[2])
     dtype = np.uint8 if white == 255 else np.uint16
-    alpha = None if response.alpha is None else to_levels(response.alpha, dtype, white)
+    alpha = None if response.alpha is None else to_levels(response.alpha, dtype, white / image.opaque)
     levels, account = store(response.colour, rule, image.white, white, None if alpha is None else alpha > 0)
     picture = replace(image, pixels=levels, white=white, alpha=alpha)
     data, notices = encode(picture, target.form, Encoding(request.png_level, request.quality))

@@ -158,10 +158,10 @@ def test_compression_and_quality_have_an_effect(samples):
     """A higher PNG level is smaller, a higher quality larger."""
     image = read_image(samples / "astronaut.png")
     sizes = [len(encode(image, format_named("png"), Encoding(png_level=n))[0]) for n in (0, 1, 9)]
-    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[0] > sizes[1] > sizes[2]
     for name in ("jpeg", "webp"):
         sizes = [len(encode(image, format_named(name), Encoding(quality=n))[0]) for n in (10, 92)]
-        assert sizes == sorted(sizes)
+        assert sizes[0] < sizes[1]
 
 
 @pytest.mark.parametrize("channels", [1, 3])

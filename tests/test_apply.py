@@ -260,6 +260,14 @@ def test_stretch_looks_at_what_can_be_seen(run, tmp_path):
     assert pixels(tmp_path / "b.png")[0, :2, 0].tolist() == [0, 255]
 
 
+def test_a_wholly_transparent_picture(run, tmp_path):
+    """Has no minimum; it stays transparent."""
+    PIL.Image.fromarray(np.full((4, 4, 4), (9, 9, 9, 0), np.uint8)).save(tmp_path / "a.png")
+    result = run("apply", tmp_path / "a.png", "-k", "blur", "-o", tmp_path / "b.png")
+    assert (result.status, result.lines) == (0, [f"{tmp_path}/b.png: blur, nothing to see: transparent everywhere"])
+    assert not pixels(tmp_path / "b.png")[:, :, 3].any()
+
+
 def test_soft_edges_of_a_cutout_do_not_explode(run, tmp_path):
     """Kernels of both signs on a soft mask: nothing that is stored as invisible is in the report."""
     y, x = np.mgrid[-20:20, -20:20]

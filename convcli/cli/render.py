@@ -90,6 +90,8 @@ class Voice:
     def _line(self, written: "Written") -> str:
         account = written.account
         assert account is not None
+        if account.count == 0:
+            return f"{_where(written)}: {written.kernel}, nothing to see: transparent everywhere"
         line = f"{_where(written)}: {written.kernel} min {number(account.minimum)}, max {number(account.maximum)}; "
         if written.rule == "raw":
             line += "stored raw"

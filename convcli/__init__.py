@@ -4,43 +4,68 @@ The public Python interface, imported when first used, so that ``import convcli`
 
     convcli.filter2d    slide one kernel over an image
     convcli.conv2d      the convolution layer of the deep-learning frameworks
+    convcli.kernel      a kernel or bank by the text that -k takes
+    convcli.load_kernels  all kernels and banks of a kernels.toml, or of all that are found, by name
+    convcli.Kernel, Bank  what these give: frozen values
     convcli.ConvcliError, ArgumentError, KernelError, ImageError, OutputError
 
 The house, floor by floor; imports go down only, and kernels and images do not know each other:
 
-    cli/       words in, words out: apply, kernels; options, each spelled once; render, where Rich lives
+    cli/       words in, words out: apply, kernels, config; options, each spelled once; render, where Rich lives
     jobs/      one request carried out: request (what was asked for, frozen), naming, run (one picture), batch (many)
-    kernels/   what to convolve with: kernel (values), library (formulas), grammar (the text after -k), config (kernels.toml),
-               weights (.npy, .npz), catalogue (names to kernels)
-    images/    pixels and files: image (values), read, write, tiff, stacks, alpha, levels (response to stored levels), and the
-               words for them: formats, ranges
-    core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders), plan (tables, taps, bands), conv, merge,
-               loops (every compiled loop), compiler (machine code and its cache)
+    kernels/   what to convolve with: kernel (values), library (formulas), numbers (1/9), grammar (the text after -k), weights
+               (files of them), config (kernels.toml) with values and lines, definition (kernels yet to be made), places
+               (which config files there are), catalogue (names to kernels)
+    images/    pixels and files: image (values), read, write, tiff, stacks, alpha, levels (response to stored levels), formats
+    core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders) and its words, plan (tables, taps, bands), conv,
+               merge, loops (every compiled loop), compiler (machine code and its cache)
+    ranges.py  the words of --range
     arrays.py  reads .npy files that nobody should trust
     errors.py  one small tree
 
-Each outside library has one home: numba in core, Pillow and tifffile in images, tomllib in kernels/config.py, click in cli,
-rich in cli/render.py. Data flows one way, each arrow a frozen value or an array:
+Each outside library has one home: numba in core, Pillow and tifffile in images, tomllib in kernels/config.py,
+safetensors in kernels/weights.py, click in cli, rich in cli/render.py. Data flows one way, each arrow a frozen value or an array:
 
     words -> Request -> Task -> Image -> Plan -> response -> levels -> file
 """
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from .errors import ArgumentError, ConvcliError, ImageError, KernelError, OutputError
 
 if TYPE_CHECKING:
     from .core.conv import conv2d, filter2d
+    from .kernels.catalogue import kernel, load_kernels
+    from .kernels.kernel import Bank, Kernel
 
-__all__ = ["ArgumentError", "ConvcliError", "ImageError", "KernelError", "OutputError", "conv2d", "filter2d"]
+__all__ = [
+    "ArgumentError",
+    "Bank",
+    "ConvcliError",
+    "ImageError",
+    "Kernel",
+    "KernelError",
+    "OutputError",
+    "conv2d",
+    "filter2d",
+    "kernel",
+    "load_kernels",
+]
+_HOMES = {
+    "conv2d": "core.conv",
+    "filter2d": "core.conv",
+    "kernel": "kernels.catalogue",
+    "load_kernels": "kernels.catalogue",
+    "Bank": "kernels.kernel",
+    "Kernel": "kernels.kernel",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the convolutions, and NumPy and Numba with them, when they are asked for."""
-    if name in ("conv2d", "filter2d"):
-        from .core import conv
-
-        return getattr(conv, name)
+    """Import what is public when it is asked for, and only then what it needs, such as NumPy and Numba."""
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"convcli.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'convcli' has no attribute {name!r}")
 
 

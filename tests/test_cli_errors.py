@@ -13,7 +13,7 @@ WRONG_USAGE = [
     (["-k", "1 x"], "matrix: row 1, column 2: 'x' is not a number"),
     (["-k", ""], "kernel is empty"),
     (["-k", "gaussian:sigma=-1"], "gaussian: sigma must be at least 0.01, got -1"),
-    (["-k", "gaussian:sgima=1"], "gaussian has no parameter 'sgima'; it takes sigma, truncate; did you mean 'sigma'?"),
+    (["-k", "gaussian:sgima=1"], "gaussian: there is no parameter 'sgima'; it takes sigma, truncate; did you mean 'sigma'?"),
     (["-k", "gaussian:sigma=1e9"], "makes a kernel 8e+09 wide; the largest is 1023"),
     (["-k", "@none.npy"], "@none.npy: no such file"),
     (["--stride", "0"], "stride must be a whole number of at least 1, or ROWSxCOLUMNS such as 2x1, got '0'"),
@@ -28,13 +28,13 @@ WRONG_USAGE = [
     (["--border", "1e400"], "border must be a number up to 1e+30 or one of"),
     (["--dilation", "60000"], "a kernel may cover at most 65535 pixels a side, got 120001 x 120001"),
     (["-k", "@" + "x" * 300 + ".npy"], "cannot be read: File name too long"),
-    (["-k", "@."], "the file must end in .npy or .npz"),
+    (["-k", "@."], "the file must end in .npy, .npz, .safetensors, .mat, .txt, .csv or .dat"),
     (["--border", "1e300"], "border must be a number up to 1e+30"),
     (["--stride", "99999999999999999999"], "stride must be at most 65535"),
     (["--padding", "99999999999"], "padding must be at most 65535"),
     (["--padding", "1,2"], "padding must be one of valid, same, full"),
     (["--padding", "٣"], "padding must be one of valid, same, full"),
-    (["--config", ""], "cannot be read"),
+    (["--config", ""], "is no regular file"),
     (["--border", "none"], "border must be a number up to 1e+30 or one of edge, reflect, symmetric, wrap, zero, got 'none'"),
     (["--range", "loud"], "range must be one of auto, clip, abs, center, stretch, or LO..HI"),
     (["--range", "5..1"], "range LO..HI must rise from LO to HI"),
@@ -78,7 +78,7 @@ def test_wrong_usage_is_one_line_and_status_2(run, samples, tmp_path, monkeypatc
         (["apply", "x.png", "-k", "blur"], "Missing option '-o' / '--output'"),
         (["apply", "-k", "blur", "-o", "y.png"], "no input; name a picture, or - for standard input"),
         (["aply"], "no command 'aply'; did you mean 'apply'?"),
-        (["frobnicate"], "no command 'frobnicate'; there are apply, kernels"),
+        (["frobnicate"], "no command 'frobnicate'; there are apply, kernels, config"),
         (["kernels", "lst"], "No such command 'lst'"),
         (["kernels", "show", "sobelx"], "did you mean 'sobel-x'?"),
         (["kernels", "list", "--config", "none.toml"], "cannot be read"),
@@ -99,7 +99,7 @@ def test_every_fault_of_a_config_is_a_line(run, samples, tmp_path):
     (tmp_path / "k.toml").write_text("[kernels.a]\nmatrix = [[1, 2], [3]]\n[kernels.b]\ngenerator = 'gausian'\n")
     result = run("apply", samples / "camera.png", "--config", tmp_path / "k.toml", "-k", "a", "-o", tmp_path / "x.png")
     assert (result.status, len(result.lines)) == (2, 2)
-    assert f"Error: {tmp_path}/k.toml: [kernels.a] row 2 has 1 numbers, row 1 has 2" == result.lines[0]
+    assert f"Error: {tmp_path}/k.toml:2: kernels.a.matrix: row 2 has 1 numbers, row 1 has 2" == result.lines[0]
 
 
 BAD_INPUTS = [

@@ -1,124 +1,327 @@
-"""kernels.toml files of a user."""
+"""kernels.toml files of a user: what they mean, and what is said of faulty ones."""
 
+import json
+import resource
+import subprocess
+import sys
+import time
+import tomllib
+
+import jsonschema
 import numpy as np
 import pytest
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
+import convcli
+from config_cases import BAD, GOOD, UNREADABLE
 from convcli.errors import KernelError
 from convcli.kernels.catalogue import load_catalogue
-
-GOOD = """
-[kernels.mine]
-about = "a matrix"
-matrix = [[1, 2], [3, 4.5]]
-divisor = 2
-[kernels.line]
-column = [1]
-row = [-1, 0, 1]
-[kernels.soft]
-generator = "gaussian"
-sigma = 2
-[kernels.sharpen]
-matrix = [[7]]
-[banks.both]
-kernels = ["mine", "sobel-x@90", "soft:truncate=2", "frei-chen-basis"]
-[banks.strength]
-kernels = ["sobel-x", "0 1; -1 0"]
-merge = "max"
-"""
+from convcli.kernels.lines import find_lines
+from convcli.kernels.places import Place, built_in_file
 
 
-def write(folder, text):
-    """A config file with this text."""
-    path = folder / "kernels.toml"
+def catalogue_of(folder, text, with_weights=False):
+    """The kernels of a config file with this text, with the built-in ones behind them."""
+    path = folder / "k.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return path
+    return load_catalogue([Place(path, "test"), Place(built_in_file(), "built in")], with_weights)
 
 
-def test_a_users_file(tmp_path):
-    """Matrices, products, generators and banks; a name of the user's hides a built-in one."""
-    catalogue = load_catalogue(write(tmp_path, GOOD))
-    assert_array_equal(catalogue.find("mine").weights, [[0.5, 1], [1.5, 2.25]])
-    assert_array_equal(catalogue.find("line").weights, [[-1, 0, 1]])
-    assert catalogue.find("soft").shape == (17, 17)
-    assert catalogue.find("soft:sigma=1").shape == (9, 9)
-    assert_array_equal(catalogue.find("sharpen").weights, [[7]])
-    assert len(catalogue.find("both").kernels) == 12
-    assert catalogue.find("strength").merge == "max"
-    assert catalogue.find("blur").sum == 1
+def faults_of(folder, text):
+    """The lines of the error, without the name of the file."""
+    with pytest.raises(KernelError) as caught:
+        catalogue_of(folder, text, with_weights=True)
+    lines = str(caught.value).splitlines()
+    assert all(line.startswith(f"{folder / 'k.toml'}:") for line in lines)
+    return [line.removeprefix(f"{folder / 'k.toml'}:") for line in lines]
 
 
-def test_a_byte_order_mark_is_accepted(tmp_path):
-    """Windows editors write it."""
-    assert load_catalogue(write(tmp_path, b"\xef\xbb\xbf" + GOOD.encode())).find("mine").shape == (2, 2)
+@pytest.mark.parametrize("text", GOOD)
+def test_good_files_are_read(tmp_path, text):
+    """Every kernel of them can be made."""
+    catalogue = catalogue_of(tmp_path, text, with_weights=True)
+    for name in catalogue.files[0].entries:
+        assert catalogue.find(name).name == name
 
 
-BAD = [
-    ("[kernels.k]\nmatrix = [[1, 2], [3]]", r"\[kernels.k\] row 2 has 1 numbers, row 1 has 2"),
-    ("[kernels.k]\nmatrix = [[1, '2']]", r"\[kernels.k\] row 1, column 2 must be a number, got '2'"),
-    ("[kernels.k]\nmatrix = [[1, true]]", "row 1, column 2 must be a number, got True"),
-    ("[kernels.k]\nmatrix = [[1, nan]]", "must be a finite number"),
-    ("[kernels.k]\nmatrix = [[1, 1e400]]", "must be a finite number"),
-    (f"[kernels.k]\nmatrix = [[{'9' * 400}]]", "must be a finite number of at most 1e.30, got one of 1329 bits"),
-    ("[kernels.k]\nmatrix = [[1, -1]]\ndivisor = 1e-320", "kernel 'k' must hold finite numbers of at most 1e.30"),
-    ("[kernels.k]\ncolumn = [1e30]\nrow = [1e30]", "kernel 'k' must hold finite numbers"),
-    (f"[kernels.k]\nmatrix = [[0x{'f' * 6000}]]", "must be a finite number of at most 1e.30, got one of 24000 bits"),
-    ("[kernels.k]\nmatrix = []", "matrix must be a list of rows"),
-    ("[kernels.k]\nmatrix = [[]]", "row 1 must be a list of numbers"),
-    ("[kernels.k]\nmatrix = 3", "matrix must be a list of rows"),
-    ("[kernels.k]\nmatrix = [[1]]\ndivisor = 0", "divisor must not be 0"),
-    ("[kernels.k]\nmatrix = [[1]]\ndivsor = 2", r"unknown key 'divsor'; .*; did you mean 'divisor'\?"),
-    ("[kernels.k]\nabout = 'x'", "must have one of matrix, generator, or column with row; found none of them"),
-    ("[kernels.k]\nmatrix = [[1]]\ngenerator = 'disk'", "found matrix and generator"),
-    ("[kernels.k]\ncolumn = [1]", "row must be a list of numbers"),
-    ("[kernels.k]\ngenerator = 'gausian'", r"generator 'gausian' is unknown; did you mean 'gaussian'\?"),
-    ("[kernels.k]\ngenerator = ['x']", "is unknown"),
-    ("[kernels.k]\ngenerator = 'gaussian'\nsgima = 2", "k has no parameter 'sgima'"),
-    ("[kernels.k]\ngenerator = 'gaussian'\nsigma = 1e9", "makes a kernel"),
-    ("[kernels.k]\ngenerator = 'gaussian'\nsigma = 'two'", "sigma must be a number"),
-    ("[kernels.k]\nmatrix = [[1]]\nabout = 3", "about and source must be text"),
-    ("[kernels.'../evil']\nmatrix = [[1]]", "must have a name of letters"),
-    ("kernels = 3", "must be a table"),
-    ("[kernels]\nk = 3", "must be a table"),
-    ("[kernel.k]\nmatrix = [[1]]", r"unknown table \[kernel\]; .*did you mean 'kernels'"),
-    ("[banks.b]\nkernels = []", "kernels must be a list of kernel names"),
-    ("[banks.b]\nkernels = ['no-such']", "bank 'b': kernel 'no-such' is unknown"),
-    ("[banks.b]\nkernels = ['b']", "bank 'b' holds itself: b > b"),
-    ("[banks.b]\nkernels = ['sobel']", "'sobel' is merged into one map"),
-    ("[banks.b]\nkernels = ['blur']\nmerge = 'median'", "merge must be one of l2, max, mean, sum, got 'median'"),
-    ("[kernels.k]\nmatrix = [[1]]\n[banks.k]\nkernels = ['blur']", "has the name of a kernel"),
-    ("[kernels.k]\nmatrix = 1 2", r"is not valid TOML: .*line 2"),
-    ("[kernels.k]\n[kernels.k]", "is not valid TOML"),
-    (b"\xff\xfe[\x00", "is not valid TOML"),
-    ("a = " + "[" * 600, "is not valid TOML"),
-    ("a = " + "9" * 5000, "is not valid TOML"),
-    ("#" * (1 << 21), "is larger than 1 MiB"),
-]
+@pytest.mark.parametrize(("text", "line", "message"), [case[:3] for case in BAD] + UNREADABLE)
+def test_bad_files_are_told_with_their_line(tmp_path, text, line, message):
+    """The line, the key, what was expected and what was found."""
+    told = faults_of(tmp_path, text)[0]
+    number, _, rest = told.partition(": ")
+    assert message in rest
+    assert int(number) == line, told
 
 
-@pytest.mark.parametrize(("text", "message"), BAD)
-def test_faults_are_named(tmp_path, text, message):
-    """The file, the table, the key, the rule and the value."""
-    path = write(tmp_path, text)
-    with pytest.raises(KernelError, match=message) as caught:
-        load_catalogue(path)
-    assert str(caught.value).startswith(f"{path}: ")
+@pytest.fixture(scope="module")
+def schema():
+    """The schema as it is shipped, itself valid."""
+    from convcli.cli.config import _packaged
+
+    schema = json.loads(_packaged("kernels.schema.json"))
+    jsonschema.Draft7Validator.check_schema(schema)
+    return jsonschema.Draft7Validator(schema)
+
+
+@pytest.mark.parametrize("text", [*GOOD, built_in_file().read_text()])
+def test_the_schema_takes_what_the_reader_takes(schema, text):
+    """Good files, and the built-in one."""
+    assert list(schema.iter_errors(tomllib.loads(text))) == []
+
+
+@pytest.mark.parametrize(("text", "seen"), [(case[0], case[3]) for case in BAD])
+def test_the_schema_refuses_what_the_reader_refuses(schema, text, seen):
+    """But for what a schema cannot know: other tables, numbers that do not go together, and files."""
+    assert bool(list(schema.iter_errors(tomllib.loads(text)))) == seen
+
+
+def test_the_schema_knows_every_generator_and_parameter(schema):
+    """By the generators themselves."""
+    from convcli.kernels.library import GENERATORS, Recipe
+
+    part = schema.schema["definitions"]["part"]
+    assert part["properties"]["generator"]["enum"] == list(GENERATORS)
+    rules = {rule["if"]["properties"]["generator"]["const"]: rule for rule in part["allOf"] if "properties" in rule["if"]}
+    for name in GENERATORS:
+        accepted = set(Recipe(name).accepted)
+        assert accepted <= set(part["properties"])
+        assert accepted == set(rules[name]["then"]["propertyNames"]["enum"]) & {
+            parameter for other in GENERATORS for parameter in Recipe(other).accepted
+        }
 
 
 def test_all_faults_of_a_file_at_once(tmp_path):
-    """A line each."""
-    path = write(tmp_path, "[kernels.a]\nmatrix = 1\n[kernels.b]\ngenerator = 'x'\n[other.c]\n")
+    """In the order of the lines, those of one table too."""
+    text = (
+        "[kernels.a]\nmatrix = [[1, 'x'], [2]]\ndivisor = 0\nabuot = 'x'\n"
+        "[banks.b]\nkernels = ['no-such', 'a']\n[other.c]\n[kernels.d]\nsum = ['a', 'blur']\n[defaults]\nstride = 0\n"
+    )
+    told = faults_of(tmp_path, text)
+    assert [int(line.partition(":")[0]) for line in told] == [2, 2, 3, 4, 7, 11]
+    text = text.replace("[other.c]", "").replace("stride = 0", "").replace("abuot", "about").replace("divisor = 0", "")
+    text = text.replace("[[1, 'x'], [2]]", "[[1]]\nanchor = [1, 1]")
+    told = faults_of(tmp_path, text)
+    assert [line.partition(": ")[2].partition(":")[0] for line in told] == ["kernels.a.anchor", "banks.b.kernels[0]"]
+
+
+def test_no_end_of_faults(tmp_path):
+    """A hundred are told, the others counted."""
+    told = "[kernels.k]\nmatrix = [" + "['x', 'y'],\n" * 200 + "]"
     with pytest.raises(KernelError) as caught:
-        load_catalogue(path)
-    assert len(str(caught.value).splitlines()) == 3
+        catalogue_of(tmp_path, told)
+    assert len(str(caught.value).splitlines()) == 101
+    assert str(caught.value).endswith("k.toml: and 300 more")
 
 
-def test_missing_file(tmp_path):
-    """The reason is the system's."""
-    with pytest.raises(KernelError, match="cannot be read: No such file"):
-        load_catalogue(tmp_path / "none.toml")
+def test_the_meaning_of_each_key(tmp_path):
+    """By NumPy."""
+    catalogue = catalogue_of(
+        tmp_path,
+        """
+[kernels.divided]
+matrix = [["1/4", 2], [3, "sqrt(2)"]]
+divisor = 2
+[kernels.product]
+column = [1, 2, 3]
+row = [4, 5]
+normalize = "sum"
+[kernels.long]
+generator = "gaussian"
+sigma = 1.5
+normalize = "l2"
+[kernels.turned]
+matrix = [[1, 2, 3], [4, 5, 6]]
+rotate = 90
+anchor = [1, 2]
+offset = "255/2"
+range = "center"
+tags = ["a", "b"]
+[kernels.colour]
+tensor = [[[1, 2, 3]], [[4, 5, -6]]]
+normalize = "abs"
+""",
+    )
+    assert_allclose(catalogue.find("divided").weights, [[0.125, 1], [1.5, 2**0.5 / 2]])
+    assert_allclose(catalogue.find("product").weights, np.outer([1, 2, 3], [4, 5]) / 54)
+    assert np.linalg.norm(catalogue.find("long").weights) == pytest.approx(1)
+    turned = catalogue.find("turned")
+    assert_array_equal(turned.weights, np.rot90([[1, 2, 3], [4, 5, 6]]))
+    assert turned.weights[turned.anchor] == 6
+    assert (turned.offset, turned.range, turned.tags) == (127.5, "center", ("a", "b"))
+    assert_allclose(catalogue.find("colour").weights, np.array([[[1, 2, 3]], [[4, 5, -6]]]) / 21)
 
 
-def test_an_empty_file_is_no_fault(tmp_path):
-    """The built-in kernels still work."""
-    assert np.isclose(load_catalogue(write(tmp_path, "")).find("blur").sum, 1)
+def test_a_sum_is_the_sum_of_padded_kernels(tmp_path):
+    """Laid over each other by their anchors, even ones and those that are off their middle too."""
+    text = (
+        "[kernels.even]\nmatrix = [[1, 2], [3, 4]]\n[kernels.left]\nmatrix = [[5, 6, 7]]\nanchor = [0, 0]\noffset = 10\n"
+        "[kernels.k]\nsum = ['even', { kernel = 'left', weight = -2 }, { matrix = [[1], [1], [1]], weight = '1/2' }]\n"
+    )
+    kernel = catalogue_of(tmp_path, text).find("k")
+    assert_array_equal(kernel.weights, [[0.5, 0, 0], [1 - 10 + 0.5, 2 - 12, -14], [3.5, 4, 0]])
+    assert kernel.anchor == (1, 0)
+    assert kernel.offset == -20
+
+
+def test_sums_stay_one_convolution(tmp_path):
+    """The response to the sum is the sum of the responses."""
+    text = "[kernels.k]\nsum = [{ kernel = 'identity', weight = 1.6 }, { generator = 'gaussian', sigma = 1.5, weight = -0.6 }]"
+    catalogue = catalogue_of(tmp_path, text)
+    image = np.random.default_rng(3).uniform(size=(20, 24))
+    expected = 1.6 * image - 0.6 * convcli.filter2d(image, catalogue.find("gaussian:sigma=1.5").weights)
+    assert_allclose(convcli.filter2d(image, catalogue.find("k").weights), expected, atol=1e-12)
+
+
+def test_banks(tmp_path):
+    """Names and tables in a list; a grid, which takes parameters; the range of a bank is that of its kernels."""
+    catalogue = catalogue_of(
+        tmp_path,
+        """
+[banks.listed]
+kernels = ["sobel-x", "sobel-x@90", "frei-chen-basis", { matrix = [[1, 2]] }, { name = "own", generator = "disk" }]
+range = "center"
+[banks.run]
+generator = "gabor"
+wavelength = 5
+grid = { theta = [0, 22.5], psi = [0, 90] }
+normalize = "l2"
+[banks.one]
+kernels = ["sobel-x", "sobel-y"]
+merge = "mean"
+""",
+    )
+    listed = catalogue.find("listed")
+    assert [kernel.name for kernel in listed.kernels[:2]] == ["sobel-x", "sobel-x@90"]
+    assert [kernel.name for kernel in listed.kernels[-2:]] == ["listed-3", "own"]
+    assert len(listed.kernels) == 13
+    assert {kernel.range for kernel in listed.kernels} == {"center"}
+    run = catalogue.find("run")
+    assert [kernel.name for kernel in run.kernels] == [f"run:theta={t},psi={p}" for t in ("0", "22.5") for p in (0, 90)]
+    expected = catalogue.find("gabor:theta=22.5,psi=90,wavelength=5").weights
+    assert_allclose(run.kernels[3].weights, expected / np.linalg.norm(expected))
+    assert len(catalogue.find("run:theta=45").kernels) == 2
+    assert catalogue.find("run:theta=45,psi=0").kernels[0].shape == catalogue.find("gabor:theta=45,wavelength=5").shape
+    assert catalogue.find("run:wavelength=9").kernels[0].shape == catalogue.find("gabor:wavelength=9").shape
+    assert_array_equal(catalogue.find("one").weights, [catalogue.find(f"sobel-{d}").weights for d in "xy"])
+    with pytest.raises(KernelError, match="bank 'listed' holds kernels of different shapes, .*sobel-x 3 x 3"):
+        assert listed.weights.size
+
+
+def test_a_name_means_the_own_files_first(tmp_path):
+    """A file's kernels do not change their meaning with another file's names."""
+    own, other = tmp_path / "own.toml", tmp_path / "other.toml"
+    own.write_text("[kernels.a]\nmatrix = [[1]]\n[kernels.blur]\nmatrix = [[7]]\n")
+    other.write_text("[kernels.a]\nmatrix = [[2]]\n[banks.b]\nkernels = ['a', 'blur']\n")
+    catalogue = load_catalogue([Place(own, ""), Place(other, ""), Place(built_in_file(), "")])
+    assert catalogue.find("a").sum == 1
+    assert [kernel.sum for kernel in catalogue.find("b").kernels] == [2, 7]
+    own.write_text("[kernels.sobel-x]\nmatrix = [[7]]\n")
+    assert load_catalogue([Place(own, ""), Place(built_in_file(), "")]).find("sobel").kernels[0].shape == (3, 3)
+
+
+def test_kernels_within_kernels_within_kernels(tmp_path):
+    """Each is made once, however often it is named; too deep a nesting is a fault."""
+    doubled = "[kernels.k0]\nmatrix = [[1]]\n" + "".join(
+        f"[kernels.k{i}]\nsum = ['k{i - 1}', 'k{i - 1}']\n" for i in range(1, 19)
+    )
+    assert catalogue_of(tmp_path, doubled).find("k18").sum == 2**18
+    deep = ["[kernels.k0]\nmatrix = [[1]]\n", *(f"[kernels.k{i}]\nsum = ['k{i - 1}']\n" for i in range(1, 70))]
+    for tables in (deep, deep[::-1]):
+        told = faults_of(tmp_path, "".join(tables))
+        assert len(told) == 50
+        assert all("more than 20 deep" in line for line in told)
+    banks = "[banks.b0]\nkernels = ['blur']\n" + "".join(
+        f"[banks.b{i}]\nkernels = {[f'b{i - 1}'] * 10}\n" for i in range(1, 19)
+    )
+    assert "holds more than 1000 kernels, the limit" in faults_of(tmp_path, banks)[0]
+
+
+def test_encodings(tmp_path):
+    """A byte order mark and Windows line ends are accepted."""
+    catalogue = catalogue_of(tmp_path, b"\xef\xbb\xbf[kernels.k]\r\nmatrix = [[1]]\r\n")
+    assert catalogue.find("k").sum == 1
+    assert faults_of(tmp_path, b"\xef\xbb\xbf[kernels.k]\r\nmatrix = [[1]]\r\ndivisor = 0\r\n")[0].startswith("3: ")
+
+
+def test_files_that_are_none(tmp_path):
+    """A missing one, a folder, a device."""
+    for path, message in ((tmp_path / "none", "No such file"), (tmp_path, "regular file"), ("/dev/zero", "regular file")):
+        with pytest.raises(KernelError, match=message):
+            load_catalogue([Place(tmp_path / path, ""), Place(built_in_file(), "")])
+
+
+HOSTILE = [
+    ".".join("a" * 32000) + " = 1",
+    "[kernels.k]\nmatrix = " + "[" * 65000,
+    "[kernels.k]\ngenerator = 'average'\nsize = 1e9",
+    "[kernels.k]\nmatrix = [[" + "9" * 100_000 + "]]",
+    "#" * (3 << 20),
+    "[kernels.k]\nmatrix = " + str([[1] * 1001] * 1001),
+    "".join(f"[kernels.k{i}]\nmatrix=[[1]]\n" for i in range(20_000)),
+    "[kernels.k]\nmatrix = [" + "['x']," * 100_000 + "]",
+    'x = """\\"""' * 90_000,
+    "x = '" + "'" * 900_000,
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_hostile_files_cost_little(tmp_path, text):
+    """Refused by a process that is given one gigabyte of addresses and five seconds of the processor."""
+    (tmp_path / "k.toml").write_text(text)
+    limits = (resource.RLIMIT_AS, 1 << 30), (resource.RLIMIT_CPU, 5)
+
+    def confine():
+        for kind, limit in limits:
+            resource.setrlimit(kind, (limit, limit))
+
+    command = [sys.executable, "-m", "convcli", "kernels", "check", tmp_path / "k.toml"]
+    result = subprocess.run(command, capture_output=True, text=True, preexec_fn=confine, check=False)
+    assert result.returncode == 2, result.stderr[-300:]
+    assert result.stderr.startswith(f"Error: {tmp_path}/k.toml:")
+
+
+def test_lines_of_every_kind_of_toml():
+    """Headers, dotted keys, arrays over lines, inline tables, arrays of tables, texts with marks in them."""
+    text = '''
+title = """ [kernels.x]
+matrix = 3 """
+[kernels."a.b"] # ]
+m = [ [1, 2],
+      [3, # 4, [
+       4] ]
+n.o = { p = [5,
+ 6], q = 'x = "]' }
+[[list]]
+x = 1
+[[list]]
+x = '\\'
+[list.sub]
+y = 2021-01-01T00:00:00.5
+'''
+    lines = find_lines(
+        text,
+        wanted := [
+            ("title",),
+            ("kernels", "a.b"),
+            ("kernels", "a.b", "m", 0, 1),
+            ("kernels", "a.b", "m", 1, 1),
+            ("kernels", "a.b", "n", "o", "p", 1),
+            ("kernels", "a.b", "n", "o", "q"),
+            ("list", 0, "x"),
+            ("list", 1, "x"),
+            ("list", 1, "sub", "y"),
+            ("kernels", "a.b", "none"),
+            ("nothing",),
+        ],
+    )
+    assert [lines[keys] for keys in wanted] == [2, 4, 5, 7, 9, 9, 11, 13, 15, 4, 1]
+
+
+def test_a_thousand_kernels(tmp_path):
+    """All are read, found and listed."""
+    text = "".join(f"[kernels.k{i}]\nmatrix = {[[i % 7] * 5] * 5}\n" for i in range(1000))
+    start = time.perf_counter()
+    catalogue = catalogue_of(tmp_path, text, with_weights=True)
+    assert catalogue.find("k999").sum == 25 * (999 % 7)
+    assert len(catalogue.entries) > 1000
+    assert time.perf_counter() - start < 30

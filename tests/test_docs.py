@@ -10,7 +10,8 @@ import click
 import pytest
 
 from convcli.cli.main import convcli
-from convcli.kernels.catalogue import load_catalogue
+from convcli.kernels.catalogue import load_catalogue, load_kernels
+from convcli.kernels.places import Place, built_in_file
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -97,13 +98,13 @@ def test_the_config_example_of_the_readme_is_read(tmp_path):
     """By the reader of config files."""
     (body,) = [body for kind, body in BLOCKS if kind == "toml"]
     (tmp_path / "k.toml").write_text(body)
-    assert load_catalogue(tmp_path / "k.toml").find("mine-both").kernels[0].sum == 1
+    assert load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")]).find("mine-both").kernels[0].sum == 1
 
 
 def test_the_readme_names_every_kernel():
     """Those of a family may be left to its dots."""
     named = set(re.findall(r"`([a-z0-9-]+)`", README))
-    for one in load_catalogue():
+    for one in load_kernels().values():
         family = re.sub(r"-(n|ne|e|se|s|sw|w|nw|\d)$", "", one.name)
         assert one.name in named or family in ("kirsch", "robinson", "frei-chen"), one.name
 

@@ -1,6 +1,7 @@
 """The text after -k."""
 
 import contextlib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,8 +9,10 @@ from hypothesis import strategies as st
 
 from convcli.errors import KernelError
 from convcli.kernels.catalogue import load_catalogue
-from convcli.kernels.grammar import Inline, Reference, WeightsFile, parse_kernel, parse_number
+from convcli.kernels.grammar import Inline, Reference, parse_kernel
 from convcli.kernels.kernel import Bank, Kernel
+from convcli.kernels.numbers import parse_number
+from convcli.kernels.weights import WeightsFile
 
 GOOD = [
     ("sharpen", Reference("sharpen")),
@@ -22,8 +25,8 @@ GOOD = [
     ("1/4 1/2 1/4;", Inline(((0.25, 0.5, 0.25),))),
     ("-1", Inline(((-1.0,),))),
     ("1e-3 .5 +2.", Inline(((0.001, 0.5, 2.0),))),
-    ("@a b.npy", WeightsFile("a b.npy")),
-    ("@dir/w.npz#conv1.weight", WeightsFile("dir/w.npz", "conv1.weight")),
+    ("@a b.npy", WeightsFile(Path("a b.npy"))),
+    ("@dir/w.npz#conv1.weight", WeightsFile(Path("dir/w.npz"), "conv1.weight")),
 ]
 
 

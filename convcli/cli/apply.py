@@ -1,7 +1,6 @@
 """convcli apply: slide kernels over pictures."""
 
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -9,9 +8,11 @@ import click
 from ..errors import OutputError
 from ..images.formats import MAX_PIXELS
 from ..jobs.naming import make_tasks
-from ..jobs.request import CHANNELS, DEPTHS, Request
-from ..kernels.catalogue import feature_maps, load_catalogue, unique_names
-from ..kernels.grammar import WeightsFile, parse_kernel
+from ..jobs.request import DEPTHS, Request
+from ..kernels.catalogue import feature_maps, unique_names
+from ..kernels.grammar import parse_kernel
+from ..kernels.kernel import CHANNELS
+from ..kernels.weights import WeightsFile
 from . import options, render
 
 
@@ -39,11 +40,21 @@ from . import options, render
 @click.option(
     "--format", "form", type=options.FORMAT, help="png, jpeg, tiff, webp, bmp, ppm, npy or npz, whatever the suffix says."
 )
-@click.option("--stride", type=options.PAIR["stride"], default="1", show_default=True, help="Step of the kernel in pixels.")
+@click.option(
+    "--stride",
+    type=options.PAIR["stride"],
+    default="1",
+    envvar="CONVCLI_STRIDE",
+    show_envvar=True,
+    show_default=True,
+    help="Step of the kernel in pixels.",
+)
 @click.option(
     "--padding",
     type=options.PADDING,
     default="same",
+    envvar="CONVCLI_PADDING",
+    show_envvar=True,
     show_default=True,
     help="valid: none. same: the output has the size of the input. full: every overlap. Or pixels: 2, 2x1, "
     "or TOP,BOTTOMxLEFT,RIGHT.",
@@ -52,6 +63,8 @@ from . import options, render
     "--border",
     type=options.BORDER,
     default="reflect",
+    envvar="CONVCLI_BORDER",
+    show_envvar=True,
     show_default=True,
     help="What the padding holds: zero, a number, edge (a a a|a b c d|d d d), reflect (d c b|a b c d|c b a), "
     "symmetric (c b a|a b c d|d c b), wrap (b c d|a b c d|a b c).",
@@ -60,6 +73,8 @@ from . import options, render
 @click.option(
     "--flip/--no-flip",
     default=False,
+    envvar="CONVCLI_FLIP",
+    show_envvar=True,
     show_default=True,
     help="Turn the kernel by 180 degrees first: the mathematical convolution. Without it, a kernel slides as written.",
 )
@@ -67,6 +82,8 @@ from . import options, render
     "--channels",
     type=click.Choice(CHANNELS),
     default="each",
+    envvar="CONVCLI_CHANNELS",
+    show_envvar=True,
     show_default=True,
     help="Every channel on its own, one map summed over the channels, or grey (0.299 R + 0.587 G + 0.114 B) first.",
 )
@@ -75,6 +92,8 @@ from . import options, render
     "rule",
     type=options.RANGE,
     default="auto",
+    envvar="CONVCLI_RANGE",
+    show_envvar=True,
     show_default=True,
     help="How a response becomes levels. clip: as it is. abs: without its sign. center: 0 becomes mid-grey. "
     "stretch: minimum to maximum becomes black to white. LO..HI: so does LO to HI. auto: abs for kernels that sum to "
@@ -103,7 +122,7 @@ from . import options, render
     show_default=True,
     help="JPEG and WebP; 100 makes WebP lossless.",
 )
-@click.option("--config", type=click.Path(), help="A kernels.toml with more kernels and banks.")
+@options.with_config
 @click.option(
     "--overwrite", is_flag=True, help="Replace files in a folder or of a template; a single named file is replaced anyway."
 )
@@ -120,7 +139,15 @@ from . import options, render
 @click.option("-n", "--dry-run", is_flag=True, help="Read the inputs and say what would be written; write nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more: sizes, kernels, counts.")
-def command(kernels: tuple[str, ...], config: str | None, dry_run: bool, quiet: bool, verbose: bool, **wishes: Any) -> None:
+def command(
+    kernels: tuple[str, ...],
+    config: tuple[str, ...],
+    no_config: bool,
+    dry_run: bool,
+    quiet: bool,
+    verbose: bool,
+    **wishes: Any,
+) -> None:
     """
     \b
     convcli apply photo.jpg -k sharpen -o sharp.jpg
@@ -135,12 +162,13 @@ def command(kernels: tuple[str, ...], config: str | None, dry_run: bool, quiet: 
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
-    catalogue = load_catalogue(None if config is None else Path(config))
-    weights = [asked.path for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
+    catalogue = options.read_catalogue(config, no_config)
+    wishes |= options.read_defaults(catalogue, {"range": "rule"})
+    weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
     maps = [one for text in kernels for one in feature_maps(catalogue.find(text))]
     request = Request(
         maps=tuple(unique_names(maps)),
-        also_read=(*weights, *([] if config is None else [config])),
+        also_read=(*weights, *map(str, catalogue.read_files())),
         form=wishes.pop("form"),
         range=wishes.pop("rule"),
         threads=wishes.pop("jobs"),

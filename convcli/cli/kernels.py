@@ -5,51 +5,63 @@ from pathlib import Path
 
 import click
 
-from ..kernels.catalogue import load_catalogue
+from ..errors import KernelError
+from ..kernels.catalogue import Catalogue, kernels_of
+from ..kernels.definition import Definition
 from ..kernels.kernel import Bank, Kernel
 from . import options, render
 
-CONFIG = click.option("--config", type=click.Path(), help="A kernels.toml with more kernels and banks.")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 
 
-@click.group(short_help="List and show kernels.")
+@click.group(short_help="List, show and check kernels.")
 def command() -> None:
     """
     \b
     convcli kernels list
     convcli kernels show gaussian:sigma=2
+    convcli kernels check kernels.toml
 
     What there is to convolve with.
     """
 
 
 @command.command("list", short_help="List all kernels and banks.")
-@CONFIG
+@click.option("--tag", help="Only those with this tag.")
+@options.with_config
 @JSON
-def list_kernels(config: str | None, as_json: bool) -> None:
+def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     """
     \b
     convcli kernels list
+    convcli kernels list --tag edge
     convcli kernels list --json | jq -r '.[].name'
 
     Prints every kernel and bank with its size, its sum and what it is for. A bank gives one map for each of its kernels, or
     one in all where it says how they are merged.
     """
-    catalogue = load_catalogue(None if config is None else Path(config))
-    rows = [_describe(one) | {"parameters": catalogue.parameters_of(one.name)} for one in catalogue]
+    catalogue = options.read_catalogue(config, no_config)
+    rows, faults = [], []
+    for name in catalogue:
+        if tag is None or tag in catalogue.entries[name].tags:
+            try:
+                rows.append(_describe(catalogue.find(name)) | {"parameters": catalogue.parameters_of(name)})
+            except KernelError as error:  # a file of weights that cannot be read
+                faults.append(str(error))
     with render.printing():
         if as_json:
             click.echo(json.dumps(rows, indent=2))
         else:
             render.show_table(rows)
+    if faults:
+        raise KernelError("\n".join(faults))
 
 
 @command.command("show", short_help="Show the numbers of a kernel.", no_args_is_help=True)
 @click.argument("kernel", type=options.KernelText())
-@CONFIG
+@options.with_config
 @JSON
-def show_kernel(kernel: str, config: str | None, as_json: bool) -> None:
+def show_kernel(kernel: str, config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     """
     \b
     convcli kernels show sharpen
@@ -59,8 +71,8 @@ def show_kernel(kernel: str, config: str | None, as_json: bool) -> None:
     Prints the numbers of a kernel, or of each kernel of a bank, with their sum, absolute sum and rank. Takes whatever -k of
     'convcli apply' takes.
     """
-    found = load_catalogue(None if config is None else Path(config)).find(kernel)
-    kernels = found.kernels if isinstance(found, Bank) else (found,)
+    found = options.read_catalogue(config, no_config).find(kernel)
+    kernels = kernels_of(found)
     with render.printing():
         if as_json:
             click.echo(json.dumps({**_describe(found), "kernels": [_numbers(one) for one in kernels]}, indent=2))
@@ -68,8 +80,36 @@ def show_kernel(kernel: str, config: str | None, as_json: bool) -> None:
             render.show_kernels(found, kernels)
 
 
+@command.command("check", short_help="Find every fault of config files.")
+@click.argument("files", nargs=-1, type=click.Path(), metavar="[FILE]...")
+@options.with_config
+def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bool) -> None:
+    """
+    \b
+    convcli kernels check
+    convcli kernels check kernels.toml
+
+    Reads each FILE, or every config file that is found, and the files of weights that it names. Prints every fault with its
+    line; the exit status is then 2.
+    """
+    catalogue = options.read_catalogue((*config, *files), no_config, with_weights=True)
+    with render.printing():
+        for file in catalogue.files:
+            if not files or str(file.path) in {str(Path(name)) for name in files}:
+                click.echo(render.escaped(f"{file.path}: {count_entries(catalogue, file.path)}, no faults"))
+
+
+def count_entries(catalogue: Catalogue, path: Path) -> str:
+    """How many kernels and banks a file defines, in words."""
+    (file,) = (file for file in catalogue.files if file.path == path)
+    kernels = sum(isinstance(entry, Definition) for entry in file.entries.values())
+    banks = len(file.entries) - kernels
+    words = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((kernels, "kernel"), (banks, "bank")) if n]
+    return " and ".join(words) or "defines no kernels"
+
+
 def _describe(one: Kernel | Bank) -> dict[str, object]:
-    facts: dict[str, object] = {"name": one.name, "about": one.about, "source": one.source}
+    facts: dict[str, object] = {"name": one.name, "about": one.about, "source": one.source, "tags": list(one.tags)}
     if isinstance(one, Bank):
         members = [kernel.name for kernel in one.kernels]
         return facts | {"maps": 1 if one.merge else len(members), "merge": one.merge, "members": members}
@@ -83,4 +123,7 @@ def _numbers(kernel: Kernel) -> dict[str, object]:
         "sum": kernel.sum,
         "absolute_sum": kernel.absolute_sum,
         "rank": kernel.rank if len(kernel.shape) == 2 else None,
+        "offset": kernel.offset,
+        "anchor": kernel.anchor,
+        "range": kernel.range,
     }

@@ -1,20 +1,19 @@
-"""The words of the shared options, each read in one place."""
+"""The shared options: their words, each read in one place, and the config files."""
 
-import re
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from ..core.geometry import BORDERS, PADDINGS, Border, Padding, as_pair, check_border
+from ..core.geometry import PADDINGS
+from ..core.words import BORDER_WORDS, pair_reader, read_border, read_padding
 from ..errors import ArgumentError, ConvcliError
 from ..images.formats import NAMES, format_named
-from ..images.ranges import RANGES, parse_range
-from ..kernels.catalogue import load_catalogue
-
-ALIASES = {"replicate": "edge", "nearest": "edge", "circular": "wrap", "periodic": "wrap"}
-"""What other systems call the borders."""
+from ..kernels.catalogue import Catalogue, load_catalogue
+from ..kernels.places import find_places
+from ..ranges import RANGES, parse_range
 
 
 class Word(click.ParamType[Any]):
@@ -30,8 +29,15 @@ class Word(click.ParamType[Any]):
         return self.name
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read the word."""
-        return self.read(value) if isinstance(value, str) else value
+        """Read the word; an error names the environment variable that it comes from."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.read(value)
+        except ArgumentError as error:
+            if param and ctx and ctx.get_parameter_source(str(param.name)) is ParameterSource.ENVIRONMENT:
+                raise ArgumentError(f"${param.envvar}: {error}") from None
+            raise
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer the words that begin so."""
@@ -45,9 +51,8 @@ class KernelText(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer the names that begin so, with what each is for."""
-        config = ctx.params.get("config")
         try:
-            catalogue = load_catalogue(Path(config) if config else None)
+            catalogue = read_catalogue(ctx.params.get("config") or (), bool(ctx.params.get("no_config")))
         except ConvcliError:
             return []
         return [
@@ -55,50 +60,42 @@ class KernelText(click.ParamType[str]):
         ]
 
 
-def read_pair(name: str) -> Any:
-    """A reader of 2 or 2x1 as (rows, columns)."""
-
-    def read(text: str) -> tuple[int, int]:
-        match = re.fullmatch(r"(\d+)(?:x(\d+))?", text, re.ASCII | re.IGNORECASE)
-        numbers = () if match is None else (int(match[1]), int(match[2] or match[1]))
-        if not numbers or min(numbers) < 1:
-            raise ArgumentError(f"{name} must be a whole number of at least 1, or ROWSxCOLUMNS such as 2x1, got {text!r}")
-        return as_pair(name, numbers, least=1)
-
-    return read
-
-
-def read_padding(text: str) -> Padding:
-    """Read valid, same, full, 2, 2x1, or 1,2x0,3 (top,bottom x left,right)."""
-    if text in PADDINGS:
-        return text
-    match = re.fullmatch(r"(\d+)(?:,(\d+))?(?:x(\d+)(?:,(\d+))?)?", text, re.ASCII | re.IGNORECASE)
-    if match is None or (match[2] and not match[3]):
-        raise ArgumentError(
-            f"padding must be one of {', '.join(PADDINGS)}, a whole number, ROWSxCOLUMNS such as 2x1, "
-            f"or TOP,BOTTOMxLEFT,RIGHT such as 1,2x0,3, got {text!r}"
-        )
-    top, left = int(match[1]), int(match[3] or match[1])
-    return ((top, int(match[2] or top)), (left, int(match[4] or left)))
-
-
-def read_border(text: str) -> Border:
-    """Read a border word, another system's word for one, or a number."""
-    if text == "mirror":
-        raise ArgumentError(
-            "border mirror means reflect (d c b|a b c d|c b a) to SciPy and symmetric (c b a|a b c d|d c b) to ImageMagick; "
-            "say which"
-        )
-    try:
-        border: Border = float(text)
-    except ValueError:
-        border = ALIASES.get(text, text)
-    check_border(border)
-    return border
-
-
-PAIR = {name: Word("N|ROWSxCOLS", read_pair(name)) for name in ("stride", "dilation")}
+PAIR = {name: Word("N|ROWSxCOLS", pair_reader(name)) for name in ("stride", "dilation")}
 PADDING = Word("WORD|N|ROWSxCOLS", read_padding, PADDINGS)
-BORDER = Word("WORD|NUMBER", read_border, (*BORDERS, *ALIASES))
+BORDER = Word("WORD|NUMBER", read_border, BORDER_WORDS)
 RANGE = Word("RULE", parse_range, RANGES)
 FORMAT = Word("FORMAT", format_named, NAMES)
+
+
+def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say which config files are read."""
+    chosen = click.option(
+        "--config",
+        multiple=True,
+        type=click.Path(),
+        metavar="FILE",
+        help="A kernels.toml, before all that are found; of several, the last comes first.",
+    )
+    none = click.option(
+        "--no-config",
+        is_flag=True,
+        envvar="CONVCLI_NO_CONFIG",
+        show_envvar=True,
+        help="Look for no config file: only the built-in kernels, and those of --config.",
+    )
+    return chosen(none(command))
+
+
+def read_catalogue(config: tuple[str, ...], no_config: bool, with_weights: bool = False) -> Catalogue:
+    """The kernels of all config files. Raises KernelError with every fault of every file."""
+    return load_catalogue(find_places(config, search=not no_config), with_weights)
+
+
+def read_defaults(catalogue: Catalogue, names: dict[str, str]) -> dict[str, Any]:
+    """What the [defaults] of the config files say of options that nobody set, by flag or by environment variable.
+
+    ``names`` gives the parameter of each key that has another name.
+    """
+    context = click.get_current_context()
+    parameters = {names.get(key, key): value for key, value in catalogue.defaults.items()}
+    return {name: value for name, value in parameters.items() if context.get_parameter_source(name) is ParameterSource.DEFAULT}

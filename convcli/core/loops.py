@@ -261,6 +261,12 @@ def scale_by(factor, out):
         out[x] = out[x] * factor
 
 
+def add_number(number, out):
+    """Add one number to out (n,)."""
+    for x in range(out.size):
+        out[x] += number
+
+
 def add(values, out):
     """Add values (n,) to out (n,)."""
     for x in range(out.size):

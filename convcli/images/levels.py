@@ -9,8 +9,8 @@ from numpy.typing import DTypeLike
 from ..core import loops
 from ..core.compiler import run_loop
 from ..errors import ArgumentError
+from ..ranges import Range
 from .image import Array
-from .ranges import Range
 
 TOLERANCE = 16
 """Units in the last place, of the range, that are taken for rounding: 0.0005 of 255 in float32. Sums of a million taps lost

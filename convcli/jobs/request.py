@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from ..core.geometry import Border, Padding, as_pair, check_border, check_extents, resolve_padding
 from ..errors import ArgumentError
 from ..images.formats import MAX_PIXELS, Format
-from ..images.ranges import Range
 from ..kernels.kernel import Bank, Kernel
+from ..ranges import Range, parse_range
 
-CHANNELS = ("each", "sum", "gray")
 DEPTHS = ("same", "float")
 
 
@@ -58,6 +57,20 @@ class Request:
     def kernels(self) -> tuple[Kernel, ...]:
         """Every kernel of every map."""
         return tuple(kernel for one in self.maps for kernel in (one.kernels if isinstance(one, Bank) else (one,)))
+
+    def rule_for(self, one: Kernel | Bank) -> Range:
+        """How the response of a map becomes levels; auto means what the kernel asks for, where it does."""
+        rule = parse_range(one.range) if self.range.name == "auto" and one.range else self.range
+        return rule.resolve(one.is_signed)
+
+    def padding_for(self, kernel: Kernel) -> Padding:
+        """The padding of one kernel: where it is "same", the kernel's anchor lies over the pixel."""
+        if self.padding != "same" or kernel.anchor is None:
+            return self.padding
+        ends = [(tap, side - 1 - tap) for tap, side in zip(kernel.anchor, kernel.shape, strict=False)]
+        turned = [(after, before) for before, after in ends] if self.flip else ends
+        rows, columns = ((before * d, after * d) for (before, after), d in zip(turned, self.dilation, strict=True))
+        return rows, columns
 
     def stacks_in(self, form: Format) -> bool:
         """Whether maps go to this format raw, all in one file: always for arrays, in TIFF for several or for --depth float."""

@@ -7,8 +7,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..core import loops
+from ..core.compiler import run_loop
 from ..core.conv import filter2d
-from ..core.geometry import check_extents, make_axes
+from ..core.geometry import check_extents, make_axes, resolve_padding
 from ..core.merge import merge
 from ..errors import ArgumentError, ConvcliError
 from ..images import alpha as transparency
@@ -87,7 +89,7 @@ def plan_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
     for target in task.targets:
         for one in (request.maps[index] for index in target.maps):
             shape = _map_shape(request, image, one)
-            rule = request.range.resolve(one.is_signed)
+            rule = request.rule_for(one)
             raw = _is_raw(request, image, target)
             if not raw:
                 check_scale(rule, image.white)
@@ -98,9 +100,10 @@ def plan_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
 
 def _map_shape(request: Request, image: Image, one: Kernel | Bank) -> tuple[int, int, int]:
     """(H', W', C) of a map. Raises ArgumentError if the kernel does not fit, or if the padding makes the map too large."""
-    weights = _weights_for(request, image, one if isinstance(one, Kernel) else one.kernels[0])
+    first = one if isinstance(one, Kernel) else one.kernels[0]
+    weights = _weights_for(request, image, first)
     size, sides = image.pixels.shape[:2], weights.shape[:2]
-    rows, columns = make_axes(size, sides, request.stride, request.padding, request.dilation)
+    rows, columns = make_axes(size, sides, request.stride, request.padding_for(first), request.dilation)
     if rows.out * columns.out > request.max_pixels:
         raise ArgumentError(
             f"a map of {columns.out} x {rows.out} pixels is beyond the limit of {request.max_pixels}; "
@@ -137,7 +140,7 @@ def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
     """
     options: dict[str, Any] = {
         "stride": request.stride,
-        "padding": request.padding,
+        "padding": request.padding_for(kernel),
         "dilation": request.dilation,
         "flip": request.flip,
         "threads": request.threads,
@@ -147,16 +150,26 @@ def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
     if weights.ndim == 3:
         colour = colour[:, :, None]
     if image.alpha is None:
-        return Response(colour, None)
+        return Response(_plus(colour, kernel.offset), None)
     seen = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
     if kernel.sums_to_zero:
-        rows, columns = check_extents(seen.shape, request.dilation)
-        seen = np.zeros((rows, columns))
-        seen[(rows - 1) // 2, (columns - 1) // 2] = 1  # the pixel that "same" padding puts under the kernel's middle
+        covered = check_extents(seen.shape, request.dilation)
+        centred = request.padding_for(kernel) if request.padding == "same" else "same"
+        (above, _), (left, _) = resolve_padding(centred, covered)
+        seen = np.zeros(covered)
+        seen[above, left] = 1  # the pixel that "same" padding puts under the kernel's anchor
         options |= {"flip": False, "dilation": 1}
     outside = "zero" if request.border == "zero" else image.opaque if not isinstance(request.border, str) else request.border
     alpha = filter2d(image.alpha, seen / seen.sum(), border=outside, **options)
-    return Response(colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque), alpha)
+    straight = colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque)
+    return Response(_plus(straight, kernel.offset), alpha)
+
+
+def _plus(response: Array, offset: float) -> Array:
+    """The response with the kernel's offset added to it, in place."""
+    if offset:
+        run_loop(loops.add_number, response.dtype.type(offset), response.reshape(-1))
+    return response
 
 
 def _weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
@@ -178,7 +191,7 @@ def _weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
 
 def _is_raw(request: Request, image: Image, target: Target) -> bool:
     """Whether float numbers are stored: in a stack, and in TIFF where the picture itself is of real numbers."""
-    unscaled = image.white is None and not request.range.sets_scale
+    unscaled = image.white is None and not request.rule_for(request.maps[target.maps[0]]).sets_scale
     return request.stacks_in(target.form) or (target.form.stack and unscaled)
 
 
@@ -189,7 +202,7 @@ def _write(
         return _write_stack(request, image, target, responses, pipes)
     (index,), (response,) = target.maps, responses
     one = request.maps[index]
-    rule = request.range.resolve(one.is_signed)
+    rule = request.rule_for(one)
     white = stored_white(target.form, image, response.colour.shape[2])
     dtype = np.uint8 if white == 255 else np.uint16
     alpha = None if response.alpha is None else to_levels(response.alpha, dtype, white / image.opaque)

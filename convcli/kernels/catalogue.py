@@ -1,72 +1,197 @@
-"""Finds kernels by name: the built-in kernels.toml, with a user's file over it."""
+"""Finds kernels by name, in every config file that is read, the most specific first."""
 
 import functools
-import importlib.resources
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import KernelError, nearest_name
-from .config import BankRecipe, Entry, read_config
-from .grammar import Inline, Reference, WeightsFile, parse_kernel
+from .config import ConfigFile, read_config
+from .definition import Definition, Entry, Fault, Located, Part
+from .grammar import Inline, Reference, parse_kernel
 from .kernel import Bank, Kernel
-from .library import Recipe
-from .weights import load_weights
+from .library import ParameterError, Recipe
+from .places import Place, built_in_file, find_places
+from .weights import WeightsFile, load_file
+
+DEEPEST = 20
+"""Kernels within kernels within kernels."""
+
+MOST_WEIGHTS = 2_000_000
+"""Weights of one file that are made to see whether they can be: about a second's work."""
+
+Chain: TypeAlias = tuple[tuple[Path, str], ...]
+"""The files and names of the kernels that are being made, each within the one before."""
 
 
-@dataclass(frozen=True)
+class Survey(NamedTuple):
+    """What is known of an entry before it is made: whether that opens a file of weights, and how many levels it has."""
+
+    opens: bool
+    depth: int
+
+
 class Catalogue:
-    """Every named kernel and bank."""
+    """Every named kernel and bank of some config files, most specific first.
 
-    entries: dict[str, Entry]
+    A name within a file means that file's own kernel of that name, if it has one, else that of the most specific file.
+    """
 
-    def find(self, text: str, within: tuple[str, ...] = ()) -> Kernel | Bank:
+    def __init__(self, files: Iterable[ConfigFile]) -> None:
+        self.files = tuple(files)
+        self.entries: dict[str, Entry] = {}
+        self.defaults: dict[str, Any] = {}
+        for file in reversed(self.files):
+            self.entries |= file.entries
+            self.defaults |= file.defaults
+        self._surveyed: dict[tuple[Path, str], Survey] = {}
+        self._made: dict[tuple[Path, str], Kernel | Bank] = {}
+
+    def find(self, text: str) -> Kernel | Bank:
         """The kernel or bank that the text after ``-k`` asks for, named as it was typed. Raises KernelError."""
+        return self._find(text, None, ())
+
+    def __iter__(self) -> Iterator[str]:
+        """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
+        return iter(sorted(self.entries, key=lambda name: not isinstance(self.entries[name], Definition)))
+
+    def parameters_of(self, name: str) -> dict[str, float]:
+        """The parameters that a kernel or bank takes, with their values; not those that a bank runs through."""
+        entry = self.entries[name]
+        one, grid = (entry, ()) if isinstance(entry, Definition) else (entry.each, entry.grid)
+        accepted = one.body.accepted if one is not None and isinstance(one.body, Recipe) else {}
+        return {key: value for key, value in accepted.items() if key not in dict(grid)}
+
+    def read_files(self) -> list[Path]:
+        """Every file that a command may read for its kernels: configs, and the weights that they name."""
+        weights = [one.path for file in self.files for entry in file.entries.values() for one in _files_of(entry)]
+        return [*(file.path for file in self.files), *weights]
+
+    def check(self, file: ConfigFile, with_weights: bool = False) -> None:
+        """See that each kernel of a file can be made; one from a file of weights only if they are to be read too.
+
+        Raises KernelError with a line for each fault.
+        """
+        faults: list[Fault] = []
+        made = 0
+        for entry in file.entries.values():
+            before = len(faults)
+            opens = self._survey_all(entry, file, faults)
+            if len(faults) > before or (opens and not with_weights):
+                continue
+            try:
+                found = self._make(entry, file, ((file.path, entry.name),))
+            except Fault as fault:
+                faults.append(fault)
+                continue
+            except Located:  # the fault of a kernel within, which is told there
+                continue
+            if not opens:
+                made += sum(math.prod(one.shape) for one in kernels_of(found))
+            if made > MOST_WEIGHTS:
+                faults.append(Fault(entry.keys, f"with this one, the file's kernels hold more than {MOST_WEIGHTS} weights"))
+                break
+        file.check(faults)
+
+    def _find(self, text: str, scope: ConfigFile | None, within: Chain) -> Kernel | Bank:
         asked = parse_kernel(text)
         if isinstance(asked, Inline):
             kh, kw = len(asked.matrix), len(asked.matrix[0])
-            return Kernel(f"matrix-{kh}x{kw}", asked.matrix, "given on the command line")
+            return Kernel(f"matrix-{kh}x{kw}", asked.matrix, "written out")
         if isinstance(asked, WeightsFile):
-            return load_weights(asked)
-        return self._find_named(asked, within).turn(asked.turn).named(text.strip())
+            return load_file(asked)
+        entry, file = self._look_up(asked.name, scope)
+        try:
+            found = self._make(_changed(entry, asked), file, (*within, (file.path, asked.name)), bool(asked.parameters))
+        except Fault as fault:
+            if file.path == built_in_file() or asked.parameters:
+                raise KernelError(f"{asked.name}: {fault}") from None
+            file.check([fault])
+        return found.turn(asked.turn).named(text.strip())
 
-    def _find_named(self, asked: Reference, within: tuple[str, ...]) -> Kernel | Bank:
-        entry = self.entries.get(asked.name)
-        if entry is None:
-            raise KernelError(
-                f"kernel {asked.name!r} is unknown; 'convcli kernels list' shows all{nearest_name(asked.name, self.entries)}"
-            )
-        if isinstance(entry, Recipe):
-            return entry.change(asked.parameters).make()
-        if asked.parameters:
-            raise KernelError(f"kernel {asked.name!r} takes no parameters, got {asked.parameters[0][0]}")
-        return self._make_bank(entry, within) if isinstance(entry, BankRecipe) else entry
+    def _look_up(self, name: str, scope: ConfigFile | None) -> tuple[Entry, ConfigFile]:
+        for file in (*([scope] if scope else []), *self.files):
+            if name in file.entries:
+                return file.entries[name], file
+        near = nearest_name(name, self.entries)
+        raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near}")
 
-    def _make_bank(self, recipe: BankRecipe, within: tuple[str, ...]) -> Bank:
-        if recipe.name in within:
-            raise KernelError(f"bank {recipe.name!r} holds itself: {' > '.join((*within, recipe.name))}")
-        kernels: list[Kernel] = []
-        for text in recipe.kernels:
+    def _make(self, entry: Entry, file: ConfigFile, within: Chain, changed: bool = False) -> Kernel | Bank:
+        """Make an entry, once, unless its parameters are changed. Raises Fault, or KernelError from an entry within."""
+        key = (file.path, entry.name)
+        if changed or key not in self._made:
+            _refuse_circle(within)
+            made = entry.make(lambda text: self._find(text, file, within))
+            if changed:
+                return made
+            self._made[key] = made
+        return self._made[key]
+
+    def _survey_all(self, entry: Entry, file: ConfigFile, faults: list[Fault]) -> bool:
+        """Note what is wrong with the parts of an entry; say whether making it opens a file of weights."""
+        opens = bool(entry.files)
+        for part in entry.parts:
             try:
-                found = self.find(text, (*within, recipe.name))
+                opens |= self._survey(part, file, ((file.path, entry.name),)).opens
             except KernelError as error:
-                raise KernelError(f"bank {recipe.name!r}: {error}") from None
-            if isinstance(found, Bank) and found.merge:
-                raise KernelError(f"bank {recipe.name!r}: {text!r} is merged into one map and cannot be part of a bank")
-            kernels.extend(found.kernels if isinstance(found, Bank) else [found])
-        return Bank(recipe.name, tuple(kernels), recipe.merge, recipe.about, recipe.source)
+                faults.append(Fault(part.keys, str(error)))
+        return opens
 
-    def __iter__(self) -> Iterator[Kernel | Bank]:
-        """All kernels, then all banks, in the order of the files."""
-        return (self.find(name) for name in sorted(self.entries, key=self._is_bank))
+    def _survey(self, part: Part, file: ConfigFile, within: Chain) -> Survey:
+        """Look at a part without making it. Raises KernelError if its names are unknown, lead in a circle, or are too deep."""
+        if isinstance(part.kernel, Definition):
+            return self._survey_parts(part.kernel, file, within)
+        asked = parse_kernel(part.kernel)
+        if not isinstance(asked, Reference):
+            return Survey(opens=isinstance(asked, WeightsFile), depth=1)
+        entry, file = self._look_up(asked.name, file)
+        _changed(entry, asked)
+        key = (file.path, asked.name)
+        if key not in self._surveyed:
+            self._surveyed[key] = self._survey_parts(entry, file, (*within, key))
+        _refuse_depth(self._surveyed[key].depth + 1)
+        return self._surveyed[key]
 
-    def parameters_of(self, name: str) -> dict[str, float]:
-        """The parameters that a named kernel takes, with their values."""
-        entry = self.entries[name]
-        return entry.accepted if isinstance(entry, Recipe) else {}
+    def _survey_parts(self, entry: Entry, file: ConfigFile, within: Chain) -> Survey:
+        _refuse_circle(within)
+        surveys = [self._survey(part, file, within) for part in entry.parts]
+        opens = bool(entry.files) or any(survey.opens for survey in surveys)
+        return Survey(opens, 1 + max((survey.depth for survey in surveys), default=0))
 
-    def _is_bank(self, name: str) -> bool:
-        return isinstance(self.entries[name], BankRecipe)
+
+def _changed(entry: Entry, asked: Reference) -> Entry:
+    """The entry with the parameters that are asked for. Raises KernelError."""
+    if not asked.parameters:
+        return entry
+    try:
+        return entry.change(asked.parameters)
+    except ParameterError as error:
+        raise KernelError(f"{asked.name}: {error}") from None
+
+
+def _refuse_circle(within: Chain) -> None:
+    """Raise KernelError where a kernel holds itself, or is too deep."""
+    if within[-1] in within[:-1]:
+        names = [name for _, name in within[within.index(within[-1]) :]]
+        raise KernelError(f"{names[0]!r} holds itself: {' > '.join(names)}")
+    _refuse_depth(len(within))
+
+
+def _refuse_depth(depth: int) -> None:
+    if depth > DEEPEST:
+        raise KernelError(f"kernels within kernels, more than {DEEPEST} deep")
+
+
+def _files_of(entry: Entry) -> list[WeightsFile]:
+    inner = [part.kernel for part in entry.parts if isinstance(part.kernel, Definition)]
+    return [*entry.files, *(file for one in inner for file in _files_of(one))]
+
+
+def kernels_of(found: Kernel | Bank) -> tuple[Kernel, ...]:
+    """The kernels of a bank, or the kernel alone."""
+    return found.kernels if isinstance(found, Bank) else (found,)
 
 
 def feature_maps(found: Kernel | Bank) -> list[Kernel | Bank]:
@@ -93,24 +218,54 @@ def unique_names(maps: list[Kernel | Bank]) -> list[Kernel | Bank]:
     return named
 
 
-def load_catalogue(config: Path | None = None) -> Catalogue:
-    """The built-in kernels, with those of a config file over them. Raises KernelError if the file is faulty."""
-    if config is None:
-        return Catalogue(_built_in())
-    own = read_config(config)
-    catalogue = Catalogue({**_built_in(), **own})
-    for name, entry in own.items():
-        if isinstance(entry, BankRecipe):
-            try:
-                catalogue.find(name)
-            except KernelError as error:
-                raise KernelError(f"{config}: {error}") from None
+def load_catalogue(places: Iterable[Place] | None = None, with_weights: bool = False) -> Catalogue:
+    """The kernels of these config files, or of all that are found; files of weights are read now only if that is asked for.
+
+    Raises KernelError with a line for every fault of every file.
+    """
+    files, faults = [], []
+    for place in find_places() if places is None else places:
+        try:
+            files.append(_built_in() if place.path == built_in_file() else read_config(place.path))
+        except KernelError as error:
+            faults.append(str(error))
+    catalogue = Catalogue(files)
+    for file in files:
+        try:
+            if with_weights or file.path != built_in_file():  # the tests check that one
+                catalogue.check(file, with_weights)
+        except KernelError as error:
+            faults.append(str(error))
+    if faults:
+        raise KernelError("\n".join(faults))
     return catalogue
 
 
 @functools.cache
-def _built_in() -> dict[str, Entry]:
-    """The kernels.toml inside the package, or beside it in a checkout."""
-    package = Path(str(importlib.resources.files("convcli")))
-    inside = package / "kernels.toml"
-    return read_config(inside if inside.is_file() else package.parent / "kernels.toml")
+def _built_in() -> ConfigFile:
+    return read_config(built_in_file())
+
+
+def load_kernels(path: str | os.PathLike[str] | None = None) -> dict[str, Kernel | Bank]:
+    """Every kernel and bank by name: those of one kernels.toml, or, without a path, all that a command run here would know.
+
+    Those are the built-in ones, and those of the config files found from the working folder, the user's and
+    ``$CONVCLI_CONFIG``. Raises KernelError with a line for each fault of a file.
+
+    >>> load_kernels()["sobel-x"].weights.tolist()
+    [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]
+    """
+    catalogue = load_catalogue(None if path is None else [Place(Path(path), "path"), Place(built_in_file(), "built in")])
+    names = catalogue.entries if path is None else catalogue.files[0].entries
+    return {name: catalogue.find(name) for name in names}
+
+
+def kernel(text: str) -> Kernel | Bank:
+    """The kernel or bank that ``-k`` with this text would take, from the config files that a command run here would read.
+
+    Raises KernelError.
+
+    >>> kernel("gaussian:sigma=2").weights.shape
+    (17, 17)
+    """
+    return load_catalogue().find(text)

@@ -1,161 +1,322 @@
-"""Reads a kernels.toml: text in, entries out, every fault of the file in one error."""
+"""Reads a kernels.toml: text in, definitions out, every fault of the file at once with its line."""
 
-import math
+import re
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from ..errors import KernelError, nearest_name
+from ..ranges import parse_range
+from .definition import MOST_MAPS, BankDefinition, Body, Definition, Entry, Fault, Filter, Keys, Located, Part
 from .grammar import NAME
-from .kernel import LARGEST, MAX_SIDE, MERGES, Kernel, Matrix
+from .kernel import CHANNELS, MAX_SIDE, MERGES, Matrix
 from .library import GENERATORS, Recipe
+from .lines import check_depth, find_lines
+from .values import (
+    Table,
+    as_border,
+    as_flag,
+    as_index,
+    as_name,
+    as_number,
+    as_numbers,
+    as_padding,
+    as_stride,
+    as_text,
+    described,
+)
+from .weights import WeightsFile
 
 LARGEST_FILE = 1 << 20
 """Bytes of a config file that are read at most."""
 
-ABOUT = ("about", "source")
-SHAPES = {"matrix": ("matrix", "divisor"), "column": ("column", "row"), "generator": ("generator",)}
-"""The key that tells how a kernel is given, and the keys that go with it."""
+MOST_ENTRIES = 10_000
+"""Kernels and banks of one file at most."""
+
+MOST_FAULTS = 100
+"""Faults of a file that are told at most; the rest is counted."""
+
+SECTIONS = ("kernels", "banks", "defaults")
+BODIES = {"matrix": (), "tensor": (), "column": ("row",), "generator": (), "file": ("key", "layout", "index"), "sum": ()}
+"""The key that tells how a kernel is given, and the keys that go with it; a generator takes its parameters."""
+
+TELLING = ("about", "source", "tags", "range")
+CHANGING = ("divisor", "normalize", "rotate", "offset", "anchor")
 
 
 @dataclass(frozen=True)
-class BankRecipe:
-    """A bank as written: the texts of its kernels, yet to be looked up."""
+class ConfigFile:
+    """One kernels.toml: its kernels and banks by name, and the defaults that it sets for options."""
 
-    name: str
-    kernels: tuple[str, ...]
-    merge: str | None = None
-    about: str = ""
-    source: str = ""
+    path: Path
+    text: str = field(repr=False)
+    entries: dict[str, Entry]
+    defaults: dict[str, Any]
+
+    def check(self, faults: Iterable[Fault]) -> None:
+        """Raise Located, a KernelError, with a line for each fault, if there are any."""
+        faults = list(faults)
+        if not faults:
+            return
+        lines = find_lines(self.text, [fault.keys for fault in faults])
+        told = sorted((lines[fault.keys], _dotted(fault.keys), str(fault)) for fault in faults)
+        words = [f"{self.path}:{line}: {keys}{text}" for line, keys, text in told[:MOST_FAULTS]]
+        if len(told) > MOST_FAULTS:
+            words.append(f"{self.path}: and {len(told) - MOST_FAULTS} more")
+        raise Located("\n".join(words))
 
 
-Entry: TypeAlias = Kernel | Recipe | BankRecipe
+def read_config(path: Path) -> ConfigFile:
+    """Read every kernel, bank and default of a file. Raises KernelError with a line for each fault.
 
-
-class Fault(Exception):
-    """Something wrong with one table; collected, never seen outside this file."""
-
-
-def read_config(path: Path) -> dict[str, Entry]:
-    """Read every kernel and bank of a file, by name. Raises KernelError with a line for each fault."""
-    tables = _read_tables(path)
-    entries: dict[str, Entry] = {}
-    faults = []
-    readers = {"kernels": _read_kernel, "banks": _read_bank}
+    Whether names in it are known, and whether its kernels can be made, is seen by the catalogue.
+    """
+    text, tables = _read_tables(path)
+    file = ConfigFile(path, text, {}, {})
+    faults: list[Fault] = []
     for section, body in tables.items():
-        if section not in readers:
-            near = nearest_name(section, readers)
-            faults.append(f"unknown table [{section}]; there are [kernels.NAME] and [banks.NAME]{near}")
-            continue
-        for name, table in body.items() if isinstance(body, dict) else [("", None)]:
-            try:
-                if not isinstance(table, dict):
-                    raise Fault(f"must be a table, [{section}.NAME]")
-                if not NAME.fullmatch(name):
-                    raise Fault("must have a name of letters, digits, and . _ - that begins with a letter")
-                if name in entries:
-                    raise Fault("has the name of a kernel; give it another")
-                entries[name] = readers[section](name, table)
-            except (Fault, KernelError) as fault:
-                faults.append(f"[{section}.{name}] {fault}" if name else f"[{section}] {fault}")
-    if faults:
-        raise KernelError("\n".join(f"{path}: {fault}" for fault in faults))
-    return entries
+        if section not in SECTIONS:
+            near = nearest_name(section, SECTIONS)
+            faults.append(Fault((section,), f"unknown table; there are [kernels.NAME], [banks.NAME] and [defaults]{near}"))
+        elif not isinstance(body, dict):
+            faults.append(Fault((section,), f"must be a table, got {described(body)}"))
+        elif section == "defaults":
+            file.defaults.update(_read_defaults(Table(body, ("defaults",), faults)))
+        else:
+            _read_section(section, body, file, faults)
+    file.check(faults)
+    return file
 
 
-def _read_tables(path: Path) -> dict[str, Any]:
+def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
+    """The text of a file, and what TOML makes of it. Raises KernelError."""
     try:
+        if path.exists() and not path.is_file():
+            raise KernelError(f"{path}: is no regular file")
         with path.open("rb") as file:
             data = file.read(LARGEST_FILE + 1)
-    except OSError as error:
-        raise KernelError(f"{path}: cannot be read: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        if isinstance(error, KernelError):
+            raise
+        raise KernelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > LARGEST_FILE:
         raise KernelError(f"{path}: is larger than {LARGEST_FILE >> 20} MiB, the limit for a config file")
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
+        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+        check_depth(text)
+        return text, tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise KernelError(f"{path}:{line}: is not valid TOML: byte 0x{data[error.start]:02x} is not UTF-8") from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise KernelError(f"{path}: is not valid TOML: {error}") from None
+        match = re.fullmatch(r"(.*) \(at (?:line (\d+)(?:, column (\d+))?|end of document)\)", str(error), re.DOTALL)
+        line = int(match[2]) if match and match[2] else len(text.splitlines()) if match else 1
+        reason = (match[1] if match else str(error)) + (f", column {match[3]}" if match and match[3] else "")
+        raise KernelError(f"{path}:{line}: is not valid TOML: {reason}") from None
 
 
-def _read_kernel(name: str, table: dict[str, Any]) -> Kernel | Recipe:
-    given = [key for key in SHAPES if key in table]
+def _read_section(section: str, body: dict[str, Any], file: ConfigFile, faults: list[Fault]) -> None:
+    """The kernels or the banks."""
+    for name, value in body.items():
+        keys = (section, name)
+        if not isinstance(value, dict):
+            faults.append(Fault(keys, f"must be a table, [{section}.NAME], got {described(value)}"))
+        elif not NAME.fullmatch(name):
+            faults.append(Fault(keys, "must have a name of letters, digits, and . _ - that begins with a letter"))
+        elif name in file.entries:
+            faults.append(Fault(keys, "has the name of a kernel; give it another"))
+        elif len(file.entries) >= MOST_ENTRIES:
+            faults.append(Fault(keys, f"is one more than {MOST_ENTRIES} kernels and banks, the limit of a file"))
+            return
+        else:
+            table = Table(value, keys, faults)
+            read: Callable[[Table, Path], Entry] = _read_kernel if section == "kernels" else _read_bank
+            file.entries[name] = read(table, file.path.parent)
+
+
+def _read_kernel(table: Table, folder: Path, extra: tuple[str, ...] = ()) -> Definition:
+    """A kernel: [kernels.NAME], or a table in a bank or in a sum with its ``extra`` keys."""
+    name = table.read("name", as_name, table.name) if "name" in extra else table.name
+    body = _read_body(table, folder, (*TELLING, *CHANGING, *extra))
+    return Definition(name, table.keys, body, **table.changes(), **table.told())
+
+
+def _read_body(table: Table, folder: Path, others: tuple[str, ...]) -> Body:
+    """What gives the weights; ``others`` are the keys that may stand beside it."""
+    given = [key for key in BODIES if key in table.values]
     if len(given) != 1:
-        found = " and ".join(given) or "none of them"
-        raise Fault(f"must have one of matrix, generator, or column with row; found {found}")
-    about = _read_texts(table)
-    if given == ["generator"]:
-        return _read_recipe(name, table, about)
-    _check_keys(table, (*SHAPES[given[0]], *ABOUT))
-    if given == ["column"]:
-        column, row = (_read_numbers(key, table.get(key)) for key in ("column", "row"))
-        return Kernel(name, tuple(tuple(a * b for b in row) for a in column), *about)
-    return Kernel(name, _read_matrix(table), *about)
+        ways = ", ".join(BODIES).replace("column", "column with row")
+        table.fault(f"must have one of {ways}; found {' and '.join(given) or 'none of them'}")
+        table.check_keys((*BODIES, *(key for keys in BODIES.values() for key in keys), *others, *table.values))
+        return ((0.0,),)
+    (kind,) = given
+    if kind == "generator":
+        return _read_recipe(table, others)
+    table.check_keys((kind, *BODIES[kind], *others))
+    if kind == "file":
+        return _read_file(table, folder)
+    if kind == "sum":
+        return _read_parts(table, "sum", folder, ("weight",))
+    if kind == "column":
+        column, row = (table.read(key, as_numbers, [1.0]) for key in ("column", "row"))
+        if "row" not in table.values:
+            table.fault("needs a row beside it", "column")
+        return tuple(tuple(a * b for b in row) for a in column)
+    return _read_matrix(table, kind)
 
 
-def _read_recipe(name: str, table: dict[str, Any], about: tuple[str, str]) -> Recipe:
-    generator = table["generator"]
-    if not isinstance(generator, str) or generator not in GENERATORS:
-        raise Fault(f"generator {generator!r} is unknown{nearest_name(str(generator), GENERATORS)}")
-    parameters = {key: value for key, value in table.items() if key not in ("generator", *ABOUT)}
-    values = tuple((key, _read_number(key, value)) for key, value in parameters.items())
-    recipe = Recipe(name, generator, (), *about).change(values)
-    recipe.make()
-    return recipe
+def _read_recipe(table: Table, others: tuple[str, ...]) -> Recipe:
+    generator = table.choice("generator", tuple(GENERATORS))
+    if generator is None:
+        return Recipe("average")
+    recipe = Recipe(generator)
+    table.check_keys(("generator", *recipe.accepted, *others))
+    parameters = tuple((key, table.number(key, value)) for key, value in recipe.accepted.items() if key in table.values)
+    try:
+        return recipe.change(parameters)
+    except KernelError as error:
+        table.fault(str(error), getattr(error, "parameter", "generator"))
+        return recipe
 
 
-def _read_bank(name: str, table: dict[str, Any]) -> BankRecipe:
-    _check_keys(table, ("kernels", "merge", *ABOUT))
-    kernels = table.get("kernels")
-    if not isinstance(kernels, list) or not kernels or not all(isinstance(text, str) for text in kernels):
-        raise Fault("kernels must be a list of kernel names")
-    merge = table.get("merge")
-    if merge is not None and merge not in MERGES:
-        raise Fault(f"merge must be one of {', '.join(MERGES)}, got {merge!r}")
-    return BankRecipe(name, tuple(kernels), merge, *_read_texts(table))
+def _read_file(table: Table, folder: Path) -> Filter:
+    key, layout = (table.read(name, as_text, None) for name in ("key", "layout"))
+    letters = layout or "w"
+    if "w" not in letters or set(letters) - set("oihw") or len(set(letters)) != len(letters):
+        table.fault(f"must name each axis once, by o, i, h and w, such as oihw or hwio, got {letters!r}", "layout")
+    index = table.read("index", as_index, None)
+    return Filter(WeightsFile(folder / table.text("file"), key, layout), index)
 
 
-def _read_matrix(table: dict[str, Any]) -> Matrix:
-    rows = table["matrix"]
-    if not isinstance(rows, list) or not rows or not all(isinstance(row, list) for row in rows):
-        raise Fault("matrix must be a list of rows, such as [[0, 1, 0], [1, -4, 1], [0, 1, 0]]")
-    divisor = _read_number("divisor", table.get("divisor", 1))
-    if divisor == 0:
-        raise Fault("divisor must not be 0")
-    numbers = [_read_numbers(f"row {i}", row) for i, row in enumerate(rows, start=1)]
-    for i, row in enumerate(numbers, start=1):
-        if len(row) != len(numbers[0]):
-            raise Fault(f"row {i} has {len(row)} numbers, row 1 has {len(numbers[0])}")
-    if len(rows) > MAX_SIDE:
-        raise Fault(f"matrix has {len(rows)} rows; the largest kernel is {MAX_SIDE} high")
-    return tuple(tuple(number / divisor for number in row) for row in numbers)
+def _read_parts(table: Table, key: str, folder: Path, extra: tuple[str, ...]) -> tuple[Part, ...]:
+    """Kernels in a list, by the text after -k, or as tables with the keys of a kernel."""
+    values = table.values[key]
+    if not isinstance(values, list) or not values:
+        table.fault(f"must be a list of kernels, got {described(values)}", key)
+        return (Part((*table.keys, key), "identity"),)
+    return tuple(_read_part(table, key, index, value, folder, extra) for index, value in enumerate(values))
 
 
-def _read_numbers(what: str, row: object) -> list[float]:
-    if not isinstance(row, list) or not row:
-        raise Fault(f"{what} must be a list of numbers, got {row!r}")
-    if len(row) > MAX_SIDE:
-        raise Fault(f"{what} has {len(row)} numbers; the largest kernel is {MAX_SIDE} wide")
-    return [_read_number(f"{what}, column {i}", cell) for i, cell in enumerate(row, start=1)]
+def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, extra: tuple[str, ...]) -> Part:
+    keys = (*table.keys, key, index)
+    if isinstance(value, str):
+        return Part(keys, value)
+    if not isinstance(value, dict):
+        table.fault(f"must be the name of a kernel, or a table, got {described(value)}", key, index)
+        return Part(keys, "identity")
+    inner = Table(value, keys, table.faults)
+    inner.name = f"{table.name}-{index}"
+    weight = inner.number("weight", 1.0) if "weight" in extra else 1.0
+    if "kernel" not in value:
+        return Part(keys, _read_kernel(inner, folder, extra), weight)
+    inner.check_keys(("kernel", *extra))
+    return Part(keys, inner.text("kernel"), weight)
 
 
-def _read_number(what: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Fault(f"{what} must be a number, got {value!r}")
-    if not abs(value) <= LARGEST or math.isnan(value):
-        found = f"one of {value.bit_length()} bits" if isinstance(value, int) else repr(value)
-        raise Fault(f"{what} must be a finite number of at most {LARGEST:g}, got {found}")
-    return float(value)
+def _read_matrix(table: Table, kind: str) -> Matrix:
+    """Rows of numbers, or of lists of numbers; each wrong cell is a fault of its own."""
+    rows = table.values[kind]
+    example = "[[0, 1, 0], [1, -4, 1], [0, 1, 0]]" if kind == "matrix" else "[[[1, -1, 0]]]: rows of cells of channels"
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
+        table.fault(f"must be a list of rows, such as {example}, got {described(rows)}", kind)
+        return ((0.0,),)
+    if len(rows) > MAX_SIDE or max(map(len, rows)) > MAX_SIDE:
+        table.fault(f"has {len(rows)} rows of up to {max(map(len, rows))} numbers; the largest kernel side is {MAX_SIDE}", kind)
+        return ((0.0,),)
+    depth = len(rows[0][0]) if kind == "tensor" and isinstance(rows[0][0], list) else 0
+    matrix = []
+    for y, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            table.fault(f"row {y + 1} has {len(row)} numbers, row 1 has {len(rows[0])}", kind, y)
+        matrix.append(tuple(_read_cell(table, cell, (kind, y, x), depth) for x, cell in enumerate(row)))
+    return tuple(matrix)
 
 
-def _read_texts(table: dict[str, Any]) -> tuple[str, str]:
-    about, source = (table.get(key, "") for key in ABOUT)
-    if not isinstance(about, str) or not isinstance(source, str):
-        raise Fault("about and source must be text")
-    return about, source
+def _read_cell(table: Table, cell: Any, place: tuple[str, int, int], depth: int) -> Any:
+    kind, y, x = place
+    where = f"row {y + 1}, column {x + 1}"
+    try:
+        if kind == "matrix":
+            return as_number(cell)
+        if not isinstance(cell, list) or not cell:
+            raise ValueError(f"must be a list of the weights of each channel, got {described(cell)}")
+        if len(cell) != depth:
+            raise ValueError(f"has {len(cell)} channels, and the first cell has {depth}")
+        return tuple(map(as_number, cell))
+    except ValueError as error:
+        table.fault(f"{where} {error}", kind, y, x)
+        return 0.0 if kind == "matrix" else (0.0,)
 
 
-def _check_keys(table: dict[str, Any], allowed: tuple[str, ...]) -> None:
-    for key in table:
-        if key not in allowed:
-            raise Fault(f"unknown key {key!r}; it may hold {', '.join(allowed)}{nearest_name(key, allowed)}")
+def _read_bank(table: Table, folder: Path) -> BankDefinition:
+    others = ("merge", *TELLING)
+    kernels: tuple[Part, ...] = ()
+    each: Definition | None = None
+    grid: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    given = [key for key in ("kernels", "generator", "file") if key in table.values]
+    if len(given) != 1:
+        table.fault(f"must have one of kernels, generator with grid, or file; found {' and '.join(given) or 'none of them'}")
+        table.check_keys((*table.values, *others))
+    elif given == ["kernels"]:
+        table.check_keys(("kernels", *others))
+        kernels = _read_parts(table, "kernels", folder, ("name",))
+    else:
+        body = _read_body(table, folder, (*others, *CHANGING, *(("grid",) if given == ["generator"] else ())))
+        each = Definition(table.name, table.keys, body, **table.changes())
+        grid = _read_grid(table, body) if isinstance(body, Recipe) else ()
+        if "index" in table.values:
+            table.fault("is for one kernel; a bank takes every filter of the file", "index")
+    merge = table.choice("merge", MERGES)
+    return BankDefinition(table.name, table.keys, kernels, each, grid, merge, **table.told())
+
+
+def _read_grid(table: Table, recipe: Recipe) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """The values of each parameter that a bank runs through."""
+    values = table.values.get("grid")
+    if not isinstance(values, dict) or not values:
+        table.fault(f"must be a table of lists, such as {{ theta = [0, 45, 90] }}, got {described(values)}", "grid")
+        return ()
+    inner = Table(values, (*table.keys, "grid"), table.faults)
+    inner.check_keys(recipe.accepted)
+    grid = tuple((key, tuple(inner.read(key, as_numbers, [1.0]))) for key in values if key in recipe.accepted)
+    count = 1
+    for key, numbers in grid:
+        count *= len(numbers)
+        if key in table.values:
+            inner.fault("stands in the table too; leave one of them out", key)
+        elif len(set(numbers)) < len(numbers):
+            inner.fault("holds a value twice", key)
+    if count > MOST_MAPS:
+        table.fault(f"makes {count} kernels; the limit is {MOST_MAPS}", "grid")
+        return ()
+    return grid
+
+
+def _read_defaults(table: Table) -> dict[str, Any]:
+    """What the options of the command line stand at where nobody says otherwise."""
+    readers: dict[str, Callable[[Any], Any]] = {
+        "stride": as_stride,
+        "padding": as_padding,
+        "border": as_border,
+        "channels": lambda value: table.choice("channels", CHANNELS),
+        "range": lambda value: parse_range(as_text(value)),
+        "flip": as_flag,
+    }
+    table.check_keys(readers)
+    return {key: table.read(key, readers[key], None) for key in table.values if key in readers}
+
+
+def _dotted(keys: Keys) -> str:
+    """kernels.soft.sigma, as a prefix; list indexes are told in words where they matter."""
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in _without_cells(keys)).lstrip(".")
+    return f"{text}: " if text else ""
+
+
+def _without_cells(keys: Keys) -> Keys:
+    """Keys up to the matrix whose row and column the message names."""
+    for cells in ("matrix", "tensor"):
+        if cells in keys[2:]:
+            return keys[: keys.index(cells, 2) + 1]
+    return keys

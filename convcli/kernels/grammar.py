@@ -5,17 +5,20 @@ gaussian:sigma=2             a name with parameters
 sobel-x@90                   a name, turned counter-clockwise by 90, 180 or 270 degrees
 0 -1 0; -1 5 -1; 0 -1 0      a matrix: rows end with ; or a new line, numbers stand apart with spaces or commas
 @weights.npz#conv1           a file, and the array in it
+
+A number may be an expression without spaces, such as 1/9 or sqrt(2)/4.
 """
 
-import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeAlias
 
 from ..errors import KernelError
-from .kernel import LARGEST, Matrix
+from .kernel import Matrix
+from .numbers import parse_number
+from .weights import WeightsFile
 
-NUMBER = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(?:/(\d+\.?\d*|\.\d+))?", re.ASCII | re.IGNORECASE)
 NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
 
@@ -34,14 +37,6 @@ class Inline:
     """A matrix written out."""
 
     matrix: Matrix
-
-
-@dataclass(frozen=True)
-class WeightsFile:
-    """Weights in a file, under a key where it holds several arrays."""
-
-    path: str
-    key: str | None = None
 
 
 KernelText: TypeAlias = Reference | Inline | WeightsFile
@@ -65,26 +60,6 @@ def parse_kernel(text: str) -> KernelText:
         raise KernelError(f"kernel {text!r} is neither a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', nor @FILE")
     name, parameters, turn = match.groups()
     return Reference(name, _parse_parameters(name, parameters), _parse_turn(stripped, turn))
-
-
-def parse_number(text: str) -> float:
-    """Read a decimal number or a fraction; raises ValueError.
-
-    >>> parse_number("-1/8")
-    -0.125
-    """
-    match = NUMBER.fullmatch(text)
-    if match is None:
-        raise ValueError("is not a number")
-    value = float(match[1])
-    if match[2] is not None:
-        divisor = float(match[2])
-        if divisor == 0:
-            raise ValueError("divides by 0")
-        value /= divisor
-    if not abs(value) <= LARGEST or not math.isfinite(value):
-        raise ValueError(f"is beyond {LARGEST:g}")
-    return value
 
 
 def parse_matrix(text: str) -> Matrix:
@@ -142,4 +117,4 @@ def _parse_file(text: str) -> WeightsFile:
     path, _, key = text[1:].partition("#")
     if not path:
         raise KernelError("@ must be followed by the name of a file, such as @weights.npy or @weights.npz#conv1")
-    return WeightsFile(path, key or None)
+    return WeightsFile(Path(path), key or None)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import KernelError
+from .numbers import LARGEST
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,8 +16,9 @@ Cell: TypeAlias = "float | tuple[float, ...]"
 Matrix: TypeAlias = tuple[tuple[Cell, ...], ...]
 
 MERGES = ("l2", "max", "mean", "sum")
-LARGEST = 1e30
-"""Largest weight: float32 sums of it over a kernel stay finite."""
+
+CHANNELS = ("each", "sum", "gray")
+"""How a (kh, kw) kernel meets a picture of several channels: each on its own, all in one sum, or grey first."""
 
 MAX_SIDE = 1023
 """Largest kernel side. Far above any use, and small enough that a slip such as sigma=1e9 costs nothing."""
@@ -26,6 +28,10 @@ MAX_SIDE = 1023
 class Kernel:
     """A named matrix of weights, (kh, kw), or (kh, kw, C) to be summed over C channels.
 
+    ``offset`` is added to every response, in levels of the picture. ``anchor`` (row, column) is the tap that ``"same"``
+    padding lays over the pixel it is computed for; None is the middle, of an even side the first of the two. ``range`` is
+    what ``--range auto`` means for this kernel, where it has one.
+
     >>> Kernel("average", ((0.25, 0.25), (0.25, 0.25))).sum
     1.0
     """
@@ -34,6 +40,10 @@ class Kernel:
     matrix: Matrix
     about: str = ""
     source: str = ""
+    tags: tuple[str, ...] = ()
+    offset: float = 0.0
+    anchor: tuple[int, int] | None = None
+    range: str | None = None
 
     def __post_init__(self) -> None:
         if not all(abs(weight) <= LARGEST for weight in self.numbers):
@@ -44,6 +54,11 @@ class Kernel:
         """(kh, kw) or (kh, kw, C)."""
         cell = self.matrix[0][0]
         return (len(self.matrix), len(self.matrix[0]), *((len(cell),) if isinstance(cell, tuple) else ()))
+
+    @property
+    def anchor_or_middle(self) -> tuple[int, int]:
+        """The tap that ``"same"`` padding lays over the pixel."""
+        return self.anchor or ((len(self.matrix) - 1) // 2, (len(self.matrix[0]) - 1) // 2)
 
     @property
     def numbers(self) -> Iterator[float]:
@@ -69,8 +84,8 @@ class Kernel:
 
     @property
     def is_signed(self) -> bool:
-        """Whether the responses of a picture lie around 0: the weights sum to zero, and some are negative."""
-        return self.sums_to_zero and any(w < 0 for w in self.numbers)
+        """Whether the responses of a picture lie around 0: the weights sum to zero, some are negative, nothing is added."""
+        return self.sums_to_zero and self.offset == 0 and any(w < 0 for w in self.numbers)
 
     @functools.cached_property
     def weights(self) -> "np.ndarray[Any, np.dtype[np.float64]]":
@@ -90,10 +105,12 @@ class Kernel:
 
     def turn(self, degrees: int) -> "Kernel":
         """The kernel turned counter-clockwise by a multiple of 90 degrees."""
-        matrix = self.matrix
+        matrix, anchor = self.matrix, self.anchor
         for _ in range(degrees // 90 % 4):
+            if anchor is not None:
+                anchor = (len(matrix[0]) - 1 - anchor[1], anchor[0])
             matrix = tuple(zip(*matrix, strict=True))[::-1]
-        return replace(self, matrix=matrix)
+        return replace(self, matrix=matrix, anchor=anchor)
 
     def named(self, name: str) -> "Kernel":
         """The same kernel under another name."""
@@ -109,6 +126,24 @@ class Bank:
     merge: str | None = None
     about: str = ""
     source: str = ""
+    tags: tuple[str, ...] = ()
+    range: str | None = None
+
+    @functools.cached_property
+    def weights(self) -> "np.ndarray[Any, np.dtype[np.float64]]":
+        """The weights of all kernels as one read-only array, (N, kh, kw) or (N, kh, kw, C), float64.
+
+        Raises KernelError where the kernels have different shapes.
+        """
+        import numpy as np
+
+        shapes = {kernel.shape for kernel in self.kernels}
+        if len(shapes) > 1:
+            sizes = ", ".join(f"{kernel.name} {' x '.join(map(str, kernel.shape))}" for kernel in self.kernels)
+            raise KernelError(f"bank {self.name!r} holds kernels of different shapes, which make no one array: {sizes}")
+        array = np.array([kernel.matrix for kernel in self.kernels], np.float64)
+        array.flags.writeable = False
+        return array
 
     @property
     def is_signed(self) -> bool:
@@ -122,10 +157,3 @@ class Bank:
     def named(self, name: str) -> "Bank":
         """The same bank under another name."""
         return replace(self, name=name)
-
-
-def check_side(length: float, what: str) -> int:
-    """Turn a kernel side into an int, unless it is too large to build."""
-    if not length <= MAX_SIDE:
-        raise KernelError(f"{what} makes a kernel {length:.6g} wide; the largest is {MAX_SIDE}")
-    return int(length)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..errors import KernelError, nearest_name
-from .kernel import Kernel, Matrix, check_side
+from .kernel import MAX_SIDE, Matrix
 
 
 def average(size: int = 3) -> Matrix:
@@ -19,7 +19,7 @@ def average(size: int = 3) -> Matrix:
     ((0.25, 0.25), (0.25, 0.25))
     """
     _require(size >= 1, "size", "at least 1", size)
-    side = check_side(size, f"size={size}")
+    side = _side("size", size, size)
     return ((1 / side**2,) * side,) * side
 
 
@@ -30,7 +30,7 @@ def binomial(size: int = 5) -> Matrix:
     [1.0, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0]
     """
     _require(size >= 1, "size", "at least 1", size)
-    n = check_side(size, f"size={size}") - 1
+    n = _side("size", size, size) - 1
     row = [math.comb(n, i) / 2**n for i in range(n + 1)]
     return _outer(row, row)
 
@@ -51,7 +51,7 @@ def disk(radius: float = 2.0) -> Matrix:
     [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
     """
     _require(radius >= 0, "radius", "at least 0", radius)
-    r = check_side(2 * radius + 1, f"radius={radius:g}") // 2
+    r = _side("radius", radius, 2 * radius + 1) // 2
     inside = [[float(x * x + y * y <= radius * radius) for x in range(-r, r + 1)] for y in range(-r, r + 1)]
     return _normalised(inside)
 
@@ -67,7 +67,7 @@ def motion(length: float = 9.0, angle: float = 0.0) -> Matrix:
     """
     _require(length >= 1, "length", "at least 1", length)
     half = (length - 1) / 2
-    check_side(length + 2, f"length={length:g}")
+    _side("length", length, length + 2)
     cosine, sine = round(math.cos(math.radians(angle)), 12), round(math.sin(math.radians(angle)), 12)
     across, up = (max(math.ceil(half * abs(part) + 1) - 1, 0) for part in (cosine, sine))
 
@@ -126,7 +126,7 @@ def gabor(
     _require(size == 0 or (size > 0 and size % 2 == 1), "size", "odd, or 0 for three sigmas around", size)
     spread = sigma or wavelength * 3 / math.pi * math.sqrt(math.log(2) / 2)
     cosine, sine = math.cos(math.radians(theta)), math.sin(math.radians(theta))
-    check_side(size or 6 * spread * max(1, 1 / gamma), f"size={size}" if size else f"sigma={spread:g}")
+    _side("size" if size else "sigma", size or spread, size or 6 * spread * max(1, 1 / gamma))
     across = size // 2 if size else round(3 * max(abs(spread * cosine), abs(spread / gamma * sine)))
     down = size // 2 if size else round(3 * max(abs(spread * sine), abs(spread / gamma * cosine)))
 
@@ -143,15 +143,20 @@ GENERATORS: dict[str, Callable[..., Matrix]] = {
 }
 
 
+class ParameterError(KernelError):
+    """A parameter has no such value, or is none of the generator's; it is named."""
+
+    def __init__(self, parameter: str, message: str) -> None:
+        super().__init__(message)
+        self.parameter = parameter
+
+
 @dataclass(frozen=True)
 class Recipe:
-    """A generator with its parameters: a kernel yet to be made."""
+    """A generator with its parameters: a matrix yet to be made."""
 
-    name: str
     generator: str
     parameters: tuple[tuple[str, float], ...] = ()
-    about: str = ""
-    source: str = ""
 
     @property
     def accepted(self) -> dict[str, float]:
@@ -162,37 +167,40 @@ class Recipe:
         return {**defaults, **dict(self.parameters)}
 
     def change(self, parameters: tuple[tuple[str, float], ...]) -> "Recipe":
-        """The recipe with other values for some parameters. Raises KernelError if the generator does not take them."""
+        """The recipe with other values for some parameters. Raises ParameterError if the generator does not take them."""
         kinds = GENERATORS[self.generator].__annotations__
         for name, value in parameters:
             if name not in self.accepted:
-                taken = f"it takes {', '.join(self.accepted)}{nearest_name(name, self.accepted)}"
-                raise KernelError(f"{self.name} has no parameter {name!r}; {taken}")
+                near = nearest_name(name, self.accepted)
+                raise ParameterError(name, f"there is no parameter {name!r}; it takes {', '.join(self.accepted)}{near}")
             if kinds[name] is int and value != int(value):
-                raise KernelError(f"{name} must be a whole number, got {value:g}")
+                raise ParameterError(name, f"{name} must be a whole number, got {value:g}")
         merged = {**dict(self.parameters), **dict(parameters)}
         return replace(self, parameters=tuple(merged.items()))
 
-    def make(self) -> Kernel:
-        """Compute the kernel. Raises KernelError if a parameter is out of range."""
+    def make(self) -> Matrix:
+        """Compute the matrix. Raises ParameterError if a parameter is out of range."""
         kinds = GENERATORS[self.generator].__annotations__
         values = {name: int(value) if kinds[name] is int else float(value) for name, value in self.parameters}
-        try:
-            matrix = GENERATORS[self.generator](**values)
-        except KernelError as error:
-            raise KernelError(f"{self.name}: {error}") from None
-        return Kernel(self.name, matrix, self.about, self.source)
+        return GENERATORS[self.generator](**values)
 
 
 def _require(holds: bool, name: str, rule: str, value: float) -> None:
     if not holds:
-        raise KernelError(f"{name} must be {rule}, got {value:g}")
+        raise ParameterError(name, f"{name} must be {rule}, got {value:g}")
+
+
+def _side(name: str, value: float, length: float) -> int:
+    """A kernel side as an int, unless it is too large to build."""
+    if not length <= MAX_SIDE:
+        raise ParameterError(name, f"{name}={value:g} makes a kernel {length:.6g} wide; the largest is {MAX_SIDE}")
+    return int(length)
 
 
 def _gaussian_row(sigma: float, truncate: float, name: str = "sigma") -> list[float]:
     _require(sigma >= 0.01, name, "at least 0.01", sigma)
     _require(truncate >= 0.01, "truncate", "at least 0.01", truncate)
-    r = check_side(2 * truncate * sigma + 1, f"{name}={sigma:g}") // 2
+    r = _side(name, sigma, 2 * truncate * sigma + 1) // 2
     samples = [math.exp(-0.5 * x * x / (sigma * sigma)) for x in range(-r, r + 1)]
     total = math.fsum(samples)
     return [sample / total for sample in samples]

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ..errors import ArgumentError
+from .errors import ArgumentError
 
 LARGEST = 1e30
 """Largest end of LO..HI, far within float32."""

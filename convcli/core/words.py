@@ -1,0 +1,66 @@
+"""Stride, padding and border as people write them, on the command line, in the environment and in a config file."""
+
+import re
+from collections.abc import Callable
+
+from ..errors import ArgumentError
+from .geometry import BORDERS, PADDINGS, Border, Padding, Sides, as_pair, check_border
+
+ALIASES = {"replicate": "edge", "nearest": "edge", "circular": "wrap", "periodic": "wrap"}
+"""What other systems call the borders."""
+
+BORDER_WORDS = (*BORDERS, *ALIASES)
+
+
+def pair_reader(name: str) -> Callable[[str], Sides]:
+    """A reader of 2 or 2x1 as (rows, columns), each at least 1; it raises ArgumentError.
+
+    >>> pair_reader("stride")("2x1")
+    (2, 1)
+    """
+
+    def read(text: str) -> Sides:
+        match = re.fullmatch(r"(\d+)(?:x(\d+))?", text, re.ASCII | re.IGNORECASE)
+        numbers = () if match is None else (int(match[1]), int(match[2] or match[1]))
+        if not numbers or min(numbers) < 1:
+            raise ArgumentError(f"{name} must be a whole number of at least 1, or ROWSxCOLUMNS such as 2x1, got {text!r}")
+        return as_pair(name, numbers, least=1)
+
+    return read
+
+
+def read_padding(text: str) -> Padding:
+    """Read valid, same, full, 2, 2x1, or 1,2x0,3 (top,bottom x left,right). Raises ArgumentError.
+
+    >>> read_padding("1,2x0,3")
+    ((1, 2), (0, 3))
+    """
+    if text in PADDINGS:
+        return text
+    match = re.fullmatch(r"(\d+)(?:,(\d+))?(?:x(\d+)(?:,(\d+))?)?", text, re.ASCII | re.IGNORECASE)
+    if match is None or (match[2] and not match[3]):
+        raise ArgumentError(
+            f"padding must be one of {', '.join(PADDINGS)}, a whole number, ROWSxCOLUMNS such as 2x1, "
+            f"or TOP,BOTTOMxLEFT,RIGHT such as 1,2x0,3, got {text!r}"
+        )
+    top, left = int(match[1]), int(match[3] or match[1])
+    return ((top, int(match[2] or top)), (left, int(match[4] or left)))
+
+
+def read_border(text: str) -> Border:
+    """Read a border word, another system's word for one, or a number. Raises ArgumentError.
+
+    >>> read_border("circular"), read_border("7")
+    ('wrap', 7.0)
+    """
+    if text == "mirror":
+        raise ArgumentError(
+            "border mirror means reflect (d c b|a b c d|c b a) to SciPy and symmetric (c b a|a b c d|d c b) to ImageMagick; "
+            "say which"
+        )
+    try:
+        border: Border = float(text)
+    except ValueError:
+        border = ALIASES.get(text, text)
+    check_border(border)
+    return border

@@ -1,0 +1,162 @@
+"""Where things stand in TOML text, which tomllib does not tell, and what would cost it too much to read."""
+
+import re
+from collections.abc import Iterable, Iterator
+
+from .definition import Keys
+
+DEEPEST = 32
+"""Brackets within brackets. tomllib calls itself for each."""
+
+MOST_DOTS = 16
+"""Dots of one key. tomllib takes 8.8 s and 3.9 GB for a key of 32,000, quadratic in their number (Python 3.11)."""
+
+TEXT = r'"""(?:[^\\]|\\.)*?(?:"""(?:"{0,2})|\Z)|' + r"'''.*?(?:'''(?:'{0,2})|\Z)|" + r'"(?:[^"\\\n]|\\.)*"|' + r"'[^'\n]*'"
+TEXT_OR_COMMENT = re.compile(rf"{TEXT}|\#[^\n]*", re.DOTALL)
+DOTTED = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MOST_DOTS + 1}}}")
+BRACKETS = re.compile(r"[\[\]{}]")
+TOKEN = re.compile(rf"({TEXT})|\#[^\n]*|([\[\]{{}},=.\n])|([^\s\"'\#\[\]{{}},=.]+)|\s", re.DOTALL)
+
+
+def check_depth(text: str) -> None:
+    """Raise ValueError, with the line, for a key or a value so deep that reading it would take minutes or gigabytes.
+
+    What is TOML is seen as tomllib sees it; where a text stops being TOML, tomllib stops too, so that nothing behind matters.
+    """
+    bare = TEXT_OR_COMMENT.sub(_blanked, text)
+    dotted = DOTTED.search(bare)
+    if dotted:
+        raise ValueError(f"a key of more than {MOST_DOTS + 1} parts (at line {_line(bare, dotted.start())})")
+    depth = 0
+    for bracket in BRACKETS.finditer(bare):
+        depth = max(depth + (1 if bracket[0] in "[{" else -1), 0)
+        if depth > DEEPEST:
+            raise ValueError(f"brackets more than {DEEPEST} deep (at line {_line(bare, bracket.start())})")
+
+
+def _blanked(match: re.Match[str]) -> str:
+    return "_" + "\n" * match[0].count("\n")
+
+
+def _line(text: str, place: int) -> int:
+    return text.count("\n", 0, place) + 1
+
+
+def find_lines(text: str, wanted: Iterable[Keys]) -> dict[Keys, int]:
+    """The line of each of the wanted keys in valid TOML; where a key is not there, that of the longest part of it that is.
+
+    >>> find_lines("[kernels.a]\\nmatrix = [[1],\\n [2]]", [("kernels", "a", "matrix", 1), ("kernels", "a", "x")])
+    {('kernels', 'a', 'matrix', 1): 3, ('kernels', 'a', 'x'): 1}
+    """
+    wanted = list(wanted)
+    scanner = _Scanner(text, {keys[:end] for keys in wanted for end in range(len(keys) + 1)})
+    scanner.read_document()
+    found = {(): 1} | scanner.found
+    return {keys: next(found[keys[:end]] for end in range(len(keys), -1, -1) if keys[:end] in found) for keys in wanted}
+
+
+class _Scanner:
+    """Walks over valid TOML and notes where the wanted keys begin."""
+
+    def __init__(self, text: str, wanted: set[Keys]) -> None:
+        self.tokens = _tokens(text)
+        self.wanted = wanted
+        self.found: dict[Keys, int] = {}
+        self.counts: dict[Keys, int] = {}  # tables of each array of tables
+        self.token, self.line = next(self.tokens)
+
+    def advance(self) -> str:
+        """Give the token, and go to the next."""
+        token = self.token
+        self.token, self.line = next(self.tokens)
+        return token
+
+    def skip_lines(self) -> None:
+        while self.token == "\n":
+            self.advance()
+
+    def note(self, keys: Keys, line: int) -> None:
+        """Remember the line of keys, and of what they lie in."""
+        for end in range(1, len(keys) + 1):
+            if keys[:end] in self.wanted:
+                self.found.setdefault(keys[:end], line)
+
+    def read_document(self) -> None:
+        table: Keys = ()
+        self.skip_lines()
+        while self.token:
+            if self.token == "[":
+                table = self.read_header()
+            else:
+                self.read_pair(table)
+            self.skip_lines()
+
+    def read_header(self) -> Keys:
+        line = self.line
+        self.advance()
+        many = self.token == "["
+        if many:
+            self.advance()
+        keys: Keys = ()
+        for part in self.read_key():
+            keys = (*keys, part)
+            if keys in self.counts:
+                keys = (*keys, self.counts[keys] - 1)
+        if many:
+            keys = keys[:-1] if isinstance(keys[-1], int) else keys
+            self.counts[keys] = self.counts.get(keys, 0) + 1
+            keys = (*keys, self.counts[keys] - 1)
+            self.advance()
+        self.advance()
+        self.note(keys, line)
+        return keys
+
+    def read_key(self) -> list[str]:
+        parts = [self.advance()]
+        while self.token == ".":
+            self.advance()
+            parts.append(self.advance())
+        return [part[1:-1] if part[0] in "\"'" else part for part in parts]
+
+    def read_pair(self, table: Keys) -> None:
+        line = self.line
+        keys = (*table, *self.read_key())
+        self.note(keys, line)
+        self.advance()  # =
+        self.read_value(keys)
+
+    def read_value(self, keys: Keys) -> None:
+        self.note(keys, self.line)
+        if self.token == "[":
+            self.advance()
+            self.skip_lines()
+            index = 0
+            while self.token not in ("]", ""):
+                self.read_value((*keys, index))
+                index += 1
+                self.skip_lines()
+                if self.token == ",":
+                    self.advance()
+                    self.skip_lines()
+            self.advance()
+        elif self.token == "{":
+            self.advance()
+            while self.token not in ("}", ""):
+                self.read_pair(keys)
+                if self.token == ",":
+                    self.advance()
+            self.advance()
+        else:
+            while self.token not in (",", "]", "}", "\n", ""):
+                self.advance()
+
+
+def _tokens(text: str) -> Iterator[tuple[str, int]]:
+    """Strings, marks, line ends and bare words with their lines; "" for ever at the end."""
+    line = 1
+    for match in TOKEN.finditer(text):
+        if match[1] or match[2] or match[3]:
+            yield match[0], line
+        line += match[0].count("\n")
+    while True:
+        yield "", line

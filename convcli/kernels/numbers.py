@@ -1,0 +1,98 @@
+"""Numbers as people write them: 0.5, 1/9, sqrt(2)/4, -2*pi. A grammar of its own: nothing of a text is ever run."""
+
+import math
+import re
+
+LARGEST = 1e30
+"""Largest number of a kernel: float32 sums of it over a kernel stay finite."""
+
+LONGEST = 100
+"""Characters of an expression; nothing that deep or long is written by hand."""
+
+DECIMAL = r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
+PLAIN = re.compile(rf"[+-]?{DECIMAL}", re.ASCII | re.IGNORECASE)
+TOKEN = re.compile(rf"\s*({DECIMAL}|sqrt|pi|[-+*/()])", re.ASCII | re.IGNORECASE)
+
+
+def parse_number(text: str) -> float:
+    """Read a decimal number, or an expression of + - * / ( ) sqrt and pi. Raises ValueError that says what is wrong.
+
+    >>> parse_number("-1/8"), parse_number("sqrt(2)/4 * (1 + 3)")
+    (-0.125, 1.4142135623730951)
+    """
+    if is_plain(text):
+        return _checked(float(text))
+    if len(text) > LONGEST:
+        raise ValueError(f"is longer than {LONGEST} characters")
+    tokens: list[str] = []
+    place, end = 0, len(text.rstrip())
+    while place < end:
+        match = TOKEN.match(text, place)
+        if match is None:
+            raise ValueError("is not a number")
+        tokens.append(match[1].lower())
+        place = match.end()
+    tokens.reverse()
+    value = _sum(tokens)
+    if tokens:
+        raise ValueError("is not a number")
+    return value
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text is a decimal number and no expression."""
+    return PLAIN.fullmatch(text.strip()) is not None
+
+
+def _sum(tokens: list[str]) -> float:
+    """Sums and differences; takes what it reads off the end of tokens, which are in reverse."""
+    value = _product(tokens)
+    while tokens and tokens[-1] in "+-":
+        value = _checked(value + _product(tokens) if tokens.pop() == "+" else value - _product(tokens))
+    return value
+
+
+def _product(tokens: list[str]) -> float:
+    value = _factor(tokens)
+    while tokens and tokens[-1] in "*/":
+        if tokens.pop() == "*":
+            value = _checked(value * _factor(tokens))
+            continue
+        divisor = _factor(tokens)
+        if divisor == 0:
+            raise ValueError("divides by 0")
+        value = _checked(value / divisor)
+    return value
+
+
+def _factor(tokens: list[str]) -> float:
+    """A number with at most one sign, pi, a root, or something in parentheses."""
+    token = tokens.pop() if tokens else ""
+    if token in ("+", "-"):
+        value = _factor(tokens) if tokens and tokens[-1] not in "+-" else math.nan
+        if math.isnan(value):
+            raise ValueError("is not a number")
+        return -value if token == "-" else value
+    if token == "pi":
+        return math.pi
+    if token == "sqrt":
+        if not tokens or tokens[-1] != "(":
+            raise ValueError("is not a number; sqrt needs parentheses, as in sqrt(2)")
+        value = _factor(tokens)
+        if value < 0:
+            raise ValueError("takes the root of a negative number")
+        return math.sqrt(value)
+    if token == "(":
+        value = _sum(tokens)
+        if not tokens or tokens.pop() != ")":
+            raise ValueError("is not a number; a ( is not closed")
+        return value
+    if not token or token in "+-*/)":
+        raise ValueError("is not a number")
+    return _checked(float(token))
+
+
+def _checked(value: float) -> float:
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"is beyond {LARGEST:g}")
+    return value

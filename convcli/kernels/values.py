@@ -1,0 +1,213 @@
+"""Values of a config file: each is what it must be, or a ValueError tells the rule and what was found."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from ..core.geometry import PADDINGS, as_pair, check_border, resolve_padding
+from ..core.words import pair_reader, read_border, read_padding
+from ..errors import nearest_name
+from ..ranges import parse_range
+from .definition import NORMS, Fault, Keys
+from .grammar import NAME
+from .kernel import MAX_SIDE
+from .numbers import LARGEST, is_plain, parse_number
+
+T = TypeVar("T")
+NO_TAGS: tuple[str, ...] = ()
+
+
+class Table:
+    """A table that is being read: gives its values, checked; notes what is wrong with them, and gives a stand-in."""
+
+    def __init__(self, values: dict[str, Any], keys: Keys, faults: list[Fault]) -> None:
+        self.values = values
+        self.keys = keys
+        self.faults = faults
+        self.name = str(keys[-1])
+
+    def fault(self, message: str, *more: str | int) -> None:
+        """Note what is wrong with this table, or with something in it."""
+        self.faults.append(Fault((*self.keys, *more), message))
+
+    def check_keys(self, allowed: Iterable[str]) -> None:
+        """Note every key that is not allowed."""
+        allowed = tuple(allowed)
+        for key in self.values:
+            if key not in allowed:
+                self.fault(f"unknown key; there are {', '.join(allowed)}{nearest_name(key, allowed)}", key)
+
+    def read(self, key: str, read: Callable[[Any], T], default: T) -> T:
+        """The value of a key as ``read`` gives it; it raises ValueError with the rule that is broken."""
+        if key not in self.values:
+            return default
+        try:
+            return read(self.values[key])
+        except ValueError as error:
+            self.fault(str(error), key)
+            return default
+
+    def text(self, key: str) -> str:
+        """A text, empty where there is none."""
+        return self.read(key, as_text, "")
+
+    def number(self, key: str, default: float) -> float:
+        """A number."""
+        return self.read(key, as_number, default)
+
+    def choice(self, key: str, choices: tuple[Any, ...]) -> Any:
+        """One of some words or numbers; None where there is none."""
+
+        def read(value: Any) -> Any:
+            if value not in choices or isinstance(value, bool):
+                near = nearest_name(value, choices) if isinstance(value, str) else ""
+                raise ValueError(f"must be one of {', '.join(map(str, choices))}, got {described(value)}{near}")
+            return value
+
+        return self.read(key, read, None)
+
+    def told(self) -> dict[str, Any]:
+        """What the table tells about its kernel or bank."""
+        return {
+            "about": self.text("about"),
+            "source": self.text("source"),
+            "tags": self.read("tags", as_tags, NO_TAGS),
+            "range": self.read("range", as_range, None),
+        }
+
+    def changes(self) -> dict[str, Any]:
+        """What is done with the weights."""
+        if "divisor" in self.values and "normalize" in self.values:
+            self.fault("cannot stand beside divisor; leave one of them out", "normalize")
+        return {
+            "divisor": self.read("divisor", as_divisor, 1.0),
+            "normalize": self.choice("normalize", NORMS),
+            "rotate": self.choice("rotate", (0, 90, 180, 270)) or 0,
+            "offset": self.number("offset", 0.0),
+            "anchor": self.read("anchor", as_anchor, None),
+        }
+
+
+def as_text(value: Any) -> str:
+    """Text."""
+    if not isinstance(value, str):
+        raise ValueError(f"must be text, got {described(value)}")
+    return value
+
+
+def as_name(value: Any) -> str:
+    """The name of a kernel."""
+    if not NAME.fullmatch(as_text(value)):
+        raise ValueError(f"must be made of letters, digits, and . _ - and begin with a letter, got {described(value)}")
+    return as_text(value)
+
+
+def as_tags(value: Any) -> tuple[str, ...]:
+    """A list of words."""
+    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+        raise ValueError(f"must be a list of words, got {described(value)}")
+    return tuple(value)
+
+
+def as_range(value: Any) -> str:
+    """A rule of --range."""
+    return parse_range(as_text(value)).name
+
+
+def as_flag(value: Any) -> bool:
+    """Either true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"must be true or false, got {described(value)}")
+    return value
+
+
+def as_number(value: Any) -> float:
+    """A number, or a text such as "1/9" that is an expression; no text that is just a number, for that is a slip."""
+    if isinstance(value, str):
+        if is_plain(value):
+            raise ValueError(f"must be a number, got the text {value!r}; write {value.strip()} without quotes")
+        try:
+            return parse_number(value)
+        except ValueError as error:
+            raise ValueError(f"must be a number, or an expression such as '1/9' or 'sqrt(2)/4', got {described(value)}, "
+                             f"which {error}") from None  # fmt: skip
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"must be a number, got {described(value)}")
+    if not abs(value) <= LARGEST:
+        raise ValueError(f"must be a finite number of at most {LARGEST:g}, got {described(value)}")
+    return float(value)
+
+
+def as_numbers(value: Any) -> list[float]:
+    """A list of numbers."""
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"must be a list of numbers, got {described(value)}")
+    if len(value) > MAX_SIDE:
+        raise ValueError(f"has {len(value)} numbers; the limit is {MAX_SIDE}")
+    numbers = []
+    for place, number in enumerate(value, start=1):
+        try:
+            numbers.append(as_number(number))
+        except ValueError as error:
+            raise ValueError(f"number {place} {error}") from None
+    return numbers
+
+
+def as_divisor(value: Any) -> float:
+    """A number that is not 0."""
+    number = as_number(value)
+    if number == 0:
+        raise ValueError("must not be 0")
+    return number
+
+
+def as_index(value: Any) -> int:
+    """A whole number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"must be a whole number of at least 0, got {described(value)}")
+    return value
+
+
+def as_anchor(value: Any) -> tuple[int, int]:
+    """[row, column], each at least 0."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise ValueError(f"must be [row, column], counted from 0, got {described(value)}")
+    row, column = map(as_index, value)
+    return row, column
+
+
+def as_padding(value: Any) -> Any:
+    """A padding in words, as text or in numbers."""
+    if isinstance(value, str) and value not in PADDINGS:
+        return read_padding(value)
+    resolve_padding(value, (1, 1))
+    return value
+
+
+def as_border(value: Any) -> Any:
+    """A border by its word, or a number."""
+    if isinstance(value, str):
+        return read_border(value)
+    check_border(value)
+    return value
+
+
+def described(value: Any) -> str:
+    """A value as the user wrote it, or at least what kind of thing it is."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return repr(value if len(value) <= 40 else value[:40] + "...")
+    if isinstance(value, int):
+        return str(value) if value.bit_length() < 200 else f"a number of {value.bit_length()} bits"
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, list):
+        return "an empty list" if not value else "a list"
+    return "a table" if isinstance(value, dict) else f"the date or time {value}"
+
+
+def as_stride(value: Any) -> tuple[int, int]:
+    """2, [2, 1] or "2x1" as (rows, columns)."""
+    return pair_reader("stride")(value) if isinstance(value, str) else as_pair("stride", value, least=1)

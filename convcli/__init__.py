@@ -24,7 +24,8 @@ The house, floor by floor; imports go down only, and kernels and images do not k
     errors.py  one small tree
 
 Each outside library has one home: numba in core, Pillow and tifffile in images, tomllib in kernels/config.py,
-safetensors in kernels/weights.py, click in cli, rich in cli/render.py. Data flows one way, each arrow a frozen value or an array:
+safetensors in kernels/weights.py, click in cli, rich in cli/render.py. Data flows one way, each arrow a frozen value or an
+array:
 
     words -> Request -> Task -> Image -> Plan -> response -> levels -> file
 """

@@ -1,5 +1,6 @@
 """convcli apply, from words to files, with real pictures."""
 
+import functools
 import io
 import json
 import os
@@ -550,7 +551,9 @@ def test_signals_leave_no_half_written_file(tmp_path, number, status):
     for moment, side, kernel in (("summing", 3000, "gaussian:sigma=30"), ("writing", 12000, "identity")):
         np.save(tmp_path / "a.npy", np.zeros((side, side), np.uint8))
         command = [sys.executable, "-m", "convcli", "apply", "a.npy", "-k", kernel, "-o", "b.npy", "-j", "1", "-q"]
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
+        # A shell that starts the tests in the background ignores SIGINT, and so would its children.
+        heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=heed)
         give_up = time.monotonic() + 60
         while moment == "writing" and not list(tmp_path.glob(".convcli-*.part")) and time.monotonic() < give_up:
             time.sleep(0.001)

@@ -2,14 +2,17 @@
 
 import io
 import pickle
+import sys
 import zipfile
 
 import numpy as np
 import pytest
+import safetensors.numpy
 from numpy.testing import assert_array_equal
 
 from convcli.errors import KernelError
 from convcli.kernels.catalogue import load_catalogue
+from convcli.kernels.weights import WeightsFile, load_weights
 
 
 def find(text):
@@ -142,3 +145,97 @@ def test_wrong_names(tmp_path):
     ]:
         with pytest.raises(KernelError, match=message):
             find(f"@{tmp_path / text}")
+
+
+def test_safetensors(tmp_path, rng):
+    """As its own library writes them; a kind that NumPy lacks, a lie and a cut are one line."""
+    weights = rng.normal(size=(4, 3, 5, 7)).astype(np.float32)
+    safetensors.numpy.save_file({"conv1.weight": weights, "half": np.ones((3, 3), np.float16)}, tmp_path / "w.safetensors")
+    bank = find(f"@{tmp_path / 'w.safetensors'}#conv1.weight")
+    assert_array_equal(bank.weights, weights.transpose(0, 2, 3, 1))
+    assert find(f"@{tmp_path / 'w.safetensors'}#half").sum == 9
+    data = (tmp_path / "w.safetensors").read_bytes()
+    header = b'{"k":{"dtype":"BF16","shape":[1,1],"data_offsets":[0,2]}}'
+    for name, content, message in [
+        ("cut", data[:-9], "is not a readable .safetensors file"),
+        ("empty", b"", "is not a readable .safetensors file"),
+        ("lying", (1 << 40).to_bytes(8, "little") + data[8:], "is not a readable .safetensors file"),
+        ("brain", len(header).to_bytes(8, "little") + header + b"\0\0", "must hold numbers that NumPy knows, got dtype BF16"),
+    ]:
+        (tmp_path / f"{name}.safetensors").write_bytes(content)
+        with pytest.raises(KernelError, match=message):
+            find(f"@{tmp_path / name}.safetensors")
+    with pytest.raises(KernelError, match="holds 2 arrays; name one"):
+        find(f"@{tmp_path / 'w.safetensors'}")
+
+
+def test_safetensors_is_an_extra(tmp_path, monkeypatch):
+    """Without its library, the way to it."""
+    (tmp_path / "w.safetensors").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(
+        KernelError, match=r"needs the safetensors library; install it with: pip install 'convcli\[safetensors\]'"
+    ):
+        find(f"@{tmp_path / 'w.safetensors'}")
+
+
+@pytest.mark.parametrize("layout", ["oihw", "hwio", "iohw", "whio"])
+def test_layouts(tmp_path, rng, layout):
+    """The same filters in any order of axes; index gives one of them."""
+    filters = rng.normal(size=(4, 3, 5, 7))  # o i h w
+    np.savez(tmp_path / "w.npz", w=np.einsum(f"oihw->{layout}", filters))
+    file = WeightsFile(tmp_path / "w.npz", "w", layout)
+    for index, matrix in enumerate(load_weights(file).matrices):
+        assert_array_equal(matrix, filters[index].transpose(1, 2, 0))
+    one = load_weights(file, index=2)
+    assert not one.several
+    assert_array_equal(one.matrices[0], filters[2].transpose(1, 2, 0))
+    with pytest.raises(KernelError, match="holds the filters 0 to 3, and index is 4"):
+        load_weights(file, index=4)
+    with pytest.raises(KernelError, match=r"has 4 dimensions, shape .*, which the layout 'hw' does not name"):
+        load_weights(WeightsFile(tmp_path / "w.npz", "w", "hw"))
+
+
+TEXTS = [
+    ("k.txt", "# numbers\n1/4 1/2, 1/4\n\n0 -1e3 'x'\n".replace("'x'", "sqrt(4)"), [[0.25, 0.5, 0.25], [0, -1000, 2]], 0),
+    ("k.csv", "1,2\r\n3,4\r\n", [[1, 2], [3, 4]], 0),
+    ("k.dat", "\ufeff1;2", [[1, 2]], 0),
+    ("k.mat", "3 2\n1 2 3\n4 5 6\n", [[1, 2, 3], [4, 5, 6]], 0),
+    ("k.mat", "2 2 8 128\n1, 2\n3, 4", [[1 / 8, 2 / 8], [3 / 8, 4 / 8]], 128),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "matrix", "offset"), TEXTS)
+def test_texts(tmp_path, name, text, matrix, offset):
+    """Rows of numbers; the first line of libvips is width, height, scale and offset."""
+    (tmp_path / name).write_bytes(text.encode())
+    kernel = find(f"@{tmp_path / name}")
+    assert_array_equal(kernel.weights, matrix)
+    assert kernel.offset == offset
+
+
+BAD_TEXTS = [
+    ("k.txt", b"", "holds no numbers"),
+    ("k.txt", b"1 2\n3", "line 2 has 1 numbers, line 1 has 2"),
+    ("k.txt", b"1 2\n3 x", "line 2, column 2: 'x' is not a number"),
+    ("k.txt", b"1 nan", "line 1, column 2: 'nan' is not a number"),
+    ("k.txt", b"\xff", "is not a readable .txt file"),
+    ("k.txt", b"1\n" * 3000, "beyond the largest kernel, 1023 x 1023"),
+    ("k.txt", b"1 " * 2000, "line 1 is beyond the largest kernel"),
+    ("k.txt", b"1\n" * 1500, "has 1500 rows; the largest kernel side is 1023"),
+    ("k.txt", b"#" * (5 << 20), "is larger than the limit of 4194304 bytes for text"),
+    ("k.mat", b"MATLAB 5.0 MAT-file", "is a file of MATLAB"),
+    ("k.mat", b"2\n1 2", "its first line must be WIDTH HEIGHT"),
+    ("k.mat", b"3 1\n1 2", "promises 3 x 1 numbers, and 2 x 1 follow"),
+    ("k.mat", b"2 1 0\n1 2", "divides by a scale of 0"),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "message"), BAD_TEXTS)
+def test_bad_texts_are_refused(tmp_path, name, data, message):
+    """With the line."""
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(KernelError, match=message):
+        find(f"@{tmp_path / name}")
+    with pytest.raises(KernelError, match="leave out #key"):
+        find(f"@{tmp_path / name}#key")

@@ -1,0 +1,350 @@
+"""Config files at work: where they are found, what their kernels do to pictures, and the commands that show them."""
+
+import json
+import sys
+
+import click
+import numpy as np
+import PIL.Image
+import pytest
+import scipy.ndimage
+from numpy.testing import assert_allclose, assert_array_equal
+
+import convcli
+import naive
+from convcli.errors import KernelError
+from convcli.kernels.places import find_places, user_file
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty working folder, an empty home, and no settings in the environment."""
+    for name in ("CONVCLI_CONFIG", "CONVCLI_NO_CONFIG", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "work" / "deep").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "work" / "deep")
+    return tmp_path
+
+
+def write(path, number, more=""):
+    """A config file with a kernel ``k`` of one number."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"[kernels.k]\nmatrix = [[{number}]]\n{more}")
+    return path
+
+
+def pixels(path):
+    """A picture as an array."""
+    with PIL.Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def test_the_most_specific_file_counts(run, home, monkeypatch):
+    """--config, the last first; $CONVCLI_CONFIG; the nearest file upward; the user's."""
+
+    def found(*words):
+        shown = json.loads(run("kernels", "show", "k", "--json", *words).out)
+        return shown["kernels"][0]["matrix"][0][0]
+
+    assert run("kernels", "show", "k").status == 2
+    write(home / "home" / ".config" / "convcli" / "kernels.toml", 1)
+    assert found() == 1
+    write(home / "kernels.toml", 2)
+    assert found() == 2
+    write(home / "work" / "kernels.toml", 3)
+    assert found() == 3
+    monkeypatch.setenv("CONVCLI_CONFIG", str(write(home / "env.toml", 4)))
+    assert found() == 4
+    first, second = write(home / "a.toml", 5), write(home / "b.toml", 6)
+    assert found("--config", first) == 5
+    assert found("--config", first, "--config", second) == 6
+    assert run("kernels", "show", "k", "--no-config").status == 2
+    assert found("--no-config", "--config", first) == 5
+    monkeypatch.setenv("CONVCLI_NO_CONFIG", "1")
+    assert run("kernels", "show", "k").status == 2
+
+
+def test_the_users_folder_is_clicks(home, monkeypatch):
+    """The platform's folder for settings, as click.get_app_dir has it."""
+    assert str(user_file().parent) == click.get_app_dir("convcli")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "settings"))
+    assert str(user_file().parent) == click.get_app_dir("convcli")
+
+
+def test_a_file_is_read_once(home, monkeypatch):
+    """Whatever leads to it."""
+    path = write(home / "work" / "kernels.toml", 1)
+    monkeypatch.setenv("CONVCLI_CONFIG", "../kernels.toml")
+    assert [place.reason for place in find_places([str(path)])] == ["--config", "built in"]
+
+
+def test_path_tells_every_file_and_what_hides_what(run, home):
+    """In order; the same as JSON."""
+    near = write(home / "work" / "kernels.toml", 3, "[kernels.blur]\nmatrix = [[1]]\n[defaults]\nstride = 2\n")
+    own = write(home / "own.toml", 5, "[banks.b]\nkernels = ['k']\n")
+    lines = run("config", "path", "--config", own).out.splitlines()
+    assert lines[0] == f"{own}  (--config: 1 kernel and 1 bank)"
+    assert lines[1] == f"{near}  (nearest from here upward: 2 kernels)"
+    assert lines[2].endswith("kernels.toml  (built in: 52 kernels and 8 banks)")
+    assert f"k: {own} hides {near}" in lines
+    assert f"blur: {near} hides {lines[2].split('  ')[0]}" in lines
+    assert lines[-1] == f"default stride: {near}"
+    told = json.loads(run("config", "path", "--json").out)
+    assert [row["reason"] for row in told["files"]] == ["nearest from here upward", "built in"]
+    assert [row["name"] for row in told["shadows"]] == ["blur"]
+
+
+def test_init_writes_a_file_without_faults(run, home):
+    """Which is found at once, and never replaced."""
+    result = run("config", "init")
+    assert result.status == 0
+    assert (home / "work" / "deep" / "kernels.toml").read_text().startswith("#:schema ./kernels.schema.json\n")
+    assert json.loads((home / "work" / "deep" / "kernels.schema.json").read_text())["title"] == "convcli kernels.toml"
+    checked = run("kernels", "check", "kernels.toml")
+    assert (checked.status, checked.out) == (0, "kernels.toml: 6 kernels and 2 banks, no faults\n")
+    again = run("config", "init")
+    assert (again.status, again.lines) == (2, ["Error: kernels.toml exists already, and is never replaced; give another name"])
+    assert run("config", "init", "--user").status == 0
+    assert user_file().is_file()
+    assert run("config", "init", "/proc/none/x.toml").status == 1
+
+
+def test_every_line_of_the_starter_is_good_toml(run, home):
+    """Those that are commented out too, once their weights are there."""
+    run("config", "init")
+    path = home / "work" / "deep" / "kernels.toml"
+    lines = [
+        line.removeprefix("# ") if "=" in line or line.startswith("# [") else line for line in path.read_text().splitlines()
+    ]
+    path.write_text("\n".join(lines))
+    np.savez(path.with_name("weights.npz"), **{"conv1.weight": np.ones((8, 3, 5, 5))})
+    checked = run("kernels", "check")
+    assert checked.status == 0, checked.err
+    assert "7 kernels and 2 banks" in checked.out
+    assert sum(line.startswith("# [") for line in lines) == 0
+
+
+def test_check_tells_every_fault(run, home):
+    """Those of weights too; other commands do not open those files until they are wanted."""
+    path = write(home / "work" / "kernels.toml", 1, "[kernels.w]\nfile = 'none.npy'\n[banks.f]\nfile = 'none.npz'\n")
+    result = run("kernels", "check")
+    assert (result.status, result.out) == (2, "")
+    assert result.lines == [
+        f"Error: {path}:4: kernels.w.file: @{path.parent}/none.npy: no such file",
+        f"Error: {path}:6: banks.f.file: @{path.parent}/none.npz: no such file",
+    ]
+    assert run("kernels", "show", "k").status == 0
+    assert run("kernels", "show", "w").lines == result.lines[:1]
+    listed = run("kernels", "list")
+    assert listed.status == 2
+    assert "sharpen" in listed.out
+    assert listed.lines == result.lines
+    lines = run("kernels", "check", "none.toml", "--no-config").lines
+    assert lines == ["Error: none.toml: cannot be read: No such file or directory"]
+
+
+def test_schema_is_printed(run):
+    """As it is shipped."""
+    assert json.loads(run("config", "schema").out)["$schema"] == "http://json-schema.org/draft-07/schema#"
+
+
+def test_weights_are_relative_to_their_config(run, home, samples):
+    """Wherever the command is run; and neither is ever an output."""
+    np.savez(home / "work" / "w.npz", conv=np.arange(36).reshape(2, 2, 3, 3))
+    text = (
+        "[kernels.w]\nfile = 'w.npz'\nkey = 'conv'\nlayout = 'ohwi'\nindex = 1\n[banks.all]\nfile = 'w.npz'\nlayout = 'ohwi'\n"
+    )
+    path = write(home / "work" / "kernels.toml", 1, text)
+    shown = json.loads(run("kernels", "show", "w", "--json").out)["kernels"][0]["matrix"]
+    assert_array_equal(shown, np.arange(18, 36).reshape(2, 3, 3))
+    kernels = convcli.load_kernels()
+    assert [kernel.name for kernel in kernels["all"].kernels] == ["all-0", "all-1"]
+    for output in ("../w.npz", path):
+        result = run("apply", samples / "camera.png", "-k", "k", "--format", "npz", "-o", output)
+        assert (result.status, len(result.lines)) == (2, 1)
+        assert "the output is an input" in result.err
+
+
+def test_kernels_by_tag(run, home):
+    """Of any file."""
+    write(home / "work" / "kernels.toml", 1, "tags = ['mine', 'edge']\n")
+    assert [line.split()[0] for line in run("kernels", "list", "--tag", "mine").out.splitlines()[1:]] == ["k"]
+    names = [row["name"] for row in json.loads(run("kernels", "list", "--tag", "edge", "--json").out)]
+    assert {"k", "sobel-x", "laplacian"} < set(names)
+    assert "blur" not in names
+
+
+def test_defaults_and_the_environment(run, home, samples, monkeypatch):
+    """A flag beats the environment, the environment a file's defaults, a nearer file one that is further."""
+    write(home / "work" / "kernels.toml", 1, "[defaults]\nstride = 2\nchannels = 'gray'\nborder = 'circular'\n")
+    write(home / "kernels.toml", 1, "[defaults]\nstride = 9\n")
+
+    def planned(*words):
+        result = run("apply", samples / "astronaut.png", "-k", "k", "-o", "x.png", "-n", *words)
+        assert result.status == 0, result.err
+        return result.out.partition("-> ")[2].strip()
+
+    assert planned() == "x.png (256 x 256) k, clip"
+    assert planned("--stride", "4", "--range", "center") == "x.png (128 x 128) k, center"
+    assert planned("--no-config", "--config", home / "kernels.toml") == "x.png (57 x 57, 3 channels) k, clip"
+    monkeypatch.setenv("CONVCLI_STRIDE", "8")
+    monkeypatch.setenv("CONVCLI_RANGE", "stretch")
+    monkeypatch.setenv("CONVCLI_CHANNELS", "sum")
+    assert planned() == "x.png (64 x 64) k, stretch"
+    assert planned("--stride", "4") == "x.png (128 x 128) k, stretch"
+    monkeypatch.setenv("CONVCLI_STRIDE", "two")
+    result = run("apply", samples / "astronaut.png", "-k", "k", "-o", "x.png")
+    assert (result.status, len(result.lines)) == (2, 1)
+    assert "$CONVCLI_STRIDE: stride must be a whole number of at least 1" in result.err
+
+
+def test_each_default_reaches_the_picture(run, home, samples):
+    """As the flag does."""
+    text = (
+        "stride = '2x3'\npadding = [[0, 1], [2, 3]]\nborder = 'circular'\nchannels = 'sum'\nrange = '-9999..9999'\nflip = true"
+    )
+    flags = [
+        "--stride",
+        "2x3",
+        "--padding",
+        "0,1x2,3",
+        "--border",
+        "wrap",
+        "--channels",
+        "sum",
+        "--range",
+        "-9999..9999",
+        "--flip",
+    ]
+    words = ["apply", samples / "chelsea.png", "-k", "1 2 3; 4 5 6"]
+    run(*words, *flags, "-o", home / "flags.png")
+    write(home / "kernels.toml", 1, f"[defaults]\n{text}\n")
+    run(*words, "-o", home / "defaults.png")
+    assert_array_equal(pixels(home / "flags.png"), pixels(home / "defaults.png"))
+    run(*words, "--no-config", "-o", home / "none.png")
+    assert pixels(home / "none.png").shape != pixels(home / "flags.png").shape
+
+
+def test_an_offset_is_added_to_the_response(run, home, samples, tmp_path):
+    """In levels, after alpha; auto then keeps the sign."""
+    path = write(home / "k.toml", 0, "[kernels.r]\nmatrix = [[-1, 0, 1]]\noffset = 100\n")
+    assert run("apply", samples / "camera.png", "--config", path, "-k", "r", "-o", home / "x.png").status == 0
+    photo = pixels(samples / "camera.png").astype(float)
+    expected = scipy.ndimage.correlate(photo, [[-1, 0, 1]], mode="mirror") + 100
+    assert_array_equal(pixels(home / "x.png"), np.clip(expected, 0, 255))
+    grey = np.dstack([np.full((4, 4), 50, np.uint8), np.full((4, 4), 51, np.uint8)])
+    PIL.Image.fromarray(grey).save(home / "a.png")
+    (home / "blur.toml").write_text("[kernels.b]\ngenerator = 'average'\noffset = 25\n")
+    run("apply", home / "a.png", "--config", home / "blur.toml", "-k", "b", "-o", home / "b.png")
+    assert_array_equal(pixels(home / "b.png"), np.dstack([np.full((4, 4), 75), np.full((4, 4), 51)]))
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270])
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("alpha", [False, True])
+def test_the_anchor_lies_over_the_pixel(run, home, flip, turn, alpha, rng):
+    """An impulse in the kernel at its anchor leaves the picture where it is, dilated, strided, turned and flipped."""
+    levels = rng.integers(0, 256, (12, 15, 4 if alpha else 3), dtype=np.uint8)
+    levels[:, :, -1] = 255 if alpha else levels[:, :, -1]
+    PIL.Image.fromarray(levels).save(home / "a.png")
+    (home / "k.toml").write_text(f"[kernels.k]\nmatrix = [[0, 0, 0, 1], [0, 0, 0, 0]]\nanchor = [0, 3]\nrotate = {turn}\n")
+    flags = ["--stride", "2x3", "--dilation", "2x3", "--flip" if flip else "--no-flip"]
+    result = run("apply", home / "a.png", "--config", home / "k.toml", "-k", "k", *flags, "-o", home / "b.png")
+    assert result.status == 0, result.err
+    assert_array_equal(pixels(home / "b.png"), levels[::2, ::3])
+
+
+def test_the_anchor_of_a_zero_sum_kernel_and_alpha(run, home, rng):
+    """Alpha stays where the anchor is."""
+    levels = rng.integers(0, 256, (9, 9, 4), dtype=np.uint8)
+    PIL.Image.fromarray(levels).save(home / "a.png")
+    (home / "k.toml").write_text("[kernels.k]\nmatrix = [[1, 0, -1]]\nanchor = [0, 2]\n")
+    run("apply", home / "a.png", "--config", home / "k.toml", "-k", "k", "-o", home / "b.png")
+    assert_array_equal(pixels(home / "b.png")[:, :, 3], levels[:, :, 3])
+
+
+def test_the_range_of_a_kernel_is_what_auto_means(run, home, samples):
+    """A flag beats it."""
+    path = write(
+        home / "k.toml", 1, "range = '-255..255'\n[banks.m]\nkernels = ['k', 'blur']\nmerge = 'max'\nrange = 'stretch'\n"
+    )
+    words = ["apply", samples / "camera.png", "--config", path, "-n", "-o", "x.png"]
+    assert run(*words, "-k", "k").out.strip().endswith("k, -255..255")
+    assert run(*words, "-k", "k", "--range", "clip").out.strip().endswith("k, clip")
+    assert run(*words, "-k", "m").out.strip().endswith("m, stretch")
+
+
+def test_a_tensor_needs_its_channels(run, home, samples):
+    """The error says both numbers."""
+    path = write(home / "k.toml", 1, "[kernels.t]\ntensor = [[[1, -1, 0]]]\n")
+    result = run("apply", samples / "camera.png", "--config", path, "-k", "t", "-o", "x.npy")
+    assert result.lines == [f"Error: {samples / 'camera.png'}: kernel 't' sums over 3 channels, and the picture has 1"]
+    assert run("apply", samples / "chelsea.png", "--config", path, "-k", "t", "-o", "x.npy").status == 0
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz", "tif"])
+def test_four_filters_of_a_bank_give_four_maps(run, home, rng, suffix):
+    """32 x 32 RGB under four 5 x 5 x 3 kernels, valid: four maps of 28 x 28, with their names; equal to four nested loops."""
+    image = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    PIL.Image.fromarray(image).save(home / "a.png")
+    filters = rng.integers(-4, 5, (4, 3, 5, 5)).astype(np.float32)
+    np.save(home / "w.npy", filters)
+    (home / "k.toml").write_text("[banks.conv1]\nfile = 'w.npy'\n")
+    words = ["--config", home / "k.toml", "-k", "conv1", "--padding", "valid", "-o", home / f"maps.{suffix}"]
+    assert run("apply", home / "a.png", *words).status == 0
+    expected = naive.conv2d(image.transpose(2, 0, 1)[None].astype(float), filters.astype(float), np.zeros(4))[0]
+    names = [f"conv1-{i}" for i in range(4)]
+    if suffix == "npz":
+        with np.load(home / "maps.npz") as maps:
+            assert list(maps) == names
+            found = np.array([maps[name] for name in names])
+    elif suffix == "npy":
+        found = np.load(home / "maps.npy")
+    else:
+        import tifffile
+
+        with tifffile.TiffFile(home / "maps.tif") as pages:
+            assert pages.imagej_metadata["Labels"] == names
+            found = pages.asarray()
+    assert found.shape == (4, 28, 28)
+    assert_array_equal(found, expected)
+
+
+def test_in_python(home):
+    """The kernels of a file, or of every file that a command would read; frozen values."""
+    path = write(
+        home / "work" / "kernels.toml", 3, "about = 'one'\nsource = 'me'\n[banks.b]\nkernels = ['k', 'k']\nmerge = 'sum'\n"
+    )
+    own = convcli.load_kernels(path)
+    assert list(own) == ["k", "b"]
+    kernel, bank = own["k"], own["b"]
+    assert isinstance(kernel, convcli.Kernel)
+    assert isinstance(bank, convcli.Bank)
+    assert (kernel.name, kernel.about, kernel.source) == ("k", "one", "me")
+    assert (len(bank.kernels), bank.merge, bank.weights.shape) == (2, "sum", (2, 1, 1))
+    for weights in (kernel.weights, bank.weights):
+        with pytest.raises(ValueError, match="read-only"):
+            weights[...] = 0
+    with pytest.raises(AttributeError):
+        kernel.name = "x"
+    assert {"k", "b", "sobel-x", "frei-chen-basis"} < set(convcli.load_kernels())
+    assert convcli.kernel("k").sum == 3
+    assert_allclose(convcli.kernel("gaussian:sigma=2").weights.sum(), 1)
+    with pytest.raises(KernelError, match="did you mean 'sobel-x'"):
+        convcli.kernel("sobelx")
+    with pytest.raises(ValueError, match="none.toml: cannot be read"):
+        convcli.load_kernels("none.toml")
+
+
+def test_listing_needs_no_numpy_with_a_config(shell, home):
+    """Nor does a check of matrices, sums and generators."""
+    write(home / "work" / "kernels.toml", 1, "[kernels.g]\ngenerator = 'gabor'\n[kernels.s]\nsum = ['g', 'k']\n")
+    program = (
+        "import sys; from convcli.cli.main import main; s = main(sys.argv[1:]); "
+        "sys.exit(s or bool({'numpy', 'numba', 'PIL'} & set(sys.modules)))"
+    )
+    import subprocess
+
+    for words in (["kernels", "list"], ["kernels", "check"], ["config", "path"]):
+        assert subprocess.run([sys.executable, "-c", program, *words], capture_output=True, check=False).returncode == 0

@@ -166,6 +166,14 @@ def test_weights_are_relative_to_their_config(run, home, samples):
         assert "the output is an input" in result.err
 
 
+def test_show_tells_what_is_done_with_the_response(run, home):
+    """The offset, the anchor and the range, where there are any."""
+    write(home / "work" / "kernels.toml", 1, "offset = 128\nanchor = [0, 0]\nrange = 'clip'\n")
+    shown = run("kernels", "show", "k").out
+    assert "sum 1, absolute sum 1, offset 128, anchor [0, 0], range clip, separable" in shown
+    assert "offset" not in run("kernels", "show", "blur").out
+
+
 def test_kernels_by_tag(run, home):
     """Of any file."""
     write(home / "work" / "kernels.toml", 1, "tags = ['mine', 'edge']\n")

@@ -191,6 +191,9 @@ def show_kernels(found: "Kernel | Bank", kernels: "tuple[Kernel, ...]") -> None:
 
 def _facts(kernel: "Kernel") -> str:
     facts = f"sum {number(round(kernel.sum, 12))}, absolute sum {number(kernel.absolute_sum)}"
+    facts += f", offset {number(kernel.offset)}" if kernel.offset else ""
+    facts += f", anchor {list(kernel.anchor)}" if kernel.anchor else ""
+    facts += f", range {kernel.range}" if kernel.range else ""
     if len(kernel.shape) == 3:
         return f"{facts}, summed over {kernel.shape[2]} channels"
     rank = kernel.rank

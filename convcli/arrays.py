@@ -21,8 +21,9 @@ def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
         version = np.lib.format.read_magic(file)
         read_header: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(file)
-    except (ValueError, EOFError, SyntaxError, TypeError, OverflowError) as error:
-        raise ValueError(str(error).splitlines()[0]) from None
+    # The header is read by Python's own parsers, which raise ValueError, SyntaxError, TokenError, MemoryError and more.
+    except Exception as error:
+        raise ValueError((str(error) or type(error).__name__).splitlines()[0][:200]) from None
     if any(length < 0 for length in shape):
         raise ValueError(f"its header has the shape {shape}")
     check(shape, dtype)

@@ -19,6 +19,11 @@ class ConvcliError(Exception):
 
     exit_status = 1
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What to tell, a line for each thing that is wrong."""
+        return (str(self),)
+
 
 class ArgumentError(ConvcliError, ValueError):
     """A word, shape or value breaks a rule."""

@@ -1,11 +1,15 @@
 """The ``--range`` words: how a float response becomes stored levels. ``levels`` carries them out."""
 
+import re
 from dataclasses import dataclass
 
 from .errors import ArgumentError
 
 LARGEST = 1e30
 """Largest end of LO..HI, far within float32."""
+
+NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+"""A decimal number: less than Python's float takes, which reads 1_000 and nan too."""
 
 RANGES = ("auto", "clip", "abs", "center", "stretch")
 
@@ -39,11 +43,8 @@ def parse_range(text: str) -> Range:
     """
     if text in RANGES:
         return Range(text)
-    low, dots, high = text.partition("..")
-    try:
-        limits = (float(low), float(high)) if dots else None
-    except ValueError:
-        limits = None
+    low, _, high = text.partition("..")
+    limits = (float(low), float(high)) if NUMBER.fullmatch(low) and NUMBER.fullmatch(high) else None
     if limits is None or not all(abs(limit) <= LARGEST for limit in limits):
         raise ArgumentError(f"range must be one of {', '.join(RANGES)}, or LO..HI such as -255..255, got {text!r}")
     if limits[0] >= limits[1]:

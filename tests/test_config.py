@@ -4,7 +4,6 @@ import json
 import resource
 import subprocess
 import sys
-import time
 import tomllib
 
 import jsonschema
@@ -16,6 +15,7 @@ import convcli
 from config_cases import BAD, GOOD, UNREADABLE
 from convcli.errors import KernelError
 from convcli.kernels.catalogue import load_catalogue
+from convcli.kernels.library import Recipe
 from convcli.kernels.lines import find_lines
 from convcli.kernels.places import Place, built_in_file
 
@@ -97,20 +97,78 @@ def test_all_faults_of_a_file_at_once(tmp_path):
         "[banks.b]\nkernels = ['no-such', 'a']\n[other.c]\n[kernels.d]\nsum = ['a', 'blur']\n[defaults]\nstride = 0\n"
     )
     told = faults_of(tmp_path, text)
-    assert [int(line.partition(":")[0]) for line in told] == [2, 2, 3, 4, 7, 11]
+    assert [int(line.partition(":")[0]) for line in told] == [2, 2, 3, 4, 6, 7, 11]
     text = text.replace("[other.c]", "").replace("stride = 0", "").replace("abuot", "about").replace("divisor = 0", "")
     text = text.replace("[[1, 'x'], [2]]", "[[1]]\nanchor = [1, 1]")
     told = faults_of(tmp_path, text)
     assert [line.partition(": ")[2].partition(":")[0] for line in told] == ["kernels.a.anchor", "banks.b.kernels[0]"]
 
 
+def test_faults_of_all_kinds_at_once(tmp_path):
+    """A misspelt key does not hide an unknown name, nor a wrong parameter, nor a missing file, in one list or in several."""
+    told = faults_of(
+        tmp_path,
+        """
+[kernels.mine]
+matrix = [[1]]
+divsor = 16
+[banks.both]
+kernels = ["mine", "sobelx@90", "sobel", "gaussian:sgma=3",
+  "@q.npy", { file = "r.npy" }, { matrix = [[1]], xx = 1 }, "1 2 x", "sobel-x@45", ""]
+[kernels.s]
+sum = [{ file = "t.npy" }, { file = "u.npy" }, "nope"]
+[kernels.g]
+generator = "gaussian"
+sigma = 0
+[defaults]
+border = "egde"
+""",
+    )
+    keys = [line.partition(": ")[2].partition(": ")[0].removeprefix("banks.both.") for line in told]
+    listed = [f"kernels[{i}]" for i in (1, 2, 3)]
+    after = ["kernels[4]", "kernels[5].file", "kernels[6].xx", "kernels[7]", "kernels[8]", "kernels[9]"]
+    summed = ["kernels.s.sum[0].file", "kernels.s.sum[1].file", "kernels.s.sum[2]"]
+    assert sorted(keys) == sorted(["kernels.mine.divsor", *listed, *after, *summed, "kernels.g.sigma", "defaults.border"])
+    assert [int(line.partition(":")[0]) for line in told] == [4, 6, 6, 6, *[7] * 6, 9, 9, 9, 12, 14]
+
+
+def test_long_names_and_line_ends_stay_one_short_line(tmp_path):
+    """However long a name, a key or a text is."""
+    text = f"[kernels.{'k' * 60000}]\n{'x' * 60000} = 1\n[banks.b]\nkernels = ['{'y' * 60000}', \"@a\\nb.npy\"]\n"
+    told = faults_of(tmp_path, text)
+    assert len(told) == 3
+    assert all(len(line) < 500 for line in told)
+    assert "a\\nb.npy: no such file" in told[2]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[banks.b]\ngenerator = 'gabor'\nsigma = 60\ngrid = {{ theta = {list(range(256))} }}",
+        f"[banks.b]\nkernels = {[f'gaussian:sigma={100 + i / 10}' for i in range(100)]}",
+        f"[kernels.g]\ngenerator = 'gaussian'\nsigma = 100\n[kernels.s]\nsum = {['g'] * 900}",
+        "[kernels.s]\nsum = [" + "{ generator = 'gaussian', sigma = 100 }, " * 100 + "]",
+    ],
+    ids=["grid", "list", "sum", "tables"],
+)
+def test_large_kernels_are_counted_as_they_are_made(tmp_path, text, monkeypatch):
+    """A check says so; another command makes no more than a moment's worth; and so does the use of them."""
+    assert "weights to make, the limit" in faults_of(tmp_path, text)[-1]
+    made = []
+    make = Recipe.make
+    monkeypatch.setattr(Recipe, "make", lambda recipe: made.append(recipe) or make(recipe))
+    catalogue = catalogue_of(tmp_path, text)
+    assert len(made) < 5
+    with pytest.raises(KernelError, match="takes more than 4000000 weights to make, the limit"):
+        catalogue.find("b" if "banks" in text else "s")
+
+
 def test_no_end_of_faults(tmp_path):
-    """A hundred are told, the others counted."""
-    told = "[kernels.k]\nmatrix = [" + "['x', 'y'],\n" * 200 + "]"
-    with pytest.raises(KernelError) as caught:
-        catalogue_of(tmp_path, told)
-    assert len(str(caught.value).splitlines()) == 101
-    assert str(caught.value).endswith("k.toml: and 300 more")
+    """A hundred are told; that there may be more, too."""
+    text = "[kernels.k]\nmatrix = [" + "['x', 'y'],\n" * 200 + "]"
+    told = faults_of(tmp_path, text)
+    assert len(told) == 101
+    assert told[-1] == " and perhaps more; mend these first"
 
 
 def test_the_meaning_of_each_key(tmp_path):
@@ -161,6 +219,11 @@ def test_a_sum_is_the_sum_of_padded_kernels(tmp_path):
     assert_array_equal(kernel.weights, [[0.5, 0, 0], [1 - 10 + 0.5, 2 - 12, -14], [3.5, 4, 0]])
     assert kernel.anchor == (1, 0)
     assert kernel.offset == -20
+    halved = catalogue_of(tmp_path, text + "divisor = 2\n").find("k")
+    assert halved.offset == -10
+    assert_array_equal(halved.weights, kernel.weights / 2)
+    middle = catalogue_of(tmp_path, "[kernels.a]\nmatrix = [[1, 0]]\nanchor = [0, 0]\n[kernels.s]\nsum = ['a']\n").find("s")
+    assert middle.anchor == (0, 0)
 
 
 def test_sums_stay_one_convolution(tmp_path):
@@ -180,6 +243,9 @@ def test_banks(tmp_path):
 [banks.listed]
 kernels = ["sobel-x", "sobel-x@90", "frei-chen-basis", { matrix = [[1, 2]] }, { name = "own", generator = "disk" }]
 range = "center"
+[banks.own]
+kernels = [{ matrix = [[1]], range = "clip" }, "blur"]
+range = "abs"
 [banks.run]
 generator = "gabor"
 wavelength = 5
@@ -195,11 +261,12 @@ merge = "mean"
     assert [kernel.name for kernel in listed.kernels[-2:]] == ["listed-3", "own"]
     assert len(listed.kernels) == 13
     assert {kernel.range for kernel in listed.kernels} == {"center"}
+    assert [kernel.range for kernel in catalogue.find("own").kernels] == ["clip", "abs"]
     run = catalogue.find("run")
     assert [kernel.name for kernel in run.kernels] == [f"run:theta={t},psi={p}" for t in ("0", "22.5") for p in (0, 90)]
     expected = catalogue.find("gabor:theta=22.5,psi=90,wavelength=5").weights
     assert_allclose(run.kernels[3].weights, expected / np.linalg.norm(expected))
-    assert len(catalogue.find("run:theta=45").kernels) == 2
+    assert [kernel.name for kernel in catalogue.find("run:theta=45").kernels] == ["run:theta=45,psi=0", "run:theta=45,psi=90"]
     assert catalogue.find("run:theta=45,psi=0").kernels[0].shape == catalogue.find("gabor:theta=45,wavelength=5").shape
     assert catalogue.find("run:wavelength=9").kernels[0].shape == catalogue.find("gabor:wavelength=9").shape
     assert_array_equal(catalogue.find("one").weights, [catalogue.find(f"sobel-{d}").weights for d in "xy"])
@@ -208,13 +275,13 @@ merge = "mean"
 
 
 def test_a_name_means_the_own_files_first(tmp_path):
-    """A file's kernels do not change their meaning with another file's names."""
+    """Then those behind it, then those before: a nearer file's names do not change what a kernel behind it is made of."""
     own, other = tmp_path / "own.toml", tmp_path / "other.toml"
     own.write_text("[kernels.a]\nmatrix = [[1]]\n[kernels.blur]\nmatrix = [[7]]\n")
     other.write_text("[kernels.a]\nmatrix = [[2]]\n[banks.b]\nkernels = ['a', 'blur']\n")
     catalogue = load_catalogue([Place(own, ""), Place(other, ""), Place(built_in_file(), "")])
     assert catalogue.find("a").sum == 1
-    assert [kernel.sum for kernel in catalogue.find("b").kernels] == [2, 7]
+    assert [kernel.sum for kernel in catalogue.find("b").kernels] == [2, 1]
     own.write_text("[kernels.sobel-x]\nmatrix = [[7]]\n")
     assert load_catalogue([Place(own, ""), Place(built_in_file(), "")]).find("sobel").kernels[0].shape == (3, 3)
 
@@ -256,7 +323,16 @@ HOSTILE = [
     "[kernels.k]\ngenerator = 'average'\nsize = 1e9",
     "[kernels.k]\nmatrix = [[" + "9" * 100_000 + "]]",
     "#" * (3 << 20),
-    "[kernels.k]\nmatrix = " + str([[1] * 1001] * 1001),
+    "[kernels.k]\nmatrix = " + str([[1] * 1024] * 300),
+    "[kernels.k]\nmatrix = [['" + "9" * 60_000 + "x']]",
+    'x = "' + '\\"' * 60_000,
+    "[kernels.k0]\nsum = ['blur'" + ", 'blur'" * 900 + ", 'no']\n[kernels.k1]\nsum = ['k0'" + ", 'k0'" * 900 + "]",
+    "".join(f"[kernels.k{i}]\nmatrix=[[1]]\n" for i in range(2000)) + f"[banks.b]\nkernels = {['sobel-xx'] * 900}",
+    "".join(f"[kernels.k{i}]\ncolumn={[1] * 1023}\nrow={[1] * 1023}\n" for i in range(100)),
+    "[kernels.k]\nsum = [" + "{ generator = 'average', size = 1023 }, " * 20 + "]",
+    "[kernels.b]\ngenerator = 'average'\nsize = 1023\n[banks.c]\nkernels = " + str(["b@90"] * 20),
+    "[kernels.k]\nsum = " + str(["1"] * 200_000),
+    "[kernels.k]\nmatrix = [[1]]\nanchor = [0x" + "f" * 900 + ", 0]\n[defaults]\nstride = 0x" + "f" * 900,
     "".join(f"[kernels.k{i}]\nmatrix=[[1]]\n" for i in range(20_000)),
     "[kernels.k]\nmatrix = [" + "['x']," * 100_000 + "]",
     'x = """\\"""' * 90_000,
@@ -266,9 +342,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_hostile_files_cost_little(tmp_path, text):
-    """Refused by a process that is given one gigabyte of addresses and five seconds of the processor."""
+    """Refused by a process that is given 400 megabytes of addresses and three seconds of the processor."""
     (tmp_path / "k.toml").write_text(text)
-    limits = (resource.RLIMIT_AS, 1 << 30), (resource.RLIMIT_CPU, 5)
+    limits = (resource.RLIMIT_AS, 400 << 20), (resource.RLIMIT_CPU, 3)
 
     def confine():
         for kind, limit in limits:
@@ -320,8 +396,6 @@ y = 2021-01-01T00:00:00.5
 def test_a_thousand_kernels(tmp_path):
     """All are read, found and listed."""
     text = "".join(f"[kernels.k{i}]\nmatrix = {[[i % 7] * 5] * 5}\n" for i in range(1000))
-    start = time.perf_counter()
     catalogue = catalogue_of(tmp_path, text, with_weights=True)
     assert catalogue.find("k999").sum == 25 * (999 % 7)
     assert len(catalogue.entries) > 1000
-    assert time.perf_counter() - start < 30

@@ -79,7 +79,7 @@ def test_a_file_is_read_once(home, monkeypatch):
     assert [place.reason for place in find_places([str(path)])] == ["--config", "built in"]
 
 
-def test_path_tells_every_file_and_what_hides_what(run, home):
+def test_path_tells_every_file_and_what_hides_what(run, home, monkeypatch):
     """In order; the same as JSON."""
     near = write(home / "work" / "kernels.toml", 3, "[kernels.blur]\nmatrix = [[1]]\n[defaults]\nstride = 2\n")
     own = write(home / "own.toml", 5, "[banks.b]\nkernels = ['k']\n")
@@ -89,10 +89,18 @@ def test_path_tells_every_file_and_what_hides_what(run, home):
     assert lines[2].endswith("kernels.toml  (built in: 52 kernels and 8 banks)")
     assert f"k: {own} hides {near}" in lines
     assert f"blur: {near} hides {lines[2].split('  ')[0]}" in lines
-    assert lines[-1] == f"default stride: {near}"
+    assert lines[-1] == f"default stride 2x2: {near}"
     told = json.loads(run("config", "path", "--json").out)
     assert [row["reason"] for row in told["files"]] == ["nearest from here upward", "built in"]
     assert [row["name"] for row in told["shadows"]] == ["blur"]
+    assert told["defaults"] == [{"name": "stride", "from": str(near), "value": [2, 2]}]
+    monkeypatch.setenv("CONVCLI_STRIDE", "3")
+    (home / "work" / "deep" / "kernels.toml").write_text("[[")
+    result = run("config", "path")
+    assert result.status == 2
+    assert result.out.splitlines()[0].endswith("deep/kernels.toml  (nearest from here upward: cannot be read)")
+    assert result.out.splitlines()[-1] == "default stride 3: $CONVCLI_STRIDE"
+    assert len(result.lines) == 1
 
 
 def test_init_writes_a_file_without_faults(run, home):
@@ -105,7 +113,11 @@ def test_init_writes_a_file_without_faults(run, home):
     assert (checked.status, checked.out) == (0, "kernels.toml: 6 kernels and 2 banks, no faults\n")
     again = run("config", "init")
     assert (again.status, again.lines) == (2, ["Error: kernels.toml exists already, and is never replaced; give another name"])
-    assert run("config", "init", "--user").status == 0
+    assert result.lines[0] == "kernels.toml: written; convcli reads it in this folder and below"
+    named = run("config", "init", "sub/mine.toml").lines
+    assert named[0] == "sub/mine.toml: written; convcli reads it with --config sub/mine.toml"
+    assert run("config", "init", "-").out == (home / "work" / "deep" / "kernels.toml").read_text()
+    assert run("config", "init", "--user").lines[0].endswith("kernels.toml: written; convcli reads it everywhere")
     assert user_file().is_file()
     assert run("config", "init", "/proc/none/x.toml").status == 1
 
@@ -140,8 +152,10 @@ def test_check_tells_every_fault(run, home):
     assert listed.status == 2
     assert "sharpen" in listed.out
     assert listed.lines == result.lines
-    lines = run("kernels", "check", "none.toml", "--no-config").lines
-    assert lines == ["Error: none.toml: cannot be read: No such file or directory"]
+    assert run("kernels", "check", "none.toml").lines == ["Error: none.toml: cannot be read: No such file or directory"]
+    good = write(home / "good.toml", 1, "[kernels.s]\nsum = ['k']\n")
+    checked = run("kernels", "check", good)
+    assert (checked.status, checked.out) == (0, f"{good}: 2 kernels, no faults\n")
 
 
 def test_schema_is_printed(run):
@@ -160,7 +174,13 @@ def test_weights_are_relative_to_their_config(run, home, samples):
     assert_array_equal(shown, np.arange(18, 36).reshape(2, 3, 3))
     kernels = convcli.load_kernels()
     assert [kernel.name for kernel in kernels["all"].kernels] == ["all-0", "all-1"]
-    for output in ("../w.npz", path):
+    with path.open("a") as file:
+        file.write("[kernels.t]\nsum = ['@t.txt']\n[banks.u]\nkernels = ['@w.npz', { kernel = '@t.txt', name = 'own' }]\n")
+    (path.parent / "t.txt").write_text("7")
+    kernels = convcli.load_kernels()
+    assert kernels["t"].sum == 7
+    assert [kernel.name for kernel in kernels["u"].kernels] == ["w-0", "w-1", "own"]
+    for output in ("../w.npz", path, "../t.txt"):
         result = run("apply", samples / "camera.png", "-k", "k", "--format", "npz", "-o", output)
         assert (result.status, len(result.lines)) == (2, 1)
         assert "the output is an input" in result.err
@@ -263,13 +283,36 @@ def test_the_anchor_lies_over_the_pixel(run, home, flip, turn, alpha, rng):
     assert_array_equal(pixels(home / "b.png"), levels[::2, ::3])
 
 
-def test_the_anchor_of_a_zero_sum_kernel_and_alpha(run, home, rng):
-    """Alpha stays where the anchor is."""
+@pytest.mark.parametrize("flip", ["--flip", "--no-flip"])
+@pytest.mark.parametrize("matrix", ["[[1, 0, -1]]", "[[1, 0, 0, -1]]"])
+def test_the_anchor_of_a_zero_sum_kernel_and_alpha(run, home, rng, flip, matrix):
+    """Alpha stays where the anchor is, whatever the padding: valid is the inner part of same."""
     levels = rng.integers(0, 256, (9, 9, 4), dtype=np.uint8)
     PIL.Image.fromarray(levels).save(home / "a.png")
-    (home / "k.toml").write_text("[kernels.k]\nmatrix = [[1, 0, -1]]\nanchor = [0, 2]\n")
-    run("apply", home / "a.png", "--config", home / "k.toml", "-k", "k", "-o", home / "b.png")
-    assert_array_equal(pixels(home / "b.png")[:, :, 3], levels[:, :, 3])
+    (home / "k.toml").write_text(f"[kernels.k]\nmatrix = {matrix}\nanchor = [0, 2]\n")
+    words = ["apply", home / "a.png", "--config", home / "k.toml", "-k", "k", flip]
+    run(*words, "-o", home / "same.png")
+    assert_array_equal(pixels(home / "same.png")[:, :, 3], levels[:, :, 3])
+    run(*words, "--padding", "valid", "-o", home / "valid.png")
+    width = len(matrix.split(","))
+    before = width - 1 - 2 if flip == "--flip" else 2
+    assert_array_equal(pixels(home / "valid.png"), pixels(home / "same.png")[:, before : before + 10 - width])
+
+
+def test_a_merged_bank_of_different_maps_is_refused_in_a_dry_run_too(run, home, samples):
+    """With their shapes."""
+    bank = "[banks.m]\nkernels = ['blur', { tensor = [[[1, 1, 1]]] }]\nmerge = 'max'\n"
+    path = write(home / "k.toml", 1, bank)
+    for extra in ([], ["-n"]):
+        result = run("apply", samples / "chelsea.png", "--config", path, "-k", "m", "-o", "x.npy", *extra)
+        assert result.status == 1
+        assert "bank 'm' merges maps of different shapes: 300 x 451 x 1 and 300 x 451 x 3" in result.err
+
+
+def test_a_home_that_cannot_be_searched(home, monkeypatch):
+    """Is no home; nor is a name too long."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/" + "x" * 5000)
+    assert [place.reason for place in find_places()] == ["built in"]
 
 
 def test_the_range_of_a_kernel_is_what_auto_means(run, home, samples):

@@ -92,6 +92,8 @@ BAD = [
     (npy(np.array([[np.inf]])), "must hold finite numbers"),
     (npy(np.ones((1, 2000))), r"has shape \(1, 2000\); the largest kernel side is 1023"),
     (npy(np.ones((3, 9))).replace(b"(3, 9)", b"(-3,9)"), "is not a readable .npy file"),
+    (npy(np.ones((3, 9))).replace(b"(3, 9), ", b"((((((((("[:8]), "is not a readable .npy file"),
+    (b"\x93NUMPY\x02\x00" + (20000).to_bytes(4, "little") + b"(" * 20000, "is not a readable .npy file"),
     (lying_header((1000, 1000)), "is not a readable .npy file"),
     (lying_header((1000, 1000, 10)), "more than the limit"),
     (lying_header((10**9, 10**9, 10**9)), "more than the limit of 4000000 numbers"),
@@ -139,7 +141,7 @@ def test_wrong_names(tmp_path):
     for text, message in [
         ("none.npy", "no such file"),
         ("w.npz#c", "#c: there is no array of that name; the file holds a, b"),
-        ("w.npz", "holds 2 arrays; name one"),
+        ("w.npz", "holds 2 arrays: a, b; name one by its key"),
         ("w.gif", "the file must end in .npy, .npz, .safetensors"),
         ("w.npy#a", "leave out #a"),
     ]:
@@ -165,7 +167,7 @@ def test_safetensors(tmp_path, rng):
         (tmp_path / f"{name}.safetensors").write_bytes(content)
         with pytest.raises(KernelError, match=message):
             find(f"@{tmp_path / name}.safetensors")
-    with pytest.raises(KernelError, match="holds 2 arrays; name one"):
+    with pytest.raises(KernelError, match="holds 2 arrays: conv1.weight, half; name one"):
         find(f"@{tmp_path / 'w.safetensors'}")
 
 
@@ -192,6 +194,11 @@ def test_layouts(tmp_path, rng, layout):
     assert_array_equal(one.matrices[0], filters[2].transpose(1, 2, 0))
     with pytest.raises(KernelError, match="holds the filters 0 to 3, and index is 4"):
         load_weights(file, index=4)
+    np.save(tmp_path / "w.npy", np.ones((3, 3)))
+    (tmp_path / "w.txt").write_text("1")
+    for name in ("w.npy", "w.txt"):
+        with pytest.raises(KernelError, match="holds one kernel, not several filters; leave out index"):
+            load_weights(WeightsFile(tmp_path / name), index=0)
     with pytest.raises(KernelError, match=r"has 4 dimensions, shape .*, which the layout 'hw' does not name"):
         load_weights(WeightsFile(tmp_path / "w.npz", "w", "hw"))
 
@@ -218,6 +225,7 @@ BAD_TEXTS = [
     ("k.txt", b"", "holds no numbers"),
     ("k.txt", b"1 2\n3", "line 2 has 1 numbers, line 1 has 2"),
     ("k.txt", b"1 2\n3 x", "line 2, column 2: 'x' is not a number"),
+    ("k.txt", b"1,5 2,5", "line 1 has numbers apart by commas and by spaces; write a decimal point, not a comma"),
     ("k.txt", b"1 nan", "line 1, column 2: 'nan' is not a number"),
     ("k.txt", b"\xff", "is not a readable .txt file"),
     ("k.txt", b"1\n" * 3000, "beyond the largest kernel, 1023 x 1023"),

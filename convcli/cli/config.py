@@ -1,18 +1,21 @@
 """convcli config: the files that kernels and defaults come from."""
 
 import importlib.resources
-import json
+import os
 from pathlib import Path
 
 import click
 
-from ..errors import ArgumentError, OutputError
-from ..kernels.catalogue import load_catalogue
+from ..errors import ArgumentError, KernelError, OutputError
+from ..kernels.config import ConfigFile, read_config
+from ..kernels.definition import Located
 from ..kernels.places import NAME, find_places, user_file
 from . import options, render
 from .kernels import count_entries
 
 SCHEMA = "kernels.schema.json"
+ENVIRONMENT = {key: f"CONVCLI_{key.upper()}" for key in ("stride", "padding", "border", "channels", "range", "flip")}
+"""The environment variable of each option that has a default in config files."""
 
 
 @click.group(short_help="The files that kernels come from.")
@@ -37,30 +40,34 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     convcli config path --config mine.toml
 
     Prints every config file that is read, the one that counts most first; then each name that several of them define, and
-    which one counts; then each default, and where it comes from.
+    which one counts; then each default of an option, and where it comes from. Whether a file is good is not looked at: 'convcli
+    kernels check' does that.
     """
     places = find_places(config, search=not no_config)
-    catalogue = load_catalogue(places)
-    rows = [
-        {"path": str(place.path), "reason": place.reason, "holds": count_entries(catalogue, place.path)} for place in places
-    ]
-    files = catalogue.files
-    owners = {name: [str(file.path) for file in files if name in file.entries] for name in catalogue.entries}
-    shadows = [{"name": name, "from": paths[0], "hides": paths[1:]} for name, paths in owners.items() if len(paths) > 1]
-    defaults = [
-        {"name": key, "from": next(str(file.path) for file in files if key in file.defaults)} for key in catalogue.defaults
-    ]
+    files: list[ConfigFile] = []
+    rows: list[dict[str, str]] = []
+    faults: list[str] = []
+    for place in places:
+        try:
+            file = read_config(place.path)
+            files.append(file)
+            holds = count_entries(file)
+        except KernelError as error:
+            holds = "cannot be read"
+            faults.extend(error.lines)
+        rows.append({"path": str(place.path), "reason": place.reason, "holds": holds})
+    owners: dict[str, list[str]] = {}
+    defaults: dict[str, tuple[str, object]] = {}
+    for file in files:
+        for name in file.entries:
+            owners.setdefault(name, []).append(str(file.path))
+        for key, value in file.defaults.items():
+            defaults.setdefault(key, (str(file.path), value))
+    defaults |= {key: (f"${env}", os.environ[env]) for key, env in ENVIRONMENT.items() if os.environ.get(env)}
     with render.printing():
-        if as_json:
-            click.echo(json.dumps({"files": rows, "shadows": shadows, "defaults": defaults}, indent=2))
-            return
-        for row in rows:
-            click.echo(render.escaped(f"{row['path']}  ({row['reason']}: {row['holds']})"))
-        for shadow in shadows:
-            hidden = " and ".join(map(str, shadow["hides"]))
-            click.echo(render.escaped(f"{shadow['name']}: {shadow['from']} hides {hidden}"))
-        for default in defaults:
-            click.echo(render.escaped(f"default {default['name']}: {default['from']}"))
+        render.show_places(rows, {name: paths for name, paths in owners.items() if len(paths) > 1}, defaults, as_json)
+    if faults:
+        raise Located(faults)
 
 
 @command.command("init", short_help="Write a config file to start from.")
@@ -72,19 +79,25 @@ def write_starter(file: Path, user: bool) -> None:
     convcli config init
     convcli config init --user
 
-    Writes a commented kernels.toml to the working folder, or where you say, and beside it the schema that editors complete
-    and check it with. A file that is there already is never replaced.
+    Writes a commented kernels.toml to the working folder, or where you say (- for standard output), and beside it the schema
+    that editors complete and check it with. A file that is there already is never replaced.
     """
-    own = user_file()
-    if user and own is None:
-        raise ArgumentError("there is no home folder for your own kernels.toml; name a FILE instead")
-    target = own if user and own is not None else file
-    _write_new(target, _packaged("starter.toml"))
-    click.echo(f"{render.escaped(str(target))}: written; convcli reads it from this folder and those below", err=True)
-    schema = target.with_name(SCHEMA)
+    if str(file) == "-":
+        with render.printing():
+            click.echo(_packaged("starter.toml"), nl=False)
+        return
+    if user:
+        own = user_file()
+        if own is None:
+            raise ArgumentError("there is no home folder for your own kernels.toml; name a FILE instead")
+        file = own
+    found = "in this folder and below" if file.name == NAME else f"with --config {file}"
+    _write_new(file, _packaged("starter.toml"))
+    render.complain(f"{file}: written; convcli reads it {'everywhere' if user else found}")
+    schema = file.with_name(SCHEMA)
     if not schema.exists():
         _write_new(schema, _packaged(SCHEMA))
-        click.echo(f"{render.escaped(str(schema))}: written; editors use it to complete and check", err=True)
+        render.complain(f"{schema}: written; editors use it to complete and check")
 
 
 @command.command("schema", short_help="Print the schema of config files.")

@@ -6,9 +6,11 @@ from pathlib import Path
 import click
 
 from ..errors import KernelError
-from ..kernels.catalogue import Catalogue, kernels_of
-from ..kernels.definition import Definition
+from ..kernels.catalogue import kernels_of, load_catalogue
+from ..kernels.config import ConfigFile
+from ..kernels.definition import Definition, Located
 from ..kernels.kernel import Bank, Kernel
+from ..kernels.places import find_places
 from . import options, render
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
@@ -41,20 +43,21 @@ def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_j
     one in all where it says how they are merged.
     """
     catalogue = options.read_catalogue(config, no_config)
-    rows, faults = [], []
+    rows: list[dict[str, object]] = []
+    faults: list[str] = []
     for name in catalogue:
         if tag is None or tag in catalogue.entries[name].tags:
             try:
                 rows.append(_describe(catalogue.find(name)) | {"parameters": catalogue.parameters_of(name)})
             except KernelError as error:  # a file of weights that cannot be read
-                faults.append(str(error))
+                faults.extend(error.lines)
     with render.printing():
         if as_json:
             click.echo(json.dumps(rows, indent=2))
         else:
             render.show_table(rows)
     if faults:
-        raise KernelError("\n".join(faults))
+        raise Located(faults)
 
 
 @command.command("show", short_help="Show the numbers of a kernel.", no_args_is_help=True)
@@ -90,18 +93,18 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
     convcli kernels check kernels.toml
 
     Reads each FILE, or every config file that is found, and the files of weights that it names. Prints every fault with its
-    line; the exit status is then 2.
+    line; the exit status is then 2. Where a FILE is named, the others serve for the names in it.
     """
-    catalogue = options.read_catalogue((*config, *files), no_config, with_weights=True)
+    named = [Path(name) for name in files]
+    catalogue = load_catalogue(find_places((*config, *reversed(files)), search=not no_config), with_weights=True, only=named)
     with render.printing():
         for file in catalogue.files:
-            if not files or str(file.path) in {str(Path(name)) for name in files}:
-                click.echo(render.escaped(f"{file.path}: {count_entries(catalogue, file.path)}, no faults"))
+            if not named or file.path in named:
+                click.echo(render.escaped(f"{file.path}: {count_entries(file)}, no faults"))
 
 
-def count_entries(catalogue: Catalogue, path: Path) -> str:
+def count_entries(file: ConfigFile) -> str:
     """How many kernels and banks a file defines, in words."""
-    (file,) = (file for file in catalogue.files if file.path == path)
     kernels = sum(isinstance(entry, Definition) for entry in file.entries.values())
     banks = len(file.entries) - kernels
     words = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((kernels, "kernel"), (banks, "bank")) if n]

@@ -110,7 +110,7 @@ def main(arguments: list[str] | None = None) -> int:
         complain(f"Error: {error.format_message()}")
         return error.exit_code
     except ConvcliError as error:
-        for line in str(error).splitlines():
+        for line in error.lines:
             complain(f"Error: {line}")
         return error.exit_status
     except OSError as error:  # help texts are printed by click itself; every other place says what it could not do

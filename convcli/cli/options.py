@@ -86,9 +86,9 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
     return chosen(none(command))
 
 
-def read_catalogue(config: tuple[str, ...], no_config: bool, with_weights: bool = False) -> Catalogue:
+def read_catalogue(config: tuple[str, ...], no_config: bool) -> Catalogue:
     """The kernels of all config files. Raises KernelError with every fault of every file."""
-    return load_catalogue(find_places(config, search=not no_config), with_weights)
+    return load_catalogue(find_places(config, search=not no_config))
 
 
 def read_defaults(catalogue: Catalogue, names: dict[str, str]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What people see: lines on standard error, tables and kernels on standard output. Rich lives here only."""
 
 import contextlib
+import json
 import math
 import re
 import sys
@@ -79,7 +80,7 @@ class Voice:
             else:
                 self.note(self._line(written))
         if outcome.error is not None:
-            for line in str(outcome.error).splitlines():
+            for line in outcome.error.lines:
                 complain(f"Error: {name}: {line}")
 
     def summary(self, failed: int, count: int) -> None:
@@ -145,6 +146,30 @@ def _console(**options: Any) -> Any:
             raise BrokenPipeError
 
     return PlainConsole(**options)
+
+
+def show_places(
+    rows: list[dict[str, str]], shadows: dict[str, list[str]], defaults: dict[str, tuple[str, object]], as_json: bool
+) -> None:
+    """Print the config files, the names that several of them define, and the defaults with where they come from."""
+    if as_json:
+        hidden = [{"name": name, "from": paths[0], "hides": paths[1:]} for name, paths in shadows.items()]
+        values = [{"name": key, "from": path, "value": value} for key, (path, value) in defaults.items()]
+        click.echo(json.dumps({"files": rows, "shadows": hidden, "defaults": values}, indent=2))
+        return
+    for row in rows:
+        click.echo(escaped(f"{row['path']}  ({row['reason']}: {row['holds']})"))
+    for name, paths in shadows.items():
+        click.echo(escaped(f"{name}: {paths[0]} hides {' and '.join(paths[1:])}"))
+    for key, (path, value) in defaults.items():
+        click.echo(escaped(f"default {key} {_spelled(value)}: {path}"))
+
+
+def _spelled(value: object) -> str:
+    """A default as one would write it: 2x1 for a pair."""
+    if isinstance(value, tuple) and all(isinstance(part, int) for part in value):
+        return "x".join(map(str, value))
+    return str(getattr(value, "name", value))
 
 
 def show_table(rows: list[dict[str, Any]]) -> None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 
 from ..errors import ArgumentError
+from ..ranges import NUMBER
 from .geometry import BORDERS, PADDINGS, Border, Padding, Sides, as_pair, check_border
 
 ALIASES = {"replicate": "edge", "nearest": "edge", "circular": "wrap", "periodic": "wrap"}
@@ -20,7 +21,7 @@ def pair_reader(name: str) -> Callable[[str], Sides]:
     """
 
     def read(text: str) -> Sides:
-        match = re.fullmatch(r"(\d+)(?:x(\d+))?", text, re.ASCII | re.IGNORECASE)
+        match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", text, re.ASCII | re.IGNORECASE)
         numbers = () if match is None else (int(match[1]), int(match[2] or match[1]))
         if not numbers or min(numbers) < 1:
             raise ArgumentError(f"{name} must be a whole number of at least 1, or ROWSxCOLUMNS such as 2x1, got {text!r}")
@@ -37,7 +38,7 @@ def read_padding(text: str) -> Padding:
     """
     if text in PADDINGS:
         return text
-    match = re.fullmatch(r"(\d+)(?:,(\d+))?(?:x(\d+)(?:,(\d+))?)?", text, re.ASCII | re.IGNORECASE)
+    match = re.fullmatch(r"(\d{1,9})(?:,(\d{1,9}))?(?:x(\d{1,9})(?:,(\d{1,9}))?)?", text, re.ASCII | re.IGNORECASE)
     if match is None or (match[2] and not match[3]):
         raise ArgumentError(
             f"padding must be one of {', '.join(PADDINGS)}, a whole number, ROWSxCOLUMNS such as 2x1, "
@@ -58,9 +59,6 @@ def read_border(text: str) -> Border:
             "border mirror means reflect (d c b|a b c d|c b a) to SciPy and symmetric (c b a|a b c d|d c b) to ImageMagick; "
             "say which"
         )
-    try:
-        border: Border = float(text)
-    except ValueError:
-        border = ALIASES.get(text, text)
+    border: Border = float(text) if NUMBER.fullmatch(text) else ALIASES.get(text, text)
     check_border(border)
     return border

@@ -65,8 +65,12 @@ class Request:
 
     def padding_for(self, kernel: Kernel) -> Padding:
         """The padding of one kernel: where it is "same", the kernel's anchor lies over the pixel."""
-        if self.padding != "same" or kernel.anchor is None:
-            return self.padding
+        return self.same_padding(kernel) if self.padding == "same" else self.padding
+
+    def same_padding(self, kernel: Kernel) -> Padding:
+        """The padding that lays the kernel's anchor over the pixel."""
+        if kernel.anchor is None:
+            return "same"
         ends = [(tap, side - 1 - tap) for tap, side in zip(kernel.anchor, kernel.shape, strict=False)]
         turned = [(after, before) for before, after in ends] if self.flip else ends
         rows, columns = ((before * d, after * d) for (before, after), d in zip(turned, self.dilation, strict=True))

@@ -100,10 +100,15 @@ def plan_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
 
 def _map_shape(request: Request, image: Image, one: Kernel | Bank) -> tuple[int, int, int]:
     """(H', W', C) of a map. Raises ArgumentError if the kernel does not fit, or if the padding makes the map too large."""
-    first = one if isinstance(one, Kernel) else one.kernels[0]
-    weights = _weights_for(request, image, first)
+    if isinstance(one, Bank):
+        shapes = {_map_shape(request, image, kernel) for kernel in one.kernels}
+        if len(shapes) > 1:
+            sizes = " and ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
+            raise ArgumentError(f"bank {one.name!r} merges maps of different shapes: {sizes}")
+        return shapes.pop()
+    weights = _weights_for(request, image, one)
     size, sides = image.pixels.shape[:2], weights.shape[:2]
-    rows, columns = make_axes(size, sides, request.stride, request.padding_for(first), request.dilation)
+    rows, columns = make_axes(size, sides, request.stride, request.padding_for(one), request.dilation)
     if rows.out * columns.out > request.max_pixels:
         raise ArgumentError(
             f"a map of {columns.out} x {rows.out} pixels is beyond the limit of {request.max_pixels}; "
@@ -154,8 +159,7 @@ def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
     seen = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
     if kernel.sums_to_zero:
         covered = check_extents(seen.shape, request.dilation)
-        centred = request.padding_for(kernel) if request.padding == "same" else "same"
-        (above, _), (left, _) = resolve_padding(centred, covered)
+        (above, _), (left, _) = resolve_padding(request.same_padding(kernel), covered)
         seen = np.zeros(covered)
         seen[above, left] = 1  # the pixel that "same" padding puts under the kernel's anchor
         options |= {"flip": False, "dilation": 1}

@@ -1,15 +1,17 @@
 """Finds kernels by name, in every config file that is read, the most specific first."""
 
+import contextlib
 import functools
 import math
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import KernelError, nearest_name
 from .config import ConfigFile, read_config
-from .definition import Definition, Entry, Fault, Located, Part
+from .definition import Definition, Entry, Fault, Located, Maker, Meter, Part, TooMany, TooMuch
 from .grammar import Inline, Reference, parse_kernel
 from .kernel import Bank, Kernel
 from .library import ParameterError, Recipe
@@ -19,11 +21,21 @@ from .weights import WeightsFile, load_file
 DEEPEST = 20
 """Kernels within kernels within kernels."""
 
-MOST_WEIGHTS = 2_000_000
-"""Weights of one file that are made to see whether they can be: about a second's work."""
+MOST_WEIGHTS = 4_000_000
+"""Weights that are computed for one kernel or bank at most."""
+
+MOST_CHECKED = 1_500_000
+"""Weights that are computed to check a file: about a second's work."""
+
+MOST_EAGER = 200_000
+"""Weights that are computed of a file when something else is wanted: a tenth of a second's work."""
 
 Chain: TypeAlias = tuple[tuple[Path, str], ...]
 """The files and names of the kernels that are being made, each within the one before."""
+
+
+class TooDeep(KernelError):
+    """Kernels within kernels within kernels, too many of them."""
 
 
 class Survey(NamedTuple):
@@ -46,12 +58,12 @@ class Catalogue:
         for file in reversed(self.files):
             self.entries |= file.entries
             self.defaults |= file.defaults
-        self._surveyed: dict[tuple[Path, str], Survey] = {}
+        self._surveyed: dict[tuple[Path, str], Survey | KernelError] = {}
         self._made: dict[tuple[Path, str], Kernel | Bank] = {}
 
     def find(self, text: str) -> Kernel | Bank:
         """The kernel or bank that the text after ``-k`` asks for, named as it was typed. Raises KernelError."""
-        return self._find(text, None, ())
+        return self._find(text, None, (), Meter(MOST_WEIGHTS))
 
     def __iter__(self) -> Iterator[str]:
         """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
@@ -66,36 +78,67 @@ class Catalogue:
 
     def read_files(self) -> list[Path]:
         """Every file that a command may read for its kernels: configs, and the weights that they name."""
-        weights = [one.path for file in self.files for entry in file.entries.values() for one in _files_of(entry)]
+        weights = [one.path for file in self.files for entry in file.entries.values() for one in entry.files]
         return [*(file.path for file in self.files), *weights]
 
     def check(self, file: ConfigFile, with_weights: bool = False) -> None:
         """See that each kernel of a file can be made; one from a file of weights only if they are to be read too.
 
-        Raises KernelError with a line for each fault.
+        Without the weights, no more is made than takes a moment: what is left out is seen when it is used. Raises Located, a
+        KernelError with a line for each fault.
         """
-        faults: list[Fault] = []
-        made = 0
-        for entry in file.entries.values():
-            before = len(faults)
-            opens = self._survey_all(entry, file, faults)
-            if len(faults) > before or (opens and not with_weights):
-                continue
-            try:
-                found = self._make(entry, file, ((file.path, entry.name),))
-            except Fault as fault:
-                faults.append(fault)
-                continue
-            except Located:  # the fault of a kernel within, which is told there
-                continue
-            if not opens:
-                made += sum(math.prod(one.shape) for one in kernels_of(found))
-            if made > MOST_WEIGHTS:
-                faults.append(Fault(entry.keys, f"with this one, the file's kernels hold more than {MOST_WEIGHTS} weights"))
-                break
+        faults = file.faults
+        meter = Meter(MOST_CHECKED if with_weights else MOST_EAGER)
+        check = _Check(file, faults, meter, with_weights)
+        with contextlib.suppress(TooMany):
+            for entry in list(file.entries.values()):
+                try:
+                    self._check_entry(entry, check, ((file.path, entry.name),))
+                except TooMuch:
+                    if with_weights:
+                        faults.append(Fault(entry.keys, f"up to here, the file {_too_much(meter)}; what follows was not made"))
+                    break
         file.check(faults)
 
-    def _find(self, text: str, scope: ConfigFile | None, within: Chain) -> Kernel | Bank:
+    def _check_entry(self, entry: Entry, check: "_Check", within: Chain) -> None:
+        """Look at each part of an entry, then make it where that is wanted and nothing is known to be wrong."""
+        before = len(check.faults)
+        opens = bool(entry.files)
+        for part in entry.parts:
+            try:
+                opens |= self._check_part(entry, part, check, within)
+            except Located:  # the fault of a named kernel, which is told where that one stands
+                return
+            except TooMuch:
+                raise
+            except KernelError as error:
+                check.faults.append(error if isinstance(error, Fault) else Fault(part.keys, str(error)))
+        faulty = len(check.faults) > before or any(fault.keys[: len(entry.keys)] == entry.keys for fault in check.faults)
+        if faulty or (opens and not check.with_weights):
+            return
+        try:
+            if len(entry.keys) == 2:
+                self._make(entry, check.file, within, check.meter)
+            else:
+                entry.make(self._maker(check.file, within, check.meter))
+        except Located:
+            return
+        except Fault as fault:
+            check.faults.append(fault)
+
+    def _check_part(self, entry: Entry, part: Part, check: "_Check", within: Chain) -> bool:
+        """Whether making a part opens a file of weights. Raises KernelError where it cannot stand there."""
+        survey = self._survey(part, check.file, within)
+        if isinstance(part.kernel, Definition):
+            self._check_entry(part.kernel, check, within)
+        elif check.with_weights or not survey.opens:
+            entry.check_part(part, part.make(self._maker(check.file, within, check.meter)))
+        return survey.opens
+
+    def _maker(self, file: ConfigFile, within: Chain, meter: Meter) -> Maker:
+        return Maker(lambda text: self._find(text, file, within, meter), meter)
+
+    def _find(self, text: str, scope: ConfigFile | None, within: Chain, meter: Meter) -> Kernel | Bank:
         asked = parse_kernel(text)
         if isinstance(asked, Inline):
             kh, kw = len(asked.matrix), len(asked.matrix[0])
@@ -103,62 +146,82 @@ class Catalogue:
         if isinstance(asked, WeightsFile):
             return load_file(asked)
         entry, file = self._look_up(asked.name, scope)
+        within = (*within, (file.path, asked.name))
         try:
-            found = self._make(_changed(entry, asked), file, (*within, (file.path, asked.name)), bool(asked.parameters))
+            found = self._make(_changed(entry, asked), file, within, meter, bool(asked.parameters))
         except Fault as fault:
             if file.path == built_in_file() or asked.parameters:
                 raise KernelError(f"{asked.name}: {fault}") from None
             file.check([fault])
+        meter.spend(sum(math.prod(one.shape) for one in kernels_of(found)))  # for the copies below
         return found.turn(asked.turn).named(text.strip())
 
     def _look_up(self, name: str, scope: ConfigFile | None) -> tuple[Entry, ConfigFile]:
-        for file in (*([scope] if scope else []), *self.files):
+        """An entry by its name: for a kernel of a file, in that file first, then in those behind it, then in those before."""
+        start = self.files.index(scope) if scope else 0
+        for file in (*self.files[start:], *self.files[:start]):
             if name in file.entries:
                 return file.entries[name], file
         near = nearest_name(name, self.entries)
         raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near}")
 
-    def _make(self, entry: Entry, file: ConfigFile, within: Chain, changed: bool = False) -> Kernel | Bank:
+    def _make(self, entry: Entry, file: ConfigFile, within: Chain, meter: Meter, changed: bool = False) -> Kernel | Bank:
         """Make an entry, once, unless its parameters are changed. Raises Fault, or KernelError from an entry within."""
         key = (file.path, entry.name)
         if changed or key not in self._made:
             _refuse_circle(within)
-            made = entry.make(lambda text: self._find(text, file, within))
+            made = entry.make(self._maker(file, within, meter))
             if changed:
                 return made
             self._made[key] = made
         return self._made[key]
 
-    def _survey_all(self, entry: Entry, file: ConfigFile, faults: list[Fault]) -> bool:
-        """Note what is wrong with the parts of an entry; say whether making it opens a file of weights."""
-        opens = bool(entry.files)
-        for part in entry.parts:
-            try:
-                opens |= self._survey(part, file, ((file.path, entry.name),)).opens
-            except KernelError as error:
-                faults.append(Fault(part.keys, str(error)))
-        return opens
-
     def _survey(self, part: Part, file: ConfigFile, within: Chain) -> Survey:
         """Look at a part without making it. Raises KernelError if its names are unknown, lead in a circle, or are too deep."""
         if isinstance(part.kernel, Definition):
             return self._survey_parts(part.kernel, file, within)
+        if isinstance(part.kernel, WeightsFile):
+            return Survey(opens=True, depth=1)
         asked = parse_kernel(part.kernel)
         if not isinstance(asked, Reference):
-            return Survey(opens=isinstance(asked, WeightsFile), depth=1)
+            return Survey(opens=False, depth=1)
         entry, file = self._look_up(asked.name, file)
         _changed(entry, asked)
         key = (file.path, asked.name)
         if key not in self._surveyed:
-            self._surveyed[key] = self._survey_parts(entry, file, (*within, key))
-        _refuse_depth(self._surveyed[key].depth + 1)
-        return self._surveyed[key]
+            try:
+                self._surveyed[key] = self._survey_parts(entry, file, (*within, key))
+            except TooDeep as error:
+                if len(within) >= DEEPEST:  # seen from here, it may not be too deep
+                    raise
+                self._surveyed[key] = error
+            except KernelError as error:
+                self._surveyed[key] = error
+        survey = self._surveyed[key]
+        if isinstance(survey, KernelError):
+            raise KernelError(str(survey))
+        _refuse_depth(survey.depth + 1)
+        return survey
 
     def _survey_parts(self, entry: Entry, file: ConfigFile, within: Chain) -> Survey:
         _refuse_circle(within)
         surveys = [self._survey(part, file, within) for part in entry.parts]
         opens = bool(entry.files) or any(survey.opens for survey in surveys)
         return Survey(opens, 1 + max((survey.depth for survey in surveys), default=0))
+
+
+@dataclass(frozen=True)
+class _Check:
+    """A file that is being checked: what was found wrong, and how far it is made."""
+
+    file: ConfigFile
+    faults: list[Fault]
+    meter: Meter
+    with_weights: bool
+
+
+def _too_much(meter: Meter) -> str:
+    return f"takes more than {meter.limit} weights to make, the limit"
 
 
 def _changed(entry: Entry, asked: Reference) -> Entry:
@@ -176,17 +239,12 @@ def _refuse_circle(within: Chain) -> None:
     if within[-1] in within[:-1]:
         names = [name for _, name in within[within.index(within[-1]) :]]
         raise KernelError(f"{names[0]!r} holds itself: {' > '.join(names)}")
-    _refuse_depth(len(within))
+    _refuse_depth(len(within), 2 * DEEPEST)  # so that the outer half of a chain that ends here is known to be too deep
 
 
-def _refuse_depth(depth: int) -> None:
-    if depth > DEEPEST:
-        raise KernelError(f"kernels within kernels, more than {DEEPEST} deep")
-
-
-def _files_of(entry: Entry) -> list[WeightsFile]:
-    inner = [part.kernel for part in entry.parts if isinstance(part.kernel, Definition)]
-    return [*entry.files, *(file for one in inner for file in _files_of(one))]
+def _refuse_depth(depth: int, limit: int = DEEPEST) -> None:
+    if depth > limit:
+        raise TooDeep(f"kernels within kernels, more than {DEEPEST} deep")
 
 
 def kernels_of(found: Kernel | Bank) -> tuple[Kernel, ...]:
@@ -218,26 +276,28 @@ def unique_names(maps: list[Kernel | Bank]) -> list[Kernel | Bank]:
     return named
 
 
-def load_catalogue(places: Iterable[Place] | None = None, with_weights: bool = False) -> Catalogue:
+def load_catalogue(places: Iterable[Place] | None = None, with_weights: bool = False, only: Collection[Path] = ()) -> Catalogue:
     """The kernels of these config files, or of all that are found; files of weights are read now only if that is asked for.
 
-    Raises KernelError with a line for every fault of every file.
+    Raises KernelError with a line for every fault of every file, or of these ``only``; the others then serve for names.
     """
-    files, faults = [], []
+    files: list[ConfigFile] = []
+    told: list[str] = []
     for place in find_places() if places is None else places:
         try:
             files.append(_built_in() if place.path == built_in_file() else read_config(place.path))
         except KernelError as error:
-            faults.append(str(error))
+            told.extend(error.lines if not only or place.path in only else ())
     catalogue = Catalogue(files)
     for file in files:
         try:
-            if with_weights or file.path != built_in_file():  # the tests check that one
+            # The tests check the built-in one.
+            if file.path in only if only else with_weights or file.path != built_in_file():
                 catalogue.check(file, with_weights)
         except KernelError as error:
-            faults.append(str(error))
-    if faults:
-        raise KernelError("\n".join(faults))
+            told.extend(error.lines)
+    if told:
+        raise Located(told)
     return catalogue
 
 

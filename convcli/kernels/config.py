@@ -1,5 +1,6 @@
 """Reads a kernels.toml: text in, definitions out, every fault of the file at once with its line."""
 
+import contextlib
 import re
 import tomllib
 from collections.abc import Callable, Iterable
@@ -9,7 +10,22 @@ from typing import Any
 
 from ..errors import KernelError, nearest_name
 from ..ranges import parse_range
-from .definition import MOST_MAPS, BankDefinition, Body, Definition, Entry, Fault, Filter, Keys, Located, Part
+from .definition import (
+    ENOUGH_FAULTS,
+    MOST_MAPS,
+    BankDefinition,
+    Body,
+    Definition,
+    Entry,
+    Fault,
+    Faults,
+    Filter,
+    Keys,
+    Located,
+    Part,
+    Product,
+    TooMany,
+)
 from .grammar import NAME
 from .kernel import CHANNELS, MAX_SIDE, MERGES, Matrix
 from .library import GENERATORS, Recipe
@@ -35,8 +51,8 @@ LARGEST_FILE = 1 << 20
 MOST_ENTRIES = 10_000
 """Kernels and banks of one file at most."""
 
-MOST_FAULTS = 100
-"""Faults of a file that are told at most; the rest is counted."""
+LONGEST_MESSAGE = 400
+"""Characters of what is said of a fault; names in a file may be of any length."""
 
 SECTIONS = ("kernels", "banks", "defaults")
 BODIES = {"matrix": (), "tensor": (), "column": ("row",), "generator": (), "file": ("key", "layout", "index"), "sum": ()}
@@ -54,6 +70,7 @@ class ConfigFile:
     text: str = field(repr=False)
     entries: dict[str, Entry]
     defaults: dict[str, Any]
+    faults: Faults
 
     def check(self, faults: Iterable[Fault]) -> None:
         """Raise Located, a KernelError, with a line for each fault, if there are any."""
@@ -61,21 +78,27 @@ class ConfigFile:
         if not faults:
             return
         lines = find_lines(self.text, [fault.keys for fault in faults])
-        told = sorted((lines[fault.keys], _dotted(fault.keys), str(fault)) for fault in faults)
-        words = [f"{self.path}:{line}: {keys}{text}" for line, keys, text in told[:MOST_FAULTS]]
-        if len(told) > MOST_FAULTS:
-            words.append(f"{self.path}: and {len(told) - MOST_FAULTS} more")
-        raise Located("\n".join(words))
+        faults.sort(key=lambda fault: lines[fault.keys])
+        told = [f"{self.path}:{lines[fault.keys]}: {_shortened(_dotted(fault.keys) + str(fault))}" for fault in faults]
+        if len(told) >= ENOUGH_FAULTS:
+            told.append(f"{self.path}: and perhaps more; mend these first")
+        raise Located(told)
 
 
 def read_config(path: Path) -> ConfigFile:
-    """Read every kernel, bank and default of a file. Raises KernelError with a line for each fault.
+    """Read every kernel, bank and default of a file, and collect its faults. Raises KernelError if it is no TOML.
 
     Whether names in it are known, and whether its kernels can be made, is seen by the catalogue.
     """
     text, tables = _read_tables(path)
-    file = ConfigFile(path, text, {}, {})
-    faults: list[Fault] = []
+    faults = Faults()
+    file = ConfigFile(path, text, {}, {}, faults)
+    with contextlib.suppress(TooMany):
+        _read_sections(tables, file, faults)
+    return file
+
+
+def _read_sections(tables: dict[str, Any], file: ConfigFile, faults: Faults) -> None:
     for section, body in tables.items():
         if section not in SECTIONS:
             near = nearest_name(section, SECTIONS)
@@ -86,8 +109,6 @@ def read_config(path: Path) -> ConfigFile:
             file.defaults.update(_read_defaults(Table(body, ("defaults",), faults)))
         else:
             _read_section(section, body, file, faults)
-    file.check(faults)
-    return file
 
 
 def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
@@ -112,12 +133,12 @@ def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
         raise KernelError(f"{path}:{line}: is not valid TOML: byte 0x{data[error.start]:02x} is not UTF-8") from None
     except (ValueError, RecursionError, MemoryError) as error:
         match = re.fullmatch(r"(.*) \(at (?:line (\d+)(?:, column (\d+))?|end of document)\)", str(error), re.DOTALL)
-        line = int(match[2]) if match and match[2] else len(text.splitlines()) if match else 1
+        line = int(match[2]) if match and match[2] else text.count("\n") + 1 if match else 1
         reason = (match[1] if match else str(error)) + (f", column {match[3]}" if match and match[3] else "")
         raise KernelError(f"{path}:{line}: is not valid TOML: {reason}") from None
 
 
-def _read_section(section: str, body: dict[str, Any], file: ConfigFile, faults: list[Fault]) -> None:
+def _read_section(section: str, body: dict[str, Any], file: ConfigFile, faults: Faults) -> None:
     """The kernels or the banks."""
     for name, value in body.items():
         keys = (section, name)
@@ -126,7 +147,7 @@ def _read_section(section: str, body: dict[str, Any], file: ConfigFile, faults: 
         elif not NAME.fullmatch(name):
             faults.append(Fault(keys, "must have a name of letters, digits, and . _ - that begins with a letter"))
         elif name in file.entries:
-            faults.append(Fault(keys, "has the name of a kernel; give it another"))
+            faults.append(Fault(keys, "has the name of another kernel or bank; give it a name of its own"))
         elif len(file.entries) >= MOST_ENTRIES:
             faults.append(Fault(keys, f"is one more than {MOST_ENTRIES} kernels and banks, the limit of a file"))
             return
@@ -147,9 +168,12 @@ def _read_body(table: Table, folder: Path, others: tuple[str, ...]) -> Body:
     """What gives the weights; ``others`` are the keys that may stand beside it."""
     given = [key for key in BODIES if key in table.values]
     if len(given) != 1:
-        ways = ", ".join(BODIES).replace("column", "column with row")
-        table.fault(f"must have one of {ways}; found {' and '.join(given) or 'none of them'}")
-        table.check_keys((*BODIES, *(key for keys in BODIES.values() for key in keys), *others, *table.values))
+        beside = (key for keys in BODIES.values() for key in keys)
+        parameters = (key for name in GENERATORS for key in Recipe(name).accepted)
+        misspelt = table.check_keys((*BODIES, *beside, *others), also=parameters)
+        if given or not misspelt:
+            ways = ", ".join(BODIES).replace("column", "column with row")
+            table.fault(f"must have one of {ways}; found {' and '.join(given) or 'none of them'}")
         return ((0.0,),)
     (kind,) = given
     if kind == "generator":
@@ -160,10 +184,10 @@ def _read_body(table: Table, folder: Path, others: tuple[str, ...]) -> Body:
     if kind == "sum":
         return _read_parts(table, "sum", folder, ("weight",))
     if kind == "column":
-        column, row = (table.read(key, as_numbers, [1.0]) for key in ("column", "row"))
+        column, row = (tuple(table.read(key, as_numbers, [1.0])) for key in ("column", "row"))
         if "row" not in table.values:
             table.fault("needs a row beside it", "column")
-        return tuple(tuple(a * b for b in row) for a in column)
+        return Product(column, row)
     return _read_matrix(table, kind)
 
 
@@ -183,7 +207,7 @@ def _read_recipe(table: Table, others: tuple[str, ...]) -> Recipe:
 
 def _read_file(table: Table, folder: Path) -> Filter:
     key, layout = (table.read(name, as_text, None) for name in ("key", "layout"))
-    letters = layout or "w"
+    letters = "w" if layout is None else layout
     if "w" not in letters or set(letters) - set("oihw") or len(set(letters)) != len(letters):
         table.fault(f"must name each axis once, by o, i, h and w, such as oihw or hwio, got {letters!r}", "layout")
     index = table.read("index", as_index, None)
@@ -196,13 +220,16 @@ def _read_parts(table: Table, key: str, folder: Path, extra: tuple[str, ...]) ->
     if not isinstance(values, list) or not values:
         table.fault(f"must be a list of kernels, got {described(values)}", key)
         return (Part((*table.keys, key), "identity"),)
+    if len(values) > MOST_MAPS:
+        table.fault(f"has {len(values)} kernels; the limit is {MOST_MAPS}", key)
+        return (Part((*table.keys, key), "identity"),)
     return tuple(_read_part(table, key, index, value, folder, extra) for index, value in enumerate(values))
 
 
 def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, extra: tuple[str, ...]) -> Part:
     keys = (*table.keys, key, index)
     if isinstance(value, str):
-        return Part(keys, value)
+        return Part(keys, _relative(value, folder))
     if not isinstance(value, dict):
         table.fault(f"must be the name of a kernel, or a table, got {described(value)}", key, index)
         return Part(keys, "identity")
@@ -212,7 +239,16 @@ def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, ext
     if "kernel" not in value:
         return Part(keys, _read_kernel(inner, folder, extra), weight)
     inner.check_keys(("kernel", *extra))
-    return Part(keys, inner.text("kernel"), weight)
+    name = inner.read("name", as_name, None)
+    return Part(keys, _relative(inner.text("kernel"), folder), weight, name)
+
+
+def _relative(text: str, folder: Path) -> str | WeightsFile:
+    """The text after -k; a file of weights in it lies relative to the config file."""
+    if not text.strip().startswith("@"):
+        return text
+    path, _, key = text.strip()[1:].partition("#")
+    return WeightsFile(folder / path, key or None)
 
 
 def _read_matrix(table: Table, kind: str) -> Matrix:
@@ -257,16 +293,21 @@ def _read_bank(table: Table, folder: Path) -> BankDefinition:
     grid: tuple[tuple[str, tuple[float, ...]], ...] = ()
     given = [key for key in ("kernels", "generator", "file") if key in table.values]
     if len(given) != 1:
-        table.fault(f"must have one of kernels, generator with grid, or file; found {' and '.join(given) or 'none of them'}")
-        table.check_keys((*table.values, *others))
+        parameters = (key for name in GENERATORS for key in Recipe(name).accepted)
+        known = ("kernels", "generator", "grid", "file", "key", "layout", *others, *CHANGING)
+        misspelt = table.check_keys(known, also=parameters)
+        if given or not misspelt:
+            found = " and ".join(given) or "none of them"
+            table.fault(f"must have one of kernels, generator with grid, or file; found {found}")
     elif given == ["kernels"]:
         table.check_keys(("kernels", *others))
         kernels = _read_parts(table, "kernels", folder, ("name",))
     else:
         body = _read_body(table, folder, (*others, *CHANGING, *(("grid",) if given == ["generator"] else ())))
         each = Definition(table.name, table.keys, body, **table.changes())
-        grid = _read_grid(table, body) if isinstance(body, Recipe) else ()
-        if "index" in table.values:
+        if isinstance(body, Recipe) and table.values["generator"] in tuple(GENERATORS):
+            grid = _read_grid(table, body)
+        if isinstance(body, Filter) and "index" in table.values:
             table.fault("is for one kernel; a bank takes every filter of the file", "index")
     merge = table.choice("merge", MERGES)
     return BankDefinition(table.name, table.keys, kernels, each, grid, merge, **table.told())
@@ -308,15 +349,21 @@ def _read_defaults(table: Table) -> dict[str, Any]:
     return {key: table.read(key, readers[key], None) for key in table.values if key in readers}
 
 
+def _shortened(text: str) -> str:
+    """A message in one line, however long the names in it."""
+    line = text.replace("\n", "\\n").replace("\r", "\\r")
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE // 2]} ... {line[-LONGEST_MESSAGE // 2 :]}"
+
+
 def _dotted(keys: Keys) -> str:
-    """kernels.soft.sigma, as a prefix; list indexes are told in words where they matter."""
+    """kernels.soft.sigma or banks.b.kernels[1], as a prefix."""
     text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in _without_cells(keys)).lstrip(".")
     return f"{text}: " if text else ""
 
 
 def _without_cells(keys: Keys) -> Keys:
-    """Keys up to the matrix whose row and column the message names."""
-    for cells in ("matrix", "tensor"):
-        if cells in keys[2:]:
-            return keys[: keys.index(cells, 2) + 1]
-    return keys
+    """Keys without the places in a list of numbers or words, which the message tells; not those in a list of kernels."""
+    end = len(keys)
+    while end and isinstance(keys[end - 1], int):
+        end -= 1
+    return keys if keys[end - 1] in ("kernels", "sum") else keys[:end]

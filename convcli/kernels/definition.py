@@ -2,52 +2,105 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..errors import KernelError
 from .kernel import MAX_SIDE, Bank, Kernel, Matrix
 from .library import ParameterError, Recipe
-from .weights import WeightsFile, load_weights
+from .weights import WeightsFile, load_file, load_weights
 
 MOST_MAPS = 1000
 """Kernels of one bank at most."""
 
+ENOUGH_FAULTS = 100
+"""Faults after which a file is read no further."""
+
 NORMS = ("sum", "abs", "l2")
 
 Keys: TypeAlias = tuple[str | int, ...]
-Find: TypeAlias = Callable[[str], Kernel | Bank]
 Parameters: TypeAlias = tuple[tuple[str, float], ...]
 
 
 class Fault(KernelError):
-    """Something wrong in a config file, and the keys that lead to it; only the strings among the last ones are shown."""
+    """Something wrong in a config file, and the keys that lead to it."""
 
     def __init__(self, keys: Keys, message: str) -> None:
         super().__init__(message)
         self.keys = keys
 
 
+class TooMany(Exception):
+    """There are more faults than anybody would read."""
+
+
+class Faults(list[Fault]):
+    """The faults of a file, as they are found, up to a limit."""
+
+    def append(self, fault: Fault) -> None:
+        """Note one more. Raises TooMany at the limit."""
+        super().append(fault)
+        if len(self) >= ENOUGH_FAULTS:
+            raise TooMany
+
+
 class Located(KernelError):
-    """What is wrong in a config file, with file and line: it is told as it is, wherever it comes up."""
+    """What is wrong in config files, a line each, with file and line: told as it is, wherever it comes up."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.told = tuple(lines)
+        super().__init__("\n".join(self.told))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One for each fault."""
+        return self.told
+
+
+class TooMuch(KernelError):
+    """Making a kernel takes more weights than there may be."""
+
+
+class Meter:
+    """Counts the weights that are computed, and stops at a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.left = limit
+
+    def spend(self, weights: int) -> None:
+        """Count some more. Raises TooMuch."""
+        self.left -= weights
+        if self.left < 0:
+            raise TooMuch(f"takes more than {self.limit} weights to make, the limit")
+
+
+@dataclass(frozen=True)
+class Maker:
+    """What a definition is made with: ``find`` looks up the kernels that it names, ``meter`` counts the weights."""
+
+    find: Callable[[str], Kernel | Bank]
+    meter: Meter
 
 
 @dataclass(frozen=True)
 class Part:
-    """A kernel within another or within a bank: the text after -k, or a definition in place; and where it stands."""
+    """A kernel within another or within a bank, and where it stands: the text after -k, a definition in place, or a file."""
 
     keys: Keys
-    kernel: "str | Definition"
+    kernel: "str | Definition | WeightsFile"
     weight: float = 1.0
+    name: str | None = None
 
-    def make(self, find: Find) -> Kernel | Bank:
+    def make(self, maker: Maker) -> Kernel | Bank:
         """The kernel. Raises Fault."""
         if isinstance(self.kernel, Definition):
-            return self.kernel.make(find)
+            return self.kernel.make(maker)
         try:
-            return find(self.kernel)
-        except Located:
+            found = load_file(self.kernel) if isinstance(self.kernel, WeightsFile) else maker.find(self.kernel)
+            return found.named(self.name) if self.name else found
+        except (Located, TooMuch):
             raise
         except KernelError as error:
             raise Fault(self.keys, str(error)) from None
@@ -61,7 +114,19 @@ class Filter:
     index: int | None = None
 
 
-Body: TypeAlias = Matrix | Recipe | Filter | tuple[Part, ...]
+@dataclass(frozen=True)
+class Product:
+    """A column times a row: a matrix yet to be made."""
+
+    column: tuple[float, ...]
+    row: tuple[float, ...]
+
+    def make(self) -> Matrix:
+        """Compute the matrix."""
+        return tuple(tuple(a * b for b in self.row) for a in self.column)
+
+
+Body: TypeAlias = Matrix | Recipe | Product | Filter | tuple[Part, ...]
 
 
 @dataclass(frozen=True)
@@ -88,8 +153,8 @@ class Definition:
 
     @property
     def files(self) -> tuple[WeightsFile, ...]:
-        """The file of weights, if it is made from one."""
-        return (self.body.file,) if isinstance(self.body, Filter) else ()
+        """The files of weights that it is made from by itself."""
+        return (self.body.file,) if isinstance(self.body, Filter) else _files_in(self.parts)
 
     def change(self, parameters: Parameters) -> "Definition":
         """The same with other parameters for its generator. Raises KernelError."""
@@ -97,39 +162,65 @@ class Definition:
             raise KernelError(f"kernel {self.name!r} takes no parameters, got {parameters[0][0]}")
         return replace(self, body=self.body.change(parameters))
 
-    def make(self, find: Find) -> Kernel:
-        """The kernel; ``find`` looks up the names in it. Raises Fault."""
+    def check_part(self, part: Part, found: Kernel | Bank) -> None:
+        """Raise Fault where a kernel cannot be part of a sum."""
+        if isinstance(found, Bank):
+            raise Fault(part.keys, f"{found.name!r} is a bank; only kernels can be summed")
+
+    def make(self, maker: Maker) -> Kernel:
+        """The kernel. Raises Fault."""
         try:
-            found = self._find_body(find)
-            kernel = replace(
-                found,
-                name=self.name,
-                matrix=_scaled(found.matrix, self.divisor, self.normalize),
-                about=self.about,
-                source=self.source,
-                tags=self.tags,
-                offset=found.offset + self.offset,
-                anchor=self.anchor or found.anchor,
-                range=self.range,
-            )
-        except (Fault, Located):
+            found = self._find_body(maker)
+        except (Fault, Located, TooMuch):
             raise
         except ParameterError as error:
             raise Fault((*self.keys, error.parameter), str(error)) from None
         except KernelError as error:
             raise Fault(self.keys, str(error)) from None
-        if self.anchor and (self.anchor[0] >= kernel.shape[0] or self.anchor[1] >= kernel.shape[1]):
-            rows, columns = (side - 1 for side in kernel.shape[:2])
+        return self.finish(found)
+
+    def finish(self, found: Kernel) -> Kernel:
+        """What the body gives, divided and turned, with everything else that the definition tells. Raises Fault."""
+        if self.anchor and (self.anchor[0] >= found.shape[0] or self.anchor[1] >= found.shape[1]):
+            rows, columns = (side - 1 for side in found.shape[:2])
             rule = f"must lie in the kernel, from [0, 0] to [{rows}, {columns}], got {list(self.anchor)}"
             raise Fault((*self.keys, "anchor"), rule)
+        divisor = self._divisor_of(found)
+        try:
+            kernel = replace(
+                found,
+                name=self.name,
+                matrix=found.matrix if divisor == 1 else _divided(found.matrix, divisor),
+                about=self.about,
+                source=self.source,
+                tags=self.tags,
+                offset=self.offset + (found.offset / divisor if self.parts else found.offset),
+                anchor=self.anchor or found.anchor,
+                range=self.range,
+            )
+        except KernelError as error:
+            raise Fault(self.keys, str(error)) from None
         return kernel.turn(self.rotate)
 
-    def _find_body(self, find: Find) -> Kernel:
-        if isinstance(self.body, Recipe):
-            return Kernel(self.name, self.body.make())
+    def _divisor_of(self, found: Kernel) -> float:
+        """The number that the weights are divided by, their sum, their absolute sum, or the root of the sum of squares."""
+        if self.normalize is None:
+            return self.divisor
+        norms = {"sum": found.sum, "abs": found.absolute_sum, "l2": math.hypot(*found.numbers)}
+        divisor = norms[self.normalize]
+        if abs(divisor) <= 1e-12 * found.absolute_sum:
+            advice = "; use normalize = 'abs', or divisor" if found.absolute_sum else ", as all its weights are 0"
+            raise Fault((*self.keys, "normalize"), f"cannot be {self.normalize!r}: the sum is 0{advice}")
+        return divisor
+
+    def _find_body(self, maker: Maker) -> Kernel:
+        if isinstance(self.body, Recipe | Product):
+            kernel = Kernel(self.name, self.body.make())
+            maker.meter.spend(math.prod(kernel.shape))
+            return kernel
         if isinstance(self.body, Filter):
             return self._load(self.body)
-        return self._sum(find) if _is_sum(self.body) else Kernel(self.name, self.body)  # type: ignore[arg-type]
+        return self._sum(maker) if _is_sum(self.body) else Kernel(self.name, self.body)  # type: ignore[arg-type]
 
     def _load(self, body: Filter) -> Kernel:
         try:
@@ -143,13 +234,14 @@ class Definition:
             )
         return Kernel(self.name, weights.matrices[0], offset=weights.offset)
 
-    def _sum(self, find: Find) -> Kernel:
+    def _sum(self, maker: Maker) -> Kernel:
         """The weighted sum of kernels, laid over each other by their anchors."""
         terms: list[tuple[float, Kernel]] = []
         for part in self.parts:
-            kernel = part.make(find)
-            if isinstance(kernel, Bank):
-                raise Fault(part.keys, f"{kernel.name!r} is a bank; only kernels can be summed")
+            kernel = part.make(maker)
+            self.check_part(part, kernel)
+            assert isinstance(kernel, Kernel)
+            maker.meter.spend(math.prod(kernel.shape))
             if kernel.shape[2:] != (terms[0][1].shape[2:] if terms else kernel.shape[2:]):
                 raise Fault(part.keys, f"{kernel.name!r} and {terms[0][1].name!r} do not have the same channels")
             terms.append((part.weight, kernel))
@@ -178,42 +270,47 @@ class BankDefinition:
 
     @property
     def files(self) -> tuple[WeightsFile, ...]:
-        """The file of weights, if its kernels come from one."""
-        return self.each.files if self.each else ()
+        """The files of weights that its kernels come from by themselves."""
+        return self.each.files if self.each else _files_in(self.parts)
 
     def change(self, parameters: Parameters) -> "BankDefinition":
         """The same with other parameters for its generator; one that it has a grid of is held at that value."""
         if self.each is None or not isinstance(self.each.body, Recipe):
             raise KernelError(f"bank {self.name!r} takes no parameters, got {parameters[0][0]}")
-        held = dict(parameters)
-        return replace(self, each=self.each.change(parameters), grid=tuple(axis for axis in self.grid if axis[0] not in held))
+        held = {name: (value,) for name, value in parameters}
+        grid = tuple((name, held.get(name, values)) for name, values in self.grid)
+        return replace(self, each=self.each.change(parameters), grid=grid)
 
-    def make(self, find: Find) -> Bank:
-        """The bank; ``find`` looks up the names in it. Raises Fault."""
-        kernels = list(itertools.islice(self._make_kernels(find), MOST_MAPS + 1))
+    def check_part(self, part: Part, found: Kernel | Bank) -> None:
+        """Raise Fault where a kernel cannot be part of a bank."""
+        if isinstance(found, Bank) and found.merge:
+            raise Fault(part.keys, f"{found.name!r} is merged into one map and cannot be part of a bank")
+
+    def make(self, maker: Maker) -> Bank:
+        """The bank. Raises Fault."""
+        kernels = list(itertools.islice(self._make_kernels(maker), MOST_MAPS + 1))
         if len(kernels) > MOST_MAPS:
             raise Fault(self.keys, f"bank {self.name!r} holds more than {MOST_MAPS} kernels, the limit")
         if self.merge is None and self.range is not None:
             kernels = [replace(kernel, range=kernel.range or self.range) for kernel in kernels]
         return Bank(self.name, tuple(kernels), self.merge, self.about, self.source, self.tags, self.range)
 
-    def _make_kernels(self, find: Find) -> Iterator[Kernel]:
+    def _make_kernels(self, maker: Maker) -> Iterator[Kernel]:
         for part in self.kernels:
-            found = part.make(find)
-            if isinstance(found, Bank) and found.merge:
-                raise Fault(part.keys, f"{found.name!r} is merged into one map and cannot be part of a bank")
+            found = part.make(maker)
+            self.check_part(part, found)
             yield from found.kernels if isinstance(found, Bank) else (found,)
         if self.each is not None:
-            yield from self._load(self.each) if isinstance(self.each.body, Filter) else self._expand(self.each, find)
+            yield from self._load(self.each) if isinstance(self.each.body, Filter) else self._expand(self.each, maker)
 
-    def _expand(self, each: Definition, find: Find) -> Iterator[Kernel]:
+    def _expand(self, each: Definition, maker: Maker) -> Iterator[Kernel]:
         """One kernel for each point of the grid, named after it: gabor8:theta=22.5."""
         names = [name for name, _ in self.grid]
         for point in itertools.product(*(values for _, values in self.grid)):
             words = ",".join(f"{name}={value:.10g}" for name, value in zip(names, point, strict=True))
             try:
                 one = each.change(tuple(zip(names, point, strict=True)))
-                yield replace(one, name=f"{self.name}:{words}" if words else self.name).make(find)
+                yield replace(one, name=f"{self.name}:{words}" if words else self.name).make(maker)
             except ParameterError as error:
                 raise Fault((*self.keys, "grid", error.parameter), str(error)) from None
             except Fault as fault:
@@ -229,33 +326,27 @@ class BankDefinition:
         except KernelError as error:
             raise Fault((*self.keys, "file"), str(error)) from None
         for index, matrix in enumerate(weights.matrices):
-            body = replace(each, name=f"{self.name}-{index}", body=matrix, offset=each.offset + weights.offset)
-            yield body.make(lambda name: Bank(name, ()))  # a matrix looks up nothing
+            one = replace(each, name=f"{self.name}-{index}")
+            yield one.finish(Kernel(one.name, matrix, offset=weights.offset))
 
 
 Entry: TypeAlias = Definition | BankDefinition
+
+
+def _files_in(parts: tuple[Part, ...]) -> tuple[WeightsFile, ...]:
+    inner = (part.kernel.files if isinstance(part.kernel, Definition) else (part.kernel,) for part in parts)
+    return tuple(file for files in inner for file in files if isinstance(file, WeightsFile))
 
 
 def _is_sum(body: Body) -> bool:
     return isinstance(body, tuple) and isinstance(body[0], Part)
 
 
-def _scaled(matrix: Matrix, divisor: float, norm: str | None) -> Matrix:
-    """The matrix divided by a number, or by its sum, its absolute sum or the root of its sum of squares."""
-    if norm is not None:
-        numbers = list(Kernel("", matrix).numbers)
-        absolute = math.fsum(map(abs, numbers))
-        divisor = {"sum": math.fsum(numbers), "abs": absolute, "l2": math.hypot(*numbers)}[norm]
-        if abs(divisor) <= 1e-12 * absolute:
-            advice = "; use normalize = 'abs', or divisor" if absolute else ""
-            raise ParameterError("normalize", f"cannot be {norm!r}, because its {norm} is 0{advice}")
-    if divisor == 1:
-        return matrix
-    return _mapped(matrix, lambda number: number / divisor)
-
-
-def _mapped(matrix: Matrix, change: Callable[[float], float]) -> Matrix:
-    return tuple(tuple(tuple(map(change, cell)) if isinstance(cell, tuple) else change(cell) for cell in row) for row in matrix)
+def _divided(matrix: Matrix, divisor: float) -> Matrix:
+    return tuple(
+        tuple(tuple(number / divisor for number in cell) if isinstance(cell, tuple) else cell / divisor for cell in row)
+        for row in matrix
+    )
 
 
 def _added(name: str, terms: list[tuple[float, Kernel]]) -> Kernel:
@@ -279,4 +370,5 @@ def _added(name: str, terms: list[tuple[float, Kernel]]) -> Kernel:
     anchor = (above, left)
     offset = math.fsum(weight * kernel.offset for weight, kernel in terms)
     summed = Kernel(name, matrix, offset=offset)
-    return summed if summed.anchor_or_middle == anchor else replace(summed, anchor=anchor)
+    anchored = any(kernel.anchor for _, kernel in terms) or summed.anchor_or_middle != anchor
+    return replace(summed, anchor=anchor) if anchored else summed

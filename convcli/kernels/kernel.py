@@ -105,6 +105,8 @@ class Kernel:
 
     def turn(self, degrees: int) -> "Kernel":
         """The kernel turned counter-clockwise by a multiple of 90 degrees."""
+        if degrees % 360 == 0:
+            return self
         matrix, anchor = self.matrix, self.anchor
         for _ in range(degrees // 90 % 4):
             if anchor is not None:

@@ -1,5 +1,7 @@
 """Where things stand in TOML text, which tomllib does not tell, and what would cost it too much to read."""
 
+import contextlib
+import json
 import re
 from collections.abc import Iterable, Iterator
 
@@ -11,9 +13,10 @@ DEEPEST = 32
 MOST_DOTS = 16
 """Dots of one key. tomllib takes 8.8 s and 3.9 GB for a key of 32,000, quadratic in their number (Python 3.11)."""
 
-TEXT = r'"""(?:[^\\]|\\.)*?(?:"""(?:"{0,2})|\Z)|' + r"'''.*?(?:'''(?:'{0,2})|\Z)|" + r'"(?:[^"\\\n]|\\.)*"|' + r"'[^'\n]*'"
+TEXT = r'"""(?:[^\\]|\\.)*?(?:"""(?:"{0,2})|\Z)|' + r"'''.*?(?:'''(?:'{0,2})|\Z)|" + r'"(?:[^"\\\n]|\\.)*"?|' + r"'[^'\n]*'?"
 TEXT_OR_COMMENT = re.compile(rf"{TEXT}|\#[^\n]*", re.DOTALL)
 DOTTED = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MOST_DOTS + 1}}}")
+LONG_NUMBER = re.compile(r"\b[0-9][0-9_]{999,}")  # Python refuses 4,300 digits, and takes long for fewer
 BRACKETS = re.compile(r"[\[\]{}]")
 TOKEN = re.compile(rf"({TEXT})|\#[^\n]*|([\[\]{{}},=.\n])|([^\s\"'\#\[\]{{}},=.]+)|\s", re.DOTALL)
 
@@ -27,6 +30,9 @@ def check_depth(text: str) -> None:
     dotted = DOTTED.search(bare)
     if dotted:
         raise ValueError(f"a key of more than {MOST_DOTS + 1} parts (at line {_line(bare, dotted.start())})")
+    number = LONG_NUMBER.search(bare)
+    if number:
+        raise ValueError(f"a number of {len(number[0])} digits (at line {_line(bare, number.start())})")
     depth = 0
     for bracket in BRACKETS.finditer(bare):
         depth = max(depth + (1 if bracket[0] in "[{" else -1), 0)
@@ -49,18 +55,24 @@ def find_lines(text: str, wanted: Iterable[Keys]) -> dict[Keys, int]:
     {('kernels', 'a', 'matrix', 1): 3, ('kernels', 'a', 'x'): 1}
     """
     wanted = list(wanted)
-    scanner = _Scanner(text, {keys[:end] for keys in wanted for end in range(len(keys) + 1)})
-    scanner.read_document()
+    scanner = _Scanner(text, {keys[:end] for keys in wanted for end in range(len(keys) + 1)}, set(wanted))
+    with contextlib.suppress(_AllFound):
+        scanner.read_document()
     found = {(): 1} | scanner.found
     return {keys: next(found[keys[:end]] for end in range(len(keys), -1, -1) if keys[:end] in found) for keys in wanted}
 
 
-class _Scanner:
-    """Walks over valid TOML and notes where the wanted keys begin."""
+class _AllFound(Exception):
+    """Every key was found: the rest of the text need not be read."""
 
-    def __init__(self, text: str, wanted: set[Keys]) -> None:
+
+class _Scanner:
+    """Walks over valid TOML and notes where the wanted keys begin, and what they lie in; until all the ``sought`` are found."""
+
+    def __init__(self, text: str, wanted: set[Keys], sought: set[Keys]) -> None:
         self.tokens = _tokens(text)
         self.wanted = wanted
+        self.sought = sought
         self.found: dict[Keys, int] = {}
         self.counts: dict[Keys, int] = {}  # tables of each array of tables
         self.token, self.line = next(self.tokens)
@@ -80,6 +92,9 @@ class _Scanner:
         for end in range(1, len(keys) + 1):
             if keys[:end] in self.wanted:
                 self.found.setdefault(keys[:end], line)
+                self.sought.discard(keys[:end])
+        if not self.sought:
+            raise _AllFound
 
     def read_document(self) -> None:
         table: Keys = ()
@@ -116,7 +131,7 @@ class _Scanner:
         while self.token == ".":
             self.advance()
             parts.append(self.advance())
-        return [part[1:-1] if part[0] in "\"'" else part for part in parts]
+        return [_unquoted(part) for part in parts]
 
     def read_pair(self, table: Keys) -> None:
         line = self.line
@@ -149,6 +164,16 @@ class _Scanner:
         else:
             while self.token not in (",", "]", "}", "\n", ""):
                 self.advance()
+
+
+def _unquoted(part: str) -> str:
+    """A key as tomllib gives it. JSON has TOML's escapes, but for the long one of rare characters."""
+    if part[0] == "'":
+        return part[1:-1]
+    try:
+        return str(json.loads(part)) if part[0] == '"' else part
+    except ValueError:
+        return part[1:-1]
 
 
 def _tokens(text: str) -> Iterator[tuple[str, int]]:

@@ -9,9 +9,9 @@ LARGEST = 1e30
 LONGEST = 100
 """Characters of an expression; nothing that deep or long is written by hand."""
 
-DECIMAL = r"(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?"
-PLAIN = re.compile(rf"[+-]?{DECIMAL}", re.ASCII | re.IGNORECASE)
-TOKEN = re.compile(rf"\s*({DECIMAL}|sqrt|pi|[-+*/()])", re.ASCII | re.IGNORECASE)
+DECIMAL = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+PLAIN = re.compile(rf"[+-]?{DECIMAL}", re.ASCII)
+TOKEN = re.compile(rf"\s*({DECIMAL}|sqrt|pi|[-+*/()])", re.ASCII)
 
 
 def parse_number(text: str) -> float:
@@ -20,17 +20,17 @@ def parse_number(text: str) -> float:
     >>> parse_number("-1/8"), parse_number("sqrt(2)/4 * (1 + 3)")
     (-0.125, 1.4142135623730951)
     """
-    if is_plain(text):
-        return _checked(float(text))
     if len(text) > LONGEST:
         raise ValueError(f"is longer than {LONGEST} characters")
+    if is_plain(text):
+        return _checked(float(text))
     tokens: list[str] = []
     place, end = 0, len(text.rstrip())
     while place < end:
         match = TOKEN.match(text, place)
         if match is None:
             raise ValueError("is not a number")
-        tokens.append(match[1].lower())
+        tokens.append(match[1])
         place = match.end()
     tokens.reverse()
     value = _sum(tokens)

@@ -29,7 +29,7 @@ def find_places(chosen: Sequence[str] = (), search: bool = True) -> list[Place]:
         if os.environ.get("CONVCLI_CONFIG"):
             places.append(Place(Path(os.environ["CONVCLI_CONFIG"]), "$CONVCLI_CONFIG"))
         places += [Place(path, "nearest from here upward") for path in nearest_file()]
-        places += [Place(path, "user") for path in [user_file()] if path is not None and path.is_file()]
+        places += [Place(path, "user") for path in [user_file()] if path is not None and os.path.isfile(path)]
     known: dict[Path, Place] = {}
     for place in (*places, Place(built_in_file(), "built in")):
         known.setdefault(_real(place.path), place)
@@ -42,7 +42,7 @@ def nearest_file() -> list[Path]:
         here = Path.cwd()
     except OSError:  # the working folder was removed
         return []
-    return [folder / NAME for folder in (here, *here.parents) if (folder / NAME).is_file()][:1]
+    return [folder / NAME for folder in (here, *here.parents) if os.path.isfile(folder / NAME)][:1]
 
 
 def user_file() -> Path | None:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-from ..core.geometry import PADDINGS, as_pair, check_border, resolve_padding
+from ..core.geometry import FARTHEST, PADDINGS, as_pair, check_border, resolve_padding
 from ..core.words import pair_reader, read_border, read_padding
 from ..errors import nearest_name
 from ..ranges import parse_range
-from .definition import NORMS, Fault, Keys
+from .definition import NORMS, Fault, Faults, Keys
 from .grammar import NAME
 from .kernel import MAX_SIDE
 from .numbers import LARGEST, is_plain, parse_number
@@ -16,10 +16,18 @@ T = TypeVar("T")
 NO_TAGS: tuple[str, ...] = ()
 
 
+class Misplaced(ValueError):
+    """A wrong value in a list, and where in it."""
+
+    def __init__(self, place: int, message: str) -> None:
+        super().__init__(message)
+        self.place = (place,)
+
+
 class Table:
     """A table that is being read: gives its values, checked; notes what is wrong with them, and gives a stand-in."""
 
-    def __init__(self, values: dict[str, Any], keys: Keys, faults: list[Fault]) -> None:
+    def __init__(self, values: dict[str, Any], keys: Keys, faults: Faults) -> None:
         self.values = values
         self.keys = keys
         self.faults = faults
@@ -29,12 +37,13 @@ class Table:
         """Note what is wrong with this table, or with something in it."""
         self.faults.append(Fault((*self.keys, *more), message))
 
-    def check_keys(self, allowed: Iterable[str]) -> None:
-        """Note every key that is not allowed."""
+    def check_keys(self, allowed: Iterable[str], also: Iterable[str] = ()) -> bool:
+        """Note every key that is not allowed, and say whether there are any; ``also`` are allowed, but not told."""
         allowed = tuple(allowed)
-        for key in self.values:
-            if key not in allowed:
-                self.fault(f"unknown key; there are {', '.join(allowed)}{nearest_name(key, allowed)}", key)
+        unknown = [key for key in self.values if key not in {*allowed, *also}]
+        for key in unknown:
+            self.fault(f"unknown key; there are {', '.join(allowed)}{nearest_name(key, allowed)}", key)
+        return bool(unknown)
 
     def read(self, key: str, read: Callable[[Any], T], default: T) -> T:
         """The value of a key as ``read`` gives it; it raises ValueError with the rule that is broken."""
@@ -43,7 +52,7 @@ class Table:
         try:
             return read(self.values[key])
         except ValueError as error:
-            self.fault(str(error), key)
+            self.fault(str(error), key, *getattr(error, "place", ()))
             return default
 
     def text(self, key: str) -> str:
@@ -59,9 +68,9 @@ class Table:
 
         def read(value: Any) -> Any:
             if value not in choices or isinstance(value, bool):
-                near = nearest_name(value, choices) if isinstance(value, str) else ""
+                near = nearest_name(value, map(str, choices)) if isinstance(value, str) else ""
                 raise ValueError(f"must be one of {', '.join(map(str, choices))}, got {described(value)}{near}")
-            return value
+            return choices[choices.index(value)]  # 90 for 90.0
 
         return self.read(key, read, None)
 
@@ -103,8 +112,11 @@ def as_name(value: Any) -> str:
 
 def as_tags(value: Any) -> tuple[str, ...]:
     """A list of words."""
-    if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
+    if not isinstance(value, list):
         raise ValueError(f"must be a list of words, got {described(value)}")
+    for place, tag in enumerate(value):
+        if not isinstance(tag, str):
+            raise Misplaced(place, f"word {place + 1} must be text, got {described(tag)}")
     return tuple(value)
 
 
@@ -123,7 +135,7 @@ def as_flag(value: Any) -> bool:
 def as_number(value: Any) -> float:
     """A number, or a text such as "1/9" that is an expression; no text that is just a number, for that is a slip."""
     if isinstance(value, str):
-        if is_plain(value):
+        if is_plain(value) and abs(float(value)) <= LARGEST:
             raise ValueError(f"must be a number, got the text {value!r}; write {value.strip()} without quotes")
         try:
             return parse_number(value)
@@ -148,7 +160,7 @@ def as_numbers(value: Any) -> list[float]:
         try:
             numbers.append(as_number(number))
         except ValueError as error:
-            raise ValueError(f"number {place} {error}") from None
+            raise Misplaced(place - 1, f"number {place} {error}") from None
     return numbers
 
 
@@ -157,13 +169,15 @@ def as_divisor(value: Any) -> float:
     number = as_number(value)
     if number == 0:
         raise ValueError("must not be 0")
+    if abs(number) < 1 / LARGEST:
+        raise ValueError(f"must be at least {1 / LARGEST:g}, got {number:g}")
     return number
 
 
 def as_index(value: Any) -> int:
     """A whole number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"must be a whole number of at least 0, got {described(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= FARTHEST:
+        raise ValueError(f"must be a whole number from 0 to {FARTHEST}, got {described(value)}")
     return value
 
 
@@ -177,6 +191,7 @@ def as_anchor(value: Any) -> tuple[int, int]:
 
 def as_padding(value: Any) -> Any:
     """A padding in words, as text or in numbers."""
+    _check_pixels(value)
     if isinstance(value, str) and value not in PADDINGS:
         return read_padding(value)
     resolve_padding(value, (1, 1))
@@ -187,8 +202,17 @@ def as_border(value: Any) -> Any:
     """A border by its word, or a number."""
     if isinstance(value, str):
         return read_border(value)
-    check_border(value)
+    check_border(as_number(value))
     return value
+
+
+def _check_pixels(value: Any) -> None:
+    """Raise ValueError for what is neither text, nor a number of pixels, nor lists of such."""
+    if isinstance(value, list):
+        for part in value:
+            _check_pixels(part)
+    elif not isinstance(value, str):
+        as_index(value)
 
 
 def described(value: Any) -> str:
@@ -210,4 +234,5 @@ def described(value: Any) -> str:
 
 def as_stride(value: Any) -> tuple[int, int]:
     """2, [2, 1] or "2x1" as (rows, columns)."""
+    _check_pixels(value)
     return pair_reader("stride")(value) if isinstance(value, str) else as_pair("stride", value, least=1)

@@ -85,6 +85,8 @@ def load_weights(file: WeightsFile, index: int | None = None) -> Weights:
     try:
         if not stat.S_ISREG(file.path.stat().st_mode):
             raise KernelError("is no regular file")
+        if suffix in TEXTS and index is not None:
+            raise KernelError("holds one kernel, not several filters; leave out index")
         return _read_text(file, suffix) if suffix in TEXTS else _arranged(_read_array(file, suffix), file.layout, index)
     except KernelError as error:
         raise KernelError(f"@{file}: {error}") from None
@@ -110,6 +112,8 @@ def _arranged(array: "np.ndarray[Any, Any]", layout: str | None, index: int | No
         raise KernelError(f"has shape {array.shape}; the largest kernel side is {MAX_SIDE}")
     if several and "i" in axes and filters.shape[3] == 1:
         filters = filters[..., 0]
+    if index is not None and not several:
+        raise KernelError("holds one kernel, not several filters; leave out index")
     if several and index is not None:
         if index >= len(filters):
             raise KernelError(f"holds the filters 0 to {len(filters) - 1}, and index is {index}")
@@ -146,6 +150,8 @@ def _member(file: BinaryIO, key: str | None) -> Iterator[BinaryIO]:
     with zipfile.ZipFile(file) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         member = members[_wanted(key, list(members))]
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise KernelError("is packed in a way that NumPy does not write")
         if member.file_size > LARGEST_ARRAY:
             raise KernelError(f"is {member.file_size} bytes long; the limit is {LARGEST_ARRAY}")
         yield io.BytesIO(archive.read(member))
@@ -154,7 +160,8 @@ def _member(file: BinaryIO, key: str | None) -> Iterator[BinaryIO]:
 def _wanted(key: str | None, names: list[str]) -> str:
     """The name of an array: the key, or the only one there is."""
     if key is None and len(names) != 1:
-        raise KernelError(f"holds {len(names)} arrays; name one, such as #{next(iter(names), 'KEY')}")
+        several = f"{len(names)} arrays{': ' if names else ''}{', '.join(sorted(names))}"
+        raise KernelError(f"holds {several}; name one by its key, @FILE#KEY, or key = in a config file")
     wanted = names[0] if key is None else key
     if wanted not in names:
         raise KernelError(f"there is no array of that name; the file holds {', '.join(sorted(names))}")
@@ -214,7 +221,7 @@ def _read_text(file: WeightsFile, suffix: str) -> Weights:
         raise KernelError("holds no numbers")
     scale = offset = None
     if suffix == ".mat":
-        (_, (width, height, scale, offset)), rows = _vips_header(rows[0]), rows[1:]
+        (width, height, scale, offset), rows = _vips_header(rows[0][1]), rows[1:]
         if (height, width) != (len(rows), len(rows[0][1]) if rows else 0):
             found = f"{len(rows[0][1]) if rows else 0} x {len(rows)}"
             raise KernelError(f"its first line promises {width:g} x {height:g} numbers, and {found} follow")
@@ -226,21 +233,23 @@ def _read_text(file: WeightsFile, suffix: str) -> Weights:
     return Weights((tuple(tuple(value / (scale or 1.0) for value in row) for _, row in rows),), offset=offset or 0.0)
 
 
-def _vips_header(line: tuple[int, list[float]]) -> tuple[int, tuple[float, float, float, float]]:
-    """Width, height, scale and offset from the first line."""
-    number, values = line
+def _vips_header(values: list[float]) -> tuple[float, float, float, float]:
+    """Width, height, scale and offset from the numbers of the first line."""
     if len(values) not in (2, 3, 4):
         raise KernelError(f"its first line must be WIDTH HEIGHT [SCALE [OFFSET]], got {len(values)} numbers")
     width, height, scale, offset = (*values, *(1.0, 0.0)[len(values) - 2 :])
     if scale == 0:
         raise KernelError("its first line divides by a scale of 0")
-    return number, (width, height, scale, offset)
+    return width, height, scale, offset
 
 
 def _rows(text: str) -> Iterator[tuple[int, list[float]]]:
     """Line number and numbers of each line that has some."""
     for number, line in enumerate(text.splitlines(), start=1):
-        words = re.split(r"\s*[,;]\s*|\s+", line.partition("#")[0].strip())
+        bare = line.partition("#")[0].strip()
+        if re.search(r"\d,\d", bare) and re.search(r"[^\s,;]\s+[^\s,;]", bare):
+            raise KernelError(f"line {number} has numbers apart by commas and by spaces; write a decimal point, not a comma")
+        words = re.split(r"\s*[,;]\s*|\s+", bare)
         if number > 2 * MAX_SIDE or len(words) > MAX_SIDE:
             raise KernelError(f"line {number} is beyond the largest kernel, {MAX_SIDE} x {MAX_SIDE}")
         if words != [""]:

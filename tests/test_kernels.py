@@ -9,8 +9,8 @@ import scipy.ndimage
 from numpy.testing import assert_allclose, assert_array_equal
 
 from convcli.errors import KernelError
-from convcli.kernels.catalogue import feature_maps, load_catalogue, unique_names
-from convcli.kernels.kernel import Bank, Kernel
+from convcli.kernels.catalogue import load_catalogue
+from convcli.kernels.kernel import Bank, Kernel, feature_maps, unique_names
 from convcli.kernels.library import GENERATORS
 
 CATALOGUE = load_catalogue()

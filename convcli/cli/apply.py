@@ -9,9 +9,8 @@ from ..errors import OutputError
 from ..images.formats import MAX_PIXELS
 from ..jobs.naming import make_tasks
 from ..jobs.request import DEPTHS, Request
-from ..kernels.catalogue import feature_maps, unique_names
 from ..kernels.grammar import parse_kernel
-from ..kernels.kernel import CHANNELS
+from ..kernels.kernel import CHANNELS, feature_maps, unique_names
 from ..kernels.weights import WeightsFile
 from . import options, render
 

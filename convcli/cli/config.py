@@ -8,7 +8,7 @@ import click
 
 from ..errors import ArgumentError, KernelError, OutputError
 from ..kernels.config import ConfigFile, read_config
-from ..kernels.definition import Located
+from ..kernels.faults import Located
 from ..kernels.places import NAME, find_places, user_file
 from . import options, render
 from .kernels import count_entries

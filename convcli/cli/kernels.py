@@ -6,10 +6,11 @@ from pathlib import Path
 import click
 
 from ..errors import KernelError
-from ..kernels.catalogue import kernels_of, load_catalogue
+from ..kernels.catalogue import load_catalogue
 from ..kernels.config import ConfigFile
-from ..kernels.definition import Definition, Located
-from ..kernels.kernel import Bank, Kernel
+from ..kernels.definition import Definition
+from ..kernels.faults import Located
+from ..kernels.kernel import Bank, Kernel, kernels_of
 from ..kernels.places import find_places
 from . import options, render
 

@@ -21,7 +21,7 @@ def pair_reader(name: str) -> Callable[[str], Sides]:
     """
 
     def read(text: str) -> Sides:
-        match = re.fullmatch(r"(\d{1,9})(?:x(\d{1,9}))?", text, re.ASCII | re.IGNORECASE)
+        match = re.fullmatch(r"(\d{1,99})(?:x(\d{1,99}))?", text, re.ASCII | re.IGNORECASE)
         numbers = () if match is None else (int(match[1]), int(match[2] or match[1]))
         if not numbers or min(numbers) < 1:
             raise ArgumentError(f"{name} must be a whole number of at least 1, or ROWSxCOLUMNS such as 2x1, got {text!r}")
@@ -38,7 +38,7 @@ def read_padding(text: str) -> Padding:
     """
     if text in PADDINGS:
         return text
-    match = re.fullmatch(r"(\d{1,9})(?:,(\d{1,9}))?(?:x(\d{1,9})(?:,(\d{1,9}))?)?", text, re.ASCII | re.IGNORECASE)
+    match = re.fullmatch(r"(\d{1,99})(?:,(\d{1,99}))?(?:x(\d{1,99})(?:,(\d{1,99}))?)?", text, re.ASCII | re.IGNORECASE)
     if match is None or (match[2] and not match[3]):
         raise ArgumentError(
             f"padding must be one of {', '.join(PADDINGS)}, a whole number, ROWSxCOLUMNS such as 2x1, "

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import KernelError, nearest_name
 from .config import ConfigFile, read_config
-from .definition import Definition, Entry, Fault, Located, Maker, Meter, Part, TooMany, TooMuch
+from .definition import Definition, Entry, Maker, Part
+from .faults import Fault, Located, Meter, TooMany, TooMuch
 from .grammar import Inline, Reference, parse_kernel
-from .kernel import Bank, Kernel
+from .kernel import Bank, Kernel, kernels_of
 from .library import ParameterError, Recipe
 from .places import Place, built_in_file, find_places
 from .weights import WeightsFile, load_file
@@ -245,35 +246,6 @@ def _refuse_circle(within: Chain) -> None:
 def _refuse_depth(depth: int, limit: int = DEEPEST) -> None:
     if depth > limit:
         raise TooDeep(f"kernels within kernels, more than {DEEPEST} deep")
-
-
-def kernels_of(found: Kernel | Bank) -> tuple[Kernel, ...]:
-    """The kernels of a bank, or the kernel alone."""
-    return found.kernels if isinstance(found, Bank) else (found,)
-
-
-def feature_maps(found: Kernel | Bank) -> list[Kernel | Bank]:
-    """What gives one feature map each: a kernel, a merged bank, or every kernel of another bank."""
-    if isinstance(found, Bank) and found.merge is None:
-        return list(found.kernels)
-    return [found]
-
-
-def unique_names(maps: list[Kernel | Bank]) -> list[Kernel | Bank]:
-    """Number the maps whose names are taken: blur, blur-2, blur-3."""
-    taken = {one.name for one in maps}
-    used: set[str] = set()
-    named = []
-    for one in maps:
-        name = one.name
-        count = 1
-        while name in used:
-            count += 1
-            candidate = f"{one.name}-{count}"
-            name = candidate if candidate not in taken else name
-        used.add(name)
-        named.append(one.named(name))
-    return named
 
 
 def load_catalogue(places: Iterable[Place] | None = None, with_weights: bool = False, only: Collection[Path] = ()) -> Catalogue:

@@ -2,78 +2,23 @@
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..errors import KernelError
-from .kernel import MAX_SIDE, Bank, Kernel, Matrix
+from .arithmetic import added, divided
+from .faults import Fault, Keys, Located, Meter, TooMuch
+from .kernel import Bank, Kernel, Matrix
 from .library import ParameterError, Recipe
 from .weights import WeightsFile, load_file, load_weights
 
 MOST_MAPS = 1000
 """Kernels of one bank at most."""
 
-ENOUGH_FAULTS = 100
-"""Faults after which a file is read no further."""
-
 NORMS = ("sum", "abs", "l2")
 
-Keys: TypeAlias = tuple[str | int, ...]
 Parameters: TypeAlias = tuple[tuple[str, float], ...]
-
-
-class Fault(KernelError):
-    """Something wrong in a config file, and the keys that lead to it."""
-
-    def __init__(self, keys: Keys, message: str) -> None:
-        super().__init__(message)
-        self.keys = keys
-
-
-class TooMany(Exception):
-    """There are more faults than anybody would read."""
-
-
-class Faults(list[Fault]):
-    """The faults of a file, as they are found, up to a limit."""
-
-    def append(self, fault: Fault) -> None:
-        """Note one more. Raises TooMany at the limit."""
-        super().append(fault)
-        if len(self) >= ENOUGH_FAULTS:
-            raise TooMany
-
-
-class Located(KernelError):
-    """What is wrong in config files, a line each, with file and line: told as it is, wherever it comes up."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.told = tuple(lines)
-        super().__init__("\n".join(self.told))
-
-    @property
-    def lines(self) -> tuple[str, ...]:
-        """One for each fault."""
-        return self.told
-
-
-class TooMuch(KernelError):
-    """Making a kernel takes more weights than there may be."""
-
-
-class Meter:
-    """Counts the weights that are computed, and stops at a limit."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.left = limit
-
-    def spend(self, weights: int) -> None:
-        """Count some more. Raises TooMuch."""
-        self.left -= weights
-        if self.left < 0:
-            raise TooMuch(f"takes more than {self.limit} weights to make, the limit")
 
 
 @dataclass(frozen=True)
@@ -190,7 +135,7 @@ class Definition:
             kernel = replace(
                 found,
                 name=self.name,
-                matrix=found.matrix if divisor == 1 else _divided(found.matrix, divisor),
+                matrix=found.matrix if divisor == 1 else divided(found.matrix, divisor),
                 about=self.about,
                 source=self.source,
                 tags=self.tags,
@@ -245,7 +190,7 @@ class Definition:
             if kernel.shape[2:] != (terms[0][1].shape[2:] if terms else kernel.shape[2:]):
                 raise Fault(part.keys, f"{kernel.name!r} and {terms[0][1].name!r} do not have the same channels")
             terms.append((part.weight, kernel))
-        return _added(self.name, terms)
+        return added(self.name, terms)
 
 
 @dataclass(frozen=True)
@@ -340,35 +285,3 @@ def _files_in(parts: tuple[Part, ...]) -> tuple[WeightsFile, ...]:
 
 def _is_sum(body: Body) -> bool:
     return isinstance(body, tuple) and isinstance(body[0], Part)
-
-
-def _divided(matrix: Matrix, divisor: float) -> Matrix:
-    return tuple(
-        tuple(tuple(number / divisor for number in cell) if isinstance(cell, tuple) else cell / divisor for cell in row)
-        for row in matrix
-    )
-
-
-def _added(name: str, terms: list[tuple[float, Kernel]]) -> Kernel:
-    """The sum of weight times kernel, each kernel with its anchor in the same place."""
-    anchors = [kernel.anchor_or_middle for _, kernel in terms]
-    above, left = (max(anchor[axis] for anchor in anchors) for axis in (0, 1))
-    below, right = (
-        max(kernel.shape[axis] - anchor[axis] for (_, kernel), anchor in zip(terms, anchors, strict=True)) for axis in (0, 1)
-    )
-    height, width, channels = above + below, left + right, terms[0][1].shape[2:]
-    if max(height, width) > MAX_SIDE:
-        raise KernelError(f"the sum is {height} x {width}; the largest kernel side is {MAX_SIDE}")
-    depth = channels[0] if channels else 1
-    total = [[[0.0] * depth for _ in range(width)] for _ in range(height)]
-    for (weight, kernel), anchor in zip(terms, anchors, strict=True):
-        for y, row in enumerate(kernel.matrix, start=above - anchor[0]):
-            for x, cell in enumerate(row, start=left - anchor[1]):
-                for c, number in enumerate(cell if isinstance(cell, tuple) else (cell,)):
-                    total[y][x][c] += weight * number
-    matrix = tuple(tuple(tuple(cell) if channels else cell[0] for cell in row) for row in total)
-    anchor = (above, left)
-    offset = math.fsum(weight * kernel.offset for weight, kernel in terms)
-    summed = Kernel(name, matrix, offset=offset)
-    anchored = any(kernel.anchor for _, kernel in terms) or summed.anchor_or_middle != anchor
-    return replace(summed, anchor=anchor) if anchored else summed

@@ -159,3 +159,32 @@ class Bank:
     def named(self, name: str) -> "Bank":
         """The same bank under another name."""
         return replace(self, name=name)
+
+
+def kernels_of(found: Kernel | Bank) -> tuple[Kernel, ...]:
+    """The kernels of a bank, or the kernel alone."""
+    return found.kernels if isinstance(found, Bank) else (found,)
+
+
+def feature_maps(found: Kernel | Bank) -> list[Kernel | Bank]:
+    """What gives one feature map each: a kernel, a merged bank, or every kernel of another bank."""
+    if isinstance(found, Bank) and found.merge is None:
+        return list(found.kernels)
+    return [found]
+
+
+def unique_names(maps: list[Kernel | Bank]) -> list[Kernel | Bank]:
+    """Number the maps whose names are taken: blur, blur-2, blur-3."""
+    taken = {one.name for one in maps}
+    used: set[str] = set()
+    named = []
+    for one in maps:
+        name = one.name
+        count = 1
+        while name in used:
+            count += 1
+            candidate = f"{one.name}-{count}"
+            name = candidate if candidate not in taken else name
+        used.add(name)
+        named.append(one.named(name))
+    return named

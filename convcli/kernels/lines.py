@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 
-from .definition import Keys
+from .faults import Keys
 
 DEEPEST = 32
 """Brackets within brackets. tomllib calls itself for each."""

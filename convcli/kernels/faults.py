@@ -1,0 +1,64 @@
+"""What can be wrong with a config file, and what making its kernels may cost."""
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+from ..errors import KernelError
+
+ENOUGH_FAULTS = 100
+"""Faults after which a file is read no further."""
+
+Keys: TypeAlias = tuple[str | int, ...]
+
+
+class Fault(KernelError):
+    """Something wrong in a config file, and the keys that lead to it."""
+
+    def __init__(self, keys: Keys, message: str) -> None:
+        super().__init__(message)
+        self.keys = keys
+
+
+class TooMany(Exception):
+    """There are more faults than anybody would read."""
+
+
+class Faults(list[Fault]):
+    """The faults of a file, as they are found, up to a limit."""
+
+    def append(self, fault: Fault) -> None:
+        """Note one more. Raises TooMany at the limit."""
+        super().append(fault)
+        if len(self) >= ENOUGH_FAULTS:
+            raise TooMany
+
+
+class Located(KernelError):
+    """What is wrong in config files, a line each, with file and line: told as it is, wherever it comes up."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.told = tuple(lines)
+        super().__init__("\n".join(self.told))
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """One for each fault."""
+        return self.told
+
+
+class TooMuch(KernelError):
+    """Making a kernel takes more weights than there may be."""
+
+
+class Meter:
+    """Counts the weights that are computed, and stops at a limit."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.left = limit
+
+    def spend(self, weights: int) -> None:
+        """Count some more. Raises TooMuch."""
+        self.left -= weights
+        if self.left < 0:
+            raise TooMuch(f"takes more than {self.limit} weights to make, the limit")

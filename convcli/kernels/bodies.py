@@ -20,7 +20,8 @@ CHANGING = ("divisor", "normalize", "rotate", "offset", "anchor")
 def read_kernel(table: Table, folder: Path, extra: tuple[str, ...] = ()) -> Definition:
     """A kernel: [kernels.NAME], or a table in a bank or in a sum with its ``extra`` keys."""
     name = table.read("name", as_name, table.name) if "name" in extra else table.name
-    body = read_body(table, folder, (*TELLING, *CHANGING, *extra))
+    within = ("kernel", *extra) if extra else ()
+    body = read_body(table, folder, (*TELLING, *CHANGING, *within))
     return Definition(name, table.keys, body, **table.changes(), **table.told())
 
 

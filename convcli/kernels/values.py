@@ -69,8 +69,10 @@ class Table:
 
         def read(value: Any) -> Any:
             if value not in choices or isinstance(value, bool):
-                near = nearest_name(value, map(str, choices)) if isinstance(value, str) else ""
-                raise ValueError(f"must be one of {', '.join(map(str, choices))}, got {described(value)}{near}")
+                known = [choice for choice in choices if isinstance(choice, str)]
+                near = nearest_name(value, known) if isinstance(value, str) else ""
+                what = "" if known or not isinstance(value, str) else "the text "
+                raise ValueError(f"must be one of {', '.join(map(str, choices))}, got {what}{described(value)}{near}")
             return choices[choices.index(value)]  # 90 for 90.0
 
         return self.read(key, read, None)

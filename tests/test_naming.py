@@ -6,6 +6,7 @@ import pytest
 
 from convcli.errors import ArgumentError
 from convcli.images.formats import format_named
+from convcli.jobs.inputs import Search, find_inputs
 from convcli.jobs.naming import make_tasks
 from convcli.jobs.request import Request
 from convcli.kernels.catalogue import load_catalogue
@@ -15,7 +16,8 @@ CATALOGUE = load_catalogue()
 
 def outputs(inputs, output, kernels=("blur",), **wishes):
     """(path, maps) of every target."""
-    request = Request(inputs=tuple(inputs), maps=tuple(CATALOGUE.find(k) for k in kernels), output=output, **wishes)
+    found = find_inputs(inputs, Search(recursive=True))
+    request = Request(inputs=tuple(found), maps=tuple(CATALOGUE.find(k) for k in kernels), output=output, **wishes)
     return [(str(target.path), target.maps) for task in make_tasks(request) for target in task.targets]
 
 

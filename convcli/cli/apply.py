@@ -1,12 +1,14 @@
 """convcli apply: slide kernels over pictures."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
-from ..errors import OutputError
+from ..errors import ArgumentError, OutputError
 from ..images.formats import MAX_PIXELS
+from ..jobs.inputs import Input, Search, find_inputs, read_names
 from ..jobs.naming import make_tasks
 from ..jobs.request import DEPTHS, Request
 from ..kernels.grammar import parse_kernel
@@ -121,6 +123,16 @@ from . import options, render
     show_default=True,
     help="JPEG and WebP; 100 makes WebP lossless.",
 )
+@click.option("-r", "--recursive", is_flag=True, help="Look into the folders below a folder too.")
+@click.option("--hidden", is_flag=True, help="Take hidden files and folders of a folder or a pattern too.")
+@click.option(
+    "--files-from",
+    type=click.Path(allow_dash=True),
+    metavar="FILE",
+    help="More inputs, one a line of this file, or of standard input for -.",
+)
+@click.option("-0", "--null", is_flag=True, help="The names of --files-from end with NUL bytes, as find -print0 writes them.")
+@click.option("--flat", is_flag=True, help="Write all into one folder, not into the folders that the inputs were found in.")
 @options.with_config
 @click.option(
     "--overwrite", is_flag=True, help="Replace files in a folder or of a template; a single named file is replaced anyway."
@@ -154,9 +166,13 @@ def command(
     convcli apply photo.jpg -k '0 -1 0; -1 5 -1; 0 -1 0' -o sharp.png
     convcli apply photo.jpg -k sobel-x -k sobel-y -o maps.npy
     convcli apply *.jpg -k emboss -o out/
+    convcli apply -r photos -k unsharp -o out/
+    convcli apply 'photos/**/*.png' -k sobel -o 'out/{relpath}/{stem}_{kernel}.png'
+    find photos -newer last -print0 | convcli apply --files-from - -0 -k edge -o out/
     curl -s $URL | convcli apply - -k edge --format png -o - > edges.png
 
-    Slides one or more kernels over each INPUT (a picture, a .npy array, or - for standard input) and writes the feature maps.
+    Slides one or more kernels over each INPUT and writes the feature maps. An INPUT is a picture, a .npy array, a folder of
+    them, a quoted pattern with *, ?, [a-z] or ** for any folders, or - for standard input.
     One line on standard error tells each map's minimum and maximum, and which share of it was cut.
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
@@ -166,6 +182,7 @@ def command(
     weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
     maps = [one for text in kernels for one in feature_maps(catalogue.find(text))]
     request = Request(
+        inputs=tuple(_inputs(wishes)),
         maps=tuple(unique_names(maps)),
         also_read=(*weights, *map(str, catalogue.read_files())),
         form=wishes.pop("form"),
@@ -179,6 +196,23 @@ def command(
     if failed:
         voice.summary(failed, len(tasks))
         raise SystemExit(1)
+
+
+def _inputs(wishes: dict[str, Any]) -> list[Input]:
+    """The pictures that are meant, by the words and the list of names; takes what it reads out of the wishes."""
+    words, listing, null = (wishes.pop(name) for name in ("inputs", "files_from", "null"))
+    search = Search(recursive=wishes.pop("recursive"), hidden=wishes.pop("hidden"))
+    if listing is None:
+        if null:
+            raise click.UsageError("-0 tells how the names of --files-from end; give --files-from too")
+        return find_inputs(words, search)
+    if listing == "-" and "-" in words:
+        raise ArgumentError("standard input cannot be both a picture and the list of names")
+    try:
+        data = sys.stdin.buffer.read() if listing == "-" else Path(listing).read_bytes()
+    except OSError as error:
+        raise ArgumentError(f"{listing}: the list of names cannot be read: {error.strerror}") from None
+    return find_inputs(words, search, read_names(data, null))
 
 
 def _work(request: Request, tasks: list[Any], dry_run: bool, voice: render.Voice) -> int:
@@ -204,11 +238,10 @@ def _pipes(request: Request) -> Any:
             raise OutputError("standard output is closed")
         if sys.stdout.isatty():
             raise OutputError("standard output is a terminal; send it to a file or a pipe, or give -o FILE")
-    if "-" in request.inputs:
+    reads = any(one.source is None for one in request.inputs)
+    if reads:
         if sys.stdin is None:
             raise click.UsageError("standard input is closed")
         if sys.stdin.isatty():
             raise click.UsageError("standard input is a terminal; send a picture to it, such as < photo.jpg")
-    return Pipes(
-        input=sys.stdin.buffer if "-" in request.inputs else None, output=sys.stdout.buffer if request.output == "-" else None
-    )
+    return Pipes(input=sys.stdin.buffer if reads else None, output=sys.stdout.buffer if request.output == "-" else None)

@@ -22,6 +22,12 @@ class Format:
     keeps: tuple[str, ...] = ()
 
 
+READ_SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".tif", ".tiff", ".webp"),
+    *(".bmp", ".gif", ".ppm", ".pgm", ".pbm", ".pnm", ".npy"),
+)
+"""By these a folder's pictures are known; a file that is named is read whatever it is called."""
+
 ALL = ("icc", "exif", "dpi")
 FORMATS = (
     Format("png", (".png",), alpha=True, deep_grey=True, keeps=(*ALL, "text")),

@@ -2,20 +2,23 @@
 
 A template names its parts in braces; anything else in braces is an error, and nothing in it is run:
 
-    {stem} photo   {ext} .jpg   {name} photo.jpg   {parent} trip   {kernel} sobel-x   {index} 0
+    {stem} photo   {ext} .jpg   {name} photo.jpg   {parent} trip   {relpath} 2026/trip   {kernel} sobel-x   {index} 0
+
+``relpath`` is the folders between the one that was searched and the picture, nothing for a picture that was named by itself.
 """
 
 import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..errors import ArgumentError, nearest_name
 from ..images.formats import BY_SUFFIX, Format, format_named, format_of
+from .inputs import Input
 from .request import Request
 
-TOKENS = ("stem", "ext", "name", "parent", "kernel", "index")
+TOKENS = ("stem", "ext", "name", "parent", "relpath", "kernel", "index")
 BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -43,15 +46,21 @@ def make_tasks(request: Request) -> list[Task]:
     Raises ArgumentError: two outputs of one name, an output that is an input, a picture asked to hold several maps, a name
     that gives no format.
     """
-    tasks = [_make_task(request, name) for name in request.inputs]
+    tasks = [_make_task(request, one) for one in request.inputs]
+    tasks = _without_own_outputs(request, tasks)
     _refuse_twice(tasks)
     _refuse_inputs(request, tasks)
     _refuse_existing(request, tasks)
     return tasks
 
 
-def _make_task(request: Request, name: str) -> Task:
-    source = None if name == "-" else Path(name)
+def _make_task(request: Request, one: Input) -> Task:
+    """One picture and its targets."""
+    return Task(one.name, one.source, tuple(_make_targets(request, one)))
+
+
+def _make_targets(request: Request, one: Input) -> Iterable[Target]:
+    source = one.source
     several = len(request.maps) > 1
     output = request.output
     if output == "-":
@@ -59,14 +68,15 @@ def _make_task(request: Request, name: str) -> Task:
             raise ArgumentError("writing to standard output needs --format, such as --format png")
         if len(request.inputs) > 1:
             raise ArgumentError(f"standard output holds one picture, got {len(request.inputs)}; give a folder, such as -o out/")
-        return Task(name, source, (_make_target(request, None, request.form, range(len(request.maps))),))
+        return [_make_target(request, None, request.form, range(len(request.maps)))]
     if "{" in output or "}" in output:
         template = output
     elif output.endswith(("/", os.sep)) or os.path.isdir(output):
         form = request.form or _form_like(source)
         suffix = form.suffixes[0] if request.form or source is None or source.suffix.lower() not in form.suffixes else "{ext}"
         kernel = "_{kernel}" if several and not request.stacks_in(form) else ""
-        template = _escaped(output.rstrip("/" + os.sep) or os.sep) + "/{stem}" + kernel + suffix
+        mirrored = "/{relpath}" if not request.flat else ""
+        template = _escaped(output.rstrip("/" + os.sep) or os.sep) + mirrored + "/{stem}" + kernel + suffix
     else:
         if len(request.inputs) > 1:
             raise ArgumentError(
@@ -74,10 +84,10 @@ def _make_task(request: Request, name: str) -> Task:
                 "such as -o 'out/{stem}.png'"
             )
         template = _escaped(output)
-    return Task(name, source, tuple(_expand(request, template, source)))
+    return _expand(request, template, one)
 
 
-def _expand(request: Request, template: str, source: Path | None) -> Iterable[Target]:
+def _expand(request: Request, template: str, source: Input) -> Iterable[Target]:
     """The targets of one picture: one for each map where the template tells them apart, else one for all."""
     if not _tokens(template) & {"kernel", "index"}:
         path = _fill(template, source, "", 0)
@@ -111,12 +121,14 @@ def _tokens(template: str) -> set[str]:
     return {token for token in BRACES.findall(template) if token}
 
 
-def _fill(template: str, source: Path | None, kernel: str, index: int) -> str:
+def _fill(template: str, one: Input, kernel: str, index: int) -> str:
+    source = one.source
     values = {
         "stem": source.stem if source else "stdin",
         "ext": source.suffix if source else "",
         "name": source.name if source else "stdin",
         "parent": source.absolute().parent.name if source else "",
+        "relpath": "" if one.below == PurePath() else str(one.below),
         "kernel": kernel,
         "index": str(index),
     }
@@ -143,6 +155,16 @@ def _escaped(text: str) -> str:
 def _safe(name: str) -> str:
     """A kernel's name as part of a file name on any system."""
     return re.sub(r"[^A-Za-z0-9_.+=,@-]", "-", name)
+
+
+def _without_own_outputs(request: Request, tasks: list[Task]) -> list[Task]:
+    """Leave out what a search found and this run writes: outputs of the run before, in a folder that is searched."""
+    written = {os.path.abspath(target.path) for task in tasks for target in task.targets if target.path}
+    return [
+        task
+        for task, one in zip(tasks, request.inputs, strict=True)
+        if not (one.found and one.source and os.path.abspath(one.source) in written)
+    ]
 
 
 def _refuse_twice(tasks: list[Task]) -> None:

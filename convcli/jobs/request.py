@@ -7,6 +7,7 @@ from ..errors import ArgumentError
 from ..images.formats import MAX_PIXELS, Format
 from ..kernels.kernel import Bank, Kernel
 from ..ranges import Range, parse_range
+from .inputs import Input
 
 DEPTHS = ("same", "float")
 
@@ -18,7 +19,7 @@ class Request:
     Raises ArgumentError when two wishes do not go together.
     """
 
-    inputs: tuple[str, ...]
+    inputs: tuple[Input, ...]
     maps: tuple[Kernel | Bank, ...]
     output: str
     form: Format | None = None
@@ -35,14 +36,15 @@ class Request:
     max_pixels: int = MAX_PIXELS
     threads: int | None = None
     overwrite: bool = False
+    flat: bool = False
     also_read: tuple[str, ...] = ()  # files beside the inputs: weights and the config
 
     def __post_init__(self) -> None:
-        if "" in self.inputs:
+        if any(one.name == "" for one in self.inputs):
             raise ArgumentError("an input has an empty name; name a picture, or - for standard input")
         if not self.inputs:
             raise ArgumentError("no input; name a picture, or - for standard input")
-        if self.inputs.count("-") > 1:
+        if sum(one.source is None for one in self.inputs) > 1:
             raise ArgumentError("- stands for standard input, which can be read once only")
         check_border(self.border)
         summing = next((kernel.name for kernel in self.kernels if len(kernel.shape) == 3), None)

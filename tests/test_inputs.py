@@ -1,0 +1,134 @@
+"""Which pictures are meant: real folders, links and lists."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from convcli.errors import ArgumentError
+from convcli.jobs.inputs import Search, find_inputs, read_names
+
+TREE = ["x.png", "a/y.JPG", "a/b/z.tif", "a/b/notes.txt", "a/.hidden.png", ".secret/q.png", "odd[1].png"]
+
+
+@pytest.fixture(autouse=True)
+def tree(tmp_path, monkeypatch):
+    """A tree with hidden files, other files, and a loop of links."""
+    for name in TREE:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "a" / "b" / "loop").symlink_to("../..")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def found(*words, **search):
+    """(name, folders below) of each input."""
+    return [(one.name, str(one.below)) for one in find_inputs(words, Search(**search))]
+
+
+def test_a_folder_gives_its_pictures():
+    """By their suffix, sorted; with -r those of every folder below; hidden ones when asked for; a loop has no way in."""
+    assert found("a") == [("a/y.JPG", ".")]
+    assert found(".", recursive=True) == [
+        ("./odd[1].png", "."),
+        ("./x.png", "."),
+        ("./a/y.JPG", "a"),
+        ("./a/b/z.tif", "a/b"),
+    ]
+    assert ("a/.hidden.png", ".") in found("a/", hidden=True)
+    assert ("./.secret/q.png", ".secret") in found(".", hidden=True, recursive=True)
+
+
+def test_patterns():
+    """``**`` is any folders; what is below is what the pattern leaves open; brackets in a real name are that name."""
+    assert found("*.png") == [("odd[1].png", "."), ("x.png", ".")]
+    assert found("**/*.*") == [
+        ("a/b/notes.txt", "a/b"),
+        ("a/b/z.tif", "a/b"),
+        ("a/y.JPG", "a"),
+        ("odd[1].png", "."),
+        ("x.png", "."),
+    ]
+    assert found("a/**/*.tif") == [("a/b/z.tif", "b")]
+    assert found("a/*/z.ti?") == [("a/b/z.tif", "b")]
+    assert found("odd[1].png") == [("odd[1].png", ".")]
+    assert found("**/[yz].*") == [("a/b/z.tif", "a/b"), ("a/y.JPG", "a")]
+    assert ("a/.hidden.png", "a") in found("a*/**/.*.png", hidden=True)
+
+
+def test_nothing_found_is_an_error():
+    """Rather than nothing done."""
+    Path("empty").mkdir()
+    with pytest.raises(ArgumentError, match="empty: holds no pictures .*; -r looks into the folders below it too"):
+        found("empty")
+    with pytest.raises(ArgumentError, match=r"\*\.webp: matches no file"):
+        found("*.webp")
+
+
+def test_what_was_found_twice_is_one_input():
+    """What was named twice is two, and is refused later, for two results would have one name."""
+    assert found("*.png", "x*.png") == [("odd[1].png", "."), ("x.png", ".")]
+    assert found("x.png", "x.png") == [("x.png", "."), ("x.png", ".")]
+
+
+def test_lists_of_names(tree):
+    """One a line or apart by NUL; any bytes; as they stand, so that nothing in them is a pattern."""
+    assert read_names(b"a b\n\nc\r\n", null=False) == ["a b", "c"]
+    assert read_names(b"new\nline\0\xff\0", null=True) == ["new\nline", os.fsdecode(b"\xff")]
+    one, two = find_inputs([], Search(), ["*.png", "-"])
+    assert (one.name, two.name) == ("*.png", "-")
+    assert two.source is not None
+
+
+def test_a_tree_is_mirrored(run, samples, tree):
+    """Into the output folder; --flat does not, and then two of one name are refused; {relpath} says where it goes."""
+    shutil.copy(samples / "horse.png", tree / "a" / "b" / "h.png")
+    shutil.copy(samples / "horse.png", tree / "a" / "h.png")
+    words = ["apply", "-r", "a", "-k", "blur", "-q", "--stride", "9"]
+    for name in ("a/y.JPG", "a/b/z.tif"):
+        (tree / name).unlink()
+    assert run(*words, "-o", "out/").status == 0
+    assert sorted(str(path) for path in tree.glob("out/**/*.png")) == [f"{tree}/out/b/h.png", f"{tree}/out/h.png"]
+    flat = run(*words, "--flat", "-o", "flat/")
+    assert (flat.status, len(flat.lines)) == (2, 1)
+    assert "two results would have the name flat/h.png, both of a/h.png and a/b/h.png" in flat.err
+    assert run("apply", "a/**/h.png", "-k", "blur", "-q", "-o", "t/{relpath}/{stem}_{kernel}.png").status == 0
+    assert sorted(str(path) for path in tree.glob("t/**/*.png")) == [f"{tree}/t/b/h_blur.png", f"{tree}/t/h_blur.png"]
+
+
+def test_outputs_in_a_searched_folder_are_no_inputs(run, samples, tree):
+    """Those of the run before either, in a folder of their own and beside the inputs."""
+    (tree / "p").mkdir()
+    shutil.copy(samples / "horse.png", tree / "p" / "h.png")
+    for output in ("p/out/", "p/{stem}_{kernel}.png"):
+        for _ in range(2):
+            result = run("apply", "-r", "p", "-k", "blur", "-o", output, "--overwrite", "-q")
+            assert result.status == 0, result.err
+        made = sorted(str(path.relative_to(tree)) for path in (tree / "p").rglob("*.png"))
+        if output == "p/out/":
+            assert made == ["p/h.png", "p/out/h.png"]
+            shutil.rmtree(tree / "p" / "out")
+        else:
+            assert made == ["p/h.png", "p/h_blur.png"]
+
+
+def test_files_from(run, shell, samples, tree):
+    """A file or standard input; a missing one fails alone."""
+    (tree / "list").write_text(f"{samples}/horse.png\nnone.png\n")
+    result = run("apply", "--files-from", "list", "-k", "blur", "-o", "out/")
+    assert result.status == 1
+    assert "Error: none.png: no such file" in result.lines
+    assert [path.name for path in (tree / "out").iterdir()] == ["horse.png"]
+    data = f"{samples}/horse.png\0{samples}/camera.png\0".encode()
+    assert shell("apply", "--files-from", "-", "-0", "-k", "blur", "-o", "two/", input=data, cwd=tree).returncode == 0
+    assert sorted(path.name for path in (tree / "two").iterdir()) == ["camera.png", "horse.png"]
+    for words, message in [
+        (["x.png", "-0"], "give --files-from too"),
+        (["--files-from", "none"], "none: the list of names cannot be read: No such file or directory"),
+        (["-", "--files-from", "-"], "standard input cannot be both a picture and the list of names"),
+    ]:
+        result = run("apply", *words, "-k", "blur", "-o", "out/")
+        assert (result.status, len(result.lines)) == (2, 1)
+        assert message in result.err

@@ -133,6 +133,15 @@ def test_zip_bombs_are_refused_by_their_directory(tmp_path):
         find(f"@{tmp_path / 'w.npz'}#k")
 
 
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "..\\evil"])
+def test_names_that_lead_out_are_refused(tmp_path, name):
+    """Nothing is ever unpacked, but no honest writer gives such names."""
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        archive.writestr(f"{name}.npy", npy(np.ones((3, 3))))
+    with pytest.raises(KernelError, match="holds a name that leads out of the file"):
+        find(f"@{tmp_path / 'w.npz'}")
+
+
 def test_wrong_names(tmp_path):
     """A missing file, a missing key, an unknown suffix, a key for a file without names."""
     np.savez(tmp_path / "w.npz", a=np.ones((3, 3)), b=np.ones((3, 3)))

@@ -149,6 +149,8 @@ def _member(file: BinaryIO, key: str | None) -> Iterator[BinaryIO]:
     """One array of an .npz, unpacked no further than the limit."""
     with zipfile.ZipFile(file) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        if any(name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) for name in members):
+            raise KernelError("holds a name that leads out of the file, which NumPy does not write")
         member = members[_wanted(key, list(members))]
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise KernelError("is packed in a way that NumPy does not write")

@@ -11,7 +11,8 @@ The public Python interface, imported when first used, so that ``import convcli`
 
 The house, floor by floor; imports go down only, and kernels and images do not know each other:
 
-    cli/       words in, words out: apply, kernels, config; options, each spelled once; render, where Rich lives
+    cli/       words in, words out: apply, kernels, config; options, each spelled once; report
+               (JSON lines); render, where Rich lives
     jobs/      one request carried out: inputs, request (what was asked for, frozen), naming, run (one picture), batch (many)
     kernels/   what to convolve with: kernel (values), library (formulas), numbers (1/9), grammar (the text after -k), weights
                (files of them), config (kernels.toml) with bodies, values and lines, definition (kernels yet to be made),

@@ -374,7 +374,55 @@ def test_many_pictures_and_a_bad_one(run, samples, tmp_path):
     errors = [line for line in result.lines if line.startswith("Error")]
     assert len(errors) == 1
     assert errors[0].startswith(f"Error: {tmp_path}/bad.png: is truncated or corrupt")
-    assert result.lines[-1] == "1 of 3 inputs failed"
+    assert result.lines[-1] == "1 of 3 inputs failed, 2 done"
+
+
+def test_fail_fast_stops_at_the_first_that_fails(run, samples, tmp_path):
+    """What is done stays; the rest is not tried."""
+    inputs = [samples / "camera.png", tmp_path / "none.png", samples / "horse.png"]
+    result = run("apply", *inputs, "-k", "blur", "-o", f"{tmp_path}/out/", "--fail-fast")
+    assert result.status == 1
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["camera.png"]
+    assert result.lines[-1] == "1 of 3 inputs failed, 1 done, 1 not tried"
+
+
+def test_json_lines_tell_of_each_picture(run, samples, tmp_path):
+    """On standard output, and in a file as they are done: files, maps, what was in them, errors, and the sums."""
+    inputs = [samples / "camera.png", tmp_path / "none.png"]
+    words = ["apply", *inputs, "-k", "sobel-x", "-q", "--json", "--report", tmp_path / "report.jsonl", "-o", f"{tmp_path}/out/"]
+    result = run(*words)
+    assert result.status == 1
+    assert (tmp_path / "report.jsonl").read_text() == result.out
+    good, bad, summary = map(json.loads, result.out.splitlines())
+    response = scipy.ndimage.correlate(pixels(samples / "camera.png").astype(float), SOBEL_X, mode="mirror")
+    expected = {
+        "path": f"{tmp_path}/out/camera.png",
+        "kernel": "sobel-x",
+        "shape": [512, 512, 1],
+        "range": "abs",
+        "low": -255,
+        "high": 255,
+        "minimum": response.min(),
+        "maximum": response.max(),
+        "below": int((response < -255).sum()),
+        "above": int((response > 255).sum()),
+        "unknown": 0,
+        "count": 512 * 512,
+    }
+    assert good == {
+        "input": f"{samples}/camera.png",
+        "status": "done",
+        "outputs": [expected],
+        "notices": [],
+        "error": None,
+    }
+    assert (bad["status"], bad["outputs"], bad["error"]) == ("failed", [], "no such file")
+    assert summary == {"inputs": 2, "done": 1, "failed": 1, "not_tried": 0}
+    assert run(*words[:-1], "-").status == 2
+    refused = run("apply", samples / "camera.png", "-k", "blur", "--report", samples / "camera.png", "-o", tmp_path / "x.png")
+    assert "the output is an input" in refused.err
+    nowhere = run("apply", samples / "camera.png", "-k", "blur", "--report", tmp_path / "no" / "r", "-o", tmp_path / "x.png")
+    assert (nowhere.status, len(nowhere.lines)) == (1, 1)
 
 
 def test_dry_run_writes_nothing_and_tells_all(run, samples, tmp_path):

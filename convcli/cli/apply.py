@@ -15,6 +15,7 @@ from ..kernels.grammar import parse_kernel
 from ..kernels.kernel import CHANNELS, feature_maps, unique_names
 from ..kernels.weights import WeightsFile
 from . import options, render
+from .report import Report
 
 
 @click.command(no_args_is_help=True, short_help="Slide kernels over pictures.")
@@ -147,6 +148,9 @@ from . import options, render
 @click.option(
     "-j", "--jobs", type=click.IntRange(1), metavar="N", help="Processors to use.  [default: all that this process may use]"
 )
+@click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each picture, and one for all at the end.")
+@click.option("--report", metavar="FILE", help="Write these JSON lines to a file, as the pictures are done.")
 @click.option("-n", "--dry-run", is_flag=True, help="Read the inputs and say what would be written; write nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more: sizes, kernels, counts.")
@@ -154,6 +158,8 @@ def command(
     kernels: tuple[str, ...],
     config: tuple[str, ...],
     no_config: bool,
+    fail_fast: bool,
+    as_json: bool,
     dry_run: bool,
     quiet: bool,
     verbose: bool,
@@ -192,9 +198,11 @@ def command(
     )
     tasks = make_tasks(request)
     voice = render.Voice(quiet=quiet, verbose=verbose)
-    failed = _work(request, tasks, dry_run, voice)
+    if as_json and request.output == "-":
+        raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
+    with Report(as_json, request.report) as report:
+        failed = _work(request, tasks, dry_run, fail_fast, voice, report)
     if failed:
-        voice.summary(failed, len(tasks))
         raise SystemExit(1)
 
 
@@ -215,17 +223,23 @@ def _inputs(wishes: dict[str, Any]) -> list[Input]:
     return find_inputs(words, search, read_names(data, null))
 
 
-def _work(request: Request, tasks: list[Any], dry_run: bool, voice: render.Voice) -> int:
-    """Carry the tasks out and report on each; return how many failed. What is heavy to import is imported here."""
+def _work(request: Request, tasks: list[Any], dry_run: bool, fail_fast: bool, voice: render.Voice, report: Report) -> int:
+    """Carry the tasks out and tell of each; return how many failed. What is heavy to import is imported here."""
     pipes = _pipes(request)
     from ..core.compiler import on_compiling
     from ..jobs.batch import run_tasks
 
     on_compiling(lambda: voice.note("compiling for this processor, on the first run only ..."))
-    failed = 0
+    done = failed = 0
     for outcome in run_tasks(request, tasks, pipes, dry_run=dry_run):
         failed += outcome.error is not None
-        voice.outcome(outcome, dry_run=dry_run)
+        done += outcome.error is None
+        voice.outcome(outcome, dry_run=dry_run and not report.prints)
+        report.outcome(outcome)
+        if failed and fail_fast:
+            break
+    voice.summary(done, failed, len(tasks))
+    report.summary(done, failed, len(tasks))
     return failed
 
 

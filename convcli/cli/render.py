@@ -83,10 +83,11 @@ class Voice:
             for line in outcome.error.lines:
                 complain(f"Error: {name}: {line}")
 
-    def summary(self, failed: int, count: int) -> None:
-        """Say how many of several pictures failed."""
-        if count > 1:
-            self.note(f"{failed} of {count} inputs failed")
+    def summary(self, done: int, failed: int, count: int) -> None:
+        """Say what became of several pictures, if some failed."""
+        if count > 1 and failed:
+            left = count - done - failed
+            self.note(f"{failed} of {count} inputs failed, {done} done" + (f", {left} not tried" if left else ""))
 
     def _line(self, written: "Written") -> str:
         account = written.account

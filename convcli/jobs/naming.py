@@ -183,9 +183,10 @@ def _refuse_twice(tasks: list[Task]) -> None:
 def _refuse_inputs(request: Request, tasks: list[Task]) -> None:
     sources = [task.source for task in tasks if task.source is not None] + [Path(name) for name in request.also_read]
     inputs = {_identity(source) for source in sources} - {None}
-    for target in (target for task in tasks for target in task.targets):
-        if target.path is not None and _identity(target.path) in inputs:
-            raise ArgumentError(f"{target.path}: the output is an input; give another name, for no input is ever changed")
+    outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
+    for path in (*outputs, *([Path(request.report)] if request.report else [])):
+        if _identity(path) in inputs:
+            raise ArgumentError(f"{path}: the output is an input; give another name, for no input is ever changed")
 
 
 def _refuse_existing(request: Request, tasks: list[Task]) -> None:

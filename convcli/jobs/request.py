@@ -37,6 +37,7 @@ class Request:
     threads: int | None = None
     overwrite: bool = False
     flat: bool = False
+    report: str | None = None  # a file that tells what became of each picture
     also_read: tuple[str, ...] = ()  # files beside the inputs: weights and the config
 
     def __post_init__(self) -> None:

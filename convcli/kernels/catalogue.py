@@ -25,7 +25,7 @@ DEEPEST = 20
 MOST_WEIGHTS = 4_000_000
 """Weights that are computed for one kernel or bank at most."""
 
-MOST_CHECKED = 1_500_000
+MOST_CHECKED = 1_200_000
 """Weights that are computed to check a file: about a second's work."""
 
 MOST_EAGER = 200_000

@@ -159,7 +159,10 @@ class Definition:
         return divisor
 
     def _find_body(self, maker: Maker) -> Kernel:
-        if isinstance(self.body, Recipe | Product):
+        if isinstance(self.body, Product):
+            maker.meter.spend(len(self.body.column) * len(self.body.row))
+            return Kernel(self.name, self.body.make())
+        if isinstance(self.body, Recipe):
             kernel = Kernel(self.name, self.body.make())
             maker.meter.spend(math.prod(kernel.shape))
             return kernel

@@ -1,0 +1,79 @@
+"""What became of each picture, for machines: one JSON line each, and one for all."""
+
+import json
+import math
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from ..errors import OutputError
+from .render import printing
+
+if TYPE_CHECKING:
+    from ..jobs.run import Outcome, Written
+
+
+class Report:
+    """Writes JSON lines to standard output, to a file, to both or to neither. Each line is there once its picture is done."""
+
+    def __init__(self, prints: bool, path: str | None) -> None:
+        self.prints = prints
+        self.path = path
+        self.file: IO[str] | None = None
+
+    def __enter__(self) -> "Report":
+        if self.path is not None:
+            try:
+                self.file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed at the end of the block
+            except (OSError, ValueError) as error:
+                raise OutputError(f"{self.path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.file is not None:
+            self.file.close()
+
+    def outcome(self, outcome: "Outcome") -> None:
+        """One picture: its name, whether it is done, its feature maps, notices, and the error."""
+        self._write(
+            {
+                "input": outcome.task.name,
+                "status": "done" if outcome.error is None else "failed",
+                "outputs": [_described(written) for written in outcome.written],
+                "notices": list(outcome.notices),
+                "error": None if outcome.error is None else str(outcome.error),
+            }
+        )
+
+    def summary(self, done: int, failed: int, count: int) -> None:
+        """All pictures: how many are done, failed, and not tried after --fail-fast."""
+        self._write({"inputs": count, "done": done, "failed": failed, "not_tried": count - done - failed})
+
+    def _write(self, value: dict[str, Any]) -> None:
+        line = json.dumps(value)  # in ASCII, so that no name can break a terminal or a line
+        if self.prints:
+            with printing():
+                click.echo(line)
+        if self.file is not None:
+            try:
+                self.file.write(line + "\n")
+                self.file.flush()
+            except OSError as error:
+                raise OutputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+
+def _described(written: "Written") -> dict[str, Any]:
+    """A feature map: its file, kernel, (height, width, channels), rule, and what was in it; numbers that are none are null."""
+    facts: dict[str, Any] = {
+        "path": None if written.target.path is None else str(written.target.path),
+        "kernel": written.kernel,
+        "shape": list(written.shape),
+        "range": written.rule,
+    }
+    account = written.account
+    if account is None:
+        return facts
+    limits = {"low": account.low, "high": account.high, "minimum": account.minimum, "maximum": account.maximum}
+    counts = {"below": account.below, "above": account.above, "unknown": account.unknown, "count": account.count}
+    return facts | {name: value if math.isfinite(value) else None for name, value in limits.items()} | counts

@@ -380,7 +380,7 @@ def test_many_pictures_and_a_bad_one(run, samples, tmp_path):
 def test_fail_fast_stops_at_the_first_that_fails(run, samples, tmp_path):
     """What is done stays; the rest is not tried."""
     inputs = [samples / "camera.png", tmp_path / "none.png", samples / "horse.png"]
-    result = run("apply", *inputs, "-k", "blur", "-o", f"{tmp_path}/out/", "--fail-fast")
+    result = run("apply", *inputs, "-k", "blur", "-o", f"{tmp_path}/out/", "--fail-fast", "-j", 1)
     assert result.status == 1
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["camera.png"]
     assert result.lines[-1] == "1 of 3 inputs failed, 1 done, 1 not tried"
@@ -468,6 +468,51 @@ def test_jobs_do_not_change_a_byte(run, samples, tmp_path):
     for jobs in (1, 5):
         run("apply", samples / "astronaut.png", "-k", "gaussian:sigma=3", "-j", jobs, "-o", tmp_path / f"{jobs}.png")
     assert (tmp_path / "1.png").read_bytes() == (tmp_path / "5.png").read_bytes()
+
+
+def test_many_pictures_at_a_time_are_the_same_bytes(run, samples, tmp_path, rng):
+    """In the order of the inputs; two kinds of files between them fail alone."""
+    inputs = []
+    for i in range(24):
+        path = tmp_path / f"{i:02}.png"
+        if i % 8 == 5:
+            path.write_bytes(b"bad")
+        else:
+            PIL.Image.fromarray(rng.integers(0, 256, (40 + i, 50, 3), dtype=np.uint8)).save(path)
+        inputs.append(path)
+    for jobs in (1, 2, 8):
+        result = run("apply", *inputs, "-k", "gaussian:sigma=2", "-j", jobs, "-o", f"{tmp_path}/{jobs}/")
+        assert result.status == 1
+        names = [re.search(r"(\d\d)\.png: ", line)[1] for line in result.lines if ".png: " in line]
+        assert names == sorted(names)
+        assert len(names) == 24
+        assert result.lines[-1] == "3 of 24 inputs failed, 21 done"
+    single = {path.name: path.read_bytes() for path in (tmp_path / "1").iterdir()}
+    assert len(single) == 21
+    for jobs in ("2", "8"):
+        assert {path.name: path.read_bytes() for path in (tmp_path / jobs).iterdir()} == single
+
+
+def test_a_batch_that_is_interrupted(samples, tmp_path):
+    """SIGINT and SIGTERM in the middle: what is there is whole, and nothing half written stays."""
+    for i in range(60):
+        (tmp_path / f"{i:02}.png").write_bytes((samples / "astronaut.png").read_bytes())
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        out = tmp_path / str(status)
+        command = [sys.executable, "-m", "convcli", "apply", tmp_path, "-k", "gaussian:sigma=9", "-q", "-o", f"{out}/"]
+        heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=heed)
+        give_up = time.monotonic() + 60
+        while time.monotonic() < give_up and not (out.exists() and any(out.glob("*.png"))):
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert (process.returncode, err.strip()) == (status, b"")
+        names = [path.name for path in out.iterdir()]
+        assert 0 < len(names) < 60
+        assert not [name for name in names if name.startswith(".")]
+        for name in names:
+            assert pixels(out / name).shape == (512, 512, 3)
 
 
 def test_a_map_that_was_written_is_reported_beside_the_one_that_failed(run, samples, tmp_path):

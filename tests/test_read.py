@@ -5,7 +5,9 @@ import io
 import os
 import struct
 import time
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import PIL.Image
@@ -395,6 +397,15 @@ def test_places_that_are_no_files(tmp_path):
     ]:
         with pytest.raises(ImageError, match=message):
             read_image(path)
+
+
+def test_readers_at_once_leave_pillow_as_it_was(colours):
+    """Whoever comes first and whoever leaves last: the limit and the filters of warnings are those of before."""
+    data = saved(PIL.Image.fromarray(np.tile(colours, (50, 50, 1))), "PNG")
+    before = PIL.Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        assert {image.pixels.shape for image in pool.map(read, [data] * 64)} == {read(data).pixels.shape}
+    assert before == (PIL.Image.MAX_IMAGE_PIXELS, list(warnings.filters))
 
 
 def test_pillows_own_limit_is_left_as_it_was():

@@ -146,7 +146,11 @@ from .report import Report
     help="Refuse larger pictures by their header.",
 )
 @click.option(
-    "-j", "--jobs", type=click.IntRange(1), metavar="N", help="Processors to use.  [default: all that this process may use]"
+    "-j",
+    "--jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Pictures at a time, or bands of one picture.  [default: the processors that this process may use]",
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each picture, and one for all at the end.")
@@ -231,13 +235,11 @@ def _work(request: Request, tasks: list[Any], dry_run: bool, fail_fast: bool, vo
 
     on_compiling(lambda: voice.note("compiling for this processor, on the first run only ..."))
     done = failed = 0
-    for outcome in run_tasks(request, tasks, pipes, dry_run=dry_run):
+    for outcome in run_tasks(request, tasks, pipes, dry_run=dry_run, fail_fast=fail_fast):
         failed += outcome.error is not None
         done += outcome.error is None
         voice.outcome(outcome, dry_run=dry_run and not report.prints)
         report.outcome(outcome)
-        if failed and fail_fast:
-            break
     voice.summary(done, failed, len(tasks))
     report.summary(done, failed, len(tasks))
     return failed

@@ -88,7 +88,21 @@ def run() -> None:
             complain(f"Error: standard output cannot be written: {error.strerror}")
         # Python flushes standard output once more at its end; let that go nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    if status in (BROKEN_PIPE, INTERRUPTED, TERMINATED):
+        _leave(status)
     sys.exit(status)
+
+
+def _leave(status: int) -> None:
+    """End without waiting for threads that nobody can interrupt; at once where a second signal comes."""
+    batch = sys.modules.get("convcli.jobs.batch")
+    if batch is None:
+        return
+    try:
+        batch.abandon()
+    except (KeyboardInterrupt, SystemExit):
+        batch.discard_unfinished()
+    os._exit(status)
 
 
 def main(arguments: list[str] | None = None) -> int:

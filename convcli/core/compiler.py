@@ -30,7 +30,17 @@ Loop = Callable[..., Any]
 
 _lock = threading.Lock()
 _compiled: dict[tuple[str, str], Loop] = {}
+_stopped = threading.Event()
 _listeners: list[Callable[[], None]] = []
+
+
+class Stopped(Exception):
+    """The loops were stopped: the process is about to end."""
+
+
+def stop_loops(stopped: bool = True) -> None:
+    """Let every call of a loop, on any thread, raise Stopped from now on; or no longer."""
+    (_stopped.set if stopped else _stopped.clear)()
 
 
 def on_compiling(listener: Callable[[], None]) -> None:
@@ -41,8 +51,10 @@ def on_compiling(listener: Callable[[], None]) -> None:
 def run_loop(loop: Loop, *arguments: Any) -> Any:
     """Call a function of ``loops``, compiled for the types of these arguments.
 
-    Arrays must be C-contiguous.
+    Arrays must be C-contiguous. Raises Stopped after ``stop_loops``.
     """
+    if _stopped.is_set():
+        raise Stopped
     key = (loop.__name__, _types_of(arguments))
     machine_code = _compiled.get(key)
     if machine_code is None:

@@ -12,6 +12,7 @@ Every mode that Pillow can open is handled by one written rule:
 
 import io
 import stat
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -121,21 +122,41 @@ def _opened(source: Path | None, standard_input: BinaryIO | None) -> Iterator[Bi
         yield file
 
 
-@contextmanager
-def _our_limit() -> Iterator[None]:
-    """Set Pillow's own size limit aside, a warning in part; ours is checked on the header."""
-    before = PIL.Image.MAX_IMAGE_PIXELS
-    PIL.Image.MAX_IMAGE_PIXELS = None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        PIL.Image.MAX_IMAGE_PIXELS = before
+class _PillowsLimit:
+    """Sets Pillow's own size limit, and its warnings, aside while any thread reads; ours is checked on the header.
+
+    Both are settings of the whole process: the first reader keeps them, and the last one brings them back.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.readers = 0
+        self.limit: int | None = None
+        self.warnings = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.readers == 0:
+                self.limit = PIL.Image.MAX_IMAGE_PIXELS
+                self.warnings = warnings.catch_warnings()
+                self.warnings.__enter__()
+                warnings.simplefilter("ignore")
+                PIL.Image.MAX_IMAGE_PIXELS = None
+            self.readers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.readers -= 1
+            if self.readers == 0:
+                PIL.Image.MAX_IMAGE_PIXELS = self.limit
+                self.warnings.__exit__(None, None, None)
+
+
+_set_aside = _PillowsLimit()
 
 
 def _read_picture(file: BinaryIO, start: bytes, max_pixels: int) -> Image:
-    with _our_limit():
+    with _set_aside:
         try:
             picture = PIL.Image.open(file, formats=DECODERS)
         except PIL.UnidentifiedImageError:

@@ -137,6 +137,16 @@ def write_maps(file: BinaryIO, form: Format, maps: Sequence[Array], names: Seque
     writers[form.name](file, maps, names)
 
 
+_unfinished: set[Path] = set()
+"""Files that are being written, under names of their own."""
+
+
+def discard_unfinished() -> None:
+    """Remove what is being written, before a process that is interrupted ends without waiting for its threads."""
+    for path in tuple(_unfinished):
+        path.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def placed(path: Path) -> Iterator[BinaryIO]:
     """A file to write that takes its place under ``path`` when the block ends well; else nothing there changes.
@@ -160,6 +170,7 @@ def placed(path: Path) -> Iterator[BinaryIO]:
             raise NotADirectoryError(errno.ENOTDIR, f"{target.parent} is no folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         beside = target.with_name(f".convcli-{os.getpid()}-{secrets.token_hex(4)}.part")
+        _unfinished.add(beside)
         try:
             with beside.open("xb") as file:
                 yield file
@@ -170,6 +181,7 @@ def placed(path: Path) -> Iterator[BinaryIO]:
             beside.replace(target)
         finally:
             beside.unlink(missing_ok=True)
+            _unfinished.discard(beside)
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
 

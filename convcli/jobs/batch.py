@@ -1,23 +1,87 @@
-"""Many pictures, one after the other; a bad one fails alone."""
+"""Many pictures, several at a time; a bad one fails alone."""
 
+import functools
+import threading
+import time
+from collections import deque
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
+from ..core.compiler import Stopped, stop_loops
+from ..core.plan import usable_processors
 from ..errors import ConvcliError, ImageError
+from ..images.write import discard_unfinished
 from .naming import Task
 from .request import Request
 from .run import Outcome, Pipes, plan_task, run_task
 
+PATIENCE = 1.5
+"""Seconds that an interrupted batch waits for the pictures that are under way."""
 
-def run_tasks(request: Request, tasks: Iterable[Task], pipes: Pipes, *, dry_run: bool = False) -> Iterator[Outcome]:
-    """Carry out every task; an error that concerns one picture is its outcome, and the next one follows.
+NAME = "convcli-job"
 
-    A dry run writes nothing.
+
+def run_tasks(
+    request: Request, tasks: Iterable[Task], pipes: Pipes, *, dry_run: bool = False, fail_fast: bool = False
+) -> Iterator[Outcome]:
+    """Carry out every task and give the outcomes in the order of the tasks; an error that concerns one picture is its outcome.
+
+    As many pictures as there are jobs are under way at once, each from reading to writing on a thread of its own; no more are
+    begun before their outcomes are taken than twice that number. A dry run writes nothing. ``fail_fast`` begins none after
+    the first that fails.
     """
-    for task in tasks:
-        try:
-            yield plan_task(request, task, pipes) if dry_run else run_task(request, task, pipes)
-        except ConvcliError as error:
-            yield Outcome(task, error=error)
-        except MemoryError:
-            text = "does not fit in memory with its feature maps; a lower --max-pixels refuses such files by their header"
-            yield Outcome(task, error=ImageError(text))
+    tasks = list(tasks)
+    jobs = request.threads or usable_processors()
+    workers = max(min(jobs, len(tasks)), 1)
+    share = replace(request, threads=max(jobs // workers, 1))
+    carry_out = functools.partial(_carry_out, share, pipes=pipes, dry_run=dry_run)
+    stop_loops(False)
+    pool = ThreadPoolExecutor(workers, NAME)
+    under_way: deque[Future[Outcome | None]] = deque()
+    failed = threading.Event()
+    rest = iter(tasks)
+
+    def work(task: Task) -> Outcome | None:
+        if fail_fast and failed.is_set():
+            return None
+        outcome = carry_out(task)
+        if outcome.error is not None:
+            failed.set()
+        return outcome
+
+    try:
+        while True:
+            while len(under_way) < 2 * workers and (task := next(rest, None)) is not None:
+                under_way.append(pool.submit(work, task))
+            if not under_way:
+                break
+            outcome = under_way.popleft().result()
+            if outcome is not None:
+                yield outcome
+    except BaseException:
+        stop_loops()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _carry_out(request: Request, task: Task, pipes: Pipes, dry_run: bool) -> Outcome:
+    try:
+        return plan_task(request, task, pipes) if dry_run else run_task(request, task, pipes)
+    except ConvcliError as error:
+        return Outcome(task, error=error)
+    except Stopped:
+        return Outcome(task, error=ImageError("not done: the run was stopped"))
+    except MemoryError:
+        text = "does not fit in memory with its feature maps; a lower --max-pixels refuses such files by their header"
+        return Outcome(task, error=ImageError(text))
+
+
+def abandon() -> None:
+    """Wait a moment for the pictures that are under way to be finished or given up, then remove what is half written."""
+    end = time.monotonic() + PATIENCE
+    for thread in threading.enumerate():
+        if thread.name.startswith(NAME):
+            thread.join(max(end - time.monotonic(), 0))
+    discard_unfinished()

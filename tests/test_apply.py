@@ -1,13 +1,18 @@
 """convcli apply, from words to files, with real pictures."""
 
+import contextlib
+import fcntl
 import functools
 import io
 import json
 import os
+import pty
 import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -491,6 +496,39 @@ def test_many_pictures_at_a_time_are_the_same_bytes(run, samples, tmp_path, rng)
     assert len(single) == 21
     for jobs in ("2", "8"):
         assert {path.name: path.read_bytes() for path in (tmp_path / jobs).iterdir()} == single
+
+
+def on_terminal(command, **env):
+    """What a command writes to a terminal of 100 columns on its standard error, and its exit status."""
+    leader, follower = pty.openpty()
+    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+    process = subprocess.Popen(command, stderr=follower, stdout=subprocess.PIPE, env={**os.environ, **env})
+    os.close(follower)
+    data = b""
+    with contextlib.suppress(OSError):  # a terminal that nobody holds open any more
+        while part := os.read(leader, 65536):
+            data += part
+    os.close(leader)
+    process.communicate(timeout=60)
+    return data.decode(), process.returncode
+
+
+def test_progress_on_a_terminal(samples, tmp_path):
+    """A bar that counts, with every line of the report above it; nothing of it when quiet, on a dumb terminal or for one."""
+    for name in ("a.png", "b[red].png", "c.png"):
+        (tmp_path / name).write_bytes((samples / "horse.png").read_bytes())
+    command = [sys.executable, "-m", "convcli", "apply", str(tmp_path), "-k", "blur", "--overwrite", "-o", f"{tmp_path}/out/"]
+    shown, status = on_terminal(command, TERM="xterm-256color", NO_COLOR="1")
+    assert status == 0
+    assert "3/3" in shown
+    assert "b[red].png: blur min" in shown.replace("\r\n", "")
+    for words, term in ((["-q"], "xterm"), ([], "dumb")):
+        quiet, status = on_terminal([*command, *words], TERM=term)
+        assert status == 0
+        assert "3/3" not in quiet
+        assert "\x1b" not in quiet
+    one, _ = on_terminal([*command[:4], str(tmp_path / "a.png"), *command[5:]], TERM="xterm")
+    assert "1/1" not in one
 
 
 def test_a_batch_that_is_interrupted(samples, tmp_path):

@@ -235,11 +235,13 @@ def _work(request: Request, tasks: list[Any], dry_run: bool, fail_fast: bool, vo
 
     on_compiling(lambda: voice.note("compiling for this processor, on the first run only ..."))
     done = failed = 0
-    for outcome in run_tasks(request, tasks, pipes, dry_run=dry_run, fail_fast=fail_fast):
-        failed += outcome.error is not None
-        done += outcome.error is None
-        voice.outcome(outcome, dry_run=dry_run and not report.prints)
-        report.outcome(outcome)
+    with render.progress(len(tasks), voice.quiet) as advance:
+        for outcome in run_tasks(request, tasks, pipes, dry_run=dry_run, fail_fast=fail_fast):
+            failed += outcome.error is not None
+            done += outcome.error is None
+            voice.outcome(outcome, dry_run=dry_run and not report.prints)
+            report.outcome(outcome)
+            advance()
     voice.summary(done, failed, len(tasks))
     report.summary(done, failed, len(tasks))
     return failed

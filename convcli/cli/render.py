@@ -5,7 +5,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -107,6 +107,36 @@ class Voice:
             return line
         counts = "" if written.rule == "raw" else f"; {account.below} + {account.above} of {account.count} numbers outside"
         return f"{line} ({_size(written)}{counts})"
+
+
+@contextlib.contextmanager
+def progress(count: int, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A bar on standard error with pictures, rate and time left, for several pictures on a terminal; gives what moves it on."""
+    if quiet or count < 2 or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich import progress as bars
+
+    console = _console(stderr=True)
+    if console.is_dumb_terminal:
+        yield lambda: None
+        return
+    columns = (bars.BarColumn(), bars.MofNCompleteColumn(), _rate_column(), bars.TimeRemainingColumn())
+    with bars.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=count)
+        yield lambda: bar.advance(task)
+
+
+def _rate_column() -> Any:
+    """Pictures a second."""
+    from rich import progress as bars
+    from rich.text import Text
+
+    class Rate(bars.ProgressColumn):
+        def render(self, task: bars.Task) -> Text:
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+    return Rate()
 
 
 def _where(written: "Written") -> str:

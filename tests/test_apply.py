@@ -391,6 +391,34 @@ def test_fail_fast_stops_at_the_first_that_fails(run, samples, tmp_path):
     assert result.lines[-1] == "1 of 3 inputs failed, 1 done, 1 not tried"
 
 
+def test_in_place_replaces_each_picture(run, samples, tmp_path):
+    """With the same bytes as elsewhere, permissions kept; a picture that fails stays as it was, and so does all else."""
+    for name in ("camera.png", "rocket.jpg", "horse.png"):
+        (tmp_path / name).write_bytes((samples / name).read_bytes())
+    (tmp_path / "camera.png").chmod(0o640)
+    bad = (samples / "chelsea.png").read_bytes()[:9000]
+    (tmp_path / "bad.png").write_bytes(bad)
+    run("apply", samples / "camera.png", samples / "rocket.jpg", "-k", "blur", "-q", "-o", f"{tmp_path}/out/")
+    result = run("apply", tmp_path / "camera.png", tmp_path / "rocket.jpg", tmp_path / "bad.png", "-k", "blur", "--in-place")
+    assert result.status == 1
+    for name in ("camera.png", "rocket.jpg"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
+    assert (tmp_path / "camera.png").stat().st_mode & 0o777 == 0o640
+    assert (tmp_path / "bad.png").read_bytes() == bad
+    np.save(tmp_path / "w.npy", np.ones((3, 3)))
+    for words, message in [
+        (["-", "-k", "blur"], "--in-place replaces files, and standard input is none"),
+        ([tmp_path / "horse.png", "-k", "blur", "-o", "x.png"], "-o and --in-place exclude each other"),
+        ([tmp_path / "horse.png", "-k", "blur", "-k", "edge"], "png holds one feature map, and there are 2"),
+        ([tmp_path / "w.npy", "-k", f"@{tmp_path}/w.npy"], "the output is an input"),
+        ([tmp_path / "horse.png", tmp_path / "horse.png", "-k", "blur"], "two results would have the name"),
+    ]:
+        refused = run("apply", *words, "--in-place")
+        assert (refused.status, len(refused.lines)) == (2, 1)
+        assert message in refused.err
+    assert (tmp_path / "horse.png").read_bytes() == (samples / "horse.png").read_bytes()
+
+
 def test_json_lines_tell_of_each_picture(run, samples, tmp_path):
     """On standard output, and in a file as they are done: files, maps, what was in them, errors, and the sums."""
     inputs = [samples / "camera.png", tmp_path / "none.png"]

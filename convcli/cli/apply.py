@@ -34,7 +34,7 @@ from .report import Report
 @click.option(
     "-o",
     "--output",
-    required=True,
+    default="",
     metavar="OUTPUT",
     help="A file, whose suffix gives the format; a folder, with / at its end; a template such as "
     "'out/{stem}_{kernel}.png'; or - for standard output. .npy, .npz and .tif hold stacks of float maps.",
@@ -124,6 +124,7 @@ from .report import Report
     show_default=True,
     help="JPEG and WebP; 100 makes WebP lossless.",
 )
+@click.option("--in-place", is_flag=True, help="Replace each picture by its feature map, instead of -o.")
 @click.option("-r", "--recursive", is_flag=True, help="Look into the folders below a folder too.")
 @click.option("--hidden", is_flag=True, help="Take hidden files and folders of a folder or a pattern too.")
 @click.option(
@@ -187,6 +188,11 @@ def command(
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
+    if bool(wishes["output"]) == wishes["in_place"]:
+        both = (
+            "-o and --in-place exclude each other" if wishes["in_place"] else "Missing option '-o' / '--output', or --in-place"
+        )
+        raise click.UsageError(both)
     catalogue = options.read_catalogue(config, no_config)
     wishes |= options.read_defaults(catalogue, {"range": "rule"})
     weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]

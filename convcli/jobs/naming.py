@@ -61,6 +61,10 @@ def _make_task(request: Request, one: Input) -> Task:
 
 def _make_targets(request: Request, one: Input) -> Iterable[Target]:
     source = one.source
+    if request.in_place:
+        if source is None:
+            raise ArgumentError("--in-place replaces files, and standard input is none; give -o")
+        return [_make_target(request, source, request.form or format_of(str(source)), range(len(request.maps)))]
     several = len(request.maps) > 1
     output = request.output
     if output == "-":
@@ -159,6 +163,8 @@ def _safe(name: str) -> str:
 
 def _without_own_outputs(request: Request, tasks: list[Task]) -> list[Task]:
     """Leave out what a search found and this run writes: outputs of the run before, in a folder that is searched."""
+    if request.in_place:
+        return tasks
     written = {os.path.abspath(target.path) for task in tasks for target in task.targets if target.path}
     return [
         task
@@ -181,7 +187,8 @@ def _refuse_twice(tasks: list[Task]) -> None:
 
 
 def _refuse_inputs(request: Request, tasks: list[Task]) -> None:
-    sources = [task.source for task in tasks if task.source is not None] + [Path(name) for name in request.also_read]
+    pictures = [task.source for task in tasks if task.source is not None and not request.in_place]
+    sources = [*pictures, *(Path(name) for name in request.also_read)]
     inputs = {_identity(source) for source in sources} - {None}
     outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
     for path in (*outputs, *([Path(request.report)] if request.report else [])):
@@ -192,7 +199,7 @@ def _refuse_inputs(request: Request, tasks: list[Task]) -> None:
 def _refuse_existing(request: Request, tasks: list[Task]) -> None:
     """A file that the user named is replaced, as every shell tool does; a name that was made here is not."""
     named = "{" not in request.output and len(tasks) == 1 and not os.path.isdir(request.output)
-    if request.overwrite or (named and not request.output.endswith(("/", os.sep))):
+    if request.overwrite or request.in_place or (named and not request.output.endswith(("/", os.sep))):
         return
     existing = [target.path for task in tasks for target in task.targets if target.path and _identity(target.path)]
     if existing:

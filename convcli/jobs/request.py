@@ -37,6 +37,7 @@ class Request:
     threads: int | None = None
     overwrite: bool = False
     flat: bool = False
+    in_place: bool = False  # each picture is replaced by its only feature map; output is then empty
     report: str | None = None  # a file that tells what became of each picture
     also_read: tuple[str, ...] = ()  # files beside the inputs: weights and the config
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from convcli.errors import ArgumentError
-from convcli.jobs.inputs import Search, find_inputs, read_names
+from convcli.jobs.inputs import Search, find_inputs, read_names, take_shard
 
 TREE = ["x.png", "a/y.JPG", "a/b/z.tif", "a/b/notes.txt", "a/.hidden.png", ".secret/q.png", "odd[1].png"]
 
@@ -80,6 +80,39 @@ def test_lists_of_names(tree):
     one, two = find_inputs([], Search(), ["*.png", "-"])
     assert (one.name, two.name) == ("*.png", "-")
     assert two.source is not None
+
+
+def test_shards_part_the_inputs(tree):
+    """Each input is in one of them, whatever folder the tree lies in, and whatever else is there."""
+    for i in range(50):
+        (tree / "a" / "b" / f"{i}.png").write_bytes(b"")
+    shutil.copytree(tree / "a", tree / "elsewhere" / "a", symlinks=True)
+    here, there = (find_inputs([folder], Search(recursive=True)) for folder in ("a", "elsewhere/a"))
+    parts = [take_shard(here, part, 3) for part in (1, 2, 3)]
+    assert sorted(one.name for part in parts for one in part) == sorted(one.name for one in here)
+    assert min(map(len, parts)) > 5
+    for part in (1, 2, 3):
+        assert [one.name for one in take_shard(there, part, 3)] == [f"elsewhere/{one.name}" for one in parts[part - 1]]
+    assert [one.name for one in take_shard(here[:20], 2, 3)] == [one.name for one in parts[1] if one in here[:20]]
+
+
+def test_a_shard_of_a_run(run, samples, tmp_path):
+    """Two halves make the whole; a wrong part is wrong usage; a part that is empty is done at once."""
+    inputs = [tmp_path / "in" / f"{i}.png" for i in range(5)]
+    inputs[0].parent.mkdir()
+    for path in inputs:
+        shutil.copy(samples / "horse.png", path)
+    for part in ("1/2", "2/2"):
+        assert run("apply", *inputs, "--shard", part, "-k", "blur", "-q", "-o", f"{tmp_path}/out/").status == 0
+    assert len(list((tmp_path / "out").iterdir())) == len(inputs)
+    for wrong in ("0/2", "3/2", "1", "a/b"):
+        result = run("apply", *inputs, "--shard", wrong, "-k", "blur", "-o", "out/")
+        assert (result.status, len(result.lines)) == (2, 1)
+        assert "shard must be I/N with I from 1 to N, such as 2/8" in result.err
+    for part in range(1, 10):
+        words = ["--shard", f"{part}/9", "-k", "blur", "-q", "-o", f"{tmp_path}/one/"]
+        assert run("apply", inputs[0], *words).status == 0
+    assert len(list((tmp_path / "one").iterdir())) == 1
 
 
 def test_a_tree_is_mirrored(run, samples, tree):

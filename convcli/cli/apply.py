@@ -8,7 +8,7 @@ import click
 
 from ..errors import ArgumentError, OutputError
 from ..images.formats import MAX_PIXELS
-from ..jobs.inputs import Input, Search, find_inputs, read_names
+from ..jobs.inputs import Input, Search, find_inputs, read_names, take_shard
 from ..jobs.naming import make_tasks
 from ..jobs.request import DEPTHS, Request
 from ..kernels.grammar import parse_kernel
@@ -134,6 +134,7 @@ from .report import Report
     help="More inputs, one a line of this file, or of standard input for -.",
 )
 @click.option("-0", "--null", is_flag=True, help="The names of --files-from end with NUL bytes, as find -print0 writes them.")
+@click.option("--shard", type=options.SHARD, help="Do part I of N of the inputs, the same part on any machine.")
 @click.option("--flat", is_flag=True, help="Write all into one folder, not into the folders that the inputs were found in.")
 @options.with_config
 @click.option(
@@ -197,8 +198,14 @@ def command(
     wishes |= options.read_defaults(catalogue, {"range": "rule"})
     weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
     maps = [one for text in kernels for one in feature_maps(catalogue.find(text))]
+    shard = wishes.pop("shard")
+    inputs = _inputs(wishes)
+    if shard is not None:
+        inputs = take_shard(inputs, *shard)
+        if not inputs:  # the other parts have them all
+            return
     request = Request(
-        inputs=tuple(_inputs(wishes)),
+        inputs=tuple(inputs),
         maps=tuple(unique_names(maps)),
         also_read=(*weights, *map(str, catalogue.read_files())),
         form=wishes.pop("form"),

@@ -1,5 +1,6 @@
 """The shared options: their words, each read in one place, and the config files."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,15 @@ class KernelText(click.ParamType[str]):
         ]
 
 
+def read_shard(text: str) -> tuple[int, int]:
+    """Read I/N, with I from 1 to N."""
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ArgumentError(f"shard must be I/N with I from 1 to N, such as 2/8, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
+SHARD = Word("I/N", read_shard)
 PAIR = {name: Word("N|ROWSxCOLS", pair_reader(name)) for name in ("stride", "dilation")}
 PADDING = Word("WORD|N|ROWSxCOLS", read_padding, PADDINGS)
 BORDER = Word("WORD|NUMBER", read_border, BORDER_WORDS)

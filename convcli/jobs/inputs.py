@@ -1,6 +1,7 @@
 """Which pictures are meant: files, folders, patterns and lists of names become one fixed list, before anything is written."""
 
 import glob
+import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -50,6 +51,19 @@ def find_inputs(words: Iterable[str], search: Search, listed: Iterable[str] = ()
             inputs.append(one)
         known.add(one.name)
     return inputs
+
+
+def take_shard(inputs: Iterable[Input], part: int, parts: int) -> list[Input]:
+    """The inputs of one part of several, 1 being the first: each input is in exactly one, on any machine the same.
+
+    A picture that was found is told by its place below the folder that was searched, any other by its name.
+    """
+    return [one for one in inputs if int.from_bytes(_digest(one)) % parts == part - 1]
+
+
+def _digest(one: Input) -> bytes:
+    name = one.below / one.source.name if one.found and one.source else PurePath(one.name)
+    return hashlib.sha256(os.fsencode(name.as_posix())).digest()[:8]
 
 
 def read_names(data: bytes, null: bool) -> list[str]:

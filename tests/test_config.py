@@ -163,6 +163,18 @@ def test_large_kernels_are_counted_as_they_are_made(tmp_path, text, monkeypatch)
         catalogue.find("b" if "banks" in text else "s")
 
 
+@pytest.mark.parametrize("with_weights", [False, True])
+def test_names_are_looked_at_however_large_the_file(tmp_path, with_weights):
+    """Behind kernels that are too large to be made for a check, in the same list and in the next table."""
+    text = (
+        "[kernels.g]\ngenerator = 'average'\nsize = 1023\n[banks.b]\nkernels = ['g@90', 'g@180', 'nope']\n"
+        "[kernels.s]\nsum = ['neither']\n"
+    )
+    with pytest.raises(KernelError) as caught:
+        catalogue_of(tmp_path, text, with_weights)
+    assert [int(line.split(":")[1]) for line in caught.value.lines if "is unknown" in line] == [5, 7]
+
+
 def test_no_end_of_faults(tmp_path):
     """A hundred are told; that there may be more, too."""
     text = "[kernels.k]\nmatrix = [" + "['x', 'y'],\n" * 200 + "]"

@@ -93,12 +93,10 @@ class Catalogue:
         check = _Check(file, faults, meter, with_weights)
         with contextlib.suppress(TooMany):
             for entry in list(file.entries.values()):
-                try:
-                    self._check_entry(entry, check, ((file.path, entry.name),))
-                except TooMuch:
-                    if with_weights:
-                        faults.append(Fault(entry.keys, f"up to here, the file {_too_much(meter)}; what follows was not made"))
-                    break
+                before = meter.left
+                self._check_entry(entry, check, ((file.path, entry.name),))
+                if with_weights and before >= 0 > meter.left:
+                    faults.append(Fault(entry.keys, f"up to here, the file {_too_much(meter)}; what follows was not made"))
         file.check(faults)
 
     def _check_entry(self, entry: Entry, check: "_Check", within: Chain) -> None:
@@ -110,19 +108,19 @@ class Catalogue:
                 opens |= self._check_part(entry, part, check, within)
             except Located:  # the fault of a named kernel, which is told where that one stands
                 return
-            except TooMuch:
-                raise
+            except TooMuch:  # the names of the other parts are still looked at
+                continue
             except KernelError as error:
                 check.faults.append(error if isinstance(error, Fault) else Fault(part.keys, str(error)))
         faulty = len(check.faults) > before or any(fault.keys[: len(entry.keys)] == entry.keys for fault in check.faults)
-        if faulty or (opens and not check.with_weights):
+        if faulty or check.meter.left < 0 or (opens and not check.with_weights):
             return
         try:
             if len(entry.keys) == 2:
                 self._make(entry, check.file, within, check.meter)
             else:
                 entry.make(self._maker(check.file, within, check.meter))
-        except Located:
+        except (Located, TooMuch):
             return
         except Fault as fault:
             check.faults.append(fault)
@@ -132,7 +130,7 @@ class Catalogue:
         survey = self._survey(part, check.file, within)
         if isinstance(part.kernel, Definition):
             self._check_entry(part.kernel, check, within)
-        elif check.with_weights or not survey.opens:
+        elif check.meter.left >= 0 and (check.with_weights or not survey.opens):
             entry.check_part(part, part.make(self._maker(check.file, within, check.meter)))
         return survey.opens
 

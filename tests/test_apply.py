@@ -454,6 +454,16 @@ def test_json_lines_tell_of_each_picture(run, samples, tmp_path):
     assert run(*words[:-1], "-").status == 2
     refused = run("apply", samples / "camera.png", "-k", "blur", "--report", samples / "camera.png", "-o", tmp_path / "x.png")
     assert "the output is an input" in refused.err
+    photo = (samples / "camera.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(photo)
+    refused = run("apply", tmp_path / "a.png", "-k", "blur", "--report", tmp_path / "a.png", "--in-place")
+    assert (refused.status, len(refused.lines)) == (2, 1)
+    assert "the output is an input" in refused.err
+    assert (tmp_path / "a.png").read_bytes() == photo
+    both = run("apply", tmp_path / "a.png", "-k", "blur", "--report", tmp_path / "x.png", "-o", tmp_path / "x.png")
+    assert "x.png: the report is an output too" in both.err
+    full = run("apply", samples / "camera.png", "-k", "blur", "-q", "--report", "/dev/full", "-o", tmp_path / "x.png")
+    assert (full.status, full.lines) == (1, ["Error: /dev/full: cannot be written: No space left on device"])
     nowhere = run("apply", samples / "camera.png", "-k", "blur", "--report", tmp_path / "no" / "r", "-o", tmp_path / "x.png")
     assert (nowhere.status, len(nowhere.lines)) == (1, 1)
 

@@ -1,5 +1,6 @@
 """What became of each picture, for machines: one JSON line each, and one for all."""
 
+import contextlib
 import json
 import math
 from types import TracebackType
@@ -32,7 +33,8 @@ class Report:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.file is not None:
-            self.file.close()
+            with contextlib.suppress(OSError):  # every line was flushed, or its error told
+                self.file.close()
 
     def outcome(self, outcome: "Outcome") -> None:
         """One picture: its name, whether it is done, its feature maps, notices, and the error."""

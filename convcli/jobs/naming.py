@@ -187,12 +187,20 @@ def _refuse_twice(tasks: list[Task]) -> None:
 
 
 def _refuse_inputs(request: Request, tasks: list[Task]) -> None:
-    pictures = [task.source for task in tasks if task.source is not None and not request.in_place]
-    sources = [*pictures, *(Path(name) for name in request.also_read)]
-    inputs = {_identity(source) for source in sources} - {None}
+    pictures = [task.source for task in tasks if task.source is not None]
+    others = [Path(name) for name in request.also_read]
     outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
-    for path in (*outputs, *([Path(request.report)] if request.report else [])):
-        if _identity(path) in inputs:
+    _refuse_same(outputs, others if request.in_place else [*pictures, *others])
+    if request.report:
+        _refuse_same([Path(request.report)], [*pictures, *others])
+        if os.path.abspath(request.report) in map(os.path.abspath, outputs):
+            raise ArgumentError(f"{request.report}: the report is an output too; give another name")
+
+
+def _refuse_same(outputs: list[Path], inputs: list[Path]) -> None:
+    known = {_identity(path) for path in inputs} - {None}
+    for path in outputs:
+        if _identity(path) in known:
             raise ArgumentError(f"{path}: the output is an input; give another name, for no input is ever changed")
 
 

@@ -1,6 +1,7 @@
 """kernels.toml files of a user: what they mean, and what is said of faulty ones."""
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import convcli
 from config_cases import BAD, GOOD, UNREADABLE
 from convcli.errors import KernelError
 from convcli.kernels.catalogue import load_catalogue
-from convcli.kernels.library import Recipe
+from convcli.kernels.library import Formula, Recipe
 from convcli.kernels.lines import find_lines
 from convcli.kernels.places import Place, built_in_file
 
@@ -141,38 +142,91 @@ def test_long_names_and_line_ends_stay_one_short_line(tmp_path):
     assert "a\\nb.npy: no such file" in told[2]
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        f"[banks.b]\ngenerator = 'gabor'\nsigma = 60\ngrid = {{ theta = {list(range(256))} }}",
-        f"[banks.b]\nkernels = {[f'gaussian:sigma={100 + i / 10}' for i in range(100)]}",
-        f"[kernels.g]\ngenerator = 'gaussian'\nsigma = 100\n[kernels.s]\nsum = {['g'] * 900}",
-        "[kernels.s]\nsum = [" + "{ generator = 'gaussian', sigma = 100 }, " * 100 + "]",
-    ],
-    ids=["grid", "list", "sum", "tables"],
-)
-def test_large_kernels_are_counted_as_they_are_made(tmp_path, text, monkeypatch):
-    """A check says so; another command makes no more than a moment's worth; and so does the use of them."""
-    assert "weights to make, the limit" in faults_of(tmp_path, text)[-1]
-    made = []
-    make = Recipe.make
-    monkeypatch.setattr(Recipe, "make", lambda recipe: made.append(recipe) or make(recipe))
-    catalogue = catalogue_of(tmp_path, text)
-    assert len(made) < 5
-    with pytest.raises(KernelError, match="takes more than 4000000 weights to make, the limit"):
-        catalogue.find("b" if "banks" in text else "s")
+LARGE = [
+    (f"[banks.b]\ngenerator = 'gabor'\nsigma = 60\ngrid = {{ theta = {list(range(256))} }}", "banks.b", 8_000_000),
+    (f"[banks.b]\nkernels = {[f'gaussian:sigma={100 + i / 10}' for i in range(100)]}", "banks.b", 64_000_000),
+    (f"[kernels.g]\ngenerator = 'gaussian'\nsigma = 100\n[kernels.s]\nsum = {['g'] * 900}", "kernels.s", 577_000_000),
+    ("[kernels.s]\nsum = [" + "{ generator = 'gaussian', sigma = 100 }, " * 100 + "]", "kernels.s", 64_000_000),
+]
+
+
+@pytest.fixture
+def computed(monkeypatch):
+    """The shapes of all formulas that are computed."""
+    shapes = []
+    make = Recipe.formula
+
+    def spied(recipe):
+        formula = make(recipe)
+        return Formula(formula.shape, lambda: shapes.append(formula.shape) or formula.compute())
+
+    monkeypatch.setattr(Recipe, "formula", spied)
+    return shapes
 
 
 @pytest.mark.parametrize("with_weights", [False, True])
-def test_names_are_looked_at_however_large_the_file(tmp_path, with_weights):
-    """Behind kernels that are too large to be made for a check, in the same list and in the next table."""
+@pytest.mark.parametrize(("text", "name", "least"), LARGE, ids=["grid", "list", "sum", "tables"])
+def test_large_kernels_are_counted_before_they_are_made(tmp_path, text, name, least, with_weights, computed):
+    """By every command."""
+    with pytest.raises(KernelError, match=rf"{name}: takes \d+ weights to make; the limit is 4000000") as caught:
+        catalogue_of(tmp_path, text, with_weights)
+    assert int(re.search(r"takes (\d+)", str(caught.value))[1]) >= least
+    assert not computed
+
+
+@pytest.mark.parametrize("text", ["gaussian:sigma=100", "gabor:sigma=60"])
+def test_what_a_command_line_asks_for_is_counted_too(tmp_path, text, computed):
+    """As a kernel of a file is."""
+    bank = f"[banks.b]\ngenerator = 'gabor'\ngrid = {{ theta = {list(range(256))} }}"
+    catalogue = catalogue_of(tmp_path, bank)
+    with pytest.raises(KernelError, match="takes more than 4000000 weights to make, the limit"):
+        catalogue.find("b:sigma=60")
+    assert not computed
+
+
+@pytest.mark.parametrize("with_weights", [False, True])
+def test_faults_behind_large_kernels_are_found(tmp_path, with_weights, computed):
+    """In the same list and in the next tables: names, parameters, sides, anchors, channels; with nothing computed in vain."""
     text = (
-        "[kernels.g]\ngenerator = 'average'\nsize = 1023\n[banks.b]\nkernels = ['g@90', 'g@180', 'nope']\n"
-        "[kernels.s]\nsum = ['neither']\n"
+        "".join(f"[kernels.g{i}]\ngenerator = 'gabor'\nsize = 1023\n" for i in range(100))
+        + "[banks.b]\nkernels = ['g1@90', 'g2@180', 'nope']\n"
+        + "[kernels.name]\nsum = ['neither']\n"
+        + "[kernels.parameter]\ngenerator = 'gaussian'\nsigma = 0\n"
+        + "[kernels.side]\nsum = ['g1', { generator = 'average', size = 1022 }]\n"
+        + "[kernels.anchor]\nanchor = [1023, 0]\ngenerator = 'average'\nsize = 1023\n"
+        + "[kernels.channels]\nsum = ['g1', { tensor = [[[1, 2]]] }]\n"
+        + "[kernels.turned]\nrotate = 90\nanchor = [0, 5]\nsum = [{ matrix = [[1, 2, 3]] }, { matrix = [[1, 2, 3]] }]\n"
+        + "[kernels.zero]\nnormalize = 'sum'\ngenerator = 'log'\n"
+        + "[kernels.overflow]\ncolumn = [1e20]\nrow = [1e20]\n"
     )
     with pytest.raises(KernelError) as caught:
         catalogue_of(tmp_path, text, with_weights)
-    assert [int(line.split(":")[1]) for line in caught.value.lines if "is unknown" in line] == [5, 7]
+    keys = [line.split(": ")[1] for line in caught.value.lines]
+    assert keys == [
+        "banks.b.kernels[2]",
+        "kernels.name.sum[0]",
+        "kernels.parameter.sigma",
+        "kernels.side",
+        "kernels.anchor.anchor",
+        "kernels.channels.sum[1]",
+        "kernels.turned.anchor",
+        "kernels.zero.normalize",
+        "kernels.overflow",
+    ]
+    assert set(computed) == {(13, 13)}
+
+
+def test_a_file_that_takes_too_long_to_check_is_refused_by_all(tmp_path):
+    """Whether for the weights that must be computed or for the number of kernels."""
+    grid = f"generator = 'gabor'\ngrid = {{ theta = {list(range(500))} }}\n"
+    for text in (
+        "".join(f"[kernels.k{i}]\nnormalize = 'sum'\ngenerator = 'gabor'\nsize = 501\n" for i in range(3)),
+        "".join(f"[banks.k{i}]\n{grid}" for i in range(50)),
+    ):
+        for with_weights in (False, True):
+            with pytest.raises(KernelError, match="up to here, the file takes too long to check") as caught:
+                catalogue_of(tmp_path, text, with_weights)
+            assert len(caught.value.lines) == 1
 
 
 def test_no_end_of_faults(tmp_path):
@@ -340,7 +394,7 @@ HOSTILE = [
     'x = "' + '\\"' * 60_000,
     "[kernels.k0]\nsum = ['blur'" + ", 'blur'" * 900 + ", 'no']\n[kernels.k1]\nsum = ['k0'" + ", 'k0'" * 900 + "]",
     "".join(f"[kernels.k{i}]\nmatrix=[[1]]\n" for i in range(2000)) + f"[banks.b]\nkernels = {['sobel-xx'] * 900}",
-    "".join(f"[kernels.k{i}]\ncolumn={[1] * 1023}\nrow={[1] * 1023}\n" for i in range(100)),
+    "".join(f"[kernels.k{i}]\nnormalize='l2'\ncolumn={[1] * 1023}\nrow={[1] * 1023}\n" for i in range(100)),
     "[kernels.k]\nsum = [" + "{ generator = 'average', size = 1023 }, " * 20 + "]",
     "[kernels.b]\ngenerator = 'average'\nsize = 1023\n[banks.c]\nkernels = " + str(["b@90"] * 20),
     "[kernels.k]\nsum = " + str(["1"] * 200_000),

@@ -1,10 +1,10 @@
 """Quotients and weighted sums of kernels, in plain Python numbers."""
 
 import math
-from dataclasses import replace
+from collections.abc import Sequence
 
 from ..errors import KernelError
-from .kernel import MAX_SIDE, Kernel, Matrix
+from .kernel import MAX_SIDE, Anchor, Kernel, Matrix, middle_of
 
 
 def divided(matrix: Matrix, divisor: float) -> Matrix:
@@ -15,26 +15,29 @@ def divided(matrix: Matrix, divisor: float) -> Matrix:
     )
 
 
-def added(name: str, terms: list[tuple[float, Kernel]]) -> Kernel:
-    """The sum of weight times kernel, each kernel with its anchor in the same place."""
-    anchors = [kernel.anchor_or_middle for _, kernel in terms]
-    above, left = (max(anchor[axis] for anchor in anchors) for axis in (0, 1))
-    below, right = (
-        max(kernel.shape[axis] - anchor[axis] for (_, kernel), anchor in zip(terms, anchors, strict=True)) for axis in (0, 1)
-    )
-    height, width, channels = above + below, left + right, terms[0][1].shape[2:]
-    if max(height, width) > MAX_SIDE:
-        raise KernelError(f"the sum is {height} x {width}; the largest kernel side is {MAX_SIDE}")
+def laid_over(shapes: Sequence[tuple[int, ...]], anchors: Sequence[Anchor | None]) -> tuple[tuple[int, ...], Anchor | None]:
+    """Shape and anchor of a sum of kernels of these shapes and anchors. Raises KernelError if it is too large."""
+    taps = [anchor or middle_of(shape) for shape, anchor in zip(shapes, anchors, strict=True)]
+    above, left = (max(tap[axis] for tap in taps) for axis in (0, 1))
+    below, right = (max(shape[axis] - tap[axis] for shape, tap in zip(shapes, taps, strict=True)) for axis in (0, 1))
+    shape = (above + below, left + right, *shapes[0][2:])
+    if max(shape[:2]) > MAX_SIDE:
+        raise KernelError(f"the sum is {shape[0]} x {shape[1]}; the largest kernel side is {MAX_SIDE}")
+    return shape, (above, left) if any(anchors) or middle_of(shape) != (above, left) else None
+
+
+def added(name: str, terms: Sequence[tuple[float, Kernel]]) -> Kernel:
+    """The sum of weight times kernel, each kernel with its anchor in the same place. Raises KernelError."""
+    (height, width, *channels), anchor = laid_over([one.shape for _, one in terms], [one.anchor for _, one in terms])
+    above, left = anchor or middle_of((height, width))
     depth = channels[0] if channels else 1
     total = [[[0.0] * depth for _ in range(width)] for _ in range(height)]
-    for (weight, kernel), anchor in zip(terms, anchors, strict=True):
-        for y, row in enumerate(kernel.matrix, start=above - anchor[0]):
-            for x, cell in enumerate(row, start=left - anchor[1]):
+    for weight, kernel in terms:
+        tap = kernel.anchor_or_middle
+        for y, row in enumerate(kernel.matrix, start=above - tap[0]):
+            for x, cell in enumerate(row, start=left - tap[1]):
                 for c, number in enumerate(cell if isinstance(cell, tuple) else (cell,)):
                     total[y][x][c] += weight * number
     matrix = tuple(tuple(tuple(cell) if channels else cell[0] for cell in row) for row in total)
-    anchor = (above, left)
     offset = math.fsum(weight * kernel.offset for weight, kernel in terms)
-    summed = Kernel(name, matrix, offset=offset)
-    anchored = any(kernel.anchor for _, kernel in terms) or summed.anchor_or_middle != anchor
-    return replace(summed, anchor=anchor) if anchored else summed
+    return Kernel(name, matrix, offset=offset, anchor=anchor)

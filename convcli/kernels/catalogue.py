@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import math
 import os
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
@@ -11,10 +10,11 @@ from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import KernelError, nearest_name
 from .config import ConfigFile, read_config
-from .definition import Definition, Entry, Maker, Part
+from .definition import Definition, Drafter, Entry, Part
+from .draft import AnyDraft, drafted
 from .faults import Fault, Located, Meter, TooMany, TooMuch
 from .grammar import Inline, Reference, parse_kernel
-from .kernel import Bank, Kernel, kernels_of
+from .kernel import Bank, Kernel
 from .library import ParameterError, Recipe
 from .places import Place, built_in_file, find_places
 from .weights import WeightsFile, load_file
@@ -25,14 +25,14 @@ DEEPEST = 20
 MOST_WEIGHTS = 4_000_000
 """Weights that are computed for one kernel or bank at most."""
 
-MOST_CHECKED = 1_200_000
-"""Weights that are computed to check a file: about a second's work."""
+MOST_CHECKED = 500_000
+"""Weights that are computed to check a file, half a second's work: of kernels with faults that only their weights show."""
 
-MOST_EAGER = 200_000
-"""Weights that are computed of a file when something else is wanted: a tenth of a second's work."""
+KERNEL_COST = 40
+"""A kernel that is drafted counts as so many weights that are computed; both take about as long."""
 
 Chain: TypeAlias = tuple[tuple[Path, str], ...]
-"""The files and names of the kernels that are being made, each within the one before."""
+"""The files and names of the kernels that are being drafted, each within the one before."""
 
 
 class TooDeep(KernelError):
@@ -40,7 +40,7 @@ class TooDeep(KernelError):
 
 
 class Survey(NamedTuple):
-    """What is known of an entry before it is made: whether that opens a file of weights, and how many levels it has."""
+    """What is known of an entry before it is drafted: whether that opens a file of weights, and how many levels it has."""
 
     opens: bool
     depth: int
@@ -60,11 +60,13 @@ class Catalogue:
             self.entries |= file.entries
             self.defaults |= file.defaults
         self._surveyed: dict[tuple[Path, str], Survey | KernelError] = {}
-        self._made: dict[tuple[Path, str], Kernel | Bank] = {}
+        self._drafts: dict[tuple[Path, str], AnyDraft] = {}
 
     def find(self, text: str) -> Kernel | Bank:
         """The kernel or bank that the text after ``-k`` asks for, named as it was typed. Raises KernelError."""
-        return self._find(text, None, (), Meter(MOST_WEIGHTS))
+        draft = self._draft_text(text, None, (), Meter(MOST_WEIGHTS))
+        Meter(MOST_WEIGHTS).spend(draft.cost)
+        return draft.compute()
 
     def __iter__(self) -> Iterator[str]:
         """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
@@ -85,22 +87,20 @@ class Catalogue:
     def check(self, file: ConfigFile, with_weights: bool = False) -> None:
         """See that each kernel of a file can be made; one from a file of weights only if they are to be read too.
 
-        Without the weights, no more is made than takes a moment: what is left out is seen when it is used. Raises Located, a
-        KernelError with a line for each fault.
+        Raises Located, a KernelError with a line for each fault.
         """
-        faults = file.faults
-        meter = Meter(MOST_CHECKED if with_weights else MOST_EAGER)
-        check = _Check(file, faults, meter, with_weights)
+        check = _Check(file, file.faults, Meter(MOST_CHECKED), with_weights)
         with contextlib.suppress(TooMany):
             for entry in list(file.entries.values()):
-                before = meter.left
+                before = check.meter.left
                 self._check_entry(entry, check, ((file.path, entry.name),))
-                if with_weights and before >= 0 > meter.left:
-                    faults.append(Fault(entry.keys, f"up to here, the file {_too_much(meter)}; what follows was not made"))
-        file.check(faults)
+                if before >= 0 > check.meter.left:
+                    rule = "up to here, the file takes too long to check, and what follows was left out; split it"
+                    check.faults.append(Fault(entry.keys, rule))
+        file.check(check.faults)
 
     def _check_entry(self, entry: Entry, check: "_Check", within: Chain) -> None:
-        """Look at each part of an entry, then make it where that is wanted and nothing is known to be wrong."""
+        """Look at each part of an entry, then draft it, and compute what only its weights can show to be wrong."""
         before = len(check.faults)
         opens = bool(entry.files)
         for part in entry.parts:
@@ -117,43 +117,46 @@ class Catalogue:
             return
         try:
             if len(entry.keys) == 2:
-                self._make(entry, check.file, within, check.meter)
+                draft = self._draft(entry, check.file, within, check.meter)
             else:
-                entry.make(self._maker(check.file, within, check.meter))
+                draft = entry.draft(self._drafter(check.file, within, check.meter))
+            if draft.cost > MOST_WEIGHTS:
+                raise Fault(entry.keys, f"takes {draft.cost} weights to make; the limit is {MOST_WEIGHTS}")
+            for kernel in draft.kernels:
+                if not kernel.is_safe:
+                    check.meter.spend(kernel.cost)
+                    kernel.compute()
         except (Located, TooMuch):
             return
         except Fault as fault:
             check.faults.append(fault)
 
     def _check_part(self, entry: Entry, part: Part, check: "_Check", within: Chain) -> bool:
-        """Whether making a part opens a file of weights. Raises KernelError where it cannot stand there."""
+        """Whether drafting a part opens a file of weights. Raises KernelError where it cannot stand there."""
         survey = self._survey(part, check.file, within)
         if isinstance(part.kernel, Definition):
             self._check_entry(part.kernel, check, within)
         elif check.meter.left >= 0 and (check.with_weights or not survey.opens):
-            entry.check_part(part, part.make(self._maker(check.file, within, check.meter)))
+            entry.check_part(part, part.draft(self._drafter(check.file, within, check.meter)))
         return survey.opens
 
-    def _maker(self, file: ConfigFile, within: Chain, meter: Meter) -> Maker:
-        return Maker(lambda text: self._find(text, file, within, meter), meter)
+    def _drafter(self, file: ConfigFile, within: Chain, meter: Meter) -> Drafter:
+        return Drafter(lambda text: self._draft_text(text, file, within, meter), lambda: meter.spend(KERNEL_COST))
 
-    def _find(self, text: str, scope: ConfigFile | None, within: Chain, meter: Meter) -> Kernel | Bank:
+    def _draft_text(self, text: str, scope: ConfigFile | None, within: Chain, meter: Meter) -> AnyDraft:
+        """What the text after ``-k`` asks for, within a kernel of a file or alone. Raises KernelError."""
         asked = parse_kernel(text)
         if isinstance(asked, Inline):
             kh, kw = len(asked.matrix), len(asked.matrix[0])
-            return Kernel(f"matrix-{kh}x{kw}", asked.matrix, "written out")
+            return drafted(Kernel(f"matrix-{kh}x{kw}", asked.matrix, "written out"))
         if isinstance(asked, WeightsFile):
-            return load_file(asked)
+            return drafted(load_file(asked))
         entry, file = self._look_up(asked.name, scope)
         within = (*within, (file.path, asked.name))
-        try:
-            found = self._make(_changed(entry, asked), file, within, meter, bool(asked.parameters))
-        except Fault as fault:
-            if file.path == built_in_file() or asked.parameters:
-                raise KernelError(f"{asked.name}: {fault}") from None
-            file.check([fault])
-        meter.spend(sum(math.prod(one.shape) for one in kernels_of(found)))  # for the copies below
-        return found.turn(asked.turn).named(text.strip())
+        with _blaming(file, asked):
+            draft = self._draft(_changed(entry, asked), file, within, meter, bool(asked.parameters))
+        meter.spend(KERNEL_COST * len(draft.kernels))  # for the copies below
+        return draft.turn(asked.turn).named(text.strip()).guarded(lambda: _blaming(file, asked))
 
     def _look_up(self, name: str, scope: ConfigFile | None) -> tuple[Entry, ConfigFile]:
         """An entry by its name: for a kernel of a file, in that file first, then in those behind it, then in those before."""
@@ -164,19 +167,19 @@ class Catalogue:
         near = nearest_name(name, self.entries)
         raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near}")
 
-    def _make(self, entry: Entry, file: ConfigFile, within: Chain, meter: Meter, changed: bool = False) -> Kernel | Bank:
-        """Make an entry, once, unless its parameters are changed. Raises Fault, or KernelError from an entry within."""
+    def _draft(self, entry: Entry, file: ConfigFile, within: Chain, meter: Meter, changed: bool = False) -> AnyDraft:
+        """Draft an entry, once, unless its parameters are changed. Raises Fault, or KernelError from an entry within."""
         key = (file.path, entry.name)
-        if changed or key not in self._made:
+        if changed or key not in self._drafts:
             _refuse_circle(within)
-            made = entry.make(self._maker(file, within, meter))
+            draft = entry.draft(self._drafter(file, within, meter))
             if changed:
-                return made
-            self._made[key] = made
-        return self._made[key]
+                return draft
+            self._drafts[key] = draft
+        return self._drafts[key]
 
     def _survey(self, part: Part, file: ConfigFile, within: Chain) -> Survey:
-        """Look at a part without making it. Raises KernelError if its names are unknown, lead in a circle, or are too deep."""
+        """Look at a part without drafting it. Raises KernelError if its names are unknown, in a circle, or too deep."""
         if isinstance(part.kernel, Definition):
             return self._survey_parts(part.kernel, file, within)
         if isinstance(part.kernel, WeightsFile):
@@ -211,7 +214,7 @@ class Catalogue:
 
 @dataclass(frozen=True)
 class _Check:
-    """A file that is being checked: what was found wrong, and how far it is made."""
+    """A file that is being checked: what was found wrong, and how much work it may still take."""
 
     file: ConfigFile
     faults: list[Fault]
@@ -219,8 +222,15 @@ class _Check:
     with_weights: bool
 
 
-def _too_much(meter: Meter) -> str:
-    return f"takes more than {meter.limit} weights to make, the limit"
+@contextlib.contextmanager
+def _blaming(file: ConfigFile, asked: Reference) -> Iterator[None]:
+    """Tell where a fault stands: in the file, or in the text that asks for other parameters."""
+    try:
+        yield
+    except Fault as fault:
+        if file.path == built_in_file() or asked.parameters:
+            raise KernelError(f"{asked.name}: {fault}") from None
+        file.check([fault])
 
 
 def _changed(entry: Entry, asked: Reference) -> Entry:

@@ -1,4 +1,4 @@
-"""Kernels and banks as a config file describes them, yet to be made."""
+"""Kernels and banks as a config file describes them, yet to be computed."""
 
 import itertools
 import math
@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..errors import KernelError
-from .arithmetic import added, divided
-from .faults import Fault, Keys, Located, Meter, TooMuch
-from .kernel import Bank, Kernel, Matrix
-from .library import ParameterError, Recipe
+from .arithmetic import added, divided, laid_over
+from .draft import AnyDraft, BankDraft, Draft, drafted, drafted_kernel
+from .faults import Fault, Keys, Located, TooMuch
+from .kernel import Anchor, Bank, Kernel, Matrix, turned
+from .library import Formula, ParameterError, Recipe
 from .weights import WeightsFile, load_file, load_weights
 
 MOST_MAPS = 1000
@@ -22,11 +23,11 @@ Parameters: TypeAlias = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
-class Maker:
-    """What a definition is made with: ``find`` looks up the kernels that it names, ``meter`` counts the weights."""
+class Drafter:
+    """What a definition is drafted with: ``find`` looks up the kernels that it names, ``count`` counts all that are drafted."""
 
-    find: Callable[[str], Kernel | Bank]
-    meter: Meter
+    find: Callable[[str], AnyDraft]
+    count: Callable[[], None]
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,12 @@ class Part:
     weight: float = 1.0
     name: str | None = None
 
-    def make(self, maker: Maker) -> Kernel | Bank:
-        """The kernel. Raises Fault."""
+    def draft(self, drafter: Drafter) -> AnyDraft:
+        """The kernel, yet to be computed. Raises Fault."""
         if isinstance(self.kernel, Definition):
-            return self.kernel.make(maker)
+            return self.kernel.draft(drafter)
         try:
-            found = load_file(self.kernel) if isinstance(self.kernel, WeightsFile) else maker.find(self.kernel)
+            found = drafted(load_file(self.kernel)) if isinstance(self.kernel, WeightsFile) else drafter.find(self.kernel)
             return found.named(self.name) if self.name else found
         except (Located, TooMuch):
             raise
@@ -61,13 +62,21 @@ class Filter:
 
 @dataclass(frozen=True)
 class Product:
-    """A column times a row: a matrix yet to be made."""
+    """A column times a row: a matrix yet to be computed."""
 
     column: tuple[float, ...]
     row: tuple[float, ...]
 
-    def make(self) -> Matrix:
-        """Compute the matrix."""
+    @property
+    def largest(self) -> float:
+        """The largest weight, but for its sign."""
+        return max(map(abs, self.column)) * max(map(abs, self.row))
+
+    def formula(self) -> Formula:
+        """What computes the matrix."""
+        return Formula((len(self.column), len(self.row)), self._multiply)
+
+    def _multiply(self) -> Matrix:
         return tuple(tuple(a * b for b in self.row) for a in self.column)
 
 
@@ -85,7 +94,7 @@ class Definition:
     normalize: str | None = None
     rotate: int = 0
     offset: float = 0.0
-    anchor: tuple[int, int] | None = None
+    anchor: Anchor | None = None
     about: str = ""
     source: str = ""
     tags: tuple[str, ...] = ()
@@ -107,31 +116,45 @@ class Definition:
             raise KernelError(f"kernel {self.name!r} takes no parameters, got {parameters[0][0]}")
         return replace(self, body=self.body.change(parameters))
 
-    def check_part(self, part: Part, found: Kernel | Bank) -> None:
+    def check_part(self, part: Part, found: AnyDraft) -> None:
         """Raise Fault where a kernel cannot be part of a sum."""
-        if isinstance(found, Bank):
+        if isinstance(found, BankDraft):
             raise Fault(part.keys, f"{found.name!r} is a bank; only kernels can be summed")
 
-    def make(self, maker: Maker) -> Kernel:
-        """The kernel. Raises Fault."""
+    def draft(self, drafter: Drafter) -> Draft:
+        """The kernel, yet to be computed; its parameters, shape and anchor are looked at. Raises Fault."""
+        drafter.count()
         try:
-            found = self._find_body(maker)
+            return self.finish(self._draft_body(drafter))
         except (Fault, Located, TooMuch):
             raise
         except ParameterError as error:
             raise Fault((*self.keys, error.parameter), str(error)) from None
         except KernelError as error:
             raise Fault(self.keys, str(error)) from None
-        return self.finish(found)
 
-    def finish(self, found: Kernel) -> Kernel:
+    def finish(self, body: Draft) -> Draft:
         """What the body gives, divided and turned, with everything else that the definition tells. Raises Fault."""
-        if self.anchor and (self.anchor[0] >= found.shape[0] or self.anchor[1] >= found.shape[1]):
-            rows, columns = (side - 1 for side in found.shape[:2])
+        if self.anchor and (self.anchor[0] >= body.shape[0] or self.anchor[1] >= body.shape[1]):
+            rows, columns = (side - 1 for side in body.shape[:2])
             rule = f"must lie in the kernel, from [0, 0] to [{rows}, {columns}], got {list(self.anchor)}"
             raise Fault((*self.keys, "anchor"), rule)
-        divisor = self._divisor_of(found)
+        shape, anchor = turned(body.shape, self.anchor or body.anchor, self.rotate)
+        return Draft(
+            name=self.name,
+            shape=shape,
+            anchor=anchor,
+            largest=body.largest / abs(self.divisor),
+            cost=body.cost,
+            compute=lambda: self._compute(body),
+            decided=body.decided and self.normalize is None,
+        )
+
+    def _compute(self, body: Draft) -> Kernel:
+        """The kernel. Raises Fault."""
         try:
+            found = body.compute()
+            divisor = self._divisor_of(found)
             kernel = replace(
                 found,
                 name=self.name,
@@ -143,6 +166,8 @@ class Definition:
                 anchor=self.anchor or found.anchor,
                 range=self.range,
             )
+        except (Fault, Located):
+            raise
         except KernelError as error:
             raise Fault(self.keys, str(error)) from None
         return kernel.turn(self.rotate)
@@ -158,17 +183,14 @@ class Definition:
             raise Fault((*self.keys, "normalize"), f"cannot be {self.normalize!r}: the sum is 0{advice}")
         return divisor
 
-    def _find_body(self, maker: Maker) -> Kernel:
-        if isinstance(self.body, Product):
-            maker.meter.spend(len(self.body.column) * len(self.body.row))
-            return Kernel(self.name, self.body.make())
-        if isinstance(self.body, Recipe):
-            kernel = Kernel(self.name, self.body.make())
-            maker.meter.spend(math.prod(kernel.shape))
-            return kernel
+    def _draft_body(self, drafter: Drafter) -> Draft:
+        if isinstance(self.body, Recipe | Product):
+            formula = self.body.formula()
+            cost = math.prod(formula.shape)
+            return Draft(self.name, formula.shape, None, self.body.largest, cost, lambda: Kernel(self.name, formula.compute()))
         if isinstance(self.body, Filter):
-            return self._load(self.body)
-        return self._sum(maker) if _is_sum(self.body) else Kernel(self.name, self.body)  # type: ignore[arg-type]
+            return drafted_kernel(self._load(self.body))
+        return self._sum(drafter) if _is_sum(self.body) else drafted_kernel(Kernel(self.name, self.body))  # type: ignore[arg-type]
 
     def _load(self, body: Filter) -> Kernel:
         try:
@@ -182,18 +204,27 @@ class Definition:
             )
         return Kernel(self.name, weights.matrices[0], offset=weights.offset)
 
-    def _sum(self, maker: Maker) -> Kernel:
+    def _sum(self, drafter: Drafter) -> Draft:
         """The weighted sum of kernels, laid over each other by their anchors."""
-        terms: list[tuple[float, Kernel]] = []
+        terms: list[tuple[float, Draft]] = []
         for part in self.parts:
-            kernel = part.make(maker)
-            self.check_part(part, kernel)
-            assert isinstance(kernel, Kernel)
-            maker.meter.spend(math.prod(kernel.shape))
-            if kernel.shape[2:] != (terms[0][1].shape[2:] if terms else kernel.shape[2:]):
-                raise Fault(part.keys, f"{kernel.name!r} and {terms[0][1].name!r} do not have the same channels")
-            terms.append((part.weight, kernel))
-        return added(self.name, terms)
+            term = part.draft(drafter)
+            self.check_part(part, term)
+            assert isinstance(term, Draft)
+            terms.append((part.weight, term))
+            first = terms[0][1]
+            if term.shape[2:] != first.shape[2:]:
+                raise Fault(part.keys, f"{term.name!r} and {first.name!r} do not have the same channels")
+        shape, anchor = laid_over([term.shape for _, term in terms], [term.anchor for _, term in terms])
+        return Draft(
+            name=self.name,
+            shape=shape,
+            anchor=anchor,
+            largest=sum(abs(weight) * term.largest for weight, term in terms),
+            cost=sum(term.cost + math.prod(term.shape) for _, term in terms),
+            compute=lambda: added(self.name, [(weight, term.compute()) for weight, term in terms]),
+            decided=all(term.decided for _, term in terms),
+        )
 
 
 @dataclass(frozen=True)
@@ -229,36 +260,34 @@ class BankDefinition:
         grid = tuple((name, held.get(name, values)) for name, values in self.grid)
         return replace(self, each=self.each.change(parameters), grid=grid)
 
-    def check_part(self, part: Part, found: Kernel | Bank) -> None:
+    def check_part(self, part: Part, found: AnyDraft) -> None:
         """Raise Fault where a kernel cannot be part of a bank."""
-        if isinstance(found, Bank) and found.merge:
+        if isinstance(found, BankDraft) and found.bank.merge:
             raise Fault(part.keys, f"{found.name!r} is merged into one map and cannot be part of a bank")
 
-    def make(self, maker: Maker) -> Bank:
-        """The bank. Raises Fault."""
-        kernels = list(itertools.islice(self._make_kernels(maker), MOST_MAPS + 1))
+    def draft(self, drafter: Drafter) -> BankDraft:
+        """The bank, yet to be computed. Raises Fault."""
+        kernels = tuple(itertools.islice(self._draft_kernels(drafter), MOST_MAPS + 1))
         if len(kernels) > MOST_MAPS:
             raise Fault(self.keys, f"bank {self.name!r} holds more than {MOST_MAPS} kernels, the limit")
-        if self.merge is None and self.range is not None:
-            kernels = [replace(kernel, range=kernel.range or self.range) for kernel in kernels]
-        return Bank(self.name, tuple(kernels), self.merge, self.about, self.source, self.tags, self.range)
+        return BankDraft(kernels, Bank(self.name, (), self.merge, self.about, self.source, self.tags, self.range))
 
-    def _make_kernels(self, maker: Maker) -> Iterator[Kernel]:
+    def _draft_kernels(self, drafter: Drafter) -> Iterator[Draft]:
         for part in self.kernels:
-            found = part.make(maker)
+            found = part.draft(drafter)
             self.check_part(part, found)
-            yield from found.kernels if isinstance(found, Bank) else (found,)
+            yield from found.kernels
         if self.each is not None:
-            yield from self._load(self.each) if isinstance(self.each.body, Filter) else self._expand(self.each, maker)
+            yield from self._load(self.each) if isinstance(self.each.body, Filter) else self._expand(self.each, drafter)
 
-    def _expand(self, each: Definition, maker: Maker) -> Iterator[Kernel]:
+    def _expand(self, each: Definition, drafter: Drafter) -> Iterator[Draft]:
         """One kernel for each point of the grid, named after it: gabor8:theta=22.5."""
         names = [name for name, _ in self.grid]
         for point in itertools.product(*(values for _, values in self.grid)):
             words = ",".join(f"{name}={value:.10g}" for name, value in zip(names, point, strict=True))
             try:
                 one = each.change(tuple(zip(names, point, strict=True)))
-                yield replace(one, name=f"{self.name}:{words}" if words else self.name).make(maker)
+                yield replace(one, name=f"{self.name}:{words}" if words else self.name).draft(drafter)
             except ParameterError as error:
                 raise Fault((*self.keys, "grid", error.parameter), str(error)) from None
             except Fault as fault:
@@ -266,7 +295,7 @@ class BankDefinition:
                     (*self.keys, "grid", fault.keys[-1]) if fault.keys[-1] in names else fault.keys, str(fault)
                 ) from None
 
-    def _load(self, each: Definition) -> Iterator[Kernel]:
+    def _load(self, each: Definition) -> Iterator[Draft]:
         """One kernel for each filter of the file."""
         assert isinstance(each.body, Filter)
         try:
@@ -275,7 +304,7 @@ class BankDefinition:
             raise Fault((*self.keys, "file"), str(error)) from None
         for index, matrix in enumerate(weights.matrices):
             one = replace(each, name=f"{self.name}-{index}")
-            yield one.finish(Kernel(one.name, matrix, offset=weights.offset))
+            yield one.finish(drafted_kernel(Kernel(one.name, matrix, offset=weights.offset)))
 
 
 Entry: TypeAlias = Definition | BankDefinition

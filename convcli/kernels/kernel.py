@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Cell: TypeAlias = "float | tuple[float, ...]"
 Matrix: TypeAlias = tuple[tuple[Cell, ...], ...]
+Anchor: TypeAlias = tuple[int, int]
 
 MERGES = ("l2", "max", "mean", "sum")
 
@@ -42,7 +43,7 @@ class Kernel:
     source: str = ""
     tags: tuple[str, ...] = ()
     offset: float = 0.0
-    anchor: tuple[int, int] | None = None
+    anchor: Anchor | None = None
     range: str | None = None
 
     def __post_init__(self) -> None:
@@ -56,9 +57,9 @@ class Kernel:
         return (len(self.matrix), len(self.matrix[0]), *((len(cell),) if isinstance(cell, tuple) else ()))
 
     @property
-    def anchor_or_middle(self) -> tuple[int, int]:
+    def anchor_or_middle(self) -> Anchor:
         """The tap that ``"same"`` padding lays over the pixel."""
-        return self.anchor or ((len(self.matrix) - 1) // 2, (len(self.matrix[0]) - 1) // 2)
+        return self.anchor or middle_of(self.shape)
 
     @property
     def numbers(self) -> Iterator[float]:
@@ -107,12 +108,10 @@ class Kernel:
         """The kernel turned counter-clockwise by a multiple of 90 degrees."""
         if degrees % 360 == 0:
             return self
-        matrix, anchor = self.matrix, self.anchor
+        matrix = self.matrix
         for _ in range(degrees // 90 % 4):
-            if anchor is not None:
-                anchor = (len(matrix[0]) - 1 - anchor[1], anchor[0])
             matrix = tuple(zip(*matrix, strict=True))[::-1]
-        return replace(self, matrix=matrix, anchor=anchor)
+        return replace(self, matrix=matrix, anchor=turned(self.shape, self.anchor, degrees)[1])
 
     def named(self, name: str) -> "Kernel":
         """The same kernel under another name."""
@@ -159,6 +158,19 @@ class Bank:
     def named(self, name: str) -> "Bank":
         """The same bank under another name."""
         return replace(self, name=name)
+
+
+def middle_of(shape: tuple[int, ...]) -> Anchor:
+    """The middle tap of a kernel, of an even side the first of the two."""
+    return (shape[0] - 1) // 2, (shape[1] - 1) // 2
+
+
+def turned(shape: tuple[int, ...], anchor: Anchor | None, degrees: int) -> tuple[tuple[int, ...], Anchor | None]:
+    """Shape and anchor of a kernel that is turned counter-clockwise by a multiple of 90 degrees."""
+    for _ in range(degrees // 90 % 4):
+        anchor = anchor and (shape[1] - 1 - anchor[1], anchor[0])
+        shape = (shape[1], shape[0], *shape[2:])
+    return shape, anchor
 
 
 def kernels_of(found: Kernel | Bank) -> tuple[Kernel, ...]:

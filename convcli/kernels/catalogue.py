@@ -31,6 +31,9 @@ MOST_CHECKED = 500_000
 KERNEL_COST = 40
 """A kernel that is drafted counts as so many weights that are computed; both take about as long."""
 
+COPY_COST = 10
+"""So does a kernel of a bank that is named by another."""
+
 Chain: TypeAlias = tuple[tuple[Path, str], ...]
 """The files and names of the kernels that are being drafted, each within the one before."""
 
@@ -155,7 +158,7 @@ class Catalogue:
         within = (*within, (file.path, asked.name))
         with _blaming(file, asked):
             draft = self._draft(_changed(entry, asked), file, within, meter, bool(asked.parameters))
-        meter.spend(KERNEL_COST * len(draft.kernels))  # for the copies below
+        meter.spend(COPY_COST * len(draft.kernels))
         return draft.turn(asked.turn).named(text.strip()).guarded(lambda: _blaming(file, asked))
 
     def _look_up(self, name: str, scope: ConfigFile | None) -> tuple[Entry, ConfigFile]:

@@ -14,8 +14,9 @@ from numpy.testing import assert_array_equal
 from convcli.errors import ArgumentError, OutputError
 from convcli.images.formats import FORMATS, format_named, format_of
 from convcli.images.image import Image, Metadata
+from convcli.images.place import placed
 from convcli.images.read import read_image
-from convcli.images.write import Encoding, encode, placed, stored_white, write_maps
+from convcli.images.write import Encoding, encode, stored_white, write_maps
 
 SRGB = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 

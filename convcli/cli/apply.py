@@ -15,7 +15,7 @@ from ..kernels.grammar import parse_kernel
 from ..kernels.kernel import CHANNELS, feature_maps, unique_names
 from ..kernels.weights import WeightsFile
 from . import options, render
-from .report import Report
+from .report import Report, Tally
 
 
 @click.command(no_args_is_help=True, short_help="Slide kernels over pictures.")
@@ -141,11 +141,22 @@ from .report import Report
     "--overwrite", is_flag=True, help="Replace files in a folder or of a template; a single named file is replaced anyway."
 )
 @click.option(
+    "--skip-existing",
+    is_flag=True,
+    help="Leave outputs as they are that were made of the same input with the same kernels and options.",
+)
+@click.option(
     "--max-pixels",
     type=click.IntRange(1),
     default=MAX_PIXELS,
     show_default=True,
     help="Refuse larger pictures by their header.",
+)
+@click.option(
+    "--max-memory",
+    type=options.SIZE,
+    help="Refuse pictures that take more with their maps, by their header, and work on fewer at a time, such as 2G or 500M."
+    "  [default: three quarters of what is free]",
 )
 @click.option(
     "-j",
@@ -247,17 +258,16 @@ def _work(request: Request, tasks: list[Any], dry_run: bool, fail_fast: bool, vo
     from ..jobs.batch import run_tasks
 
     on_compiling(lambda: voice.note("compiling for this processor, on the first run only ..."))
-    done = failed = 0
+    tally = Tally(len(tasks))
     with render.progress(len(tasks), voice.quiet) as advance:
         for outcome in run_tasks(request, tasks, pipes, dry_run=dry_run, fail_fast=fail_fast):
-            failed += outcome.error is not None
-            done += outcome.error is None
+            tally.add(outcome.status)
             voice.outcome(outcome, dry_run=dry_run and not report.prints)
             report.outcome(outcome)
             advance()
-    voice.summary(done, failed, len(tasks))
-    report.summary(done, failed, len(tasks))
-    return failed
+    voice.summary(tally)
+    report.summary(tally)
+    return tally.failed
 
 
 def _pipes(request: Request) -> Any:

@@ -69,7 +69,16 @@ def read_shard(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def read_size(text: str) -> int:
+    """Read a number of bytes: 500M, 2G, 1.5GB; K, M, G and T are powers of 1000."""
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)([kmgt]?)b?", text, re.ASCII | re.IGNORECASE)
+    if match is None:
+        raise ArgumentError(f"max-memory must be a number of bytes such as 500M or 2G, got {text!r}")
+    return int(float(match[1]) * 1000 ** " kmgt".index(match[2].lower() or " "))
+
+
 SHARD = Word("I/N", read_shard)
+SIZE = Word("SIZE", read_size)
 PAIR = {name: Word("N|ROWSxCOLS", pair_reader(name)) for name in ("stride", "dilation")}
 PADDING = Word("WORD|N|ROWSxCOLS", read_padding, PADDINGS)
 BORDER = Word("WORD|NUMBER", read_border, BORDER_WORDS)

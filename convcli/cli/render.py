@@ -15,6 +15,7 @@ from ..errors import OutputError
 if TYPE_CHECKING:
     from ..jobs.run import Outcome, Written
     from ..kernels.kernel import Bank, Kernel
+    from .report import Tally
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
@@ -79,15 +80,19 @@ class Voice:
                     click.echo(escaped(line))
             else:
                 self.note(self._line(written))
+        for target in outcome.skipped if self.verbose else ():
+            self.note(f"{target.path}: up to date, left as it is")
         if outcome.error is not None:
             for line in outcome.error.lines:
                 complain(f"Error: {name}: {line}")
 
-    def summary(self, done: int, failed: int, count: int) -> None:
-        """Say what became of several pictures, if some failed."""
-        if count > 1 and failed:
-            left = count - done - failed
-            self.note(f"{failed} of {count} inputs failed, {done} done" + (f", {left} not tried" if left else ""))
+    def summary(self, tally: "Tally") -> None:
+        """Say what became of several pictures, if not all are done, or of each that was skipped."""
+        parts = {"failed": tally.failed, "done": tally.done, "skipped": tally.skipped, "not tried": tally.not_tried}
+        if (tally.inputs > 1 and tally.done < tally.inputs) or tally.skipped:
+            first, *others = [(word, count) for word, count in parts.items() if count]
+            line = f"{first[1]} of {tally.inputs} inputs {first[0]}"
+            self.note(", ".join([line, *(f"{count} {word}" for word, count in others)]))
 
     def _line(self, written: "Written") -> str:
         account = written.account

@@ -1,8 +1,10 @@
 """What became of each picture, for machines: one JSON line each, and one for all."""
 
 import contextlib
+import dataclasses
 import json
 import math
+from dataclasses import dataclass
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
@@ -13,6 +15,25 @@ from .render import printing
 
 if TYPE_CHECKING:
     from ..jobs.run import Outcome, Written
+
+
+@dataclass
+class Tally:
+    """How many pictures there are, and what became of them."""
+
+    inputs: int
+    done: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    @property
+    def not_tried(self) -> int:
+        """Those that were left after --fail-fast."""
+        return self.inputs - self.done - self.skipped - self.failed
+
+    def add(self, status: str) -> None:
+        """Count one more."""
+        setattr(self, status, getattr(self, status) + 1)
 
 
 class Report:
@@ -41,16 +62,17 @@ class Report:
         self._write(
             {
                 "input": outcome.task.name,
-                "status": "done" if outcome.error is None else "failed",
+                "status": outcome.status,
                 "outputs": [_described(written) for written in outcome.written],
+                "skipped": [str(target.path) for target in outcome.skipped],
                 "notices": list(outcome.notices),
                 "error": None if outcome.error is None else str(outcome.error),
             }
         )
 
-    def summary(self, done: int, failed: int, count: int) -> None:
-        """All pictures: how many are done, failed, and not tried after --fail-fast."""
-        self._write({"inputs": count, "done": done, "failed": failed, "not_tried": count - done - failed})
+    def summary(self, tally: Tally) -> None:
+        """All pictures: how many are done, skipped, failed, and not tried after --fail-fast."""
+        self._write(dataclasses.asdict(tally) | {"not_tried": tally.not_tried})
 
     def _write(self, value: dict[str, Any]) -> None:
         line = json.dumps(value)  # in ASCII, so that no name can break a terminal or a line

@@ -1,5 +1,6 @@
 """An image in memory: what every reader makes and every writer takes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -37,6 +38,12 @@ class Image:
     notices: tuple[str, ...] = ()
 
     @property
+    def size(self) -> tuple[int, int, int]:
+        """(H, W, C), without alpha."""
+        height, width, channels = self.pixels.shape
+        return height, width, channels
+
+    @property
     def opaque(self) -> float:
         """Level of alpha that hides everything behind."""
         return 1.0 if self.white is None else float(self.white)
@@ -54,6 +61,20 @@ class Image:
         return replace(self, notices=(*self.notices, *notices))
 
 
+@dataclass(frozen=True)
+class Header:
+    """Rows, columns, channels (alpha among them) and bytes a number of an image that is yet to be read."""
+
+    height: int
+    width: int
+    channels: int
+    itemsize: int
+
+
+Admit: TypeAlias = Callable[[Header], None]
+"""Is called when a header has been read, before its pixels are; raises what it likes."""
+
+
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
     """Refuse a picture by the size in its header."""
     if width < 1 or height < 1:
@@ -62,6 +83,11 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
         raise ImageError(
             f"is {width} x {height}, {width * height} pixels; the limit is {max_pixels}; raise it with --max-pixels"
         )
+
+
+def itemsize_of(dtype: "np.dtype[Any]") -> int:
+    """Bytes of each number that ``as_levels`` makes of such an array."""
+    return as_levels(np.zeros(1, dtype))[0].itemsize
 
 
 def as_levels(array: Array) -> tuple[Array, int | None]:

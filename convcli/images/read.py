@@ -24,14 +24,17 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 
-from ..errors import ImageError
+from ..errors import ConvcliError, ImageError
 from . import stacks, tiff
 from .formats import MAX_PIXELS
-from .image import Image, Metadata, check_pixels
+from .image import Admit, Header, Image, Metadata, check_pixels
+from .mark import SOFTWARE, find_mark, without_mark
 
 DECODERS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 """The formats whose decoders may see a file. Others would run more code on it, Ghostscript for one."""
 
+WITH_ALPHA = ("LA", "RGBA", "La", "RGBa", "PA")
+GREY = ("1", "L", "LA", "La")
 CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
 STALE_TEXT = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp")
 """PNG texts that repeat the orientation, which is applied on reading."""
@@ -79,29 +82,35 @@ TIFF_LAYOUT = (
 
 
 def read_image(source: Path | None, standard_input: BinaryIO | None = None, max_pixels: int = MAX_PIXELS) -> Image:
-    """Read the first picture of a file, upright, or of standard input where source is None.
+    """Read the first picture of a file, upright, or of standard input where source is None. Raises ImageError."""
+    with opened(source, standard_input) as file:
+        return decode(file, max_pixels)
 
-    Raises ImageError: the file is missing, empty, no picture, truncated, corrupt, too large, or of a kind that cannot be
-    read without loss.
+
+def decode(file: BinaryIO, max_pixels: int = MAX_PIXELS, admit: Admit = lambda header: None) -> Image:
+    """Read the first picture of an open file, upright, once ``admit`` has let its header pass.
+
+    Raises ImageError: the file is empty, no picture, truncated, corrupt, too large, or of a kind that cannot be read without
+    loss.
     """
-    with _opened(source, standard_input) as file:
-        start = file.read(32)
-        file.seek(0)
-        if not start:
-            raise ImageError("is empty")
-        if start.startswith(b"\x93NUMPY"):
-            return stacks.read_array(file, max_pixels)
-        try:
-            return _read_picture(file, start, max_pixels)
-        except (ImageError, MemoryError):
-            raise
-        # Pillow's decoders raise OSError, ValueError, IndexError, TypeError, SyntaxError, struct.error and more on bad files.
-        except Exception as error:
-            raise ImageError(_reason(error)) from error
+    start = file.read(32)
+    file.seek(0)
+    if not start:
+        raise ImageError("is empty")
+    if start.startswith(stacks.MAGIC):
+        return stacks.read_array(file, max_pixels, admit)
+    try:
+        return _read_picture(file, start, max_pixels, admit)
+    except (ConvcliError, MemoryError):
+        raise
+    # Pillow's decoders raise OSError, ValueError, IndexError, TypeError, SyntaxError, struct.error and more on bad files.
+    except Exception as error:
+        raise ImageError(_reason(error)) from error
 
 
 @contextmanager
-def _opened(source: Path | None, standard_input: BinaryIO | None) -> Iterator[BinaryIO]:
+def opened(source: Path | None, standard_input: BinaryIO | None = None) -> Iterator[BinaryIO]:
+    """The bytes of a file, or of standard input where source is None, to be read from any place. Raises ImageError."""
     if source is None:
         assert standard_input is not None
         yield io.BytesIO(standard_input.read())
@@ -152,32 +161,45 @@ class _PillowsLimit:
                 self.warnings.__exit__(None, None, None)
 
 
-_set_aside = _PillowsLimit()
+set_aside = _PillowsLimit()
+"""Held while Pillow reads."""
 
 
-def _read_picture(file: BinaryIO, start: bytes, max_pixels: int) -> Image:
-    with _set_aside:
+def _read_picture(file: BinaryIO, start: bytes, max_pixels: int, admit: Admit) -> Image:
+    with set_aside:
         try:
             picture = PIL.Image.open(file, formats=DECODERS)
         except PIL.UnidentifiedImageError:
             if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
                 file.seek(0)
-                return tiff.read_tiff(file, max_pixels, Metadata())
+                return tiff.read_tiff(file, max_pixels, Metadata(), admit)
             raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
         with picture:
             check_pixels(*picture.size, max_pixels)
             _refuse_cut_colour(picture, start)
+            with_tifffile = picture.format == "TIFF" and tiff.needs_tifffile(picture)
+            if not with_tifffile:
+                admit(_header_of(picture))
             if picture.format != "TIFF":
                 picture.load()  # here, for PNG's metadata loads the pixels too, and a second load would hide what is wrong
             metadata, notices = _read_metadata(picture)
-            if picture.format == "TIFF" and tiff.needs_tifffile(picture):
+            if with_tifffile:
                 file.seek(0)
-                return tiff.read_tiff(file, max_pixels, metadata).noting(*notices)
+                return tiff.read_tiff(file, max_pixels, metadata, admit).noting(*notices)
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
                 notices.append(f"has {frames} frames; the first is used")
             upright = PIL.ImageOps.exif_transpose(picture)
             return _to_image(upright, str(picture.format), metadata).noting(*notices)
+
+
+def _header_of(picture: PIL.Image.Image) -> Header:
+    """What ``_to_image`` will make of a picture."""
+    mode = picture.mode
+    itemsize = 2 if mode.startswith("I;16") else {"F": 4, "I": 8}.get(mode, 1)
+    transparent = mode in WITH_ALPHA or "transparency" in picture.info
+    grey = itemsize > 1 or mode in GREY
+    return Header(picture.height, picture.width, (1 if grey else 3) + transparent, itemsize)
 
 
 def _refuse_cut_colour(picture: PIL.Image.Image, start: bytes) -> None:
@@ -213,10 +235,13 @@ def _read_metadata(picture: PIL.Image.Image) -> tuple[Metadata, list[str]]:
 
 
 def _carried_exif(exif: PIL.Image.Exif) -> bytes | None:
-    """EXIF as bytes, without the orientation, the thumbnail (of the picture before) and what concerns TIFF's own layout."""
+    """EXIF as bytes, without the orientation, the thumbnail (of the picture before), our mark, and TIFF's own layout."""
     kept = PIL.Image.Exif()
     for tag, value in exif.items():
         stale = tag == DESCRIPTION and str(value).startswith(SHAPE_DESCRIPTIONS)
+        if tag == SOFTWARE and find_mark(value):
+            value = without_mark(str(value))
+            stale = not value
         if tag != ORIENTATION and tag not in TIFF_LAYOUT and tag not in SUB_IFDS and not stale:
             kept[tag] = value
     for tag in SUB_IFDS:
@@ -242,10 +267,9 @@ def _to_image(picture: PIL.Image.Image, kind: str, metadata: Metadata) -> Image:
     if mode in ("F", "I"):
         real = np.float32 if mode == "F" else np.float64
         return Image(np.asarray(picture)[:, :, None].astype(real), None, None, kind, metadata)
-    if mode in ("LA", "RGBA", "La", "RGBa", "PA") or "transparency" in picture.info:
-        grey = mode in ("1", "L", "LA", "La")
+    if mode in WITH_ALPHA or "transparency" in picture.info:
         levels = np.asarray(picture.convert("RGBA"))
-        return Image(levels[:, :, : 1 if grey else 3], 255, levels[:, :, 3], kind, metadata)
+        return Image(levels[:, :, : 1 if mode in GREY else 3], 255, levels[:, :, 3], kind, metadata)
     levels = np.asarray(picture.convert("L" if mode in ("1", "L") else "RGB"))
     return Image(np.atleast_3d(levels), 255, None, kind, metadata)
 

@@ -8,20 +8,25 @@ import numpy as np
 
 from ..arrays import read_npy
 from ..errors import ImageError
-from .image import Array, Image, as_levels, check_pixels
+from .image import Admit, Array, Header, Image, as_levels, check_pixels, itemsize_of
+from .mark import Mark
 
 PLAIN_CHANNELS = 4
 """A last axis longer than this may be a width: (1, H, W) is then a stack of one grey map, and (H, W, C) is said aloud."""
 
 
-def read_array(file: BinaryIO, max_pixels: int) -> Image:
+MAGIC = b"\x93NUMPY"
+
+
+def read_array(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
     """Read a .npy file as an image (H, W) or (H, W, C), or as a stack of one such map. Raises ImageError."""
 
     def check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
         if dtype.kind not in "buif":
             raise ImageError(f"must hold real numbers to be an image, got dtype {dtype}")
-        height, width, _ = _image_shape(shape)
+        height, width, channels = _image_shape(shape)
         check_pixels(width, height, max_pixels)
+        admit(Header(height, width, channels, itemsize_of(dtype)))
 
     try:
         array = read_npy(file, check)
@@ -43,23 +48,31 @@ def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
     return height, width, channels
 
 
-def write_npy(file: BinaryIO, maps: Sequence[Array], names: Sequence[str]) -> None:
-    """Write maps, each (H, W, C), as one array (N, H, W), or (N, H, W, C) where C > 1. A .npy file has no place for names."""
-    _write_array(file, np.stack([squeezed(one) for one in maps]))
+def write_npy(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
+    """Write maps, each (H, W, C), as one array (N, H, W), or (N, H, W, C) where C > 1.
+
+    A .npy file has no place for names or a mark.
+    """
+    one = squeezed(maps[0])
+    _write_header(file, (len(maps), *one.shape), one.dtype)
+    for one in maps:
+        file.write(np.ascontiguousarray(one).data)
 
 
-def write_npz(file: BinaryIO, maps: Sequence[Array], names: Sequence[str]) -> None:
+def write_npz(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
     """Write maps, each (H, W, C), as arrays (H, W), or (H, W, C) where C > 1, under their names."""
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.comment = str(mark or "").encode()
         for name, one in zip(names, maps, strict=True):
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                _write_array(member, squeezed(one))
+                _write_header(member, squeezed(one).shape, one.dtype)
+                member.write(np.ascontiguousarray(one).data)
 
 
-def _write_array(file: Any, array: Array) -> None:
-    """One .npy array. NumPy's own writer hides why a disk refuses the numbers."""
-    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(np.ascontiguousarray(array)))
-    file.write(np.ascontiguousarray(array).data)
+def _write_header(file: Any, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+    """The start of a .npy array. NumPy's own writer of arrays hides why a disk refuses the numbers."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
 
 
 def squeezed(one: Array) -> Array:

@@ -13,8 +13,9 @@ import tifffile
 
 from ..errors import ImageError
 from . import alpha
-from .image import Array, Image, Metadata, as_levels, check_pixels
+from .image import Admit, Array, Header, Image, Metadata, as_levels, check_pixels, itemsize_of
 from .levels import to_levels
+from .mark import Mark
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong becomes our one line
 
@@ -48,12 +49,13 @@ def needs_tifffile(picture: PIL.Image.Image) -> bool:
     return signed or (max(bits) > 8 and (len(bits) > 1 or picture.mode == "I" or tags.get(PHOTOMETRIC) == MINISWHITE))
 
 
-def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata) -> Image:
+def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata, admit: Admit) -> Image:
     """Read the first page. Metadata is what Pillow found; the profile and the resolution are looked up if it found none."""
     with tifffile.TiffFile(file) as pages:
         page: Any = pages.pages[0]
         check_pixels(page.imagewidth, page.imagelength, max_pixels)
         _check_readable(page)
+        admit(Header(page.imagelength, page.imagewidth, page.samplesperpixel, itemsize_of(page.dtype)))
         pixels: Array = page.asarray()
         if pixels.ndim not in (2, 3) or pixels.size < page.imagewidth * page.imagelength:
             raise ImageError("is truncated or corrupt: its pixels do not fill its size")
@@ -81,19 +83,20 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata) -> Image:
     return alpha.with_alpha(image, np.ascontiguousarray(levels[:, :, colours]), associated=extra == ASSOCIATED)
 
 
-def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str]) -> None:
+def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
     """Write maps, each (H, W, C) real, as float32 pages that ImageJ opens as a hyperstack with the names as labels.
 
     N maps of one channel are N channels (axes CYX); N maps of C channels are N slices of C channels (ZCYX).
     """
-    planes = np.stack([np.moveaxis(one, 2, 0) for one in maps]).astype(np.float32)
+    planes = np.stack([np.moveaxis(one, 2, 0) for one in maps], dtype=np.float32, casting="same_kind")
     channels = planes.shape[1]
     if channels == 1:
         labels, axes, planes = list(names), "CYX", planes[:, 0]
     else:
         letters = "RGB" if channels == 3 else [str(c) for c in range(channels)]
         labels, axes = [f"{name} {letter}" for name in names for letter in letters], "ZCYX"
-    tifffile.imwrite(file, planes, imagej=True, metadata={"axes": axes, "Labels": labels, "mode": "grayscale"})
+    described = {"axes": axes, "Labels": labels, "mode": "grayscale"}
+    tifffile.imwrite(file, planes, imagej=True, metadata=described, software=str(mark or ""))
 
 
 def write_deep(file: BinaryIO, levels: Array, metadata: Metadata, alpha_last: bool) -> None:

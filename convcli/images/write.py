@@ -1,15 +1,9 @@
-"""Images to files: levels encoded by Pillow or tifffile, put in place whole or not at all."""
+"""Images to bytes: levels encoded by Pillow or tifffile, stacks of numbers."""
 
-import contextlib
-import errno
 import io
-import os
-import secrets
 import select
-import stat
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,6 +14,7 @@ from ..errors import ArgumentError, OutputError
 from . import stacks, tiff
 from .formats import Format
 from .image import Array, Image, Metadata
+from .mark import Mark, marked
 
 WORDS = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text"}
 
@@ -58,8 +53,8 @@ def stored_white(form: Format, image: Image, channels: int) -> int:
     return 255
 
 
-def encode(image: Image, form: Format, encoding: Encoding) -> tuple[bytes, list[str]]:
-    """Encode levels, uint8 or uint16, with their metadata; also say what the format could not hold.
+def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = None) -> tuple[bytes, list[str]]:
+    """Encode levels, uint8 or uint16, with their metadata and a mark; also say what the format could not hold.
 
     Raises ArgumentError as stored_white does, and OutputError where the format has other limits, such as 65,535 pixels a
     side for JPEG.
@@ -72,6 +67,8 @@ def encode(image: Image, form: Format, encoding: Encoding) -> tuple[bytes, list[
         alpha = None
         notices.append(f"alpha, opaque everywhere, not kept: {form.name} holds none")
     metadata, lost = _kept_metadata(image.metadata, form, channels)
+    if "exif" in form.keeps:
+        metadata = replace(metadata, exif=marked(metadata.exif, mark))
     if lost:
         notices.append(f"{' and '.join(lost)} not kept in this {form.name}")
     levels = image.pixels if alpha is None else np.dstack([image.pixels, alpha])
@@ -123,9 +120,9 @@ def _png_text(metadata: Metadata) -> PIL.PngImagePlugin.PngInfo:
     return info
 
 
-def write_maps(file: BinaryIO, form: Format, maps: Sequence[Array], names: Sequence[str]) -> None:
+def write_maps(file: BinaryIO, form: Format, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
     """Write float maps, each (H, W, C), as one .npy, .npz or TIFF stack. Raises ArgumentError if their shapes differ."""
-    writers: dict[str, Callable[[BinaryIO, Sequence[Array], Sequence[str]], None]] = {
+    writers: dict[str, Callable[[BinaryIO, Sequence[Array], Sequence[str], Mark | None], None]] = {
         "npy": stacks.write_npy,
         "npz": stacks.write_npz,
         "tiff": tiff.write_stack,
@@ -134,56 +131,7 @@ def write_maps(file: BinaryIO, form: Format, maps: Sequence[Array], names: Seque
     if form.name != "npz" and len(shapes) > 1:
         sizes = ", ".join(f"{name} {' x '.join(map(str, one.shape))}" for name, one in zip(names, maps, strict=True))
         raise ArgumentError(f"maps of different shapes do not stack in {form.name}: {sizes}; write .npz")
-    writers[form.name](file, maps, names)
-
-
-_unfinished: set[Path] = set()
-"""Files that are being written, under names of their own."""
-
-
-def discard_unfinished() -> None:
-    """Remove what is being written, before a process that is interrupted ends without waiting for its threads."""
-    for path in tuple(_unfinished):
-        path.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def placed(path: Path) -> Iterator[BinaryIO]:
-    """A file to write that takes its place under ``path`` when the block ends well; else nothing there changes.
-
-    The bytes go to a new file beside, are synced, and are renamed: the name holds the old file, the whole new file, or
-    nothing. A missing folder is made. A link is followed; what is no regular file, such as /dev/null, is written directly.
-    Raises OutputError.
-    """
-    try:
-        target = path.resolve()
-    except (OSError, ValueError, RuntimeError) as error:  # a name too long; a NUL byte; a loop of links
-        raise OutputError(f"{path}: cannot be written: {error}") from None
-    try:
-        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
-            with target.open("wb") as file:
-                yield file
-            return
-        if target.exists() and not os.access(target, os.W_OK):
-            raise PermissionError(errno.EACCES, "it is write-protected")
-        if target.parent.exists() and not target.parent.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, f"{target.parent} is no folder")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        beside = target.with_name(f".convcli-{os.getpid()}-{secrets.token_hex(4)}.part")
-        _unfinished.add(beside)
-        try:
-            with beside.open("xb") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            if target.exists():
-                beside.chmod(stat.S_IMODE(target.stat().st_mode))
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-            _unfinished.discard(beside)
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    writers[form.name](file, maps, names, mark)
 
 
 def write_whole(stream: BinaryIO, data: bytes) -> None:

@@ -11,7 +11,8 @@ from dataclasses import replace
 from ..core.compiler import Stopped, stop_loops
 from ..core.plan import usable_processors
 from ..errors import ConvcliError, ImageError
-from ..images.write import discard_unfinished
+from ..images.place import discard_unfinished
+from .memory import Budget
 from .naming import Task
 from .request import Request
 from .run import Outcome, Pipes, plan_task, run_task
@@ -35,7 +36,8 @@ def run_tasks(
     jobs = request.threads or usable_processors()
     workers = max(min(jobs, len(tasks)), 1)
     share = replace(request, threads=max(jobs // workers, 1))
-    carry_out = functools.partial(_carry_out, share, pipes=pipes, dry_run=dry_run)
+    budget = Budget(request.max_memory)
+    carry_out = functools.partial(_carry_out, share, pipes=pipes, budget=budget, dry_run=dry_run)
     stop_loops(False)
     pool = ThreadPoolExecutor(workers, NAME)
     under_way: deque[Future[Outcome | None]] = deque()
@@ -66,9 +68,9 @@ def run_tasks(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _carry_out(request: Request, task: Task, pipes: Pipes, dry_run: bool) -> Outcome:
+def _carry_out(request: Request, task: Task, pipes: Pipes, budget: Budget, dry_run: bool) -> Outcome:
     try:
-        return plan_task(request, task, pipes) if dry_run else run_task(request, task, pipes)
+        return plan_task(request, task, pipes, budget) if dry_run else run_task(request, task, pipes, budget)
     except ConvcliError as error:
         return Outcome(task, error=error)
     except Stopped:

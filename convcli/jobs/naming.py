@@ -24,11 +24,15 @@ BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 @dataclass(frozen=True)
 class Target:
-    """One file to write: its path, None for standard output, its format, and which of the request's maps go into it."""
+    """One file to write: its path, None for standard output, its format, and which of the request's maps go into it.
+
+    ``replace`` tells that whatever stands under the name is replaced.
+    """
 
     path: Path | None
     form: Format
     maps: tuple[int, ...]
+    replace: bool = True
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,7 @@ def _make_target(request: Request, path: Path | None, form: Format, maps: Sequen
         )
     if request.depth == "float" and not form.stack:
         raise ArgumentError(f"--depth float needs .tif, .npy or .npz, got {form.name}, which holds levels")
-    return Target(path, form, tuple(maps))
+    return Target(path, form, tuple(maps), request.overwrite or request.in_place or request.names_its_output)
 
 
 def _form_like(source: Path | None) -> Format:
@@ -205,14 +209,15 @@ def _refuse_same(outputs: list[Path], inputs: list[Path]) -> None:
 
 
 def _refuse_existing(request: Request, tasks: list[Task]) -> None:
-    """A file that the user named is replaced, as every shell tool does; a name that was made here is not."""
-    named = "{" not in request.output and len(tasks) == 1 and not os.path.isdir(request.output)
-    if request.overwrite or request.in_place or (named and not request.output.endswith(("/", os.sep))):
-        return
-    existing = [target.path for task in tasks for target in task.targets if target.path and _identity(target.path)]
+    """With --skip-existing, each file is looked at when its picture's turn comes."""
+    targets = [target for task in tasks for target in task.targets if target.path and not target.replace]
+    existing = [] if request.skip_existing else [target.path for target in targets if target.path and _identity(target.path)]
     if existing:
         more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
-        raise ArgumentError(f"{existing[0]}{more} exists already; replace it with --overwrite, or give another folder")
+        raise ArgumentError(
+            f"{existing[0]}{more} exists already; replace it with --overwrite, keep what is up to date with --skip-existing, "
+            "or give another folder"
+        )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

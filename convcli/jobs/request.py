@@ -1,15 +1,23 @@
 """Everything that was asked for, checked once, frozen. Light: nothing here reads a picture or imports NumPy."""
 
+import array
+import functools
+import hashlib
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..core.geometry import Border, Padding, as_pair, check_border, check_extents, resolve_padding
+from ..core.geometry import Border, Padding, as_pair, check_border, check_extents, make_axes, resolve_padding
 from ..errors import ArgumentError
 from ..images.formats import MAX_PIXELS, Format
-from ..kernels.kernel import Bank, Kernel
+from ..kernels.kernel import Bank, Kernel, kernels_of
 from ..ranges import Range, parse_range
 from .inputs import Input
 
 DEPTHS = ("same", "float")
+
+MEANING = 1
+"""Is raised when the same wishes come to give other pixels, so that outputs of the versions before are made again."""
 
 
 @dataclass(frozen=True)
@@ -34,8 +42,10 @@ class Request:
     png_level: int = 1
     quality: int = 92
     max_pixels: int = MAX_PIXELS
+    max_memory: int | None = None  # bytes; None is three quarters of what is free
     threads: int | None = None
     overwrite: bool = False
+    skip_existing: bool = False
     flat: bool = False
     in_place: bool = False  # each picture is replaced by its only feature map; output is then empty
     report: str | None = None  # a file that tells what became of each picture
@@ -61,6 +71,61 @@ class Request:
     def kernels(self) -> tuple[Kernel, ...]:
         """Every kernel of every map."""
         return tuple(kernel for one in self.maps for kernel in (one.kernels if isinstance(one, Bank) else (one,)))
+
+    @functools.cached_property
+    def names_its_output(self) -> bool:
+        """Whether the user named the output file, which is then replaced, as by every shell tool; a name made here is not."""
+        folder = self.output.endswith(("/", os.sep)) or os.path.isdir(self.output)
+        return not folder and "{" not in self.output and len(self.inputs) == 1
+
+    @functools.cached_property
+    def digests(self) -> tuple[str, ...]:
+        """What tells each map, and how it becomes levels, from any other, whatever the picture."""
+        return tuple(self._digest(one) for one in self.maps)
+
+    def _digest(self, one: Kernel | Bank) -> str:
+        kernels = kernels_of(one)
+        facts = [(kernel.name, kernel.shape, kernel.offset, kernel.anchor, self.padding_for(kernel)) for kernel in kernels]
+        digest = hashlib.sha256(repr((one.name, getattr(one, "merge", None), self.rule_for(one), facts)).encode())
+        for kernel in kernels:
+            digest.update(array.array("d", kernel.numbers).tobytes())
+        return digest.hexdigest()
+
+    def digest_for(self, form: Format, maps: Sequence[int]) -> str:
+        """32 hexadecimal digits that tell what is asked for in one output from anything else that may be asked for."""
+        options = (self.stride, self.border, self.dilation, self.flip, self.channels, self.depth, self.stacks_in(form))
+        hardness = {"png": self.png_level, "jpeg": self.quality, "webp": self.quality}.get(form.name)
+        facts = (MEANING, form.name, hardness, options, [self.digests[index] for index in maps])
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+
+    def map_shape(self, size: tuple[int, int, int], one: Kernel | Bank, strict: bool = True) -> tuple[int, int, int]:
+        """(H', W', C') of a map of a picture (H, W, C).
+
+        Raises ArgumentError if the kernel does not fit or, where that is ``strict``, has other channels, or if the padding
+        makes the map too large.
+        """
+        if isinstance(one, Bank):
+            shapes = {self.map_shape(size, kernel, strict) for kernel in one.kernels}
+            if len(shapes) > 1:
+                sizes = " and ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
+                raise ArgumentError(f"bank {one.name!r} merges maps of different shapes: {sizes}")
+            return shapes.pop()
+        channels = size[2]
+        if strict:
+            self._check_channels(one, channels)
+        rows, columns = make_axes(size[:2], one.shape[:2], self.stride, self.padding_for(one), self.dilation)  # type: ignore[arg-type]
+        if rows.out * columns.out > self.max_pixels:
+            raise ArgumentError(
+                f"a map of {columns.out} x {rows.out} pixels is beyond the limit of {self.max_pixels}; "
+                "raise it with --max-pixels"
+            )
+        return rows.out, columns.out, channels if self.channels == "each" and len(one.shape) == 2 else 1
+
+    def _check_channels(self, kernel: Kernel, channels: int) -> None:
+        if len(kernel.shape) == 3 and kernel.shape[2] != channels:
+            raise ArgumentError(f"kernel {kernel.name!r} sums over {kernel.shape[2]} channels, and the picture has {channels}")
+        if len(kernel.shape) == 2 and self.channels == "gray" and channels not in (1, 3):
+            raise ArgumentError(f"--channels gray needs 1 or 3 channels, and the picture has {channels}; use each or sum")
 
     def rule_for(self, one: Kernel | Bank) -> Range:
         """How the response of a map becomes levels; auto means what the kernel asks for, where it does."""

@@ -1,8 +1,10 @@
 """One picture through the house: read, convolve, merge, store, write."""
 
+import contextlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -10,15 +12,19 @@ import numpy as np
 from ..core import loops
 from ..core.compiler import run_loop
 from ..core.conv import filter2d
-from ..core.geometry import check_extents, make_axes, resolve_padding
+from ..core.geometry import check_extents, resolve_padding
 from ..core.merge import merge
-from ..errors import ArgumentError, ConvcliError
+from ..errors import ConvcliError, OutputError
 from ..images import alpha as transparency
+from ..images.existing import look_at
 from ..images.image import Array, Image
 from ..images.levels import Account, account_for, check_scale, store, to_levels
-from ..images.read import read_image
-from ..images.write import Encoding, encode, placed, stored_white, write_maps, write_whole
+from ..images.mark import Mark, digest_of, needs_sidecar, sidecar_of, sidecar_text
+from ..images.place import ExistsError, placed
+from ..images.read import decode, opened
+from ..images.write import Encoding, encode, stored_white, write_maps, write_whole
 from ..kernels.kernel import Bank, Kernel
+from .memory import Budget, estimate
 from .naming import Target, Task
 from .request import Request
 
@@ -44,8 +50,14 @@ class Outcome:
     task: Task
     image: str = ""  # size and kind of the input
     written: tuple[Written, ...] = ()
+    skipped: tuple[Target, ...] = ()  # up to date already
     notices: tuple[str, ...] = ()
     error: ConvcliError | None = None
+
+    @property
+    def status(self) -> str:
+        """In a word: done, skipped (nothing was left to do) or failed."""
+        return "failed" if self.error else "skipped" if self.skipped and not self.written else "done"
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,14 @@ class Response:
 
 
 @dataclass(frozen=True)
+class Output:
+    """Where the bytes of an output may go, and the mark that they carry."""
+
+    pipes: "Pipes"
+    mark: Mark
+
+
+@dataclass(frozen=True)
 class Pipes:
     """Standard input and output as binary files, where the request uses them."""
 
@@ -64,62 +84,84 @@ class Pipes:
     output: BinaryIO | None = None
 
 
-def run_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
+def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
     """Read one picture, compute its maps and write them. Raises ConvcliError if it cannot be read.
 
     What was written before a later map failed is in the outcome, beside the error.
     """
-    image = read_image(task.source, pipes.input, request.max_pixels)
-    outcome = Outcome(task, image.summary, notices=image.notices)
-    for target in task.targets:
-        try:
-            responses = [respond(request, image, request.maps[index]) for index in target.maps]
-            written, notices = _write(request, image, target, responses, pipes)
-        except ConvcliError as error:
-            return replace(outcome, error=error)
-        every_notice = tuple(dict.fromkeys((*outcome.notices, *notices)))
-        outcome = replace(outcome, written=(*outcome.written, *written), notices=every_notice)
-    return outcome
+    with _read(request, task, pipes, budget) as (outcome, image, source):
+        if image is None:
+            return outcome
+        for target in task.targets:
+            if target in outcome.skipped:
+                continue
+            mark = Mark(request.digest_for(target.form, target.maps), source)
+            try:
+                responses = [respond(request, image, request.maps[index]) for index in target.maps]
+                written, notices = _write(request, image, target, responses, Output(pipes, mark))
+            except ConvcliError as error:
+                return replace(outcome, error=error)
+            every_notice = tuple(dict.fromkeys((*outcome.notices, *notices)))
+            outcome = replace(outcome, written=(*outcome.written, *written), notices=every_notice)
+        return outcome
 
 
-def plan_task(request: Request, task: Task, pipes: Pipes) -> Outcome:
+@contextlib.contextmanager
+def _read(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Iterator[tuple[Outcome, Image | None, str]]:
+    """The picture of a task, None where all its outputs are up to date, and the digest of its file.
+
+    While the block lasts, the memory that the picture and its maps take is kept from other pictures.
+    """
+    with opened(task.source, pipes.input) as file, budget.lease() as take:
+        source = digest_of(file)
+        file.seek(0)
+        skipped = tuple(target for target in task.targets if _is_up_to_date(request, target, source))
+        if len(skipped) == len(task.targets):
+            yield Outcome(task, skipped=skipped), None, source
+            return
+        left = [target for target in task.targets if target not in skipped]
+        image = decode(file, request.max_pixels, lambda header: take(estimate(request, left, header)))
+        yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source
+
+
+def _is_up_to_date(request: Request, target: Target, source: str) -> bool:
+    """Whether --skip-existing leaves an output as it is. Raises OutputError where it is a file that is not ours."""
+    if not request.skip_existing or target.path is None:
+        return False
+    standing = look_at(target.path, target.form)
+    if standing.exists and not standing.ours and not target.replace:
+        raise OutputError(
+            f"{target.path}: exists already, and not made by convcli; replace it with --overwrite, or move it away"
+        )
+    asked = request.digest_for(target.form, target.maps)
+    if request.in_place:  # the output stands in the place of its input, whose digest nobody has any more
+        return standing.mark is not None and standing.mark.asked == asked
+    return standing.mark == Mark(asked, source)
+
+
+def plan_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
     """Read one picture and say which maps it would give; write nothing. Raises ConvcliError where that would fail."""
-    image = read_image(task.source, pipes.input, request.max_pixels)
-    planned = []
+    with _read(request, task, pipes, budget) as (outcome, image, _):
+        return outcome if image is None else replace(outcome, written=tuple(_plan(request, task, image, outcome.skipped)))
+
+
+def _plan(request: Request, task: Task, image: Image, skipped: tuple[Target, ...]) -> Iterator[Written]:
     for target in task.targets:
+        if target in skipped:
+            continue
         for one in (request.maps[index] for index in target.maps):
-            shape = _map_shape(request, image, one)
+            shape = request.map_shape(image.size, one)
             rule = request.rule_for(one)
             raw = _is_raw(request, image, target)
             if not raw:
                 check_scale(rule, image.white)
                 stored_white(target.form, image, shape[2])
-            planned.append(Written(target, one.name, shape, "raw" if raw else rule.name))
-    return Outcome(task, image.summary, tuple(planned), image.notices)
-
-
-def _map_shape(request: Request, image: Image, one: Kernel | Bank) -> tuple[int, int, int]:
-    """(H', W', C) of a map. Raises ArgumentError if the kernel does not fit, or if the padding makes the map too large."""
-    if isinstance(one, Bank):
-        shapes = {_map_shape(request, image, kernel) for kernel in one.kernels}
-        if len(shapes) > 1:
-            sizes = " and ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
-            raise ArgumentError(f"bank {one.name!r} merges maps of different shapes: {sizes}")
-        return shapes.pop()
-    weights = _weights_for(request, image, one)
-    size, sides = image.pixels.shape[:2], weights.shape[:2]
-    rows, columns = make_axes(size, sides, request.stride, request.padding_for(one), request.dilation)
-    if rows.out * columns.out > request.max_pixels:
-        raise ArgumentError(
-            f"a map of {columns.out} x {rows.out} pixels is beyond the limit of {request.max_pixels}; "
-            "raise it with --max-pixels"
-        )
-    return rows.out, columns.out, 1 if weights.ndim == 3 else image.pixels.shape[2]
+            yield Written(target, one.name, shape, "raw" if raw else rule.name)
 
 
 def respond(request: Request, image: Image, one: Kernel | Bank) -> Response:
     """Compute one feature map of an image."""
-    _map_shape(request, image, one)
+    request.map_shape(image.size, one)
     if isinstance(one, Kernel):
         return _convolve(request, image, one)
     alphas: list[Array] = []
@@ -181,15 +223,11 @@ def _weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
     channels = image.pixels.shape[2]
     weights = kernel.weights
     if weights.ndim == 3:
-        if weights.shape[2] != channels:
-            raise ArgumentError(f"kernel {kernel.name!r} sums over {weights.shape[2]} channels, and the picture has {channels}")
         return weights
     if request.channels == "each":
         return weights
     if request.channels == "sum":
         return np.repeat(weights[:, :, None], channels, axis=2)
-    if channels not in (1, 3):
-        raise ArgumentError(f"--channels gray needs 1 or 3 channels, and the picture has {channels}; use each or sum")
     return weights[:, :, None] * (np.ones(1) if channels == 1 else np.array(LUMA))
 
 
@@ -200,10 +238,10 @@ def _is_raw(request: Request, image: Image, target: Target) -> bool:
 
 
 def _write(
-    request: Request, image: Image, target: Target, responses: list[Response], pipes: Pipes
+    request: Request, image: Image, target: Target, responses: list[Response], output: Output
 ) -> tuple[list[Written], list[str]]:
     if _is_raw(request, image, target):
-        return _write_stack(request, image, target, responses, pipes)
+        return _write_stack(request, image, target, responses, output)
     (index,), (response,) = target.maps, responses
     one = request.maps[index]
     rule = request.rule_for(one)
@@ -212,15 +250,15 @@ def _write(
     alpha = None if response.alpha is None else to_levels(response.alpha, dtype, white / image.opaque)
     levels, account = store(response.colour, rule, image.white, white, None if alpha is None else alpha > 0)
     picture = replace(image, pixels=levels, white=white, alpha=alpha)
-    data, notices = encode(picture, target.form, Encoding(request.png_level, request.quality))
+    data, notices = encode(picture, target.form, Encoding(request.png_level, request.quality), output.mark)
     if white == 255 and image.white == 65535:
         notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds no more")
-    _put(target, pipes, lambda file: file.write(data))
+    _put(request, target, output, lambda file: file.write(data))
     return [Written(target, one.name, levels.shape, rule.name, account)], notices
 
 
 def _write_stack(
-    request: Request, image: Image, target: Target, responses: list[Response], pipes: Pipes
+    request: Request, image: Image, target: Target, responses: list[Response], output: Output
 ) -> tuple[list[Written], list[str]]:
     notices = []
     if image.alpha is not None:
@@ -231,16 +269,31 @@ def _write_stack(
     maps = [response.colour for response in responses]
     if target.form.name == "tiff" and maps[0].dtype == np.float64:
         notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
-    _put(target, pipes, lambda file: write_maps(file, target.form, maps, names))
+    _put(request, target, output, lambda file: write_maps(file, target.form, maps, names, output.mark))
     return [Written(target, name, one.shape, "raw", account_for(one)) for name, one in zip(names, maps, strict=True)], notices
 
 
-def _put(target: Target, pipes: Pipes, write: Callable[[BinaryIO], object]) -> None:
-    if target.path is not None:
-        with placed(target.path) as file:
-            write(file)
-    else:
-        assert pipes.output is not None
+def _put(request: Request, target: Target, output: Output, write: Callable[[BinaryIO], object]) -> None:
+    if target.path is None:
+        assert output.pipes.output is not None
         memory = io.BytesIO()
         write(memory)
-        write_whole(pipes.output, memory.getvalue())
+        write_whole(output.pipes.output, memory.getvalue())
+        return
+    sidecar = sidecar_of(target.path) if request.skip_existing and needs_sidecar(target.form) else None
+
+    def write_sidecar(finished: Path) -> None:
+        """Before the output has its name: an output without its sidecar would be taken for a file of somebody else."""
+        if sidecar is not None:
+            with finished.open("rb") as file:
+                text = sidecar_text(output.mark, digest_of(file))
+            with placed(sidecar) as file:
+                file.write(text.encode())
+
+    replaces = target.replace or (request.skip_existing and look_at(target.path, target.form).ours)
+    try:
+        with placed(target.path, replaces, write_sidecar) as file:
+            write(file)
+    except ExistsError:
+        if not request.skip_existing or look_at(target.path, target.form).mark != output.mark:
+            raise  # else another run made the same meanwhile

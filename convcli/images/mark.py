@@ -1,0 +1,84 @@
+"""The mark that an output carries: what was asked for and of which input, so that it need not be made again.
+
+PNG, JPEG, WebP and TIFF have it in the field Software of their EXIF or TIFF tags, after what a camera or an editor wrote
+there; .npz has it as the comment of the archive. Where a format has no place for it, a sidecar beside the file, NAME.convcli,
+has it with the digest of the file that it belongs to.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import PIL.Image
+
+from .formats import Format
+
+SOFTWARE = 305
+MOST_EXIF = 65_000
+"""Bytes of EXIF that a JPEG holds, nearly."""
+
+WORDS = re.compile(r"(?:; )?convcli:1:([0-9a-f]{32}):([0-9a-f]{32})")
+SIDECAR = ".convcli"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """``asked`` is the digest of kernels and options, ``source`` that of the input's bytes; 32 hexadecimal digits each."""
+
+    asked: str
+    source: str
+
+    def __str__(self) -> str:
+        """In one word: what a file carries."""
+        return f"convcli:1:{self.asked}:{self.source}"
+
+
+def digest_of(file: BinaryIO) -> str:
+    """32 hexadecimal digits that tell the bytes of a file from others, from here to its end."""
+    readable: Any = file
+    return hashlib.file_digest(readable, "sha256").hexdigest()[:32]
+
+
+def find_mark(text: object) -> Mark | None:
+    """The mark in a text, where there is one."""
+    match = WORDS.search(str(text))
+    return Mark(match[1], match[2]) if match else None
+
+
+def without_mark(text: str) -> str:
+    """The text as it was before it was marked."""
+    return WORDS.sub("", text)
+
+
+def marked(exif: bytes | None, mark: Mark | None) -> bytes | None:
+    """EXIF with the mark in it, or as it is where it has no more room."""
+    if mark is None:
+        return exif
+    tags = PIL.Image.Exif()
+    tags.load(exif or b"")
+    before = str(tags.get(SOFTWARE, ""))
+    tags[SOFTWARE] = f"{before}; {mark}" if before else str(mark)
+    for tag in tuple(tags):
+        block = tags.get_ifd(tag)
+        if block:
+            tags[tag] = block
+    data = tags.tobytes()
+    return data if len(data) <= MOST_EXIF else exif
+
+
+def needs_sidecar(form: Format) -> bool:
+    """Whether a format has no place for a mark."""
+    return "exif" not in form.keeps and form.name != "npz"
+
+
+def sidecar_of(path: Path) -> Path:
+    """Where the mark of a file is that has no place for it."""
+    return path.with_name(path.name + SIDECAR)
+
+
+def sidecar_text(mark: Mark, digest: str) -> str:
+    """What a sidecar holds: the mark, and the digest of the file that it belongs to."""
+    return json.dumps({"mark": str(mark), "file": digest}) + "\n"

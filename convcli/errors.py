@@ -45,9 +45,17 @@ class OutputError(ConvcliError):
     """An output cannot be written; what had its name before is untouched."""
 
 
+LONGEST_NAME, MOST_COMPARED = 60, 300
+"""Of longer names the start is compared; of more names those that begin alike."""
+
+
 def nearest_name(name: str, names: Iterable[str]) -> str:
     """A question that ends an error text: "; did you mean 'sobel-x'?", or nothing where no name is near."""
     from difflib import get_close_matches  # 5 ms to import, wanted only here
 
-    near = get_close_matches(name.lower().replace("_", "-"), list(names), n=1)
+    name = name.lower().replace("_", "-")[:LONGEST_NAME]
+    known = list(names)
+    if len(known) > MOST_COMPARED:
+        known = [one for one in known if one[:1] == name[:1] and abs(len(one) - len(name)) < 3][:MOST_COMPARED]
+    near = get_close_matches(name, known, n=1)
     return f"; did you mean {near[0]!r}?" if near else ""

@@ -9,10 +9,9 @@ from .kernel import MAX_SIDE, Anchor, Kernel, Matrix, middle_of
 
 def divided(matrix: Matrix, divisor: float) -> Matrix:
     """Every weight divided by a number."""
-    return tuple(
-        tuple(tuple(number / divisor for number in cell) if isinstance(cell, tuple) else cell / divisor for cell in row)
-        for row in matrix
-    )
+    if isinstance(matrix[0][0], tuple):
+        return tuple(tuple(tuple(number / divisor for number in cell) for cell in row) for row in matrix)  # type: ignore[union-attr]
+    return tuple(tuple([cell / divisor for cell in row]) for row in matrix)  # type: ignore[operator]
 
 
 def laid_over(shapes: Sequence[tuple[int, ...]], anchors: Sequence[Anchor | None]) -> tuple[tuple[int, ...], Anchor | None]:

@@ -3,10 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from ..errors import KernelError
 from .definition import MOST_MAPS, Body, Definition, Filter, Part, Product
 from .kernel import MAX_SIDE, Matrix
-from .library import GENERATORS, Recipe
+from .library import GENERATORS, ParameterError, Recipe
 from .values import Table, as_index, as_name, as_number, as_numbers, as_text, described
 from .weights import WeightsFile
 
@@ -61,8 +60,9 @@ def _read_recipe(table: Table, others: tuple[str, ...]) -> Recipe:
     parameters = tuple((key, table.number(key, value)) for key, value in recipe.accepted.items() if key in table.values)
     try:
         return recipe.change(parameters)
-    except KernelError as error:
-        table.fault(str(error), getattr(error, "parameter", "generator"))
+    except ParameterError as error:
+        for name, text in error.wrong:
+            table.fault(text, name)
         return recipe
 
 

@@ -2,51 +2,35 @@
 
 import contextlib
 import functools
+import gc
 import os
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NoReturn, TypeAlias
 
 from ..errors import KernelError, nearest_name
 from .config import ConfigFile, read_config
-from .definition import Definition, Drafter, Entry, Part
-from .draft import AnyDraft, drafted
-from .faults import Fault, Located, Meter, TooMany, TooMuch
+from .definition import DEEPEST, MOST_WEIGHTS, Definition, Drafter, Entry
+from .draft import AnyDraft, Draft, draft_of, draft_of_any
+from .faults import Fault, Keys, Located, Meter, Tangled, TooMany, TooMuch, Unread
 from .grammar import Inline, Reference, parse_kernel
 from .kernel import Bank, Kernel
 from .library import ParameterError, Recipe
 from .places import Place, built_in_file, find_places
 from .weights import WeightsFile, load_file
 
-DEEPEST = 20
-"""Kernels within kernels within kernels."""
+MOST_CHECKED = 1_100_000
+"""Weights that are computed to check a file: those of the kernels that may have faults which only their weights show."""
 
-MOST_WEIGHTS = 4_000_000
-"""Weights that are computed for one kernel or bank at most."""
+KERNEL_COST, NAME_COST, COPY_COST = 40, 25, 10
+"""What a kernel that is drafted counts, a name of another within it, and each kernel of a bank that is named."""
 
-MOST_CHECKED = 500_000
-"""Weights that are computed to check a file, half a second's work: of kernels with faults that only their weights show."""
-
-KERNEL_COST = 40
-"""A kernel that is drafted counts as so many weights that are computed; both take about as long."""
-
-COPY_COST = 10
-"""So does a kernel of a bank that is named by another."""
+MOST_DRAFTED = 500_000
+"""What all kernels of a file may count that are drafted to check it."""
 
 Chain: TypeAlias = tuple[tuple[Path, str], ...]
 """The files and names of the kernels that are being drafted, each within the one before."""
-
-
-class TooDeep(KernelError):
-    """Kernels within kernels within kernels, too many of them."""
-
-
-class Survey(NamedTuple):
-    """What is known of an entry before it is drafted: whether that opens a file of weights, and how many levels it has."""
-
-    opens: bool
-    depth: int
 
 
 class Catalogue:
@@ -62,14 +46,14 @@ class Catalogue:
         for file in reversed(self.files):
             self.entries |= file.entries
             self.defaults |= file.defaults
-        self._surveyed: dict[tuple[Path, str], Survey | KernelError] = {}
-        self._drafts: dict[tuple[Path, str], AnyDraft] = {}
+        self._drafts: dict[tuple[Path, str], AnyDraft | Fault] = {}
+        self._drafting = Meter(MOST_DRAFTED)
+        self._computing = Meter(MOST_WEIGHTS)
 
     def find(self, text: str) -> Kernel | Bank:
         """The kernel or bank that the text after ``-k`` asks for, named as it was typed. Raises KernelError."""
-        draft = self._draft_text(text, None, (), Meter(MOST_WEIGHTS))
-        Meter(MOST_WEIGHTS).spend(draft.cost)
-        return draft.compute()
+        self._drafting, self._computing = Meter(MOST_DRAFTED), Meter(MOST_WEIGHTS)
+        return self._find(text, None, (), reads=True).compute()
 
     def __iter__(self) -> Iterator[str]:
         """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
@@ -92,73 +76,71 @@ class Catalogue:
 
         Raises Located, a KernelError with a line for each fault.
         """
-        check = _Check(file, file.faults, Meter(MOST_CHECKED), with_weights)
+        check = _Check(file.faults)
+        self._drafting, self._computing = Meter(MOST_DRAFTED), Meter(MOST_CHECKED)
         with contextlib.suppress(TooMany):
-            for entry in list(file.entries.values()):
-                before = check.meter.left
-                self._check_entry(entry, check, ((file.path, entry.name),))
-                if before >= 0 > check.meter.left:
-                    rule = "up to here, the file takes too long to check, and what follows was left out; split it"
+            for entry in file.entries.values():
+                try:
+                    self._check_entry(entry, file, check, with_weights)
+                except TooMuch:
+                    rule = "up to here, the file makes more kernels than a file may; what follows was not looked at; split it"
                     check.faults.append(Fault(entry.keys, rule))
+                    break
         file.check(check.faults)
 
-    def _check_entry(self, entry: Entry, check: "_Check", within: Chain) -> None:
-        """Look at each part of an entry, then draft it, and compute what only its weights can show to be wrong."""
-        before = len(check.faults)
-        opens = bool(entry.files)
-        for part in entry.parts:
-            try:
-                opens |= self._check_part(entry, part, check, within)
-            except Located:  # the fault of a named kernel, which is told where that one stands
-                return
-            except TooMuch:  # the names of the other parts are still looked at
-                continue
-            except KernelError as error:
-                check.faults.append(error if isinstance(error, Fault) else Fault(part.keys, str(error)))
-        faulty = len(check.faults) > before or any(fault.keys[: len(entry.keys)] == entry.keys for fault in check.faults)
-        if faulty or check.meter.left < 0 or (opens and not check.with_weights):
-            return
+    def _check_entry(self, entry: Entry, file: ConfigFile, check: "_Check", reads: bool) -> None:
+        """Draft an entry, and compute what only its weights can show to be wrong."""
+        key = (file.path, entry.name)
+        before = check.told
         try:
-            if len(entry.keys) == 2:
-                draft = self._draft(entry, check.file, within, check.meter)
-            else:
-                draft = entry.draft(self._drafter(check.file, within, check.meter))
-            if draft.cost > MOST_WEIGHTS:
-                raise Fault(entry.keys, f"takes {draft.cost} weights to make; the limit is {MOST_WEIGHTS}")
-            for kernel in draft.kernels:
-                if not kernel.is_safe:
-                    check.meter.spend(kernel.cost)
-                    kernel.compute()
-        except (Located, TooMuch):
+            draft = entry.draft(self._drafter(file, (key,), check.tell, check.is_faulty, reads))
+        except KernelError as error:
+            check.tell(error)
             return
-        except Fault as fault:
-            check.faults.append(fault)
+        if check.told == before:
+            self._drafts.setdefault(key, _remembering(draft))
+        for kernel in draft.kernels:
+            if not kernel.sure and self._computing.left >= 0:
+                try:
+                    kernel.compute()
+                except TooMuch:
+                    rule = "takes, with those before it, more weights to check than a file may; divide them by a divisor"
+                    check.tell(Fault(entry.keys, rule))
+                except KernelError as error:
+                    check.tell(error)
 
-    def _check_part(self, entry: Entry, part: Part, check: "_Check", within: Chain) -> bool:
-        """Whether drafting a part opens a file of weights. Raises KernelError where it cannot stand there."""
-        survey = self._survey(part, check.file, within)
-        if isinstance(part.kernel, Definition):
-            self._check_entry(part.kernel, check, within)
-        elif check.meter.left >= 0 and (check.with_weights or not survey.opens):
-            entry.check_part(part, part.draft(self._drafter(check.file, within, check.meter)))
-        return survey.opens
+    def _drafter(
+        self,
+        file: ConfigFile,
+        within: Chain,
+        tell: Callable[[KernelError], None],
+        is_faulty: Callable[[Keys], bool],
+        reads: bool,
+    ) -> Drafter:
+        return Drafter(
+            find=lambda text: self._find(text, file, within, reads),
+            tell=tell,
+            is_faulty=is_faulty,
+            reads=reads,
+            count=lambda: self._drafting.spend(KERNEL_COST),
+            spend=lambda weights: self._computing.spend(weights),
+        )
 
-    def _drafter(self, file: ConfigFile, within: Chain, meter: Meter) -> Drafter:
-        return Drafter(lambda text: self._draft_text(text, file, within, meter), lambda: meter.spend(KERNEL_COST))
-
-    def _draft_text(self, text: str, scope: ConfigFile | None, within: Chain, meter: Meter) -> AnyDraft:
+    def _find(self, text: str, scope: ConfigFile | None, within: Chain, reads: bool) -> AnyDraft:
         """What the text after ``-k`` asks for, within a kernel of a file or alone. Raises KernelError."""
         asked = parse_kernel(text)
         if isinstance(asked, Inline):
             kh, kw = len(asked.matrix), len(asked.matrix[0])
-            return drafted(Kernel(f"matrix-{kh}x{kw}", asked.matrix, "written out"))
+            return draft_of(Kernel(f"matrix-{kh}x{kw}", asked.matrix, "written out"))
         if isinstance(asked, WeightsFile):
-            return drafted(load_file(asked))
+            if not reads:
+                raise Unread
+            return draft_of_any(load_file(asked))
         entry, file = self._look_up(asked.name, scope)
         within = (*within, (file.path, asked.name))
         with _blaming(file, asked):
-            draft = self._draft(_changed(entry, asked), file, within, meter, bool(asked.parameters))
-        meter.spend(COPY_COST * len(draft.kernels))
+            draft = self._draft(entry, asked, file, within, reads)
+        self._drafting.spend(NAME_COST + COPY_COST * len(draft.kernels))
         return draft.turn(asked.turn).named(text.strip()).guarded(lambda: _blaming(file, asked))
 
     def _look_up(self, name: str, scope: ConfigFile | None) -> tuple[Entry, ConfigFile]:
@@ -170,59 +152,59 @@ class Catalogue:
         near = nearest_name(name, self.entries)
         raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near}")
 
-    def _draft(self, entry: Entry, file: ConfigFile, within: Chain, meter: Meter, changed: bool = False) -> AnyDraft:
-        """Draft an entry, once, unless its parameters are changed. Raises Fault, or KernelError from an entry within."""
-        key = (file.path, entry.name)
-        if changed or key not in self._drafts:
-            _refuse_circle(within)
-            draft = entry.draft(self._drafter(file, within, meter))
-            if changed:
-                return draft
-            self._drafts[key] = draft
-        return self._drafts[key]
-
-    def _survey(self, part: Part, file: ConfigFile, within: Chain) -> Survey:
-        """Look at a part without drafting it. Raises KernelError if its names are unknown, in a circle, or too deep."""
-        if isinstance(part.kernel, Definition):
-            return self._survey_parts(part.kernel, file, within)
-        if isinstance(part.kernel, WeightsFile):
-            return Survey(opens=True, depth=1)
-        asked = parse_kernel(part.kernel)
-        if not isinstance(asked, Reference):
-            return Survey(opens=False, depth=1)
-        entry, file = self._look_up(asked.name, file)
-        _changed(entry, asked)
-        key = (file.path, asked.name)
-        if key not in self._surveyed:
-            try:
-                self._surveyed[key] = self._survey_parts(entry, file, (*within, key))
-            except TooDeep as error:
-                if len(within) >= DEEPEST:  # seen from here, it may not be too deep
-                    raise
-                self._surveyed[key] = error
-            except KernelError as error:
-                self._surveyed[key] = error
-        survey = self._surveyed[key]
-        if isinstance(survey, KernelError):
-            raise KernelError(str(survey))
-        _refuse_depth(survey.depth + 1)
-        return survey
-
-    def _survey_parts(self, entry: Entry, file: ConfigFile, within: Chain) -> Survey:
+    def _draft(self, entry: Entry, asked: Reference, file: ConfigFile, within: Chain, reads: bool) -> AnyDraft:
+        """Draft an entry, once, unless its parameters are changed. Raises KernelError."""
         _refuse_circle(within)
-        surveys = [self._survey(part, file, within) for part in entry.parts]
-        opens = bool(entry.files) or any(survey.opens for survey in surveys)
-        return Survey(opens, 1 + max((survey.depth for survey in surveys), default=0))
+        key = (file.path, entry.name)
+        if asked.parameters or key not in self._drafts:
+            faults = file.faults
+            drafter = self._drafter(
+                file, within, _raise, lambda keys: any(one.keys[: len(keys)] == keys for one in faults), reads
+            )
+            if asked.parameters:
+                return _changed(entry, asked).draft(drafter)
+            try:
+                self._drafts[key] = _remembering(entry.draft(drafter))
+            except Fault as fault:
+                if fault.tangled:  # seen from elsewhere, it may not be
+                    raise
+                self._drafts[key] = fault
+        draft = self._drafts[key]
+        if isinstance(draft, Fault):
+            raise draft
+        return draft
 
 
-@dataclass(frozen=True)
 class _Check:
-    """A file that is being checked: what was found wrong, and how much work it may still take."""
+    """What was found wrong with a file: while it was read, and since."""
 
-    file: ConfigFile
-    faults: list[Fault]
-    meter: Meter
-    with_weights: bool
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = faults
+        self.told = 0
+        self.known = {fault.keys for fault in faults}
+        self.tables = {fault.keys[:length] for fault in faults for length in range(len(fault.keys) + 1)}
+
+    def is_faulty(self, keys: Keys) -> bool:
+        """Whether a table was not read well."""
+        return keys in self.tables
+
+    def tell(self, error: KernelError) -> None:
+        """Note a fault, one for each place; what is told elsewhere is none."""
+        self.told += 1
+        if isinstance(error, TooMuch):
+            raise error
+        if isinstance(error, Fault) and error.keys not in self.known:
+            self.known.add(error.keys)
+            self.faults.append(error)
+
+
+def _raise(error: KernelError) -> NoReturn:
+    raise error
+
+
+def _remembering(draft: AnyDraft) -> AnyDraft:
+    """The draft of a kernel that is computed once, however many others are made of it."""
+    return replace(draft, compute=functools.cache(draft.compute)) if isinstance(draft, Draft) else draft
 
 
 @contextlib.contextmanager
@@ -231,6 +213,8 @@ def _blaming(file: ConfigFile, asked: Reference) -> Iterator[None]:
     try:
         yield
     except Fault as fault:
+        if fault.tangled:
+            raise Tangled(str(fault)) from None
         if file.path == built_in_file() or asked.parameters:
             raise KernelError(f"{asked.name}: {fault}") from None
         file.check([fault])
@@ -247,18 +231,27 @@ def _changed(entry: Entry, asked: Reference) -> Entry:
 
 
 def _refuse_circle(within: Chain) -> None:
-    """Raise KernelError where a kernel holds itself, or is too deep."""
+    """Raise Tangled where a kernel holds itself, or is so deep in others that they are too deep whatever it holds."""
     if within[-1] in within[:-1]:
         names = [name for _, name in within[within.index(within[-1]) :]]
-        raise KernelError(f"{names[0]!r} holds itself: {' > '.join(names)}")
-    _refuse_depth(len(within), 2 * DEEPEST)  # so that the outer half of a chain that ends here is known to be too deep
+        raise Tangled(f"{names[0]!r} holds itself: {' > '.join(names)}")
+    if len(within) > 2 * DEEPEST:
+        raise Tangled(f"kernels within kernels, more than {DEEPEST} deep")
 
 
-def _refuse_depth(depth: int, limit: int = DEEPEST) -> None:
-    if depth > limit:
-        raise TooDeep(f"kernels within kernels, more than {DEEPEST} deep")
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Python's garbage collector left alone: it finds nothing among what a config becomes, and takes 60 % of the time."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
+@_uncollected()
 def load_catalogue(places: Iterable[Place] | None = None, with_weights: bool = False, only: Collection[Path] = ()) -> Catalogue:
     """The kernels of these config files, or of all that are found; files of weights are read now only if that is asked for.
 

@@ -1,5 +1,6 @@
 """Kernels and banks as a config file describes them, yet to be computed."""
 
+import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterator
@@ -8,26 +9,41 @@ from typing import TypeAlias
 
 from ..errors import KernelError
 from .arithmetic import added, divided, laid_over
-from .draft import AnyDraft, BankDraft, Draft, drafted, drafted_kernel
-from .faults import Fault, Keys, Located, TooMuch
+from .draft import AnyDraft, BankDraft, Draft, at, draft_of, draft_of_any
+from .faults import Fault, Keys, Tangled, Unread
 from .kernel import Anchor, Bank, Kernel, Matrix, turned
 from .library import Formula, ParameterError, Recipe
+from .numbers import LARGEST
 from .weights import WeightsFile, load_file, load_weights
 
 MOST_MAPS = 1000
 """Kernels of one bank at most."""
 
-NORMS = ("sum", "abs", "l2")
+MOST_WEIGHTS = 4_000_000
+"""Weights of one bank, or of all kernels of a sum, at most."""
+
+DEEPEST = 20
+"""Kernels within kernels within kernels, at most."""
 
 Parameters: TypeAlias = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
 class Drafter:
-    """What a definition is drafted with: ``find`` looks up the kernels that it names, ``count`` counts all that are drafted."""
+    """What a definition is drafted with.
+
+    ``find`` looks up the kernels that it names. ``tell`` takes what is wrong with one of several things, and returns where
+    the others are to be looked at too, or raises it. ``is_faulty`` tells the tables that were not read well. ``reads`` tells
+    whether files of weights are read. ``count`` counts the kernels that are drafted, ``spend`` the weights that are
+    computed; both raise TooMuch.
+    """
 
     find: Callable[[str], AnyDraft]
+    tell: Callable[[KernelError], None]
+    is_faulty: Callable[[Keys], bool]
+    reads: bool
     count: Callable[[], None]
+    spend: Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -41,15 +57,20 @@ class Part:
 
     def draft(self, drafter: Drafter) -> AnyDraft:
         """The kernel, yet to be computed. Raises Fault."""
+        with at(self.keys):
+            draft = self._find(drafter)
+            if draft.depth >= DEEPEST:
+                raise Tangled(f"kernels within kernels, more than {DEEPEST} deep")
+        draft = draft.guarded(lambda: at(self.keys))
+        return draft.named(self.name) if self.name else draft
+
+    def _find(self, drafter: Drafter) -> AnyDraft:
         if isinstance(self.kernel, Definition):
             return self.kernel.draft(drafter)
-        try:
-            found = drafted(load_file(self.kernel)) if isinstance(self.kernel, WeightsFile) else drafter.find(self.kernel)
-            return found.named(self.name) if self.name else found
-        except (Located, TooMuch):
-            raise
-        except KernelError as error:
-            raise Fault(self.keys, str(error)) from None
+        if isinstance(self.kernel, WeightsFile):
+            _refuse_unread(drafter)
+            return draft_of_any(load_file(self.kernel))
+        return drafter.find(self.kernel)
 
 
 @dataclass(frozen=True)
@@ -67,14 +88,11 @@ class Product:
     column: tuple[float, ...]
     row: tuple[float, ...]
 
-    @property
-    def largest(self) -> float:
-        """The largest weight, but for its sign."""
-        return max(map(abs, self.column)) * max(map(abs, self.row))
-
     def formula(self) -> Formula:
         """What computes the matrix."""
-        return Formula((len(self.column), len(self.row)), self._multiply)
+        largest = max(map(abs, self.column)) * max(map(abs, self.row))
+        nonzero = ("abs", "l2") if largest > 1e-100 else ()
+        return Formula((len(self.column), len(self.row)), self._multiply, largest, nonzero)
 
     def _multiply(self) -> Matrix:
         return tuple(tuple(a * b for b in self.row) for a in self.column)
@@ -116,43 +134,47 @@ class Definition:
             raise KernelError(f"kernel {self.name!r} takes no parameters, got {parameters[0][0]}")
         return replace(self, body=self.body.change(parameters))
 
-    def check_part(self, part: Part, found: AnyDraft) -> None:
-        """Raise Fault where a kernel cannot be part of a sum."""
-        if isinstance(found, BankDraft):
-            raise Fault(part.keys, f"{found.name!r} is a bank; only kernels can be summed")
-
     def draft(self, drafter: Drafter) -> Draft:
         """The kernel, yet to be computed; its parameters, shape and anchor are looked at. Raises Fault."""
         drafter.count()
-        try:
-            return self.finish(self._draft_body(drafter))
-        except (Fault, Located, TooMuch):
-            raise
-        except ParameterError as error:
-            raise Fault((*self.keys, error.parameter), str(error)) from None
-        except KernelError as error:
-            raise Fault(self.keys, str(error)) from None
+        if drafter.is_faulty(self.keys):
+            self._draft_terms(drafter)
+            raise Unread
+        with at(self.keys):
+            body, nonzero = self._draft_body(drafter)
+            return self.finish(body, drafter, nonzero)
 
-    def finish(self, body: Draft) -> Draft:
-        """What the body gives, divided and turned, with everything else that the definition tells. Raises Fault."""
+    def finish(self, body: Draft, drafter: Drafter, nonzero: tuple[str, ...] = ()) -> Draft:
+        """What the body gives, divided and turned, with everything else that the definition tells.
+
+        ``nonzero`` are the norms of the body that are certainly not 0. Raises Fault.
+        """
+        anchor = self.anchor or body.anchor
         if self.anchor and (self.anchor[0] >= body.shape[0] or self.anchor[1] >= body.shape[1]):
             rows, columns = (side - 1 for side in body.shape[:2])
             rule = f"must lie in the kernel, from [0, 0] to [{rows}, {columns}], got {list(self.anchor)}"
-            raise Fault((*self.keys, "anchor"), rule)
-        shape, anchor = turned(body.shape, self.anchor or body.anchor, self.rotate)
+            drafter.tell(Fault((*self.keys, "anchor"), rule))
+            anchor = None
+        shape, anchor = turned(body.shape, anchor, self.rotate)
+        if self.normalize:  # of a generator's kernel, whose sum is 1 where it is certainly not 0
+            largest = abs(self.offset) + max(body.largest, 1.0)
+            sure = body.sure and self.normalize in nonzero
+        else:
+            largest = abs(self.offset) + body.largest / min(abs(self.divisor), 1.0)
+            sure = body.sure and largest <= LARGEST
         return Draft(
             name=self.name,
             shape=shape,
             anchor=anchor,
-            largest=body.largest / abs(self.divisor),
-            cost=body.cost,
+            largest=largest if sure else LARGEST,
+            sure=sure,
             compute=lambda: self._compute(body),
-            decided=body.decided and self.normalize is None,
+            depth=body.depth,
         )
 
     def _compute(self, body: Draft) -> Kernel:
         """The kernel. Raises Fault."""
-        try:
+        with at(self.keys):
             found = body.compute()
             divisor = self._divisor_of(found)
             kernel = replace(
@@ -166,11 +188,7 @@ class Definition:
                 anchor=self.anchor or found.anchor,
                 range=self.range,
             )
-        except (Fault, Located):
-            raise
-        except KernelError as error:
-            raise Fault(self.keys, str(error)) from None
-        return kernel.turn(self.rotate)
+            return kernel.turn(self.rotate)
 
     def _divisor_of(self, found: Kernel) -> float:
         """The number that the weights are divided by, their sum, their absolute sum, or the root of the sum of squares."""
@@ -183,14 +201,29 @@ class Definition:
             raise Fault((*self.keys, "normalize"), f"cannot be {self.normalize!r}: the sum is 0{advice}")
         return divisor
 
-    def _draft_body(self, drafter: Drafter) -> Draft:
+    def _draft_body(self, drafter: Drafter) -> tuple[Draft, tuple[str, ...]]:
+        """What the definition is made of, and the norms of it that are certainly not 0. Raises KernelError."""
         if isinstance(self.body, Recipe | Product):
-            formula = self.body.formula()
-            cost = math.prod(formula.shape)
-            return Draft(self.name, formula.shape, None, self.body.largest, cost, lambda: Kernel(self.name, formula.compute()))
+            try:
+                formula = self.body.formula()
+            except ParameterError as error:
+                for name, text in error.wrong:
+                    drafter.tell(Fault((*self.keys, name), text))
+                raise Unread from None
+
+            def compute() -> Kernel:
+                drafter.spend(math.prod(formula.shape))
+                return Kernel(self.name, formula.compute())
+
+            sure = formula.largest <= LARGEST
+            draft = Draft(self.name, formula.shape, None, formula.largest if sure else LARGEST, sure, compute)
+            return draft, formula.nonzero
         if isinstance(self.body, Filter):
-            return drafted_kernel(self._load(self.body))
-        return self._sum(drafter) if _is_sum(self.body) else drafted_kernel(Kernel(self.name, self.body))  # type: ignore[arg-type]
+            _refuse_unread(drafter)
+            return draft_of(self._load(self.body)), ()
+        if _is_sum(self.body):
+            return self._sum(drafter), ()
+        return draft_of(Kernel(self.name, self.body)), ()  # type: ignore[arg-type]
 
     def _load(self, body: Filter) -> Kernel:
         try:
@@ -204,26 +237,37 @@ class Definition:
             )
         return Kernel(self.name, weights.matrices[0], offset=weights.offset)
 
-    def _sum(self, drafter: Drafter) -> Draft:
-        """The weighted sum of kernels, laid over each other by their anchors."""
+    def _draft_terms(self, drafter: Drafter) -> list[tuple[float, Draft]]:
+        """The kernels that are summed, and their weights."""
         terms: list[tuple[float, Draft]] = []
         for part in self.parts:
-            term = part.draft(drafter)
-            self.check_part(part, term)
-            assert isinstance(term, Draft)
-            terms.append((part.weight, term))
-            first = terms[0][1]
-            if term.shape[2:] != first.shape[2:]:
-                raise Fault(part.keys, f"{term.name!r} and {first.name!r} do not have the same channels")
+            with _telling(drafter):
+                term = part.draft(drafter)
+                if isinstance(term, BankDraft):
+                    raise Fault(part.keys, f"{term.name!r} is a bank; only kernels can be summed")
+                if terms and term.shape[2:] != terms[0][1].shape[2:]:
+                    raise Fault(part.keys, f"{term.name!r} and {terms[0][1].name!r} do not have the same channels")
+                terms.append((part.weight, term))
+        return terms
+
+    def _sum(self, drafter: Drafter) -> Draft:
+        """The weighted sum of kernels, laid over each other by their anchors."""
+        terms = self._draft_terms(drafter)
+        if len(terms) < len(self.parts):
+            raise Unread
         shape, anchor = laid_over([term.shape for _, term in terms], [term.anchor for _, term in terms])
+        size = math.prod(shape) + sum(term.size for _, term in terms)
+        if size > MOST_WEIGHTS:
+            raise KernelError(f"the sum and its kernels have {size} weights; the limit is {MOST_WEIGHTS}")
+
+        def compute() -> Kernel:
+            drafter.spend(size)
+            return added(self.name, [(weight, term.compute()) for weight, term in terms])
+
+        largest = sum(abs(weight) * term.largest for weight, term in terms)
+        sure = all(term.sure for _, term in terms) and largest <= LARGEST
         return Draft(
-            name=self.name,
-            shape=shape,
-            anchor=anchor,
-            largest=sum(abs(weight) * term.largest for weight, term in terms),
-            cost=sum(term.cost + math.prod(term.shape) for _, term in terms),
-            compute=lambda: added(self.name, [(weight, term.compute()) for weight, term in terms]),
-            decided=all(term.decided for _, term in terms),
+            self.name, shape, anchor, largest if sure else LARGEST, sure, compute, 1 + max(term.depth for _, term in terms)
         )
 
 
@@ -260,51 +304,75 @@ class BankDefinition:
         grid = tuple((name, held.get(name, values)) for name, values in self.grid)
         return replace(self, each=self.each.change(parameters), grid=grid)
 
-    def check_part(self, part: Part, found: AnyDraft) -> None:
-        """Raise Fault where a kernel cannot be part of a bank."""
-        if isinstance(found, BankDraft) and found.bank.merge:
-            raise Fault(part.keys, f"{found.name!r} is merged into one map and cannot be part of a bank")
-
     def draft(self, drafter: Drafter) -> BankDraft:
         """The bank, yet to be computed. Raises Fault."""
-        kernels = tuple(itertools.islice(self._draft_kernels(drafter), MOST_MAPS + 1))
-        if len(kernels) > MOST_MAPS:
-            raise Fault(self.keys, f"bank {self.name!r} holds more than {MOST_MAPS} kernels, the limit")
-        return BankDraft(kernels, Bank(self.name, (), self.merge, self.about, self.source, self.tags, self.range))
+        drafter.count()
+        if drafter.is_faulty(self.keys):
+            for _ in self._draft_parts(drafter):
+                pass
+            raise Unread
+        with at(self.keys):
+            drafts = itertools.chain(self._draft_parts(drafter), self._draft_each(drafter))
+            kernels = tuple(itertools.islice(drafts, MOST_MAPS + 1))
+            if len(kernels) > MOST_MAPS:
+                raise KernelError(f"bank {self.name!r} holds more than {MOST_MAPS} kernels, the limit")
+            if self.range is not None and self.merge is None:
+                kernels = tuple(kernel.then(self._with_range) for kernel in kernels)
+            depth = 1 + max((kernel.depth for kernel in kernels), default=0) if self.parts else 1
+            bank = BankDraft(kernels, Bank(self.name, (), self.merge, self.about, self.source, self.tags, self.range), depth)
+            if bank.size > MOST_WEIGHTS:
+                raise KernelError(f"the kernels of the bank have {bank.size} weights; the limit is {MOST_WEIGHTS}")
+            return bank
 
-    def _draft_kernels(self, drafter: Drafter) -> Iterator[Draft]:
+    def _with_range(self, kernel: Kernel) -> Kernel:
+        return replace(kernel, range=kernel.range or self.range)
+
+    def _draft_parts(self, drafter: Drafter) -> Iterator[Draft]:
         for part in self.kernels:
-            found = part.draft(drafter)
-            self.check_part(part, found)
-            yield from found.kernels
+            with _telling(drafter):
+                found = part.draft(drafter)
+                if isinstance(found, BankDraft) and found.bank.merge:
+                    raise Fault(part.keys, f"{found.name!r} is merged into one map and cannot be part of a bank")
+                yield from found.kernels
+
+    def _draft_each(self, drafter: Drafter) -> Iterator[Draft]:
         if self.each is not None:
-            yield from self._load(self.each) if isinstance(self.each.body, Filter) else self._expand(self.each, drafter)
+            with _telling(drafter):
+                each = (
+                    self._load(self.each, drafter) if isinstance(self.each.body, Filter) else self._expand(self.each, drafter)
+                )
+                yield from each
 
     def _expand(self, each: Definition, drafter: Drafter) -> Iterator[Draft]:
         """One kernel for each point of the grid, named after it: gabor8:theta=22.5."""
         names = [name for name, _ in self.grid]
+
+        def tell(error: KernelError) -> None:
+            if isinstance(error, Fault) and error.keys[-1] in names:
+                error = Fault((*self.keys, "grid", error.keys[-1]), str(error))
+            drafter.tell(error)
+
+        inside = replace(drafter, tell=tell)
         for point in itertools.product(*(values for _, values in self.grid)):
             words = ",".join(f"{name}={value:.10g}" for name, value in zip(names, point, strict=True))
-            try:
-                one = each.change(tuple(zip(names, point, strict=True)))
-                yield replace(one, name=f"{self.name}:{words}" if words else self.name).draft(drafter)
-            except ParameterError as error:
-                raise Fault((*self.keys, "grid", error.parameter), str(error)) from None
-            except Fault as fault:
-                raise Fault(
-                    (*self.keys, "grid", fault.keys[-1]) if fault.keys[-1] in names else fault.keys, str(fault)
-                ) from None
+            with _telling(inside):
+                try:
+                    one = each.change(tuple(zip(names, point, strict=True)))
+                except ParameterError as error:
+                    raise Fault((*self.keys, error.wrong[0][0]), str(error)) from None
+                yield replace(one, name=f"{self.name}:{words}" if words else self.name).draft(inside)
 
-    def _load(self, each: Definition) -> Iterator[Draft]:
+    def _load(self, each: Definition, drafter: Drafter) -> Iterator[Draft]:
         """One kernel for each filter of the file."""
         assert isinstance(each.body, Filter)
+        _refuse_unread(drafter)
         try:
             weights = load_weights(each.body.file)
         except KernelError as error:
             raise Fault((*self.keys, "file"), str(error)) from None
         for index, matrix in enumerate(weights.matrices):
             one = replace(each, name=f"{self.name}-{index}")
-            yield one.finish(drafted_kernel(Kernel(one.name, matrix, offset=weights.offset)))
+            yield one.finish(draft_of(Kernel(one.name, matrix, offset=weights.offset)), drafter)
 
 
 Entry: TypeAlias = Definition | BankDefinition
@@ -313,6 +381,20 @@ Entry: TypeAlias = Definition | BankDefinition
 def _files_in(parts: tuple[Part, ...]) -> tuple[WeightsFile, ...]:
     inner = (part.kernel.files if isinstance(part.kernel, Definition) else (part.kernel,) for part in parts)
     return tuple(file for files in inner for file in files if isinstance(file, WeightsFile))
+
+
+@contextlib.contextmanager
+def _telling(drafter: Drafter) -> Iterator[None]:
+    """Tell what is wrong with one of several things, and go on with the others where the drafter says so."""
+    try:
+        yield
+    except KernelError as error:
+        drafter.tell(error)
+
+
+def _refuse_unread(drafter: Drafter) -> None:
+    if not drafter.reads:
+        raise Unread
 
 
 def _is_sum(body: Body) -> bool:

@@ -1,11 +1,14 @@
-"""Kernels and banks before their weights are computed: what is known of them by then, and what computing them takes."""
+"""Kernels and banks before their weights are computed: what is known of them by then, and what computes them."""
 
+import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from ..errors import KernelError
+from .faults import Fault, Keys, Tangled, Told
 from .kernel import Anchor, Bank, Kernel, turned
 from .numbers import LARGEST
 
@@ -16,38 +19,42 @@ Guard: TypeAlias = Callable[[], AbstractContextManager[None]]
 class Draft:
     """A kernel yet to be computed.
 
-    ``largest`` is what no weight can exceed, ``cost`` the weights that are computed on the way. ``decided`` tells that nothing
-    can be wrong with it that only its weights would show. ``compute`` raises Fault.
+    ``largest`` is what its weights and its offset do not exceed, if it can be computed; ``sure`` tells that it can. ``depth``
+    counts the kernels that it is made of, each within the one before, itself among them. ``compute`` raises Fault.
     """
 
     name: str
     shape: tuple[int, ...]
     anchor: Anchor | None
     largest: float
-    cost: int
+    sure: bool
     compute: Callable[[], Kernel]
-    decided: bool = True
+    depth: int = 1
 
     @property
-    def is_safe(self) -> bool:
-        """Whether computing it finds no fault."""
-        return self.decided and self.largest <= LARGEST
+    def size(self) -> int:
+        """How many weights it has."""
+        return math.prod(self.shape)
 
     @property
     def kernels(self) -> "tuple[Draft, ...]":
         """Itself, as a bank of one would have it."""
         return (self,)
 
+    def then(self, change: Callable[[Kernel], Kernel]) -> "Draft":
+        """The kernel with a change that its computing ends with."""
+        return replace(self, compute=lambda: change(self.compute()))
+
     def turn(self, degrees: int) -> "Draft":
         """The kernel turned counter-clockwise by a multiple of 90 degrees."""
         if degrees % 360 == 0:
             return self
         shape, anchor = turned(self.shape, self.anchor, degrees)
-        return replace(self, shape=shape, anchor=anchor, compute=lambda: self.compute().turn(degrees))
+        return replace(self, shape=shape, anchor=anchor).then(lambda kernel: kernel.turn(degrees))
 
     def named(self, name: str) -> "Draft":
         """The same kernel under another name."""
-        return replace(self, name=name, compute=lambda: self.compute().named(name))
+        return replace(self, name=name).then(lambda kernel: kernel.named(name))
 
     def guarded(self, guard: Guard) -> "Draft":
         """The same, computed under a guard."""
@@ -61,11 +68,11 @@ class Draft:
 
 @dataclass(frozen=True)
 class BankDraft:
-    """A bank yet to be computed."""
+    """A bank yet to be computed; ``bank`` is all else that is known of it, and holds no kernels."""
 
     kernels: tuple[Draft, ...]
     bank: Bank
-    """All else that is known of it; it holds no kernels."""
+    depth: int = 1
 
     @property
     def name(self) -> str:
@@ -73,16 +80,13 @@ class BankDraft:
         return self.bank.name
 
     @property
-    def cost(self) -> int:
-        """Weights that are computed for all its kernels."""
-        return sum(kernel.cost for kernel in self.kernels)
+    def size(self) -> int:
+        """How many weights all its kernels have."""
+        return sum(kernel.size for kernel in self.kernels)
 
     def compute(self) -> Bank:
         """The bank. Raises Fault."""
-        kernels = [kernel.compute() for kernel in self.kernels]
-        if self.bank.merge is None and self.bank.range is not None:
-            kernels = [replace(kernel, range=kernel.range or self.bank.range) for kernel in kernels]
-        return replace(self.bank, kernels=tuple(kernels))
+        return replace(self.bank, kernels=tuple(kernel.compute() for kernel in self.kernels))
 
     def turn(self, degrees: int) -> "BankDraft":
         """Every kernel turned counter-clockwise by a multiple of 90 degrees."""
@@ -100,13 +104,25 @@ class BankDraft:
 AnyDraft: TypeAlias = Draft | BankDraft
 
 
-def drafted(found: Kernel | Bank) -> AnyDraft:
-    """What is made already."""
-    if isinstance(found, Bank):
-        return BankDraft(tuple(drafted_kernel(one) for one in found.kernels), replace(found, kernels=()))
-    return drafted_kernel(found)
-
-
-def drafted_kernel(one: Kernel) -> Draft:
+def draft_of(kernel: Kernel) -> Draft:
     """A kernel that is made already."""
-    return Draft(one.name, one.shape, one.anchor, max(abs(number) for number in one.numbers), math.prod(one.shape), lambda: one)
+    largest = max(abs(kernel.offset), max(map(abs, kernel.numbers)))
+    return Draft(kernel.name, kernel.shape, kernel.anchor, largest, largest <= LARGEST, lambda: kernel)
+
+
+def draft_of_any(found: Kernel | Bank) -> AnyDraft:
+    """A kernel or bank that is made already."""
+    if isinstance(found, Bank):
+        return BankDraft(tuple(map(draft_of, found.kernels)), replace(found, kernels=()))
+    return draft_of(found)
+
+
+@contextlib.contextmanager
+def at(keys: Keys) -> Iterator[None]:
+    """What goes wrong in this block is a fault of this place in the file, unless it has one already."""
+    try:
+        yield
+    except (Fault, Told):
+        raise
+    except KernelError as error:
+        raise Fault(keys, str(error), isinstance(error, Tangled)) from None

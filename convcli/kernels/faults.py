@@ -12,11 +12,24 @@ Keys: TypeAlias = tuple[str | int, ...]
 
 
 class Fault(KernelError):
-    """Something wrong in a config file, and the keys that lead to it."""
+    """Something wrong in a config file, and the keys that lead to it; ``tangled`` where it is as Tangled says."""
 
-    def __init__(self, keys: Keys, message: str) -> None:
+    def __init__(self, keys: Keys, message: str, tangled: bool = False) -> None:
         super().__init__(message)
         self.keys = keys
+        self.tangled = tangled
+
+
+class Tangled(KernelError):
+    """A kernel holds itself, or has too many within each other: the fault of each that holds it."""
+
+
+class Told(KernelError):
+    """Is no fault of the place that it passes: it is told elsewhere, or as it is."""
+
+
+class Unread(Told):
+    """A kernel is not drafted, as its file of weights is not to be read now, or as it has faults that are told already."""
 
 
 class TooMany(Exception):
@@ -33,7 +46,7 @@ class Faults(list[Fault]):
             raise TooMany
 
 
-class Located(KernelError):
+class Located(Told):
     """What is wrong in config files, a line each, with file and line: told as it is, wherever it comes up."""
 
     def __init__(self, lines: Iterable[str]) -> None:
@@ -46,7 +59,7 @@ class Located(KernelError):
         return self.told
 
 
-class TooMuch(KernelError):
+class TooMuch(Told):
     """Making a kernel takes more weights than there may be."""
 
 

@@ -1,6 +1,7 @@
 """What is slid over an image: a Kernel, or a Bank of them. Frozen values that need no NumPy to be made, listed or shown."""
 
 import functools
+import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -47,7 +48,9 @@ class Kernel:
     range: str | None = None
 
     def __post_init__(self) -> None:
-        if not all(abs(weight) <= LARGEST for weight in self.numbers):
+        numbers = (*self.numbers, self.offset)
+        # The sum is quick, and tells of nearly all kernels that no weight is too large or no number.
+        if not (sum(map(abs, numbers)) <= LARGEST or all(abs(number) <= LARGEST for number in numbers)):
             raise KernelError(f"kernel {self.name!r} must hold finite numbers of at most {LARGEST:g}")
 
     @property
@@ -64,9 +67,8 @@ class Kernel:
     @property
     def numbers(self) -> Iterator[float]:
         """All weights, row after row."""
-        for row in self.matrix:
-            for cell in row:
-                yield from cell if isinstance(cell, tuple) else (cell,)
+        cells: Iterator[Any] = itertools.chain.from_iterable(self.matrix)
+        return itertools.chain.from_iterable(cells) if len(self.shape) == 3 else cells
 
     @property
     def sum(self) -> float:
@@ -76,7 +78,7 @@ class Kernel:
     @property
     def absolute_sum(self) -> float:
         """Largest response to an image with levels between -1 and 1."""
-        return math.fsum(abs(w) for w in self.numbers)
+        return math.fsum(map(abs, self.numbers))
 
     @property
     def sums_to_zero(self) -> bool:

@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 from ..errors import KernelError, nearest_name
 from .kernel import MAX_SIDE, Matrix
 
+NORMS = ("sum", "abs", "l2")
+"""What weights can be divided by: their sum, their absolute sum, the root of the sum of their squares."""
+
 
 @dataclass(frozen=True)
 class Formula:
-    """A matrix yet to be computed, and its sides."""
+    """A matrix yet to be computed: its sides, what no weight exceeds, and the norms that are certainly not 0."""
 
     shape: tuple[int, int]
     compute: Callable[[], Matrix]
+    largest: float = 1.0
+    nonzero: tuple[str, ...] = NORMS
 
 
 def average(size: int = 3) -> Formula:
@@ -39,8 +44,7 @@ def binomial(size: int = 5) -> Formula:
     """
     _require(size >= 1, "size", "at least 1", size)
     n = _side("size", size, size) - 1
-    row = [math.comb(n, i) / 2**n for i in range(n + 1)]
-    return _square(row)
+    return _square(n + 1, lambda: [math.comb(n, i) / 2**n for i in range(n + 1)])
 
 
 def gaussian(sigma: float = 1.0, truncate: float = 4.0) -> Formula:
@@ -48,7 +52,8 @@ def gaussian(sigma: float = 1.0, truncate: float = 4.0) -> Formula:
 
     Equal to the response of ``scipy.ndimage.gaussian_filter`` to an impulse.
     """
-    return _square(_gaussian_row(sigma, truncate))
+    r = _gaussian_radius(sigma, truncate)
+    return _square(2 * r + 1, lambda: _gaussian_row(sigma, r))
 
 
 def disk(radius: float = 2.0) -> Formula:
@@ -102,7 +107,8 @@ def unsharp(amount: float = 1.0, size: int = 5) -> Formula:
             for y, row in enumerate(blur.compute())
         )
 
-    return Formula(blur.shape, sharpen)
+    largest = 1 + 2 * abs(amount)
+    return Formula(blur.shape, sharpen, largest, NORMS if largest < 1e6 else ())
 
 
 def log(sigma: float = 1.4, truncate: float = 4.0) -> Formula:
@@ -110,26 +116,32 @@ def log(sigma: float = 1.4, truncate: float = 4.0) -> Formula:
 
     Negative in the centre, as ``laplacian`` and ``scipy.ndimage.gaussian_laplace`` are.
     """
-    row = _gaussian_row(sigma, truncate)
-    r = len(row) // 2
+    r = _gaussian_radius(sigma, truncate)
     around = range(-r, r + 1)
 
-    def weight(x: int, y: int) -> float:
-        return ((x * x + y * y) / sigma**4 - 2 / sigma**2) * row[x + r] * row[y + r]
+    def samples() -> Matrix:
+        row = _gaussian_row(sigma, r)
+        return _centred(
+            [[((x * x + y * y) / sigma**4 - 2 / sigma**2) * row[x + r] * row[y + r] for x in around] for y in around]
+        )
 
-    return Formula((len(row), len(row)), lambda: _centred([[weight(x, y) for x in around] for y in around]))
+    return Formula((len(around), len(around)), samples, largest=4 / sigma**2, nonzero=())
 
 
 def dog(sigma1: float = 1.0, sigma2: float = 1.6, truncate: float = 4.0) -> Formula:
     """Difference of two Gaussians, narrow minus wide; the ratio 1.6 comes closest to a Laplacian of a Gaussian."""
-    rows = [_gaussian_row(sigma, truncate, name) for sigma, name in ((sigma1, "sigma1"), (sigma2, "sigma2"))]
-    side = max(len(row) for row in rows)
-    narrow, wide = ([0.0] * ((side - len(row)) // 2) + row + [0.0] * ((side - len(row)) // 2) for row in rows)
+    radii = [_gaussian_radius(sigma, truncate, name) for sigma, name in ((sigma1, "sigma1"), (sigma2, "sigma2"))]
+    side = 2 * max(radii) + 1
 
-    def weight(x: int, y: int) -> float:
-        return narrow[y] * narrow[x] - wide[y] * wide[x]
+    def row(sigma: float, r: int) -> list[float]:
+        beside = [0.0] * ((side - 1) // 2 - r)
+        return [*beside, *_gaussian_row(sigma, r), *beside]
 
-    return Formula((side, side), lambda: _centred([[weight(x, y) for x in range(side)] for y in range(side)]))
+    def samples() -> Matrix:
+        narrow, wide = (row(sigma, r) for sigma, r in zip((sigma1, sigma2), radii, strict=True))
+        return _centred([[narrow[y] * narrow[x] - wide[y] * wide[x] for x in range(side)] for y in range(side)])
+
+    return Formula((side, side), samples, largest=2.0, nonzero=())
 
 
 def gabor(
@@ -140,10 +152,12 @@ def gabor(
     x', y' are turned by theta. sigma 0 means a bandwidth of one octave, 0.56 wavelengths; size 0 means three sigmas around.
     Equal to OpenCV's ``getGaborKernel``, whose samples run from the far corner to the near one.
     """
-    _require(wavelength >= 1, "wavelength", "at least 1", wavelength)
-    _require(sigma == 0 or sigma >= 0.01, "sigma", "at least 0.01, or 0 for one octave", sigma)
-    _require(0.01 <= gamma <= 100, "gamma", "between 0.01 and 100", gamma)
-    _require(size == 0 or (size > 0 and size % 2 == 1), "size", "odd, or 0 for three sigmas around", size)
+    _require_all(
+        (wavelength >= 1, "wavelength", "at least 1", wavelength),
+        (sigma == 0 or sigma >= 0.01, "sigma", "at least 0.01, or 0 for one octave", sigma),
+        (0.01 <= gamma <= 100, "gamma", "between 0.01 and 100", gamma),
+        (size == 0 or (size > 0 and size % 2 == 1), "size", "odd, or 0 for three sigmas around", size),
+    )
     spread = sigma or wavelength * 3 / math.pi * math.sqrt(math.log(2) / 2)
     cosine, sine = math.cos(math.radians(theta)), math.sin(math.radians(theta))
     _side("size" if size else "sigma", size or spread, size or 6 * spread * max(1, 1 / gamma))
@@ -156,7 +170,8 @@ def gabor(
         return envelope * math.cos(2 * math.pi * along / wavelength + math.radians(psi))
 
     xs, ys = range(across, -across - 1, -1), range(down, -down - 1, -1)
-    return Formula((len(ys), len(xs)), lambda: tuple(tuple(weight(x, y) for x in xs) for y in ys))
+    compute = lambda: tuple(tuple(weight(x, y) for x in xs) for y in ys)  # noqa: E731
+    return Formula((len(ys), len(xs)), compute, nonzero=("abs", "l2"))  # no double has a cosine of 0
 
 
 GENERATORS: dict[str, Callable[..., Formula]] = {
@@ -165,11 +180,11 @@ GENERATORS: dict[str, Callable[..., Formula]] = {
 
 
 class ParameterError(KernelError):
-    """A parameter has no such value, or is none of the generator's; it is named."""
+    """Parameters have no such values, or are none of the generator's; each is named, with what is wrong with it."""
 
-    def __init__(self, parameter: str, message: str) -> None:
-        super().__init__(message)
-        self.parameter = parameter
+    def __init__(self, *wrong: tuple[str, str]) -> None:
+        super().__init__("; ".join(message for _, message in wrong))
+        self.wrong = wrong
 
 
 @dataclass(frozen=True)
@@ -190,19 +205,17 @@ class Recipe:
     def change(self, parameters: tuple[tuple[str, float], ...]) -> "Recipe":
         """The recipe with other values for some parameters. Raises ParameterError if the generator does not take them."""
         kinds = GENERATORS[self.generator].__annotations__
+        wrong = []
         for name, value in parameters:
             if name not in self.accepted:
                 near = nearest_name(name, self.accepted)
-                raise ParameterError(name, f"there is no parameter {name!r}; it takes {', '.join(self.accepted)}{near}")
-            if kinds[name] is int and value != int(value):
-                raise ParameterError(name, f"{name} must be a whole number, got {value:g}")
+                wrong.append((name, f"there is no parameter {name!r}; it takes {', '.join(self.accepted)}{near}"))
+            elif kinds[name] is int and value != int(value):
+                wrong.append((name, f"{name} must be a whole number, got {value:g}"))
+        if wrong:
+            raise ParameterError(*wrong)
         merged = {**dict(self.parameters), **dict(parameters)}
         return replace(self, parameters=tuple(merged.items()))
-
-    @property
-    def largest(self) -> float:
-        """What no weight exceeds: a Laplacian of a Gaussian of the least sigma, 0.01, has 2e4 in its centre."""
-        return 1e5 * max(1.0, *(abs(value) for value in self.accepted.values()))
 
     def formula(self) -> Formula:
         """What computes the matrix. Raises ParameterError if a parameter is out of range."""
@@ -211,30 +224,46 @@ class Recipe:
         return GENERATORS[self.generator](**values)
 
 
+def _require_all(*rules: tuple[bool, str, str, float]) -> None:
+    wrong = [(name, f"{name} must be {rule}, got {value:g}") for holds, name, rule, value in rules if not holds]
+    if wrong:
+        raise ParameterError(*wrong)
+
+
 def _require(holds: bool, name: str, rule: str, value: float) -> None:
-    if not holds:
-        raise ParameterError(name, f"{name} must be {rule}, got {value:g}")
+    _require_all((holds, name, rule, value))
 
 
 def _side(name: str, value: float, length: float) -> int:
     """A kernel side as an int, unless it is too large to build."""
     if not length <= MAX_SIDE:
-        raise ParameterError(name, f"{name}={value:g} makes a kernel {length:.6g} wide; the largest is {MAX_SIDE}")
+        text = f"{name}={value:g} makes a kernel {length:.6g} wide; the largest is {MAX_SIDE}"
+        raise ParameterError((name, text))
     return int(length)
 
 
-def _gaussian_row(sigma: float, truncate: float, name: str = "sigma") -> list[float]:
-    _require(sigma >= 0.01, name, "at least 0.01", sigma)
-    _require(truncate >= 0.01, "truncate", "at least 0.01", truncate)
-    r = _side(name, sigma, 2 * truncate * sigma + 1) // 2
+def _gaussian_radius(sigma: float, truncate: float, name: str = "sigma") -> int:
+    _require_all(
+        (sigma >= 0.01, name, "at least 0.01", sigma),
+        (truncate >= 0.01, "truncate", "at least 0.01", truncate),
+    )
+    return _side(name, sigma, 2 * truncate * sigma + 1) // 2
+
+
+def _gaussian_row(sigma: float, r: int) -> list[float]:
     samples = [math.exp(-0.5 * x * x / (sigma * sigma)) for x in range(-r, r + 1)]
     total = math.fsum(samples)
     return [sample / total for sample in samples]
 
 
-def _square(row: list[float]) -> Formula:
+def _square(side: int, make_row: Callable[[], list[float]]) -> Formula:
     """A row times itself."""
-    return Formula((len(row), len(row)), lambda: tuple(tuple(a * b for b in row) for a in row))
+
+    def compute() -> Matrix:
+        row = make_row()
+        return tuple(tuple([a * b for b in row]) for a in row)
+
+    return Formula((side, side), compute)
 
 
 def _normalised(samples: list[list[float]]) -> Matrix:

@@ -7,10 +7,10 @@ from ..core.geometry import FARTHEST, PADDINGS, as_pair, check_border, resolve_p
 from ..core.words import pair_reader, read_border, read_padding
 from ..errors import nearest_name
 from ..ranges import parse_range
-from .definition import NORMS
 from .faults import Fault, Faults, Keys
 from .grammar import NAME
 from .kernel import MAX_SIDE
+from .library import NORMS
 from .numbers import LARGEST, is_plain, parse_number
 
 T = TypeVar("T")

@@ -88,8 +88,10 @@ def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mar
 
     N maps of one channel are N channels (axes CYX); N maps of C channels are N slices of C channels (ZCYX).
     """
-    planes = np.stack([np.moveaxis(one, 2, 0) for one in maps], dtype=np.float32, casting="same_kind")
-    channels = planes.shape[1]
+    height, width, channels = maps[0].shape
+    planes = np.empty((len(maps), channels, height, width), np.float32)
+    for plane, one in zip(planes, maps, strict=True):
+        plane[...] = np.moveaxis(one, 2, 0)
     if channels == 1:
         labels, axes, planes = list(names), "CYX", planes[:, 0]
     else:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from ..errors import ConvcliError, ImageError
 from ..images.image import Header
+from ..kernels.kernel import Bank
 from .naming import Target
 from .request import Request
 
-CGROUPS = Path("/sys/fs/cgroup")
+CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 SHARE = 0.75
 """Part of the free memory that may be taken."""
 
@@ -32,8 +33,9 @@ def estimate(request: Request, targets: Sequence[Target], header: Header) -> int
 
 def _estimate_output(request: Request, target: Target, header: Header, real: int) -> int:
     maps = sum(_count(request, index, header) for index in target.maps)
+    merging = sum(_count(request, index, header) for index in target.maps if isinstance(request.maps[index], Bank))
     if request.stacks_in(target.form):
-        return maps * real + (maps * 4 if target.form.name == "tiff" else 0)
+        return (maps + merging) * real + (maps * 4 if target.form.name == "tiff" else 0)
     return maps * (2 * real + header.itemsize)
 
 
@@ -109,7 +111,7 @@ def _free_in_system() -> int | None:
 def _free_in_groups() -> Iterator[int | None]:
     """What the control groups of this process leave, the innermost first; the files are those of version 2 and of version 1."""
     try:
-        groups = dict(line.split(":", 2)[1:] for line in Path("/proc/self/cgroup").read_text().splitlines())
+        groups = dict(line.split(":", 2)[1:] for line in OWN_GROUPS.read_text().splitlines())
     except (OSError, ValueError):
         return
     if "" in groups:

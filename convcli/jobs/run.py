@@ -131,7 +131,7 @@ def _is_up_to_date(request: Request, target: Target, source: str) -> bool:
     standing = look_at(target.path, target.form)
     if standing.exists and not standing.ours and not target.replace:
         raise OutputError(
-            f"{target.path}: exists already, and not made by convcli; replace it with --overwrite, or move it away"
+            f"{target.path}: exists already, and was not made by convcli; replace it with --overwrite, or move it away"
         )
     asked = request.digest_for(target.form, target.maps)
     if request.in_place:  # the output stands in the place of its input, whose digest nobody has any more

@@ -1,0 +1,157 @@
+"""Memory: what a picture takes, told by its header, and how much there is."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+
+from convcli.errors import ImageError
+from convcli.images.read import decode
+from convcli.jobs import memory
+from convcli.jobs.inputs import Search, find_inputs
+from convcli.jobs.memory import Budget, estimate, free_memory
+from convcli.jobs.naming import make_tasks
+from convcli.jobs.request import Request
+from convcli.kernels.catalogue import kernel
+from convcli.kernels.kernel import feature_maps
+
+SIDE = 2000
+
+
+# A process counts what its parent held before it became itself, so a small parent starts it.
+WATCH = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
+def peak(source, kernels, out):
+    """Bytes that a whole process holds at most."""
+    words = [word for text in kernels for word in ("-k", text)]
+    command = [sys.executable, "-m", "convcli", "apply", source, *words, "-o", out, "-q", "-j", "1"]
+    result = subprocess.run([sys.executable, "-S", "-c", WATCH, *command], capture_output=True, check=True, timeout=60)
+    return int(result.stdout)
+
+
+def make_picture(path, kind, side, rng):
+    """A square picture of noise."""
+    shape = {"L": (), "RGB": (3,), "RGBA": (4,), "deep": (3,)}[kind]
+    levels = rng.integers(0, 256, (side, side, *shape), dtype=np.uint8)
+    if kind == "deep":
+        tifffile.imwrite(path, levels.astype(np.uint16) * 257, photometric="rgb")
+    else:
+        if kind == "RGBA":
+            levels[:, :, 3] |= 128
+        PIL.Image.fromarray(levels).save(path, compress_level=1)
+
+
+FOUR = ("gaussian", "blur", "sobel-x", "edge")
+
+
+@pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "deep"])
+@pytest.mark.parametrize(
+    ("kernels", "suffix"), [(("gaussian",), ".tif"), (("sobel",), ".npy"), (FOUR, ".npz"), (FOUR, ".tif")], ids=str
+)
+def test_the_estimate_is_near_what_is_measured(tmp_path, rng, kind, kernels, suffix):
+    """Within a quarter, beside what a tiny picture takes."""
+    paths = [tmp_path / f"{side}{'.tif' if kind == 'deep' else '.png'}" for side in (16, SIDE)]
+    for path, side in zip(paths, (16, SIDE), strict=True):
+        make_picture(path, kind, side, rng)
+    out = str(tmp_path / f"out{suffix}")
+    base, measured = (peak(path, kernels, out) for path in paths)
+    maps = tuple(one for text in kernels for one in feature_maps(kernel(text)))
+    request = Request(find_inputs([str(paths[1])], Search()), maps, out)
+    (task,) = make_tasks(request)
+    told = []
+    with paths[1].open("rb") as file:
+        decode(file, admit=lambda header: told.append(estimate(request, task.targets, header)))
+    assert told[0] == pytest.approx(measured - base, rel=0.25)
+
+
+@pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "deep"])
+def test_too_large_a_picture_is_refused_by_its_header(run, tmp_path, rng, kind):
+    """Before its pixels are looked at: the file is cut behind its header; the other pictures are done."""
+    large, small = (tmp_path / f"{name}{'.tif' if kind == 'deep' else '.png'}" for name in ("large", "small"))
+    make_picture(large, kind, 1000, rng)
+    make_picture(small, kind, 50, rng)
+    if kind != "deep":  # its directory is at the end
+        large.write_bytes(large.read_bytes()[:200])
+    result = run("apply", large, small, "-k", "blur", "-o", f"{tmp_path}/out/", "--max-memory", "5M", "-q")
+    assert result.status == 1
+    (line,) = result.lines
+    assert line.startswith(f"Error: {large}: takes about ")
+    assert line.endswith(" MB of memory with its maps, and 5 MB may be taken; raise that with --max-memory")
+    assert [path.stem for path in (tmp_path / "out").iterdir()] == ["small"]
+
+
+@pytest.mark.parametrize("text", ["", "2X", "-1", "1e9", "G", "1 G"])
+def test_sizes_that_are_none(run, samples, tmp_path, text):
+    """Are wrong usage."""
+    result = run("apply", samples / "horse.png", "-k", "blur", "-o", tmp_path / "x.png", f"--max-memory={text}")
+    assert (result.status, result.lines) == (
+        2,
+        [f"Error: max-memory must be a number of bytes such as 500M or 2G, got {text!r}"],
+    )
+
+
+def test_pictures_wait_for_memory(run, tmp_path, rng):
+    """With room for one at a time, several jobs give the same as with room for all."""
+    inputs = [tmp_path / f"{i}.png" for i in range(6)]
+    for path in inputs:
+        make_picture(path, "RGB", 300, rng)
+    for size, name in (("4M", "tight"), ("1G", "wide")):
+        result = run("apply", *inputs, "-k", "gaussian", "-j", 4, "--max-memory", size, "-o", f"{tmp_path}/{name}/", "-q")
+        assert (result.status, result.err) == (0, "")
+    for path in inputs:
+        assert (tmp_path / "tight" / path.name).read_bytes() == (tmp_path / "wide" / path.name).read_bytes()
+
+
+def test_a_budget_is_never_overspent():
+    """By eight threads that take and give back; and what is too much for all is refused at once."""
+    budget = Budget(100)
+    seen = []
+
+    def work(amount):
+        for _ in range(200):
+            with budget.lease() as take:
+                take(amount)
+                seen.append(budget.used)
+
+    threads = [threading.Thread(target=work, args=(amount,)) for amount in (10, 20, 30, 40, 60, 70, 90, 100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(seen) == 1600
+    assert 60 <= max(seen) <= 100
+    assert budget.used == 0
+    with budget.lease() as take, pytest.raises(ImageError, match="takes about 0.000101 MB"):
+        take(101)
+
+
+def test_free_memory_of_this_machine():
+    """Some, and not more than there is."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    free = free_memory()
+    assert free is not None
+    assert 0 < free <= total
+
+
+def test_the_tightest_control_group_counts(tmp_path, monkeypatch):
+    """Version 2, with a limit on the group above ours; what is cache counts as free."""
+    inner = tmp_path / "outer" / "inner"
+    inner.mkdir(parents=True)
+    for folder, limit, used in ((inner, "max", 5_000_000), (inner.parent, "30000000", 25_000_000)):
+        (folder / "memory.max").write_text(limit)
+        (folder / "memory.current").write_text(str(used))
+        (folder / "memory.stat").write_text("anon 1\ninactive_file 4000000\n")
+    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
+    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "cgroup")
+    (tmp_path / "cgroup").write_text("0::/outer/inner\n")
+    assert free_memory() == 30_000_000 - 25_000_000 + 4_000_000

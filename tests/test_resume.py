@@ -1,0 +1,262 @@
+"""apply --skip-existing: what is up to date is left, what is not is made again, what is not ours is kept."""
+
+import json
+import shutil
+import zipfile
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from convcli.images.existing import Standing, look_at
+from convcli.images.formats import format_of
+from convcli.images.mark import Mark, find_mark, marked, sidecar_of, sidecar_text
+from convcli.jobs.request import Request
+
+MARK = Mark("a" * 32, "0" * 32)
+
+
+@pytest.fixture
+def photo(samples, tmp_path):
+    """A picture that may be changed."""
+    path = tmp_path / "photo.png"
+    with PIL.Image.open(samples / "chelsea.png") as picture:
+        picture.save(path)
+    return path
+
+
+def statuses(run, *words):
+    """What became of each input of a run, by its report."""
+    result = run("apply", *words, "-q", "--json")
+    *lines, _ = map(json.loads, result.out.splitlines())
+    return [line["status"] for line in lines]
+
+
+OUTPUTS = ("x.png", "x.jpg", "x.webp", "x.tif", "x.bmp", "x.ppm", "x.npy", "x.npz")
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_what_is_up_to_date_is_left(run, photo, tmp_path, name):
+    """In every format, to the byte and the inode; another sigma makes it as if it had never been."""
+    words = [photo, "--skip-existing", "-o", f"{tmp_path}/out/{{stem}}{name[1:]}"]
+    out = tmp_path / "out" / f"photo{name[1:]}"
+    assert statuses(run, *words, "-k", "gaussian:sigma=2") == ["done"]
+    before = out.read_bytes(), out.stat().st_ino
+    assert statuses(run, *words, "-k", "gaussian:sigma=2") == ["skipped"]
+    assert (out.read_bytes(), out.stat().st_ino) == before
+    assert statuses(run, *words, "-k", "gaussian:sigma=2.5") == ["done"]
+    assert statuses(run, *words, "-k", "gaussian:sigma=2.5") == ["skipped"]
+    fresh = tmp_path / f"fresh{name[1:]}"
+    run("apply", photo, "-k", "gaussian:sigma=2.5", "-o", fresh, "-q")
+    assert fresh.read_bytes() == out.read_bytes() != before[0]
+
+
+def test_a_stack_of_maps_in_tiff(run, photo, tmp_path):
+    """Its mark is not in the way of ImageJ's description."""
+    words = [photo, "--skip-existing", "-k", "sobel-x", "-k", "blur", "-o", f"{tmp_path}/{{stem}}_all.tif"]
+    assert statuses(run, *words) == ["done"]
+    assert statuses(run, *words) == ["skipped"]
+    with PIL.Image.open(tmp_path / "photo_all.tif") as picture:
+        assert picture.tag_v2[270].startswith("ImageJ=")
+
+
+BASE = ["-k", "sharpen", "--png-level", "1"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-k", "edge"],
+        ["-k", "sharpen@90"],
+        ["-k", "sharpen:size=3"],
+        ["-k", "0 -1 0; -1 5 -1; 0 -1 0.001"],
+        ["-k", "sharpen", "--stride", "2"],
+        ["-k", "sharpen", "--padding", "valid"],
+        ["-k", "sharpen", "--border", "edge"],
+        ["-k", "sharpen", "--dilation", "2"],
+        ["-k", "sharpen", "--flip"],
+        ["-k", "sharpen", "--channels", "sum"],
+        ["-k", "sharpen", "--range", "stretch"],
+        ["-k", "sharpen", "--png-level", "9"],
+    ],
+    ids=" ".join,
+)
+def test_what_makes_an_output_again(run, photo, tmp_path, words):
+    """Any wish that tells pixels or bytes."""
+    out = ["--skip-existing", "-o", f"{tmp_path}/{{stem}}_out.png"]
+    assert statuses(run, photo, *BASE, *out) == ["done"]
+    changed = run("apply", photo, *words, *out, "-q", "--json")
+    if changed.status == 2:  # a wish that is none for this kernel
+        assert "takes no parameters" in changed.err
+    else:
+        assert json.loads(changed.out.splitlines()[0])["status"] == "done"
+
+
+def test_what_does_not_make_an_output_again(run, photo, tmp_path):
+    """How many at a time, how loud, how much memory; the picture under another name, or with another date."""
+    out = ["--skip-existing", "-o", f"{tmp_path}/out.png"]
+    assert statuses(run, photo, *BASE, *out) == ["done"]
+    assert statuses(run, photo, *BASE, *out, "-j", "3", "--max-memory", "2G", "--max-pixels", "9999999") == ["skipped"]
+    other = photo.rename(tmp_path / "other.png")
+    assert statuses(run, other, *BASE, *out) == ["skipped"]
+    other.touch()
+    assert statuses(run, other, *BASE, *out) == ["skipped"]
+
+
+def test_another_picture_under_the_same_name(run, photo, tmp_path):
+    """Is made again."""
+    out = ["--skip-existing", "-o", f"{tmp_path}/out/"]
+    assert statuses(run, photo, *BASE, *out) == ["done"]
+    with PIL.Image.open(photo) as picture:
+        turned = picture.rotate(180)
+    turned.save(photo)
+    assert statuses(run, photo, *BASE, *out) == ["done"]
+    assert statuses(run, photo, *BASE, *out) == ["skipped"]
+
+
+def test_only_the_maps_that_are_missing_are_made(run, photo, tmp_path):
+    """Of several files of one picture."""
+    out = ["--skip-existing", "-o", f"{tmp_path}/out/{{kernel}}.png"]
+    assert statuses(run, photo, "-k", "blur", *out) == ["done"]
+    result = run("apply", photo, "-k", "blur", "-k", "edge", *out, "--json", "-q")
+    line = json.loads(result.out.splitlines()[0])
+    assert [one["kernel"] for one in line["outputs"]] == ["edge"]
+    assert line["skipped"] == [f"{tmp_path}/out/blur.png"]
+    assert line["status"] == "done"
+
+
+@pytest.mark.parametrize("name", OUTPUTS)
+def test_a_file_of_somebody_else_is_kept(run, photo, tmp_path, name):
+    """Its picture fails, with a line; --overwrite replaces it; a picture under no name of its own is done."""
+    template = f"{tmp_path}/out/{{stem}}{name[1:]}"
+    theirs = tmp_path / "out" / f"photo{name[1:]}"
+    theirs.parent.mkdir()
+    if name in ("x.npy", "x.npz"):
+        theirs.write_bytes(b"anything")
+    else:
+        with PIL.Image.open(photo) as picture:
+            picture.save(theirs)
+    before = theirs.read_bytes()
+    second = tmp_path / "second.png"
+    shutil.copy(photo, second)
+    words = ["apply", photo, second, "-k", "blur", "--skip-existing", "-o", template]
+    result = run(*words, "-q")
+    assert (result.status, result.lines) == (
+        1,
+        [
+            f"Error: {photo}: {theirs}: exists already, and was not made by convcli; replace it with --overwrite, "
+            "or move it away"
+        ],
+    )
+    assert theirs.read_bytes() == before
+    assert theirs.with_stem("second").exists()
+    assert run(*words, "-q", "--overwrite").status == 0
+    assert theirs.read_bytes() != before
+
+
+def test_in_place_each_picture_is_changed_once(run, photo, tmp_path):
+    """However often an interrupted batch is run again; another kernel is applied to what is there."""
+    inputs = [photo, *(tmp_path / f"{i}{suffix}" for i, suffix in enumerate((".png", ".jpg", ".bmp", ".npy")))]
+    with PIL.Image.open(photo) as picture:
+        for path in inputs[1:4]:
+            picture.save(path)
+        np.save(inputs[4], np.asarray(picture))
+    originals = {path: path.read_bytes() for path in inputs}
+    words = ["-k", "sharpen", "--in-place", "--skip-existing"]
+    assert statuses(run, *inputs[:2], *words) == ["done"] * 2  # an interrupted run
+    assert statuses(run, *inputs, *words) == ["skipped"] * 2 + ["done"] * 3
+    assert statuses(run, *inputs, *words) == ["skipped"] * 5
+    for path in inputs:
+        twin = tmp_path / "twin" / path.name
+        twin.parent.mkdir(exist_ok=True)
+        twin.write_bytes(originals[path])
+        run("apply", twin, "-k", "sharpen", "--in-place", "-q")
+        assert twin.read_bytes() == path.read_bytes()
+    assert statuses(run, photo, "-k", "blur", "--in-place", "--skip-existing") == ["done"]
+
+
+def test_a_dry_run_tells_what_is_left_to_do(run, photo, samples, tmp_path):
+    """And writes nothing."""
+    words = [samples / "horse.png", photo, "-k", "blur", "--skip-existing", "-o", f"{tmp_path}/out/"]
+    run("apply", photo, *words[2:], "-q")
+    result = run("apply", *words, "-n", "-v")
+    assert [line.split(" -> ")[1].split()[0] for line in result.out.splitlines()] == [f"{tmp_path}/out/horse.png"]
+    assert f"{tmp_path}/out/photo.png: up to date, left as it is" in result.lines
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]
+
+
+def test_the_summary_counts_what_was_skipped(run, photo, samples, tmp_path):
+    """One line where not all were done."""
+    words = ["-k", "blur", "--skip-existing", "-o", f"{tmp_path}/out/"]
+    assert run("apply", photo, *words, "-q").lines == []
+    assert run("apply", photo, samples / "horse.png", tmp_path / "none.png", *words).lines[-1] == (
+        "1 of 3 inputs failed, 1 done, 1 skipped"
+    )
+    assert run("apply", photo, *words).lines == ["1 of 1 inputs skipped"]
+
+
+def test_what_a_camera_wrote_stays_before_the_mark(run, tmp_path):
+    """And an output that is an input later has one mark, its own."""
+    exif = PIL.Image.Exif()
+    exif[305] = "Camera 1.0"
+    exif.get_ifd(0x8769)[0x829A] = 0.5
+    exif[0x8769] = exif.get_ifd(0x8769)
+    PIL.Image.new("RGB", (9, 9)).save(tmp_path / "a.jpg", exif=exif)
+    for source, name in (("a.jpg", "b.jpg"), ("b.jpg", "c.tif"), ("c.tif", "d.png"), ("d.png", "e.webp")):
+        run("apply", tmp_path / source, "-k", "blur", "-o", tmp_path / name, "-q")
+        with PIL.Image.open(tmp_path / name) as picture:
+            held = picture.getexif()
+            before, _, mark = held[305].partition("; ")
+            assert before == "Camera 1.0"
+            assert str(find_mark(mark)) == mark
+            assert held.get_ifd(0x8769)[0x829A] == 0.5
+
+
+def test_exif_that_has_no_room_for_a_mark(run, tmp_path):
+    """Is kept; the output is made again each time."""
+    exif = PIL.Image.Exif()
+    exif[270] = "x" * 64_950
+    PIL.Image.new("RGB", (9, 9)).save(tmp_path / "a.jpg", exif=exif)
+    words = [tmp_path / "a.jpg", "-k", "blur", "--skip-existing", "-o", tmp_path / "b.jpg"]
+    assert statuses(run, *words) == ["done"]
+    assert statuses(run, *words) == ["done"]
+    with PIL.Image.open(tmp_path / "b.jpg") as picture:
+        assert len(picture.getexif()[270]) == 64_950
+    assert marked(None, MARK) != marked(None, None) is None
+
+
+def test_a_sidecar_belongs_to_one_file(tmp_path):
+    """Another file under that name is ours, but not up to date; without a sidecar, it is somebody else's."""
+    path, form = tmp_path / "a.npy", format_of("a.npy")
+    assert look_at(path, form) == Standing(exists=False)
+    path.write_bytes(b"one")
+    assert look_at(path, form) == Standing(exists=True)
+    sidecar_of(path).write_text(sidecar_text(MARK, "f" * 32))
+    assert look_at(path, form) == Standing(exists=True, ours=True)
+    # The SHA-256 of "one", by another implementation: printf one | sha256sum
+    sidecar_of(path).write_text(sidecar_text(MARK, "7692c3ad3540bb803c020b3aee66cd88"))
+    assert look_at(path, form) == Standing(exists=True, ours=True, mark=MARK)
+    for broken in ("", "[]", "{}", '{"mark": 3, "file": 4}', "\0"):
+        sidecar_of(path).write_text(broken)
+        assert look_at(path, form) == Standing(exists=True)
+
+
+def test_sidecars_are_only_where_they_are_needed(run, photo, tmp_path):
+    """With --skip-existing, and in formats that have no place for a mark."""
+    for name in OUTPUTS:
+        run("apply", photo, "-k", "blur", "-o", tmp_path / "without" / name, "-q")
+        run("apply", photo, "-k", "blur", "-o", tmp_path / "with" / name, "-q", "--skip-existing")
+    assert sorted(path.name for path in (tmp_path / "without").iterdir()) == sorted(OUTPUTS)
+    beside = {path.name for path in (tmp_path / "with").iterdir()} - set(OUTPUTS)
+    assert beside == {"x.bmp.convcli", "x.ppm.convcli", "x.npy.convcli"}
+    assert zipfile.ZipFile(tmp_path / "with" / "x.npz").comment.startswith(b"convcli:1:")
+    assert sorted(np.load(tmp_path / "with" / "x.npz")) == ["blur"]
+
+
+def test_the_digest_of_what_is_asked_for_is_the_same_anywhere():
+    """On other machines and in later versions: it would make the work of all marked outputs be done again."""
+    from convcli.jobs.inputs import Search, find_inputs
+    from convcli.kernels.kernel import Kernel
+
+    request = Request(find_inputs(["a.png"], Search()), (Kernel("k", ((0.5, -0.25),), offset=3.0),), "b.png", stride=(2, 1))
+    assert request.digest_for(format_of("b.png"), [0]) == "13795cabcc94945ab55e89c9c37afc30"

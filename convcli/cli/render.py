@@ -21,12 +21,14 @@ UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def escaped(text: str) -> str:
-    """Foreign text without bytes that a terminal would obey: control characters and broken UTF-8 as backslash escapes.
+    """Foreign text without bytes that a terminal would obey, or that it lacks, as backslash escapes.
 
     >>> escaped("a" + chr(27) + "b")
     'a\\\\x1bb'
     """
-    return UNSAFE.sub(lambda match: _escape(ord(match[0])), text)
+    safe = UNSAFE.sub(lambda match: _escape(ord(match[0])), text)
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"  # Click would write UTF-8 to a terminal that said ASCII
+    return safe.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _escape(code: int) -> str:

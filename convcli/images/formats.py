@@ -1,5 +1,6 @@
 """The formats that can be written, and what each can hold. Words and facts only: nothing heavy is imported here."""
 
+import os
 from dataclasses import dataclass
 
 from ..errors import ArgumentError, nearest_name
@@ -53,7 +54,7 @@ def format_named(name: str) -> Format:
 
 def format_of(path: str) -> Format:
     """The format that a file name asks for by its suffix. Raises ArgumentError."""
-    base = path.replace("\\", "/").rpartition("/")[2]
+    base = path.replace(os.sep, "/").rpartition("/")[2]
     dot = base.rfind(".")
     suffix = base[dot:].lower() if dot > 0 else ""
     if suffix not in BY_SUFFIX:

@@ -1,0 +1,204 @@
+"""Batches as real processes: bad files, kills, full disks, many runs at once, names that nobody would choose."""
+
+import json
+import os
+import random
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batches import CONVCLI, contents, convcli, make_pictures
+from convcli.images import place
+from convcli.images.place import ExistsError, placed
+
+PART = ".convcli-*.part"
+
+
+def test_thirty_seven_of_two_hundred_are_bad(run, tmp_path, rng):
+    """Exactly the others are there, as single runs give them; each bad one is one line, in the report too."""
+    paths = make_pictures(tmp_path / "in", 200, rng, side=24)
+    good = paths[0].read_bytes()
+    spoil = [
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"no picture"),
+        lambda path: path.write_bytes(good[: len(good) // 2]),
+        lambda path: path.write_bytes(good[:40]),
+        lambda path: (path.unlink(), path.symlink_to("nowhere")),
+        lambda path: (path.unlink(), os.mkfifo(path)),
+        lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n"),
+        lambda path: path.write_bytes(good[:16] + b"\x7f\xff\xff\xff\x7f\xff\xff\xff" + good[24:]),
+    ]
+    bad = random.Random(37).sample(paths, 37)
+    for i, path in enumerate(bad):
+        spoil[i % len(spoil)](path)
+    words = ["-k", "gaussian:sigma=2", "-o", f"{tmp_path}/out/", "--report", tmp_path / "report.jsonl", "-q"]
+    result = convcli("apply", *paths, *words)
+    assert result.returncode == 1
+    told = [line.removeprefix("Error: ").partition(": ")[0] for line in result.stderr.splitlines()]
+    assert told == sorted(str(path) for path in bad)
+    *lines, summary = [json.loads(line) for line in (tmp_path / "report.jsonl").read_text().splitlines()]
+    assert sorted(line["input"] for line in lines if line["status"] == "failed") == told
+    assert (summary["done"], summary["failed"]) == (163, 37)
+    whole = contents(tmp_path / "out")
+    assert len(whole) == 163
+    for path in set(paths) - set(bad):
+        assert run("apply", path, "-k", "gaussian:sigma=2", "-o", tmp_path / "one.png", "-q").status == 0
+        assert (tmp_path / "one.png").read_bytes() == whole[path.name]
+
+
+def test_a_disk_that_is_full_for_some(tmp_path, rng):
+    """Those that fit are written; of the others there is a line each, and nothing else."""
+    small = make_pictures(tmp_path / "small", 5, rng, side=20)
+    large = make_pictures(tmp_path / "large", 3, rng, side=200)
+
+    def confine():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+    inputs = [small[0], large[0], *small[1:], *large[1:]]
+    words = ["-k", "identity", "-q", "-o", f"{tmp_path}/out/{{parent}}-{{name}}"]
+    result = convcli("apply", *inputs, *words, preexec_fn=confine)
+    assert result.returncode == 1
+    assert [line.rpartition(": ")[2] for line in result.stderr.splitlines()] == ["File too large"] * 3
+    assert sorted(contents(tmp_path / "out")) == sorted(f"small-{path.name}" for path in small)
+
+
+@pytest.mark.parametrize("resuming", [False, True])
+def test_eight_runs_at_once(tmp_path, rng, resuming):
+    """Into one folder: each name is given once, to a whole file; with --skip-existing none of the runs fails."""
+    make_pictures(tmp_path / "in", 40, rng)
+    words = ["apply", tmp_path / "in", "-k", "gaussian:sigma=3", "-j", "1", "-q"]
+    convcli(*words, "-o", f"{tmp_path}/whole/")
+    words += ["--json", "-o", f"{tmp_path}/out/", *(["--skip-existing"] if resuming else [])]
+    command = [*CONVCLI, *map(str, words)]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+    told = [process.communicate(timeout=120) for process in runs]
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    lines = [json.loads(line) for out, _ in told for line in out.splitlines()]
+    done = [line["input"] for line in lines if line.get("status") == "done"]
+    if resuming:
+        assert [process.returncode for process in runs] == [0] * 8
+        assert set(done) == {str(path) for path in (tmp_path / "in").iterdir()}
+    else:
+        assert sorted(done) == sorted(str(path) for path in (tmp_path / "in").iterdir())
+        failed = [line["error"] for line in lines if line.get("status") == "failed"]
+        assert all("exists already, made since this run began" in error for error in failed)
+        refused = [err for _, err in told if "exists already; replace it" in err]
+        assert len(done) + len(failed) == 40 * (8 - len(refused))
+
+
+NAMES = (
+    *("a b", " ", "-k", "--help", "[red]x", "x[", "[bold]", "[link=file:x]y", "%s%n", "{stem}", "{{", "$HOME", "`id`"),
+    *(
+        "new\nline",
+        "tab\t",
+        "esc\x1b[31m",
+        "bell\x07",
+        "c1\x9b31m",
+        "ü",
+        "ü".encode("latin-1").decode("utf-8", "surrogateescape"),
+    ),
+    *("quote'\"", "a;b|c&d", "*", "\\", "\u202egnp", "x" * 240),
+)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_names_that_nobody_would_choose(tmp_path, rng, encoding):
+    """Each is processed under its own name, and shown without a byte that a terminal would obey."""
+    picture = make_pictures(tmp_path, 1, rng)[0].read_bytes()
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in NAMES:
+        (folder / f"{name}.png").write_bytes(picture)
+    assert len(NAMES) >= 25
+    env = {**os.environ, "PYTHONIOENCODING": encoding}
+    result = convcli("apply", folder, "-k", "blur", "-o", f"{tmp_path}/out/", text=False, env=env)
+    assert result.returncode == 0, result.stderr
+    assert sorted(contents(tmp_path / "out")) == sorted(f"{name}.png" for name in NAMES)
+    assert len(result.stderr.splitlines()) == len(NAMES)
+    shown = result.stderr.replace(b"\n", b"").decode(encoding)
+    assert not re.search("[\x00-\x1f\x7f-\x9f]", shown)
+    for word in ("[red]x.png", "[bold].png", "\\x1b[31m.png", "new\\nline" if "new\\nline" in shown else "new\\x0aline"):
+        assert word in shown
+
+
+def test_a_thousand_inputs_and_thirty_two_open_files(tmp_path, rng):
+    """However many pictures there are, few files are open at a time."""
+    make_pictures(tmp_path / "in", 1000, rng, side=8)
+
+    def confine():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+
+    result = convcli("apply", tmp_path / "in", "-k", "blur", "-q", "-o", f"{tmp_path}/out/", preexec_fn=confine)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert len(contents(tmp_path / "out")) == 1000
+
+
+def test_what_dead_runs_left_is_swept(run, tmp_path, rng):
+    """What a living one writes is not."""
+    (path,) = make_pictures(tmp_path, 1, rng)
+    out = tmp_path / "out"
+    out.mkdir()
+    dead, mine = (out / f".convcli-1-{word}.part" for word in ("dead", "mine"))
+    dead.write_bytes(b"half")
+    (out / ".convcli-notes").write_bytes(b"of the user")
+    hold = "import fcntl, sys; f = open(sys.argv[1], 'xb'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+    with subprocess.Popen([sys.executable, "-c", hold, mine], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as living:
+        assert living.stdout.readline() == b"held\n"
+        assert run("apply", path, "-k", "blur", "-o", f"{out}/", "-q").status == 0
+        living.stdin.close()
+        living.wait(timeout=60)
+    assert sorted(contents(out)) == [".convcli-1-mine.part", ".convcli-notes", "000.png"]
+
+
+def test_a_part_that_is_swept_before_it_is_locked(tmp_path, monkeypatch):
+    """Is begun again."""
+    lock, stolen = place._lock, []
+
+    def late(file):
+        if not stolen:
+            stolen.append(file.name)
+            Path(file.name).unlink()
+        lock(file)
+
+    monkeypatch.setattr(place, "_lock", late)
+    with placed(tmp_path / "a") as file:
+        file.write(b"whole")
+    assert contents(tmp_path) == {"a": b"whole"}
+    assert stolen
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_name_that_was_taken_meanwhile(tmp_path, monkeypatch, links):
+    """Is left, where it is not to be replaced; on file systems without hard links too."""
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError()))
+    with placed(tmp_path / "free", replace=False) as file:
+        file.write(b"new")
+    late = placed(tmp_path / "a", replace=False)
+    late.__enter__().write(b"new")
+    (tmp_path / "a").write_bytes(b"theirs")
+    with pytest.raises(ExistsError, match="exists already, made since this run began"):
+        late.__exit__(None, None, None)
+    assert contents(tmp_path) == {"free": b"new", "a": b"theirs"}
+
+
+def test_a_second_interrupt_ends_at_once(tmp_path, rng):
+    """Even where the picture that is under way would take seconds more."""
+    np.save(tmp_path / "a.npy", np.zeros((9000, 9000), np.float64))
+    command = [*CONVCLI, "apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.npy", "-q"]
+    process = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+    give_up = time.monotonic() + 60
+    while not list(tmp_path.glob(PART)) and time.monotonic() < give_up:
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=60) == 130
+    assert not list(tmp_path.glob(PART))

@@ -189,8 +189,8 @@ def _read_picture(file: BinaryIO, start: bytes, max_pixels: int, admit: Admit) -
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
                 notices.append(f"has {frames} frames; the first is used")
-            upright = PIL.ImageOps.exif_transpose(picture)
-            return _to_image(upright, str(picture.format), metadata).noting(*notices)
+            PIL.ImageOps.exif_transpose(picture, in_place=True)
+            return _to_image(picture, str(picture.format), metadata).noting(*notices)
 
 
 def _header_of(picture: PIL.Image.Image) -> Header:
@@ -268,10 +268,15 @@ def _to_image(picture: PIL.Image.Image, kind: str, metadata: Metadata) -> Image:
         real = np.float32 if mode == "F" else np.float64
         return Image(np.asarray(picture)[:, :, None].astype(real), None, None, kind, metadata)
     if mode in WITH_ALPHA or "transparency" in picture.info:
-        levels = np.asarray(picture.convert("RGBA"))
+        levels = np.asarray(_converted(picture, "RGBA"))
         return Image(levels[:, :, : 1 if mode in GREY else 3], 255, levels[:, :, 3], kind, metadata)
-    levels = np.asarray(picture.convert("L" if mode in ("1", "L") else "RGB"))
+    levels = np.asarray(_converted(picture, "L" if mode in ("1", "L") else "RGB"))
     return Image(np.atleast_3d(levels), 255, None, kind, metadata)
+
+
+def _converted(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
+    """The picture in a mode; Pillow would copy one that is in that mode already."""
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _reason(error: Exception) -> str:

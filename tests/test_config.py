@@ -262,6 +262,23 @@ SEVERAL = {
         ["3: banks.f.anchor", "5: banks.f.grid.sigma", "6: banks.f.grid.gamma"]
         + ["8: kernels.z.normalize", "10: kernels.z.anchor"],
     ),
+    "weights beside other faults": (
+        "[kernels.s]\nsum = [{ matrix = [[1, -1]], normalize = 'sum' }, 'nosuch']\n"
+        "[kernels.t]\ndivisor = 0\nsum = [{ matrix = [[1, -1]], normalize = 'sum' }]\n"
+        "[kernels.u]\nsum = [{ matrix = [[1, -1]], normalize = 'sum' }, { matrix = [[0]], normalize = 'abs' }]\n"
+        "[kernels.v]\nsum = [{ matrix = [[1, -1]], normalize = 'sum' }, '@none.npy']",
+        ["2: kernels.s.sum[0].normalize", "2: kernels.s.sum[1]", "4: kernels.t.divisor", "5: kernels.t.sum[0].normalize"]
+        + ["7: kernels.u.sum[0].normalize", "7: kernels.u.sum[1].normalize", "9: kernels.v.sum[0].normalize"],
+    ),
+    "a bound that rounding passes": (
+        "[kernels.a]\nmatrix = [[1]]\noffset = 1e30\n[kernels.b]\nmatrix = [[1]]\noffset = 5e13\n"
+        "[kernels.s]\nsum = ['a', 'b', 'b']",
+        ["7: kernels.s"],
+    ),
+    "depth above a file of weights": (
+        "".join(f"[kernels.c{i}]\nsum = ['c{i + 1}']\n" for i in range(20)) + "[kernels.c20]\nsum = ['@w.npy']",
+        ["2: kernels.c0.sum[0]", "4: kernels.c1.sum[0]"],
+    ),
     "a kernel that is named by others": (
         "[kernels.a]\ngenerator = 'disk'\nradius = -1\n[kernels.b]\nsum = ['a']\n[banks.c]\nkernels = ['a', 'b']",
         ["3: kernels.a.radius"],
@@ -273,9 +290,12 @@ SEVERAL = {
 @pytest.mark.parametrize(("text", "places"), SEVERAL.values(), ids=SEVERAL)
 def test_several_faults_are_told_each_in_its_place(tmp_path, text, places, with_weights):
     """Whether names, parameters, sides or only weights show them; by every command."""
+    np.save(tmp_path / "w.npy", np.ones((3, 3)))
     with pytest.raises(KernelError) as caught:
         catalogue_of(tmp_path, text, with_weights)
-    assert [": ".join(line.split(":", 1)[1].split(": ")[:2]) for line in caught.value.lines] == places
+    told = [": ".join(line.split(":", 1)[1].split(": ")[:2]) for line in caught.value.lines if "none.npy" not in line]
+    assert sorted(told) == sorted(places)
+    assert [int(line.partition(":")[0]) for line in told] == [int(place.partition(":")[0]) for place in places]
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import contextlib
 import functools
 import gc
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 from ..errors import KernelError, nearest_name
 from .config import ConfigFile, read_config
@@ -92,14 +92,15 @@ class Catalogue:
         """Draft an entry, and compute what only its weights can show to be wrong."""
         key = (file.path, entry.name)
         before = check.told
+        check.suspects.clear()
         try:
-            draft = entry.draft(self._drafter(file, (key,), check.tell, check.is_faulty, reads))
+            draft = entry.draft(self._drafter(file, (key,), check, reads))
+            if check.told == before:
+                self._drafts.setdefault(key, _remembering(draft))
+            check.suspects.extend(draft.kernels)
         except KernelError as error:
             check.tell(error)
-            return
-        if check.told == before:
-            self._drafts.setdefault(key, _remembering(draft))
-        for kernel in draft.kernels:
+        for kernel in check.suspects:
             if not kernel.sure and self._computing.left >= 0:
                 try:
                     kernel.compute()
@@ -109,18 +110,12 @@ class Catalogue:
                 except KernelError as error:
                     check.tell(error)
 
-    def _drafter(
-        self,
-        file: ConfigFile,
-        within: Chain,
-        tell: Callable[[KernelError], None],
-        is_faulty: Callable[[Keys], bool],
-        reads: bool,
-    ) -> Drafter:
+    def _drafter(self, file: ConfigFile, within: Chain, check: "_Check", reads: bool) -> Drafter:
         return Drafter(
             find=lambda text: self._find(text, file, within, reads),
-            tell=tell,
-            is_faulty=is_faulty,
+            tell=check.tell,
+            suspect=check.suspects.append,
+            is_faulty=check.is_faulty,
             reads=reads,
             count=lambda: self._drafting.spend(KERNEL_COST),
             spend=lambda weights: self._computing.spend(weights),
@@ -158,9 +153,7 @@ class Catalogue:
         key = (file.path, entry.name)
         if asked.parameters or key not in self._drafts:
             faults = file.faults
-            drafter = self._drafter(
-                file, within, _raise, lambda keys: any(one.keys[: len(keys)] == keys for one in faults), reads
-            )
+            drafter = self._drafter(file, within, _Trust(file.faults), reads)
             if asked.parameters:
                 return _changed(entry, asked).draft(drafter)
             try:
@@ -181,6 +174,7 @@ class _Check:
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = faults
         self.told = 0
+        self.suspects: list[Draft] = []
         self.known = {fault.keys for fault in faults}
         self.tables = {fault.keys[:length] for fault in faults for length in range(len(fault.keys) + 1)}
 
@@ -198,8 +192,12 @@ class _Check:
             self.faults.append(error)
 
 
-def _raise(error: KernelError) -> NoReturn:
-    raise error
+class _Trust(_Check):
+    """What is wrong with a kernel that another names, which is told in its own place: the first of it is enough."""
+
+    def tell(self, error: KernelError) -> None:
+        """Raise it."""
+        raise error
 
 
 def _remembering(draft: AnyDraft) -> AnyDraft:

@@ -35,7 +35,7 @@ from .values import (
     described,
 )
 
-LARGEST_FILE = 1 << 20
+LARGEST_FILE = 512 << 10
 """Bytes of a config file that are read at most."""
 
 MOST_ENTRIES = 10_000
@@ -108,7 +108,9 @@ def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
             raise
         raise KernelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if len(data) > LARGEST_FILE:
-        raise KernelError(f"{path}: is larger than {LARGEST_FILE >> 20} MiB, the limit for a config file")
+        raise KernelError(
+            f"{path}: is larger than {LARGEST_FILE >> 10} KiB, the limit for a config file; keep large weights in a .npy file"
+        )
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
         check_depth(text)

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from ..errors import KernelError
 from .arithmetic import added, divided, laid_over
 from .draft import AnyDraft, BankDraft, Draft, at, draft_of, draft_of_any
-from .faults import Fault, Keys, Tangled, Unread
+from .faults import Fault, Keys, Unread
 from .kernel import Anchor, Bank, Kernel, Matrix, turned
 from .library import Formula, ParameterError, Recipe
 from .numbers import LARGEST
@@ -21,6 +21,9 @@ MOST_MAPS = 1000
 
 MOST_WEIGHTS = 4_000_000
 """Weights of one bank, or of all kernels of a sum, at most."""
+
+SURELY = LARGEST / 2
+"""What is below that before it is rounded does not exceed the limit after."""
 
 DEEPEST = 20
 """Kernels within kernels within kernels, at most."""
@@ -33,13 +36,15 @@ class Drafter:
     """What a definition is drafted with.
 
     ``find`` looks up the kernels that it names. ``tell`` takes what is wrong with one of several things, and returns where
-    the others are to be looked at too, or raises it. ``is_faulty`` tells the tables that were not read well. ``reads`` tells
+    the others are to be looked at too, or raises it. ``suspect`` takes a kernel within a sum that only its weights can show
+    to be wrong, as the sum itself may never be computed. ``is_faulty`` tells the tables that were not read well. ``reads`` tells
     whether files of weights are read. ``count`` counts the kernels that are drafted, ``spend`` the weights that are
     computed; both raise TooMuch.
     """
 
     find: Callable[[str], AnyDraft]
     tell: Callable[[KernelError], None]
+    suspect: Callable[[Draft], None]
     is_faulty: Callable[[Keys], bool]
     reads: bool
     count: Callable[[], None]
@@ -57,12 +62,19 @@ class Part:
 
     def draft(self, drafter: Drafter) -> AnyDraft:
         """The kernel, yet to be computed. Raises Fault."""
-        with at(self.keys):
-            draft = self._find(drafter)
-            if draft.depth >= DEEPEST:
-                raise Tangled(f"kernels within kernels, more than {DEEPEST} deep")
+        try:
+            with at(self.keys):
+                draft = self._find(drafter)
+        except Unread as error:
+            self._refuse_depth(error.depth)
+            raise Unread(error.depth + 1) from None
+        self._refuse_depth(draft.depth)
         draft = draft.guarded(lambda: at(self.keys))
         return draft.named(self.name) if self.name else draft
+
+    def _refuse_depth(self, depth: int) -> None:
+        if depth >= DEEPEST:
+            raise Fault(self.keys, f"kernels within kernels, more than {DEEPEST} deep", tangled=True)
 
     def _find(self, drafter: Drafter) -> AnyDraft:
         if isinstance(self.kernel, Definition):
@@ -161,7 +173,7 @@ class Definition:
             sure = body.sure and self.normalize in nonzero
         else:
             largest = abs(self.offset) + body.largest / min(abs(self.divisor), 1.0)
-            sure = body.sure and largest <= LARGEST
+            sure = body.sure and largest <= SURELY
         return Draft(
             name=self.name,
             shape=shape,
@@ -215,7 +227,7 @@ class Definition:
                 drafter.spend(math.prod(formula.shape))
                 return Kernel(self.name, formula.compute())
 
-            sure = formula.largest <= LARGEST
+            sure = formula.largest <= SURELY
             draft = Draft(self.name, formula.shape, None, formula.largest if sure else LARGEST, sure, compute)
             return draft, formula.nonzero
         if isinstance(self.body, Filter):
@@ -248,6 +260,8 @@ class Definition:
                 if terms and term.shape[2:] != terms[0][1].shape[2:]:
                     raise Fault(part.keys, f"{term.name!r} and {terms[0][1].name!r} do not have the same channels")
                 terms.append((part.weight, term))
+                if not term.sure:
+                    drafter.suspect(term)
         return terms
 
     def _sum(self, drafter: Drafter) -> Draft:
@@ -265,7 +279,7 @@ class Definition:
             return added(self.name, [(weight, term.compute()) for weight, term in terms])
 
         largest = sum(abs(weight) * term.largest for weight, term in terms)
-        sure = all(term.sure for _, term in terms) and largest <= LARGEST
+        sure = all(term.sure for _, term in terms) and largest <= SURELY
         return Draft(
             self.name, shape, anchor, largest if sure else LARGEST, sure, compute, 1 + max(term.depth for _, term in terms)
         )

@@ -29,7 +29,14 @@ class Told(KernelError):
 
 
 class Unread(Told):
-    """A kernel is not drafted, as its file of weights is not to be read now, or as it has faults that are told already."""
+    """A kernel is not drafted, as its file of weights is not to be read now, or as it has faults that are told already.
+
+    ``depth`` counts the kernels from there, each within the next.
+    """
+
+    def __init__(self, depth: int = 1) -> None:
+        super().__init__("is not looked at now")
+        self.depth = depth
 
 
 class TooMany(Exception):

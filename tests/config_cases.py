@@ -206,5 +206,5 @@ UNREADABLE = [
     ("[" + ".".join("a" * 32000) + "]", 1, "is not valid TOML: a key of more than 17 parts"),
     ('"".' * 20000 + "a = 1", 1, "is not valid TOML: a key of more than 17 parts"),
     ("x = 'a.b'\ny = '''\n" + ".a" * 99 + "'''\n" + ' . "a"' * 30 + " = 1", 4, "is not valid TOML: a key of more than 17"),
-    ('x = """\\"""' * 90000, 1, "is not valid TOML: "),
+    ('x = """\\"""' * 45000, 1, "is not valid TOML: "),
 ]

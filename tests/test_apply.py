@@ -561,6 +561,8 @@ def test_progress_on_a_terminal(samples, tmp_path):
     assert status == 0
     assert "3/3" in shown
     assert "b[red].png: blur min" in shown.replace("\r\n", "")
+    # No line of the report runs into the bar.
+    assert not [line for line in re.split(r"[\r\n]|\x1b\[2K", shown) if "blur min" in line and "/3" in line]
     for words, term in ((["-q"], "xterm"), ([], "dumb")):
         quiet, status = on_terminal([*command, *words], TERM=term)
         assert status == 0

@@ -17,6 +17,7 @@ import pytest
 from batches import CONVCLI, contents, convcli, make_pictures
 from convcli.images import place
 from convcli.images.place import ExistsError, placed
+from convcli.jobs.batch import PATIENCE
 
 PART = ".convcli-*.part"
 
@@ -51,6 +52,20 @@ def test_thirty_seven_of_two_hundred_are_bad(run, tmp_path, rng):
     for path in set(paths) - set(bad):
         assert run("apply", path, "-k", "gaussian:sigma=2", "-o", tmp_path / "one.png", "-q").status == 0
         assert (tmp_path / "one.png").read_bytes() == whole[path.name]
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file whose reading fails, such as Linux has")
+@pytest.mark.parametrize("resuming", [False, True])
+def test_a_file_whose_reading_fails(tmp_path, rng, resuming):
+    """Is one line, as a bad sector is; the others are done."""
+    first, last = make_pictures(tmp_path / "in", 2, rng)
+    words = ["-k", "blur", "-q", "-o", f"{tmp_path}/out/", *(["--skip-existing"] if resuming else [])]
+    result = convcli("apply", first, "/proc/self/mem", last, *words)
+    assert result.returncode == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: /proc/self/mem: ")
+    assert "Input/output error" in line
+    assert sorted(contents(tmp_path / "out")) == [first.name, last.name]
 
 
 def test_a_disk_that_is_full_for_some(tmp_path, rng):
@@ -141,12 +156,14 @@ def test_a_thousand_inputs_and_thirty_two_open_files(tmp_path, rng):
 
 
 def test_what_dead_runs_left_is_swept(run, tmp_path, rng):
-    """What a living one writes is not."""
+    """What a living one writes is not, nor what another machine left, whose locks may not be seen."""
     (path,) = make_pictures(tmp_path, 1, rng)
     out = tmp_path / "out"
     out.mkdir()
-    dead, mine = (out / f".convcli-1-{word}.part" for word in ("dead", "mine"))
+    dead, mine = (out / f"{place.PREFIX}{word}.part" for word in ("dead", "mine"))
     dead.write_bytes(b"half")
+    other = out / ".convcli-another.machine-dead.part"
+    other.write_bytes(b"half")
     (out / ".convcli-notes").write_bytes(b"of the user")
     hold = "import fcntl, sys; f = open(sys.argv[1], 'xb'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
     with subprocess.Popen([sys.executable, "-c", hold, mine], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as living:
@@ -154,7 +171,7 @@ def test_what_dead_runs_left_is_swept(run, tmp_path, rng):
         assert run("apply", path, "-k", "blur", "-o", f"{out}/", "-q").status == 0
         living.stdin.close()
         living.wait(timeout=60)
-    assert sorted(contents(out)) == [".convcli-1-mine.part", ".convcli-notes", "000.png"]
+    assert set(contents(out)) == {mine.name, other.name, ".convcli-notes", "000.png"}
 
 
 def test_a_part_that_is_swept_before_it_is_locked(tmp_path, monkeypatch):
@@ -189,16 +206,20 @@ def test_a_name_that_was_taken_meanwhile(tmp_path, monkeypatch, links):
     assert contents(tmp_path) == {"free": b"new", "a": b"theirs"}
 
 
-def test_a_second_interrupt_ends_at_once(tmp_path, rng):
-    """Even where the picture that is under way would take seconds more."""
-    np.save(tmp_path / "a.npy", np.zeros((9000, 9000), np.float64))
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("gap", [0.01, 0.1])
+def test_a_second_signal_ends_at_once(tmp_path, number, status, gap):
+    """Without the moment that the picture that is under way would else be given."""
+    np.save(tmp_path / "a.npy", np.zeros((6000, 6000), np.float64))
     command = [*CONVCLI, "apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.npy", "-q"]
     process = subprocess.Popen(command, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     give_up = time.monotonic() + 60
     while not list(tmp_path.glob(PART)) and time.monotonic() < give_up:
         time.sleep(0.002)
-    process.send_signal(signal.SIGINT)
-    time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    process.send_signal(number)
+    time.sleep(gap)
+    second = time.monotonic()
+    process.send_signal(number)
+    assert process.wait(timeout=60) == status
+    assert time.monotonic() - second < PATIENCE * 0.8
     assert not list(tmp_path.glob(PART))

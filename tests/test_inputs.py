@@ -1,7 +1,11 @@
 """Which pictures are meant: real folders, links and lists."""
 
+import inspect
+import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,3 +169,139 @@ def test_files_from(run, shell, samples, tree):
         result = run("apply", *words, "-k", "blur", "-o", "out/")
         assert (result.status, len(result.lines)) == (2, 1)
         assert message in result.err
+
+
+def two_folders(tmp_path, samples):
+    """p/a.png and q/a.png, different pictures."""
+    for folder, name in (("p", "horse.png"), ("q", "camera.png")):
+        (tmp_path / folder).mkdir()
+        shutil.copy(samples / name, tmp_path / folder / "a.png")
+    return tmp_path / "p", tmp_path / "q"
+
+
+@pytest.mark.parametrize("shard", [[], ["--shard", "1/2"], ["--shard", "2/2"]])
+def test_a_picture_that_was_found_is_never_replaced(run, samples, tmp_path, shard):
+    """Not by that of another folder, nor by its own result; in any shard."""
+    p, q = two_folders(tmp_path, samples)
+    before = (q / "a.png").read_bytes(), (p / "a.png").read_bytes()
+    for inputs, out in (([p, q], q), (["-r", p], p), ([p / "a.png", q / "a.png"], q)):
+        result = run("apply", *inputs, "-k", "blur", "-o", f"{out}/", "--overwrite", *shard)
+        assert (result.status, len(result.lines)) == (2, 1), result.err
+    shutil.copy(q / "a.png", q / "a_x.png")
+    result = run(
+        "apply", p / "a.png", q / "a.png", q / "a_x.png", "-k", "blur", "-o", f"{q}/{{stem}}_x.png", "--overwrite", *shard
+    )
+    assert result.status == 2
+    assert ((q / "a.png").read_bytes(), (p / "a.png").read_bytes()) == before
+
+
+@pytest.mark.parametrize("suffix", [".png", ".npy"])
+def test_outputs_of_all_shards_are_no_inputs(run, samples, tmp_path, suffix):
+    """Nor do two shards write one file; an empty shard tells so."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for i in range(5):
+        shutil.copy(samples / "horse.png", folder / f"{i}.png")
+    words = ["apply", "-r", folder, "-k", "blur", "-q", "--skip-existing", "-o", f"{folder}/out/{{stem}}{suffix}"]
+    for _ in range(2):
+        for part in range(1, 8):
+            report = tmp_path / "report"
+            assert run(*words, "--shard", f"{part}/7", "--report", report).status == 0
+            assert json.loads(report.read_text().splitlines()[-1])["failed"] == 0
+    assert {path.name for path in (folder / "out").glob(f"*{suffix}")} == {f"{i}{suffix}" for i in range(5)}
+    assert not [path for path in (folder / "out").iterdir() if path.is_dir()]
+    (tmp_path / "more").mkdir()
+    shutil.copy(samples / "horse.png", tmp_path / "more" / "0.png")
+    result = run("apply", folder / "0.png", tmp_path / "more" / "0.png", "-k", "blur", "-o", f"{tmp_path}/x/", "--shard", "1/7")
+    assert (result.status, "two results would have the name" in result.err) == (2, True)
+
+
+def test_outputs_beside_their_inputs_are_no_inputs_later(run, samples, tmp_path):
+    """They carry a mark; a picture of the user by such a name stops the run."""
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    shutil.copy(samples / "horse.png", folder / "a.png")
+    words = ["apply", folder, "-k", "blur", "-q", "--overwrite", "-o", f"{folder}/{{stem}}_x.png"]
+    assert run(*words).status == 0
+    assert run(*words).status == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["a.png", "a_x.png"]
+    shutil.copy(samples / "camera.png", folder / "a_x.png")
+    result = run(*words)
+    assert (result.status, "the output is an input" in result.err) == (2, True)
+
+
+def test_links_to_one_picture_are_changed_once_in_place(run, samples, tmp_path):
+    """Or rather not at all, before anything is done."""
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    shutil.copy(samples / "horse.png", folder / "r.png")
+    (folder / "k.png").symlink_to("r.png")
+    result = run("apply", folder, "-k", "blur", "--in-place")
+    assert (result.status, "two results would have the name" in result.err) == (2, True)
+    assert (folder / "r.png").read_bytes() == (samples / "horse.png").read_bytes()
+
+
+def test_the_list_of_names_is_no_report(run, samples, tmp_path):
+    """It stays as it is."""
+    listing = tmp_path / "list"
+    listing.write_text(f"{samples}/horse.png\n")
+    result = run("apply", "--files-from", listing, "-k", "blur", "-o", f"{tmp_path}/x/", "--report", listing)
+    assert (result.status, listing.read_text()) == (2, f"{samples}/horse.png\n")
+
+
+def test_a_pattern_whose_head_is_a_file(tmp_path, monkeypatch):
+    """Is for the folders beside it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f" / "g").mkdir(parents=True)
+    for name in ("a.png", "f/b.png", "f/g/c.png"):
+        (tmp_path / name).touch()
+    assert [one.name for one in find_inputs(["*/**/*.png"], Search())] == ["f/b.png", "f/g/c.png"]
+
+
+def test_a_deep_tree(tmp_path, monkeypatch):
+    """Is searched without going as deep in the interpreter."""
+    folder = tmp_path / "deep" / "/".join("d" * 150)
+    folder.mkdir(parents=True)
+    (folder / "a.png").touch()
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(len(inspect.stack(0)) + 60)
+    try:
+        (one,) = find_inputs([str(tmp_path / "deep")], Search(recursive=True))
+    finally:
+        sys.setrecursionlimit(limit)
+    assert one.source == folder / "a.png"
+
+
+def test_names_of_find_are_mirrored(run, samples, tmp_path, monkeypatch):
+    """And outputs that a later list holds are no inputs, whatever way the names are written."""
+    folder = tmp_path / "tree2"
+    for name in ("x", "y"):
+        (folder / name).mkdir(parents=True)
+        shutil.copy(samples / "horse.png", folder / name / "c.png")
+    monkeypatch.chdir(folder)
+    for _ in range(2):
+        listing = tmp_path / "names"
+        names = sorted(f"./{path.relative_to(folder)}" for path in folder.rglob("*.png"))
+        listing.write_text("\n".join(names))
+        result = run("apply", "--files-from", listing, "-k", "blur", "-o", "out/", "--skip-existing", "-q")
+        assert (result.status, result.err) == (0, "")
+    assert sorted(str(path.relative_to(folder)) for path in folder.rglob("out/**/*.png")) == ["out/x/c.png", "out/y/c.png"]
+
+
+def test_a_link_that_leads_to_itself(run, samples, tmp_path):
+    """Fails alone."""
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    shutil.copy(samples / "horse.png", folder / "a.png")
+    (folder / "loop.png").symlink_to("loop.png")
+    result = run("apply", folder, "-k", "blur", "-q", "-o", f"{tmp_path}/out/")
+    assert (result.status, len(result.lines)) == (1, 1)
+    assert result.lines[0].startswith(f"Error: {folder}/loop.png: ")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+
+
+def test_a_list_from_a_closed_standard_input(samples, tmp_path):
+    """Is wrong usage."""
+    command = f"{sys.executable} -m convcli apply --files-from - -k blur -o {tmp_path}/out/ <&-"
+    result = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False, text=True)
+    assert (result.returncode, result.stderr) == (2, "Error: standard input is closed (see convcli apply --help)\n")

@@ -5,6 +5,7 @@ import random
 import re
 import shutil
 import subprocess
+import time
 
 import pytest
 
@@ -53,13 +54,16 @@ def test_every_step_of_a_save_may_be_the_last(run, tmp_path, rng, damage, name, 
     """
     make_pictures(tmp_path, 1, rng)[0].rename(tmp_path / "in.png")
     out = tmp_path / "out"
-    result, lines = traced(tmp_path, None, name)
-    assert result.returncode == 0, result.stderr
-    whole = contents(out)
     before = {}
     if old:
         convcli("apply", tmp_path / "in.png", "-k", "sharpen", "-o", out / name, "--skip-existing", "-q")
         before = contents(out)
+    result, lines = traced(tmp_path, None, name)
+    assert result.returncode == 0, result.stderr
+    calls = [re.search(r" (\w+)\(", line)[1] for line in lines if ".part" in line]
+    assert calls.count("fsync") == calls.count("rename") + calls.count("link") == (2 if name.endswith("npy") else 1)
+    assert all(calls[i - 1] == "write" for i, call in enumerate(calls) if call == "fsync")  # all is written, then synced
+    whole = contents(out)
     steps = mute = 0
     for call in CALLS:
         for step in range(1, sum(f" {call}(" in line for line in lines) + 1):
@@ -83,34 +87,45 @@ def test_every_step_of_a_save_may_be_the_last(run, tmp_path, rng, damage, name, 
             place._swept.clear()  # as in a new process
             again = run("apply", tmp_path / "in.png", "-k", "blur", "-k", "edge", "-o", out / name, "--skip-existing", "-q")
             assert (again.status, again.err) == (0, "")
-            assert contents(out) == whole, (call, step)
+            left = contents(out)
+            assert left.keys() == whole.keys(), (call, step)
+            assert left[name] == whole[name], (call, step)
             steps += 1
     assert steps >= 6
     assert mute <= 2
 
 
 def test_fifty_kills(tmp_path, rng):
-    """At any moment: every name holds a whole file; running the same line again ends the work, and leaves nothing else."""
-    make_pictures(tmp_path / "in", 24, rng, side=160)
-    words = ["apply", tmp_path / "in", "-k", "gaussian:sigma=8", "--skip-existing", "-q", "-o"]
-    assert convcli(*words, f"{tmp_path}/whole/").returncode == 0
+    """At any moment of the work: every name holds a whole file; running the line again ends it, and leaves nothing else."""
+    make_pictures(tmp_path / "in", 24, rng, side=300)
+    words = ["apply", tmp_path / "in", "-k", "gaussian:sigma=2", "--skip-existing", "-q", "-o"]
+    suffix = "/{stem}.npy"
+    assert convcli(*words, f"{tmp_path}/whole{suffix}").returncode == 0
     whole = contents(tmp_path / "whole")
     out = tmp_path / "out"
     chance = random.Random(50)
-    finished = killed = 0
+    halves = progress = killed = 0
     while killed < 50:
-        process = subprocess.Popen([*CONVCLI, *map(str, words), f"{out}/"])
-        if finished == len(whole):
-            finished = 0
+        before = set(out.iterdir()) if out.exists() else set()
+        if len(before) >= len(whole):
             shutil.rmtree(out)
-        try:
-            process.wait(chance.uniform(0.2, 0.75))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            killed += 1
-        left = {name: data for name, data in contents(out).items() if not name.startswith(".")} if out.exists() else {}
-        assert left.items() <= whole.items()
-        finished = len(left)
-    assert convcli(*words, f"{out}/").returncode == 0
-    assert contents(out) == whole
+            before = set()
+        process = subprocess.Popen([*CONVCLI, *map(str, words), f"{out}{suffix}"])
+        while process.poll() is None and (not out.exists() or set(out.iterdir()) == before):
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.03))
+        killed += process.poll() is None
+        process.kill()
+        process.wait()
+        left = contents(out)
+        halves += any(name.endswith(".part") for name in left)
+        progress += len(left) > len(before)
+        # A sidecar tells the file that is to come, and the one before.
+        finished = {name: data for name, data in left.items() if name.endswith(".npy")}
+        assert finished.items() <= whole.items()
+    assert halves >= 5
+    assert progress >= 25
+    assert convcli(*words, f"{out}{suffix}").returncode == 0
+    left = contents(out)
+    assert {name for name in left} == set(whole)
+    assert all(left[name] == whole[name] for name in whole if name.endswith(".npy"))

@@ -1,9 +1,11 @@
 """Memory: what a picture takes, told by its header, and how much there is."""
 
+import contextlib
 import os
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import PIL.Image
@@ -100,36 +102,50 @@ def test_sizes_that_are_none(run, samples, tmp_path, text):
     )
 
 
-def test_pictures_wait_for_memory(run, tmp_path, rng):
-    """With room for one at a time, several jobs give the same as with room for all."""
-    inputs = [tmp_path / f"{i}.png" for i in range(6)]
+def test_pictures_wait_for_memory(run, tmp_path, rng, monkeypatch):
+    """With room for two at a time, four jobs never take more, and give the same as with room for all."""
+    inputs = [tmp_path / f"{i}.png" for i in range(8)]
     for path in inputs:
         make_picture(path, "RGB", 300, rng)
-    for size, name in (("4M", "tight"), ("1G", "wide")):
+    most = []
+    lease = Budget.lease
+
+    @contextlib.contextmanager
+    def watched(budget):
+        with lease(budget) as take:
+            yield take
+            most.append(budget.used)
+            time.sleep(0.02)
+
+    monkeypatch.setattr(Budget, "lease", watched)
+    for size, name in (("6M", "tight"), ("1G", "wide")):
         result = run("apply", *inputs, "-k", "gaussian", "-j", 4, "--max-memory", size, "-o", f"{tmp_path}/{name}/", "-q")
         assert (result.status, result.err) == (0, "")
+    assert max(most[:8]) <= 6e6 < max(most[8:])
     for path in inputs:
         assert (tmp_path / "tight" / path.name).read_bytes() == (tmp_path / "wide" / path.name).read_bytes()
 
 
 def test_a_budget_is_never_overspent():
-    """By eight threads that take and give back; and what is too much for all is refused at once."""
+    """Who asks for more than is left waits until it is given back; what is too much for all is refused at once."""
     budget = Budget(100)
-    seen = []
+    asked, got = threading.Event(), threading.Event()
 
-    def work(amount):
-        for _ in range(200):
-            with budget.lease() as take:
-                take(amount)
-                seen.append(budget.used)
+    def second():
+        with budget.lease() as take:
+            asked.set()
+            take(50)
+            got.set()
 
-    threads = [threading.Thread(target=work, args=(amount,)) for amount in (10, 20, 30, 40, 60, 70, 90, 100)]
-    for thread in threads:
+    thread = threading.Thread(target=second)
+    with budget.lease() as take:
+        take(60)
         thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert len(seen) == 1600
-    assert 60 <= max(seen) <= 100
+        assert asked.wait(60)
+        assert not got.wait(0.2)
+        assert budget.used == 60
+    assert got.wait(60)
+    thread.join(60)
     assert budget.used == 0
     with budget.lease() as take, pytest.raises(ImageError, match="takes about 0.000101 MB"):
         take(101)

@@ -8,7 +8,7 @@ import click
 
 from ..errors import ArgumentError, OutputError
 from ..images.formats import MAX_PIXELS
-from ..jobs.inputs import Input, Search, find_inputs, read_names, take_shard
+from ..jobs.inputs import Input, Search, find_inputs, read_names
 from ..jobs.naming import make_tasks
 from ..jobs.request import DEPTHS, Request
 from ..kernels.grammar import parse_kernel
@@ -209,16 +209,11 @@ def command(
     wishes |= options.read_defaults(catalogue, {"range": "rule"})
     weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
     maps = [one for text in kernels for one in feature_maps(catalogue.find(text))]
-    shard = wishes.pop("shard")
-    inputs = _inputs(wishes)
-    if shard is not None:
-        inputs = take_shard(inputs, *shard)
-        if not inputs:  # the other parts have them all
-            return
+    listing = [wishes["files_from"]] if wishes["files_from"] not in (None, "-") else []
     request = Request(
-        inputs=tuple(inputs),
+        inputs=tuple(_inputs(wishes)),
         maps=tuple(unique_names(maps)),
-        also_read=(*weights, *map(str, catalogue.read_files())),
+        also_read=(*weights, *listing, *map(str, catalogue.read_files())),
         form=wishes.pop("form"),
         range=wishes.pop("rule"),
         threads=wishes.pop("jobs"),
@@ -244,6 +239,8 @@ def _inputs(wishes: dict[str, Any]) -> list[Input]:
         return find_inputs(words, search)
     if listing == "-" and "-" in words:
         raise ArgumentError("standard input cannot be both a picture and the list of names")
+    if listing == "-" and sys.stdin is None:
+        raise click.UsageError("standard input is closed")
     try:
         data = sys.stdin.buffer.read() if listing == "-" else Path(listing).read_bytes()
     except OSError as error:

@@ -76,6 +76,8 @@ def convcli() -> None:
 def run() -> None:
     """Entry point of the shell command."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background has it ignored
+        signal.signal(signal.SIGINT, _interrupt)
     status = main()
     try:
         if sys.stdout is not None:
@@ -94,15 +96,11 @@ def run() -> None:
 
 
 def _leave(status: int) -> None:
-    """End without waiting for threads that nobody can interrupt; at once where a second signal comes."""
+    """End without waiting for threads that nobody can interrupt."""
     batch = sys.modules.get("convcli.jobs.batch")
-    if batch is None:
-        return
-    try:
+    if batch is not None:
         batch.abandon()
-    except (KeyboardInterrupt, SystemExit):
-        batch.discard_unfinished()
-    os._exit(status)
+        os._exit(status)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -138,4 +136,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _terminate(number: int, frame: object) -> None:
     """Leave through every ``finally``, so that no half-written file stays."""
+    signal.signal(number, _end_at_once)
     raise SystemExit(TERMINATED)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """The same for SIGINT."""
+    signal.signal(number, _end_at_once)
+    raise KeyboardInterrupt
+
+
+def _end_at_once(number: int, frame: object) -> None:
+    """A second signal waits for nothing, wherever the first is being heeded."""
+    batch = sys.modules.get("convcli.jobs.batch")
+    if batch is not None:
+        batch.discard_unfinished()
+    os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)

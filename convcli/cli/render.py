@@ -36,10 +36,17 @@ def _escape(code: int) -> str:
     return f"\\x{code & 0xFF:02x}" if code < 0x100 or 0xDC80 <= code < 0xDD00 else f"\\u{code:04x}"
 
 
+_bar: list[Any] = []
+"""The console of the progress bar that is shown, which a line must not run into."""
+
+
 def complain(text: str) -> None:
     """Say one line on standard error. Where nobody can listen, the work goes on."""
     with contextlib.suppress(OSError):
-        click.echo(escaped(text), err=True)
+        if _bar:
+            _bar[-1].print(escaped(text), markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(escaped(text), err=True)
 
 
 @contextlib.contextmanager
@@ -131,7 +138,11 @@ def progress(count: int, quiet: bool) -> Iterator[Callable[[], None]]:
     columns = (bars.BarColumn(), bars.MofNCompleteColumn(), _rate_column(), bars.TimeRemainingColumn())
     with bars.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=count)
-        yield lambda: bar.advance(task)
+        _bar.append(console)
+        try:
+            yield lambda: bar.advance(task)
+        finally:
+            _bar.clear()
 
 
 def _rate_column() -> Any:

@@ -1,16 +1,14 @@
 """What stands under the name of an output before it is written."""
 
-import json
-import os
+import stat
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import PIL.Image
 
 from .formats import Format
-from .mark import SOFTWARE, Mark, digest_of, find_mark, needs_sidecar, sidecar_of
+from .mark import SOFTWARE, Mark, digest_of, find_mark, needs_sidecar, read_sidecar
 from .read import DECODERS, set_aside
 
 
@@ -18,7 +16,7 @@ from .read import DECODERS, set_aside
 class Standing:
     """What stands under the name of an output: nothing, a file of ours with a mark, or a file of somebody else.
 
-    The mark of a sidecar counts only if the file is the one that it was written for; the file is ours in any case.
+    The mark of a sidecar counts only if the file is the one that it was written for; the one before that is ours too.
     """
 
     exists: bool
@@ -27,34 +25,38 @@ class Standing:
 
 
 def look_at(path: Path, form: Format) -> Standing:
-    """What stands under the name of an output of this format."""
-    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises where a name is too long
-        return Standing(exists=False)
-    if needs_sidecar(form):
-        return _look_beside(path)
+    """What stands under the name of an output of this format. What is no regular file is not opened."""
     try:
-        mark = find_mark(_read_comment(path) if form.name == "npz" else _read_software(path))
-    except Exception:  # whatever is in it, it is not a picture that was finished here
-        mark = None
-    return Standing(exists=True, ours=mark is not None, mark=mark)
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return Standing(exists=False)
+    if not stat.S_ISREG(mode):
+        return Standing(exists=True)
+    mark = None if needs_sidecar(form) else _read_mark(path, form)
+    return _look_beside(path) if mark is None else Standing(exists=True, ours=True, mark=mark)
 
 
 def _look_beside(path: Path) -> Standing:
-    try:
-        held: Any = json.loads(sidecar_of(path).read_text("utf-8"))
-        mark, digest = find_mark(held["mark"]), held["file"]
-        with path.open("rb") as file:
-            same = digest_of(file) == digest
-    except (OSError, ValueError, TypeError, KeyError):
+    sidecar = read_sidecar(path)
+    if sidecar is None:
         return Standing(exists=True)
-    return Standing(exists=True, ours=mark is not None, mark=mark if same else None)
+    try:
+        with path.open("rb") as file:
+            digest = digest_of(file)
+    except OSError:
+        return Standing(exists=True)
+    ours = digest in (sidecar.file, sidecar.before)
+    return Standing(exists=True, ours=ours, mark=sidecar.mark if digest == sidecar.file else None)
 
 
-def _read_comment(path: Path) -> str:
-    with zipfile.ZipFile(path) as archive:
-        return archive.comment.decode("latin-1")
-
-
-def _read_software(path: Path) -> object:
-    with set_aside, PIL.Image.open(path, formats=DECODERS) as picture:
-        return picture.getexif().get(SOFTWARE)
+def _read_mark(path: Path, form: Format) -> Mark | None:
+    try:
+        if form.name == "npz":
+            with zipfile.ZipFile(path) as archive:
+                return find_mark(archive.comment.decode("latin-1"))
+        with set_aside, PIL.Image.open(path, formats=DECODERS) as picture:
+            # Pillow loads all pixels of a PNG to look for EXIF behind them; ours stands before.
+            tags = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else {}
+            return find_mark(tags.get(SOFTWARE))
+    except Exception:  # whatever is in it, it is no picture that was finished here
+        return None

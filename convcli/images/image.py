@@ -63,12 +63,16 @@ class Image:
 
 @dataclass(frozen=True)
 class Header:
-    """Rows, columns, channels (alpha among them) and bytes a number of an image that is yet to be read."""
+    """Rows, columns, channels (alpha among them) and bytes a number of an image that is yet to be read.
+
+    ``reading`` is the bytes that the reader takes beside those of the image.
+    """
 
     height: int
     width: int
     channels: int
     itemsize: int
+    reading: int
 
 
 Admit: TypeAlias = Callable[[Header], None]

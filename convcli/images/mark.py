@@ -17,9 +17,6 @@ import PIL.Image
 from .formats import Format
 
 SOFTWARE = 305
-MOST_EXIF = 65_000
-"""Bytes of EXIF that a JPEG holds, nearly."""
-
 WORDS = re.compile(r"(?:; )?convcli:1:([0-9a-f]{32}):([0-9a-f]{32})")
 SIDECAR = ".convcli"
 
@@ -53,8 +50,8 @@ def without_mark(text: str) -> str:
     return WORDS.sub("", text)
 
 
-def marked(exif: bytes | None, mark: Mark | None) -> bytes | None:
-    """EXIF with the mark in it, or as it is where it has no more room."""
+def marked(exif: bytes | None, mark: Mark | None, most: int) -> bytes | None:
+    """EXIF with the mark in it, or as it is where that would make it longer than ``most`` bytes."""
     if mark is None:
         return exif
     tags = PIL.Image.Exif()
@@ -66,7 +63,7 @@ def marked(exif: bytes | None, mark: Mark | None) -> bytes | None:
         if block:
             tags[tag] = block
     data = tags.tobytes()
-    return data if len(data) <= MOST_EXIF else exif
+    return data if len(data) <= most else exif
 
 
 def needs_sidecar(form: Format) -> bool:
@@ -79,6 +76,27 @@ def sidecar_of(path: Path) -> Path:
     return path.with_name(path.name + SIDECAR)
 
 
-def sidecar_text(mark: Mark, digest: str) -> str:
-    """What a sidecar holds: the mark, and the digest of the file that it belongs to."""
-    return json.dumps({"mark": str(mark), "file": digest}) + "\n"
+@dataclass(frozen=True)
+class Sidecar:
+    """A mark beside a file: the mark, the digest of the file, and that of the file that it replaces, None for none.
+
+    It is written before the file has its name, so that until then the file before is known as ours.
+    """
+
+    mark: Mark
+    file: str
+    before: str | None = None
+
+    def __str__(self) -> str:
+        """The text of the sidecar."""
+        return json.dumps({"mark": str(self.mark), "file": self.file, "before": self.before}) + "\n"
+
+
+def read_sidecar(path: Path) -> Sidecar | None:
+    """The sidecar of a file; None where there is none, or a file of somebody else."""
+    try:
+        held: Any = json.loads(sidecar_of(path).read_text("utf-8"))
+        mark = find_mark(held["mark"])
+        return Sidecar(mark, str(held["file"]), held["before"]) if mark else None
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

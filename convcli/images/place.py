@@ -1,12 +1,15 @@
 """Files put in place whole or not at all.
 
-What is being written has a name of its own beside the file that it is for, .convcli-PID-RANDOM.part, and is locked by the
-process that writes it. A lock ends with its process, however that ends: what is not locked was left by a dead run.
+What is being written has a name of its own beside the file that it is for, .convcli-HOST-RANDOM.part, and is locked by the
+process that writes it. A lock ends with its process, however that ends: what is not locked was left by a dead run. Locks of
+other machines are not always seen, so that each removes only what it has left itself.
 """
 
 import contextlib
 import errno
 import os
+import platform
+import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator
@@ -20,7 +23,7 @@ except ImportError:  # Windows has no such locks; there, what a dead run left st
 
 from ..errors import OutputError
 
-PREFIX, SUFFIX = ".convcli-", ".part"
+PREFIX, SUFFIX = f".convcli-{re.sub(r'[^A-Za-z0-9.]', '-', platform.node())[:60]}-", ".part"
 
 _unfinished: set[Path] = set()
 """Files that are being written, under names of their own."""
@@ -62,7 +65,7 @@ def placed(path: Path, replace: bool = True, before: Callable[[Path], object] | 
         if target.parent.exists() and not target.parent.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{target.parent} is no folder")
         target.parent.mkdir(parents=True, exist_ok=True)
-        _sweep(target.parent)
+        sweep(target.parent)
         with _beside(target) as (beside, file):
             yield file
             file.flush()
@@ -85,7 +88,7 @@ def placed(path: Path, replace: bool = True, before: Callable[[Path], object] | 
 def _beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """A new, locked file beside another; it is gone at the end of the block, unless it was renamed."""
     while True:
-        beside = target.with_name(f"{PREFIX}{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}")
+        beside = target.with_name(f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}")
         _unfinished.add(beside)
         try:
             with beside.open("xb") as file:
@@ -116,7 +119,7 @@ def _take_name(beside: Path, target: Path) -> None:
         beside.replace(target)
 
 
-def _sweep(folder: Path) -> None:
+def sweep(folder: Path) -> None:
     """Remove what dead runs left in a folder, once."""
     if folder in _swept or fcntl is None:
         return

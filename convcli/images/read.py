@@ -93,8 +93,11 @@ def decode(file: BinaryIO, max_pixels: int = MAX_PIXELS, admit: Admit = lambda h
     Raises ImageError: the file is empty, no picture, truncated, corrupt, too large, or of a kind that cannot be read without
     loss.
     """
-    start = file.read(32)
-    file.seek(0)
+    try:
+        start = file.read(32)
+        file.seek(0)
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}") from None
     if not start:
         raise ImageError("is empty")
     if start.startswith(stacks.MAGIC):
@@ -199,7 +202,9 @@ def _header_of(picture: PIL.Image.Image) -> Header:
     itemsize = 2 if mode.startswith("I;16") else {"F": 4, "I": 8}.get(mode, 1)
     transparent = mode in WITH_ALPHA or "transparency" in picture.info
     grey = itemsize > 1 or mode in GREY
-    return Header(picture.height, picture.width, (1 if grey else 3) + transparent, itemsize)
+    channels = (1 if grey else 3) + transparent
+    stored = picture.height * picture.width * (1 if channels == 1 else 4) * itemsize  # Pillow keeps colours in fours
+    return Header(picture.height, picture.width, channels, itemsize, 2 * stored)
 
 
 def _refuse_cut_colour(picture: PIL.Image.Image, start: bytes) -> None:

@@ -26,7 +26,8 @@ def read_array(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
             raise ImageError(f"must hold real numbers to be an image, got dtype {dtype}")
         height, width, channels = _image_shape(shape)
         check_pixels(width, height, max_pixels)
-        admit(Header(height, width, channels, itemsize_of(dtype)))
+        itemsize = itemsize_of(dtype)
+        admit(Header(height, width, channels, itemsize, height * width * channels * itemsize))
 
     try:
         array = read_npy(file, check)

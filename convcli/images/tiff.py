@@ -55,7 +55,8 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata, admit: Admit)
         page: Any = pages.pages[0]
         check_pixels(page.imagewidth, page.imagelength, max_pixels)
         _check_readable(page)
-        admit(Header(page.imagelength, page.imagewidth, page.samplesperpixel, itemsize_of(page.dtype)))
+        height, width, channels, itemsize = page.imagelength, page.imagewidth, page.samplesperpixel, itemsize_of(page.dtype)
+        admit(Header(height, width, channels, itemsize, height * width * channels * itemsize))
         pixels: Array = page.asarray()
         if pixels.ndim not in (2, 3) or pixels.size < page.imagewidth * page.imagelength:
             raise ImageError("is truncated or corrupt: its pixels do not fill its size")

@@ -68,7 +68,7 @@ def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = N
         notices.append(f"alpha, opaque everywhere, not kept: {form.name} holds none")
     metadata, lost = _kept_metadata(image.metadata, form, channels)
     if "exif" in form.keeps:
-        metadata = replace(metadata, exif=marked(metadata.exif, mark))
+        metadata = replace(metadata, exif=marked(metadata.exif, mark, form.most_exif))
     if lost:
         notices.append(f"{' and '.join(lost)} not kept in this {form.name}")
     levels = image.pixels if alpha is None else np.dstack([image.pixels, alpha])

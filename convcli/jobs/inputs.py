@@ -37,15 +37,15 @@ class Search:
 def find_inputs(words: Iterable[str], search: Search, listed: Iterable[str] = ()) -> list[Input]:
     """Every picture that the words and then the ``listed`` names mean, in their order; none that was found twice.
 
-    A name in a list is a file or a folder as it stands there. A word is a file, a folder (the pictures in it, by their
-    suffix), a quoted pattern (``*``, ``?``, ``[a-z]``, and ``**`` for any folders), or ``-`` for standard input. Links to
-    folders are followed where they are named, not where they are found, so that a loop of links has no way in. Raises
-    ArgumentError where a folder or pattern gives nothing.
+    A name in a list is a file or a folder as it stands there, found below the working folder if it lies there. A word is a
+    file, a folder (the pictures in it, by their suffix), a quoted pattern (``*``, ``?``, ``[a-z]``, and ``**`` for any
+    folders), or ``-`` for standard input. Links to folders are followed where they are named, not where they are found, so
+    that a loop of links has no way in. Raises ArgumentError where a folder or pattern gives nothing.
     """
     inputs: list[Input] = []
     known: set[str] = set()
     found = (one for word in words for one in _find(word, search))
-    named = (one for name in listed for one in _find_named(name, search))
+    named = (one for name in listed for one in _find_listed(name, search))
     for one in itertools.chain(found, named):
         if not one.found or one.name not in known:
             inputs.append(one)
@@ -88,6 +88,17 @@ def _find_named(name: str, search: Search) -> Iterator[Input]:
         yield Input(name, Path(name))
 
 
+def _find_listed(name: str, search: Search) -> Iterator[Input]:
+    """A name of a list, which a search such as ``find`` has made: below the working folder, its folders are mirrored."""
+    path = PurePath(name)
+    if os.path.isdir(name):
+        yield from _in_folder(name, search)
+    elif path.is_absolute() or ".." in path.parts:
+        yield Input(name, Path(name))
+    else:
+        yield Input(name, Path(name), path.parent, found=True)
+
+
 def _in_folder(folder: str, search: Search) -> Iterator[Input]:
     """The pictures in a folder, by their suffix; those in all folders below it too."""
     found = False
@@ -126,16 +137,19 @@ def _match(pattern: str, hidden: bool) -> Iterator[str]:
     if not anywhere:
         yield from glob.iglob(pattern, include_hidden=hidden)  # noqa: PTH207 - Path.glob takes hidden files always
         return
-    for root in _match(head.rstrip(os.sep) or os.sep, hidden) if head else [""]:
+    for root in filter(os.path.isdir, _match(head.rstrip(os.sep) or os.sep, hidden)) if head else [""]:
         for folder in _folders(root, hidden):
             yield from _match(f"{glob.escape(folder)}{os.sep}{tail}" if folder else tail, hidden)
 
 
 def _folders(root: str, hidden: bool) -> Iterator[str]:
     """A folder and all folders below it, without following links."""
-    yield root
-    for name in _names(root, hidden, folders=True):
-        yield from _folders(f"{root.rstrip(os.sep)}{os.sep}{name}" if root else name, hidden)
+    waiting = [root]
+    while waiting:
+        folder = waiting.pop()
+        yield folder
+        names = _names(folder, hidden, folders=True)
+        waiting += [f"{folder.rstrip(os.sep)}{os.sep}{name}" if folder else name for name in reversed(names)]
 
 
 def _names(folder: str, hidden: bool, folders: bool) -> list[str]:
@@ -145,7 +159,14 @@ def _names(folder: str, hidden: bool, folders: bool) -> list[str]:
             return sorted(
                 entry.name
                 for entry in entries
-                if (hidden or not entry.name.startswith(".")) and entry.is_dir(follow_symlinks=not folders) == folders
+                if (hidden or not entry.name.startswith(".")) and _is_folder(entry, not folders) == folders
             )
     except OSError as error:
         raise ArgumentError(f"{folder}: cannot be searched: {error.strerror}") from None
+
+
+def _is_folder(entry: "os.DirEntry[str]", follow: bool) -> bool:
+    try:
+        return entry.is_dir(follow_symlinks=follow)
+    except OSError:  # a link that leads to itself
+        return False

@@ -19,16 +19,15 @@ SHARE = 0.75
 
 
 def estimate(request: Request, targets: Sequence[Target], header: Header) -> int:
-    """Bytes that one picture takes at most from reading to writing these outputs of it, beside the process itself.
+    """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself.
 
-    Within a quarter of what was measured on pictures of 4 to 16 megapixels of every kind, tests/test_memory.py.
+    That is within a quarter of what tests/test_memory.py measures, on 4 megapixels of several kinds.
     """
     pixels, real = header.height * header.width, max(header.itemsize, 4)
     image = pixels * header.channels * header.itemsize
-    stored = pixels * (1 if header.channels == 1 else 4) * header.itemsize  # Pillow keeps colours in fours
     premultiplied = pixels * (header.channels - 1) * real if header.channels in (2, 4) else 0
     written = [_estimate_output(request, target, header, real) for target in targets]
-    return max(image + 3 * stored, image + premultiplied + max(written, default=0))
+    return max(image + header.reading, image + premultiplied + max(written, default=0))
 
 
 def _estimate_output(request: Request, target: Target, header: Header, real: int) -> int:
@@ -73,8 +72,9 @@ class Budget:
                     f"takes about {_in_words(amount)} of memory with its maps, and {_in_words(self.limit)} may be taken; "
                     "raise that with --max-memory"
                 )
+            limit = self.limit
             with self.change:
-                self.change.wait_for(lambda: self.used == 0 or self.used + amount <= (self.limit or 0))
+                self.change.wait_for(lambda: self.used + amount <= limit)
                 self.used += amount
                 taken = amount
 

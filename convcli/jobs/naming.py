@@ -12,10 +12,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
+from typing import TypeAlias
 
 from ..errors import ArgumentError, nearest_name
 from ..images.formats import BY_SUFFIX, Format, format_named, format_of
-from .inputs import Input
+from .inputs import Input, take_shard
 from .request import Request
 
 TOKENS = ("stem", "ext", "name", "parent", "relpath", "kernel", "index")
@@ -45,15 +46,18 @@ class Task:
 
 
 def make_tasks(request: Request) -> list[Task]:
-    """Name every output before anything is read.
+    """Name every output before anything is read; the tasks of one shard are those of the whole run that fall to it.
 
     Raises ArgumentError: two outputs of one name, an output that is an input, a picture asked to hold several maps, a name
     that gives no format.
     """
-    tasks = [_make_task(request, one) for one in request.inputs]
-    tasks = _without_own_outputs(request, tasks)
+    pairs = _without_own_outputs(request, [(one, _make_task(request, one)) for one in request.inputs])
+    tasks = [task for _, task in pairs]
     _refuse_twice(tasks)
     _refuse_inputs(request, tasks)
+    if request.shard is not None:
+        kept = take_shard([one for one, _ in pairs], *request.shard)
+        tasks = [task for one, task in pairs if one in set(kept)]
     _refuse_existing(request, tasks)
     return tasks
 
@@ -165,29 +169,78 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.+=,@-]", "-", name)
 
 
-def _without_own_outputs(request: Request, tasks: list[Task]) -> list[Task]:
-    """Leave out what a search found and this run writes: outputs of the run before, in a folder that is searched."""
+Pair: TypeAlias = tuple[Input, Task]
+
+
+def _without_own_outputs(request: Request, pairs: list[Pair]) -> list[Pair]:
+    """Leave out the outputs of runs before that a search has found: they are no inputs.
+
+    Those are all pictures in the output folder, where that lies in the folder that is searched; beside the inputs, those
+    that are the output of another input and carry a mark. Raises ArgumentError if nothing is left.
+    """
     if request.in_place:
-        return tasks
-    written = {os.path.abspath(target.path) for task in tasks for target in task.targets if target.path}
-    return [
-        task
-        for task, one in zip(tasks, request.inputs, strict=True)
-        if not (one.found and one.source and os.path.abspath(one.source) in written)
+        return pairs
+    folder = _output_folder(request.output)
+    outside = [(one, task) for one, task in pairs if not _is_output_inside(one, folder)]
+    writers: dict[str, list[int]] = {}
+    for place, (_, task) in enumerate(outside):
+        for target in task.targets:
+            writers.setdefault(os.path.abspath(target.path or ""), []).append(place)
+    own = {place for place, pair in enumerate(outside) if _is_output_of_another(place, pair, writers)}
+    left = [
+        pair
+        for place, pair in enumerate(outside)
+        if place not in own or all(writer in own for writer in writers[os.path.abspath(pair[0].source or "")])
     ]
+    if pairs and not left:
+        raise ArgumentError(f"{request.output}: the output folder holds all the inputs; give another folder")
+    return left
+
+
+def _output_folder(output: str) -> Path:
+    """The folder that all outputs lie in, as far as it is told by its name."""
+    fixed = output.partition("{")[0]
+    return Path(os.path.abspath(fixed if fixed == output else fixed.rpartition(os.sep)[0]))
+
+
+def _is_output_inside(one: Input, folder: Path) -> bool:
+    """Whether a picture was found in the output folder, and that in the folder that was searched."""
+    if not one.found or one.source is None:
+        return False
+    source = Path(os.path.abspath(one.source))
+    searched = source.parents[len(one.below.parts)]
+    return searched in folder.parents and folder in source.parents
+
+
+def _is_output_of_another(place: int, pair: Pair, writers: dict[str, list[int]]) -> bool:
+    one, _ = pair
+    if not one.found or one.source is None or set(writers.get(os.path.abspath(one.source), ())) <= {place}:
+        return False
+    from ..images.existing import look_at  # what it needs is heavy to import
+
+    form = BY_SUFFIX.get(one.source.suffix.lower())
+    return form is not None and look_at(one.source, form).ours
 
 
 def _refuse_twice(tasks: list[Task]) -> None:
-    taken: dict[Path, str] = {}
+    taken: dict[str, str] = {}
     for task in tasks:
         for target in task.targets:
             if target.path is None:
                 continue
-            key = Path(os.path.abspath(target.path))
+            key = _real(target.path)
             if key in taken:
                 both = task.name if taken[key] == task.name else f"{taken[key]} and {task.name}"
                 raise ArgumentError(f"two results would have the name {target.path}, both of {both}; use a template")
             taken[key] = task.name
+
+
+def _real(path: Path) -> str:
+    """The name that links lead to, the same for each of them."""
+    try:
+        return os.path.realpath(path)
+    except (OSError, ValueError):  # a NUL byte
+        return os.path.abspath(path)
 
 
 def _refuse_inputs(request: Request, tasks: list[Task]) -> None:

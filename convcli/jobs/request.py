@@ -4,6 +4,7 @@ import array
 import functools
 import hashlib
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,7 @@ class Request:
     max_memory: int | None = None  # bytes; None is three quarters of what is free
     threads: int | None = None
     overwrite: bool = False
+    shard: tuple[int, int] | None = None  # this part of so many
     skip_existing: bool = False
     flat: bool = False
     in_place: bool = False  # each picture is replaced by its only feature map; output is then empty
@@ -70,7 +72,7 @@ class Request:
     @property
     def kernels(self) -> tuple[Kernel, ...]:
         """Every kernel of every map."""
-        return tuple(kernel for one in self.maps for kernel in (one.kernels if isinstance(one, Bank) else (one,)))
+        return tuple(kernel for one in self.maps for kernel in kernels_of(one))
 
     @functools.cached_property
     def names_its_output(self) -> bool:
@@ -88,7 +90,10 @@ class Request:
         facts = [(kernel.name, kernel.shape, kernel.offset, kernel.anchor, self.padding_for(kernel)) for kernel in kernels]
         digest = hashlib.sha256(repr((one.name, getattr(one, "merge", None), self.rule_for(one), facts)).encode())
         for kernel in kernels:
-            digest.update(array.array("d", kernel.numbers).tobytes())
+            numbers = array.array("d", kernel.numbers)
+            if sys.byteorder == "big":
+                numbers.byteswap()
+            digest.update(numbers.tobytes())
         return digest.hexdigest()
 
     def digest_for(self, form: Format, maps: Sequence[int]) -> str:

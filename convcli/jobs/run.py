@@ -1,7 +1,9 @@
 """One picture through the house: read, convolve, merge, store, write."""
 
 import contextlib
+import functools
 import io
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +16,13 @@ from ..core.compiler import run_loop
 from ..core.conv import filter2d
 from ..core.geometry import check_extents, resolve_padding
 from ..core.merge import merge
-from ..errors import ConvcliError, OutputError
+from ..errors import ConvcliError, ImageError, OutputError
 from ..images import alpha as transparency
-from ..images.existing import look_at
+from ..images.existing import Standing, look_at
 from ..images.image import Array, Image
 from ..images.levels import Account, account_for, check_scale, store, to_levels
-from ..images.mark import Mark, digest_of, needs_sidecar, sidecar_of, sidecar_text
-from ..images.place import ExistsError, placed
+from ..images.mark import Mark, Sidecar, digest_of, needs_sidecar, read_sidecar, sidecar_of
+from ..images.place import ExistsError, placed, sweep
 from ..images.read import decode, opened
 from ..images.write import Encoding, encode, stored_white, write_maps, write_whole
 from ..kernels.kernel import Bank, Kernel
@@ -69,19 +71,19 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Output:
-    """Where the bytes of an output may go, and the mark that they carry."""
-
-    pipes: "Pipes"
-    mark: Mark
-
-
-@dataclass(frozen=True)
 class Pipes:
     """Standard input and output as binary files, where the request uses them."""
 
     input: BinaryIO | None = None
     output: BinaryIO | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the bytes of an output may go, and the mark that they carry."""
+
+    pipes: Pipes
+    mark: Mark
 
 
 def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
@@ -113,15 +115,27 @@ def _read(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Iterato
     While the block lasts, the memory that the picture and its maps take is kept from other pictures.
     """
     with opened(task.source, pipes.input) as file, budget.lease() as take:
-        source = digest_of(file)
-        file.seek(0)
+        source = _digest(file) if request.skip_existing else ""
         skipped = tuple(target for target in task.targets if _is_up_to_date(request, target, source))
+        for target in skipped:
+            sweep(target.path.parent if target.path else Path())
         if len(skipped) == len(task.targets):
             yield Outcome(task, skipped=skipped), None, source
             return
         left = [target for target in task.targets if target not in skipped]
         image = decode(file, request.max_pixels, lambda header: take(estimate(request, left, header)))
+        source = source or _digest(file)
         yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source
+
+
+def _digest(file: BinaryIO) -> str:
+    try:
+        file.seek(0)
+        digest = digest_of(file)
+        file.seek(0)
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}") from None
+    return digest
 
 
 def _is_up_to_date(request: Request, target: Target, source: str) -> bool:
@@ -129,9 +143,9 @@ def _is_up_to_date(request: Request, target: Target, source: str) -> bool:
     if not request.skip_existing or target.path is None:
         return False
     standing = look_at(target.path, target.form)
-    if standing.exists and not standing.ours and not target.replace:
+    if standing.exists and not standing.ours and not (request.overwrite or request.in_place):
         raise OutputError(
-            f"{target.path}: exists already, and was not made by convcli; replace it with --overwrite, or move it away"
+            f"{target.path}: exists already, and carries no mark of convcli; replace it with --overwrite, or move it away"
         )
     asked = request.digest_for(target.form, target.maps)
     if request.in_place:  # the output stands in the place of its input, whose digest nobody has any more
@@ -253,7 +267,7 @@ def _write(
     data, notices = encode(picture, target.form, Encoding(request.png_level, request.quality), output.mark)
     if white == 255 and image.white == 65535:
         notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds no more")
-    _put(request, target, output, lambda file: file.write(data))
+    _put(request, target, output, lambda file: file.write(data), str(output.mark).encode() in data)
     return [Written(target, one.name, levels.shape, rule.name, account)], notices
 
 
@@ -269,31 +283,49 @@ def _write_stack(
     maps = [response.colour for response in responses]
     if target.form.name == "tiff" and maps[0].dtype == np.float64:
         notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
-    _put(request, target, output, lambda file: write_maps(file, target.form, maps, names, output.mark))
+    _put(
+        request,
+        target,
+        output,
+        lambda file: write_maps(file, target.form, maps, names, output.mark),
+        not needs_sidecar(target.form),
+    )
     return [Written(target, name, one.shape, "raw", account_for(one)) for name, one in zip(names, maps, strict=True)], notices
 
 
-def _put(request: Request, target: Target, output: Output, write: Callable[[BinaryIO], object]) -> None:
+def _put(request: Request, target: Target, output: Output, write: Callable[[BinaryIO], object], carries: bool) -> None:
+    """Write an output; what it ``carries`` no mark of itself gets one beside, where there may be a run that looks for it."""
     if target.path is None:
         assert output.pipes.output is not None
         memory = io.BytesIO()
         write(memory)
         write_whole(output.pipes.output, memory.getvalue())
         return
-    sidecar = sidecar_of(target.path) if request.skip_existing and needs_sidecar(target.form) else None
-
-    def write_sidecar(finished: Path) -> None:
-        """Before the output has its name: an output without its sidecar would be taken for a file of somebody else."""
-        if sidecar is not None:
-            with finished.open("rb") as file:
-                text = sidecar_text(output.mark, digest_of(file))
-            with placed(sidecar) as file:
-                file.write(text.encode())
-
-    replaces = target.replace or (request.skip_existing and look_at(target.path, target.form).ours)
+    standing = look_at(target.path, target.form) if request.skip_existing else Standing(exists=False)
+    replaces = request.overwrite or request.in_place or standing.ours if request.skip_existing else target.replace
+    beside = None
+    if request.skip_existing and not carries:
+        beside = functools.partial(_write_sidecar, target.path, output.mark, standing.ours)
     try:
-        with placed(target.path, replaces, write_sidecar) as file:
+        with placed(target.path, replaces, beside) as file:
             write(file)
     except ExistsError:
+        if beside is not None:
+            sidecar_of(target.path).unlink(missing_ok=True)
         if not request.skip_existing or look_at(target.path, target.form).mark != output.mark:
             raise  # else another run made the same meanwhile
+
+
+def _write_sidecar(path: Path, mark: Mark, replaces_ours: bool, finished: Path) -> None:
+    """Before the output has its name: an output without its sidecar would be taken for a file of somebody else."""
+    sidecar = sidecar_of(path)
+    if os.path.lexists(sidecar) and read_sidecar(path) is None:
+        raise OutputError(f"{sidecar}: exists already, and is no sidecar of convcli; move it away")
+    with finished.open("rb") as file:
+        digest = digest_of(file)
+    before = None
+    if replaces_ours:
+        with path.open("rb") as file:
+            before = digest_of(file)
+    with placed(sidecar) as file:
+        file.write(str(Sidecar(mark, digest, before)).encode())

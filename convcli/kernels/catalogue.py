@@ -152,7 +152,6 @@ class Catalogue:
         _refuse_circle(within)
         key = (file.path, entry.name)
         if asked.parameters or key not in self._drafts:
-            faults = file.faults
             drafter = self._drafter(file, within, _Trust(file.faults), reads)
             if asked.parameters:
                 return _changed(entry, asked).draft(drafter)

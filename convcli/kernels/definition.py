@@ -37,7 +37,7 @@ class Drafter:
 
     ``find`` looks up the kernels that it names. ``tell`` takes what is wrong with one of several things, and returns where
     the others are to be looked at too, or raises it. ``suspect`` takes a kernel within a sum that only its weights can show
-    to be wrong, as the sum itself may never be computed. ``is_faulty`` tells the tables that were not read well. ``reads`` tells
+    to be wrong, as the sum itself may never be computed. ``is_faulty`` tells the tables that were not read well, ``reads``
     whether files of weights are read. ``count`` counts the kernels that are drafted, ``spend`` the weights that are
     computed; both raise TooMuch.
     """

@@ -64,7 +64,7 @@ def make_pictures(folder, count, side):
 
 def commands(source, target):
     """How each does it."""
-    found = shutil.which("magick") or shutil.which("convert")
+    found = shutil.which("magick") or shutil.which("convert", path="/usr/bin") or shutil.which("convert")
     quality = "-virtual-pixel Mirror -gaussian-blur 8x2 -sampling-factor 1x1 -quality 92"
     each = f'{found} -limit thread 1 "$1" {quality} "{target}/${{1##*/}}"'
     listed = f"find {source} -name '*.jpg' -print0 | xargs -0 -n 1 -P {JOBS} sh -c '{each}' sh"

@@ -16,9 +16,9 @@ The house, floor by floor; imports go down only, and kernels and images do not k
     jobs/      one request carried out: inputs, request (what was asked for, frozen), naming, run (one picture), batch (many),
                memory (how much one takes)
     kernels/   what to convolve with: kernel (values), library (formulas), numbers (1/9), grammar (the text after -k), weights
-               (files of them), config (kernels.toml) with bodies, values and lines, definition (what a table says), draft
-               (kernels yet to be computed), arithmetic, faults (what is wrong, and what costs too much), places (which config
-               files there are), catalogue (names to kernels)
+               (files of them), config (kernels.toml) with bodies, values and lines, definition and banks (what a table says),
+               draft (kernels yet to be computed), arithmetic, faults (what is wrong, and what costs too much), places (which
+               config files there are), catalogue (names to kernels)
     images/    pixels and files: image (values), read, write, tiff, stacks, alpha, levels (response to stored levels), formats,
                place (whole or not at all), mark (what an output was made from), existing (what stands under its name)
     core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders) and its words, plan (tables, taps, bands), conv,

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import KernelError, nearest_name
+from .banks import Entry
 from .config import ConfigFile, read_config
-from .definition import DEEPEST, MOST_WEIGHTS, Definition, Drafter, Entry
+from .definition import DEEPEST, MOST_WEIGHTS, Definition, Drafter
 from .draft import AnyDraft, Draft, draft_of, draft_of_any
 from .faults import Fault, Keys, Located, Meter, Tangled, TooMany, TooMuch, Unread
 from .grammar import Inline, Reference, parse_kernel

@@ -10,15 +10,9 @@ from typing import Any
 
 from ..errors import KernelError, nearest_name
 from ..ranges import parse_range
+from .banks import BankDefinition, Entry
 from .bodies import CHANGING, TELLING, read_body, read_kernel, read_parts
-from .definition import (
-    MOST_MAPS,
-    BankDefinition,
-    Definition,
-    Entry,
-    Filter,
-    Part,
-)
+from .definition import MOST_MAPS, Definition, Filter, Part
 from .faults import ENOUGH_FAULTS, Fault, Faults, Keys, Located, TooMany
 from .grammar import NAME
 from .kernel import CHANNELS, MERGES

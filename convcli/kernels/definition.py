@@ -1,7 +1,6 @@
-"""Kernels and banks as a config file describes them, yet to be computed."""
+"""Kernels as a config file describes them, yet to be computed."""
 
 import contextlib
-import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -11,13 +10,13 @@ from ..errors import KernelError
 from .arithmetic import added, divided, laid_over
 from .draft import AnyDraft, BankDraft, Draft, at, draft_of, draft_of_any
 from .faults import Fault, Keys, Unread
-from .kernel import Anchor, Bank, Kernel, Matrix, turned
+from .kernel import Anchor, Kernel, Matrix, turned
 from .library import Formula, ParameterError, Recipe
 from .numbers import LARGEST
 from .weights import WeightsFile, load_file, load_weights
 
 MOST_MAPS = 1000
-"""Kernels of one bank at most."""
+"""Kernels of one bank, or of one sum, at most."""
 
 MOST_WEIGHTS = 4_000_000
 """Weights of one bank, or of all kernels of a sum, at most."""
@@ -80,7 +79,7 @@ class Part:
         if isinstance(self.kernel, Definition):
             return self.kernel.draft(drafter)
         if isinstance(self.kernel, WeightsFile):
-            _refuse_unread(drafter)
+            refuse_unread(drafter)
             return draft_of_any(load_file(self.kernel))
         return drafter.find(self.kernel)
 
@@ -138,7 +137,7 @@ class Definition:
     @property
     def files(self) -> tuple[WeightsFile, ...]:
         """The files of weights that it is made from by itself."""
-        return (self.body.file,) if isinstance(self.body, Filter) else _files_in(self.parts)
+        return (self.body.file,) if isinstance(self.body, Filter) else files_in(self.parts)
 
     def change(self, parameters: Parameters) -> "Definition":
         """The same with other parameters for its generator. Raises KernelError."""
@@ -231,7 +230,7 @@ class Definition:
             draft = Draft(self.name, formula.shape, None, formula.largest if sure else LARGEST, sure, compute)
             return draft, formula.nonzero
         if isinstance(self.body, Filter):
-            _refuse_unread(drafter)
+            refuse_unread(drafter)
             return draft_of(self._load(self.body)), ()
         if _is_sum(self.body):
             return self._sum(drafter), ()
@@ -253,7 +252,7 @@ class Definition:
         """The kernels that are summed, and their weights."""
         terms: list[tuple[float, Draft]] = []
         for part in self.parts:
-            with _telling(drafter):
+            with telling(drafter):
                 term = part.draft(drafter)
                 if isinstance(term, BankDraft):
                     raise Fault(part.keys, f"{term.name!r} is a bank; only kernels can be summed")
@@ -285,120 +284,14 @@ class Definition:
         )
 
 
-@dataclass(frozen=True)
-class BankDefinition:
-    """A bank: its kernels one by one, or one definition for all of them, over a grid of parameters or over a file's filters."""
-
-    name: str
-    keys: Keys
-    kernels: tuple[Part, ...] = ()
-    each: Definition | None = None
-    grid: tuple[tuple[str, tuple[float, ...]], ...] = ()
-    merge: str | None = None
-    about: str = ""
-    source: str = ""
-    tags: tuple[str, ...] = ()
-    range: str | None = None
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The kernels that are named or written in it."""
-        return self.kernels
-
-    @property
-    def files(self) -> tuple[WeightsFile, ...]:
-        """The files of weights that its kernels come from by themselves."""
-        return self.each.files if self.each else _files_in(self.parts)
-
-    def change(self, parameters: Parameters) -> "BankDefinition":
-        """The same with other parameters for its generator; one that it has a grid of is held at that value."""
-        if self.each is None or not isinstance(self.each.body, Recipe):
-            raise KernelError(f"bank {self.name!r} takes no parameters, got {parameters[0][0]}")
-        held = {name: (value,) for name, value in parameters}
-        grid = tuple((name, held.get(name, values)) for name, values in self.grid)
-        return replace(self, each=self.each.change(parameters), grid=grid)
-
-    def draft(self, drafter: Drafter) -> BankDraft:
-        """The bank, yet to be computed. Raises Fault."""
-        drafter.count()
-        if drafter.is_faulty(self.keys):
-            for _ in self._draft_parts(drafter):
-                pass
-            raise Unread
-        with at(self.keys):
-            drafts = itertools.chain(self._draft_parts(drafter), self._draft_each(drafter))
-            kernels = tuple(itertools.islice(drafts, MOST_MAPS + 1))
-            if len(kernels) > MOST_MAPS:
-                raise KernelError(f"bank {self.name!r} holds more than {MOST_MAPS} kernels, the limit")
-            if self.range is not None and self.merge is None:
-                kernels = tuple(kernel.then(self._with_range) for kernel in kernels)
-            depth = 1 + max((kernel.depth for kernel in kernels), default=0) if self.parts else 1
-            bank = BankDraft(kernels, Bank(self.name, (), self.merge, self.about, self.source, self.tags, self.range), depth)
-            if bank.size > MOST_WEIGHTS:
-                raise KernelError(f"the kernels of the bank have {bank.size} weights; the limit is {MOST_WEIGHTS}")
-            return bank
-
-    def _with_range(self, kernel: Kernel) -> Kernel:
-        return replace(kernel, range=kernel.range or self.range)
-
-    def _draft_parts(self, drafter: Drafter) -> Iterator[Draft]:
-        for part in self.kernels:
-            with _telling(drafter):
-                found = part.draft(drafter)
-                if isinstance(found, BankDraft) and found.bank.merge:
-                    raise Fault(part.keys, f"{found.name!r} is merged into one map and cannot be part of a bank")
-                yield from found.kernels
-
-    def _draft_each(self, drafter: Drafter) -> Iterator[Draft]:
-        if self.each is not None:
-            with _telling(drafter):
-                each = (
-                    self._load(self.each, drafter) if isinstance(self.each.body, Filter) else self._expand(self.each, drafter)
-                )
-                yield from each
-
-    def _expand(self, each: Definition, drafter: Drafter) -> Iterator[Draft]:
-        """One kernel for each point of the grid, named after it: gabor8:theta=22.5."""
-        names = [name for name, _ in self.grid]
-
-        def tell(error: KernelError) -> None:
-            if isinstance(error, Fault) and error.keys[-1] in names:
-                error = Fault((*self.keys, "grid", error.keys[-1]), str(error))
-            drafter.tell(error)
-
-        inside = replace(drafter, tell=tell)
-        for point in itertools.product(*(values for _, values in self.grid)):
-            words = ",".join(f"{name}={value:.10g}" for name, value in zip(names, point, strict=True))
-            with _telling(inside):
-                try:
-                    one = each.change(tuple(zip(names, point, strict=True)))
-                except ParameterError as error:
-                    raise Fault((*self.keys, error.wrong[0][0]), str(error)) from None
-                yield replace(one, name=f"{self.name}:{words}" if words else self.name).draft(inside)
-
-    def _load(self, each: Definition, drafter: Drafter) -> Iterator[Draft]:
-        """One kernel for each filter of the file."""
-        assert isinstance(each.body, Filter)
-        _refuse_unread(drafter)
-        try:
-            weights = load_weights(each.body.file)
-        except KernelError as error:
-            raise Fault((*self.keys, "file"), str(error)) from None
-        for index, matrix in enumerate(weights.matrices):
-            one = replace(each, name=f"{self.name}-{index}")
-            yield one.finish(draft_of(Kernel(one.name, matrix, offset=weights.offset)), drafter)
-
-
-Entry: TypeAlias = Definition | BankDefinition
-
-
-def _files_in(parts: tuple[Part, ...]) -> tuple[WeightsFile, ...]:
+def files_in(parts: tuple[Part, ...]) -> tuple[WeightsFile, ...]:
+    """The files of weights that stand in some parts."""
     inner = (part.kernel.files if isinstance(part.kernel, Definition) else (part.kernel,) for part in parts)
     return tuple(file for files in inner for file in files if isinstance(file, WeightsFile))
 
 
 @contextlib.contextmanager
-def _telling(drafter: Drafter) -> Iterator[None]:
+def telling(drafter: Drafter) -> Iterator[None]:
     """Tell what is wrong with one of several things, and go on with the others where the drafter says so."""
     try:
         yield
@@ -406,7 +299,8 @@ def _telling(drafter: Drafter) -> Iterator[None]:
         drafter.tell(error)
 
 
-def _refuse_unread(drafter: Drafter) -> None:
+def refuse_unread(drafter: Drafter) -> None:
+    """Raise Unread where files of weights are not to be read."""
     if not drafter.reads:
         raise Unread
 

@@ -22,17 +22,17 @@ from convcli.kernels.lines import find_lines
 from convcli.kernels.places import Place, built_in_file
 
 
-def catalogue_of(folder, text, with_weights=False):
+def catalogue_of(folder, text):
     """The kernels of a config file with this text, with the built-in ones behind them."""
     path = folder / "k.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load_catalogue([Place(path, "test"), Place(built_in_file(), "built in")], with_weights)
+    return load_catalogue([Place(path, "test"), Place(built_in_file(), "built in")])
 
 
 def faults_of(folder, text):
     """The lines of the error, without the name of the file."""
     with pytest.raises(KernelError) as caught:
-        catalogue_of(folder, text, with_weights=True)
+        catalogue_of(folder, text)
     lines = str(caught.value).splitlines()
     assert all(line.startswith(f"{folder / 'k.toml'}:") for line in lines)
     return [line.removeprefix(f"{folder / 'k.toml'}:") for line in lines]
@@ -41,7 +41,7 @@ def faults_of(folder, text):
 @pytest.mark.parametrize("text", GOOD)
 def test_good_files_are_read(tmp_path, text):
     """Every kernel of them can be made."""
-    catalogue = catalogue_of(tmp_path, text, with_weights=True)
+    catalogue = catalogue_of(tmp_path, text)
     for name in catalogue.files[0].entries:
         assert catalogue.find(name).name == name
 
@@ -165,12 +165,11 @@ def computed(monkeypatch):
     return shapes
 
 
-@pytest.mark.parametrize("with_weights", [False, True])
 @pytest.mark.parametrize(("text", "name", "least"), LARGE, ids=["grid", "list", "sum", "tables"])
-def test_large_kernels_are_counted_before_they_are_made(tmp_path, text, name, least, with_weights, computed):
+def test_large_kernels_are_counted_before_they_are_made(tmp_path, text, name, least, computed):
     """By every command."""
     with pytest.raises(KernelError, match=rf"{name}: the .* have \d+ weights; the limit is 4000000") as caught:
-        catalogue_of(tmp_path, text, with_weights)
+        catalogue_of(tmp_path, text)
     assert int(re.search(r"have (\d+)", str(caught.value))[1]) >= least
     assert not computed
 
@@ -184,8 +183,7 @@ def test_what_a_command_line_asks_for_is_counted_too(tmp_path, computed):
     assert not computed
 
 
-@pytest.mark.parametrize("with_weights", [False, True])
-def test_faults_behind_large_kernels_are_found(tmp_path, with_weights, computed):
+def test_faults_behind_large_kernels_are_found(tmp_path, computed):
     """In the same list and in the next tables: names, parameters, sides, anchors, channels; with nothing computed in vain."""
     text = (
         "".join(f"[kernels.g{i}]\ngenerator = 'gabor'\nsize = 1023\n" for i in range(100))
@@ -200,7 +198,7 @@ def test_faults_behind_large_kernels_are_found(tmp_path, with_weights, computed)
         + "[kernels.overflow]\ncolumn = [1e20]\nrow = [1e20]\n"
     )
     with pytest.raises(KernelError) as caught:
-        catalogue_of(tmp_path, text, with_weights)
+        catalogue_of(tmp_path, text)
     keys = [line.split(": ")[1] for line in caught.value.lines]
     assert keys == [
         "banks.b.kernels[2]",
@@ -223,10 +221,9 @@ def test_a_file_that_takes_too_long_to_check_is_refused_by_all(tmp_path):
         "".join(f"[kernels.k{i}]\nnormalize = 'sum'\ngenerator = 'gabor'\nsize = 501\n" for i in range(5)),
         "".join(f"[banks.k{i}]\n{grid}" for i in range(50)),
     ):
-        for with_weights in (False, True):
-            with pytest.raises(KernelError, match="more weights to check than a file may|more kernels than") as caught:
-                catalogue_of(tmp_path, text, with_weights)
-            assert len(caught.value.lines) == 1
+        with pytest.raises(KernelError, match="more weights to check than a file may|more kernels than") as caught:
+            catalogue_of(tmp_path, text)
+        assert len(caught.value.lines) == 1
 
 
 G = "[kernels.g]\ngenerator = 'gabor'\nnormalize = 'sum'\n"
@@ -286,13 +283,12 @@ SEVERAL = {
 }
 
 
-@pytest.mark.parametrize("with_weights", [False, True])
 @pytest.mark.parametrize(("text", "places"), SEVERAL.values(), ids=SEVERAL)
-def test_several_faults_are_told_each_in_its_place(tmp_path, text, places, with_weights):
+def test_several_faults_are_told_each_in_its_place(tmp_path, text, places):
     """Whether names, parameters, sides or only weights show them; by every command."""
     np.save(tmp_path / "w.npy", np.ones((3, 3)))
     with pytest.raises(KernelError) as caught:
-        catalogue_of(tmp_path, text, with_weights)
+        catalogue_of(tmp_path, text)
     told = [": ".join(line.split(":", 1)[1].split(": ")[:2]) for line in caught.value.lines if "none.npy" not in line]
     assert sorted(told) == sorted(places)
     assert [int(line.partition(":")[0]) for line in told] == [int(place.partition(":")[0]) for place in places]
@@ -554,6 +550,6 @@ y = 2021-01-01T00:00:00.5
 def test_a_thousand_kernels(tmp_path):
     """All are read, found and listed."""
     text = "".join(f"[kernels.k{i}]\nmatrix = {[[i % 7] * 5] * 5}\n" for i in range(1000))
-    catalogue = catalogue_of(tmp_path, text, with_weights=True)
+    catalogue = catalogue_of(tmp_path, text)
     assert catalogue.find("k999").sum == 25 * (999 % 7)
     assert len(catalogue.entries) > 1000

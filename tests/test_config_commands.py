@@ -137,21 +137,40 @@ def test_every_line_of_the_starter_is_good_toml(run, home):
     assert sum(line.startswith("# [") for line in lines) == 0
 
 
-def test_check_tells_every_fault(run, home):
-    """Those of weights too; other commands do not open those files until they are wanted."""
-    path = write(home / "work" / "kernels.toml", 1, "[kernels.w]\nfile = 'none.npy'\n[banks.f]\nfile = 'none.npz'\n")
+def test_every_command_tells_every_fault(run, home, samples):
+    """Those in files of weights too, and nothing is written."""
+    text = (
+        "[kernels.w]\nfile = 'none.npy'\n[banks.f]\nfile = 'none.npz'\n[kernels.i]\nfile = 'four.npy'\nindex = 4\n"
+        "[kernels.several]\nfile = 'four.npy'\n[kernels.l]\nfile = 'four.npy'\nlayout = 'hw'\n"
+        "[kernels.n]\nfile = 'nan.npz'\n[kernels.s]\nsum = ['@nan.npz#x', '@none.npy']\n"
+    )
+    path = write(home / "work" / "kernels.toml", 1, text)
+    four, bad = f"@{path.parent}/four.npy", f"@{path.parent}/nan.npz"
+    np.save(path.parent / "four.npy", np.ones((4, 3, 5, 5)))
+    np.savez(path.parent / "nan.npz", k=np.array([[0, np.nan]]))
     result = run("kernels", "check")
     assert (result.status, result.out) == (2, "")
     assert result.lines == [
         f"Error: {path}:4: kernels.w.file: @{path.parent}/none.npy: no such file",
         f"Error: {path}:6: banks.f.file: @{path.parent}/none.npz: no such file",
+        f"Error: {path}:9: kernels.i.index: {four}: holds the filters 0 to 3, and index is 4",
+        f"Error: {path}:11: kernels.several.file: {four}: holds 4 filters; choose one by index, 0 to 3, or make it a bank",
+        f"Error: {path}:13: kernels.l.file: {four}: has 4 dimensions, shape (4, 3, 5, 5), which the layout 'hw' does not name",
+        f"Error: {path}:16: kernels.n.file: {bad}: must hold finite numbers of at most 1e+30",
+        f"Error: {path}:18: kernels.s.sum[0]: {bad}#x: there is no array of that name; the file holds k",
+        f"Error: {path}:18: kernels.s.sum[1]: @{path.parent}/none.npy: no such file",
     ]
-    assert run("kernels", "show", "k").status == 0
-    assert run("kernels", "show", "w").lines == result.lines[:1]
-    listed = run("kernels", "list")
-    assert listed.status == 2
-    assert "sharpen" in listed.out
-    assert listed.lines == result.lines
+    before = set(home.rglob("*"))
+    for words in (("kernels", "list"), ("kernels", "show", "k"), ("apply", samples / "camera.png", "-k", "k", "-o", "o.png")):
+        again = run(*words)
+        assert (again.status, again.out, again.lines) == (2, "", result.lines)
+    shown = run("config", "path")
+    assert (shown.status, shown.lines) == (2, result.lines)
+    assert str(path) in shown.out
+    with pytest.raises(KernelError) as caught:
+        convcli.load_kernels()
+    assert [f"Error: {line}" for line in caught.value.lines] == result.lines
+    assert set(home.rglob("*")) == before
     assert run("kernels", "check", "none.toml").lines == ["Error: none.toml: cannot be read: No such file or directory"]
     good = write(home / "good.toml", 1, "[kernels.s]\nsum = ['k']\n")
     checked = run("kernels", "check", good)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import click
+import numpy as np
 import PIL.Image
 import pytest
 
@@ -101,7 +102,10 @@ def test_the_config_example_of_the_readme_is_read(tmp_path):
     """By the reader of config files."""
     (body,) = [body for kind, body in BLOCKS if kind == "toml"]
     (tmp_path / "k.toml").write_text(body)
-    assert load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")]).find("mine-both").kernels[0].sum == 1
+    np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.arange(16 * 25).reshape(16, 1, 5, 5)})
+    catalogue = load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+    assert catalogue.find("mine-both").kernels[0].sum == 1
+    assert catalogue.find("seventh").matrix[0][0] == 7 * 25
 
 
 def test_the_readme_names_every_kernel():

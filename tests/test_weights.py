@@ -12,6 +12,7 @@ from numpy.testing import assert_array_equal
 
 from convcli.errors import KernelError
 from convcli.kernels.catalogue import load_catalogue
+from convcli.kernels.places import Place, built_in_file
 from convcli.kernels.weights import WeightsFile, load_weights
 
 
@@ -196,18 +197,17 @@ def test_layouts(tmp_path, rng, layout):
     filters = rng.normal(size=(4, 3, 5, 7))  # o i h w
     np.savez(tmp_path / "w.npz", w=np.einsum(f"oihw->{layout}", filters))
     file = WeightsFile(tmp_path / "w.npz", "w", layout)
-    for index, matrix in enumerate(load_weights(file).matrices):
-        assert_array_equal(matrix, filters[index].transpose(1, 2, 0))
-    one = load_weights(file, index=2)
-    assert not one.several
-    assert_array_equal(one.matrices[0], filters[2].transpose(1, 2, 0))
+    weights = load_weights(file)
+    for index in range(4):
+        assert_array_equal(weights.kernel("k", index).weights, filters[index].transpose(1, 2, 0))
+    assert weights.one(2) == 2
     with pytest.raises(KernelError, match="holds the filters 0 to 3, and index is 4"):
-        load_weights(file, index=4)
+        weights.one(4)
     np.save(tmp_path / "w.npy", np.ones((3, 3)))
     (tmp_path / "w.txt").write_text("1")
     for name in ("w.npy", "w.txt"):
         with pytest.raises(KernelError, match="holds one kernel, not several filters; leave out index"):
-            load_weights(WeightsFile(tmp_path / name), index=0)
+            load_weights(WeightsFile(tmp_path / name)).one(0)
     with pytest.raises(KernelError, match=r"has 4 dimensions, shape .*, which the layout 'hw' does not name"):
         load_weights(WeightsFile(tmp_path / "w.npz", "w", "hw"))
 
@@ -230,6 +230,53 @@ def test_texts(tmp_path, name, text, matrix, offset):
     assert kernel.offset == offset
 
 
+@pytest.mark.parametrize(
+    "word", ["1", "-.5", "+2.", "1e3", "1E-3", "-1.5e+30", "0" * 99 + "1", "1e31", "1e999", ".", "e5", "1e", "1-1"]
+)
+def test_decimals_are_read_as_the_grammar_reads_them(tmp_path, word):
+    """In a row of decimals alone, which is read another way, and beside an expression."""
+    told = []
+    for row in (word, f"{word} 1/2"):
+        (tmp_path / "k.txt").write_text(row)
+        try:
+            told.append(find(f"@{tmp_path / 'k.txt'}").matrix[0][0])
+        except KernelError as error:
+            told.append(str(error))
+    assert told[0] == told[1]
+
+
+def test_many_filters_and_many_names(tmp_path):
+    """An array of tiny filters is no layer; of many names, some are told and the nearest."""
+    np.save(tmp_path / "w.npy", np.ones((4097, 1, 1, 1), np.int8))
+    with pytest.raises(KernelError, match=r"has shape \(4097, 1, 1, 1\), 4097 filters; the limit is 4096"):
+        find(f"@{tmp_path / 'w.npy'}")
+    np.savez(tmp_path / "w.npz", **{f"layer{i}": np.ones((3, 3)) for i in range(30)})
+    with pytest.raises(KernelError, match=r"layer25, layer26, \.\.\.; did you mean 'layer3'\?"):
+        find(f"@{tmp_path / 'w.npz'}#layer_3")
+
+
+def test_what_a_config_reads_is_bounded(tmp_path):
+    """Large files, many files, archives of many arrays, long texts, the same bank again and again: counted, each told once."""
+    (tmp_path / "t.txt").write_text("0.5 " * 1000 + "\n" + ("0.5 " * 1000 + "\n") * 900)
+    (tmp_path / "e.txt").write_text(("1/2 " * 1000 + "\n") * 70)
+    np.save(tmp_path / "small.npy", np.ones((3, 3)))
+    np.save(tmp_path / "large.npy", np.zeros((4000, 100, 3, 3), np.float32))
+    np.savez(tmp_path / "names.npz", **{f"k{i}": np.ones((3, 3)) for i in range(1000)})
+    for name, most in (("t.txt", 2), ("e.txt", 3), ("small.npy", 3400), ("large.npy", 4), ("names.npz", 300)):
+        tables = []
+        for i in range(most + 1):
+            (tmp_path / f"{i}-{name}").hardlink_to(tmp_path / name)
+            more = {"large.npy": "index = 0", "names.npz": f"key = 'k{i}'"}.get(name, "")
+            tables.append(f"[kernels.k{i}]\nfile = '{i}-{name}'\n{more}\n")
+        (tmp_path / "k.toml").write_text("".join(tables))
+        with pytest.raises(KernelError, match="up to here, the file names files of more than 64 MiB of weights") as caught:
+            load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+        assert len(caught.value.lines) == 1
+    (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {['@large.npy'] * 50}")
+    with pytest.raises(KernelError, match="up to here, the file makes more kernels than a file may"):
+        load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+
+
 BAD_TEXTS = [
     ("k.txt", b"", "holds no numbers"),
     ("k.txt", b"1 2\n3", "line 2 has 1 numbers, line 1 has 2"),
@@ -240,6 +287,7 @@ BAD_TEXTS = [
     ("k.txt", b"1\n" * 3000, "beyond the largest kernel, 1023 x 1023"),
     ("k.txt", b"1 " * 2000, "line 1 is beyond the largest kernel"),
     ("k.txt", b"1\n" * 1500, "has 1500 rows; the largest kernel side is 1023"),
+    ("k.txt", (b"1/2 " * 1000 + b"\n") * 100, "more than 300000 characters in rows that are no plain decimal numbers"),
     ("k.txt", b"#" * (5 << 20), "is larger than the limit of 4194304 bytes for text"),
     ("k.mat", b"MATLAB 5.0 MAT-file", "is a file of MATLAB"),
     ("k.mat", b"2\n1 2", "its first line must be WIDTH HEIGHT"),

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ..errors import ArgumentError, KernelError, OutputError
+from ..kernels.catalogue import load_catalogue
 from ..kernels.config import ConfigFile, read_config
-from ..kernels.faults import Located
 from ..kernels.places import NAME, find_places, user_file
 from . import options, render
 from .kernels import count_entries
@@ -40,21 +40,18 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     convcli config path --config mine.toml
 
     Prints every config file that is read, the one that counts most first; then each name that several of them define, and
-    which one counts; then each default of an option, and where it comes from. Whether a file is good is not looked at: 'convcli
-    kernels check' does that.
+    which one counts; then each default of an option, and where it comes from; and, on standard error, every fault of the files.
     """
     places = find_places(config, search=not no_config)
     files: list[ConfigFile] = []
     rows: list[dict[str, str]] = []
-    faults: list[str] = []
     for place in places:
         try:
             file = read_config(place.path)
             files.append(file)
             holds = count_entries(file)
-        except KernelError as error:
+        except KernelError:
             holds = "cannot be read"
-            faults.extend(error.lines)
         rows.append({"path": str(place.path), "reason": place.reason, "holds": holds})
     owners: dict[str, list[str]] = {}
     defaults: dict[str, tuple[str, object]] = {}
@@ -66,8 +63,7 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     defaults |= {key: (f"${env}", os.environ[env]) for key, env in ENVIRONMENT.items() if os.environ.get(env)}
     with render.printing():
         render.show_places(rows, {name: paths for name, paths in owners.items() if len(paths) > 1}, defaults, as_json)
-    if faults:
-        raise Located(faults)
+    load_catalogue(places)
 
 
 @command.command("init", short_help="Write a config file to start from.")

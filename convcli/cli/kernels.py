@@ -5,11 +5,9 @@ from pathlib import Path
 
 import click
 
-from ..errors import KernelError
 from ..kernels.catalogue import load_catalogue
 from ..kernels.config import ConfigFile
 from ..kernels.definition import Definition
-from ..kernels.faults import Located
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from ..kernels.places import find_places
 from . import options, render
@@ -44,21 +42,16 @@ def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_j
     one in all where it says how they are merged.
     """
     catalogue = options.read_catalogue(config, no_config)
-    rows: list[dict[str, object]] = []
-    faults: list[str] = []
-    for name in catalogue:
-        if tag is None or tag in catalogue.entries[name].tags:
-            try:
-                rows.append(_describe(catalogue.find(name)) | {"parameters": catalogue.parameters_of(name)})
-            except KernelError as error:  # a file of weights that cannot be read
-                faults.extend(error.lines)
+    rows = [
+        _describe(catalogue.find(name)) | {"parameters": catalogue.parameters_of(name)}
+        for name in catalogue
+        if tag is None or tag in catalogue.entries[name].tags
+    ]
     with render.printing():
         if as_json:
             click.echo(json.dumps(rows, indent=2))
         else:
             render.show_table(rows)
-    if faults:
-        raise Located(faults)
 
 
 @command.command("show", short_help="Show the numbers of a kernel.", no_args_is_help=True)
@@ -96,11 +89,12 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
     Reads each FILE, or every config file that is found, and the files of weights that it names. Prints every fault with its
     line; the exit status is then 2. Where a FILE is named, the others serve for the names in it.
     """
-    named = [Path(name) for name in files]
-    catalogue = load_catalogue(find_places((*config, *reversed(files)), search=not no_config), with_weights=True, only=named)
+    places = find_places((*config, *reversed(files)), search=not no_config)
+    checked = [Path(name) for name in files] or [place.path for place in places]
+    catalogue = load_catalogue(places, only=checked)
     with render.printing():
         for file in catalogue.files:
-            if not named or file.path in named:
+            if file.path in checked:
                 click.echo(render.escaped(f"{file.path}: {count_entries(file)}, no faults"))
 
 

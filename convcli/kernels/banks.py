@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..errors import KernelError
-from .definition import MOST_MAPS, MOST_WEIGHTS, Definition, Drafter, Filter, Parameters, Part, files_in, refuse_unread, telling
-from .draft import BankDraft, Draft, at, draft_of
+from .definition import MOST_MAPS, MOST_WEIGHTS, Definition, Drafter, Filter, Parameters, Part, files_in, telling
+from .draft import BankDraft, Draft, at, draft_of_filter
 from .faults import Fault, Keys, Unread
 from .kernel import Bank, Kernel
 from .library import ParameterError, Recipe
-from .weights import WeightsFile, load_weights
+from .weights import WeightsFile
 
 
 @dataclass(frozen=True)
@@ -108,14 +108,11 @@ class BankDefinition:
     def _load(self, each: Definition, drafter: Drafter) -> Iterator[Draft]:
         """One kernel for each filter of the file."""
         assert isinstance(each.body, Filter)
-        refuse_unread(drafter)
-        try:
-            weights = load_weights(each.body.file)
-        except KernelError as error:
-            raise Fault((*self.keys, "file"), str(error)) from None
-        for index, matrix in enumerate(weights.matrices):
+        with at((*self.keys, "file")):
+            weights = drafter.load(each.body.file)
+        for index in range(len(weights.filters)):
             one = replace(each, name=f"{self.name}-{index}")
-            yield one.finish(draft_of(Kernel(one.name, matrix, offset=weights.offset)), drafter)
+            yield one.finish(draft_of_filter(weights, one.name, index), drafter)
 
 
 Entry: TypeAlias = Definition | BankDefinition

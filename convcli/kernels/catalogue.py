@@ -13,19 +13,22 @@ from ..errors import KernelError, nearest_name
 from .banks import Entry
 from .config import ConfigFile, read_config
 from .definition import DEEPEST, MOST_WEIGHTS, Definition, Drafter
-from .draft import AnyDraft, Draft, draft_of, draft_of_any
-from .faults import Fault, Keys, Located, Meter, Tangled, TooMany, TooMuch, Unread
+from .draft import AnyDraft, Draft, draft_of, draft_of_file
+from .faults import Fault, Keys, Located, Meter, Tangled, TooMany, TooMuch
 from .grammar import Inline, Reference, parse_kernel
 from .kernel import Bank, Kernel
 from .library import ParameterError, Recipe
 from .places import Place, built_in_file, find_places
-from .weights import WeightsFile, load_file
+from .weights import Weights, WeightsFile, load_weights
 
 MOST_CHECKED = 1_100_000
 """Weights that are computed to check a file: those of the kernels that may have faults which only their weights show."""
 
-KERNEL_COST, NAME_COST, COPY_COST = 40, 25, 10
+KERNEL_COST, NAME_COST, COPY_COST = 40, 45, 13
 """What a kernel that is drafted counts, a name of another within it, and each kernel of a bank that is named."""
+
+MOST_READ = 64 << 20
+"""What all files of weights of a file may count: VGG-16's convolutions have 59 million bytes."""
 
 MOST_DRAFTED = 500_000
 """What all kernels of a file may count that are drafted to check it."""
@@ -48,13 +51,13 @@ class Catalogue:
             self.entries |= file.entries
             self.defaults |= file.defaults
         self._drafts: dict[tuple[Path, str], AnyDraft | Fault] = {}
-        self._drafting = Meter(MOST_DRAFTED)
-        self._computing = Meter(MOST_WEIGHTS)
+        self._measure(MOST_WEIGHTS)
+        self._load = functools.cache(self._load_once)
 
     def find(self, text: str) -> Kernel | Bank:
         """The kernel or bank that the text after ``-k`` asks for, named as it was typed. Raises KernelError."""
-        self._drafting, self._computing = Meter(MOST_DRAFTED), Meter(MOST_WEIGHTS)
-        return self._find(text, None, (), reads=True).compute()
+        self._measure(MOST_WEIGHTS)
+        return self._find(text, None, ()).compute()
 
     def __iter__(self) -> Iterator[str]:
         """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
@@ -72,30 +75,33 @@ class Catalogue:
         weights = [one.path for file in self.files for entry in file.entries.values() for one in entry.files]
         return [*(file.path for file in self.files), *weights]
 
-    def check(self, file: ConfigFile, with_weights: bool = False) -> None:
-        """See that each kernel of a file can be made; one from a file of weights only if they are to be read too.
-
-        Raises Located, a KernelError with a line for each fault.
-        """
+    def check(self, file: ConfigFile) -> None:
+        """See that each kernel of a file can be made. Raises Located, a KernelError with a line for each fault."""
         check = _Check(file.faults)
-        self._drafting, self._computing = Meter(MOST_DRAFTED), Meter(MOST_CHECKED)
+        self._measure(MOST_CHECKED)
         with contextlib.suppress(TooMany):
             for entry in file.entries.values():
                 try:
-                    self._check_entry(entry, file, check, with_weights)
-                except TooMuch:
-                    rule = "up to here, the file makes more kernels than a file may; what follows was not looked at; split it"
+                    self._check_entry(entry, file, check)
+                except TooMuch as error:
+                    rule = f"up to here, the file {error}; what follows was not looked at; split it"
                     check.faults.append(Fault(entry.keys, rule))
                     break
         file.check(check.faults)
 
-    def _check_entry(self, entry: Entry, file: ConfigFile, check: "_Check", reads: bool) -> None:
+    def _measure(self, computed: int) -> None:
+        """Begin to count what is drafted, computed and read."""
+        self._drafting = Meter(MOST_DRAFTED, "makes more kernels than a file may")
+        self._computing = Meter(computed, f"takes more than {computed} weights to make, the limit")
+        self._reading = Meter(MOST_READ, f"names files of more than {MOST_READ >> 20} MiB of weights, the limit")
+
+    def _check_entry(self, entry: Entry, file: ConfigFile, check: "_Check") -> None:
         """Draft an entry, and compute what only its weights can show to be wrong."""
         key = (file.path, entry.name)
         before = check.told
         check.suspects.clear()
         try:
-            draft = entry.draft(self._drafter(file, (key,), check, reads))
+            draft = entry.draft(self._drafter(file, (key,), check))
             if check.told == before:
                 self._drafts.setdefault(key, _remembering(draft))
             check.suspects.extend(draft.kernels)
@@ -111,33 +117,38 @@ class Catalogue:
                 except KernelError as error:
                     check.tell(error)
 
-    def _drafter(self, file: ConfigFile, within: Chain, check: "_Check", reads: bool) -> Drafter:
+    def _drafter(self, file: ConfigFile, within: Chain, check: "_Check") -> Drafter:
         return Drafter(
-            find=lambda text: self._find(text, file, within, reads),
+            find=lambda text: self._find(text, file, within),
             tell=check.tell,
             suspect=check.suspects.append,
             is_faulty=check.is_faulty,
-            reads=reads,
+            load=self._load,
             count=lambda: self._drafting.spend(KERNEL_COST),
             spend=lambda weights: self._computing.spend(weights),
         )
 
-    def _find(self, text: str, scope: ConfigFile | None, within: Chain, reads: bool) -> AnyDraft:
+    def _find(self, text: str | WeightsFile, scope: ConfigFile | None, within: Chain) -> AnyDraft:
         """What the text after ``-k`` asks for, within a kernel of a file or alone. Raises KernelError."""
-        asked = parse_kernel(text)
+        asked = parse_kernel(text) if isinstance(text, str) else text
         if isinstance(asked, Inline):
             kh, kw = len(asked.matrix), len(asked.matrix[0])
             return draft_of(Kernel(f"matrix-{kh}x{kw}", asked.matrix, "written out"))
         if isinstance(asked, WeightsFile):
-            if not reads:
-                raise Unread
-            return draft_of_any(load_file(asked))
+            draft = draft_of_file(self._load(asked))
+            self._drafting.spend(COPY_COST * len(draft.kernels))
+            return draft
         entry, file = self._look_up(asked.name, scope)
         within = (*within, (file.path, asked.name))
         with _blaming(file, asked):
-            draft = self._draft(entry, asked, file, within, reads)
+            draft = self._draft(entry, asked, file, within)
         self._drafting.spend(NAME_COST + COPY_COST * len(draft.kernels))
-        return draft.turn(asked.turn).named(text.strip()).guarded(lambda: _blaming(file, asked))
+        return draft.turn(asked.turn).named(str(text).strip()).guarded(lambda: _blaming(file, asked))
+
+    def _load_once(self, file: WeightsFile) -> Weights:
+        weights = load_weights(file)
+        self._reading.spend(weights.cost)
+        return weights
 
     def _look_up(self, name: str, scope: ConfigFile | None) -> tuple[Entry, ConfigFile]:
         """An entry by its name: for a kernel of a file, in that file first, then in those behind it, then in those before."""
@@ -148,12 +159,12 @@ class Catalogue:
         near = nearest_name(name, self.entries)
         raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near}")
 
-    def _draft(self, entry: Entry, asked: Reference, file: ConfigFile, within: Chain, reads: bool) -> AnyDraft:
+    def _draft(self, entry: Entry, asked: Reference, file: ConfigFile, within: Chain) -> AnyDraft:
         """Draft an entry, once, unless its parameters are changed. Raises KernelError."""
         _refuse_circle(within)
         key = (file.path, entry.name)
         if asked.parameters or key not in self._drafts:
-            drafter = self._drafter(file, within, _Trust(file.faults), reads)
+            drafter = self._drafter(file, within, _Trust(file.faults))
             if asked.parameters:
                 return _changed(entry, asked).draft(drafter)
             try:
@@ -250,10 +261,11 @@ def _uncollected() -> Iterator[None]:
 
 
 @_uncollected()
-def load_catalogue(places: Iterable[Place] | None = None, with_weights: bool = False, only: Collection[Path] = ()) -> Catalogue:
-    """The kernels of these config files, or of all that are found; files of weights are read now only if that is asked for.
+def load_catalogue(places: Iterable[Place] | None = None, only: Collection[Path] = ()) -> Catalogue:
+    """The kernels of these config files, or of all that are found.
 
-    Raises KernelError with a line for every fault of every file, or of these ``only``; the others then serve for names.
+    Raises KernelError with a line for every fault of every file but the built-in one, or of these ``only``; the others then
+    serve for names.
     """
     files: list[ConfigFile] = []
     told: list[str] = []
@@ -265,9 +277,8 @@ def load_catalogue(places: Iterable[Place] | None = None, with_weights: bool = F
     catalogue = Catalogue(files)
     for file in files:
         try:
-            # The tests check the built-in one.
-            if file.path in only if only else with_weights or file.path != built_in_file():
-                catalogue.check(file, with_weights)
+            if file.path in only if only else file.path != built_in_file():  # which the tests check
+                catalogue.check(file)
         except KernelError as error:
             told.extend(error.lines)
     if told:

@@ -8,12 +8,12 @@ from typing import TypeAlias
 
 from ..errors import KernelError
 from .arithmetic import added, divided, laid_over
-from .draft import AnyDraft, BankDraft, Draft, at, draft_of, draft_of_any
+from .draft import AnyDraft, BankDraft, Draft, at, draft_of, draft_of_filter
 from .faults import Fault, Keys, Unread
 from .kernel import Anchor, Kernel, Matrix, turned
 from .library import Formula, ParameterError, Recipe
 from .numbers import LARGEST
-from .weights import WeightsFile, load_file, load_weights
+from .weights import Weights, WeightsFile
 
 MOST_MAPS = 1000
 """Kernels of one bank, or of one sum, at most."""
@@ -36,16 +36,16 @@ class Drafter:
 
     ``find`` looks up the kernels that it names. ``tell`` takes what is wrong with one of several things, and returns where
     the others are to be looked at too, or raises it. ``suspect`` takes a kernel within a sum that only its weights can show
-    to be wrong, as the sum itself may never be computed. ``is_faulty`` tells the tables that were not read well, ``reads``
-    whether files of weights are read. ``count`` counts the kernels that are drafted, ``spend`` the weights that are
-    computed; both raise TooMuch.
+    to be wrong, as the sum itself may never be computed. ``is_faulty`` tells the tables that were not read well. ``load``
+    reads a file of weights. ``count`` counts the kernels that are drafted, ``spend`` the weights that are computed; all
+    three raise TooMuch.
     """
 
-    find: Callable[[str], AnyDraft]
+    find: Callable[[str | WeightsFile], AnyDraft]
     tell: Callable[[KernelError], None]
     suspect: Callable[[Draft], None]
     is_faulty: Callable[[Keys], bool]
-    reads: bool
+    load: Callable[[WeightsFile], Weights]
     count: Callable[[], None]
     spend: Callable[[int], None]
 
@@ -78,9 +78,6 @@ class Part:
     def _find(self, drafter: Drafter) -> AnyDraft:
         if isinstance(self.kernel, Definition):
             return self.kernel.draft(drafter)
-        if isinstance(self.kernel, WeightsFile):
-            refuse_unread(drafter)
-            return draft_of_any(load_file(self.kernel))
         return drafter.find(self.kernel)
 
 
@@ -230,23 +227,13 @@ class Definition:
             draft = Draft(self.name, formula.shape, None, formula.largest if sure else LARGEST, sure, compute)
             return draft, formula.nonzero
         if isinstance(self.body, Filter):
-            refuse_unread(drafter)
-            return draft_of(self._load(self.body)), ()
+            with at((*self.keys, "file")):
+                weights = drafter.load(self.body.file)
+            with at((*self.keys, "file" if self.body.index is None else "index")):
+                return draft_of_filter(weights, self.name, weights.one(self.body.index)), ()
         if _is_sum(self.body):
             return self._sum(drafter), ()
         return draft_of(Kernel(self.name, self.body)), ()  # type: ignore[arg-type]
-
-    def _load(self, body: Filter) -> Kernel:
-        try:
-            weights = load_weights(body.file, body.index)
-        except KernelError as error:
-            raise Fault((*self.keys, "file"), str(error)) from None
-        if weights.several:
-            count = len(weights.matrices)
-            raise Fault(
-                (*self.keys, "file"), f"holds {count} filters; choose one by index, 0 to {count - 1}, or make it a bank"
-            )
-        return Kernel(self.name, weights.matrices[0], offset=weights.offset)
 
     def _draft_terms(self, drafter: Drafter) -> list[tuple[float, Draft]]:
         """The kernels that are summed, and their weights."""
@@ -297,12 +284,6 @@ def telling(drafter: Drafter) -> Iterator[None]:
         yield
     except KernelError as error:
         drafter.tell(error)
-
-
-def refuse_unread(drafter: Drafter) -> None:
-    """Raise Unread where files of weights are not to be read."""
-    if not drafter.reads:
-        raise Unread
 
 
 def _is_sum(body: Body) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from ..errors import KernelError
 from .faults import Fault, Keys, Tangled, Told
 from .kernel import Anchor, Bank, Kernel, turned
 from .numbers import LARGEST
+from .weights import Weights
 
 Guard: TypeAlias = Callable[[], AbstractContextManager[None]]
 
@@ -110,11 +112,21 @@ def draft_of(kernel: Kernel) -> Draft:
     return Draft(kernel.name, kernel.shape, kernel.anchor, largest, largest <= LARGEST, lambda: kernel)
 
 
-def draft_of_any(found: Kernel | Bank) -> AnyDraft:
-    """A kernel or bank that is made already."""
-    if isinstance(found, Bank):
-        return BankDraft(tuple(map(draft_of, found.kernels)), replace(found, kernels=()))
-    return draft_of(found)
+def draft_of_filter(weights: Weights, name: str, index: int = 0, about: str = "") -> Draft:
+    """A filter of a file."""
+    largest = max(weights.largest, abs(weights.offset))
+    return Draft(name, weights.filters.shape[1:], None, largest, True, lambda: weights.kernel(name, index, about))
+
+
+def draft_of_file(weights: Weights) -> AnyDraft:
+    """One kernel, or the bank of all filters of a file, named after its key or the file."""
+    file = weights.file
+    about = f"from {file.path.name}" + (f", {file.key}" if file.key else "")
+    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.key or file.path.stem)
+    if not weights.several:
+        return draft_of_filter(weights, name, about=about)
+    filters = range(len(weights.filters))
+    return BankDraft(tuple(draft_of_filter(weights, f"{name}-{i}", i, about) for i in filters), Bank(name, (), None, about))
 
 
 @contextlib.contextmanager

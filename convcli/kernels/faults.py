@@ -29,7 +29,7 @@ class Told(KernelError):
 
 
 class Unread(Told):
-    """A kernel is not drafted, as its file of weights is not to be read now, or as it has faults that are told already.
+    """A kernel is not drafted, as it has faults that are told already.
 
     ``depth`` counts the kernels from there, each within the next.
     """
@@ -67,18 +67,18 @@ class Located(Told):
 
 
 class TooMuch(Told):
-    """Making a kernel takes more weights than there may be."""
+    """Making the kernels of a file takes more than it may."""
 
 
 class Meter:
-    """Counts the weights that are computed, and stops at a limit."""
+    """Counts up to a limit; ``rule`` says what is beyond it."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
+    def __init__(self, limit: int, rule: str) -> None:
         self.left = limit
+        self.rule = rule
 
     def spend(self, weights: int) -> None:
         """Count some more. Raises TooMuch."""
         self.left -= weights
         if self.left < 0:
-            raise TooMuch(f"takes more than {self.limit} weights to make, the limit")
+            raise TooMuch(self.rule)

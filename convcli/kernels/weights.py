@@ -6,6 +6,7 @@
 .txt .csv .dat   rows of numbers, apart by spaces or commas; # begins a comment
 """
 
+import functools
 import io
 import math
 import re
@@ -13,14 +14,14 @@ import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..arrays import read_npy
-from ..errors import KernelError
-from .kernel import MAX_SIDE, Bank, Kernel, Matrix
+from ..errors import KernelError, nearest_name
+from .kernel import MAX_SIDE, Kernel
 from .numbers import LARGEST, parse_number
 
 if TYPE_CHECKING:
@@ -35,8 +36,21 @@ MOST_WEIGHTS = 4_000_000
 LARGEST_TEXT = 4 << 20
 """Bytes of a text file that are read at most."""
 
+FILE_COST, ARRAY_COST, TEXT_COST, EXPRESSION_COST = 20_000, 300, 16, 64
+"""What opening a file counts, an array beside the wanted one, a character of text and one of an expression: bytes of an
+array that are read in that time."""
+
+MOST_FILTERS = 4096
+"""Filters of one file at most; the widest layers of the known networks have 2,048."""
+
+LONGEST_EXPRESSIONS = 300_000
+"""Characters of all expressions of a text file at most: a third of a second."""
+
 LAYOUTS = {1: "w", 2: "hw", 3: "hwi", 4: "oihw"}
 """The meaning of an array's axes where nobody says: o counts filters, i the channels each of them sums, h and w its taps."""
+
+PLAIN = frozenset("0123456789.eE+-,; \t")
+"""What rows of decimal numbers are written with."""
 
 TEXTS = (".mat", ".txt", ".csv", ".dat")
 SUFFIXES = (".npy", ".npz", ".safetensors", *TEXTS)
@@ -54,27 +68,42 @@ class WeightsFile:
         return f"{self.path}" + (f"#{self.key}" if self.key else "")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
-    """What a file holds: one matrix, or as many as it has filters (``several``); and the offset that it asks for."""
+    """What a file holds: one filter or ``several``, (N, kh, kw) or (N, kh, kw, C), and the offset that it asks for.
 
-    matrices: tuple[Matrix, ...]
+    ``cost`` is what reading it counted.
+    """
+
+    file: WeightsFile
+    filters: "np.ndarray[Any, Any]"
     several: bool = False
     offset: float = 0.0
+    cost: int = FILE_COST
+
+    @functools.cached_property
+    def largest(self) -> float:
+        """The largest absolute value of all, NaN where one is no number."""
+        return max(abs(float(self.filters.min())), abs(float(self.filters.max())))
+
+    def kernel(self, name: str, index: int = 0, about: str = "") -> Kernel:
+        """One of the filters."""
+        return Kernel(name, _nested(self.filters[index].astype(float)), about, offset=self.offset)
+
+    def one(self, index: int | None) -> int:
+        """Which filter is meant, where one is. Raises KernelError."""
+        count = len(self.filters)
+        if not self.several and index is not None:
+            raise KernelError(f"@{self.file}: holds one kernel, not several filters; leave out index")
+        if self.several and index is None:
+            raise KernelError(f"@{self.file}: holds {count} filters; choose one by index, 0 to {count - 1}, or make it a bank")
+        if index is not None and index >= count:
+            raise KernelError(f"@{self.file}: holds the filters 0 to {count - 1}, and index is {index}")
+        return index or 0
 
 
-def load_file(file: WeightsFile) -> Kernel | Bank:
-    """One kernel, or the bank of an array of filters, named after the key or the file. Raises KernelError."""
-    weights = load_weights(file)
-    about = f"from {file.path.name}" + (f", {file.key}" if file.key else "")
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.key or file.path.stem)
-    if not weights.several:
-        return Kernel(name, weights.matrices[0], about, offset=weights.offset)
-    return Bank(name, tuple(Kernel(f"{name}-{i}", one, about) for i, one in enumerate(weights.matrices)), None, about)
-
-
-def load_weights(file: WeightsFile, index: int | None = None) -> Weights:
-    """Read a file of weights, or the filter ``index`` of them alone. Raises KernelError, which names the file.
+def load_weights(file: WeightsFile) -> Weights:
+    """Read a file of weights. Raises KernelError, which names the file.
 
     (kw,) and (kh, kw) are one kernel; (kh, kw, C) one kernel summed over C channels; (N, C, kh, kw), the order of PyTorch and
     ONNX, N of those; a layout says otherwise.
@@ -85,9 +114,10 @@ def load_weights(file: WeightsFile, index: int | None = None) -> Weights:
     try:
         if not stat.S_ISREG(file.path.stat().st_mode):
             raise KernelError("is no regular file")
-        if suffix in TEXTS and index is not None:
-            raise KernelError("holds one kernel, not several filters; leave out index")
-        return _read_text(file, suffix) if suffix in TEXTS else _arranged(_read_array(file, suffix), file.layout, index)
+        weights = _read_text(file, suffix) if suffix in TEXTS else _arranged(file, *_read_array(file, suffix))
+        if not weights.largest <= LARGEST:
+            raise KernelError(f"must hold finite numbers of at most {LARGEST:g}")
+        return weights
     except KernelError as error:
         raise KernelError(f"@{file}: {error}") from None
     except FileNotFoundError:
@@ -98,9 +128,9 @@ def load_weights(file: WeightsFile, index: int | None = None) -> Weights:
         raise KernelError(f"@{file}: is not a readable {suffix} file: {error}") from None
 
 
-def _arranged(array: "np.ndarray[Any, Any]", layout: str | None, index: int | None) -> Weights:
-    """An array as matrices (kh, kw), or (kh, kw, C)."""
-    axes = layout or LAYOUTS[array.ndim]
+def _arranged(file: WeightsFile, array: "np.ndarray[Any, Any]", beside: int) -> Weights:
+    """An array with its axes in the order of Weights."""
+    axes = file.layout or LAYOUTS[array.ndim]
     if len(axes) != array.ndim:
         raise KernelError(f"has {array.ndim} dimensions, shape {array.shape}, which the layout {axes!r} does not name")
     ordered = array.transpose([axes.index(letter) for letter in "ohwi" if letter in axes])
@@ -112,40 +142,29 @@ def _arranged(array: "np.ndarray[Any, Any]", layout: str | None, index: int | No
         raise KernelError(f"has shape {array.shape}; the largest kernel side is {MAX_SIDE}")
     if several and "i" in axes and filters.shape[3] == 1:
         filters = filters[..., 0]
-    if index is not None and not several:
-        raise KernelError("holds one kernel, not several filters; leave out index")
-    if several and index is not None:
-        if index >= len(filters):
-            raise KernelError(f"holds the filters 0 to {len(filters) - 1}, and index is {index}")
-        several, filters = False, filters[index : index + 1]
-    return Weights(tuple(_nested(one) for one in filters), several)
+    if len(filters) > MOST_FILTERS:
+        raise KernelError(f"has shape {array.shape}, {len(filters)} filters; the limit is {MOST_FILTERS}")
+    return Weights(file, filters, several, cost=FILE_COST + array.nbytes + ARRAY_COST * beside)
 
 
-def _read_array(file: WeightsFile, suffix: str) -> "np.ndarray[Any, Any]":
-    """The array of a file, as float64."""
-    import numpy as np  # here, so that a wrong name costs nothing
-
+def _read_array(file: WeightsFile, suffix: str) -> "tuple[np.ndarray[Any, Any], int]":
+    """The array of a file, and how many there are."""
     if suffix == ".safetensors":
-        found = _read_safetensor(file)
-    else:
-        opened = _member if suffix == ".npz" else _whole
-        with file.path.open("rb") as stream, opened(stream, file.key) as array:
-            found = read_npy(array, _check)
-    weights = np.asarray(found, np.float64)
-    if not np.all(np.abs(weights) <= LARGEST):
-        raise KernelError(f"must hold finite numbers of at most {LARGEST:g}")
-    return weights
+        return _read_safetensor(file)
+    opened = _member if suffix == ".npz" else _whole
+    with file.path.open("rb") as stream, opened(stream, file.key) as (array, count):
+        return read_npy(array, _check), count
 
 
 @contextmanager
-def _whole(file: BinaryIO, key: str | None) -> Iterator[BinaryIO]:
+def _whole(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
     if key is not None:
         raise KernelError(f"a .npy file holds one array without a name; leave out #{key}")
-    yield file
+    yield file, 1
 
 
 @contextmanager
-def _member(file: BinaryIO, key: str | None) -> Iterator[BinaryIO]:
+def _member(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
     """One array of an .npz, unpacked no further than the limit."""
     with zipfile.ZipFile(file) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -156,21 +175,22 @@ def _member(file: BinaryIO, key: str | None) -> Iterator[BinaryIO]:
             raise KernelError("is packed in a way that NumPy does not write")
         if member.file_size > LARGEST_ARRAY:
             raise KernelError(f"is {member.file_size} bytes long; the limit is {LARGEST_ARRAY}")
-        yield io.BytesIO(archive.read(member))
+        yield io.BytesIO(archive.read(member)), len(members)
 
 
 def _wanted(key: str | None, names: list[str]) -> str:
     """The name of an array: the key, or the only one there is."""
+    told = ", ".join(sorted(names)[:20]) + (", ..." if len(names) > 20 else "")
     if key is None and len(names) != 1:
-        several = f"{len(names)} arrays{': ' if names else ''}{', '.join(sorted(names))}"
+        several = f"{len(names)} arrays{': ' if names else ''}{told}"
         raise KernelError(f"holds {several}; name one by its key, @FILE#KEY, or key = in a config file")
     wanted = names[0] if key is None else key
     if wanted not in names:
-        raise KernelError(f"there is no array of that name; the file holds {', '.join(sorted(names))}")
+        raise KernelError(f"there is no array of that name; the file holds {told}{nearest_name(wanted, names)}")
     return wanted
 
 
-def _read_safetensor(file: WeightsFile) -> "np.ndarray[Any, Any]":
+def _read_safetensor(file: WeightsFile) -> "tuple[np.ndarray[Any, Any], int]":
     try:
         import safetensors
     except ImportError:
@@ -180,13 +200,14 @@ def _read_safetensor(file: WeightsFile) -> "np.ndarray[Any, Any]":
     try:
         opened: Any = safetensors.safe_open
         with opened(file.path, framework="numpy") as tensors:
-            name = _wanted(file.key, list(tensors.keys()))
+            names = list(tensors.keys())
+            name = _wanted(file.key, names)
             part = tensors.get_slice(name)
             kind = part.get_dtype()
             if kind not in ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8", "U16", "U32", "U64"):
                 raise KernelError(f"must hold numbers that NumPy knows, got dtype {kind}")
             _check(tuple(part.get_shape()), np.dtype(np.float64))
-            return np.asarray(tensors.get_tensor(name))
+            return np.asarray(tensors.get_tensor(name)), len(names)
     except safetensors.SafetensorError as error:
         raise ValueError(str(error).splitlines()[0]) from None
 
@@ -218,7 +239,11 @@ def _read_text(file: WeightsFile, suffix: str) -> Weights:
         raise KernelError(f"is larger than the limit of {LARGEST_TEXT} bytes for text")
     if data.startswith(b"MATLAB"):
         raise KernelError("is a file of MATLAB; save the matrix as text, or as .npy")
-    rows = list(_rows(data.decode("utf-8-sig")))
+    text = data.decode("utf-8-sig")
+    expressions = sum(len(line) for line in text.splitlines() if not PLAIN.issuperset(line.partition("#")[0]))
+    if expressions > LONGEST_EXPRESSIONS:
+        raise KernelError(f"has more than {LONGEST_EXPRESSIONS} characters in rows that are no plain decimal numbers")
+    rows = list(_rows(text))
     if not rows:
         raise KernelError("holds no numbers")
     scale = offset = None
@@ -232,7 +257,11 @@ def _read_text(file: WeightsFile, suffix: str) -> Weights:
             raise KernelError(f"line {number} has {len(row)} numbers, line {rows[0][0]} has {len(rows[0][1])}")
     if len(rows) > MAX_SIDE:
         raise KernelError(f"has {len(rows)} rows; the largest kernel side is {MAX_SIDE}")
-    return Weights((tuple(tuple(value / (scale or 1.0) for value in row) for _, row in rows),), offset=offset or 0.0)
+    import numpy as np  # here, so that a wrong name costs nothing
+
+    filters = np.array([[row for _, row in rows]]) / (scale or 1.0)
+    cost = FILE_COST + TEXT_COST * len(data) + EXPRESSION_COST * expressions
+    return Weights(file, filters, offset=offset or 0.0, cost=cost)
 
 
 def _vips_header(values: list[float]) -> tuple[float, float, float, float]:
@@ -249,13 +278,22 @@ def _rows(text: str) -> Iterator[tuple[int, list[float]]]:
     """Line number and numbers of each line that has some."""
     for number, line in enumerate(text.splitlines(), start=1):
         bare = line.partition("#")[0].strip()
-        if re.search(r"\d,\d", bare) and re.search(r"[^\s,;]\s+[^\s,;]", bare):
+        if "," in bare and re.search(r"\d,\d", bare) and re.search(r"[^\s,;]\s+[^\s,;]", bare):
             raise KernelError(f"line {number} has numbers apart by commas and by spaces; write a decimal point, not a comma")
-        words = re.split(r"\s*[,;]\s*|\s+", bare)
+        words = re.split(r"\s*[,;]\s*|\s+", bare) if "," in bare or ";" in bare else bare.split() or [""]
         if number > 2 * MAX_SIDE or len(words) > MAX_SIDE:
             raise KernelError(f"line {number} is beyond the largest kernel, {MAX_SIDE} x {MAX_SIDE}")
         if words != [""]:
-            yield number, [_number(word, number, column) for column, word in enumerate(words, start=1)]
+            yield number, _numbers(words, number)
+
+
+def _numbers(words: list[str], line: int) -> list[float]:
+    if PLAIN.issuperset("".join(words)):
+        with suppress(ValueError):  # float() is ten times as fast as our grammar, and reads the same from these characters
+            numbers = list(map(float, words))
+            if max(map(abs, numbers)) <= LARGEST:
+                return numbers
+    return [_number(word, line, column) for column, word in enumerate(words, start=1)]
 
 
 def _number(word: str, line: int, column: int) -> float:

@@ -13,8 +13,8 @@ The house, floor by floor; imports go down only, and kernels and images do not k
 
     cli/       words in, words out: apply, kernels, config; options, each spelled once; report
                (JSON lines); render, where Rich lives
-    jobs/      one request carried out: inputs, request (what was asked for, frozen), naming, run (one picture), batch (many),
-               memory (how much one takes)
+    jobs/      one request carried out: inputs, request (what was asked for, frozen), naming, respond (feature maps), run
+               (one picture), batch (many), memory (how much one takes)
     kernels/   what to convolve with: kernel (values), library (formulas), numbers (1/9), grammar (the text after -k), weights
                (files of them), config (kernels.toml) with bodies, values and lines, definition and banks (what a table says),
                draft (kernels yet to be computed), arithmetic, faults (what is wrong, and what costs too much), places (which

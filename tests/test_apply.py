@@ -465,8 +465,66 @@ def test_json_lines_tell_of_each_picture(run, samples, tmp_path):
     assert "x.png: the report is an output too" in both.err
     full = run("apply", samples / "camera.png", "-k", "blur", "-q", "--report", "/dev/full", "-o", tmp_path / "x.png")
     assert (full.status, full.lines) == (1, ["Error: /dev/full: cannot be written: No space left on device"])
-    nowhere = run("apply", samples / "camera.png", "-k", "blur", "--report", tmp_path / "no" / "r", "-o", tmp_path / "x.png")
+    nowhere = run(
+        "apply", samples / "camera.png", "-k", "blur", "--report", samples / "camera.png" / "r", "-o", tmp_path / "x.png"
+    )
     assert (nowhere.status, len(nowhere.lines)) == (1, 1)
+
+
+def test_a_report_goes_where_it_is_wanted(run, samples, tmp_path):
+    """Into folders that are made for it; over a report, but over no other file; - is standard output; none in a dry run."""
+    words = ["apply", samples / "horse.png", "-k", "blur", "-q", "-o", tmp_path / "x.png"]
+    report = tmp_path / "new" / "folder" / "r.jsonl"
+    for _ in range(2):
+        assert run(*words, "--report", report).status == 0
+        assert len(report.read_text().splitlines()) == 2
+    assert run(*words, "--report", "-").out == report.read_text()
+    before = report.read_text()
+    dry = run(*words, "-n", "--report", report)
+    assert (dry.status, len(dry.lines), report.read_text()) == (2, 1, before)
+    assert "print the lines with --json" in dry.err
+    (tmp_path / "x.png").unlink()
+    (tmp_path / "notes.txt").write_text("mine")
+    other = run(*words, "--report", tmp_path / "notes.txt")
+    assert (other.status, (tmp_path / "notes.txt").read_text(), (tmp_path / "x.png").exists()) == (2, "mine", False)
+    assert other.lines == [f"Error: {tmp_path}/notes.txt: exists already and is no report; give another name for the report"]
+
+
+def test_inputs_that_cannot_have_their_output_fail_alone(run, samples, tmp_path):
+    """In place, where the format is not written or is another; by a template that takes the suffix of the input."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with PIL.Image.open(samples / "horse.png") as picture:
+        for name in ("a.png", "b.gif", "c.pbm", "d.jpg"):
+            picture.convert("1" if name == "c.pbm" else "L").save(folder / name)
+        picture.convert("L").save(folder / "e", "png")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    result = run("apply", folder, folder / "e", "-k", "blur", "--in-place", "-q")
+    assert result.status == 1
+    assert result.lines == [
+        f"Error: {folder}/b.gif: cannot be replaced, as .gif is not written; give -o",
+        f"Error: {folder}/c.pbm: cannot be replaced, as .pbm is not written; give -o",
+        f"Error: {folder}/e: cannot be replaced, as its name has no suffix that tells the format; give --format too",
+    ]
+    changed = {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}
+    assert changed == {"a.png", "d.jpg"}
+    result = run("apply", folder / "a.png", folder / "d.jpg", folder / "e", "-k", "blur", "--in-place", "--format", "png", "-q")
+    told = "--in-place keeps its name, and .jpg is not png; leave out --format, or give -o"
+    assert (result.status, result.lines) == (1, [f"Error: {folder}/d.jpg: {told}"])
+    assert (folder / "e").read_bytes() != before["e"]
+    result = run("apply", folder, "-k", "blur", "-q", "-o", f"{tmp_path}/out/{{name}}")
+    assert result.status == 1
+    assert [line.split(": ")[1] for line in result.lines] == [f"{folder}/b.gif", f"{folder}/c.pbm"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "d.jpg"]
+    alone = run("apply", folder / "b.gif", "-k", "blur", "-q", "-o", f"{tmp_path}/two/{{name}}")
+    assert (alone.status, len(alone.lines)) == (2, 1)
+
+
+def test_quiet_and_verbose(run, samples, tmp_path):
+    """Exclude each other."""
+    result = run("apply", samples / "horse.png", "-k", "blur", "-o", tmp_path / "x.png", "-q", "-v")
+    assert (result.status, len(result.lines)) == (2, 1)
+    assert "-q and -v exclude each other" in result.err
 
 
 def test_dry_run_writes_nothing_and_tells_all(run, samples, tmp_path):
@@ -768,6 +826,8 @@ HOSTILE = [
     "-dash.png",
     "quote'\".png",
     "ü.png",
+    "\u202egnp.png",
+    "line\u2028line.png",
 ]
 
 
@@ -779,7 +839,7 @@ def test_hostile_names(run, samples, tmp_path, monkeypatch, name):
     result = run("apply", "-k", "blur", "-o", "out/", "--", name)
     assert result.status == 0
     assert [path.name for path in Path("out").iterdir()] == [name if "." in name else f"{name}.png"]
-    assert not any(ord(c) < 32 for c in result.err.replace("\n", ""))
+    assert not any(ord(c) < 32 or ord(c) in (0x2028, 0x202E) for c in result.err.replace("\n", ""))
     assert len(result.lines) == 2
 
 

@@ -6,11 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-from convcli.errors import ArgumentError
 from convcli.jobs.inputs import Search, find_inputs, read_names, take_shard
 
 TREE = ["x.png", "a/y.JPG", "a/b/z.tif", "a/b/notes.txt", "a/.hidden.png", ".secret/q.png", "odd[1].png"]
@@ -49,12 +47,13 @@ def test_patterns():
     """``**`` is any folders; what is below is what the pattern leaves open; brackets in a real name are that name."""
     assert found("*.png") == [("odd[1].png", "."), ("x.png", ".")]
     assert found("**/*.*") == [
-        ("a/b/notes.txt", "a/b"),
         ("a/b/z.tif", "a/b"),
         ("a/y.JPG", "a"),
         ("odd[1].png", "."),
         ("x.png", "."),
     ]
+    assert found("a/**") == found("a/**/") == found("a/**/*") == [("a/b/z.tif", "b"), ("a/y.JPG", ".")]
+    assert found("**/*.txt") == [("a/b/notes.txt", "a/b")]
     assert found("a/**/*.tif") == [("a/b/z.tif", "b")]
     assert found("a/*/z.ti?") == [("a/b/z.tif", "b")]
     assert found("odd[1].png") == [("odd[1].png", ".")]
@@ -62,13 +61,60 @@ def test_patterns():
     assert ("a/.hidden.png", "a") in found("a*/**/.*.png", hidden=True)
 
 
-def test_nothing_found_is_an_error():
-    """Rather than nothing done."""
-    Path("empty").mkdir()
-    with pytest.raises(ArgumentError, match="empty: holds no pictures .*; -r looks into the folders below it too"):
-        found("empty")
-    with pytest.raises(ArgumentError, match=r"\*\.webp: matches no file"):
-        found("*.webp")
+def test_what_gives_no_pictures_fails_alone(run, samples, tree, monkeypatch):
+    """An empty folder, a pattern that matches nothing, a folder that cannot be searched; the others are done."""
+    (tree / "empty").mkdir()
+    (tree / "deep" / "shut").mkdir(parents=True)
+    shutil.copy(samples / "horse.png", tree / "deep" / "h.png")
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    words = ("empty", "*.webp", "-r", "deep", "deep/**/*.png", "-k", "blur", "--report", "r.jsonl", "-o", "out/")
+    result = run("apply", *words)
+    assert result.status == 1
+    told = [line for line in result.lines if line.startswith("Error:")]
+    assert told[0].startswith("Error: empty: holds no pictures (.png ")
+    assert told[1:] == ["Error: *.webp: matches no file", "Error: deep/shut: cannot be searched: Permission denied"]
+    assert result.lines[-1] == "3 of 4 inputs failed, 1 done"
+    assert [path.name for path in (tree / "out").iterdir()] == ["h.png"]
+    lines = [json.loads(line) for line in (tree / "r.jsonl").read_text().splitlines()]
+    assert [line["input"] for line in lines[:-1]] == ["deep/h.png", "empty", "*.webp", "deep/shut"]
+    alone = run("apply", "empty", "-k", "blur", "-o", "x.png")
+    assert (alone.status, len(alone.lines)) == (1, 1)
+    assert "; -r looks into the folders below it too" in alone.err
+
+
+def test_a_base_to_mirror_from(run, samples, tmp_path):
+    """For names that lie anywhere; what does not lie below it fails alone; a shard is the same wherever the base lies."""
+    folder = tmp_path / "data"
+    for name in ("x/y", "z"):
+        (folder / name).mkdir(parents=True)
+        shutil.copy(samples / "horse.png", folder / name / "c.png")
+    names = [str(folder / "x/y/c.png"), str(folder / "z/c.png")]
+    (tmp_path / "names").write_text("\n".join(names))
+    for words in (["--files-from", tmp_path / "names"], names):
+        result = run("apply", *words, samples / "camera.png", "--base", folder, "-k", "blur", "-q", "-o", f"{tmp_path}/out/")
+        assert (result.status, result.lines) == (1, [f"Error: {samples}/camera.png: does not lie below the --base {folder}"])
+        out = tmp_path / "out"
+        assert sorted(str(path.relative_to(out)) for path in out.rglob("*.png")) == ["x/y/c.png", "z/c.png"]
+        shutil.rmtree(out)
+    pairs = [find_inputs([f"{base}/{i}.png" for i in range(40)], Search(base=base)) for base in ("/mnt/one", "two")]
+    parts = [[one.source.name for one in take_shard(pair, 2, 3)] for pair in pairs]
+    assert parts[0] == parts[1] != []
+
+
+def test_a_list_of_nothing_is_done_at_once(run, tmp_path):
+    """As an empty shard is."""
+    (tmp_path / "names").write_text("\n")
+    result = run("apply", "--files-from", tmp_path / "names", "-k", "blur", "-o", f"{tmp_path}/out/", "--json")
+    assert (result.status, result.lines) == (0, ["the list names no input: nothing to do"])
+    assert json.loads(result.out) == {"inputs": 0, "done": 0, "skipped": 0, "failed": 0, "not_tried": 0}
+    assert run("apply", "-k", "blur", "-o", "out/").lines == ["Error: no input; name a picture, or - for standard input"]
 
 
 def test_what_was_found_twice_is_one_input():

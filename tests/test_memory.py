@@ -12,6 +12,7 @@ import PIL.Image
 import pytest
 import tifffile
 
+from convcli.cli.options import read_size
 from convcli.errors import ImageError
 from convcli.images.read import decode
 from convcli.jobs import memory
@@ -92,7 +93,16 @@ def test_too_large_a_picture_is_refused_by_its_header(run, tmp_path, rng, kind):
     assert [path.stem for path in (tmp_path / "out").iterdir()] == ["small"]
 
 
-@pytest.mark.parametrize("text", ["", "2X", "-1", "1e9", "G", "1 G"])
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("500", 500), ("2G", 2 * 10**9), ("1.5kb", 1500), ("2GiB", 2**31), ("1.5Mi", 3 * 2**19), ("1TB", 10**12), ("3b", 3)],
+)
+def test_sizes(text, size):
+    """In powers of 1000, with i of 1024."""
+    assert read_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "2X", "-1", "1e9", "G", "1 G", "0", "0.5", "1iB", "1i"])
 def test_sizes_that_are_none(run, samples, tmp_path, text):
     """Are wrong usage."""
     result = run("apply", samples / "horse.png", "-k", "blur", "-o", tmp_path / "x.png", f"--max-memory={text}")

@@ -91,7 +91,6 @@ BAD = [
     (["x/a.png", "y/a.png"], "out/", ["blur"], "two results would have the name out/a.png, both of x/a.png and y/a.png"),
     (["a.png"], "out/{stem}{kernel}.png", ["blur", "blur"], "two results would have the name out/ablur.png, both of a.png"),
     (["-", "-"], "out/", ["blur"], "which can be read once only"),
-    ([], "out/", ["blur"], "no input"),
 ]
 
 

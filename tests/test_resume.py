@@ -9,10 +9,11 @@ import numpy as np
 import PIL.Image
 import PIL.PngImagePlugin
 import pytest
+import tifffile
 
 from convcli.images.existing import Standing, look_at
 from convcli.images.formats import format_of
-from convcli.images.mark import Mark, Sidecar, find_mark, sidecar_of
+from convcli.images.mark import Mark, Sidecar, find_mark, needs_sidecar, sidecar_of
 from convcli.jobs.request import Request
 
 MARK = Mark("a" * 32, "0" * 32)
@@ -297,3 +298,26 @@ def test_the_digest_of_what_is_asked_for_is_the_same_anywhere():
 
     request = Request(find_inputs(["a.png"], Search()), (Kernel("k", ((0.5, -0.25),), offset=3.0),), "b.png", stride=(2, 1))
     assert request.digest_for(format_of("b.png"), [0]) == "13795cabcc94945ab55e89c9c37afc30"
+
+
+@pytest.mark.parametrize("name", [*OUTPUTS, "maps.tif"])
+def test_an_output_that_was_cut_short_is_made_again(run, photo, tmp_path, name):
+    """Wherever it ends; unless what is gone is filling behind everything that is read."""
+    kernels = ["-k", "blur", *(["-k", "edge", "-k", "sobel-x"] if name == "maps.tif" else [])]
+    words = ["apply", photo, "--stride", "9", "-q", "--skip-existing", *kernels, "-o", f"{tmp_path}/{name}"]
+    assert run(*words).status == 0
+    out, form = tmp_path / name, format_of(name)
+    data = out.read_bytes()
+    assert look_at(out, form).mark is not None
+    for length in (*range(0, len(data), len(data) // 50), *range(len(data) - 250, len(data))):
+        out.write_bytes(data[:length])
+        if look_at(out, form).mark is not None:
+            with tifffile.TiffFile(out) as cut:
+                assert length > len(data) - 20
+                assert [label for label in cut.imagej_metadata["Labels"][::3]] == ["blur R", "edge R", "sobel-x R"]
+                assert cut.asarray().shape[0] == 3
+        elif needs_sidecar(form):
+            assert not look_at(out, form).ours
+    if not needs_sidecar(form) and form.name != "npz":
+        out.write_bytes(data[: 9 * len(data) // 10])
+        assert look_at(out, form) in (Standing(exists=True, ours=True), Standing(exists=True))

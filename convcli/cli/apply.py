@@ -134,6 +134,12 @@ from .report import Report, Tally
     help="More inputs, one a line of this file, or of standard input for -.",
 )
 @click.option("-0", "--null", is_flag=True, help="The names of --files-from end with NUL bytes, as find -print0 writes them.")
+@click.option(
+    "--base",
+    type=click.Path(),
+    metavar="DIR",
+    help="Mirror the folders between this one and each input, wherever it was named or found.",
+)
 @click.option("--shard", type=options.SHARD, help="Do part I of N of the inputs, the same part on any machine.")
 @click.option("--flat", is_flag=True, help="Write all into one folder, not into the folders that the inputs were found in.")
 @options.with_config
@@ -167,7 +173,7 @@ from .report import Report, Tally
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each picture, and one for all at the end.")
-@click.option("--report", metavar="FILE", help="Write these JSON lines to a file, as the pictures are done.")
+@click.option("--report", metavar="FILE", help="Write these JSON lines to a file, as the pictures are done; - is --json.")
 @click.option("-n", "--dry-run", is_flag=True, help="Read the inputs and say what would be written; write nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more: sizes, kernels, counts.")
@@ -200,6 +206,12 @@ def command(
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
+    if quiet and verbose:
+        raise click.UsageError("-q and -v exclude each other")
+    if wishes["report"] == "-":
+        as_json, wishes["report"] = True, None
+    if dry_run and wishes["report"]:
+        raise click.UsageError("--report writes a file, and -n writes nothing; print the lines with --json")
     if bool(wishes["output"]) == wishes["in_place"]:
         both = (
             "-o and --in-place exclude each other" if wishes["in_place"] else "Missing option '-o' / '--output', or --in-place"
@@ -223,6 +235,8 @@ def command(
     voice = render.Voice(quiet=quiet, verbose=verbose)
     if as_json and request.output == "-":
         raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
+    if not request.inputs:
+        voice.note("the list names no input: nothing to do")
     with Report(as_json, request.report) as report:
         failed = _work(request, tasks, dry_run, fail_fast, voice, report)
     if failed:
@@ -232,10 +246,12 @@ def command(
 def _inputs(wishes: dict[str, Any]) -> list[Input]:
     """The pictures that are meant, by the words and the list of names; takes what it reads out of the wishes."""
     words, listing, null = (wishes.pop(name) for name in ("inputs", "files_from", "null"))
-    search = Search(recursive=wishes.pop("recursive"), hidden=wishes.pop("hidden"))
+    search = Search(*(wishes.pop(name) for name in ("recursive", "hidden", "base")))
     if listing is None:
         if null:
             raise click.UsageError("-0 tells how the names of --files-from end; give --files-from too")
+        if not words:
+            raise ArgumentError("no input; name a picture, or - for standard input")
         return find_inputs(words, search)
     if listing == "-" and "-" in words:
         raise ArgumentError("standard input cannot be both a picture and the list of names")

@@ -70,11 +70,12 @@ def read_shard(text: str) -> tuple[int, int]:
 
 
 def read_size(text: str) -> int:
-    """Read a number of bytes: 500M, 2G, 1.5GB; K, M, G and T are powers of 1000."""
-    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)([kmgt]?)b?", text, re.ASCII | re.IGNORECASE)
-    if match is None:
+    """Read a number of bytes: 500M, 2G, 1.5GB; K, M, G and T are powers of 1000, Ki, Mi, Gi and Ti of 1024."""
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,9})?)(?:([kmgt])(i?))?b?", text, re.ASCII | re.IGNORECASE)
+    size = int(float(match[1]) * (1024 if match[3] else 1000) ** " kmgt".index((match[2] or " ").lower())) if match else 0
+    if size < 1:
         raise ArgumentError(f"max-memory must be a number of bytes such as 500M or 2G, got {text!r}")
-    return int(float(match[1]) * 1000 ** " kmgt".index(match[2].lower() or " "))
+    return size
 
 
 SHARD = Word("I/N", read_shard)

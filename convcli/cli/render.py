@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from ..kernels.kernel import Bank, Kernel
     from .report import Tally
 
-UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, those that turn the direction of text, and what is no character."""
 
 
 def escaped(text: str) -> str:

@@ -5,12 +5,13 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from ..errors import OutputError
+from ..errors import ArgumentError, OutputError
 from .render import printing
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ class Report:
     def __enter__(self) -> "Report":
         if self.path is not None:
             try:
+                _refuse_other(Path(self.path))
+                Path(self.path).parent.mkdir(parents=True, exist_ok=True)
                 self.file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed at the end of the block
+            except ArgumentError:
+                raise
             except (OSError, ValueError) as error:
                 raise OutputError(f"{self.path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
         return self
@@ -85,6 +90,14 @@ class Report:
                 self.file.flush()
             except OSError as error:
                 raise OutputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+
+def _refuse_other(path: Path) -> None:
+    """Raise ArgumentError where there is a file that is no report: a slip would cost it."""
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(1) not in (b"", b"{"):
+                raise ArgumentError(f"{path}: exists already and is no report; give another name for the report")
 
 
 def _described(written: "Written") -> dict[str, Any]:

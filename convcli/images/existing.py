@@ -1,5 +1,6 @@
 """What stands under the name of an output before it is written."""
 
+import os
 import stat
 import zipfile
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from .read import DECODERS, set_aside
 class Standing:
     """What stands under the name of an output: nothing, a file of ours with a mark, or a file of somebody else.
 
-    The mark of a sidecar counts only if the file is the one that it was written for; the one before that is ours too.
+    The mark of a sidecar counts only if the file is the one that it was written for; the one before that is ours too. One that
+    a file carries counts only if the file has its end: what was cut short since is ours, and is made again.
     """
 
     exists: bool
@@ -33,7 +35,27 @@ def look_at(path: Path, form: Format) -> Standing:
     if not stat.S_ISREG(mode):
         return Standing(exists=True)
     mark = None if needs_sidecar(form) else _read_mark(path, form)
-    return _look_beside(path) if mark is None else Standing(exists=True, ours=True, mark=mark)
+    if mark is None:
+        return _look_beside(path)
+    return Standing(exists=True, ours=True, mark=mark if _is_whole(path, form) else None)
+
+
+def _is_whole(path: Path, form: Format) -> bool:
+    """Whether a file has its end, by the few bytes that tell; an .npz without it is not read at all."""
+    try:
+        if form.name == "tiff":
+            from .tiff import is_whole  # slow to import
+
+            return is_whole(path)
+        with path.open("rb") as file:
+            head, size = file.read(12), file.seek(0, os.SEEK_END)
+            file.seek(max(size - 12, 0))
+            tail = file.read()
+    except Exception:  # whatever is in it, it is no picture that was finished here
+        return False
+    if head.startswith(b"RIFF"):
+        return int.from_bytes(head[4:8], "little") + 8 <= size
+    return form.name == "npz" or tail.endswith((b"IEND\xaeB\x60\x82", b"\xff\xd9"))
 
 
 def _look_beside(path: Path) -> Standing:

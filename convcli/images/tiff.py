@@ -3,6 +3,7 @@
 import importlib.util
 import logging
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -126,6 +127,20 @@ def write_deep(file: BinaryIO, levels: Array, metadata: Metadata, alpha_last: bo
         tags[ICC_PROFILE] = metadata.icc
     tags.save(file)
     file.write(data)
+
+
+def is_whole(path: Path) -> bool:
+    """Whether all that the directories of a TIFF name lies in the file, and each plane of a stack has one."""
+    with tifffile.TiffFile(path) as file:
+        if len(file.pages) < (file.imagej_metadata or {}).get("images", 1):
+            return False
+        ends = [0]
+        for page in file.pages:
+            described: Any = page
+            ends.append(described.offset + 12 * len(described.tags) + 6)  # a count, 12 bytes a tag, where the next one is
+            ends += (tag.valueoffset + tag.valuebytecount for tag in described.tags)
+            ends += map(sum, zip(described.dataoffsets, described.databytecounts, strict=True))
+        return max(ends) <= file.filehandle.size
 
 
 def _check_readable(page: Any) -> None:

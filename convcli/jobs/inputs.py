@@ -5,10 +5,9 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
-from ..errors import ArgumentError
 from ..images.formats import READ_SUFFIXES
 
 MAGIC = frozenset("*?[")
@@ -17,21 +16,23 @@ MAGIC = frozenset("*?[")
 @dataclass(frozen=True)
 class Input:
     """One picture: its name as it is told, its file (None for standard input), and the folders between it and the folder or
-    pattern that it was found by. ``found`` tells that it was not named by itself.
+    pattern that it was found by. ``found`` tells that it was not named by itself; ``fault`` why there is no picture.
     """
 
     name: str
     source: Path | None
     below: PurePath = PurePath()
     found: bool = False
+    fault: str = ""
 
 
 @dataclass(frozen=True)
 class Search:
-    """How folders are searched: with all folders below, and with hidden files."""
+    """How folders are searched: with all folders below, with hidden files. ``base`` is the folder to find all inputs below."""
 
     recursive: bool = False
     hidden: bool = False
+    base: str | None = None
 
 
 def find_inputs(words: Iterable[str], search: Search, listed: Iterable[str] = ()) -> list[Input]:
@@ -40,17 +41,18 @@ def find_inputs(words: Iterable[str], search: Search, listed: Iterable[str] = ()
     A name in a list is a file or a folder as it stands there, found below the working folder if it lies there. A word is a
     file, a folder (the pictures in it, by their suffix), a quoted pattern (``*``, ``?``, ``[a-z]``, and ``**`` for any
     folders), or ``-`` for standard input. Links to folders are followed where they are named, not where they are found, so
-    that a loop of links has no way in. Raises ArgumentError where a folder or pattern gives nothing.
+    that a loop of links has no way in. Folders and patterns that give nothing, or cannot be searched, are inputs with a fault.
     """
     inputs: list[Input] = []
     known: set[str] = set()
-    found = (one for word in words for one in _find(word, search))
-    named = (one for name in listed for one in _find_listed(name, search))
-    for one in itertools.chain(found, named):
+    finder = _Finder(search)
+    found = (one for word in words for one in finder.find(word))
+    named = (one for name in listed for one in finder.find_listed(name))
+    for one in map(finder.based, itertools.chain(found, named)):
         if not one.found or one.name not in known:
             inputs.append(one)
         known.add(one.name)
-    return inputs
+    return [*inputs, *finder.faults.values()]
 
 
 def take_shard(inputs: Iterable[Input], part: int, parts: int) -> list[Input]:
@@ -72,55 +74,109 @@ def read_names(data: bytes, null: bool) -> list[str]:
     return [os.fsdecode(part) for part in parts if part]
 
 
-def _find(word: str, search: Search) -> Iterator[Input]:
-    if word == "-":
-        yield Input("-", None)
-    elif MAGIC & set(word) and not os.path.lexists(word):
-        yield from _in_pattern(word, search)
-    else:
-        yield from _find_named(word, search)
+class _Finder:
+    """Finds the pictures that one run means, and keeps what cannot be searched."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.faults: dict[str, Input] = {}
+
+    def find(self, word: str) -> Iterator[Input]:
+        """The pictures that a word means."""
+        if word == "-":
+            yield Input("-", None)
+        elif MAGIC & set(word) and not os.path.lexists(word):
+            yield from self._in_pattern(word)
+        elif os.path.isdir(word):
+            yield from self._in_folder(word)
+        else:
+            yield Input(word, Path(word))
+
+    def find_listed(self, name: str) -> Iterator[Input]:
+        """Those of a name in a list, which a search such as ``find`` has made: its folders below the working one count."""
+        path = PurePath(name)
+        if os.path.isdir(name):
+            yield from self._in_folder(name)
+        elif path.is_absolute() or ".." in path.parts:
+            yield Input(name, Path(name))
+        else:
+            yield Input(name, Path(name), path.parent, found=True)
+
+    def based(self, one: Input) -> Input:
+        """The same input, found below the base where there is one."""
+        if self.search.base is None or one.source is None:
+            return one
+        try:
+            below = PurePath(os.path.abspath(one.source.parent)).relative_to(os.path.abspath(self.search.base))
+        except ValueError:
+            return replace(one, fault=f"does not lie below the --base {self.search.base}")
+        return replace(one, below=below, found=True)
+
+    def _in_folder(self, folder: str) -> Iterator[Input]:
+        """The pictures in a folder, by their suffix; those in all folders below it too."""
+        count = len(self.faults)
+        found = False
+        for place in self._folders(folder) if self.search.recursive else [folder]:
+            for name in self._names(place, folders=False):
+                if _is_picture(name):
+                    path = f"{place.rstrip(os.sep)}{os.sep}{name}"
+                    yield Input(path, Path(path), PurePath(os.path.relpath(place, folder)), found=True)
+                    found = True
+        if not found and count == len(self.faults):
+            more = "" if self.search.recursive else "; -r looks into the folders below it too"
+            self._note(folder, f"holds no pictures ({' '.join(READ_SUFFIXES)}){more}")
+
+    def _in_pattern(self, pattern: str) -> Iterator[Input]:
+        """The files that a pattern matches, sorted; where it leaves the suffix open, pictures only."""
+        wanted = pattern.rstrip(os.sep)
+        if PurePath(wanted).name == "**":
+            wanted += f"{os.sep}*"
+        fixed = PurePath(*_before_magic(PurePath(wanted).parts))
+        fits = _is_picture if wanted.endswith("*") else bool
+        paths = sorted({path for path in self._match(wanted) if fits(path) and Path(path).is_file()})
+        if not paths:
+            self._note(pattern, "matches no file")
+        for path in paths:
+            yield Input(path, Path(path), PurePath(path).parent.relative_to(fixed), found=True)
+
+    def _match(self, pattern: str) -> Iterator[str]:
+        """Paths that a pattern matches; ``**`` stands for no folder or any folders."""
+        head, anywhere, tail = pattern.partition("**/")
+        if not anywhere:
+            yield from glob.iglob(pattern, include_hidden=self.search.hidden)  # noqa: PTH207 - Path.glob takes hidden files always
+            return
+        for root in filter(os.path.isdir, self._match(head.rstrip(os.sep) or os.sep)) if head else [""]:
+            for folder in self._folders(root):
+                yield from self._match(f"{glob.escape(folder)}{os.sep}{tail}" if folder else tail)
+
+    def _folders(self, root: str) -> Iterator[str]:
+        """A folder and all folders below it, without following links."""
+        waiting = [root]
+        while waiting:
+            folder = waiting.pop()
+            yield folder
+            names = self._names(folder, folders=True)
+            waiting += [f"{folder.rstrip(os.sep)}{os.sep}{name}" if folder else name for name in reversed(names)]
+
+    def _names(self, folder: str, folders: bool) -> list[str]:
+        """The names of the folders in a folder, or of what else is in it, sorted; none where it cannot be read."""
+        try:
+            with os.scandir(folder or ".") as entries:
+                return sorted(
+                    entry.name
+                    for entry in entries
+                    if (self.search.hidden or not entry.name.startswith(".")) and _is_folder(entry, not folders) == folders
+                )
+        except OSError as error:
+            self._note(folder, f"cannot be searched: {error.strerror}")
+            return []
+
+    def _note(self, name: str, fault: str) -> None:
+        self.faults[name] = Input(name, Path(name), fault=fault)
 
 
-def _find_named(name: str, search: Search) -> Iterator[Input]:
-    if os.path.isdir(name):
-        yield from _in_folder(name, search)
-    else:
-        yield Input(name, Path(name))
-
-
-def _find_listed(name: str, search: Search) -> Iterator[Input]:
-    """A name of a list, which a search such as ``find`` has made: below the working folder, its folders are mirrored."""
-    path = PurePath(name)
-    if os.path.isdir(name):
-        yield from _in_folder(name, search)
-    elif path.is_absolute() or ".." in path.parts:
-        yield Input(name, Path(name))
-    else:
-        yield Input(name, Path(name), path.parent, found=True)
-
-
-def _in_folder(folder: str, search: Search) -> Iterator[Input]:
-    """The pictures in a folder, by their suffix; those in all folders below it too."""
-    found = False
-    for place in _folders(folder, search.hidden) if search.recursive else [folder]:
-        for name in _names(place, search.hidden, folders=False):
-            if Path(name).suffix.lower() in READ_SUFFIXES:
-                path = f"{place.rstrip(os.sep)}{os.sep}{name}"
-                yield Input(path, Path(path), PurePath(os.path.relpath(place, folder)), found=True)
-                found = True
-    if not found:
-        more = "" if search.recursive else "; -r looks into the folders below it too"
-        raise ArgumentError(f"{folder}: holds no pictures ({' '.join(READ_SUFFIXES)}){more}")
-
-
-def _in_pattern(pattern: str, search: Search) -> Iterator[Input]:
-    """The files that a pattern matches, sorted."""
-    fixed = PurePath(*_before_magic(PurePath(pattern).parts))
-    paths = sorted({path for path in _match(pattern, search.hidden) if Path(path).is_file()})
-    if not paths:
-        raise ArgumentError(f"{pattern}: matches no file")
-    for path in paths:
-        yield Input(path, Path(path), PurePath(path).parent.relative_to(fixed), found=True)
+def _is_picture(name: str) -> bool:
+    return Path(name).suffix.lower() in READ_SUFFIXES
 
 
 def _before_magic(parts: tuple[str, ...]) -> list[str]:
@@ -129,40 +185,6 @@ def _before_magic(parts: tuple[str, ...]) -> list[str]:
         if MAGIC & set(part):
             return list(parts[:place])
     return list(parts[:-1])
-
-
-def _match(pattern: str, hidden: bool) -> Iterator[str]:
-    """Paths that a pattern matches; ``**`` stands for no folder or any folders."""
-    head, anywhere, tail = pattern.partition("**/")
-    if not anywhere:
-        yield from glob.iglob(pattern, include_hidden=hidden)  # noqa: PTH207 - Path.glob takes hidden files always
-        return
-    for root in filter(os.path.isdir, _match(head.rstrip(os.sep) or os.sep, hidden)) if head else [""]:
-        for folder in _folders(root, hidden):
-            yield from _match(f"{glob.escape(folder)}{os.sep}{tail}" if folder else tail, hidden)
-
-
-def _folders(root: str, hidden: bool) -> Iterator[str]:
-    """A folder and all folders below it, without following links."""
-    waiting = [root]
-    while waiting:
-        folder = waiting.pop()
-        yield folder
-        names = _names(folder, hidden, folders=True)
-        waiting += [f"{folder.rstrip(os.sep)}{os.sep}{name}" if folder else name for name in reversed(names)]
-
-
-def _names(folder: str, hidden: bool, folders: bool) -> list[str]:
-    """The names of the folders in a folder, or of what else is in it, sorted. Raises ArgumentError if it cannot be read."""
-    try:
-        with os.scandir(folder or ".") as entries:
-            return sorted(
-                entry.name
-                for entry in entries
-                if (hidden or not entry.name.startswith(".")) and _is_folder(entry, not folders) == folders
-            )
-    except OSError as error:
-        raise ArgumentError(f"{folder}: cannot be searched: {error.strerror}") from None
 
 
 def _is_folder(entry: "os.DirEntry[str]", follow: bool) -> bool:

@@ -38,11 +38,16 @@ class Target:
 
 @dataclass(frozen=True)
 class Task:
-    """One picture and what comes of it. ``source`` None is standard input."""
+    """One picture and what comes of it. ``source`` None is standard input; ``fault`` tells why nothing can come of it."""
 
     name: str
     source: Path | None
-    targets: tuple[Target, ...]
+    targets: tuple[Target, ...] = ()
+    fault: str = ""
+
+
+class _UnfitError(ArgumentError):
+    """One input cannot have the output that others have."""
 
 
 def make_tasks(request: Request) -> list[Task]:
@@ -64,7 +69,12 @@ def make_tasks(request: Request) -> list[Task]:
 
 def _make_task(request: Request, one: Input) -> Task:
     """One picture and its targets."""
-    return Task(one.name, one.source, tuple(_make_targets(request, one)))
+    if one.fault:
+        return Task(one.name, one.source, fault=one.fault)
+    try:
+        return Task(one.name, one.source, tuple(_make_targets(request, one)))
+    except _UnfitError as error:
+        return Task(one.name, one.source, fault=str(error))
 
 
 def _make_targets(request: Request, one: Input) -> Iterable[Target]:
@@ -72,7 +82,7 @@ def _make_targets(request: Request, one: Input) -> Iterable[Target]:
     if request.in_place:
         if source is None:
             raise ArgumentError("--in-place replaces files, and standard input is none; give -o")
-        return [_make_target(request, source, request.form or format_of(str(source)), range(len(request.maps)))]
+        return [_make_target(request, source, _form_in_place(request, source), range(len(request.maps)))]
     several = len(request.maps) > 1
     output = request.output
     if output == "-":
@@ -101,15 +111,20 @@ def _make_targets(request: Request, one: Input) -> Iterable[Target]:
 
 def _expand(request: Request, template: str, source: Input) -> Iterable[Target]:
     """The targets of one picture: one for each map where the template tells them apart, else one for all."""
-    if not _tokens(template) & {"kernel", "index"}:
-        path = _fill(template, source, "", 0)
-        form = request.form or format_of(path)
-        return [_make_target(request, Path(path), form, range(len(request.maps)))]
-    targets = []
-    for index, one in enumerate(request.maps):
-        path = _fill(template, source, _safe(one.name), index)
-        targets.append(_make_target(request, Path(path), request.form or format_of(path), [index]))
-    return targets
+    tokens = _tokens(template)
+
+    def target(name: str, index: int, maps: Sequence[int]) -> Target:
+        path = _fill(template, source, name, index)
+        try:
+            return _make_target(request, Path(path), request.form or format_of(path), maps)
+        except ArgumentError as error:
+            if tokens & {"ext", "name"} and len(request.inputs) > 1:
+                raise _UnfitError(str(error)) from None
+            raise
+
+    if not tokens & {"kernel", "index"}:
+        return [target("", 0, range(len(request.maps)))]
+    return [target(_safe(one.name), index, [index]) for index, one in enumerate(request.maps)]
 
 
 def _make_target(request: Request, path: Path | None, form: Format, maps: Sequence[int]) -> Target:
@@ -121,6 +136,20 @@ def _make_target(request: Request, path: Path | None, form: Format, maps: Sequen
     if request.depth == "float" and not form.stack:
         raise ArgumentError(f"--depth float needs .tif, .npy or .npz, got {form.name}, which holds levels")
     return Target(path, form, tuple(maps), request.overwrite or request.in_place or request.names_its_output)
+
+
+def _form_in_place(request: Request, source: Path) -> Format:
+    """The format of a picture that is replaced, which keeps its name. Raises _UnfitError."""
+    suffix = source.suffix.lower()
+    own = BY_SUFFIX.get(suffix)
+    if suffix and own is None:
+        raise _UnfitError(f"cannot be replaced, as {suffix} is not written; give -o")
+    form = request.form or own
+    if form is None:
+        raise _UnfitError("cannot be replaced, as its name has no suffix that tells the format; give --format too")
+    if own not in (None, form):
+        raise _UnfitError(f"--in-place keeps its name, and {suffix} is not {form.name}; leave out --format, or give -o")
+    return form
 
 
 def _form_like(source: Path | None) -> Format:

@@ -56,8 +56,6 @@ class Request:
     def __post_init__(self) -> None:
         if any(one.name == "" for one in self.inputs):
             raise ArgumentError("an input has an empty name; name a picture, or - for standard input")
-        if not self.inputs:
-            raise ArgumentError("no input; name a picture, or - for standard input")
         if sum(one.source is None for one in self.inputs) > 1:
             raise ArgumentError("- stands for standard input, which can be read once only")
         check_border(self.border)

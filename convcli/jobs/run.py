@@ -4,34 +4,25 @@ import contextlib
 import functools
 import io
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
-from ..core import loops
-from ..core.compiler import run_loop
-from ..core.conv import filter2d
-from ..core.geometry import check_extents, resolve_padding
-from ..core.merge import merge
 from ..errors import ConvcliError, ImageError, OutputError
-from ..images import alpha as transparency
 from ..images.existing import Standing, look_at
-from ..images.image import Array, Image
+from ..images.image import Image
 from ..images.levels import Account, account_for, check_scale, store, to_levels
 from ..images.mark import Mark, Sidecar, digest_of, needs_sidecar, read_sidecar, sidecar_of
 from ..images.place import ExistsError, placed, sweep
 from ..images.read import decode, opened
 from ..images.write import Encoding, encode, stored_white, write_maps, write_whole
-from ..kernels.kernel import Bank, Kernel
 from .memory import Budget, estimate
 from .naming import Target, Task
 from .request import Request
-
-LUMA = (0.299, 0.587, 0.114)
-"""Red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
+from .respond import Response, respond
 
 
 @dataclass(frozen=True)
@@ -63,14 +54,6 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Response:
-    """A feature map: colour (H, W, C) real, and alpha (H, W) real in the image's levels, or None."""
-
-    colour: Array
-    alpha: Array | None
-
-
-@dataclass(frozen=True)
 class Pipes:
     """Standard input and output as binary files, where the request uses them."""
 
@@ -80,10 +63,14 @@ class Pipes:
 
 @dataclass(frozen=True)
 class Output:
-    """Where the bytes of an output may go, and the mark that they carry."""
+    """Where the bytes of an output may go, the mark that they carry, and what stands there before."""
 
     pipes: Pipes
     mark: Mark
+    standing: Standing
+
+
+Reading: TypeAlias = tuple[Outcome, Image | None, str, dict[Target, Standing]]
 
 
 def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
@@ -91,16 +78,14 @@ def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outc
 
     What was written before a later map failed is in the outcome, beside the error.
     """
-    with _read(request, task, pipes, budget) as (outcome, image, source):
+    with _read(request, task, pipes, budget) as (outcome, image, source, left):
         if image is None:
             return outcome
-        for target in task.targets:
-            if target in outcome.skipped:
-                continue
+        for target, standing in left.items():
             mark = Mark(request.digest_for(target.form, target.maps), source)
             try:
                 responses = [respond(request, image, request.maps[index]) for index in target.maps]
-                written, notices = _write(request, image, target, responses, Output(pipes, mark))
+                written, notices = _write(request, image, target, responses, Output(pipes, mark, standing))
             except ConvcliError as error:
                 return replace(outcome, error=error)
             every_notice = tuple(dict.fromkeys((*outcome.notices, *notices)))
@@ -109,23 +94,26 @@ def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outc
 
 
 @contextlib.contextmanager
-def _read(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Iterator[tuple[Outcome, Image | None, str]]:
-    """The picture of a task, None where all its outputs are up to date, and the digest of its file.
+def _read(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Iterator[Reading]:
+    """The picture of a task, None where all its outputs are up to date, the digest of its file, and what is left to write.
 
     While the block lasts, the memory that the picture and its maps take is kept from other pictures.
     """
+    if task.fault:
+        raise ImageError(task.fault)
     with opened(task.source, pipes.input) as file, budget.lease() as take:
         source = _digest(file) if request.skip_existing else ""
-        skipped = tuple(target for target in task.targets if _is_up_to_date(request, target, source))
+        standings = {target: _look_at(request, target) for target in task.targets}
+        left = {target: one for target, one in standings.items() if not _is_up_to_date(request, target, one, source)}
+        skipped = tuple(target for target in task.targets if target not in left)
         for target in skipped:
             sweep(target.path.parent if target.path else Path())
-        if len(skipped) == len(task.targets):
-            yield Outcome(task, skipped=skipped), None, source
+        if not left:
+            yield Outcome(task, skipped=skipped), None, source, left
             return
-        left = [target for target in task.targets if target not in skipped]
-        image = decode(file, request.max_pixels, lambda header: take(estimate(request, left, header)))
+        image = decode(file, request.max_pixels, lambda header: take(estimate(request, list(left), header)))
         source = source or _digest(file)
-        yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source
+        yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, left
 
 
 def _digest(file: BinaryIO) -> str:
@@ -138,15 +126,20 @@ def _digest(file: BinaryIO) -> str:
     return digest
 
 
-def _is_up_to_date(request: Request, target: Target, source: str) -> bool:
-    """Whether --skip-existing leaves an output as it is. Raises OutputError where it is a file that is not ours."""
+def _look_at(request: Request, target: Target) -> Standing:
+    """What stands under the name of an output, where --skip-existing asks. Raises OutputError for a file that is not ours."""
     if not request.skip_existing or target.path is None:
-        return False
+        return Standing(exists=False)
     standing = look_at(target.path, target.form)
     if standing.exists and not standing.ours and not (request.overwrite or request.in_place):
         raise OutputError(
             f"{target.path}: exists already, and carries no mark of convcli; replace it with --overwrite, or move it away"
         )
+    return standing
+
+
+def _is_up_to_date(request: Request, target: Target, standing: Standing, source: str) -> bool:
+    """Whether --skip-existing leaves an output as it is."""
     asked = request.digest_for(target.form, target.maps)
     if request.in_place:  # the output stands in the place of its input, whose digest nobody has any more
         return standing.mark is not None and standing.mark.asked == asked
@@ -155,14 +148,12 @@ def _is_up_to_date(request: Request, target: Target, source: str) -> bool:
 
 def plan_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
     """Read one picture and say which maps it would give; write nothing. Raises ConvcliError where that would fail."""
-    with _read(request, task, pipes, budget) as (outcome, image, _):
-        return outcome if image is None else replace(outcome, written=tuple(_plan(request, task, image, outcome.skipped)))
+    with _read(request, task, pipes, budget) as (outcome, image, _, left):
+        return outcome if image is None else replace(outcome, written=tuple(_plan(request, image, left)))
 
 
-def _plan(request: Request, task: Task, image: Image, skipped: tuple[Target, ...]) -> Iterator[Written]:
-    for target in task.targets:
-        if target in skipped:
-            continue
+def _plan(request: Request, image: Image, targets: Iterable[Target]) -> Iterator[Written]:
+    for target in targets:
         for one in (request.maps[index] for index in target.maps):
             shape = request.map_shape(image.size, one)
             rule = request.rule_for(one)
@@ -171,78 +162,6 @@ def _plan(request: Request, task: Task, image: Image, skipped: tuple[Target, ...
                 check_scale(rule, image.white)
                 stored_white(target.form, image, shape[2])
             yield Written(target, one.name, shape, "raw" if raw else rule.name)
-
-
-def respond(request: Request, image: Image, one: Kernel | Bank) -> Response:
-    """Compute one feature map of an image."""
-    request.map_shape(image.size, one)
-    if isinstance(one, Kernel):
-        return _convolve(request, image, one)
-    alphas: list[Array] = []
-
-    def colours() -> Iterator[Array]:
-        for kernel in one.kernels:
-            response = _convolve(request, image, kernel)
-            if response.alpha is not None:
-                alphas.append(response.alpha)
-            yield response.colour
-
-    assert one.merge is not None
-    colour = merge(colours(), one.merge)
-    return Response(colour, merge(alphas, "max") if alphas else None)
-
-
-def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
-    """Slide one kernel over the colours, and over alpha where there is one.
-
-    Colours multiplied by alpha are summed, and divided by the alpha that the kernel saw, in units of its sum, so that the
-    result is that of an opaque picture where the picture is opaque. A kernel that sums to zero has no such unit: its
-    response stays multiplied, and alpha stays as it was.
-    """
-    options: dict[str, Any] = {
-        "stride": request.stride,
-        "padding": request.padding_for(kernel),
-        "dilation": request.dilation,
-        "flip": request.flip,
-        "threads": request.threads,
-    }
-    weights = _weights_for(request, image, kernel)
-    colour = filter2d(transparency.premultiplied(image), weights, border=request.border, **options)
-    if weights.ndim == 3:
-        colour = colour[:, :, None]
-    if image.alpha is None:
-        return Response(_plus(colour, kernel.offset), None)
-    seen = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
-    if kernel.sums_to_zero:
-        covered = check_extents(seen.shape, request.dilation)
-        (above, _), (left, _) = resolve_padding(request.same_padding(kernel), covered)
-        seen = np.zeros(covered)
-        seen[above, left] = 1  # the pixel that "same" padding puts under the kernel's anchor
-        options |= {"flip": False, "dilation": 1}
-    outside = "zero" if request.border == "zero" else image.opaque if not isinstance(request.border, str) else request.border
-    alpha = filter2d(image.alpha, seen / seen.sum(), border=outside, **options)
-    straight = colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque)
-    return Response(_plus(straight, kernel.offset), alpha)
-
-
-def _plus(response: Array, offset: float) -> Array:
-    """The response with the kernel's offset added to it, in place."""
-    if offset:
-        run_loop(loops.add_number, response.dtype.type(offset), response.reshape(-1))
-    return response
-
-
-def _weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
-    """The kernel as ``--channels`` asks for it: (kh, kw) for each channel, or (kh, kw, C) to be summed."""
-    channels = image.pixels.shape[2]
-    weights = kernel.weights
-    if weights.ndim == 3:
-        return weights
-    if request.channels == "each":
-        return weights
-    if request.channels == "sum":
-        return np.repeat(weights[:, :, None], channels, axis=2)
-    return weights[:, :, None] * (np.ones(1) if channels == 1 else np.array(LUMA))
 
 
 def _is_raw(request: Request, image: Image, target: Target) -> bool:
@@ -301,11 +220,11 @@ def _put(request: Request, target: Target, output: Output, write: Callable[[Bina
         write(memory)
         write_whole(output.pipes.output, memory.getvalue())
         return
-    standing = look_at(target.path, target.form) if request.skip_existing else Standing(exists=False)
-    replaces = request.overwrite or request.in_place or standing.ours if request.skip_existing else target.replace
+    ours = output.standing.ours
+    replaces = request.overwrite or request.in_place or ours if request.skip_existing else target.replace
     beside = None
     if request.skip_existing and not carries:
-        beside = functools.partial(_write_sidecar, target.path, output.mark, standing.ours)
+        beside = functools.partial(_write_sidecar, target.path, output.mark, ours)
     try:
         with placed(target.path, replaces, beside) as file:
             write(file)

@@ -1,0 +1,100 @@
+"""Feature maps of one picture: its channels, its alpha and a kernel, or a bank merged into one map."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..core import loops
+from ..core.compiler import run_loop
+from ..core.conv import filter2d
+from ..core.geometry import check_extents, resolve_padding
+from ..core.merge import merge
+from ..images import alpha as transparency
+from ..images.image import Array, Image
+from ..kernels.kernel import Bank, Kernel
+from .request import Request
+
+LUMA = (0.299, 0.587, 0.114)
+"""Red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
+
+
+@dataclass(frozen=True)
+class Response:
+    """A feature map: colour (H, W, C) real, and alpha (H, W) real in the image's levels, or None."""
+
+    colour: Array
+    alpha: Array | None
+
+
+def respond(request: Request, image: Image, one: Kernel | Bank) -> Response:
+    """Compute one feature map of an image."""
+    request.map_shape(image.size, one)
+    if isinstance(one, Kernel):
+        return _convolve(request, image, one)
+    alphas: list[Array] = []
+
+    def colours() -> Iterator[Array]:
+        for kernel in one.kernels:
+            response = _convolve(request, image, kernel)
+            if response.alpha is not None:
+                alphas.append(response.alpha)
+            yield response.colour
+
+    assert one.merge is not None
+    colour = merge(colours(), one.merge)
+    return Response(colour, merge(alphas, "max") if alphas else None)
+
+
+def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
+    """Slide one kernel over the colours, and over alpha where there is one.
+
+    Colours multiplied by alpha are summed, and divided by the alpha that the kernel saw, in units of its sum, so that the
+    result is that of an opaque picture where the picture is opaque. A kernel that sums to zero has no such unit: its
+    response stays multiplied, and alpha stays as it was.
+    """
+    options: dict[str, Any] = {
+        "stride": request.stride,
+        "padding": request.padding_for(kernel),
+        "dilation": request.dilation,
+        "flip": request.flip,
+        "threads": request.threads,
+    }
+    weights = _weights_for(request, image, kernel)
+    colour = filter2d(transparency.premultiplied(image), weights, border=request.border, **options)
+    if weights.ndim == 3:
+        colour = colour[:, :, None]
+    if image.alpha is None:
+        return Response(_plus(colour, kernel.offset), None)
+    seen = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
+    if kernel.sums_to_zero:
+        covered = check_extents(seen.shape, request.dilation)
+        (above, _), (left, _) = resolve_padding(request.same_padding(kernel), covered)
+        seen = np.zeros(covered)
+        seen[above, left] = 1  # the pixel that "same" padding puts under the kernel's anchor
+        options |= {"flip": False, "dilation": 1}
+    outside = "zero" if request.border == "zero" else image.opaque if not isinstance(request.border, str) else request.border
+    alpha = filter2d(image.alpha, seen / seen.sum(), border=outside, **options)
+    straight = colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque)
+    return Response(_plus(straight, kernel.offset), alpha)
+
+
+def _plus(response: Array, offset: float) -> Array:
+    """The response with the kernel's offset added to it, in place."""
+    if offset:
+        run_loop(loops.add_number, response.dtype.type(offset), response.reshape(-1))
+    return response
+
+
+def _weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
+    """The kernel as ``--channels`` asks for it: (kh, kw) for each channel, or (kh, kw, C) to be summed."""
+    channels = image.pixels.shape[2]
+    weights = kernel.weights
+    if weights.ndim == 3:
+        return weights
+    if request.channels == "each":
+        return weights
+    if request.channels == "sum":
+        return np.repeat(weights[:, :, None], channels, axis=2)
+    return weights[:, :, None] * (np.ones(1) if channels == 1 else np.array(LUMA))

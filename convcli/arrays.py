@@ -9,6 +9,10 @@ if TYPE_CHECKING:
 Check: TypeAlias = "Callable[[tuple[int, ...], np.dtype[Any]], None]"
 
 
+LONGEST_HEADER = 10_000
+"""Bytes of a header at most, as in NumPy, which reads all that it claims to have before it looks."""
+
+
 def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
     """Read an array after ``check(shape, dtype)`` has let its header pass.
 
@@ -19,12 +23,13 @@ def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
     start = file.tell()
     try:
         version = np.lib.format.read_magic(file)
+        _check_header(file, version)
         read_header: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(file)
     # The header is read by Python's own parsers, which raise ValueError, SyntaxError, TokenError, MemoryError and more.
     except Exception as error:
         raise ValueError((str(error) or type(error).__name__).splitlines()[0][:200]) from None
-    if any(length < 0 for length in shape):
+    if any(isinstance(length, bool) or length < 0 for length in shape):
         raise ValueError(f"its header has the shape {shape}")
     check(shape, dtype)
     file.seek(start)
@@ -32,3 +37,12 @@ def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
         return np.lib.format.read_array(file, allow_pickle=False)
     except (ValueError, EOFError, OSError) as error:
         raise ValueError(str(error).splitlines()[0]) from None
+
+
+def _check_header(file: BinaryIO, version: tuple[int, int]) -> None:
+    """Refuse a header by its length; raises ValueError."""
+    place = file.tell()
+    length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
+    if length > LONGEST_HEADER:
+        raise ValueError(f"its header has {length} bytes")
+    file.seek(place)

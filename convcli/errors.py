@@ -45,7 +45,7 @@ class OutputError(ConvcliError):
     """An output cannot be written; what had its name before is untouched."""
 
 
-LONGEST_NAME, MOST_COMPARED = 60, 100
+LONGEST_NAME, MOST_COMPARED = 60, 200
 """Of longer names the start is compared; of more names those that begin alike."""
 
 

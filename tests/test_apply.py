@@ -520,7 +520,7 @@ def test_inputs_that_cannot_have_their_output_fail_alone(run, samples, tmp_path)
     assert (alone.status, len(alone.lines)) == (2, 1)
 
 
-def test_quiet_and_verbose(run, samples, tmp_path):
+def test_quiet_excludes_verbose(run, samples, tmp_path):
     """Exclude each other."""
     result = run("apply", samples / "horse.png", "-k", "blur", "-o", tmp_path / "x.png", "-q", "-v")
     assert (result.status, len(result.lines)) == (2, 1)

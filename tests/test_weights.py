@@ -3,6 +3,7 @@
 import io
 import pickle
 import sys
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -11,6 +12,7 @@ import safetensors.numpy
 from numpy.testing import assert_array_equal
 
 from convcli.errors import KernelError
+from convcli.kernels import catalogue
 from convcli.kernels.catalogue import load_catalogue
 from convcli.kernels.places import Place, built_in_file
 from convcli.kernels.weights import WeightsFile, load_weights
@@ -95,6 +97,9 @@ BAD = [
     (npy(np.ones((3, 9))).replace(b"(3, 9)", b"(-3,9)"), "is not a readable .npy file"),
     (npy(np.ones((3, 9))).replace(b"(3, 9), ", b"((((((((("[:8]), "is not a readable .npy file"),
     (b"\x93NUMPY\x02\x00" + (20000).to_bytes(4, "little") + b"(" * 20000, "is not a readable .npy file"),
+    (lying_header((True, 9)), "is not a readable .npy file"),
+    (b"\x93NUMPY\x02\x00" + (1 << 30).to_bytes(4, "little") + b"{" * 99, "its header has 1073741824 bytes"),
+    (npy(np.ones((3, 3), np.longdouble)), "must hold numbers, got dtype float128"),
     (lying_header((1000, 1000)), "is not a readable .npy file"),
     (lying_header((1000, 1000, 10)), "more than the limit"),
     (lying_header((10**9, 10**9, 10**9)), "more than the limit of 4000000 numbers"),
@@ -269,12 +274,66 @@ def test_what_a_config_reads_is_bounded(tmp_path):
             more = {"large.npy": "index = 0", "names.npz": f"key = 'k{i}'"}.get(name, "")
             tables.append(f"[kernels.k{i}]\nfile = '{i}-{name}'\n{more}\n")
         (tmp_path / "k.toml").write_text("".join(tables))
-        with pytest.raises(KernelError, match="up to here, the file names files of more than 64 MiB of weights") as caught:
+        with pytest.raises(KernelError, match="up to here, the file names more weights than may be read") as caught:
             load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
         assert len(caught.value.lines) == 1
     (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {['@large.npy'] * 50}")
     with pytest.raises(KernelError, match="up to here, the file makes more kernels than a file may"):
         load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+
+
+def test_a_directory_that_lies_is_believed(tmp_path):
+    """No more is unpacked than it says; bytes behind an array are refused."""
+    honest = npy(np.ones((3, 3)))
+    with zipfile.ZipFile(tmp_path / "w.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("k.npy", honest + bytes(50 << 20))
+    data = bytearray((tmp_path / "w.npz").read_bytes())
+    with pytest.raises(KernelError, match="holds bytes behind the array"):
+        find(f"@{tmp_path / 'w.npz'}")
+    data[-22 - 46 - 5 + 24 : -22 - 46 - 5 + 28] = len(honest).to_bytes(4, "little")  # the size in the directory
+    (tmp_path / "w.npz").write_bytes(data)
+    tracemalloc.start()
+    with pytest.raises(KernelError, match="is not a readable .npz file|holds bytes behind"):
+        find(f"@{tmp_path / 'w.npz'}")
+    assert tracemalloc.get_traced_memory()[1] < 20 << 20
+    tracemalloc.stop()
+
+
+def test_a_file_that_cannot_be_read_is_read_once(tmp_path, monkeypatch):
+    """However often it is named, and it is told in each place; many such are too many."""
+    read = []
+    load = catalogue.load_weights
+    monkeypatch.setattr(catalogue, "load_weights", lambda file: read.append(file) or load(file))
+    (tmp_path / "bad.txt").write_text("1 2\n" * 1000 + "x")
+    (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {['@bad.txt'] * 50}")
+    places = [Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")]
+    with pytest.raises(KernelError) as caught:
+        load_catalogue(places)
+    assert (len(caught.value.lines), len(read)) == (50, 1)
+    names = [f"@{i}.txt" for i in range(50)]
+    for name in names:
+        (tmp_path / name[1:]).write_text("1 2\n" * 200_000 + "x")
+    (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {names}")
+    with pytest.raises(KernelError, match="names more weights than may be read") as caught:
+        load_catalogue(places)
+    assert 2 < len(caught.value.lines) < 10
+
+
+def test_filters_that_are_computed_to_check_them_are_counted(tmp_path):
+    """As those of generators are."""
+    np.save(tmp_path / "w.npy", np.ones((500, 100, 7, 7), np.int8))
+    (tmp_path / "k.toml").write_text("[banks.b]\nfile = 'w.npy'\nnormalize = 'l2'")
+    with pytest.raises(KernelError, match="more weights to check than a file may"):
+        load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+
+
+def test_the_largest_texts_are_within_the_limits(tmp_path):
+    """Of characters, and of what is read for one kernel."""
+    (tmp_path / "k.txt").write_text((("1-0 " * 1000)[:-1] + "\n") * 74)
+    assert find(f"@{tmp_path / 'k.txt'}").shape == (74, 1000)
+    (tmp_path / "k.txt").write_text((("1-0 " * 1000)[:-1] + "\n") * 100)
+    with pytest.raises(KernelError, match="more than 300000 characters"):
+        find(f"@{tmp_path / 'k.txt'}")
 
 
 BAD_TEXTS = [

@@ -87,11 +87,11 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
     convcli kernels check kernels.toml
 
     Reads each FILE, or every config file that is found, and the files of weights that it names. Prints every fault with its
-    line; the exit status is then 2. Where a FILE is named, the others serve for the names in it.
+    line; the exit status is then 2. Where a FILE is named, the others that are found are looked at too, for the names in it.
     """
     places = find_places((*config, *reversed(files)), search=not no_config)
     checked = [Path(name) for name in files] or [place.path for place in places]
-    catalogue = load_catalogue(places, only=checked)
+    catalogue = load_catalogue(places, thorough=not files)
     with render.printing():
         for file in catalogue.files:
             if file.path in checked:

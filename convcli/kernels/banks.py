@@ -112,7 +112,7 @@ class BankDefinition:
             weights = drafter.load(each.body.file)
         for index in range(len(weights.filters)):
             one = replace(each, name=f"{self.name}-{index}")
-            yield one.finish(draft_of_filter(weights, one.name, index), drafter)
+            yield one.finish(draft_of_filter(weights, one.name, index, drafter.spend), drafter)
 
 
 Entry: TypeAlias = Definition | BankDefinition

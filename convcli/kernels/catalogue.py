@@ -4,7 +4,7 @@ import contextlib
 import functools
 import gc
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,7 +19,7 @@ from .grammar import Inline, Reference, parse_kernel
 from .kernel import Bank, Kernel
 from .library import ParameterError, Recipe
 from .places import Place, built_in_file, find_places
-from .weights import Weights, WeightsFile, load_weights
+from .weights import Weights, WeightsFile, cost_of_failing, load_weights
 
 MOST_CHECKED = 1_100_000
 """Weights that are computed to check a file: those of the kernels that may have faults which only their weights show."""
@@ -52,7 +52,7 @@ class Catalogue:
             self.defaults |= file.defaults
         self._drafts: dict[tuple[Path, str], AnyDraft | Fault] = {}
         self._measure(MOST_WEIGHTS)
-        self._load = functools.cache(self._load_once)
+        self._loaded: dict[WeightsFile, Weights | str] = {}
 
     def find(self, text: str) -> Kernel | Bank:
         """The kernel or bank that the text after ``-k`` asks for, named as it was typed. Raises KernelError."""
@@ -93,7 +93,7 @@ class Catalogue:
         """Begin to count what is drafted, computed and read."""
         self._drafting = Meter(MOST_DRAFTED, "makes more kernels than a file may")
         self._computing = Meter(computed, f"takes more than {computed} weights to make, the limit")
-        self._reading = Meter(MOST_READ, f"names files of more than {MOST_READ >> 20} MiB of weights, the limit")
+        self._reading = Meter(MOST_READ, f"names more weights than may be read: {MOST_READ >> 20} MiB, or 3000 small files")
 
     def _check_entry(self, entry: Entry, file: ConfigFile, check: "_Check") -> None:
         """Draft an entry, and compute what only its weights can show to be wrong."""
@@ -135,7 +135,7 @@ class Catalogue:
             kh, kw = len(asked.matrix), len(asked.matrix[0])
             return draft_of(Kernel(f"matrix-{kh}x{kw}", asked.matrix, "written out"))
         if isinstance(asked, WeightsFile):
-            draft = draft_of_file(self._load(asked))
+            draft = draft_of_file(self._load(asked), lambda weights: self._computing.spend(weights))
             self._drafting.spend(COPY_COST * len(draft.kernels))
             return draft
         entry, file = self._look_up(asked.name, scope)
@@ -145,10 +145,23 @@ class Catalogue:
         self._drafting.spend(NAME_COST + COPY_COST * len(draft.kernels))
         return draft.turn(asked.turn).named(str(text).strip()).guarded(lambda: _blaming(file, asked))
 
-    def _load_once(self, file: WeightsFile) -> Weights:
-        weights = load_weights(file)
-        self._reading.spend(weights.cost)
-        return weights
+    def _load(self, file: WeightsFile) -> Weights:
+        """Read a file of weights, once, whether it can be read or not. Raises KernelError."""
+        if file not in self._loaded:
+            self._reading.spend(0)
+            try:
+                weights = load_weights(file)
+            except KernelError as error:
+                self._loaded[file] = str(error)
+                with contextlib.suppress(TooMuch):  # which the next file is told
+                    self._reading.spend(cost_of_failing(file))
+            else:
+                self._loaded[file] = weights
+                self._reading.spend(weights.cost)
+        found = self._loaded[file]
+        if isinstance(found, str):
+            raise KernelError(found)
+        return found
 
     def _look_up(self, name: str, scope: ConfigFile | None) -> tuple[Entry, ConfigFile]:
         """An entry by its name: for a kernel of a file, in that file first, then in those behind it, then in those before."""
@@ -226,7 +239,12 @@ def _blaming(file: ConfigFile, asked: Reference) -> Iterator[None]:
             raise Tangled(str(fault)) from None
         if file.path == built_in_file() or asked.parameters:
             raise KernelError(f"{asked.name}: {fault}") from None
-        file.check([fault])
+        if not fault.located:
+            try:
+                file.check([fault])
+            except Located as located:
+                fault.located = located.lines
+        raise Located(fault.located) from None
 
 
 def _changed(entry: Entry, asked: Reference) -> Entry:
@@ -261,11 +279,11 @@ def _uncollected() -> Iterator[None]:
 
 
 @_uncollected()
-def load_catalogue(places: Iterable[Place] | None = None, only: Collection[Path] = ()) -> Catalogue:
+def load_catalogue(places: Iterable[Place] | None = None, thorough: bool = False) -> Catalogue:
     """The kernels of these config files, or of all that are found.
 
-    Raises KernelError with a line for every fault of every file but the built-in one, or of these ``only``; the others then
-    serve for names.
+    Raises KernelError with a line for every fault of every file. The built-in one is looked at only where that is to be
+    ``thorough``; the tests do so.
     """
     files: list[ConfigFile] = []
     told: list[str] = []
@@ -273,11 +291,11 @@ def load_catalogue(places: Iterable[Place] | None = None, only: Collection[Path]
         try:
             files.append(_built_in() if place.path == built_in_file() else read_config(place.path))
         except KernelError as error:
-            told.extend(error.lines if not only or place.path in only else ())
+            told.extend(error.lines)
     catalogue = Catalogue(files)
     for file in files:
         try:
-            if file.path in only if only else file.path != built_in_file():  # which the tests check
+            if thorough or file.path != built_in_file():
                 catalogue.check(file)
         except KernelError as error:
             told.extend(error.lines)

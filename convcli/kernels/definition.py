@@ -230,7 +230,7 @@ class Definition:
             with at((*self.keys, "file")):
                 weights = drafter.load(self.body.file)
             with at((*self.keys, "file" if self.body.index is None else "index")):
-                return draft_of_filter(weights, self.name, weights.one(self.body.index)), ()
+                return draft_of_filter(weights, self.name, weights.one(self.body.index), drafter.spend), ()
         if _is_sum(self.body):
             return self._sum(drafter), ()
         return draft_of(Kernel(self.name, self.body)), ()  # type: ignore[arg-type]

@@ -112,21 +112,27 @@ def draft_of(kernel: Kernel) -> Draft:
     return Draft(kernel.name, kernel.shape, kernel.anchor, largest, largest <= LARGEST, lambda: kernel)
 
 
-def draft_of_filter(weights: Weights, name: str, index: int = 0, about: str = "") -> Draft:
-    """A filter of a file."""
-    largest = max(weights.largest, abs(weights.offset))
-    return Draft(name, weights.filters.shape[1:], None, largest, True, lambda: weights.kernel(name, index, about))
+def draft_of_filter(weights: Weights, name: str, index: int, spend: Callable[[int], None], about: str = "") -> Draft:
+    """A filter of a file; ``spend`` counts its weights when they are wanted."""
+    shape = weights.filters.shape[1:]
+
+    def compute() -> Kernel:
+        spend(math.prod(shape))
+        return weights.kernel(name, index, about)
+
+    return Draft(name, shape, None, max(weights.largest, abs(weights.offset)), True, compute)
 
 
-def draft_of_file(weights: Weights) -> AnyDraft:
+def draft_of_file(weights: Weights, spend: Callable[[int], None]) -> AnyDraft:
     """One kernel, or the bank of all filters of a file, named after its key or the file."""
     file = weights.file
     about = f"from {file.path.name}" + (f", {file.key}" if file.key else "")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.key or file.path.stem)
     if not weights.several:
-        return draft_of_filter(weights, name, about=about)
+        return draft_of_filter(weights, name, 0, spend, about)
     filters = range(len(weights.filters))
-    return BankDraft(tuple(draft_of_filter(weights, f"{name}-{i}", i, about) for i in filters), Bank(name, (), None, about))
+    kernels = tuple(draft_of_filter(weights, f"{name}-{i}", i, spend, about) for i in filters)
+    return BankDraft(kernels, Bank(name, (), None, about))
 
 
 @contextlib.contextmanager

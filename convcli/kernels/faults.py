@@ -12,7 +12,12 @@ Keys: TypeAlias = tuple[str | int, ...]
 
 
 class Fault(KernelError):
-    """Something wrong in a config file, and the keys that lead to it; ``tangled`` where it is as Tangled says."""
+    """Something wrong in a config file, and the keys that lead to it; ``tangled`` where it is as Tangled says.
+
+    ``located`` is what is told of it once its line is known: to find that takes as long as to read the file.
+    """
+
+    located: tuple[str, ...] = ()
 
     def __init__(self, keys: Keys, message: str, tangled: bool = False) -> None:
         super().__init__(message)

@@ -7,7 +7,6 @@
 """
 
 import functools
-import io
 import math
 import re
 import stat
@@ -36,7 +35,7 @@ MOST_WEIGHTS = 4_000_000
 LARGEST_TEXT = 4 << 20
 """Bytes of a text file that are read at most."""
 
-FILE_COST, ARRAY_COST, TEXT_COST, EXPRESSION_COST = 20_000, 300, 16, 64
+FILE_COST, ARRAY_COST, TEXT_COST, EXPRESSION_COST = 20_000, 300, 12, 48
 """What opening a file counts, an array beside the wanted one, a character of text and one of an expression: bytes of an
 array that are read in that time."""
 
@@ -49,8 +48,8 @@ LONGEST_EXPRESSIONS = 300_000
 LAYOUTS = {1: "w", 2: "hw", 3: "hwi", 4: "oihw"}
 """The meaning of an array's axes where nobody says: o counts filters, i the channels each of them sums, h and w its taps."""
 
-PLAIN = frozenset("0123456789.eE+-,; \t")
-"""What rows of decimal numbers are written with."""
+PLAIN = frozenset("0123456789.eE+-")
+"""What decimal numbers are written with."""
 
 TEXTS = (".mat", ".txt", ".csv", ".dat")
 SUFFIXES = (".npy", ".npz", ".safetensors", *TEXTS)
@@ -128,6 +127,18 @@ def load_weights(file: WeightsFile) -> Weights:
         raise KernelError(f"@{file}: is not a readable {suffix} file: {error}") from None
 
 
+def cost_of_failing(file: WeightsFile) -> int:
+    """What reading a file counted that could not be read: as if all that may be had been."""
+    try:
+        size = file.path.stat().st_size
+    except (OSError, ValueError):
+        return FILE_COST
+    text = file.path.suffix.lower() in TEXTS
+    return FILE_COST + (
+        EXPRESSION_COST * min(size, LONGEST_EXPRESSIONS) + TEXT_COST * size if text else min(size, LARGEST_ARRAY)
+    )
+
+
 def _arranged(file: WeightsFile, array: "np.ndarray[Any, Any]", beside: int) -> Weights:
     """An array with its axes in the order of Weights."""
     axes = file.layout or LAYOUTS[array.ndim]
@@ -175,7 +186,10 @@ def _member(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
             raise KernelError("is packed in a way that NumPy does not write")
         if member.file_size > LARGEST_ARRAY:
             raise KernelError(f"is {member.file_size} bytes long; the limit is {LARGEST_ARRAY}")
-        yield io.BytesIO(archive.read(member)), len(members)
+        with archive.open(member) as array:  # no more of it is unpacked than the array's own header asks for
+            yield array, len(members)
+            if array.read(1):
+                raise KernelError("holds bytes behind the array, which NumPy does not write")
 
 
 def _wanted(key: str | None, names: list[str]) -> str:
@@ -214,7 +228,7 @@ def _read_safetensor(file: WeightsFile) -> "tuple[np.ndarray[Any, Any], int]":
 
 def _check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
     """Refuse by its header what is no array of weights."""
-    if dtype.kind not in "iuf":
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise KernelError(f"must hold numbers, got dtype {dtype}")
     if len(shape) not in LAYOUTS or 0 in shape:
         raise KernelError(f"must have shape (kh, kw), (kh, kw, C) or (N, C, kh, kw), got {shape}")
@@ -240,10 +254,7 @@ def _read_text(file: WeightsFile, suffix: str) -> Weights:
     if data.startswith(b"MATLAB"):
         raise KernelError("is a file of MATLAB; save the matrix as text, or as .npy")
     text = data.decode("utf-8-sig")
-    expressions = sum(len(line) for line in text.splitlines() if not PLAIN.issuperset(line.partition("#")[0]))
-    if expressions > LONGEST_EXPRESSIONS:
-        raise KernelError(f"has more than {LONGEST_EXPRESSIONS} characters in rows that are no plain decimal numbers")
-    rows = list(_rows(text))
+    rows, expressions = _rows(text)
     if not rows:
         raise KernelError("holds no numbers")
     scale = offset = None
@@ -259,7 +270,8 @@ def _read_text(file: WeightsFile, suffix: str) -> Weights:
         raise KernelError(f"has {len(rows)} rows; the largest kernel side is {MAX_SIDE}")
     import numpy as np  # here, so that a wrong name costs nothing
 
-    filters = np.array([[row for _, row in rows]]) / (scale or 1.0)
+    with np.errstate(all="ignore"):  # numbers that are none are refused after
+        filters = np.array([[row for _, row in rows]]) / (scale or 1.0)
     cost = FILE_COST + TEXT_COST * len(data) + EXPRESSION_COST * expressions
     return Weights(file, filters, offset=offset or 0.0, cost=cost)
 
@@ -274,8 +286,10 @@ def _vips_header(values: list[float]) -> tuple[float, float, float, float]:
     return width, height, scale, offset
 
 
-def _rows(text: str) -> Iterator[tuple[int, list[float]]]:
-    """Line number and numbers of each line that has some."""
+def _rows(text: str) -> tuple[list[tuple[int, list[float]]], int]:
+    """Line number and numbers of each line that has some; and how many characters those have that are no plain decimals."""
+    rows: list[tuple[int, list[float]]] = []
+    expressions = 0
     for number, line in enumerate(text.splitlines(), start=1):
         bare = line.partition("#")[0].strip()
         if "," in bare and re.search(r"\d,\d", bare) and re.search(r"[^\s,;]\s+[^\s,;]", bare):
@@ -283,17 +297,26 @@ def _rows(text: str) -> Iterator[tuple[int, list[float]]]:
         words = re.split(r"\s*[,;]\s*|\s+", bare) if "," in bare or ";" in bare else bare.split() or [""]
         if number > 2 * MAX_SIDE or len(words) > MAX_SIDE:
             raise KernelError(f"line {number} is beyond the largest kernel, {MAX_SIDE} x {MAX_SIDE}")
-        if words != [""]:
-            yield number, _numbers(words, number)
+        if words == [""]:
+            continue
+        numbers = _decimals(words)
+        if numbers is None:
+            expressions += len(bare)
+            if expressions > LONGEST_EXPRESSIONS:
+                raise KernelError(f"has more than {LONGEST_EXPRESSIONS} characters in rows that are no plain decimal numbers")
+            numbers = [_number(word, number, column) for column, word in enumerate(words, start=1)]
+        rows.append((number, numbers))
+    return rows, expressions
 
 
-def _numbers(words: list[str], line: int) -> list[float]:
+def _decimals(words: list[str]) -> list[float] | None:
+    """Plain decimal numbers within the limit, None where there are others."""
     if PLAIN.issuperset("".join(words)):
         with suppress(ValueError):  # float() is ten times as fast as our grammar, and reads the same from these characters
             numbers = list(map(float, words))
             if max(map(abs, numbers)) <= LARGEST:
                 return numbers
-    return [_number(word, line, column) for column, word in enumerate(words, start=1)]
+    return None
 
 
 def _number(word: str, line: int, column: int) -> float:

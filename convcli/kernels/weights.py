@@ -186,7 +186,8 @@ def _member(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
             raise KernelError("is packed in a way that NumPy does not write")
         if member.file_size > LARGEST_ARRAY:
             raise KernelError(f"is {member.file_size} bytes long; the limit is {LARGEST_ARRAY}")
-        with archive.open(member) as array:  # no more of it is unpacked than the array's own header asks for
+        with archive.open(member) as packed:  # no more of it is unpacked than the array's own header asks for
+            array: Any = packed
             yield array, len(members)
             if array.read(1):
                 raise KernelError("holds bytes behind the array, which NumPy does not write")

@@ -51,11 +51,16 @@ LONGEST_NAME, MOST_COMPARED = 60, 200
 
 def nearest_name(name: str, names: Iterable[str]) -> str:
     """A question that ends an error text: "; did you mean 'sobel-x'?", or nothing where no name is near."""
+    near = nearest(name, names)
+    return f"; did you mean {near!r}?" if near else ""
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The name that is nearest, if one is near."""
     from difflib import get_close_matches  # 5 ms to import, wanted only here
 
     name = name.lower().replace("_", "-")[:LONGEST_NAME]
     known = list(names)
     if len(known) > MOST_COMPARED:
         known = [one for one in known if one[:1] == name[:1] and abs(len(one) - len(name)) < 3][:MOST_COMPARED]
-    near = get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return next(iter(get_close_matches(name, known, n=1)), None)

@@ -483,11 +483,17 @@ def test_a_report_goes_where_it_is_wanted(run, samples, tmp_path):
     dry = run(*words, "-n", "--report", report)
     assert (dry.status, len(dry.lines), report.read_text()) == (2, 1, before)
     assert "print the lines with --json" in dry.err
+    for dry in (["--json"], ["--report", "-"], ["--json", "-v"]):
+        planned = run(*words[:-3], "-o", tmp_path / "x.png", "-n", *dry)
+        assert planned.status == 0
+        assert json.loads(planned.out.splitlines()[0])["outputs"][0]["kernel"] == "blur"
     (tmp_path / "x.png").unlink()
-    (tmp_path / "notes.txt").write_text("mine")
-    other = run(*words, "--report", tmp_path / "notes.txt")
-    assert (other.status, (tmp_path / "notes.txt").read_text(), (tmp_path / "x.png").exists()) == (2, "mine", False)
-    assert other.lines == [f"Error: {tmp_path}/notes.txt: exists already and is no report; give another name for the report"]
+    for mine in ("mine", '{"input": 1, "exposure": 2}\nmine', "[]", "3"):
+        (tmp_path / "notes.txt").write_text(mine)
+        other = run(*words, "--report", tmp_path / "notes.txt")
+        assert (other.status, (tmp_path / "notes.txt").read_text(), (tmp_path / "x.png").exists()) == (2, mine, False)
+        told = f"Error: {tmp_path}/notes.txt: exists already and is no report; give another name for the report"
+        assert other.lines == [told]
 
 
 def test_inputs_that_cannot_have_their_output_fail_alone(run, samples, tmp_path):

@@ -259,6 +259,29 @@ SEVERAL = {
         ["3: banks.f.anchor", "5: banks.f.grid.sigma", "6: banks.f.grid.gamma"]
         + ["8: kernels.z.normalize", "10: kernels.z.anchor"],
     ),
+    "all else beside a key that is none": (
+        "[kernels.a]\nfile = 'gone.npy'\nabot = 'x'\n[banks.b]\nfile = 'w.npy'\nlayout = 'oihw'\nmerg = 'l2'\n"
+        "[kernels.c]\nmatrix = [[1, 2], [3, 4]]\nanchor = [5, 5]\ndivsor = 2\n"
+        "[banks.d]\nmerg = 'l2'\ngenerator = 'gabor'\ngrid = { wavelength = [-4] }\n"
+        "[kernels.e]\nmatrix = [[1, -1]]\nnormalize = 'sum'\nabot = 'x'\n"
+        "[kernels.f]\nsum = [{ file = 'w.npy', index = 7, weigt = 2 }]\n"
+        "[kernels.g]\ndivisor = 0\ngenerator = 'disk'\nradius = -1",
+        [
+            "2: kernels.a.file",
+            "3: kernels.a.abot",
+            "5: banks.b.file",
+            "7: banks.b.merg",
+            "10: kernels.c.anchor",
+            "11: kernels.c.divsor",
+        ]
+        + ["13: banks.d.merg", "15: banks.d.grid.wavelength", "18: kernels.e.normalize", "19: kernels.e.abot"]
+        + ["21: kernels.f.sum[0].index", "21: kernels.f.sum[0].weigt", "23: kernels.g.divisor", "25: kernels.g.radius"],
+    ),
+    "nothing that follows from a misspelt key": (
+        "[kernels.a]\ngenerator = 'average'\nsiez = 9\nanchor = [8, 8]\n[kernels.b]\nmatrx = [[1, 2]]\nanchor = [0, 1]\n"
+        "[kernels.c]\nfile = 'w.npy'\nlayot = 'wh'\nindex = 3\n[kernels.d]\nanchor = [3, 3]",
+        ["3: kernels.a.siez", "6: kernels.b.matrx", "10: kernels.c.layot", "12: kernels.d"],
+    ),
     "weights beside other faults": (
         "[kernels.s]\nsum = [{ matrix = [[1, -1]], normalize = 'sum' }, 'nosuch']\n"
         "[kernels.t]\ndivisor = 0\nsum = [{ matrix = [[1, -1]], normalize = 'sum' }]\n"

@@ -88,7 +88,7 @@ class Voice:
                 line = f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.kernel}, {written.rule}"
                 with printing():
                     click.echo(escaped(line))
-            else:
+            elif written.account is not None:  # else it is the plan of a dry run, which --json prints
                 self.note(self._line(written))
         for target in outcome.skipped if self.verbose else ():
             self.note(f"{target.path}: up to date, left as it is")

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ..jobs.run import Outcome, Written
 
 
+LONGEST_LINE = 16 << 20
+"""Bytes of a line of a report: a picture with thousands of feature maps."""
+
+
 @dataclass
 class Tally:
     """How many pictures there are, and what became of them."""
@@ -96,8 +100,13 @@ def _refuse_other(path: Path) -> None:
     """Raise ArgumentError where there is a file that is no report: a slip would cost it."""
     if path.is_file():
         with path.open("rb") as file:
-            if file.read(1) not in (b"", b"{"):
-                raise ArgumentError(f"{path}: exists already and is no report; give another name for the report")
+            line = file.readline(LONGEST_LINE)
+        try:
+            held = json.loads(line or b'{"not_tried": 0}')
+        except ValueError:
+            held = None
+        if not isinstance(held, dict) or not ("not_tried" in held or {"input", "status", "outputs", "notices"} <= set(held)):
+            raise ArgumentError(f"{path}: exists already and is no report; give another name for the report")
 
 
 def _described(written: "Written") -> dict[str, Any]:

@@ -51,7 +51,8 @@ class BankDefinition:
         """The bank, yet to be computed. Raises Fault."""
         drafter.count()
         if drafter.is_faulty(self.keys):
-            for _ in self._draft_parts(drafter):
+            each = self.each and self.each.has_body(drafter) and not drafter.is_faulty((*self.keys, "grid"))
+            for _ in itertools.chain(self._draft_parts(drafter), self._draft_each(drafter) if each else ()):
                 pass
             raise Unread
         with at(self.keys):

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from .definition import MOST_MAPS, Body, Definition, Filter, Part, Product
+from .definition import MOST_MAPS, NO_BODY, Body, Definition, Filter, Part, Product
 from .kernel import MAX_SIDE, Matrix
 from .library import GENERATORS, ParameterError, Recipe
 from .values import Table, as_index, as_name, as_number, as_numbers, as_text, described
@@ -34,7 +34,7 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...]) -> Body:
         if given or not misspelt:
             ways = ", ".join(BODIES).replace("column", "column with row")
             table.fault(f"must have one of {ways}; found {' and '.join(given) or 'none of them'}")
-        return ((0.0,),)
+        return NO_BODY
     (kind,) = given
     if kind == "generator":
         return _read_recipe(table, others)
@@ -118,10 +118,10 @@ def _read_matrix(table: Table, kind: str) -> Matrix:
     example = "[[0, 1, 0], [1, -4, 1], [0, 1, 0]]" if kind == "matrix" else "[[[1, -1, 0]]]: rows of cells of channels"
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
         table.fault(f"must be a list of rows, such as {example}, got {described(rows)}", kind)
-        return ((0.0,),)
+        return NO_BODY
     if len(rows) > MAX_SIDE or max(map(len, rows)) > MAX_SIDE:
         table.fault(f"has {len(rows)} rows of up to {max(map(len, rows))} numbers; the largest kernel side is {MAX_SIDE}", kind)
-        return ((0.0,),)
+        return NO_BODY
     depth = len(rows[0][0]) if kind == "tensor" and isinstance(rows[0][0], list) else 0
     matrix = []
     for y, row in enumerate(rows):

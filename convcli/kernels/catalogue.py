@@ -200,10 +200,11 @@ class _Check:
         self.told = 0
         self.suspects: list[Draft] = []
         self.known = {fault.keys for fault in faults}
-        self.tables = {fault.keys[:length] for fault in faults for length in range(len(fault.keys) + 1)}
+        places = [keys for fault in faults for keys in (fault.keys, fault.meant) if keys]
+        self.tables = {keys[:length] for keys in places for length in range(len(keys) + 1)}
 
     def is_faulty(self, keys: Keys) -> bool:
-        """Whether a table was not read well."""
+        """Whether a table or a key was not read well, or is perhaps misspelt."""
         return keys in self.tables
 
     def tell(self, error: KernelError) -> None:

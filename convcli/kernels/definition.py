@@ -36,9 +36,9 @@ class Drafter:
 
     ``find`` looks up the kernels that it names. ``tell`` takes what is wrong with one of several things, and returns where
     the others are to be looked at too, or raises it. ``suspect`` takes a kernel within a sum that only its weights can show
-    to be wrong, as the sum itself may never be computed. ``is_faulty`` tells the tables that were not read well. ``load``
-    reads a file of weights. ``count`` counts the kernels that are drafted, ``spend`` the weights that are computed; all
-    three raise TooMuch.
+    to be wrong, as the sum itself may never be computed. ``is_faulty`` tells the tables and keys that were not read well.
+    ``load`` reads a file of weights, and raises KernelError. ``count`` counts the kernels that are drafted, ``spend`` the
+    weights that are computed; all three raise TooMuch.
     """
 
     find: Callable[[str | WeightsFile], AnyDraft]
@@ -106,6 +106,9 @@ class Product:
         return tuple(tuple(a * b for b in self.row) for a in self.column)
 
 
+NO_BODY: Matrix = ((0.0,),)
+"""Stands where nothing that gives weights was read."""
+
 Body: TypeAlias = Matrix | Recipe | Product | Filter | tuple[Part, ...]
 
 
@@ -146,11 +149,33 @@ class Definition:
         """The kernel, yet to be computed; its parameters, shape and anchor are looked at. Raises Fault."""
         drafter.count()
         if drafter.is_faulty(self.keys):
-            self._draft_terms(drafter)
+            self._draft_what_is_well(drafter)
             raise Unread
         with at(self.keys):
             body, nonzero = self._draft_body(drafter)
             return self.finish(body, drafter, nonzero)
+
+    def _draft_what_is_well(self, drafter: Drafter) -> None:
+        """Look at what can be looked at in a table with faults."""
+        if not self.has_body(drafter):
+            self._draft_terms(drafter)
+            return
+        with telling(drafter), at(self.keys):
+            body, nonzero = self._draft_body(drafter)
+            drafter.suspect(self.finish(body, drafter, nonzero))
+
+    def has_body(self, drafter: Drafter) -> bool:
+        """Whether what gives the weights was read well."""
+        keys: tuple[str, ...] = ("matrix", "tensor")
+        if isinstance(self.body, Recipe):
+            keys = ("generator", *self.body.accepted)
+        elif isinstance(self.body, Filter):
+            keys = ("file", "key", "layout", "index")
+        elif isinstance(self.body, Product):
+            keys = ("column", "row")
+        elif _is_sum(self.body):
+            keys = ("sum",)
+        return self.body != NO_BODY and not any(drafter.is_faulty((*self.keys, key)) for key in keys)
 
     def finish(self, body: Draft, drafter: Drafter, nonzero: tuple[str, ...] = ()) -> Draft:
         """What the body gives, divided and turned, with everything else that the definition tells.

@@ -14,9 +14,11 @@ Keys: TypeAlias = tuple[str | int, ...]
 class Fault(KernelError):
     """Something wrong in a config file, and the keys that lead to it; ``tangled`` where it is as Tangled says.
 
+    ``meant`` are the keys that a misspelt one stands for.
     ``located`` is what is told of it once its line is known: to find that takes as long as to read the file.
     """
 
+    meant: Keys | None = None
     located: tuple[str, ...] = ()
 
     def __init__(self, keys: Keys, message: str, tangled: bool = False) -> None:

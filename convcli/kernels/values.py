@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from ..core.geometry import FARTHEST, PADDINGS, as_pair, check_border, resolve_padding
 from ..core.words import pair_reader, read_border, read_padding
-from ..errors import nearest_name
+from ..errors import nearest, nearest_name
 from ..ranges import parse_range
 from .faults import Fault, Faults, Keys
 from .grammar import NAME
@@ -43,7 +43,9 @@ class Table:
         allowed = tuple(allowed)
         unknown = [key for key in self.values if key not in {*allowed, *also}]
         for key in unknown:
-            self.fault(f"unknown key; there are {', '.join(allowed)}{nearest_name(key, allowed)}", key)
+            fault = Fault((*self.keys, key), f"unknown key; there are {', '.join(allowed)}{nearest_name(key, allowed)}")
+            fault.meant = (*self.keys, nearest(key, allowed) or key)
+            self.faults.append(fault)
         return bool(unknown)
 
     def read(self, key: str, read: Callable[[Any], T], default: T) -> T:

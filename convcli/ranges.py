@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from .errors import ArgumentError
+from .errors import ArgumentError, nearest_name
 
 LARGEST = 1e30
 """Largest end of LO..HI, far within float32."""
@@ -46,7 +46,9 @@ def parse_range(text: str) -> Range:
     low, _, high = text.partition("..")
     limits = (float(low), float(high)) if NUMBER.fullmatch(low) and NUMBER.fullmatch(high) else None
     if limits is None or not all(abs(limit) <= LARGEST for limit in limits):
-        raise ArgumentError(f"range must be one of {', '.join(RANGES)}, or LO..HI such as -255..255, got {text!r}")
+        raise ArgumentError(
+            f"range must be one of {', '.join(RANGES)}, or LO..HI such as -255..255, got {text!r}{nearest_name(text, RANGES)}"
+        )
     if limits[0] >= limits[1]:
         raise ArgumentError(f"range LO..HI must rise from LO to HI, got {text!r}")
     return Range(text, limits)

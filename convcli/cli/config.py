@@ -59,7 +59,8 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
         for name in file.entries:
             owners.setdefault(name, []).append(str(file.path))
         for key, value in file.defaults.items():
-            defaults.setdefault(key, (str(file.path), value))
+            if value is not None:  # a fault, which is told below
+                defaults.setdefault(key, (str(file.path), value))
     defaults |= {key: (f"${env}", os.environ[env]) for key, env in ENVIRONMENT.items() if os.environ.get(env)}
     with render.printing():
         render.show_places(rows, {name: paths for name, paths in owners.items() if len(paths) > 1}, defaults, as_json)

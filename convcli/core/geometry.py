@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import TypeAlias
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, nearest_name
 
 BORDERS = ("zero", "edge", "reflect", "symmetric", "wrap")
 PADDINGS = ("valid", "same", "full")
@@ -164,7 +164,10 @@ def check_border(border: Border) -> tuple[str, float]:
         return ("constant" if border == "zero" else border), 0.0
     if isinstance(border, Real) and not isinstance(border, bool) and abs(border) <= LARGEST:
         return "constant", float(border)
-    raise ArgumentError(f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}, got {border!r}")
+    near = nearest_name(border, BORDERS) if isinstance(border, str) else ""
+    raise ArgumentError(
+        f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}, got {border!r}{near}"
+    )
 
 
 def source_index(position: int, size: int, border: str) -> int:

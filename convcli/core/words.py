@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, nearest_name
 from ..ranges import NUMBER
 from .geometry import BORDERS, PADDINGS, Border, Padding, Sides, as_pair, check_border
 
@@ -42,7 +42,7 @@ def read_padding(text: str) -> Padding:
     if match is None or (match[2] and not match[3]):
         raise ArgumentError(
             f"padding must be one of {', '.join(PADDINGS)}, a whole number, ROWSxCOLUMNS such as 2x1, "
-            f"or TOP,BOTTOMxLEFT,RIGHT such as 1,2x0,3, got {text!r}"
+            f"or TOP,BOTTOMxLEFT,RIGHT such as 1,2x0,3, got {text!r}{nearest_name(text, PADDINGS)}"
         )
     top, left = int(match[1]), int(match[3] or match[1])
     return ((top, int(match[2] or top)), (left, int(match[4] or left)))

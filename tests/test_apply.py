@@ -488,7 +488,7 @@ def test_a_report_goes_where_it_is_wanted(run, samples, tmp_path):
         assert planned.status == 0
         assert json.loads(planned.out.splitlines()[0])["outputs"][0]["kernel"] == "blur"
     (tmp_path / "x.png").unlink()
-    for mine in ("mine", '{"input": 1, "exposure": 2}\nmine', "[]", "3"):
+    for mine in ("mine", "[" * 100_000, '{"input": 1, "exposure": 2}\nmine', "[]", "3"):
         (tmp_path / "notes.txt").write_text(mine)
         other = run(*words, "--report", tmp_path / "notes.txt")
         assert (other.status, (tmp_path / "notes.txt").read_text(), (tmp_path / "x.png").exists()) == (2, mine, False)

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -351,3 +352,59 @@ def test_a_list_from_a_closed_standard_input(samples, tmp_path):
     command = f"{sys.executable} -m convcli apply --files-from - -k blur -o {tmp_path}/out/ <&-"
     result = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False, text=True)
     assert (result.returncode, result.stderr) == (2, "Error: standard input is closed (see convcli apply --help)\n")
+
+
+def test_an_input_is_known_through_a_folder_that_is_not_there_yet(run, samples, tmp_path):
+    """A name such as new/../in/a.png leads to the input once new is made."""
+    (tmp_path / "in").mkdir()
+    shutil.copy(samples / "horse.png", tmp_path / "in" / "a.png")
+    before = (tmp_path / "in" / "a.png").read_bytes()
+    for output in ("new/../in/a.png", "new/../in/", "new/../in/{name}"):
+        result = run("apply", tmp_path / "in" / "a.png", "-k", "blur", "-o", f"{tmp_path}/{output}", "--overwrite")
+        assert (result.status, len(result.lines)) == (2, 1)
+        assert "the output is an input" in result.err
+    assert (tmp_path / "in" / "a.png").read_bytes() == before
+
+
+def test_a_named_input_is_never_dropped_for_its_place(run, samples, tmp_path, monkeypatch):
+    """With a base, in the folder of the outputs; outputs that a list of names holds are no inputs."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos/raw/a.png", "other/b.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        shutil.copy(samples / "horse.png", name)
+    assert run("apply", "photos/raw/a.png", "other/b.png", "--base", ".", "-k", "blur", "-q", "-o", "photos/").status == 0
+    assert sorted(str(path) for path in Path("photos").rglob("*.png") if "photos/photos" in str(path)) == [
+        "photos/photos/raw/a.png"
+    ]
+    assert Path("photos/other/b.png").exists()
+    for _ in range(2):
+        Path("names").write_text("\n".join(str(path.resolve()) for path in sorted(Path("other").rglob("*.png"))))
+        words = [
+            "--files-from",
+            "names",
+            "--base",
+            tmp_path / "other",
+            "-k",
+            "blur",
+            "-q",
+            "--skip-existing",
+            "-o",
+            "other/out/",
+        ]
+        assert run("apply", *words).status == 0
+    assert sorted(map(str, Path("other").rglob("*.png"))) == ["other/b.png", "other/out/b.png"]
+
+
+def test_faults_are_no_pictures(run, samples, tree, monkeypatch):
+    """One picture beside an empty folder is one picture; the first reason counts; the working folder has a name."""
+    (tree / "empty").mkdir()
+    shutil.copy(samples / "horse.png", tree / "h.png")
+    result = run("apply", "h.png", "empty", "-k", "blur", "-q", "-o", "one.webp")
+    assert (result.status, len(result.lines), Path("one.webp").exists()) == (1, 1, True)
+    assert found("*/../x.png") == [("a/../x.png", "."), ("empty/../x.png", ".")]
+    monkeypatch.setattr(os, "scandir", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
+    faults = find_inputs(["empty", "empty", "**/x.png"], Search())
+    assert [(one.name, one.fault) for one in faults if one.fault] == [
+        ("empty", "cannot be searched: Permission denied"),
+        (".", "cannot be searched: Permission denied"),
+    ]

@@ -14,6 +14,8 @@ import tifffile
 from convcli.images.existing import Standing, look_at
 from convcli.images.formats import format_of
 from convcli.images.mark import Mark, Sidecar, find_mark, needs_sidecar, sidecar_of
+from convcli.images.place import PREFIX, _swept
+from convcli.jobs import run as run_module
 from convcli.jobs.request import Request
 
 MARK = Mark("a" * 32, "0" * 32)
@@ -320,4 +322,60 @@ def test_an_output_that_was_cut_short_is_made_again(run, photo, tmp_path, name):
             assert not look_at(out, form).ours
     if not needs_sidecar(form) and form.name != "npz":
         out.write_bytes(data[: 9 * len(data) // 10])
-        assert look_at(out, form) in (Standing(exists=True, ours=True), Standing(exists=True))
+        assert look_at(out, form).mark is None
+
+
+def test_in_place_what_is_marked_but_not_whole_is_no_input(run, photo, tmp_path):
+    """It would be filtered a second time: a PNG with bytes behind its end."""
+    words = ["apply", photo, "-k", "blur", "--in-place", "--skip-existing", "-q"]
+    assert run(*words).status == 0
+    photo.write_bytes(photo.read_bytes() + b"more")
+    before = photo.read_bytes()
+    for more in ([], ["--overwrite"], ["-n"]):
+        result = run(*words, *more)
+        assert (result.status, len(result.lines), photo.read_bytes()) == (1, 1, before)
+        assert "carries a mark of convcli, but is cut short or was changed since; restore it" in result.err
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.bmp"])
+def test_what_somebody_put_there_meanwhile_is_kept(run, photo, tmp_path, monkeypatch, name):
+    """While the maps were computed; one that another run made of the same is left, with its sidecar."""
+    out = tmp_path / "out" / f"photo{name[1:]}"
+    words = ["apply", photo, "-k", "blur", "-q", "--skip-existing", "-o", f"{tmp_path}/out/{{stem}}{name[1:]}"]
+    assert run(*words).status == 0
+    whole = {path.name: path.read_bytes() for path in out.parent.iterdir()}
+    compute = run_module.respond
+
+    def meanwhile(*arguments):
+        out.write_bytes(b"mine")
+        return compute(*arguments)
+
+    monkeypatch.setattr(run_module, "respond", meanwhile)
+    result = run(*words[:3], "edge", *words[4:])
+    assert (result.status, out.read_bytes()) == (1, b"mine")
+    assert "exists already, and carries no mark of convcli" in result.err
+    shutil.rmtree(out.parent)
+
+    def same(*arguments):
+        out.parent.mkdir()
+        for path, data in whole.items():
+            (out.parent / path).write_bytes(data)
+        return compute(*arguments)
+
+    monkeypatch.setattr(run_module, "respond", same)
+    monkeypatch.setattr(run_module, "_look_at", lambda *_: Standing(exists=False))  # looked a moment before
+    assert run(*words).status == 0
+    assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == whole
+
+
+def test_a_dry_run_sweeps_nothing(run, photo, tmp_path):
+    """What a dead run left is for the next run that writes."""
+    words = ["apply", photo, "-k", "blur", "-q", "--skip-existing", "-o", f"{tmp_path}/out/"]
+    assert run(*words).status == 0
+    left = tmp_path / "out" / f"{PREFIX}0123456789ab.part"
+    left.write_bytes(b"")
+    _swept.clear()
+    assert run(*words, "-n").status == 0
+    assert left.exists()
+    assert run(*words).status == 0
+    assert not left.exists()

@@ -103,7 +103,7 @@ def _refuse_other(path: Path) -> None:
             line = file.readline(LONGEST_LINE)
         try:
             held = json.loads(line or b'{"not_tried": 0}')
-        except ValueError:
+        except (ValueError, RecursionError):  # no JSON; brackets too deep for its reader
             held = None
         if not isinstance(held, dict) or not ("not_tried" in held or {"input", "status", "outputs", "notices"} <= set(held)):
             raise ArgumentError(f"{path}: exists already and is no report; give another name for the report")

@@ -18,12 +18,13 @@ class Standing:
     """What stands under the name of an output: nothing, a file of ours with a mark, or a file of somebody else.
 
     The mark of a sidecar counts only if the file is the one that it was written for; the one before that is ours too. One that
-    a file carries counts only if the file has its end: what was cut short since is ours, and is made again.
+    a file carries counts only if the file is ``whole``: has its end.
     """
 
     exists: bool
     ours: bool = False
     mark: Mark | None = None
+    whole: bool = True
 
 
 def look_at(path: Path, form: Format) -> Standing:
@@ -37,7 +38,8 @@ def look_at(path: Path, form: Format) -> Standing:
     mark = None if needs_sidecar(form) else _read_mark(path, form)
     if mark is None:
         return _look_beside(path)
-    return Standing(exists=True, ours=True, mark=mark if _is_whole(path, form) else None)
+    whole = _is_whole(path, form)
+    return Standing(exists=True, ours=True, mark=mark if whole else None, whole=whole)
 
 
 def _is_whole(path: Path, form: Format) -> bool:

@@ -16,7 +16,8 @@ MAGIC = frozenset("*?[")
 @dataclass(frozen=True)
 class Input:
     """One picture: its name as it is told, its file (None for standard input), and the folders between it and the folder or
-    pattern that it was found by. ``found`` tells that it was not named by itself; ``fault`` why there is no picture.
+    pattern that it was found by. ``found`` tells that it was not named by itself, ``based`` that ``below`` counts from a base
+    that was given; ``fault`` why there is no picture.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Input:
     below: PurePath = PurePath()
     found: bool = False
     fault: str = ""
+    based: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ def find_inputs(words: Iterable[str], search: Search, listed: Iterable[str] = ()
     A name in a list is a file or a folder as it stands there, found below the working folder if it lies there. A word is a
     file, a folder (the pictures in it, by their suffix), a quoted pattern (``*``, ``?``, ``[a-z]``, and ``**`` for any
     folders), or ``-`` for standard input. Links to folders are followed where they are named, not where they are found, so
-    that a loop of links has no way in. Folders and patterns that give nothing, or cannot be searched, are inputs with a fault.
+    that a loop of links has no way in. Folders and patterns that give nothing, or cannot be searched, are inputs with a fault,
+    behind all others.
     """
     inputs: list[Input] = []
     known: set[str] = set()
@@ -64,7 +67,7 @@ def take_shard(inputs: Iterable[Input], part: int, parts: int) -> list[Input]:
 
 
 def _digest(one: Input) -> bytes:
-    name = one.below / one.source.name if one.found and one.source else PurePath(one.name)
+    name = one.below / one.source.name if (one.found or one.based) and one.source else PurePath(one.name)
     return hashlib.sha256(os.fsencode(name.as_posix())).digest()[:8]
 
 
@@ -98,7 +101,7 @@ class _Finder:
         if os.path.isdir(name):
             yield from self._in_folder(name)
         elif path.is_absolute() or ".." in path.parts:
-            yield Input(name, Path(name))
+            yield Input(name, Path(name), found=self.search.base is not None)
         else:
             yield Input(name, Path(name), path.parent, found=True)
 
@@ -110,7 +113,7 @@ class _Finder:
             below = PurePath(os.path.abspath(one.source.parent)).relative_to(os.path.abspath(self.search.base))
         except ValueError:
             return replace(one, fault=f"does not lie below the --base {self.search.base}")
-        return replace(one, below=below, found=True)
+        return replace(one, below=below, based=True)
 
     def _in_folder(self, folder: str) -> Iterator[Input]:
         """The pictures in a folder, by their suffix; those in all folders below it too."""
@@ -137,7 +140,8 @@ class _Finder:
         if not paths:
             self._note(pattern, "matches no file")
         for path in paths:
-            yield Input(path, Path(path), PurePath(path).parent.relative_to(fixed), found=True)
+            below = PurePath(path).parent.relative_to(fixed)
+            yield Input(path, Path(path), PurePath() if ".." in below.parts else below, found=True)
 
     def _match(self, pattern: str) -> Iterator[str]:
         """Paths that a pattern matches; ``**`` stands for no folder or any folders."""
@@ -168,11 +172,11 @@ class _Finder:
                     if (self.search.hidden or not entry.name.startswith(".")) and _is_folder(entry, not folders) == folders
                 )
         except OSError as error:
-            self._note(folder, f"cannot be searched: {error.strerror}")
+            self._note(folder or ".", f"cannot be searched: {error.strerror}")
             return []
 
     def _note(self, name: str, fault: str) -> None:
-        self.faults[name] = Input(name, Path(name), fault=fault)
+        self.faults.setdefault(name, Input(name, Path(name), fault=fault))
 
 
 def _is_picture(name: str) -> bool:

@@ -61,8 +61,8 @@ def make_tasks(request: Request) -> list[Task]:
     _refuse_twice(tasks)
     _refuse_inputs(request, tasks)
     if request.shard is not None:
-        kept = take_shard([one for one, _ in pairs], *request.shard)
-        tasks = [task for one, task in pairs if one in set(kept)]
+        kept = set(take_shard([one for one, _ in pairs], *request.shard))
+        tasks = [task for one, task in pairs if one in kept]
     _refuse_existing(request, tasks)
     return tasks
 
@@ -88,8 +88,8 @@ def _make_targets(request: Request, one: Input) -> Iterable[Target]:
     if output == "-":
         if request.form is None:
             raise ArgumentError("writing to standard output needs --format, such as --format png")
-        if len(request.inputs) > 1:
-            raise ArgumentError(f"standard output holds one picture, got {len(request.inputs)}; give a folder, such as -o out/")
+        if request.pictures > 1:
+            raise ArgumentError(f"standard output holds one picture, got {request.pictures}; give a folder, such as -o out/")
         return [_make_target(request, None, request.form, range(len(request.maps)))]
     if "{" in output or "}" in output:
         template = output
@@ -100,9 +100,9 @@ def _make_targets(request: Request, one: Input) -> Iterable[Target]:
         mirrored = "/{relpath}" if not request.flat else ""
         template = _escaped(output.rstrip("/" + os.sep) or os.sep) + mirrored + "/{stem}" + kernel + suffix
     else:
-        if len(request.inputs) > 1:
+        if request.pictures > 1:
             raise ArgumentError(
-                f"one file cannot hold {len(request.inputs)} results; give a folder, such as -o out/, or a template, "
+                f"one file cannot hold {request.pictures} results; give a folder, such as -o out/, or a template, "
                 "such as -o 'out/{stem}.png'"
             )
         template = _escaped(output)
@@ -118,7 +118,7 @@ def _expand(request: Request, template: str, source: Input) -> Iterable[Target]:
         try:
             return _make_target(request, Path(path), request.form or format_of(path), maps)
         except ArgumentError as error:
-            if tokens & {"ext", "name"} and len(request.inputs) > 1:
+            if tokens & {"ext", "name"} and request.pictures > 1:
                 raise _UnfitError(str(error)) from None
             raise
 
@@ -305,7 +305,7 @@ def _refuse_existing(request: Request, tasks: list[Task]) -> None:
 def _identity(path: Path) -> tuple[int, int] | None:
     """What a name leads to, the same for every link to it; None where there is nothing, or nothing that can be asked."""
     try:
-        status = path.stat()
+        status = Path(_real(path)).stat()  # a folder that is not there yet is passed, as it will be by then
     except (OSError, ValueError):  # no such file; a name too long; a loop of links; a NUL byte
         return None
     return status.st_dev, status.st_ino

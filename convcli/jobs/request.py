@@ -73,10 +73,15 @@ class Request:
         return tuple(kernel for one in self.maps for kernel in kernels_of(one))
 
     @functools.cached_property
+    def pictures(self) -> int:
+        """How many inputs there are of which something may come."""
+        return sum(not one.fault for one in self.inputs)
+
+    @functools.cached_property
     def names_its_output(self) -> bool:
         """Whether the user named the output file, which is then replaced, as by every shell tool; a name made here is not."""
         folder = self.output.endswith(("/", os.sep)) or os.path.isdir(self.output)
-        return not folder and "{" not in self.output and len(self.inputs) == 1
+        return not folder and "{" not in self.output and self.pictures == 1
 
     @functools.cached_property
     def digests(self) -> tuple[str, ...]:

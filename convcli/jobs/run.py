@@ -63,14 +63,13 @@ class Pipes:
 
 @dataclass(frozen=True)
 class Output:
-    """Where the bytes of an output may go, the mark that they carry, and what stands there before."""
+    """Where the bytes of an output may go, and the mark that they carry."""
 
     pipes: Pipes
     mark: Mark
-    standing: Standing
 
 
-Reading: TypeAlias = tuple[Outcome, Image | None, str, dict[Target, Standing]]
+Reading: TypeAlias = tuple[Outcome, Image | None, str, list[Target]]
 
 
 def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
@@ -79,13 +78,15 @@ def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outc
     What was written before a later map failed is in the outcome, beside the error.
     """
     with _read(request, task, pipes, budget) as (outcome, image, source, left):
+        for target in outcome.skipped:
+            sweep(target.path.parent if target.path else Path())
         if image is None:
             return outcome
-        for target, standing in left.items():
+        for target in left:
             mark = Mark(request.digest_for(target.form, target.maps), source)
             try:
                 responses = [respond(request, image, request.maps[index]) for index in target.maps]
-                written, notices = _write(request, image, target, responses, Output(pipes, mark, standing))
+                written, notices = _write(request, image, target, responses, Output(pipes, mark))
             except ConvcliError as error:
                 return replace(outcome, error=error)
             every_notice = tuple(dict.fromkeys((*outcome.notices, *notices)))
@@ -103,15 +104,12 @@ def _read(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Iterato
         raise ImageError(task.fault)
     with opened(task.source, pipes.input) as file, budget.lease() as take:
         source = _digest(file) if request.skip_existing else ""
-        standings = {target: _look_at(request, target) for target in task.targets}
-        left = {target: one for target, one in standings.items() if not _is_up_to_date(request, target, one, source)}
+        left = [target for target in task.targets if not _is_up_to_date(request, target, source)]
         skipped = tuple(target for target in task.targets if target not in left)
-        for target in skipped:
-            sweep(target.path.parent if target.path else Path())
         if not left:
             yield Outcome(task, skipped=skipped), None, source, left
             return
-        image = decode(file, request.max_pixels, lambda header: take(estimate(request, list(left), header)))
+        image = decode(file, request.max_pixels, lambda header: take(estimate(request, left, header)))
         source = source or _digest(file)
         yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, left
 
@@ -131,6 +129,8 @@ def _look_at(request: Request, target: Target) -> Standing:
     if not request.skip_existing or target.path is None:
         return Standing(exists=False)
     standing = look_at(target.path, target.form)
+    if request.in_place and not standing.whole:  # is it the input, or its map? It must not be filtered twice
+        raise OutputError(f"{target.path}: carries a mark of convcli, but is cut short or was changed since; restore it")
     if standing.exists and not standing.ours and not (request.overwrite or request.in_place):
         raise OutputError(
             f"{target.path}: exists already, and carries no mark of convcli; replace it with --overwrite, or move it away"
@@ -138,8 +138,9 @@ def _look_at(request: Request, target: Target) -> Standing:
     return standing
 
 
-def _is_up_to_date(request: Request, target: Target, standing: Standing, source: str) -> bool:
-    """Whether --skip-existing leaves an output as it is."""
+def _is_up_to_date(request: Request, target: Target, source: str) -> bool:
+    """Whether --skip-existing leaves an output as it is. Raises OutputError as _look_at does."""
+    standing = _look_at(request, target)
     asked = request.digest_for(target.form, target.maps)
     if request.in_place:  # the output stands in the place of its input, whose digest nobody has any more
         return standing.mark is not None and standing.mark.asked == asked
@@ -220,7 +221,7 @@ def _put(request: Request, target: Target, output: Output, write: Callable[[Bina
         write(memory)
         write_whole(output.pipes.output, memory.getvalue())
         return
-    ours = output.standing.ours
+    ours = _look_at(request, target).ours  # again, as a picture can take minutes
     replaces = request.overwrite or request.in_place or ours if request.skip_existing else target.replace
     beside = None
     if request.skip_existing and not carries:
@@ -229,10 +230,11 @@ def _put(request: Request, target: Target, output: Output, write: Callable[[Bina
         with placed(target.path, replaces, beside) as file:
             write(file)
     except ExistsError:
+        if request.skip_existing and look_at(target.path, target.form).mark == output.mark:
+            return  # another run made the same meanwhile
         if beside is not None:
             sidecar_of(target.path).unlink(missing_ok=True)
-        if not request.skip_existing or look_at(target.path, target.form).mark != output.mark:
-            raise  # else another run made the same meanwhile
+        raise
 
 
 def _write_sidecar(path: Path, mark: Mark, replaces_ours: bool, finished: Path) -> None:

@@ -642,7 +642,9 @@ def test_a_batch_that_is_interrupted(samples, tmp_path):
         (tmp_path / f"{i:02}.png").write_bytes((samples / "astronaut.png").read_bytes())
     for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         out = tmp_path / str(status)
-        command = [sys.executable, "-m", "convcli", "apply", tmp_path, "-k", "gaussian:sigma=9", "-q", "-o", f"{out}/"]
+        report = tmp_path / f"{status}.jsonl"
+        words = ["apply", tmp_path, "-k", "gaussian:sigma=9", "-q", "-o", f"{out}/", "--report", report]
+        command = [sys.executable, "-m", "convcli", *words]
         heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=heed)
         give_up = time.monotonic() + 60
@@ -656,6 +658,8 @@ def test_a_batch_that_is_interrupted(samples, tmp_path):
         assert not [name for name in names if name.startswith(".")]
         for name in names:
             assert pixels(out / name).shape == (512, 512, 3)
+        told = [json.loads(line) for line in report.read_text().splitlines()]
+        assert sorted(Path(one["outputs"][0]["path"]).name for one in told) == sorted(names)
 
 
 def test_a_map_that_was_written_is_reported_beside_the_one_that_failed(run, samples, tmp_path):

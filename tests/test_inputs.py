@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import PIL.Image
 import pytest
 
 from convcli.jobs.inputs import Search, find_inputs, read_names, take_shard
@@ -278,14 +280,27 @@ def test_outputs_beside_their_inputs_are_no_inputs_later(run, samples, tmp_path)
 
 
 def test_links_to_one_picture_are_changed_once_in_place(run, samples, tmp_path):
-    """Or rather not at all, before anything is done."""
+    """Those that a search finds; where both were named, nothing is done."""
     folder = tmp_path / "flat"
     folder.mkdir()
-    shutil.copy(samples / "horse.png", folder / "r.png")
+    (tmp_path / "outside").mkdir()
+    for path in (folder / "r.png", folder / "one.png", tmp_path / "outside" / "o.png"):
+        shutil.copy(samples / "horse.png", path)
     (folder / "k.png").symlink_to("r.png")
-    result = run("apply", folder, "-k", "blur", "--in-place")
+    for name in ("p.png", "q.png"):
+        (folder / name).symlink_to("../outside/o.png")
+    result = run("apply", folder / "r.png", folder / "k.png", "-k", "blur", "--in-place")
     assert (result.status, "two results would have the name" in result.err) == (2, True)
     assert (folder / "r.png").read_bytes() == (samples / "horse.png").read_bytes()
+    result = run("apply", folder, "-k", "blur", "--in-place", "--json")
+    assert result.status == 0
+    told = [Path(json.loads(line)["input"]).name for line in result.out.splitlines()[:-1]]
+    assert told == ["one.png", "p.png", "r.png"]
+    assert run("apply", samples / "horse.png", "-k", "blur", "-q", "-o", tmp_path / "once.png").status == 0
+    once = np.array(PIL.Image.open(tmp_path / "once.png"))
+    for name in ("r.png", "k.png", "p.png", "q.png"):
+        np.testing.assert_array_equal(PIL.Image.open(folder / name), once)
+    assert (folder / "k.png").is_symlink()
 
 
 def test_the_list_of_names_is_no_report(run, samples, tmp_path):
@@ -408,3 +423,32 @@ def test_faults_are_no_pictures(run, samples, tree, monkeypatch):
         ("empty", "cannot be searched: Permission denied"),
         (".", "cannot be searched: Permission denied"),
     ]
+
+
+def test_what_cannot_hold_any_output_is_refused(run, samples, tree):
+    """An output below a file, a base that is none, a report that is a folder, a list of names that end with NUL bytes."""
+    shutil.copy(samples / "horse.png", "h.png")
+    wrong = {
+        ("-o", "h.png/x/"): "h.png/x/: h.png is a file; give another folder",
+        ("-o", "h.png/y.png"): "h.png/y.png: h.png is a file; give another folder",
+        ("-o", "h.png/{stem}.png"): "h.png/{stem}.png: h.png is a file; give another folder",
+        ("-o", "x.png/", "--base", "none"): "Invalid value for '--base': Directory 'none' does not exist",
+        ("-o", "out/", "--report", "a"): "Invalid value for '--report': File 'a' is a directory",
+        ("-o", "out/", "--files-from", "names"): "names: the list of names holds NUL bytes; give -0 if the names end with them",
+    }
+    Path("names").write_bytes(b"h.png\0h.png\0")
+    for words, said in wrong.items():
+        result = run("apply", "h.png", "-k", "blur", *words)
+        assert (result.status, len(result.lines)) == (2, 1), result.err
+        assert said in result.err
+    assert not Path("out").exists()
+
+
+def test_a_format_that_one_input_brings_along_fails_alone(run, samples, tree):
+    """A GIF in a folder would become PNG, which holds no real numbers; where the user says PNG, nothing is done."""
+    PIL.Image.new("L", (5, 5)).save("g.gif")
+    PIL.Image.new("L", (5, 5)).save("t.tif")
+    result = run("apply", "g.gif", "t.tif", "-k", "blur", "--depth", "float", "-q", "-o", "out/")
+    assert (result.status, len(result.lines), [path.name for path in Path("out").iterdir()]) == (1, 1, ["t.tif"])
+    assert result.err.startswith("Error: g.gif: --depth float needs .tif, .npy or .npz")
+    assert run("apply", "g.gif", "t.tif", "-k", "blur", "--depth", "float", "--format", "png", "-o", "out/").status == 2

@@ -136,7 +136,7 @@ from .report import Report, Tally
 @click.option("-0", "--null", is_flag=True, help="The names of --files-from end with NUL bytes, as find -print0 writes them.")
 @click.option(
     "--base",
-    type=click.Path(),
+    type=click.Path(exists=True, file_okay=False),
     metavar="DIR",
     help="Mirror the folders between this one and each input, wherever it was named or found.",
 )
@@ -173,7 +173,12 @@ from .report import Report, Tally
 )
 @click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each picture, and one for all at the end.")
-@click.option("--report", metavar="FILE", help="Write these JSON lines to a file, as the pictures are done; - is --json.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write these JSON lines to a file, as the pictures are done; - is --json.",
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Read the inputs and say what would be written; write nothing.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 @click.option("-v", "--verbose", is_flag=True, help="Say more: sizes, kernels, counts.")
@@ -261,6 +266,8 @@ def _inputs(wishes: dict[str, Any]) -> list[Input]:
         data = sys.stdin.buffer.read() if listing == "-" else Path(listing).read_bytes()
     except OSError as error:
         raise ArgumentError(f"{listing}: the list of names cannot be read: {error.strerror}") from None
+    if b"\0" in data and not null:
+        raise ArgumentError(f"{listing}: the list of names holds NUL bytes; give -0 if the names end with them")
     return find_inputs(words, search, read_names(data, null))
 
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
 from ..core.compiler import Stopped, stop_loops
@@ -17,7 +17,7 @@ from .naming import Task
 from .request import Request
 from .run import Outcome, Pipes, plan_task, run_task
 
-PATIENCE = 1.5
+PATIENCE = 1.2
 """Seconds that an interrupted batch waits for the pictures that are under way."""
 
 NAME = "convcli-job"
@@ -48,7 +48,7 @@ def run_tasks(
         if fail_fast and failed.is_set():
             return None
         outcome = carry_out(task)
-        if outcome.error is not None:
+        if outcome is not None and outcome.error is not None:
             failed.set()
         return outcome
 
@@ -58,23 +58,37 @@ def run_tasks(
                 under_way.append(pool.submit(work, task))
             if not under_way:
                 break
-            outcome = under_way.popleft().result()
+            outcome = under_way[0].result()
+            under_way.popleft()
             if outcome is not None:
                 yield outcome
+    except GeneratorExit:
+        stop_loops()
+        raise
     except BaseException:
         stop_loops()
+        yield from _finished(under_way)
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _carry_out(request: Request, task: Task, pipes: Pipes, budget: Budget, dry_run: bool) -> Outcome:
+def _finished(under_way: Iterable[Future[Outcome | None]]) -> Iterator[Outcome]:
+    """The outcomes of pictures that are done by now, or in a moment."""
+    begun = [future for future in under_way if not future.cancel()]
+    wait(begun, PATIENCE / 2)
+    for future in begun:
+        if future.done() and (outcome := future.result()) is not None:
+            yield outcome
+
+
+def _carry_out(request: Request, task: Task, pipes: Pipes, budget: Budget, dry_run: bool) -> Outcome | None:
     try:
         return plan_task(request, task, pipes, budget) if dry_run else run_task(request, task, pipes, budget)
     except ConvcliError as error:
         return Outcome(task, error=error)
     except Stopped:
-        return Outcome(task, error=ImageError("not done: the run was stopped"))
+        return None
     except MemoryError:
         text = "does not fit in memory with its feature maps; a lower --max-pixels refuses such files by their header"
         return Outcome(task, error=ImageError(text))

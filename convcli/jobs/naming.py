@@ -56,7 +56,9 @@ def make_tasks(request: Request) -> list[Task]:
     Raises ArgumentError: two outputs of one name, an output that is an input, a picture asked to hold several maps, a name
     that gives no format.
     """
-    pairs = _without_own_outputs(request, [(one, _make_task(request, one)) for one in request.inputs])
+    _refuse_no_folder(request.output)
+    made = [(one, _make_task(request, one)) for one in request.inputs]
+    pairs = _without_links(made) if request.in_place else _without_own_outputs(request, made)
     tasks = [task for _, task in pairs]
     _refuse_twice(tasks)
     _refuse_inputs(request, tasks)
@@ -112,13 +114,14 @@ def _make_targets(request: Request, one: Input) -> Iterable[Target]:
 def _expand(request: Request, template: str, source: Input) -> Iterable[Target]:
     """The targets of one picture: one for each map where the template tells them apart, else one for all."""
     tokens = _tokens(template)
+    own = request.form is None and (tokens & {"ext", "name"} or template != request.output)  # its format is that of the input
 
     def target(name: str, index: int, maps: Sequence[int]) -> Target:
         path = _fill(template, source, name, index)
         try:
             return _make_target(request, Path(path), request.form or format_of(path), maps)
         except ArgumentError as error:
-            if tokens & {"ext", "name"} and request.pictures > 1:
+            if own and request.pictures > 1:
                 raise _UnfitError(str(error)) from None
             raise
 
@@ -201,14 +204,33 @@ def _safe(name: str) -> str:
 Pair: TypeAlias = tuple[Input, Task]
 
 
+def _refuse_no_folder(output: str) -> None:
+    """Raise ArgumentError where all outputs would lie below a file."""
+    if output in ("", "-"):
+        return
+    folder = _output_folder(output)
+    named = "{" not in output and not output.endswith(("/", os.sep))
+    places = (folder, *folder.parents)[named:]
+    standing = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110 - a name too long is none
+    if standing and not standing.is_dir():
+        raise ArgumentError(f"{output}: {os.path.relpath(standing)} is a file; give another folder")
+
+
+def _without_links(pairs: list[Pair]) -> list[Pair]:
+    """Leave out links that a search has found to a picture that is replaced anyway."""
+    replaced: dict[str, Input] = {}
+    for one, _ in sorted(pairs, key=lambda pair: pair[0].found and pair[0].source is not None and pair[0].source.is_symlink()):
+        if one.source is not None:
+            replaced.setdefault(_real(one.source), one)
+    return [pair for pair in pairs if not pair[0].found or pair[0].source is None or replaced[_real(pair[0].source)] is pair[0]]
+
+
 def _without_own_outputs(request: Request, pairs: list[Pair]) -> list[Pair]:
     """Leave out the outputs of runs before that a search has found: they are no inputs.
 
     Those are all pictures in the output folder, where that lies in the folder that is searched; beside the inputs, those
     that are the output of another input and carry a mark. Raises ArgumentError if nothing is left.
     """
-    if request.in_place:
-        return pairs
     folder = _output_folder(request.output)
     outside = [(one, task) for one, task in pairs if not _is_output_inside(one, folder)]
     writers: dict[str, list[int]] = {}

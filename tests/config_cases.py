@@ -173,7 +173,7 @@ BAD = [
         "makes 1600 kernels",
         False,
     ),
-    (B + "file = 'w.npz'\nindex = 0", 3, "banks.b.index: is for one kernel; a bank takes every filter of the file", True),
+    (B + "file = 'w.npz'\nindex = 0", 3, "banks.b.index: unknown key; there are file, key, layout, ", True),
     # defaults
     ("[defaults]\nstride = 0", 2, "defaults.stride: stride must be at least 1, got 0", True),
     ("[defaults]\nstride = 1979-05-27", 2, "defaults.stride: must be a whole number from 0 to 65535, got the date", True),

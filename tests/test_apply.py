@@ -932,3 +932,13 @@ def test_completion(shell, line, offered):
     env = {"_CONVCLI_COMPLETE": "bash_complete", "COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
     result = shell(env=env)
     assert f"plain,{offered}".encode() in result.stdout
+
+
+def test_completion_beside_a_broken_config(shell, tmp_path):
+    """A file with a fault offers what it has, one that is no TOML nothing; the others are there all the same."""
+    (tmp_path / "a.toml").write_text("[kernels.sobel-mine]\nmatrix = [[1]]\n[kernels.b]\nfile = 'none.npy'\n")
+    (tmp_path / "b.toml").write_text("[")
+    words = f"convcli apply --config {tmp_path}/a.toml --config {tmp_path}/b.toml -k sobel-"
+    result = shell(env={"_CONVCLI_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "7"})
+    assert set(result.stdout.split()) >= {b"plain,sobel-mine", b"plain,sobel-x"}
+    assert result.stderr == b""

@@ -269,7 +269,7 @@ SEVERAL = {
         [
             "2: kernels.a.file",
             "3: kernels.a.abot",
-            "5: banks.b.file",
+            "6: banks.b.layout",
             "7: banks.b.merg",
             "10: kernels.c.anchor",
             "11: kernels.c.divsor",

@@ -142,11 +142,13 @@ def test_every_command_tells_every_fault(run, home, samples):
     text = (
         "[kernels.w]\nfile = 'none.npy'\n[banks.f]\nfile = 'none.npz'\n[kernels.i]\nfile = 'four.npy'\nindex = 4\n"
         "[kernels.several]\nfile = 'four.npy'\n[kernels.l]\nfile = 'four.npy'\nlayout = 'hw'\n"
-        "[kernels.n]\nfile = 'nan.npz'\n[kernels.s]\nsum = ['@nan.npz#x', '@none.npy']\n"
+        "[kernels.n]\nfile = 'nan.npz'\n[kernels.x]\nfile = 'nan.npz'\nkey = 'x'\n"
+        "[kernels.s]\nsum = ['@nan.npz#x', '@none.npy']\n"
     )
     path = write(home / "work" / "kernels.toml", 1, text)
     four, bad = f"@{path.parent}/four.npy", f"@{path.parent}/nan.npz"
-    np.save(path.parent / "four.npy", np.ones((4, 3, 5, 5)))
+    shape = (4, 3, 5, 5)
+    np.save(path.parent / "four.npy", np.ones(shape))
     np.savez(path.parent / "nan.npz", k=np.array([[0, np.nan]]))
     result = run("kernels", "check")
     assert (result.status, result.out) == (2, "")
@@ -155,10 +157,11 @@ def test_every_command_tells_every_fault(run, home, samples):
         f"Error: {path}:6: banks.f.file: @{path.parent}/none.npz: no such file",
         f"Error: {path}:9: kernels.i.index: {four}: holds the filters 0 to 3, and index is 4",
         f"Error: {path}:11: kernels.several.file: {four}: holds 4 filters; choose one by index, 0 to 3, or make it a bank",
-        f"Error: {path}:13: kernels.l.file: {four}: has 4 dimensions, shape (4, 3, 5, 5), which the layout 'hw' does not name",
+        f"Error: {path}:14: kernels.l.layout: {four}: has 4 dimensions, shape {shape}, which the layout 'hw' does not name",
         f"Error: {path}:16: kernels.n.file: {bad}: must hold finite numbers of at most 1e+30",
-        f"Error: {path}:18: kernels.s.sum[0]: {bad}#x: there is no array of that name; the file holds k",
-        f"Error: {path}:18: kernels.s.sum[1]: @{path.parent}/none.npy: no such file",
+        f"Error: {path}:19: kernels.x.key: {bad}#x: there is no array of that name; the file holds k",
+        f"Error: {path}:21: kernels.s.sum[0]: {bad}#x: there is no array of that name; the file holds k",
+        f"Error: {path}:21: kernels.s.sum[1]: @{path.parent}/none.npy: no such file",
     ]
     before = set(home.rglob("*"))
     for words in (("kernels", "list"), ("kernels", "show", "k"), ("apply", samples / "camera.png", "-k", "k", "-o", "o.png")):

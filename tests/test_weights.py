@@ -1,17 +1,20 @@
 """Kernels from .npy and .npz files."""
 
 import io
+import json
 import pickle
+import struct
 import sys
 import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
+import safetensors
 import safetensors.numpy
 from numpy.testing import assert_array_equal
 
-from convcli.errors import KernelError
+from convcli.errors import MOST_COMPARED, KernelError, nearest
 from convcli.kernels import catalogue
 from convcli.kernels.catalogue import load_catalogue
 from convcli.kernels.places import Place, built_in_file
@@ -273,6 +276,8 @@ def test_what_a_config_reads_is_bounded(tmp_path):
             (tmp_path / f"{i}-{name}").hardlink_to(tmp_path / name)
             more = {"large.npy": "index = 0", "names.npz": f"key = 'k{i}'"}.get(name, "")
             tables.append(f"[kernels.k{i}]\nfile = '{i}-{name}'\n{more}\n")
+        (tmp_path / "k.toml").write_text("".join(tables[: most // 2]))
+        load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
         (tmp_path / "k.toml").write_text("".join(tables))
         with pytest.raises(KernelError, match="up to here, the file names more weights than may be read") as caught:
             load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
@@ -297,6 +302,45 @@ def test_a_directory_that_lies_is_believed(tmp_path):
         find(f"@{tmp_path / 'w.npz'}")
     assert tracemalloc.get_traced_memory()[1] < 20 << 20
     tracemalloc.stop()
+
+
+def test_directories_that_are_long_are_not_read(tmp_path, monkeypatch):
+    """Of 200,000 arrays; by their length, in either record that may end an archive, and before the library reads them."""
+    with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
+        for i in range(20_000):
+            archive.writestr(f"{i}.npy", b"")
+    count = 20_000
+    header = json.dumps({f"k{i}": {"dtype": "U8", "shape": [1, 1], "data_offsets": [i, i + 1]} for i in range(count)}).encode()
+    (tmp_path / "w.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(count))
+    with zipfile.ZipFile(tmp_path / "large.npz", "w") as archive:
+        archive.writestr("k.npy", npy(np.ones((3, 3))))
+    assert find(f"@{tmp_path / 'large.npz'}").matrix == ((1,) * 3,) * 3
+    data = (tmp_path / "large.npz").read_bytes()
+    record = struct.pack("<4sQHHIIQQQQ", b"PK\6\6", 44, 45, 45, 0, 0, 1, 1, 2 << 20, len(data))
+    locator = struct.pack("<4sIQI", b"PK\6\7", 0, len(data) - 22, 1)
+    (tmp_path / "large.npz").write_bytes(data[:-22] + record + locator + data[-22:])
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("was read"))
+    monkeypatch.setattr(safetensors, "safe_open", lambda *_, **__: pytest.fail("was read"))
+    for name in ("w.npz", "large.npz", "w.safetensors"):
+        with pytest.raises(KernelError, match="holds more arrays than are looked at"):
+            find(f"@{tmp_path / name}")
+
+
+def test_filters_and_offsets_are_within_the_limit(tmp_path):
+    """What is drafted of a filter is as large as its weights, or its offset: a sum of such is looked at."""
+    np.save(tmp_path / "w.npy", np.full((3, 3), 9e29))
+    (tmp_path / "k.toml").write_text("[kernels.s]\nsum = ['@w.npy', '@w.npy']")
+    with pytest.raises(KernelError, match="must be a finite number of at most 1e\\+30|at most 1e\\+30"):
+        load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+
+
+def test_the_nearest_of_many_names(tmp_path):
+    """Of more than 200, those that begin alike and are as long, up to 200."""
+    names = [f"b{i}" for i in range(MOST_COMPARED)] + ["gaussian"]
+    assert nearest("gausian", names) == "gaussian"
+    assert nearest("qaussian", names) is None
+    assert nearest("qaussian", names[1:]) == "gaussian"
+    assert nearest("bgaussia", [f"b{i:06}" for i in range(MOST_COMPARED)] + ["bgaussian"]) is None
 
 
 def test_a_file_that_cannot_be_read_is_read_once(tmp_path, monkeypatch):
@@ -341,6 +385,8 @@ BAD_TEXTS = [
     ("k.txt", b"1 2\n3", "line 2 has 1 numbers, line 1 has 2"),
     ("k.txt", b"1 2\n3 x", "line 2, column 2: 'x' is not a number"),
     ("k.txt", b"1,5 2,5", "line 1 has numbers apart by commas and by spaces; write a decimal point, not a comma"),
+    ("k.txt", b"1 2; 3 4", "line 1 has semicolons, and commas or spaces too; write each row on a line of its own"),
+    ("k.txt", b"1,5;2,5", "line 1 has semicolons, and commas or spaces too"),
     ("k.txt", b"1 nan", "line 1, column 2: 'nan' is not a number"),
     ("k.txt", b"\xff", "is not a readable .txt file"),
     ("k.txt", b"1\n" * 3000, "beyond the largest kernel, 1023 x 1023"),

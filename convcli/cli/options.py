@@ -10,9 +10,9 @@ from click.shell_completion import CompletionItem
 
 from ..core.geometry import PADDINGS
 from ..core.words import BORDER_WORDS, pair_reader, read_border, read_padding
-from ..errors import ArgumentError, ConvcliError
+from ..errors import ArgumentError
 from ..images.formats import NAMES, format_named
-from ..kernels.catalogue import Catalogue, load_catalogue
+from ..kernels.catalogue import Catalogue, load_catalogue, peek_catalogue
 from ..kernels.places import find_places
 from ..ranges import RANGES, parse_range
 
@@ -52,10 +52,8 @@ class KernelText(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer the names that begin so, with what each is for."""
-        try:
-            catalogue = read_catalogue(ctx.params.get("config") or (), bool(ctx.params.get("no_config")))
-        except ConvcliError:
-            return []
+        places = find_places(ctx.params.get("config") or (), search=not ctx.params.get("no_config"))
+        catalogue = peek_catalogue(places, [])
         return [
             CompletionItem(name, help=entry.about) for name, entry in catalogue.entries.items() if name.startswith(incomplete)
         ]

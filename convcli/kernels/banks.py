@@ -109,8 +109,7 @@ class BankDefinition:
     def _load(self, each: Definition, drafter: Drafter) -> Iterator[Draft]:
         """One kernel for each filter of the file."""
         assert isinstance(each.body, Filter)
-        with at((*self.keys, "file")):
-            weights = drafter.load(each.body.file)
+        weights = each.body.load(self.keys, drafter)
         for index in range(len(weights.filters)):
             one = replace(each, name=f"{self.name}-{index}")
             yield one.finish(draft_of_filter(weights, one.name, index, drafter.spend), drafter)

@@ -24,8 +24,8 @@ def read_kernel(table: Table, folder: Path, extra: tuple[str, ...] = ()) -> Defi
     return Definition(name, table.keys, body, **table.changes(), **table.told())
 
 
-def read_body(table: Table, folder: Path, others: tuple[str, ...]) -> Body:
-    """What gives the weights; ``others`` are the keys that may stand beside it."""
+def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: bool = False) -> Body:
+    """What gives the weights; ``others`` are the keys that may stand beside it. ``all_filters`` of a file leave out index."""
     given = [key for key in BODIES if key in table.values]
     if len(given) != 1:
         beside = (key for keys in BODIES.values() for key in keys)
@@ -38,7 +38,8 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...]) -> Body:
     (kind,) = given
     if kind == "generator":
         return _read_recipe(table, others)
-    table.check_keys((kind, *BODIES[kind], *others))
+    others = (*(key for key in BODIES[kind] if key != "index" or not all_filters), *others)
+    table.check_keys((kind, *others))
     if kind == "file":
         return _read_file(table, folder)
     if kind == "sum":

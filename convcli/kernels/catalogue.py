@@ -19,7 +19,7 @@ from .grammar import Inline, Reference, parse_kernel
 from .kernel import Bank, Kernel
 from .library import ParameterError, Recipe
 from .places import Place, built_in_file, find_places
-from .weights import Weights, WeightsFile, cost_of_failing, load_weights
+from .weights import Weights, WeightsError, WeightsFile, cost_of_failing, load_weights
 
 MOST_CHECKED = 1_100_000
 """Weights that are computed to check a file: those of the kernels that may have faults which only their weights show."""
@@ -52,12 +52,15 @@ class Catalogue:
             self.defaults |= file.defaults
         self._drafts: dict[tuple[Path, str], AnyDraft | Fault] = {}
         self._measure(MOST_WEIGHTS)
-        self._loaded: dict[WeightsFile, Weights | str] = {}
+        self._loaded: dict[WeightsFile, Weights | WeightsError] = {}
 
     def find(self, text: str) -> Kernel | Bank:
         """The kernel or bank that the text after ``-k`` asks for, named as it was typed. Raises KernelError."""
         self._measure(MOST_WEIGHTS)
-        return self._find(text, None, ()).compute()
+        try:
+            return self._find(text, None, ()).compute()
+        except TooMuch as error:
+            raise KernelError(f"{text}: {error}") from None
 
     def __iter__(self) -> Iterator[str]:
         """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
@@ -92,7 +95,7 @@ class Catalogue:
     def _measure(self, computed: int) -> None:
         """Begin to count what is drafted, computed and read."""
         self._drafting = Meter(MOST_DRAFTED, "makes more kernels than a file may")
-        self._computing = Meter(computed, f"takes more than {computed} weights to make, the limit")
+        self._computing = Meter(computed, f"takes more than {computed} weights to make; ask for smaller kernels, or fewer")
         self._reading = Meter(MOST_READ, f"names more weights than may be read: {MOST_READ >> 20} MiB, or 3000 small files")
 
     def _check_entry(self, entry: Entry, file: ConfigFile, check: "_Check") -> None:
@@ -129,7 +132,7 @@ class Catalogue:
         )
 
     def _find(self, text: str | WeightsFile, scope: ConfigFile | None, within: Chain) -> AnyDraft:
-        """What the text after ``-k`` asks for, within a kernel of a file or alone. Raises KernelError."""
+        """What the text after ``-k`` or a file of weights gives, for a kernel of a file or alone. Raises KernelError."""
         asked = parse_kernel(text) if isinstance(text, str) else text
         if isinstance(asked, Inline):
             kh, kw = len(asked.matrix), len(asked.matrix[0])
@@ -146,21 +149,21 @@ class Catalogue:
         return draft.turn(asked.turn).named(str(text).strip()).guarded(lambda: _blaming(file, asked))
 
     def _load(self, file: WeightsFile) -> Weights:
-        """Read a file of weights, once, whether it can be read or not. Raises KernelError."""
+        """Read a file of weights, once, whether it can be read or not. Raises WeightsError."""
         if file not in self._loaded:
             self._reading.spend(0)
             try:
                 weights = load_weights(file)
-            except KernelError as error:
-                self._loaded[file] = str(error)
+            except WeightsError as error:
+                self._loaded[file] = error
                 with contextlib.suppress(TooMuch):  # which the next file is told
                     self._reading.spend(cost_of_failing(file))
             else:
                 self._loaded[file] = weights
                 self._reading.spend(weights.cost)
         found = self._loaded[file]
-        if isinstance(found, str):
-            raise KernelError(found)
+        if isinstance(found, WeightsError):
+            raise WeightsError(str(found), found.about)
         return found
 
     def _look_up(self, name: str, scope: ConfigFile | None) -> tuple[Entry, ConfigFile]:
@@ -250,8 +253,6 @@ def _blaming(file: ConfigFile, asked: Reference) -> Iterator[None]:
 
 def _changed(entry: Entry, asked: Reference) -> Entry:
     """The entry with the parameters that are asked for. Raises KernelError."""
-    if not asked.parameters:
-        return entry
     try:
         return entry.change(asked.parameters)
     except ParameterError as error:
@@ -286,15 +287,9 @@ def load_catalogue(places: Iterable[Place] | None = None, thorough: bool = False
     Raises KernelError with a line for every fault of every file. The built-in one is looked at only where that is to be
     ``thorough``; the tests do so.
     """
-    files: list[ConfigFile] = []
     told: list[str] = []
-    for place in find_places() if places is None else places:
-        try:
-            files.append(_built_in() if place.path == built_in_file() else read_config(place.path))
-        except KernelError as error:
-            told.extend(error.lines)
-    catalogue = Catalogue(files)
-    for file in files:
+    catalogue = peek_catalogue(find_places() if places is None else places, told)
+    for file in catalogue.files:
         try:
             if thorough or file.path != built_in_file():
                 catalogue.check(file)
@@ -303,6 +298,17 @@ def load_catalogue(places: Iterable[Place] | None = None, thorough: bool = False
     if told:
         raise Located(told)
     return catalogue
+
+
+def peek_catalogue(places: Iterable[Place], told: list[str]) -> Catalogue:
+    """The kernels of these config files, where a file can be read, unchecked; ``told`` takes a line for each that cannot."""
+    files: list[ConfigFile] = []
+    for place in places:
+        try:
+            files.append(_built_in() if place.path == built_in_file() else read_config(place.path))
+        except KernelError as error:
+            told.extend(error.lines)
+    return Catalogue(files)
 
 
 @functools.cache

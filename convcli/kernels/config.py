@@ -12,7 +12,7 @@ from ..errors import KernelError, nearest_name
 from ..ranges import parse_range
 from .banks import BankDefinition, Entry
 from .bodies import CHANGING, TELLING, read_body, read_kernel, read_parts
-from .definition import MOST_MAPS, Definition, Filter, Part
+from .definition import MOST_MAPS, Definition, Part
 from .faults import ENOUGH_FAULTS, Fault, Faults, Keys, Located, TooMany
 from .grammar import NAME
 from .kernel import CHANNELS, MERGES
@@ -155,12 +155,11 @@ def _read_bank(table: Table, folder: Path) -> BankDefinition:
         table.check_keys(("kernels", *others))
         kernels = read_parts(table, "kernels", folder, ("name",))
     else:
-        body = read_body(table, folder, (*others, *CHANGING, *(("grid",) if given == ["generator"] else ())))
+        grids = ("grid",) if given == ["generator"] else ()
+        body = read_body(table, folder, (*others, *CHANGING, *grids), all_filters=True)
         each = Definition(table.name, table.keys, body, **table.changes())
         if isinstance(body, Recipe) and table.values["generator"] in tuple(GENERATORS):
             grid = _read_grid(table, body)
-        if isinstance(body, Filter) and "index" in table.values:
-            table.fault("is for one kernel; a bank takes every filter of the file", "index")
     merge = table.choice("merge", MERGES)
     return BankDefinition(table.name, table.keys, kernels, each, grid, merge, **table.told())
 

@@ -13,7 +13,7 @@ from .faults import Fault, Keys, Unread
 from .kernel import Anchor, Kernel, Matrix, turned
 from .library import Formula, ParameterError, Recipe
 from .numbers import LARGEST
-from .weights import Weights, WeightsFile
+from .weights import Weights, WeightsError, WeightsFile
 
 MOST_MAPS = 1000
 """Kernels of one bank, or of one sum, at most."""
@@ -37,7 +37,7 @@ class Drafter:
     ``find`` looks up the kernels that it names. ``tell`` takes what is wrong with one of several things, and returns where
     the others are to be looked at too, or raises it. ``suspect`` takes a kernel within a sum that only its weights can show
     to be wrong, as the sum itself may never be computed. ``is_faulty`` tells the tables and keys that were not read well.
-    ``load`` reads a file of weights, and raises KernelError. ``count`` counts the kernels that are drafted, ``spend`` the
+    ``load`` reads a file of weights, and raises WeightsError. ``count`` counts the kernels that are drafted, ``spend`` the
     weights that are computed; all three raise TooMuch.
     """
 
@@ -87,6 +87,13 @@ class Filter:
 
     file: WeightsFile
     index: int | None = None
+
+    def load(self, keys: Keys, drafter: Drafter) -> Weights:
+        """All filters of the file. Raises Fault, at the file, its key or its layout."""
+        try:
+            return drafter.load(self.file)
+        except WeightsError as error:
+            raise Fault((*keys, error.about), str(error)) from None
 
 
 @dataclass(frozen=True)
@@ -252,8 +259,7 @@ class Definition:
             draft = Draft(self.name, formula.shape, None, formula.largest if sure else LARGEST, sure, compute)
             return draft, formula.nonzero
         if isinstance(self.body, Filter):
-            with at((*self.keys, "file")):
-                weights = drafter.load(self.body.file)
+            weights = self.body.load(self.keys, drafter)
             with at((*self.keys, "file" if self.body.index is None else "index")):
                 return draft_of_filter(weights, self.name, weights.one(self.body.index), drafter.spend), ()
         if _is_sum(self.body):

@@ -3,7 +3,7 @@
 import contextlib
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from .faults import Keys
 
@@ -15,6 +15,7 @@ MOST_DOTS = 16
 
 TEXT = r'"""(?:[^\\]|\\.)*?(?:"""(?:"{0,2})|\Z)|' + r"'''.*?(?:'''(?:'{0,2})|\Z)|" + r'"(?:[^"\\\n]|\\.)*"?|' + r"'[^'\n]*'?"
 TEXT_OR_COMMENT = re.compile(rf"{TEXT}|\#[^\n]*", re.DOTALL)
+TEXT_COMMENT_OR_BRACKET = re.compile(rf"{TEXT}|\#[^\n]*|[\[\]{{}}]", re.DOTALL)
 DOTTED = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MOST_DOTS + 1}}}")
 LONG_NUMBER = re.compile(r"\b[0-9][0-9_]{999,}")  # Python refuses 4,300 digits, and takes long for fewer
 BRACKETS = re.compile(r"[\[\]{}]")
@@ -70,18 +71,40 @@ class _Scanner:
     """Walks over valid TOML and notes where the wanted keys begin, and what they lie in; until all the ``sought`` are found."""
 
     def __init__(self, text: str, wanted: set[Keys], sought: set[Keys]) -> None:
-        self.tokens = _tokens(text)
+        self.text = text
+        self.place = 0  # behind the token
+        self.line_behind = 1
         self.wanted = wanted
         self.sought = sought
         self.found: dict[Keys, int] = {}
         self.counts: dict[Keys, int] = {}  # tables of each array of tables
-        self.token, self.line = next(self.tokens)
+        self.token, self.line = "", 1
+        self.advance()
 
     def advance(self) -> str:
-        """Give the token, and go to the next."""
+        """Give the token, and go to the next: a string, a mark, a line end or a bare word; "" for ever at the end."""
         token = self.token
-        self.token, self.line = next(self.tokens)
+        while match := TOKEN.match(self.text, self.place):
+            self.line = self.line_behind
+            self.move(match.end())
+            if match[1] or match[2] or match[3]:
+                break
+        self.token = match[0] if match else ""
         return token
+
+    def move(self, place: int) -> None:
+        self.line_behind += self.text.count("\n", self.place, place)
+        self.place = place
+
+    def skip_brackets(self) -> None:
+        """Go from an opening bracket to behind the one that closes it: one step where the tokens would be thousands."""
+        depth = 1
+        for match in TEXT_COMMENT_OR_BRACKET.finditer(self.text, self.place):
+            depth += (match[0] in "[{") - (match[0] in "]}")
+            if depth == 0:
+                self.move(match.end())
+                break
+        self.advance()
 
     def skip_lines(self) -> None:
         while self.token == "\n":
@@ -142,7 +165,9 @@ class _Scanner:
 
     def read_value(self, keys: Keys) -> None:
         self.note(keys, self.line)
-        if self.token == "[":
+        if self.token in ("[", "{") and keys not in self.wanted:
+            self.skip_brackets()
+        elif self.token == "[":
             self.advance()
             self.skip_lines()
             index = 0
@@ -174,14 +199,3 @@ def _unquoted(part: str) -> str:
         return str(json.loads(part)) if part[0] == '"' else part
     except ValueError:
         return part[1:-1]
-
-
-def _tokens(text: str) -> Iterator[tuple[str, int]]:
-    """Strings, marks, line ends and bare words with their lines; "" for ever at the end."""
-    line = 1
-    for match in TOKEN.finditer(text):
-        if match[1] or match[2] or match[3]:
-            yield match[0], line
-        line += match[0].count("\n")
-    while True:
-        yield "", line

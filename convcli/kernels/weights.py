@@ -55,6 +55,18 @@ TEXTS = (".mat", ".txt", ".csv", ".dat")
 SUFFIXES = (".npy", ".npz", ".safetensors", *TEXTS)
 
 
+LARGEST_DIRECTORY = 1 << 20
+"""Bytes of the list of what a file holds: some ten thousand arrays. zipfile takes 1.5 s for one of 200,000."""
+
+
+class WeightsError(KernelError):
+    """A file holds no weights as they are asked for; ``about`` is what of that is wrong: "file", "key" or "layout"."""
+
+    def __init__(self, message: str, about: str = "file") -> None:
+        super().__init__(message)
+        self.about = about
+
+
 @dataclass(frozen=True)
 class WeightsFile:
     """Weights in a file, under a key where it holds several arrays, with the meaning of the axes where it is not the usual."""
@@ -102,14 +114,14 @@ class Weights:
 
 
 def load_weights(file: WeightsFile) -> Weights:
-    """Read a file of weights. Raises KernelError, which names the file.
+    """Read a file of weights. Raises WeightsError, a KernelError, which names the file.
 
     (kw,) and (kh, kw) are one kernel; (kh, kw, C) one kernel summed over C channels; (N, C, kh, kw), the order of PyTorch and
     ONNX, N of those; a layout says otherwise.
     """
     suffix = file.path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise KernelError(f"@{file}: the file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+        raise WeightsError(f"@{file}: the file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     try:
         if not stat.S_ISREG(file.path.stat().st_mode):
             raise KernelError("is no regular file")
@@ -118,13 +130,13 @@ def load_weights(file: WeightsFile) -> Weights:
             raise KernelError(f"must hold finite numbers of at most {LARGEST:g}")
         return weights
     except KernelError as error:
-        raise KernelError(f"@{file}: {error}") from None
+        raise WeightsError(f"@{file}: {error}", getattr(error, "about", "file")) from None
     except FileNotFoundError:
-        raise KernelError(f"@{file}: no such file") from None
+        raise WeightsError(f"@{file}: no such file") from None
     except OSError as error:
-        raise KernelError(f"@{file}: cannot be read: {error.strerror or error}") from None
+        raise WeightsError(f"@{file}: cannot be read: {error.strerror or error}") from None
     except (ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError) as error:
-        raise KernelError(f"@{file}: is not a readable {suffix} file: {error}") from None
+        raise WeightsError(f"@{file}: is not a readable {suffix} file: {error}") from None
 
 
 def cost_of_failing(file: WeightsFile) -> int:
@@ -143,7 +155,8 @@ def _arranged(file: WeightsFile, array: "np.ndarray[Any, Any]", beside: int) -> 
     """An array with its axes in the order of Weights."""
     axes = file.layout or LAYOUTS[array.ndim]
     if len(axes) != array.ndim:
-        raise KernelError(f"has {array.ndim} dimensions, shape {array.shape}, which the layout {axes!r} does not name")
+        rule = f"has {array.ndim} dimensions, shape {array.shape}, which the layout {axes!r} does not name"
+        raise WeightsError(rule, "layout")
     ordered = array.transpose([axes.index(letter) for letter in "ohwi" if letter in axes])
     several = "o" in axes
     filters = ordered if several else ordered[None]
@@ -170,13 +183,14 @@ def _read_array(file: WeightsFile, suffix: str) -> "tuple[np.ndarray[Any, Any], 
 @contextmanager
 def _whole(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
     if key is not None:
-        raise KernelError(f"a .npy file holds one array without a name; leave out #{key}")
+        raise WeightsError(f"a .npy file holds one array without a name; leave out #{key}", "key")
     yield file, 1
 
 
 @contextmanager
 def _member(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
     """One array of an .npz, unpacked no further than the limit."""
+    _check_directory(file)
     with zipfile.ZipFile(file) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         if any(name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) for name in members):
@@ -193,6 +207,21 @@ def _member(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
                 raise KernelError("holds bytes behind the array, which NumPy does not write")
 
 
+def _check_directory(file: BinaryIO) -> None:
+    """Refuse an archive by the length of its directory, which zipfile reads whole. What is no archive it refuses itself.
+
+    The length stands in the record that ends the file, unless there is another record before that, for more than 4 GB or
+    65,535 members (PKWARE, APPNOTE.TXT, 4.3.15 and 4.3.16).
+    """
+    size = file.seek(0, 2)
+    file.seek(max(size - (1 << 16) - 42, 0))
+    end = file.read()
+    place = end.rfind(b"PK\5\6")
+    large = place >= 0 and end[max(place - 20, 0) : place].startswith(b"PK\6\7")
+    if large or int.from_bytes(end[place + 12 : place + 16], "little") > LARGEST_DIRECTORY:
+        raise KernelError("holds more arrays than are looked at, some ten thousand")
+
+
 def _wanted(key: str | None, names: list[str]) -> str:
     """The name of an array: the key, or the only one there is."""
     told = ", ".join(sorted(names)[:20]) + (", ..." if len(names) > 20 else "")
@@ -201,7 +230,7 @@ def _wanted(key: str | None, names: list[str]) -> str:
         raise KernelError(f"holds {several}; name one by its key, @FILE#KEY, or key = in a config file")
     wanted = names[0] if key is None else key
     if wanted not in names:
-        raise KernelError(f"there is no array of that name; the file holds {told}{nearest_name(wanted, names)}")
+        raise WeightsError(f"there is no array of that name; the file holds {told}{nearest_name(wanted, names)}", "key")
     return wanted
 
 
@@ -212,6 +241,9 @@ def _read_safetensor(file: WeightsFile) -> "tuple[np.ndarray[Any, Any], int]":
         raise KernelError("needs the safetensors library; install it with: pip install 'convcli[safetensors]'") from None
     import numpy as np
 
+    with file.path.open("rb") as start:
+        if LARGEST_DIRECTORY < int.from_bytes(start.read(8), "little") < file.path.stat().st_size:
+            raise KernelError("holds more arrays than are looked at, some ten thousand")
     try:
         opened: Any = safetensors.safe_open
         with opened(file.path, framework="numpy") as tensors:
@@ -245,9 +277,9 @@ def _nested(array: "np.ndarray[Any, Any]") -> Any:
 def _read_text(file: WeightsFile, suffix: str) -> Weights:
     """A matrix in a text file."""
     if file.key is not None:
-        raise KernelError(f"a {suffix} file holds one matrix without a name; leave out #{file.key}")
+        raise WeightsError(f"a {suffix} file holds one matrix without a name; leave out #{file.key}", "key")
     if file.layout not in (None, "hw"):
-        raise KernelError(f"a {suffix} file holds rows and columns; its layout is 'hw', got {file.layout!r}")
+        raise WeightsError(f"a {suffix} file holds rows and columns; its layout is 'hw', got {file.layout!r}", "layout")
     with file.path.open("rb") as stream:
         data = stream.read(LARGEST_TEXT + 1)
     if len(data) > LARGEST_TEXT:
@@ -293,6 +325,9 @@ def _rows(text: str) -> tuple[list[tuple[int, list[float]]], int]:
     expressions = 0
     for number, line in enumerate(text.splitlines(), start=1):
         bare = line.partition("#")[0].strip()
+        if ";" in bare and re.search(r",|[^\s;]\s+[^\s;]", bare):
+            rule = f"line {number} has semicolons, and commas or spaces too"
+            raise KernelError(f"{rule}; write each row on a line of its own, and decimal points")
         if "," in bare and re.search(r"\d,\d", bare) and re.search(r"[^\s,;]\s+[^\s,;]", bare):
             raise KernelError(f"line {number} has numbers apart by commas and by spaces; write a decimal point, not a comma")
         words = re.split(r"\s*[,;]\s*|\s+", bare) if "," in bare or ";" in bare else bare.split() or [""]

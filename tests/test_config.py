@@ -228,6 +228,10 @@ def test_a_file_that_takes_too_long_to_check_is_refused_by_all(tmp_path):
 
 G = "[kernels.g]\ngenerator = 'gabor'\nnormalize = 'sum'\n"
 SEVERAL = {
+    "a fault behind a matrix of many lines": (
+        "[kernels.a]\nmatrix = [\n[1, # ]\n2], [3,\n4]]\n[kernels.b]\nmatrx = 1\n[banks.c]\nkernels = ['a',\n'b', 'nosuch']",
+        ["7: kernels.b.matrx", "10: banks.c.kernels[2]"],
+    ),
     "weights behind parameters": (
         f"[kernels.early]\ngenerator = 'gaussian'\nsigma = 0\n{G}[banks.b]\nkernels = ['blur', 'g:psi=90']\n"
         "[kernels.late]\nsum = ['nope']",

@@ -158,6 +158,7 @@ def test_a_shard_of_a_run(run, samples, tmp_path):
     for part in ("1/2", "2/2"):
         assert run("apply", *inputs, "--shard", part, "-k", "blur", "-q", "-o", f"{tmp_path}/out/").status == 0
     assert len(list((tmp_path / "out").iterdir())) == len(inputs)
+    assert run("apply", *inputs, "--shard", "1/1000000000000", "-k", "blur", "-o", "out/", "-n").status == 0
     for wrong in ("0/2", "3/2", "1", "a/b"):
         result = run("apply", *inputs, "--shard", wrong, "-k", "blur", "-o", "out/")
         assert (result.status, len(result.lines)) == (2, 1)
@@ -280,7 +281,7 @@ def test_outputs_beside_their_inputs_are_no_inputs_later(run, samples, tmp_path)
 
 
 def test_links_to_one_picture_are_changed_once_in_place(run, samples, tmp_path):
-    """Those that a search finds; where both were named, nothing is done."""
+    """Whether a search has found them or they were named; a picture that is named again as well."""
     folder = tmp_path / "flat"
     folder.mkdir()
     (tmp_path / "outside").mkdir()
@@ -289,9 +290,11 @@ def test_links_to_one_picture_are_changed_once_in_place(run, samples, tmp_path):
     (folder / "k.png").symlink_to("r.png")
     for name in ("p.png", "q.png"):
         (folder / name).symlink_to("../outside/o.png")
-    result = run("apply", folder / "r.png", folder / "k.png", "-k", "blur", "--in-place")
-    assert (result.status, "two results would have the name" in result.err) == (2, True)
-    assert (folder / "r.png").read_bytes() == (samples / "horse.png").read_bytes()
+    named = [folder / name for name in ("k.png", "r.png", "one.png", "p.png", "q.png", "r.png")]
+    for inputs in ([folder], named):
+        result = run("apply", *inputs, "-k", "blur", "--in-place", "--json", "-n")
+        told = [Path(json.loads(line)["input"]).name for line in result.out.splitlines()[:-1]]
+        assert (result.status, sorted(told)) == (0, ["one.png", "p.png", "r.png"])
     result = run("apply", folder, "-k", "blur", "--in-place", "--json")
     assert result.status == 0
     told = [Path(json.loads(line)["input"]).name for line in result.out.splitlines()[:-1]]
@@ -416,7 +419,7 @@ def test_faults_are_no_pictures(run, samples, tree, monkeypatch):
     shutil.copy(samples / "horse.png", tree / "h.png")
     result = run("apply", "h.png", "empty", "-k", "blur", "-q", "-o", "one.webp")
     assert (result.status, len(result.lines), Path("one.webp").exists()) == (1, 1, True)
-    assert found("*/../x.png") == [("a/../x.png", "."), ("empty/../x.png", ".")]
+    assert found("*/../x.png") == [("a/../x.png", ".")]
     monkeypatch.setattr(os, "scandir", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     faults = find_inputs(["empty", "empty", "**/x.png"], Search())
     assert [(one.name, one.fault) for one in faults if one.fault] == [
@@ -452,3 +455,37 @@ def test_a_format_that_one_input_brings_along_fails_alone(run, samples, tree):
     assert (result.status, len(result.lines), [path.name for path in Path("out").iterdir()]) == (1, 1, ["t.tif"])
     assert result.err.startswith("Error: g.gif: --depth float needs .tif, .npy or .npz")
     assert run("apply", "g.gif", "t.tif", "-k", "blur", "--depth", "float", "--format", "png", "-o", "out/").status == 2
+
+
+@pytest.mark.parametrize(
+    ("searched", "output"),
+    [
+        ("photos", "link/"),
+        ("other", "photos/out/"),
+        ("photos", "link/{stem}_{kernel}{ext}"),
+        ("other", "photos/{relpath}/{stem}_{kernel}{ext}"),
+    ],
+)
+def test_outputs_are_known_through_links_to_folders(run, samples, tree, searched, output):
+    """A second run finds them where it searches, and takes them for no inputs."""
+    (tree / "photos" / "out").mkdir(parents=True)
+    (tree / "link").symlink_to("photos/out")
+    (tree / "other").symlink_to("photos")
+    shutil.copy(samples / "horse.png", "photos/h.png")
+    for status in ("done", "skipped"):
+        result = run("apply", "-r", searched, "-k", "blur", "--skip-existing", "--json", "-o", output)
+        assert (result.status, [json.loads(line)["status"] for line in result.out.splitlines()[:-1]]) == (0, [status])
+
+
+def test_one_picture_by_two_names(run, samples, tree):
+    """Found twice it is one; named twice, it is said so."""
+    (tree / "photos").mkdir()
+    shutil.copy(samples / "horse.png", "photos/h.png")
+    Path("names").write_text("photos\n./photos\nphotos/h.png\n")
+    for words in (["photos", "./photos", "photos/../photos/*.png"], ["--files-from", "names"]):
+        result = run("apply", *words, "-k", "blur", "--json", "-o", "out/", "--overwrite")
+        assert (result.status, len(result.out.splitlines())) == (0, 2)
+    for again in ("photos/h.png", "./photos/h.png"):
+        result = run("apply", "photos/h.png", again, "-k", "blur", "-o", "out/", "--overwrite")
+        assert (result.status, len(result.lines)) == (2, 1)
+        assert "name that picture once" in result.err

@@ -91,6 +91,8 @@ BAD = [
     (["x/a.png", "y/a.png"], "out/", ["blur"], "two results would have the name out/a.png, both of x/a.png and y/a.png"),
     (["a.png"], "out/{stem}{kernel}.png", ["blur", "blur"], "two results would have the name out/ablur.png, both of a.png"),
     (["-", "-"], "out/", ["blur"], "which can be read once only"),
+    (["a.png", "b.jpg"], "out/{name}.png", ["blur", "edge"], "png holds one feature map, and there are 2"),
+    (["a.png", "b.jpg"], "out/{ext}/{stem}.gif", ["blur"], "has the unknown suffix '.gif'"),
 ]
 
 

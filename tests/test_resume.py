@@ -379,3 +379,24 @@ def test_a_dry_run_sweeps_nothing(run, photo, tmp_path):
     assert left.exists()
     assert run(*words).status == 0
     assert not left.exists()
+
+
+def test_in_place_through_links_a_picture_is_changed_once(run, photo, tmp_path):
+    """Its sidecar lies beside the picture itself."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "linked").mkdir()
+    for suffix in (".bmp", ".png"):
+        assert run("apply", photo, "-k", "identity", "-q", "-o", tmp_path / "real" / f"x{suffix}").status == 0
+        (tmp_path / "linked" / f"x{suffix}").symlink_to(f"../real/x{suffix}")
+    words = ["-k", "blur", "--in-place", "--skip-existing"]
+    assert statuses(run, tmp_path / "linked", *words) == ["done"] * 2
+    for folder in ("real", "linked"):
+        assert statuses(run, tmp_path / folder, *words) == ["skipped"] * 2
+    assert sorted(path.name for path in tmp_path.rglob("*.convcli")) == ["x.bmp.convcli"]
+
+
+def test_in_place_leaves_one_map(run, photo):
+    """More have no place there."""
+    result = run("apply", photo, "-k", "blur", "-k", "edge", "--in-place")
+    assert (result.status, len(result.lines)) == (2, 1)
+    assert "--in-place leaves one map of each picture, and there are 2; give -o" in result.err

@@ -61,7 +61,7 @@ class KernelText(click.ParamType[str]):
 
 def read_shard(text: str) -> tuple[int, int]:
     """Read I/N, with I from 1 to N."""
-    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", text, re.ASCII)
+    match = re.fullmatch(r"(\d{1,18})/(\d{1,18})", text, re.ASCII)
     if match is None or not 1 <= int(match[1]) <= int(match[2]):
         raise ArgumentError(f"shard must be I/N with I from 1 to N, such as 2/8, got {text!r}")
     return int(match[1]), int(match[2])

@@ -7,6 +7,7 @@ has it with the digest of the file that it belongs to.
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,8 +73,9 @@ def needs_sidecar(form: Format) -> bool:
 
 
 def sidecar_of(path: Path) -> Path:
-    """Where the mark of a file is that has no place for it."""
-    return path.with_name(path.name + SIDECAR)
+    """Where the mark of a file is that has no place for it: beside the file itself, whatever links lead there."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(real.name + SIDECAR)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Which pictures are meant: files, folders, patterns and lists of names become one fixed list, before anything is written."""
 
+import functools
 import glob
 import hashlib
 import itertools
@@ -48,13 +49,15 @@ def find_inputs(words: Iterable[str], search: Search, listed: Iterable[str] = ()
     """
     inputs: list[Input] = []
     known: set[str] = set()
+    folder_of = functools.cache(os.path.realpath)
     finder = _Finder(search)
     found = (one for word in words for one in finder.find(word))
     named = (one for name in listed for one in finder.find_listed(name))
     for one in map(finder.based, itertools.chain(found, named)):
-        if not one.found or one.name not in known:
+        name = one.name if one.source is None else f"{folder_of(one.source.parent)}{os.sep}{one.source.name}"
+        if not one.found or name not in known:
             inputs.append(one)
-        known.add(one.name)
+        known.add(name)
     return [*inputs, *finder.faults.values()]
 
 

@@ -84,6 +84,10 @@ def _make_targets(request: Request, one: Input) -> Iterable[Target]:
     if request.in_place:
         if source is None:
             raise ArgumentError("--in-place replaces files, and standard input is none; give -o")
+        if len(request.maps) > 1:
+            raise ArgumentError(
+                f"--in-place leaves one feature map of each picture, and there are {len(request.maps)}; give -o"
+            )
         return [_make_target(request, source, _form_in_place(request, source), range(len(request.maps)))]
     several = len(request.maps) > 1
     output = request.output
@@ -114,7 +118,7 @@ def _make_targets(request: Request, one: Input) -> Iterable[Target]:
 def _expand(request: Request, template: str, source: Input) -> Iterable[Target]:
     """The targets of one picture: one for each map where the template tells them apart, else one for all."""
     tokens = _tokens(template)
-    own = request.form is None and (tokens & {"ext", "name"} or template != request.output)  # its format is that of the input
+    own = request.form is None and (template.endswith(("{ext}", "{name}")) or template != request.output)  # that of the input
 
     def target(name: str, index: int, maps: Sequence[int]) -> Target:
         path = _fill(template, source, name, index)
@@ -217,12 +221,12 @@ def _refuse_no_folder(output: str) -> None:
 
 
 def _without_links(pairs: list[Pair]) -> list[Pair]:
-    """Leave out links that a search has found to a picture that is replaced anyway."""
-    replaced: dict[str, Input] = {}
-    for one, _ in sorted(pairs, key=lambda pair: pair[0].found and pair[0].source is not None and pair[0].source.is_symlink()):
-        if one.source is not None:
-            replaced.setdefault(_real(one.source), one)
-    return [pair for pair in pairs if not pair[0].found or pair[0].source is None or replaced[_real(pair[0].source)] is pair[0]]
+    """Leave out links to a picture that is replaced anyway, and one that is named again."""
+    replaced: dict[str, int] = {}
+    order = sorted(range(len(pairs)), key=lambda place: (source := pairs[place][0].source) is not None and source.is_symlink())
+    for place in order:
+        replaced.setdefault(_real(pairs[place][0].source or Path()), place)
+    return [pairs[place] for place in sorted(replaced.values())]
 
 
 def _without_own_outputs(request: Request, pairs: list[Pair]) -> list[Pair]:
@@ -236,12 +240,12 @@ def _without_own_outputs(request: Request, pairs: list[Pair]) -> list[Pair]:
     writers: dict[str, list[int]] = {}
     for place, (_, task) in enumerate(outside):
         for target in task.targets:
-            writers.setdefault(os.path.abspath(target.path or ""), []).append(place)
+            writers.setdefault(_in_its_folder(target.path or Path()), []).append(place)
     own = {place for place, pair in enumerate(outside) if _is_output_of_another(place, pair, writers)}
     left = [
         pair
         for place, pair in enumerate(outside)
-        if place not in own or all(writer in own for writer in writers[os.path.abspath(pair[0].source or "")])
+        if place not in own or all(writer in own for writer in writers[_in_its_folder(pair[0].source or Path())])
     ]
     if pairs and not left:
         raise ArgumentError(f"{request.output}: the output folder holds all the inputs; give another folder")
@@ -251,21 +255,21 @@ def _without_own_outputs(request: Request, pairs: list[Pair]) -> list[Pair]:
 def _output_folder(output: str) -> Path:
     """The folder that all outputs lie in, as far as it is told by its name."""
     fixed = output.partition("{")[0]
-    return Path(os.path.abspath(fixed if fixed == output else fixed.rpartition(os.sep)[0]))
+    return Path(_real(Path(fixed if fixed == output else fixed.rpartition(os.sep)[0])))
 
 
 def _is_output_inside(one: Input, folder: Path) -> bool:
     """Whether a picture was found in the output folder, and that in the folder that was searched."""
     if not one.found or one.source is None:
         return False
-    source = Path(os.path.abspath(one.source))
+    source = Path(_in_its_folder(one.source))
     searched = source.parents[len(one.below.parts)]
     return searched in folder.parents and folder in source.parents
 
 
 def _is_output_of_another(place: int, pair: Pair, writers: dict[str, list[int]]) -> bool:
     one, _ = pair
-    if not one.found or one.source is None or set(writers.get(os.path.abspath(one.source), ())) <= {place}:
+    if not one.found or one.source is None or set(writers.get(_in_its_folder(one.source), ())) <= {place}:
         return False
     from ..images.existing import look_at  # what it needs is heavy to import
 
@@ -274,16 +278,24 @@ def _is_output_of_another(place: int, pair: Pair, writers: dict[str, list[int]])
 
 
 def _refuse_twice(tasks: list[Task]) -> None:
-    taken: dict[str, str] = {}
+    taken: dict[str, Task] = {}
     for task in tasks:
         for target in task.targets:
             if target.path is None:
                 continue
             key = _real(target.path)
             if key in taken:
-                both = task.name if taken[key] == task.name else f"{taken[key]} and {task.name}"
-                raise ArgumentError(f"two results would have the name {target.path}, both of {both}; use a template")
-            taken[key] = task.name
+                other = taken[key]
+                both = task.name if other.name == task.name else f"{other.name} and {task.name}"
+                same = other is not task and _real(Path(other.name)) == _real(Path(task.name))
+                remedy = "name that picture once" if same else "use a template"
+                raise ArgumentError(f"two results would have the name {target.path}, both of {both}; {remedy}")
+            taken[key] = task
+
+
+def _in_its_folder(path: Path) -> str:
+    """A name in its folder, whatever links lead to the folder."""
+    return _real(path.parent) + os.sep + path.name
 
 
 def _real(path: Path) -> str:

@@ -85,9 +85,7 @@ def _make_targets(request: Request, one: Input) -> Iterable[Target]:
         if source is None:
             raise ArgumentError("--in-place replaces files, and standard input is none; give -o")
         if len(request.maps) > 1:
-            raise ArgumentError(
-                f"--in-place leaves one feature map of each picture, and there are {len(request.maps)}; give -o"
-            )
+            raise ArgumentError(f"--in-place leaves one map of each picture, and there are {len(request.maps)}; give -o")
         return [_make_target(request, source, _form_in_place(request, source), range(len(request.maps)))]
     several = len(request.maps) > 1
     output = request.output

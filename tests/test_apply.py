@@ -409,7 +409,7 @@ def test_in_place_replaces_each_picture(run, samples, tmp_path):
     for words, message in [
         (["-", "-k", "blur"], "--in-place replaces files, and standard input is none"),
         ([tmp_path / "horse.png", "-k", "blur", "-o", "x.png"], "-o and --in-place exclude each other"),
-        ([tmp_path / "horse.png", "-k", "blur", "-k", "edge"], "png holds one feature map, and there are 2"),
+        ([tmp_path / "horse.png", "-k", "blur", "-k", "edge"], "--in-place leaves one map of each picture, and there are 2"),
         ([tmp_path / "w.npy", "-k", f"@{tmp_path}/w.npy"], "the output is an input"),
         ([tmp_path / "horse.png", tmp_path / "horse.png", "-k", "blur"], "two results would have the name"),
     ]:

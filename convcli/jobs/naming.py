@@ -215,7 +215,7 @@ def _refuse_no_folder(output: str) -> None:
     places = (folder, *folder.parents)[named:]
     standing = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110 - a name too long is none
     if standing and not standing.is_dir():
-        raise ArgumentError(f"{output}: {os.path.relpath(standing)} is a file; give another folder")
+        raise ArgumentError(f"{output}: lies below a file, or is one and no folder; give another folder")
 
 
 def _without_links(pairs: list[Pair]) -> list[Pair]:

@@ -411,7 +411,6 @@ def test_in_place_replaces_each_picture(run, samples, tmp_path):
         ([tmp_path / "horse.png", "-k", "blur", "-o", "x.png"], "-o and --in-place exclude each other"),
         ([tmp_path / "horse.png", "-k", "blur", "-k", "edge"], "--in-place leaves one map of each picture, and there are 2"),
         ([tmp_path / "w.npy", "-k", f"@{tmp_path}/w.npy"], "the output is an input"),
-        ([tmp_path / "horse.png", tmp_path / "horse.png", "-k", "blur"], "two results would have the name"),
     ]:
         refused = run("apply", *words, "--in-place")
         assert (refused.status, len(refused.lines)) == (2, 1)

@@ -22,7 +22,8 @@ The house, floor by floor; imports go down only, and kernels and images do not k
     images/    pixels and files: image (values), read, write, tiff, stacks, alpha, levels (response to stored levels), formats,
                place (whole or not at all), mark (what an output was made from), existing (what stands under its name)
     core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders) and its words, plan (tables, taps, bands), conv,
-               merge, loops (every compiled loop), compiler (machine code and its cache)
+               merge, loops (every compiled loop), compiler (runs them), build (machine code by Numba), native (machine code
+               without Numba), codefolder (where it is kept)
     ranges.py  the words of --range
     arrays.py  reads .npy files that nobody should trust
     errors.py  one small tree

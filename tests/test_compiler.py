@@ -1,5 +1,7 @@
 """Compiled loops on disk: read-only installs, no home, damaged files, first runs at once. Real processes."""
 
+import functools
+import hashlib
 import os
 import shutil
 import stat
@@ -10,19 +12,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convcli.core import compiler
+import convcli
+from convcli.core import build as build_module
+from convcli.core import codefolder, compiler, loops
+from convcli.core.build import build
 
 PROGRAM = """
 import numpy as np, convcli, sys
-from convcli.core import compiler
+from convcli.core import codefolder, compiler
 told = []
 compiler.on_compiling(lambda: told.append(1))
 assert convcli.filter2d(np.ones((4, 4), np.uint8), np.ones((3, 3)))[1, 1] == 9
-(loop,) = compiler._compiled.values()
-loaded = sum(loop.stats.cache_hits.values())
-assert loaded + len(told) <= 1
-sys.stdout.write(f"{compiler.cache_folder()}|{loaded}")
+assert ("numba" in sys.modules) == bool(told)
+sys.stdout.write(f"{codefolder.code_folder()}|{1 - len(told)}")
 """
+
+
+def code_in(tmp_path):
+    """The files of compiled code."""
+    return list((tmp_path / "cache").rglob("correlate-*"))
 
 
 def start(env, program=PROGRAM):
@@ -48,19 +56,24 @@ def test_the_second_run_loads_what_the_first_compiled(tmp_path):
     assert finish(start(env)) == (folder, False)
 
 
-@pytest.mark.parametrize("variable", ["CONVCLI_CACHE_DIR", "NUMBA_CACHE_DIR"])
-@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "other types"])
-def test_damaged_files_are_made_anew(tmp_path, damage, variable):
+@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "one bit", "another loop"])
+def test_damaged_files_are_made_anew(tmp_path, damage):
     """Whatever is in them, the result is right, and the next run is sound. Files that are not ours stay."""
-    env = {variable: str(tmp_path / "cache")}
+    env = {"CONVCLI_CACHE_DIR": str(tmp_path / "cache")}
     finish(start(env))
-    files = [path for path in (tmp_path / "cache").rglob("*.nb*")]
-    assert len(files) == 2
-    stranger = tmp_path / "cache" / "stranger.nbi"
+    (path,) = code_in(tmp_path)
+    stranger = tmp_path / "cache" / "stranger"
     stranger.write_bytes(b"")
-    for path in files:
-        data = path.read_bytes()
-        path.write_bytes({"empty": b"", "cut": data[: len(data) // 2], "garbage": b"\x80garbage" * 99}.get(damage, b"I1\n."))
+    data = path.read_bytes()
+    other = build(loops.add, "another", (np.ones(1), np.ones(1)))
+    damaged = {
+        "empty": b"",
+        "cut": data[: len(data) // 2],
+        "garbage": b"\x80garbage" * 99,
+        "one bit": data[:-1] + bytes([data[-1] ^ 1]),
+        "another loop": hashlib.sha256(other).digest() + other,
+    }
+    path.write_bytes(damaged[damage])
     finish(start(env))
     assert finish(start(env))[1] is False
     assert stranger.exists()
@@ -93,9 +106,9 @@ def test_a_folder_that_others_can_write_is_not_used(tmp_path, monkeypatch):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache").chmod(0o777)
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path / "cache"))
-    compiler.cache_folder.cache_clear()
-    assert compiler.cache_folder() is None
-    compiler.cache_folder.cache_clear()
+    codefolder.code_folder.cache_clear()
+    assert codefolder.code_folder() is None
+    codefolder.code_folder.cache_clear()
 
 
 def test_a_usual_umask_still_gives_a_private_folder(tmp_path):
@@ -116,26 +129,50 @@ def test_eight_first_runs_at_once(tmp_path):
         finish(process)
     for program in programs[:4]:
         assert finish(start(env, program))[1] is False
-    assert len(list((tmp_path / "cache").rglob("*.nbi"))) == 4, "an index for each combination of types"
+    assert len(code_in(tmp_path)) == 4, "a file for each combination of types"
 
 
-def test_numba_cache_dir_is_respected(tmp_path):
-    """Where the user keeps Numba's caches, ours goes too."""
-    env = {"NUMBA_CACHE_DIR": str(tmp_path / "numba"), "CONVCLI_CACHE_DIR": str(tmp_path / "ours")}
-    finish(start(env))
-    assert list((tmp_path / "numba").rglob("*.nbc"))
-    assert not list((tmp_path / "ours").rglob("*.nbc"))
+def changed_in(path, name, read):
+    """The bytes of a file, others if it has this name."""
+    return read(path) + b"#" * (path.name == name)
 
 
-def test_numbas_own_setting_is_left_alone():
-    """Other users of Numba in the process see no change."""
-    import numba
+@pytest.mark.parametrize("change", ["the loops", "the processor", "Numba"])
+def test_code_of_another_making_is_not_taken(tmp_path, monkeypatch, change):
+    """Its folder has another name."""
+    monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path))
+    names = []
+    for changed in (False, True):
+        for function in (codefolder.code_folder, codefolder._maker):
+            function.cache_clear()
+        if changed and change == "the processor":
+            monkeypatch.setattr(codefolder.llvm, "get_host_cpu_name", lambda: "another")
+        if changed and change != "the processor":
+            name = {"the loops": "loops.py", "Numba": "_version.py"}[change]
+            monkeypatch.setattr(Path, "read_bytes", functools.partialmethod(changed_in, name, Path.read_bytes))
+        names.append(codefolder.code_folder().name)
+    assert len(set(names)) == 2
+    for function in (codefolder.code_folder, codefolder._maker):
+        function.cache_clear()
 
-    from convcli import filter2d
 
-    before = numba.config.CACHE_DIR
-    filter2d(np.ones((4, 4), np.float32), np.ones((3, 3)))
-    assert before == numba.config.CACHE_DIR
+def test_code_that_cannot_stand_alone_is_run_by_numba(tmp_path, monkeypatch):
+    """Nothing is kept of it."""
+    monkeypatch.setattr(build_module, "OUTSIDE", frozenset({"nothing"}))
+    monkeypatch.setattr(build_module, "STUB", "")
+    monkeypatch.setattr(compiler, "keep_code", lambda *_: pytest.fail("was kept"))
+    monkeypatch.setattr(compiler, "read_code", lambda *_: None)
+    monkeypatch.setattr(compiler, "_compiled", {})
+    values, band = np.arange(6, dtype=np.uint8).reshape(1, 2, 3), np.ones((1, 1))
+    np.testing.assert_array_equal(convcli.filter2d(values[0], band), values[0])
+    (loop,) = compiler._compiled.values()
+    assert type(loop).__module__.startswith("numba")
+
+
+def test_arrays_with_gaps_are_refused():
+    """Machine code would read between them."""
+    with pytest.raises(ValueError, match="a loop needs arrays without gaps"):
+        compiler.run_loop(loops.add, np.ones((4, 2))[:, 0], np.ones(4))
 
 
 def test_a_full_disk_does_not_stop_the_work(tmp_path):

@@ -177,8 +177,6 @@ def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: 
     def compute(planes: Array, taps: loops.Taps, out: Array, band: tuple[int, int]) -> None:
         real = taps.weight.dtype
         scratch = plan.scratch(len(planes), rows.slots, real)
-        planes = planes.view()
-        planes.flags.writeable = False
         work = (planes, rows, columns, taps, real.type(constant), band, scratch)
         if out.dtype == real:
             run_loop(loops.correlate, *work, out)

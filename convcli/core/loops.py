@@ -1,27 +1,24 @@
 """Every loop over pixels, and nothing else.
 
-Written as plain Python, compiled by ``compiler.run_loop``. A loop checks nothing: shapes and types are the promise of the
-room that calls it. Arrays are C-contiguous, ``out`` comes last, and nothing is allocated here. ``real`` below means
-float32, or float64 for float64 images; it is the type of the weights, of the scratch memory and of every sum.
+Written as plain Python, compiled by ``build`` when ``compiler.run_loop`` calls one. A loop checks nothing: shapes and
+types are the promise of the room that calls it. Arrays are C-contiguous, ``out`` comes last, and nothing is allocated here.
+``real`` below means float32, or float64 for float64 images; it is the type of the weights, of the scratch memory and of
+every sum.
 
-All loops stay in this one file, because Numba's cache does not see a change in another one
-(https://numba.readthedocs.io/en/stable/developer/caching.html). Arrays are sliced before a loop and indexed by the plain
-loop variable in it: an index such as ``x + 3`` may be negative for all Numba knows, and becomes a gather, five times slower.
+All loops stay in this one file: compiled code is kept until it changes. Arrays are sliced before a loop and indexed by the
+plain loop variable in it: an index such as ``x + 3`` may be negative for all Numba knows, and becomes a gather, five times
+slower.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
-POLICY: Any = {"nogil": True, "fastmath": {"contract"}}
-"""nogil: bands run on threads. contract: one rounding for a multiply-add; sums keep their order, NaN and infinity their
-meaning."""
+POLICY: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
+"""contract: one rounding for a multiply-add; sums keep their order, NaN and infinity their meaning. numpy: no exceptions."""
 
 BLOCK = 512
 """Taps summed without compensation: 64 eights, each rounded by half a unit in the last place, are 0.000002 of a sum."""
-
-inner = njit(**POLICY)
 
 Array = np.ndarray[Any, Any]
 
@@ -70,7 +67,6 @@ class Scratch(NamedTuple):
     lost: Array  # (output row,) real: what rounding took from the total
 
 
-@inner
 def pad_row(source, columns, constant, line):
     """Convert one image row and lay its border around it."""
     pixel = columns.pixel
@@ -87,7 +83,6 @@ def pad_row(source, columns, constant, line):
             line[end + i * pixel + c] = constant if columns.right[i] < 0 else source[columns.right[i] * pixel + c]
 
 
-@inner
 def split_row(line, columns, row):
     """Sort the groups of a padded row by their place within a step, so that strided taps read without gaps."""
     step, group = columns.step, columns.group
@@ -99,7 +94,6 @@ def split_row(line, columns, row):
                 phase[i * group + c] = line[(i * step + p) * group + c]
 
 
-@inner
 def load_rows(planes, y, rows, columns, constant, scratch):
     """Bring the rows under the kernel at output row y into the ring, unless they are there already."""
     for p in range(planes.shape[0]):
@@ -121,7 +115,6 @@ def load_rows(planes, y, rows, columns, constant, scratch):
                 split_row(scratch.line, columns, row)
 
 
-@inner
 def add_taps(taps, t, end, ring, at, total):
     """Add taps t .. end to a whole output row.
 
@@ -161,7 +154,6 @@ def add_taps(taps, t, end, ring, at, total):
         t += 1
 
 
-@inner
 def sum_taps(taps, m, scratch, total):
     """Sum the taps of map m over a whole output row.
 
@@ -186,7 +178,6 @@ def sum_taps(taps, m, scratch, total):
             total[x] = reached
 
 
-@inner
 def round_levels(values, low, high, out):
     """Round half to even and saturate at the levels low and high, which have the type of out. NaN becomes 0."""
     bottom, top, zero = values.dtype.type(low), values.dtype.type(high), values.dtype.type(0)
@@ -216,8 +207,11 @@ def correlate_to_levels(planes, rows, columns, taps, constant, band, scratch, lo
             round_levels(scratch.total, low, high, out[m, y])
 
 
-def measure(values, low, high):
-    """Minimum and maximum of values (n,), and how many are below low, above high, and NaN. NaN counts nowhere else."""
+def measure(values, low, high, out):
+    """Minimum and maximum of values (n,), and how many are below low, above high, and NaN: out (5,) float64.
+
+    NaN counts nowhere else.
+    """
     smallest, largest = values.dtype.type(np.inf), values.dtype.type(-np.inf)
     below = above = unknown = 0
     for x in range(values.size):
@@ -227,7 +221,7 @@ def measure(values, low, high):
         below += value < low
         above += value > high
         unknown += value != value
-    return smallest, largest, below, above, unknown
+    out[0], out[1], out[2], out[3], out[4] = smallest, largest, below, above, unknown
 
 
 def scale_to_levels(values, zero, scale, low, high, out):

@@ -17,9 +17,7 @@ def premultiplied(image: Image) -> Array:
     real = np.dtype(np.float64 if image.pixels.dtype == np.float64 else np.float32)
     out = np.empty(image.pixels.shape, real)
     pixels = image.pixels.reshape(-1, image.pixels.shape[2])
-    run_loop(
-        loops.premultiply, _fixed(pixels), _fixed(image.alpha.reshape(-1)), real.type(image.opaque), out.reshape(pixels.shape)
-    )
+    run_loop(loops.premultiply, pixels, image.alpha.reshape(-1), real.type(image.opaque), out.reshape(pixels.shape))
     return out
 
 
@@ -32,7 +30,7 @@ def straightened(colour: Array, alpha: Array, opaque: float, least: float = LEAS
     out = np.array(colour)
     real = out.dtype.type
     flat = out.reshape(-1, out.shape[2])
-    run_loop(loops.unpremultiply, _fixed(np.ascontiguousarray(alpha, out.dtype).reshape(-1)), real(opaque), real(least), flat)
+    run_loop(loops.unpremultiply, np.ascontiguousarray(alpha, out.dtype).reshape(-1), real(opaque), real(least), flat)
     return out
 
 
@@ -44,10 +42,3 @@ def with_alpha(image: Image, alpha: Array, associated: bool) -> Image:
     real = np.float64 if image.pixels.dtype == np.float64 else np.float32
     straight = straightened(image.pixels.astype(real), alpha, covered.opaque, least=0.0)
     return replace(covered, pixels=straight if image.white is None else to_levels(straight, image.pixels.dtype))
-
-
-def _fixed(array: Array) -> Array:
-    """A read-only view: loops compile once for each type, and inputs are always read-only."""
-    view = array.view()
-    view.flags.writeable = False
-    return view

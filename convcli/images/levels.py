@@ -57,12 +57,14 @@ def account_for(response: Array, low: float = -np.inf, high: float = np.inf) -> 
     """Measure a response: minimum, maximum, and how many numbers lie outside low..high."""
     real = response.dtype.type
     spare = (high - low) * TOLERANCE * float(np.finfo(real).eps)
-    values = np.ascontiguousarray(response).reshape(-1).view()
-    values.flags.writeable = False
-    smallest, largest, below, above, unknown = run_loop(loops.measure, values, real(low - spare), real(high + spare))
-    if smallest > largest:  # nothing, or nothing but NaN
-        smallest = largest = np.nan
-    return Account(float(smallest), float(largest), below, above, unknown, values.size, low, high)
+    values = np.ascontiguousarray(response).reshape(-1)
+    found = np.empty(5)
+    run_loop(loops.measure, values, real(low - spare), real(high + spare), found)
+    smallest, largest, *counts = found
+    nothing = smallest > largest  # or nothing but NaN
+    extremes = (np.nan, np.nan) if nothing else (float(smallest), float(largest))
+    below, above, unknown = map(int, counts)
+    return Account(*extremes, below, above, unknown, values.size, low, high)
 
 
 def to_levels(response: Array, dtype: DTypeLike, scale: float = 1.0, zero: float = 0.0) -> Array:

@@ -1,0 +1,69 @@
+"""Compiles a loop to machine code that stands alone: Numba makes it, and nothing of Numba is needed to run it.
+
+Numba's own files of machine code ask for Numba when they are loaded, and importing that takes longer than a small picture.
+Here all that the loop itself does not call is taken out.
+"""
+
+from types import FunctionType
+from typing import Any
+
+import llvmlite.binding as llvm
+import numba as untyped_numba
+
+from . import loops
+from .native import Loop, Unfit, machine, words
+
+numba: Any = untyped_numba  # its annotations are few, and some are wrong
+
+STUB = "define void @NRT_MemInfo_call_dtor(ptr %0) { ret void }"
+"""Numba counts who refers to an array; those of other libraries have no owner to be told, so that this is never called."""
+
+OUTSIDE = frozenset({"memset", "memcpy", "memmove"})
+"""What the code may call of the C library. Its vector instructions are LLVM's own."""
+
+
+def build(loop: Loop, symbol: str, arguments: tuple[Any, ...]) -> bytes:
+    """An object file with one function, the loop for arguments of these types, under this symbol.
+
+    Raises Unfit if the code would not stand alone.
+    """
+    return bytes(machine().emit_object(_module(loop, symbol, arguments)))
+
+
+def assembly(loop: Loop, arguments: tuple[Any, ...]) -> str:
+    """The machine code of a loop for arguments of these types, as text."""
+    return str(machine().emit_assembly(_module(loop, loop.__name__, arguments)))
+
+
+def jitted(loop: Loop) -> Loop:
+    """The loop as Numba itself runs it."""
+    namespace = dict(vars(loops))
+    for name, value in vars(loops).items():
+        if isinstance(value, FunctionType):
+            own = FunctionType(value.__code__, namespace, name)
+            namespace[name] = numba.njit(**loops.POLICY)(own)
+    compiled: Loop = namespace[loop.__name__]
+    return compiled
+
+
+def _module(loop: Loop, symbol: str, arguments: tuple[Any, ...]) -> Any:
+    dispatcher: Any = jitted(loop)
+    types = tuple(numba.typeof(argument) for argument in arguments)
+    dispatcher.compile(types)
+    module = llvm.parse_assembly(dispatcher.inspect_llvm(dispatcher.signatures[0]))
+    module.link_in(llvm.parse_assembly(STUB))
+    wanted = dispatcher.overloads[dispatcher.signatures[0]].fndesc.llvm_func_name
+    for function in module.functions:
+        if not function.is_declaration and function.name != wanted:
+            function.linkage = "internal"
+    function = module.get_function(wanted)
+    function.name = symbol
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.run(module, llvm.create_pass_builder(machine(), llvm.create_pipeline_tuning_options()))
+    foreign = {function.name for function in module.functions if function.is_declaration} - OUTSIDE
+    if not all(name.startswith("llvm.") for name in foreign):
+        raise Unfit(f"{symbol} needs {', '.join(sorted(foreign))}")
+    if len(list(function.arguments)) != len(list(words(arguments))) + 2:
+        raise Unfit(f"{symbol} takes its arguments in another way")
+    return module

@@ -228,6 +228,41 @@ def test_a_file_that_takes_too_long_to_check_is_refused_by_all(tmp_path):
 
 G = "[kernels.g]\ngenerator = 'gabor'\nnormalize = 'sum'\n"
 SEVERAL = {
+    "each of a list": (
+        "[kernels.a]\ncolumn = [1, 'x',\n'y']\nrow = [true, 1]\ntags = [1, 2]\nanchor = [-1, 'x']\n"
+        "[kernels.b]\ntensor = [[['x', 'y'], [1, 2,\n'z']]]\n[banks.c]\ngenerator = 'average'\n"
+        "grid = { size = [3, 3.5,\n-1, 5000] }",
+        ["2: kernels.a.column", "3: kernels.a.column", "4: kernels.a.row", "5: kernels.a.tags", "5: kernels.a.tags"]
+        + ["6: kernels.a.anchor", "6: kernels.a.anchor", "8: kernels.b.tensor", "8: kernels.b.tensor", "8: kernels.b.tensor"]
+        + ["9: kernels.b.tensor", "12: banks.c.grid.size", "13: banks.c.grid.size", "13: banks.c.grid.size"],
+    ),
+    "beside a misspelt generator": (
+        "[kernels.a]\ngenerator = 'gausian'\nsgma = 1\ntruncate = 'x'\ndivsor = 3\n"
+        "[kernels.b]\ngenerator = 7\ndivsor = 3\nsigma = 1",
+        ["2: kernels.a.generator", "3: kernels.a.sgma", "4: kernels.a.truncate", "5: kernels.a.divsor"]
+        + ["7: kernels.b.generator", "8: kernels.b.divsor"],
+    ),
+    "beside a body too many": (
+        "[kernels.a]\nmatrix = [['x']]\ncolumn = ['y']\nrow = [1]",
+        ["1: kernels.a", "2: kernels.a.matrix", "3: kernels.a.column"],
+    ),
+    "where the body is forgotten": ("[kernels.x]\nabout = 'no generator'\nsigma = 2\ntruncate = 3", ["1: kernels.x"]),
+    "beside a bad name": (
+        "[kernels.'1x']\nmatrix = [['x']]\n[kernels.a]\nmatrix = [[1]]\n[banks.a]\nkernels = ['a']\nmerge = 'l3'",
+        ["1: kernels.1x", "2: kernels.1x.matrix", "5: banks.a", "7: banks.a.merge"],
+    ),
+    "in a misspelt section": (
+        "[kernel.mine]\nmatrix = [['x']]\n[kernel.yours]\nmatrix = [[1]]\n[banks.d]\nkernels = ['mine', 'yours', 'his']",
+        ["1: kernel", "2: kernel.mine.matrix", "6: banks.d.kernels[2]"],
+    ),
+    "an index and an anchor": (
+        "[kernels.a]\nfile = 'f.npy'\nindex = 9\nanchor = [9, 9]",
+        ["3: kernels.a.index", "4: kernels.a.anchor"],
+    ),
+    "a key of rare characters": (
+        '[kernels.a]\nmatrix = [[1]]\n[kernels."\\U0001F600\\u00e9\\\\U"]\nmatrix = [[1]]',
+        ["3: kernels.\U0001f600\xe9\\U"],
+    ),
     "a fault behind a matrix of many lines": (
         "[kernels.a]\nmatrix = [\n[1, # ]\n2], [3,\n4]]\n[kernels.b]\nmatrx = 1\n[banks.c]\nkernels = ['a',\n'b', 'nosuch']",
         ["7: kernels.b.matrx", "10: banks.c.kernels[2]"],
@@ -260,7 +295,7 @@ SEVERAL = {
     "several of one kernel": (
         "[banks.f]\ngenerator = 'gabor'\nanchor = [99, 99]\n[banks.f.grid]\nsigma = [1, -1, -2]\ngamma = [0, 1]\n"
         "[kernels.z]\nnormalize = 'sum'\nmatrix = [[1, -1]]\nanchor = [7, 7]",
-        ["3: banks.f.anchor", "5: banks.f.grid.sigma", "6: banks.f.grid.gamma"]
+        ["3: banks.f.anchor", "5: banks.f.grid.sigma", "5: banks.f.grid.sigma", "6: banks.f.grid.gamma"]
         + ["8: kernels.z.normalize", "10: kernels.z.anchor"],
     ),
     "all else beside a key that is none": (
@@ -314,6 +349,7 @@ SEVERAL = {
 def test_several_faults_are_told_each_in_its_place(tmp_path, text, places):
     """Whether names, parameters, sides or only weights show them; by every command."""
     np.save(tmp_path / "w.npy", np.ones((3, 3)))
+    np.save(tmp_path / "f.npy", np.ones((4, 3, 5, 5)))
     with pytest.raises(KernelError) as caught:
         catalogue_of(tmp_path, text)
     told = [": ".join(line.split(":", 1)[1].split(": ")[:2]) for line in caught.value.lines if "none.npy" not in line]

@@ -17,7 +17,7 @@ HOMES = {
     "llvmlite": {"core/build.py", "core/native.py", "core/codefolder.py"},
     "PIL": {"images/"},
     "tifffile": {"images/tiff.py"},
-    "tomllib": {"kernels/config.py"},
+    "tomllib": {"kernels/config.py", "kernels/lines.py"},
     "click": {"cli/"},
     "rich": {"cli/render.py"},
     "safetensors": {"kernels/weights.py"},

@@ -293,12 +293,12 @@ def test_a_directory_that_lies_is_believed(tmp_path):
     with zipfile.ZipFile(tmp_path / "w.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("k.npy", honest + bytes(50 << 20))
     data = bytearray((tmp_path / "w.npz").read_bytes())
-    with pytest.raises(KernelError, match="holds bytes behind the array"):
+    with pytest.raises(KernelError, match="holds more behind the array"):
         find(f"@{tmp_path / 'w.npz'}")
     data[-22 - 46 - 5 + 24 : -22 - 46 - 5 + 28] = len(honest).to_bytes(4, "little")  # the size in the directory
     (tmp_path / "w.npz").write_bytes(data)
     tracemalloc.start()
-    with pytest.raises(KernelError, match="is not a readable .npz file|holds bytes behind"):
+    with pytest.raises(KernelError, match="is not a readable .npz file|holds more behind"):
         find(f"@{tmp_path / 'w.npz'}")
     assert tracemalloc.get_traced_memory()[1] < 20 << 20
     tracemalloc.stop()
@@ -409,3 +409,34 @@ def test_bad_texts_are_refused(tmp_path, name, data, message):
         find(f"@{tmp_path / name}")
     with pytest.raises(KernelError, match="leave out #key"):
         find(f"@{tmp_path / name}#key")
+
+
+def test_what_is_no_archive_is_said_so(tmp_path):
+    """A text, and an archive that lost its end."""
+    np.savez(tmp_path / "w.npz", k=np.ones((3, 3)))
+    for data in (b"hi there this is not a zip", (tmp_path / "w.npz").read_bytes()[:-30]):
+        (tmp_path / "w.npz").write_bytes(data)
+        with pytest.raises(KernelError, match="is not a readable .npz file: File is not a zip file"):
+            find(f"@{tmp_path / 'w.npz'}")
+
+
+def test_a_second_array_in_a_file_is_not_overlooked(tmp_path):
+    """NumPy writes one behind the other when it is told to."""
+    (tmp_path / "w.npy").write_bytes(2 * npy(np.ones((3, 3))))
+    with pytest.raises(KernelError, match="holds more behind the array"):
+        find(f"@{tmp_path / 'w.npy'}")
+
+
+def test_a_list_of_large_kernels_keeps_none(tmp_path):
+    """Each is made when its turn comes, and let go; within one, a kernel is made once."""
+    (tmp_path / "k.toml").write_text(
+        "".join(f"[kernels.k{i}]\ngenerator = 'gaussian'\nsigma = 25\n" for i in range(8)) + f"[kernels.s]\nsum = {['k1'] * 9}"
+    )
+    catalogue = load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+    tracemalloc.start()
+    for name in catalogue.files[0].entries:
+        catalogue.find(name)
+    kept, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 1e6
+    assert most < 6 * 32 * 201**2

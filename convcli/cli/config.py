@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..errors import ArgumentError, KernelError, OutputError
-from ..kernels.catalogue import load_catalogue
-from ..kernels.config import ConfigFile, read_config
+from ..errors import ArgumentError, OutputError
+from ..kernels.catalogue import check_catalogue, peek_catalogue
 from ..kernels.places import NAME, find_places, user_file
 from . import options, render
 from .kernels import count_entries
@@ -43,19 +42,15 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     which one counts; then each default of an option, and where it comes from; and, on standard error, every fault of the files.
     """
     places = find_places(config, search=not no_config)
-    files: list[ConfigFile] = []
-    rows: list[dict[str, str]] = []
-    for place in places:
-        try:
-            file = read_config(place.path)
-            files.append(file)
-            holds = count_entries(file)
-        except KernelError:
-            holds = "cannot be read"
-        rows.append({"path": str(place.path), "reason": place.reason, "holds": holds})
+    told: list[str] = []
+    catalogue = peek_catalogue(places, told)
+    holds = {file.path: count_entries(file) for file in catalogue.files}
+    rows = [
+        {"path": str(place.path), "reason": place.reason, "holds": holds.get(place.path, "cannot be read")} for place in places
+    ]
     owners: dict[str, list[str]] = {}
     defaults: dict[str, tuple[str, object]] = {}
-    for file in files:
+    for file in catalogue.files:
         for name in file.entries:
             owners.setdefault(name, []).append(str(file.path))
         for key, value in file.defaults.items():
@@ -64,7 +59,7 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     defaults |= {key: (f"${env}", os.environ[env]) for key, env in ENVIRONMENT.items() if os.environ.get(env)}
     with render.printing():
         render.show_places(rows, {name: paths for name, paths in owners.items() if len(paths) > 1}, defaults, as_json)
-    load_catalogue(places)
+    check_catalogue(catalogue, told)
 
 
 @command.command("init", short_help="Write a config file to start from.")

@@ -38,7 +38,7 @@ def on_compiling(listener: Callable[[], None]) -> None:
 def run_loop(loop: Loop, *arguments: Any) -> None:
     """Call a function of ``loops``, compiled for the types of these arguments.
 
-    Arrays must be C-contiguous. Raises Stopped after ``stop_loops``.
+    Raises Stopped after ``stop_loops``.
     """
     if _stopped.is_set():
         raise Stopped
@@ -54,10 +54,15 @@ def run_loop(loop: Loop, *arguments: Any) -> None:
 def _types_of(arguments: tuple[Any, ...]) -> str:
     """Name the types that differ from call to call: those of the arrays and numbers, not of the index tables.
 
-    >>> _types_of((np.zeros((2, 3), np.uint8), (0, 1), np.float32(1)))
-    'uint8_2-float32_0'
+    >>> _types_of((np.zeros((2, 3), np.uint8), (0, 1), np.float32(1), np.zeros((2, 3), np.uint8)[:, 0]))
+    'uint8_2-float32_0-uint8_1a'
     """
-    return "-".join(f"{a.dtype.name}_{a.ndim}" for a in arguments if isinstance(a, (np.ndarray, np.generic)))
+    return "-".join(f"{a.dtype.name}_{a.ndim}{_layout(a)}" for a in arguments if isinstance(a, (np.ndarray, np.generic)))
+
+
+def _layout(array: Any) -> str:
+    """How an array lies in memory, as Numba tells it: in C's order, in Fortran's (f), or with gaps (a)."""
+    return "" if array.flags.c_contiguous else "f" if array.flags.f_contiguous else "a"
 
 
 def _find(loop: Loop, types: str, arguments: tuple[Any, ...]) -> Loop:

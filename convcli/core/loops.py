@@ -1,7 +1,7 @@
 """Every loop over pixels, and nothing else.
 
 Written as plain Python, compiled by ``build`` when ``compiler.run_loop`` calls one. A loop checks nothing: shapes and
-types are the promise of the room that calls it. Arrays are C-contiguous, ``out`` comes last, and nothing is allocated here.
+types are the promise of the room that calls it. Arrays lie in C's order, ``out`` comes last, and nothing is allocated here.
 ``real`` below means float32, or float64 for float64 images; it is the type of the weights, of the scratch memory and of
 every sum.
 

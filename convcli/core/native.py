@@ -76,8 +76,6 @@ def words(arguments: Iterable[Any]) -> Iterator[Any]:
     """
     for value in arguments:
         if isinstance(value, np.ndarray):
-            if not value.flags.c_contiguous:
-                raise ValueError("a loop needs arrays without gaps")
             yield from (0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides)
         elif isinstance(value, tuple):
             yield from words(value)

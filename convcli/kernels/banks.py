@@ -93,7 +93,8 @@ class BankDefinition:
 
         def tell(error: KernelError) -> None:
             if isinstance(error, Fault) and error.keys[-1] in names:
-                error = Fault((*self.keys, "grid", error.keys[-1]), str(error))
+                place = names.index(str(error.keys[-1]))
+                error = Fault((*self.keys, "grid", names[place], self.grid[place][1].index(point[place])), str(error))
             drafter.tell(error)
 
         inside = replace(drafter, tell=tell)

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from ..errors import nearest
 from .definition import MOST_MAPS, NO_BODY, Body, Definition, Filter, Part, Product
 from .kernel import MAX_SIDE, Matrix
 from .library import GENERATORS, ParameterError, Recipe
-from .values import Table, as_index, as_name, as_number, as_numbers, as_text, described
+from .values import Misplaced, Table, as_index, as_name, as_number, as_numbers, as_text, described, read_each
 from .weights import WeightsFile
 
 BODIES = {"matrix": (), "tensor": (), "column": ("row",), "generator": (), "file": ("key", "layout", "index"), "sum": ()}
@@ -29,17 +30,33 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: 
     given = [key for key in BODIES if key in table.values]
     if len(given) != 1:
         beside = (key for keys in BODIES.values() for key in keys)
-        parameters = (key for name in GENERATORS for key in Recipe(name).accepted)
-        misspelt = table.check_keys((*BODIES, *beside, *others), also=parameters)
+        misspelt = table.check_keys((*BODIES, *beside, *others), also=every_parameter())
         if given or not misspelt:
             ways = ", ".join(BODIES).replace("column", "column with row")
             table.fault(f"must have one of {ways}; found {' and '.join(given) or 'none of them'}")
+        for kind in given:
+            _read_given(table, kind, folder)
         return NO_BODY
     (kind,) = given
     if kind == "generator":
-        return _read_recipe(table, others)
-    others = (*(key for key in BODIES[kind] if key != "index" or not all_filters), *others)
-    table.check_keys((kind, *others))
+        generator = _meant(table)
+        parameters = Recipe(generator).accepted if generator else every_parameter()
+        table.check_keys(("generator", *parameters, *others))
+    else:
+        beside = (key for key in BODIES[kind] if key != "index" or not all_filters)
+        table.check_keys((kind, *beside, *others))
+    return _read_given(table, kind, folder)
+
+
+def every_parameter() -> tuple[str, ...]:
+    """Those of all generators."""
+    return tuple(dict.fromkeys(key for name in GENERATORS for key in Recipe(name).accepted))
+
+
+def _read_given(table: Table, kind: str, folder: Path) -> Body:
+    """What one of the ways to give weights gives."""
+    if kind == "generator":
+        return _read_recipe(table)
     if kind == "file":
         return _read_file(table, folder)
     if kind == "sum":
@@ -52,12 +69,18 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: 
     return _read_matrix(table, kind)
 
 
-def _read_recipe(table: Table, others: tuple[str, ...]) -> Recipe:
-    generator = table.choice("generator", tuple(GENERATORS))
+def _meant(table: Table) -> str | None:
+    """The generator that is named, or the nearest to what is."""
+    name = table.values["generator"]
+    return nearest(name, GENERATORS) if isinstance(name, str) else None
+
+
+def _read_recipe(table: Table) -> Recipe:
+    table.choice("generator", tuple(GENERATORS))
+    generator = _meant(table)
     if generator is None:
         return Recipe("average")
     recipe = Recipe(generator)
-    table.check_keys(("generator", *recipe.accepted, *others))
     parameters = tuple((key, table.number(key, value)) for key, value in recipe.accepted.items() if key in table.values)
     try:
         return recipe.change(parameters)
@@ -141,8 +164,12 @@ def _read_cell(table: Table, cell: Any, place: tuple[str, int, int], depth: int)
         if not isinstance(cell, list) or not cell:
             raise ValueError(f"must be a list of the weights of each channel, got {described(cell)}")
         if len(cell) != depth:
-            raise ValueError(f"has {len(cell)} channels, and the first cell has {depth}")
-        return tuple(map(as_number, cell))
+            table.fault(f"{where} has {len(cell)} channels, and the first cell has {depth}", kind, y, x)
+        return read_each(cell, as_number, "channel")
+    except Misplaced as error:
+        for channel, message in error.wrong:
+            table.fault(f"{where}, {message}", kind, y, x, channel)
+        return (0.0,)
     except ValueError as error:
         table.fault(f"{where} {error}", kind, y, x)
         return 0.0 if kind == "matrix" else (0.0,)

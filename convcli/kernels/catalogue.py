@@ -30,7 +30,7 @@ KERNEL_COST, NAME_COST, COPY_COST = 40, 45, 13
 MOST_READ = 64 << 20
 """What all files of weights of a file may count: VGG-16's convolutions have 59 million bytes."""
 
-MOST_DRAFTED = 500_000
+MOST_DRAFTED = 300_000
 """What all kernels of a file may count that are drafted to check it."""
 
 Chain: TypeAlias = tuple[tuple[Path, str], ...]
@@ -51,6 +51,7 @@ class Catalogue:
             self.entries |= file.entries
             self.defaults |= file.defaults
         self._drafts: dict[tuple[Path, str], AnyDraft | Fault] = {}
+        self._made: dict[tuple[Path, str], Kernel] = {}
         self._measure(MOST_WEIGHTS)
         self._loaded: dict[WeightsFile, Weights | WeightsError] = {}
 
@@ -61,6 +62,8 @@ class Catalogue:
             return self._find(text, None, ()).compute()
         except TooMuch as error:
             raise KernelError(f"{text}: {error}") from None
+        finally:
+            self._made.clear()
 
     def __iter__(self) -> Iterator[str]:
         """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
@@ -90,6 +93,7 @@ class Catalogue:
                     rule = f"up to here, the file {error}; what follows was not looked at; split it"
                     check.faults.append(Fault(entry.keys, rule))
                     break
+        self._made.clear()
         file.check(check.faults)
 
     def _measure(self, computed: int) -> None:
@@ -106,7 +110,7 @@ class Catalogue:
         try:
             draft = entry.draft(self._drafter(file, (key,), check))
             if check.told == before:
-                self._drafts.setdefault(key, _remembering(draft))
+                self._drafts.setdefault(key, self._remembering(key, draft))
             check.suspects.extend(draft.kernels)
         except KernelError as error:
             check.tell(error)
@@ -184,7 +188,7 @@ class Catalogue:
             if asked.parameters:
                 return _changed(entry, asked).draft(drafter)
             try:
-                self._drafts[key] = _remembering(entry.draft(drafter))
+                self._drafts[key] = self._remembering(key, entry.draft(drafter))
             except Fault as fault:
                 if fault.tangled:  # seen from elsewhere, it may not be
                     raise
@@ -193,6 +197,18 @@ class Catalogue:
         if isinstance(draft, Fault):
             raise draft
         return draft
+
+    def _remembering(self, key: tuple[Path, str], draft: AnyDraft) -> AnyDraft:
+        """The draft of a kernel that is computed once for all that are made of it, and not kept for longer."""
+        if not isinstance(draft, Draft):
+            return draft
+
+        def compute() -> Kernel:
+            if key not in self._made:
+                self._made[key] = draft.compute()
+            return self._made[key]
+
+        return replace(draft, compute=compute)
 
 
 class _Check:
@@ -226,11 +242,6 @@ class _Trust(_Check):
     def tell(self, error: KernelError) -> None:
         """Raise it."""
         raise error
-
-
-def _remembering(draft: AnyDraft) -> AnyDraft:
-    """The draft of a kernel that is computed once, however many others are made of it."""
-    return replace(draft, compute=functools.cache(draft.compute)) if isinstance(draft, Draft) else draft
 
 
 @contextlib.contextmanager
@@ -289,15 +300,22 @@ def load_catalogue(places: Iterable[Place] | None = None, thorough: bool = False
     """
     told: list[str] = []
     catalogue = peek_catalogue(find_places() if places is None else places, told)
+    check_catalogue(catalogue, told, thorough)
+    return catalogue
+
+
+@_uncollected()
+def check_catalogue(catalogue: Catalogue, told: Iterable[str], thorough: bool = False) -> None:
+    """Raise Located, a KernelError, with what is told already and a line for every fault of every file."""
+    lines = list(told)
     for file in catalogue.files:
         try:
             if thorough or file.path != built_in_file():
                 catalogue.check(file)
         except KernelError as error:
-            told.extend(error.lines)
-    if told:
-        raise Located(told)
-    return catalogue
+            lines.extend(error.lines)
+    if lines:
+        raise Located(lines)
 
 
 def peek_catalogue(places: Iterable[Place], told: list[str]) -> Catalogue:

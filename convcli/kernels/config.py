@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..errors import KernelError, nearest_name
+from ..errors import KernelError, nearest, nearest_name
 from ..ranges import parse_range
 from .banks import BankDefinition, Entry
-from .bodies import CHANGING, TELLING, read_body, read_kernel, read_parts
+from .bodies import CHANGING, TELLING, every_parameter, read_body, read_kernel, read_parts
 from .definition import MOST_MAPS, Definition, Part
 from .faults import ENOUGH_FAULTS, Fault, Faults, Keys, Located, TooMany
 from .grammar import NAME
@@ -84,10 +84,13 @@ def _read_sections(tables: dict[str, Any], file: ConfigFile, faults: Faults) -> 
             faults.append(Fault((section,), f"unknown table; there are [kernels.NAME], [banks.NAME] and [defaults]{near}"))
         elif not isinstance(body, dict):
             faults.append(Fault((section,), f"must be a table, got {described(body)}"))
-        elif section == "defaults":
-            file.defaults.update(_read_defaults(Table(body, ("defaults",), faults)))
+        meant = nearest(section, SECTIONS)
+        if meant is None or not isinstance(body, dict):
+            continue
+        if meant == "defaults":
+            file.defaults.update(_read_defaults(Table(body, (section,), faults)))
         else:
-            _read_section(section, body, file, faults)
+            _read_section(Table(body, (section,), faults), read_kernel if meant == "kernels" else _read_bank, file)
 
 
 def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
@@ -106,7 +109,7 @@ def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
             f"{path}: is larger than {LARGEST_FILE >> 10} KiB, the limit for a config file; keep large weights in a .npy file"
         )
     try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+        text = data.decode().removeprefix("\ufeff").replace("\r\n", "\n")
         check_depth(text)
         return text, tomllib.loads(text)
     except UnicodeDecodeError as error:
@@ -119,23 +122,21 @@ def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
         raise KernelError(f"{path}:{line}: is not valid TOML: {reason}") from None
 
 
-def _read_section(section: str, body: dict[str, Any], file: ConfigFile, faults: Faults) -> None:
+def _read_section(section: Table, read: Callable[[Table, Path], Entry], file: ConfigFile) -> None:
     """The kernels or the banks."""
-    for name, value in body.items():
-        keys = (section, name)
+    for name, value in section.values.items():
         if not isinstance(value, dict):
-            faults.append(Fault(keys, f"must be a table, [{section}.NAME], got {described(value)}"))
-        elif not NAME.fullmatch(name):
-            faults.append(Fault(keys, "must have a name of letters, digits, and . _ - that begins with a letter"))
-        elif name in file.entries:
-            faults.append(Fault(keys, "has the name of another kernel or bank; give it a name of its own"))
-        elif len(file.entries) >= MOST_ENTRIES:
-            faults.append(Fault(keys, f"is one more than {MOST_ENTRIES} kernels and banks, the limit of a file"))
+            section.fault(f"must be a table, [{section.name}.NAME], got {described(value)}", name)
+            continue
+        if len(file.entries) >= MOST_ENTRIES:
+            section.fault(f"is one more than {MOST_ENTRIES} kernels and banks, the limit of a file", name)
             return
-        else:
-            table = Table(value, keys, faults)
-            read: Callable[[Table, Path], Entry] = read_kernel if section == "kernels" else _read_bank
-            file.entries[name] = read(table, file.path.parent)
+        if not NAME.fullmatch(name):
+            section.fault("must have a name of letters, digits, and . _ - that begins with a letter", name)
+        elif name in file.entries:
+            section.fault("has the name of another kernel or bank; give it a name of its own", name)
+        entry = read(Table(value, (*section.keys, name), section.faults), file.path.parent)
+        file.entries.setdefault(name, entry)
 
 
 def _read_bank(table: Table, folder: Path) -> BankDefinition:
@@ -145,9 +146,8 @@ def _read_bank(table: Table, folder: Path) -> BankDefinition:
     grid: tuple[tuple[str, tuple[float, ...]], ...] = ()
     given = [key for key in ("kernels", "generator", "file") if key in table.values]
     if len(given) != 1:
-        parameters = (key for name in GENERATORS for key in Recipe(name).accepted)
         known = ("kernels", "generator", "grid", "file", "key", "layout", *others, *CHANGING)
-        misspelt = table.check_keys(known, also=parameters)
+        misspelt = table.check_keys(known, also=every_parameter())
         if given or not misspelt:
             found = " and ".join(given) or "none of them"
             table.fault(f"must have one of kernels, generator with grid, or file; found {found}")

@@ -260,8 +260,10 @@ class Definition:
             return draft, formula.nonzero
         if isinstance(self.body, Filter):
             weights = self.body.load(self.keys, drafter)
-            with at((*self.keys, "file" if self.body.index is None else "index")):
-                return draft_of_filter(weights, self.name, weights.one(self.body.index), drafter.spend), ()
+            index = 0  # stands for a wrong one, so that what else is wrong is seen
+            with telling(drafter), at((*self.keys, "file" if self.body.index is None else "index")):
+                index = weights.one(self.body.index)
+            return draft_of_filter(weights, self.name, index, drafter.spend), ()
         if _is_sum(self.body):
             return self._sum(drafter), ()
         return draft_of(Kernel(self.name, self.body)), ()  # type: ignore[arg-type]

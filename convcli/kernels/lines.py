@@ -1,8 +1,8 @@
 """Where things stand in TOML text, which tomllib does not tell, and what would cost it too much to read."""
 
 import contextlib
-import json
 import re
+import tomllib
 from collections.abc import Iterable
 
 from .faults import Keys
@@ -192,10 +192,5 @@ class _Scanner:
 
 
 def _unquoted(part: str) -> str:
-    """A key as tomllib gives it. JSON has TOML's escapes, but for the long one of rare characters."""
-    if part[0] == "'":
-        return part[1:-1]
-    try:
-        return str(json.loads(part)) if part[0] == '"' else part
-    except ValueError:
-        return part[1:-1]
+    """A key as tomllib gives it."""
+    return next(iter(tomllib.loads(f"{part} = 0"))) if part[0] in "'\"" else part

@@ -18,11 +18,25 @@ NO_TAGS: tuple[str, ...] = ()
 
 
 class Misplaced(ValueError):
-    """A wrong value in a list, and where in it."""
+    """Wrong values in a list: where in it, and what of each."""
 
-    def __init__(self, place: int, message: str) -> None:
-        super().__init__(message)
-        self.place = (place,)
+    def __init__(self, wrong: list[tuple[int, str]]) -> None:
+        super().__init__(wrong[0][1])
+        self.wrong = wrong
+
+
+def read_each(values: list[Any], read: Callable[[Any], T], word: str) -> tuple[T, ...]:
+    """Every value of a list as ``read`` gives it. Raises Misplaced, which names each that is wrong by a word and its number."""
+    found: list[T] = []
+    wrong: list[tuple[int, str]] = []
+    for place, value in enumerate(values):
+        try:
+            found.append(read(value))
+        except ValueError as error:
+            wrong.append((place, f"{word} {place + 1} {error}"))
+    if wrong:
+        raise Misplaced(wrong)
+    return tuple(found)
 
 
 class Table:
@@ -41,7 +55,8 @@ class Table:
     def check_keys(self, allowed: Iterable[str], also: Iterable[str] = ()) -> bool:
         """Note every key that is not allowed, and say whether there are any; ``also`` are allowed, but not told."""
         allowed = tuple(allowed)
-        unknown = [key for key in self.values if key not in {*allowed, *also}]
+        known = {*allowed, *also}
+        unknown = [key for key in self.values if key not in known]
         for key in unknown:
             fault = Fault((*self.keys, key), f"unknown key; there are {', '.join(allowed)}{nearest_name(key, allowed)}")
             fault.meant = (*self.keys, nearest(key, allowed) or key)
@@ -54,9 +69,12 @@ class Table:
             return default
         try:
             return read(self.values[key])
+        except Misplaced as error:
+            for place, message in error.wrong:
+                self.fault(message, key, place)
         except ValueError as error:
-            self.fault(str(error), key, *getattr(error, "place", ()))
-            return default
+            self.fault(str(error), key)
+        return default
 
     def text(self, key: str) -> str:
         """A text, empty where there is none."""
@@ -119,10 +137,7 @@ def as_tags(value: Any) -> tuple[str, ...]:
     """A list of words."""
     if not isinstance(value, list):
         raise ValueError(f"must be a list of words, got {described(value)}")
-    for place, tag in enumerate(value):
-        if not isinstance(tag, str):
-            raise Misplaced(place, f"word {place + 1} must be text, got {described(tag)}")
-    return tuple(value)
+    return read_each(value, as_text, "word")
 
 
 def as_range(value: Any) -> str:
@@ -160,13 +175,7 @@ def as_numbers(value: Any) -> list[float]:
         raise ValueError(f"must be a list of numbers, got {described(value)}")
     if len(value) > MAX_SIDE:
         raise ValueError(f"has {len(value)} numbers; the limit is {MAX_SIDE}")
-    numbers = []
-    for place, number in enumerate(value, start=1):
-        try:
-            numbers.append(as_number(number))
-        except ValueError as error:
-            raise Misplaced(place - 1, f"number {place} {error}") from None
-    return numbers
+    return list(read_each(value, as_number, "number"))
 
 
 def as_divisor(value: Any) -> float:
@@ -190,7 +199,7 @@ def as_anchor(value: Any) -> tuple[int, int]:
     """[row, column], each at least 0."""
     if not isinstance(value, list) or len(value) != 2:
         raise ValueError(f"must be [row, column], counted from 0, got {described(value)}")
-    row, column = map(as_index, value)
+    row, column = read_each(value, as_index, "number")
     return row, column
 
 

@@ -177,7 +177,10 @@ def _read_array(file: WeightsFile, suffix: str) -> "tuple[np.ndarray[Any, Any], 
         return _read_safetensor(file)
     opened = _member if suffix == ".npz" else _whole
     with file.path.open("rb") as stream, opened(stream, file.key) as (array, count):
-        return read_npy(array, _check), count
+        weights = read_npy(array, _check)
+        if array.read(1):
+            raise KernelError("holds more behind the array")
+        return weights, count
 
 
 @contextmanager
@@ -203,8 +206,6 @@ def _member(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
         with archive.open(member) as packed:  # no more of it is unpacked than the array's own header asks for
             array: Any = packed
             yield array, len(members)
-            if array.read(1):
-                raise KernelError("holds bytes behind the array, which NumPy does not write")
 
 
 def _check_directory(file: BinaryIO) -> None:
@@ -217,7 +218,9 @@ def _check_directory(file: BinaryIO) -> None:
     file.seek(max(size - (1 << 16) - 42, 0))
     end = file.read()
     place = end.rfind(b"PK\5\6")
-    large = place >= 0 and end[max(place - 20, 0) : place].startswith(b"PK\6\7")
+    if place < 0:
+        return
+    large = end[max(place - 20, 0) : place].startswith(b"PK\6\7")
     if large or int.from_bytes(end[place + 12 : place + 16], "little") > LARGEST_DIRECTORY:
         raise KernelError("holds more arrays than are looked at, some ten thousand")
 

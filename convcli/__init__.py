@@ -11,19 +11,19 @@ The public Python interface, imported when first used, so that ``import convcli`
 
 The house, floor by floor; imports go down only, and kernels and images do not know each other:
 
-    cli/       words in, words out: apply, kernels, config; options, each spelled once; report
+    cli/       words in, words out: apply, kernels, config, cache; options, each spelled once; report
                (JSON lines); render, where Rich lives
     jobs/      one request carried out: inputs, request (what was asked for, frozen), naming, respond (feature maps), run
-               (one picture), batch (many), memory (how much one takes)
+               (one picture), batch (many), memory (how much one takes), warm (compiles what may be needed)
     kernels/   what to convolve with: kernel (values), library (formulas), numbers (1/9), grammar (the text after -k), weights
                (files of them), config (kernels.toml) with bodies, values and lines, definition and banks (what a table says),
                draft (kernels yet to be computed), arithmetic, faults (what is wrong, and what costs too much), places (which
                config files there are), catalogue (names to kernels)
     images/    pixels and files: image (values), read, write, tiff, stacks, alpha, levels (response to stored levels), formats,
                place (whole or not at all), mark (what an output was made from), existing (what stands under its name)
-    core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders) and its words, plan (tables, taps, bands), conv,
-               merge, loops (every compiled loop), compiler (runs them), build (machine code by Numba), native (machine code
-               without Numba), codefolder (where it is kept)
+    core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders) and its words, plan (tables, taps, tiles, bands),
+               method (which way to sum), factor (columns times rows), conv, merge, loops (every compiled loop), compiler
+               (runs them), build (machine code by Numba), native (the same without Numba), codefolder (where it is kept)
     ranges.py  the words of --range
     arrays.py  reads .npy files that nobody should trust
     errors.py  one small tree

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import math
 import os
 import shutil
 import stat
@@ -12,10 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import convcli
 from convcli.core import build as build_module
 from convcli.core import codefolder, compiler, loops
 from convcli.core.build import build
+from convcli.core.native import Unfit
 
 PROGRAM = """
 import numpy as np, convcli, sys
@@ -156,15 +157,23 @@ def test_code_of_another_making_is_not_taken(tmp_path, monkeypatch, change):
         function.cache_clear()
 
 
-def test_code_that_cannot_stand_alone_is_run_by_numba(tmp_path, monkeypatch):
+def make_root(out):
+    """A loop that calls what a library outside must have."""
+    out[0] = math.erf(out[0])
+
+
+def test_code_that_cannot_stand_alone_is_run_by_numba(monkeypatch):
     """Nothing is kept of it."""
-    monkeypatch.setattr(build_module, "OUTSIDE", frozenset({"nothing"}))
-    monkeypatch.setattr(build_module, "STUB", "")
+    monkeypatch.setattr(loops, "make_root", make_root)
+    monkeypatch.setattr(loops, "math", math, raising=False)
+    with pytest.raises(Unfit, match="loop needs erf"):
+        build_module.build(make_root, "loop", (np.ones(3),))
     monkeypatch.setattr(compiler, "keep_code", lambda *_: pytest.fail("was kept"))
     monkeypatch.setattr(compiler, "read_code", lambda *_: None)
     monkeypatch.setattr(compiler, "_compiled", {})
-    values, band = np.arange(6, dtype=np.uint8).reshape(1, 2, 3), np.ones((1, 1))
-    np.testing.assert_array_equal(convcli.filter2d(values[0], band), values[0])
+    values = np.ones(3)
+    compiler.run_loop(loops.make_root, values)
+    assert values.tolist() == [math.erf(1), 1, 1]
     (loop,) = compiler._compiled.values()
     assert type(loop).__module__.startswith("numba")
 

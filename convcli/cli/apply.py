@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from ..core.words import METHODS
 from ..errors import ArgumentError, OutputError
 from ..images.formats import MAX_PIXELS
 from ..jobs.inputs import Input, Search, find_inputs, read_names
@@ -171,6 +172,13 @@ from .report import Report, Tally
     metavar="N",
     help="Pictures at a time, or bands of one picture.  [default: the processors that this process may use]",
 )
+@click.option(
+    "--method",
+    type=click.Choice(METHODS),
+    help="How the sums are made. direct: tap by tap. separable: columns, then rows. box: with running sums."
+    "  [default: what costs least]",
+)
+@click.option("--explain", is_flag=True, help="Tell for each kernel which method is taken, why, and what it takes.")
 @click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each picture, and one for all at the end.")
 @click.option(

@@ -13,7 +13,7 @@ import click
 from ..errors import ConvcliError, nearest_name
 from .render import complain
 
-COMMANDS = {"apply": "apply", "kernels": "kernels", "config": "config"}
+COMMANDS = {"apply": "apply", "kernels": "kernels", "config": "config", "cache": "cache"}
 """Each command and its module here, imported when it is wanted."""
 
 BROKEN_PIPE, INTERRUPTED, TERMINATED = 141, 130, 143

@@ -13,6 +13,7 @@ import click
 from ..errors import OutputError
 
 if TYPE_CHECKING:
+    from ..jobs.respond import Way
     from ..jobs.run import Outcome, Written
     from ..kernels.kernel import Bank, Kernel
     from .report import Tally
@@ -87,8 +88,12 @@ class Voice:
             if dry_run:
                 line = f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.kernel}, {written.rule}"
                 with printing():
-                    click.echo(escaped(line))
-            elif written.account is not None:  # else it is the plan of a dry run, which --json prints
+                    for text in (line, *map(_way, written.ways)):
+                        click.echo(escaped(text))
+                continue
+            for way in written.ways:
+                self.note(_way(way))
+            if written.account is not None:  # else it is the plan of a dry run, which --json prints
                 self.note(self._line(written))
         for target in outcome.skipped if self.verbose else ():
             self.note(f"{target.path}: up to date, left as it is")
@@ -302,3 +307,11 @@ def _shade(weight: float, largest: float) -> str:
     fade = round(255 * (1 - strength))
     red, green, blue = (255, fade, fade) if weight > 0 else (fade, fade, 255)
     return f"{'black' if strength < 0.6 else 'white'} on rgb({red},{green},{blue})"
+
+
+def _way(way: "Way") -> str:
+    """How a kernel is computed, in a line."""
+    choice, rank = way.choice, f"rank {way.rank}, " if way.rank else ""
+    work = f"{choice.work:.4g} multiply-adds a number" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")
+    amount = f"{way.multiply_adds / 1e6:.3g} million in all, {way.memory / 1e3:.3g} kB a thread"
+    return f"  {way.kernel}: {choice.method} ({choice.reason}); {rank}{work}, {amount}, error at most {choice.error:.2g}"

@@ -15,6 +15,7 @@ from ..errors import ArgumentError, OutputError
 from .render import printing
 
 if TYPE_CHECKING:
+    from ..jobs.respond import Way
     from ..jobs.run import Outcome, Written
 
 
@@ -117,9 +118,25 @@ def _described(written: "Written") -> dict[str, Any]:
         "shape": list(written.shape),
         "range": written.rule,
     }
+    if written.ways:
+        facts["ways"] = [_told(way) for way in written.ways]
     account = written.account
     if account is None:
         return facts
     limits = {"low": account.low, "high": account.high, "minimum": account.minimum, "maximum": account.maximum}
     counts = {"below": account.below, "above": account.above, "unknown": account.unknown, "count": account.count}
     return facts | {name: value if math.isfinite(value) else None for name, value in limits.items()} | counts
+
+
+def _told(way: "Way") -> dict[str, Any]:
+    """How a kernel was computed: the method and why, its rank, multiply-adds, bytes for each thread, and the largest error."""
+    choice = way.choice
+    return {
+        "kernel": way.kernel,
+        "method": choice.method,
+        "reason": choice.reason,
+        "rank": way.rank,
+        "multiply_adds": way.multiply_adds,
+        "memory": way.memory,
+        "error": choice.error,
+    }

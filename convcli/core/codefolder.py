@@ -4,12 +4,14 @@ The folder is named after what the code was made from and for: this processor, t
 file is whole or not there; one that is damaged is known by its digest.
 """
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import llvmlite
@@ -22,12 +24,7 @@ DIGEST = 32
 def read_code(name: str) -> bytes | None:
     """The code that was kept under a name; None where there is none, or it is damaged."""
     folder = code_folder()
-    try:
-        data = b"" if folder is None else (folder / name).read_bytes()
-    except OSError:
-        return None
-    code = data[DIGEST:]
-    return code if code and hashlib.sha256(code).digest() == data[:DIGEST] else None
+    return None if folder is None else _code_in(folder / name)
 
 
 def keep_code(name: str, code: bytes) -> None:
@@ -46,6 +43,36 @@ def keep_code(name: str, code: bytes) -> None:
                 part.unlink()
     except OSError:  # a full disk, say: the code is used, and made anew next time
         pass
+
+
+def kept_code() -> Iterator[tuple[Path, int]]:
+    """All files of code, of other versions and processors too, and their sizes. They are known by their digest."""
+    for parent in cache_folders():
+        for path in sorted(parent.glob(f"*-{'[0-9a-f]' * 16}/*")):
+            if _code_in(path) is not None:
+                yield path, path.stat().st_size
+
+
+def clear_code() -> int:
+    """Remove all files of code, and the folders that are then empty; return how many."""
+    count = 0
+    for path, _ in kept_code():
+        path.unlink(missing_ok=True)
+        count += 1
+        with contextlib.suppress(OSError):  # something else is in it
+            path.parent.rmdir()
+    code_folder.cache_clear()
+    return count
+
+
+def _code_in(path: Path) -> bytes | None:
+    """The code of a file; None where it is damaged, or none of ours."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None
+    code = data[DIGEST:]
+    return code if code and hashlib.sha256(code).digest() == data[:DIGEST] else None
 
 
 @functools.cache

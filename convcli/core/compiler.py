@@ -84,6 +84,7 @@ def _find(loop: Loop, types: str, arguments: tuple[Any, ...]) -> Loop:
         code = build.build(loop, name, arguments)
         found = native.load(code, name, arguments)
     except native.Unfit:
-        return build.jitted(loop)
+        jitted: Loop = build.jitted(loop)
+        return jitted
     keep_code(name, code)
     return found

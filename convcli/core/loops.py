@@ -17,6 +17,10 @@ import numpy as np
 POLICY: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
 """contract: one rounding for a multiply-add; sums keep their order, NaN and infinity their meaning. numpy: no exceptions."""
 
+CALLED = ("add_taps",)
+"""What is called; all else is made part of what calls it, as a call with all these tables takes 100 ns. It is long, and called
+in five places: as a part of each, it takes 20 s to compile."""
+
 BLOCK = 512
 """Taps summed without compensation: 64 eights, each rounded by half a unit in the last place, are 0.000002 of a sum."""
 
@@ -39,10 +43,13 @@ class Columns(NamedTuple):
 
     left: Array  # (left,) int64: image column that stands at each padded one, -1 for the constant
     right: Array  # (right,) int64
+    start: int  # where the numbers between them begin in the image row
+    end: int  # and end
     pixel: int  # numbers in a pixel
     group: int  # neighbouring numbers that share their taps
     step: int  # groups from one output to the next
     phase: int  # numbers in each of the ``step`` phases of a padded row
+    out: int  # where the numbers of this tile begin in an output row
 
 
 class Taps(NamedTuple):
@@ -52,7 +59,20 @@ class Taps(NamedTuple):
     row: Array  # (taps,) int64: plane * kernel rows + kernel row
     start: Array  # (taps,) int64: offset within the padded row
     weight: Array  # (taps,) real
+    unit: Array  # (maps,) real: what a map's sum is multiplied by, before its bias is added
     bias: Array  # (maps,) real
+
+
+class Terms(NamedTuple):
+    """Kernels as sums of columns times rows; a map without terms is summed tap by tap."""
+
+    first: Array  # (maps + 1,) int64: where each map's terms begin
+    down: Taps  # each term's column: the ring's rows are summed to one
+    part: Taps  # sums of a few neighbours in that, where a term's row is the same number all along
+    part_size: int  # how many of them
+    across: Taps  # each term's row: those two are summed along themselves
+    running: Array  # (terms,) int64: 1 where the column is 1 all along and its sums are exact: they are kept from row to row
+    runs: int  # how many are
 
 
 class Scratch(NamedTuple):
@@ -62,6 +82,9 @@ class Scratch(NamedTuple):
     held: Array  # (planes * slots,) int64: image row in each place
     at: Array  # (planes * kernel rows,) int64: place of each row under the kernel
     line: Array  # (padded row,) real
+    column: Array  # (2 * terms, step * phase) real: the rows under the kernel, summed; sums of a few neighbours in those
+    top: Array  # (1,) int64: the output row that the running sums are of, -1 before the first
+    zero: Array  # (2 * terms,) int64: 0, 1, 2, ...
     total: Array  # (output row,) real
     part: Array  # (output row,) real: the sum of one block of taps
     lost: Array  # (output row,) real: what rounding took from the total
@@ -71,13 +94,14 @@ def pad_row(source, columns, constant, line):
     """Convert one image row and lay its border around it."""
     pixel = columns.pixel
     start = columns.left.size * pixel
-    end = start + source.size
+    inside = source[columns.start : columns.end]
+    end = start + inside.size
     for i in range(columns.left.size):
         for c in range(pixel):
             line[i * pixel + c] = constant if columns.left[i] < 0 else source[columns.left[i] * pixel + c]
     middle = line[start:end]
-    for x in range(source.size):
-        middle[x] = source[x]
+    for x in range(inside.size):
+        middle[x] = inside[x]
     for i in range(columns.right.size):
         for c in range(pixel):
             line[end + i * pixel + c] = constant if columns.right[i] < 0 else source[columns.right[i] * pixel + c]
@@ -115,15 +139,15 @@ def load_rows(planes, y, rows, columns, constant, scratch):
                 split_row(scratch.line, columns, row)
 
 
-def add_taps(taps, t, end, ring, at, total):
-    """Add taps t .. end to a whole output row.
+def add_taps(taps, t, end, ring, at, keep, base, total):
+    """Sum taps t .. end over a whole output row: to what it holds, where that is to be kept, else to a number, the base.
 
-    Eight taps at a time share one pass over the output row, and one rounding of it. More slices than that in one loop stop
-    LLVM's vectoriser.
+    As many taps as there are slices here share one pass over the output row, and one rounding of it. LLVM's vectoriser
+    takes no more than ``build`` lets it compare.
     """
     n = total.size
     row, start, weight = taps.row, taps.start, taps.weight
-    while t + 8 <= end:
+    while t + 9 <= end:
         a = ring[at[row[t]], start[t] : start[t] + n]
         b = ring[at[row[t + 1]], start[t + 1] : start[t + 1] + n]
         c = ring[at[row[t + 2]], start[t + 2] : start[t + 2] + n]
@@ -132,50 +156,122 @@ def add_taps(taps, t, end, ring, at, total):
         f = ring[at[row[t + 5]], start[t + 5] : start[t + 5] + n]
         g = ring[at[row[t + 6]], start[t + 6] : start[t + 6] + n]
         h = ring[at[row[t + 7]], start[t + 7] : start[t + 7] + n]
-        wa, wb, wc, wd = weight[t], weight[t + 1], weight[t + 2], weight[t + 3]
-        we, wf, wg, wh = weight[t + 4], weight[t + 5], weight[t + 6], weight[t + 7]
+        i = ring[at[row[t + 8]], start[t + 8] : start[t + 8] + n]
+        wa, wb, wc, wd, we = weight[t], weight[t + 1], weight[t + 2], weight[t + 3], weight[t + 4]
+        wf, wg, wh, wi = weight[t + 5], weight[t + 6], weight[t + 7], weight[t + 8]
         for x in range(n):
-            half = wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x]
-            total[x] += half + we * e[x] + wf * f[x] + wg * g[x] + wh * h[x]
-        t += 8
+            half = wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x] + we * e[x]
+            total[x] = (total[x] if keep else base) + (half + wf * f[x] + wg * g[x] + wh * h[x] + wi * i[x])
+        t += 9
+        keep = True
+    while t + 5 <= end:
+        a = ring[at[row[t]], start[t] : start[t] + n]
+        b = ring[at[row[t + 1]], start[t + 1] : start[t + 1] + n]
+        c = ring[at[row[t + 2]], start[t + 2] : start[t + 2] + n]
+        d = ring[at[row[t + 3]], start[t + 3] : start[t + 3] + n]
+        e = ring[at[row[t + 4]], start[t + 4] : start[t + 4] + n]
+        wa, wb, wc, wd, we = weight[t], weight[t + 1], weight[t + 2], weight[t + 3], weight[t + 4]
+        for x in range(n):
+            total[x] = (total[x] if keep else base) + (wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x] + we * e[x])
+        t += 5
+        keep = True
     while t + 3 <= end:
         a = ring[at[row[t]], start[t] : start[t] + n]
         b = ring[at[row[t + 1]], start[t + 1] : start[t + 1] + n]
         c = ring[at[row[t + 2]], start[t + 2] : start[t + 2] + n]
         wa, wb, wc = weight[t], weight[t + 1], weight[t + 2]
         for x in range(n):
-            total[x] += wa * a[x] + wb * b[x] + wc * c[x]
+            total[x] = (total[x] if keep else base) + (wa * a[x] + wb * b[x] + wc * c[x])
         t += 3
+        keep = True
+    while t + 2 <= end:
+        a = ring[at[row[t]], start[t] : start[t] + n]
+        b = ring[at[row[t + 1]], start[t + 1] : start[t + 1] + n]
+        wa, wb = weight[t], weight[t + 1]
+        for x in range(n):
+            total[x] = (total[x] if keep else base) + (wa * a[x] + wb * b[x])
+        t += 2
+        keep = True
     while t < end:
         a = ring[at[row[t]], start[t] : start[t] + n]
         wa = weight[t]
         for x in range(n):
-            total[x] += wa * a[x]
+            total[x] = (total[x] if keep else base) + wa * a[x]
         t += 1
+        keep = True
+    if not keep:
+        total[:] = base
 
 
-def sum_taps(taps, m, scratch, total):
+def sum_taps(taps, m, base, scratch, total):
     """Sum the taps of map m over a whole output row.
 
     Beyond a block of taps, blocks are summed by themselves and added with Kahan's compensation: a plain float32 sum of the
     1,046,529 taps of a mean over 1023 x 1023 pixels of level 254 comes out as 255.26.
     """
     first, end = taps.first[m], taps.first[m + 1]
-    total[:] = taps.bias[m]
     if end - first <= BLOCK:
-        add_taps(taps, first, end, scratch.ring, scratch.at, total)
+        add_taps(taps, first, end, scratch.ring, scratch.at, False, base, total)
         return
-    part, lost = scratch.part, scratch.lost
+    total[:] = base
+    part, lost, zero = scratch.part, scratch.lost, total.dtype.type(0)
     lost[:] = 0
     for t in range(first, end, BLOCK):
-        part[:] = 0
-        add_taps(taps, t, min(t + BLOCK, end), scratch.ring, scratch.at, part)
+        add_taps(taps, t, min(t + BLOCK, end), scratch.ring, scratch.at, False, zero, part)
         for x in range(total.size):
             wanted = part[x] - lost[x]
             reached = total[x] + wanted
             slip = (reached - total[x]) - wanted
             lost[x] = slip if abs(slip) < np.inf else 0  # infinity minus infinity is no rounding
             total[x] = reached
+
+
+def sum_terms(terms, m, base, scratch, total):
+    """Sum the terms of map m over a whole output row: each is a column, summed down the ring, and a row, along the sum."""
+    down, part, across, zero = terms.down, terms.part, terms.across, total.dtype.type(0)
+    for t in range(terms.first[m], terms.first[m + 1]):
+        if terms.running[t] == 0:
+            add_taps(down, down.first[t], down.first[t + 1], scratch.ring, scratch.at, False, zero, scratch.column[t])
+        if part.first[t] < part.first[t + 1]:
+            few = scratch.column[terms.running.size + t, : terms.part_size]
+            add_taps(part, part.first[t], part.first[t + 1], scratch.column, scratch.zero, False, zero, few)
+        keep = t > terms.first[m]
+        add_taps(across, across.first[t], across.first[t + 1], scratch.column, scratch.zero, keep, base, total)
+
+
+def run_down(terms, y, rows, scratch):
+    """Bring the running sums to output row y: the rows that the kernel came upon are added, those that it left taken off."""
+    top, down, zero = scratch.top[0], terms.down, scratch.ring.dtype.type(0)
+    for t in range(terms.running.size):
+        column = scratch.column[t]
+        if terms.running[t] and top < 0:
+            add_taps(down, down.first[t], down.first[t + 1], scratch.ring, scratch.at, False, zero, column)
+        elif terms.running[t]:
+            for padded in range(top * rows.stride, y * rows.stride):
+                left, new = scratch.ring[rows.slot[padded]], scratch.ring[rows.slot[padded + rows.kernel]]
+                for x in range(column.size):
+                    column[x] += new[x] - left[x]
+    scratch.top[0] = y
+
+
+def sum_map(taps, terms, m, scratch, total):
+    """Sum everything of map m over a whole output row."""
+    unit, bias = taps.unit[m], taps.bias[m]
+    base = bias if unit == 1 else total.dtype.type(0)
+    if terms.first[m] == terms.first[m + 1]:
+        sum_taps(taps, m, base, scratch, total)
+    else:
+        sum_terms(terms, m, base, scratch, total)
+    if unit != 1:
+        for x in range(total.size):
+            total[x] = total[x] * unit + bias
+
+
+def next_row(planes, y, rows, columns, terms, constant, scratch):
+    """Bring everything under the kernel at output row y into the scratch memory."""
+    load_rows(planes, y, rows, columns, constant, scratch)
+    if terms.runs:
+        run_down(terms, y, rows, scratch)
 
 
 def round_levels(values, low, high, out):
@@ -188,23 +284,25 @@ def round_levels(values, low, high, out):
         out[x] = low if value <= bottom else level
 
 
-def correlate(planes, rows, columns, taps, constant, band, scratch, out):
-    """Slide every map's taps over output rows band[0] .. band[1] of planes (P, H, numbers), into out (maps, H', n) real."""
+def correlate(planes, rows, columns, taps, terms, constant, band, scratch, out):
+    """Slide every map over output rows band[0] .. band[1] of planes (P, H, numbers), into out (maps, H', n) real."""
     scratch.held[:] = -2
+    scratch.top[0] = -1
     for y in range(band[0], band[1]):
-        load_rows(planes, y, rows, columns, constant, scratch)
+        next_row(planes, y, rows, columns, terms, constant, scratch)
         for m in range(out.shape[0]):
-            sum_taps(taps, m, scratch, out[m, y])
+            sum_map(taps, terms, m, scratch, out[m, y, columns.out : columns.out + scratch.total.size])
 
 
-def correlate_to_levels(planes, rows, columns, taps, constant, band, scratch, low, high, out):
+def correlate_to_levels(planes, rows, columns, taps, terms, constant, band, scratch, low, high, out):
     """The same, rounded to the integer type of out as each row is done."""
     scratch.held[:] = -2
+    scratch.top[0] = -1
     for y in range(band[0], band[1]):
-        load_rows(planes, y, rows, columns, constant, scratch)
+        next_row(planes, y, rows, columns, terms, constant, scratch)
         for m in range(out.shape[0]):
-            sum_taps(taps, m, scratch, scratch.total)
-            round_levels(scratch.total, low, high, out[m, y])
+            sum_map(taps, terms, m, scratch, scratch.total)
+            round_levels(scratch.total, low, high, out[m, y, columns.out : columns.out + scratch.total.size])
 
 
 def measure(values, low, high, out):

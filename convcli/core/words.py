@@ -12,6 +12,9 @@ ALIASES = {"replicate": "edge", "nearest": "edge", "circular": "wrap", "periodic
 
 BORDER_WORDS = (*BORDERS, *ALIASES)
 
+METHODS = ("direct", "separable", "box")
+"""How sums are made: tap by tap; down columns, then along rows; so with running sums."""
+
 
 def pair_reader(name: str) -> Callable[[str], Sides]:
     """A reader of 2 or 2x1 as (rows, columns), each at least 1; it raises ArgumentError.

@@ -17,7 +17,7 @@ from .inputs import Input
 
 DEPTHS = ("same", "float")
 
-MEANING = 1
+MEANING = 2
 """Is raised when the same wishes come to give other pixels, so that outputs of the versions before are made again."""
 
 
@@ -45,6 +45,8 @@ class Request:
     max_pixels: int = MAX_PIXELS
     max_memory: int | None = None  # bytes; None is three quarters of what is free
     threads: int | None = None
+    method: str | None = None  # how the sums are made; None takes what costs least
+    explain: bool = False  # tell how
     overwrite: bool = False
     shard: tuple[int, int] | None = None  # this part of so many
     skip_existing: bool = False
@@ -103,7 +105,7 @@ class Request:
         """32 hexadecimal digits that tell what is asked for in one output from anything else that may be asked for."""
         options = (self.stride, self.border, self.dilation, self.flip, self.channels, self.depth, self.stacks_in(form))
         hardness = {"png": self.png_level, "jpeg": self.quality, "webp": self.quality}.get(form.name)
-        facts = (MEANING, form.name, hardness, options, [self.digests[index] for index in maps])
+        facts = (MEANING, form.name, hardness, options, self.method, [self.digests[index] for index in maps])
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
 
     def map_shape(self, size: tuple[int, int, int], one: Kernel | Bank, strict: bool = True) -> tuple[int, int, int]:

@@ -8,12 +8,13 @@ import numpy as np
 
 from ..core import loops
 from ..core.compiler import run_loop
-from ..core.conv import filter2d
+from ..core.conv import explain_filter2d, filter2d
 from ..core.geometry import check_extents, resolve_padding
 from ..core.merge import merge
+from ..core.method import Choice
 from ..images import alpha as transparency
 from ..images.image import Array, Image
-from ..kernels.kernel import Bank, Kernel
+from ..kernels.kernel import Bank, Kernel, kernels_of
 from .request import Request
 
 LUMA = (0.299, 0.587, 0.114)
@@ -26,6 +27,35 @@ class Response:
 
     colour: Array
     alpha: Array | None
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one kernel is computed on a picture: the choice, the rank of the kernel (0 for one of several channels), and what
+    it takes: multiply-adds in all, and bytes beside the picture and the map, for each thread.
+    """
+
+    kernel: str
+    choice: Choice
+    rank: int
+    multiply_adds: int
+    memory: int
+
+
+def ways(request: Request, image: Image, one: Kernel | Bank) -> tuple[Way, ...]:
+    """How each kernel of a feature map is computed."""
+    return tuple(_way(request, image, kernel) for kernel in kernels_of(one))
+
+
+def _way(request: Request, image: Image, kernel: Kernel) -> Way:
+    weights = _weights_for(request, image, kernel)
+    options: dict[str, Any] = {"stride": request.stride, "dilation": request.dilation, "padding": request.padding_for(kernel)}
+    pixels = transparency.premultiplied(image)
+    plan, choice = explain_filter2d(pixels, weights, border=request.border, method=request.method, **options)
+    rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
+    real = 8 if pixels.dtype == np.float64 else 4
+    memory = plan.scratch_size(plan.row_table("zero").slots, choice.rank) * real
+    return Way(kernel.name, choice, rank, int(choice.work * plan.rows.out * plan.out_row), memory)
 
 
 def respond(request: Request, image: Image, one: Kernel | Bank) -> Response:
@@ -60,6 +90,7 @@ def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
         "dilation": request.dilation,
         "flip": request.flip,
         "threads": request.threads,
+        "method": request.method,
     }
     weights = _weights_for(request, image, kernel)
     colour = filter2d(transparency.premultiplied(image), weights, border=request.border, **options)
@@ -74,6 +105,7 @@ def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
         seen = np.zeros(covered)
         seen[above, left] = 1  # the pixel that "same" padding puts under the kernel's anchor
         options |= {"flip": False, "dilation": 1}
+    options["method"] = None  # alpha has a kernel of its own
     outside = "zero" if request.border == "zero" else image.opaque if not isinstance(request.border, str) else request.border
     alpha = filter2d(image.alpha, seen / seen.sum(), border=outside, **options)
     straight = colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque)

@@ -22,18 +22,22 @@ from ..images.write import Encoding, encode, stored_white, write_maps, write_who
 from .memory import Budget, estimate
 from .naming import Target, Task
 from .request import Request
-from .respond import Response, respond
+from .respond import Response, Way, respond, ways
 
 
 @dataclass(frozen=True)
 class Written:
-    """A map that was written: where, its name, shape (H, W, C), range rule and account; without account, yet to be written."""
+    """A map that was written: where, its name, shape (H, W, C), range rule and account; without account, yet to be written.
+
+    ``ways`` tells how its kernels were computed, where that was asked for.
+    """
 
     target: Target
     kernel: str
     shape: tuple[int, ...]
     rule: str
     account: Account | None = None
+    ways: tuple[Way, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -89,6 +93,7 @@ def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outc
                 written, notices = _write(request, image, target, responses, Output(pipes, mark))
             except ConvcliError as error:
                 return replace(outcome, error=error)
+            written = [replace(one, ways=_ways(request, image, index)) for one, index in zip(written, target.maps, strict=True)]
             every_notice = tuple(dict.fromkeys((*outcome.notices, *notices)))
             outcome = replace(outcome, written=(*outcome.written, *written), notices=every_notice)
         return outcome
@@ -155,14 +160,19 @@ def plan_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Out
 
 def _plan(request: Request, image: Image, targets: Iterable[Target]) -> Iterator[Written]:
     for target in targets:
-        for one in (request.maps[index] for index in target.maps):
+        for index in target.maps:
+            one = request.maps[index]
             shape = request.map_shape(image.size, one)
             rule = request.rule_for(one)
             raw = _is_raw(request, image, target)
             if not raw:
                 check_scale(rule, image.white)
                 stored_white(target.form, image, shape[2])
-            yield Written(target, one.name, shape, "raw" if raw else rule.name)
+            yield Written(target, one.name, shape, "raw" if raw else rule.name, ways=_ways(request, image, index))
+
+
+def _ways(request: Request, image: Image, index: int) -> tuple[Way, ...]:
+    return ways(request, image, request.maps[index]) if request.explain else ()
 
 
 def _is_raw(request: Request, image: Image, target: Target) -> bool:

@@ -1,0 +1,77 @@
+"""convcli cache: the machine code that is kept between runs."""
+
+import json
+
+import click
+
+from . import render
+
+
+@click.group(short_help="The machine code that is kept between runs.")
+def command() -> None:
+    """
+    \b
+    convcli cache info
+    convcli cache warm
+    convcli cache clear
+
+    Loops are compiled for this processor when they are first wanted, which takes seconds, and kept. Where they are kept:
+    $CONVCLI_CACHE_DIR, or else the user's cache folder, or a private temporary one.
+    """
+
+
+@command.command("info", short_help="Show where the code is kept, and how much of it.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def show_info(as_json: bool) -> None:
+    """
+    \b
+    convcli cache info
+    convcli cache info --json
+
+    Prints the folder that this version uses on this processor, what is kept in it, and what others are kept beside it.
+    """
+    from ..core.codefolder import code_folder, kept_code
+
+    folder = code_folder()
+    sizes = {path: size for path, size in kept_code()}
+    own = [size for path, size in sizes.items() if path.parent == folder]
+    others = [size for path, size in sizes.items() if path.parent != folder]
+    with render.printing():
+        if as_json:
+            counts = {"loops": len(own), "bytes": sum(own), "others": len(others), "bytes_of_others": sum(others)}
+            click.echo(json.dumps({"folder": None if folder is None else str(folder)} | counts))
+            return
+        click.echo(folder or "no folder can be written to: each run compiles what it needs")
+        click.echo(f"{len(own)} loops, {sum(own) / 1e3:.0f} kB; of other versions {len(others)}, {sum(others) / 1e3:.0f} kB")
+
+
+@command.command("clear", short_help="Remove the code.")
+def clear() -> None:
+    """
+    \b
+    convcli cache clear
+
+    Removes all code that convcli keeps, of other versions too, and nothing else. The next run compiles what it needs.
+    """
+    from ..core.codefolder import clear_code
+
+    render.Voice(quiet=False, verbose=False).note(f"{clear_code()} loops removed")
+
+
+@command.command("warm", short_help="Compile everything now.")
+@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+def warm(quiet: bool) -> None:
+    """
+    \b
+    convcli cache warm
+
+    Compiles what 'convcli apply' needs for pictures of 8 and 16 bits and of real numbers, where it is not kept yet: half a
+    minute or so, for a container or a shared machine, where no later run should have to.
+    """
+    from ..jobs.warm import warm_up
+
+    steps = list(warm_up())
+    with render.progress(len(steps), quiet) as advance:
+        for step in steps:
+            step()
+            advance()

@@ -1,0 +1,35 @@
+"""Compiles what an ``apply`` may need, by applying kernels to tiny pictures of every kind."""
+
+import itertools
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+
+from ..core.merge import merge
+from ..images.image import Image
+from ..images.levels import store, to_levels
+from ..kernels.kernel import Kernel
+from ..ranges import parse_range
+from .inputs import Input
+from .request import Request
+from .respond import respond
+
+WHITES = {np.uint8: 255, np.uint16: 65535, np.float32: None, np.float64: None}
+
+
+def warm_up() -> Iterator[Callable[[], object]]:
+    """Calls that compile a part each."""
+    kernel = Kernel("mean", ((0.25, 0.25), (0.25, 0.25)), offset=1.0)
+    request = Request((Input("-", None),), (kernel,), "out.png")
+    for dtype, alpha in itertools.product(WHITES, (False, True)):
+        pixels = np.ones((4, 4, 4), dtype)
+        image = Image(pixels[:, :, :3], WHITES[dtype], alpha=pixels[:, :, 3] if alpha else None)
+        yield partial(respond, request, image, kernel)
+    for real in (np.float32, np.float64):
+        response = np.ones((4, 4, 3), real)
+        for white in (255, 65535):
+            yield partial(store, response, parse_range("abs"), white, white)
+            yield partial(to_levels, response, np.uint8 if white == 255 else np.uint16)
+        for how in ("l2", "max", "mean", "sum"):
+            yield partial(merge, [response.copy(), response.copy()], how)

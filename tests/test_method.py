@@ -1,0 +1,199 @@
+"""The ways to sum, against the oracle and against each other: all give the same."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+import convcli
+import naive
+import strategies as ours
+from convcli import ArgumentError, conv2d, filter2d
+from convcli.core.conv import explain_filter2d
+from convcli.core.factor import factorise
+from convcli.core.plan import halves
+
+
+def vectors(least=1, most=9):
+    """Numbers for a column or a row; some of them 0."""
+    return st.lists(st.integers(-4, 4), min_size=least, max_size=most).map(np.array)
+
+
+@st.composite
+def products(draw):
+    """Kernels of rank 1 and 2, of equal weights, and any."""
+    column, row = draw(vectors()), draw(vectors())
+    kind = draw(st.sampled_from(["product", "flat", "flat column", "flat row", "two", "any"]))
+    ones, other = np.ones_like(column), np.ones_like(row)
+    scale = draw(st.sampled_from([1, 0.25, 1 / 9]))
+    if kind == "two":
+        second = np.outer(draw(vectors(column.size, column.size)), draw(vectors(row.size, row.size)))
+        return (np.outer(column, row) + second) * scale
+    matrices = {
+        "product": np.outer(column, row),
+        "flat": np.outer(ones, other),
+        "flat column": np.outer(ones, row),
+        "flat row": np.outer(column, other),
+    }
+    return matrices[kind] * scale if kind in matrices else draw(ours.kernels())
+
+
+@given(
+    image=ours.images(),
+    kernel=products(),
+    stride=ours.pairs,
+    dilation=ours.pairs,
+    pads=ours.pads,
+    border=ours.borders,
+    flip=st.booleans(),
+    threads=st.integers(1, 3),
+    method=st.sampled_from([None, None, "separable", "box"]),
+)
+def test_every_method_equals_the_oracle(image, kernel, stride, dilation, pads, border, flip, threads, method):
+    """Within 1e-5 of the range, for every option at once."""
+    options = {"stride": stride, "dilation": dilation, "border": border, "flip": flip}
+    expected = naive.filter2d(image.astype(float), kernel, pads=pads, **options)
+    assume(expected.size)
+    if method == "box" and (len(set(kernel.flat)) > 1 or kernel[0, 0] == 0):
+        with pytest.raises(ArgumentError, match="method box cannot be used: the kernel"):
+            filter2d(image, kernel, padding=pads, method=method, **options)
+        return
+    if method == "separable" and not kernel.any():
+        return
+    result = filter2d(image, kernel, padding=pads, threads=threads, method=method, **options)
+    assert_allclose(result, expected, rtol=0, atol=1e-5 * 255 * max(np.abs(kernel).sum(), 1e-9))
+    levels = filter2d(image, kernel, padding=pads, threads=threads, method=method, dtype=np.int32, **options)
+    assert np.abs(levels - np.rint(expected)).max() <= 1
+
+
+@given(image=ours.images(), side=st.tuples(st.integers(1, 40), st.integers(1, 40)), border=ours.borders, stride=ours.pairs)
+def test_boxes_of_any_size_are_exact(image, side, border, stride):
+    """Sums of whole numbers, with running sums and without."""
+    kernel = np.ones(side, int)
+    pads = ((side[0] // 2, side[0] - 1), (side[1] - 1, side[1] // 2))
+    expected = naive.filter2d(image.astype(float), kernel, pads=pads, border=border, stride=stride)
+    assume(expected.size)
+    for method in (None, "box", "separable"):
+        assert_array_equal(
+            filter2d(image, kernel, padding=pads, border=border, stride=stride, method=method), expected, strict=False
+        )
+
+
+@pytest.mark.parametrize(
+    "kernel", [np.ones((5, 5)), np.outer([1, 2, 0, -1, 3.0], [1, -4, 0, 2, 7.0]), np.arange(25.0).reshape(5, 5)]
+)
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
+def test_numbers_that_are_none_spread_as_in_the_direct_way(kernel, odd, rng):
+    """No further, and not along zeros."""
+    image = rng.normal(size=(20, 20)).astype(np.float32)
+    image[[4, 10, 10], [5, 9, 13]] = odd
+    image[15, 9] = -odd
+    direct, chosen = filter2d(image, kernel, method="direct"), filter2d(image, kernel)
+    assert_array_equal(np.isnan(direct), np.isnan(chosen))
+    assert_array_equal(np.isposinf(direct), np.isposinf(chosen))
+    assert_allclose(direct, chosen, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_levels_hardly_ever_differ(samples_pixels, dtype):
+    """Of all built-in kernels, by one level at most; of 256 levels, in one pixel of 10,000 at most."""
+    image = samples_pixels.astype(dtype) * (257 if dtype == np.uint16 else 1)
+    methods = set()
+    for name, one in convcli.load_kernels().items():
+        for kernel in getattr(one, "kernels", (one,)):
+            if kernel.weights.ndim == 2:
+                both = [filter2d(image, kernel.weights, dtype=dtype, method=way).astype(int) for way in ("direct", None)]
+                differ = both[0] != both[1]
+                assert np.abs(both[0] - both[1]).max() <= 1, name
+                assert dtype == np.uint16 or differ.mean() <= 1e-4, name
+                methods.add(explain_filter2d(image, kernel.weights)[1].method)
+    assert methods == {"direct", "separable"}
+
+
+@given(ours.images(), st.integers(1, 12), st.integers(1, 12))
+def test_means_are_rounded_by_the_rule(image, rows, columns):
+    """Half to even, in every way: sums of whole numbers are exact, whatever they are divided by at the end."""
+    if image.dtype.kind not in "u":
+        image = image.astype(np.uint8)
+    sums = naive.filter2d(image.astype(float), np.ones((rows, columns)), pads=((rows, rows), (columns, columns)), border="zero")
+    expected = np.rint(np.array(sums, np.float32) * np.float32(1 / (rows * columns)))
+    for method in ("direct", "separable", "box", None):
+        kernel = np.full((rows, columns), 1 / (rows * columns))
+        options = {"padding": ((rows, rows), (columns, columns)), "border": "zero", "method": method}
+        assert_array_equal(filter2d(image, kernel, dtype=np.uint16, **options), expected)
+
+
+@pytest.fixture
+def samples_pixels(samples):
+    """A photograph, (H, W, 3) uint8."""
+    import PIL.Image
+
+    return np.asarray(PIL.Image.open(samples / "astronaut.png").convert("RGB"))[100:300, 100:300].copy()
+
+
+CHOICES = [
+    (np.ones((3, 3)) / 9, {}, "separable", 1),
+    (np.ones((9, 9)), {}, "box", 1),
+    (np.outer([1, 2, 1], [1, 0, -1]), {}, "direct", 0),
+    (np.outer([1, 2, 1], [1, 0, 0]), {}, "direct", 0),
+    (np.outer(np.arange(1.0, 8), np.arange(1.0, 8)), {}, "separable", 1),
+    (np.outer(np.arange(1.0, 8), np.arange(1.0, 8)) + np.eye(7) * 0.001, {}, "direct", 0),
+    (np.outer(np.arange(1.0, 10), np.arange(1.0, 10)) + np.outer(np.arange(9.0) ** 2, np.ones(9)), {}, "separable", 2),
+    (np.outer([1, 6, 15, 20, 15, 6, 1], [1, 6, 15, 20, 15, 6, 1]) / 4096 - np.pad([[2]], 3), {}, "separable", 2),
+    (np.outer(np.sqrt(range(1, 10)), np.sin(range(9))) + np.outer(np.cos(range(9)), np.sqrt(range(9))), {}, "separable", 2),
+    (np.arange(81.0).reshape(9, 9), {"float": True}, "direct", 0),
+    (np.ones((9, 9, 3)), {}, "direct", 0),
+    (np.zeros((9, 9)), {}, "direct", 0),
+]
+
+
+@pytest.mark.parametrize(("kernel", "options", "method", "rank"), CHOICES)
+def test_what_is_chosen(kernel, options, method, rank):
+    """By the kernel, and by what the numbers are."""
+    image = np.zeros((40, 40, 3), np.float32 if options else np.uint8)
+    plan, choice = explain_filter2d(image, kernel)
+    assert (choice.method, choice.rank) == (method, rank)
+    assert choice.work <= choice.direct == np.count_nonzero(kernel)
+    assert choice.reason
+    assert choice.error <= np.finfo(np.float32).eps
+
+
+@pytest.mark.parametrize(
+    ("kernel", "rank"),
+    [
+        (np.outer([3, 6, 9], [2, 4, 6]), 1),
+        (np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) / 256, 1),
+        (np.ones((4, 6)) / 24, 1),
+        (np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) - np.pad([[512]], 2), 2),
+    ],
+)
+def test_whole_numbers_are_factorised_into_such(kernel, rank):
+    """And multiples of a unit: nothing is lost by it."""
+    factors = factorise(kernel.astype(float), 1e-7, 2)
+    assert (factors.rank, factors.error) == (rank, 0)
+    assert_array_equal(factors.rows, np.rint(factors.rows))
+    assert_array_equal(np.einsum("ry,rx->yx", factors.columns, factors.rows), kernel)
+
+
+def test_whole_numbers_that_are_not_factorised_exactly_are_not_at_all():
+    """The singular value decomposition would turn ties of rounding."""
+    kernel = np.outer([2, 3, 5.0], [3, 5, 7]) + np.outer([1, 4, 2], [5, 2, 3])
+    assert factorise(kernel, 1e-6, 2) is None
+    assert factorise(kernel + np.outer([1, 4, 2], [np.pi, 2, np.e]), 1e-6, 3).rank == 2
+
+
+@given(st.integers(1, 2000))
+def test_halves_make_up_the_number(count):
+    """Side times times, and the rest."""
+    side, times, rest = halves(count)
+    assert side * times + rest == count
+    assert side + times + rest <= 3 * count**0.5 + 1
+
+
+def test_unknown_and_unfit_methods():
+    """One line with the rule."""
+    with pytest.raises(ArgumentError, match="method must be one of direct, separable, box, or None, got 'fast'"):
+        filter2d(np.zeros((4, 4)), np.ones((3, 3)), method="fast")
+    with pytest.raises(ArgumentError, match="method separable cannot be used: the kernel sums over channels; use direct"):
+        conv2d(np.zeros((2, 4, 4)), np.ones((1, 2, 3, 3)), method="separable")

@@ -18,8 +18,8 @@ numba: Any = untyped_numba  # its annotations are few, and some are wrong
 ALONE = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Nobody counts who refers to an array, which takes 300 ns for each row, and Python cannot call the code by itself."""
 
-OUTSIDE = frozenset({"memset", "memcpy", "memmove"})
-"""What the code may call of the C library. Its vector instructions are LLVM's own."""
+OUTSIDE = frozenset({"memset", "memcpy", "memmove", "sqrt", "sqrtf"})
+"""What the code may call of the C library, which every Python has loaded. Its vector instructions are LLVM's own."""
 
 
 def build(loop: Loop, symbol: str, arguments: tuple[Any, ...]) -> bytes:

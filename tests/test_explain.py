@@ -1,0 +1,114 @@
+"""--method, --explain and convcli cache, as a user sees them."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import PIL.Image
+import pytest
+
+from convcli.core import codefolder
+
+
+def test_explain_tells_each_kernel_and_why(run, samples, tmp_path):
+    """On standard error beside the work; with -n as the result, on standard output."""
+    kernels = ["-k", "gaussian:sigma=3", "-k", "average:size=15", "-k", "sharpen", "-k", "sobel"]
+    words = ["apply", samples / "astronaut.png", *kernels, "-o", tmp_path / "maps.npz", "--explain"]
+    planned, done = run(*words, "-n"), run(*words)
+    assert (planned.status, done.status) == (0, 0)
+    for text in (planned.out, done.err):
+        told = [line.strip() for line in text.splitlines() if line.startswith("  ")]
+        assert told[0].startswith(
+            "gaussian:sigma=3: separable (the kernel is a column times a row); rank 1, 50 multiply-adds a number instead of "
+            "625, 39.3 million in all, "
+        )
+        assert told[1].startswith("average:size=15: box (all weights are the same); rank 1, 10 multiply-adds")
+        assert told[2].startswith("sharpen: direct (")
+        assert [line.split(":")[0] for line in told[3:]] == ["sobel-x", "sobel-y"]
+        assert all("kB a thread, error at most" in line for line in told)
+
+
+def test_explain_in_json(run, samples, tmp_path):
+    """With what is counted; without --explain there is nothing of it."""
+    words = ["apply", samples / "astronaut.png", "-k", "gaussian:sigma=3", "-o", tmp_path / "x.png", "--json", "-q"]
+    (way,) = json.loads(run(*words, "--explain", "--method", "direct").out.splitlines()[0])["outputs"][0]["ways"]
+    assert (way["kernel"], way["method"], way["reason"], way["rank"]) == ("gaussian:sigma=3", "direct", "asked for", 1)
+    assert way["multiply_adds"] == 625 * 512 * 512 * 3
+    assert 0 < way["memory"] < 1e6
+    assert way["error"] == 0
+    assert "ways" not in json.loads(run(*words).out.splitlines()[0])["outputs"][0]
+
+
+def test_a_method_is_taken_or_refused(run, samples, tmp_path):
+    """The pictures are the same but for rounding; a kernel that it does not fit fails."""
+    pictures = []
+    for method in ("direct", "separable"):
+        out = tmp_path / f"{method}.png"
+        assert (
+            run("apply", samples / "astronaut.png", "-k", "gaussian:sigma=3", "--method", method, "-q", "-o", out).status == 0
+        )
+        pictures.append(np.asarray(PIL.Image.open(out)).astype(int))
+    assert np.abs(pictures[0] - pictures[1]).max() <= 1
+    assert (pictures[0] != pictures[1]).mean() <= 1e-4
+    refused = run("apply", samples / "astronaut.png", "-k", "sharpen", "--method", "box", "-o", tmp_path / "x.png")
+    assert (refused.status, len(refused.lines)) == (1, 1)
+    assert "method box cannot be used: the kernel has weights that differ; use direct" in refused.err
+
+
+def test_a_method_is_part_of_what_was_asked_for(run, samples, tmp_path):
+    """Its outputs differ by rounding: --skip-existing makes them again."""
+    words = ["apply", samples / "horse.png", "-k", "blur", "-q", "--json", "--skip-existing", "-o", f"{tmp_path}/out/"]
+    for more, status in (([], "done"), ([], "skipped"), (["--method", "direct"], "done")):
+        assert json.loads(run(*words, *more).out.splitlines()[0])["status"] == status
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder for compiled code of its own."""
+    monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path / "cache"))
+    codefolder.code_folder.cache_clear()
+    yield tmp_path / "cache"
+    codefolder.code_folder.cache_clear()
+
+
+def test_the_cache_is_shown_and_cleared(run, folder):
+    """What is ours is removed, whatever version made it; nothing else."""
+    own = codefolder.code_folder()
+    codefolder.keep_code("a-loop", b"code")
+    other = folder / f"other-{'0' * 16}"
+    other.mkdir()
+    (other / "b-loop").write_bytes((own / "a-loop").read_bytes())
+    for stranger in (own / "mine", folder / "mine.txt", folder / "data" / "a-loop"):
+        stranger.parent.mkdir(exist_ok=True)
+        stranger.write_bytes(b"mine" * 20)
+    told = json.loads(run("cache", "info", "--json").out)
+    assert told == {"folder": str(own), "loops": 1, "bytes": 36, "others": 1, "bytes_of_others": 36}
+    assert run("cache", "info").lines == []
+    cleared = run("cache", "clear")
+    assert (cleared.status, cleared.lines) == (0, ["2 loops removed"])
+    kept = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert kept == sorted([f"{own.name}/mine", "data/a-loop", "mine.txt"])
+    assert not other.exists()
+
+
+def test_a_warm_cache_needs_no_compiler(tmp_path, samples):
+    """After ``cache warm``, pictures of every kind are filtered without Numba, and nothing is said of compiling."""
+    env = {**os.environ, "CONVCLI_CACHE_DIR": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-m", "convcli", "cache", "warm", "-q"], env=env, check=True, timeout=300)
+    rng = np.random.default_rng(0)
+    PIL.Image.fromarray(rng.integers(0, 256, (20, 20, 4), dtype=np.uint8)).save(tmp_path / "alpha.png")
+    PIL.Image.fromarray(rng.integers(0, 65536, (20, 20), dtype=np.uint16)).save(tmp_path / "deep.png")
+    np.save(tmp_path / "real.npy", rng.normal(size=(20, 20)))
+    program = "import sys; sys.argv[0] = 'convcli'; from convcli.cli.main import main; status = main(); "
+    program += "assert 'numba' not in sys.modules; sys.exit(status)"
+    shutil.copy(samples / "rocket.jpg", tmp_path)
+    for name, out in (("alpha.png", "a.png"), ("deep.png", "d.png"), ("real.npy", "r.npy"), ("rocket.jpg", "h.jpg")):
+        kernels = ["-k", "sobel"] if out != "r.npy" else ["-k", "blur"]
+        words = ["apply", tmp_path / name, *kernels, "--range", "stretch", "-o", tmp_path / out, "-q"]
+        result = subprocess.run([sys.executable, "-c", program, *map(str, words)], env=env, capture_output=True, timeout=60)
+        assert (result.returncode, result.stderr) == (0, b""), result.stderr.decode()
+        assert Path(tmp_path / out).exists()

@@ -789,7 +789,8 @@ def test_signals_leave_no_half_written_file(tmp_path, number, status):
     (tmp_path / "b.npy").write_bytes(b"old")
     for moment, side, kernel in (("summing", 3000, "gaussian:sigma=30"), ("writing", 12000, "identity")):
         np.save(tmp_path / "a.npy", np.zeros((side, side), np.uint8))
-        command = [sys.executable, "-m", "convcli", "apply", "a.npy", "-k", kernel, "-o", "b.npy", "-j", "1", "-q"]
+        words = ["a.npy", "-k", kernel, "--method", "direct", "-o", "b.npy", "-j", "1", "-q"]
+        command = [sys.executable, "-m", "convcli", "apply", *words]
         # A shell that starts the tests in the background ignores SIGINT, and so would its children.
         heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
         process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=heed)

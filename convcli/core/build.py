@@ -64,6 +64,6 @@ def _module(loop: Loop, symbol: str, arguments: tuple[Any, ...]) -> Any:
     foreign = {function.name for function in module.functions if function.is_declaration} - OUTSIDE
     if not all(name.startswith("llvm.") for name in foreign):
         raise Unfit(f"{symbol} needs {', '.join(sorted(foreign))}")
-    if len(list(function.arguments)) != len(list(words(arguments))) + 2:
+    if len(list(function.arguments)) != len(words(arguments)) + 2:
         raise Unfit(f"{symbol} takes its arguments in another way")
     return module

@@ -3,7 +3,7 @@
 import ctypes
 import functools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
 import llvmlite.binding as llvm
@@ -68,18 +68,21 @@ def load(code: bytes, symbol: str, arguments: tuple[Any, ...]) -> Loop:
     return call
 
 
-def words(arguments: Iterable[Any]) -> Iterator[Any]:
+def words(arguments: Iterable[Any]) -> list[Any]:
     """What Numba's machine code takes of each argument.
 
     Of an array its owner and its parent, none here, its size, itemsize, address, sides and strides; of a tuple its parts.
     (https://numba.readthedocs.io/en/stable/extending/low-level.html, https://numba.readthedocs.io/en/stable/developer/numba-runtime.html)
     """
+    found: list[Any] = []
     for value in arguments:
         if isinstance(value, np.ndarray):
-            yield from (0, 0, value.size, value.itemsize, value.ctypes.data, *value.shape, *value.strides)
+            address = value.__array_interface__["data"][0]
+            found += (0, 0, value.size, value.itemsize, address, *value.shape, *value.strides)
         elif isinstance(value, tuple):
-            yield from words(value)
+            found += words(value)
         elif isinstance(value, np.generic):
-            yield SCALARS[value.dtype](value.item())
+            found.append(SCALARS[value.dtype](value.item()))
         else:
-            yield value
+            found.append(value)
+    return found

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -24,6 +25,7 @@ import tifffile
 from numpy.testing import assert_array_equal
 
 import naive
+from convcli.cli.report import Report
 
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 
@@ -659,6 +661,34 @@ def test_a_batch_that_is_interrupted(samples, tmp_path):
             assert pixels(out / name).shape == (512, 512, 3)
         told = [json.loads(line) for line in report.read_text().splitlines()]
         assert sorted(Path(one["outputs"][0]["path"]).name for one in told) == sorted(names)
+
+
+@pytest.mark.parametrize("moment", ["amid the report", "behind it"])
+def test_a_run_that_is_interrupted_while_it_tells(run, samples, tmp_path, monkeypatch, moment):
+    """What is done by then is in the report, once."""
+    for i in range(6):
+        shutil.copy(samples / "horse.png", tmp_path / f"{i}.png")
+    write = Report._write
+
+    def interrupted(report, value):
+        if moment == "behind it":
+            write(report, value)
+        if not interruptions:
+            interruptions.append(True)
+            time.sleep(0.3)  # others come to their end
+            raise KeyboardInterrupt
+        if moment != "behind it":
+            write(report, value)
+
+    interruptions = []
+    monkeypatch.setattr(Report, "_write", interrupted)
+    words = ["apply", tmp_path, "-k", "blur", "-q", "-o", f"{tmp_path}/out/", "--report", tmp_path / "r.jsonl", "-j", "2"]
+    assert run(*words).status == 130
+    told = [Path(json.loads(line)["outputs"][0]["path"]).name for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    made = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(made) >= 2
+    assert sorted(set(told)) == made
+    assert moment == "behind it" or len(told) == len(made)
 
 
 def test_a_map_that_was_written_is_reported_beside_the_one_that_failed(run, samples, tmp_path):

@@ -283,16 +283,24 @@ def _work(request: Request, tasks: list[Any], dry_run: bool, fail_fast: bool, vo
     """Carry the tasks out and tell of each; return how many failed. What is heavy to import is imported here."""
     pipes = _pipes(request)
     from ..core.compiler import on_compiling
-    from ..jobs.batch import run_tasks
+    from ..jobs.batch import finished_by, run_tasks
 
     on_compiling(lambda: voice.note("compiling for this processor, on the first run only ..."))
     tally = Tally(len(tasks))
+    outcome = None
     with render.progress(len(tasks), voice.quiet) as advance:
-        for outcome in run_tasks(request, tasks, pipes, dry_run=dry_run, fail_fast=fail_fast):
-            tally.add(outcome.status)
-            voice.outcome(outcome, dry_run=dry_run and not report.prints)
-            report.outcome(outcome)
-            advance()
+        outcomes = run_tasks(request, tasks, pipes, dry_run=dry_run, fail_fast=fail_fast)
+        try:
+            for outcome in outcomes:
+                report.outcome(outcome)
+                tally.add(outcome.status)
+                voice.outcome(outcome, dry_run=dry_run and not report.prints)
+                advance()
+        except (KeyboardInterrupt, SystemExit) as interruption:
+            begun = [] if outcome is None else [outcome]
+            for finished in (*begun, *finished_by(outcomes, interruption)):
+                report.outcome(finished)
+            raise
     voice.summary(tally)
     report.summary(tally)
     return tally.failed

@@ -49,6 +49,7 @@ class Report:
         self.prints = prints
         self.path = path
         self.file: IO[str] | None = None
+        self.told: Outcome | None = None
 
     def __enter__(self) -> "Report":
         if self.path is not None:
@@ -68,7 +69,9 @@ class Report:
                 self.file.close()
 
     def outcome(self, outcome: "Outcome") -> None:
-        """One picture: its name, whether it is done, its feature maps, notices, and the error."""
+        """One picture: its name, whether it is done, its feature maps, notices, and the error. Twice the same is told once."""
+        if outcome is self.told:
+            return
         self._write(
             {
                 "input": outcome.task.name,
@@ -79,6 +82,7 @@ class Report:
                 "error": None if outcome.error is None else str(outcome.error),
             }
         )
+        self.told = outcome
 
     def summary(self, tally: Tally) -> None:
         """All pictures: how many are done, skipped, failed, and not tried after --fail-fast."""

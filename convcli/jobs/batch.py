@@ -4,7 +4,7 @@ import functools
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ NAME = "convcli-job"
 
 def run_tasks(
     request: Request, tasks: Iterable[Task], pipes: Pipes, *, dry_run: bool = False, fail_fast: bool = False
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     """Carry out every task and give the outcomes in the order of the tasks; an error that concerns one picture is its outcome.
 
     As many pictures as there are jobs are under way at once, each from reading to writing on a thread of its own; no more are
@@ -71,6 +71,15 @@ def run_tasks(
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def finished_by(outcomes: Generator[Outcome, None, None], interruption: BaseException) -> Iterator[Outcome]:
+    """What a run still gives that is interrupted while its outcomes are told: those of pictures that are done."""
+    try:
+        yield outcomes.throw(interruption)
+        yield from outcomes
+    except type(interruption):
+        return
 
 
 def _finished(under_way: Iterable[Future[Outcome | None]]) -> Iterator[Outcome]:

@@ -215,3 +215,27 @@ def test_tiles_are_seamless(monkeypatch, rng, border, stride, channels, kernel):
             monkeypatch.setattr(plan, "NEAREST_MEMORY", 100)
             assert_array_equal(filter2d(image, kernel, method=method, **options), whole)
             monkeypatch.undo()
+
+
+@pytest.mark.parametrize("dilation", [(1, 1), (2, 1), (3, 2)])
+@pytest.mark.parametrize("stride", [(1, 1), (2, 1), (1, 3)])
+@pytest.mark.parametrize("shape", [(9, 3), (12, 12), (5, 9)])
+def test_running_sums_with_every_step(rng, dilation, stride, shape):
+    """Boxes that are high enough for them, dilated and strided."""
+    image, kernel = rng.integers(0, 256, (40, 33, 1), dtype=np.uint8), np.ones(shape, int)
+    pads = ((7, 9), (4, 5))
+    expected = naive.filter2d(image.astype(float), kernel, pads=pads, border="reflect", dilation=dilation, stride=stride)
+    assert_array_equal(filter2d(image, kernel, padding=pads, dilation=dilation, stride=stride), expected, strict=False)
+
+
+def test_a_bias_is_added_to_a_mean(rng):
+    """Behind the unit that its sum is multiplied by."""
+    x = rng.integers(0, 256, (1, 8, 9), dtype=np.uint8)
+    weight = np.full((2, 1, 3, 3), 1 / 9)
+    mean = filter2d(x[0], weight[0, 0], padding="valid")
+    assert_allclose(conv2d(x, weight, [0.5, -3]), np.stack([mean + 0.5, mean - 3]), rtol=0, atol=1e-4)
+
+
+def test_whole_numbers_are_not_made_of_thirds():
+    """[[3, 4], [4, 7]] is a sum of two products, but of no two of whole numbers that elimination finds."""
+    assert factorise(np.array([[3.0, 4], [4, 7]]), 1e-7, 2) is None

@@ -10,7 +10,6 @@ import numpy as np
 import PIL.Image
 import PIL.TiffImagePlugin
 import PIL.TiffTags
-import tifffile
 
 from ..errors import ImageError
 from . import alpha
@@ -22,7 +21,7 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds
 
 ASSOCIATED, UNASSOCIATED = 1, 2
 MINISWHITE, MINISBLACK, RGB = 0, 1, 2
-SIGNED = 2
+SIGNED, FLOATING_POINT = 2, 3
 PHOTOMETRIC, SAMPLE_FORMAT = 262, 339
 BITS_PER_SAMPLE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE = 258, 282, 283, 296, 274, 34675
 PER_INCH = {2: 1.0, 3: 2.54}
@@ -52,6 +51,8 @@ def needs_tifffile(picture: PIL.Image.Image) -> bool:
 
 def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata, admit: Admit) -> Image:
     """Read the first page. Metadata is what Pillow found; the profile and the resolution are looked up if it found none."""
+    import tifffile  # 10 ms, wanted for such files only
+
     with tifffile.TiffFile(file) as pages:
         page: Any = pages.pages[0]
         check_pixels(page.imagewidth, page.imagelength, max_pixels)
@@ -70,11 +71,11 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata, admit: Admit)
         pixels = np.moveaxis(pixels, 0, 2)
     turn = UPRIGHT.get(orientation)
     levels, white = as_levels(np.atleast_3d(turn(pixels) if turn else pixels))
-    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+    if page.photometric == MINISWHITE:
         if white is None:
             raise ImageError("is TIFF in real numbers with white as 0, which is not read; store it with black as 0")
         levels = to_levels(levels.astype(np.float32), levels.dtype, scale=-1, zero=white)
-    colours = 3 if page.photometric == tifffile.PHOTOMETRIC.RGB else 1
+    colours = 3 if page.photometric == RGB else 1
     extra = page.extrasamples[0] if levels.shape[2] > colours and page.extrasamples else 0
     used = colours + (extra in (ASSOCIATED, UNASSOCIATED))
     if levels.shape[2] > used:
@@ -100,6 +101,8 @@ def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mar
         letters = "RGB" if channels == 3 else [str(c) for c in range(channels)]
         labels, axes = [f"{name} {letter}" for name in names for letter in letters], "ZCYX"
     described = {"axes": axes, "Labels": labels, "mode": "grayscale"}
+    import tifffile
+
     tifffile.imwrite(file, planes, imagej=True, metadata=described, software=str(mark or ""))
 
 
@@ -131,6 +134,8 @@ def write_deep(file: BinaryIO, levels: Array, metadata: Metadata, alpha_last: bo
 
 def is_whole(path: Path) -> bool:
     """Whether all that the directories of a TIFF name lies in the file, and each plane of a stack has one."""
+    import tifffile
+
     with tifffile.TiffFile(path) as file:
         if len(file.pages) < (file.imagej_metadata or {}).get("images", 1):
             return False
@@ -144,13 +149,9 @@ def is_whole(path: Path) -> bool:
 
 
 def _check_readable(page: Any) -> None:
-    if page.photometric not in (
-        tifffile.PHOTOMETRIC.MINISBLACK,
-        tifffile.PHOTOMETRIC.MINISWHITE,
-        tifffile.PHOTOMETRIC.RGB,
-    ):
+    if page.photometric not in (MINISWHITE, MINISBLACK, RGB):
         raise ImageError(f"is TIFF of kind {page.photometric.name} beyond 8 bits, which is not read; convert it to RGB")
-    hard = page.compression not in PLAIN_CODECS or page.predictor == tifffile.PREDICTOR.FLOATINGPOINT
+    hard = page.compression not in PLAIN_CODECS or page.predictor == FLOATING_POINT
     if hard and importlib.util.find_spec("imagecodecs") is None:
         raise ImageError(
             f"is TIFF beyond 8 bits compressed with {page.compression.name}; save it uncompressed or with plain deflate, "

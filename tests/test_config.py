@@ -16,6 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import convcli
 from config_cases import BAD, GOOD, UNREADABLE
 from convcli.errors import KernelError
+from convcli.kernels import catalogue, config
 from convcli.kernels.catalogue import load_catalogue
 from convcli.kernels.library import Recipe
 from convcli.kernels.lines import find_lines
@@ -616,3 +617,16 @@ def test_a_thousand_kernels(tmp_path):
     catalogue = catalogue_of(tmp_path, text)
     assert catalogue.find("k999").sum == 25 * (999 % 7)
     assert len(catalogue.entries) > 1000
+
+
+def test_lines_are_looked_for_once(tmp_path, monkeypatch):
+    """Not for each of a thousand kernels that others name: that took 43 s. Names are compared for the first hundred faults."""
+    looked, compared = [], []
+    find, near = config.find_lines, catalogue.nearest_name
+    monkeypatch.setattr(config, "find_lines", lambda *words: looked.append(1) or find(*words))
+    monkeypatch.setattr(catalogue, "nearest_name", lambda *words: compared.append(1) or near(*words))
+    with pytest.raises(KernelError) as caught:
+        catalogue_of(tmp_path, "".join(f"[kernels.k{i}]\nsum = ['k{1000 + i}']\n" for i in range(1900)))
+    assert len(caught.value.lines) > 100
+    assert len(looked) == 1
+    assert len(compared) <= 100

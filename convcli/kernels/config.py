@@ -1,9 +1,10 @@
 """Reads a kernels.toml: text in, definitions out, every fault of the file at once with its line."""
 
 import contextlib
+import functools
 import re
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from .values import (
 LARGEST_FILE = 512 << 10
 """Bytes of a config file that are read at most."""
 
-MOST_ENTRIES = 10_000
+MOST_ENTRIES = 5_000
 """Kernels and banks of one file at most."""
 
 LONGEST_MESSAGE = 400
@@ -51,17 +52,19 @@ class ConfigFile:
     defaults: dict[str, Any]
     faults: Faults
 
-    def check(self, faults: Iterable[Fault]) -> None:
+    def check(self, faults: list[Fault]) -> None:
         """Raise Located, a KernelError, with a line for each fault, if there are any."""
-        faults = list(faults)
-        if not faults:
-            return
+        if faults:
+            raise Located(functools.partial(self.locate, faults))
+
+    def locate(self, faults: list[Fault]) -> list[str]:
+        """A line for each fault, with file and line."""
         lines = find_lines(self.text, [fault.keys for fault in faults])
-        faults.sort(key=lambda fault: lines[fault.keys])
+        faults = sorted(faults, key=lambda fault: lines[fault.keys])
         told = [f"{self.path}:{lines[fault.keys]}: {_shortened(_dotted(fault.keys) + str(fault))}" for fault in faults]
         if len(told) >= ENOUGH_FAULTS:
             told.append(f"{self.path}: and perhaps more; mend these first")
-        raise Located(told)
+        return told
 
 
 def read_config(path: Path) -> ConfigFile:

@@ -1,6 +1,7 @@
 """What can be wrong with a config file, and what making its kernels may cost."""
 
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from ..errors import KernelError
@@ -15,11 +16,9 @@ class Fault(KernelError):
     """Something wrong in a config file, and the keys that lead to it; ``tangled`` where it is as Tangled says.
 
     ``meant`` are the keys that a misspelt one stands for.
-    ``located`` is what is told of it once its line is known: to find that takes as long as to read the file.
     """
 
     meant: Keys | None = None
-    located: tuple[str, ...] = ()
 
     def __init__(self, keys: Keys, message: str, tangled: bool = False) -> None:
         super().__init__(message)
@@ -61,16 +60,22 @@ class Faults(list[Fault]):
 
 
 class Located(Told):
-    """What is wrong in config files, a line each, with file and line: told as it is, wherever it comes up."""
+    """What is wrong in config files, a line each, with file and line: told as it is, wherever it comes up.
 
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.told = tuple(lines)
-        super().__init__("\n".join(self.told))
+    ``find`` gives the lines when they are wanted: to find where something stands takes as long as to read the file.
+    """
 
-    @property
+    def __init__(self, find: Callable[[], Iterable[str]]) -> None:
+        super().__init__()
+        self.find = find
+
+    @functools.cached_property
     def lines(self) -> tuple[str, ...]:
         """One for each fault."""
-        return self.told
+        return tuple(self.find())
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
 
 
 class TooMuch(Told):

@@ -133,8 +133,8 @@ BAD = [
     # files
     (K + "file = 'none.npz'", 2, "none.npz: no such file", False),
     (K + "file = 3", 2, "kernels.k.file: must be text, got 3", True),
-    (K + "file = 'none.npz'\nlayout = 'oixw'", 3, "kernels.k.layout: must name each axis once, by o, i, h and w", True),
-    (K + "file = 'none.npz'\nindex = -1", 3, "kernels.k.index: must be a whole number from 0 to 65535, got -1", True),
+    (K + "layout = 'oixw'\nfile = 'none.npz'", 2, "kernels.k.layout: must name each axis once, by o, i, h and w", True),
+    (K + "index = -1\nfile = 'none.npz'", 2, "kernels.k.index: must be a whole number from 0 to 65535, got -1", True),
     # banks
     (B + "kernels = []", 2, "banks.b.kernels: must be a list of kernels, got an empty list", True),
     (B + "kernels = 'blur'", 2, "banks.b.kernels: must be a list of kernels, got 'blur'", True),

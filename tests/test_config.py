@@ -256,6 +256,16 @@ SEVERAL = {
         "[kernel.mine]\nmatrix = [['x']]\n[kernel.yours]\nmatrix = [[1]]\n[banks.d]\nkernels = ['mine', 'yours', 'his']",
         ["1: kernel", "2: kernel.mine.matrix", "6: banks.d.kernels[2]"],
     ),
+    "beside what a bank has too many of": (
+        "[banks.c]\nkernels = ['nope', { matrix = [['x']] }]\ngenerator = 'gabor'\ngrid = { theta = ['y'] }\n"
+        "divisor = 0\nmerge = 'l3'",
+        ["1: banks.c", "2: banks.c.kernels[0]", "2: banks.c.kernels[1].matrix", "4: banks.c.grid.theta", "5: banks.c.divisor"]
+        + ["6: banks.c.merge"],
+    ),
+    "a key beside a wrong layout": (
+        "[kernels.a]\nfile = 'f.npy'\nkey = 'x'\nlayout = 'oihx'\n[kernels.b]\nfile = 'gone.npy'\nlayout = 'x'",
+        ["3: kernels.a.key", "4: kernels.a.layout", "6: kernels.b.file", "7: kernels.b.layout"],
+    ),
     "an index and an anchor": (
         "[kernels.a]\nfile = 'f.npy'\nindex = 9\nanchor = [9, 9]",
         ["3: kernels.a.index", "4: kernels.a.anchor"],

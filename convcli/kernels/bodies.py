@@ -35,7 +35,7 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: 
             ways = ", ".join(BODIES).replace("column", "column with row")
             table.fault(f"must have one of {ways}; found {' and '.join(given) or 'none of them'}")
         for kind in given:
-            _read_given(table, kind, folder)
+            read_given(table, kind, folder)
         return NO_BODY
     (kind,) = given
     if kind == "generator":
@@ -45,7 +45,7 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: 
     else:
         beside = (key for key in BODIES[kind] if key != "index" or not all_filters)
         table.check_keys((kind, *beside, *others))
-    return _read_given(table, kind, folder)
+    return read_given(table, kind, folder)
 
 
 def every_parameter() -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def every_parameter() -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for name in GENERATORS for key in Recipe(name).accepted))
 
 
-def _read_given(table: Table, kind: str, folder: Path) -> Body:
+def read_given(table: Table, kind: str, folder: Path) -> Body:
     """What one of the ways to give weights gives."""
     if kind == "generator":
         return _read_recipe(table)
@@ -95,6 +95,7 @@ def _read_file(table: Table, folder: Path) -> Filter:
     letters = "w" if layout is None else layout
     if "w" not in letters or set(letters) - set("oihw") or len(set(letters)) != len(letters):
         table.fault(f"must name each axis once, by o, i, h and w, such as oihw or hwio, got {letters!r}", "layout")
+        layout = None
     index = table.read("index", as_index, None)
     return Filter(WeightsFile(folder / table.text("file"), key, layout), index)
 

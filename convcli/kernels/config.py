@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import KernelError, nearest, nearest_name
 from ..ranges import parse_range
 from .banks import BankDefinition, Entry
-from .bodies import CHANGING, TELLING, every_parameter, read_body, read_kernel, read_parts
+from .bodies import CHANGING, TELLING, every_parameter, read_body, read_given, read_kernel, read_parts
 from .definition import MOST_MAPS, Definition, Part
 from .faults import ENOUGH_FAULTS, Fault, Faults, Keys, Located, TooMany
 from .grammar import NAME
@@ -154,6 +154,12 @@ def _read_bank(table: Table, folder: Path) -> BankDefinition:
         if given or not misspelt:
             found = " and ".join(given) or "none of them"
             table.fault(f"must have one of kernels, generator with grid, or file; found {found}")
+        if "kernels" in given:
+            kernels = read_parts(table, "kernels", folder, ("name",))
+        for body in [read_given(table, kind, folder) for kind in given if kind != "kernels"]:
+            if isinstance(body, Recipe) and "grid" in table.values:
+                _read_grid(table, body)
+        table.changes()
     elif given == ["kernels"]:
         table.check_keys(("kernels", *others))
         kernels = read_parts(table, "kernels", folder, ("name",))

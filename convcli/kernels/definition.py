@@ -166,6 +166,9 @@ class Definition:
         """Look at what can be looked at in a table with faults."""
         if not self.has_body(drafter):
             self._draft_terms(drafter)
+            if isinstance(self.body, Filter) and not any(drafter.is_faulty((*self.keys, key)) for key in ("file", "key")):
+                with telling(drafter):
+                    self.body.load(self.keys, drafter)
             return
         with telling(drafter), at(self.keys):
             body, nonzero = self._draft_body(drafter)

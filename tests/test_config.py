@@ -266,6 +266,10 @@ SEVERAL = {
         "[kernels.a]\nfile = 'f.npy'\nkey = 'x'\nlayout = 'oihx'\n[kernels.b]\nfile = 'gone.npy'\nlayout = 'x'",
         ["3: kernels.a.key", "4: kernels.a.layout", "6: kernels.b.file", "7: kernels.b.layout"],
     ),
+    "beside a value that stands twice": (
+        "[banks.o]\ngenerator = 'gaussian'\ngrid = { sigma = [1, -1,\n0, 1] }",
+        ["3: banks.o.grid.sigma", "3: banks.o.grid.sigma", "4: banks.o.grid.sigma"],
+    ),
     "an index and an anchor": (
         "[kernels.a]\nfile = 'f.npy'\nindex = 9\nanchor = [9, 9]",
         ["3: kernels.a.index", "4: kernels.a.anchor"],

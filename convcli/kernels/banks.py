@@ -97,8 +97,11 @@ class BankDefinition:
                 error = Fault((*self.keys, "grid", names[place], self.grid[place][1].index(point[place])), str(error))
             drafter.tell(error)
 
+        for name, values in self.grid:
+            if len(set(values)) < len(values):
+                drafter.tell(Fault((*self.keys, "grid", name), "holds a value twice"))
         inside = replace(drafter, tell=tell)
-        for point in itertools.product(*(values for _, values in self.grid)):
+        for point in itertools.product(*(dict.fromkeys(values) for _, values in self.grid)):
             words = ",".join(f"{name}={value:.10g}" for name, value in zip(names, point, strict=True))
             with telling(inside):
                 try:

@@ -187,8 +187,6 @@ def _read_grid(table: Table, recipe: Recipe) -> tuple[tuple[str, tuple[float, ..
         count *= len(numbers)
         if key in table.values:
             inner.fault("stands in the table too; leave one of them out", key)
-        elif len(set(numbers)) < len(numbers):
-            inner.fault("holds a value twice", key)
     if count > MOST_MAPS:
         table.fault(f"makes {count} kernels; the limit is {MOST_MAPS}", "grid")
         return ()

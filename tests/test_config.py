@@ -267,8 +267,10 @@ SEVERAL = {
         ["3: kernels.a.key", "4: kernels.a.layout", "6: kernels.b.file", "7: kernels.b.layout"],
     ),
     "beside a value that stands twice": (
-        "[banks.o]\ngenerator = 'gaussian'\ngrid = { sigma = [1, -1,\n0, 1] }",
-        ["3: banks.o.grid.sigma", "3: banks.o.grid.sigma", "4: banks.o.grid.sigma"],
+        "[banks.o]\ngenerator = 'gaussian'\ngrid = { sigma = [1, -1,\n0, 1] }\n"
+        "[banks.p]\ngenerator = 'gaussian'\nsigma = 1\ngrid = { sigma = [1,\n0] }",
+        ["3: banks.o.grid.sigma", "3: banks.o.grid.sigma", "4: banks.o.grid.sigma"]
+        + ["8: banks.p.grid.sigma", "9: banks.p.grid.sigma"],
     ),
     "an index and an anchor": (
         "[kernels.a]\nfile = 'f.npy'\nindex = 9\nanchor = [9, 9]",

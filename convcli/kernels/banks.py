@@ -28,6 +28,7 @@ class BankDefinition:
     source: str = ""
     tags: tuple[str, ...] = ()
     range: str | None = None
+    doubled: tuple[str, ...] = ()  # parameters that stand in the table too, beside its grid
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -97,6 +98,8 @@ class BankDefinition:
                 error = Fault((*self.keys, "grid", names[place], self.grid[place][1].index(point[place])), str(error))
             drafter.tell(error)
 
+        for name in self.doubled:
+            drafter.tell(Fault((*self.keys, "grid", name), "stands in the table too; leave one of them out"))
         for name, values in self.grid:
             if len(set(values)) < len(values):
                 drafter.tell(Fault((*self.keys, "grid", name), "holds a value twice"))

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import re
 import tomllib
 from collections.abc import Callable
@@ -170,7 +171,8 @@ def _read_bank(table: Table, folder: Path) -> BankDefinition:
         if isinstance(body, Recipe) and table.values["generator"] in tuple(GENERATORS):
             grid = _read_grid(table, body)
     merge = table.choice("merge", MERGES)
-    return BankDefinition(table.name, table.keys, kernels, each, grid, merge, **table.told())
+    doubled = tuple(key for key, _ in grid if key in table.values)
+    return BankDefinition(table.name, table.keys, kernels, each, grid, merge, doubled=doubled, **table.told())
 
 
 def _read_grid(table: Table, recipe: Recipe) -> tuple[tuple[str, tuple[float, ...]], ...]:
@@ -182,11 +184,7 @@ def _read_grid(table: Table, recipe: Recipe) -> tuple[tuple[str, tuple[float, ..
     inner = Table(values, (*table.keys, "grid"), table.faults)
     inner.check_keys(recipe.accepted)
     grid = tuple((key, tuple(inner.read(key, as_numbers, [1.0]))) for key in values if key in recipe.accepted)
-    count = 1
-    for key, numbers in grid:
-        count *= len(numbers)
-        if key in table.values:
-            inner.fault("stands in the table too; leave one of them out", key)
+    count = math.prod(len(numbers) for _, numbers in grid)
     if count > MOST_MAPS:
         table.fault(f"makes {count} kernels; the limit is {MOST_MAPS}", "grid")
         return ()

@@ -10,8 +10,8 @@ from typing import Any
 import llvmlite.binding as llvm
 import numba as untyped_numba
 
-from . import loops
-from .native import Loop, Unfit, machine, words
+from . import loops, strips, vectors
+from .native import Loop, Unfit, machine, strip_bytes, words
 
 numba: Any = untyped_numba  # its annotations are few, and some are wrong
 
@@ -37,20 +37,23 @@ def assembly(loop: Loop, arguments: tuple[Any, ...]) -> str:
 
 def jitted(loop: Loop, **options: Any) -> Any:
     """The loop as Numba itself runs it."""
-    namespace = dict(vars(loops))
+    namespace = {**vars(loops), "STRIP": strip_bytes()}
     for name, value in vars(loops).items():
-        if isinstance(value, FunctionType):
+        if isinstance(value, FunctionType) and value is getattr(strips, name, None):
+            namespace[name] = getattr(vectors, name)
+        elif isinstance(value, FunctionType):
             own = FunctionType(value.__code__, namespace, name)
-            inline = "never" if name in loops.CALLED else "always"
-            namespace[name] = numba.njit(**loops.POLICY, **options, inline=inline)(own)
+            namespace[name] = numba.njit(**loops.POLICY, **options, forceinline=True)(own)
     return namespace[loop.__name__]
 
 
 def _module(loop: Loop, symbol: str, arguments: tuple[Any, ...]) -> Any:
-    llvm.set_option("", "--runtime-memory-check-threshold=64")
     dispatcher = jitted(loop, **ALONE)
-    types = tuple(numba.typeof(argument) for argument in arguments)
-    dispatcher.compile(types)
+    usual, numba.config.OPT = numba.config.OPT, 0  # what Numba would do, the passes below do once
+    try:
+        dispatcher.compile(tuple(numba.typeof(argument) for argument in arguments))
+    finally:
+        numba.config.OPT = usual
     module = llvm.parse_assembly(dispatcher.inspect_llvm(dispatcher.signatures[0]))
     wanted = dispatcher.overloads[dispatcher.signatures[0]].fndesc.llvm_func_name
     for function in module.functions:
@@ -58,9 +61,10 @@ def _module(loop: Loop, symbol: str, arguments: tuple[Any, ...]) -> Any:
             function.linkage = "internal"
     function = module.get_function(wanted)
     function.name = symbol
-    passes = llvm.create_new_module_pass_manager()
-    passes.add_global_dead_code_eliminate_pass()
-    passes.run(module, llvm.create_pass_builder(machine(), llvm.create_pipeline_tuning_options()))
+    options = llvm.create_pipeline_tuning_options(speed_level=3)
+    options.loop_unrolling = False  # a strip is four registers wide: more code would not be faster, and takes a second to make
+    builder = llvm.create_pass_builder(machine(), options)
+    builder.getModulePassManager().run(module, builder)
     foreign = {function.name for function in module.functions if function.is_declaration} - OUTSIDE
     if not all(name.startswith("llvm.") for name in foreign):
         raise Unfit(f"{symbol} needs {', '.join(sorted(foreign))}")

@@ -13,8 +13,9 @@ from . import loops
 from .compiler import run_loop
 from .geometry import Border, Padding, Pair, as_count, check_border, make_axes
 from .loops import Array
-from .method import Choice, Work, choose, in_units
+from .method import Choice, Work, choose
 from .plan import Plan, usable_processors
+from .sums import list_sums
 from .words import METHODS
 
 LOADED = ("uint8", "uint16", "float32", "float64")
@@ -114,7 +115,7 @@ def explain_filter2d(
     """How ``filter2d`` would compute this: its plan, and the way that it chooses. Raises ArgumentError as that does."""
     plan = _plan_image(image, kernel, stride, padding, dilation)
     word, constant = check_border(border)
-    work = _work_on(image, plan.row_table(word), constant)
+    work = _work_on(image, plan, constant)
     return plan, choose(plan, kernel.reshape(1, *kernel.shape[:2], plan.depth), work, method)
 
 
@@ -213,36 +214,21 @@ def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: 
         raise ArgumentError(f"method must be one of {', '.join(METHODS)}, or None, got {method!r}")
     if not isinstance(flip, bool | np.bool_):
         raise ArgumentError(f"flip must be True or False, got {flip!r}")
-    rows = plan.row_table(word)
+    columns = plan.column_table(word)
 
-    def compute(tile: Plan, planes: Array, taps: loops.Taps, terms: loops.Terms, out: Array, band: tuple[int, int]) -> None:
-        real = taps.weight.dtype
-        scratch = tile.scratch(len(planes), rows.slots, terms.running.size, real)
-        work = (planes, rows, tile.column_table(word), taps, terms, real.type(constant), band, scratch)
-        if out.dtype == real:
-            run_loop(loops.correlate, *work, out)
-        else:
-            run_loop(loops.correlate_to_levels, *work, *_limits(out.dtype), out)
+    def compute(planes: Array, rows: loops.Rows, sums: loops.Sums, out: Array, band: tuple[int, int]) -> None:
+        scratch = plan.scratch(rows, len(planes), sums, out.dtype)
+        run_loop(loops.correlate, planes, rows, columns, sums, sums.unit.dtype.type(constant), band, scratch, out)
 
-    def tasks() -> Iterable[tuple[Plan, Array, loops.Taps, loops.Terms, Array, tuple[int, int]]]:
+    def tasks() -> Iterable[tuple[Array, loops.Rows, loops.Sums, Array, tuple[int, int]]]:
         for layer in layers:
-            real = _real_of(layer.images)
             weights = layer.weights[:, :, ::-1, ::-1] if flip else layer.weights
-            choices = [choose(plan, one, _work_on(layer.images, rows, constant), method) for one in weights]
-            summed = np.array([choice.factors is None for choice in choices])
-            weights = np.array([in_units(one, choice.unit) for one, choice in zip(weights, choices, strict=True)])
-            weights = np.where(summed[:, None, None, None, None], weights, 0).astype(real)
-            units = np.array([choice.unit for choice in choices], real)
-            tiles = plan.tiles(rows.slots * layer.images.shape[1])
-            phases = {tile.phase: tile for tile in tiles}  # those tiles of the same width have the same tables
-            tables = {
-                phase: (tile.taps(weights, units, layer.bias.astype(real)), tile.terms(choices, real))
-                for phase, tile in phases.items()
-            }
+            choices = [choose(plan, one, _work_on(layer.images, plan, constant), method) for one in weights]
+            rows = plan.row_table(word, running=any(choice.running for choice in choices))
+            sums = list_sums(plan, rows, choices, weights, layer.bias, _real_of(layer.images))
             for planes, out in zip(layer.images, layer.out, strict=True):
                 for band in plan.bands(sum(choice.work for choice in choices), workers):
-                    for tile in tiles:
-                        yield tile, planes, *tables[tile.phase], out, band
+                    yield planes, rows, sums, out, band
 
     work = list(tasks())
     if workers == 1 or len(work) == 1:
@@ -257,11 +243,11 @@ def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: 
         pool.shutdown(cancel_futures=True)  # after Ctrl-C, only the bands under way are waited for
 
 
-def _work_on(images: Array, rows: loops.Rows, constant: float) -> Work:
+def _work_on(images: Array, plan: Plan, constant: float) -> Work:
     """What sums of these images are: those of whole numbers below 2**24 are exact in float32."""
     whole = images.dtype.kind in "ub"
     largest = max(np.iinfo(images.dtype).max if images.dtype.kind == "u" else 1, abs(constant))
-    exact = whole and constant == int(constant) and rows.kernel * largest < 1 << 24
+    exact = whole and constant == int(constant) and plan.rows.kernel * largest < 1 << 24
     return Work(_real_of(images), finite=whole, exact=exact)
 
 

@@ -5,37 +5,38 @@ types are the promise of the room that calls it. Arrays lie in C's order, ``out`
 ``real`` below means float32, or float64 for float64 images; it is the type of the weights, of the scratch memory and of
 every sum.
 
-All loops stay in this one file: compiled code is kept until it changes. Arrays are sliced before a loop and indexed by the
-plain loop variable in it: an index such as ``x + 3`` may be negative for all Numba knows, and becomes a gather, five times
-slower.
+All loops stay in this one file: compiled code is kept until it changes. Sums are made strip by strip; elsewhere arrays are
+sliced before a loop and indexed by the plain loop variable in it: an index such as ``x + 3`` may be negative for all Numba
+knows, and becomes a gather, five times slower.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .strips import STRIP, Array, fill, finite, load, minus, mul_add, pick, plus, store
+
 POLICY: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
 """contract: one rounding for a multiply-add; sums keep their order, NaN and infinity their meaning. numpy: no exceptions."""
 
-CALLED = ("add_taps",)
-"""What is called; all else is made part of what calls it, as a call with all these tables takes 100 ns. It is long, and called
-in five places: as a part of each, it takes 20 s to compile."""
+CHUNK = 1024
+"""Numbers of an output row that are done before the next ones: what lies between two sums stays in the nearest memory."""
 
-BLOCK = 512
-"""Taps summed without compensation: 64 eights, each rounded by half a unit in the last place, are 0.000002 of a sum."""
-
-Array = np.ndarray[Any, Any]
+FIRST, BOTH, SECOND = 0, 1, 2
+"""Which rows of a pair a run of taps belongs to."""
 
 
 class Rows(NamedTuple):
-    """Which image row stands at each padded row, and where the ring keeps it."""
+    """Which image row stands at each padded row, and which line keeps it. Output rows are made in pairs, ``hop`` apart."""
 
     source: Array  # (padded rows,) int64: image row, -1 for the constant
-    slot: Array  # (padded rows,) int64: place in the ring
-    slots: int  # places in the ring, for each plane
-    kernel: int  # kernel rows
+    slot: Array  # (padded rows,) int64: line, of those that each plane has
+    slots: int  # lines that each plane has
+    under: int  # rows under the kernel at one row of a pair or the other, and ``above``
+    above: int  # rows that running sums leave behind
     stride: int
     dilation: int
+    hop: int
 
 
 class Columns(NamedTuple):
@@ -49,45 +50,39 @@ class Columns(NamedTuple):
     group: int  # neighbouring numbers that share their taps
     step: int  # groups from one output to the next
     phase: int  # numbers in each of the ``step`` phases of a padded row
-    out: int  # where the numbers of this tile begin in an output row
 
 
-class Taps(NamedTuple):
-    """The weights that are not zero, map after map."""
+class Sums(NamedTuple):
+    """What is summed, one after the other: each sum gives two rows, to lines that later sums read, or of a map."""
 
-    first: Array  # (maps + 1,) int64: where each map's taps begin
-    row: Array  # (taps,) int64: plane * kernel rows + kernel row
-    start: Array  # (taps,) int64: offset within the padded row
-    weight: Array  # (taps,) real
+    row: Array  # (taps,) int64: row under the kernel, or line
+    start: Array  # (taps,) int64: offset in it
+    first_weight: Array  # (taps,) real: for the first row of a pair
+    second_weight: Array  # (taps,) real
+    kind: Array  # (runs,) int64: FIRST, BOTH or SECOND
+    tap: Array  # (runs + 1,) int64: where each run of taps begins
+    opening: Array  # (sums, 2) int64: its runs, from .. to, at the first pair of a band
+    going: Array  # (sums, 2) int64: and at the others
+    compensated: Array  # (sums,) int64: 1 where its runs are added with Kahan's compensation
+    line: Array  # (sums,) int64: the first of its two lines, -1 for a map
+    map: Array  # (sums,) int64
+    size: Array  # (sums,) int64: numbers in its rows
+    ahead: Array  # (sums,) int64: by how many numbers it must be ahead of its map
     unit: Array  # (maps,) real: what a map's sum is multiplied by, before its bias is added
     bias: Array  # (maps,) real
-
-
-class Terms(NamedTuple):
-    """Kernels as sums of columns times rows; a map without terms is summed tap by tap."""
-
-    first: Array  # (maps + 1,) int64: where each map's terms begin
-    down: Taps  # each term's column: the ring's rows are summed to one
-    part: Taps  # sums of a few neighbours in that, where a term's row is the same number all along
-    part_size: int  # how many of them
-    across: Taps  # each term's row: those two are summed along themselves
-    running: Array  # (terms,) int64: 1 where the column is 1 all along and its sums are exact: they are kept from row to row
-    runs: int  # how many are
 
 
 class Scratch(NamedTuple):
     """Memory of one band."""
 
-    ring: Array  # (planes * slots, step * phase) real: padded rows, recently used
-    held: Array  # (planes * slots,) int64: image row in each place
-    at: Array  # (planes * kernel rows,) int64: place of each row under the kernel
-    line: Array  # (padded row,) real
-    column: Array  # (2 * terms, step * phase) real: the rows under the kernel, summed; sums of a few neighbours in those
-    top: Array  # (1,) int64: the output row that the running sums are of, -1 before the first
-    zero: Array  # (2 * terms,) int64: 0, 1, 2, ...
-    total: Array  # (output row,) real
-    part: Array  # (output row,) real: the sum of one block of taps
-    lost: Array  # (output row,) real: what rounding took from the total
+    lines: Array  # (lines * width,) real: padded rows recently used, then what sums gave
+    width: int
+    held: Array  # (planes * slots,) int64: image row in each line
+    at: Array  # (rows,) int64: line of each row under the kernel, then of each line that sums gave
+    place: Array  # (taps,) int64: where in ``lines`` each tap reads
+    done: Array  # (sums,) int64: numbers of its two rows that a sum has given
+    padded: Array  # (padded row,) real
+    spare: Array  # (2, output row or strip) of the output's type
 
 
 def pad_row(source, columns, constant, line):
@@ -107,171 +102,138 @@ def pad_row(source, columns, constant, line):
             line[end + i * pixel + c] = constant if columns.right[i] < 0 else source[columns.right[i] * pixel + c]
 
 
-def split_row(line, columns, row):
+def split_row(padded, columns, line):
     """Sort the groups of a padded row by their place within a step, so that strided taps read without gaps."""
     step, group = columns.step, columns.group
-    groups = line.size // group
+    groups = padded.size // group
     for p in range(step):
-        phase = row[p * columns.phase : (p + 1) * columns.phase]
+        phase = line[p * columns.phase : (p + 1) * columns.phase]
         for i in range((groups - p + step - 1) // step):
             for c in range(group):
-                phase[i * group + c] = line[(i * step + p) * group + c]
+                phase[i * group + c] = padded[(i * step + p) * group + c]
 
 
 def load_rows(planes, y, rows, columns, constant, scratch):
-    """Bring the rows under the kernel at output row y into the ring, unless they are there already."""
+    """Bring the rows under the kernel at output rows y and y + hop to their lines, unless they are there already."""
     for p in range(planes.shape[0]):
-        for k in range(rows.kernel):
-            padded = y * rows.stride + k * rows.dilation
-            source = rows.source[padded]
-            place = p * rows.slots + rows.slot[padded]
-            scratch.at[p * rows.kernel + k] = place
-            if scratch.held[place] == source:
+        for k in range(rows.under):
+            row = y * rows.stride + k * rows.dilation - rows.above
+            if row < 0:
                 continue
-            scratch.held[place] = source
-            row = scratch.ring[place]
+            source = rows.source[row]
+            line = p * rows.slots + rows.slot[row]
+            scratch.at[p * rows.under + k] = line
+            if scratch.held[line] == source:
+                continue
+            scratch.held[line] = source
+            numbers = scratch.lines[line * scratch.width : (line + 1) * scratch.width]
             if source < 0:
-                row[:] = constant
+                numbers[:] = constant
             elif columns.step == 1:
-                pad_row(planes[p, source], columns, constant, row)
+                pad_row(planes[p, source], columns, constant, numbers)
             else:
-                pad_row(planes[p, source], columns, constant, scratch.line)
-                split_row(scratch.line, columns, row)
+                pad_row(planes[p, source], columns, constant, scratch.padded)
+                split_row(scratch.padded, columns, numbers)
 
 
-def add_taps(taps, t, end, ring, at, keep, base, total):
-    """Sum taps t .. end over a whole output row: to what it holds, where that is to be kept, else to a number, the base.
+def add_run(sums, r, scratch, x, first, second):
+    """Add a run of taps to the strips of both rows of a pair."""
+    kind = pick(sums.kind, r)
+    for t in range(pick(sums.tap, r), pick(sums.tap, r + 1)):
+        part = load(scratch.lines, pick(scratch.place, t) + x)
+        if kind != SECOND:
+            first = mul_add(part, pick(sums.first_weight, t), first)
+        if kind != FIRST:
+            second = mul_add(part, pick(sums.second_weight, t), second)
+    return first, second
 
-    As many taps as there are slices here share one pass over the output row, and one rounding of it. LLVM's vectoriser
-    takes no more than ``build`` lets it compare.
+
+def sum_strips(sums, s, runs, scratch, x):
+    """Both rows of sum s, the strips at x.
+
+    A plain float32 sum of the 1,046,529 taps of a mean over 1023 x 1023 pixels of level 254 comes out as 255.26. Long sums
+    are made of short ones, added with Kahan's compensation (doi:10.1145/363707.363723).
     """
-    n = total.size
-    row, start, weight = taps.row, taps.start, taps.weight
-    while t + 9 <= end:
-        a = ring[at[row[t]], start[t] : start[t] + n]
-        b = ring[at[row[t + 1]], start[t + 1] : start[t + 1] + n]
-        c = ring[at[row[t + 2]], start[t + 2] : start[t + 2] + n]
-        d = ring[at[row[t + 3]], start[t + 3] : start[t + 3] + n]
-        e = ring[at[row[t + 4]], start[t + 4] : start[t + 4] + n]
-        f = ring[at[row[t + 5]], start[t + 5] : start[t + 5] + n]
-        g = ring[at[row[t + 6]], start[t + 6] : start[t + 6] + n]
-        h = ring[at[row[t + 7]], start[t + 7] : start[t + 7] + n]
-        i = ring[at[row[t + 8]], start[t + 8] : start[t + 8] + n]
-        wa, wb, wc, wd, we = weight[t], weight[t + 1], weight[t + 2], weight[t + 3], weight[t + 4]
-        wf, wg, wh, wi = weight[t + 5], weight[t + 6], weight[t + 7], weight[t + 8]
-        for x in range(n):
-            half = wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x] + we * e[x]
-            total[x] = (total[x] if keep else base) + (half + wf * f[x] + wg * g[x] + wh * h[x] + wi * i[x])
-        t += 9
-        keep = True
-    while t + 5 <= end:
-        a = ring[at[row[t]], start[t] : start[t] + n]
-        b = ring[at[row[t + 1]], start[t + 1] : start[t + 1] + n]
-        c = ring[at[row[t + 2]], start[t + 2] : start[t + 2] + n]
-        d = ring[at[row[t + 3]], start[t + 3] : start[t + 3] + n]
-        e = ring[at[row[t + 4]], start[t + 4] : start[t + 4] + n]
-        wa, wb, wc, wd, we = weight[t], weight[t + 1], weight[t + 2], weight[t + 3], weight[t + 4]
-        for x in range(n):
-            total[x] = (total[x] if keep else base) + (wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x] + we * e[x])
-        t += 5
-        keep = True
-    while t + 3 <= end:
-        a = ring[at[row[t]], start[t] : start[t] + n]
-        b = ring[at[row[t + 1]], start[t + 1] : start[t + 1] + n]
-        c = ring[at[row[t + 2]], start[t + 2] : start[t + 2] + n]
-        wa, wb, wc = weight[t], weight[t + 1], weight[t + 2]
-        for x in range(n):
-            total[x] = (total[x] if keep else base) + (wa * a[x] + wb * b[x] + wc * c[x])
-        t += 3
-        keep = True
-    while t + 2 <= end:
-        a = ring[at[row[t]], start[t] : start[t] + n]
-        b = ring[at[row[t + 1]], start[t + 1] : start[t + 1] + n]
-        wa, wb = weight[t], weight[t + 1]
-        for x in range(n):
-            total[x] = (total[x] if keep else base) + (wa * a[x] + wb * b[x])
-        t += 2
-        keep = True
-    while t < end:
-        a = ring[at[row[t]], start[t] : start[t] + n]
-        wa = weight[t]
-        for x in range(n):
-            total[x] = (total[x] if keep else base) + wa * a[x]
-        t += 1
-        keep = True
-    if not keep:
-        total[:] = base
-
-
-def sum_taps(taps, m, base, scratch, total):
-    """Sum the taps of map m over a whole output row.
-
-    Beyond a block of taps, blocks are summed by themselves and added with Kahan's compensation: a plain float32 sum of the
-    1,046,529 taps of a mean over 1023 x 1023 pixels of level 254 comes out as 255.26.
-    """
-    first, end = taps.first[m], taps.first[m + 1]
-    if end - first <= BLOCK:
-        add_taps(taps, first, end, scratch.ring, scratch.at, False, base, total)
-        return
-    total[:] = base
-    part, lost, zero = scratch.part, scratch.lost, total.dtype.type(0)
-    lost[:] = 0
-    for t in range(first, end, BLOCK):
-        add_taps(taps, t, min(t + BLOCK, end), scratch.ring, scratch.at, False, zero, part)
-        for x in range(total.size):
-            wanted = part[x] - lost[x]
-            reached = total[x] + wanted
-            slip = (reached - total[x]) - wanted
-            lost[x] = slip if abs(slip) < np.inf else 0  # infinity minus infinity is no rounding
-            total[x] = reached
-
-
-def sum_terms(terms, m, base, scratch, total):
-    """Sum the terms of map m over a whole output row: each is a column, summed down the ring, and a row, along the sum."""
-    down, part, across, zero = terms.down, terms.part, terms.across, total.dtype.type(0)
-    for t in range(terms.first[m], terms.first[m + 1]):
-        if terms.running[t] == 0:
-            add_taps(down, down.first[t], down.first[t + 1], scratch.ring, scratch.at, False, zero, scratch.column[t])
-        if part.first[t] < part.first[t + 1]:
-            few = scratch.column[terms.running.size + t, : terms.part_size]
-            add_taps(part, part.first[t], part.first[t + 1], scratch.column, scratch.zero, False, zero, few)
-        keep = t > terms.first[m]
-        add_taps(across, across.first[t], across.first[t + 1], scratch.column, scratch.zero, keep, base, total)
-
-
-def run_down(terms, y, rows, scratch):
-    """Bring the running sums to output row y: the rows that the kernel came upon are added, those that it left taken off."""
-    top, down, zero = scratch.top[0], terms.down, scratch.ring.dtype.type(0)
-    for t in range(terms.running.size):
-        column = scratch.column[t]
-        if terms.running[t] and top < 0:
-            add_taps(down, down.first[t], down.first[t + 1], scratch.ring, scratch.at, False, zero, column)
-        elif terms.running[t]:
-            for padded in range(top * rows.stride, y * rows.stride):
-                left, new = scratch.ring[rows.slot[padded]], scratch.ring[rows.slot[padded + rows.kernel]]
-                for x in range(column.size):
-                    column[x] += new[x] - left[x]
-    scratch.top[0] = y
-
-
-def sum_map(taps, terms, m, scratch, total):
-    """Sum everything of map m over a whole output row."""
-    unit, bias = taps.unit[m], taps.bias[m]
-    base = bias if unit == 1 else total.dtype.type(0)
-    if terms.first[m] == terms.first[m + 1]:
-        sum_taps(taps, m, base, scratch, total)
+    zero = fill(scratch.lines.dtype.type(0))
+    first = second = zero
+    if sums.compensated[s]:
+        lost_first = lost_second = zero
+        for r in range(runs[0], runs[1]):
+            more_first, more_second = add_run(sums, r, scratch, x, zero, zero)
+            wanted = minus(more_first, lost_first)
+            reached = plus(first, wanted)
+            lost_first = finite(minus(minus(reached, first), wanted))  # infinity minus infinity is no rounding
+            first = reached
+            wanted = minus(more_second, lost_second)
+            reached = plus(second, wanted)
+            lost_second = finite(minus(minus(reached, second), wanted))
+            second = reached
     else:
-        sum_terms(terms, m, base, scratch, total)
-    if unit != 1:
-        for x in range(total.size):
-            total[x] = total[x] * unit + bias
+        for r in range(runs[0], runs[1]):
+            first, second = add_run(sums, r, scratch, x, first, second)
+    return first, second
 
 
-def next_row(planes, y, rows, columns, terms, constant, scratch):
-    """Bring everything under the kernel at output row y into the scratch memory."""
-    load_rows(planes, y, rows, columns, constant, scratch)
-    if terms.runs:
-        run_down(terms, y, rows, scratch)
+def sum_to_lines(sums, s, runs, end, scratch):
+    """Bring sum s to its lines, until so many numbers of its rows are done."""
+    first_line = scratch.lines[sums.line[s] * scratch.width :]
+    second_line = first_line[scratch.width :]
+    x = scratch.done[s]
+    while x < end:
+        first, second = sum_strips(sums, s, runs, scratch, x)
+        store(first, first_line, x)
+        store(second, second_line, x)
+        x += STRIP // scratch.lines.itemsize
+    scratch.done[s] = x
+
+
+def sum_to_map(sums, s, runs, end, scratch, first_out, second_out):
+    """Bring sum s to two rows of its map, until so many numbers are done. The last strip ends with the row."""
+    size = STRIP // scratch.lines.itemsize
+    last = max(sums.size[s] - size, 0)
+    unit, bias = sums.unit[sums.map[s]], sums.bias[sums.map[s]]
+    x = scratch.done[s]
+    while x < end:
+        first, second = sum_strips(sums, s, runs, scratch, min(x, last))
+        store(mul_add(first, unit, fill(bias)), first_out, min(x, last))
+        store(mul_add(second, unit, fill(bias)), second_out, min(x, last))
+        x += size
+    scratch.done[s] = x
+
+
+def sum_pair(sums, chosen, y, second, scratch, out):
+    """All sums at output rows y and ``second``, which is -1 where there is none: its numbers are thrown away."""
+    scratch.done[:] = 0
+    size = out.shape[2]
+    narrow = size < STRIP // scratch.lines.itemsize
+    for x in range(0, size, CHUNK):
+        for s in range(sums.line.size):
+            end = min(sums.size[s], x + CHUNK + sums.ahead[s])
+            if sums.line[s] >= 0:
+                sum_to_lines(sums, s, chosen[s], end, scratch)
+                continue
+            first_out = scratch.spare[0] if narrow else out[sums.map[s], y]
+            second_out = scratch.spare[1] if narrow or second < 0 else out[sums.map[s], second]
+            sum_to_map(sums, s, chosen[s], end, scratch, first_out, second_out)
+            for i in range(size if narrow else 0):
+                out[sums.map[s], y, i] = first_out[i]
+                if second >= 0:
+                    out[sums.map[s], second, i] = second_out[i]
+
+
+def correlate(planes, rows, columns, sums, constant, band, scratch, out):
+    """Slide every map over output rows band[0] .. band[1] of planes (P, H, numbers), into out (maps, H', n).
+
+    out is real, or of an integer type that each strip is rounded to. band[0] is the first row of a pair.
+    """
+    scratch.held[:] = -2
+    for base in range(band[0], band[1], 2 * rows.hop):
+        for y in range(base, min(base + rows.hop, band[1])):
+            load_rows(planes, y, rows, columns, constant, scratch)
+            for t in range(sums.row.size):
+                scratch.place[t] = scratch.at[sums.row[t]] * scratch.width + sums.start[t]
+            second = y + rows.hop if y + rows.hop < band[1] else -1
+            sum_pair(sums, sums.opening if base == band[0] else sums.going, y, second, scratch, out)
 
 
 def round_levels(values, low, high, out):
@@ -282,27 +244,6 @@ def round_levels(values, low, high, out):
         level = out.dtype.type(value if bottom < value < top else zero)
         level = high if value >= top else level
         out[x] = low if value <= bottom else level
-
-
-def correlate(planes, rows, columns, taps, terms, constant, band, scratch, out):
-    """Slide every map over output rows band[0] .. band[1] of planes (P, H, numbers), into out (maps, H', n) real."""
-    scratch.held[:] = -2
-    scratch.top[0] = -1
-    for y in range(band[0], band[1]):
-        next_row(planes, y, rows, columns, terms, constant, scratch)
-        for m in range(out.shape[0]):
-            sum_map(taps, terms, m, scratch, out[m, y, columns.out : columns.out + scratch.total.size])
-
-
-def correlate_to_levels(planes, rows, columns, taps, terms, constant, band, scratch, low, high, out):
-    """The same, rounded to the integer type of out as each row is done."""
-    scratch.held[:] = -2
-    scratch.top[0] = -1
-    for y in range(band[0], band[1]):
-        next_row(planes, y, rows, columns, terms, constant, scratch)
-        for m in range(out.shape[0]):
-            sum_map(taps, terms, m, scratch, scratch.total)
-            round_levels(scratch.total, low, high, out[m, y, columns.out : columns.out + scratch.total.size])
 
 
 def measure(values, low, high, out):

@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 import llvmlite.binding as llvm
 import numpy as np
 
+from .strips import STRIP
+
 Loop: TypeAlias = Callable[..., Any]
 
 WHOLE = (ctypes.c_int8, ctypes.c_int16, ctypes.c_int32, ctypes.c_int64)
@@ -36,6 +38,12 @@ def machine() -> Any:
     return target.create_target_machine(
         llvm.get_host_cpu_name(), features, opt=3, reloc="default", codemodel="jitdefault", jit=True
     )
+
+
+@functools.cache
+def strip_bytes() -> int:
+    """Bytes in a strip: half as many where there are 16 vector registers, or narrow ones."""
+    return STRIP if llvm.get_host_cpu_features().get("avx512f") else STRIP // 2
 
 
 @functools.cache

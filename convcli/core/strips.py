@@ -1,0 +1,55 @@
+"""Strips: the neighbouring numbers that are worked on at once, kept in a few vector registers.
+
+Here they are NumPy arrays, as the loops see them in plain Python; ``vectors`` has the same functions in machine code.
+"""
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+STRIP = 256
+"""Bytes in a strip: four of the widest registers there are. Two strips of sums and one of numbers then fit in 32 of them."""
+
+
+def load(line: Array, x: int) -> Array:
+    """The strip of a line (n,) that begins at x."""
+    return line[x : x + STRIP // line.itemsize]
+
+
+def store(strip: Array, line: Array, x: int) -> None:
+    """Write a strip to a line from x on: uint8 and uint16 take it rounded half to even and saturated, NaN as 0."""
+    if line.dtype.kind == "u":
+        strip = np.clip(np.rint(np.nan_to_num(strip, nan=0.0)), 0, np.iinfo(line.dtype).max)
+    line[x : x + strip.size] = strip
+
+
+def pick(line: Array, i: int) -> Any:
+    """Number i of a line; i is not negative, which Numba cannot know and asks each time."""
+    return line[i]
+
+
+def fill(number: Any) -> Array:
+    """A strip of one number, of its type."""
+    return np.full(STRIP // number.itemsize, number)
+
+
+def mul_add(strip: Array, number: Any, total: Array) -> Array:
+    """Strip * number + total, with one rounding where the processor can."""
+    return strip * number + total
+
+
+def plus(one: Array, other: Array) -> Array:
+    """The sum of two strips."""
+    return one + other
+
+
+def minus(one: Array, other: Array) -> Array:
+    """The difference of two strips."""
+    return one - other
+
+
+def finite(strip: Array) -> Array:
+    """A strip with 0 in place of infinities and NaN."""
+    return np.where(np.abs(strip) < np.inf, strip, strip.dtype.type(0))

@@ -13,8 +13,8 @@ HOUSE = ROOT / "convcli"
 FLOORS = {"errors": 0, "arrays": 1, "ranges": 1, "core": 2, "kernels": 3, "images": 3, "jobs": 4, "cli": 5}
 FLOORS |= {"__init__": 6, "__main__": 6}
 HOMES = {
-    "numba": {"core/build.py"},
-    "llvmlite": {"core/build.py", "core/native.py", "core/codefolder.py"},
+    "numba": {"core/build.py", "core/vectors.py"},
+    "llvmlite": {"core/build.py", "core/vectors.py", "core/native.py", "core/codefolder.py"},
     "PIL": {"images/"},
     "tifffile": {"images/tiff.py"},
     "tomllib": {"kernels/config.py", "kernels/lines.py"},

@@ -4,6 +4,7 @@ Each combination of types has a file of its own, so that many processes can begi
 such as another processor, version or source, is compiled anew; what cannot be kept or loaded is run by Numba itself.
 """
 
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -57,7 +58,12 @@ def _types_of(arguments: tuple[Any, ...]) -> str:
     >>> _types_of((np.zeros((2, 3), np.uint8), (0, 1), np.float32(1), np.zeros((2, 3), np.uint8)[:, 0]))
     'uint8_2-float32_0-uint8_1a'
     """
-    return "-".join(f"{a.dtype.name}_{a.ndim}{_layout(a)}" for a in arguments if isinstance(a, (np.ndarray, np.generic)))
+    return "-".join(f"{_name(a.dtype)}_{a.ndim}{_layout(a)}" for a in arguments if isinstance(a, (np.ndarray, np.generic)))
+
+
+@functools.cache
+def _name(dtype: np.dtype[Any]) -> str:
+    return dtype.name  # NumPy makes it up anew each time, in a microsecond
 
 
 def _layout(array: Any) -> str:

@@ -13,9 +13,9 @@ from . import loops
 from .compiler import run_loop
 from .geometry import Border, Padding, Pair, as_count, check_border, make_axes
 from .loops import Array
-from .method import Choice, Work, choose
-from .plan import Plan, usable_processors
-from .sums import list_sums
+from .method import Choice, Work
+from .plan import Plan, aligned, usable_processors
+from .tables import Tables, tables_for
 from .words import METHODS
 
 LOADED = ("uint8", "uint16", "float32", "float64")
@@ -89,7 +89,7 @@ def filter2d(
     weights = _check_array("kernel", kernel, dimensions=(2, 3))
     plan = _plan_image(pixels, weights, stride, padding, dilation)
     wanted = _out_dtype(dtype, _real_of(pixels))
-    out = np.empty((1, 1, plan.rows.out, plan.out_row), wanted if wanted.name in FUSED else _real_of(pixels))
+    out = aligned((1, 1, plan.rows.out, plan.out_row), wanted if wanted.name in FUSED else _real_of(pixels))
     planes = pixels.reshape(1, 1, pixels.shape[0], -1)
     taps = weights.reshape(1, 1, *weights.shape[:2], plan.depth)
     _run(plan, [_Layer(planes, taps, np.zeros(1), out)], border, flip, threads, method)
@@ -111,12 +111,17 @@ def explain_filter2d(
     border: Border = "reflect",
     dilation: Pair = 1,
     method: str | None = None,
-) -> tuple[Plan, Choice]:
-    """How ``filter2d`` would compute this: its plan, and the way that it chooses. Raises ArgumentError as that does."""
+) -> tuple[Plan, Choice, int]:
+    """How ``filter2d`` would compute this: its plan, the way that it chooses, and the bytes of scratch memory for each thread.
+
+    Raises ArgumentError as that does.
+    """
     plan = _plan_image(image, kernel, stride, padding, dilation)
     word, constant = check_border(border)
     work = _work_on(image, plan, constant)
-    return plan, choose(plan, kernel.reshape(1, *kernel.shape[:2], plan.depth), work, method)
+    tables = tables_for(plan, word, work, method, kernel.reshape(1, 1, *kernel.shape[:2], plan.depth), np.zeros(1))
+    scratch = plan.scratch(tables.rows, 1, tables.sums, work.real)
+    return plan, tables.choices[0], sum(part.nbytes for part in scratch if isinstance(part, np.ndarray))
 
 
 def _plan_image(pixels: Array, weights: Array, stride: Pair, padding: Padding, dilation: Pair) -> Plan:
@@ -186,7 +191,7 @@ def conv2d(
     biases = _check_bias(bias, maps)
     rows, columns = make_axes((height, width), weights.shape[2:], stride, padding, dilation)
     plan = Plan(rows, columns, pixel=1, depth=1)
-    out = np.empty((count, maps, rows.out, columns.out), _real_of(batch))
+    out = aligned((count, maps, rows.out, columns.out), _real_of(batch))
     layers = []
     for g in range(groups):
         planes = slice(g * channels // groups, (g + 1) * channels // groups)
@@ -214,21 +219,19 @@ def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: 
         raise ArgumentError(f"method must be one of {', '.join(METHODS)}, or None, got {method!r}")
     if not isinstance(flip, bool | np.bool_):
         raise ArgumentError(f"flip must be True or False, got {flip!r}")
-    columns = plan.column_table(word)
 
-    def compute(planes: Array, rows: loops.Rows, sums: loops.Sums, out: Array, band: tuple[int, int]) -> None:
-        scratch = plan.scratch(rows, len(planes), sums, out.dtype)
-        run_loop(loops.correlate, planes, rows, columns, sums, sums.unit.dtype.type(constant), band, scratch, out)
+    def compute(planes: Array, tables: Tables, out: Array, band: tuple[int, int]) -> None:
+        scratch = plan.scratch(tables.rows, len(planes), tables.sums, out.dtype)
+        real = tables.sums.unit.dtype.type
+        run_loop(loops.correlate, planes, tables.rows, tables.columns, tables.sums, real(constant), band, scratch, out)
 
-    def tasks() -> Iterable[tuple[Array, loops.Rows, loops.Sums, Array, tuple[int, int]]]:
+    def tasks() -> Iterable[tuple[Array, Tables, Array, tuple[int, int]]]:
         for layer in layers:
             weights = layer.weights[:, :, ::-1, ::-1] if flip else layer.weights
-            choices = [choose(plan, one, _work_on(layer.images, plan, constant), method) for one in weights]
-            rows = plan.row_table(word, running=any(choice.running for choice in choices))
-            sums = list_sums(plan, rows, choices, weights, layer.bias, _real_of(layer.images))
+            tables = tables_for(plan, word, _work_on(layer.images, plan, constant), method, weights, layer.bias)
             for planes, out in zip(layer.images, layer.out, strict=True):
-                for band in plan.bands(sum(choice.work for choice in choices), workers):
-                    yield planes, rows, sums, out, band
+                for band in plan.bands(tables.work, workers):
+                    yield planes, tables, out, band
 
     work = list(tasks())
     if workers == 1 or len(work) == 1:

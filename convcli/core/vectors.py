@@ -75,10 +75,11 @@ def store(typing: Any, strip: Any, line: Any, x: Any) -> Any:
         value, own, x = values
         if isinstance(line.dtype, types.Integer):
             least, most = _number(value.type, 0.0), _number(value.type, float(2**line.dtype.bitwidth - 1))
-            value = _call(builder, "rint", value)
             value = builder.select(builder.fcmp_ordered(">", value, least), value, least)  # NaN is not larger
             value = builder.select(builder.fcmp_ordered("<", value, most), value, most)
-            value = builder.fptosi(value, ir.VectorType(ir.IntType(32), strip.lanes))
+            bits, kept = strip.dtype.bitwidth, 23 if strip.dtype == types.float32 else 52
+            value = builder.fadd(value, _number(value.type, 1.5 * 2**kept))  # its last bits are whole then, rounded by the rule
+            value = builder.bitcast(value, ir.VectorType(ir.IntType(bits), strip.lanes))
             value = builder.trunc(value, ir.VectorType(ir.IntType(line.dtype.bitwidth), strip.lanes))
         place = _address(context, builder, line, own, x, value.type)
         builder.store(value, place, align=line.dtype.bitwidth // 8)

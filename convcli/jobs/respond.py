@@ -51,10 +51,8 @@ def _way(request: Request, image: Image, kernel: Kernel) -> Way:
     weights = _weights_for(request, image, kernel)
     options: dict[str, Any] = {"stride": request.stride, "dilation": request.dilation, "padding": request.padding_for(kernel)}
     pixels = transparency.premultiplied(image)
-    plan, choice = explain_filter2d(pixels, weights, border=request.border, method=request.method, **options)
+    plan, choice, memory = explain_filter2d(pixels, weights, border=request.border, method=request.method, **options)
     rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
-    real = 8 if pixels.dtype == np.float64 else 4
-    memory = plan.scratch_size(plan.row_table("zero").slots, choice.rank) * real
     return Way(kernel.name, choice, rank, int(choice.work * plan.rows.out * plan.out_row), memory)
 
 

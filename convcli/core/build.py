@@ -4,6 +4,7 @@ Numba's own files of machine code ask for Numba when they are loaded, and import
 Here all that the loop itself does not call is taken out.
 """
 
+import sys
 from types import FunctionType
 from typing import Any
 
@@ -37,8 +38,9 @@ def assembly(loop: Loop, arguments: tuple[Any, ...]) -> str:
 
 def jitted(loop: Loop, **options: Any) -> Any:
     """The loop as Numba itself runs it."""
-    namespace = {**vars(loops), "STRIP": strip_bytes()}
-    for name, value in vars(loops).items():
+    module = vars(sys.modules[loop.__module__])
+    namespace = {**module, "STRIP": strip_bytes()}
+    for name, value in module.items():
         if isinstance(value, FunctionType) and value is getattr(strips, name, None):
             namespace[name] = getattr(vectors, name)
         elif isinstance(value, FunctionType):

@@ -85,7 +85,7 @@ class Plan:
         """Source of each padded row, and its line: there is one for each row that a pair covers, or for each image row."""
         axis, above = self.rows, self.rows.stride if running else 0
         beyond = np.full(self.hop * axis.stride, -1)  # what the second row of the last pair may cover
-        source = np.concatenate([_source_table(axis, border), beyond])
+        source = np.concatenate([source_table(axis, border), beyond])
         under = above + axis.kernel + self.shift
         slots = (self.hop - 1) * axis.stride + (under - 1) * axis.dilation + 1
         slot = np.arange(source.size) % slots
@@ -95,7 +95,7 @@ class Plan:
 
     def column_table(self, border: str) -> loops.Columns:
         """Source of the padding left and right, and how a padded row is sorted."""
-        source = _source_table(self.columns, border)[: self.padded // self.pixel]
+        source = source_table(self.columns, border)[: self.padded // self.pixel]
         before, after = self.columns.before, self.columns.before + self.columns.size
         middle = source[before:after].size * self.pixel
         return loops.Columns(
@@ -161,7 +161,7 @@ def usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _source_table(axis: Axis, border: str) -> Array:
+def source_table(axis: Axis, border: str) -> Array:
     """Image index at each padded position, -1 where the constant stands: (before + size + after,) int64."""
     before = [source_index(i, axis.size, border) for i in range(-axis.before, 0)]
     after = [source_index(axis.size + i, axis.size, border) for i in range(axis.after)]

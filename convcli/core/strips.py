@@ -18,6 +18,11 @@ def load(line: Array, x: int) -> Array:
     return line[x : x + STRIP // line.itemsize]
 
 
+def sliver(line: Array, x: int) -> Array:
+    """A quarter of a strip, one register: for work on so many numbers at once that strips would not fit."""
+    return line[x : x + STRIP // 4 // line.itemsize]
+
+
 def store(strip: Array, line: Array, x: int) -> None:
     """Write a strip to a line from x on: uint8 and uint16 take it rounded half to even and saturated, NaN as 0."""
     if line.dtype.kind == "u":
@@ -35,9 +40,14 @@ def fill(number: Any) -> Array:
     return np.full(STRIP // number.itemsize, number)
 
 
-def mul_add(strip: Array, number: Any, total: Array) -> Array:
-    """Strip * number + total, with one rounding where the processor can."""
-    return strip * number + total
+def mul_add(strip: Array, other: Any, total: Array) -> Array:
+    """Strip * other + total, with one rounding where the processor can; the other is a number or a strip."""
+    return strip * other + total
+
+
+def times(strip: Array, other: Any) -> Array:
+    """Strip * other, a number or a strip."""
+    return strip * other
 
 
 def plus(one: Array, other: Array) -> Array:
@@ -48,6 +58,14 @@ def plus(one: Array, other: Array) -> Array:
 def minus(one: Array, other: Array) -> Array:
     """The difference of two strips."""
     return one - other
+
+
+def turn(source: Array, x: int, stride: int, target: Array, y: int, turned: int) -> None:
+    """Turn a block, as many slivers as there are numbers in one: the rows at x, x + stride .. become columns at y, y + turned .."""
+    size = STRIP // 4 // source.itemsize
+    for i in range(size):
+        for j in range(size):
+            target[y + j * turned + i] = source[x + i * stride + j]
 
 
 def finite(strip: Array) -> Array:

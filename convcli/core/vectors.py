@@ -19,9 +19,9 @@ CONTRACT = ("contract",)  # as in loops.POLICY
 class Strip(types.Type):  # type: ignore[misc]
     """A strip of float32 or float64."""
 
-    def __init__(self, dtype: Any) -> None:
-        self.dtype, self.lanes = dtype, native.strip_bytes() * 8 // dtype.bitwidth
-        super().__init__(f"Strip({dtype})")
+    def __init__(self, dtype: Any, part: int = 1) -> None:
+        self.dtype, self.lanes = dtype, native.strip_bytes() // part * 8 // dtype.bitwidth
+        super().__init__(f"Strip({dtype}, {self.lanes})")
 
 
 @register_model(Strip)
@@ -54,17 +54,25 @@ def _call(builder: Any, name: str, value: Any) -> Any:
     return builder.call(untyped_numba.core.cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.{suffix}"), [value])
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def load(typing: Any, line: Any, x: Any) -> Any:
-    """See strips."""
-    strip = Strip(line.dtype)
-
+def _load(line: Any, strip: Strip) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         vector = context.get_value_type(strip)
         place = _address(context, builder, line, *values, vector)
         return builder.load(place, align=line.dtype.bitwidth // 8)
 
     return strip(line, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def load(typing: Any, line: Any, x: Any) -> Any:
+    """See strips."""
+    return _load(line, Strip(line.dtype))
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def sliver(typing: Any, line: Any, x: Any) -> Any:
+    """See strips."""
+    return _load(line, Strip(line.dtype, part=4))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -109,15 +117,63 @@ def fill(typing: Any, number: Any) -> Any:
     return strip(number), generate
 
 
+def _times(builder: Any, strip: Any, other: Any) -> Any:
+    """A vector times another, or times a number; the product may become a part of a multiply-add."""
+    factor = other if isinstance(other.type, ir.VectorType) else _spread(builder, other, strip.type)
+    return builder.fmul(strip, factor, flags=CONTRACT)
+
+
 @intrinsic  # type: ignore[untyped-decorator]
-def mul_add(typing: Any, strip: Any, number: Any, total: Any) -> Any:
+def times(typing: Any, strip: Any, other: Any) -> Any:
     """See strips."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        product = builder.fmul(values[0], _spread(builder, values[1], values[0].type), flags=CONTRACT)
-        return builder.fadd(product, values[2], flags=CONTRACT)
+        return _times(builder, *values)
 
-    return strip(strip, strip.dtype, strip), generate
+    return strip(strip, other if isinstance(other, Strip) else strip.dtype), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def mul_add(typing: Any, strip: Any, other: Any, total: Any) -> Any:
+    """See strips."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        return builder.fadd(_times(builder, *values[:2]), values[2], flags=CONTRACT)
+
+    return strip(strip, other if isinstance(other, Strip) else strip.dtype, strip), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def turn(typing: Any, source: Any, x: Any, stride: Any, target: Any, y: Any, turned: Any) -> Any:
+    """See strips. In each of log2(size) rounds, pairs of slivers exchange halves, halves of halves .. (Eklundh 1972)."""
+    strip = Strip(source.dtype, part=4)
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        own, x, stride, other, y, turned = values
+        vector, size = context.get_value_type(strip), strip.lanes
+        kinds, bytes_ = ir.VectorType(ir.IntType(32), size), source.dtype.bitwidth // 8
+
+        def place(kind: Any, array: Any, begin: Any, step: Any, i: int) -> Any:
+            at = builder.add(begin, builder.mul(step, step.type(i)))
+            return _address(context, builder, kind, array, at, vector)
+
+        rows = [builder.load(place(source, own, x, stride, i), align=bytes_) for i in range(size)]
+        far = 1
+        while far < size:
+            for i in range(size):
+                if not i & far:
+                    one, two = rows[i], rows[i | far]
+                    first = [lane if not lane & far else size + (lane ^ far) for lane in range(size)]
+                    second = [lane ^ far if not lane & far else size + lane for lane in range(size)]
+                    rows[i] = builder.shuffle_vector(one, two, ir.Constant(kinds, first))
+                    rows[i | far] = builder.shuffle_vector(one, two, ir.Constant(kinds, second))
+            far *= 2
+        for i in range(size):
+            builder.store(rows[i], place(target, other, y, turned, i), align=bytes_)
+        return context.get_dummy_value()
+
+    words = types.int64
+    return types.void(source, words, words, target, words, words), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]

@@ -1,0 +1,132 @@
+"""How a large kernel is slid by its spectrum: tiles of the padded image, two at a time, and what they cost."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from . import waves
+from .compiler import run_loop
+from .loops import Array
+from .plan import Plan, aligned, source_table
+
+SIDES = (64, 256, 1024)
+"""Sides of tiles: the transforms go in steps of four."""
+
+LARGEST = 1 << 20
+"""Numbers in a tile at most, unless the kernel needs more: the memory for two of them, and for those turned, is 16 MB."""
+
+STEP = 8.0
+"""Multiply-adds that take as long as one step of one number, there or back, measured beside the direct way."""
+
+GAP = 16
+"""Numbers between the rows of a tile: rows a power of two apart would all share a few lines of the caches."""
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Tiles of ``rows`` x ``columns`` pixels for a plan."""
+
+    plan: Plan
+    rows: int
+    columns: int
+
+    @property
+    def high(self) -> int:
+        """Padded rows from one tile to the next."""
+        return (self.rows - self.plan.rows.extent + 1) // self.plan.rows.stride * self.plan.rows.stride
+
+    @property
+    def wide(self) -> int:
+        """Padded columns from one tile to the next."""
+        return (self.columns - self.plan.columns.extent + 1) // self.plan.columns.stride * self.plan.columns.stride
+
+    @property
+    def across(self) -> int:
+        """Tiles side by side."""
+        return -(-self.plan.columns.out * self.plan.columns.stride // self.wide)
+
+    @property
+    def pairs(self) -> int:
+        """Pairs of tiles above each other."""
+        return -(-self.plan.rows.out * self.plan.rows.stride // (2 * self.high)) * self.across
+
+    @property
+    def size(self) -> int:
+        """Numbers in a tile."""
+        return self.rows * self.columns * self.plan.pixel
+
+    @cached_property
+    def work(self) -> float:
+        """What all tiles cost, in multiply-adds for each number of the map."""
+        steps = math.log(self.rows * self.columns, 4) + 3  # laying, turning, multiplying
+        return self.pairs * self.size * steps * STEP * 2 / (self.plan.rows.out * self.plan.out_row)
+
+    def tile(self, pixel: int, real: np.dtype) -> waves.Tile:
+        """What the loops must know of a tile with so many numbers in a pixel."""
+        turns = [2 * np.pi * np.arange(side) / side for side in (self.rows, self.columns)]
+        tables = [wave(turn).astype(real) for turn in turns for wave in (np.cos, np.sin)]
+        stride, turned = self.columns * pixel + GAP, self.rows + GAP
+        steps = self.plan.rows.stride, self.plan.columns.stride
+        return waves.Tile(self.rows, self.columns, pixel, stride, turned, self.high, self.wide, *steps, self.across, *tables)
+
+    def field(self, pixel: int, real: np.dtype, out: np.dtype) -> waves.Field:
+        """Memory for two tiles."""
+        flat, turned = (self.rows * (self.columns * pixel + GAP),), (self.columns * pixel * (self.rows + GAP),)
+        both = [aligned(shape, real) for shape in (flat, flat, turned, turned)]
+        return waves.Field(*both, np.empty(self.columns * pixel, out))
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """A kernel's spectrum, and what stands at each padded row and column."""
+
+    tiling: Tiling
+    tile: waves.Tile
+    borders: waves.Borders
+    real: Array
+    imaginary: Array
+
+
+def best_tiling(plan: Plan) -> Tiling | None:
+    """The tiles that cost least, or None where the kernel is too large for any."""
+    tilings = [Tiling(plan, rows, columns) for rows in SIDES for columns in SIDES]
+    fitting = [one for one in tilings if min(one.high, one.wide) > 0]
+    small = [one for one in fitting if one.size <= LARGEST] or fitting[:1]
+    return min(small, key=lambda one: one.work, default=None)
+
+
+def spectrum_of(tiling: Tiling, border: str, kernel: Array, real: np.dtype) -> Spectrum:
+    """The spectrum of a kernel (kh, kw), over the numbers in a tile, by which the way back multiplies."""
+    plan = tiling.plan
+    tile, field = tiling.tile(1, real), tiling.field(1, real, real)
+    for numbers in field:
+        numbers[:] = 0
+    dilation = (plan.rows.dilation, plan.columns.dilation)
+    grid = field.real.reshape(tile.rows, tile.stride)
+    spread = grid[: plan.rows.extent : dilation[0], : plan.columns.extent : dilation[1]]
+    spread[:] = kernel / (tile.rows * tile.columns)
+    run_loop(waves.kernel_spectrum, tile, field)
+    borders = waves.Borders(
+        _extended(source_table(plan.rows, border), tiling.pairs // tiling.across * 2 * tiling.high + tile.rows),
+        _extended(source_table(plan.columns, border), tiling.across * tiling.wide + tile.columns),
+    )
+    return Spectrum(tiling, tiling.tile(plan.pixel, real), borders, field.turned_real, field.turned_imaginary)
+
+
+def _extended(source: Array, size: int) -> Array:
+    return np.pad(source[:size], (0, max(size - source.size, 0)), constant_values=-2)
+
+
+def correlate_by_spectrum(
+    spectrum: Spectrum, plane: Array, constant: float, unit: float, bias: float, pairs: tuple[int, int], out: Array
+) -> None:
+    """Slide the kernel over plane (H, numbers), into those pairs of tiles of out (H', numbers)."""
+    real = spectrum.real.dtype
+    field = spectrum.tiling.field(spectrum.tile.pixel, real, out.dtype)
+    kernel = spectrum.real, spectrum.imaginary
+    numbers = [real.type(number) for number in (unit, bias)]
+    run_loop(
+        waves.correlate_waves, plane, spectrum.borders, spectrum.tile, real.type(constant), *kernel, pairs, *numbers, field, out
+    )

@@ -1,8 +1,9 @@
 """The convolutions: check, plan, run."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,10 @@ from ..errors import ArgumentError
 from . import loops
 from .compiler import run_loop
 from .geometry import Border, Padding, Pair, as_count, check_border, make_axes
-from .loops import Array
-from .method import Choice, Work
+from .method import SMALLEST, Choice, Work
 from .plan import Plan, aligned, usable_processors
+from .spectrum import correlate_by_spectrum
+from .strips import Array
 from .tables import Tables, tables_for
 from .words import METHODS
 
@@ -118,10 +120,14 @@ def explain_filter2d(
     """
     plan = _plan_image(image, kernel, stride, padding, dilation)
     word, constant = check_border(border)
-    work = _work_on(image, plan, constant)
+    work = _work_on(image, plan, constant, method)
     tables = tables_for(plan, word, work, method, kernel.reshape(1, 1, *kernel.shape[:2], plan.depth), np.zeros(1))
-    scratch = plan.scratch(tables.rows, 1, tables.sums, work.real)
-    return plan, tables.choices[0], sum(part.nbytes for part in scratch if isinstance(part, np.ndarray))
+    choice = tables.choices[0]
+    if choice.tiling is not None:
+        scratch: tuple[Any, ...] = choice.tiling.field(plan.pixel, work.real, work.real)
+    else:
+        scratch = plan.scratch(tables.rows, 1, tables.sums, work.real)
+    return plan, choice, sum(part.nbytes for part in scratch if isinstance(part, np.ndarray))
 
 
 def _plan_image(pixels: Array, weights: Array, stride: Pair, padding: Padding, dilation: Pair) -> Plan:
@@ -220,38 +226,54 @@ def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: 
     if not isinstance(flip, bool | np.bool_):
         raise ArgumentError(f"flip must be True or False, got {flip!r}")
 
-    def compute(planes: Array, tables: Tables, out: Array, band: tuple[int, int]) -> None:
-        scratch = plan.scratch(tables.rows, len(planes), tables.sums, out.dtype)
-        real = tables.sums.unit.dtype.type
-        run_loop(loops.correlate, planes, tables.rows, tables.columns, tables.sums, real(constant), band, scratch, out)
-
-    def tasks() -> Iterable[tuple[Array, Tables, Array, tuple[int, int]]]:
+    def tasks() -> Iterator[Callable[[], None]]:
         for layer in layers:
             weights = layer.weights[:, :, ::-1, ::-1] if flip else layer.weights
-            tables = tables_for(plan, word, _work_on(layer.images, plan, constant), method, weights, layer.bias)
+            work = _work_on(layer.images, plan, constant, method)
+            tables = tables_for(plan, word, work, method, weights, layer.bias)
             for planes, out in zip(layer.images, layer.out, strict=True):
-                for band in plan.bands(tables.work, workers):
-                    yield planes, tables, out, band
+                yield from _tasks_on(plan, tables, layer.bias, planes, constant, workers, out)
 
     work = list(tasks())
     if workers == 1 or len(work) == 1:
         for task in work:
-            compute(*task)
+            task()
         return
     pool = ThreadPoolExecutor(min(workers, len(work)))
     try:
-        for finished in [pool.submit(compute, *task) for task in work]:
+        for finished in [pool.submit(task) for task in work]:
             finished.result()
     finally:
         pool.shutdown(cancel_futures=True)  # after Ctrl-C, only the bands under way are waited for
 
 
-def _work_on(images: Array, plan: Plan, constant: float) -> Work:
+def _tasks_on(
+    plan: Plan, tables: Tables, bias: Array, planes: Array, constant: float, workers: int, out: Array
+) -> Iterator[Callable[[], None]]:
+    """The work on one image (P, H, numbers), into maps (M, H', numbers), in parts for the workers."""
+
+    def correlate(band: tuple[int, int]) -> None:
+        scratch = plan.scratch(tables.rows, len(planes), tables.sums, out.dtype)
+        real = tables.sums.unit.dtype.type
+        run_loop(loops.correlate, planes, tables.rows, tables.columns, tables.sums, real(constant), band, scratch, out)
+
+    if any(spectrum is None for spectrum in tables.spectra):
+        for band in plan.bands(tables.work, workers):
+            yield partial(correlate, band)
+    for m, spectrum in enumerate(tables.spectra):
+        if spectrum is not None:
+            for pairs in spectrum.tiling.parts(workers):
+                yield partial(correlate_by_spectrum, spectrum, planes[0], constant, float(bias[m]), pairs, out[m])
+
+
+def _work_on(images: Array, plan: Plan, constant: float, method: str | None) -> Work:
     """What sums of these images are: those of whole numbers below 2**24 are exact in float32."""
-    whole = images.dtype.kind in "ub"
+    whole = images.dtype.kind in "ub" and constant == int(constant)
     largest = max(np.iinfo(images.dtype).max if images.dtype.kind == "u" else 1, abs(constant))
-    exact = whole and constant == int(constant) and plan.rows.kernel * largest < 1 << 24
-    return Work(_real_of(images), finite=whole, exact=exact)
+    exact = whole and plan.rows.kernel * largest < 1 << 24
+    asked = method == "fft" or (method is None and plan.rows.kernel * plan.columns.kernel >= SMALLEST)
+    finite = images.dtype.kind in "ub" or (asked and bool(np.isfinite(images).all()))
+    return Work(_real_of(images), finite, whole, exact, largest)
 
 
 def _check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...]) -> Array:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .loops import Array
+from .strips import Array
 
 EXACT = float(1 << 24)
 """Whole numbers up to here are exact in float32."""

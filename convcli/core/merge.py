@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import ArgumentError
 from . import loops
 from .compiler import run_loop
-from .loops import Array
+from .strips import Array
 
 
 def merge(maps: Iterable[Array], how: str) -> Array:

@@ -7,11 +7,24 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .factor import Factors, factorise, unit_of
-from .loops import Array
 from .plan import Plan, halves
+from .spectrum import Tiling, best_tiling
+from .strips import Array
 
 RUN = 4
 """Rows of a column for each that is stepped over, above which running sums are faster: they go over a row once for each."""
+
+SLOWER = 1.7
+"""Times that a multiply-add of columns and rows takes, beside one of the direct way."""
+
+SMALLEST = 100
+"""Taps below which spectra are no gain."""
+
+FINE = 1e-4
+"""Units of weights so fine that sums come half way between two levels no more often than one in 10,000 times."""
+
+WHOLEST = 1e6
+"""Whole numbers that spectra give within 0.1: they miss by 0.00000005 of the largest, in the worst of 10 million."""
 
 WORTH = 0.75
 """Part of the direct multiply-adds below which columns times rows are faster: they go over a row once more."""
@@ -19,14 +32,16 @@ WORTH = 0.75
 
 @dataclass(frozen=True)
 class Work:
-    """What is summed, and how exactly: in float32 or float64 (``real``), where a sum of whole numbers may be ``exact``.
+    """What is summed, and how exactly: in float32 or float64 (``real``), where sums down a column may be ``exact``.
 
-    ``finite`` tells that no number is NaN or infinite.
+    ``finite`` tells that no number is NaN or infinite, ``whole`` that all are whole numbers, none larger than ``largest``.
     """
 
     real: np.dtype
     finite: bool
+    whole: bool
     exact: bool
+    largest: float
 
 
 @dataclass(frozen=True)
@@ -45,6 +60,8 @@ class Choice:
     running: bool = False
     halves: bool = False
     unit: float = 1.0  # what the sums are multiplied by at the end, and the weights divided by before
+    tiling: Tiling | None = None
+    whole: bool = False  # whether sums by spectra are rounded to whole numbers of the unit
 
     @property
     def rank(self) -> int:
@@ -54,6 +71,8 @@ class Choice:
     @property
     def error(self) -> float:
         """By how much the sums miss the kernel, as a part of its absolute sum."""
+        if self.tiling:
+            return float(np.finfo(np.float32).eps) * math.log2(self.tiling.rows * self.tiling.columns)
         return self.factors.error if self.factors else 0.0
 
 
@@ -63,9 +82,38 @@ def choose(plan: Plan, weights: Array, work: Work, method: str | None = None) ->
     Sums of several products are for finite numbers only: an infinity would meet its negative in them, a weight of 0 not.
     """
     taps = float(np.count_nonzero(weights))
-    direct = Choice("direct", taps, taps, "asked for", unit=_unit_for(weights) if work.finite else 1.0)
+    direct = Choice("direct", taps, taps, "asked for", unit=_unit_for(weights) if work.whole else 1.0)
     if method == "direct":
         return direct
+    if method == "fft":
+        return _by_spectra(plan, weights, work, direct, method)
+    chosen = _by_products(plan, weights, work, direct, method)
+    if method is None and taps >= SMALLEST:
+        spectra = _by_spectra(plan, weights, work, chosen, method)
+        if spectra.work < chosen.work * (SLOWER if chosen.factors else 1):
+            return spectra
+    return chosen
+
+
+def _by_spectra(plan: Plan, weights: Array, work: Work, other: Choice, method: str | None) -> Choice:
+    """The way by spectra, or the other where it does not fit."""
+    if weights.shape[0] > 1 or weights.shape[3] > 1:
+        return _refused(other, method, "sums over channels")
+    if not work.finite:
+        return _refused(other, method, "is slid over NaN or infinity, which would spread in a spectrum")
+    tiling = best_tiling(plan)
+    if tiling is None:
+        return _refused(other, method, "is larger than any tile")
+    unit = unit_of(weights) if work.whole and weights.any() else None
+    whole = unit is not None and unit > FINE
+    if whole and np.abs(weights).sum() / unit * work.largest > WHOLEST:
+        return _refused(other, method, "gives whole numbers, too large ones to stay so in a spectrum")
+    reason = f"tiles of {tiling.rows} x {tiling.columns} take as long as {tiling.work:.3g} multiply-adds"
+    return Choice("fft", tiling.work, other.direct, reason, unit=unit if whole and unit else 1.0, tiling=tiling, whole=whole)
+
+
+def _by_products(plan: Plan, weights: Array, work: Work, direct: Choice, method: str | None) -> Choice:
+    """Columns times rows, with running sums where they help; or the direct way."""
     if weights.shape[0] > 1 or weights.shape[3] > 1:
         return _refused(direct, method, "sums over channels")
     kernel = in_units(weights[0, :, :, 0], direct.unit)
@@ -87,7 +135,7 @@ def choose(plan: Plan, weights: Array, work: Work, method: str | None = None) ->
     name = "box" if method == "box" or (flat and (running or split)) else "separable"
     if method is None and count > WORTH * direct.work:
         return replace(direct, reason=f"{name} would take {count:.3g}, which is no gain")
-    return Choice(name, count, taps, _reason(name, factors), factors, running, split, direct.unit)
+    return Choice(name, count, direct.direct, _reason(name, factors), factors, running, split, direct.unit)
 
 
 def in_units(weights: Array, unit: float) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 
 from . import loops
 from .geometry import Axis, source_index
-from .loops import Array
+from .strips import Array
 
 SMALLEST_BAND = 200_000
 """Multiply-adds below which a second thread costs more than it saves: about 10 microseconds of work."""
@@ -110,7 +110,7 @@ class Plan:
 
     def scratch(self, rows: loops.Rows, planes: int, sums: loops.Sums, out: np.dtype[Any]) -> loops.Scratch:
         """Memory for one band of ``planes``, whose maps have the type ``out``."""
-        own = 2 * np.count_nonzero(sums.line >= 0)
+        own = 2 * int(np.count_nonzero(sums.line >= 0))
         kept = planes * rows.slots
         return loops.Scratch(
             lines=aligned(((kept + own) * self.line,), sums.unit.dtype),

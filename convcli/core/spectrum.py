@@ -1,5 +1,6 @@
 """How a large kernel is slid by its spectrum: tiles of the padded image, two at a time, and what they cost."""
 
+import itertools
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,8 +9,8 @@ import numpy as np
 
 from . import waves
 from .compiler import run_loop
-from .loops import Array
 from .plan import Plan, aligned, source_table
+from .strips import Array
 
 SIDES = (64, 256, 1024)
 """Sides of tiles: the transforms go in steps of four."""
@@ -17,8 +18,11 @@ SIDES = (64, 256, 1024)
 LARGEST = 1 << 20
 """Numbers in a tile at most, unless the kernel needs more: the memory for two of them, and for those turned, is 16 MB."""
 
-STEP = 8.0
+STEP = 10.0
 """Multiply-adds that take as long as one step of one number, there or back, measured beside the direct way."""
+
+LONGEST = 100
+"""Pairs after which Python may look for Ctrl-C: about a tenth of a second of work."""
 
 GAP = 16
 """Numbers between the rows of a tile: rows a power of two apart would all share a few lines of the caches."""
@@ -63,6 +67,12 @@ class Tiling:
         steps = math.log(self.rows * self.columns, 4) + 3  # laying, turning, multiplying
         return self.pairs * self.size * steps * STEP * 2 / (self.plan.rows.out * self.plan.out_row)
 
+    def parts(self, threads: int) -> list[tuple[int, int]]:
+        """Cut the pairs into parts: two a thread, and none too long."""
+        count = min(max(2 * threads if threads > 1 else 1, -(-self.pairs // LONGEST)), self.pairs)
+        edges = [self.pairs * i // count for i in range(count + 1)]
+        return list(itertools.pairwise(edges))
+
     def tile(self, pixel: int, real: np.dtype) -> waves.Tile:
         """What the loops must know of a tile with so many numbers in a pixel."""
         turns = [2 * np.pi * np.arange(side) / side for side in (self.rows, self.columns)]
@@ -74,8 +84,9 @@ class Tiling:
     def field(self, pixel: int, real: np.dtype, out: np.dtype) -> waves.Field:
         """Memory for two tiles."""
         flat, turned = (self.rows * (self.columns * pixel + GAP),), (self.columns * pixel * (self.rows + GAP),)
-        both = [aligned(shape, real) for shape in (flat, flat, turned, turned)]
-        return waves.Field(*both, np.empty(self.columns * pixel, out))
+        real_part, imaginary = aligned(flat, real), aligned(flat, real)
+        line = np.empty(self.columns * pixel, out)
+        return waves.Field(real_part, imaginary, aligned(turned, real), aligned(turned, real), line)
 
 
 @dataclass(frozen=True)
@@ -87,6 +98,8 @@ class Spectrum:
     borders: waves.Borders
     real: Array
     imaginary: Array
+    unit: float
+    whole: bool
 
 
 def best_tiling(plan: Plan) -> Tiling | None:
@@ -97,7 +110,7 @@ def best_tiling(plan: Plan) -> Tiling | None:
     return min(small, key=lambda one: one.work, default=None)
 
 
-def spectrum_of(tiling: Tiling, border: str, kernel: Array, real: np.dtype) -> Spectrum:
+def spectrum_of(tiling: Tiling, border: str, kernel: Array, unit: float, whole: bool, real: np.dtype) -> Spectrum:
     """The spectrum of a kernel (kh, kw), over the numbers in a tile, by which the way back multiplies."""
     plan = tiling.plan
     tile, field = tiling.tile(1, real), tiling.field(1, real, real)
@@ -112,7 +125,7 @@ def spectrum_of(tiling: Tiling, border: str, kernel: Array, real: np.dtype) -> S
         _extended(source_table(plan.rows, border), tiling.pairs // tiling.across * 2 * tiling.high + tile.rows),
         _extended(source_table(plan.columns, border), tiling.across * tiling.wide + tile.columns),
     )
-    return Spectrum(tiling, tiling.tile(plan.pixel, real), borders, field.turned_real, field.turned_imaginary)
+    return Spectrum(tiling, tiling.tile(plan.pixel, real), borders, field.turned_real, field.turned_imaginary, unit, whole)
 
 
 def _extended(source: Array, size: int) -> Array:
@@ -120,13 +133,13 @@ def _extended(source: Array, size: int) -> Array:
 
 
 def correlate_by_spectrum(
-    spectrum: Spectrum, plane: Array, constant: float, unit: float, bias: float, pairs: tuple[int, int], out: Array
+    spectrum: Spectrum, plane: Array, constant: float, bias: float, pairs: tuple[int, int], out: Array
 ) -> None:
     """Slide the kernel over plane (H, numbers), into those pairs of tiles of out (H', numbers)."""
     real = spectrum.real.dtype
     field = spectrum.tiling.field(spectrum.tile.pixel, real, out.dtype)
     kernel = spectrum.real, spectrum.imaginary
-    numbers = [real.type(number) for number in (unit, bias)]
+    finish = waves.Finish(int(spectrum.whole), real.type(spectrum.unit), real.type(bias))
     run_loop(
-        waves.correlate_waves, plane, spectrum.borders, spectrum.tile, real.type(constant), *kernel, pairs, *numbers, field, out
+        waves.correlate_waves, plane, spectrum.borders, spectrum.tile, real.type(constant), *kernel, pairs, finish, field, out
     )

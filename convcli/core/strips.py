@@ -42,12 +42,14 @@ def fill(number: Any) -> Array:
 
 def mul_add(strip: Array, other: Any, total: Array) -> Array:
     """Strip * other + total, with one rounding where the processor can; the other is a number or a strip."""
-    return strip * other + total
+    product: Array = strip * other
+    return product + total
 
 
 def times(strip: Array, other: Any) -> Array:
     """Strip * other, a number or a strip."""
-    return strip * other
+    product: Array = strip * other
+    return product
 
 
 def plus(one: Array, other: Array) -> Array:
@@ -60,8 +62,13 @@ def minus(one: Array, other: Array) -> Array:
     return one - other
 
 
+def whole(strip: Array) -> Array:
+    """The nearest whole numbers, of two the even one."""
+    return np.rint(strip)
+
+
 def turn(source: Array, x: int, stride: int, target: Array, y: int, turned: int) -> None:
-    """Turn a block, as many slivers as there are numbers in one: the rows at x, x + stride .. become columns at y, y + turned .."""
+    """Turn a block, as many slivers as there are numbers in one: rows at x, x + stride .. become columns at y, y + turned .."""
     size = STRIP // 4 // source.itemsize
     for i in range(size):
         for j in range(size):

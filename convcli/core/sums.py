@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import loops
-from .loops import Array
 from .method import Choice, in_units
 from .plan import STRIP, Plan, halves
+from .strips import Array
 
 LONGEST = 128
 """Taps summed one after the other: each is rounded by half a unit in the last place, 0.000004 of a sum in the worst case."""
@@ -25,10 +25,12 @@ class Taps:
     start: Array
     weight: Array
 
-    def then(self, other: "Taps") -> "Taps":
-        """These, and then others."""
-        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return Taps(*(np.concatenate(pair) for pair in pairs))
+    @classmethod
+    def joined(cls, parts: "Sequence[Taps]") -> "Taps":
+        """Those of all parts, one after the other."""
+        none = cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 2)))
+        lists = zip(*(vars(part).values() for part in (none, *parts)), strict=True)
+        return cls(*(np.concatenate(each) for each in lists))
 
 
 @dataclass(frozen=True)
@@ -43,12 +45,16 @@ class Sum:
     ahead: int = 0
 
 
-def list_sums(plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: Array, bias: Array, real: np.dtype) -> loops.Sums:
+def list_sums(
+    plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: Array, bias: Array, real: np.dtype
+) -> loops.Sums:
     """All sums for maps of weights (maps, planes, kh, kw, depth), each in the way chosen for it."""
     planes = weights.shape[1]
     sums: list[Sum] = []
     for m, choice in enumerate(choices):
         lines = 2 * sum(one.line >= 0 for one in sums)
+        if choice.tiling is not None:
+            continue
         if choice.factors is None:
             taps = _all_taps(plan, rows, in_units(weights[m], choice.unit))
             sums.append(Sum(taps, None, m, plan.out_row))
@@ -87,7 +93,7 @@ class _Product:
         width = self.plan.step * self.plan.phase
         ahead = width - self.plan.out_row + 2 * STRIP if self.plan.step == 1 else width
         found: list[Sum] = []
-        along = Taps(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 2)))
+        along: list[Taps] = []
         for term, (column, row) in enumerate(zip(factors.columns, factors.rows, strict=True)):
             line = self.line + 2 * term
             if self.choice.running:  # sums of whole numbers stay whole: the weight goes to the row
@@ -95,24 +101,26 @@ class _Product:
             down = _all_taps(self.plan, self.rows, column[None, :, None, None])
             going = self._run_down(line) if self.choice.running else None
             found.append(Sum(down, going, self.map, width, line, ahead))
-            along = along.then(self._along(line, np.flatnonzero(row), row[row != 0]))
+            along.append(self._along(line, np.flatnonzero(row), row[row != 0]))
         if self.choice.halves:  # of one row, of equal weights
             side, times, rest = halves(row.size)
             few = self._along(line, np.arange(side), np.ones(side))
             reach = int(self.plan.starts(np.array([side - 1]))[0])
             found.append(Sum(few, None, self.map, width - reach, line + 2, ahead - reach - STRIP))
             far, last = side * np.arange(times), side * times + np.arange(rest)
-            along = self._along(line + 2, far, np.full(times, row[0])).then(self._along(line, last, np.full(rest, row[0])))
-        return [*found, Sum(along, None, self.map, self.plan.out_row)]
+            along = [
+                self._along(line + 2, far, np.full(times, row[0])),
+                self._along(line, last, np.full(rest, row[0])),
+            ]
+        return [*found, Sum(Taps.joined(along), None, self.map, self.plan.out_row)]
 
     def _along(self, line: int, columns: Array, weights: Array) -> Taps:
         """Taps along both lines of a pair: first those of the one, then of the other."""
         none = np.zeros_like(weights)
         start = self.plan.starts(columns)
         place = np.full_like(start, self.base + line)
-        return Taps(place, start, np.stack([weights, none], axis=1)).then(
-            Taps(place + 1, start, np.stack([none, weights], axis=1))
-        )
+        one = Taps(place, start, np.stack([weights, none], axis=1))
+        return Taps.joined([one, Taps(place + 1, start, np.stack([none, weights], axis=1))])
 
     def _run_down(self, line: int) -> Taps:
         """A running sum: the row before, the rows that the kernel came upon since, and those that it left taken off."""
@@ -145,11 +153,12 @@ def _tables(sums: list[Sum], before: int, unit: Array, bias: Array, real: np.dty
         opening.append(spans[0])
         going.append(spans[-1])
         compensated.append(one.opening.row.size > LONGEST)
+    all_taps = Taps.joined(taps)
     return loops.Sums(
-        row=np.concatenate([own.row for own in taps]),
-        start=np.concatenate([own.start for own in taps]),
-        first_weight=np.concatenate([own.weight[:, 0] for own in taps]).astype(real),
-        second_weight=np.concatenate([own.weight[:, 1] for own in taps]).astype(real),
+        row=all_taps.row,
+        start=all_taps.start,
+        first_weight=all_taps.weight[:, 0].astype(real),
+        second_weight=all_taps.weight[:, 1].astype(real),
         kind=np.array(kinds, np.int64),
         tap=np.array(edges),
         opening=np.array(opening),

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import loops
-from .loops import Array
-from .method import Choice, Work, choose
+from .method import Choice, Work, choose, in_units
 from .plan import Plan
+from .spectrum import Spectrum, spectrum_of
+from .strips import Array
 from .sums import list_sums
 
-KEPT = 64
+KEPT = 16
 """Tables that are kept: those of the kernels of a run, for pictures of a few sizes."""
 
 LARGEST_KEPT = 10_000
@@ -26,11 +27,12 @@ class Tables:
     rows: loops.Rows
     columns: loops.Columns
     sums: loops.Sums
+    spectra: tuple[Spectrum | None, ...]  # of each map
 
     @property
     def work(self) -> float:
-        """Multiply-adds for each number of a map, of all maps together."""
-        return sum(choice.work for choice in self.choices)
+        """Multiply-adds for each number of a map, of all maps together whose taps are summed."""
+        return sum(choice.work for choice in self.choices if choice.tiling is None)
 
 
 def tables_for(plan: Plan, border: str, work: Work, method: str | None, weights: Array, bias: Array) -> Tables:
@@ -46,6 +48,10 @@ def _make(
 ) -> Tables:
     maps = np.frombuffer(weights).reshape(shape)
     choices = tuple(choose(plan, one, work, method) for one in maps)
+    spectra = [
+        spectrum_of(c.tiling, border, in_units(one[0, :, :, 0], c.unit), c.unit, c.whole, work.real) if c.tiling else None
+        for one, c in zip(maps, choices, strict=True)
+    ]
     rows = plan.row_table(border, running=any(choice.running for choice in choices))
     sums = list_sums(plan, rows, choices, maps, np.frombuffer(bias), work.real)
-    return Tables(choices, rows, plan.column_table(border), sums)
+    return Tables(choices, rows, plan.column_table(border), sums, tuple(spectra))

@@ -1,208 +1,214 @@
 """The functions of ``strips`` in machine code: each is one operation of LLVM on a vector as long as a strip.
 
 Left to itself, LLVM would keep the sums of a row in memory, at half the speed: it works in registers on what is one value.
+An intrinsic of Numba tells the types of a call, and makes its code (https://numba.readthedocs.io/en/stable/extending/high-level.html).
 """
 
-from typing import Any
-
-import numba as untyped_numba
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
 from . import native
 
-numba: Any = untyped_numba
 CONTRACT = ("contract",)  # as in loops.POLICY
+WORD = ir.IntType(32)
 
 
-class Strip(types.Type):  # type: ignore[misc]
-    """A strip of float32 or float64."""
+class Strip(types.Type):
+    """A strip of float32 or float64, or a part of one."""
 
-    def __init__(self, dtype: Any, part: int = 1) -> None:
+    def __init__(self, dtype, part=1):
         self.dtype, self.lanes = dtype, native.strip_bytes() // part * 8 // dtype.bitwidth
         super().__init__(f"Strip({dtype}, {self.lanes})")
 
 
 @register_model(Strip)
-class _StripModel(models.PrimitiveModel):  # type: ignore[misc]
-    def __init__(self, manager: Any, strip: Strip) -> None:
+class _StripModel(models.PrimitiveModel):
+    def __init__(self, manager, strip):
         number = ir.FloatType() if strip.dtype == types.float32 else ir.DoubleType()
         super().__init__(manager, strip, ir.VectorType(number, strip.lanes))
 
 
-def _number(vector: Any, value: float) -> Any:
+def _code(result, takes, make):
+    """What an intrinsic gives and takes, and its code: made by ``make(context, builder, values)``."""
+
+    def generate(context, builder, _signature, values):
+        made = make(context, builder, values)
+        return context.get_dummy_value() if result == types.void else made
+
+    return result(*takes), generate
+
+
+def _bytes(kind):
+    return kind.dtype.bitwidth // 8
+
+
+def _constant(vector, value):
     return ir.Constant(vector, [value] * vector.count)
 
 
-def _spread(builder: Any, number: Any, vector: Any) -> Any:
+def _spread(builder, number, vector):
     """A vector of one number."""
-    nothing, index = ir.Constant(vector, ir.Undefined), ir.IntType(32)
-    single = builder.insert_element(nothing, number, index(0))
-    return builder.shuffle_vector(single, nothing, ir.Constant(ir.VectorType(index, vector.count), [0] * vector.count))
+    nothing = ir.Constant(vector, ir.Undefined)
+    single = builder.insert_element(nothing, number, WORD(0))
+    return builder.shuffle_vector(single, nothing, ir.Constant(ir.VectorType(WORD, vector.count), [0] * vector.count))
 
 
-def _address(context: Any, builder: Any, kind: Any, line: Any, x: Any, vector: Any) -> Any:
-    data = context.make_array(kind)(context, builder, line).data
-    return builder.bitcast(builder.gep(data, [x]), vector.as_pointer())
+def _place(context, builder, kind, line, x):
+    """The address of number x in an array of that kind."""
+    return builder.gep(context.make_array(kind)(context, builder, line).data, [x])
 
 
-def _call(builder: Any, name: str, value: Any) -> Any:
+def _call(builder, name, value):
     """One of LLVM's own functions of a vector."""
-    suffix = f"v{value.type.count}f{32 if isinstance(value.type.element, ir.FloatType) else 64}"
+    bits = 32 if isinstance(value.type.element, ir.FloatType) else 64
     kind = ir.FunctionType(value.type, [value.type])
-    return builder.call(untyped_numba.core.cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.{suffix}"), [value])
+    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{value.type.count}f{bits}")
+    return builder.call(function, [value])
 
 
-def _load(line: Any, strip: Strip) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+def _load(line, strip):
+    def make(context, builder, values):
         vector = context.get_value_type(strip)
-        place = _address(context, builder, line, *values, vector)
-        return builder.load(place, align=line.dtype.bitwidth // 8)
+        return builder.load(builder.bitcast(_place(context, builder, line, *values), vector.as_pointer()), align=_bytes(line))
 
-    return strip(line, types.int64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def load(typing: Any, line: Any, x: Any) -> Any:
-    """See strips."""
-    return _load(line, Strip(line.dtype))
+    return _code(strip, (line, types.int64), make)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def sliver(typing: Any, line: Any, x: Any) -> Any:
-    """See strips."""
-    return _load(line, Strip(line.dtype, part=4))
+def _rounded(builder, value, bits, wanted):
+    """A vector of real numbers of so many bits as unsigned whole ones: rounded half to even, saturated, NaN as 0."""
+    least, most = _constant(value.type, 0.0), _constant(value.type, float(2**wanted - 1))
+    value = builder.select(builder.fcmp_ordered(">", value, least), value, least)  # NaN is not larger
+    value = builder.select(builder.fcmp_ordered("<", value, most), value, most)
+    # Beside a number so large, what is left of the sum are whole numbers, in its last bits.
+    value = builder.fadd(value, _constant(value.type, 1.5 * 2 ** (23 if bits == 32 else 52)))
+    value = builder.bitcast(value, ir.VectorType(ir.IntType(bits), value.type.count))
+    return builder.trunc(value, ir.VectorType(ir.IntType(wanted), value.type.count))
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def store(typing: Any, strip: Any, line: Any, x: Any) -> Any:
-    """See strips."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        value, own, x = values
-        if isinstance(line.dtype, types.Integer):
-            least, most = _number(value.type, 0.0), _number(value.type, float(2**line.dtype.bitwidth - 1))
-            value = builder.select(builder.fcmp_ordered(">", value, least), value, least)  # NaN is not larger
-            value = builder.select(builder.fcmp_ordered("<", value, most), value, most)
-            bits, kept = strip.dtype.bitwidth, 23 if strip.dtype == types.float32 else 52
-            value = builder.fadd(value, _number(value.type, 1.5 * 2**kept))  # its last bits are whole then, rounded by the rule
-            value = builder.bitcast(value, ir.VectorType(ir.IntType(bits), strip.lanes))
-            value = builder.trunc(value, ir.VectorType(ir.IntType(line.dtype.bitwidth), strip.lanes))
-        place = _address(context, builder, line, own, x, value.type)
-        builder.store(value, place, align=line.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(strip, line, types.int64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def pick(typing: Any, line: Any, i: Any) -> Any:
-    """See strips."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.load(builder.gep(context.make_array(line)(context, builder, values[0]).data, [values[1]]))
-
-    return line.dtype(line, types.int64), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def fill(typing: Any, number: Any) -> Any:
-    """See strips."""
-    strip = Strip(number)
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return _spread(builder, values[0], context.get_value_type(strip))
-
-    return strip(number), generate
-
-
-def _times(builder: Any, strip: Any, other: Any) -> Any:
+def _times(builder, strip, other):
     """A vector times another, or times a number; the product may become a part of a multiply-add."""
     factor = other if isinstance(other.type, ir.VectorType) else _spread(builder, other, strip.type)
     return builder.fmul(strip, factor, flags=CONTRACT)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def times(typing: Any, strip: Any, other: Any) -> Any:
+def _factor(strip, other):
+    return other if isinstance(other, Strip) else strip.dtype
+
+
+@intrinsic
+def load(typing, line, x):
+    """See strips."""
+    return _load(line, Strip(line.dtype))
+
+
+@intrinsic
+def sliver(typing, line, x):
+    """See strips."""
+    return _load(line, Strip(line.dtype, part=4))
+
+
+@intrinsic
+def store(typing, strip, line, x):
     """See strips."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return _times(builder, *values)
+    def make(context, builder, values):
+        value, own, at = values
+        if line.dtype in types.unsigned_domain:
+            value = _rounded(builder, value, 8 * _bytes(strip), 8 * _bytes(line))
+        place = builder.bitcast(_place(context, builder, line, own, at), value.type.as_pointer())
+        builder.store(value, place, align=_bytes(line))
 
-    return strip(strip, other if isinstance(other, Strip) else strip.dtype), generate
+    return _code(types.void, (strip, line, types.int64), make)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def mul_add(typing: Any, strip: Any, other: Any, total: Any) -> Any:
+@intrinsic
+def pick(typing, line, i):
+    """See strips."""
+    return _code(line.dtype, (line, types.int64), lambda c, builder, values: builder.load(_place(c, builder, line, *values)))
+
+
+@intrinsic
+def fill(typing, number):
+    """See strips."""
+    strip = Strip(number)
+    return _code(strip, (number,), lambda c, builder, values: _spread(builder, values[0], c.get_value_type(strip)))
+
+
+@intrinsic
+def times(typing, strip, other):
+    """See strips."""
+    return _code(strip, (strip, _factor(strip, other)), lambda c, builder, values: _times(builder, *values))
+
+
+@intrinsic
+def mul_add(typing, strip, other, total):
     """See strips."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    def make(_context, builder, values):
         return builder.fadd(_times(builder, *values[:2]), values[2], flags=CONTRACT)
 
-    return strip(strip, other if isinstance(other, Strip) else strip.dtype, strip), generate
+    return _code(strip, (strip, _factor(strip, other), strip), make)
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def turn(typing: Any, source: Any, x: Any, stride: Any, target: Any, y: Any, turned: Any) -> Any:
+@intrinsic
+def plus(typing, one, other):
+    """See strips."""
+    return _code(one, (one, other), lambda c, builder, values: builder.fadd(*values))
+
+
+@intrinsic
+def minus(typing, one, other):
+    """See strips."""
+    return _code(one, (one, other), lambda c, builder, values: builder.fsub(*values))
+
+
+@intrinsic
+def whole(typing, strip):
+    """See strips."""
+    return _code(strip, (strip,), lambda c, builder, values: _call(builder, "rint", *values))
+
+
+@intrinsic
+def finite(typing, strip):
+    """See strips."""
+
+    def make(_context, builder, values):
+        (value,) = values
+        small = builder.fcmp_ordered("<", _call(builder, "fabs", value), _constant(value.type, float("inf")))
+        return builder.select(small, value, _constant(value.type, 0.0))
+
+    return _code(strip, (strip,), make)
+
+
+@intrinsic
+def turn(typing, source, x, stride, target, y, turned):
     """See strips. In each of log2(size) rounds, pairs of slivers exchange halves, halves of halves .. (Eklundh 1972)."""
     strip = Strip(source.dtype, part=4)
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+    def make(context, builder, values):
         own, x, stride, other, y, turned = values
         vector, size = context.get_value_type(strip), strip.lanes
-        kinds, bytes_ = ir.VectorType(ir.IntType(32), size), source.dtype.bitwidth // 8
+        lanes = range(size)
 
-        def place(kind: Any, array: Any, begin: Any, step: Any, i: int) -> Any:
+        def place(array, begin, step, i):
             at = builder.add(begin, builder.mul(step, step.type(i)))
-            return _address(context, builder, kind, array, at, vector)
+            return builder.bitcast(_place(context, builder, source, array, at), vector.as_pointer())
 
-        rows = [builder.load(place(source, own, x, stride, i), align=bytes_) for i in range(size)]
+        def mixed(one, two, picked):
+            return builder.shuffle_vector(one, two, ir.Constant(ir.VectorType(WORD, size), picked))
+
+        rows = [builder.load(place(own, x, stride, i), align=_bytes(source)) for i in lanes]
         far = 1
         while far < size:
-            for i in range(size):
+            for i in lanes:
                 if not i & far:
                     one, two = rows[i], rows[i | far]
-                    first = [lane if not lane & far else size + (lane ^ far) for lane in range(size)]
-                    second = [lane ^ far if not lane & far else size + lane for lane in range(size)]
-                    rows[i] = builder.shuffle_vector(one, two, ir.Constant(kinds, first))
-                    rows[i | far] = builder.shuffle_vector(one, two, ir.Constant(kinds, second))
+                    rows[i] = mixed(one, two, [size + (lane ^ far) if lane & far else lane for lane in lanes])
+                    rows[i | far] = mixed(one, two, [size + lane if lane & far else lane ^ far for lane in lanes])
             far *= 2
-        for i in range(size):
-            builder.store(rows[i], place(target, other, y, turned, i), align=bytes_)
-        return context.get_dummy_value()
+        for i in lanes:
+            builder.store(rows[i], place(other, y, turned, i), align=_bytes(source))
 
     words = types.int64
-    return types.void(source, words, words, target, words, words), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def plus(typing: Any, one: Any, other: Any) -> Any:
-    """See strips."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.fadd(*values)
-
-    return one(one, other), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def minus(typing: Any, one: Any, other: Any) -> Any:
-    """See strips."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        return builder.fsub(*values)
-
-    return one(one, other), generate
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def finite(typing: Any, strip: Any) -> Any:
-    """See strips."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        (value,) = values
-        small = builder.fcmp_ordered("<", _call(builder, "fabs", value), _number(value.type, float("inf")))
-        return builder.select(small, value, _number(value.type, 0.0))
-
-    return strip(strip), generate
+    return _code(types.void, (source, words, words, target, words, words), make)

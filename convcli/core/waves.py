@@ -6,9 +6,9 @@ and back, in which spectra are multiplied as well as in any. They run along colu
 those along rows the tile is turned.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from .strips import STRIP, Array, fill, load, minus, mul_add, plus, sliver, store, times, turn
+from .strips import STRIP, Array, fill, load, minus, mul_add, plus, sliver, store, times, turn, whole
 
 
 class Tile(NamedTuple):
@@ -35,6 +35,14 @@ class Borders(NamedTuple):
 
     row: Array  # int64, for all rows of all tiles
     column: Array
+
+
+class Finish(NamedTuple):
+    """What is done with each number at the end."""
+
+    whole: int  # 1 where it must be a whole one, and only rounding of the transforms keeps it from that
+    unit: Any  # real: it is multiplied by this
+    bias: Any  # real: and this is added
 
 
 class Field(NamedTuple):
@@ -162,13 +170,13 @@ def lay(plane, borders, top, left, constant, tile, numbers):
     """Lay a tile whose corner is at the padded row ``top`` and column ``left``."""
     pixel = tile.pixel
     column = borders.column[left : left + tile.columns]
-    whole = column[0] >= 0 and column[tile.columns - 1] - column[0] == tile.columns - 1
+    unbroken = column[0] >= 0 and column[tile.columns - 1] - column[0] == tile.columns - 1
     for y in range(tile.rows):
         row = borders.row[top + y]
         line = numbers[y * tile.stride : y * tile.stride + tile.columns * pixel]
         if row < 0:
             line[:] = constant if row == -1 else line.dtype.type(0)
-        elif whole:
+        elif unbroken:
             source = plane[row, column[0] * pixel : (column[0] + tile.columns) * pixel]
             for x in range(line.size):
                 line[x] = source[x]
@@ -179,7 +187,7 @@ def lay(plane, borders, top, left, constant, tile, numbers):
                     line[x * pixel + c] = inside if column[x] >= 0 else constant if column[x] == -1 else line.dtype.type(0)
 
 
-def deliver(numbers, tile, top, left, unit, bias, field, out):
+def deliver(numbers, tile, top, left, finish, field, out):
     """Write what a tile gives to its place in out (H', numbers)."""
     size, pixel, stride = STRIP // numbers.itemsize, tile.pixel, tile.column_stride
     begin = left // stride * pixel
@@ -192,7 +200,10 @@ def deliver(numbers, tile, top, left, unit, bias, field, out):
         target = row if wide >= size else field.line
         for x in range(0, wide, size):
             at = min(x, max(wide - size, 0))
-            store(mul_add(load(line, at), unit, fill(bias)), target, at)
+            strip = load(line, at)
+            if finish.whole:
+                strip = whole(strip)
+            store(mul_add(strip, finish.unit, fill(finish.bias)), target, at)
         for x in range(wide if wide < size else 0):
             row[x] = target[x]
 
@@ -202,7 +213,7 @@ def kernel_spectrum(tile, field):
     to_spectrum(tile, field)
 
 
-def correlate_waves(plane, borders, tile, constant, kernel_real, kernel_imaginary, pairs, unit, bias, field, out):
+def correlate_waves(plane, borders, tile, constant, kernel_real, kernel_imaginary, pairs, finish, field, out):
     """Slide a kernel over plane (H, numbers), into out (H', numbers): pairs[0] .. pairs[1] of tiles above each other."""
     for pair in range(pairs[0], pairs[1]):
         top, left = pair // tile.across * 2 * tile.high, pair % tile.across * tile.wide
@@ -211,5 +222,5 @@ def correlate_waves(plane, borders, tile, constant, kernel_real, kernel_imaginar
         to_spectrum(tile, field)
         multiply(tile, field, kernel_real, kernel_imaginary)
         from_spectrum(tile, field)
-        deliver(field.real, tile, top, left, unit, bias, field, out)
-        deliver(field.imaginary, tile, top + tile.high, left, unit, bias, field, out)
+        deliver(field.real, tile, top, left, finish, field, out)
+        deliver(field.imaginary, tile, top + tile.high, left, finish, field, out)

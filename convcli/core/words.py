@@ -12,8 +12,8 @@ ALIASES = {"replicate": "edge", "nearest": "edge", "circular": "wrap", "periodic
 
 BORDER_WORDS = (*BORDERS, *ALIASES)
 
-METHODS = ("direct", "separable", "box")
-"""How sums are made: tap by tap; down columns, then along rows; so with running sums."""
+METHODS = ("direct", "separable", "box", "fft")
+"""How sums are made: tap by tap; down columns, then along rows; so with running sums; by multiplying spectra."""
 
 
 def pair_reader(name: str) -> Callable[[str], Sides]:

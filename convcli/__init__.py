@@ -21,9 +21,11 @@ The house, floor by floor; imports go down only, and kernels and images do not k
                config files there are), catalogue (names to kernels)
     images/    pixels and files: image (values), read, write, tiff, stacks, alpha, levels (response to stored levels), formats,
                place (whole or not at all), mark (what an output was made from), existing (what stands under its name)
-    core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders) and its words, plan (tables, taps, tiles, bands),
-               method (which way to sum), factor (columns times rows), conv, merge, loops (every compiled loop), compiler
-               (runs them), build (machine code by Numba), native (the same without Numba), codefolder (where it is kept)
+    core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders) and its words, plan (index tables, bands), method
+               (which way to sum), factor (columns times rows), sums (the lists that the loops work through), spectrum (tiles,
+               for large kernels), tables (all that, kept), conv, merge; loops and waves (every compiled loop), strips (what
+               they are written with), compiler (runs them), build and vectors (machine code by Numba), native (the same
+               without Numba), codefolder (where it is kept)
     ranges.py  the words of --range
     arrays.py  reads .npy files that nobody should trust
     errors.py  one small tree

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -48,7 +48,7 @@ def products(draw):
     border=ours.borders,
     flip=st.booleans(),
     threads=st.integers(1, 3),
-    method=st.sampled_from([None, None, "separable", "box"]),
+    method=st.sampled_from([None, None, "separable", "box", "fft"]),
 )
 def test_every_method_equals_the_oracle(image, kernel, stride, dilation, pads, border, flip, threads, method):
     """Within 1e-5 of the range, for every option at once."""
@@ -108,7 +108,7 @@ def test_levels_hardly_ever_differ(samples_pixels, dtype):
                 assert np.abs(both[0] - both[1]).max() <= 1, name
                 assert dtype == np.uint16 or differ.mean() <= 1e-4, name
                 methods.add(explain_filter2d(image, kernel.weights)[1].method)
-    assert methods == {"direct", "separable"}
+    assert {"direct", "separable"} <= methods <= {"direct", "separable", "fft"}
 
 
 @given(ours.images(), st.integers(1, 12), st.integers(1, 12))
@@ -132,6 +132,7 @@ def samples_pixels(samples):
     return np.asarray(PIL.Image.open(samples / "astronaut.png").convert("RGB"))[100:300, 100:300].copy()
 
 
+TWO = np.outer(np.sqrt(range(1, 10)), np.sin(range(9))) + np.outer(np.cos(range(9)), np.sqrt(range(9)))
 CHOICES = [
     (np.ones((3, 3)) / 9, {}, "separable", 1),
     (np.ones((9, 9)), {}, "box", 1),
@@ -141,7 +142,8 @@ CHOICES = [
     (np.outer(np.arange(1.0, 8), np.arange(1.0, 8)) + np.eye(7) * 0.001, {}, "direct", 0),
     (np.outer(np.arange(1.0, 10), np.arange(1.0, 10)) + np.outer(np.arange(9.0) ** 2, np.ones(9)), {}, "separable", 2),
     (np.outer([1, 6, 15, 20, 15, 6, 1], [1, 6, 15, 20, 15, 6, 1]) / 4096 - np.pad([[2]], 3), {}, "separable", 2),
-    (np.outer(np.sqrt(range(1, 10)), np.sin(range(9))) + np.outer(np.cos(range(9)), np.sqrt(range(9))), {}, "separable", 2),
+    (TWO / np.abs(TWO).sum(), {}, "separable", 2),
+    (TWO, {}, "direct", 0),
     (np.arange(81.0).reshape(9, 9), {"float": True}, "direct", 0),
     (np.ones((9, 9, 3)), {}, "direct", 0),
     (np.zeros((9, 9)), {}, "direct", 0),
@@ -193,7 +195,7 @@ def test_halves_make_up_the_number(count):
 
 def test_unknown_and_unfit_methods():
     """One line with the rule."""
-    with pytest.raises(ArgumentError, match="method must be one of direct, separable, box, or None, got 'fast'"):
+    with pytest.raises(ArgumentError, match="method must be one of direct, separable, box, fft, or None, got 'fast'"):
         filter2d(np.zeros((4, 4)), np.ones((3, 3)), method="fast")
     with pytest.raises(ArgumentError, match="method separable cannot be used: the kernel sums over channels; use direct"):
         conv2d(np.zeros((2, 4, 4)), np.ones((1, 2, 3, 3)), method="separable")
@@ -221,3 +223,55 @@ def test_a_bias_is_added_to_a_mean(rng):
 def test_whole_numbers_are_not_made_of_thirds():
     """[[3, 4], [4, 7]] is a sum of two products, but of no two of whole numbers that elimination finds."""
     assert factorise(np.array([[3.0, 4], [4, 7]]), 1e-7, 2) is None
+
+
+@given(
+    shape=st.tuples(st.integers(1, 200), st.integers(1, 200), st.integers(1, 4)),
+    sides=st.tuples(st.integers(1, 80), st.integers(1, 80)),
+    dtype=st.sampled_from(ours.DTYPES),
+    stride=ours.pairs,
+    dilation=ours.pairs,
+    border=ours.borders,
+    flip=st.booleans(),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=60)
+def test_spectra_equal_the_direct_way(shape, sides, dtype, stride, dilation, border, flip, threads, seed):
+    """Over several tiles and inside one, with every option at once."""
+    rng = np.random.default_rng(seed)
+    image, kernel = rng.integers(0, 256, shape).astype(dtype), rng.normal(size=sides)
+    kernel /= np.abs(kernel).sum()
+    pads = tuple((side // 2, side // 3) for side in sides)
+    extents = [(side - 1) * step + 1 for side, step in zip(sides, dilation, strict=True)]
+    assume(all(side + sum(pad) >= extent for side, pad, extent in zip(shape, pads, extents, strict=False)))
+    options = {"stride": stride, "dilation": dilation, "border": border, "flip": flip, "padding": pads}
+    direct = filter2d(image.astype(float), kernel, method="direct", **options)
+    spectra = filter2d(image, kernel, method="fft", threads=threads, **options)
+    assert_allclose(spectra, direct, rtol=0, atol=1e-5 * 255)
+
+
+@pytest.mark.parametrize("unit", [1, 1 / 64, 1 / 30])
+def test_spectra_of_whole_numbers_give_such(rng, unit):
+    """So that halves between two levels are rounded by the rule, as in the direct way."""
+    image, kernel = rng.integers(0, 256, (150, 140, 3), dtype=np.uint8), rng.integers(-3, 4, (13, 11)) * unit
+    for dtype in (None, np.uint8):
+        ways = [filter2d(image, kernel, dtype=dtype, method=method) for method in ("fft", "direct")]
+        assert_array_equal(*ways)
+    assert explain_filter2d(image, rng.integers(0, 99, (40, 40)))[1].method == "direct"
+
+
+def test_spectra_are_chosen_for_large_kernels(rng):
+    """Of numbers that are no products, over finite ones, where they are not heard."""
+    kernel = rng.normal(size=(31, 31)) / 31
+    image = rng.random((200, 200)).astype(np.float32)
+    assert explain_filter2d(image, kernel)[1].method == "fft"
+    assert explain_filter2d((image * 255).astype(np.uint8), kernel)[1].method == "fft"
+    assert explain_filter2d((image * 255).astype(np.uint8), kernel * 9)[1].method == "direct"
+    assert explain_filter2d(image, kernel[:5, :5])[1].method == "direct"
+    image[3, 3] = np.nan
+    assert explain_filter2d(image, kernel)[1].method == "direct"
+    with pytest.raises(ArgumentError, match="method fft cannot be used: the kernel is slid over NaN or infinity"):
+        filter2d(image, kernel, method="fft")
+    with pytest.raises(ArgumentError, match="method fft cannot be used: the kernel is larger than any tile"):
+        filter2d(np.zeros((9, 9)), np.ones((1025, 1)), method="fft")

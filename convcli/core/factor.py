@@ -57,12 +57,12 @@ def factorise(kernel: Array, tolerance: float, most: int) -> Factors | None:
 
 
 def unit_of(kernel: Array) -> float | None:
-    """What all weights are multiples of, within the rounding of the weights: the smallest one, or a power of two."""
+    """What all weights are multiples of, within the rounding of the weights: of the smallest one, or of a power of two."""
     smallest = float(np.abs(kernel[kernel != 0]).min())
     for unit in (smallest, 2.0**-10, 2.0**-24):
         times = kernel / unit
         if np.abs(times).max() < EXACT and np.abs(times - np.rint(times)).max() <= 1e-12 * np.abs(times).max():
-            return unit
+            return unit * int(np.gcd.reduce(np.rint(times).astype(np.int64), axis=None))
     return None
 
 

@@ -26,6 +26,13 @@ FINE = 1e-4
 WHOLEST = 1e6
 """Whole numbers that spectra give within 0.1: they miss by 0.00000005 of the largest, in the worst of 10 million."""
 
+NOISE, NOISE_OF_PRODUCTS = 0.8, 2.1
+"""Standard deviation of what spectra, and columns times rows, miss: over the root of the sum of squared weights, the largest
+number and the precision. Measured on photographs."""
+
+QUIET, QUIET_ENOUGH = 6e-5, 0.05
+"""Noise in levels: so that one rounded level in 10,000 differs; so that none differs by two."""
+
 WORTH = 0.75
 """Part of the direct multiply-adds below which columns times rows are faster: they go over a row once more."""
 
@@ -105,11 +112,18 @@ def _by_spectra(plan: Plan, weights: Array, work: Work, other: Choice, method: s
     if tiling is None:
         return _refused(other, method, "is larger than any tile")
     unit = unit_of(weights) if work.whole and weights.any() else None
-    whole = unit is not None and unit > FINE
-    if whole and np.abs(weights).sum() / unit * work.largest > WHOLEST:
-        return _refused(other, method, "gives whole numbers, too large ones to stay so in a spectrum")
+    coarse = unit is not None and unit > FINE
+    whole = coarse and np.abs(weights).sum() / unit * work.largest <= WHOLEST
+    if method is None and not whole and (coarse or _is_heard(NOISE, weights, work)):
+        return other  # rounding of the spectrum would be seen
     reason = f"tiles of {tiling.rows} x {tiling.columns} take as long as {tiling.work:.3g} multiply-adds"
     return Choice("fft", tiling.work, other.direct, reason, unit=unit if whole and unit else 1.0, tiling=tiling, whole=whole)
+
+
+def _is_heard(noise: float, weights: Array, work: Work) -> bool:
+    """Whether levels would show what is missed."""
+    amount = noise * math.sqrt(np.square(weights).sum()) * work.largest * np.finfo(work.real).eps
+    return bool(work.whole and amount > (QUIET if work.largest < 256 else QUIET_ENOUGH))
 
 
 def _by_products(plan: Plan, weights: Array, work: Work, direct: Choice, method: str | None) -> Choice:
@@ -124,6 +138,8 @@ def _by_products(plan: Plan, weights: Array, work: Work, direct: Choice, method:
     if factors is None:
         rule = "has no columns and rows that would be a gain" if work.finite else "is no column times a row"
         return _refused(direct, method, rule)
+    if method is None and unit_of(kernel) is None and _is_heard(NOISE_OF_PRODUCTS, weights, work):
+        return _refused(direct, method, "is so large in all that rounding of sums between would be seen")
     flat_column, flat_row = (_is_flat(part) for part in (factors.columns, factors.rows))
     flat = factors.rank == 1 and flat_column and flat_row
     if method == "box" and not flat:

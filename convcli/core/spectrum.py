@@ -98,6 +98,7 @@ class Spectrum:
     borders: waves.Borders
     real: Array
     imaginary: Array
+    weight: float  # of all taps together, in units
     unit: float
     whole: bool
 
@@ -114,18 +115,13 @@ def spectrum_of(tiling: Tiling, border: str, kernel: Array, unit: float, whole: 
     """The spectrum of a kernel (kh, kw), over the numbers in a tile, by which the way back multiplies."""
     plan = tiling.plan
     tile, field = tiling.tile(1, real), tiling.field(1, real, real)
-    for numbers in field:
-        numbers[:] = 0
-    dilation = (plan.rows.dilation, plan.columns.dilation)
-    grid = field.real.reshape(tile.rows, tile.stride)
-    spread = grid[: plan.rows.extent : dilation[0], : plan.columns.extent : dilation[1]]
-    spread[:] = kernel / (tile.rows * tile.columns)
-    run_loop(waves.kernel_spectrum, tile, field)
+    run_loop(waves.kernel_spectrum, kernel.astype(real), (plan.rows.dilation, plan.columns.dilation), tile, field)
     borders = waves.Borders(
         _extended(source_table(plan.rows, border), tiling.pairs // tiling.across * 2 * tiling.high + tile.rows),
         _extended(source_table(plan.columns, border), tiling.across * tiling.wide + tile.columns),
     )
-    return Spectrum(tiling, tiling.tile(plan.pixel, real), borders, field.turned_real, field.turned_imaginary, unit, whole)
+    both = field.turned_real, field.turned_imaginary
+    return Spectrum(tiling, tiling.tile(plan.pixel, real), borders, *both, float(kernel.sum()), unit, whole)
 
 
 def _extended(source: Array, size: int) -> Array:
@@ -139,7 +135,7 @@ def correlate_by_spectrum(
     real = spectrum.real.dtype
     field = spectrum.tiling.field(spectrum.tile.pixel, real, out.dtype)
     kernel = spectrum.real, spectrum.imaginary
-    finish = waves.Finish(int(spectrum.whole), real.type(spectrum.unit), real.type(bias))
-    run_loop(
-        waves.correlate_waves, plane, spectrum.borders, spectrum.tile, real.type(constant), *kernel, pairs, finish, field, out
-    )
+    middle = 0 if plane.dtype.kind == "f" else (np.iinfo(plane.dtype).max + 1) // 2  # the smaller the numbers, the less is lost
+    finish = waves.Finish(int(spectrum.whole), real.type(middle * spectrum.weight), real.type(spectrum.unit), real.type(bias))
+    numbers = real.type(constant), real.type(middle)
+    run_loop(waves.correlate_waves, plane, spectrum.borders, spectrum.tile, *numbers, *kernel, pairs, finish, field, out)

@@ -13,7 +13,7 @@ from .method import Choice, in_units
 from .plan import STRIP, Plan, halves
 from .strips import Array
 
-LONGEST = 128
+LONGEST = 64
 """Taps summed one after the other: each is rounded by half a unit in the last place, 0.000004 of a sum in the worst case."""
 
 

@@ -41,6 +41,7 @@ class Finish(NamedTuple):
     """What is done with each number at the end."""
 
     whole: int  # 1 where it must be a whole one, and only rounding of the transforms keeps it from that
+    shift: Any  # real: this is added
     unit: Any  # real: it is multiplied by this
     bias: Any  # real: and this is added
 
@@ -166,8 +167,8 @@ def multiply(tile, field, kernel_real, kernel_imaginary):
                 store(minus(times(ai, kr), times(ar, ki)), field.turned_imaginary, at)
 
 
-def lay(plane, borders, top, left, constant, tile, numbers):
-    """Lay a tile whose corner is at the padded row ``top`` and column ``left``."""
+def lay(plane, borders, top, left, constant, middle, tile, numbers):
+    """Lay a tile whose corner is at the padded row ``top`` and column ``left``, less the middle of what numbers may be."""
     pixel = tile.pixel
     column = borders.column[left : left + tile.columns]
     unbroken = column[0] >= 0 and column[tile.columns - 1] - column[0] == tile.columns - 1
@@ -175,16 +176,17 @@ def lay(plane, borders, top, left, constant, tile, numbers):
         row = borders.row[top + y]
         line = numbers[y * tile.stride : y * tile.stride + tile.columns * pixel]
         if row < 0:
-            line[:] = constant if row == -1 else line.dtype.type(0)
+            line[:] = constant - middle if row == -1 else line.dtype.type(0)
         elif unbroken:
             source = plane[row, column[0] * pixel : (column[0] + tile.columns) * pixel]
             for x in range(line.size):
-                line[x] = source[x]
+                line[x] = source[x] - middle
         else:
             for x in range(tile.columns):
                 for c in range(pixel):
                     inside = plane[row, max(column[x], 0) * pixel + c]
-                    line[x * pixel + c] = inside if column[x] >= 0 else constant if column[x] == -1 else line.dtype.type(0)
+                    number = inside if column[x] >= 0 else constant if column[x] == -1 else middle
+                    line[x * pixel + c] = number - middle
 
 
 def deliver(numbers, tile, top, left, finish, field, out):
@@ -203,22 +205,28 @@ def deliver(numbers, tile, top, left, finish, field, out):
             strip = load(line, at)
             if finish.whole:
                 strip = whole(strip)
+            strip = plus(strip, fill(finish.shift))
             store(mul_add(strip, finish.unit, fill(finish.bias)), target, at)
         for x in range(wide if wide < size else 0):
             row[x] = target[x]
 
 
-def kernel_spectrum(tile, field):
-    """The spectrum of what lies in the field, turned: the same as for a tile."""
+def kernel_spectrum(kernel, dilation, tile, field):
+    """Make the spectrum of a kernel (kh, kw) in the field, turned, divided by what the ways there and back multiply with."""
+    field.real[:] = 0
+    field.imaginary[:] = 0
+    for y in range(kernel.shape[0]):
+        for x in range(kernel.shape[1]):
+            field.real[y * dilation[0] * tile.stride + x * dilation[1]] = kernel[y, x] / (tile.rows * tile.columns)
     to_spectrum(tile, field)
 
 
-def correlate_waves(plane, borders, tile, constant, kernel_real, kernel_imaginary, pairs, finish, field, out):
+def correlate_waves(plane, borders, tile, constant, middle, kernel_real, kernel_imaginary, pairs, finish, field, out):
     """Slide a kernel over plane (H, numbers), into out (H', numbers): pairs[0] .. pairs[1] of tiles above each other."""
     for pair in range(pairs[0], pairs[1]):
         top, left = pair // tile.across * 2 * tile.high, pair % tile.across * tile.wide
-        lay(plane, borders, top, left, constant, tile, field.real)
-        lay(plane, borders, top + tile.high, left, constant, tile, field.imaginary)
+        lay(plane, borders, top, left, constant, middle, tile, field.real)
+        lay(plane, borders, top + tile.high, left, constant, middle, tile, field.imaginary)
         to_spectrum(tile, field)
         multiply(tile, field, kernel_real, kernel_imaginary)
         from_spectrum(tile, field)

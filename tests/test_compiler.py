@@ -4,6 +4,7 @@ import functools
 import hashlib
 import math
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -196,3 +197,15 @@ def test_a_full_disk_does_not_stop_the_work(tmp_path):
     finish(start(env, program))
     assert finish(start(env))[1] is True
     shutil.rmtree(tmp_path / "cache")
+
+
+def test_the_code_is_kept_for_every_source_it_depends_on():
+    """A change in any room that loops come from, or are built with, must give it another folder."""
+    core = Path(codefolder.__file__).parent
+    wanted = {"build", "vectors", "strips"}
+    for path in core.parent.rglob("*.py"):
+        wanted |= set(re.findall(r"run_loop\(\s*(\w+)\.", path.read_text()))
+    for room in tuple(wanted):
+        found = re.findall(r"^from \.(?: import (.+)|(\w+) import)", (core / f"{room}.py").read_text(), re.MULTILINE)
+        wanted |= {name for many, one in found for name in (many.split(", ") if many else [one])}
+    assert wanted == set(codefolder.MAKERS)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import scipy.signal
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -300,3 +300,46 @@ def test_bad_arguments_are_named(call, message):
     with pytest.raises(ArgumentError, match=message) as caught:
         call()
     assert isinstance(caught.value, ValueError)
+
+
+@given(
+    groups=st.integers(1, 2),
+    ins=st.integers(2, 5),
+    outs=st.integers(4, 13),
+    count=st.integers(1, 2),
+    side=st.tuples(st.integers(1, 20), st.integers(1, 20)),
+    kernel=st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    dtype=st.sampled_from([np.uint8, np.int32, np.float32, np.float64]),
+    stride=ours.pairs,
+    dilation=ours.pairs,
+    pads=ours.pads,
+    border=ours.borders,
+    flip=st.booleans(),
+    threads=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)
+@settings(max_examples=150)
+def test_layers_of_many_channels_equal_the_oracle(
+    groups, ins, outs, count, side, kernel, dtype, stride, dilation, pads, border, flip, threads, seed
+):
+    """Whose maps are computed several at a time; exactly."""
+    rng = np.random.default_rng(seed)
+    x = rng.integers(0, 9, (count, groups * ins, *side)).astype(dtype)
+    weight, bias = rng.integers(-4, 5, (groups * outs, ins, *kernel)), rng.integers(-9, 9, groups * outs)
+    options = {"stride": stride, "dilation": dilation, "border": border, "flip": flip, "groups": groups}
+    extents = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
+    assume(all(length + sum(pad) >= extent for length, pad, extent in zip(side, pads, extents, strict=True)))
+    expected = conv2d(x, weight, bias, padding=pads, method="direct", **options)
+    assert_array_equal(conv2d(x, weight, bias, padding=pads, threads=threads, **options), expected)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_a_zero_weight_keeps_what_is_no_number_out(odd):
+    """In a layer of many channels as in any other."""
+    x = np.ones((8, 6, 6), np.float32)
+    x[2, 3, 3] = odd
+    weight = np.ones((8, 8, 3, 3))
+    weight[:4, 2] = 0
+    maps = conv2d(x, weight)
+    assert np.isfinite(maps[:4]).all()
+    assert not np.isfinite(maps[4:, 1:, 1:]).any()

@@ -101,9 +101,7 @@ def _maker() -> str:
     """A name for what makes the code: versions, processor and sources. Found without importing Numba."""
     numba = importlib.util.find_spec("numba")
     version = Path(numba.origin).with_name("_version.py") if numba and numba.origin else Path()
-    sources = [
-        Path(__file__).with_name(name) for name in ("loops.py", "waves.py", "strips.py", "vectors.py", "build.py", "native.py")
-    ]
+    sources = [Path(__file__).with_name(f"{room}.py") for room in MAKERS]
     facts = [llvmlite.__version__, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), sys.byteorder]
     digest = hashlib.sha256(repr(facts).encode())
     for path in (version, *sources):

@@ -13,6 +13,7 @@ from ..errors import ArgumentError
 from . import loops
 from .compiler import run_loop
 from .geometry import Border, Padding, Pair, as_count, check_border, make_axes
+from .layer import correlate_layer, is_deep, volume_of
 from .method import SMALLEST, Choice, Work
 from .plan import Plan, aligned, usable_processors
 from .spectrum import correlate_by_spectrum
@@ -229,6 +230,12 @@ def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: 
     def tasks() -> Iterator[Callable[[], None]]:
         for layer in layers:
             weights = layer.weights[:, :, ::-1, ::-1] if flip else layer.weights
+            if method is None and is_deep(weights, layer.images):
+                volume = volume_of(plan, word, weights, layer.bias, _real_of(layer.images))
+                for planes, out in zip(layer.images, layer.out, strict=True):
+                    for band in plan.bands(weights.size, workers):
+                        yield partial(correlate_layer, plan, volume, planes, constant, band, out)
+                continue
             work = _work_on(layer.images, plan, constant, method)
             tables = tables_for(plan, word, work, method, weights, layer.bias)
             for planes, out in zip(layer.images, layer.out, strict=True):

@@ -18,6 +18,11 @@ def load(line: Array, x: int) -> Array:
     return line[x : x + STRIP // line.itemsize]
 
 
+def half(line: Array, x: int) -> Array:
+    """Half a strip, two registers: for sums of twice as many rows."""
+    return line[x : x + STRIP // 2 // line.itemsize]
+
+
 def sliver(line: Array, x: int) -> Array:
     """A quarter of a strip, one register: for work on so many numbers at once that strips would not fit."""
     return line[x : x + STRIP // 4 // line.itemsize]
@@ -38,6 +43,11 @@ def pick(line: Array, i: int) -> Any:
 def fill(number: Any) -> Array:
     """A strip of one number, of its type."""
     return np.full(STRIP // number.itemsize, number)
+
+
+def half_of(number: Any) -> Array:
+    """Half a strip of one number, of its type."""
+    return np.full(STRIP // 2 // number.itemsize, number)
 
 
 def mul_add(strip: Array, other: Any, total: Array) -> Array:

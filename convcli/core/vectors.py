@@ -103,6 +103,12 @@ def load(typing, line, x):
 
 
 @intrinsic
+def half(typing, line, x):
+    """See strips."""
+    return _load(line, Strip(line.dtype, part=2))
+
+
+@intrinsic
 def sliver(typing, line, x):
     """See strips."""
     return _load(line, Strip(line.dtype, part=4))
@@ -128,11 +134,20 @@ def pick(typing, line, i):
     return _code(line.dtype, (line, types.int64), lambda c, builder, values: builder.load(_place(c, builder, line, *values)))
 
 
+def _fill(number, strip):
+    return _code(strip, (number,), lambda c, builder, values: _spread(builder, values[0], c.get_value_type(strip)))
+
+
 @intrinsic
 def fill(typing, number):
     """See strips."""
-    strip = Strip(number)
-    return _code(strip, (number,), lambda c, builder, values: _spread(builder, values[0], c.get_value_type(strip)))
+    return _fill(number, Strip(number))
+
+
+@intrinsic
+def half_of(typing, number):
+    """See strips."""
+    return _fill(number, Strip(number, part=2))
 
 
 @intrinsic

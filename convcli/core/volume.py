@@ -1,4 +1,4 @@
-"""Loops for layers of many channels: four maps at a time share what they read. The same rules hold as for ``loops``.
+"""Loops for layers of many channels: six maps at a time share what they read. The same rules hold as for ``loops``.
 
 The padded rows of a plane stand one after the other, so that a strip may run over the end of one row to the next: what it sums
 there is thrown away. For a stride, rows and columns are dealt out to as many planes, each of which is read without gaps.
@@ -6,13 +6,13 @@ there is thrown away. For a stride, rows and columns are dealt out to as many pl
 
 from typing import NamedTuple
 
-from .strips import STRIP, Array, fill, load, mul_add, pick, store
+from .strips import STRIP, Array, fill, half, half_of, mul_add, pick, plus, store
 
-SHARED = 4
-"""Maps that share what they read: 16 registers of sums."""
+SHARED = 6
+"""Maps that share what they read: twelve registers of sums, two of numbers and one of a weight are within the 16 of AVX2."""
 
 DEEP = 256
-"""Taps that are summed before the next strip: their weights and numbers stay in the nearest memory."""
+"""Taps that are summed before the next strip: their weights and numbers stay in the nearest memory, and rounding in bounds."""
 
 
 class Volume(NamedTuple):
@@ -20,6 +20,7 @@ class Volume(NamedTuple):
 
     row: Array  # (padded rows,) int64: image row, -1 for the constant
     column: Array  # (padded columns,) int64
+    before: int  # padded columns before the image's
     row_stride: int
     column_stride: int
     high: int  # padded rows under the kernel at one output row
@@ -27,7 +28,7 @@ class Volume(NamedTuple):
     plane: Array  # (taps,) int64: which of the planes laid a tap reads
     down: Array  # (taps,) int64: rows below the output row's
     along: Array  # (taps,) int64: numbers beside the output's
-    weight: Array  # (maps / 4 * taps * 4,) real: for each four maps, of each tap in turn
+    weight: Array  # (maps * taps,) real
     bias: Array  # (maps,) real
 
 
@@ -37,14 +38,22 @@ class Room(NamedTuple):
     laid: Array  # (planes laid * rows * width,) real
     rows: int  # of each plane laid
     place: Array  # (taps,) int64: where each tap reads
-    total: Array  # (4 * positions,) real
+    total: Array  # (6 * positions,) real: sums
 
 
-def lay_row(source, column, stride, phase, constant, line):
+def lay_row(source, column, before, stride, phase, constant, line):
     """Deal out every so many-th number of a padded image row."""
-    for x in range((column.size - phase + stride - 1) // stride):
-        at = column[x * stride + phase]
-        line[x] = source[at] if at >= 0 else constant
+    count = (column.size - phase + stride - 1) // stride
+    inside = 0
+    if stride == 1:  # what is not border is copied in one go
+        inside = min(source.size, count - before)
+        middle, numbers = line[before : before + inside], source[:inside]
+        for x in range(inside):
+            middle[x] = numbers[x]
+    for x in range(count - inside):
+        to = x if x < before else x + inside
+        at = column[to * stride + phase]
+        line[to] = source[at] if at >= 0 else constant
 
 
 def lay_block(planes, volume, begin, end, constant, room):
@@ -58,33 +67,44 @@ def lay_block(planes, volume, begin, end, constant, room):
                 at = (plane * room.rows + i // steps[0]) * volume.width
                 line = room.laid[at : at + volume.width]
                 if row >= 0:
-                    lay_row(planes[p, row], volume.column, steps[1], phase, constant, line)
+                    lay_row(planes[p, row], volume.column, volume.before, steps[1], phase, constant, line)
                 else:
                     line[:] = constant
 
 
-def sum_four(volume, room, base, begin, end, x, total, last):
-    """Add taps begin .. end, at a strip of positions, to the sums of four maps that begin at weight ``base``."""
-    size = last
-    a, b, c, d = load(total, x), load(total, size + x), load(total, 2 * size + x), load(total, 3 * size + x)
+def sum_shared(volume, room, first, begin, end, x, size, maps):
+    """Add taps begin .. end, at half a strip of positions, to the sums of maps first, first + 1 .. The last map stands in for
+    those that there are not.
+    """
+    total, weight, taps, last = room.total, volume.weight, volume.plane.size, maps - 1
+    wa = first * taps
+    wb = min(first + 1, last) * taps
+    wc = min(first + 2, last) * taps
+    wd = min(first + 3, last) * taps
+    we = min(first + 4, last) * taps
+    wf = min(first + 5, last) * taps
+    a = b = c = d = e = f = half_of(total.dtype.type(0))
     for t in range(begin, end):
-        part = load(room.laid, pick(room.place, t) + x)
-        w = base + SHARED * t
-        a = mul_add(part, pick(volume.weight, w), a)
-        b = mul_add(part, pick(volume.weight, w + 1), b)
-        c = mul_add(part, pick(volume.weight, w + 2), c)
-        d = mul_add(part, pick(volume.weight, w + 3), d)
-    store(a, total, x)
-    store(b, total, size + x)
-    store(c, total, 2 * size + x)
-    store(d, total, 3 * size + x)
+        part = half(room.laid, pick(room.place, t) + x)
+        a = mul_add(part, pick(weight, wa + t), a)
+        b = mul_add(part, pick(weight, wb + t), b)
+        c = mul_add(part, pick(weight, wc + t), c)
+        d = mul_add(part, pick(weight, wd + t), d)
+        e = mul_add(part, pick(weight, we + t), e)
+        f = mul_add(part, pick(weight, wf + t), f)
+    store(plus(half(total, x), a), total, x)
+    store(plus(half(total, size + x), b), total, size + x)
+    store(plus(half(total, 2 * size + x), c), total, 2 * size + x)
+    store(plus(half(total, 3 * size + x), d), total, 3 * size + x)
+    store(plus(half(total, 4 * size + x), e), total, 4 * size + x)
+    store(plus(half(total, 5 * size + x), f), total, 5 * size + x)
 
 
 def sum_block(volume, room, begin, end, out):
     """All maps at output rows begin .. end."""
-    taps, lanes = volume.plane.size, STRIP // room.total.itemsize
+    taps, lanes = volume.plane.size, STRIP // 2 // room.total.itemsize
     size = room.total.size // SHARED
-    positions = (end - begin) * volume.width
+    positions = (end - begin - 1) * volume.width + out.shape[2]
     for first in range(0, out.shape[0], SHARED):
         for i in range(SHARED):
             bias = fill(volume.bias[min(first + i, out.shape[0] - 1)])
@@ -92,7 +112,7 @@ def sum_block(volume, room, begin, end, out):
                 store(bias, room.total, i * size + x)
         for t in range(0, taps, DEEP):
             for x in range(0, positions, lanes):
-                sum_four(volume, room, first * taps, t, min(t + DEEP, taps), x, room.total, size)
+                sum_shared(volume, room, first, t, min(t + DEEP, taps), x, size, out.shape[0])
         for m in range(first, min(first + SHARED, out.shape[0])):
             for y in range(begin, end):
                 at = (m - first) * size + (y - begin) * volume.width

@@ -19,7 +19,7 @@ from . import options, render
 from .report import Report, Tally
 
 
-@click.command(no_args_is_help=True, short_help="Slide kernels over pictures.")
+@click.command(no_args_is_help=True)
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option(
     "-k",

@@ -7,7 +7,7 @@ import click
 from . import render
 
 
-@click.group(short_help="The machine code that is kept between runs.")
+@click.group()
 def command() -> None:
     """
     \b

@@ -17,7 +17,7 @@ ENVIRONMENT = {key: f"CONVCLI_{key.upper()}" for key in ("stride", "padding", "b
 """The environment variable of each option that has a default in config files."""
 
 
-@click.group(short_help="The files that kernels come from.")
+@click.group()
 def command() -> None:
     """
     \b

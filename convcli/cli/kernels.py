@@ -15,7 +15,7 @@ from . import options, render
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 
 
-@click.group(short_help="List, show and check kernels.")
+@click.group()
 def command() -> None:
     """
     \b

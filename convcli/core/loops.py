@@ -14,7 +14,23 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .strips import STRIP, Array, fill, finite, load, minus, mul_add, pick, plus, store
+from .strips import (
+    STRIP,
+    Array,
+    count_above,
+    count_below,
+    count_unknown,
+    fill,
+    finite,
+    larger,
+    load,
+    minus,
+    mul_add,
+    pick,
+    plus,
+    smaller,
+    store,
+)
 
 POLICY: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
 """contract: one rounding for a multiply-add; sums keep their order, NaN and infinity their meaning. numpy: no exceptions."""
@@ -236,24 +252,28 @@ def correlate(planes, rows, columns, sums, constant, band, scratch, out):
             sum_pair(sums, sums.opening if base == band[0] else sums.going, y, second, scratch, out)
 
 
-def round_levels(values, low, high, out):
-    """Round half to even and saturate at the levels low and high, which have the type of out. NaN becomes 0."""
-    bottom, top, zero = values.dtype.type(low), values.dtype.type(high), values.dtype.type(0)
-    for x in range(values.size):
-        value = np.rint(values[x])
-        level = out.dtype.type(value if bottom < value < top else zero)
-        level = high if value >= top else level
-        out[x] = low if value <= bottom else level
-
-
-def measure(values, low, high, out):
+def measure(values, low, high, line, out):
     """Minimum and maximum of values (n,), and how many are below low, above high, and NaN: out (5,) float64.
 
-    NaN counts nowhere else.
+    NaN counts nowhere else. line (2 strips,) is scratch memory.
     """
-    smallest, largest = values.dtype.type(np.inf), values.dtype.type(-np.inf)
+    size = STRIP // values.itemsize
+    whole = values.size // size * size
+    infinity = values.dtype.type(np.inf)
+    least, most = fill(infinity), fill(-infinity)
     below = above = unknown = 0
-    for x in range(values.size):
+    for x in range(0, whole, size):
+        strip = load(values, x)
+        least, most = smaller(strip, least), larger(strip, most)
+        below += count_below(strip, low)
+        above += count_above(strip, high)
+        unknown += count_unknown(strip)
+    store(least, line, 0)
+    store(most, line, size)
+    smallest, largest = infinity, -infinity
+    for i in range(size):
+        smallest, largest = min(smallest, line[i]), max(largest, line[size + i])
+    for x in range(whole, values.size):
         value = values[x]
         smallest = value if value < smallest else smallest
         largest = value if value > largest else largest
@@ -264,16 +284,13 @@ def measure(values, low, high, out):
 
 
 def scale_to_levels(values, zero, scale, low, high, out):
-    """(values - zero) * scale as levels, out (n,). values (n,) is used up."""
+    """(values - zero) * scale, rounded half to even and saturated at the levels low and high, out (n,). NaN becomes 0."""
+    bottom, top, nothing = values.dtype.type(low), values.dtype.type(high), values.dtype.type(0)
     for x in range(values.size):
-        values[x] = (values[x] - zero) * scale
-    round_levels(values, low, high, out)
-
-
-def make_absolute(out):
-    """|out| in place, (n,)."""
-    for x in range(out.size):
-        out[x] = abs(out[x])
+        value = np.rint((values[x] - zero) * scale)
+        level = out.dtype.type(value if bottom < value < top else nothing)
+        level = high if value >= top else level
+        out[x] = low if value <= bottom else level
 
 
 def make_square(out):

@@ -85,6 +85,31 @@ def turn(source: Array, x: int, stride: int, target: Array, y: int, turned: int)
             target[y + j * turned + i] = source[x + i * stride + j]
 
 
+def smaller(strip: Array, other: Array) -> Array:
+    """The smaller numbers; of NaN in the first, those of the other."""
+    return np.where(strip < other, strip, other)
+
+
+def larger(strip: Array, other: Array) -> Array:
+    """The larger numbers; of NaN in the first, those of the other."""
+    return np.where(strip > other, strip, other)
+
+
+def count_below(strip: Array, number: Any) -> int:
+    """How many numbers are below one."""
+    return int((strip < number).sum())
+
+
+def count_above(strip: Array, number: Any) -> int:
+    """How many numbers are above one."""
+    return int((strip > number).sum())
+
+
+def count_unknown(strip: Array) -> int:
+    """How many are NaN."""
+    return int(np.isnan(strip).sum())
+
+
 def finite(strip: Array) -> Array:
     """A strip with 0 in place of infinities and NaN."""
     return np.where(np.abs(strip) < np.inf, strip, strip.dtype.type(0))

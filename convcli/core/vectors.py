@@ -184,6 +184,61 @@ def whole(typing, strip):
     return _code(strip, (strip,), lambda c, builder, values: _call(builder, "rint", *values))
 
 
+def _chosen(strip, order):
+    """The numbers of one strip that stand in this order to those of another, else the other's."""
+
+    def make(_context, builder, values):
+        return builder.select(builder.fcmp_ordered(order, *values), *values)
+
+    return _code(strip, (strip, strip), make)
+
+
+def _counted(builder, truths):
+    """How many of a vector of truths are."""
+    bits = builder.bitcast(truths, ir.IntType(truths.type.count))
+    return builder.zext(builder.ctpop(bits), ir.IntType(64)) if bits.type.width < 64 else builder.ctpop(bits)
+
+
+def _comparing(strip, order):
+    def make(_context, builder, values):
+        value, number = values
+        return _counted(builder, builder.fcmp_ordered(order, value, _spread(builder, number, value.type)))
+
+    return _code(types.int64, (strip, strip.dtype), make)
+
+
+@intrinsic
+def smaller(typing, strip, other):
+    """See strips."""
+    return _chosen(strip, "<")
+
+
+@intrinsic
+def larger(typing, strip, other):
+    """See strips."""
+    return _chosen(strip, ">")
+
+
+@intrinsic
+def count_below(typing, strip, number):
+    """See strips."""
+    return _comparing(strip, "<")
+
+
+@intrinsic
+def count_above(typing, strip, number):
+    """See strips."""
+    return _comparing(strip, ">")
+
+
+@intrinsic
+def count_unknown(typing, strip):
+    """See strips."""
+    return _code(
+        types.int64, (strip,), lambda c, builder, values: _counted(builder, builder.fcmp_unordered("uno", *values, *values))
+    )
+
+
 @intrinsic
 def finite(typing, strip):
     """See strips."""

@@ -8,6 +8,7 @@ from numpy.typing import DTypeLike
 
 from ..core import loops
 from ..core.compiler import run_loop
+from ..core.strips import STRIP
 from ..errors import ArgumentError
 from ..ranges import Range
 from .image import Array
@@ -15,6 +16,10 @@ from .image import Array
 TOLERANCE = 16
 """Units in the last place, of the range, that are taken for rounding: 0.0005 of 255 in float32. Sums of a million taps lost
 a third of it."""
+
+
+PART = 1 << 18
+"""Numbers of which there may be a copy."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,8 @@ def store(
     seen = response if visible is None else response[visible]
     low, high = _limits(seen, rule, response_white)
     account = account_for(seen, -high if rule.name == "abs" else low, high)
-    if rule.name == "abs":
-        response = np.array(response, order="C")
-        run_loop(loops.make_absolute, response.reshape(-1))
     scale = white / (high - low) if high > low else 0.0
-    return to_levels(response, np.uint8 if white == 255 else np.uint16, scale, low), account
+    return to_levels(response, np.uint8 if white == 255 else np.uint16, scale, low, absolute=rule.name == "abs"), account
 
 
 def account_for(response: Array, low: float = -np.inf, high: float = np.inf) -> Account:
@@ -58,8 +60,8 @@ def account_for(response: Array, low: float = -np.inf, high: float = np.inf) -> 
     real = response.dtype.type
     spare = (high - low) * TOLERANCE * float(np.finfo(real).eps)
     values = np.ascontiguousarray(response).reshape(-1)
-    found = np.empty(5)
-    run_loop(loops.measure, values, real(low - spare), real(high + spare), found)
+    found, line = np.empty(5), np.empty(2 * STRIP // values.itemsize, values.dtype)
+    run_loop(loops.measure, values, real(low - spare), real(high + spare), line, found)
     smallest, largest, *counts = found
     nothing = smallest > largest  # or nothing but NaN
     extremes = (np.nan, np.nan) if nothing else (float(smallest), float(largest))
@@ -67,13 +69,19 @@ def account_for(response: Array, low: float = -np.inf, high: float = np.inf) -> 
     return Account(*extremes, below, above, unknown, values.size, low, high)
 
 
-def to_levels(response: Array, dtype: DTypeLike, scale: float = 1.0, zero: float = 0.0) -> Array:
-    """(response - zero) * scale, rounded half to even and saturated to an integer type; NaN becomes 0."""
-    values = np.array(response, order="C").reshape(-1)
+def to_levels(response: Array, dtype: DTypeLike, scale: float = 1.0, zero: float = 0.0, absolute: bool = False) -> Array:
+    """(response - zero) * scale, rounded half to even and saturated to an integer type; NaN becomes 0.
+
+    ``absolute`` takes the numbers without their signs.
+    """
+    values = np.ascontiguousarray(response).reshape(-1)
     out = np.empty(values.shape, dtype)
     limits: Any = np.iinfo(out.dtype)
     real, level = values.dtype.type, out.dtype.type
-    run_loop(loops.scale_to_levels, values, real(zero), real(scale), level(limits.min), level(limits.max), out)
+    for begin in range(0, values.size, PART if absolute else max(values.size, 1)):
+        part = np.abs(values[begin : begin + PART]) if absolute else values
+        levels = out[begin : begin + part.size]
+        run_loop(loops.scale_to_levels, part, real(zero), real(scale), level(limits.min), level(limits.max), levels)
     return out.reshape(response.shape)
 
 
@@ -92,7 +100,9 @@ def _limits(response: Array, rule: Range, white: int | None) -> tuple[float, flo
     if rule.limits is not None:
         return rule.limits
     if rule.name == "stretch":
-        finite = response[np.isfinite(response)]
-        return (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        account = account_for(response)
+        if not np.isfinite((account.minimum, account.maximum)).all():
+            account = account_for(response[np.isfinite(response)])
+        return (account.minimum, account.maximum) if account.count > account.unknown else (0.0, 0.0)
     assert white is not None
     return (-(white + 1) / 2, white - (white + 1) / 2) if rule.name == "center" else (0.0, float(white))

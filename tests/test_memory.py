@@ -22,6 +22,7 @@ from convcli.jobs.naming import make_tasks
 from convcli.jobs.request import Request
 from convcli.kernels.catalogue import kernel
 from convcli.kernels.kernel import feature_maps
+from convcli.ranges import parse_range
 
 SIDE = 2000
 
@@ -34,10 +35,10 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platfor
 """
 
 
-def peak(source, kernels, out):
+def peak(source, kernels, out, rule):
     """Bytes that a whole process holds at most."""
     words = [word for text in kernels for word in ("-k", text)]
-    command = [sys.executable, "-m", "convcli", "apply", source, *words, "-o", out, "-q", "-j", "1"]
+    command = [sys.executable, "-m", "convcli", "apply", source, *words, "-o", out, "--range", rule, "-q", "-j", "1"]
     result = subprocess.run([sys.executable, "-S", "-c", WATCH, *command], capture_output=True, check=True, timeout=60)
     return int(result.stdout)
 
@@ -59,18 +60,26 @@ FOUR = ("gaussian", "blur", "sobel-x", "edge")
 
 @pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "deep"])
 @pytest.mark.parametrize(
-    ("kernels", "suffix"), [(("gaussian",), ".tif"), (("sobel",), ".npy"), (FOUR, ".npz"), (FOUR, ".tif")], ids=str
+    ("kernels", "suffix", "rule"),
+    [
+        (("gaussian",), ".tif", "auto"),
+        (("gaussian",), ".tif", "stretch"),
+        (("sobel",), ".npy", "auto"),
+        (FOUR, ".npz", "auto"),
+        (FOUR, ".tif", "auto"),
+    ],
+    ids=str,
 )
-def test_the_estimate_is_near_what_is_measured(tmp_path, rng, kind, kernels, suffix):
+def test_the_estimate_is_near_what_is_measured(tmp_path, rng, kind, kernels, suffix, rule):
     """Within a quarter, beside what a tiny picture takes."""
     paths = [tmp_path / f"{side}{'.tif' if kind == 'deep' else '.png'}" for side in (16, SIDE)]
     for path, side in zip(paths, (16, SIDE), strict=True):
         make_picture(path, kind, side, rng)
     out = str(tmp_path / f"out{suffix}")
-    peak(paths[0], kernels, out)  # compiles what is not compiled yet
-    base, measured = (peak(path, kernels, out) for path in paths)
+    peak(paths[0], kernels, out, rule)  # compiles what is not compiled yet
+    base, measured = (peak(path, kernels, out, rule) for path in paths)
     maps = tuple(one for text in kernels for one in feature_maps(kernel(text)))
-    request = Request(find_inputs([str(paths[1])], Search()), maps, out)
+    request = Request(find_inputs([str(paths[1])], Search()), maps, out, range=parse_range(rule))
     (task,) = make_tasks(request)
     told = []
     with paths[1].open("rb") as file:
@@ -86,11 +95,11 @@ def test_too_large_a_picture_is_refused_by_its_header(run, tmp_path, rng, kind):
     make_picture(small, kind, 50, rng)
     if kind != "deep":  # its directory is at the end
         large.write_bytes(large.read_bytes()[:200])
-    result = run("apply", large, small, "-k", "blur", "-o", f"{tmp_path}/out/", "--max-memory", "5M", "-q")
+    result = run("apply", large, small, "-k", "blur", "-o", f"{tmp_path}/out/", "--max-memory", "3M", "-q")
     assert result.status == 1
     (line,) = result.lines
     assert line.startswith(f"Error: {large}: takes about ")
-    assert line.endswith(" MB of memory with its maps, and 5 MB may be taken; raise that with --max-memory")
+    assert line.endswith(" MB of memory with its maps, and 3 MB may be taken; raise that with --max-memory")
     assert [path.stem for path in (tmp_path / "out").iterdir()] == ["small"]
 
 
@@ -129,10 +138,10 @@ def test_pictures_wait_for_memory(run, tmp_path, rng, monkeypatch):
             time.sleep(0.02)
 
     monkeypatch.setattr(Budget, "lease", watched)
-    for size, name in (("6M", "tight"), ("1G", "wide")):
+    for size, name in (("2.5M", "tight"), ("1G", "wide")):
         result = run("apply", *inputs, "-k", "gaussian", "-j", 4, "--max-memory", size, "-o", f"{tmp_path}/{name}/", "-q")
         assert (result.status, result.err) == (0, "")
-    assert max(most[:8]) <= 6e6 < max(most[8:])
+    assert max(most[:8]) <= 2.5e6 < max(most[8:])
     for path in inputs:
         assert (tmp_path / "tight" / path.name).read_bytes() == (tmp_path / "wide" / path.name).read_bytes()
 

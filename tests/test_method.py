@@ -275,3 +275,34 @@ def test_spectra_are_chosen_for_large_kernels(rng):
         filter2d(image, kernel, method="fft")
     with pytest.raises(ArgumentError, match="method fft cannot be used: the kernel is larger than any tile"):
         filter2d(np.zeros((9, 9)), np.ones((1025, 1)), method="fft")
+
+
+@given(
+    shape=st.tuples(st.integers(1, 90), st.integers(1, 40), st.integers(1, 3)),
+    sides=st.tuples(st.integers(1, 15), st.integers(1, 15)),
+    kind=st.sampled_from(["box", "any"]),
+    dtype=st.sampled_from([np.uint8, np.float32]),
+    method=st.sampled_from([None, "fft"]),
+    stride=ours.pairs,
+    dilation=ours.pairs,
+    border=ours.borders,
+    data=st.data(),
+)
+@settings(max_examples=100)
+def test_rows_are_those_of_the_whole(shape, sides, kind, dtype, method, stride, dilation, border, data):
+    """Bit by bit, but for spectra, whose tiles lie elsewhere."""
+    rng = np.random.default_rng(data.draw(st.integers(0, 9)))
+    image, kernel = rng.integers(0, 256, shape).astype(dtype), np.ones(sides) if kind == "box" else rng.normal(size=sides)
+    options = {"stride": stride, "dilation": dilation, "border": border, "padding": "full", "method": method}
+    whole = filter2d(image, kernel, **options)
+    begin = data.draw(st.integers(0, len(whole) - 1))
+    end = data.draw(st.integers(begin + 1, len(whole)))
+    part = filter2d(image, kernel, rows=(begin, end), **options)
+    assert_allclose(part, whole[begin:end], rtol=0, atol=0 if method is None else 1e-5 * 255 * np.abs(kernel).sum())
+
+
+@pytest.mark.parametrize("rows", [(0, 0), (-1, 2), (3, 2), (0, 10)])
+def test_rows_that_are_none(rows):
+    """One line with the rule."""
+    with pytest.raises(ArgumentError, match=r"rows must be from \.\. to within the 9 rows of the result, got"):
+        filter2d(np.zeros((9, 9)), np.ones((3, 3)), rows=rows)

@@ -344,13 +344,13 @@ def test_what_somebody_put_there_meanwhile_is_kept(run, photo, tmp_path, monkeyp
     words = ["apply", photo, "-k", "blur", "-q", "--skip-existing", "-o", f"{tmp_path}/out/{{stem}}{name[1:]}"]
     assert run(*words).status == 0
     whole = {path.name: path.read_bytes() for path in out.parent.iterdir()}
-    compute = run_module.respond
+    compute = run_module.encode
 
     def meanwhile(*arguments):
         out.write_bytes(b"mine")
         return compute(*arguments)
 
-    monkeypatch.setattr(run_module, "respond", meanwhile)
+    monkeypatch.setattr(run_module, "encode", meanwhile)
     result = run(*words[:3], "edge", *words[4:])
     assert (result.status, out.read_bytes()) == (1, b"mine")
     assert "exists already, and carries no mark of convcli" in result.err
@@ -362,7 +362,7 @@ def test_what_somebody_put_there_meanwhile_is_kept(run, photo, tmp_path, monkeyp
             (out.parent / path).write_bytes(data)
         return compute(*arguments)
 
-    monkeypatch.setattr(run_module, "respond", same)
+    monkeypatch.setattr(run_module, "encode", same)
     monkeypatch.setattr(run_module, "_look_at", lambda *_: Standing(exists=False))  # looked a moment before
     assert run(*words).status == 0
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == whole

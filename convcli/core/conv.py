@@ -24,6 +24,9 @@ from .words import METHODS
 LOADED = ("uint8", "uint16", "float32", "float64")
 """Types that the loops read as they are; every other real type is converted first."""
 
+PART = 1 << 20
+"""Numbers in the rows that are made at a time."""
+
 FUSED = ("uint8", "uint16")
 """Types of results that each row is rounded to as it is done; other integers are rounded at the end."""
 
@@ -40,6 +43,7 @@ def filter2d(
     dtype: DTypeLike | None = None,
     threads: int | None = None,
     method: str | None = None,
+    rows: tuple[int, int] | None = None,
 ) -> Array:
     """Slide one kernel over an image.
 
@@ -65,10 +69,12 @@ def filter2d(
         None gives the float result, unclipped. An integer dtype rounds half to even and saturates; NaN becomes 0.
     threads : int, optional
         Bands of rows computed at once; None takes the processors this process may use. The result is the same for any.
-    method : "direct", "separable" or "box", optional
+    method : "direct", "separable", "box" or "fft", optional
         How the sums are made; None takes the one that costs least. ``separable`` sums down columns, then along rows; ``box``
-        does so with running sums, for weights that are all the same. All give the same within rounding: 1e-5 of the range
-        of the image, where the weights have an absolute sum of 1.
+        does so with running sums, for weights that are all the same; ``fft`` multiplies spectra. All give the same within
+        rounding: 1e-5 of the range of the image, where the weights have an absolute sum of 1.
+    rows : (from, to), optional
+        Rows of the result to compute; None is all of them.
 
     Returns
     -------
@@ -92,16 +98,19 @@ def filter2d(
     weights = _check_array("kernel", kernel, dimensions=(2, 3))
     plan = _plan_image(pixels, weights, stride, padding, dilation)
     wanted = _out_dtype(dtype, _real_of(pixels))
-    out = aligned((1, 1, plan.rows.out, plan.out_row), wanted if wanted.name in FUSED else _real_of(pixels))
+    begin, end = _check_rows(rows, plan)
+    first = begin - begin % (2 * plan.hop)  # a row stands in the same pair, whatever is asked for
+    out = aligned((1, 1, end - first, plan.out_row), wanted if wanted.name in FUSED else _real_of(pixels))
     planes = pixels.reshape(1, 1, pixels.shape[0], -1)
     taps = weights.reshape(1, 1, *weights.shape[:2], plan.depth)
-    _run(plan, [_Layer(planes, taps, np.zeros(1), out)], border, flip, threads, method)
+    _run(plan, [_Layer(planes, taps, np.zeros(1), out)], border, flip, threads, method, first)
+    out = out[:, :, begin - first :]
     if out.dtype != wanted:
         values, out = out.reshape(-1), np.empty(out.size, wanted)
         low, high = _limits(wanted)
         run_loop(loops.scale_to_levels, values, values.dtype.type(0), values.dtype.type(1), low, high, out)
     per_channel = pixels.ndim == 3 and weights.ndim == 2
-    shape = (plan.rows.out, plan.columns.out)
+    shape = (end - begin, plan.columns.out)
     return out.reshape((*shape, plan.pixel) if per_channel else shape)
 
 
@@ -129,6 +138,34 @@ def explain_filter2d(
     else:
         scratch = plan.scratch(tables.rows, 1, tables.sums, work.real)
     return plan, choice, sum(part.nbytes for part in scratch if isinstance(part, np.ndarray))
+
+
+def rows_at_once(
+    image: Array,
+    kernel: Array,
+    *,
+    stride: Pair = 1,
+    padding: Padding = "same",
+    border: Border = "reflect",
+    dilation: Pair = 1,
+    method: str | None = None,
+) -> int:
+    """How many rows of ``filter2d`` are best asked for at a time, by who wants little memory: about 4 MB of float32."""
+    plan, choice, _ = explain_filter2d(
+        image, kernel, stride=stride, padding=padding, border=border, dilation=dilation, method=method
+    )
+    together = 2 * plan.hop
+    if choice.tiling is not None:
+        together *= max(2 * choice.tiling.high // plan.rows.stride // together, 1)
+    return together * max(PART // (plan.out_row * together), 1)
+
+
+def _check_rows(rows: tuple[int, int] | None, plan: Plan) -> tuple[int, int]:
+    """The rows that are asked for: from .. to."""
+    begin, end = (0, plan.rows.out) if rows is None else (int(row) for row in rows)
+    if not 0 <= begin < end <= plan.rows.out:
+        raise ArgumentError(f"rows must be from .. to within the {plan.rows.out} rows of the result, got {rows}")
+    return begin, end
 
 
 def _plan_image(pixels: Array, weights: Array, stride: Pair, padding: Padding, dilation: Pair) -> Plan:
@@ -218,8 +255,12 @@ class _Layer:
     out: Array
 
 
-def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: int | None, method: str | None) -> None:
-    """Cut every image into bands and compute them, on threads where there is enough to do."""
+def _run(
+    plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: int | None, method: str | None, first: int = 0
+) -> None:
+    """Cut every image into bands and compute them, on threads where there is enough to do: the output rows from the first
+    one on, as far as there is room for them.
+    """
     word, constant = check_border(border)
     workers = usable_processors() if threads is None else as_count("threads", threads)
     if method is not None and method not in METHODS:
@@ -233,13 +274,13 @@ def _run(plan: Plan, layers: list[_Layer], border: Border, flip: bool, threads: 
             if method is None and is_deep(weights, layer.images):
                 volume = volume_of(plan, word, weights, layer.bias, _real_of(layer.images))
                 for planes, out in zip(layer.images, layer.out, strict=True):
-                    for band in plan.bands(weights.size, workers):
+                    for band in plan.bands(plan.rows.out, weights.size, workers):
                         yield partial(correlate_layer, plan, volume, planes, constant, band, out)
                 continue
             work = _work_on(layer.images, plan, constant, method)
             tables = tables_for(plan, word, work, method, weights, layer.bias)
             for planes, out in zip(layer.images, layer.out, strict=True):
-                yield from _tasks_on(plan, tables, layer.bias, planes, constant, workers, out)
+                yield from _tasks_on(plan, tables.below(first), layer.bias, planes, constant, workers, out)
 
     work = list(tasks())
     if workers == 1 or len(work) == 1:
@@ -265,11 +306,11 @@ def _tasks_on(
         run_loop(loops.correlate, planes, tables.rows, tables.columns, tables.sums, real(constant), band, scratch, out)
 
     if any(spectrum is None for spectrum in tables.spectra):
-        for band in plan.bands(tables.work, workers):
+        for band in plan.bands(out.shape[1], tables.work, workers):
             yield partial(correlate, band)
     for m, spectrum in enumerate(tables.spectra):
         if spectrum is not None:
-            for pairs in spectrum.tiling.parts(workers):
+            for pairs in spectrum.tiling.parts(out.shape[1], workers):
                 yield partial(correlate_by_spectrum, spectrum, planes[0], constant, float(bias[m]), pairs, out[m])
 
 

@@ -4,6 +4,7 @@ A Plan depends on sizes alone. Every loop in ``loops`` reads the tables made her
 and channel sums are all one thing to it: a list of taps, each a weight and an offset.
 """
 
+import itertools
 import math
 import os
 from dataclasses import dataclass
@@ -123,18 +124,18 @@ class Plan:
             spare=np.empty((2, max(self.out_row, STRIP)), out),
         )
 
-    def bands(self, taps: float, threads: int) -> list[tuple[int, int]]:
-        """Cut the output rows into bands: two a thread, so that a slow thread does not hold up the rest, and none too long.
+    def bands(self, rows: int, taps: float, threads: int) -> list[tuple[int, int]]:
+        """Cut output rows into bands: two a thread, so that a slow thread does not hold up the rest, and none too long.
 
-        >>> Plan(Axis(9, 3, 1, 1, 1, 1), Axis(9, 3, 1, 1, 1, 1), pixel=1, depth=1).bands(taps=9, threads=2)
+        >>> Plan(Axis(9, 3, 1, 1, 1, 1), Axis(9, 3, 1, 1, 1, 1), pixel=1, depth=1).bands(9, taps=9, threads=2)
         [(0, 9)]
         """
-        work = int(self.rows.out * self.out_row * max(taps, 1))
+        work = int(rows * self.out_row * max(taps, 1))
         shared = min(2 * threads, 1 + work // SMALLEST_BAND) if threads > 1 else 1
-        count = min(max(shared, -(-work // LARGEST_BAND)), self.rows.out)
-        pairs = -(-self.rows.out // (2 * self.hop))  # a row stands in the same pair, however many threads there are
-        edges = [min(pairs * i // count * 2 * self.hop, self.rows.out) for i in range(count + 1)]
-        return [(begin, end) for begin, end in zip(edges[:-1], edges[1:], strict=True) if begin < end]
+        pairs = -(-rows // (2 * self.hop))  # a row stands in the same pair, however many threads there are
+        count = min(max(shared, -(-work // LARGEST_BAND)), pairs)
+        edges = [min(pairs * i // count * 2 * self.hop, rows) for i in range(count + 1)]
+        return list(itertools.pairwise(edges))
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -51,10 +51,9 @@ class Tiling:
         """Tiles side by side."""
         return -(-self.plan.columns.out * self.plan.columns.stride // self.wide)
 
-    @property
-    def pairs(self) -> int:
-        """Pairs of tiles above each other."""
-        return -(-self.plan.rows.out * self.plan.rows.stride // (2 * self.high)) * self.across
+    def pairs(self, rows: int) -> int:
+        """Pairs of tiles above each other, for so many output rows."""
+        return -(-rows * self.plan.rows.stride // (2 * self.high)) * self.across
 
     @property
     def size(self) -> int:
@@ -65,12 +64,13 @@ class Tiling:
     def work(self) -> float:
         """What all tiles cost, in multiply-adds for each number of the map."""
         steps = math.log(self.rows * self.columns, 4) + 3  # laying, turning, multiplying
-        return self.pairs * self.size * steps * STEP * 2 / (self.plan.rows.out * self.plan.out_row)
+        return self.pairs(self.plan.rows.out) * self.size * steps * STEP * 2 / (self.plan.rows.out * self.plan.out_row)
 
-    def parts(self, threads: int) -> list[tuple[int, int]]:
-        """Cut the pairs into parts: two a thread, and none too long."""
-        count = min(max(2 * threads if threads > 1 else 1, -(-self.pairs // LONGEST)), self.pairs)
-        edges = [self.pairs * i // count for i in range(count + 1)]
+    def parts(self, rows: int, threads: int) -> list[tuple[int, int]]:
+        """Cut the pairs for so many output rows into parts: two a thread, and none too long."""
+        pairs = self.pairs(rows)
+        count = min(max(2 * threads if threads > 1 else 1, -(-pairs // LONGEST)), pairs)
+        edges = [pairs * i // count for i in range(count + 1)]
         return list(itertools.pairwise(edges))
 
     def tile(self, pixel: int, real: np.dtype) -> waves.Tile:
@@ -102,6 +102,12 @@ class Spectrum:
     unit: float
     whole: bool
 
+    def below(self, top: int) -> "Spectrum":
+        """The same for padded rows from the top one on; beyond the last there is room for one tile more."""
+        nothing = np.full(2 * self.tiling.high + self.tile.rows, -2)
+        row = np.concatenate([self.borders.row[top:], nothing])
+        return replace(self, borders=self.borders._replace(row=row))
+
 
 def best_tiling(plan: Plan) -> Tiling | None:
     """The tiles that cost least, or None where the kernel is too large for any."""
@@ -117,7 +123,7 @@ def spectrum_of(tiling: Tiling, border: str, kernel: Array, unit: float, whole: 
     tile, field = tiling.tile(1, real), tiling.field(1, real, real)
     run_loop(waves.kernel_spectrum, kernel.astype(real), (plan.rows.dilation, plan.columns.dilation), tile, field)
     borders = waves.Borders(
-        _extended(source_table(plan.rows, border), tiling.pairs // tiling.across * 2 * tiling.high + tile.rows),
+        _extended(source_table(plan.rows, border), tiling.pairs(plan.rows.out) // tiling.across * 2 * tiling.high + tile.rows),
         _extended(source_table(plan.columns, border), tiling.across * tiling.wide + tile.columns),
     )
     both = field.turned_real, field.turned_imaginary

@@ -1,6 +1,7 @@
 """From a float response to stored levels: the ``--range`` rules, and an exact account of what they cut."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,16 @@ class Account:
     count: int
     low: float
     high: float
+
+
+def total_of(accounts: Sequence[Account]) -> Account:
+    """The account of a whole whose parts were accounted for under one rule."""
+    counts = {name: sum(getattr(part, name) for part in accounts) for name in ("below", "above", "unknown", "count")}
+    known = [part for part in accounts if part.count > part.unknown]
+    if not known:
+        return replace(accounts[0], **counts)
+    smallest, largest = min(part.minimum for part in known), max(part.maximum for part in known)
+    return replace(known[0], minimum=smallest, maximum=largest, **counts)
 
 
 def store(

@@ -35,7 +35,10 @@ def _estimate_output(request: Request, target: Target, header: Header, real: int
     merging = sum(_count(request, index, header) for index in target.maps if isinstance(request.maps[index], Bank))
     if request.stacks_in(target.form):
         return (maps + merging) * real + (maps * 4 if target.form.name == "tiff" else 0)
-    return maps * (2 * real + header.itemsize)
+    levels = 3 * maps * header.itemsize  # themselves, Pillow's copy of them, the file
+    if request.rule_for(request.maps[target.maps[0]]).name != "stretch":
+        return levels  # some rows are made at a time
+    return levels + maps * real * (2 if header.channels in (2, 4) else 1)  # and, of those with alpha, what can be seen
 
 
 def _count(request: Request, index: int, header: Header) -> int:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..core import loops
 from ..core.compiler import run_loop
-from ..core.conv import explain_filter2d, filter2d
+from ..core.conv import explain_filter2d, filter2d, rows_at_once
 from ..core.geometry import check_extents, resolve_padding
 from ..core.merge import merge
 from ..core.method import Choice
@@ -42,72 +42,93 @@ class Way:
     memory: int
 
 
-def ways(request: Request, image: Image, one: Kernel | Bank) -> tuple[Way, ...]:
-    """How each kernel of a feature map is computed."""
-    return tuple(_way(request, image, kernel) for kernel in kernels_of(one))
+Rows: TypeAlias = tuple[int, int]
 
 
-def _way(request: Request, image: Image, kernel: Kernel) -> Way:
-    weights = _weights_for(request, image, kernel)
-    options: dict[str, Any] = {"stride": request.stride, "dilation": request.dilation, "padding": request.padding_for(kernel)}
-    pixels = transparency.premultiplied(image)
-    plan, choice, memory = explain_filter2d(pixels, weights, border=request.border, method=request.method, **options)
-    rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
-    return Way(kernel.name, choice, rank, int(choice.work * plan.rows.out * plan.out_row), memory)
+class Responder:
+    """The feature maps of one image, row by row as they are asked for."""
 
+    def __init__(self, request: Request, image: Image) -> None:
+        self.request = request
+        self.image = image
+        self.pixels = transparency.premultiplied(image)
 
-def respond(request: Request, image: Image, one: Kernel | Bank) -> Response:
-    """Compute one feature map of an image."""
-    request.map_shape(image.size, one)
-    if isinstance(one, Kernel):
-        return _convolve(request, image, one)
-    alphas: list[Array] = []
+    def rows_of(self, one: Kernel | Bank) -> Iterator[Rows]:
+        """All rows of a map, as many at a time as are best made together."""
+        height = self.request.map_shape(self.image.size, one)[0]
+        step = max(self._rows_at_once(kernel) for kernel in kernels_of(one))
+        return ((begin, min(begin + step, height)) for begin in range(0, height, step))
 
-    def colours() -> Iterator[Array]:
-        for kernel in one.kernels:
-            response = _convolve(request, image, kernel)
-            if response.alpha is not None:
-                alphas.append(response.alpha)
-            yield response.colour
+    def respond(self, one: Kernel | Bank, rows: Rows | None = None) -> Response:
+        """Compute one feature map, or some rows of it."""
+        self.request.map_shape(self.image.size, one)
+        if isinstance(one, Kernel):
+            return self._convolve(one, rows)
+        alphas: list[Array] = []
 
-    assert one.merge is not None
-    colour = merge(colours(), one.merge)
-    return Response(colour, merge(alphas, "max") if alphas else None)
+        def colours() -> Iterator[Array]:
+            for kernel in one.kernels:
+                response = self._convolve(kernel, rows)
+                if response.alpha is not None:
+                    alphas.append(response.alpha)
+                yield response.colour
 
+        assert one.merge is not None
+        colour = merge(colours(), one.merge)
+        return Response(colour, merge(alphas, "max") if alphas else None)
 
-def _convolve(request: Request, image: Image, kernel: Kernel) -> Response:
-    """Slide one kernel over the colours, and over alpha where there is one.
+    def ways(self, one: Kernel | Bank) -> tuple[Way, ...]:
+        """How each kernel of a feature map is computed."""
+        return tuple(self._way(kernel) for kernel in kernels_of(one))
 
-    Colours multiplied by alpha are summed, and divided by the alpha that the kernel saw, in units of its sum, so that the
-    result is that of an opaque picture where the picture is opaque. A kernel that sums to zero has no such unit: its
-    response stays multiplied, and alpha stays as it was.
-    """
-    options: dict[str, Any] = {
-        "stride": request.stride,
-        "padding": request.padding_for(kernel),
-        "dilation": request.dilation,
-        "flip": request.flip,
-        "threads": request.threads,
-        "method": request.method,
-    }
-    weights = _weights_for(request, image, kernel)
-    colour = filter2d(transparency.premultiplied(image), weights, border=request.border, **options)
-    if weights.ndim == 3:
-        colour = colour[:, :, None]
-    if image.alpha is None:
-        return Response(_plus(colour, kernel.offset), None)
-    seen = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
-    if kernel.sums_to_zero:
-        covered = check_extents(seen.shape, request.dilation)
-        (above, _), (left, _) = resolve_padding(request.same_padding(kernel), covered)
-        seen = np.zeros(covered)
-        seen[above, left] = 1  # the pixel that "same" padding puts under the kernel's anchor
-        options |= {"flip": False, "dilation": 1}
-    options["method"] = None  # alpha has a kernel of its own
-    outside = "zero" if request.border == "zero" else image.opaque if not isinstance(request.border, str) else request.border
-    alpha = filter2d(image.alpha, seen / seen.sum(), border=outside, **options)
-    straight = colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque)
-    return Response(_plus(straight, kernel.offset), alpha)
+    def _options(self, kernel: Kernel) -> dict[str, Any]:
+        """What decides how a kernel is computed."""
+        request = self.request
+        return {
+            "stride": request.stride,
+            "padding": request.padding_for(kernel),
+            "dilation": request.dilation,
+            "border": request.border,
+            "method": request.method,
+        }
+
+    def _rows_at_once(self, kernel: Kernel) -> int:
+        return rows_at_once(self.pixels, _weights_for(self.request, self.image, kernel), **self._options(kernel))
+
+    def _way(self, kernel: Kernel) -> Way:
+        weights = _weights_for(self.request, self.image, kernel)
+        plan, choice, memory = explain_filter2d(self.pixels, weights, **self._options(kernel))
+        rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
+        return Way(kernel.name, choice, rank, int(choice.work * plan.rows.out * plan.out_row), memory)
+
+    def _convolve(self, kernel: Kernel, rows: Rows | None) -> Response:
+        """Slide one kernel over the colours, and over alpha where there is one.
+
+        Colours multiplied by alpha are summed, and divided by the alpha that the kernel saw, in units of its sum, so that the
+        result is that of an opaque picture where the picture is opaque. A kernel that sums to zero has no such unit: its
+        response stays multiplied, and alpha stays as it was.
+        """
+        request, image = self.request, self.image
+        options = self._options(kernel) | {"flip": request.flip, "threads": request.threads, "rows": rows}
+        weights = _weights_for(request, image, kernel)
+        colour = filter2d(self.pixels, weights, **options)
+        if weights.ndim == 3:
+            colour = colour[:, :, None]
+        if image.alpha is None:
+            return Response(_plus(colour, kernel.offset), None)
+        seen = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
+        if kernel.sums_to_zero:
+            covered = check_extents(seen.shape, request.dilation)
+            (above, _), (left, _) = resolve_padding(request.same_padding(kernel), covered)
+            seen = np.zeros(covered)
+            seen[above, left] = 1  # the pixel that "same" padding puts under the kernel's anchor
+            options |= {"flip": False, "dilation": 1}
+        options["method"] = None  # alpha has a kernel of its own
+        border = request.border
+        options["border"] = "zero" if border == "zero" else image.opaque if not isinstance(border, str) else border
+        alpha = filter2d(image.alpha, seen / seen.sum(), **options)
+        straight = colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque)
+        return Response(_plus(straight, kernel.offset), alpha)
 
 
 def _plus(response: Array, offset: float) -> Array:

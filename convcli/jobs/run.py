@@ -13,16 +13,19 @@ import numpy as np
 
 from ..errors import ConvcliError, ImageError, OutputError
 from ..images.existing import Standing, look_at
+from ..images.formats import Format
 from ..images.image import Image
-from ..images.levels import Account, account_for, check_scale, store, to_levels
+from ..images.levels import Account, account_for, check_scale, store, to_levels, total_of
 from ..images.mark import Mark, Sidecar, digest_of, needs_sidecar, read_sidecar, sidecar_of
 from ..images.place import ExistsError, placed, sweep
 from ..images.read import decode, opened
 from ..images.write import Encoding, encode, stored_white, write_maps, write_whole
+from ..kernels.kernel import Bank, Kernel
+from ..ranges import Range
 from .memory import Budget, estimate
 from .naming import Target, Task
 from .request import Request
-from .respond import Response, Way, respond, ways
+from .respond import Responder, Way
 
 
 @dataclass(frozen=True)
@@ -86,14 +89,14 @@ def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outc
             sweep(target.path.parent if target.path else Path())
         if image is None:
             return outcome
+        responder = Responder(request, image)
         for target in left:
             mark = Mark(request.digest_for(target.form, target.maps), source)
             try:
-                responses = [respond(request, image, request.maps[index]) for index in target.maps]
-                written, notices = _write(request, image, target, responses, Output(pipes, mark))
+                written, notices = _write(responder, target, Output(pipes, mark))
             except ConvcliError as error:
                 return replace(outcome, error=error)
-            written = [replace(one, ways=_ways(request, image, index)) for one, index in zip(written, target.maps, strict=True)]
+            written = [replace(one, ways=_ways(responder, index)) for one, index in zip(written, target.maps, strict=True)]
             every_notice = tuple(dict.fromkeys((*outcome.notices, *notices)))
             outcome = replace(outcome, written=(*outcome.written, *written), notices=every_notice)
         return outcome
@@ -155,10 +158,11 @@ def _is_up_to_date(request: Request, target: Target, source: str) -> bool:
 def plan_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
     """Read one picture and say which maps it would give; write nothing. Raises ConvcliError where that would fail."""
     with _read(request, task, pipes, budget) as (outcome, image, _, left):
-        return outcome if image is None else replace(outcome, written=tuple(_plan(request, image, left)))
+        return outcome if image is None else replace(outcome, written=tuple(_plan(Responder(request, image), left)))
 
 
-def _plan(request: Request, image: Image, targets: Iterable[Target]) -> Iterator[Written]:
+def _plan(responder: Responder, targets: Iterable[Target]) -> Iterator[Written]:
+    request, image = responder.request, responder.image
     for target in targets:
         for index in target.maps:
             one = request.maps[index]
@@ -168,11 +172,12 @@ def _plan(request: Request, image: Image, targets: Iterable[Target]) -> Iterator
             if not raw:
                 check_scale(rule, image.white)
                 stored_white(target.form, image, shape[2])
-            yield Written(target, one.name, shape, "raw" if raw else rule.name, ways=_ways(request, image, index))
+            yield Written(target, one.name, shape, "raw" if raw else rule.name, ways=_ways(responder, index))
 
 
-def _ways(request: Request, image: Image, index: int) -> tuple[Way, ...]:
-    return ways(request, image, request.maps[index]) if request.explain else ()
+def _ways(responder: Responder, index: int) -> tuple[Way, ...]:
+    request = responder.request
+    return responder.ways(request.maps[index]) if request.explain else ()
 
 
 def _is_raw(request: Request, image: Image, target: Target) -> bool:
@@ -181,36 +186,49 @@ def _is_raw(request: Request, image: Image, target: Target) -> bool:
     return request.stacks_in(target.form) or (target.form.stack and unscaled)
 
 
-def _write(
-    request: Request, image: Image, target: Target, responses: list[Response], output: Output
-) -> tuple[list[Written], list[str]]:
+def _write(responder: Responder, target: Target, output: Output) -> tuple[list[Written], list[str]]:
+    request, image = responder.request, responder.image
     if _is_raw(request, image, target):
-        return _write_stack(request, image, target, responses, output)
-    (index,), (response,) = target.maps, responses
-    one = request.maps[index]
+        return _write_stack(responder, target, output)
+    one = request.maps[target.maps[0]]
     rule = request.rule_for(one)
-    white = stored_white(target.form, image, response.colour.shape[2])
-    dtype = np.uint8 if white == 255 else np.uint16
-    alpha = None if response.alpha is None else to_levels(response.alpha, dtype, white / image.opaque)
-    levels, account = store(response.colour, rule, image.white, white, None if alpha is None else alpha > 0)
-    picture = replace(image, pixels=levels, white=white, alpha=alpha)
+    picture, account = _picture(responder, one, rule, target.form)
     data, notices = encode(picture, target.form, Encoding(request.png_level, request.quality), output.mark)
-    if white == 255 and image.white == 65535:
+    if picture.white == 255 and image.white == 65535:
         notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds no more")
     _put(request, target, output, lambda file: file.write(data), str(output.mark).encode() in data)
-    return [Written(target, one.name, levels.shape, rule.name, account)], notices
+    return [Written(target, one.name, picture.pixels.shape, rule.name, account)], notices
 
 
-def _write_stack(
-    request: Request, image: Image, target: Target, responses: list[Response], output: Output
-) -> tuple[list[Written], list[str]]:
+def _picture(responder: Responder, one: Kernel | Bank, rule: Range, form: Format) -> tuple[Image, Account]:
+    """A map as levels, and its account: some rows at a time, where none must know of the others."""
+    request, image = responder.request, responder.image
+    shape = request.map_shape(image.size, one)
+    white = stored_white(form, image, shape[2])
+    dtype = np.dtype(np.uint8 if white == 255 else np.uint16)
+    pixels = np.empty(shape, dtype)
+    covered = None if image.alpha is None else np.empty(shape[:2], dtype)
+    accounts = []
+    for begin, end in [(0, shape[0])] if rule.name == "stretch" else responder.rows_of(one):
+        response = responder.respond(one, (begin, end))
+        visible = None
+        if response.alpha is not None and covered is not None:
+            covered[begin:end] = to_levels(response.alpha, dtype, white / image.opaque)
+            visible = covered[begin:end] > 0
+        pixels[begin:end], account = store(response.colour, rule, image.white, white, visible)
+        accounts.append(account)
+    return replace(image, pixels=pixels, white=white, alpha=covered), total_of(accounts)
+
+
+def _write_stack(responder: Responder, target: Target, output: Output) -> tuple[list[Written], list[str]]:
+    request, image = responder.request, responder.image
     notices = []
     if image.alpha is not None:
         notices.append("alpha not written: a stack holds the feature maps alone")
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: float numbers are stored raw")
     names = [request.maps[index].name for index in target.maps]
-    maps = [response.colour for response in responses]
+    maps = [responder.respond(request.maps[index]).colour for index in target.maps]
     if target.form.name == "tiff" and maps[0].dtype == np.float64:
         notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
     _put(

@@ -7,6 +7,7 @@ A template names its parts in braces; anything else in braces is an error, and n
 ``relpath`` is the folders between the one that was searched and the picture, nothing for a picture that was named by itself.
 """
 
+import functools
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -57,6 +58,7 @@ def make_tasks(request: Request) -> list[Task]:
     that gives no format.
     """
     _refuse_no_folder(request.output)
+    _real_folder.cache_clear()
     made = [(one, _make_task(request, one)) for one in request.inputs]
     pairs = _without_links(made) if request.in_place else _without_own_outputs(request, made)
     tasks = [task for _, task in pairs]
@@ -293,11 +295,19 @@ def _refuse_twice(tasks: list[Task]) -> None:
 
 def _in_its_folder(path: Path) -> str:
     """A name in its folder, whatever links lead to the folder."""
-    return _real(path.parent) + os.sep + path.name
+    return _real_folder(str(path.parent)).rstrip(os.sep) + os.sep + path.name
 
 
 def _real(path: Path) -> str:
     """The name that links lead to, the same for each of them."""
+    name = _in_its_folder(path)
+    link = os.path.islink(name)  # noqa: PTH114 (to pathlib a name too long is an error)
+    return _real_folder(str(path)) if link or path.name in ("", "..") else name
+
+
+@functools.cache
+def _real_folder(path: str) -> str:
+    """The real name of a folder, in which there may be 10,000 pictures; forgotten when the next tasks are made."""
     try:
         return os.path.realpath(path)
     except (OSError, ValueError):  # a NUL byte

@@ -1,12 +1,17 @@
 """Times filter2d beside OpenCV, libvips, SciPy and Pillow: one process, in turn, same threads, results compared before.
 
     python -m pip install -e '.[bench]'
-    python tests/benchmarks/grid.py [--threads 1] [--sides 2048] [--sizes 3,5,9,15,31] [--all] [--json FILE]
+    python tests/benchmarks/grid.py [--kinds random] [--sizes 3,31] [--all] [--json FILE] [--readme]
 
-Each cell is a size of kernel, a kind of kernel (random, gaussian, box, sobel), a type (u8 to u8, u8 to f32, f32 to f32), one or
-three channels, a side of the picture (random levels; the edge repeated outside) and a stride. A peer takes part where it
-does the same work: its result differs from ours by one level at most, or by 0.002 of float. Its time is that of the fastest of
-its functions. Prints milliseconds, medians, and the fastest peer's divided by ours: above 1, convcli is faster.
+A cell is a size of kernel, a kind of kernel (random, gaussian, box, sobel), a type (u8 to u8, u8 to f32, f32 to f32), one or
+three channels, a side of the picture (random levels; the edge repeated outside), a stride, and one or two threads. Without
+options those of 2048 x 2048 x 3, stride 1, one thread are measured, and those that differ from them in one of these; --all
+takes hours. --readme writes the table of README.md from the file of --json.
+
+A peer takes part where it does the same work: of float results, none is off by more than 0.002, of levels, none by more than
+one, and no more than one in 1,000 at all. Those that are off by one level more often have rounded the kernel to a few bits
+before; they are told apart, as "coarser". A peer's time is that of the fastest of its functions. Medians in milliseconds, and
+the fastest peer's divided by convcli's: above 1, convcli is faster.
 """
 
 import argparse
@@ -27,11 +32,20 @@ from PIL import ImageFilter
 
 import convcli
 
-TYPES = ("u8-u8", "u8-f32", "f32-f32")
-KINDS = ("random", "gaussian", "box", "sobel")
-ALL_SIZES = (3, 5, 7, 9, 11, 15, 21, 31, 63)
-LONGEST = 1.5
-"""Seconds for a contender in a cell, after three runs."""
+AXES = {
+    "kind": ("random", "gaussian", "box", "sobel"),
+    "type": ("u8-u8", "u8-f32", "f32-f32"),
+    "side": ("2048", "512", "4000x3000"),
+    "channel": (3, 1),
+    "stride": (1, 2),
+    "thread": (1, 2),
+    "size": (3, 5, 7, 9, 11, 15, 21, 31, 63),
+}
+USUAL = {"side": "2048", "channel": "3", "stride": "1", "thread": "1"}
+LONGEST, LEAST_RUNS, MOST_RUNS = 0.6, 4, 15
+"""Seconds for a cell, runs of each contender at least, and at most."""
+
+MARKS = "<!-- speed -->", "<!-- end of speed -->"
 
 
 def make_kernel(kind, size):
@@ -116,29 +130,36 @@ def milliseconds(call):
 
 
 def time_all(calls):
-    """Median milliseconds of each, in turn, until the slowest has had its time."""
-    times = {name: [milliseconds(call)] for name, call in calls.items()}
-    while any(len(runs) < 3 or (sum(runs) < 1000 * LONGEST / 3 and len(runs) < 15) for runs in times.values()):
-        for name, call in calls.items():
-            if len(times[name]) < 3 or sum(times[name]) < 1000 * LONGEST:
-                times[name].append(milliseconds(call))
-    return {name: statistics.median(runs[1:]) for name, runs in times.items()}
+    """Median milliseconds of each, in turn; who is five times slower than the fastest at first is not asked again."""
+    times = {name: [min(milliseconds(call) for _ in range(2))] for name, call in calls.items()}
+    limit = 5 * min(runs[0] for runs in times.values())
+    rivals = [name for name in calls if name == "convcli" or times[name][0] <= limit]
+    for _ in range(MOST_RUNS):
+        for name in rivals:
+            times[name].append(milliseconds(calls[name]))
+        if sum(map(sum, times.values())) > 1000 * LONGEST and len(times["convcli"]) > LEAST_RUNS:
+            break
+    return {name: statistics.median(runs[1:] or runs) for name, runs in times.items()}
 
 
-def compare(libraries, image, kind, size, whole, stride, threads):
-    """Median milliseconds of convcli and of each peer's functions that do the same work, by name."""
-    kernel, lines = make_kernel(kind, size)
-    wanted = {"dtype": np.uint8 if whole else None, "border": "edge", "stride": stride, "threads": threads}
-    calls = {"convcli": lambda: convcli.filter2d(image, kernel, **wanted)}
-    ours = calls["convcli"]().astype(np.float64)
+def compare(libraries, image, cell):
+    """Median milliseconds of convcli and of each peer's functions, by name; those that are coarser apart."""
+    kernel, lines = make_kernel(cell["kind"], cell["size"])
+    whole = cell["type"] == "u8-u8"
+    wanted = {"dtype": np.uint8 if whole else None, "border": "edge", "stride": cell["stride"], "threads": cell["threads"]}
+    calls, coarse = {"convcli": lambda: convcli.filter2d(image, kernel, **wanted)}, set()
+    ours = calls["convcli"]().astype(np.float32)
     for name, (calls_of, library) in libraries.items():
-        inside = slice(size, -size) if name == "Pillow" else slice(None)
-        for number, function in enumerate(calls_of(library, image, kernel, lines, kind, whole), start=1):
-            call = function if stride == 1 else functools.partial(every, function, stride)
+        inside = slice(cell["size"], -cell["size"]) if name == "Pillow" else slice(None)
+        for number, function in enumerate(calls_of(library, image, kernel, lines, cell["kind"], whole), start=1):
+            call = function if cell["stride"] == 1 else functools.partial(every, function, cell["stride"])
             difference = np.abs(call().reshape(ours.shape) - ours)[inside, inside]
             if difference.max() <= (1 if whole else 0.002):
                 calls[f"{name} {number}"] = call
-    return time_all(calls)
+                if whole and (difference > 0).mean() > 1e-3:
+                    coarse.add(f"{name} {number}")
+    times = time_all(calls)
+    return {name: time for name, time in times.items() if name not in coarse}, {name: times[name] for name in coarse}
 
 
 def every(function, stride):
@@ -149,66 +170,103 @@ def every(function, stride):
 def parse_options():
     """What is asked for."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--sides", default="2048", help="512,2048,4000x3000")
-    parser.add_argument("--sizes", default="3,5,9,15,31")
-    parser.add_argument("--kinds", default=",".join(KINDS))
-    parser.add_argument("--types", default=",".join(TYPES))
-    parser.add_argument("--channels", default="3")
-    parser.add_argument("--strides", default="1")
+    for name, values in AXES.items():
+        parser.add_argument(f"--{name}s", default=",".join(map(str, values)))
     parser.add_argument("--all", action="store_true", help="every cell: hours")
-    parser.add_argument("--json")
-    options = parser.parse_args()
-    if options.all:
-        options.sides, options.channels, options.strides = "512,2048,4000x3000", "1,3", "1,2"
-        options.sizes = ",".join(map(str, ALL_SIZES))
-    return options
+    parser.add_argument("--json", default="grid.json", help="where the figures go, and --readme finds them")
+    parser.add_argument("--readme", action="store_true", help="only write the table of README.md")
+    return parser.parse_args()
 
 
-def main():
-    """Print a line for each cell, and the geometric mean."""
-    options = parse_options()
-    os.environ["VIPS_CONCURRENCY"] = str(options.threads)
+def list_cells(options):
+    """Every cell that is asked for."""
+    texts = {name: getattr(options, f"{name}s").split(",") for name in AXES}
+    every_cell = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*texts.values())]
+    for cell in every_cell:
+        others = [name for name, usual in USUAL.items() if cell[name] != usual and usual in texts[name]]
+        if options.all or len(others) < 2:
+            numbers = {name: int(cell[name]) for name in ("size", "channel", "stride", "thread")}
+            yield cell | numbers | {"threads": numbers["thread"]}
+
+
+def load_libraries(threads):
+    """The peers, set to so many threads."""
+    os.environ["VIPS_CONCURRENCY"] = str(threads)
     import pyvips  # reads that variable
 
-    cv2.setNumThreads(options.threads)
     pyvips.cache_set_max(0)
-    libraries = {
+    return {
         "OpenCV": (opencv_calls, cv2),
         "SciPy": (scipy_calls, scipy.ndimage),
         "libvips": (vips_calls, pyvips),
         "Pillow": (pillow_calls, PIL.Image),
     }
-    axes = (options.sides, options.channels, options.types, options.strides, options.kinds, options.sizes)
-    cells = []
+
+
+def best_of(times):
+    """The fastest, and its time; nobody is infinitely slow."""
+    return min(((time, name) for name, time in times.items()), default=(float("inf"), ""))
+
+
+def main():
+    """Print a line for each cell, and the geometric mean."""
+    options = parse_options()
+    if options.readme:
+        write_readme(json.loads(Path(options.json).read_text()))
+        return
+    cells = sorted(list_cells(options), key=lambda cell: cell["threads"])
+    libraries = load_libraries(int(options.threads.split(",")[0]))
     write = sys.stdout.write
-    write(f"{'kernel':<17} {'type':<8} {'picture':<12} stride  convcli  fastest peer            peer / convcli\n")
-    for side, channels, types, stride, kind, size in itertools.product(*(axis.split(",") for axis in axes)):
-        width, _, height = side.partition("x")
-        shape = (int(height or width), int(width), *((3,) if channels == "3" else ()))
+    write(f"{'kernel':<17} {'type':<8} {'picture':<12} stride threads  convcli  fastest peer            peer / convcli\n")
+    for cell in cells:
+        cv2.setNumThreads(cell["threads"])
+        width, _, height = cell["side"].partition("x")
+        shape = (int(height or width), int(width), *((3,) if cell["channel"] == 3 else ()))
         image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        image = image if types.startswith("u8") else image.astype(np.float32)
-        times = compare(libraries, image, kind, int(size), types == "u8-u8", int(stride), options.threads)
+        image = image if cell["type"].startswith("u8") else image.astype(np.float32)
+        times, coarse = compare(libraries, image, cell)
         ours = times.pop("convcli")
-        best = min(times, key=times.get, default=None)
-        ratio = times[best] / ours if best else None
-        cell = {
-            "size": int(size),
-            "kind": kind,
-            "type": types,
-            "shape": shape,
-            "stride": int(stride),
-            "threads": options.threads,
-        }
-        cells.append(cell | {"threads": options.threads, "convcli": ours, "peers": times, "ratio": ratio})
-        told = f"{best:<12} {times[best]:8.1f} {ratio:14.2f}" if best else "nobody does the same"
-        write(f"{kind:<9}{size:>2} x {size:<2} {types:<8} {'x'.join(map(str, shape)):<12} {stride:>6} {ours:>8.1f}  {told}\n")
+        (best, name), (best_coarse, name_coarse) = best_of(times), best_of(coarse)
+        cell |= {"convcli": ours, "peers": times, "coarser": coarse, "ratio": best / ours if name else None}
+        told = f"{name:<12} {best:8.2f} {best / ours:14.2f}" if name else "nobody does the same"
+        if name_coarse and best_coarse < best:
+            told += f"   coarser: {name_coarse} {best_coarse:.2f} {best_coarse / ours:.2f}"
+        size = cell["size"]
+        write(
+            f"{cell['kind']:<9}{size:>2} x {size:<2} {cell['type']:<8} {'x'.join(map(str, shape)):<12} {cell['stride']:>6} "
+            f"{cell['threads']:>7} {ours:>8.2f}  {told}\n"
+        )
         sys.stdout.flush()
+    write(f"{summary_of(cells)}\n")
+    Path(options.json).write_text(json.dumps(cells, indent=1))
+
+
+def summary_of(cells):
+    """How many cells there are, their geometric mean, and how many are slower."""
     ratios = [cell["ratio"] for cell in cells if cell["ratio"]]
     mean, slower = statistics.geometric_mean(ratios), sum(ratio < 1 for ratio in ratios)
-    write(f"{len(ratios)} cells, geometric mean {mean:.2f}, {slower} of them slower than the fastest peer\n")
-    if options.json:
-        Path(options.json).write_text(json.dumps(cells, indent=1))
+    return f"{len(ratios)} cells, geometric mean {mean:.2f}, {slower} of them slower than the fastest peer"
+
+
+def write_readme(cells):
+    """Put the table between its marks in README.md."""
+    sizes = sorted({cell["size"] for cell in cells})
+    usual = [cell for cell in cells if all(str(cell[name]) == value for name, value in USUAL.items())]
+    lines = [f"| kernel | {' | '.join(f'{size} x {size}' for size in sizes)} |", "|---" * (len(sizes) + 1) + "|"]
+    for kind, types in itertools.product(AXES["kind"], AXES["type"]):
+        row = {cell["size"]: cell["ratio"] for cell in usual if (cell["kind"], cell["type"]) == (kind, types)}
+        numbers = " | ".join("" if row.get(size) is None else f"{row[size]:.1f}" for size in sizes)
+        lines.append(f"| {kind} {types.replace('-', ' to ')} | {numbers} |")
+    lines += ["", f"In all: {summary_of(usual)}.", ""]
+    for name, value in USUAL.items():
+        for other in (str(one) for one in AXES[name] if str(one) != value):
+            changed = [cell for cell in cells if str(cell[name]) == other]
+            if changed:
+                lines.append(f"- {name} {other} in place of {value}: {summary_of(changed)}")
+    path = Path(__file__).parents[2] / "README.md"
+    before, _, rest = path.read_text().partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    path.write_text(f"{before}{MARKS[0]}\n" + "\n".join(lines) + f"\n{MARKS[1]}{after}")
 
 
 if __name__ == "__main__":

@@ -14,23 +14,40 @@ from convcli.core import build, conv
 
 PROGRAM = """
 import sys, numpy as np, convcli
+from convcli.images.levels import account_for
+{before}
 rng = np.random.default_rng(5)
 image = rng.integers(0, 256, (9, 11, 3), dtype=np.uint8)
 kernel = rng.integers(-4, 5, (4, 5))
-strided = {"stride": (2, 3), "dilation": 2, "border": "wrap"}
-for options in ({}, strided, {"dtype": np.uint8, "flip": True}, {"dtype": np.int16}):
-    sys.stdout.write(repr(convcli.filter2d(image, kernel, **options).tolist()))
+strided = {{"stride": (2, 3), "dilation": 2, "border": "wrap"}}
+results = [convcli.filter2d(image, kernel, **options) for options in (
+    {{}}, strided, {{"dtype": np.uint8, "flip": True}}, {{"dtype": np.int16}}, {{"method": "fft", "stride": 2}},
+)]
+large = rng.integers(0, 9, (14, 12))
+results += [convcli.filter2d(image, large), convcli.filter2d(image, np.ones((9, 7)))]
+results += [convcli.conv2d(rng.integers(0, 9, (2, 7, 8)), rng.integers(-3, 4, (8, 2, 3, 3)), padding=1, stride=(1, 2))]
+response = rng.integers(-99, 99, 300).astype(np.float32)
+response[[5, 290]] = np.nan
+sys.stdout.write(repr([result.tolist() for result in results]) + repr(account_for(response, 0, 50)))
+"""
+AVX2 = """
+from convcli.core import build, native
+native.strip_bytes = build.strip_bytes = lambda: 128
 """
 
 
-def test_compiled_and_plain_python_agree():
-    """One body, run both ways: whole numbers, exact."""
-    out = [
-        subprocess.run([sys.executable, "-c", PROGRAM], env={**os.environ, **env}, capture_output=True, check=True).stdout
-        for env in ({}, {"NUMBA_DISABLE_JIT": "1"})
-    ]
-    assert out[0] == out[1]
-    assert len(out[0]) > 1000
+def run_program(before="", **env):
+    """What the program prints."""
+    command = [sys.executable, "-c", PROGRAM.format(before=before)]
+    return subprocess.run(command, env={**os.environ, **env}, capture_output=True, check=True).stdout
+
+
+def test_compiled_and_plain_python_agree(tmp_path):
+    """One body, run both ways, and with the strips of processors that have 16 vector registers: whole numbers, exact."""
+    compiled = run_program()
+    assert len(compiled) > 1000
+    assert run_program(NUMBA_DISABLE_JIT="1") == compiled
+    assert run_program(AVX2, CONVCLI_CACHE_DIR=str(tmp_path)) == compiled
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the registers are those of x86-64")

@@ -115,7 +115,7 @@ from .report import Report, Tally
     metavar="N",
     default=1,
     show_default=True,
-    help="PNG compression: 0 fast, 9 small.",
+    help="PNG compression: 0 none, 1 fast, and small for photographs, 9 small for drawings.",
 )
 @click.option(
     "--quality",
@@ -176,6 +176,7 @@ from .report import Report, Tally
     "--method",
     type=click.Choice(METHODS),
     help="How the sums are made. direct: tap by tap. separable: columns, then rows. box: with running sums."
+    " fft: by spectra."
     "  [default: what costs least]",
 )
 @click.option("--explain", is_flag=True, help="Tell for each kernel which method is taken, why, and what it takes.")

@@ -18,7 +18,7 @@ SIDES = (64, 256, 1024)
 LARGEST = 1 << 20
 """Numbers in a tile at most, unless the kernel needs more: the memory for two of them, and for those turned, is 16 MB."""
 
-STEP = 10.0
+STEP = 7.0
 """Multiply-adds that take as long as one step of one number, there or back, measured beside the direct way."""
 
 LONGEST = 100

@@ -15,17 +15,17 @@ STRIP = 256
 
 def load(line: Array, x: int) -> Array:
     """The strip of a line (n,) that begins at x."""
-    return line[x : x + STRIP // line.itemsize]
+    return line[x : x + STRIP // line.itemsize].copy()
 
 
 def half(line: Array, x: int) -> Array:
     """Half a strip, two registers: for sums of twice as many rows."""
-    return line[x : x + STRIP // 2 // line.itemsize]
+    return line[x : x + STRIP // 2 // line.itemsize].copy()
 
 
 def sliver(line: Array, x: int) -> Array:
     """A quarter of a strip, one register: for work on so many numbers at once that strips would not fit."""
-    return line[x : x + STRIP // 4 // line.itemsize]
+    return line[x : x + STRIP // 4 // line.itemsize].copy()
 
 
 def store(strip: Array, line: Array, x: int) -> None:

@@ -17,7 +17,7 @@ from .inputs import Input
 
 DEPTHS = ("same", "float")
 
-MEANING = 2
+MEANING = 3
 """Is raised when the same wishes come to give other pixels, so that outputs of the versions before are made again."""
 
 

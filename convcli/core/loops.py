@@ -60,12 +60,10 @@ class Columns(NamedTuple):
 
     left: Array  # (left,) int64: image column that stands at each padded one, -1 for the constant
     right: Array  # (right,) int64
-    start: int  # where the numbers between them begin in the image row
-    end: int  # and end
+    middle: int  # numbers between them, from the image row's first on
     pixel: int  # numbers in a pixel
-    group: int  # neighbouring numbers that share their taps
-    step: int  # groups from one output to the next
-    phase: int  # numbers in each of the ``step`` phases of a padded row
+    number: Array  # (line,) int32: where each number is found in an image row, if they do not stand side by side; else (0,)
+    blank: Array  # (blanks,) int32: those that are the constant
 
 
 class Sums(NamedTuple):
@@ -97,7 +95,6 @@ class Scratch(NamedTuple):
     at: Array  # (rows,) int64: line of each row under the kernel, then of each line that sums gave
     place: Array  # (taps,) int64: where in ``lines`` each tap reads
     done: Array  # (sums,) int64: numbers of its two rows that a sum has given
-    padded: Array  # (padded row,) real
     spare: Array  # (2, output row or strip) of the output's type
 
 
@@ -105,7 +102,7 @@ def pad_row(source, columns, constant, line):
     """Convert one image row and lay its border around it."""
     pixel = columns.pixel
     start = columns.left.size * pixel
-    inside = source[columns.start : columns.end]
+    inside = source[: columns.middle]
     end = start + inside.size
     for i in range(columns.left.size):
         for c in range(pixel):
@@ -118,15 +115,12 @@ def pad_row(source, columns, constant, line):
             line[end + i * pixel + c] = constant if columns.right[i] < 0 else source[columns.right[i] * pixel + c]
 
 
-def split_row(padded, columns, line):
-    """Sort the groups of a padded row by their place within a step, so that strided taps read without gaps."""
-    step, group = columns.step, columns.group
-    groups = padded.size // group
-    for p in range(step):
-        phase = line[p * columns.phase : (p + 1) * columns.phase]
-        for i in range((groups - p + step - 1) // step):
-            for c in range(group):
-                phase[i * group + c] = padded[(i * step + p) * group + c]
+def sort_row(source, columns, constant, line):
+    """The same, sorted by the place of each pixel within a step, so that strided taps read without gaps."""
+    for x in range(columns.number.size):
+        line[x] = pick(source, pick(columns.number, x))
+    for i in range(columns.blank.size):
+        line[columns.blank[i]] = constant
 
 
 def load_rows(planes, y, rows, columns, constant, scratch):
@@ -145,11 +139,10 @@ def load_rows(planes, y, rows, columns, constant, scratch):
             numbers = scratch.lines[line * scratch.width : (line + 1) * scratch.width]
             if source < 0:
                 numbers[:] = constant
-            elif columns.step == 1:
+            elif columns.number.size == 0:
                 pad_row(planes[p, source], columns, constant, numbers)
             else:
-                pad_row(planes[p, source], columns, constant, scratch.padded)
-                split_row(scratch.padded, columns, numbers)
+                sort_row(planes[p, source], columns, constant, numbers)
 
 
 def add_run(sums, r, scratch, x, first, second):

@@ -95,13 +95,19 @@ class Plan:
         return loops.Rows(source, slot, slots, under, above, axis.stride, axis.dilation, self.hop)
 
     def column_table(self, border: str) -> loops.Columns:
-        """Source of the padding left and right, and how a padded row is sorted."""
+        """Source of the padding left and right, and how a padded row is sorted where outputs are more than a step apart."""
         source = source_table(self.columns, border)[: self.padded // self.pixel]
         before, after = self.columns.before, self.columns.before + self.columns.size
         middle = source[before:after].size * self.pixel
-        return loops.Columns(
-            source[:before].copy(), source[after:].copy(), 0, middle, self.pixel, self.group, self.step, self.phase
-        )
+        number = np.empty(0, np.int32)
+        if self.step > 1:
+            numbers = (source[:, None] * self.pixel + np.arange(self.pixel)).astype(np.int32)
+            numbers[source < 0] = -1
+            steps = np.zeros(self.phase // self.group * self.step * self.group, np.int32)
+            steps[: self.padded] = numbers.ravel()
+            number = steps.reshape(-1, self.step, self.group).transpose(1, 0, 2).ravel()
+        blank = np.flatnonzero(number < 0).astype(np.int32)
+        return loops.Columns(source[:before].copy(), source[after:].copy(), middle, self.pixel, np.maximum(number, 0), blank)
 
     def starts(self, kernel_columns: Array, parts: Array | int = 0) -> Array:
         """Where in a padded row taps read: of kernel columns, and of the parts of a pixel that are summed."""
@@ -120,7 +126,6 @@ class Plan:
             at=np.concatenate([np.zeros(planes * rows.under, np.int64), np.arange(kept, kept + own)]),
             place=np.empty(sums.row.size, np.int64),
             done=np.empty(sums.line.size, np.int64),
-            padded=np.empty(self.padded, sums.unit.dtype),
             spare=np.empty((2, max(self.out_row, STRIP)), out),
         )
 

@@ -56,7 +56,7 @@ def test_a_method_is_taken_or_refused(run, samples, tmp_path):
     assert (pictures[0] != pictures[1]).mean() <= 1e-4
     refused = run("apply", samples / "astronaut.png", "-k", "sharpen", "--method", "box", "-o", tmp_path / "x.png")
     assert (refused.status, len(refused.lines)) == (1, 1)
-    assert "method box cannot be used: the kernel has weights that differ; use direct" in refused.err
+    assert "method box cannot be used: the kernel has weights that differ; leave the method out" in refused.err
 
 
 def test_a_method_is_part_of_what_was_asked_for(run, samples, tmp_path):
@@ -112,3 +112,12 @@ def test_a_warm_cache_needs_no_compiler(tmp_path, samples):
         result = subprocess.run([sys.executable, "-c", program, *map(str, words)], env=env, capture_output=True, timeout=60)
         assert (result.returncode, result.stderr) == (0, b""), result.stderr.decode()
         assert Path(tmp_path / out).exists()
+
+
+@pytest.mark.parametrize("more", [(), ("-n",)])
+def test_a_refused_method_names_its_kernel_in_a_dry_run_too(run, samples, tmp_path, more):
+    """Nothing is written."""
+    words = ["apply", samples / "horse.png", "-k", "average:size=5", "-k", "gaussian:sigma=2", "--method", "box", *more]
+    result = run(*words, "-o", f"{tmp_path}/out/")
+    assert result.status == 1
+    assert "kernel 'gaussian:sigma=2': method box cannot be used: the kernel has weights that differ" in result.err

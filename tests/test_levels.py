@@ -169,3 +169,12 @@ def test_limits_must_rise(text):
     """An empty or turned range is a mistake."""
     with pytest.raises(ArgumentError, match="must rise from LO to HI"):
         parse_range(text)
+
+
+def test_rounding_is_not_stretched():
+    """A spread that is nothing but rounding, beside a white of 255, is flat."""
+    noise = np.float32([[[77.0]], [[77.000015]], [[76.999985]]])
+    levels, account = store(noise, parse_range("stretch"), 255, 255)
+    assert (levels.max(), account.below, account.above) == (0, 0, 0)
+    levels, _ = store(noise - 77, parse_range("stretch"), None, 255)  # of numbers without a white, nobody knows
+    assert levels.max() == 255

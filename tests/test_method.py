@@ -10,6 +10,7 @@ import convcli
 import naive
 import strategies as ours
 from convcli import ArgumentError, conv2d, filter2d
+from convcli.core import tables
 from convcli.core.conv import explain_filter2d
 from convcli.core.factor import factorise
 from convcli.core.plan import halves
@@ -197,7 +198,7 @@ def test_unknown_and_unfit_methods():
     """One line with the rule."""
     with pytest.raises(ArgumentError, match="method must be one of direct, separable, box, fft, or None, got 'fast'"):
         filter2d(np.zeros((4, 4)), np.ones((3, 3)), method="fast")
-    with pytest.raises(ArgumentError, match="method separable cannot be used: the kernel sums over channels; use direct"):
+    with pytest.raises(ArgumentError, match="method separable cannot be used: the kernel sums over channels; leave the"):
         conv2d(np.zeros((2, 4, 4)), np.ones((1, 2, 3, 3)), method="separable")
 
 
@@ -301,8 +302,92 @@ def test_rows_are_those_of_the_whole(shape, sides, kind, dtype, method, stride, 
     assert_allclose(part, whole[begin:end], rtol=0, atol=0 if method is None else 1e-5 * 255 * np.abs(kernel).sum())
 
 
-@pytest.mark.parametrize("rows", [(0, 0), (-1, 2), (3, 2), (0, 10)])
+@pytest.mark.parametrize("rows", [(0, 0), (-1, 2), (3, 2), (0, 10), 3, slice(0, 2), "x", (0.5, 3), (1, 2, 3)])
 def test_rows_that_are_none(rows):
     """One line with the rule."""
-    with pytest.raises(ArgumentError, match=r"rows must be from \.\. to within the 9 rows of the result, got"):
+    with pytest.raises(ArgumentError, match=r"rows must be two whole numbers, from \.\. to, within the 9 of the result, got"):
         filter2d(np.zeros((9, 9)), np.ones((3, 3)), rows=rows)
+
+
+@pytest.mark.parametrize("large", [1e34, 1e35, 3e35])
+def test_numbers_too_large_for_spectra_are_summed(rng, large):
+    """Whose spectra would be infinite."""
+    kernel = rng.random((31, 31))
+    kernel /= kernel.sum()
+    image = np.full((300, 300), large, np.float32)
+    assert_allclose(filter2d(image, kernel), image, rtol=1e-5)
+    with pytest.raises(ArgumentError, match="the kernel is slid over numbers so large that their spectrum would overflow"):
+        filter2d(image, kernel, method="fft")
+
+
+def test_one_large_number_does_not_drown_the_others(rng):
+    """Far from it, nothing of it is seen."""
+    kernel = rng.random((31, 31))
+    kernel /= kernel.sum()
+    image = rng.random((300, 300)).astype(np.float32)
+    image[10, 10] = 1e7
+    assert_allclose(filter2d(image, kernel)[60:, 60:], filter2d(image, kernel, method="direct")[60:, 60:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, 1e300, 1e-310])
+@pytest.mark.filterwarnings("error")
+def test_odd_weights_are_summed_like_others(rng, odd):
+    """Without an end of patience, or of a decomposition."""
+    kernel, image = rng.random((12, 12)), rng.random((40, 40)).astype(np.float32)
+    kernel[0, 0] = odd
+    with np.errstate(over="ignore", under="ignore"):
+        assert_array_equal(filter2d(image, kernel), filter2d(image, kernel, method="direct"))
+
+
+def test_separable_is_refused_where_it_would_spread_nan(rng):
+    """Under a weight of 0; a column times a row has no such weight beside others."""
+    image, kernel = np.ones((9, 9), np.float32), rng.random((3, 3))
+    image[4, 4], kernel[1, 1] = np.nan, 0
+    with pytest.raises(ArgumentError, match="method separable cannot be used: the kernel is no column times a row"):
+        filter2d(image, kernel, method="separable")
+    ways = [filter2d(image, np.outer([1, 0, 2], [3, 0, 1.5]), method=method) for method in ("separable", "direct")]
+    assert_array_equal(*ways)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"stride": 65535}, {"stride": 5000, "dilation": 4999}, {"stride": 65535, "dilation": 65534}, {"stride": (64, 1)}],
+)
+def test_long_strides_take_what_they_read(options):
+    """Not what lies between."""
+    import tracemalloc
+
+    image, layer = np.zeros((8, 8), np.uint8), np.zeros((4, 8, 8), np.float32)
+    tracemalloc.start()
+    try:
+        side = 1 if "dilation" in options else 3
+        assert filter2d(image, np.ones((side, side)), **options).shape == (1, 8 if options["stride"] == (64, 1) else 1)
+        conv2d(layer, np.ones((4, 4, 3, 3)), stride=options["stride"], padding=1)
+        conv2d(layer, np.ones((4, 4, 3, 3)), dilation=20000, padding=20000)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("stride", [4, 5, 9, (7, 1)])
+@pytest.mark.parametrize("dilation", [1, 2, 5])
+def test_strides_longer_than_the_kernel(rng, stride, dilation):
+    """Nothing is shared between two output rows then."""
+    image, kernel = rng.integers(0, 256, (40, 31, 2), dtype=np.uint8), rng.integers(-4, 5, (3, 2))
+    steps = [stride] * 2 if isinstance(stride, int) else stride
+    expected = naive.filter2d(
+        image.astype(float), kernel, pads=((3, 2), (1, 4)), border="wrap", stride=steps, dilation=(dilation,) * 2
+    )
+    found = filter2d(image, kernel, padding=((3, 2), (1, 4)), border="wrap", stride=stride, dilation=dilation)
+    assert_array_equal(found, expected, strict=False)
+
+
+def test_tables_of_a_large_kernel_serve_all_parts_of_its_map(rng):
+    """They would be made for each of them."""
+    kernel = rng.normal(size=(101, 101)) / 101
+    image = rng.random((300, 40)).astype(np.float32)
+    image[200:] *= 3  # the largest number differs from part to part
+    filter2d(image, kernel, rows=(0, 100))
+    before = tables._make_large.cache_info().misses
+    filter2d(image, kernel, rows=(100, 300))
+    assert tables._make_large.cache_info().misses == before

@@ -115,7 +115,7 @@ from .report import Report, Tally
     metavar="N",
     default=1,
     show_default=True,
-    help="PNG compression: 0 none, 1 fast, and small for photographs, 9 small for drawings.",
+    help="PNG compression: 0 none, 1 fast, 9 small and slow.",
 )
 @click.option(
     "--quality",

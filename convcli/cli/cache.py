@@ -58,7 +58,7 @@ def clear() -> None:
     render.Voice(quiet=False, verbose=False).note(f"{clear_code()} loops removed")
 
 
-@command.command("warm", short_help="Compile everything now.")
+@command.command("warm", short_help="Compile now what apply needs.")
 @click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 def warm(quiet: bool) -> None:
     """

@@ -98,21 +98,12 @@ def run() -> None:
         elif status == 0:
             status = 1
             complain(f"Error: standard output cannot be written: {error.strerror}")
-        # Python flushes standard output once more at its end; let that go nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    if status in (BROKEN_PIPE, INTERRUPTED, TERMINATED):
-        _leave(status)
+    batch = sys.modules.get("convcli.jobs.batch")
+    if batch is not None and status in (BROKEN_PIPE, INTERRUPTED, TERMINATED):
+        batch.abandon()
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: there is no standard error
         sys.stderr.flush()
-    os._exit(status)  # all is written: what Python would take apart now takes 30 ms
-
-
-def _leave(status: int) -> None:
-    """End without waiting for threads that nobody can interrupt."""
-    batch = sys.modules.get("convcli.jobs.batch")
-    if batch is not None:
-        batch.abandon()
-        os._exit(status)
+    os._exit(status)  # all is written: Python would wait for threads that nobody can interrupt, and take 30 ms to clear up
 
 
 def main(arguments: list[str] | None = None) -> int:

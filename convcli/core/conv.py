@@ -1,5 +1,7 @@
 """The convolutions: check, plan, run."""
 
+import math
+import operator
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,6 +25,9 @@ from .words import METHODS
 
 LOADED = ("uint8", "uint16", "float32", "float64")
 """Types that the loops read as they are; every other real type is converted first."""
+
+FEW, UNEVEN = 1 << 16, 256
+"""Numbers that are looked at, to tell how large most are; times that the largest may be larger, for spectra."""
 
 PART = 1 << 20
 """Numbers in the rows that are made at a time."""
@@ -74,7 +79,7 @@ def filter2d(
         does so with running sums, for weights that are all the same; ``fft`` multiplies spectra. All give the same within
         rounding: 1e-5 of the range of the image, where the weights have an absolute sum of 1.
     rows : (from, to), optional
-        Rows of the result to compute; None is all of them.
+        Rows of the result to compute; None is all of them. They are those of the whole bit by bit; by spectra, within rounding.
 
     Returns
     -------
@@ -99,7 +104,7 @@ def filter2d(
     plan = _plan_image(pixels, weights, stride, padding, dilation)
     wanted = _out_dtype(dtype, _real_of(pixels))
     begin, end = _check_rows(rows, plan)
-    first = begin - begin % (2 * plan.hop)  # a row stands in the same pair, whatever is asked for
+    first = begin - begin % (2 * plan.hop)  # a row stands in the same pair, whatever rows are asked for
     out = aligned((1, 1, end - first, plan.out_row), wanted if wanted.name in FUSED else _real_of(pixels))
     planes = pixels.reshape(1, 1, pixels.shape[0], -1)
     taps = weights.reshape(1, 1, *weights.shape[:2], plan.depth)
@@ -162,9 +167,14 @@ def rows_at_once(
 
 def _check_rows(rows: tuple[int, int] | None, plan: Plan) -> tuple[int, int]:
     """The rows that are asked for: from .. to."""
-    begin, end = (0, plan.rows.out) if rows is None else (int(row) for row in rows)
+    if rows is None:
+        return 0, plan.rows.out
+    try:
+        begin, end = (operator.index(row) for row in rows)
+    except (TypeError, ValueError):
+        begin, end = -1, -1
     if not 0 <= begin < end <= plan.rows.out:
-        raise ArgumentError(f"rows must be from .. to within the {plan.rows.out} rows of the result, got {rows}")
+        raise ArgumentError(f"rows must be two whole numbers, from .. to, within the {plan.rows.out} of the result, got {rows}")
     return begin, end
 
 
@@ -271,7 +281,7 @@ def _run(
     def tasks() -> Iterator[Callable[[], None]]:
         for layer in layers:
             weights = layer.weights[:, :, ::-1, ::-1] if flip else layer.weights
-            if method is None and is_deep(weights, layer.images):
+            if method is None and is_deep(plan, weights, layer.images):
                 volume = volume_of(plan, word, weights, layer.bias, _real_of(layer.images))
                 for planes, out in zip(layer.images, layer.out, strict=True):
                     for band in plan.bands(plan.rows.out, weights.size, workers):
@@ -319,9 +329,15 @@ def _work_on(images: Array, plan: Plan, constant: float, method: str | None) -> 
     whole = images.dtype.kind in "ub" and constant == int(constant)
     largest = max(np.iinfo(images.dtype).max if images.dtype.kind == "u" else 1, abs(constant))
     exact = whole and plan.rows.kernel * largest < 1 << 24
-    asked = method == "fft" or (method is None and plan.rows.kernel * plan.columns.kernel >= SMALLEST)
-    finite = images.dtype.kind in "ub" or (asked and bool(np.isfinite(images).all()))
-    return Work(_real_of(images), finite, whole, exact, largest)
+    if images.dtype.kind in "ub":
+        return Work(_real_of(images), True, whole, True, exact, largest)
+    asked = method in ("fft", "separable") or (method is None and plan.rows.kernel * plan.columns.kernel >= SMALLEST)
+    extremes = np.abs([images.min(), images.max(), constant]) if asked else np.full(3, np.inf)
+    finite, largest = bool(np.isfinite(extremes).all()), float(extremes.max())
+    few = images.reshape(-1)[:: max(images.size // FEW, 1)]
+    even = finite and largest <= UNEVEN * float(np.abs(few, dtype=np.float64).mean())
+    rounded = 2.0 ** (32 * math.ceil(math.log2(largest) / 32)) if finite and largest else largest  # the same for most parts
+    return Work(_real_of(images), finite, whole, even, exact, rounded)
 
 
 def _check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...]) -> Array:

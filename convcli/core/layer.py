@@ -4,7 +4,7 @@ import numpy as np
 
 from . import volume
 from .compiler import run_loop
-from .plan import STRIP, Plan, aligned, source_table
+from .plan import LANES, Plan, aligned, source_table
 from .strips import Array
 
 FEWEST_MAPS, FEWEST_TAPS = 4, 16
@@ -14,13 +14,19 @@ NEAR = 800_000
 """Bytes of laid rows that stay in the second level of cache."""
 
 
-def is_deep(weights: Array, images: Array) -> bool:
+LARGEST = 4_000_000
+"""Bytes of laid rows for one output row at most: long strides and dilations lay much that nobody reads."""
+
+
+def is_deep(plan: Plan, weights: Array, images: Array) -> bool:
     """Whether maps of weights (maps, planes, kh, kw, 1) are computed several at a time: as a whole, zeros and all.
 
     An infinite number times 0 is NaN, where taps of 0 are left out otherwise: so all numbers must be finite.
     """
-    enough = weights.shape[0] >= FEWEST_MAPS and weights[0].size >= FEWEST_TAPS
-    return enough and weights.shape[1] > 1 and (images.dtype.kind in "ub" or bool(np.isfinite(images).all()))
+    enough = weights.shape[0] >= FEWEST_MAPS and weights[0].size >= FEWEST_TAPS and weights.shape[1] > 1
+    rows, columns = plan.rows.extent + plan.rows.stride, plan.columns.before + plan.columns.size + plan.columns.after
+    small = 8 * weights.shape[1] * rows * (columns + plan.columns.stride) <= LARGEST
+    return enough and small and (images.dtype.kind in "ub" or bool(np.isfinite(images).all()))
 
 
 def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dtype) -> volume.Volume:
@@ -59,7 +65,7 @@ def correlate_layer(
     phases = len(planes) * rows.stride * columns.stride
     beyond = -(-rows.extent // rows.stride)
     block = min(max(NEAR // (phases * tables.width * real.itemsize) - beyond, 1), band[1] - band[0])
-    positions = (block * tables.width // STRIP + 2) * STRIP
+    positions = (block * tables.width // LANES + 2) * LANES
     laid = aligned((phases * (block + beyond) * tables.width + positions,), real)
     laid.fill(constant)
     room = volume.Room(laid, block + beyond, np.empty(tables.plane.size, np.int64), aligned((volume.SHARED * positions,), real))

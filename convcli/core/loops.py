@@ -50,6 +50,8 @@ class Rows(NamedTuple):
     slots: int  # lines that each plane has
     under: int  # rows under the kernel at one row of a pair or the other, and ``above``
     above: int  # rows that running sums leave behind
+    near: int  # rows under the kernel at the first, and ``above``
+    skipped: int  # rows between those and the others, in steps of the dilation
     stride: int
     dilation: int
     hop: int
@@ -127,8 +129,8 @@ def load_rows(planes, y, rows, columns, constant, scratch):
     """Bring the rows under the kernel at output rows y and y + hop to their lines, unless they are there already."""
     for p in range(planes.shape[0]):
         for k in range(rows.under):
-            row = y * rows.stride + k * rows.dilation - rows.above
-            if row < 0:
+            row = y * rows.stride + (k + (rows.skipped if k >= rows.near else 0)) * rows.dilation - rows.above
+            if row < 0 or row >= rows.source.size:  # of a second row that there is not
                 continue
             source = rows.source[row]
             line = p * rows.slots + rows.slot[row]

@@ -1,4 +1,4 @@
-"""How a kernel is summed: tap by tap, as columns times rows, or with running sums. The cheapest that gives the same result."""
+"""How a kernel is summed: tap by tap, as columns times rows, with running sums, by spectra. The cheapest of the same result."""
 
 import math
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import ArgumentError
-from .factor import Factors, factorise, unit_of
+from .factor import EXACT, Factors, factorise, unit_of
 from .plan import Plan, halves
 from .spectrum import Tiling, best_tiling
 from .strips import Array
@@ -41,12 +41,14 @@ WORTH = 0.75
 class Work:
     """What is summed, and how exactly: in float32 or float64 (``real``), where sums down a column may be ``exact``.
 
-    ``finite`` tells that no number is NaN or infinite, ``whole`` that all are whole numbers, none larger than ``largest``.
+    ``finite`` tells that no number is NaN or infinite, ``whole`` that all are whole numbers, ``even`` that none is much larger
+    than most are. None is larger than ``largest``.
     """
 
     real: np.dtype
     finite: bool
     whole: bool
+    even: bool
     exact: bool
     largest: float
 
@@ -88,7 +90,14 @@ def choose(plan: Plan, weights: Array, work: Work, method: str | None = None) ->
 
     Sums of several products are for finite numbers only: an infinity would meet its negative in them, a weight of 0 not.
     """
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        return _choose(plan, weights, work, method)
+
+
+def _choose(plan: Plan, weights: Array, work: Work, method: str | None) -> Choice:
     taps = float(np.count_nonzero(weights))
+    if not np.isfinite(weights.astype(work.real)).all():
+        return _refused(Choice("direct", taps, taps, "asked for"), None if method == "direct" else method, "is not finite")
     direct = Choice("direct", taps, taps, "asked for", unit=_unit_for(weights) if work.whole else 1.0)
     if method == "direct":
         return direct
@@ -97,7 +106,7 @@ def choose(plan: Plan, weights: Array, work: Work, method: str | None = None) ->
     chosen = _by_products(plan, weights, work, direct, method)
     if method is None and taps >= SMALLEST:
         spectra = _by_spectra(plan, weights, work, chosen, method)
-        if spectra.work < chosen.work * (SLOWER if chosen.factors else 1):
+        if spectra.tiling and spectra.work < chosen.work * (SLOWER if chosen.factors else 1):
             return spectra
     return chosen
 
@@ -111,6 +120,11 @@ def _by_spectra(plan: Plan, weights: Array, work: Work, other: Choice, method: s
     tiling = best_tiling(plan)
     if tiling is None:
         return _refused(other, method, "is larger than any tile")
+    most = max(np.abs(weights).sum(), 1) * work.largest * tiling.rows * tiling.columns
+    if most > float(np.finfo(work.real).max) / 100:
+        return _refused(other, method, "is slid over numbers so large that their spectrum would overflow")
+    if method is None and not work.even:
+        return other  # rounding of the largest would be seen beside most
     unit = unit_of(weights) if work.whole and weights.any() else None
     coarse = unit is not None and unit > FINE
     whole = coarse and np.abs(weights).sum() / unit * work.largest <= WHOLEST
@@ -131,14 +145,16 @@ def _by_products(plan: Plan, weights: Array, work: Work, direct: Choice, method:
     if weights.shape[0] > 1 or weights.shape[3] > 1:
         return _refused(direct, method, "sums over channels")
     kernel = in_units(weights[0, :, :, 0], direct.unit)
-    most = min(kernel.shape) if work.finite or method == "separable" else 1
+    most = min(kernel.shape) if work.finite else 1
     if method is None:  # no more products than can be worth it
         most = min(most, max(int(WORTH * direct.work / sum(kernel.shape)), 1))
     factors = factorise(kernel, float(np.finfo(work.real).eps), most)
     if factors is None:
         rule = "has no columns and rows that would be a gain" if work.finite else "is no column times a row"
         return _refused(direct, method, rule)
-    if method is None and unit_of(kernel) is None and _is_heard(NOISE_OF_PRODUCTS, weights, work):
+    unit = unit_of(kernel)
+    exact = unit is not None and np.abs(kernel).sum() / unit * work.largest < EXACT
+    if method is None and not exact and _is_heard(NOISE_OF_PRODUCTS, weights, work):
         return _refused(direct, method, "is so large in all that rounding of sums between would be seen")
     flat_column, flat_row = (_is_flat(part) for part in (factors.columns, factors.rows))
     flat = factors.rank == 1 and flat_column and flat_row
@@ -171,7 +187,7 @@ def _unit_for(weights: Array) -> float:
 
 def _refused(direct: Choice, method: str | None, rule: str) -> Choice:
     if method is not None:
-        raise ArgumentError(f"method {method} cannot be used: the kernel {rule}; use direct")
+        raise ArgumentError(f"method {method} cannot be used: the kernel {rule}; leave the method out")
     return replace(direct, reason=f"the kernel {rule}")
 
 

@@ -14,13 +14,13 @@ import numpy as np
 
 from . import loops
 from .geometry import Axis, source_index
-from .strips import Array
+from .strips import STRIP, Array
 
 SMALLEST_BAND = 200_000
 """Multiply-adds below which a second thread costs more than it saves: about 10 microseconds of work."""
 
-STRIP = 64
-"""Numbers in a strip, or more: the loops may read so many from any place in a row."""
+LANES = STRIP // 4
+"""Numbers in a strip of float32, more than in others: the loops may read so many from any place in a row."""
 
 LINE = 64
 """Bytes in a line of the processor's caches."""
@@ -78,21 +78,27 @@ class Plan:
         return self.rows.stride // math.gcd(self.rows.stride, self.rows.dilation)
 
     @property
+    def unshared(self) -> int:
+        """Rows under the kernel at the second row of a pair that are not under it at the first."""
+        return min(self.shift, self.rows.kernel)
+
+    @property
     def line(self) -> int:
         """Numbers in a line of scratch memory: the last strip of it may be read from anywhere in it."""
-        return (-(-self.step * self.phase // STRIP) + 1) * STRIP
+        return (-(-self.step * self.phase // LANES) + 1) * LANES
 
     def row_table(self, border: str, running: bool) -> loops.Rows:
         """Source of each padded row, and its line: there is one for each row that a pair covers, or for each image row."""
         axis, above = self.rows, self.rows.stride if running else 0
-        beyond = np.full(self.hop * axis.stride, -1)  # what the second row of the last pair may cover
-        source = np.concatenate([source_table(axis, border), beyond])
-        under = above + axis.kernel + self.shift
-        slots = (self.hop - 1) * axis.stride + (under - 1) * axis.dilation + 1
+        source = source_table(axis, border)
+        under = above + axis.kernel + self.unshared
+        skipped = self.shift - self.unshared
+        slots = (self.hop - 1) * axis.stride + (under - 1 + skipped) * axis.dilation + 1
         slot = np.arange(source.size) % slots
         if slots > axis.size:
             slots, slot = axis.size + 1, np.where(source < 0, axis.size, source)
-        return loops.Rows(source, slot, slots, under, above, axis.stride, axis.dilation, self.hop)
+        near = above + axis.kernel
+        return loops.Rows(source, slot, slots, under, above, near, skipped, axis.stride, axis.dilation, self.hop)
 
     def column_table(self, border: str) -> loops.Columns:
         """Source of the padding left and right, and how a padded row is sorted where outputs are more than a step apart."""
@@ -126,7 +132,7 @@ class Plan:
             at=np.concatenate([np.zeros(planes * rows.under, np.int64), np.arange(kept, kept + own)]),
             place=np.empty(sums.row.size, np.int64),
             done=np.empty(sums.line.size, np.int64),
-            spare=np.empty((2, max(self.out_row, STRIP)), out),
+            spare=np.empty((2, max(self.out_row, LANES)), out),
         )
 
     def bands(self, rows: int, taps: float, threads: int) -> list[tuple[int, int]]:

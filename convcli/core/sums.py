@@ -10,7 +10,7 @@ import numpy as np
 
 from . import loops
 from .method import Choice, in_units
-from .plan import STRIP, Plan, halves
+from .plan import LANES, Plan, halves
 from .strips import Array
 
 LONGEST = 64
@@ -67,7 +67,7 @@ def _all_taps(plan: Plan, rows: loops.Rows, weights: Array) -> Taps:
     """The taps of weights (planes, kh, kw, depth) that are not 0, in their order."""
     planes, kh, kw, depth = weights.shape
     both = np.zeros((planes, rows.under, kw, depth, 2))
-    for i, first in enumerate((rows.above, rows.above + plan.shift)):
+    for i, first in enumerate((rows.above, rows.above + plan.unshared)):
         both[:, first : first + kh, ..., i] = weights
     used = both.any(axis=-1)
     row = np.broadcast_to(np.arange(planes * rows.under).reshape(planes, -1, 1, 1), used.shape)
@@ -91,7 +91,7 @@ class _Product:
         factors = self.choice.factors
         assert factors is not None
         width = self.plan.step * self.plan.phase
-        ahead = width - self.plan.out_row + 2 * STRIP if self.plan.step == 1 else width
+        ahead = width - self.plan.out_row + 2 * LANES if self.plan.step == 1 else width
         found: list[Sum] = []
         along: list[Taps] = []
         for term, (column, row) in enumerate(zip(factors.columns, factors.rows, strict=True)):
@@ -106,7 +106,7 @@ class _Product:
             side, times, rest = halves(row.size)
             few = self._along(line, np.arange(side), np.ones(side))
             reach = int(self.plan.starts(np.array([side - 1]))[0])
-            found.append(Sum(few, None, self.map, width - reach, line + 2, ahead - reach - STRIP))
+            found.append(Sum(few, None, self.map, width - reach, line + 2, ahead - reach - LANES))
             far, last = side * np.arange(times), side * times + np.arange(rest)
             along = [
                 self._along(line + 2, far, np.full(times, row[0])),

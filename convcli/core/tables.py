@@ -12,11 +12,13 @@ from .spectrum import Spectrum, spectrum_of
 from .strips import Array
 from .sums import list_sums
 
-KEPT = 16
-"""Tables that are kept: those of the kernels of a run, for pictures of a few sizes."""
+KEPT, LARGE_KEPT = 16, 1
+"""Tables that are kept: those of the kernels of a run, for pictures of a few sizes; of large kernels the last, for the parts of
+its map.
+"""
 
-LARGEST_KEPT = 10_000
-"""Weights of kernels whose tables are kept. They take 40 bytes for each."""
+LARGE = 10_000
+"""Weights of a large kernel. A weight takes 40 bytes, a spectrum of 256 x 256 numbers 0.6 MB."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,11 @@ class Tables:
 def tables_for(plan: Plan, border: str, work: Work, method: str | None, weights: Array, bias: Array) -> Tables:
     """The tables for maps of weights (maps, planes, kh, kw, depth) with bias (maps,). Raises ArgumentError as choose does."""
     numbers = [np.ascontiguousarray(part, np.float64).tobytes() for part in (weights, bias)]
-    make = _make if weights.size <= LARGEST_KEPT else _make.__wrapped__
+    make = _make if weights.size <= LARGE else _make_large
     return make(plan, border, work, method, weights.shape, *numbers)
 
 
-@functools.lru_cache(maxsize=KEPT)
-def _make(
+def _make_tables(
     plan: Plan, border: str, work: Work, method: str | None, shape: tuple[int, ...], weights: bytes, bias: bytes
 ) -> Tables:
     maps = np.frombuffer(weights).reshape(shape)
@@ -63,3 +64,6 @@ def _make(
     rows = plan.row_table(border, running=any(choice.running for choice in choices))
     sums = list_sums(plan, rows, choices, maps, np.frombuffer(bias), work.real)
     return Tables(choices, rows, plan.column_table(border), sums, tuple(spectra))
+
+
+_make, _make_large = functools.lru_cache(maxsize=KEPT)(_make_tables), functools.lru_cache(maxsize=LARGE_KEPT)(_make_tables)

@@ -62,7 +62,8 @@ def store(
     seen = response if visible is None else response[visible]
     low, high = _limits(seen, rule, response_white)
     account = account_for(seen, -high if rule.name == "abs" else low, high)
-    scale = white / (high - low) if high > low else 0.0
+    noise = TOLERANCE * float(np.finfo(response.dtype).eps) * (response_white or 0) if rule.name == "stretch" else 0.0
+    scale = white / (high - low) if high - low > noise else 0.0  # a spread that is nothing but rounding is flat
     return to_levels(response, np.uint8 if white == 255 else np.uint16, scale, low, absolute=rule.name == "abs"), account
 
 

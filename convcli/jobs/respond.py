@@ -1,5 +1,6 @@
 """Feature maps of one picture: its channels, its alpha and a kernel, or a bank merged into one map."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -12,6 +13,7 @@ from ..core.conv import explain_filter2d, filter2d, rows_at_once
 from ..core.geometry import check_extents, resolve_padding
 from ..core.merge import merge
 from ..core.method import Choice
+from ..errors import ArgumentError
 from ..images import alpha as transparency
 from ..images.image import Array, Image
 from ..kernels.kernel import Bank, Kernel, kernels_of
@@ -93,11 +95,13 @@ class Responder:
         }
 
     def _rows_at_once(self, kernel: Kernel) -> int:
-        return rows_at_once(self.pixels, _weights_for(self.request, self.image, kernel), **self._options(kernel))
+        with _naming(kernel):
+            return rows_at_once(self.pixels, _weights_for(self.request, self.image, kernel), **self._options(kernel))
 
     def _way(self, kernel: Kernel) -> Way:
         weights = _weights_for(self.request, self.image, kernel)
-        plan, choice, memory = explain_filter2d(self.pixels, weights, **self._options(kernel))
+        with _naming(kernel):
+            plan, choice, memory = explain_filter2d(self.pixels, weights, **self._options(kernel))
         rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
         return Way(kernel.name, choice, rank, int(choice.work * plan.rows.out * plan.out_row), memory)
 
@@ -111,7 +115,8 @@ class Responder:
         request, image = self.request, self.image
         options = self._options(kernel) | {"flip": request.flip, "threads": request.threads, "rows": rows}
         weights = _weights_for(request, image, kernel)
-        colour = filter2d(self.pixels, weights, **options)
+        with _naming(kernel):
+            colour = filter2d(self.pixels, weights, **options)
         if weights.ndim == 3:
             colour = colour[:, :, None]
         if image.alpha is None:
@@ -129,6 +134,15 @@ class Responder:
         alpha = filter2d(image.alpha, seen / seen.sum(), **options)
         straight = colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque)
         return Response(_plus(straight, kernel.offset), alpha)
+
+
+@contextlib.contextmanager
+def _naming(kernel: Kernel) -> Iterator[None]:
+    """Say which kernel it is that something is wrong with."""
+    try:
+        yield
+    except ArgumentError as error:
+        raise ArgumentError(f"kernel {kernel.name!r}: {error}") from None
 
 
 def _plus(response: Array, offset: float) -> Array:

@@ -177,7 +177,8 @@ def _plan(responder: Responder, targets: Iterable[Target]) -> Iterator[Written]:
 
 def _ways(responder: Responder, index: int) -> tuple[Way, ...]:
     request = responder.request
-    return responder.ways(request.maps[index]) if request.explain else ()
+    found = responder.ways(request.maps[index]) if request.explain or request.method else ()  # a method may be refused
+    return found if request.explain else ()
 
 
 def _is_raw(request: Request, image: Image, target: Target) -> bool:

@@ -13,8 +13,7 @@ FEWEST_MAPS, FEWEST_TAPS = 4, 16
 NEAR = 800_000
 """Bytes of laid rows that stay in the second level of cache."""
 
-
-LARGEST = 4_000_000
+LARGEST = 32_000_000
 """Bytes of laid rows for one output row at most: long strides and dilations lay much that nobody reads."""
 
 

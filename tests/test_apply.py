@@ -26,6 +26,7 @@ from numpy.testing import assert_array_equal
 
 import naive
 from convcli.cli.report import Report
+from convcli.core import conv
 
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 
@@ -972,3 +973,23 @@ def test_completion_beside_a_broken_config(shell, tmp_path):
     result = shell(env={"_CONVCLI_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "7"})
     assert set(result.stdout.split()) >= {b"plain,sobel-mine", b"plain,sobel-x"}
     assert result.stderr == b""
+
+
+WAYS = ["-k sharpen", "-k sobel", "-k edge --stride 3x2", "-k emboss --dilation 2"]
+
+
+@pytest.mark.parametrize("words", WAYS)
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_map_that_is_made_in_parts_is_the_same(run, samples, tmp_path, monkeypatch, words, mode):
+    """Its levels, and what is told of it: the smallest and the largest number stand in different parts."""
+    pixels = np.asarray(PIL.Image.open(samples / "astronaut.png").convert("RGBA"))[:150, :200].copy()
+    pixels[:, :, 3] |= 64
+    pixels[5, 5], pixels[140, 140] = (0, 255, 0, 255), (255, 0, 255, 255)
+    PIL.Image.fromarray(pixels).convert(mode).save(tmp_path / "in.png")
+    out, told = tmp_path / "out.png", []
+    for part in (1 << 20, 5000):
+        monkeypatch.setattr(conv, "PART", part)
+        result = run("apply", tmp_path / "in.png", *words.split(), "--json", "-o", out)
+        told.append((result.status, json.loads(result.out.splitlines()[0])["outputs"], out.read_bytes()))
+    assert told[0][0] == 0
+    assert told[0] == told[1]

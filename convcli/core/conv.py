@@ -145,20 +145,12 @@ def explain_filter2d(
     return plan, choice, sum(part.nbytes for part in scratch if isinstance(part, np.ndarray))
 
 
-def rows_at_once(
-    image: Array,
-    kernel: Array,
-    *,
-    stride: Pair = 1,
-    padding: Padding = "same",
-    border: Border = "reflect",
-    dilation: Pair = 1,
-    method: str | None = None,
-) -> int:
-    """How many rows of ``filter2d`` are best asked for at a time, by who wants little memory: about 4 MB of float32."""
-    plan, choice, _ = explain_filter2d(
-        image, kernel, stride=stride, padding=padding, border=border, dilation=dilation, method=method
-    )
+def rows_at_once(image: Array, kernel: Array, **options: Any) -> int:
+    """How many rows of ``filter2d`` are best asked for at a time, by who wants little memory: about 4 MB of float32.
+
+    The options are those of ``explain_filter2d``.
+    """
+    plan, choice, _ = explain_filter2d(image, kernel, **options)
     together = 2 * plan.hop
     if choice.tiling is not None:
         together *= max(2 * choice.tiling.high // plan.rows.stride // together, 1)

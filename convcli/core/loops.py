@@ -1,13 +1,13 @@
-"""Every loop over pixels, and nothing else.
+"""The loops that sum, store and measure, and nothing else. ``waves`` and ``volume`` have those of spectra and of deep layers.
 
 Written as plain Python, compiled by ``build`` when ``compiler.run_loop`` calls one. A loop checks nothing: shapes and
 types are the promise of the room that calls it. Arrays lie in C's order, ``out`` comes last, and nothing is allocated here.
 ``real`` below means float32, or float64 for float64 images; it is the type of the weights, of the scratch memory and of
 every sum.
 
-All loops stay in this one file: compiled code is kept until it changes. Sums are made strip by strip; elsewhere arrays are
-sliced before a loop and indexed by the plain loop variable in it: an index such as ``x + 3`` may be negative for all Numba
-knows, and becomes a gather, five times slower.
+Compiled code is kept until one of the rooms that it is made from changes (``codefolder.MAKERS``). Sums are made strip by
+strip; elsewhere arrays are sliced before a loop and indexed by the plain loop variable in it: an index such as ``x + 3`` may be
+negative for all Numba knows, and becomes a gather, five times slower.
 """
 
 from typing import Any, NamedTuple

@@ -167,6 +167,8 @@ def _plan(responder: Responder, targets: Iterable[Target]) -> Iterator[Written]:
         for index in target.maps:
             one = request.maps[index]
             shape = request.map_shape(image.size, one)
+            if request.method is not None:
+                responder.ways(one)  # it may be refused
             rule = request.rule_for(one)
             raw = _is_raw(request, image, target)
             if not raw:
@@ -177,8 +179,7 @@ def _plan(responder: Responder, targets: Iterable[Target]) -> Iterator[Written]:
 
 def _ways(responder: Responder, index: int) -> tuple[Way, ...]:
     request = responder.request
-    found = responder.ways(request.maps[index]) if request.explain or request.method else ()  # a method may be refused
-    return found if request.explain else ()
+    return responder.ways(request.maps[index]) if request.explain else ()
 
 
 def _is_raw(request: Request, image: Image, target: Target) -> bool:

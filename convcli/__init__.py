@@ -25,7 +25,7 @@ The house, floor by floor; imports go down only, and kernels and images do not k
                (which way to sum), factor (columns times rows), sums (the lists that the loops work through), spectrum (tiles,
                for large kernels), layer (many channels), tables (all that, kept), conv, merge; loops, waves and volume (every
                compiled loop), strips (what they are written with), compiler (runs them), build and vectors (machine code by
-               Numba), native (the same without Numba), codefolder (where it is kept)
+               Numba), native (the same without Numba), codefolder (where it is kept), crew (threads), buffers (memory)
     ranges.py  the words of --range
     arrays.py  reads .npy files that nobody should trust
     errors.py  one small tree

@@ -176,7 +176,7 @@ def test_code_that_cannot_stand_alone_is_run_by_numba(monkeypatch):
     compiler.run_loop(loops.make_root, values)
     assert values.tolist() == [math.erf(1), 1, 1]
     (loop,) = compiler._compiled.values()
-    assert type(loop).__module__.startswith("numba")
+    assert type(loop.__wrapped__).__module__.startswith("numba")
 
 
 @pytest.mark.parametrize("order", ["gaps", "backwards", "Fortran"])

@@ -12,7 +12,7 @@ import llvmlite.binding as llvm
 import numba as untyped_numba
 
 from . import loops, strips, vectors
-from .native import Loop, Unfit, machine, strip_bytes, words
+from .native import Loop, Unfit, machine, plain, strip_bytes, words
 
 numba: Any = untyped_numba  # its annotations are few, and some are wrong
 
@@ -28,12 +28,12 @@ def build(loop: Loop, symbol: str, arguments: tuple[Any, ...]) -> bytes:
 
     Raises Unfit if the code would not stand alone.
     """
-    return bytes(machine().emit_object(_module(loop, symbol, arguments)))
+    return bytes(machine().emit_object(_module(loop, symbol, plain(arguments))))
 
 
 def assembly(loop: Loop, arguments: tuple[Any, ...]) -> str:
     """The machine code of a loop for arguments of these types, as text."""
-    return str(machine().emit_assembly(_module(loop, loop.__name__, arguments)))
+    return str(machine().emit_assembly(_module(loop, loop.__name__, plain(arguments))))
 
 
 def jitted(loop: Loop, **options: Any) -> Any:
@@ -49,7 +49,7 @@ def jitted(loop: Loop, **options: Any) -> Any:
     return namespace[loop.__name__]
 
 
-def _module(loop: Loop, symbol: str, arguments: tuple[Any, ...]) -> Any:
+def _module(loop: Loop, symbol: str, arguments: list[Any]) -> Any:
     dispatcher = jitted(loop, **ALONE)
     usual, numba.config.OPT = numba.config.OPT, 0  # what Numba would do, the passes below do once
     try:
@@ -57,12 +57,15 @@ def _module(loop: Loop, symbol: str, arguments: tuple[Any, ...]) -> Any:
     finally:
         numba.config.OPT = usual
     module = llvm.parse_assembly(dispatcher.inspect_llvm(dispatcher.signatures[0]))
-    wanted = dispatcher.overloads[dispatcher.signatures[0]].fndesc.llvm_func_name
+    wanted = module.get_function(dispatcher.overloads[dispatcher.signatures[0]].fndesc.llvm_func_name)
+    wanted.name = f"{symbol}.loop"
+    taken = [str(argument.type) for argument in wanted.arguments]
+    if len(taken) != len(words(arguments)) + 2:
+        raise Unfit(f"{symbol} takes its arguments in another way")
+    module.link_in(llvm.parse_assembly(_entry(symbol, taken)))
     for function in module.functions:
-        if not function.is_declaration and function.name != wanted:
+        if not function.is_declaration and function.name != symbol:
             function.linkage = "internal"
-    function = module.get_function(wanted)
-    function.name = symbol
     options = llvm.create_pipeline_tuning_options(speed_level=3)
     options.loop_unrolling = False  # a strip is four registers wide: more code would not be faster, and takes a second to make
     builder = llvm.create_pass_builder(machine(), options)
@@ -70,6 +73,20 @@ def _module(loop: Loop, symbol: str, arguments: tuple[Any, ...]) -> Any:
     foreign = {function.name for function in module.functions if function.is_declaration} - OUTSIDE
     if not all(name.startswith("llvm.") for name in foreign):
         raise Unfit(f"{symbol} needs {', '.join(sorted(foreign))}")
-    if len(list(function.arguments)) != len(words(arguments)) + 2:
-        raise Unfit(f"{symbol} takes its arguments in another way")
     return module
+
+
+def _entry(symbol: str, taken: list[str]) -> str:
+    """A function that takes the address of 64-bit words, one for each argument of the loop: Python makes these much faster
+    than hundreds of arguments. The first two are where Numba writes what is returned and raised: nothing.
+    """
+    loads = "".join(
+        f"  %place{i} = getelementptr i64, ptr %words, i64 {i}\n  %word{i} = load {kind}, ptr %place{i}\n"
+        for i, kind in enumerate(taken[2:])
+    )
+    passed = ", ".join(["ptr %nothing", "ptr %nothing", *(f"{kind} %word{i}" for i, kind in enumerate(taken[2:]))])
+    return (
+        f"declare i32 @{symbol}.loop({', '.join(taken)})\n"
+        f"define i32 @{symbol}(ptr %words) {{\n"
+        f"  %nothing = alloca ptr\n{loads}  %failed = call i32 @{symbol}.loop({passed})\n  ret i32 %failed\n}}\n"
+    )

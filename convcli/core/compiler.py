@@ -71,15 +71,25 @@ def _layout(array: Any) -> str:
     return "" if array.flags.c_contiguous else "f" if array.flags.f_contiguous else "a"
 
 
+def _taking_plain(loop: Loop) -> Loop:
+    """A loop that is no machine code of ours."""
+
+    @functools.wraps(loop)
+    def run(*arguments: Any) -> Any:
+        return loop(*native.plain(arguments))
+
+    return run
+
+
 def _find(loop: Loop, types: str, arguments: tuple[Any, ...]) -> Loop:
     """The machine code of a loop, kept or new."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
-        return loop
+        return _taking_plain(loop)
     name = f"{loop.__name__}-{types}"
     code = read_code(name)
     if code is not None:
         try:
-            return native.load(code, name, arguments)
+            return native.load(code, name)
         except native.Unfit:
             pass
     while _listeners:
@@ -88,9 +98,8 @@ def _find(loop: Loop, types: str, arguments: tuple[Any, ...]) -> Loop:
 
     try:
         code = build.build(loop, name, arguments)
-        found = native.load(code, name, arguments)
+        found = native.load(code, name)
     except native.Unfit:
-        jitted: Loop = build.jitted(loop)
-        return jitted
+        return _taking_plain(build.jitted(loop))
     keep_code(name, code)
     return found

@@ -3,7 +3,6 @@
 import math
 import operator
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,17 +12,19 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..errors import ArgumentError
 from . import loops
+from .buffers import aligned
 from .compiler import run_loop
+from .crew import run_all
 from .geometry import Border, Padding, Pair, as_count, check_border, make_axes
 from .layer import correlate_layer, is_deep, volume_of
 from .method import SMALLEST, Choice, Work
-from .plan import Plan, aligned, usable_processors
+from .plan import Plan, usable_processors
 from .spectrum import correlate_by_spectrum
 from .strips import Array
 from .tables import Tables, tables_for
 from .words import METHODS
 
-LOADED = ("uint8", "uint16", "float32", "float64")
+LOADED = {np.dtype(name) for name in ("uint8", "uint16", "float32", "float64")}
 """Types that the loops read as they are; every other real type is converted first."""
 
 FEW, UNEVEN = 1 << 16, 256
@@ -32,7 +33,7 @@ FEW, UNEVEN = 1 << 16, 256
 PART = 1 << 20
 """Numbers in the rows that are made at a time."""
 
-FUSED = ("uint8", "uint16")
+FUSED = {np.dtype(name) for name in ("uint8", "uint16")}
 """Types of results that each row is rounded to as it is done; other integers are rounded at the end."""
 
 
@@ -105,7 +106,7 @@ def filter2d(
     wanted = _out_dtype(dtype, _real_of(pixels))
     begin, end = _check_rows(rows, plan)
     first = begin - begin % (2 * plan.hop)  # a row stands in the same pair, whatever rows are asked for
-    out = aligned((1, 1, end - first, plan.out_row), wanted if wanted.name in FUSED else _real_of(pixels))
+    out = aligned((1, 1, end - first, plan.out_row), wanted if wanted in FUSED else _real_of(pixels))
     planes = pixels.reshape(1, 1, pixels.shape[0], -1)
     taps = weights.reshape(1, 1, *weights.shape[:2], plan.depth)
     _run(plan, [_Layer(planes, taps, np.zeros(1), out)], border, flip, threads, method, first)
@@ -284,17 +285,7 @@ def _run(
             for planes, out in zip(layer.images, layer.out, strict=True):
                 yield from _tasks_on(plan, tables.below(first), layer.bias, planes, constant, workers, out)
 
-    work = list(tasks())
-    if workers == 1 or len(work) == 1:
-        for task in work:
-            task()
-        return
-    pool = ThreadPoolExecutor(min(workers, len(work)))
-    try:
-        for finished in [pool.submit(task) for task in work]:
-            finished.result()
-    finally:
-        pool.shutdown(cancel_futures=True)  # after Ctrl-C, only the bands under way are waited for
+    run_all(list(tasks()), workers)
 
 
 def _tasks_on(
@@ -305,7 +296,7 @@ def _tasks_on(
     def correlate(band: tuple[int, int]) -> None:
         scratch = plan.scratch(tables.rows, len(planes), tables.sums, out.dtype)
         real = tables.sums.unit.dtype.type
-        run_loop(loops.correlate, planes, tables.rows, tables.columns, tables.sums, real(constant), band, scratch, out)
+        run_loop(loops.correlate, planes, *tables.ready, real(constant), band, scratch, out)
 
     if any(spectrum is None for spectrum in tables.spectra):
         for band in plan.bands(out.shape[1], tables.work, workers):
@@ -350,8 +341,7 @@ def _check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...]) -> Ar
 
 def _loadable(array: Array) -> Array:
     """The same values in a type that the loops read, C-contiguous."""
-    readable = array.dtype.name in LOADED and array.dtype.isnative
-    return np.ascontiguousarray(array, dtype=array.dtype if readable else _real_of(array))
+    return np.ascontiguousarray(array, dtype=array.dtype if array.dtype in LOADED else _real_of(array))
 
 
 def _real_of(array: Array) -> np.dtype[Any]:

@@ -7,6 +7,7 @@ convolution arithmetic for deep learning" (https://arxiv.org/abs/1603.07285), wi
 import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Real
 from typing import TypeAlias
 
@@ -47,7 +48,7 @@ class Axis:
     before: int
     after: int
 
-    @property
+    @cached_property
     def extent(self) -> int:
         """Pixels from the first tap to the last, both included."""
         return extent(self.kernel, self.dilation)

@@ -3,8 +3,9 @@
 import numpy as np
 
 from . import volume
+from .buffers import aligned
 from .compiler import run_loop
-from .plan import LANES, Plan, aligned, source_table
+from .plan import LANES, Plan, source_table
 from .strips import Array
 
 FEWEST_MAPS, FEWEST_TAPS = 4, 16

@@ -2,6 +2,8 @@
 
 import ctypes
 import functools
+import struct
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
@@ -13,19 +15,12 @@ from .strips import STRIP
 
 Loop: TypeAlias = Callable[..., Any]
 
-WHOLE = (ctypes.c_int8, ctypes.c_int16, ctypes.c_int32, ctypes.c_int64)
-UNSIGNED = (ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64)
-SCALARS: dict[np.dtype[Any], Any] = {np.dtype(kind): kind for kind in (*WHOLE, *UNSIGNED, ctypes.c_float, ctypes.c_double)}
-"""The C type of each NumPy type that a loop may take a number of."""
-
 
 class Unfit(Exception):
     """Machine code that cannot be used here."""
 
 
 _lock = threading.Lock()
-_nowhere = ctypes.c_void_p(), ctypes.c_void_p()
-"""Where a function that returns nothing may write what it returns and what it raises."""
 
 
 @functools.cache
@@ -53,9 +48,20 @@ def _engine() -> Any:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), own)
 
 
-def load(code: bytes, symbol: str, arguments: tuple[Any, ...]) -> Loop:
-    """The function of an object file made by ``build``, to be called with arguments of these types. Raises Unfit."""
-    kinds = [type(word) if isinstance(word, ctypes._SimpleCData) else ctypes.c_ssize_t for word in words(arguments)]
+class Ready:
+    """An argument that is the same for many calls: what the machine code takes of it is found out once."""
+
+    def __init__(self, value: tuple[Any, ...]) -> None:
+        self.value, self.words = value, words([value])
+
+
+def plain(arguments: Iterable[Any]) -> list[Any]:
+    """The arguments themselves."""
+    return [value.value if isinstance(value, Ready) else value for value in arguments]
+
+
+def load(code: bytes, symbol: str) -> Loop:
+    """The function of an object file made by ``build``. Raises Unfit."""
     with _lock:
         engine = _engine()
         try:
@@ -66,31 +72,33 @@ def load(code: bytes, symbol: str, arguments: tuple[Any, ...]) -> Loop:
             raise Unfit(str(error)) from None
     if not address:
         raise Unfit(f"there is no {symbol} in its file")
-    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p, *kinds)(address)
-    returned, raised = (ctypes.addressof(place) for place in _nowhere)
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(address)
 
     def call(*arguments: Any) -> None:
-        if function(returned, raised, *words(arguments)):
+        found = words(arguments)
+        if function(struct.pack(f"{len(found)}q", *found)):
             raise RuntimeError(f"{symbol} failed")
 
     return call
 
 
-def words(arguments: Iterable[Any]) -> list[Any]:
-    """What Numba's machine code takes of each argument.
+def words(arguments: Iterable[Any]) -> list[int]:
+    """What Numba's machine code takes of each argument, as words of 64 bits.
 
     Of an array its owner and its parent, none here, its size, itemsize, address, sides and strides; of a tuple its parts.
     (https://numba.readthedocs.io/en/stable/extending/low-level.html, https://numba.readthedocs.io/en/stable/developer/numba-runtime.html)
     """
-    found: list[Any] = []
+    found: list[int] = []
     for value in arguments:
         if isinstance(value, np.ndarray):
             address = value.__array_interface__["data"][0]
             found += (0, 0, value.size, value.itemsize, address, *value.shape, *value.strides)
         elif isinstance(value, tuple):
             found += words(value)
+        elif isinstance(value, Ready):
+            found += value.words
         elif isinstance(value, np.generic):
-            found.append(SCALARS[value.dtype](value.item()))
+            found.append(int.from_bytes(value.tobytes().ljust(8, b"\0"), sys.byteorder, signed=True))
         else:
             found.append(value)
     return found

@@ -8,11 +8,13 @@ import itertools
 import math
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from . import loops
+from .buffers import aligned
 from .geometry import Axis, source_index
 from .strips import STRIP, Array
 
@@ -21,9 +23,6 @@ SMALLEST_BAND = 200_000
 
 LANES = STRIP // 4
 """Numbers in a strip of float32, more than in others: the loops may read so many from any place in a row."""
-
-LINE = 64
-"""Bytes in a line of the processor's caches."""
 
 LARGEST_BAND = 4_000_000_000
 """Multiply-adds after which Python may look for Ctrl-C: about a tenth of a second of work."""
@@ -42,47 +41,47 @@ class Plan:
     pixel: int
     depth: int
 
-    @property
+    @cached_property
     def group(self) -> int:
         """Neighbouring numbers that share their taps."""
         return self.pixel // self.depth
 
-    @property
+    @cached_property
     def step(self) -> int:
         """Groups from one output pixel to the next."""
         return self.columns.stride * self.depth
 
-    @property
+    @cached_property
     def padded(self) -> int:
         """Numbers in a padded row, as far as the kernel reads it."""
         return ((self.columns.out - 1) * self.columns.stride + self.columns.extent) * self.pixel
 
-    @property
+    @cached_property
     def phase(self) -> int:
         """Numbers in each phase of a padded row: one of every ``step`` groups, rounded up."""
         return -(-self.padded // self.group // self.step) * self.group
 
-    @property
+    @cached_property
     def out_row(self) -> int:
         """Numbers in an output row."""
         return self.columns.out * self.group
 
-    @property
+    @cached_property
     def hop(self) -> int:
         """From the first output row of a pair to the second: the nearest whose taps fall on the same rows."""
         return self.rows.dilation // math.gcd(self.rows.stride, self.rows.dilation)
 
-    @property
+    @cached_property
     def shift(self) -> int:
         """Kernel rows by which the two rows of a pair differ."""
         return self.rows.stride // math.gcd(self.rows.stride, self.rows.dilation)
 
-    @property
+    @cached_property
     def unshared(self) -> int:
         """Rows under the kernel at the second row of a pair that are not under it at the first."""
         return min(self.shift, self.rows.kernel)
 
-    @property
+    @cached_property
     def line(self) -> int:
         """Numbers in a line of scratch memory: the last strip of it may be read from anywhere in it."""
         return (-(-self.step * self.phase // LANES) + 1) * LANES
@@ -147,16 +146,6 @@ class Plan:
         count = min(max(shared, -(-work // LARGEST_BAND)), pairs)
         edges = [min(pairs * i // count * 2 * self.hop, rows) for i in range(count + 1)]
         return list(itertools.pairwise(edges))
-
-
-def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An array that begins where a line of the cache does: NumPy's own begin 16 bytes later, and each vector register
-    is then written to two lines, at half the speed.
-    """
-    size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + LINE, np.uint8)
-    begin = -memory.ctypes.data % LINE
-    return memory[begin : begin + size].view(dtype).reshape(shape)
 
 
 def halves(count: int) -> tuple[int, int, int]:

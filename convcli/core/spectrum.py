@@ -8,8 +8,9 @@ from functools import cached_property
 import numpy as np
 
 from . import waves
+from .buffers import aligned
 from .compiler import run_loop
-from .plan import Plan, aligned, source_table
+from .plan import Plan, source_table
 from .strips import Array
 
 SIDES = (64, 256, 1024)

@@ -1,0 +1,94 @@
+"""Threads and memory that are kept from one call to the next."""
+
+import multiprocessing
+import threading
+import time
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+import convcli
+from convcli.core.buffers import LARGE, aligned
+from convcli.core.crew import run_all
+
+IMAGE = np.random.default_rng(0).integers(0, 256, (1500, 1500), dtype=np.uint8)
+ONE = np.ones((1, 1))
+
+
+def test_every_task_is_done_once_on_threads_that_stay():
+    """Two at once on two threads, on the same two the next time; an IndexError of a task is its own."""
+    seen, together = [], threading.Barrier(2, timeout=30)
+
+    def task():
+        together.wait()
+        seen.append(threading.get_ident())
+
+    for _ in range(3):
+        run_all([task, task], 2)
+        time.sleep(0.2)  # a thread says that it is idle a little later
+    assert len(seen) == 6
+    assert len(set(seen)) == 2
+    with pytest.raises(IndexError):
+        run_all([task, lambda: [].pop(), task, task], 1)
+
+
+def test_an_error_stops_the_rest():
+    """On whatever thread it happens, it is raised here, and of the other tasks no more are begun."""
+    done, met = [], threading.Event()
+
+    def fail():
+        met.set()
+        raise ValueError("no")
+
+    def wait():
+        met.wait(30)
+        time.sleep(0.2)
+        done.append(1)
+
+    for tasks in ([wait, fail, *[wait] * 20], [fail, wait, *[wait] * 20]):
+        done.clear()
+        met.clear()
+        with pytest.raises(ValueError, match="no"):
+            run_all(list(tasks), 2)
+        assert len(done) <= 2
+
+
+def _sum_of_map(queue):
+    queue.put(int(convcli.filter2d(IMAGE, ONE, threads=2, dtype=np.uint8).sum()))
+
+
+def test_a_forked_process_starts_threads_of_its_own():
+    """Those of its parent are not there."""
+    convcli.filter2d(IMAGE, ONE, threads=2)
+    context = multiprocessing.get_context("fork")
+    queue = context.Queue()
+    process = context.Process(target=_sum_of_map, args=(queue,))
+    process.start()
+    assert queue.get(timeout=60) == IMAGE.sum()
+    process.join(60)
+
+
+def test_memory_of_a_large_map_is_used_again_once_nobody_holds_it():
+    """Not while a view of it is held."""
+    first = convcli.filter2d(IMAGE, ONE)
+    assert first.nbytes > LARGE
+    place = first.ctypes.data
+    del first
+    second = convcli.filter2d(IMAGE, 2 * ONE)
+    assert second.ctypes.data == place
+    row = second[7:8].T
+    del second
+    third = convcli.filter2d(IMAGE, 3 * ONE)
+    assert_array_equal(row[:, 0], 2.0 * IMAGE[7])
+    assert third.ctypes.data != place
+
+
+def test_memory_that_does_not_fit_is_given_back():
+    """Half of it would be kept for nothing, and what is too small is of no use."""
+    sizes = [LARGE, 3 * LARGE, LARGE + 64, 2 * LARGE, LARGE]
+    for size in sizes:
+        array = aligned((size,), np.dtype(np.uint8))
+        array[:] = 1
+        assert array.ctypes.data % 64 == 0
+        assert array.size == size

@@ -10,7 +10,7 @@ import convcli
 import naive
 import strategies as ours
 from convcli import ArgumentError, conv2d, filter2d
-from convcli.core import tables
+from convcli.core import conv, tables
 from convcli.core.conv import explain_filter2d
 from convcli.core.factor import factorise
 from convcli.core.plan import halves
@@ -391,3 +391,35 @@ def test_tables_of_a_large_kernel_serve_all_parts_of_its_map(rng):
     before = tables._make_large.cache_info().misses
     filter2d(image, kernel, rows=(100, 300))
     assert tables._make_large.cache_info().misses == before
+
+
+@pytest.mark.parametrize("border", [0, 255, -5, 260, 32767, 32768, 40000, -40000, 7.5])
+@pytest.mark.parametrize(("kernel", "short"), [
+    (np.full((1, 257), 1), True),
+    (np.full((257, 1), -1), True),
+    (np.array([[128, 0], [0, -129]]), True),
+    (np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]), True),
+    (np.full((1, 258), 1), False),
+    (np.array([[129, -130]]), False),
+    (np.array([[1]]), True),
+])  # fmt: skip
+def test_sums_at_the_ends_of_16_bits_are_exact(kernel, short, border, monkeypatch):
+    """Pictures black, white and both; with the border 0 those sums are made of 16 bits whose range they do not leave."""
+    checked = np.indices((9, 12, 1)).sum(axis=0) % 2 * 255
+    options = {"padding": tuple((side // 2 + 1, side // 2) for side in kernel.shape), "border": border}
+    for image in (np.zeros((9, 12, 1), np.uint8), np.full((9, 12, 1), 255, np.uint8), checked.astype(np.uint8)):
+        expected = naive.filter2d(image.astype(float), kernel, pads=options["padding"], border=border)
+        assert_allclose(
+            filter2d(image, kernel / 3, **options),
+            expected / 3,
+            rtol=0,
+            atol=1e-7 * np.abs(kernel).sum() * max(255, abs(border)),
+        )
+        for method in ("direct", "separable"):
+            if np.linalg.matrix_rank(kernel) == 1:
+                assert_array_equal(filter2d(image, kernel, method=method, **options), expected)
+    called = []
+    monkeypatch.setattr(conv, "run_loop", lambda _loop, *arguments: called.append(arguments))
+    filter2d(checked.astype(np.uint8), kernel, **options)
+    if border == 0:
+        assert {arguments[-2].lines.dtype for arguments in called} == {np.dtype(np.int16 if short else np.float32)}

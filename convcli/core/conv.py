@@ -295,8 +295,8 @@ def _tasks_on(
 
     def correlate(band: tuple[int, int]) -> None:
         scratch = plan.scratch(tables.rows, len(planes), tables.sums, out.dtype)
-        real = tables.sums.unit.dtype.type
-        run_loop(loops.correlate, planes, *tables.ready, real(constant), band, scratch, out)
+        number = tables.sums.first_weight.dtype.type
+        run_loop(loops.correlate, planes, *tables.ready, number(constant), band, scratch, out)
 
     if any(spectrum is None for spectrum in tables.spectra):
         for band in plan.bands(out.shape[1], tables.work, workers):
@@ -309,18 +309,18 @@ def _tasks_on(
 
 def _work_on(images: Array, plan: Plan, constant: float, method: str | None) -> Work:
     """What sums of these images are: those of whole numbers below 2**24 are exact in float32."""
-    whole = images.dtype.kind in "ub" and constant == int(constant)
-    largest = max(np.iinfo(images.dtype).max if images.dtype.kind == "u" else 1, abs(constant))
-    exact = whole and plan.rows.kernel * largest < 1 << 24
-    if images.dtype.kind in "ub":
-        return Work(_real_of(images), True, whole, True, exact, largest)
+    if images.dtype.kind == "u":
+        whole = constant == int(constant)
+        largest = max(float(np.iinfo(images.dtype).max), abs(constant))
+        exact = whole and plan.rows.kernel * largest < 1 << 24
+        return Work(_real_of(images), True, whole, True, exact, largest, min(constant, 0.0))
     asked = method in ("fft", "separable") or (method is None and plan.rows.kernel * plan.columns.kernel >= SMALLEST)
     extremes = np.abs([images.min(), images.max(), constant]) if asked else np.full(3, np.inf)
     finite, largest = bool(np.isfinite(extremes).all()), float(extremes.max())
     few = images.reshape(-1)[:: max(images.size // FEW, 1)]
     even = finite and largest <= UNEVEN * float(np.abs(few, dtype=np.float64).mean())
     rounded = 2.0 ** (32 * math.ceil(math.log2(largest) / 32)) if finite and largest else largest  # the same for most parts
-    return Work(_real_of(images), finite, whole, even, exact, rounded)
+    return Work(_real_of(images), finite, False, even, False, rounded, -rounded)
 
 
 def _check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...]) -> Array:

@@ -5,8 +5,11 @@ import numpy as np
 from . import volume
 from .buffers import aligned
 from .compiler import run_loop
-from .plan import LANES, Plan, source_table
-from .strips import Array
+from .plan import Plan, source_table
+from .strips import STRIP, Array
+
+REALS = STRIP // 4
+"""Numbers in a strip of float32."""
 
 FEWEST_MAPS, FEWEST_TAPS = 4, 16
 """Below, laying the planes costs more than is gained."""
@@ -26,7 +29,7 @@ def is_deep(plan: Plan, weights: Array, images: Array) -> bool:
     enough = weights.shape[0] >= FEWEST_MAPS and weights[0].size >= FEWEST_TAPS and weights.shape[1] > 1
     rows, columns = plan.rows.extent + plan.rows.stride, plan.columns.before + plan.columns.size + plan.columns.after
     small = 8 * weights.shape[1] * rows * (columns + plan.columns.stride) <= LARGEST
-    return enough and small and (images.dtype.kind in "ub" or bool(np.isfinite(images).all()))
+    return enough and small and (images.dtype.kind == "u" or bool(np.isfinite(images).all()))
 
 
 def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dtype) -> volume.Volume:
@@ -65,7 +68,7 @@ def correlate_layer(
     phases = len(planes) * rows.stride * columns.stride
     beyond = -(-rows.extent // rows.stride)
     block = min(max(NEAR // (phases * tables.width * real.itemsize) - beyond, 1), band[1] - band[0])
-    positions = (block * tables.width // LANES + 2) * LANES
+    positions = (block * tables.width // REALS + 2) * REALS
     laid = aligned((phases * (block + beyond) * tables.width + positions,), real)
     laid.fill(constant)
     room = volume.Room(laid, block + beyond, np.empty(tables.plane.size, np.int64), aligned((volume.SHARED * positions,), real))

@@ -2,8 +2,8 @@
 
 Written as plain Python, compiled by ``build`` when ``compiler.run_loop`` calls one. A loop checks nothing: shapes and
 types are the promise of the room that calls it. Arrays lie in C's order, ``out`` comes last, and nothing is allocated here.
-``real`` below means float32, or float64 for float64 images; it is the type of the weights, of the scratch memory and of
-every sum.
+``real`` below means float32, or float64 for float64 images; ``number`` the type of the weights, of the scratch memory and of
+every sum: real, or int16, where no two sums differ by more than 16 bits can tell.
 
 Compiled code is kept until one of the rooms that it is made from changes (``codefolder.MAKERS``). Sums are made strip by
 strip; elsewhere arrays are sliced before a loop and indexed by the plain loop variable in it: an index such as ``x + 3`` may be
@@ -28,6 +28,7 @@ from .strips import (
     mul_add,
     pick,
     plus,
+    scaled,
     smaller,
     store,
 )
@@ -73,8 +74,8 @@ class Sums(NamedTuple):
 
     row: Array  # (taps,) int64: row under the kernel, or line
     start: Array  # (taps,) int64: offset in it
-    first_weight: Array  # (taps,) real: for the first row of a pair
-    second_weight: Array  # (taps,) real
+    first_weight: Array  # (taps,) number: for the first row of a pair
+    second_weight: Array  # (taps,) number
     kind: Array  # (runs,) int64: FIRST, BOTH or SECOND
     tap: Array  # (runs + 1,) int64: where each run of taps begins
     opening: Array  # (sums, 2) int64: its runs, from .. to, at the first pair of a band
@@ -86,12 +87,13 @@ class Sums(NamedTuple):
     ahead: Array  # (sums,) int64: by how many numbers it must be ahead of its map
     unit: Array  # (maps,) real: what a map's sum is multiplied by, before its bias is added
     bias: Array  # (maps,) real
+    low: Array  # (maps,) int64: the least that a sum of int16 can be
 
 
 class Scratch(NamedTuple):
     """Memory of one band."""
 
-    lines: Array  # (lines * width,) real: padded rows recently used, then what sums gave
+    lines: Array  # (lines * width,) number: padded rows recently used, then what sums gave
     width: int
     held: Array  # (planes * slots,) int64: image row in each line
     at: Array  # (rows,) int64: line of each row under the kernel, then of each line that sums gave
@@ -202,12 +204,12 @@ def sum_to_map(sums, s, runs, end, scratch, first_out, second_out):
     """Bring sum s to two rows of its map, until so many numbers are done. The last strip ends with the row."""
     size = STRIP // scratch.lines.itemsize
     last = max(sums.size[s] - size, 0)
-    unit, bias = sums.unit[sums.map[s]], sums.bias[sums.map[s]]
+    unit, bias, low = sums.unit[sums.map[s]], sums.bias[sums.map[s]], sums.low[sums.map[s]]
     x = scratch.done[s]
     while x < end:
         first, second = sum_strips(sums, s, runs, scratch, min(x, last))
-        store(mul_add(first, unit, fill(bias)), first_out, min(x, last))
-        store(mul_add(second, unit, fill(bias)), second_out, min(x, last))
+        store(scaled(first, unit, bias, low), first_out, min(x, last))
+        store(scaled(second, unit, bias, low), second_out, min(x, last))
         x += size
     scratch.done[s] = x
 

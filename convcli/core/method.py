@@ -33,6 +33,9 @@ number and the precision. Measured on photographs."""
 QUIET, QUIET_ENOUGH = 6e-5, 0.05
 """Noise in levels: so that one rounded level in 10,000 differs; so that none differs by two."""
 
+SHORT = (1 << 16) - 1
+"""The largest number of 16 bits."""
+
 WORTH = 0.75
 """Part of the direct multiply-adds below which columns times rows are faster: they go over a row once more."""
 
@@ -42,7 +45,7 @@ class Work:
     """What is summed, and how exactly: in float32 or float64 (``real``), where sums down a column may be ``exact``.
 
     ``finite`` tells that no number is NaN or infinite, ``whole`` that all are whole numbers, ``even`` that none is much larger
-    than most are. None is larger than ``largest``.
+    than most are. None is larger than ``largest``, nor less than ``least``.
     """
 
     real: np.dtype
@@ -51,6 +54,7 @@ class Work:
     even: bool
     exact: bool
     largest: float
+    least: float
 
 
 @dataclass(frozen=True)
@@ -175,13 +179,33 @@ def in_units(weights: Array, unit: float) -> Array:
     return weights if unit == 1 else np.rint(weights / unit)
 
 
+def is_short(choice: Choice, weights: Array, work: Work) -> bool:
+    """Whether 16 bits tell all sums apart: then twice as many are worked on at once, and whatever lies between is right but
+    for multiples of 2**16.
+    """
+    if not work.whole or choice.tiling is not None:
+        return False
+    kernel = in_units(weights, choice.unit)
+    parts = (choice.factors.columns, choice.factors.rows) if choice.factors else (kernel,)
+    small = all((part == np.rint(part)).all() and np.abs(part).max() <= SHORT // 2 for part in parts)
+    low, high = sum_range(choice, weights, work)
+    return bool(small and work.largest <= SHORT // 2 and high - low <= SHORT)
+
+
+def sum_range(choice: Choice, weights: Array, work: Work) -> tuple[int, int]:
+    """The least and the largest sum that levels can give, in units."""
+    kernel = in_units(weights, choice.unit)
+    more, less = float(kernel[kernel > 0].sum()), float(kernel[kernel < 0].sum())
+    return int(more * work.least + less * work.largest), int(more * work.largest + less * work.least)
+
+
 def _unit_for(weights: Array) -> float:
-    """What all weights are multiples of, where that makes sums of levels exact that were not: 1/9 does, and 1/16 was before.
+    """What all weights are multiples of, where sums of levels are exact then.
 
     A mean of whole numbers that lies half way between two levels is then rounded by the rule, not by chance.
     """
     unit = unit_of(weights) if weights.any() else None
-    exact = unit is not None and math.frexp(unit)[0] != 0.5 and np.abs(weights).sum() / unit < 1 << 16
+    exact = unit is not None and np.abs(weights).sum() / unit < 1 << 16
     return unit if unit is not None and exact else 1.0
 
 

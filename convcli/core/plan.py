@@ -16,13 +16,10 @@ import numpy as np
 from . import loops
 from .buffers import aligned
 from .geometry import Axis, source_index
-from .strips import STRIP, Array
+from .strips import LANES, Array
 
 SMALLEST_BAND = 200_000
 """Multiply-adds below which a second thread costs more than it saves: about 10 microseconds of work."""
-
-LANES = STRIP // 4
-"""Numbers in a strip of float32, more than in others: the loops may read so many from any place in a row."""
 
 LARGEST_BAND = 4_000_000_000
 """Multiply-adds after which Python may look for Ctrl-C: about a tenth of a second of work."""
@@ -125,7 +122,7 @@ class Plan:
         own = 2 * int(np.count_nonzero(sums.line >= 0))
         kept = planes * rows.slots
         return loops.Scratch(
-            lines=aligned(((kept + own) * self.line,), sums.unit.dtype),
+            lines=aligned(((kept + own) * self.line,), sums.first_weight.dtype),
             width=self.line,
             held=np.empty(kept, np.int64),
             at=np.concatenate([np.zeros(planes * rows.under, np.int64), np.arange(kept, kept + own)]),

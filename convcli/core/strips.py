@@ -13,6 +13,10 @@ STRIP = 256
 """Bytes in a strip: four of the widest registers there are. Two strips of sums and one of numbers then fit in 32 of them."""
 
 
+LANES = STRIP // 2
+"""Numbers in the strips that have most, those of int16."""
+
+
 def load(line: Array, x: int) -> Array:
     """The strip of a line (n,) that begins at x."""
     return line[x : x + STRIP // line.itemsize].copy()
@@ -54,6 +58,14 @@ def mul_add(strip: Array, other: Any, total: Array) -> Array:
     """Strip * other + total, with one rounding where the processor can; the other is a number or a strip."""
     product: Array = strip * other
     return product + total
+
+
+def scaled(strip: Array, unit: Any, bias: Any, low: int) -> Array:
+    """Strip * unit + bias, real numbers of the type of these. One of int16 has 16 bits of whole numbers from low on."""
+    if strip.dtype == np.int16:
+        strip = (strip.astype(np.int64) - low) % (1 << 16) + low
+    product: Array = strip.astype(unit.dtype) * unit
+    return product + bias
 
 
 def times(strip: Array, other: Any) -> Array:

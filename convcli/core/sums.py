@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import loops
-from .method import Choice, in_units
-from .plan import LANES, Plan, halves
-from .strips import Array
+from .method import Choice, Work, in_units, is_short, sum_range
+from .plan import Plan, halves
+from .strips import LANES, Array
 
 LONGEST = 64
 """Taps summed one after the other: each is rounded by half a unit in the last place, 0.000004 of a sum in the worst case."""
@@ -45,9 +45,7 @@ class Sum:
     ahead: int = 0
 
 
-def list_sums(
-    plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: Array, bias: Array, real: np.dtype
-) -> loops.Sums:
+def list_sums(plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: Array, bias: Array, work: Work) -> loops.Sums:
     """All sums for maps of weights (maps, planes, kh, kw, depth), each in the way chosen for it."""
     planes = weights.shape[1]
     sums: list[Sum] = []
@@ -60,7 +58,15 @@ def list_sums(
             sums.append(Sum(taps, None, m, plan.out_row))
         else:
             sums += _Product(plan, rows, choice, m, lines, planes * rows.under).sums()
-    return _tables(sums, planes * rows.slots, np.array([choice.unit for choice in choices], real), bias, real)
+    short = all(is_short(choice, one, work) for choice, one in zip(choices, weights, strict=True))
+    return _tables(
+        sums,
+        planes * rows.slots,
+        np.dtype(np.int16) if short else work.real,
+        unit=np.array([choice.unit for choice in choices], work.real),
+        bias=bias.astype(work.real),
+        low=np.array([sum_range(choice, one, work)[0] for choice, one in zip(choices, weights, strict=True)] if short else [0]),
+    )
 
 
 def _all_taps(plan: Plan, rows: loops.Rows, weights: Array) -> Taps:
@@ -133,7 +139,7 @@ class _Product:
         return Taps(row[order], np.zeros_like(row), np.stack([first, second], axis=1)[order])
 
 
-def _tables(sums: list[Sum], before: int, unit: Array, bias: Array, real: np.dtype) -> loops.Sums:
+def _tables(sums: list[Sum], before: int, number: np.dtype, **maps: Array) -> loops.Sums:
     """All sums one after the other; so many lines of rows are ``before`` theirs."""
     taps: list[Taps] = []
     kinds: list[int] = []
@@ -157,8 +163,8 @@ def _tables(sums: list[Sum], before: int, unit: Array, bias: Array, real: np.dty
     return loops.Sums(
         row=all_taps.row,
         start=all_taps.start,
-        first_weight=all_taps.weight[:, 0].astype(real),
-        second_weight=all_taps.weight[:, 1].astype(real),
+        first_weight=all_taps.weight[:, 0].astype(number),
+        second_weight=all_taps.weight[:, 1].astype(number),
         kind=np.array(kinds, np.int64),
         tap=np.array(edges),
         opening=np.array(opening),
@@ -168,6 +174,5 @@ def _tables(sums: list[Sum], before: int, unit: Array, bias: Array, real: np.dty
         map=np.array([one.map for one in sums]),
         size=np.array([one.size for one in sums]),
         ahead=np.array([one.ahead for one in sums]),
-        unit=unit,
-        bias=bias.astype(real),
+        **maps,
     )

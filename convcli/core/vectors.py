@@ -12,21 +12,21 @@ from . import native
 
 CONTRACT = ("contract",)  # as in loops.POLICY
 WORD = ir.IntType(32)
+NUMBERS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.int16: ir.IntType(16)}
 
 
 class Strip(types.Type):
-    """A strip of float32 or float64, or a part of one."""
+    """A strip of float32, float64 or int16, or a part of one, or a longer one."""
 
-    def __init__(self, dtype, part=1):
-        self.dtype, self.lanes = dtype, native.strip_bytes() // part * 8 // dtype.bitwidth
+    def __init__(self, dtype, part=1, lanes=None):
+        self.dtype, self.lanes = dtype, lanes or native.strip_bytes() // part * 8 // dtype.bitwidth
         super().__init__(f"Strip({dtype}, {self.lanes})")
 
 
 @register_model(Strip)
 class _StripModel(models.PrimitiveModel):
     def __init__(self, manager, strip):
-        number = ir.FloatType() if strip.dtype == types.float32 else ir.DoubleType()
-        super().__init__(manager, strip, ir.VectorType(number, strip.lanes))
+        super().__init__(manager, strip, ir.VectorType(NUMBERS[strip.dtype], strip.lanes))
 
 
 def _code(result, takes, make):
@@ -86,10 +86,22 @@ def _rounded(builder, value, bits, wanted):
     return builder.trunc(value, ir.VectorType(ir.IntType(wanted), value.type.count))
 
 
+def _is_real(value):
+    return not isinstance(value.type.element, ir.IntType)
+
+
 def _times(builder, strip, other):
     """A vector times another, or times a number; the product may become a part of a multiply-add."""
     factor = other if isinstance(other.type, ir.VectorType) else _spread(builder, other, strip.type)
-    return builder.fmul(strip, factor, flags=CONTRACT)
+    return builder.fmul(strip, factor, flags=CONTRACT) if _is_real(strip) else builder.mul(strip, factor)
+
+
+def _plus(builder, one, other, flags=()):
+    return builder.fadd(one, other, flags=flags) if _is_real(one) else builder.add(one, other)
+
+
+def _minus(builder, one, other):
+    return builder.fsub(one, other) if _is_real(one) else builder.sub(one, other)
 
 
 def _factor(strip, other):
@@ -161,21 +173,39 @@ def mul_add(typing, strip, other, total):
     """See strips."""
 
     def make(_context, builder, values):
-        return builder.fadd(_times(builder, *values[:2]), values[2], flags=CONTRACT)
+        return _plus(builder, _times(builder, *values[:2]), values[2], CONTRACT)
 
     return _code(strip, (strip, _factor(strip, other), strip), make)
 
 
 @intrinsic
+def scaled(typing, strip, unit, bias, low):
+    """See strips."""
+    result = strip if strip.dtype == unit else Strip(unit, lanes=strip.lanes)
+
+    def make(context, builder, values):
+        value, factor, more, low = values
+        vector = context.get_value_type(result)
+        if result != strip:
+            low = builder.trunc(low, WORD)
+            above = builder.sub(value, _spread(builder, builder.trunc(low, value.type.element), value.type))
+            words = ir.VectorType(WORD, strip.lanes)
+            value = builder.sitofp(builder.add(builder.zext(above, words), _spread(builder, low, words)), vector)
+        return _plus(builder, _times(builder, value, factor), _spread(builder, more, vector), CONTRACT)
+
+    return _code(result, (strip, unit, bias, types.int64), make)
+
+
+@intrinsic
 def plus(typing, one, other):
     """See strips."""
-    return _code(one, (one, other), lambda c, builder, values: builder.fadd(*values))
+    return _code(one, (one, other), lambda c, builder, values: _plus(builder, *values))
 
 
 @intrinsic
 def minus(typing, one, other):
     """See strips."""
-    return _code(one, (one, other), lambda c, builder, values: builder.fsub(*values))
+    return _code(one, (one, other), lambda c, builder, values: _minus(builder, *values))
 
 
 @intrinsic
@@ -245,6 +275,8 @@ def finite(typing, strip):
 
     def make(_context, builder, values):
         (value,) = values
+        if not _is_real(value):
+            return value
         small = builder.fcmp_ordered("<", _call(builder, "fabs", value), _constant(value.type, float("inf")))
         return builder.select(small, value, _constant(value.type, 0.0))
 

@@ -343,3 +343,17 @@ def test_a_zero_weight_keeps_what_is_no_number_out(odd):
     maps = conv2d(x, weight)
     assert np.isfinite(maps[:4]).all()
     assert not np.isfinite(maps[4:, 1:, 1:]).any()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
+def test_every_second_pixel_of_wide_pictures(channels, dtype, rng):
+    """What stride 2 gives are those of stride 1, where rows are long enough to be parted many numbers at a time."""
+    kernel = rng.integers(-4, 5, (2, 3, 3)).astype(float)
+    for width in (126, 129, 200, 333):
+        image = rng.integers(0, 256, (4, width, channels)).astype(dtype)
+        for weights in (kernel[..., 0], np.repeat(kernel[..., :1], channels, axis=2), 0.37 * kernel[..., 1]):
+            for pads in ((0, 0), (1, 2), (2, 1), (3, 0)):
+                options = {"padding": ((1, 1), pads), "border": "wrap"}
+                expected = filter2d(image, weights, **options)[:, ::2]
+                assert_allclose(filter2d(image, weights, stride=(1, 2), **options), expected, rtol=0, atol=1e-4)

@@ -25,6 +25,8 @@ results = [convcli.filter2d(image, kernel, **options) for options in (
 )]
 large = rng.integers(0, 9, (14, 12))
 results += [convcli.filter2d(image, large), convcli.filter2d(image, np.ones((9, 7)))]
+wide = rng.integers(0, 256, (5, 300, 4), dtype=np.uint8)
+results += [convcli.filter2d(wide[..., :c].astype(t), kernel, stride=2) for c in (1, 3, 4) for t in (np.uint8, np.float32)]
 results += [convcli.conv2d(rng.integers(0, 9, (2, 7, 8)), rng.integers(-3, 4, (8, 2, 3, 3)), padding=1, stride=(1, 2))]
 response = rng.integers(-99, 99, 300).astype(np.float32)
 response[[5, 290]] = np.nan

@@ -26,6 +26,7 @@ from .strips import (
     load,
     minus,
     mul_add,
+    part,
     pick,
     plus,
     scaled,
@@ -65,6 +66,8 @@ class Columns(NamedTuple):
     right: Array  # (right,) int64
     middle: int  # numbers between them, from the image row's first on
     pixel: int  # numbers in a pixel
+    group: int  # neighbouring numbers that share their taps
+    step: int  # groups from one output pixel to the next
     number: Array  # (line,) int32: where each number is found in an image row, if they do not stand side by side; else (0,)
     blank: Array  # (blanks,) int32: those that are the constant
 
@@ -119,10 +122,34 @@ def pad_row(source, columns, constant, line):
             line[end + i * pixel + c] = constant if columns.right[i] < 0 else source[columns.right[i] * pixel + c]
 
 
+def part_middle(source, columns, line, size):
+    """Part groups of an image row by turns to the two places of a line; return which numbers of each are done."""
+    group = columns.group
+    before = columns.left.size * columns.pixel // group  # groups before the middle
+    first = (before + 1) // 2 * group
+    x, last = first * 2 - before * group, first
+    while x + STRIP // 2 <= columns.middle:
+        if group == 1:
+            last += part(source, x, line, last, last + size, 1)
+        elif group == 3:
+            last += part(source, x, line, last, last + size, 3)
+        elif group == 4:
+            last += part(source, x, line, last, last + size, 4)
+        else:
+            break
+        x = last * 2 - before * group
+    return first, last
+
+
 def sort_row(source, columns, constant, line):
     """The same, sorted by the place of each pixel within a step, so that strided taps read without gaps."""
-    for x in range(columns.number.size):
-        line[x] = pick(source, pick(columns.number, x))
+    size = columns.number.size // columns.step  # numbers of each place
+    first, last = (0, 0) if columns.step != 2 else part_middle(source, columns, line, size)
+    for place in range(columns.step):
+        for begin, end in ((0, first), (last, size)):
+            number, target = columns.number[place * size + begin : place * size + end], line[place * size + begin :]
+            for x in range(number.size):
+                target[x] = pick(source, pick(number, x))
     for i in range(columns.blank.size):
         line[columns.blank[i]] = constant
 

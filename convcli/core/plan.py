@@ -109,7 +109,8 @@ class Plan:
             steps[: self.padded] = numbers.ravel()
             number = steps.reshape(-1, self.step, self.group).transpose(1, 0, 2).ravel()
         blank = np.flatnonzero(number < 0).astype(np.int32)
-        return loops.Columns(source[:before].copy(), source[after:].copy(), middle, self.pixel, np.maximum(number, 0), blank)
+        sides = source[:before].copy(), source[after:].copy()
+        return loops.Columns(*sides, middle, self.pixel, self.group, self.step, np.maximum(number, 0), blank)
 
     def starts(self, kernel_columns: Array, parts: Array | int = 0) -> Array:
         """Where in a padded row taps read: of kernel columns, and of the parts of a pixel that are summed."""

@@ -32,6 +32,18 @@ def sliver(line: Array, x: int) -> Array:
     return line[x : x + STRIP // 4 // line.itemsize].copy()
 
 
+def part(source: Array, x: int, line: Array, one: int, other: int, group: int) -> int:
+    """Part groups of neighbouring numbers, those from x on, by turns to two places of a line; return how many to each.
+
+    The source is of levels or of the line's type.
+    """
+    count = STRIP // 4 // group * group
+    pairs = source[x : x + 2 * count].reshape(-1, 2, group)
+    line[one : one + count] = pairs[:, 0].ravel()
+    line[other : other + count] = pairs[:, 1].ravel()
+    return count
+
+
 def store(strip: Array, line: Array, x: int) -> None:
     """Write a strip to a line from x on: uint8 and uint16 take it rounded half to even and saturated, NaN as 0."""
     if line.dtype.kind == "u":

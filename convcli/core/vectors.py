@@ -126,6 +126,33 @@ def sliver(typing, line, x):
     return _load(line, Strip(line.dtype, part=4))
 
 
+@intrinsic(prefer_literal=True)
+def part(typing, source, x, line, one, other, group):
+    """See strips."""
+    if not isinstance(group, types.IntegerLiteral):
+        return None
+    size = group.literal_value
+    count = native.strip_bytes() // 4 // size * size
+
+    def make(context, builder, values):
+        own, begin, *places = values[0], values[1], values[3], values[4]
+        held = ir.VectorType(context.get_value_type(source.dtype), 2 * count)
+        wanted = ir.VectorType(context.get_value_type(line.dtype), count)
+        place = builder.bitcast(_place(context, builder, source, own, begin), held.as_pointer())
+        both = builder.load(place, align=_bytes(source))
+        for turn, at in enumerate(places):
+            picked = [2 * i - i % size + turn * size for i in range(count)]
+            few = builder.shuffle_vector(both, ir.Constant(held, ir.Undefined), ir.Constant(ir.VectorType(WORD, count), picked))
+            if source.dtype != line.dtype:
+                few = builder.zext(few, wanted) if isinstance(wanted.element, ir.IntType) else builder.uitofp(few, wanted)
+            place = builder.bitcast(_place(context, builder, line, values[2], at), wanted.as_pointer())
+            builder.store(few, place, align=_bytes(line))
+        return ir.Constant(ir.IntType(64), count)
+
+    word = types.int64
+    return _code(word, (source, word, line, word, word, group), make)
+
+
 @intrinsic
 def store(typing, strip, line, x):
     """See strips."""

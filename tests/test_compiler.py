@@ -179,6 +179,41 @@ def test_code_that_cannot_stand_alone_is_run_by_numba(monkeypatch):
     assert type(loop.__wrapped__).__module__.startswith("numba")
 
 
+BESIDE = """
+import numba, numpy as np, convcli
+{before}
+image, kernel = np.arange(72, dtype=np.uint8).reshape(8, 9), np.arange(6.0).reshape(2, 3) - 2
+maps = [convcli.filter2d(image, kernel, method=method) for method in ("direct", "fft")]
+assert np.allclose(*maps, atol=1e-3)
+
+@numba.njit
+def total(values, least):
+    rest = np.empty(values.size)
+    for i in range(values.size):
+        rest[i] = min(values[i], least) + max(values[i], 2.0) + np.rint(values[i])
+    return rest.sum(), np.sort(rest)[0], [rest, rest[1:]]
+
+@numba.njit(parallel=True)
+def count(values):
+    found = 0
+    for i in numba.prange(values.size):
+        found += values[i] > 1
+    return found
+
+assert total(np.arange(4.0), 2.0)[:2] == (20, 2)
+assert count(np.arange(9.0)) == 7
+assert numba.config.OPT == 3
+"""
+
+
+@pytest.mark.parametrize("before", ["", "del numba.core.codegen.JITCodeLibrary"])
+def test_numba_serves_a_program_as_before(tmp_path, before):
+    """In the same process, after loops were compiled; and they are where Numba's inner parts have other names."""
+    process = start({"CONVCLI_CACHE_DIR": str(tmp_path / "cache")}, BESIDE.format(before=before))
+    _, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (0, b""), err.decode()
+
+
 @pytest.mark.parametrize("order", ["gaps", "backwards", "Fortran"])
 def test_arrays_are_read_as_they_lie(order):
     """Each order in memory has code of its own."""

@@ -76,8 +76,8 @@ def scaled(strip: Array, unit: Any, bias: Any, low: int) -> Array:
     """Strip * unit + bias, real numbers of the type of these. One of int16 has 16 bits of whole numbers from low on."""
     if strip.dtype == np.int16:
         strip = (strip.astype(np.int64) - low) % (1 << 16) + low
-    product: Array = strip.astype(unit.dtype) * unit
-    return product + bias
+    result: Array = strip.astype(unit.dtype) * unit + bias
+    return result
 
 
 def times(strip: Array, other: Any) -> Array:

@@ -94,3 +94,17 @@ def test_memory_that_does_not_fit_is_given_back():
         array[:] = 1
         assert array.ctypes.data % 64 == 0
         assert array.size == size
+
+
+@pytest.mark.parametrize("width", [512, 500, 509])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_large_maps_are_those_of_their_parts(width, dtype):
+    """Large ones are written past the caches, a few rows of them are not; rows begin with a line of the cache, or do not."""
+    image = np.random.default_rng(1).integers(0, 256, (1501, width, 3)).astype(dtype)
+    kernel = np.array([[1, -2.5, 3], [0, 1.25, -1]])
+    whole = convcli.filter2d(image, kernel, threads=3)
+    assert whole.nbytes > LARGE
+    for begin in range(0, 1500, 100):
+        part = convcli.filter2d(image, kernel, rows=(begin, begin + 101))
+        assert part.nbytes < LARGE
+        assert_array_equal(whole[begin : begin + 101], part)

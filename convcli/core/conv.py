@@ -142,7 +142,7 @@ def explain_filter2d(
     if choice.tiling is not None:
         scratch: tuple[Any, ...] = choice.tiling.field(plan.pixel, work.real, work.real)
     else:
-        scratch = plan.scratch(tables.rows, 1, tables.sums, work.real)
+        scratch = plan.scratch(tables.rows, 1, tables.sums, np.empty((1, 1, 0), work.real))
     return plan, choice, sum(part.nbytes for part in scratch if isinstance(part, np.ndarray))
 
 
@@ -294,7 +294,7 @@ def _tasks_on(
     """The work on one image (P, H, numbers), into maps (M, H', numbers), in parts for the workers."""
 
     def correlate(band: tuple[int, int]) -> None:
-        scratch = plan.scratch(tables.rows, len(planes), tables.sums, out.dtype)
+        scratch = plan.scratch(tables.rows, len(planes), tables.sums, out)
         number = tables.sums.first_weight.dtype.type
         run_loop(loops.correlate, planes, *tables.ready, number(constant), band, scratch, out)
 

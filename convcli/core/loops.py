@@ -32,6 +32,7 @@ from .strips import (
     scaled,
     smaller,
     store,
+    stream,
 )
 
 POLICY: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
@@ -103,6 +104,7 @@ class Scratch(NamedTuple):
     place: Array  # (taps,) int64: where in ``lines`` each tap reads
     done: Array  # (sums,) int64: numbers of its two rows that a sum has given
     spare: Array  # (2, output row or strip) of the output's type
+    streamed: int  # 1 where maps are too large to stay in the cache, and their rows begin where a line of it does
 
 
 def pad_row(source, columns, constant, line):
@@ -235,8 +237,13 @@ def sum_to_map(sums, s, runs, end, scratch, first_out, second_out):
     x = scratch.done[s]
     while x < end:
         first, second = sum_strips(sums, s, runs, scratch, min(x, last))
-        store(scaled(first, unit, bias, low), first_out, min(x, last))
-        store(scaled(second, unit, bias, low), second_out, min(x, last))
+        first, second = scaled(first, unit, bias, low), scaled(second, unit, bias, low)
+        if scratch.streamed and x <= last:
+            stream(first, first_out, x)
+            stream(second, second_out, x)
+        else:
+            store(first, first_out, min(x, last))
+            store(second, second_out, min(x, last))
         x += size
     scratch.done[s] = x
 

@@ -9,12 +9,11 @@ import math
 import os
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from . import loops
-from .buffers import aligned
+from .buffers import LARGE, LINE, aligned
 from .geometry import Axis, source_index
 from .strips import LANES, Array
 
@@ -118,8 +117,8 @@ class Plan:
         starts: Array = offsets % self.step * self.phase + offsets // self.step * self.group
         return starts
 
-    def scratch(self, rows: loops.Rows, planes: int, sums: loops.Sums, out: np.dtype[Any]) -> loops.Scratch:
-        """Memory for one band of ``planes``, whose maps have the type ``out``."""
+    def scratch(self, rows: loops.Rows, planes: int, sums: loops.Sums, out: Array) -> loops.Scratch:
+        """Memory for one band of ``planes``, of maps that go to ``out``."""
         own = 2 * int(np.count_nonzero(sums.line >= 0))
         kept = planes * rows.slots
         return loops.Scratch(
@@ -129,7 +128,8 @@ class Plan:
             at=np.concatenate([np.zeros(planes * rows.under, np.int64), np.arange(kept, kept + own)]),
             place=np.empty(sums.row.size, np.int64),
             done=np.empty(sums.line.size, np.int64),
-            spare=np.empty((2, max(self.out_row, LANES)), out),
+            spare=aligned((2, max(self.out_row, LANES)), out.dtype),
+            streamed=int(out.nbytes >= LARGE and out.itemsize >= 4 and out.strides[-2] % LINE == 0 == out.ctypes.data % LINE),
         )
 
     def bands(self, rows: int, taps: float, threads: int) -> list[tuple[int, int]]:

@@ -51,6 +51,11 @@ def store(strip: Array, line: Array, x: int) -> None:
     line[x : x + strip.size] = strip
 
 
+def stream(strip: Array, line: Array, x: int) -> None:
+    """Write a strip past the caches, which need not read first what is overwritten. Line and x lie where a line of them does."""
+    store(strip, line, x)
+
+
 def pick(line: Array, i: int) -> Any:
     """Number i of a line; i is not negative, which Numba cannot know and asks each time."""
     return line[i]

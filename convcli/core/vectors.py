@@ -9,6 +9,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic, models, register_model
 
 from . import native
+from .buffers import LINE
 
 CONTRACT = ("contract",)  # as in loops.POLICY
 WORD = ir.IntType(32)
@@ -153,18 +154,29 @@ def part(typing, source, x, line, one, other, group):
     return _code(word, (source, word, line, word, word, group), make)
 
 
-@intrinsic
-def store(typing, strip, line, x):
-    """See strips."""
-
+def _store(strip, line, streamed=False):
     def make(context, builder, values):
         value, own, at = values
         if line.dtype in types.unsigned_domain:
             value = _rounded(builder, value, 8 * _bytes(strip), 8 * _bytes(line))
         place = builder.bitcast(_place(context, builder, line, own, at), value.type.as_pointer())
-        builder.store(value, place, align=_bytes(line))
+        stored = builder.store(value, place, align=LINE if streamed else _bytes(line))
+        if streamed:
+            stored.set_metadata("nontemporal", builder.module.add_metadata([WORD(1)]))
 
     return _code(types.void, (strip, line, types.int64), make)
+
+
+@intrinsic
+def store(typing, strip, line, x):
+    """See strips."""
+    return _store(strip, line)
+
+
+@intrinsic
+def stream(typing, strip, line, x):
+    """See strips."""
+    return _store(strip, line, streamed=True)
 
 
 @intrinsic

@@ -20,12 +20,12 @@ WHITES = {np.uint8: 255, np.uint16: 65535, np.float32: None, np.float64: None}
 
 def warm_up() -> Iterator[Callable[[], object]]:
     """Calls that compile a part each."""
-    kernel = Kernel("mean", ((0.25, 0.25), (0.25, 0.25)), offset=1.0)
-    requests = [Request((Input("-", None),), (kernel,), "out.png", method=method) for method in (None, "fft")]
+    kernels = [Kernel("mean", ((0.25, 0.25),), offset=1.0), Kernel("real", ((0.3, 0.7),))]  # sums in 16 bits, and in float32
+    requests = [Request((Input("-", None),), tuple(kernels), "out.png", method=method) for method in (None, "fft")]
     for dtype, alpha in itertools.product(WHITES, (False, True)):
         pixels = np.ones((4, 4, 4), dtype)
         image = Image(pixels[:, :, :3], WHITES[dtype], alpha=pixels[:, :, 3] if alpha else None)
-        for request in requests:
+        for request, kernel in itertools.product(requests, kernels):
             yield partial(Responder(request, image).respond, kernel)
     for real in (np.float32, np.float64):
         response = np.ones((4, 4, 3), real)

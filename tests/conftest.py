@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from convcli.cli.main import main
+from convcli.core import plan
 
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("steady")
@@ -30,6 +31,14 @@ class Result:
     def lines(self):
         """The lines of standard error."""
         return self.err.splitlines()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def small_bands():
+    """Small pictures are cut into bands for threads, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(plan, "SMALLEST_BAND", 3000)
+        yield
 
 
 @pytest.fixture

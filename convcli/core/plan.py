@@ -17,8 +17,11 @@ from .buffers import LARGE, LINE, aligned
 from .geometry import Axis, source_index
 from .strips import LANES, Array
 
-SMALLEST_BAND = 200_000
-"""Multiply-adds below which a second thread costs more than it saves: about 10 microseconds of work."""
+SMALLEST_BAND = 20_000_000
+"""Multiply-adds of which another band is made, for another thread: 0.3 milliseconds of work. A thread takes 0.2 to begin."""
+
+BESIDES = 16
+"""Multiply-adds that would take as long as the rest of the work on a number: to read, convert and store it."""
 
 LARGEST_BAND = 4_000_000_000
 """Multiply-adds after which Python may look for Ctrl-C: about a tenth of a second of work."""
@@ -138,7 +141,7 @@ class Plan:
         >>> Plan(Axis(9, 3, 1, 1, 1, 1), Axis(9, 3, 1, 1, 1, 1), pixel=1, depth=1).bands(9, taps=9, threads=2)
         [(0, 9)]
         """
-        work = int(rows * self.out_row * max(taps, 1))
+        work = int(rows * self.out_row * (taps + BESIDES))
         shared = min(2 * threads, 1 + work // SMALLEST_BAND) if threads > 1 else 1
         pairs = -(-rows // (2 * self.hop))  # a row stands in the same pair, however many threads there are
         count = min(max(shared, -(-work // LARGEST_BAND)), pairs)

@@ -1,6 +1,8 @@
 """Threads and memory that are kept from one call to the next."""
 
+import itertools
 import multiprocessing
+import os
 import threading
 import time
 
@@ -9,7 +11,8 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import convcli
-from convcli.core.buffers import LARGE, aligned
+from convcli.core import buffers
+from convcli.core.buffers import LARGE, LARGEST, LINE, aligned
 from convcli.core.crew import run_all
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1500, 1500), dtype=np.uint8)
@@ -48,16 +51,49 @@ def test_an_error_stops_the_rest():
         time.sleep(0.2)
         done.append(1)
 
-    for tasks in ([wait, fail, *[wait] * 20], [fail, wait, *[wait] * 20]):
+    for workers, tasks in itertools.product((2, 4), ([wait, fail, *[wait] * 20], [fail, wait, *[wait] * 20])):
         done.clear()
         met.clear()
         with pytest.raises(ValueError, match="no"):
+            run_all(list(tasks), workers)
+        count = len(done)
+        assert count <= 2 * workers
+        time.sleep(0.3)
+        assert len(done) == count
+
+
+def test_an_interrupt_waits_for_what_is_under_way():
+    """Of whatever thread has an error besides, it is the interrupt that is raised."""
+    done, met = [], threading.Event()
+
+    def interrupted():
+        met.wait(30)
+        raise KeyboardInterrupt
+
+    def slow():
+        met.set()
+        time.sleep(0.2)
+        done.append(1)
+        raise MemoryError
+
+    for tasks in ([interrupted, slow], [slow, interrupted]):
+        done.clear()
+        met.clear()
+        with pytest.raises((KeyboardInterrupt, MemoryError)):
             run_all(list(tasks), 2)
-        assert len(done) <= 2
+        assert done
+
+
+def test_many_calls_leave_few_threads():
+    """Whether a thread is idle is not known at once."""
+    for _ in range(2000):
+        run_all([int] * 4, 2)
+    assert sum(thread.name.startswith("convcli") for thread in threading.enumerate()) <= max(8, os.cpu_count())
 
 
 def _sum_of_map(queue):
-    queue.put(int(convcli.filter2d(IMAGE, ONE, threads=2, dtype=np.uint8).sum()))
+    total = convcli.filter2d(IMAGE, ONE, threads=2, dtype=np.uint8).sum()
+    queue.put((int(total), [thread.name for thread in threading.enumerate() if thread.name.startswith("convcli")]))
 
 
 def test_a_forked_process_starts_threads_of_its_own():
@@ -67,7 +103,9 @@ def test_a_forked_process_starts_threads_of_its_own():
     queue = context.Queue()
     process = context.Process(target=_sum_of_map, args=(queue,))
     process.start()
-    assert queue.get(timeout=60) == IMAGE.sum()
+    total, names = queue.get(timeout=60)
+    assert total == IMAGE.sum()
+    assert names
     process.join(60)
 
 
@@ -88,12 +126,17 @@ def test_memory_of_a_large_map_is_used_again_once_nobody_holds_it():
 
 def test_memory_that_does_not_fit_is_given_back():
     """Half of it would be kept for nothing, and what is too small is of no use."""
-    sizes = [LARGE, 3 * LARGE, LARGE + 64, 2 * LARGE, LARGE]
-    for size in sizes:
+    buffers._kept.clear()
+    kept = []
+    for size in [LARGE, 3 * LARGE, LARGE + 64, 2 * LARGE, LARGE, LARGEST]:
         array = aligned((size,), np.dtype(np.uint8))
-        array[:] = 1
+        array[:1] = 1
         assert array.ctypes.data % 64 == 0
         assert array.size == size
+        assert not buffers._kept
+        del array
+        kept += [memory.size - LINE for memory in buffers._kept]
+    assert kept == [LARGE, 3 * LARGE, LARGE + 64, 2 * LARGE, 2 * LARGE]
 
 
 @pytest.mark.parametrize("width", [512, 500, 509])

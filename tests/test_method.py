@@ -393,6 +393,26 @@ def test_tables_of_a_large_kernel_serve_all_parts_of_its_map(rng):
     assert tables._make_large.cache_info().misses == before
 
 
+@pytest.mark.parametrize("method", [None, "separable", "box"])
+def test_weights_that_are_nearly_whole_are_not(method):
+    """As whole numbers they would give sums a little outside of what was expected of them, and 65536 beside the truth."""
+    kernel = -np.ones((3, 3))
+    kernel[1, 1] += 1e-8
+    if method != "box":
+        for level in (0, 1, 255):
+            result = filter2d(np.full((6, 8), level, np.uint8), kernel, method=method)
+            assert_allclose(result, -9.0 * level, atol=1e-3)
+
+
+@pytest.mark.parametrize("weights", [[[np.inf, 1.0]], [[1e308, 1e308]], [[1e307, 0.0]], [[np.nan, 1.0]]])
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_weights_beyond_float32_are_infinite(weights, dtype):
+    """Or not a number, as it is with sums in float32."""
+    with np.errstate(over="ignore"):
+        expected = np.float32(np.sum(weights))
+    assert_array_equal(filter2d(np.ones((6, 8), dtype), weights), np.full((6, 8), expected))
+
+
 @pytest.mark.parametrize("border", [0, 255, -5, 260, 32767, 32768, 40000, -40000, 7.5])
 @pytest.mark.parametrize(("kernel", "short"), [
     (np.full((1, 257), 1), True),

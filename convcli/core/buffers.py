@@ -17,8 +17,8 @@ from .strips import Array
 LINE = 64
 """Bytes in a line of the processor's caches."""
 
-LARGE = 8 << 20
-"""Bytes from which memory is kept. What is smaller the C library keeps by itself."""
+LARGE, LARGEST = 8 << 20, 256 << 20
+"""Bytes from which, and up to which, memory is kept. What is smaller the C library keeps by itself."""
 
 _kept: list[Array] = []
 
@@ -51,4 +51,5 @@ def _large(size: int) -> Array:
 
 
 def _take_back(memory: Array) -> None:
-    _kept[:] = [memory]
+    if memory.size <= LARGEST:
+        _kept[:] = [memory]

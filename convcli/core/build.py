@@ -67,9 +67,9 @@ def _only_translating() -> Iterator[None]:
     with numba.core.compiler_lock.global_compiler_lock:
         numba.njit(lambda: None).compile(())  # Numba's own parts, which a program may use later
         usual = [getattr(owner, name) for owner, name, _ in changes]
-        for owner, name, other in changes:
-            setattr(owner, name, other)
         try:
+            for owner, name, other in changes:
+                setattr(owner, name, other)
             yield
         finally:
             for (owner, name, _), own in zip(changes, usual, strict=True):
@@ -84,8 +84,11 @@ def _handle(context: Any, library: Any, description: Any, environment: Any) -> A
 
 def _module(loop: Loop, symbol: str, arguments: list[Any]) -> Any:
     dispatcher = jitted(loop, **ALONE)
-    with _only_translating():
-        dispatcher.compile(tuple(numba.typeof(argument) for argument in arguments))
+    try:
+        with _only_translating():
+            dispatcher.compile(tuple(numba.typeof(argument) for argument in arguments))
+    except (AttributeError, TypeError) as error:  # Numba's inner parts have changed
+        raise Unfit(str(error)) from None
     module = llvm.parse_assembly(dispatcher.inspect_llvm(dispatcher.signatures[0]))
     wanted = module.get_function(dispatcher.overloads[dispatcher.signatures[0]].fndesc.llvm_func_name)
     wanted.name = f"{symbol}.loop"

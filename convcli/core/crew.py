@@ -3,10 +3,10 @@
 import functools
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-MOST = 256
-"""Threads beside those that ask for work; they are started when they are first needed."""
+MOST = max(os.cpu_count() or 1, 8)
+"""Threads beside those that ask for work, which do it themselves where all are busy."""
 
 
 def run_all(tasks: list[Callable[[], None]], workers: int) -> None:
@@ -28,13 +28,18 @@ def run_all(tasks: list[Callable[[], None]], workers: int) -> None:
                 tasks.clear()
                 raise
 
-    helpers = [_threads().submit(work) for _ in range(min(workers, len(tasks)) - 1)]
+    helpers: list[Future[None]] = []
     try:
+        for _ in range(min(workers, len(tasks)) - 1):
+            helpers.append(_threads().submit(work))
         work()
-    finally:
         for helper in helpers:
             if not helper.cancel():
                 helper.result()
+    finally:
+        tasks.clear()
+        wait([helper for helper in helpers if not helper.cancel()])
+        helpers.clear()  # an error holds this frame, and a helper the error
 
 
 @functools.cache

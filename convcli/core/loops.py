@@ -20,13 +20,13 @@ from .strips import (
     count_above,
     count_below,
     count_unknown,
+    deal,
     fill,
     finite,
     larger,
     load,
     minus,
     mul_add,
-    part,
     pick,
     plus,
     scaled,
@@ -124,19 +124,19 @@ def pad_row(source, columns, constant, line):
             line[end + i * pixel + c] = constant if columns.right[i] < 0 else source[columns.right[i] * pixel + c]
 
 
-def part_middle(source, columns, line, size):
-    """Part groups of an image row by turns to the two places of a line; return which numbers of each are done."""
+def deal_middle(source, columns, line, size):
+    """Deal groups of an image row by turns to the two places of a line; return which numbers of each are done."""
     group = columns.group
     before = columns.left.size * columns.pixel // group  # groups before the middle
     first = (before + 1) // 2 * group
     x, last = first * 2 - before * group, first
     while x + STRIP // 2 <= columns.middle:
         if group == 1:
-            last += part(source, x, line, last, last + size, 1)
+            last += deal(source, x, line, last, last + size, 1)
         elif group == 3:
-            last += part(source, x, line, last, last + size, 3)
+            last += deal(source, x, line, last, last + size, 3)
         elif group == 4:
-            last += part(source, x, line, last, last + size, 4)
+            last += deal(source, x, line, last, last + size, 4)
         else:
             break
         x = last * 2 - before * group
@@ -146,7 +146,7 @@ def part_middle(source, columns, line, size):
 def sort_row(source, columns, constant, line):
     """The same, sorted by the place of each pixel within a step, so that strided taps read without gaps."""
     size = columns.number.size // columns.step  # numbers of each place
-    first, last = (0, 0) if columns.step != 2 else part_middle(source, columns, line, size)
+    first, last = (0, 0) if columns.step != 2 else deal_middle(source, columns, line, size)
     for place in range(columns.step):
         for begin, end in ((0, first), (last, size)):
             number, target = columns.number[place * size + begin : place * size + end], line[place * size + begin :]

@@ -179,24 +179,20 @@ def in_units(weights: Array, unit: float) -> Array:
     return weights if unit == 1 else np.rint(weights / unit)
 
 
-def is_short(choice: Choice, weights: Array, work: Work) -> bool:
-    """Whether 16 bits tell all sums apart: then twice as many are worked on at once, and whatever lies between is right but
-    for multiples of 2**16.
+def least_short_sum(choice: Choice, weights: Array, work: Work) -> int | None:
+    """The least sum that levels can give, in units, where 16 bits tell all sums apart; else None.
+
+    Then twice as many are worked on at once, and whatever lies between is right but for multiples of 2**16.
     """
-    if not work.whole or choice.tiling is not None:
-        return False
+    if not work.whole or work.largest > SHORT // 2 or choice.tiling is not None:
+        return None
     kernel = in_units(weights, choice.unit)
-    parts = (choice.factors.columns, choice.factors.rows) if choice.factors else (kernel,)
-    small = all((part == np.rint(part)).all() and np.abs(part).max() <= SHORT // 2 for part in parts)
-    low, high = sum_range(choice, weights, work)
-    return bool(small and work.largest <= SHORT // 2 and high - low <= SHORT)
-
-
-def sum_range(choice: Choice, weights: Array, work: Work) -> tuple[int, int]:
-    """The least and the largest sum that levels can give, in units."""
-    kernel = in_units(weights, choice.unit)
+    parts = [kernel, *((choice.factors.columns, choice.factors.rows) if choice.factors else ())]
+    if not all((part == np.rint(part)).all() and np.abs(part).max() <= SHORT // 2 for part in parts):
+        return None
     more, less = float(kernel[kernel > 0].sum()), float(kernel[kernel < 0].sum())
-    return int(more * work.least + less * work.largest), int(more * work.largest + less * work.least)
+    low, high = more * work.least + less * work.largest, more * work.largest + less * work.least
+    return int(low) if high - low <= SHORT else None
 
 
 def _unit_for(weights: Array) -> float:

@@ -32,8 +32,8 @@ def sliver(line: Array, x: int) -> Array:
     return line[x : x + STRIP // 4 // line.itemsize].copy()
 
 
-def part(source: Array, x: int, line: Array, one: int, other: int, group: int) -> int:
-    """Part groups of neighbouring numbers, those from x on, by turns to two places of a line; return how many to each.
+def deal(source: Array, x: int, line: Array, one: int, other: int, group: int) -> int:
+    """Deal groups of neighbouring numbers, those from x on, by turns to two places of a line; return how many to each.
 
     The source is of levels or of the line's type.
     """
@@ -52,7 +52,7 @@ def store(strip: Array, line: Array, x: int) -> None:
 
 
 def stream(strip: Array, line: Array, x: int) -> None:
-    """Write a strip past the caches, which need not read first what is overwritten. Line and x lie where a line of them does."""
+    """Write a strip past the caches, which need not read first what is overwritten; both begin where a line of them does."""
     store(strip, line, x)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import loops
-from .method import Choice, Work, in_units, is_short, sum_range
+from .method import Choice, Work, in_units, least_short_sum
 from .plan import Plan, halves
 from .strips import LANES, Array
 
@@ -58,14 +58,15 @@ def list_sums(plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: 
             sums.append(Sum(taps, None, m, plan.out_row))
         else:
             sums += _Product(plan, rows, choice, m, lines, planes * rows.under).sums()
-    short = all(is_short(choice, one, work) for choice, one in zip(choices, weights, strict=True))
+    least = [least_short_sum(choice, one, work) for choice, one in zip(choices, weights, strict=True)]
+    low = [] if None in least else least
     return _tables(
         sums,
         planes * rows.slots,
-        np.dtype(np.int16) if short else work.real,
+        np.dtype(np.int16) if low else work.real,
         unit=np.array([choice.unit for choice in choices], work.real),
         bias=bias.astype(work.real),
-        low=np.array([sum_range(choice, one, work)[0] for choice, one in zip(choices, weights, strict=True)] if short else [0]),
+        low=np.array(low or [0] * len(choices)),
     )
 
 

@@ -68,7 +68,8 @@ def _make_tables(
         for one, c in zip(maps, choices, strict=True)
     ]
     rows = plan.row_table(border, running=any(choice.running for choice in choices))
-    sums = list_sums(plan, rows, choices, maps, np.frombuffer(bias), work)
+    with np.errstate(over="ignore"):  # a weight beyond float32 is infinite
+        sums = list_sums(plan, rows, choices, maps, np.frombuffer(bias), work)
     return Tables(choices, rows, plan.column_table(border), sums, tuple(spectra))
 
 

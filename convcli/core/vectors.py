@@ -128,7 +128,7 @@ def sliver(typing, line, x):
 
 
 @intrinsic(prefer_literal=True)
-def part(typing, source, x, line, one, other, group):
+def deal(typing, source, x, line, one, other, group):
     """See strips."""
     if not isinstance(group, types.IntegerLiteral):
         return None

@@ -114,6 +114,16 @@ def test_a_warm_cache_needs_no_compiler(tmp_path, samples):
             assert Path(tmp_path / out).exists()
 
 
+@pytest.mark.parametrize(("folder", "notice"), [("new", "what this run is the first to need"), ("file", "on each run")])
+def test_compiling_is_told_of(samples, tmp_path, folder, notice):
+    """And whether it will be needed again."""
+    (tmp_path / "file").write_text("mine")
+    env = {**os.environ, "CONVCLI_CACHE_DIR": str(tmp_path / folder)}
+    words = ["apply", samples / "horse.png", "-k", "blur", "-o", tmp_path / "o.png"]
+    result = subprocess.run([sys.executable, "-m", "convcli", *map(str, words)], env=env, capture_output=True, timeout=60)
+    assert notice in result.stderr.decode()
+
+
 @pytest.mark.parametrize("more", [(), ("-n",)])
 def test_a_refused_method_names_its_kernel_in_a_dry_run_too(run, samples, tmp_path, more):
     """Nothing is written."""

@@ -18,6 +18,9 @@ from ..kernels.weights import WeightsFile
 from . import options, render
 from .report import Report, Tally
 
+COMPILING = "compiling for this processor what this run is the first to need (convcli cache warm does so for all) ..."
+COMPILING_ALWAYS = "compiling for this processor, on each run, as no folder can be written to (see convcli cache info) ..."
+
 
 @click.command(no_args_is_help=True)
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
@@ -283,10 +286,11 @@ def _inputs(wishes: dict[str, Any]) -> list[Input]:
 def _work(request: Request, tasks: list[Any], dry_run: bool, fail_fast: bool, voice: render.Voice, report: Report) -> int:
     """Carry the tasks out and tell of each; return how many failed. What is heavy to import is imported here."""
     pipes = _pipes(request)
+    from ..core.codefolder import code_folder
     from ..core.compiler import on_compiling
     from ..jobs.batch import finished_by, run_tasks
 
-    on_compiling(lambda: voice.note("compiling for this processor, on the first run only ..."))
+    on_compiling(lambda: voice.note(COMPILING if code_folder() else COMPILING_ALWAYS))
     tally = Tally(len(tasks))
     outcome = None
     with render.progress(len(tasks), voice.quiet) as advance:

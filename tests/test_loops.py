@@ -54,12 +54,13 @@ def test_compiled_and_plain_python_agree(tmp_path):
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the registers are those of x86-64")
 @pytest.mark.parametrize("dtype", [None, np.uint8])
-def test_sums_run_in_vector_registers(dtype, monkeypatch):
+@pytest.mark.parametrize(("weight", "words"), [(0.3, r"v(?:fmadd\d+|mul)ps"), (1, r"v(?:pmullw|paddw)")])
+def test_sums_run_in_vector_registers(dtype, weight, words, monkeypatch):
     """The multiply-adds of the tap loop, and the way to levels, work on packed numbers."""
     called = []
     monkeypatch.setattr(conv, "run_loop", lambda *call: called.append(call))
-    convcli.filter2d(np.zeros((8, 64, 3), np.uint8), np.ones((3, 3)), dtype=dtype)
+    convcli.filter2d(np.zeros((8, 64, 3), np.uint8), np.diag([1, weight, 1]), dtype=dtype, threads=1)
     ((loop, *arguments),) = called
     assembly = build.assembly(loop, tuple(arguments))
-    assert len(re.findall(r"v(?:fmadd\d+|mul)ps\s.*[yz]mm", assembly)) >= 8
+    assert len(re.findall(words + r"\s.*[yz]mm", assembly)) >= 8
     assert dtype is None or len(re.findall(r"vminps\s.*[yz]mm", assembly)) >= 4

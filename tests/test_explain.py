@@ -55,7 +55,7 @@ def test_a_method_is_taken_or_refused(run, samples, tmp_path):
     assert np.abs(pictures[0] - pictures[1]).max() <= 1
     assert (pictures[0] != pictures[1]).mean() <= 1e-4
     refused = run("apply", samples / "astronaut.png", "-k", "sharpen", "--method", "box", "-o", tmp_path / "x.png")
-    assert (refused.status, len(refused.lines)) == (1, 1)
+    assert (refused.status, len(refused.lines)) == (2, 1)
     assert "method box cannot be used: the kernel has weights that differ; leave the method out" in refused.err
 
 
@@ -125,9 +125,19 @@ def test_compiling_is_told_of(samples, tmp_path, folder, notice):
 
 
 @pytest.mark.parametrize("more", [(), ("-n",)])
-def test_a_refused_method_names_its_kernel_in_a_dry_run_too(run, samples, tmp_path, more):
-    """Nothing is written."""
-    words = ["apply", samples / "horse.png", "-k", "average:size=5", "-k", "gaussian:sigma=2", "--method", "box", *more]
-    result = run(*words, "-o", f"{tmp_path}/out/")
-    assert result.status == 1
-    assert "kernel 'gaussian:sigma=2': method box cannot be used: the kernel has weights that differ" in result.err
+def test_a_method_that_cannot_be_is_refused_once(run, samples, tmp_path, more):
+    """By the name of its kernel, before any picture is read; in a dry run, too."""
+    words = ["apply", samples / "horse.png", samples / "camera.png", "-k", "average:size=5", "-k", "gaussian:sigma=2", *more]
+    result = run(*words, "--method", "box", "-o", f"{tmp_path}/out/")
+    assert result.status == 2
+    (line,) = result.lines
+    assert "kernel 'gaussian:sigma=2': method box cannot be used: the kernel has weights that differ" in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("method", "kernel"), [("fft", "gaussian:sigma=2"), ("box", "average"), ("separable", "sobel-x")])
+@pytest.mark.parametrize("more", [(), ("--stride", "3"), ("--dilation", "2", "--padding", "full")])
+def test_a_method_that_can_be_is_not_refused(run, samples, tmp_path, method, kernel, more):
+    """Whatever is asked for besides."""
+    result = run("apply", samples / "horse.png", "-k", kernel, "--method", method, *more, "-o", tmp_path / "o.png")
+    assert result.status == 0, result.err

@@ -289,7 +289,9 @@ def _work(request: Request, tasks: list[Any], dry_run: bool, fail_fast: bool, vo
     from ..core.codefolder import code_folder
     from ..core.compiler import on_compiling
     from ..jobs.batch import finished_by, run_tasks
+    from ..jobs.respond import check_method
 
+    check_method(request)
     on_compiling(lambda: voice.note(COMPILING if code_folder() else COMPILING_ALWAYS))
     tally = Tally(len(tasks))
     outcome = None

@@ -136,6 +136,20 @@ class Responder:
         return Response(_plus(straight, kernel.offset), alpha)
 
 
+def check_method(request: Request) -> None:
+    """Raise ArgumentError for a kernel that cannot be summed as --method asks, whatever the picture.
+
+    Of a kernel that is summed over the channels of each picture only the picture can tell.
+    """
+    if request.method is None or request.channels != "each":
+        return
+    for kernel in dict.fromkeys(kernel for one in request.maps for kernel in kernels_of(one)):
+        anything = np.zeros((1, 1, *kernel.weights.shape[2:]), np.uint8)
+        options: dict[str, Any] = {"stride": request.stride, "dilation": request.dilation, "border": request.border}
+        with _naming(kernel):
+            explain_filter2d(anything, kernel.weights, padding="full", method=request.method, **options)
+
+
 @contextlib.contextmanager
 def _naming(kernel: Kernel) -> Iterator[None]:
     """Say which kernel it is that something is wrong with."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from convcli.cli.main import main
-from convcli.core import plan
+from convcli.core import compiler, plan
 
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("steady")
@@ -48,8 +48,9 @@ def samples():
 
 
 @pytest.fixture
-def run(capsys):
-    """Run a command line in this process."""
+def run(capsys, monkeypatch):
+    """Run a command line in this process. It does not tell when it compiles: that depends on the tests before."""
+    monkeypatch.setattr(compiler, "on_compiling", lambda listener: None)
 
     def call(*words):
         status = main([str(word) for word in words])

@@ -11,8 +11,8 @@ from .levels import to_levels
 
 
 def premultiplied(image: Image) -> Array:
-    """Pixels times alpha, (H, W, C) float32, float64 for float64 pixels; the pixels themselves where there is no alpha."""
-    if image.alpha is None:
+    """Pixels times alpha, (H, W, C) float32, float64 for float64 pixels; the pixels themselves where all of them are opaque."""
+    if image.alpha is None or (image.alpha == image.opaque).all():
         return image.pixels
     real = np.dtype(np.float64 if image.pixels.dtype == np.float64 else np.float32)
     out = np.empty(image.pixels.shape, real)

@@ -22,11 +22,16 @@ import PIL.Image
 import pytest
 import scipy.ndimage
 import tifffile
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 import naive
 from convcli.cli.report import Report
 from convcli.core import conv
+from convcli.images.image import Image
+from convcli.jobs.inputs import Input
+from convcli.jobs.request import Request
+from convcli.jobs.respond import Responder
+from convcli.kernels.kernel import Kernel
 
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 
@@ -993,3 +998,19 @@ def test_a_map_that_is_made_in_parts_is_the_same(run, samples, tmp_path, monkeyp
         told.append((result.status, json.loads(result.out.splitlines()[0])["outputs"], out.read_bytes()))
     assert told[0][0] == 0
     assert told[0] == told[1]
+
+
+@pytest.mark.parametrize("border", ["zero", "edge", "reflect", "symmetric", "wrap", 7.0])
+def test_transparent_pictures_are_multiplied_row_by_row(border, rng):
+    """Only the rows that a part needs; where the kernel sums to zero the response is that of colours times alpha."""
+    pixels, alpha = rng.integers(0, 256, (11, 9, 3), dtype=np.uint8), rng.integers(0, 256, (11, 9), dtype=np.uint8)
+    weights, pads = np.array([[1.5, -2.0], [0.0, 3.0], [-2.0, -0.5]]), ((5, 12), (4, 1))
+    options = {"stride": (2, 1), "dilation": (1, 2), "border": border}
+    kernel = Kernel("edges", tuple(map(tuple, weights.tolist())))
+    request = Request((Input("-", None),), (kernel,), "out.png", padding=pads, **options)
+    responder = Responder(request, Image(pixels, 255, alpha=alpha))
+    expected = naive.filter2d(pixels * (alpha / 255)[:, :, None], weights, pads=pads, **options)
+    for rows in (None, (0, 3), (3, 10), (10, 13)):
+        begin, end = rows or (0, 13)
+        assert_allclose(responder.respond(kernel, rows).colour, expected[begin:end], rtol=0, atol=1e-3)
+    assert expected.shape[0] == 13

@@ -10,16 +10,32 @@ from .image import Array, Image
 from .levels import to_levels
 
 
-def premultiplied(image: Image) -> Array:
-    """Pixels times alpha, (H, W, C) float32, float64 for float64 pixels; the pixels themselves where all of them are opaque."""
-    if image.alpha is None or (image.alpha == image.opaque).all():
-        return image.pixels
-    real = np.dtype(np.float64 if image.pixels.dtype == np.float64 else np.float32)
-    out = np.empty(image.pixels.shape, real)
-    pixels = image.pixels.reshape(-1, image.pixels.shape[2])
-    run_loop(loops.premultiply, pixels, image.alpha.reshape(-1), real.type(image.opaque), out.reshape(pixels.shape))
+def is_opaque(image: Image) -> bool:
+    """Whether nothing can be seen through any pixel."""
+    return image.alpha is None or bool((image.alpha == image.opaque).all())
+
+
+def premultiplied(image: Image, rows: Array, outside: float) -> Array:
+    """Rows (n,) of the pixels times alpha, (n, W, C) float32, float64 for float64 pixels. A row -1 lies outside."""
+    assert image.alpha is not None
+    _, width, channels = image.pixels.shape
+    out = np.empty((rows.size, width, channels), real_of(image))
+    for begin in range(0, rows.size, FEW):
+        few = rows[begin : begin + FEW]
+        pixels, alpha, part = image.pixels[few], image.alpha[few], out[begin : begin + FEW]
+        white = out.dtype.type(image.opaque)
+        run_loop(loops.premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), white, part.reshape(-1, channels))
+    out[rows < 0] = outside
     return out
 
+
+def real_of(image: Image) -> np.dtype:
+    """The type of what is computed from the image."""
+    return np.dtype(np.float64 if image.pixels.dtype == np.float64 else np.float32)
+
+
+FEW = 64
+"""Rows that are copied before they are multiplied."""
 
 LEAST = 0.5 / 255
 """Cover that is stored as 0 with 8 bits. Colours under less are not divided by it: they would be noise, and cannot be seen."""
@@ -39,6 +55,5 @@ def with_alpha(image: Image, alpha: Array, associated: bool) -> Image:
     covered = replace(image, alpha=alpha)
     if not associated:
         return covered
-    real = np.float64 if image.pixels.dtype == np.float64 else np.float32
-    straight = straightened(image.pixels.astype(real), alpha, covered.opaque, least=0.0)
+    straight = straightened(image.pixels.astype(real_of(image)), alpha, covered.opaque, least=0.0)
     return replace(covered, pixels=straight if image.white is None else to_levels(straight, image.pixels.dtype))

@@ -25,26 +25,29 @@ def estimate(request: Request, targets: Sequence[Target], header: Header) -> int
     """
     pixels, real = header.height * header.width, max(header.itemsize, 4)
     image = pixels * header.channels * header.itemsize
-    premultiplied = pixels * (header.channels - 1) * real if header.channels in (2, 4) else 0
     written = [_estimate_output(request, target, header, real) for target in targets]
-    return max(image + header.reading, image + premultiplied + max(written, default=0))
+    return max(image + header.reading, image + max(written, default=0))
 
 
 def _estimate_output(request: Request, target: Target, header: Header, real: int) -> int:
-    maps = sum(_count(request, index, header) for index in target.maps)
-    merging = sum(_count(request, index, header) for index in target.maps if isinstance(request.maps[index], Bank))
+    transparent = header.channels in (2, 4)
+    colours = header.channels - (transparent and request.stacks_in(target.form))  # a stack holds no alpha
+    maps = sum(_count(request, index, header, colours) for index in target.maps)
+    merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
+    premultiplied = header.height * header.width * (header.channels - 1) * real if transparent else 0
     if request.stacks_in(target.form):
-        return (maps + merging) * real + (maps * 4 if target.form.name == "tiff" else 0)
+        copied = maps * 4 if target.form.name == "tiff" else 0
+        return maps * real + max(premultiplied + merging * real, copied)
     levels = 3 * maps * header.itemsize  # themselves, Pillow's copy of them, the file
     if request.rule_for(request.maps[target.maps[0]]).name != "stretch":
         return levels  # some rows are made at a time
-    return levels + maps * real * (2 if header.channels in (2, 4) else 1)  # and, of those with alpha, what can be seen
+    return levels + premultiplied + maps * real * (2 if transparent else 1)  # and, of those with alpha, what can be seen
 
 
-def _count(request: Request, index: int, header: Header) -> int:
+def _count(request: Request, index: int, header: Header, channels: int) -> int:
     """Numbers in a feature map; none where there will be an error instead."""
     try:
-        return math.prod(request.map_shape((header.height, header.width, header.channels), request.maps[index], strict=False))
+        return math.prod(request.map_shape((header.height, header.width, channels), request.maps[index], strict=False))
     except ConvcliError:
         return 0
 

@@ -10,9 +10,10 @@ import numpy as np
 from ..core import loops
 from ..core.compiler import run_loop
 from ..core.conv import explain_filter2d, filter2d, rows_at_once
-from ..core.geometry import check_extents, resolve_padding
+from ..core.geometry import check_border, check_extents, make_axes, resolve_padding
 from ..core.merge import merge
 from ..core.method import Choice
+from ..core.plan import source_table
 from ..errors import ArgumentError
 from ..images import alpha as transparency
 from ..images.image import Array, Image
@@ -53,7 +54,7 @@ class Responder:
     def __init__(self, request: Request, image: Image) -> None:
         self.request = request
         self.image = image
-        self.pixels = transparency.premultiplied(image)
+        self.opaque = transparency.is_opaque(image)
 
     def rows_of(self, one: Kernel | Bank) -> Iterator[Rows]:
         """All rows of a map, as many at a time as are best made together."""
@@ -96,14 +97,28 @@ class Responder:
 
     def _rows_at_once(self, kernel: Kernel) -> int:
         with _naming(kernel):
-            return rows_at_once(self.pixels, _weights_for(self.request, self.image, kernel), **self._options(kernel))
+            return rows_at_once(self.image.pixels, _weights_for(self.request, self.image, kernel), **self._options(kernel))
 
     def _way(self, kernel: Kernel) -> Way:
-        weights = _weights_for(self.request, self.image, kernel)
+        image = self.image
+        weights = _weights_for(self.request, image, kernel)
         with _naming(kernel):
-            plan, choice, memory = explain_filter2d(self.pixels, weights, **self._options(kernel))
+            pixels = image.pixels if self.opaque else transparency.premultiplied(image, np.arange(image.size[0]), 0)
+            plan, choice, memory = explain_filter2d(pixels, weights, **self._options(kernel))
         rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
         return Way(kernel.name, choice, rank, int(choice.work * plan.rows.out * plan.out_row), memory)
+
+    def _convolve_colours(self, weights: Array, options: dict[str, Any]) -> Array:
+        """Slide weights over the pixels, or over those that the rows of the map need, multiplied by alpha."""
+        if self.opaque:
+            return filter2d(self.image.pixels, weights, **options)
+        sizes, sides = self.image.pixels.shape[:2], weights.shape[:2]
+        axis, columns = make_axes(sizes, sides, options["stride"], options["padding"], options["dilation"])
+        word, constant = check_border(options["border"])
+        begin, end = options["rows"] or (0, axis.out)
+        rows = source_table(axis, word)[begin * axis.stride : (end - 1) * axis.stride + axis.extent]
+        pixels = transparency.premultiplied(self.image, rows, constant)
+        return filter2d(pixels, weights, **options | {"padding": ((0, 0), (columns.before, columns.after)), "rows": None})
 
     def _convolve(self, kernel: Kernel, rows: Rows | None) -> Response:
         """Slide one kernel over the colours, and over alpha where there is one.
@@ -116,7 +131,7 @@ class Responder:
         options = self._options(kernel) | {"flip": request.flip, "threads": request.threads, "rows": rows}
         weights = _weights_for(request, image, kernel)
         with _naming(kernel):
-            colour = filter2d(self.pixels, weights, **options)
+            colour = self._convolve_colours(weights, options)
         if weights.ndim == 3:
             colour = colour[:, :, None]
         if image.alpha is None:

@@ -980,7 +980,14 @@ def test_completion_beside_a_broken_config(shell, tmp_path):
     assert result.stderr == b""
 
 
-WAYS = ["-k sharpen", "-k sobel", "-k edge --stride 3x2", "-k emboss --dilation 2"]
+WAYS = [
+    "-k sharpen",
+    "-k sobel",
+    "-k gabor --range stretch",
+    "-k sobel --range stretch",
+    "-k edge --stride 3x2",
+    "-k emboss --dilation 2",
+]
 
 
 @pytest.mark.parametrize("words", WAYS)

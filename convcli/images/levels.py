@@ -50,17 +50,31 @@ def total_of(accounts: Sequence[Account]) -> Account:
     return replace(known[0], minimum=smallest, maximum=largest, **counts)
 
 
+def spread_of(response: Array, visible: Array | None = None) -> tuple[float, float] | None:
+    """The least and the largest finite number of a response (H, W, C), or of its visible pixels; None if there is none."""
+    seen = response if visible is None else response[visible]
+    account = account_for(seen)
+    if not np.isfinite((account.minimum, account.maximum)).all():
+        account = account_for(seen[np.isfinite(seen)])
+    return (account.minimum, account.maximum) if account.count > account.unknown else None
+
+
 def store(
-    response: Array, rule: Range, response_white: int | None, white: int, visible: Array | None = None
+    response: Array,
+    rule: Range,
+    response_white: int | None,
+    white: int,
+    visible: Array | None = None,
+    spread: tuple[float, float] | None = None,
 ) -> tuple[Array, Account]:
     """Turn a response (H, W, C) real into levels 0..white, uint8 or uint16, and account for what was cut.
 
     ``response_white`` is white in the response's own scale, None where nobody knows it: only stretch and LO..HI, which
     bring a scale of their own, can store such a response. ``visible`` (H, W) bool leaves pixels out of the account, and of
-    what stretch measures.
+    what stretch measures; ``spread`` is what it measured already, of a whole of which this is a part.
     """
     seen = response if visible is None else response[visible]
-    low, high = _limits(seen, rule, response_white)
+    low, high = spread or _limits(seen, rule, response_white)
     account = account_for(seen, -high if rule.name == "abs" else low, high)
     noise = TOLERANCE * float(np.finfo(response.dtype).eps) * (response_white or 0) if rule.name == "stretch" else 0.0
     scale = white / (high - low) if high - low > noise else 0.0  # a spread that is nothing but rounding is flat
@@ -112,9 +126,6 @@ def _limits(response: Array, rule: Range, white: int | None) -> tuple[float, flo
     if rule.limits is not None:
         return rule.limits
     if rule.name == "stretch":
-        account = account_for(response)
-        if not np.isfinite((account.minimum, account.maximum)).all():
-            account = account_for(response[np.isfinite(response)])
-        return (account.minimum, account.maximum) if account.count > account.unknown else (0.0, 0.0)
+        return spread_of(response) or (0.0, 0.0)
     assert white is not None
     return (-(white + 1) / 2, white - (white + 1) / 2) if rule.name == "center" else (0.0, float(white))

@@ -30,18 +30,15 @@ def estimate(request: Request, targets: Sequence[Target], header: Header) -> int
 
 
 def _estimate_output(request: Request, target: Target, header: Header, real: int) -> int:
+    if not request.stacks_in(target.form):  # levels, Pillow's copy of them, the file; responses are made some rows at a time
+        return 3 * header.itemsize * sum(_count(request, index, header, header.channels) for index in target.maps)
     transparent = header.channels in (2, 4)
-    colours = header.channels - (transparent and request.stacks_in(target.form))  # a stack holds no alpha
+    colours = header.channels - transparent  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
-    premultiplied = header.height * header.width * (header.channels - 1) * real if transparent else 0
-    if request.stacks_in(target.form):
-        copied = maps * 4 if target.form.name == "tiff" else 0
-        return maps * real + max(premultiplied + merging * real, copied)
-    levels = 3 * maps * header.itemsize  # themselves, Pillow's copy of them, the file
-    if request.rule_for(request.maps[target.maps[0]]).name != "stretch":
-        return levels  # some rows are made at a time
-    return levels + premultiplied + maps * real * (2 if transparent else 1)  # and, of those with alpha, what can be seen
+    premultiplied = header.height * header.width * colours * real if transparent else 0
+    copied = maps * 4 if target.form.name == "tiff" else 0
+    return maps * real + max(premultiplied + merging * real, copied)
 
 
 def _count(request: Request, index: int, header: Header, channels: int) -> int:

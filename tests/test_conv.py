@@ -11,6 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 import naive
 import strategies as ours
 from convcli import ArgumentError, conv2d, filter2d
+from convcli.core.geometry import make_axes
+from convcli.core.layer import volume_of
+from convcli.core.plan import Plan
 
 SCIPY_WORDS = {"zero": "constant", "edge": "nearest", "reflect": "mirror", "symmetric": "reflect", "wrap": "grid-wrap"}
 
@@ -357,3 +360,18 @@ def test_every_second_pixel_of_wide_pictures(channels, dtype, rng):
                 options = {"padding": ((1, 1), pads), "border": "wrap"}
                 expected = filter2d(image, weights, **options)[:, ::2]
                 assert_allclose(filter2d(image, weights, stride=(1, 2), **options), expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("left", [0, 1, 7])
+def test_taps_that_no_map_has_are_left_out_of_layers(left, rng):
+    """The maps are the same, and the taps in the tables those that are left."""
+    x, weight, bias = rng.integers(0, 9, (5, 8, 9)), rng.integers(1, 5, (8, 5, 3, 3)), rng.integers(0, 9, 8)
+    kept = np.zeros(45, bool)
+    kept[rng.permutation(45)[:left]] = True
+    weight = weight * kept.reshape(5, 3, 3)
+    weight[1:, :, 0, 0] *= 0  # of some maps, too
+    expected = naive.conv2d(x[None], weight, bias, pads=((1, 1), (1, 1)))[0]
+    assert_array_equal(conv2d(x, weight, bias, padding=1), expected)
+    axes = make_axes((8, 9), (3, 3), 1, 1, 1)
+    volume = volume_of(Plan(*axes, pixel=1, depth=1), "constant", weight[..., None], bias, np.dtype(np.float32))
+    assert volume.plane.size == np.count_nonzero(weight.any(axis=0))

@@ -33,13 +33,16 @@ def is_deep(plan: Plan, weights: Array, images: Array) -> bool:
 
 
 def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dtype) -> volume.Volume:
-    """The tables for maps of weights (maps, planes, kh, kw, 1) with bias (maps,)."""
-    planes, kh, kw = weights.shape[1:4]
+    """The tables for maps of weights (maps, planes, kh, kw, 1) with bias (maps,). Taps that are 0 in all maps are left out."""
+    planes, kh, kw = shape = weights.shape[1:4]
     rows, columns = plan.rows, plan.columns
     down, along = np.arange(kh) * rows.dilation, np.arange(kw) * columns.dilation
     p, y, x = np.ix_(np.arange(planes), down, along)
     plane = (p * rows.stride + y % rows.stride) * columns.stride + x % columns.stride
-    shape = (planes, kh, kw)
+    used = np.ones(shape, bool)
+    if not weights[0].all():  # else none is 0 in all
+        used = np.asarray(weights[..., 0].any(axis=0))
+        weights = weights[..., 0][:, used]
     column = source_table(columns, border)
     if border == "constant" and columns.stride == 1 and columns.after <= columns.before:
         column = column[: columns.before + columns.size]  # what stands before the next row stands behind this one as well
@@ -51,9 +54,9 @@ def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dty
         columns.stride,
         rows.extent,
         -(-column.size // columns.stride),
-        plane.ravel(),
-        np.broadcast_to(y // rows.stride, shape).ravel(),
-        np.broadcast_to(x // columns.stride, shape).ravel(),
+        plane[used],
+        np.broadcast_to(y // rows.stride, shape)[used],
+        np.broadcast_to(x // columns.stride, shape)[used],
         np.ascontiguousarray(weights, real).reshape(-1),
         bias.astype(real),
     )

@@ -141,3 +141,13 @@ def test_a_method_that_can_be_is_not_refused(run, samples, tmp_path, method, ker
     """Whatever is asked for besides."""
     result = run("apply", samples / "horse.png", "-k", kernel, "--method", method, *more, "-o", tmp_path / "o.png")
     assert result.status == 0, result.err
+
+
+def test_spectra_of_large_weights_are_refused_by_the_picture(run, tmp_path, rng):
+    """Where they would overflow: with sums in float32, not with those of 64 bits. Nothing is written then."""
+    np.save(tmp_path / "large.npy", rng.random((31, 31)) * 1e30)
+    for dtype, status in ((np.float64, 0), (np.float32, 1)):
+        np.save(tmp_path / "in.npy", rng.random((40, 40)).astype(dtype) * 1e8)
+        words = ["apply", tmp_path / "in.npy", "-k", f"@{tmp_path / 'large.npy'}", "--method", "fft", "--explain"]
+        result = run(*words, "-o", tmp_path / f"{status}.npy")
+        assert (result.status, (tmp_path / f"{status}.npy").exists()) == (status, status == 0), result.err

@@ -254,6 +254,10 @@ def command(
         raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
     if not request.inputs:
         voice.note("the list names no input: nothing to do")
+    if request.method is not None:
+        from ..jobs.respond import check_method
+
+        check_method(request)
     with Report(as_json, request.report) as report:
         failed = _work(request, tasks, dry_run, fail_fast, voice, report)
     if failed:
@@ -289,9 +293,7 @@ def _work(request: Request, tasks: list[Any], dry_run: bool, fail_fast: bool, vo
     from ..core.codefolder import code_folder
     from ..core.compiler import on_compiling
     from ..jobs.batch import finished_by, run_tasks
-    from ..jobs.respond import check_method
 
-    check_method(request)
     on_compiling(lambda: voice.note(COMPILING if code_folder() else COMPILING_ALWAYS))
     tally = Tally(len(tasks))
     outcome = None

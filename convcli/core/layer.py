@@ -22,7 +22,7 @@ LARGEST = 32_000_000
 
 
 def is_deep(plan: Plan, weights: Array, images: Array) -> bool:
-    """Whether maps of weights (maps, planes, kh, kw, 1) are computed several at a time: as a whole, zeros and all.
+    """Whether maps of weights (maps, planes, kh, kw, 1) are computed several at a time, with the zeros that only some have.
 
     An infinite number times 0 is NaN, where taps of 0 are left out otherwise: so all numbers must be finite.
     """

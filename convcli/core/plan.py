@@ -17,14 +17,14 @@ from .buffers import LARGE, LINE, aligned
 from .geometry import Axis, source_index
 from .strips import LANES, Array
 
-SMALLEST_BAND = 20_000_000
-"""Multiply-adds of which another band is made, for another thread: 0.3 milliseconds of work. A thread takes 0.2 to begin."""
+SMALLEST_BAND = 40_000_000
+"""Multiply-adds of which another band is made, for another thread: 0.7 milliseconds of work. A thread takes 0.2 to begin."""
 
 BESIDES = 16
 """Multiply-adds that would take as long as the rest of the work on a number: to read, convert and store it."""
 
 LARGEST_BAND = 4_000_000_000
-"""Multiply-adds after which Python may look for Ctrl-C: about a tenth of a second of work."""
+"""Multiply-adds after which Python may look for Ctrl-C: less than a tenth of a second of work."""
 
 
 @dataclass(frozen=True)

@@ -26,19 +26,23 @@ def estimate(request: Request, targets: Sequence[Target], header: Header) -> int
     pixels, real = header.height * header.width, max(header.itemsize, 4)
     image = pixels * header.channels * header.itemsize
     written = [_estimate_output(request, target, header, real) for target in targets]
-    return max(image + header.reading, image + max(written, default=0))
+    explained = _premultiplied(header, real) if request.explain or request.method is not None else 0
+    return max(image + header.reading, image + max(explained, *written, 0))
 
 
 def _estimate_output(request: Request, target: Target, header: Header, real: int) -> int:
     if not request.stacks_in(target.form):  # levels, Pillow's copy of them, the file; responses are made some rows at a time
         return 3 * header.itemsize * sum(_count(request, index, header, header.channels) for index in target.maps)
-    transparent = header.channels in (2, 4)
-    colours = header.channels - transparent  # a stack holds no alpha
+    colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
-    premultiplied = header.height * header.width * colours * real if transparent else 0
     copied = maps * 4 if target.form.name == "tiff" else 0
-    return maps * real + max(premultiplied + merging * real, copied)
+    return maps * real + max(_premultiplied(header, real) + merging * real, copied)
+
+
+def _premultiplied(header: Header, real: int) -> int:
+    """Bytes of the colours of a picture multiplied by its alpha."""
+    return header.height * header.width * (header.channels - 1) * real if header.channels in (2, 4) else 0
 
 
 def _count(request: Request, index: int, header: Header, channels: int) -> int:

@@ -1,6 +1,7 @@
 """Feature maps of one picture: its channels, its alpha and a kernel, or a bank merged into one map."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -36,6 +37,8 @@ class Response:
 class Way:
     """How one kernel is computed on a picture: the choice, the rank of the kernel (0 for one of several channels), and what
     it takes: multiply-adds in all, and bytes beside the picture and the map, for each thread.
+
+    It is told of the whole. A part of a picture with alpha, or of real numbers, may be summed in another way.
     """
 
     kernel: str
@@ -156,13 +159,20 @@ def check_method(request: Request) -> None:
 
     Of a kernel that is summed over the channels of each picture only the picture can tell.
     """
-    if request.method is None or request.channels != "each":
+    if request.channels != "each":
         return
+    options: dict[str, Any] = {"stride": request.stride, "dilation": request.dilation, "padding": "full", "border": "zero"}
+    plan = functools.partial(explain_filter2d, method=request.method, **options)
     for kernel in dict.fromkeys(kernel for one in request.maps for kernel in kernels_of(one)):
-        anything = np.zeros((1, 1, *kernel.weights.shape[2:]), np.uint8)
-        options: dict[str, Any] = {"stride": request.stride, "dilation": request.dilation, "border": request.border}
+        pixel = np.zeros((1, 1, *kernel.weights.shape[2:]), np.uint8)
         with _naming(kernel):
-            explain_filter2d(anything, kernel.weights, padding="full", method=request.method, **options)
+            try:
+                plan(pixel, kernel.weights)
+            except ArgumentError as refused:
+                with contextlib.suppress(ArgumentError):
+                    plan(pixel.astype(np.float64), kernel.weights)  # which bears larger numbers
+                    continue
+                raise refused from None
 
 
 @contextlib.contextmanager

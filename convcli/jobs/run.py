@@ -93,10 +93,11 @@ def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outc
         for target in left:
             mark = Mark(request.digest_for(target.form, target.maps), source)
             try:
+                ways = [_ways(responder, index) for index in target.maps]
                 written, notices = _write(responder, target, Output(pipes, mark))
             except ConvcliError as error:
                 return replace(outcome, error=error)
-            written = [replace(one, ways=_ways(responder, index)) for one, index in zip(written, target.maps, strict=True)]
+            written = [replace(one, ways=way) for one, way in zip(written, ways, strict=True)]
             every_notice = tuple(dict.fromkeys((*outcome.notices, *notices)))
             outcome = replace(outcome, written=(*outcome.written, *written), notices=every_notice)
         return outcome

@@ -1,7 +1,6 @@
 """Feature maps of one picture: its channels, its alpha and a kernel, or a bank merged into one map."""
 
 import contextlib
-import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -161,16 +160,16 @@ def check_method(request: Request) -> None:
     """
     if request.channels != "each":
         return
-    options: dict[str, Any] = {"stride": request.stride, "dilation": request.dilation, "padding": "full", "border": "zero"}
-    plan = functools.partial(explain_filter2d, method=request.method, **options)
+    options: dict[str, Any] = {"stride": request.stride, "dilation": request.dilation, "method": request.method}
+    options |= {"padding": "full", "border": "zero"}
     for kernel in dict.fromkeys(kernel for one in request.maps for kernel in kernels_of(one)):
         pixel = np.zeros((1, 1, *kernel.weights.shape[2:]), np.uint8)
         with _naming(kernel):
             try:
-                plan(pixel, kernel.weights)
+                explain_filter2d(pixel, kernel.weights, **options)
             except ArgumentError as refused:
                 with contextlib.suppress(ArgumentError):
-                    plan(pixel.astype(np.float64), kernel.weights)  # which bears larger numbers
+                    explain_filter2d(pixel.astype(np.float64), kernel.weights, **options)  # which bears larger numbers
                     continue
                 raise refused from None
 

@@ -16,6 +16,7 @@ import sys
 import termios
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import PIL.Image
@@ -29,8 +30,10 @@ from convcli.cli.report import Report
 from convcli.core import conv
 from convcli.images.image import Image
 from convcli.jobs.inputs import Input
+from convcli.jobs.naming import Task
 from convcli.jobs.request import Request
 from convcli.jobs.respond import Responder
+from convcli.jobs.run import Outcome
 from convcli.kernels.kernel import Kernel
 
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
@@ -1021,3 +1024,15 @@ def test_transparent_pictures_are_multiplied_row_by_row(border, rng):
         begin, end = rows or (0, 13)
         assert_allclose(responder.respond(kernel, rows).colour, expected[begin:end], rtol=0, atol=1e-3)
     assert expected.shape[0] == 13
+
+
+def test_an_outcome_whose_telling_is_interrupted_is_told_once(tmp_path, monkeypatch):
+    """A signal that comes while the line is flushed lets the outcome be reported again."""
+    outcome = Outcome(Task("a.png", None))
+    with Report(False, tmp_path / "r.jsonl") as report:
+        file = report.file
+        report.file = SimpleNamespace(write=file.write, flush=lambda: signal.default_int_handler(0, None), close=file.close)
+        with pytest.raises(KeyboardInterrupt):
+            report.outcome(outcome)
+        report.outcome(outcome)
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 1

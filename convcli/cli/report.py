@@ -80,19 +80,20 @@ class Report:
                 "skipped": [str(target.path) for target in outcome.skipped],
                 "notices": list(outcome.notices),
                 "error": None if outcome.error is None else str(outcome.error),
-            }
+            },
+            outcome,
         )
-        self.told = outcome
 
     def summary(self, tally: Tally) -> None:
         """All pictures: how many are done, skipped, failed, and not tried after --fail-fast."""
         self._write(dataclasses.asdict(tally) | {"not_tried": tally.not_tried})
 
-    def _write(self, value: dict[str, Any]) -> None:
+    def _write(self, value: dict[str, Any], told: "Outcome | None" = None) -> None:
         line = json.dumps(value)  # in ASCII, so that no name can break a terminal or a line
         if self.prints:
             with printing():
                 click.echo(line)
+        self.told = told  # a signal is heeded after a call: the line is in the file then, whether or not it is flushed
         if self.file is not None:
             try:
                 self.file.write(line + "\n")

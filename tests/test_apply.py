@@ -32,7 +32,7 @@ from convcli.images.image import Image
 from convcli.jobs.inputs import Input
 from convcli.jobs.naming import Task
 from convcli.jobs.request import Request
-from convcli.jobs.respond import Responder
+from convcli.jobs.respond import KernelResponder
 from convcli.jobs.run import Outcome
 from convcli.kernels.kernel import Kernel
 
@@ -1018,7 +1018,7 @@ def test_transparent_pictures_are_multiplied_row_by_row(border, rng):
     options = {"stride": (2, 1), "dilation": (1, 2), "border": border}
     kernel = Kernel("edges", tuple(map(tuple, weights.tolist())))
     request = Request((Input("-", None),), (kernel,), "out.png", padding=pads, **options)
-    responder = Responder(request, Image(pixels, 255, alpha=alpha))
+    responder = KernelResponder(request, Image(pixels, 255, alpha=alpha))
     expected = naive.filter2d(pixels * (alpha / 255)[:, :, None], weights, pads=pads, **options)
     for rows in (None, (0, 3), (3, 10), (10, 13)):
         begin, end = rows or (0, 13)

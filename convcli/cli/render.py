@@ -13,7 +13,7 @@ import click
 from ..errors import OutputError
 
 if TYPE_CHECKING:
-    from ..jobs.respond import Way
+    from ..jobs.responder import Way
     from ..jobs.run import Outcome, Written
     from ..kernels.kernel import Bank, Kernel
     from .report import Tally

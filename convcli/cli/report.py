@@ -15,7 +15,7 @@ from ..errors import ArgumentError, OutputError
 from .render import printing
 
 if TYPE_CHECKING:
-    from ..jobs.respond import Way
+    from ..jobs.responder import Way
     from ..jobs.run import Outcome, Written
 
 

@@ -18,7 +18,7 @@ from typing import TypeAlias
 from ..errors import ArgumentError, nearest_name
 from ..images.formats import BY_SUFFIX, Format, format_named, format_of
 from .inputs import Input, take_shard
-from .request import Request
+from .wishes import Wishes
 
 TOKENS = ("stem", "ext", "name", "parent", "relpath", "kernel", "index")
 BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -51,7 +51,7 @@ class _UnfitError(ArgumentError):
     """One input cannot have the output that others have."""
 
 
-def make_tasks(request: Request) -> list[Task]:
+def make_tasks(request: Wishes) -> list[Task]:
     """Name every output before anything is read; the tasks of one shard are those of the whole run that fall to it.
 
     Raises ArgumentError: two outputs of one name, an output that is an input, a picture asked to hold several maps, a name
@@ -71,7 +71,7 @@ def make_tasks(request: Request) -> list[Task]:
     return tasks
 
 
-def _make_task(request: Request, one: Input) -> Task:
+def _make_task(request: Wishes, one: Input) -> Task:
     """One picture and its targets."""
     if one.fault:
         return Task(one.name, one.source, fault=one.fault)
@@ -81,7 +81,7 @@ def _make_task(request: Request, one: Input) -> Task:
         return Task(one.name, one.source, fault=str(error))
 
 
-def _make_targets(request: Request, one: Input) -> Iterable[Target]:
+def _make_targets(request: Wishes, one: Input) -> Iterable[Target]:
     source = one.source
     if request.in_place:
         if source is None:
@@ -115,7 +115,7 @@ def _make_targets(request: Request, one: Input) -> Iterable[Target]:
     return _expand(request, template, one)
 
 
-def _expand(request: Request, template: str, source: Input) -> Iterable[Target]:
+def _expand(request: Wishes, template: str, source: Input) -> Iterable[Target]:
     """The targets of one picture: one for each map where the template tells them apart, else one for all."""
     tokens = _tokens(template)
     own = request.form is None and (template.endswith(("{ext}", "{name}")) or template != request.output)  # that of the input
@@ -134,7 +134,7 @@ def _expand(request: Request, template: str, source: Input) -> Iterable[Target]:
     return [target(_safe(one.name), index, [index]) for index, one in enumerate(request.maps)]
 
 
-def _make_target(request: Request, path: Path | None, form: Format, maps: Sequence[int]) -> Target:
+def _make_target(request: Wishes, path: Path | None, form: Format, maps: Sequence[int]) -> Target:
     if len(maps) > 1 and not form.stack:
         raise ArgumentError(
             f"{form.name} holds one feature map, and there are {len(maps)}; write .npy, .npz or .tif, or give a folder or a "
@@ -145,7 +145,7 @@ def _make_target(request: Request, path: Path | None, form: Format, maps: Sequen
     return Target(path, form, tuple(maps), request.overwrite or request.in_place or request.names_its_output)
 
 
-def _form_in_place(request: Request, source: Path) -> Format:
+def _form_in_place(request: Wishes, source: Path) -> Format:
     """The format of a picture that is replaced, which keeps its name. Raises _UnfitError."""
     suffix = source.suffix.lower()
     own = BY_SUFFIX.get(suffix)
@@ -229,7 +229,7 @@ def _without_links(pairs: list[Pair]) -> list[Pair]:
     return [pairs[place] for place in sorted(replaced.values())]
 
 
-def _without_own_outputs(request: Request, pairs: list[Pair]) -> list[Pair]:
+def _without_own_outputs(request: Wishes, pairs: list[Pair]) -> list[Pair]:
     """Leave out the outputs of runs before that a search has found: they are no inputs.
 
     Those are all pictures in the output folder, where that lies in the folder that is searched; beside the inputs, those
@@ -314,7 +314,7 @@ def _real_folder(path: str) -> str:
         return os.path.abspath(path)
 
 
-def _refuse_inputs(request: Request, tasks: list[Task]) -> None:
+def _refuse_inputs(request: Wishes, tasks: list[Task]) -> None:
     pictures = [task.source for task in tasks if task.source is not None]
     others = [Path(name) for name in request.also_read]
     outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
@@ -332,7 +332,7 @@ def _refuse_same(outputs: list[Path], inputs: list[Path]) -> None:
             raise ArgumentError(f"{path}: the output is an input; give another name, for no input is ever changed")
 
 
-def _refuse_existing(request: Request, tasks: list[Task]) -> None:
+def _refuse_existing(request: Wishes, tasks: list[Task]) -> None:
     """With --skip-existing, each file is looked at when its picture's turn comes."""
     targets = [target for task in tasks for target in task.targets if target.path and not target.replace]
     existing = [] if request.skip_existing else [target.path for target in targets if target.path and _identity(target.path)]

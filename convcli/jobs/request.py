@@ -1,65 +1,44 @@
-"""Everything that was asked for, checked once, frozen. Light: nothing here reads a picture or imports NumPy."""
+"""What ``apply`` asks for, checked once, frozen. Light: nothing here reads a picture or imports NumPy."""
 
 import array
 import functools
 import hashlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from ..core.geometry import Border, Padding, as_pair, check_border, check_extents, make_axes, resolve_padding
 from ..errors import ArgumentError
-from ..images.formats import MAX_PIXELS, Format
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from ..ranges import Range, parse_range
-from .inputs import Input
+from .wishes import Wishes
 
-DEPTHS = ("same", "float")
-
-MEANING = 3
-"""Is raised when the same wishes come to give other pixels, so that outputs of the versions before are made again."""
+if TYPE_CHECKING:
+    from ..images.image import Header, Image
+    from .naming import Target
+    from .respond import KernelResponder
 
 
 @dataclass(frozen=True)
-class Request:
-    """One ``apply``: which pictures, which feature maps of them, where to, and how.
+class Request(Wishes):
+    """One ``apply``: its maps are those of kernels, and of banks that are merged.
 
     Raises ArgumentError when two wishes do not go together.
     """
 
-    inputs: tuple[Input, ...]
     maps: tuple[Kernel | Bank, ...]
-    output: str
-    form: Format | None = None
     stride: tuple[int, int] = (1, 1)
     padding: Padding = "same"
     border: Border = "reflect"
     dilation: tuple[int, int] = (1, 1)
     flip: bool = False
     channels: str = "each"
-    range: Range = Range()
-    depth: str = "same"
-    png_level: int = 1
-    quality: int = 92
-    max_pixels: int = MAX_PIXELS
-    max_memory: int | None = None  # bytes; None is three quarters of what is free
-    threads: int | None = None
     method: str | None = None  # how the sums are made; None takes what costs least
     explain: bool = False  # tell how
-    overwrite: bool = False
-    shard: tuple[int, int] | None = None  # this part of so many
-    skip_existing: bool = False
-    flat: bool = False
-    in_place: bool = False  # each picture is replaced by its only feature map; output is then empty
-    report: str | None = None  # a file that tells what became of each picture
-    also_read: tuple[str, ...] = ()  # files beside the inputs: weights and the config
 
     def __post_init__(self) -> None:
-        if any(one.name == "" for one in self.inputs):
-            raise ArgumentError("an input has an empty name; name a picture, or - for standard input")
-        if sum(one.source is None for one in self.inputs) > 1:
-            raise ArgumentError("- stands for standard input, which can be read once only")
+        super().__post_init__()
         check_border(self.border)
         summing = next((kernel.name for kernel in self.kernels if len(kernel.shape) == 3), None)
         if summing is not None and self.channels == "gray":
@@ -73,17 +52,6 @@ class Request:
     def kernels(self) -> tuple[Kernel, ...]:
         """Every kernel of every map."""
         return tuple(kernel for one in self.maps for kernel in kernels_of(one))
-
-    @functools.cached_property
-    def pictures(self) -> int:
-        """How many inputs there are of which something may come."""
-        return sum(not one.fault for one in self.inputs)
-
-    @functools.cached_property
-    def names_its_output(self) -> bool:
-        """Whether the user named the output file, which is then replaced, as by every shell tool; a name made here is not."""
-        folder = self.output.endswith(("/", os.sep)) or os.path.isdir(self.output)
-        return not folder and "{" not in self.output and self.pictures == 1
 
     @functools.cached_property
     def digests(self) -> tuple[str, ...]:
@@ -101,12 +69,10 @@ class Request:
             digest.update(numbers.tobytes())
         return digest.hexdigest()
 
-    def digest_for(self, form: Format, maps: Sequence[int]) -> str:
-        """32 hexadecimal digits that tell what is asked for in one output from anything else that may be asked for."""
-        options = (self.stride, self.border, self.dilation, self.flip, self.channels, self.depth, self.stacks_in(form))
-        hardness = {"png": self.png_level, "jpeg": self.quality, "webp": self.quality}.get(form.name)
-        facts = (MEANING, form.name, hardness, options, self.method, [self.digests[index] for index in maps])
-        return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]
+    @property
+    def facts(self) -> tuple[Any, ...]:
+        """The options that make the pixels of every map what they are."""
+        return self.stride, self.border, self.dilation, self.flip, self.channels, self.method
 
     def map_shape(self, size: tuple[int, int, int], one: Kernel | Bank, strict: bool = True) -> tuple[int, int, int]:
         """(H', W', C') of a map of a picture (H, W, C).
@@ -124,11 +90,7 @@ class Request:
         if strict:
             self._check_channels(one, channels)
         rows, columns = make_axes(size[:2], one.shape[:2], self.stride, self.padding_for(one), self.dilation)  # type: ignore[arg-type]
-        if rows.out * columns.out > self.max_pixels:
-            raise ArgumentError(
-                f"a map of {columns.out} x {rows.out} pixels is beyond the limit of {self.max_pixels}; "
-                "raise it with --max-pixels"
-            )
+        self.refuse_large(rows.out, columns.out)
         return rows.out, columns.out, channels if self.channels == "each" and len(one.shape) == 2 else 1
 
     def _check_channels(self, kernel: Kernel, channels: int) -> None:
@@ -155,6 +117,14 @@ class Request:
         rows, columns = ((before * d, after * d) for (before, after), d in zip(turned, self.dilation, strict=True))
         return rows, columns
 
-    def stacks_in(self, form: Format) -> bool:
-        """Whether maps go to this format raw, all in one file: always for arrays, in TIFF for several or for --depth float."""
-        return form.stack and (not form.picture or self.depth == "float" or len(self.maps) > 1)
+    def responder(self, image: "Image") -> "KernelResponder":
+        """What computes the maps of a picture."""
+        from .respond import KernelResponder  # what it needs is heavy to import
+
+        return KernelResponder(self, image)
+
+    def memory(self, targets: "Sequence[Target]", header: "Header") -> int:
+        """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself."""
+        from .memory import estimate
+
+        return estimate(self, targets, header)

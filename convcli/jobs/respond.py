@@ -2,8 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
@@ -12,50 +11,24 @@ from ..core.compiler import run_loop
 from ..core.conv import explain_filter2d, filter2d, rows_at_once
 from ..core.geometry import check_border, check_extents, make_axes, resolve_padding
 from ..core.merge import merge
-from ..core.method import Choice
 from ..core.plan import source_table
 from ..errors import ArgumentError
 from ..images import alpha as transparency
 from ..images.image import Array, Image
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from .request import Request
+from .responder import Responder, Response, Rows, Way
 
 LUMA = (0.299, 0.587, 0.114)
 """Red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
 
 
-@dataclass(frozen=True)
-class Response:
-    """A feature map: colour (H, W, C) real, and alpha (H, W) real in the image's levels, or None."""
-
-    colour: Array
-    alpha: Array | None
-
-
-@dataclass(frozen=True)
-class Way:
-    """How one kernel is computed on a picture: the choice, the rank of the kernel (0 for one of several channels), and what
-    it takes: multiply-adds in all, and bytes beside the picture and the map, for each thread.
-
-    It is told of the whole. A part of a picture with alpha, or of real numbers, may be summed in another way.
-    """
-
-    kernel: str
-    choice: Choice
-    rank: int
-    multiply_adds: int
-    memory: int
-
-
-Rows: TypeAlias = tuple[int, int]
-
-
-class Responder:
-    """The feature maps of one image, row by row as they are asked for."""
+class KernelResponder(Responder):
+    """The feature maps of kernels and merged banks."""
 
     def __init__(self, request: Request, image: Image) -> None:
+        super().__init__(image)
         self.request = request
-        self.image = image
         self.opaque = transparency.is_opaque(image)
 
     def rows_of(self, one: Kernel | Bank) -> Iterator[Rows]:
@@ -82,8 +55,17 @@ class Responder:
         colour = merge(colours(), one.merge)
         return Response(colour, merge(alphas, "max") if alphas else None)
 
+    def check(self, one: Kernel | Bank) -> None:
+        """See that the kernels fit, and that they can be summed as --method asks."""
+        self.request.map_shape(self.image.size, one)
+        if self.request.method is not None:
+            self._ways(one)
+
     def ways(self, one: Kernel | Bank) -> tuple[Way, ...]:
-        """How each kernel of a feature map is computed."""
+        """How each kernel of a feature map is computed, with --explain."""
+        return self._ways(one) if self.request.explain else ()
+
+    def _ways(self, one: Kernel | Bank) -> tuple[Way, ...]:
         return tuple(self._way(kernel) for kernel in kernels_of(one))
 
     def _options(self, kernel: Kernel) -> dict[str, Any]:

@@ -20,12 +20,11 @@ from ..images.mark import Mark, Sidecar, digest_of, needs_sidecar, read_sidecar,
 from ..images.place import ExistsError, placed, sweep
 from ..images.read import decode, opened
 from ..images.write import Encoding, encode, stored_white, write_maps, write_whole
-from ..kernels.kernel import Bank, Kernel
 from ..ranges import Range
-from .memory import Budget, estimate
+from .memory import Budget
 from .naming import Target, Task
-from .request import Request
-from .respond import Responder, Way
+from .responder import Responder, Way
+from .wishes import Map, Wishes
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class Output:
 Reading: TypeAlias = tuple[Outcome, Image | None, str, list[Target]]
 
 
-def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
+def run_task(request: Wishes, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
     """Read one picture, compute its maps and write them. Raises ConvcliError if it cannot be read.
 
     What was written before a later map failed is in the outcome, beside the error.
@@ -89,12 +88,12 @@ def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outc
             sweep(target.path.parent if target.path else Path())
         if image is None:
             return outcome
-        responder = Responder(request, image)
+        responder = request.responder(image)
         for target in left:
             mark = Mark(request.digest_for(target.form, target.maps), source)
             try:
-                ways = [_ways(responder, index) for index in target.maps]
-                written, notices = _write(responder, target, Output(pipes, mark))
+                ways = [responder.ways(request.maps[index]) for index in target.maps]
+                written, notices = _write(request, responder, target, Output(pipes, mark))
             except ConvcliError as error:
                 return replace(outcome, error=error)
             written = [replace(one, ways=way) for one, way in zip(written, ways, strict=True)]
@@ -104,7 +103,7 @@ def run_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outc
 
 
 @contextlib.contextmanager
-def _read(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Iterator[Reading]:
+def _read(request: Wishes, task: Task, pipes: Pipes, budget: Budget) -> Iterator[Reading]:
     """The picture of a task, None where all its outputs are up to date, the digest of its file, and what is left to write.
 
     While the block lasts, the memory that the picture and its maps take is kept from other pictures.
@@ -118,7 +117,7 @@ def _read(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Iterato
         if not left:
             yield Outcome(task, skipped=skipped), None, source, left
             return
-        image = decode(file, request.max_pixels, lambda header: take(estimate(request, left, header)))
+        image = decode(file, request.max_pixels, lambda header: take(request.memory(left, header)))
         source = source or _digest(file)
         yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, left
 
@@ -133,7 +132,7 @@ def _digest(file: BinaryIO) -> str:
     return digest
 
 
-def _look_at(request: Request, target: Target) -> Standing:
+def _look_at(request: Wishes, target: Target) -> Standing:
     """What stands under the name of an output, where --skip-existing asks. Raises OutputError for a file that is not ours."""
     if not request.skip_existing or target.path is None:
         return Standing(exists=False)
@@ -147,7 +146,7 @@ def _look_at(request: Request, target: Target) -> Standing:
     return standing
 
 
-def _is_up_to_date(request: Request, target: Target, source: str) -> bool:
+def _is_up_to_date(request: Wishes, target: Target, source: str) -> bool:
     """Whether --skip-existing leaves an output as it is. Raises OutputError as _look_at does."""
     standing = _look_at(request, target)
     asked = request.digest_for(target.form, target.maps)
@@ -156,46 +155,40 @@ def _is_up_to_date(request: Request, target: Target, source: str) -> bool:
     return standing.mark == Mark(asked, source)
 
 
-def plan_task(request: Request, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
+def plan_task(request: Wishes, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
     """Read one picture and say which maps it would give; write nothing. Raises ConvcliError where that would fail."""
     with _read(request, task, pipes, budget) as (outcome, image, _, left):
-        return outcome if image is None else replace(outcome, written=tuple(_plan(Responder(request, image), left)))
+        return outcome if image is None else replace(outcome, written=tuple(_plan(request, request.responder(image), left)))
 
 
-def _plan(responder: Responder, targets: Iterable[Target]) -> Iterator[Written]:
-    request, image = responder.request, responder.image
+def _plan(request: Wishes, responder: Responder, targets: Iterable[Target]) -> Iterator[Written]:
+    image = responder.image
     for target in targets:
         for index in target.maps:
             one = request.maps[index]
+            responder.check(one)
             shape = request.map_shape(image.size, one)
-            if request.method is not None:
-                responder.ways(one)  # it may be refused
             rule = request.rule_for(one)
             raw = _is_raw(request, image, target)
             if not raw:
                 check_scale(rule, image.white)
                 stored_white(target.form, image, shape[2])
-            yield Written(target, one.name, shape, "raw" if raw else rule.name, ways=_ways(responder, index))
+            yield Written(target, one.name, shape, "raw" if raw else rule.name, ways=responder.ways(one))
 
 
-def _ways(responder: Responder, index: int) -> tuple[Way, ...]:
-    request = responder.request
-    return responder.ways(request.maps[index]) if request.explain else ()
-
-
-def _is_raw(request: Request, image: Image, target: Target) -> bool:
+def _is_raw(request: Wishes, image: Image, target: Target) -> bool:
     """Whether float numbers are stored: in a stack, and in TIFF where the picture itself is of real numbers."""
     unscaled = image.white is None and not request.rule_for(request.maps[target.maps[0]]).sets_scale
     return request.stacks_in(target.form) or (target.form.stack and unscaled)
 
 
-def _write(responder: Responder, target: Target, output: Output) -> tuple[list[Written], list[str]]:
-    request, image = responder.request, responder.image
+def _write(request: Wishes, responder: Responder, target: Target, output: Output) -> tuple[list[Written], list[str]]:
+    image = responder.image
     if _is_raw(request, image, target):
-        return _write_stack(responder, target, output)
+        return _write_stack(request, responder, target, output)
     one = request.maps[target.maps[0]]
     rule = request.rule_for(one)
-    picture, account = _picture(responder, one, rule, target.form)
+    picture, account = _picture(request, responder, one, rule, target.form)
     data, notices = encode(picture, target.form, Encoding(request.png_level, request.quality), output.mark)
     if picture.white == 255 and image.white == 65535:
         notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds no more")
@@ -203,15 +196,15 @@ def _write(responder: Responder, target: Target, output: Output) -> tuple[list[W
     return [Written(target, one.name, picture.pixels.shape, rule.name, account)], notices
 
 
-def _picture(responder: Responder, one: Kernel | Bank, rule: Range, form: Format) -> tuple[Image, Account]:
+def _picture(request: Wishes, responder: Responder, one: Map, rule: Range, form: Format) -> tuple[Image, Account]:
     """A map as levels, and its account: some rows at a time."""
-    request, image = responder.request, responder.image
+    image = responder.image
     shape = request.map_shape(image.size, one)
     white = stored_white(form, image, shape[2])
     dtype = np.dtype(np.uint8 if white == 255 else np.uint16)
     pixels = np.empty(shape, dtype)
     covered = None if image.alpha is None else np.empty(shape[:2], dtype)
-    spread: tuple[float, float] | None = None
+    spread = responder.spread_of(one) if rule.name == "stretch" else None
 
     def parts() -> Iterator[tuple[slice, Array, Array | None]]:
         for begin, end in responder.rows_of(one):
@@ -222,7 +215,7 @@ def _picture(responder: Responder, one: Kernel | Bank, rule: Range, form: Format
                 covered[rows] = to_levels(response.alpha, dtype, white / image.opaque)
                 yield rows, response.colour, covered[rows] > 0
 
-    if rule.name == "stretch":  # which computes them twice: a part at a time takes a seventh of the memory
+    if rule.name == "stretch" and spread is None:  # which computes them twice: a part at a time takes a seventh of the memory
         spreads = [spread for spread in (spread_of(colour, visible) for _, colour, visible in parts()) if spread]
         spread = min((low for low, _ in spreads), default=0.0), max((high for _, high in spreads), default=0.0)
     accounts = []
@@ -232,8 +225,8 @@ def _picture(responder: Responder, one: Kernel | Bank, rule: Range, form: Format
     return replace(image, pixels=pixels, white=white, alpha=covered), total_of(accounts)
 
 
-def _write_stack(responder: Responder, target: Target, output: Output) -> tuple[list[Written], list[str]]:
-    request, image = responder.request, responder.image
+def _write_stack(request: Wishes, responder: Responder, target: Target, output: Output) -> tuple[list[Written], list[str]]:
+    image = responder.image
     notices = []
     if image.alpha is not None:
         notices.append("alpha not written: a stack holds the feature maps alone")
@@ -253,7 +246,7 @@ def _write_stack(responder: Responder, target: Target, output: Output) -> tuple[
     return [Written(target, name, one.shape, "raw", account_for(one)) for name, one in zip(names, maps, strict=True)], notices
 
 
-def _put(request: Request, target: Target, output: Output, write: Callable[[BinaryIO], object], carries: bool) -> None:
+def _put(request: Wishes, target: Target, output: Output, write: Callable[[BinaryIO], object], carries: bool) -> None:
     """Write an output; what it ``carries`` no mark of itself gets one beside, where there may be a run that looks for it."""
     if target.path is None:
         assert output.pipes.output is not None

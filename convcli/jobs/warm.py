@@ -13,7 +13,7 @@ from ..kernels.kernel import Kernel
 from ..ranges import parse_range
 from .inputs import Input
 from .request import Request
-from .respond import Responder
+from .respond import KernelResponder
 
 WHITES = {np.uint8: 255, np.uint16: 65535, np.float32: None, np.float64: None}
 
@@ -26,7 +26,7 @@ def warm_up() -> Iterator[Callable[[], object]]:
         pixels = np.ones((4, 4, 4), dtype)
         image = Image(pixels[:, :, :3], WHITES[dtype], alpha=pixels[:, :, 3] if alpha else None)
         for request, kernel in itertools.product(requests, kernels):
-            yield partial(Responder(request, image).respond, kernel)
+            yield partial(KernelResponder(request, image).respond, kernel)
     for real in (np.float32, np.float64):
         response = np.ones((4, 4, 3), real)
         for white in (255, 65535):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.geometry import Border, Padding, as_pair, check_border, check_extents, make_axes, resolve_padding
 from ..errors import ArgumentError
-from ..kernels.kernel import Bank, Kernel, kernels_of
+from ..kernels.kernel import Bank, Kernel, kernels_of, same_padding
 from ..ranges import Range, parse_range
 from .wishes import Wishes
 
@@ -110,12 +110,7 @@ class Request(Wishes):
 
     def same_padding(self, kernel: Kernel) -> Padding:
         """The padding that lays the kernel's anchor over the pixel."""
-        if kernel.anchor is None:
-            return "same"
-        ends = [(tap, side - 1 - tap) for tap, side in zip(kernel.anchor, kernel.shape, strict=False)]
-        turned = [(after, before) for before, after in ends] if self.flip else ends
-        rows, columns = ((before * d, after * d) for (before, after), d in zip(turned, self.dilation, strict=True))
-        return rows, columns
+        return same_padding(kernel.shape, kernel.anchor, self.flip, self.dilation)
 
     def responder(self, image: "Image") -> "KernelResponder":
         """What computes the maps of a picture."""

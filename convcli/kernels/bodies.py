@@ -115,7 +115,7 @@ def read_parts(table: Table, key: str, folder: Path, extra: tuple[str, ...]) -> 
 def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, extra: tuple[str, ...]) -> Part:
     keys = (*table.keys, key, index)
     if isinstance(value, str):
-        return Part(keys, _relative(value, folder))
+        return Part(keys, relative(value, folder))
     if not isinstance(value, dict):
         table.fault(f"must be the name of a kernel, or a table, got {described(value)}", key, index)
         return Part(keys, "identity")
@@ -126,10 +126,10 @@ def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, ext
         return Part(keys, read_kernel(inner, folder, extra), weight)
     inner.check_keys(("kernel", *extra))
     name = inner.read("name", as_name, None)
-    return Part(keys, _relative(inner.text("kernel"), folder), weight, name)
+    return Part(keys, relative(inner.text("kernel"), folder), weight, name)
 
 
-def _relative(text: str, folder: Path) -> str | WeightsFile:
+def relative(text: str, folder: Path) -> str | WeightsFile:
     """The text after -k; a file of weights in it lies relative to the config file."""
     if not text.strip().startswith("@"):
         return text

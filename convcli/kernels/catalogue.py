@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import KernelError, nearest_name
+from ..networks.network import Network
 from .banks import Entry
 from .config import ConfigFile, read_config
 from .definition import DEEPEST, MOST_WEIGHTS, Definition, Drafter
@@ -18,6 +19,7 @@ from .faults import ENOUGH_FAULTS, Fault, Keys, Located, Meter, Tangled, TooMany
 from .grammar import Inline, Reference, parse_kernel
 from .kernel import Bank, Kernel
 from .library import ParameterError, Recipe
+from .networks import NetworkDefinition
 from .places import Place, built_in_file, find_places
 from .weights import Weights, WeightsError, WeightsFile, cost_of_failing, load_weights
 
@@ -46,9 +48,11 @@ class Catalogue:
     def __init__(self, files: Iterable[ConfigFile]) -> None:
         self.files = tuple(files)
         self.entries: dict[str, Entry] = {}
+        self.networks: dict[str, tuple[NetworkDefinition, ConfigFile]] = {}
         self.defaults: dict[str, Any] = {}
         for file in reversed(self.files):
             self.entries |= file.entries
+            self.networks |= {name: (network, file) for name, network in file.networks.items()}
             self.defaults |= file.defaults
         self._drafts: dict[tuple[Path, str], AnyDraft | Fault] = {}
         self._made: dict[tuple[Path, str], Kernel] = {}
@@ -66,6 +70,18 @@ class Catalogue:
         finally:
             self._made.clear()
 
+    def network(self, name: str) -> Network:
+        """The network of a name, with what loads its weights. Raises KernelError."""
+        if name not in self.networks:
+            near = nearest_name(name, self.networks) or f"; there are {', '.join(self.networks)}"
+            raise KernelError(f"network {name!r} is unknown{near}")
+        definition, file = self.networks[name]
+        self._measure(MOST_WEIGHTS)
+        try:
+            return definition.resolve(lambda text: self._find(text, file, ()))
+        except Fault as fault:
+            raise Located(functools.partial(file.locate, [fault])) from None
+
     def __iter__(self) -> Iterator[str]:
         """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
         return iter(sorted(self.entries, key=lambda name: not isinstance(self.entries[name], Definition)))
@@ -79,7 +95,8 @@ class Catalogue:
 
     def read_files(self) -> list[Path]:
         """Every file that a command may read for its kernels: configs, and the weights that they name."""
-        weights = [one.path for file in self.files for entry in file.entries.values() for one in entry.files]
+        entries = [entry for file in self.files for entry in (*file.entries.values(), *file.networks.values())]
+        weights = [one.path for entry in entries for one in entry.files]
         return [*(file.path for file in self.files), *weights]
 
     def check(self, file: ConfigFile) -> None:
@@ -94,6 +111,8 @@ class Catalogue:
                     rule = f"up to here, the file {error}; what follows was not looked at; split it"
                     check.faults.append(Fault(entry.keys, rule))
                     break
+            for network in file.networks.values():
+                self._check_network(network, file, check)
         self._made.clear()
         file.check(check.faults)
 
@@ -124,6 +143,17 @@ class Catalogue:
                     check.tell(Fault(entry.keys, rule))
                 except KernelError as error:
                     check.tell(error)
+
+    def _check_network(self, network: NetworkDefinition, file: ConfigFile, check: "_Check") -> None:
+        """See that each layer finds its weights, and that each takes what it gets, if the size of the input is told."""
+        if check.is_faulty(network.keys):
+            return
+        try:
+            network.resolve(lambda text: self._find(text, file, ()))
+        except TooMuch as error:
+            check.faults.append(Fault(network.keys, str(error)))
+        except KernelError as error:
+            check.tell(error)
 
     def _drafter(self, file: ConfigFile, within: Chain, check: "_Check") -> Drafter:
         return Drafter(

@@ -20,6 +20,7 @@ from .grammar import NAME
 from .kernel import CHANNELS, MERGES
 from .library import GENERATORS, Recipe
 from .lines import check_depth, find_lines
+from .networks import NetworkDefinition, read_network
 from .values import (
     Table,
     as_border,
@@ -35,21 +36,22 @@ LARGEST_FILE = 512 << 10
 """Bytes of a config file that are read at most."""
 
 MOST_ENTRIES = 5_000
-"""Kernels and banks of one file at most."""
+"""Kernels, banks and networks of one file at most."""
 
 LONGEST_MESSAGE = 400
 """Characters of what is said of a fault; names in a file may be of any length."""
 
-SECTIONS = ("kernels", "banks", "defaults")
+SECTIONS = ("kernels", "banks", "networks", "defaults")
 
 
 @dataclass(frozen=True)
 class ConfigFile:
-    """One kernels.toml: its kernels and banks by name, and the defaults that it sets for options."""
+    """One kernels.toml: its kernels and banks by name, its networks, and the defaults that it sets for options."""
 
     path: Path
     text: str = field(repr=False)
     entries: dict[str, Entry]
+    networks: dict[str, NetworkDefinition]
     defaults: dict[str, Any]
     faults: Faults
 
@@ -69,13 +71,13 @@ class ConfigFile:
 
 
 def read_config(path: Path) -> ConfigFile:
-    """Read every kernel, bank and default of a file, and collect its faults. Raises KernelError if it is no TOML.
+    """Read every kernel, bank, network and default of a file, and collect its faults. Raises KernelError if it is no TOML.
 
     Whether names in it are known, and whether its kernels can be made, is seen by the catalogue.
     """
     text, tables = _read_tables(path)
     faults = Faults()
-    file = ConfigFile(path, text, {}, {}, faults)
+    file = ConfigFile(path, text, {}, {}, {}, faults)
     with contextlib.suppress(TooMany):
         _read_sections(tables, file, faults)
     return file
@@ -85,7 +87,11 @@ def _read_sections(tables: dict[str, Any], file: ConfigFile, faults: Faults) -> 
     for section, body in tables.items():
         if section not in SECTIONS:
             near = nearest_name(section, SECTIONS)
-            faults.append(Fault((section,), f"unknown table; there are [kernels.NAME], [banks.NAME] and [defaults]{near}"))
+            faults.append(
+                Fault(
+                    (section,), f"unknown table; there are [kernels.NAME], [banks.NAME], [networks.NAME] and [defaults]{near}"
+                )
+            )
         elif not isinstance(body, dict):
             faults.append(Fault((section,), f"must be a table, got {described(body)}"))
         meant = nearest(section, SECTIONS)
@@ -94,7 +100,7 @@ def _read_sections(tables: dict[str, Any], file: ConfigFile, faults: Faults) -> 
         if meant == "defaults":
             file.defaults.update(_read_defaults(Table(body, (section,), faults)))
         else:
-            _read_section(Table(body, (section,), faults), read_kernel if meant == "kernels" else _read_bank, file)
+            _read_section(Table(body, (section,), faults), READERS[meant], file)
 
 
 def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
@@ -126,21 +132,22 @@ def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
         raise KernelError(f"{path}:{line}: is not valid TOML: {reason}") from None
 
 
-def _read_section(section: Table, read: Callable[[Table, Path], Entry], file: ConfigFile) -> None:
-    """The kernels or the banks."""
+def _read_section(section: Table, read: Callable[[Table, Path], Any], file: ConfigFile) -> None:
+    """The kernels, the banks or the networks."""
     for name, value in section.values.items():
         if not isinstance(value, dict):
             section.fault(f"must be a table, [{section.name}.NAME], got {described(value)}", name)
             continue
-        if len(file.entries) >= MOST_ENTRIES:
-            section.fault(f"is one more than {MOST_ENTRIES} kernels and banks, the limit of a file", name)
+        if len(file.entries) + len(file.networks) >= MOST_ENTRIES:
+            section.fault(f"is one more than {MOST_ENTRIES} kernels, banks and networks, the limit of a file", name)
             return
         if not NAME.fullmatch(name):
             section.fault("must have a name of letters, digits, and . _ - that begins with a letter", name)
-        elif name in file.entries:
-            section.fault("has the name of another kernel or bank; give it a name of its own", name)
+        elif name in file.entries or name in file.networks:
+            section.fault("has the name of another kernel, bank or network; give it a name of its own", name)
         entry = read(Table(value, (*section.keys, name), section.faults), file.path.parent)
-        file.entries.setdefault(name, entry)
+        entries: dict[str, Any] = file.networks if isinstance(entry, NetworkDefinition) else file.entries
+        entries.setdefault(name, entry)
 
 
 def _read_bank(table: Table, folder: Path) -> BankDefinition:
@@ -191,6 +198,14 @@ def _read_grid(table: Table, recipe: Recipe) -> tuple[tuple[str, tuple[float, ..
     return grid
 
 
+READERS: dict[str, Callable[[Table, Path], Any]] = {
+    "kernels": read_kernel,
+    "banks": _read_bank,
+    "networks": read_network,
+}
+"""What reads each table of a section."""
+
+
 def _read_defaults(table: Table) -> dict[str, Any]:
     """What the options of the command line stand at where nobody says otherwise."""
     readers: dict[str, Callable[[Any], Any]] = {
@@ -222,4 +237,4 @@ def _without_cells(keys: Keys) -> Keys:
     end = len(keys)
     while end and isinstance(keys[end - 1], int):
         end -= 1
-    return keys if keys[end - 1] in ("kernels", "sum") else keys[:end]
+    return keys if keys[end - 1] in ("kernels", "sum", "layers") else keys[:end]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..core.geometry import Padding
 from ..errors import KernelError
 from .numbers import LARGEST
 
@@ -173,6 +174,16 @@ def turned(shape: tuple[int, ...], anchor: Anchor | None, degrees: int) -> tuple
         anchor = anchor and (shape[1] - 1 - anchor[1], anchor[0])
         shape = (shape[1], shape[0], *shape[2:])
     return shape, anchor
+
+
+def same_padding(shape: tuple[int, ...], anchor: Anchor | None, flip: bool, dilation: tuple[int, int]) -> Padding:
+    """The padding that lays the anchor of a kernel over the pixel."""
+    if anchor is None:
+        return "same"
+    ends = [(tap, side - 1 - tap) for tap, side in zip(anchor, shape, strict=False)]
+    turned = [(after, before) for before, after in ends] if flip else ends
+    rows, columns = ((before * d, after * d) for (before, after), d in zip(turned, dilation, strict=True))
+    return rows, columns
 
 
 def kernels_of(found: Kernel | Bank) -> tuple[Kernel, ...]:

@@ -248,5 +248,17 @@ def described(value: Any) -> str:
 
 def as_stride(value: Any) -> tuple[int, int]:
     """2, [2, 1] or "2x1" as (rows, columns)."""
+    return as_sides("stride", value)
+
+
+def as_sides(name: str, value: Any, least: int = 1) -> tuple[int, int]:
+    """The same of any name."""
     _check_pixels(value)
-    return pair_reader("stride")(value) if isinstance(value, str) else as_pair("stride", value, least=1)
+    return pair_reader(name)(value) if isinstance(value, str) else as_pair(name, value, least=least)
+
+
+def as_count(value: Any) -> int:
+    """A whole number of at least 1."""
+    if as_index(value) < 1:
+        raise ValueError("must be at least 1, got 0")
+    return int(value)

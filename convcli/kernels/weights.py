@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from ..arrays import read_npy
+from ..arrays import Check, read_npy
 from ..errors import KernelError, nearest_name
 from .kernel import MAX_SIDE, Kernel
 from .numbers import LARGEST, parse_number
@@ -119,16 +119,24 @@ def load_weights(file: WeightsFile) -> Weights:
     (kw,) and (kh, kw) are one kernel; (kh, kw, C) one kernel summed over C channels; (N, C, kh, kw), the order of PyTorch and
     ONNX, N of those; a layout says otherwise.
     """
+    with telling(file):
+        suffix = file.path.suffix.lower()
+        weights = _read_text(file, suffix) if suffix in TEXTS else _arranged(file, *read_array(file))
+        if not weights.largest <= LARGEST:
+            raise KernelError(f"must hold finite numbers of at most {LARGEST:g}")
+        return weights
+
+
+@contextmanager
+def telling(file: WeightsFile) -> Iterator[None]:
+    """What goes wrong with a file in this block is a WeightsError that names it; so is a file that cannot hold weights."""
     suffix = file.path.suffix.lower()
     if suffix not in SUFFIXES:
         raise WeightsError(f"@{file}: the file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
     try:
         if not stat.S_ISREG(file.path.stat().st_mode):
             raise KernelError("is no regular file")
-        weights = _read_text(file, suffix) if suffix in TEXTS else _arranged(file, *_read_array(file, suffix))
-        if not weights.largest <= LARGEST:
-            raise KernelError(f"must hold finite numbers of at most {LARGEST:g}")
-        return weights
+        yield
     except KernelError as error:
         raise WeightsError(f"@{file}: {error}", getattr(error, "about", "file")) from None
     except FileNotFoundError:
@@ -171,27 +179,31 @@ def _arranged(file: WeightsFile, array: "np.ndarray[Any, Any]", beside: int) -> 
     return Weights(file, filters, several, cost=FILE_COST + array.nbytes + ARRAY_COST * beside)
 
 
-def _read_array(file: WeightsFile, suffix: str) -> "tuple[np.ndarray[Any, Any], int]":
-    """The array of a file, and how many there are."""
+def read_array(
+    file: WeightsFile, check: Check | None = None, largest: int = LARGEST_ARRAY
+) -> "tuple[np.ndarray[Any, Any], int]":
+    """The array of a file that is no text, and how many there are; ``check`` lets its header pass. Raises what telling tells."""
+    check = check or _check
+    suffix = file.path.suffix.lower()
     if suffix == ".safetensors":
-        return _read_safetensor(file)
+        return _read_safetensor(file, check)
     opened = _member if suffix == ".npz" else _whole
-    with file.path.open("rb") as stream, opened(stream, file.key) as (array, count):
-        weights = read_npy(array, _check)
+    with file.path.open("rb") as stream, opened(stream, file.key, largest) as (array, count):
+        weights = read_npy(array, check)
         if array.read(1):
             raise KernelError("holds more behind the array")
         return weights, count
 
 
 @contextmanager
-def _whole(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
+def _whole(file: BinaryIO, key: str | None, largest: int) -> Iterator[tuple[BinaryIO, int]]:
     if key is not None:
         raise WeightsError(f"a .npy file holds one array without a name; leave out #{key}", "key")
     yield file, 1
 
 
 @contextmanager
-def _member(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
+def _member(file: BinaryIO, key: str | None, largest: int) -> Iterator[tuple[BinaryIO, int]]:
     """One array of an .npz, unpacked no further than the limit."""
     _check_directory(file)
     with zipfile.ZipFile(file) as archive:
@@ -201,8 +213,8 @@ def _member(file: BinaryIO, key: str | None) -> Iterator[tuple[BinaryIO, int]]:
         member = members[_wanted(key, list(members))]
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise KernelError("is packed in a way that NumPy does not write")
-        if member.file_size > LARGEST_ARRAY:
-            raise KernelError(f"is {member.file_size} bytes long; the limit is {LARGEST_ARRAY}")
+        if member.file_size > largest:
+            raise KernelError(f"is {member.file_size} bytes long; the limit is {largest}")
         with archive.open(member) as packed:  # no more of it is unpacked than the array's own header asks for
             array: Any = packed
             yield array, len(members)
@@ -237,7 +249,7 @@ def _wanted(key: str | None, names: list[str]) -> str:
     return wanted
 
 
-def _read_safetensor(file: WeightsFile) -> "tuple[np.ndarray[Any, Any], int]":
+def _read_safetensor(file: WeightsFile, check: Check) -> "tuple[np.ndarray[Any, Any], int]":
     try:
         import safetensors
     except ImportError:
@@ -256,7 +268,7 @@ def _read_safetensor(file: WeightsFile) -> "tuple[np.ndarray[Any, Any], int]":
             kind = part.get_dtype()
             if kind not in ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8", "U16", "U32", "U64"):
                 raise KernelError(f"must hold numbers that NumPy knows, got dtype {kind}")
-            _check(tuple(part.get_shape()), np.dtype(np.float64))
+            check(tuple(part.get_shape()), np.dtype(np.float64))
             return np.asarray(tensors.get_tensor(name)), len(names)
     except safetensors.SafetensorError as error:
         raise ValueError(str(error).splitlines()[0]) from None

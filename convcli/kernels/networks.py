@@ -1,0 +1,187 @@
+"""Networks as a config file describes them, and the networks that they are once their weights are found."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ArgumentError, KernelError
+from ..networks.layer import Given, Layer
+from ..networks.network import Input, Network
+from ..networks.sliding import Sliding
+from ..ranges import parse_range
+from .draft import AnyDraft, BankDraft, Draft
+from .faults import Fault, Keys, Told
+from .kernel import same_padding
+from .layers import LayerDefinition, read_layers
+from .tensors import load_tensor, tensor_shape
+from .values import Table, as_count, as_number, as_sides, as_text, described, read_each
+from .weights import WeightsError, WeightsFile
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Find = Callable[["str | WeightsFile"], AnyDraft]
+ANY_INPUT = Input(1)
+
+
+@dataclass(frozen=True)
+class NetworkDefinition:
+    """A network whose weights are yet to be found."""
+
+    name: str
+    keys: Keys
+    input: Input
+    layers: tuple[LayerDefinition, ...]
+    about: str = ""
+    source: str = ""
+
+    @property
+    def files(self) -> tuple[WeightsFile, ...]:
+        """The files that its weights come from by themselves."""
+        named = (one.kernel for one in self.layers if isinstance(one.kernel, WeightsFile))
+        return (*named, *(file for one in self.layers for file in one.arrays.values()))
+
+    def resolve(self, find: Find) -> Network:
+        """The network; ``find`` looks up the kernels that its layers name. Raises Fault.
+
+        Where its input has a size, every layer is seen to take what it gets.
+        """
+        layers = tuple(resolve_layer(layer, find) for layer in self.layers)
+        network = Network(self.name, self.input, layers, self.about, self.source)
+        if self.input.size is not None:
+            try:
+                for _ in network.trace(network.shape_for(self.input.size)):
+                    pass
+            except ArgumentError as error:
+                raise Fault((*self.keys, "layers"), str(error)) from None
+        return network
+
+
+def read_network(table: Table, folder: Path) -> NetworkDefinition:
+    """A [networks.NAME] table."""
+    table.check_keys(("about", "source", "input", "layers"))
+    entry = _read_input(table)
+    return NetworkDefinition(
+        table.name, table.keys, entry, read_layers(table, folder), table.text("about"), table.text("source")
+    )
+
+
+def _read_input(table: Table) -> Input:
+    values = table.values.get("input")
+    if not isinstance(values, dict):
+        table.fault(f"must be a table, such as {{ channels = 3, size = 227 }}, got {described(values)}", "input")
+        return ANY_INPUT
+    inner = Table(values, (*table.keys, "input"), table.faults)
+    inner.check_keys(("channels", "size", "range", "mean", "std"))
+    if "channels" not in values:
+        inner.fault("must say how many channels it has, 1 for grey and 3 for colour")
+    channels = inner.read("channels", as_count, 1)
+    each = functools.partial(_each_channel, channels)
+    return Input(
+        channels,
+        inner.read("size", functools.partial(as_sides, "size"), None),
+        inner.read("range", _as_limits, None),
+        inner.read("mean", each, ()),
+        inner.read("std", functools.partial(_scales, each), ()),
+    )
+
+
+def _as_limits(value: Any) -> tuple[float, float]:
+    limits = parse_range(as_text(value)).limits
+    if limits is None:
+        raise ValueError(f"must be LO..HI, what black and white become, such as 0..1, got {value!r}")
+    return limits
+
+
+def _each_channel(channels: int, value: Any) -> tuple[float, ...]:
+    values = value if isinstance(value, list) else [value]
+    if len(values) not in (1, channels):
+        raise ValueError(f"must be a number, or one for each of the {channels} channels, got {len(values)}")
+    return read_each(values * (channels // len(values)), as_number, "number")
+
+
+def _scales(each: Callable[[Any], tuple[float, ...]], value: Any) -> tuple[float, ...]:
+    found = each(value)
+    if not all(number > 0 for number in found):
+        raise ValueError("must be above 0")
+    return found
+
+
+def resolve_layer(definition: LayerDefinition, find: Find) -> Layer:
+    """A layer with its weights found, yet to be loaded. Raises Fault."""
+    said = dict(definition.said)
+    with _at(definition.keys):
+        given = (_from_kernel(definition.kernel, find),) if definition.kernel is not None else _from_files(definition)
+        for array in given:
+            for key, value in definition.op.make.told_by(array, said.get("groups", 1)).items():
+                if said.setdefault(key, value) != value:
+                    raise KernelError(f"says {key} = {_spelled(said[key])}, and {array.origin} has {_spelled(value)}")
+        layer = definition.op.make(name=definition.name, given=given, **said)
+        return _anchored(layer, definition, find)
+
+
+def _from_files(definition: LayerDefinition) -> tuple[Given, ...]:
+    """The arrays of a layer that come from a file, by their headers."""
+    found = []
+    for role, file in definition.arrays.items():
+        order = definition.op.arrays[role][1]
+        shape = tensor_shape(file, order)
+        found.append(Given(role, shape, f"@{file}", functools.partial(load_tensor, file, order)))
+    return tuple(found)
+
+
+def _from_kernel(text: str | WeightsFile, find: Find) -> Given:
+    """The weights of a kernel, or of all kernels of a bank."""
+    draft = find(text)
+    origin = str(text).strip()
+    if isinstance(draft, BankDraft) and draft.bank.merge:
+        raise KernelError(f"{origin!r} merges its kernels by {draft.bank.merge}, and a layer gives a map for each; name those")
+    shapes = {kernel.shape for kernel in draft.kernels}
+    if len(shapes) > 1:
+        sizes = " and ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
+        raise KernelError(f"{origin!r} holds kernels of different shapes, which make no one layer: {sizes}")
+    (shape,) = shapes
+    ordered = (shape[2], *shape[:2]) if len(shape) == 3 else shape
+    load = functools.partial(_load_kernels, origin, draft.kernels)
+    return Given("weight", (len(draft.kernels), *ordered), origin, load, shared=len(shape) == 2)
+
+
+def _load_kernels(origin: str, drafts: tuple[Draft, ...]) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    import numpy as np
+
+    kernels = [draft.compute() for draft in drafts]
+    if any(kernel.offset for kernel in kernels):
+        raise KernelError(f"{origin!r} adds an offset to its response, which the kernel of a layer cannot")
+    weights = np.array([kernel.matrix for kernel in kernels], np.float64)
+    return np.moveaxis(weights, 3, 1) if weights.ndim == 4 else weights
+
+
+def _anchored(layer: Layer, definition: LayerDefinition, find: Find) -> Layer:
+    """With "same" padding, the kernel's anchor lies over the pixel."""
+    if definition.kernel is None or not isinstance(layer, Sliding) or layer.padding != "same":
+        return layer
+    drafts = find(definition.kernel).kernels
+    anchors = {draft.anchor for draft in drafts}
+    if len(anchors) > 1:
+        raise KernelError(f"{str(definition.kernel)!r} holds kernels with different anchors, which make no one layer")
+    return replace(layer, padding=same_padding(drafts[0].shape, anchors.pop(), layer.flip, layer.dilation))
+
+
+@contextmanager
+def _at(keys: Keys) -> Iterator[None]:
+    """What goes wrong in this block is a fault of this layer, at its file, key or layout where that is wrong."""
+    try:
+        yield
+    except (Fault, Told):
+        raise
+    except WeightsError as error:
+        raise Fault((*keys, error.about), str(error)) from None
+    except KernelError as error:
+        raise Fault(keys, str(error)) from None
+
+
+def _spelled(value: Any) -> str:
+    return " x ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,73 @@
+"""The arrays of layers in files: of any size and up to four axes, in the order that a layer takes them."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..errors import KernelError
+from .weights import TEXTS, WeightsError, WeightsFile, read_array, telling
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LARGEST_TENSOR = 1 << 30
+"""Bytes of an array of a layer at most: the first dense layer of VGG-16 has 411 million."""
+
+
+class _Seen(Exception):
+    """The header was seen, and the rest of the file is not wanted."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+
+def tensor_shape(file: WeightsFile, order: str) -> tuple[int, ...]:
+    """The shape of an array with its axes in this order, by its header. Raises WeightsError."""
+
+    def see(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+        _check(shape, dtype)
+        raise _Seen(shape)
+
+    try:
+        with telling(file):
+            _read(file, see)
+    except _Seen as seen:
+        with telling(file):
+            return tuple(seen.shape[axis] for axis in _axes(file, seen.shape, order))
+    raise AssertionError("a header was read and not checked")
+
+
+def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
+    """An array as float32, or float64 where it is so stored, with its axes in this order. Raises WeightsError."""
+    import numpy as np
+
+    with telling(file):
+        array = _read(file, _check)
+        array = array.transpose(_axes(file, array.shape, order))
+        real = np.float64 if array.dtype.kind in "iu" or array.dtype.itemsize == 8 else np.float32
+        array = np.ascontiguousarray(array, real)
+        if not np.isfinite(array).all():
+            raise KernelError("must hold finite numbers")
+        return array
+
+
+def _read(file: WeightsFile, check: Any) -> "np.ndarray[Any, Any]":
+    if file.path.suffix.lower() in TEXTS:
+        raise KernelError("a layer's weights must be in a .npy, .npz or .safetensors file")
+    return read_array(file, check, LARGEST_TENSOR)[0]
+
+
+def _axes(file: WeightsFile, shape: tuple[int, ...], order: str) -> list[int]:
+    """Which axis of the file each axis of the layer is."""
+    layout = file.layout or order
+    if len(shape) != len(order):
+        raise WeightsError(f"has shape {shape}, and must have {len(order)} axes: {' '.join(order)}", "layout")
+    return [layout.index(letter) for letter in order]
+
+
+def _check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise KernelError(f"must hold numbers, got dtype {dtype}")
+    if not 1 <= len(shape) <= 4 or 0 in shape:
+        raise KernelError(f"must have one to four axes, got shape {shape}")
+    if math.prod(shape) * dtype.itemsize > LARGEST_TENSOR:
+        raise KernelError(f"has shape {shape}, more than the limit of {LARGEST_TENSOR} bytes")

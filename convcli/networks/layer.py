@@ -1,0 +1,139 @@
+"""One layer of a network: what it makes of a shape, which numbers it holds, what it costs, how far it looks, how it is run.
+
+Shapes are (C, H, W) for maps and (C,) for a vector. Nothing here imports NumPy before a layer is run.
+"""
+
+import abc
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from ..errors import ArgumentError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Shape: TypeAlias = tuple[int, ...]
+Array: TypeAlias = "np.ndarray[Any, Any]"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An array of numbers that a layer holds: its role, its shape, how many numbers of it there are, and whether they are
+    learned. A table of connections leaves some out of the shape.
+    """
+
+    role: str
+    shape: Shape
+    count: int
+    learned: bool = True
+
+    @classmethod
+    def full(cls, role: str, *shape: int, learned: bool = True) -> "Parameter":
+        """An array of which every number is held."""
+        return cls(role, shape, math.prod(shape), learned)
+
+
+@dataclass(frozen=True)
+class Given:
+    """An array that a layer was given for a parameter; ``load`` reads it, as float64 or float32, and raises KernelError.
+
+    ``shared`` tells that the array is one plane of weights, used for every channel alike.
+    """
+
+    role: str
+    shape: Shape
+    origin: str
+    load: Callable[[], Array] = field(repr=False, compare=False)
+    shared: bool = False
+
+
+@dataclass(frozen=True)
+class Look:
+    """How one output of a layer looks at its inputs, along one axis: how many it covers, and how far the next one is."""
+
+    covered: int = 1
+    step: Fraction = Fraction(1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer(abc.ABC):
+    """A layer under its name. Methods that take a shape raise ArgumentError where the layer cannot take it."""
+
+    op: ClassVar[str]
+    family: ClassVar[str] = "other"
+    """conv or dense, of which summaries tell the share."""
+
+    name: str
+    given: tuple[Given, ...] = ()
+
+    @classmethod
+    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
+        """What an array says of the layer that it is given to."""
+        return {}
+
+    def out(self, shape: Shape) -> Shape:
+        """The shape of what it gives."""
+        return shape
+
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        """The arrays that it holds."""
+        return ()
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """Products with its weights that are added up, for one input."""
+        return 0
+
+    def looks(self, shape: Shape) -> tuple[Look, Look] | None:
+        """How each output looks at the input's rows and columns; None where it sees all of them."""
+        return Look(), Look()
+
+    def note(self, shape: Shape) -> str:
+        """What is worth knowing about this layer on this shape."""
+        return ""
+
+    @abc.abstractmethod
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Compute it on maps (C, H, W) or a vector (C,), with the arrays of its parameters by their roles."""
+
+    @property
+    def lacks_weights(self) -> bool:
+        """Whether it holds numbers that it was not given; it can be counted then, but not run."""
+        return False
+
+    def check_given(self, shape: Shape) -> None:
+        """Raise ArgumentError where an array that it was given has another shape than it needs."""
+        needed = {one.role: one.shape for one in self.parameters(shape)}
+        for given in self.given:
+            asked = needed.get(given.role)
+            if asked is None:
+                raise ArgumentError(f"has no {given.role}, and {given.origin} gives one")
+            expected = (asked[0], *asked[2:]) if given.shared else asked
+            if given.shape != expected:
+                raise ArgumentError(f"the {given.role} of {given.origin} has shape {given.shape}, and must have {asked}")
+
+
+def as_maps(shape: Shape) -> tuple[int, int, int]:
+    """(C, H, W). Raises ArgumentError for a vector."""
+    if len(shape) != 3:
+        raise ArgumentError(f"takes maps, and gets a vector of {shape[0]} numbers")
+    channels, height, width = shape
+    return channels, height, width
+
+
+def as_vector(shape: Shape) -> int:
+    """How many numbers a vector has. Raises ArgumentError for maps of more than a pixel."""
+    if len(shape) == 3 and shape[1:] != (1, 1):
+        raise ArgumentError(f"takes a vector, and gets maps of {described(shape)}; put a flatten layer before it")
+    return shape[0]
+
+
+def described(shape: Shape) -> str:
+    """A shape as people write it: 28 x 28 x 6, or 120.
+
+    >>> described((6, 28, 28)), described((120,))
+    ('28 x 28 x 6', '120')
+    """
+    return " x ".join(map(str, (*shape[1:], shape[0])))

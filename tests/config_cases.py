@@ -179,7 +179,12 @@ BAD = [
     ("[defaults]\nstride = 1979-05-27", 2, "defaults.stride: must be a whole number from 0 to 65535, got the date", True),
     ("[defaults]\nstride = '2x'", 2, "defaults.stride: stride must be a whole number of at least 1, or ROWSxCOLUMNS", True),
     ("[defaults]\nstride = true", 2, "defaults.stride: must be a whole number from 0 to 65535, got true", True),
-    ("[defaults]\npadding = 'some'", 2, "defaults.padding: padding must be one of valid, same, full", False),
+    (
+        "[defaults]\npadding = 'some'",
+        2,
+        "defaults.padding: padding must be one of valid, same, same-upper, same-lower, full",
+        False,
+    ),
     ("[defaults]\npadding = -1", 2, "defaults.padding: must be a whole number from 0 to 65535, got -1", True),
     ("[defaults]\nborder = 'mirror'", 2, "defaults.border: border mirror means reflect", True),
     ("[defaults]\nborder = true", 2, "defaults.border: must be a number, got true", True),

@@ -76,7 +76,7 @@ BAD = [
     ({"stride": "2"}, "stride must be a whole number"),
     ({"dilation": (1, 0)}, r"dilation must be at least 1, got \(1, 0\)"),
     ({"padding": -1}, "padding must be at least 0, got -1"),
-    ({"padding": "some"}, "padding must be one of valid, same, full.*got 'some'"),
+    ({"padding": "some"}, "padding must be one of valid, same, same-upper, same-lower, full.*got 'some'"),
     ({"padding": ((1, -2), (0, 0))}, "padding must be at least 0"),
     ({"padding": 0, "kernel": (5, 5)}, "a kernel that covers 5 x 5 does not fit an image of 4 x 4"),
     ({"stride": 2**70}, "stride must be at most 65535"),

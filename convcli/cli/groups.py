@@ -54,8 +54,8 @@ SLIDING = _together(
         envvar="CONVCLI_PADDING",
         show_envvar=True,
         show_default=True,
-        help="valid: none. same: the output has the size of the input. full: every overlap. Or pixels: 2, 2x1, "
-        "or TOP,BOTTOMxLEFT,RIGHT.",
+        help="valid: none. same: the output has the size of the input. same-upper, same-lower: as ONNX pads for a stride, the "
+        "odd pixel behind or before. full: every overlap. Or pixels: 2, 2x1, or TOP,BOTTOMxLEFT,RIGHT.",
     ),
     click.option(
         "--border",

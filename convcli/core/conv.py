@@ -12,20 +12,18 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..errors import ArgumentError
 from . import loops
+from .arguments import check_array, check_bias, check_groups, limits_of, loadable, out_dtype, real_of, workers_for
 from .buffers import aligned
 from .compiler import run_loop
 from .crew import run_all
-from .geometry import Border, Padding, Pair, as_count, check_border, make_axes
-from .layer import correlate_layer, is_deep, volume_of
+from .geometry import Border, Padding, Pair, check_border, make_axes
+from .layer import correlate_each, correlate_layer, is_deep, is_depthwise, volume_of
 from .method import SMALLEST, Choice, Work
-from .plan import Plan, usable_processors
+from .plan import BESIDES, Plan, cut
 from .spectrum import correlate_by_spectrum
 from .strips import Array
 from .tables import Tables, tables_for
 from .words import METHODS
-
-LOADED = {np.dtype(name) for name in ("uint8", "uint16", "float32", "float64")}
-"""Types that the loops read as they are; every other real type is converted first."""
 
 FEW, UNEVEN = 1 << 16, 256
 """Numbers that are looked at, to tell how large most are; times that the largest may be larger, for spectra."""
@@ -63,8 +61,10 @@ def filter2d(
     stride, dilation : int or (rows, columns)
         Pixels from one position of the kernel to the next; pixels from one tap to the next. Each, and what the dilated
         kernel covers, is at most 65535.
-    padding : "valid", "same", "full", int, (rows, columns) or ((top, bottom), (left, right))
+    padding : "valid", "same", "same-upper", "same-lower", "full", int, (rows, columns) or ((top, bottom), (left, right))
         Pixels added around the image. "same" adds extent - 1 in all, the smaller half first, whatever the stride.
+        "same-upper" and "same-lower" add what ceil(size / stride) positions need, the odd pixel behind or before, as ONNX's
+        SAME_UPPER and SAME_LOWER do.
     border : "zero", a number, "edge", "reflect", "symmetric" or "wrap"
         What the padding holds, in NumPy's words: ``reflect`` is d c b|a b c d|c b a, ``symmetric`` c b a|a b c d|d c b.
         The padding may be wider than the image.
@@ -100,20 +100,20 @@ def filter2d(
     >>> convcli.filter2d(np.zeros((480, 640, 3)), np.ones((5, 5, 3)), stride=2).shape
     (240, 320)
     """
-    pixels = _loadable(_check_array("image", image, dimensions=(2, 3)))
-    weights = _check_array("kernel", kernel, dimensions=(2, 3))
+    pixels = loadable(check_array("image", image, dimensions=(2, 3)))
+    weights = check_array("kernel", kernel, dimensions=(2, 3))
     plan = _plan_image(pixels, weights, stride, padding, dilation)
-    wanted = _out_dtype(dtype, _real_of(pixels))
+    wanted = out_dtype(dtype, real_of(pixels))
     begin, end = _check_rows(rows, plan)
     first = begin - begin % (2 * plan.hop)  # a row stands in the same pair, whatever rows are asked for
-    out = aligned((1, 1, end - first, plan.out_row), wanted if wanted in FUSED else _real_of(pixels))
+    out = aligned((1, 1, end - first, plan.out_row), wanted if wanted in FUSED else real_of(pixels))
     planes = pixels.reshape(1, 1, pixels.shape[0], -1)
     taps = weights.reshape(1, 1, *weights.shape[:2], plan.depth)
     _run(plan, [_Layer(planes, taps, np.zeros(1), out)], border, flip, threads, method, first)
     out = out[:, :, begin - first :]
     if out.dtype != wanted:
         values, out = out.reshape(-1), np.empty(out.size, wanted)
-        low, high = _limits(wanted)
+        low, high = limits_of(wanted)
         run_loop(loops.scale_to_levels, values, values.dtype.type(0), values.dtype.type(1), low, high, out)
     per_channel = pixels.ndim == 3 and weights.ndim == 2
     shape = (end - begin, plan.columns.out)
@@ -229,33 +229,37 @@ def conv2d(
     >>> convcli.conv2d(np.zeros((3, 32, 32)), np.zeros((4, 3, 5, 5))).shape
     (4, 28, 28)
     """
-    pixels = _loadable(_check_array("x", x, dimensions=(3, 4)))
-    weights = _check_array("weight", weight, dimensions=(4,))
+    pixels = loadable(check_array("x", x, dimensions=(3, 4)))
+    weights = check_array("weight", weight, dimensions=(4,))
     batch = pixels if pixels.ndim == 4 else pixels[None]
     count, channels, height, width = batch.shape
     maps = weights.shape[0]
-    _check_groups(groups, channels, weights.shape)
-    biases = _check_bias(bias, maps)
+    check_groups(groups, channels, weights.shape)
+    biases = check_bias(bias, maps)
     rows, columns = make_axes((height, width), weights.shape[2:], stride, padding, dilation)
     plan = Plan(rows, columns, pixel=1, depth=1)
-    out = aligned((count, maps, rows.out, columns.out), _real_of(batch))
-    layers = []
-    for g in range(groups):
-        planes = slice(g * channels // groups, (g + 1) * channels // groups)
-        own = slice(g * maps // groups, (g + 1) * maps // groups)
-        layers.append(_Layer(batch[:, planes], weights[own][..., None], biases[own], out[:, own]))
+    out = aligned((count, maps, rows.out, columns.out), real_of(batch))
+    if method is None and groups == channels and is_depthwise(plan, weights, batch):
+        layers = [_Layer(batch, weights[..., None], biases, out, each=True)]
+    else:
+        parts = [np.split(part, groups, axis) for part, axis in ((batch, 1), (weights[..., None], 0), (biases, 0), (out, 1))]
+        layers = [_Layer(*group) for group in zip(*parts, strict=True)]
     _run(plan, layers, border, flip, threads, method)
     return out if pixels.ndim == 4 else out[0]
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """Images (N, P, H, numbers) of P planes under weights (M, P, kh, kw, depth), with bias (M,), into (N, M, H', numbers)."""
+    """Images (N, P, H, numbers) of P planes under weights (M, P, kh, kw, depth), with bias (M,), into (N, M, H', numbers).
+
+    With ``each``, every plane has M / P maps of its own: the weights are (M, 1, kh, kw, 1).
+    """
 
     images: Array
     weights: Array
     bias: Array
     out: Array
+    each: bool = False
 
 
 def _run(
@@ -265,7 +269,7 @@ def _run(
     one on, as far as there is room for them.
     """
     word, constant = check_border(border)
-    workers = usable_processors() if threads is None else as_count("threads", threads)
+    workers = workers_for(threads)
     if method is not None and method not in METHODS:
         raise ArgumentError(f"method must be one of {', '.join(METHODS)}, or None, got {method!r}")
     if not isinstance(flip, bool | np.bool_):
@@ -274,11 +278,14 @@ def _run(
     def tasks() -> Iterator[Callable[[], None]]:
         for layer in layers:
             weights = layer.weights[:, :, ::-1, ::-1] if flip else layer.weights
-            if method is None and is_deep(plan, weights, layer.images):
-                volume = volume_of(plan, word, weights, layer.bias, _real_of(layer.images))
+            if layer.each or (method is None and is_deep(plan, weights, layer.images)):
+                volume = volume_of(plan, word, weights, layer.bias, real_of(layer.images))
+                bands = plan.bands(plan.rows.out, weights.size, workers)
+                if layer.each:
+                    bands = cut(layer.images.shape[1], layer.out[0].size * (weights[0].size + BESIDES), workers)
+                correlate = correlate_each if layer.each else correlate_layer
                 for planes, out in zip(layer.images, layer.out, strict=True):
-                    for band in plan.bands(plan.rows.out, weights.size, workers):
-                        yield partial(correlate_layer, plan, volume, planes, constant, band, out)
+                    yield from (partial(correlate, plan, volume, planes, constant, band, out) for band in bands)
                 continue
             work = _work_on(layer.images, plan, constant, method)
             tables = tables_for(plan, word, work, method, weights, layer.bias)
@@ -313,74 +320,11 @@ def _work_on(images: Array, plan: Plan, constant: float, method: str | None) -> 
         whole = constant == int(constant)
         largest = max(float(np.iinfo(images.dtype).max), abs(constant))
         exact = whole and plan.rows.kernel * largest < 1 << 24
-        return Work(_real_of(images), True, whole, True, exact, largest, min(constant, 0.0))
+        return Work(real_of(images), True, whole, True, exact, largest, min(constant, 0.0))
     asked = method in ("fft", "separable") or (method is None and plan.rows.kernel * plan.columns.kernel >= SMALLEST)
     extremes = np.abs([images.min(), images.max(), constant]) if asked else np.full(3, np.inf)
     finite, largest = bool(np.isfinite(extremes).all()), float(extremes.max())
     few = images.reshape(-1)[:: max(images.size // FEW, 1)]
     even = finite and largest <= UNEVEN * float(np.abs(few, dtype=np.float64).mean())
     rounded = 2.0 ** (32 * math.ceil(math.log2(largest) / 32)) if finite and largest else largest  # the same for most parts
-    return Work(_real_of(images), finite, False, even, False, rounded, -rounded)
-
-
-def _check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...]) -> Array:
-    """Read an argument as an array of real numbers that is not empty."""
-    try:
-        array = np.asarray(value)
-    except ValueError:  # ragged nested lists
-        raise ArgumentError(f"{name} must be an array, got rows of different lengths") from None
-    if array.dtype.kind not in "buif":
-        raise ArgumentError(f"{name} must hold real numbers, got dtype {array.dtype}")
-    if array.ndim not in dimensions:
-        allowed = " or ".join(str(d) for d in dimensions)
-        raise ArgumentError(f"{name} must have {allowed} dimensions, got shape {array.shape}")
-    if array.size == 0:
-        raise ArgumentError(f"{name} must not be empty, got shape {array.shape}")
-    return array
-
-
-def _loadable(array: Array) -> Array:
-    """The same values in a type that the loops read, C-contiguous."""
-    return np.ascontiguousarray(array, dtype=array.dtype if array.dtype in LOADED else _real_of(array))
-
-
-def _real_of(array: Array) -> np.dtype[Any]:
-    """The type of the sums: float64 for float64 (and longer) arrays, else float32."""
-    return np.dtype(np.float64 if array.dtype.kind == "f" and array.dtype.itemsize >= 8 else np.float32)
-
-
-def _out_dtype(dtype: DTypeLike | None, real: np.dtype[Any]) -> np.dtype[Any]:
-    if dtype is None:
-        return real
-    try:
-        chosen = np.dtype(dtype)
-    except TypeError:
-        raise ArgumentError(f"dtype must be an integer type or {real}, got {dtype!r}") from None
-    if chosen.kind not in "ui" and chosen != real:
-        raise ArgumentError(f"dtype must be an integer type or {real}, in which this image is computed, got {chosen}")
-    return chosen.newbyteorder("=")
-
-
-def _limits(dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    """The lowest and the highest number of an integer type, in that type."""
-    limits = np.iinfo(dtype)
-    return dtype.type(limits.min), dtype.type(limits.max)
-
-
-def _check_groups(groups: int, channels: int, shape: tuple[int, ...]) -> None:
-    count = as_count("groups", groups)
-    if channels % count or shape[0] % count:
-        raise ArgumentError(f"groups must divide the {channels} channels of x and the {shape[0]} of weight, got {count}")
-    if shape[1] != channels // count:
-        raise ArgumentError(
-            f"weight must have shape (Cout, Cin / groups, kh, kw) with Cin / groups = {channels // count}, got {shape}"
-        )
-
-
-def _check_bias(bias: ArrayLike | None, maps: int) -> Array:
-    if bias is None:
-        return np.zeros(maps)
-    biases = _check_array("bias", bias, dimensions=(1,))
-    if biases.size != maps:
-        raise ArgumentError(f"bias must have one value for each of the {maps} output channels, got {biases.size}")
-    return biases
+    return Work(real_of(images), finite, False, even, False, rounded, -rounded)

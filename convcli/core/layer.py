@@ -5,6 +5,7 @@ import numpy as np
 from . import volume
 from .buffers import aligned
 from .compiler import run_loop
+from .method import SMALLEST
 from .plan import Plan, source_table
 from .strips import STRIP, Array
 
@@ -30,6 +31,17 @@ def is_deep(plan: Plan, weights: Array, images: Array) -> bool:
     rows, columns = plan.rows.extent + plan.rows.stride, plan.columns.before + plan.columns.size + plan.columns.after
     small = 8 * weights.shape[1] * rows * (columns + plan.columns.stride) <= LARGEST
     return enough and small and (images.dtype.kind == "u" or bool(np.isfinite(images).all()))
+
+
+def is_depthwise(plan: Plan, weights: Array, images: Array) -> bool:
+    """Whether maps of weights (maps, 1, kh, kw) are computed with one table, each over its own plane of images (N, P, H, W).
+
+    A group takes 0.3 ms to prepare otherwise. As for ``is_deep``, all numbers must be finite where a weight is 0.
+    """
+    few = images.shape[1] > 1 == weights.shape[1] and weights[0].size < SMALLEST
+    rows, columns = plan.rows.extent + plan.rows.stride, plan.columns.before + plan.columns.size + plan.columns.after
+    small = 8 * rows * (columns + plan.columns.stride) <= LARGEST
+    return few and small and (bool(weights.all()) or images.dtype.kind == "u" or bool(np.isfinite(images).all()))
 
 
 def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dtype) -> volume.Volume:
@@ -66,13 +78,26 @@ def correlate_layer(
     plan: Plan, tables: volume.Volume, planes: Array, constant: float, band: tuple[int, int], out: Array
 ) -> None:
     """Slide all maps over planes (P, H, W), into those rows of out (maps, H', W')."""
-    real = tables.weight.dtype
-    rows, columns = plan.rows, plan.columns
-    phases = len(planes) * rows.stride * columns.stride
-    beyond = -(-rows.extent // rows.stride)
-    block = min(max(NEAR // (phases * tables.width * real.itemsize) - beyond, 1), band[1] - band[0])
+    block, room = _room_for(plan, tables, len(planes), volume.SHARED, constant, band[1] - band[0])
+    run_loop(volume.correlate_maps, planes, tables, tables.weight.dtype.type(constant), band, block, room, out)
+
+
+def correlate_each(
+    plan: Plan, tables: volume.Volume, planes: Array, constant: float, band: tuple[int, int], out: Array
+) -> None:
+    """Slide the maps of each of these planes of (P, H, W) over it, into theirs of out (maps, H', W')."""
+    block, room = _room_for(plan, tables, 1, 1, constant, plan.rows.out)
+    run_loop(volume.correlate_each, planes, tables, tables.weight.dtype.type(constant), band, block, room, out)
+
+
+def _room_for(plan: Plan, tables: volume.Volume, planes: int, maps: int, constant: float, rows: int) -> tuple[int, volume.Room]:
+    """Output rows in a block of so many at most, and memory for that: planes laid together, maps summed together."""
+    real, axis = tables.weight.dtype, plan.rows
+    phases = planes * axis.stride * plan.columns.stride
+    beyond = -(-axis.extent // axis.stride)
+    block = min(max(NEAR // (phases * tables.width * real.itemsize) - beyond, 1), rows)
     positions = (block * tables.width // REALS + 2) * REALS
     laid = aligned((phases * (block + beyond) * tables.width + positions,), real)
     laid.fill(constant)
-    room = volume.Room(laid, block + beyond, np.empty(tables.plane.size, np.int64), aligned((volume.SHARED * positions,), real))
-    run_loop(volume.correlate_maps, planes, tables, real.type(constant), band, block, room, out)
+    total = aligned((maps * positions,), real)
+    return block, volume.Room(laid, block + beyond, np.empty(tables.plane.size, np.int64), total)

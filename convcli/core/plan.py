@@ -141,12 +141,20 @@ class Plan:
         >>> Plan(Axis(9, 3, 1, 1, 1, 1), Axis(9, 3, 1, 1, 1, 1), pixel=1, depth=1).bands(9, taps=9, threads=2)
         [(0, 9)]
         """
-        work = int(rows * self.out_row * (taps + BESIDES))
-        shared = min(2 * threads, 1 + work // SMALLEST_BAND) if threads > 1 else 1
         pairs = -(-rows // (2 * self.hop))  # a row stands in the same pair, however many threads there are
-        count = min(max(shared, -(-work // LARGEST_BAND)), pairs)
-        edges = [min(pairs * i // count * 2 * self.hop, rows) for i in range(count + 1)]
-        return list(itertools.pairwise(edges))
+        cuts = cut(pairs, int(rows * self.out_row * (taps + BESIDES)), threads)
+        return [(begin * 2 * self.hop, min(end * 2 * self.hop, rows)) for begin, end in cuts]
+
+
+def cut(parts: int, work: int, threads: int) -> list[tuple[int, int]]:
+    """Cut so many parts into bands for so many threads, ``work`` being the multiply-adds of them all.
+
+    >>> cut(9, work=LARGEST_BAND * 2, threads=1)
+    [(0, 4), (4, 9)]
+    """
+    shared = min(2 * threads, 1 + work // SMALLEST_BAND) if threads > 1 else 1
+    count = min(max(shared, -(-work // LARGEST_BAND)), parts)
+    return list(itertools.pairwise(parts * i // count for i in range(count + 1)))
 
 
 def halves(count: int) -> tuple[int, int, int]:

@@ -124,6 +124,11 @@ def larger(strip: Array, other: Array) -> Array:
     return np.where(strip > other, strip, other)
 
 
+def largest(strip: Array, other: Array) -> Array:
+    """The larger numbers, NaN where either is NaN."""
+    return np.where((strip > other) | np.isnan(strip), strip, other)
+
+
 def count_below(strip: Array, number: Any) -> int:
     """How many numbers are below one."""
     return int((strip < number).sum())

@@ -289,6 +289,18 @@ def larger(typing, strip, other):
 
 
 @intrinsic
+def largest(typing, strip, other):
+    """See strips."""
+
+    def make(context, builder, values):
+        first = values[0]
+        greater, unknown = builder.fcmp_ordered(">", *values), builder.fcmp_unordered("uno", first, first)
+        return builder.select(builder.or_(greater, unknown), *values)
+
+    return _code(strip, (strip, other), make)
+
+
+@intrinsic
 def count_below(typing, strip, number):
     """See strips."""
     return _comparing(strip, "<")

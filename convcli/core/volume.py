@@ -1,4 +1,5 @@
-"""Loops for layers of many channels: six maps at a time share what they read. The same rules hold as for ``loops``.
+"""Loops for layers of many channels: six maps at a time share what they read, or every plane has its own. The same rules hold
+as for ``loops``.
 
 The padded rows of a plane stand one after the other, so that a strip may run over the end of one row to the next: what it sums
 there is thrown away. For a stride, rows and columns are dealt out to as many planes, each of which is read without gaps.
@@ -6,7 +7,7 @@ there is thrown away. For a stride, rows and columns are dealt out to as many pl
 
 from typing import NamedTuple
 
-from .strips import STRIP, Array, fill, half, half_of, mul_add, pick, plus, store
+from .strips import STRIP, Array, fill, half, half_of, load, mul_add, pick, plus, store
 
 SHARED = 6
 """Maps that share what they read: twelve registers of sums, two of numbers and one of a weight are within the 16 of AVX2."""
@@ -129,3 +130,30 @@ def correlate_maps(planes, volume, constant, band, block, room, out):
         end = min(begin + block, band[1])
         lay_block(planes, volume, begin, end, constant, room)
         sum_block(volume, room, begin, end, out)
+
+
+def sum_plane(volume, room, m, positions):
+    """The sums of one map at all positions of a block."""
+    weights = volume.weight[m * volume.plane.size : (m + 1) * volume.plane.size]
+    for x in range(0, positions, STRIP // room.total.itemsize):
+        total = fill(volume.bias[m])
+        for t in range(weights.size):
+            total = mul_add(load(room.laid, pick(room.place, t) + x), pick(weights, t), total)
+        store(total, room.total, x)
+
+
+def correlate_each(planes, volume, constant, band, block, room, out):
+    """Slide the maps of each of the planes band[0] .. band[1] of (P, H, W) over that alone, into out (P * n, H', W')."""
+    count, high = out.shape[0] // planes.shape[0], out.shape[1]
+    for t in range(volume.plane.size):
+        room.place[t] = (volume.plane[t] * room.rows + volume.down[t]) * volume.width + volume.along[t]
+    for p in range(band[0], band[1]):
+        for begin in range(0, high, block):
+            end = min(begin + block, high)
+            lay_block(planes[p : p + 1], volume, begin, end, constant, room)
+            for m in range(p * count, (p + 1) * count):
+                sum_plane(volume, room, m, (end - begin - 1) * volume.width + out.shape[2])
+                for y in range(begin, end):
+                    line, row = room.total[(y - begin) * volume.width :], out[m, y]
+                    for x in range(row.size):
+                        row[x] = line[x]

@@ -34,7 +34,7 @@ def pair_reader(name: str) -> Callable[[str], Sides]:
 
 
 def read_padding(text: str) -> Padding:
-    """Read valid, same, full, 2, 2x1, or 1,2x0,3 (top,bottom x left,right). Raises ArgumentError.
+    """Read valid, same, same-upper, same-lower, full, 2, 2x1, or 1,2x0,3 (top,bottom x left,right). Raises ArgumentError.
 
     >>> read_padding("1,2x0,3")
     ((1, 2), (0, 3))

@@ -1,0 +1,96 @@
+"""Activations: real arrays of any shape in, new arrays of the same shape out. Equal to PyTorch's functions of these names.
+
+float64 stays float64; every other type is computed in float32. What is NaN stays so, infinities have their limits, and what is
+too large becomes infinite without a warning. All raise ArgumentError for what is no array of real numbers, or empty.
+"""
+
+import operator
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import ArgumentError
+from .arguments import as_number, as_real
+from .strips import Array
+
+
+def relu(x: ArrayLike) -> Array:
+    """What is negative becomes 0.
+
+    >>> relu([-2, 3]).tolist()
+    [0.0, 3.0]
+    """
+    return np.asarray(np.maximum(as_real("x", x), 0))
+
+
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> Array:
+    """What is negative is multiplied by the slope.
+
+    >>> leaky_relu([-2, 3], 0.5).tolist()
+    [-1.0, 3.0]
+    """
+    values = as_real("x", x)
+    with np.errstate(all="ignore"):
+        return np.asarray(np.where(values < 0, values * values.dtype.type(as_number("negative_slope", negative_slope)), values))
+
+
+def sigmoid(x: ArrayLike) -> Array:
+    """1 / (1 + exp(-x)), from exp(-abs(x)), which cannot overflow.
+
+    >>> sigmoid([-np.inf, 0, np.inf]).tolist()
+    [0.0, 0.5, 1.0]
+    """
+    values = as_real("x", x)
+    with np.errstate(all="ignore"):
+        small = np.exp(-np.abs(values))
+        return np.asarray(np.where(values < 0, small, values.dtype.type(1)) / (1 + small))
+
+
+def tanh(x: ArrayLike) -> Array:
+    """The hyperbolic tangent.
+
+    >>> tanh([-np.inf, 0, np.inf]).tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    with np.errstate(all="ignore"):
+        return np.asarray(np.tanh(as_real("x", x)))
+
+
+def abs(x: ArrayLike) -> Array:
+    """The absolute value.
+
+    >>> abs([-2, 3]).tolist()
+    [2.0, 3.0]
+    """
+    return np.asarray(np.abs(as_real("x", x)))
+
+
+def square(x: ArrayLike) -> Array:
+    """X times x.
+
+    >>> square([-2, 3]).tolist()
+    [4.0, 9.0]
+    """
+    with np.errstate(all="ignore"):
+        return np.asarray(np.square(as_real("x", x)))
+
+
+def softmax(x: ArrayLike, axis: int = -1) -> Array:
+    """exp(x) over its sum along an axis, the largest number being taken off first. ArgumentError where there is no such axis.
+
+    An infinite number, or nothing but its negative, makes NaN of its line, as in PyTorch.
+
+    >>> softmax([[0, 0], [0, 1000]]).tolist()
+    [[0.5, 0.5], [0.0, 1.0]]
+    """
+    values = as_real("x", x)
+    try:
+        along = operator.index(axis)
+    except TypeError:
+        along = values.ndim
+    if isinstance(axis, bool) or not -values.ndim <= along < values.ndim:
+        raise ArgumentError(f"axis must be a whole number, one of the {values.ndim} dimensions of x, got {axis!r}")
+    with np.errstate(all="ignore"):
+        powers = np.exp(values - values.max(axis=along, keepdims=True))
+        powers /= powers.sum(axis=along, keepdims=True)
+    return np.asarray(powers)

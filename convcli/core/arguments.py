@@ -1,0 +1,135 @@
+"""What the public functions ask of their arguments, and the types that they compute in."""
+
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from ..errors import ArgumentError
+from .geometry import as_count
+from .plan import usable_processors
+from .strips import Array
+
+LOADED = {np.dtype(name) for name in ("uint8", "uint16", "float32", "float64")}
+"""Types that the loops read as they are; every other real type is converted first."""
+
+MAPS = (3, 4)
+"""Dimensions of maps: (C, H, W), or (N, C, H, W)."""
+
+
+def check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None) -> Array:
+    """Read an argument as an array of real numbers that is not empty; None takes any number of dimensions.
+
+    Raises ArgumentError.
+
+    >>> check_array("x", [[1, 2]], dimensions=(2,)).shape
+    (1, 2)
+    """
+    try:
+        array = np.asarray(value)
+    except ValueError:  # ragged nested lists
+        raise ArgumentError(f"{name} must be an array, got rows of different lengths") from None
+    if array.dtype.kind not in "buif":
+        raise ArgumentError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if dimensions is not None and array.ndim not in dimensions:
+        allowed = " or ".join(str(d) for d in dimensions)
+        raise ArgumentError(f"{name} must have {allowed} dimensions, got shape {array.shape}")
+    if array.size == 0:
+        raise ArgumentError(f"{name} must not be empty, got shape {array.shape}")
+    return array
+
+
+def loadable(array: Array) -> Array:
+    """The same values in a type that the loops read, C-contiguous."""
+    return np.ascontiguousarray(array, dtype=array.dtype if array.dtype in LOADED else real_of(array))
+
+
+def real_of(array: Array) -> np.dtype[Any]:
+    """The type of the sums: float64 for float64 (and longer) arrays, else float32."""
+    return np.dtype(np.float64 if array.dtype.kind == "f" and array.dtype.itemsize >= 8 else np.float32)
+
+
+def as_real(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None) -> Array:
+    """Read an argument in the type that it is computed in; it is the array itself where that has this type.
+
+    Raises ArgumentError as check_array does.
+
+    >>> as_real("x", np.arange(3, dtype=np.uint8)).dtype
+    dtype('float32')
+    """
+    array = check_array(name, value, dimensions)
+    with np.errstate(over="ignore"):  # a whole number beyond float32 is infinite
+        return np.asarray(array, real_of(array))
+
+
+def as_number(name: str, value: float) -> float:
+    """Read a finite real number. Raises ArgumentError.
+
+    >>> as_number("beta", 1)
+    1.0
+    """
+    if isinstance(value, Real) and not isinstance(value, bool | np.bool_) and abs(value) <= float(np.finfo(np.float64).max):
+        return float(value)
+    raise ArgumentError(f"{name} must be a finite number, got {value!r}")
+
+
+def per_channel(name: str, value: ArrayLike, channels: int) -> Array:
+    """Read one number for each channel of maps as (C, 1, 1) float64, which stands beside these. Raises ArgumentError."""
+    numbers = check_array(name, value, dimensions=(1,))
+    if numbers.size != channels:
+        raise ArgumentError(f"{name} must have one value for each of the {channels} channels of x, got {numbers.size}")
+    return numbers.astype(np.float64).reshape(-1, 1, 1)
+
+
+def workers_for(threads: int | None) -> int:
+    """How many threads are asked for: None takes the processors that this process may use. Raises ArgumentError."""
+    return usable_processors() if threads is None else as_count("threads", threads)
+
+
+def check_groups(groups: int, channels: int, shape: tuple[int, ...]) -> None:
+    """Raise ArgumentError for groups that do not fit x of these channels and a weight (Cout, Cin / groups, kh, kw)."""
+    count = as_count("groups", groups)
+    if channels % count or shape[0] % count:
+        raise ArgumentError(f"groups must divide the {channels} channels of x and the {shape[0]} of weight, got {count}")
+    if shape[1] != channels // count:
+        raise ArgumentError(
+            f"weight must have shape (Cout, Cin / groups, kh, kw) with Cin / groups = {channels // count}, got {shape}"
+        )
+
+
+def check_transposed_groups(groups: int, channels: int, shape: tuple[int, ...]) -> None:
+    """Raise ArgumentError for groups that do not fit x of these channels and a weight (Cin, Cout / groups, kh, kw)."""
+    if channels % as_count("groups", groups):
+        raise ArgumentError(f"groups must divide the {channels} channels of x, got {groups}")
+    if shape[0] != channels:
+        raise ArgumentError(f"weight must have shape (Cin, Cout / groups, kh, kw) with Cin = {channels}, got {shape}")
+
+
+def check_bias(bias: ArrayLike | None, maps: int) -> Array:
+    """Read a bias (maps,); None is 0. Raises ArgumentError."""
+    if bias is None:
+        return np.zeros(maps)
+    biases = check_array("bias", bias, dimensions=(1,))
+    if biases.size != maps:
+        raise ArgumentError(f"bias must have one value for each of the {maps} output channels, got {biases.size}")
+    return biases
+
+
+def out_dtype(dtype: DTypeLike | None, real: np.dtype[Any]) -> np.dtype[Any]:
+    """The type of a result: an integer type, or the one that it is computed in, as None is. Raises ArgumentError."""
+    if dtype is None:
+        return real
+    try:
+        chosen = np.dtype(dtype)
+    except TypeError:
+        raise ArgumentError(f"dtype must be an integer type or {real}, got {dtype!r}") from None
+    if chosen.kind not in "ui" and chosen != real:
+        raise ArgumentError(f"dtype must be an integer type or {real}, in which this image is computed, got {chosen}")
+    return chosen.newbyteorder("=")
+
+
+def limits_of(dtype: np.dtype[Any]) -> tuple[Any, Any]:
+    """The lowest and the highest number of an integer type, in that type."""
+    limits = np.iinfo(dtype)
+    return dtype.type(limits.min), dtype.type(limits.max)

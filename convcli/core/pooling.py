@@ -1,0 +1,160 @@
+"""Pooling: the largest number or the mean under a window, and what turns it round."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..errors import ArgumentError
+from . import windows
+from .arguments import MAPS, as_real, workers_for
+from .buffers import aligned
+from .compiler import run_loop
+from .crew import run_all
+from .geometry import Axis, Padding, Pair, as_pair, make_pool_axes, resolve_padding, taps_within
+from .native import Loop
+from .plan import BESIDES, cut
+from .strips import LANES, Array
+
+
+def max_pool2d(
+    x: ArrayLike,
+    kernel_size: Pair,
+    *,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    threads: int | None = None,
+) -> Array:
+    """The largest number under each window. Equal to PyTorch's ``max_pool2d`` and ONNX's ``MaxPool``.
+
+    Padding never wins; NaN does.
+
+    Parameters
+    ----------
+    x : (N, C, H, W) or (C, H, W), any real dtype
+        Not changed. Computed in float32, in float64 when x is float64.
+    kernel_size, stride, dilation : int or (rows, columns)
+        A stride of None is the size of the window.
+    padding : as in :func:`conv2d`
+    ceil_mode : bool
+        Whether pixels that the last window would leave over have one of their own.
+    threads : int, optional
+        As in :func:`filter2d`.
+
+    Returns
+    -------
+    (N, C, H', W') or (C, H', W'), float32 or float64
+
+    Raises
+    ------
+    ArgumentError (a ValueError)
+        If a shape, value or word cannot be used, or a window would hold nothing but padding.
+
+    Examples
+    --------
+    >>> import numpy as np, convcli
+    >>> convcli.max_pool2d(np.arange(16).reshape(1, 4, 4), 2).tolist()
+    [[[5.0, 7.0], [13.0, 15.0]]]
+    """
+    maps = as_real("x", x, MAPS)
+    rows, columns = make_pool_axes(maps.shape[-2:], kernel_size, stride, padding, dilation, ceil_mode)
+    lowest = maps.dtype.type(-np.inf)
+    return _pool(maps, rows, columns, windows.take_largest, (lowest,), threads)
+
+
+def _pool(maps: Array, rows: Axis, columns: Axis, loop: Loop, facts: tuple[Any, ...], threads: int | None) -> Array:
+    """Run a loop of ``windows`` over maps, in bands of output rows; ``facts`` stand between the windows and the band."""
+    workers = workers_for(threads)
+    planes = np.ascontiguousarray(maps).reshape(-1, *maps.shape[-2:])
+    out = aligned((*maps.shape[:-2], rows.out, columns.out), maps.dtype)
+    lines = out.reshape(-1, columns.out)
+    padded = columns.before + columns.size + columns.after
+    down = rows.size, rows.out, rows.kernel, rows.stride, rows.dilation, rows.before
+    laid = windows.Windows(*down, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
+
+    def take(band: tuple[int, int]) -> None:
+        run_loop(loop, planes, laid, *facts, band, np.empty(padded + LANES, maps.dtype), lines)
+
+    work = len(lines) * (padded * (rows.kernel + columns.kernel) + BESIDES * columns.out)
+    run_all([partial(take, band) for band in cut(len(lines), work, workers)], workers)
+    return out
+
+
+def avg_pool2d(
+    x: ArrayLike,
+    kernel_size: Pair,
+    *,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    threads: int | None = None,
+) -> Array:
+    """The mean under each window. Equal to PyTorch's ``avg_pool2d`` and ONNX's ``AveragePool`` within rounding.
+
+    Parameters
+    ----------
+    x, kernel_size, stride, padding, ceil_mode, threads
+        As in :func:`max_pool2d`.
+    count_include_pad : bool
+        Whether the zeros of the padding count; what ``ceil_mode`` adds behind it never does. ONNX's default is False.
+
+    Returns
+    -------
+    (N, C, H', W') or (C, H', W'), float32 or float64
+
+    Raises
+    ------
+    ArgumentError (a ValueError)
+        If a shape, value or word cannot be used, or a window would hold nothing but padding.
+
+    Examples
+    --------
+    >>> import numpy as np, convcli
+    >>> convcli.avg_pool2d(np.arange(16).reshape(1, 4, 4), 2).tolist()
+    [[[2.5, 4.5], [10.5, 12.5]]]
+    """
+    maps = as_real("x", x, MAPS)
+    sizes = maps.shape[-2:]
+    rows, columns = make_pool_axes(sizes, kernel_size, stride, padding, ceil_mode=ceil_mode)
+    if not isinstance(count_include_pad, bool):
+        raise ArgumentError(f"count_include_pad must be True or False, got {count_include_pad!r}")
+    counts = []
+    nominal = resolve_padding(padding, (rows.extent, columns.extent), sizes, (rows.stride, columns.stride))
+    for axis, (before, after) in zip((rows, columns), nominal, strict=True):
+        counted = (-before, axis.size + after) if count_include_pad else (0, axis.size)
+        counts.append(np.array(taps_within(axis, *counted), maps.dtype))
+    return _pool(maps, rows, columns, windows.take_means, tuple(counts), threads)
+
+
+def global_avg_pool2d(x: ArrayLike) -> Array:
+    """The mean of each map: x (N, C, H, W) or (C, H, W) gives (N, C, 1, 1) or (C, 1, 1), float32 or float64.
+
+    Equal to ONNX's ``GlobalAveragePool`` within rounding. Raises ArgumentError for what are no maps.
+
+    >>> global_avg_pool2d([[[1, 2], [3, 6]]]).tolist()
+    [[[3.0]]]
+    """
+    maps = as_real("x", x, MAPS)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean: Array = maps.reshape(*maps.shape[:-2], -1).mean(axis=-1)
+    return mean[..., None, None]
+
+
+def upsample_nearest(x: ArrayLike, scale_factor: Pair) -> Array:
+    """Repeat every pixel of maps (N, C, H, W) or (C, H, W), so many times in each direction: an int or (rows, columns).
+
+    Equal to PyTorch's ``interpolate`` and ONNX's ``Resize`` with mode nearest, for whole factors. Gives float32 or float64.
+    Raises ArgumentError.
+
+    >>> upsample_nearest([[[1, 2]]], 2).tolist()
+    [[[1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 2.0, 2.0]]]
+    """
+    maps = as_real("x", x, MAPS)
+    rows, columns = as_pair("scale_factor", scale_factor, least=1)
+    *outer, height, width = maps.shape
+    repeated = np.broadcast_to(maps[..., :, None, :, None], (*outer, height, rows, width, columns))
+    return repeated.reshape(*outer, height * rows, width * columns)

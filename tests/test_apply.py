@@ -496,7 +496,7 @@ def test_a_report_goes_where_it_is_wanted(run, samples, tmp_path):
     for dry in (["--json"], ["--report", "-"], ["--json", "-v"]):
         planned = run(*words[:-3], "-o", tmp_path / "x.png", "-n", *dry)
         assert planned.status == 0
-        assert json.loads(planned.out.splitlines()[0])["outputs"][0]["kernel"] == "blur"
+        assert json.loads(planned.out.splitlines()[0])["outputs"][0]["map"] == "blur"
     (tmp_path / "x.png").unlink()
     for mine in ("mine", "[" * 100_000, '{"input": 1, "exposure": 2}\nmine', "[]", "3"):
         (tmp_path / "notes.txt").write_text(mine)

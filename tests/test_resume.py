@@ -120,7 +120,7 @@ def test_only_the_maps_that_are_missing_are_made(run, photo, tmp_path):
     assert statuses(run, photo, "-k", "blur", *out) == ["done"]
     result = run("apply", photo, "-k", "blur", "-k", "edge", *out, "--json", "-q")
     line = json.loads(result.out.splitlines()[0])
-    assert [one["kernel"] for one in line["outputs"]] == ["edge"]
+    assert [one["map"] for one in line["outputs"]] == ["edge"]
     assert line["skipped"] == [f"{tmp_path}/out/blur.png"]
     assert line["status"] == "done"
 

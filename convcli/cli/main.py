@@ -15,6 +15,8 @@ from .render import complain
 
 COMMANDS = {
     "apply": "Slide kernels over pictures.",
+    "run": "Send pictures through a network, and write what its layers give.",
+    "summary": "Count what a network, kernel or bank holds and costs, layer by layer.",
     "kernels": "List, show and check kernels.",
     "config": "The files that kernels come from.",
     "cache": "The machine code that is kept between runs.",

@@ -52,11 +52,24 @@ class KernelText(click.ParamType[str]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer the names that begin so, with what each is for."""
-        places = find_places(ctx.params.get("config") or (), search=not ctx.params.get("no_config"))
-        catalogue = peek_catalogue(places, [])
-        return [
-            CompletionItem(name, help=entry.about) for name, entry in catalogue.entries.items() if name.startswith(incomplete)
-        ]
+        entries = _peek(ctx).entries.items()
+        return [CompletionItem(name, help=entry.about) for name, entry in entries if name.startswith(incomplete)]
+
+
+class NetworkText(click.ParamType[str]):
+    """The name of a network, completed with those that there are; looked up later, when the config is known."""
+
+    name = "NETWORK"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the names that begin so, with what each is for."""
+        networks = _peek(ctx).networks.values()
+        return [CompletionItem(one.name, help=one.about) for one, _ in networks if one.name.startswith(incomplete)]
+
+
+def _peek(ctx: click.Context) -> Catalogue:
+    """What the config files hold that this command would read, unchecked."""
+    return peek_catalogue(find_places(ctx.params.get("config") or (), search=not ctx.params.get("no_config")), [])
 
 
 def read_shard(text: str) -> tuple[int, int]:

@@ -86,7 +86,7 @@ class Voice:
             self.note(f"{name}: {notice}")
         for written in outcome.written:
             if dry_run:
-                line = f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.kernel}, {written.rule}"
+                line = f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.map}, {written.rule}"
                 with printing():
                     for text in (line, *map(_way, written.ways)):
                         click.echo(escaped(text))
@@ -113,8 +113,10 @@ class Voice:
         account = written.account
         assert account is not None
         if account.count == 0:
-            return f"{_where(written)}: {written.kernel}, nothing to see: transparent everywhere"
-        line = f"{_where(written)}: {written.kernel} min {number(account.minimum)}, max {number(account.maximum)}; "
+            return f"{_where(written)}: {written.map}, nothing to see: transparent everywhere"
+        line = (
+            f"{_where(written)}: {written.map}{_many(written)} min {number(account.minimum)}, max {number(account.maximum)}; "
+        )
         if written.rule == "raw":
             line += "stored raw"
         else:
@@ -169,7 +171,11 @@ def _where(written: "Written") -> str:
 
 def _size(written: "Written") -> str:
     height, width, channels = written.shape
-    return f"{width} x {height}" + (f", {channels} channels" if channels > 1 else "")
+    return f"{width} x {height}" + (f", {channels} channels" if channels > 1 else "") + _many(written)
+
+
+def _many(written: "Written") -> str:
+    return f", {len(written.maps)} maps" if len(written.maps) > 1 else ""
 
 
 def number(value: float) -> str:

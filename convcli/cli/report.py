@@ -116,10 +116,10 @@ def _refuse_other(path: Path) -> None:
 
 
 def _described(written: "Written") -> dict[str, Any]:
-    """A feature map: its file, kernel, (height, width, channels), rule, and what was in it; numbers that are none are null."""
+    """A feature map: its file, name, (height, width, channels), rule, and what was in it; numbers that are none are null."""
     facts: dict[str, Any] = {
         "path": None if written.target.path is None else str(written.target.path),
-        "kernel": written.kernel,
+        "map": written.map,
         "shape": list(written.shape),
         "range": written.rule,
     }

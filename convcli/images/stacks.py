@@ -61,13 +61,20 @@ def write_npy(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark:
 
 
 def write_npz(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
-    """Write maps, each (H, W, C), as arrays (H, W), or (H, W, C) where C > 1, under their names."""
+    """Write maps, each (H, W, C), as arrays (H, W), or (H, W, C) where C > 1, under their names; those of one name as one
+    array (N, H, W), or (N, H, W, C).
+    """
+    held: dict[str, list[Array]] = {}
+    for name, one in zip(names, maps, strict=True):
+        held.setdefault(name, []).append(squeezed(one))
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
         archive.comment = str(mark or "").encode()
-        for name, one in zip(names, maps, strict=True):
+        for name, members in held.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                _write_header(member, squeezed(one).shape, one.dtype)
-                member.write(np.ascontiguousarray(one).data)
+                several = (len(members),) if len(members) > 1 else ()
+                _write_header(member, (*several, *members[0].shape), members[0].dtype)
+                for one in members:
+                    member.write(np.ascontiguousarray(one).data)
 
 
 def _write_header(file: Any, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:

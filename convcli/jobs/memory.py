@@ -76,7 +76,7 @@ class Budget:
                 return
             if amount > self.limit:
                 raise ImageError(
-                    f"takes about {_in_words(amount)} of memory with its maps, and {_in_words(self.limit)} may be taken; "
+                    f"takes about {in_words(amount)} of memory with its maps, and {in_words(self.limit)} may be taken; "
                     "raise that with --max-memory"
                 )
             limit = self.limit
@@ -93,7 +93,8 @@ class Budget:
                 self.change.notify_all()
 
 
-def _in_words(count: int) -> str:
+def in_words(count: int) -> str:
+    """Bytes as people say them."""
     return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
 
 

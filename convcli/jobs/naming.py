@@ -2,9 +2,10 @@
 
 A template names its parts in braces; anything else in braces is an error, and nothing in it is run:
 
-    {stem} photo   {ext} .jpg   {name} photo.jpg   {parent} trip   {relpath} 2026/trip   {kernel} sobel-x   {index} 0
+    {stem} photo   {ext} .jpg   {name} photo.jpg   {parent} trip   {relpath} 2026/trip
 
-``relpath`` is the folders between the one that was searched and the picture, nothing for a picture that was named by itself.
+and those of the map: {kernel} sobel-x and {index} 0, or {layer} conv1 and {index} 0. ``relpath`` is the folders between the
+one that was searched and the picture, nothing for a picture that was named by itself.
 """
 
 import functools
@@ -20,7 +21,7 @@ from ..images.formats import BY_SUFFIX, Format, format_named, format_of
 from .inputs import Input, take_shard
 from .wishes import Wishes
 
-TOKENS = ("stem", "ext", "name", "parent", "relpath", "kernel", "index")
+TOKENS = ("stem", "ext", "name", "parent", "relpath")
 BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
@@ -89,7 +90,6 @@ def _make_targets(request: Wishes, one: Input) -> Iterable[Target]:
         if len(request.maps) > 1:
             raise ArgumentError(f"--in-place leaves one map of each picture, and there are {len(request.maps)}; give -o")
         return [_make_target(request, source, _form_in_place(request, source), range(len(request.maps)))]
-    several = len(request.maps) > 1
     output = request.output
     if output == "-":
         if request.form is None:
@@ -102,9 +102,8 @@ def _make_targets(request: Wishes, one: Input) -> Iterable[Target]:
     elif output.endswith(("/", os.sep)) or os.path.isdir(output):
         form = request.form or _form_like(source)
         suffix = form.suffixes[0] if request.form or source is None or source.suffix.lower() not in form.suffixes else "{ext}"
-        kernel = "_{kernel}" if several and not request.stacks_in(form) else ""
         mirrored = "/{relpath}" if not request.flat else ""
-        template = _escaped(output.rstrip("/" + os.sep) or os.sep) + mirrored + "/{stem}" + kernel + suffix
+        template = _escaped(output.rstrip("/" + os.sep) or os.sep) + mirrored + "/{stem}" + request.suffix_in(form) + suffix
     else:
         if request.pictures > 1:
             raise ArgumentError(
@@ -116,12 +115,12 @@ def _make_targets(request: Wishes, one: Input) -> Iterable[Target]:
 
 
 def _expand(request: Wishes, template: str, source: Input) -> Iterable[Target]:
-    """The targets of one picture: one for each map where the template tells them apart, else one for all."""
-    tokens = _tokens(template)
+    """The targets of one picture: one for all maps that the template does not tell apart."""
+    used = [token for token in request.tokens if token in _tokens(template)]
     own = request.form is None and (template.endswith(("{ext}", "{name}")) or template != request.output)  # that of the input
 
-    def target(name: str, index: int, maps: Sequence[int]) -> Target:
-        path = _fill(template, source, name, index)
+    def target(values: dict[str, str], maps: Sequence[int]) -> Target:
+        path = _fill(template, source, values, request.tokens)
         try:
             return _make_target(request, Path(path), request.form or format_of(path), maps)
         except ArgumentError as error:
@@ -129,17 +128,15 @@ def _expand(request: Wishes, template: str, source: Input) -> Iterable[Target]:
                 raise _UnfitError(str(error)) from None
             raise
 
-    if not tokens & {"kernel", "index"}:
-        return [target("", 0, range(len(request.maps)))]
-    return [target(_safe(one.name), index, [index]) for index, one in enumerate(request.maps)]
+    together: dict[tuple[str, ...], list[int]] = {}
+    for index in range(len(request.maps)):
+        values = request.token_values(index)
+        together.setdefault(tuple(values[token] for token in used), []).append(index)
+    return [target(dict(zip(used, map(_safe, key), strict=True)), maps) for key, maps in together.items()]
 
 
 def _make_target(request: Wishes, path: Path | None, form: Format, maps: Sequence[int]) -> Target:
-    if len(maps) > 1 and not form.stack:
-        raise ArgumentError(
-            f"{form.name} holds one feature map, and there are {len(maps)}; write .npy, .npz or .tif, or give a folder or a "
-            "template with {kernel}"
-        )
+    request.refuse_together(form, maps)
     if request.depth == "float" and not form.stack:
         raise ArgumentError(f"--depth float needs .tif, .npy or .npz, got {form.name}, which holds levels")
     return Target(path, form, tuple(maps), request.overwrite or request.in_place or request.names_its_output)
@@ -169,7 +166,7 @@ def _tokens(template: str) -> set[str]:
     return {token for token in BRACES.findall(template) if token}
 
 
-def _fill(template: str, one: Input, kernel: str, index: int) -> str:
+def _fill(template: str, one: Input, of_map: dict[str, str], known: Sequence[str]) -> str:
     source = one.source
     values = {
         "stem": source.stem if source else "stdin",
@@ -177,9 +174,9 @@ def _fill(template: str, one: Input, kernel: str, index: int) -> str:
         "name": source.name if source else "stdin",
         "parent": source.absolute().parent.name if source else "",
         "relpath": "" if one.below == PurePath() else str(one.below),
-        "kernel": kernel,
-        "index": str(index),
+        **of_map,
     }
+    tokens = (*TOKENS, *known)
 
     def value(match: re.Match[str]) -> str:
         if match[0] in ("{{", "}}"):
@@ -188,8 +185,8 @@ def _fill(template: str, one: Input, kernel: str, index: int) -> str:
             raise ArgumentError(f"output {template!r}: {match[0]} stands alone; write {match[0] * 2} for the character")
         if match[1] not in values:
             raise ArgumentError(
-                f"output {template!r}: {{{match[1]}}} is unknown; there are {' '.join(f'{{{t}}}' for t in TOKENS)}"
-                f"{nearest_name(match[1], TOKENS)}"
+                f"output {template!r}: {{{match[1]}}} is unknown; there are {' '.join(f'{{{t}}}' for t in tokens)}"
+                f"{nearest_name(match[1], tokens)}"
             )
         return values[match[1]]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.geometry import Border, Padding, as_pair, check_border, check_extents, make_axes, resolve_padding
 from ..errors import ArgumentError
+from ..images.formats import Format
 from ..kernels.kernel import Bank, Kernel, kernels_of, same_padding
 from ..ranges import Range, parse_range
 from .wishes import Wishes
@@ -111,6 +112,19 @@ class Request(Wishes):
     def same_padding(self, kernel: Kernel) -> Padding:
         """The padding that lays the kernel's anchor over the pixel."""
         return same_padding(kernel.shape, kernel.anchor, self.flip, self.dilation)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The name of the kernel, and the place of the map."""
+        return "kernel", "index"
+
+    def token_values(self, index: int) -> dict[str, str]:
+        """Those of one map."""
+        return {"kernel": self.maps[index].name, "index": str(index)}
+
+    def suffix_in(self, form: Format) -> str:
+        """The kernel, where there are several and each has an output of its own."""
+        return "_{kernel}" if len(self.maps) > 1 and not self.stacks_in(form) else ""
 
     def responder(self, image: "Image") -> "KernelResponder":
         """What computes the maps of a picture."""

@@ -37,6 +37,9 @@ class Way:
 class Responder(abc.ABC):
     """The maps of one image, row by row as they are asked for. All that it raises is ArgumentError."""
 
+    notices: tuple[str, ...] = ()
+    """What is to be told of the picture."""
+
     def __init__(self, image: Image) -> None:
         self.image = image
 

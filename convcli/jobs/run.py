@@ -4,7 +4,7 @@ import contextlib
 import functools
 import io
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -29,16 +29,16 @@ from .wishes import Map, Wishes
 
 @dataclass(frozen=True)
 class Written:
-    """A map that was written: where, its name, shape (H, W, C), range rule and account; without account, yet to be written.
-
-    ``ways`` tells how its kernels were computed, where that was asked for.
+    """A map that was written, or all of one layer: where, name, shape (H, W, C), range rule and account; without account, yet
+    to be written. ``maps`` are their places in the request, ``ways`` how their kernels were computed, where that was asked.
     """
 
     target: Target
-    kernel: str
+    map: str
     shape: tuple[int, ...]
     rule: str
     account: Account | None = None
+    maps: tuple[int, ...] = ()
     ways: tuple[Way, ...] = ()
 
 
@@ -89,14 +89,15 @@ def run_task(request: Wishes, task: Task, pipes: Pipes, budget: Budget) -> Outco
         if image is None:
             return outcome
         responder = request.responder(image)
+        outcome = replace(outcome, notices=(*outcome.notices, *responder.notices))
         for target in left:
             mark = Mark(request.digest_for(target.form, target.maps), source)
             try:
-                ways = [responder.ways(request.maps[index]) for index in target.maps]
+                ways = {index: responder.ways(request.maps[index]) for index in target.maps}
                 written, notices = _write(request, responder, target, Output(pipes, mark))
             except ConvcliError as error:
                 return replace(outcome, error=error)
-            written = [replace(one, ways=way) for one, way in zip(written, ways, strict=True)]
+            written = [replace(one, ways=tuple(way for index in one.maps for way in ways[index])) for one in written]
             every_notice = tuple(dict.fromkeys((*outcome.notices, *notices)))
             outcome = replace(outcome, written=(*outcome.written, *written), notices=every_notice)
         return outcome
@@ -173,7 +174,7 @@ def _plan(request: Wishes, responder: Responder, targets: Iterable[Target]) -> I
             if not raw:
                 check_scale(rule, image.white)
                 stored_white(target.form, image, shape[2])
-            yield Written(target, one.name, shape, "raw" if raw else rule.name, ways=responder.ways(one))
+            yield Written(target, one.name, shape, "raw" if raw else rule.name, maps=(index,), ways=responder.ways(one))
 
 
 def _is_raw(request: Wishes, image: Image, target: Target) -> bool:
@@ -193,7 +194,7 @@ def _write(request: Wishes, responder: Responder, target: Target, output: Output
     if picture.white == 255 and image.white == 65535:
         notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds no more")
     _put(request, target, output, lambda file: file.write(data), str(output.mark).encode() in data)
-    return [Written(target, one.name, picture.pixels.shape, rule.name, account)], notices
+    return [Written(target, one.name, picture.pixels.shape, rule.name, account, target.maps)], notices
 
 
 def _picture(request: Wishes, responder: Responder, one: Map, rule: Range, form: Format) -> tuple[Image, Account]:
@@ -232,8 +233,9 @@ def _write_stack(request: Wishes, responder: Responder, target: Target, output: 
         notices.append("alpha not written: a stack holds the feature maps alone")
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: float numbers are stored raw")
-    names = [request.maps[index].name for index in target.maps]
-    maps = [responder.respond(request.maps[index]).colour for index in target.maps]
+    wanted = [request.maps[index] for index in target.maps]
+    names = [one.name if target.form.picture else request.stack_name(one) for one in wanted]
+    maps = [responder.respond(one).colour for one in wanted]
     if target.form.name == "tiff" and maps[0].dtype == np.float64:
         notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
     _put(
@@ -243,7 +245,18 @@ def _write_stack(request: Wishes, responder: Responder, target: Target, output: 
         lambda file: write_maps(file, target.form, maps, names, output.mark),
         not needs_sidecar(target.form),
     )
-    return [Written(target, name, one.shape, "raw", account_for(one)) for name, one in zip(names, maps, strict=True)], notices
+    return list(_stacked(request, target, maps)), notices
+
+
+def _stacked(request: Wishes, target: Target, maps: Sequence[Array]) -> Iterator[Written]:
+    """What was written of each array of a stack: of one map, or of all that have its name there."""
+    held: dict[str, list[int]] = {}
+    for place, index in enumerate(target.maps):
+        held.setdefault(request.stack_name(request.maps[index]), []).append(place)
+    for name, places in held.items():
+        account = total_of([account_for(maps[place]) for place in places])
+        indices = tuple(target.maps[place] for place in places)
+        yield Written(target, name, maps[places[0]].shape, "raw", account, indices)
 
 
 def _put(request: Wishes, target: Target, output: Output, write: Callable[[BinaryIO], object], carries: bool) -> None:

@@ -93,6 +93,32 @@ class Wishes(abc.ABC):
     def rule_for(self, one: Any) -> Range:
         """How the response of a map becomes levels."""
 
+    @property
+    @abc.abstractmethod
+    def tokens(self) -> tuple[str, ...]:
+        """The parts of a template that tell maps apart."""
+
+    @abc.abstractmethod
+    def token_values(self, index: int) -> dict[str, str]:
+        """Those parts for one map."""
+
+    @abc.abstractmethod
+    def suffix_in(self, form: Format) -> str:
+        """What follows {stem} in a folder: a part of a template, empty where one output holds all."""
+
+    def stack_name(self, one: Any) -> str:
+        """The name of a map in a file of several; maps of one name are one array."""
+        name: str = one.name
+        return name
+
+    def refuse_together(self, form: Format, maps: Sequence[int]) -> None:
+        """Raise ArgumentError where one output cannot hold these maps."""
+        if len(maps) > 1 and not form.stack:
+            raise ArgumentError(
+                f"{form.name} holds one feature map, and there are {len(maps)}; write .npy, .npz or .tif, or give a folder or "
+                f"a template with {{{self.tokens[0]}}}"
+            )
+
     @abc.abstractmethod
     def responder(self, image: "Image") -> "Responder":
         """What computes the maps of a picture. Raises ArgumentError where there can be none."""

@@ -87,11 +87,8 @@ def _read_sections(tables: dict[str, Any], file: ConfigFile, faults: Faults) -> 
     for section, body in tables.items():
         if section not in SECTIONS:
             near = nearest_name(section, SECTIONS)
-            faults.append(
-                Fault(
-                    (section,), f"unknown table; there are [kernels.NAME], [banks.NAME], [networks.NAME] and [defaults]{near}"
-                )
-            )
+            known = "there are [kernels.NAME], [banks.NAME], [networks.NAME] and [defaults]"
+            faults.append(Fault((section,), f"unknown table; {known}{near}"))
         elif not isinstance(body, dict):
             faults.append(Fault((section,), f"must be a table, got {described(body)}"))
         meant = nearest(section, SECTIONS)

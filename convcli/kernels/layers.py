@@ -19,6 +19,9 @@ MOST_LAYERS = 500
 
 Reader = Callable[[Any], Any]
 
+WAYS = ("kernel", "bank", "file")
+"""Where weights come from."""
+
 
 def _size(value: Any) -> tuple[int, int]:
     sides = as_sides("size", value)
@@ -184,25 +187,35 @@ def _read_layer(table: Table, folder: Path, counts: dict[str, int]) -> LayerDefi
         return None
     op = OPS[name]
     counts[name] = counts.get(name, 0) + 1
-    sources = _sources(op)
-    table.check_keys(("op", "name", *op.keys, *sources))
-    given = [key for key in ("kernel", "bank", "file") if key in table.values and key in sources]
-    if len(given) > 1:
-        table.fault(f"takes its weights from one place, got {' and '.join(given)}", given[1])
-    _check_needed(table, op, given)
-    said = {**op.preset} | {
-        key.replace("-", "_"): table.read(key, read, None) for key, read in op.keys.items() if key in table.values
-    }
-    if "connections" in said and said["connections"] is not None:
-        _check_connections(table, said)
-    arrays = _read_arrays(table, folder, op) if "file" in given else {}
-    kernel = _read_kernel(table, folder, given[0]) if given and given[0] != "file" else None
-    if op.has_bias:
-        said["bias"] = "bias" in arrays if given else table.read("bias", _as_bias, True)
-        if given and not isinstance(table.values.get("bias", False), str if "file" in given else bool):
-            table.fault("must be the key of an array in the file, or left out", "bias")
     own_name = table.read("name", as_name, f"{name}{counts[name]}")
-    return LayerDefinition(table.keys, own_name, op, {key: one for key, one in said.items() if one is not None}, kernel, arrays)
+    table.check_keys(("op", "name", *op.keys, *_sources(op)))
+    ways = [key for key in WAYS if key in table.values and key in _sources(op)]
+    if len(ways) > 1:
+        table.fault(f"takes its weights from one place, got {' and '.join(ways)}", ways[1])
+    _check_needed(table, op, ways)
+    said = {**op.preset, **_read_said(table, op)}
+    if "connections" in said:
+        _check_connections(table, said)
+    arrays = _read_arrays(table, folder, op) if "file" in ways else {}
+    if op.has_bias:
+        said["bias"] = _read_bias(table, ways, arrays)
+    kernel = relative(table.text(ways[0]), folder) if ways and ways[0] != "file" else None
+    return LayerDefinition(table.keys, own_name, op, said, kernel, arrays)
+
+
+def _read_said(table: Table, op: Op) -> dict[str, Any]:
+    """What a layer says of itself, by the names of its fields."""
+    values = {key: table.read(key, read, None) for key, read in op.keys.items()}
+    return {key.replace("-", "_"): value for key, value in values.items() if value is not None}
+
+
+def _read_bias(table: Table, ways: list[str], arrays: Mapping[str, WeightsFile]) -> bool:
+    """Whether a layer has biases: those of its file, or, without weights, some unless it says that it has none."""
+    if not ways:
+        return table.read("bias", _as_bias, True)
+    if table.values.get("bias") is True or (ways[0] != "file" and isinstance(table.values.get("bias"), str)):
+        table.fault("must be the key of an array in the layer's file, or left out", "bias")
+    return "bias" in arrays
 
 
 def _sources(op: Op) -> tuple[str, ...]:
@@ -218,7 +231,7 @@ def _check_needed(table: Table, op: Op, given: list[str]) -> None:
     if "filters" in missing and "connections" in table.values:
         missing.remove("filters")
     if missing and not given:
-        ways = " or ".join(key for key in ("kernel", "bank", "file") if key in _sources(op))
+        ways = " or ".join(key for key in WAYS if key in _sources(op))
         instead = f", or take its weights from {ways}" if ways else ""
         table.fault(f"must say its {' and '.join(missing)}{instead}")
     if "file" not in given:
@@ -259,7 +272,3 @@ def _read_arrays(table: Table, folder: Path, op: Op) -> dict[str, WeightsFile]:
             continue
         arrays[role] = WeightsFile(path, table.read(key, as_text, None), layout if role == "weight" else None)
     return arrays
-
-
-def _read_kernel(table: Table, folder: Path, key: str) -> str | WeightsFile:
-    return relative(table.text(key), folder)

@@ -180,9 +180,9 @@ def _arranged(file: WeightsFile, array: "np.ndarray[Any, Any]", beside: int) -> 
 
 
 def read_array(
-    file: WeightsFile, check: Check | None = None, largest: int = LARGEST_ARRAY
+    file: WeightsFile, check: "Check | None" = None, largest: int = LARGEST_ARRAY
 ) -> "tuple[np.ndarray[Any, Any], int]":
-    """The array of a file that is no text, and how many there are; ``check`` lets its header pass. Raises what telling tells."""
+    """The array of a file that is no text, once ``check`` let its header pass, and how many there are."""
     check = check or _check
     suffix = file.path.suffix.lower()
     if suffix == ".safetensors":

@@ -74,6 +74,10 @@ class Layer(abc.ABC):
         """What an array says of the layer that it is given to."""
         return {}
 
+    def channels(self, before: int | None) -> int | None:
+        """How many maps it gives for so many, whatever their size; None is a vector."""
+        return before
+
     def out(self, shape: Shape) -> Shape:
         """The shape of what it gives."""
         return shape

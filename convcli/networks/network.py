@@ -95,7 +95,7 @@ class Network:
     def shape_for(self, size: tuple[int, int]) -> Shape:
         """(C, H, W) of an input of that size. Raises ArgumentError where the network takes another."""
         if self.input.size not in (None, size):
-            height, width = self.input.size  # type: ignore[misc]
+            height, width = self.input.size
             raise ArgumentError(
                 f"network {self.name!r} takes pictures of {width} x {height} pixels, and gets {size[1]} x {size[0]}; "
                 "resize it, or let --resize do so"

@@ -138,6 +138,10 @@ class Flatten(Layer):
 
     op: ClassVar[str] = "flatten"
 
+    def channels(self, before: int | None) -> None:
+        """It gives a vector."""
+        return
+
     def out(self, shape: Shape) -> Shape:
         """A vector."""
         return (math.prod(shape),)
@@ -170,6 +174,10 @@ class Dense(Layer):
     def lacks_weights(self) -> bool:
         """Whether none were given."""
         return not self.given
+
+    def channels(self, before: int | None) -> None:
+        """It gives a vector."""
+        return
 
     def out(self, shape: Shape) -> Shape:
         """One number a unit."""
@@ -217,6 +225,10 @@ class Rbf(Layer):
     def lacks_weights(self) -> bool:
         """Whether no patterns were given."""
         return not self.given
+
+    def channels(self, before: int | None) -> None:
+        """It gives a vector."""
+        return
 
     def out(self, shape: Shape) -> Shape:
         """One number a unit."""

@@ -60,11 +60,7 @@ class Sliding(Layer):
     def out(self, shape: Shape) -> Shape:
         """As many maps as there are filters."""
         rows, columns = self.axes(shape)
-        return self.maps(as_maps(shape)[0]), rows.out, columns.out
-
-    def maps(self, channels: int) -> int:
-        """How many maps it gives."""
-        raise NotImplementedError
+        return self.channels(shape[0]) or 0, rows.out, columns.out
 
     def options(self) -> dict[str, Any]:
         """How it slides, as ``conv2d`` takes it."""
@@ -91,7 +87,7 @@ class Conv(Sliding):
         """How many filters of which size there are."""
         return {"filters": array.shape[0], "size": array.shape[-2:]} if array.role == "weight" else {}
 
-    def maps(self, channels: int) -> int:
+    def channels(self, before: int | None) -> int | None:
         """One for each filter."""
         return self.filters
 
@@ -129,7 +125,7 @@ class Conv(Sliding):
         if weight.ndim == 3:
             weight = np.repeat(weight[:, None], len(x) // self.groups, axis=1)
         if self.connections is not None:
-            weight = connected_weight(weight, self.connections, len(x))
+            weight = connected_weight(list(weight), self.connections, len(x))
         return conv2d(x, weight, arrays.get("bias"), groups=self.groups, threads=threads, **self.options())
 
 
@@ -148,13 +144,13 @@ class Depthwise(Sliding):
             return {}
         return {"size": array.shape[-2:]} | ({"multiplier": array.shape[0]} if array.shared else {})
 
-    def maps(self, channels: int) -> int:
+    def channels(self, before: int | None) -> int | None:
         """Those of the first channel, then those of the next."""
-        return channels * self.multiplier
+        return before and before * self.multiplier
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
         """The weights (channels * multiplier, 1, rows, columns), and a bias for each map."""
-        maps = self.maps(as_maps(shape)[0])
+        maps = as_maps(shape)[0] * self.multiplier
         weight = Parameter.full("weight", maps, 1, *self.size)
         if any(one.shared for one in self.given):
             weight = Parameter("weight", (self.multiplier, 1, *self.size), self.multiplier * math.prod(self.size))
@@ -187,9 +183,10 @@ class Separable(Sliding):
     @classmethod
     def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
         """The size from the first weights, how many filters there are from the second."""
-        return {"weight": {"size": array.shape[-2:]}, "pointwise": {"filters": array.shape[0]}}.get(array.role, {})
+        told: dict[str, dict[str, Any]] = {"weight": {"size": array.shape[-2:]}, "pointwise": {"filters": array.shape[0]}}
+        return told.get(array.role, {})
 
-    def maps(self, channels: int) -> int:
+    def channels(self, before: int | None) -> int | None:
         """One for each filter of the second."""
         return self.filters
 
@@ -237,6 +234,10 @@ class Transposed(Layer):
     def lacks_weights(self) -> bool:
         """Whether no weights were given."""
         return not self.given
+
+    def channels(self, before: int | None) -> int | None:
+        """One for each filter."""
+        return self.filters
 
     def axes(self, shape: Shape) -> "tuple[TransposedAxis, TransposedAxis]":
         """The rows and the columns."""

@@ -1,0 +1,59 @@
+"""convcli run: pictures through a network."""
+
+from typing import Any
+
+import click
+
+from ..jobs.taps import NetworkRequest, taps_on
+from . import batch, groups, options
+
+
+@click.command(no_args_is_help=True)
+@click.argument("network", type=options.NetworkText())
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.option(
+    "--tap",
+    "taps",
+    multiple=True,
+    metavar="LAYER",
+    help="Write the maps of this layer, by its name; several --tap write those of several.  [default: the last layer]",
+)
+@click.option("--resize", is_flag=True, help="Bring pictures to the size that the network takes, whatever their shape.")
+@groups.OUTPUT
+@groups.STORING
+@groups.SEARCHING
+@options.with_config
+@groups.KEEPING
+@groups.TELLING
+def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str, ...], no_config: bool, **wishes: Any) -> None:
+    """
+    \b
+    convcli run edge-energy photo.jpg -o maps/
+    convcli run edge-energy photo.jpg --tap edges --tap pooled -o maps.npz
+    convcli run edge-energy -r photos --tap pooled -o 'out/{relpath}/{stem}_{layer}-{index}.png'
+    convcli run my-net photo.jpg --config nets.toml --resize -o - --format npy | python rank.py
+
+    Sends each INPUT through a network of [networks.NAME] in a config file, and writes what layers give: a feature map a
+    file, or all maps of a layer in one .npy, .npz or .tif. A vector is a map of one row. 'convcli summary NETWORK' lists the
+    layers. As a picture, the least number of a layer is black and the largest white; --range says otherwise.
+    Inputs, outputs and the rest are those of 'convcli apply'.
+
+    Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
+    """
+    telling = batch.take_telling(wishes)
+    catalogue = options.read_catalogue(config, no_config)
+    wishes |= {name: value for name, value in options.read_defaults(catalogue, {"range": "rule"}).items() if name == "rule"}
+    found = catalogue.network(network)
+    asked = batch.take_inputs(wishes)
+    asked["also_read"] += tuple(map(str, catalogue.read_files()))
+    request = NetworkRequest(
+        **asked,
+        network=found,
+        maps=taps_on(found, taps),
+        resize=resize,
+        form=wishes.pop("form"),
+        range=wishes.pop("rule"),
+        threads=wishes.pop("jobs"),
+        **wishes,
+    )
+    batch.carry_out(request, telling, lambda: request.arrays)

@@ -37,56 +37,61 @@ OUTPUT = _together(
 )
 """Where results go."""
 
-SLIDING = _together(
-    click.option(
-        "--stride",
-        type=options.PAIR["stride"],
-        default="1",
-        envvar="CONVCLI_STRIDE",
-        show_envvar=True,
-        show_default=True,
-        help="Step of the kernel in pixels.",
-    ),
-    click.option(
-        "--padding",
-        type=options.PADDING,
-        default="same",
-        envvar="CONVCLI_PADDING",
-        show_envvar=True,
-        show_default=True,
-        help="valid: none. same: the output has the size of the input. same-upper, same-lower: as ONNX pads for a stride, the "
-        "odd pixel behind or before. full: every overlap. Or pixels: 2, 2x1, or TOP,BOTTOMxLEFT,RIGHT.",
-    ),
-    click.option(
-        "--border",
-        type=options.BORDER,
-        default="reflect",
-        envvar="CONVCLI_BORDER",
-        show_envvar=True,
-        show_default=True,
-        help="What the padding holds: zero, a number, edge (a a a|a b c d|d d d), reflect (d c b|a b c d|c b a), "
-        "symmetric (c b a|a b c d|d c b), wrap (b c d|a b c d|a b c).",
-    ),
-    click.option("--dilation", type=options.PAIR["dilation"], default="1", show_default=True, help="Pixels from tap to tap."),
-    click.option(
-        "--flip/--no-flip",
-        default=False,
-        envvar="CONVCLI_FLIP",
-        show_envvar=True,
-        show_default=True,
-        help="Turn the kernel by 180 degrees first: the mathematical convolution. Without it, a kernel slides as written.",
-    ),
-    click.option(
-        "--channels",
-        type=click.Choice(CHANNELS),
-        default="each",
-        envvar="CONVCLI_CHANNELS",
-        show_envvar=True,
-        show_default=True,
-        help="Every channel on its own, one map summed over the channels, or grey (0.299 R + 0.587 G + 0.114 B) first.",
-    ),
+_STRIDE = click.option(
+    "--stride",
+    type=options.PAIR["stride"],
+    default="1",
+    envvar="CONVCLI_STRIDE",
+    show_envvar=True,
+    show_default=True,
+    help="Step of the kernel in pixels.",
 )
+_PADDING = click.option(
+    "--padding",
+    type=options.PADDING,
+    default="same",
+    envvar="CONVCLI_PADDING",
+    show_envvar=True,
+    show_default=True,
+    help="valid: none. same: the output has the size of the input. same-upper, same-lower: as ONNX pads for a stride, the "
+    "odd pixel behind or before. full: every overlap. Or pixels: 2, 2x1, or TOP,BOTTOMxLEFT,RIGHT.",
+)
+_BORDER = click.option(
+    "--border",
+    type=options.BORDER,
+    default="reflect",
+    envvar="CONVCLI_BORDER",
+    show_envvar=True,
+    show_default=True,
+    help="What the padding holds: zero, a number, edge (a a a|a b c d|d d d), reflect (d c b|a b c d|c b a), "
+    "symmetric (c b a|a b c d|d c b), wrap (b c d|a b c d|a b c).",
+)
+_DILATION = click.option(
+    "--dilation", type=options.PAIR["dilation"], default="1", show_default=True, help="Pixels from tap to tap."
+)
+_FLIP = click.option(
+    "--flip/--no-flip",
+    default=False,
+    envvar="CONVCLI_FLIP",
+    show_envvar=True,
+    show_default=True,
+    help="Turn the kernel by 180 degrees first: the mathematical convolution. Without it, a kernel slides as written.",
+)
+_CHANNELS = click.option(
+    "--channels",
+    type=click.Choice(CHANNELS),
+    default="each",
+    envvar="CONVCLI_CHANNELS",
+    show_envvar=True,
+    show_default=True,
+    help="Every channel on its own, one map summed over the channels, or grey (0.299 R + 0.587 G + 0.114 B) first.",
+)
+
+SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS)
 """How kernels slide."""
+
+STEPPING = _together(_STRIDE, _PADDING, _DILATION, _CHANNELS)
+"""What of that changes sizes and counts."""
 
 STORING = _together(
     click.option(

@@ -99,11 +99,12 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
 
 
 def count_entries(file: ConfigFile) -> str:
-    """How many kernels and banks a file defines, in words."""
+    """How many kernels, banks and networks a file defines, in words."""
     kernels = sum(isinstance(entry, Definition) for entry in file.entries.values())
     banks = len(file.entries) - kernels
-    words = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in ((kernels, "kernel"), (banks, "bank")) if n]
-    return " and ".join(words) or "defines no kernels"
+    counts = ((kernels, "kernel"), (banks, "bank"), (len(file.networks), "network"))
+    words = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts if n]
+    return ", ".join(words[:-1]) + (" and " if words[1:] else "") + words[-1] if words else "defines no kernels"
 
 
 def _describe(one: Kernel | Bank) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """The shared options: their words, each read in one place, and the config files."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -54,6 +54,16 @@ class KernelText(click.ParamType[str]):
         """Offer the names that begin so, with what each is for."""
         entries = _peek(ctx).entries.items()
         return [CompletionItem(name, help=entry.about) for name, entry in entries if name.startswith(incomplete)]
+
+
+class AnyText(KernelText):
+    """The name of a network, or the text after -k."""
+
+    name = "NAME"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the names that begin so, with what each is for."""
+        return [*NetworkText().shell_complete(ctx, param, incomplete), *super().shell_complete(ctx, param, incomplete)]
 
 
 class NetworkText(click.ParamType[str]):
@@ -120,6 +130,14 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
 def read_catalogue(config: tuple[str, ...], no_config: bool) -> Catalogue:
     """The kernels of all config files. Raises KernelError with every fault of every file."""
     return load_catalogue(find_places(config, search=not no_config))
+
+
+def refuse_set(names: Iterable[str], reason: str) -> None:
+    """Raise click.UsageError for an option that was set on the command line, and means nothing here."""
+    context = click.get_current_context()
+    for name in names:
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} means nothing here: {reason}")
 
 
 def read_defaults(catalogue: Catalogue, names: dict[str, str]) -> dict[str, Any]:

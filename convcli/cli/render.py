@@ -233,14 +233,28 @@ def _spelled(value: object) -> str:
     return str(getattr(value, "name", value))
 
 
-def show_table(rows: list[dict[str, Any]]) -> None:
-    """Print the list of kernels: as wide as the terminal, or one line each in a pipe."""
+def show_columns(headings: dict[str, str], rows: list[list[str]], wraps: tuple[str, ...] = ()) -> None:
+    """Print a table as wide as the terminal, or with one line for each row in a pipe.
+
+    ``headings`` tell whether a column is left or right; those that may wrap do so first.
+    """
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("name", "size", "sum", "parameters", "what it is for"):
-        table.add_column(heading, no_wrap=heading in ("name", "size", "sum"), justify="right" if heading == "sum" else "left")
+    for heading, side in headings.items():
+        table.add_column(heading, no_wrap=bool(wraps) and heading not in wraps, justify="right" if side == "right" else "left")
+    for row in rows:
+        table.add_row(*(Text(escaped(cell)) for cell in row))
+    console = _console(highlight=False)
+    if not console.is_terminal:
+        console.width = 250
+    console.print(table)
+
+
+def show_table(rows: list[dict[str, Any]]) -> None:
+    """Print the list of kernels."""
+    cells = []
     for row in rows:
         if "maps" in row:
             size = f"{row['maps']} map" + ("s" if row["maps"] > 1 else "")
@@ -249,11 +263,9 @@ def show_table(rows: list[dict[str, Any]]) -> None:
             size = "x".join(map(str, row["size"]))
             total = number(round(row["sum"], 12))
             parameters = ",".join(f"{name}={value:g}" for name, value in row["parameters"].items())
-        table.add_row(*(Text(escaped(cell)) for cell in (row["name"], size, total, parameters, row["about"])))
-    console = _console(highlight=False)
-    if not console.is_terminal:
-        console.width = 250
-    console.print(table)
+        cells.append([row["name"], size, total, parameters, row["about"]])
+    headings = {"name": "left", "size": "left", "sum": "right", "parameters": "left", "what it is for": "left"}
+    show_columns(headings, cells, wraps=("parameters", "what it is for"))
 
 
 def show_kernels(found: "Kernel | Bank", kernels: "tuple[Kernel, ...]") -> None:

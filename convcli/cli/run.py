@@ -42,7 +42,8 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
     """
     telling = batch.take_telling(wishes)
     catalogue = options.read_catalogue(config, no_config)
-    wishes |= {name: value for name, value in options.read_defaults(catalogue, {"range": "rule"}).items() if name == "rule"}
+    defaults = options.read_defaults(catalogue, {"range": "rule"})
+    wishes |= {name: value for name, value in defaults.items() if name in wishes}
     found = catalogue.network(network)
     asked = batch.take_inputs(wishes)
     asked["also_read"] += tuple(map(str, catalogue.read_files()))

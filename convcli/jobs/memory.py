@@ -6,19 +6,22 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import ConvcliError, ImageError
-from ..images.image import Header
 from ..kernels.kernel import Bank
 from .naming import Target
 from .request import Request
+
+if TYPE_CHECKING:
+    from ..images.image import Header
 
 CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 SHARE = 0.75
 """Part of the free memory that may be taken."""
 
 
-def estimate(request: Request, targets: Sequence[Target], header: Header) -> int:
+def estimate(request: Request, targets: Sequence[Target], header: "Header") -> int:
     """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself.
 
     That is within a quarter of what tests/test_memory.py measures, on 4 megapixels of several kinds.
@@ -30,7 +33,7 @@ def estimate(request: Request, targets: Sequence[Target], header: Header) -> int
     return max(image + header.reading, image + max(explained, *written, 0))
 
 
-def _estimate_output(request: Request, target: Target, header: Header, real: int) -> int:
+def _estimate_output(request: Request, target: Target, header: "Header", real: int) -> int:
     if not request.stacks_in(target.form):  # levels, Pillow's copy of them, the file; responses are made some rows at a time
         return 3 * header.itemsize * sum(_count(request, index, header, header.channels) for index in target.maps)
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
@@ -40,12 +43,12 @@ def _estimate_output(request: Request, target: Target, header: Header, real: int
     return maps * real + max(_premultiplied(header, real) + merging * real, copied)
 
 
-def _premultiplied(header: Header, real: int) -> int:
+def _premultiplied(header: "Header", real: int) -> int:
     """Bytes of the colours of a picture multiplied by its alpha."""
     return header.height * header.width * (header.channels - 1) * real if header.channels in (2, 4) else 0
 
 
-def _count(request: Request, index: int, header: Header, channels: int) -> int:
+def _count(request: Request, index: int, header: "Header", channels: int) -> int:
     """Numbers in a feature map; none where there will be an error instead."""
     try:
         return math.prod(request.map_shape((header.height, header.width, channels), request.maps[index], strict=False))
@@ -94,8 +97,15 @@ class Budget:
 
 
 def in_words(count: int) -> str:
-    """Bytes as people say them."""
-    return f"{count / 1e9:.3g} GB" if count >= 1e9 else f"{count / 1e6:.3g} MB"
+    """Bytes as people say them.
+
+    >>> in_words(411_041_792), in_words(40)
+    ('411 MB', '40 bytes')
+    """
+    for unit, word in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if count >= unit:
+            return f"{count / unit:.3g} {word}"
+    return f"{count} bytes"
 
 
 def free_memory() -> int | None:

@@ -19,7 +19,7 @@ from .faults import ENOUGH_FAULTS, Fault, Keys, Located, Meter, Tangled, TooMany
 from .grammar import Inline, Reference, parse_kernel
 from .kernel import Bank, Kernel
 from .library import ParameterError, Recipe
-from .networks import NetworkDefinition
+from .networks import NetworkDefinition, one_layer
 from .places import Place, built_in_file, find_places
 from .weights import Weights, WeightsError, WeightsFile, cost_of_failing, load_weights
 
@@ -81,6 +81,11 @@ class Catalogue:
             return definition.resolve(lambda text: self._find(text, file, ()))
         except Fault as fault:
             raise Located(functools.partial(file.locate, [fault])) from None
+
+    def network_of(self, text: str, channels: int, **sliding: Any) -> Network:
+        """The text after ``-k`` as a network of one layer, on so many channels. Raises KernelError."""
+        self._measure(MOST_WEIGHTS)
+        return one_layer(text, channels, lambda name: self._find(name, None, ()), **sliding)
 
     def __iter__(self) -> Iterator[str]:
         """All kernels' names, then all banks', the built-in ones first, in the order of the files."""

@@ -15,7 +15,7 @@ from ..ranges import parse_range
 from .draft import AnyDraft, BankDraft, Draft
 from .faults import Fault, Keys, Told
 from .kernel import same_padding
-from .layers import LayerDefinition, read_layers
+from .layers import OPS, LayerDefinition, read_layers
 from .tensors import load_tensor, tensor_shape
 from .values import Table, as_count, as_number, as_sides, as_text, described, read_each
 from .weights import WeightsError, WeightsFile
@@ -121,6 +121,18 @@ def resolve_layer(definition: LayerDefinition, find: Find) -> Layer:
                     raise KernelError(f"says {key} = {_spelled(said[key])}, and {array.origin} has {_spelled(value)}")
         layer = definition.op.make(name=definition.name, given=given, **said)
         return _anchored(layer, definition, find)
+
+
+def one_layer(text: str, taken: int, find: Find, *, channels: str, **sliding: Any) -> Network:
+    """A kernel or a bank as a network of one layer: each of the channels that it takes on its own, or all in one sum.
+
+    Raises KernelError.
+    """
+    given = _from_kernel(text, find)
+    op = OPS["depthwise" if channels == "each" and given.shared and taken > 1 else "conv"]
+    definition = LayerDefinition((), "conv", op, {**sliding, "bias": False}, text)
+    entry = Input(1 if channels == "gray" else taken)
+    return Network(text, entry, (resolve_layer(definition, find),))
 
 
 def _from_files(definition: LayerDefinition) -> tuple[Given, ...]:

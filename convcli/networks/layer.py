@@ -63,11 +63,18 @@ class Layer(abc.ABC):
     """A layer under its name. Methods that take a shape raise ArgumentError where the layer cannot take it."""
 
     op: ClassVar[str]
+    """What a config calls it."""
+
     family: ClassVar[str] = "other"
     """conv or dense, of which summaries tell the share."""
 
     name: str
     given: tuple[Given, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        """What a config calls it."""
+        return self.op
 
     @classmethod
     def told_by(cls, array: Given, groups: int) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from ..errors import ArgumentError
 from .layer import Layer, Look, Parameter, Shape, described
+from .sliding import Conv
 
 REAL = 4
 """Bytes of a number in float32."""
@@ -150,6 +151,20 @@ def total_of(rows: Sequence[Row], family: str | None = None) -> Totals:
     counted = [row for row in rows if family in (None, row.layer.family)]
     names = ("weights", "biases", "fixed", "multiply_adds", "memory")
     return Totals(*(sum(getattr(row, name) for row in counted) for name in names))
+
+
+def separable_cost(row: Row) -> tuple[int, int] | None:
+    """Weights and multiply-adds of a standard convolution made depthwise separable; None for any other layer.
+
+    Of ``filters`` filters of k x k, the multiply-adds are 1 / filters + 1 / k**2 of the standard's: Howard et al., MobileNets
+    (https://arxiv.org/abs/1704.04861), section 3.1.
+    """
+    layer = row.layer
+    if not isinstance(layer, Conv) or not layer.is_standard:
+        return None
+    channels, (maps, height, width) = row.taken[0], row.given
+    weights = channels * layer.size[0] * layer.size[1] + channels * maps
+    return weights, height * width * weights
 
 
 def _count(shape: Shape) -> int:

@@ -16,6 +16,11 @@ class Activation(Layer):
 
     function: str
 
+    @property
+    def kind(self) -> str:
+        """What a config calls it."""
+        return self.function
+
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Apply it."""
         from ..core import activations

@@ -87,6 +87,11 @@ class Conv(Sliding):
         """How many filters of which size there are."""
         return {"filters": array.shape[0], "size": array.shape[-2:]} if array.role == "weight" else {}
 
+    @property
+    def kind(self) -> str:
+        """What a config calls it."""
+        return "pointwise" if self.size == (1, 1) else self.op
+
     def channels(self, before: int | None) -> int | None:
         """One for each filter."""
         return self.filters
@@ -106,6 +111,12 @@ class Conv(Sliding):
         elif any(one.shared for one in self.given):
             weight = Parameter("weight", weight.shape, self.filters * math.prod(self.size))
         return weight, *self.biases(self.filters)
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether every filter has weights of its own for each channel, on more than one pixel."""
+        shared = any(one.shared for one in self.given)
+        return self.groups == 1 and self.connections is None and self.size != (1, 1) and not shared
 
     def multiply_adds(self, shape: Shape) -> int:
         """Every weight at every position."""

@@ -1,0 +1,209 @@
+"""convcli summary: what a network, a kernel or a bank holds and costs."""
+
+import json
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import click
+
+from ..core.geometry import FARTHEST
+from ..errors import ArgumentError
+from ..jobs.memory import in_words
+from ..kernels.catalogue import Catalogue
+from ..networks.layer import Shape, described
+from ..networks.network import Network, Row, Totals, separable_cost, total_of
+from . import groups, options, render
+
+
+def read_shape(text: str) -> Shape:
+    """Read HxWxC, or HxW for one channel, as (C, H, W). Raises ArgumentError.
+
+    >>> read_shape("227x227x3")
+    (3, 227, 227)
+    """
+    match = re.fullmatch(r"(\d{1,9})x(\d{1,9})(?:x(\d{1,9}))?", text, re.ASCII | re.IGNORECASE)
+    height, width, channels = (int(match[1]), int(match[2]), int(match[3] or 1)) if match else (0, 0, 0)
+    if not all(1 <= length <= FARTHEST for length in (height, width, channels)):
+        raise ArgumentError(f"input must be HxWxC such as 227x227x3, each from 1 to {FARTHEST}, got {text!r}")
+    return channels, height, width
+
+
+@click.command(no_args_is_help=True)
+@click.argument("name", metavar="NETWORK|KERNEL|BANK", type=options.AnyText())
+@click.option("--input", "shape", type=options.Word("HxWxC", read_shape), help="Rows, columns and channels of what it takes.")
+@groups.STEPPING
+@options.with_config
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+def command(name: str, shape: Shape | None, config: tuple[str, ...], no_config: bool, as_json: bool, **stepping: Any) -> None:
+    """
+    \b
+    convcli summary alexnet
+    convcli summary alexnet --input 224x224x3
+    convcli summary gabor:theta=45 --input 480x640x3 --stride 2
+    convcli summary @conv1.npy --input 227x227x3 --json | jq .totals
+
+    Prints a row for each layer: what it gives, the weights and biases that are learned, the multiply-adds for one input, the
+    pixels of the input that one number sees, how far apart those of neighbours are, and the memory of what it gives in float32.
+    Then totals, the share of convolutions and of dense layers, and what each standard convolution would cost as a depthwise
+    separable one. Multiply-adds are products with weights; batch-norm counts none, as it becomes part of the layer before.
+
+    Exit status: 0 counted; 2 wrong usage, such as an input that some layer cannot take.
+    """
+    catalogue = options.read_catalogue(config, no_config)
+    if name in catalogue.networks:
+        options.refuse_set(stepping, f"{name} is a network, whose layers say so themselves")
+        network = catalogue.network(name)
+    else:
+        defaults = options.read_defaults(catalogue, {})
+        stepping |= {key: value for key, value in defaults.items() if key in stepping}
+        network = _network_of(name, catalogue, shape, stepping)
+    rows = list(network.trace(_shape_for(network, shape)))
+    with render.printing():
+        if as_json:
+            click.echo(json.dumps(_as_json(network, rows), indent=2))
+        else:
+            _show(network, rows)
+
+
+def _network_of(text: str, catalogue: Catalogue, shape: Shape | None, stepping: dict[str, Any]) -> Network:
+    """A kernel or a bank as a network of one layer."""
+    if shape is None:
+        raise ArgumentError(f"{text} is no network with an input of its own; say what it takes, such as --input 480x640x3")
+    return catalogue.network_of(text, shape[0], **stepping)
+
+
+def _shape_for(network: Network, shape: Shape | None) -> Shape:
+    """(C, H, W) of the input: what was asked for, or what the network says."""
+    if shape is None and network.input.size is None:
+        raise ArgumentError(f"network {network.name!r} takes pictures of any size; say one, such as --input 512x512x1")
+    if shape is None:
+        return network.shape_for(network.input.size or (0, 0))
+    if shape[0] != network.input.channels:
+        raise ArgumentError(f"network {network.name!r} takes {network.input.channels} channels, and --input has {shape[0]}")
+    return shape
+
+
+def _show(network: Network, rows: list[Row]) -> None:
+    totals = total_of(rows)
+    taken = rows[0].taken
+    click.echo(render.escaped(f"{network.name}: {network.about}" if network.about else network.name))
+    if network.source:
+        click.echo(render.escaped(f"source: {network.source}"))
+    click.echo(f"input {described(taken)}")
+    click.echo()
+    render.show_columns(
+        {
+            "layer": "left",
+            "gives": "right",
+            "weights": "right",
+            "biases": "right",
+            **({"fixed": "right"} if totals.fixed else {}),
+            "multiply-adds": "right",
+            "sees": "right",
+            "every": "right",
+            "memory": "right",
+        },
+        [_cells(row, bool(totals.fixed)) for row in rows],
+    )
+    click.echo()
+    for line in (*_notes(rows), *_total_lines(rows, totals)):
+        click.echo(render.escaped(line))
+    costs = [(row, cost) for row in rows if (cost := separable_cost(row))]
+    if costs:
+        _show_separable(costs)
+
+
+def _cells(row: Row, with_fixed: bool) -> list[str]:
+    layer = row.layer
+    name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
+    fixed = [f"{row.fixed:,}"] if with_fixed else []
+    counts = [f"{row.weights:,}", f"{row.biases:,}", *fixed, f"{row.multiply_adds:,}"]
+    sees, every = (_sides(row.field.covered), _sides(row.field.step)) if row.field.covered else ("all", "")
+    return [name, described(row.given), *counts, sees, every, in_words(row.memory)]
+
+
+def _sides(sides: tuple[Fraction, Fraction] | None) -> str:
+    return " x ".join(map(str, sides or ()))
+
+
+def _notes(rows: list[Row]) -> Iterator[str]:
+    notes = [f"note: {row.layer.name}: {row.note}" for row in rows if row.note]
+    yield from (*notes, "") if notes else ()
+
+
+def _total_lines(rows: list[Row], totals: Totals) -> Iterator[str]:
+    fixed = f", and {totals.fixed:,} that are not learned" if totals.fixed else ""
+    learned = f"{totals.learned:,} learned parameters: {totals.weights:,} weights and {totals.biases:,} biases{fixed}"
+    yield f"{learned}; {totals.multiply_adds:,} multiply-adds"
+    for word, family in (("convolutions", "conv"), ("dense layers", "dense")):
+        part = total_of(rows, family)
+        shares = (render.share(part.learned, totals.learned), render.share(part.multiply_adds, totals.multiply_adds))
+        if part.learned or part.multiply_adds:
+            yield f"{word}: {part.learned:,} parameters ({shares[0]}), {part.multiply_adds:,} multiply-adds ({shares[1]})"
+    parameters = in_words(4 * (totals.learned + totals.fixed))
+    yield f"memory in float32: parameters {parameters}, what all layers give {in_words(totals.memory)}"
+
+
+def _show_separable(costs: list[tuple[Row, tuple[int, int]]]) -> None:
+    click.echo()
+    click.echo("each standard convolution as a depthwise separable one, k x k for each channel, then 1 x 1:")
+    headings = {"layer": "left", "weights": "right", "multiply-adds": "right", "of the standard's": "right"}
+    render.show_columns(
+        headings,
+        [
+            [row.layer.name, f"{weights:,}", f"{products:,}", render.share(products, row.multiply_adds)]
+            for row, (weights, products) in costs
+        ],
+    )
+
+
+def _as_json(network: Network, rows: list[Row]) -> dict[str, Any]:
+    """All that is known, for machines; shapes are rows, columns, channels."""
+    parts = {word: _totals(total_of(rows, family)) for word, family in (("convolutions", "conv"), ("dense", "dense"))}
+    return {
+        "name": network.name,
+        "about": network.about,
+        "source": network.source,
+        "input": _ordered(rows[0].taken),
+        "layers": [_layer(row) for row in rows],
+        "totals": _totals(total_of(rows)),
+        **parts,
+    }
+
+
+def _layer(row: Row) -> dict[str, Any]:
+    cost = separable_cost(row)
+    field = row.field
+    return {
+        "name": row.layer.name,
+        "op": row.layer.kind,
+        "input": _ordered(row.taken),
+        "output": _ordered(row.given),
+        "weights": row.weights,
+        "biases": row.biases,
+        "fixed": row.fixed,
+        "multiply_adds": row.multiply_adds,
+        "field": None if field.covered is None else [float(side) for side in field.covered],
+        "stride": None if field.step is None else [float(side) for side in field.step],
+        "memory": row.memory,
+        "note": row.note,
+        "separable": None if cost is None else {"weights": cost[0], "multiply_adds": cost[1]},
+    }
+
+
+def _totals(totals: Totals) -> dict[str, int]:
+    return {
+        "parameters": totals.learned,
+        "weights": totals.weights,
+        "biases": totals.biases,
+        "fixed": totals.fixed,
+        "multiply_adds": totals.multiply_adds,
+        "memory": totals.memory,
+    }
+
+
+def _ordered(shape: Shape) -> list[int]:
+    """(C, H, W) as [H, W, C]."""
+    return [*shape[1:], shape[0]]

@@ -16,17 +16,19 @@ The public Python interface, imported when first used, so that ``import convcli`
 
 The house, floor by floor; imports go down only, and kernels and images do not know each other:
 
-    cli/       words in, words out: apply, kernels, config, cache; options, each spelled once, in groups; batch (works through
-               pictures); report (JSON lines); render, where Rich lives
-    jobs/      wishes carried out: inputs, wishes (what any command asks for, frozen), request (what apply asks for), naming,
-               responder (what gives maps), respond (maps of kernels), run (one picture), batch (many), memory (how much one
-               takes), warm (compiles what may be needed)
+    cli/       words in, words out: apply, run, summary, kernels, config, cache; options, each spelled once, in groups; batch
+               (works through pictures); report (JSON lines); render, where Rich lives
+    jobs/      wishes carried out: inputs, wishes (what any command asks for, frozen), request (what apply asks for) and taps
+               (what run does), naming, responder (what gives maps): respond (maps of kernels) and forward (maps of layers); run
+               (one picture), batch (many), memory (how much one takes), warm (compiles what may be needed)
     kernels/   what to convolve with: kernel (values), library (formulas), numbers (1/9), grammar (the text after -k), weights
                (files of them), config (kernels.toml) with bodies, values and lines, definition and banks (what a table says),
-               draft (kernels yet to be computed), arithmetic, faults (what is wrong, and what costs too much), places (which
-               config files there are), catalogue (names to kernels)
+               draft (kernels yet to be computed), arithmetic, networks and their layers and tensors (arrays in files), faults
+               (what is wrong, and what costs too much), places (which config files there are), catalogue (names to kernels)
     images/    pixels and files: image (values), read, write, tiff, stacks, alpha, levels (response to stored levels), formats,
-               place (whole or not at all), mark (what an output was made from), existing (what stands under its name)
+               place (whole or not at all), mark (what an output was made from), existing (what stands under its name), resize
+    networks/  layers as values: what each makes of a shape, holds, costs and sees, and what runs it: layer, sliding (kernels and
+               windows), plain (all others), network (one layer after the other)
     core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders) and its words, arguments (what is asked of them),
                plan (index tables, bands), method (which way to sum), factor (columns times rows), sums (the lists that the
                loops work through), spectrum (tiles, for large kernels), layer (many channels), tables (all that, kept), conv,

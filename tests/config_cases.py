@@ -2,6 +2,7 @@
 
 K = "[kernels.k]\n"
 B = "[banks.b]\n"
+N = "[networks.n]\ninput = { channels = 1 }\n"
 M = "matrix = [[1]]\n"
 
 # A text that both the reader and the schema take.
@@ -23,6 +24,17 @@ GOOD = [
     "[defaults]\nstride = [2, 1]\npadding = [[0, 1], [2, 3]]\nborder = 7.5",
     "[defaults]\nstride = '2x1'\npadding = '1,2x0,3'\nborder = '128'\nrange = '0..1'",
     "kernels.k.matrix = [[1]]\nbanks.b = { kernels = ['k'] }",
+    N
+    + "layers = [{ op = 'conv', filters = 4, size = [5, 3], stride = 2, padding = 'same-upper', border = 'edge', bias = false }]",
+    N + "layers = [{ op = 'conv', kernel = 'sobel-x', name = 'edges' }, { op = 'relu' }, { op = 'max-pool', size = '2x1' }]",
+    N
+    + "layers = [{ op = 'conv', size = 3, connections = [[0], [0]] }, { op = 'local-response-norm', size = 2, alpha = 1e-4 }]",
+    N
+    + "layers = [{ op = 'depthwise', bank = 'compass', padding = [1, 1] }, { op = 'pointwise', filters = 2 }, { op = 'softmax' }]",
+    N
+    + "layers = [{ op = 'transposed', filters = 2, size = 4, stride = 2, output-padding = 1 }, { op = 'upsample', factor = 2 }]",
+    "networks.n = { input = { channels = 3, size = [8, 9], range = '-1..1', mean = [0.4, 0.5, '1/2'], std = 0.2 }, "
+    "layers = [{ op = 'separable', filters = 4, size = 3 }, { op = 'flatten' }, { op = 'dense', units = 5 }, { op = 'rbf', units = 2 }] }",
 ]
 
 # (text, line of the first fault, what is said of it, whether the schema sees it too)
@@ -97,10 +109,15 @@ BAD = [
     ("[kernels.'../evil']\n" + M, 1, "must have a name of letters, digits, and . _ - that begins with a letter", True),
     ("[kernels.'']\n" + M, 1, "must have a name of letters", True),
     ("[kernels.'[/red]']\n" + M, 1, "must have a name of letters", True),
-    (K + M + "[banks.k]\nkernels = ['blur']", 3, "banks.k: has the name of another kernel or bank; give it", False),
+    (K + M + "[banks.k]\nkernels = ['blur']", 3, "banks.k: has the name of another kernel, bank or network", False),
     ("\n\nkernels = 3", 3, "kernels: must be a table, got 3", True),
     ("[kernels]\n\nk = 3", 3, "kernels.k: must be a table, [kernels.NAME], got 3", True),
-    ("[kernel.k]\n" + M, 1, "kernel: unknown table; there are [kernels.NAME], [banks.NAME] and [defaults]; did you mean", True),
+    (
+        "[kernel.k]\n" + M,
+        1,
+        "kernel: unknown table; there are [kernels.NAME], [banks.NAME], [networks.NAME] and [defaults]; did",
+        True,
+    ),
     ("[[kernels.k]]\n" + M, 1, "kernels.k: must be a table, [kernels.NAME], got a list", True),
     # generators
     (K + "generator = 'gausian'", 2, "must be one of average, binomial, gaussian", True),
@@ -174,6 +191,131 @@ BAD = [
         False,
     ),
     (B + "file = 'w.npz'\nindex = 0", 3, "banks.b.index: unknown key; there are file, key, layout, ", True),
+    # networks
+    (
+        "[networks.n]\nlayers = [{ op = 'relu' }]",
+        1,
+        "networks.n.input: must be a table, such as { channels = 3, size = 227 }, got",
+        True,
+    ),
+    ("[networks.n]\ninput = 3\nlayers = [{ op = 'relu' }]", 2, "networks.n.input: must be a table", True),
+    ("[networks.n]\ninput = { size = 3 }\nlayers = [{ op = 'relu' }]", 2, "networks.n.input: must say how many channels", True),
+    (N, 1, "networks.n.layers: must be a list of tables, such as [{ op = ", True),
+    (N + "layers = []", 3, "networks.n.layers: must be a list of tables", True),
+    (N + "layers = ['relu']", 3, "networks.n.layers: must be a list of tables", True),
+    (N + f"layers = [{'{ op = 1 },' * 501}]", 3, "networks.n.layers: has 501 layers; the limit is 500", True),
+    (N + "layers = [{ filters = 3 }]", 3, "networks.n.layers[0]: must say its op, one of conv, depthwise, ", True),
+    (N + "layers = [\n  { op = 'relu' },\n  { op = 'convv', size = 3 },\n]", 5, "layers[1].op: must be one of conv, ", True),
+    (N + "layers = [{ op = 'convv' }]", 3, "got 'convv'; did you mean 'conv'?", True),
+    (N + "layers = [{ op = 'relu', size = 3 }]", 3, "layers[0].size: unknown key; there are op, name", True),
+    (
+        N + "layers = [{ op = 'conv', filters = 4, size = 3, strid = 2 }]",
+        3,
+        "unknown key; there are op, name, filters, size",
+        True,
+    ),
+    (
+        N + "layers = [{ op = 'conv', size = 3 }]",
+        3,
+        "must say its filters, or take its weights from kernel or bank or file",
+        True,
+    ),
+    (N + "layers = [{ op = 'dense' }]", 3, "must say its units, or take its weights from file", True),
+    (N + "layers = [{ op = 'max-pool' }]", 3, "networks.n.layers[0]: must say its size", True),
+    (N + "layers = [{ op = 'conv', filters = 0, size = 3 }]", 3, "layers[0].filters: must be at least 1, got 0", True),
+    (N + "layers = [{ op = 'conv', filters = 1, size = 1025 }]", 3, "layers[0].size: must be at most 1023, got 1025", True),
+    (N + "layers = [{ op = 'conv', filters = 1, size = 3, key = 'w' }]", 3, "key: belongs to a file, and there is none", False),
+    (
+        N + "layers = [{ op = 'conv', filters = 1, size = 3, bias = 'b' }]",
+        3,
+        "is the key of an array in a file, and there is",
+        False,
+    ),
+    (N + "layers = [{ op = 'conv', kernel = 'blur', bias = true }]", 3, "bias: must be the key of an array", False),
+    (
+        N + "layers = [{ op = 'conv', kernel = 'blur', bank = 'compass' }]",
+        3,
+        "takes its weights from one place, got kernel and",
+        False,
+    ),
+    (N + "layers = [{ op = 'conv', kernel = 'blurr' }]", 3, "kernel 'blurr' is unknown; ", False),
+    (
+        N + "layers = [{ op = 'conv', bank = 'sobel' }]",
+        3,
+        "'sobel' merges its kernels by l2, and a layer gives a map for each",
+        False,
+    ),
+    (N + "layers = [{ op = 'conv', kernel = 'blur', filters = 2 }]", 3, "says filters = 2, and blur has 1", False),
+    (N + "layers = [{ op = 'conv', kernel = 'blur', size = 5 }]", 3, "says size = 5 x 5, and blur has 3 x 3", False),
+    (N + "layers = [{ op = 'conv', file = 'no.npz', key = 'w' }]", 3, "no.npz#w: no such file", False),
+    (
+        N + "layers = [{ op = 'dense', file = 'no.npz', layout = 'ow' }]",
+        3,
+        "layout: must name each axis once, by o, i, such as oi",
+        False,
+    ),
+    (
+        N + "layers = [{ op = 'conv', size = 3, connections = [] }]",
+        3,
+        "connections: must be a list of the channels that each",
+        True,
+    ),
+    (
+        N + "layers = [{ op = 'conv', size = 3, connections = [[0, 0]] }]",
+        3,
+        "connections: filter 1 names a channel twice",
+        True,
+    ),
+    (N + "layers = [{ op = 'conv', size = 3, connections = [[-1]] }]", 3, "filter 1 must name channels by whole numbers", True),
+    (
+        N + "layers = [{ op = 'conv', size = 3, filters = 2, connections = [[0]] }]",
+        3,
+        "a list for each of the 2 filters, got 1",
+        False,
+    ),
+    (N + "layers = [{ op = 'conv', size = 3, groups = 2, connections = [[0]] }]", 3, "cannot stand beside groups", False),
+    (
+        N + "layers = [{ op = 'relu' }, { op = 'abs', name = 'relu1' }]",
+        3,
+        "layers[1]: has the name 'relu1' of another layer",
+        False,
+    ),
+    (
+        N + "layers = [{ op = 'relu' }]\nlayer = 1",
+        4,
+        "networks.n.layer: unknown key; there are about, source, input, layers",
+        True,
+    ),
+    (
+        "[networks.n]\ninput = { channels = 3, mean = [1, 2] }\nlayers = [{ op = 'relu' }]",
+        2,
+        "one for each of the 3 channels, got 2",
+        False,
+    ),
+    (
+        "[networks.n]\ninput = { channels = 3, std = 0 }\nlayers = [{ op = 'relu' }]",
+        2,
+        "networks.n.input.std: must be above 0",
+        False,
+    ),
+    (
+        "[networks.n]\ninput = { channels = 3, range = 'clip' }\nlayers = [{ op = 'relu' }]",
+        2,
+        "must be LO..HI, what black and",
+        True,
+    ),
+    (
+        K + M + "[networks.k]\ninput = { channels = 1 }\nlayers = [{ op = 'relu' }]",
+        3,
+        "has the name of another kernel, bank or",
+        False,
+    ),
+    (
+        "[networks.n]\ninput = { channels = 1, size = 4 }\nlayers = [{ op = 'conv', name = 'c', filters = 2, size = 5 }]",
+        3,
+        "layer 'c' after the input, which gives 4 x 4 x 1: a kernel that covers 5 x 5 does not fit",
+        False,
+    ),
     # defaults
     ("[defaults]\nstride = 0", 2, "defaults.stride: stride must be at least 1, got 0", True),
     ("[defaults]\nstride = 1979-05-27", 2, "defaults.stride: must be a whole number from 0 to 65535, got the date", True),

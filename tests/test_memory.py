@@ -167,7 +167,7 @@ def test_a_budget_is_never_overspent():
     assert got.wait(60)
     thread.join(60)
     assert budget.used == 0
-    with budget.lease() as take, pytest.raises(ImageError, match="takes about 0.000101 MB"):
+    with budget.lease() as take, pytest.raises(ImageError, match="takes about 101 bytes"):
         take(101)
 
 

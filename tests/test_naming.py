@@ -89,7 +89,7 @@ BAD = [
     (["a.png"], "{}.png", ["blur"], "is unknown"),
     (["a.png"], "{stem.png", ["blur"], "{ stands alone; write {{"),
     (["x/a.png", "y/a.png"], "out/", ["blur"], "two results would have the name out/a.png, both of x/a.png and y/a.png"),
-    (["a.png"], "out/{stem}{kernel}.png", ["blur", "blur"], "two results would have the name out/ablur.png, both of a.png"),
+    (["a.png"], "out/{stem}{kernel}.png", ["blur", "blur"], "png holds one feature map, and there are 2"),
     (["-", "-"], "out/", ["blur"], "which can be read once only"),
     (["a.png", "b.jpg"], "out/{name}.png", ["blur", "edge"], "png holds one feature map, and there are 2"),
     (["a.png", "b.jpg"], "out/{ext}/{stem}.gif", ["blur"], "has the unknown suffix '.gif'"),

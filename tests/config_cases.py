@@ -24,17 +24,15 @@ GOOD = [
     "[defaults]\nstride = [2, 1]\npadding = [[0, 1], [2, 3]]\nborder = 7.5",
     "[defaults]\nstride = '2x1'\npadding = '1,2x0,3'\nborder = '128'\nrange = '0..1'",
     "kernels.k.matrix = [[1]]\nbanks.b = { kernels = ['k'] }",
-    N
-    + "layers = [{ op = 'conv', filters = 4, size = [5, 3], stride = 2, padding = 'same-upper', border = 'edge', bias = false }]",
+    N + "layers = [{ op = 'conv', filters = 4, size = [5, 3], stride = 2, padding = 'same-upper', bias = false }]",
     N + "layers = [{ op = 'conv', kernel = 'sobel-x', name = 'edges' }, { op = 'relu' }, { op = 'max-pool', size = '2x1' }]",
-    N
-    + "layers = [{ op = 'conv', size = 3, connections = [[0], [0]] }, { op = 'local-response-norm', size = 2, alpha = 1e-4 }]",
-    N
-    + "layers = [{ op = 'depthwise', bank = 'compass', padding = [1, 1] }, { op = 'pointwise', filters = 2 }, { op = 'softmax' }]",
-    N
-    + "layers = [{ op = 'transposed', filters = 2, size = 4, stride = 2, output-padding = 1 }, { op = 'upsample', factor = 2 }]",
+    N + "layers = [{ op = 'conv', size = 3, connections = [[0], [0]] }, { op = 'local-response-norm', size = 2 }]",
+    N + "layers = [{ op = 'depthwise', bank = 'compass', padding = [1, 1] }, { op = 'pointwise', filters = 2 }]",
+    N + "layers = [{ op = 'transposed', filters = 2, size = 4, stride = 2, output-padding = 1, padding = 1 }]",
     "networks.n = { input = { channels = 3, size = [8, 9], range = '-1..1', mean = [0.4, 0.5, '1/2'], std = 0.2 }, "
-    "layers = [{ op = 'separable', filters = 4, size = 3 }, { op = 'flatten' }, { op = 'dense', units = 5 }, { op = 'rbf', units = 2 }] }",
+    "layers = [{ op = 'separable', filters = 4, size = 3, border = 'edge' }, { op = 'upsample', factor = 2 }, "
+    "{ op = 'local-response-norm', size = 2, alpha = 1e-4 }, { op = 'flatten' }, { op = 'dense', units = 5 }, "
+    "{ op = 'rbf', units = 2 }, { op = 'softmax' }] }",
 ]
 
 # (text, line of the first fault, what is said of it, whether the schema sees it too)

@@ -120,11 +120,11 @@ def _cells(row: Row, with_fixed: bool) -> list[str]:
     name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
     fixed = [f"{row.fixed:,}"] if with_fixed else []
     counts = [f"{row.weights:,}", f"{row.biases:,}", *fixed, f"{row.multiply_adds:,}"]
-    sees, every = (_sides(row.field.covered), _sides(row.field.step)) if row.field.covered else ("all", "")
+    sees, every = (_sides(row.field.sees), _sides(row.field.step)) if row.field.sees else ("all", "")
     return [name, described(row.given), *counts, sees, every, in_words(row.memory)]
 
 
-def _sides(sides: tuple[Fraction, Fraction] | None) -> str:
+def _sides(sides: tuple[Fraction | int, Fraction | int] | None) -> str:
     return " x ".join(map(str, sides or ()))
 
 
@@ -185,7 +185,7 @@ def _layer(row: Row) -> dict[str, Any]:
         "biases": row.biases,
         "fixed": row.fixed,
         "multiply_adds": row.multiply_adds,
-        "field": None if field.covered is None else [float(side) for side in field.covered],
+        "field": field.sees,
         "stride": None if field.step is None else [float(side) for side in field.step],
         "memory": row.memory,
         "note": row.note,

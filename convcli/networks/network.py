@@ -1,5 +1,6 @@
 """A network: what it takes, its layers one after the other, and what each of them makes of an input."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,12 +30,17 @@ class Input:
 
 @dataclass(frozen=True)
 class Field:
-    """The pixels of the input that one number of a layer sees, and how far apart those are that neighbours see: along the
-    rows and along the columns. ``covered`` and ``step`` are None where it sees all.
+    """How many pixels of the input one number of a layer covers, and how far apart those are that neighbours cover: along the
+    rows and along the columns, None where it sees all. Behind a layer that makes maps larger, they may be fractions.
     """
 
     covered: tuple[Fraction, Fraction] | None
     step: tuple[Fraction, Fraction] | None
+
+    @property
+    def sees(self) -> tuple[int, int] | None:
+        """Pixels that one number sees, or the most that any of them does."""
+        return self.covered and (math.ceil(self.covered[0]), math.ceil(self.covered[1]))
 
     def through(self, looks: tuple[Look, Look] | None) -> "Field":
         """What the numbers of the next layer see."""

@@ -1,0 +1,246 @@
+"""Networks: the published figures, what each layer makes of a shape and sees of a picture, and faults between layers."""
+
+import numpy as np
+import pytest
+
+from convcli.errors import ArgumentError, KernelError
+from convcli.networks.network import separable_cost, total_of
+from nets import BUILT_IN, built_in, network, rows_of
+
+
+def learned(row):
+    """Weights and biases together."""
+    return row.weights + row.biases
+
+
+def test_lenet_5():
+    """LeCun et al. 1998, II.B: parameters and connections of every layer, 60,000 learned in all, 84 x 10 fixed."""
+    rows = built_in("lenet-5")
+    published = {"C1": 156, "S2": 12, "C3": 1_516, "S4": 32, "C5": 48_120, "F6": 10_164, "output": 0}
+    assert {name: learned(rows[name]) for name in published} == published
+    totals = total_of(list(rows.values()))
+    assert (totals.learned, totals.fixed) == (60_000, 840)
+    shapes = [(6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5), (120, 1, 1), (84,), (10,)]
+    assert [rows[name].given for name in published] == shapes
+    connections = {name: rows[name].multiply_adds + rows[name].biases * np.prod(rows[name].given[1:]) for name in ("C1", "C3")}
+    assert connections == {"C1": 122_304, "C3": 151_600}
+
+
+@pytest.mark.parametrize(("name", "convolutions", "total"), [
+    ("alexnet-one-tower", (34_944, 614_656, 885_120, 1_327_488, 884_992), 62_378_344),
+    ("alexnet", (34_944, 307_456, 885_120, 663_936, 442_624), 60_965_224),
+])  # fmt: skip
+def test_alexnet(name, convolutions, total):
+    """Krizhevsky et al. 2012: with its two groups, and with every filter on all channels; 227 -> 55 -> 27 -> 13 -> 6."""
+    rows = built_in(name)
+    assert tuple(learned(rows[f"conv{i}"]) for i in range(1, 6)) == convolutions
+    assert tuple(learned(rows[layer]) for layer in ("fc6", "fc7", "fc8")) == (37_752_832, 16_781_312, 4_097_000)
+    assert total_of(list(rows.values())).learned == total
+    sizes = [rows[layer].given[1] for layer in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv5", "pool5")]
+    assert sizes == [55, 27, 27, 13, 13, 13, 6]
+    assert all(not row.note for row in rows.values())
+
+
+def test_alexnet_on_224_says_that_the_stride_does_not_divide():
+    """(224 - 11) / 4 + 1 is 54.25; with padding 2 it would be 55.25. Nothing is said where it divides."""
+    rows = rows_of(BUILT_IN.network("alexnet"), (3, 224, 224))
+    assert rows["conv1"].note == "(224 - 11) / 4 + 1 = 54.25 is taken as 54"
+    assert rows["conv1"].given == (96, 54, 54)
+    assert rows["conv2"].note == ""
+
+
+def test_vgg_16():
+    """Simonyan & Zisserman 2015, configuration D."""
+    rows = built_in("vgg-16")
+    counts = [1_792, 36_928, 73_856, 147_584, 295_168, 590_080, 590_080, 1_180_160, *[2_359_808] * 5]
+    assert [learned(row) for row in rows.values() if row.layer.family == "conv"] == counts
+    assert total_of(list(rows.values()), "conv").learned == 14_714_688
+    assert [learned(rows[layer]) for layer in ("fc6", "fc7", "fc8")] == [102_764_544, 16_781_312, 4_097_000]
+    assert total_of(list(rows.values())).learned == 138_357_544
+
+
+def test_mobilenet():
+    """Howard et al. 2017: parameters with and without batch norm, and multiply-adds."""
+    rows = built_in("mobilenet")
+    assert rows["conv"].weights == 864
+    assert sum(row.weights for name, row in rows.items() if name.startswith("dw")) == 44_640
+    assert sum(row.weights for name, row in rows.items() if name.startswith("pw")) == 3_139_584
+    assert learned(rows["fc"]) == 1_025_000
+    totals = total_of(list(rows.values()))
+    norms = sum(learned(row) for row in rows.values() if row.layer.op == "batch-norm")
+    assert (totals.learned - norms, totals.learned, totals.learned + totals.fixed) == (4_210_088, 4_231_976, 4_253_864)
+    assert totals.multiply_adds == 568_740_352
+    assert rows["pw13"].given == (1024, 7, 7)
+
+
+def test_the_shares_add_up():
+    """Convolutions, dense layers and the others are all there is."""
+    rows = list(built_in("lenet-5").values())
+    parts = [total_of(rows, family) for family in ("conv", "dense", "other")]
+    assert sum(part.learned for part in parts) == 60_000
+    assert sum(part.multiply_adds for part in parts) == total_of(rows).multiply_adds
+
+
+def test_small_counts(tmp_path):
+    """Four 5 x 5 x 3 filters have 300 weights and 4 biases; 1 x 1 from 256 to 64 channels 16,384 and 64."""
+    (row,) = rows_of(network(tmp_path, ['{ op = "conv", filters = 4, size = 5 }'], channels=3), (3, 32, 32)).values()
+    assert (row.weights, row.biases, row.given) == (300, 4, (4, 28, 28))
+    (row,) = rows_of(network(tmp_path, ['{ op = "pointwise", filters = 64 }'], channels=256), (256, 14, 14)).values()
+    assert (row.weights, row.biases, row.multiply_adds) == (16_384, 64, 14 * 14 * 16_384)
+    (row,) = rows_of(network(tmp_path, ['{ op = "conv", filters = 6, size = 5, bias = false }']), (1, 9, 9)).values()
+    assert (row.weights, row.biases) == (150, 0)
+
+
+def test_what_a_depthwise_separable_convolution_costs(tmp_path):
+    """1 / N + 1 / k**2 of the standard one: 0.11502 for 256 filters of 3 x 3. It is what a layer of that kind is counted."""
+    standard = '{ op = "conv", filters = 256, size = 3, padding = 1, bias = false }'
+    (row,) = rows_of(network(tmp_path, [standard], channels=256), (256, 14, 14)).values()
+    weights, products = separable_cost(row)
+    assert round(products / row.multiply_adds, 5) == 0.11502
+    (other,) = rows_of(network(tmp_path, [standard.replace("conv", "separable")], channels=256), (256, 14, 14)).values()
+    assert (other.weights, other.multiply_adds) == (weights, products)
+    assert separable_cost(other) is None
+
+
+@pytest.mark.parametrize(("size", "layer", "given"), [
+    (4, "op = 'conv', filters = 1, size = 3", 2),
+    (5, "op = 'conv', filters = 1, size = 4, padding = 2", 6),
+    (5, "op = 'conv', filters = 1, size = 3, padding = 1", 5),
+    (5, "op = 'conv', filters = 1, size = 3, padding = 'full'", 7),
+    (5, "op = 'conv', filters = 1, size = 3, stride = 2", 2),
+    (5, "op = 'conv', filters = 1, size = 3, stride = 2, padding = 1", 3),
+    (6, "op = 'conv', filters = 1, size = 3, stride = 2, padding = 1", 3),
+    (7, "op = 'conv', filters = 1, size = 3, dilation = 2", 3),
+    (5, "op = 'max-pool', size = 3, stride = 1", 3),
+    (5, "op = 'avg-pool', size = 3, stride = 1", 3),
+    (2, "op = 'transposed', filters = 1, size = 3", 4),
+    (6, "op = 'transposed', filters = 1, size = 4, padding = 2", 5),
+    (5, "op = 'transposed', filters = 1, size = 3, padding = 1", 5),
+    (7, "op = 'transposed', filters = 1, size = 3, padding = 2", 5),
+    (2, "op = 'transposed', filters = 1, size = 3, stride = 2", 5),
+    (3, "op = 'transposed', filters = 1, size = 3, stride = 2, padding = 1", 5),
+    (3, "op = 'transposed', filters = 1, size = 3, stride = 2, padding = 1, output-padding = 1", 6),
+])  # fmt: skip
+def test_sizes_of_dumoulin_and_visin(tmp_path, size, layer, given):
+    """The examples of "A guide to convolution arithmetic for deep learning" (arXiv 1603.07285)."""
+    (row,) = rows_of(network(tmp_path, [f"{{ {layer} }}"]), (1, size, size)).values()
+    assert row.given == (1, given, given)
+
+
+FIELDS = [
+    (["conv:3:1:1", "conv:3:1:1", "max-pool:2:2:1"], True),
+    (["conv:5:2:1", "max-pool:3:2:1", "conv:3:1:1"], True),
+    (["conv:3:1:2", "avg-pool:2:2:1", "conv:3:1:3"], True),
+    (["upsample:2", "conv:3:1:1"], False),
+    (["transposed:4:2:1"], True),
+    (["transposed:3:2:2"], True),
+    (["conv:3:2:1", "transposed:5:3:1", "conv:3:1:1"], False),
+]
+
+
+@pytest.mark.parametrize(("layers", "exact"), FIELDS)
+def test_what_a_number_sees_is_what_can_change_it(tmp_path, layers, exact):
+    """A NaN at each pixel in turn reaches the numbers that see it: their span is the field, the shift of neighbours' the step.
+
+    Behind an up-sampling the phases differ; the field is then what any of them can span at most.
+    """
+    weights = {}
+    tables = []
+    for place, text in enumerate(layers):
+        op, *sizes = text.split(":")
+        if op == "upsample":
+            tables.append(f'{{ op = "upsample", factor = [{sizes[0]}, 1] }}')
+            continue
+        size, stride, dilation = map(int, sizes)
+        weights[f"w{place}"] = np.ones((1, 1, size, 1), np.float32)
+        window = f"size = [{size}, 1], stride = [{stride}, 1]"
+        window += f", dilation = [{dilation}, 1]" if op != "avg-pool" else ""
+        source = "" if op.endswith("pool") else f', file = "w.npz", key = "w{place}"'
+        tables.append(f'{{ op = "{op}", {window}{source} }}')
+    np.savez(tmp_path / "w.npz", **weights)
+    found = network(tmp_path, tables)
+    side = 40
+    *_, last = found.trace((1, side, 1))
+    seen = np.zeros((side, last.given[1]), bool)
+    for y in range(side):
+        maps = np.zeros((1, side, 1), np.float32)
+        maps[0, y] = np.nan
+        for layer in found.layers:
+            maps = layer.run(maps, {one.role: one.load() for one in layer.given}, 1)
+        seen[y] = np.isnan(maps[0, :, 0])
+    spans = {}
+    for place in range(last.given[1]):
+        rows = np.flatnonzero(seen[:, place])
+        if rows.size and rows[0] > 0 and rows[-1] < side - 1:  # a whole window
+            spans[place] = (rows[0], rows[-1] - rows[0] + 1)
+    (first, (begin, _)), (end, (stop, _)) = min(spans.items()), max(spans.items())
+    widest = max(span for _, span in spans.values())
+    assert widest == last.field.sees[0] if exact else widest <= last.field.sees[0]
+    assert (stop - begin) / (end - first) == pytest.approx(float(last.field.step[0]), abs=0.15)
+
+
+def test_dense_layers_and_global_pools_see_all(tmp_path):
+    """There is no field to tell."""
+    found = network(tmp_path, ["{ op = 'global-avg-pool' }", "{ op = 'conv', filters = 2, size = 1 }", "{ op = 'flatten' }"])
+    assert all(row.field.covered is None for row in found.trace((1, 9, 9)))
+
+
+@pytest.mark.parametrize(("layers", "message"), [
+    (["op = 'conv', filters = 4, size = 5, name = 'a'", "op = 'conv', filters = 2, size = 9, name = 'b'"],
+     "layer 'b' after 'a', which gives 4 x 4 x 4: a kernel that covers 9 x 9 does not fit an image of 4 x 4"),
+    (["op = 'conv', filters = 3, size = 3, groups = 3"],
+     "layer 'conv1' after the input, which gives 8 x 8 x 1: groups must divide its 3 filters and the 1 channels"),
+    (["op = 'conv', size = 3, connections = [[0], [0, 3]]"], "its connections name channel 3, and it gets the channels 0 to 0"),
+    (["op = 'dense', units = 3"], "takes a vector, and gets maps of 8 x 8 x 1; put a flatten layer before it"),
+    (["op = 'flatten'", "op = 'relu'", "op = 'max-pool', size = 2"], "'max-pool1' after 'relu1', which gives 64: takes maps,"),
+    (["op = 'max-pool', size = 9"], "layer 'max-pool1' after the input, which gives 8 x 8 x 1: "),
+    (["op = 'transposed', filters = 1, size = 2, padding = 9"], "layer 'transposed1' after the input, which gives 8 x 8 x 1: "),
+    (["op = 'conv', file = 'w.npz', key = 'conv'"],
+     "the weight of @{folder}/w.npz#conv has shape (2, 3, 3, 3), and must have (2, 1, 3, 3)"),
+    (["op = 'flatten'", "op = 'dense', file = 'w.npz', key = 'dense'"],
+     "the weight of @{folder}/w.npz#dense has shape (5, 7), and must have (5, 64)"),
+    (["op = 'conv', file = 'w.npz', key = 'grey', bias = 'dense1'"],
+     "the bias of @{folder}/w.npz#dense1 has shape (7,), and must have (2,)"),
+    (["op = 'batch-norm', file = 'w.npz', mean = 'dense1', variance = 'dense1'"], "has shape (7,), and must have (1,)"),
+])  # fmt: skip
+def test_layers_that_do_not_fit(tmp_path, layers, message):
+    """The layer, what it needs, what it gets, and the layer before."""
+    arrays = {"conv": np.zeros((2, 3, 3, 3)), "grey": np.zeros((2, 1, 3, 3)), "dense": np.zeros((5, 7)), "dense1": np.zeros(7)}
+    np.savez(tmp_path / "w.npz", **arrays)
+    found = network(tmp_path, [f"{{ {layer} }}" for layer in layers])
+    with pytest.raises(ArgumentError) as caught:
+        list(found.trace((1, 8, 8)))
+    assert str(caught.value).startswith("network 'n': layer ")
+    assert message.replace("{folder}", str(tmp_path)) in str(caught.value)
+
+
+def test_weights_say_how_many_filters_there_are(tmp_path):
+    """In any order of axes that a layout names; what the layer says itself must agree."""
+    arrays = {
+        "conv": np.zeros((5, 3, 2, 4)),
+        "dense": np.zeros((6, 9)),
+        "back": np.zeros((2, 4, 3, 3)),
+        "mix": np.zeros((7, 2)),
+    }
+    np.savez(tmp_path / "w.npz", **arrays, each=np.zeros((2, 1, 3, 3)))
+    layers = ["op = 'conv', file = 'w.npz', key = 'conv', layout = 'hwio'",
+              "op = 'transposed', file = 'w.npz', key = 'back', layout = 'oihw', groups = 2, stride = 2",
+              "op = 'dense', file = 'w.npz', key = 'dense', layout = 'io'",
+              "op = 'separable', file = 'w.npz', key = 'each', pointwise = 'mix'",
+              "op = 'depthwise', bank = 'compass'"]  # fmt: skip
+    made = network(tmp_path, [f"{{ {layer} }}" for layer in layers]).layers
+    assert (made[0].filters, made[0].size) == (4, (5, 3))
+    assert (made[1].filters, made[1].size) == (4, (3, 3))
+    assert made[2].units == 9
+    assert (made[3].filters, made[3].size) == (7, (3, 3))
+    assert (made[4].multiplier, made[4].size) == (8, (3, 3))
+    with pytest.raises(KernelError, match="says filters = 3, and .*#conv has 5"):
+        network(tmp_path, ["{ op = 'conv', file = 'w.npz', key = 'conv', filters = 3 }"])
+    with pytest.raises(KernelError, match=r"has shape \(6, 9\), and must have 4 axes: o i h w"):
+        network(tmp_path, ["{ op = 'conv', file = 'w.npz', key = 'dense' }"])
+
+
+def test_an_unknown_network_is_told_with_the_nearest():
+    """As kernels are."""
+    with pytest.raises(KernelError, match="network 'lenet5' is unknown; did you mean 'lenet-5'?"):
+        BUILT_IN.network("lenet5")

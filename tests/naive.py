@@ -59,3 +59,36 @@ def conv2d(x, weight, bias, groups=1, **options):
         first = o // per_group_out * per_group_in
         maps.append([bias[o] + sum(plane(one[first + i], weight[o, i], **options) for i in range(per_group_in)) for one in x])
     return np.array(maps).swapaxes(0, 1)
+
+
+def conv_transpose2d(x, weight, bias, stride, pads, extra, dilation, groups=1):
+    """(N, Cin, H, W) under (Cin, Cout / groups, kh, kw): every pixel lays the kernel times itself, then the pads are cut."""
+    count, cin, height, width = x.shape
+    own, kh, kw = weight.shape[1:]
+    sides = [
+        (n - 1) * s + (k - 1) * d + 1 + e
+        for n, s, k, d, e in zip((height, width), stride, (kh, kw), dilation, extra, strict=True)
+    ]
+    laid = np.zeros((count, own * groups, *sides))
+    for n, i, o, y, x_, a, b in np.ndindex(count, cin, own, height, width, kh, kw):
+        at = y * stride[0] + a * dilation[0], x_ * stride[1] + b * dilation[1]
+        laid[(n, i // (cin // groups) * own + o, *at)] += float(x[n, i, y, x_]) * float(weight[i, o, a, b])
+    (top, bottom), (left, right) = pads
+    return laid[:, :, top : sides[0] - bottom, left : sides[1] - right] + np.reshape(bias, (-1, 1, 1))
+
+
+def windows(size, kernel, stride, pads, dilation, ceil_mode):
+    """The pixels that each window along an axis lies on, and how many of its taps lie on pixels or padding."""
+    found = []
+    start, end = -pads[0], size + pads[1]
+    while start + (kernel - 1) * dilation < end:
+        found.append([start + k * dilation for k in range(kernel)])
+        start += stride
+    if ceil_mode and found[-1][-1] < end - 1 and start < size:
+        found.append([start + k * dilation for k in range(kernel)])
+    return [([i for i in taps if 0 <= i < size], sum(-pads[0] <= i < end for i in taps)) for taps in found]
+
+
+def pool(x, rows, columns, how):
+    """Planes (P, H, W), ``how(numbers, count)`` of each window of ``windows`` on the rows and on the columns."""
+    return np.array([[[how(one[np.ix_(i, j)], n * m) for j, m in columns] for i, n in rows] for one in x])

@@ -127,6 +127,15 @@ def test_padding_sizes(run, samples, tmp_path):
         assert pixels(tmp_path / "x.png").shape == (size if isinstance(size, tuple) else (size, size))
 
 
+def test_onnx_paddings(run, samples, tmp_path):
+    """At stride 2, 3 x 3 needs one pixel more than 300 rows have: same-upper adds it behind, same-lower before."""
+    for word, pads in (("same-upper", "0,1x1,1"), ("same-lower", "1,0x1,1")):
+        for padding, name in ((word, "a.png"), (pads, "b.png")):
+            words = ["-k", "blur", "--stride", "2", "--padding", padding, "-o", tmp_path / name]
+            assert run("apply", samples / "chelsea.png", *words).status == 0
+        assert_array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
+
+
 def test_channels(run, samples, tmp_path):
     """Each on its own; summed; grey first."""
     photo = pixels(samples / "chelsea.png").astype(float)

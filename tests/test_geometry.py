@@ -1,5 +1,7 @@
 """Sizes, pads and borders."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -49,6 +51,22 @@ def test_full_is_every_overlap():
     """i + (k - 1)."""
     assert make_axes((5, 7), (3, 4), 1, "full", 1)[0].out == 7
     assert make_axes((5, 7), (3, 4), 1, "full", 1)[1].out == 10
+
+
+@given(size=st.integers(1, 20), kernel=st.integers(1, 7), stride=st.integers(1, 5), dilation=st.integers(1, 3))
+def test_onnx_same_is_as_many_as_strides_begin(size, kernel, stride, dilation):
+    """ceil(size / stride), with no more padding than that needs; the odd pixel behind for upper, before for lower."""
+    sizes, kernels = (size, size + 1), (kernel, kernel)
+    for upper, lower in zip(
+        make_axes(sizes, kernels, stride, "same-upper", dilation),
+        make_axes(sizes, kernels, stride, "same-lower", dilation),
+        strict=True,
+    ):
+        assert upper.out == lower.out == len(range(0, upper.size, stride))
+        assert (upper.before, upper.after) == (lower.after, lower.before)
+        assert upper.after - upper.before in (0, 1)
+        shorter = replace(upper, after=upper.after - 1)
+        assert upper.after == 0 or shorter.out < upper.out
 
 
 def test_padding_forms():

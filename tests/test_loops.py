@@ -28,6 +28,9 @@ results += [convcli.filter2d(image, large), convcli.filter2d(image, np.ones((9, 
 wide = rng.integers(0, 256, (5, 300, 4), dtype=np.uint8)
 results += [convcli.filter2d(wide[..., :c].astype(t), kernel, stride=2) for c in (1, 3, 4) for t in (np.uint8, np.float32)]
 results += [convcli.conv2d(rng.integers(0, 9, (2, 7, 8)), rng.integers(-3, 4, (8, 2, 3, 3)), padding=1, stride=(1, 2))]
+planes = rng.integers(0, 9, (3, 9, 40))
+results += [convcli.conv2d(planes, rng.integers(-3, 4, (6, 1, 3, 2)), groups=3, padding=1, stride=s) for s in (1, 2)]
+results += [pool(planes, 3, stride=s, padding=1) for pool in (convcli.max_pool2d, convcli.avg_pool2d) for s in (1, 2, 3)]
 response = rng.integers(-99, 99, 300).astype(np.float32)
 response[[5, 290]] = np.nan
 sys.stdout.write(repr([result.tolist() for result in results]) + repr(account_for(response, 0, 50)))

@@ -93,11 +93,12 @@ def test_onnx_conv(shape, padding, stride, expected):
     assert_array_equal(conv2d(x, ONES, padding=padding, stride=stride)[0, 0], expected)
 
 
-def test_onnx_same_lower():
+@pytest.mark.parametrize("padding", ["same", "same-lower", "same-upper"])
+def test_onnx_same_lower(padding):
     """SAME_LOWER at stride 2 on 5 x 5 pads one pixel on each side."""
     x = np.arange(25, dtype=np.float32).reshape(1, 1, 5, 5)
     expected = [[12, 27, 24], [63, 108, 81], [72, 117, 84]]
-    assert_array_equal(conv2d(x, ONES, padding="same", stride=2)[0, 0], expected)
+    assert_array_equal(conv2d(x, ONES, padding=padding, stride=2)[0, 0], expected)
 
 
 def test_scipy_convolve_documentation():

@@ -1,5 +1,6 @@
 """Pooling: the largest number or the mean under a window, and what turns it round."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,6 @@ from .buffers import aligned
 from .compiler import run_loop
 from .crew import run_all
 from .geometry import Axis, Padding, Pair, as_pair, make_pool_axes, resolve_padding, taps_within
-from .native import Loop
 from .plan import BESIDES, cut
 from .strips import LANES, Array
 
@@ -62,11 +62,15 @@ def max_pool2d(
     maps = as_real("x", x, MAPS)
     rows, columns = make_pool_axes(maps.shape[-2:], kernel_size, stride, padding, dilation, ceil_mode)
     lowest = maps.dtype.type(-np.inf)
-    return _pool(maps, rows, columns, windows.take_largest, (lowest,), threads)
+
+    def take(planes: Array, laid: windows.Windows, *rest: Any) -> None:
+        run_loop(windows.take_largest, planes, laid, lowest, *rest)
+
+    return _pool(maps, rows, columns, take, threads)
 
 
-def _pool(maps: Array, rows: Axis, columns: Axis, loop: Loop, facts: tuple[Any, ...], threads: int | None) -> Array:
-    """Run a loop of ``windows`` over maps, in bands of output rows; ``facts`` stand between the windows and the band."""
+def _pool(maps: Array, rows: Axis, columns: Axis, take: Callable[..., None], threads: int | None) -> Array:
+    """Maps pooled by ``take(planes, windows, band, line, out)``, in bands of output rows."""
     workers = workers_for(threads)
     planes = np.ascontiguousarray(maps).reshape(-1, *maps.shape[-2:])
     out = aligned((*maps.shape[:-2], rows.out, columns.out), maps.dtype)
@@ -75,11 +79,11 @@ def _pool(maps: Array, rows: Axis, columns: Axis, loop: Loop, facts: tuple[Any, 
     down = rows.size, rows.out, rows.kernel, rows.stride, rows.dilation, rows.before
     laid = windows.Windows(*down, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
 
-    def take(band: tuple[int, int]) -> None:
-        run_loop(loop, planes, laid, *facts, band, np.empty(padded + LANES, maps.dtype), lines)
+    def take_band(band: tuple[int, int]) -> None:
+        take(planes, laid, band, np.empty(padded + LANES, maps.dtype), lines)
 
     work = len(lines) * (padded * (rows.kernel + columns.kernel) + BESIDES * columns.out)
-    run_all([partial(take, band) for band in cut(len(lines), work, workers)], workers)
+    run_all([partial(take_band, band) for band in cut(len(lines), work, workers)], workers)
     return out
 
 
@@ -127,7 +131,11 @@ def avg_pool2d(
     for axis, (before, after) in zip((rows, columns), nominal, strict=True):
         counted = (-before, axis.size + after) if count_include_pad else (0, axis.size)
         counts.append(np.array(taps_within(axis, *counted), maps.dtype))
-    return _pool(maps, rows, columns, windows.take_means, tuple(counts), threads)
+
+    def take(planes: Array, laid: windows.Windows, *rest: Any) -> None:
+        run_loop(windows.take_means, planes, laid, *counts, *rest)
+
+    return _pool(maps, rows, columns, take, threads)
 
 
 def global_avg_pool2d(x: ArrayLike) -> Array:

@@ -4,6 +4,7 @@ import itertools
 import math
 from dataclasses import dataclass
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from .arguments import MAPS, as_real, check_array, check_bias, check_transposed_groups, workers_for
@@ -69,60 +70,68 @@ def conv_transpose2d(
     biases = check_bias(bias, own * groups)
     workers_for(threads)
     rows, columns = make_transposed_axes(batch.shape[2:], (kernel[0], kernel[1]), stride, padding, output_padding, dilation)
-    turned = weights.reshape(groups, cin // groups, own, *kernel).swapaxes(1, 2).reshape(groups * own, cin // groups, *kernel)
-    out = aligned((len(batch), groups * own, rows.out, columns.out), batch.dtype)
+    turned = weights.reshape(groups, cin // groups, own, *kernel).swapaxes(1, 2)
+    out = aligned((len(batch), groups, own, rows.out, columns.out), batch.dtype)
     for down, along in itertools.product(_phases(rows), _phases(columns)):
-        part = out[:, :, down.first :: rows.stride, along.first :: columns.stride]
-        taps = turned[:, :, down.taps, along.taps]
-        if taps.size == 0 or 0 in (down.pixels.stop, along.pixels.stop):
-            part[:] = biases.reshape(-1, 1, 1)
+        places = list(itertools.product(down.firsts, along.firsts))
+        parts = [out[..., top :: rows.stride, left :: columns.stride] for top, left in places]
+        if down.unseen or along.unseen:
+            for part in parts:
+                part[:] = biases.reshape(groups, own, 1, 1)
             continue
-        part[:] = conv2d(
+        taps = np.stack([turned[..., i, j] for i, j in itertools.product(down.taps, along.taps)], axis=1)
+        laid = conv2d(
             batch[:, :, down.pixels, along.pixels],
-            taps[:, :, ::-1, ::-1],
-            biases,
+            taps.reshape(-1, *taps.shape[3:])[..., ::-1, ::-1],
+            np.repeat(biases.reshape(groups, 1, own), len(places), axis=1).ravel(),
             padding=(down.pads, along.pads),
             dilation=(down.dilation, along.dilation),
             groups=groups,
             threads=threads,
         )
+        for i, part in enumerate(parts):
+            part[:] = laid.reshape(len(batch), groups, len(places), own, *laid.shape[2:])[:, :, i]
+    out = out.reshape(len(batch), groups * own, rows.out, columns.out)
     return out if maps.ndim == 4 else out[0]
 
 
 @dataclass(frozen=True)
-class _Phase:
-    """Every so many-th pixel of a result, from the first one on: the taps that reach it, and the pixels that these read."""
+class _Phases:
+    """Each takes every so many-th pixel of a result, from its first on; all read the same pixels, each by its own taps."""
 
-    first: int
-    taps: slice
-    pixels: slice  # empty, up to 0, where all stand beside the maps
+    firsts: tuple[int, ...]
+    taps: tuple[slice, ...]
+    pixels: slice
     pads: Sides
     dilation: int
+    unseen: bool  # whether there are no taps, or all read beside the maps
 
 
-def _phases(axis: TransposedAxis) -> list[_Phase]:
-    """The phases of an axis that have pixels.
+def _phases(axis: TransposedAxis) -> list[_Phases]:
+    """The phases of an axis that have pixels, those together that read the same.
 
     Output o = first + stride * t comes from the taps j where j * dilation = o + before (mod stride): every (stride / g)-th,
     g being the greatest common divisor of both. Each such step moves dilation / g pixels back in the input.
 
     >>> axis = TransposedAxis(size=3, kernel=3, stride=2, dilation=1, before=0, after=0, extra=0)
-    >>> [(phase.taps, phase.pads) for phase in _phases(axis)]
-    [(slice(0, None, 2), (1, 1)), (slice(1, None, 2), (0, 0))]
+    >>> [(phase.firsts, phase.taps, phase.pads) for phase in _phases(axis)]
+    [((0,), (slice(0, None, 2),), (1, 1)), ((1,), (slice(1, None, 2),), (0, 0))]
     """
     common = math.gcd(axis.stride, axis.dilation)
     step, dilation = axis.stride // common, axis.dilation // common
-    phases = []
+    found: dict[tuple[int, int, int], list[tuple[int, slice]]] = {}
     for first in range(min(axis.stride, axis.out)):
         place = first + axis.before
         start = next((j for j in range(step) if (place - j * axis.dilation) % axis.stride == 0), axis.kernel)
         count = len(range(start, axis.kernel, step))
         last = (place - start * axis.dilation) // axis.stride  # the pixel that the first tap reads
-        begin = last - (count - 1) * dilation
-        end = last + len(range(first, axis.out, axis.stride))
-        inside = slice(max(begin, 0), max(min(end, axis.size), 0))
-        if inside.start >= inside.stop:
-            inside = slice(0, 0)
+        begin, end = last - (count - 1) * dilation, last + len(range(first, axis.out, axis.stride))
+        found.setdefault((count, begin, end), []).append((first, slice(start, None, step)))
+    phases = []
+    for (count, begin, end), each in found.items():
+        pixels = slice(max(begin, 0), min(end, axis.size))
         pads = max(-begin, 0), max(end - axis.size, 0)
-        phases.append(_Phase(first, slice(start, None, step), inside, pads, dilation))
+        unseen = count == 0 or pixels.start >= pixels.stop
+        firsts, taps = zip(*each, strict=True)
+        phases.append(_Phases(firsts, taps, pixels, pads, dilation, unseen))
     return phases

@@ -1,0 +1,164 @@
+"""Pooling: against the oracle, and published figures."""
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+import naive
+import strategies as ours
+from convcli import ArgumentError, avg_pool2d, global_avg_pool2d, max_pool2d, upsample_nearest
+from convcli.core.geometry import make_pool_axes
+
+RAMP = np.arange(1, 26).reshape(1, 5, 5)
+GUIDE = np.array([[[3, 3, 2, 1, 0], [0, 0, 1, 3, 1], [3, 1, 2, 2, 3], [2, 0, 0, 2, 2], [2, 0, 0, 0, 1]]])
+pools = {
+    "side": st.tuples(st.integers(1, 9), st.integers(1, 40)),
+    "kernel": st.tuples(st.integers(1, 5), st.integers(1, 5)),
+    "stride": st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    "pads": st.tuples(*[st.tuples(st.integers(0, 4), st.integers(0, 4))] * 2),
+    "ceil_mode": st.booleans(),
+    "dtype": st.sampled_from(ours.DTYPES),
+    "threads": st.integers(1, 3),
+    "seed": st.integers(0, 99),
+}
+
+
+def drawn(seed, side, dtype):
+    """Planes of whole numbers."""
+    return np.random.default_rng(seed).integers(-9 * (np.dtype(dtype).kind in "if"), 9, (3, *side)).astype(dtype)
+
+
+def windows_of(side, kernel, stride, pads, dilation, ceil_mode):
+    """The oracle's windows on rows and columns, where each has a pixel."""
+    assume(all(n + sum(p) > (k - 1) * d for n, p, k, d in zip(side, pads, kernel, dilation, strict=True)))
+    both = [naive.windows(*axis, ceil_mode) for axis in zip(side, kernel, stride, pads, dilation, strict=True)]
+    assume(all(inside for axis in both for inside, _ in axis))
+    return both
+
+
+@given(dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)), **pools)
+def test_max_pool2d_equals_the_oracle(side, kernel, stride, pads, dilation, ceil_mode, dtype, threads, seed):
+    """Every option at once, exactly, for every type; NaN wins."""
+    x = drawn(seed, side, dtype)
+    if x.dtype.kind == "f":
+        x[1, 0, seed % side[1]], x[2, 0, 0] = np.nan, -np.inf
+    axes = windows_of(side, kernel, stride, pads, dilation, ceil_mode)
+    expected = naive.pool(x.astype(np.float64), *axes, lambda numbers, _: np.max(numbers))
+    options = {"stride": stride, "padding": pads, "dilation": dilation, "ceil_mode": ceil_mode, "threads": threads}
+    result = max_pool2d(x, kernel, **options)
+    assert result.dtype == (np.float64 if dtype == np.float64 else np.float32)
+    assert_array_equal(result, expected)
+    assert_array_equal(max_pool2d(x[:, None], kernel, **options)[:, 0], expected)
+
+
+@given(include=st.booleans(), **pools)
+def test_avg_pool2d_equals_the_oracle(side, kernel, stride, pads, ceil_mode, dtype, threads, seed, include):
+    """Every option at once, for every type: whole numbers have exact sums, and a division rounds once."""
+    x = drawn(seed, side, dtype)
+    axes = windows_of(side, kernel, stride, pads, (1, 1), ceil_mode)
+    expected = naive.pool(
+        x.astype(np.float64), *axes, lambda numbers, count: numbers.sum() / (count if include else numbers.size)
+    )
+    options = {"stride": stride, "padding": pads, "ceil_mode": ceil_mode, "count_include_pad": include, "threads": threads}
+    result = avg_pool2d(x, kernel, **options)
+    assert result.dtype == (np.float64 if dtype == np.float64 else np.float32)
+    assert_array_equal(result, expected.astype(result.dtype))
+    assert_array_equal(avg_pool2d(x[:, None], kernel, **options)[:, 0], result)
+
+
+def test_figures_of_the_convolution_guide():
+    """Dumoulin and Visin, figures 1.5 and 1.6: 3 x 3 at stride 1."""
+    assert_allclose(avg_pool2d(GUIDE, 3, stride=1)[0], [[1.7, 1.7, 1.7], [1.0, 1.2, 1.8], [1.1, 0.8, 1.3]], atol=0.051)
+    assert_array_equal(max_pool2d(GUIDE, 3, stride=1)[0], [[3, 3, 3], [3, 3, 3], [3, 2, 3]])
+
+
+# The node tests of ONNX, onnx.backend.test.case.node.maxpool and averagepool, on 1 .. 25 or 1 .. 16.
+def test_onnx_max_pool():
+    """Pads, a stride, SAME_UPPER, dilations and ceil_mode."""
+    padded = [[13, 14, 15, 15, 15], [18, 19, 20, 20, 20]] + [[23, 24, 25, 25, 25]] * 3
+    assert_array_equal(max_pool2d(RAMP, 5, stride=1, padding=2)[0], padded)
+    assert_array_equal(max_pool2d(RAMP, 2)[0], [[7, 9], [17, 19]])
+    assert_array_equal(max_pool2d(RAMP, 3, stride=2, padding="same-upper")[0], [[7, 9, 10], [17, 19, 20], [22, 24, 25]])
+    small = np.arange(1, 17).reshape(1, 4, 4)
+    assert_array_equal(max_pool2d(small, 2, stride=1, dilation=2)[0], [[11, 12], [15, 16]])
+    assert_array_equal(max_pool2d(small, 3, stride=2, ceil_mode=True)[0], [[11, 12], [15, 16]])
+
+
+def test_onnx_average_pool():
+    """Pads that do not count and that do, a stride, SAME_UPPER and ceil_mode."""
+    few = avg_pool2d(RAMP, 5, stride=1, padding=2, count_include_pad=False)[0]
+    assert_allclose(few, np.arange(5) * 0.5 + np.arange(5)[:, None] * 2.5 + 7, rtol=1e-6)
+    many = avg_pool2d(RAMP, 5, stride=1, padding=2)[0]
+    assert_allclose(many[:2], [[2.52, 3.6, 4.8, 4.08, 3.24], [4.56, 6.4, 8.4, 7.04, 5.52]], rtol=1e-6)
+    assert_array_equal(avg_pool2d(RAMP, 2)[0], [[4, 6], [14, 16]])
+    same = avg_pool2d(RAMP, 3, stride=2, padding="same-upper", count_include_pad=False)[0]
+    assert_array_equal(same, [[4, 5.5, 7], [11.5, 13, 14.5], [19, 20.5, 22]])
+    small = np.arange(1, 17).reshape(1, 4, 4)
+    assert_array_equal(avg_pool2d(small, 3, stride=2, ceil_mode=True)[0], [[6, 7.5], [12, 13.5]])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_and_widths_do_not_change_a_bit(dtype, rng):
+    """Rows longer than any register, in bands cut anywhere."""
+    x = rng.normal(size=(5, 61, 301)).astype(dtype)
+    for pool in (max_pool2d, avg_pool2d):
+        alone = pool(x, (5, 3), stride=(2, 1), padding=1, threads=1)
+        assert_array_equal(pool(x, (5, 3), stride=(2, 1), padding=1, threads=3), alone)
+        parts = [pool(x[..., i : i + 3], (5, 3), stride=(2, 1), padding=((1, 1), (0, 0))) for i in range(299)]
+        assert_array_equal(alone[..., 1:-1], np.concatenate(parts, axis=2))
+
+
+def test_inputs_of_any_layout_are_not_changed(rng):
+    """Views with steps and swapped bytes, read-only."""
+    x = rng.integers(-9, 9, (3, 12, 16)).astype(">f4")
+    x.flags.writeable = False
+    before = x.copy()
+    for pool in (max_pool2d, avg_pool2d):
+        assert_array_equal(pool(x[:, ::2, ::-1], 2), pool(np.ascontiguousarray(x[:, ::2, ::-1]).astype(np.float32), 2))
+    assert_array_equal(x, before)
+
+
+def test_global_average_is_the_mean_of_each_map():
+    """5 of 1 .. 9, ONNX's node test; with and without a batch."""
+    x = np.arange(1, 10).reshape(1, 1, 3, 3)
+    assert global_avg_pool2d(x).tolist() == [[[[5]]]]
+    assert global_avg_pool2d(np.concatenate([x[0], 2 * x[0]])).tolist() == [[[5]], [[10]]]
+
+
+def test_upsampling_repeats_every_pixel(rng):
+    """As numpy.kron with ones."""
+    x = rng.integers(0, 255, (2, 3, 4, 5))
+    expected = np.kron(x, np.ones((1, 1, 2, 3)))
+    assert_array_equal(upsample_nearest(x, (2, 3)), expected)
+    assert_array_equal(upsample_nearest(x[0], (2, 3)), expected[0])
+
+
+BAD = [
+    (lambda: max_pool2d(RAMP, 0), "kernel_size must be at least 1, got 0"),
+    (lambda: max_pool2d(RAMP, 2, stride=0), "stride must be at least 1, got 0"),
+    (lambda: max_pool2d(RAMP, 7), "a kernel that covers 7 x 7 does not fit an image of 5 x 5 padded to 5 x 5"),
+    (lambda: max_pool2d(RAMP, 2, padding=2), "padding must leave a pixel in every window, got 2 before and 2 behind rows of 5"),
+    (lambda: avg_pool2d(RAMP, 1, padding=((0, 0), (0, 1))), "every window, got 0 before and 1 behind columns of 5 pixels"),
+    (lambda: max_pool2d(RAMP[:, :1], 2, padding=((1, 1), (0, 0)), dilation=2), "every window, got 1 before and 1 behind rows"),
+    (lambda: max_pool2d(RAMP, 2, ceil_mode=1), "ceil_mode must be True or False, got 1"),
+    (lambda: avg_pool2d(RAMP, 2, count_include_pad=0), "count_include_pad must be True or False, got 0"),
+    (lambda: max_pool2d(RAMP[0], 2), r"x must have 3 or 4 dimensions, got shape \(5, 5\)"),
+    (lambda: max_pool2d(RAMP, 2, threads=0), "threads must be a whole number of at least 1, got 0"),
+    (lambda: upsample_nearest(RAMP, 1.5), "scale_factor must be a whole number or"),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), BAD)
+def test_bad_arguments_are_named(call, message):
+    """Each error names the argument, the rule and the value."""
+    with pytest.raises(ArgumentError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(("size", "padding", "out"), [(6, 0, 3), (5, 0, 2), (7, 0, 3), (6, 1, 4), (5, 1, 3)])
+def test_ceil_mode_counts_as_pytorch_does(size, padding, out):
+    """3 x 3 at stride 2: one more window where pixels are left over, which begins within the map or the padding before."""
+    assert make_pool_axes((size, size), 3, 2, padding, ceil_mode=True)[0].out == out
+    assert make_pool_axes((3, 3), 1, 3, 0, ceil_mode=True)[0].out == 1  # the second would begin behind the map

@@ -1,0 +1,361 @@
+"""convcli run: pictures through networks, from words to files, beside what NumPy and SciPy make of them."""
+
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+import scipy.ndimage
+from numpy.testing import assert_allclose, assert_array_equal
+
+import convcli
+import naive
+from nets import network
+
+LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def edge_energy(grey):
+    """What each layer of the built-in network gives, by SciPy: edges, rectified, pooled, pooled again."""
+    around = ["n", "ne", "e", "se", "s", "sw", "w", "nw"]
+    kernels = [convcli.kernel(f"robinson-{way}").weights for way in around]
+    edges = np.stack([scipy.ndimage.correlate(grey.astype(float), kernel, mode="mirror") for kernel in kernels])
+    maps = {"edges": edges, "rectified": np.maximum(edges, 0)}
+    maps["pooled"] = halved(maps["rectified"])
+    maps["pooled-again"] = halved(maps["pooled"])
+    return maps
+
+
+def halved(maps):
+    """The largest of each 2 x 2, without a last odd row and column."""
+    even = maps[:, : maps.shape[1] // 2 * 2, : maps.shape[2] // 2 * 2]
+    return even.reshape(len(maps), even.shape[1] // 2, 2, even.shape[2] // 2, 2).max(axis=(2, 4))
+
+
+def test_every_layer_of_the_built_in_network(run, samples, tmp_path):
+    """All taps in one .npz, each layer an array under its name; one line tells of each."""
+    out = tmp_path / "maps.npz"
+    taps = [word for name in ("pooled", "edges", "rectified", "pooled-again") for word in ("--tap", name)]
+    result = run("run", "edge-energy", samples / "camera.png", *taps, "-o", out)
+    assert result.status == 0
+    expected = edge_energy(np.asarray(PIL.Image.open(samples / "camera.png")))
+    with np.load(out) as held:
+        assert list(held) == list(expected)  # in the order of the layers
+        for name, maps in expected.items():
+            assert held[name].dtype == np.float32
+            assert_allclose(held[name], maps, atol=1e-3)
+    edges = expected["edges"]
+    assert result.lines[0] == f"{out}: edges, 8 maps min {edges.min():.0f}, max {edges.max():.0f}; stored raw"
+    assert len(result.lines) == 4
+
+
+def test_a_colour_photograph_and_the_last_layer(run, samples, tmp_path):
+    """Colour becomes grey as by --channels gray; without --tap, the last layer is written, in .npy as (C, H, W)."""
+    out = tmp_path / "maps.npy"
+    assert run("run", "edge-energy", samples / "chelsea.png", "-o", out).status == 0
+    grey = np.asarray(PIL.Image.open(samples / "chelsea.png")) @ LUMA
+    assert_allclose(np.load(out), edge_energy(grey)["pooled-again"], atol=1e-2)
+
+
+def test_maps_as_pictures_share_one_scale(run, samples, tmp_path):
+    """One file a map, named by layer and index; black is the least number of the whole layer, white the largest."""
+    out = tmp_path / "maps"
+    assert run("run", "edge-energy", samples / "camera.png", "--tap", "edges", "--tap", "pooled", "-o", f"{out}/").status == 0
+    expected = edge_energy(np.asarray(PIL.Image.open(samples / "camera.png")))
+    assert len(list(out.iterdir())) == 16
+    for name in ("edges", "pooled"):
+        maps = expected[name]
+        levels = np.rint((maps - maps.min()) * 255 / (maps.max() - maps.min()))
+        for index in range(8):
+            with PIL.Image.open(out / f"camera_{name}-{index}.png") as picture:
+                assert picture.mode == "L"
+                assert np.abs(np.asarray(picture) - levels[index]).max() <= 1
+
+
+def test_ranges_templates_and_stacks(run, samples, tmp_path):
+    """LO..HI and clip as in apply; {layer} and {index} in a template; a .npy for each of two layers; TIFF pages."""
+    camera = samples / "camera.png"
+    expected = edge_energy(np.asarray(PIL.Image.open(camera)))["pooled"]
+    assert (
+        run(
+            "run", "edge-energy", camera, "--tap", "pooled", "--range", "0..891", "-o", tmp_path / "{layer}" / "{index}.png"
+        ).status
+        == 0
+    )
+    with PIL.Image.open(tmp_path / "pooled" / "3.png") as picture:
+        assert np.abs(np.asarray(picture) - np.clip(np.rint(expected[3] * 255 / 891), 0, 255)).max() <= 1
+    assert run(*words, "--range", "clip", "-o", tmp_path / "c{index}.png").status == 0
+    with PIL.Image.open(tmp_path / "c3.png") as picture:
+        assert_array_equal(np.asarray(picture), np.clip(np.rint(expected[3]), 0, 255))
+    assert run(*words, "--tap", "edges", "--format", "npy", "-o", f"{tmp_path}/").status == 0
+    assert np.load(tmp_path / "camera_edges.npy").shape == (8, 512, 512)
+    assert_allclose(np.load(tmp_path / "camera_pooled.npy"), expected, atol=1e-3)
+    assert run(*words, "-o", tmp_path / "maps.tif").status == 0
+    with PIL.Image.open(tmp_path / "maps.tif") as picture:
+        assert picture.n_frames == 8
+
+
+ALL = """
+[networks.all]
+input = { channels = 3, size = [20, 23], range = "-1..1", mean = [0.1, 0.2, 0.3], std = 0.5 }
+layers = [
+  { op = "conv", file = "w.npz", key = "c1", bias = "b1", stride = 2, padding = "same-upper", dilation = [1, 2] },
+  { op = "leaky-relu", slope = 0.1 },
+  { op = "conv", file = "w.npz", key = "c2", layout = "hwio", border = "wrap", padding = 1, flip = true, connections = [
+    [0, 2], [1], [0, 1, 2, 3],
+  ] },
+  { op = "max-pool", size = 3, stride = 2, padding = 1, ceil = true },
+  { op = "batch-norm", file = "w.npz", key = "scale", bias = "shift", mean = "mean", variance = "variance", epsilon = 1e-3 },
+  { op = "transposed", file = "w.npz", key = "t1", bias = "bt", stride = 2, padding = 1, output-padding = [1, 0] },
+  { op = "tanh" },
+  { op = "depthwise", file = "w.npz", key = "d1", padding = 1 },
+  { op = "avg-pool", size = 2, padding = 1, count-padding = false },
+  { op = "upsample", factor = [2, 1] },
+  { op = "pointwise", file = "w.npz", key = "p1", groups = 2 },
+  { op = "square" },
+  { op = "affine", file = "w.npz", key = "scale2", bias = "shift2" },
+  { op = "local-response-norm", size = 3, alpha = 0.3, beta = 0.5, k = 2 },
+  { op = "separable", file = "w.npz", key = "s1", pointwise = "s2", bias = "bs", padding = 1 },
+  { op = "abs" },
+  { op = "sigmoid" },
+  { op = "flatten" },
+  { op = "dense", file = "w.npz", key = "fc", layout = "io", bias = "bf" },
+  { op = "relu" },
+  { op = "rbf", file = "w.npz", key = "patterns" },
+  { op = "softmax" },
+]
+"""
+
+
+def weights(rng):
+    """Arrays for ALL."""
+    shapes = {"c1": (4, 3, 3, 2), "b1": (4,), "c2": (3, 3, 4, 3), "t1": (3, 2, 3, 4), "bt": (2,), "d1": (2, 1, 3, 3),
+              "p1": (4, 1, 1, 1), "s1": (4, 1, 3, 3), "s2": (5, 4), "bs": (5,), "patterns": (3, 7), "bf": (7,)}  # fmt: skip
+    shapes |= {"scale": (3,), "shift": (3,), "mean": (3,), "scale2": (4,), "shift2": (4,)}
+    arrays = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    return arrays | {"variance": rng.uniform(0.5, 2, 3)}
+
+
+def by_hand(x, w):
+    """What the layers of ALL give, in float64, by the oracles; those that have a name here."""
+    given = {}
+    x = naive.conv2d(x[None], w["c1"], w["b1"], stride=(2, 2), pads=((0, 1), (1, 1)), dilation=(1, 2))[0]
+    x = np.where(x > 0, x, 0.1 * x)
+    dense = w["c2"].transpose(3, 2, 0, 1) * np.array([[1, 0, 1, 0], [0, 1, 0, 0], [1, 1, 1, 1]])[:, :, None, None]
+    x = naive.conv2d(x[None], dense, np.zeros(3), pads=((1, 1), (1, 1)), border="wrap", flip=True)[0]
+    given["conv2"] = x
+    rows, columns = (naive.windows(n, 3, 2, (1, 1), 1, True) for n in x.shape[1:])
+    x = naive.pool(x, rows, columns, lambda numbers, count: numbers.max())
+    given["max-pool1"] = x
+    w_ = {name: array[:, None, None] for name, array in w.items() if array.ndim == 1}
+    x = (x - w_["mean"]) / np.sqrt(w_["variance"] + 1e-3) * w_["scale"] + w_["shift"]
+    x = naive.conv_transpose2d(x[None], w["t1"], w["bt"], (2, 2), ((1, 1), (1, 1)), (1, 0), (1, 1))[0]
+    given["transposed1"] = x
+    x = np.tanh(x)
+    x = naive.conv2d(x[None], w["d1"], np.zeros(2), groups=2, pads=((1, 1), (1, 1)))[0]
+    rows, columns = (naive.windows(n, 2, 2, (1, 1), 1, False) for n in x.shape[1:])
+    x = naive.pool(x, rows, columns, lambda numbers, count: numbers.mean())
+    x = x.repeat(2, axis=1)
+    given["upsample1"] = x
+    x = (naive.conv2d(x[None], w["p1"], np.zeros(4), groups=2)[0]) ** 2 * w_["scale2"] + w_["shift2"]
+    given["affine1"] = x
+    squares = np.pad(x**2, ((1, 1), (0, 0), (0, 0)))
+    x = x / (2 + 0.3 / 3 * (squares[:-2] + squares[1:-1] + squares[2:])) ** 0.5
+    x = naive.conv2d(x[None], w["s1"], np.zeros(4), groups=4, pads=((1, 1), (1, 1)))[0]
+    x = np.tensordot(w["s2"], x, 1) + w_["bs"]
+    given["separable1"] = x
+    x = 1 / (1 + np.exp(-np.abs(x))).reshape(-1)
+    x = np.maximum(x @ w["fc"] + w["bf"], 0)
+    given["relu1"] = x
+    x = ((x - w["patterns"]) ** 2).sum(axis=1)
+    given["rbf1"] = x
+    given["softmax1"] = np.exp(x - x.max()) / np.exp(x - x.max()).sum()
+    return given
+
+
+def test_every_operation_with_its_options(run, samples, tmp_path, rng):
+    """A network of all of them, from a config with weights in a file, layer by layer beside the oracles."""
+    arrays = weights(rng) | {"fc": rng.normal(size=(560, 7)) / 20}
+    np.savez(tmp_path / "w.npz", **arrays)
+    (tmp_path / "all.toml").write_text(ALL)
+    photo = np.asarray(PIL.Image.open(samples / "chelsea.png"))[100:120, 200:223]
+    PIL.Image.fromarray(photo).save(tmp_path / "photo.png")
+    x = (photo.transpose(2, 0, 1) * 2 / 255 - 1 - np.array([0.1, 0.2, 0.3])[:, None, None]) / 0.5
+    expected = by_hand(x, arrays)
+    taps = [word for name in expected for word in ("--tap", name)]
+    result = run("run", "all", tmp_path / "photo.png", "--config", tmp_path / "all.toml", *taps, "-o", tmp_path / "maps.npz")
+    assert result.status == 0, result.err
+    with np.load(tmp_path / "maps.npz") as held:
+        for name, maps in expected.items():
+            shape = maps.shape if maps.ndim == 3 else (1, maps.size)
+            assert held[name].shape == shape, name
+            assert_allclose(held[name], maps.reshape(shape), rtol=2e-3, atol=2e-3 * np.abs(maps).max(), err_msg=name)
+
+
+def test_float64_arrays_are_computed_in_float64(run, tmp_path, rng):
+    """An .npy of float64 keeps its precision; real numbers of no known white are not scaled."""
+    np.save(tmp_path / "x.npy", rng.normal(size=(9, 9)))
+    (tmp_path / "n.toml").write_text(
+        "[networks.n]\ninput = { channels = 1, range = '0..1' }\n"
+        "layers = [{ op = 'conv', kernel = 'gaussian' }, { op = 'tanh' }]"
+    )
+    assert run("run", "n", tmp_path / "x.npy", "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy").status == 0
+    kernel = convcli.kernel("gaussian").weights
+    expected = np.tanh(naive.correlate(np.load(tmp_path / "x.npy"), kernel))
+    assert np.load(tmp_path / "y.npy").dtype == np.float64
+    assert_allclose(np.load(tmp_path / "y.npy")[0], expected, atol=1e-14)
+
+
+def test_kernels_slide_over_all_channels_or_over_each(run, samples, tmp_path):
+    """In a conv layer a (kh, kw) kernel is summed over the channels; in a depthwise layer each channel has a map of it."""
+    layers = {
+        "sum": "op = 'conv', bank = 'compass', padding = 'same', border = 'edge'",
+        "each": "op = 'depthwise', bank = 'compass', stride = 2",
+        "anchored": "op = 'depthwise', kernel = 'roberts-1', padding = 'same'",
+    }
+    tables = (f"[networks.{name}]\ninput = {{ channels = 3 }}\nlayers = [{{ {layer} }}]\n" for name, layer in layers.items())
+    (tmp_path / "n.toml").write_text("".join(tables))
+    photo = np.asarray(PIL.Image.open(samples / "chelsea.png"))
+    kernels = convcli.kernel("compass").weights
+    for name in ("sum", "each", "anchored"):
+        words = ["run", name, samples / "chelsea.png", "--config", tmp_path / "n.toml", "-o", tmp_path / f"{name}.npy"]
+        assert run(*words).status == 0
+    summed = [convcli.filter2d(photo, np.repeat(kernel[:, :, None], 3, axis=2), border="edge") for kernel in kernels]
+    assert_allclose(np.load(tmp_path / "sum.npy"), summed, atol=1e-3)
+    each = [convcli.filter2d(photo[:, :, c], kernel, padding="valid", stride=2) for c in range(3) for kernel in kernels]
+    assert_allclose(np.load(tmp_path / "each.npy"), each, atol=1e-3)
+    words = ["apply", samples / "chelsea.png", "-k", "roberts-1", "--border", "zero", "-o", tmp_path / "r.npy"]
+    assert run(*words).status == 0
+    assert_allclose(np.load(tmp_path / "anchored.npy"), np.load(tmp_path / "r.npy")[0].transpose(2, 0, 1), atol=1e-3)
+
+
+def test_alpha_is_seen_before_black(run, tmp_path, rng):
+    """Colours times alpha, and a notice."""
+    pixels = rng.integers(0, 256, (9, 9, 4), dtype=np.uint8)
+    PIL.Image.fromarray(pixels).save(tmp_path / "x.png")
+    result = run("run", "edge-energy", tmp_path / "x.png", "--tap", "edges", "-o", tmp_path / "y.npy")
+    assert result.status == 0
+    assert result.lines[0] == f"{tmp_path}/x.png: alpha: the network sees the picture before black"
+    grey = (pixels[:, :, :3] * (pixels[:, :, 3:] / 255)) @ LUMA
+    assert_allclose(np.load(tmp_path / "y.npy"), edge_energy(grey)["edges"], atol=1e-2)
+
+
+SMALL = """
+[networks.small]
+input = { channels = 1, size = [16, 12] }
+layers = [{ op = "conv", name = "c", kernel = "blur" }]
+"""
+
+
+def test_a_picture_of_another_size_is_refused_or_resized(run, samples, tmp_path):
+    """One line with both sizes, status 1; --resize brings it to the size as Pillow does."""
+    (tmp_path / "n.toml").write_text(SMALL)
+    words = ["run", "small", samples / "camera.png", "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy"]
+    result = run(*words)
+    assert result.status == 1
+    assert result.lines == [
+        f"Error: {samples}/camera.png: network 'small' takes pictures of 12 x 16 pixels, and gets 512 x 512; resize it, or let "
+        "--resize do so"
+    ]
+    assert not (tmp_path / "y.npy").exists()
+    assert run(*words, "--resize").status == 0
+    with PIL.Image.open(samples / "camera.png") as picture:
+        small = np.asarray(picture.convert("F").resize((12, 16), PIL.Image.Resampling.BILINEAR))
+    blur = convcli.kernel("blur").weights
+    assert_allclose(np.load(tmp_path / "y.npy")[0], naive.correlate(small, blur), atol=1e-3)
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["alexnet", "-o", "x.npy"], "network 'alexnet' can be counted, and not run: layer 'conv1' has no weights"),
+    (["alexnt", "-o", "x.npy"], "network 'alexnt' is unknown; did you mean 'alexnet'?"),
+    (["edge-energy", "--tap", "edge", "-o", "x.npy"], "network 'edge-energy' has no layer 'edge'; did you mean 'edges'?"),
+    (["edge-energy", "--tap", "zzz", "-o", "x.npy"], "no layer 'zzz'; there are edges, rectified, pooled, pooled-again"),
+    (["edge-energy", "-o", "x.png"], "png holds one feature map, and there are 8; "),
+    (["edge-energy", "--tap", "edges", "--tap", "pooled", "-o", "x.npy"],
+     "npy holds the maps of one layer, and there are 2: edges, pooled; write .npz, or give a folder or a template with"),
+    (["edge-energy", "-o", "{kernel}.png"], "{kernel} is unknown; there are {stem} {ext} {name} {parent} {relpath} {layer}"),
+    (["edge-energy", "--in-place"], "--in-place leaves one map of each picture, and there are 8"),
+    (["edge-energy"], "Missing option '-o'"),
+])  # fmt: skip
+def test_wrong_words(run, samples, words, message):
+    """One line, status 2, before any picture is read."""
+    result = run("run", words[0], samples / "camera.png", *words[1:])
+    assert result.status == 2
+    assert len(result.lines) == 1
+    assert message in result.err
+
+
+def test_layers_can_be_tapped_before_one_that_has_no_weights(run, samples, tmp_path):
+    """What is wanted is all that must be known."""
+    (tmp_path / "n.toml").write_text(
+        "[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', kernel = 'blur', name = 'a' }, "
+        "{ op = 'conv', filters = 2, size = 3, name = 'b' }]"
+    )
+    words = ["run", "n", samples / "camera.png", "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy"]
+    assert run(*words, "--tap", "a").status == 0
+    result = run(*words)
+    assert (result.status, len(result.lines)) == (2, 1)
+    assert "layer 'b' has no weights" in result.err
+
+
+def test_memory_is_refused_before_it_is_taken(run, samples, tmp_path):
+    """Of maps by the header of a picture, of weights by theirs."""
+    words = ["run", "edge-energy", samples / "camera.png", "-o", tmp_path / "y.npy", "--max-memory"]
+    result = run(*words, "1M")
+    assert result.status == 1
+    assert "takes about 17 MB of memory with its maps, and 1 MB may be taken; raise that with --max-memory" in result.err
+    assert run(*words, "30M").status == 0
+    np.save(tmp_path / "w.npy", np.zeros((1000, 500)))
+    (tmp_path / "n.toml").write_text(
+        "[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'flatten' }, { op = 'dense', file = 'w.npy' }]"
+    )
+    words = ["run", "n", samples / "camera.png", "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy"]
+    result = run(*words, "--max-memory", "1M")
+    assert (result.status, len(result.lines)) == (2, 1)
+    assert "the weights of network 'n' take 2 MB of memory, and 1 MB may be taken" in result.err
+
+
+def test_running_again_and_what_is_told(run, samples, tmp_path):
+    """--skip-existing knows another tap, network and weights; --json and a dry run tell of the layers."""
+    config = tmp_path / "n.toml"
+    np.save(tmp_path / "w.npy", np.ones((2, 1, 3, 3)))
+    config.write_text("[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', file = 'w.npy', name = 'c' }]")
+    words = ["run", "n", samples / "camera.png", "--config", config, "-o", tmp_path / "y.npz", "--skip-existing", "--json"]
+    first, second = run(*words), run(*words)
+    line = json.loads(first.out.splitlines()[0])
+    assert (line["status"], line["outputs"][0]["map"], line["outputs"][0]["shape"]) == ("done", "c", [510, 510, 1])
+    assert json.loads(second.out.splitlines()[0])["status"] == "skipped"
+    np.save(tmp_path / "w.npy", np.full((2, 1, 3, 3), 2.0))
+    assert json.loads(run(*words).out.splitlines()[0])["status"] == "done"
+    config.write_text(config.read_text().replace("name = 'c'", "name = 'c', stride = 2"))
+    assert json.loads(run(*words).out.splitlines()[0])["outputs"][0]["shape"] == [255, 255, 1]
+    planned = run(*words[:5], "-o", tmp_path / "z.npz", "-n")
+    assert planned.out.splitlines()[0].endswith(f"{tmp_path}/z.npz (255 x 255) c-0, raw")
+    assert not (tmp_path / "z.npz").exists()
+
+
+def test_a_batch_through_a_pipe_and_a_bad_picture(run, shell, samples, tmp_path):
+    """Two pictures and one that is none: the others are done, status 1; standard input and output."""
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    words = ["run", "edge-energy", samples / "camera.png", tmp_path / "bad.png", samples / "horse.png"]
+    result = run(*words, "-o", f"{tmp_path}/{{stem}}_{{layer}}.npy", "-j", "2")
+    assert result.status == 1
+    assert result.lines[-1] == "1 of 3 inputs failed, 2 done"
+    assert np.load(tmp_path / "horse_pooled-again.npy").ndim == 3
+    with (samples / "camera.png").open("rb") as file:
+        piped = shell("run", "edge-energy", "-", "--format", "npy", "-o", "-", stdin=file)
+    assert piped.returncode == 0
+    assert piped.stdout == (tmp_path / "camera_pooled-again.npy").read_bytes()
+
+
+def test_every_weight_is_loaded_once_and_never_written(tmp_path):
+    """A layer's arrays are read-only: a layer that wrote to them would change the next picture."""
+    np.save(tmp_path / "w.npy", np.ones((2, 1, 3, 3)))
+    found = network(tmp_path, ["{ op = 'conv', file = 'w.npy' }"])
+    from convcli.jobs.inputs import Search, find_inputs
+    from convcli.jobs.taps import NetworkRequest, taps_on
+
+    request = NetworkRequest(inputs=tuple(find_inputs(["x.png"], Search())), maps=taps_on(found, []), output="y", network=found)
+    array = request.arrays["conv1"]["weight"]
+    assert request.arrays["conv1"]["weight"] is array
+    assert not array.flags.writeable

@@ -76,12 +76,8 @@ def test_ranges_templates_and_stacks(run, samples, tmp_path):
     """LO..HI and clip as in apply; {layer} and {index} in a template; a .npy for each of two layers; TIFF pages."""
     camera = samples / "camera.png"
     expected = edge_energy(np.asarray(PIL.Image.open(camera)))["pooled"]
-    assert (
-        run(
-            "run", "edge-energy", camera, "--tap", "pooled", "--range", "0..891", "-o", tmp_path / "{layer}" / "{index}.png"
-        ).status
-        == 0
-    )
+    words = ["run", "edge-energy", camera, "--tap", "pooled"]
+    assert run(*words, "--range", "0..891", "-o", tmp_path / "{layer}" / "{index}.png").status == 0
     with PIL.Image.open(tmp_path / "pooled" / "3.png") as picture:
         assert np.abs(np.asarray(picture) - np.clip(np.rint(expected[3] * 255 / 891), 0, 255)).max() <= 1
     assert run(*words, "--range", "clip", "-o", tmp_path / "c{index}.png").status == 0
@@ -180,7 +176,7 @@ def test_every_operation_with_its_options(run, samples, tmp_path, rng):
     (tmp_path / "all.toml").write_text(ALL)
     photo = np.asarray(PIL.Image.open(samples / "chelsea.png"))[100:120, 200:223]
     PIL.Image.fromarray(photo).save(tmp_path / "photo.png")
-    x = (photo.transpose(2, 0, 1) * 2 / 255 - 1 - np.array([0.1, 0.2, 0.3])[:, None, None]) / 0.5
+    x = (photo.transpose(2, 0, 1) / 127.5 - 1 - np.array([0.1, 0.2, 0.3])[:, None, None]) / 0.5
     expected = by_hand(x, arrays)
     taps = [word for name in expected for word in ("--tap", name)]
     result = run("run", "all", tmp_path / "photo.png", "--config", tmp_path / "all.toml", *taps, "-o", tmp_path / "maps.npz")

@@ -11,11 +11,11 @@ The public Python interface, imported when first used, so that ``import convcli`
 
 The house, floor by floor; imports go down only, and kernels and images do not know each other:
 
-    cli/       words in, words out: apply, kernels, config, cache; options, each spelled once, in groups; batch (works through
-               pictures); report (JSON lines); render, where Rich lives
+    cli/       words in, words out: apply, at, kernels, config, cache; options, each spelled once, in groups; batch (works
+               through pictures); report (JSON lines); pointing (one pixel, drawn); render, where Rich lives
     jobs/      wishes carried out: inputs, wishes (what any command asks for, frozen), request (what apply asks for), naming,
                responder (what gives maps), respond (maps of kernels), run (one picture), batch (many), memory (how much one
-               takes), warm (compiles what may be needed)
+               takes), point (one pixel, explained), warm (compiles what may be needed)
     kernels/   what to convolve with: kernel (values), library (formulas), numbers (1/9), grammar (the text after -k), weights
                (files of them), config (kernels.toml) with bodies, values and lines, definition and banks (what a table says),
                draft (kernels yet to be computed), arithmetic, faults (what is wrong, and what costs too much), places (which

@@ -15,6 +15,7 @@ from .render import complain
 
 COMMANDS = {
     "apply": "Slide kernels over pictures.",
+    "at": "Explain one pixel: window, kernel, products, sum.",
     "kernels": "List, show and check kernels.",
     "config": "The files that kernels come from.",
     "cache": "The machine code that is kept between runs.",

@@ -26,8 +26,9 @@ Block: TypeAlias = list[str]
 def lines_of(point: "Point", request: "Request", width: int) -> Iterator[str]:
     """The pixel in lines of at most so many columns, as far as names allow."""
     height, across, channels = point.shape
-    place = f"{point.one.name} at column {point.x}, row {point.y} of {across} x {height}"
-    yield place if point.merge else f"{place}, over {_span(point.looks[0])}"
+    yield f"{point.one.name} at column {point.x}, row {point.y} of {across} x {height}"
+    if not point.merge:
+        yield f"over {_span(point.looks[0])}"
     if any(look.outside.any() for look in point.looks):
         border = request.border if isinstance(request.border, str) else number(request.border)
         yield f"[ ] lies outside the picture: --border {border}"
@@ -120,7 +121,8 @@ def _drawn(look: "Look", plane: "Plane", width: int) -> Iterator[str]:
     ]
     if _fits(look) and max(len(block[0]) for block in blocks) + 2 <= width:
         yield from _fitted(blocks, "x=", width)
-    elif len(look.rows.at) <= MOST_ROWS:
+        return
+    if len(look.rows.at) <= MOST_ROWS:
         rows = zip(look.rows.at, look.rows.outside, plane.summed, plane.weights, plane.products, strict=True)
         table = [("row", word, "kernel's sum", "products' sum")]
         for at, outside, *numbers in rows:
@@ -133,8 +135,7 @@ def _drawn(look: "Look", plane: "Plane", width: int) -> Iterator[str]:
         outside = int(look.outside.sum())
         yield f"  {plane.levels.size} taps, {outside} of them outside the picture; {word} {_extent(plane.summed)}"
         yield f"  kernel {_extent(plane.weights)}, products {_extent(plane.products)}"
-    if not _fits(look):
-        yield "  --json tells every number"
+    yield "  --json tells every number"
 
 
 def _fits(look: "Look") -> bool:
@@ -166,7 +167,7 @@ def _weights_of(plane: "Plane") -> "tuple[str, Array]":
     parts = round(1 / max(min((abs(w) for w in weights.ravel().tolist() if w), default=1.0), 1 / MOST_PARTS))
     whole = (weights * parts).round()
     if parts > 1 and abs(weights * parts - whole).max() < 1e-9:
-        return f"kernel in 1/{parts}", whole
+        return f"kernel 1/{parts}", whole
     return "kernel", weights
 
 

@@ -101,27 +101,26 @@ def _lines_of_cover(look: "Look", cover: "Cover", width: int) -> Iterator[str]:
     if (cover.levels == cover.opaque).all():
         yield f"  alpha {seen}, opaque under all of the kernel"
         return
-    if cover.weights is None:
-        yield from _fitted([_block("alpha", cover.levels, look.outside)], "", width) if _fits(look) else ()
-        yield f"  alpha {seen}, that of the pixel, as the kernel sums to 0"
-        return
-    if _fits(look):
-        blocks = [_block("alpha", cover.levels, look.outside), _block("kernel / its sum", cover.weights)]
-        yield from _fitted(blocks, "x", width)
-    yield f"  alpha {seen}"
+    if _is_small(look):
+        blocks = [_block("alpha", cover.levels, look.outside)]
+        blocks += [] if cover.weights is None else [_block("kernel / its sum", cover.weights)]
+        if _fit(blocks, width):
+            yield from _fitted(blocks, "x", width)
+    yield f"  alpha {seen}" + (", that of the pixel, as the kernel sums to 0" if cover.weights is None else "")
 
 
 def _drawn(look: "Look", plane: "Plane", width: int) -> Iterator[str]:
     """The window, the kernel and the products of one channel; of a large kernel a line a row, or one in all."""
     word = "levels" if plane.summed is plane.levels else "levels x alpha"
-    blocks = [
-        _block(word, plane.summed, look.outside),
-        _block(*_weights_of(plane)),
-        _block("products", plane.products),
-    ]
-    if _fits(look) and max(len(block[0]) for block in blocks) + 2 <= width:
-        yield from _fitted(blocks, "x=", width)
-        return
+    if _is_small(look):
+        blocks = [
+            _block(word, plane.summed, look.outside),
+            _block(*_weights_of(plane)),
+            _block("products", plane.products),
+        ]
+        if _fit(blocks, width):
+            yield from _fitted(blocks, "x=", width)
+            return
     if len(look.rows.at) <= MOST_ROWS:
         rows = zip(look.rows.at, look.rows.outside, plane.summed, plane.weights, plane.products, strict=True)
         table = [("row", word, "kernel's sum", "products' sum")]
@@ -138,8 +137,12 @@ def _drawn(look: "Look", plane: "Plane", width: int) -> Iterator[str]:
     yield "  --json tells every number"
 
 
-def _fits(look: "Look") -> bool:
+def _is_small(look: "Look") -> bool:
     return len(look.columns.at) <= MOST_COLUMNS and len(look.rows.at) <= MOST_ROWS
+
+
+def _fit(blocks: list[Block], width: int) -> bool:
+    return max(len(block[0]) for block in blocks) + 2 <= width
 
 
 def _fitted(blocks: list[Block], signs: str, width: int) -> Iterator[str]:

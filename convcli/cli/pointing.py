@@ -46,7 +46,7 @@ def lines_of(point: "Point", request: "Request", width: int) -> Iterator[str]:
         for channel in range(channels):
             parts = ", ".join(_plain(look.responses[channel]) for look in point.looks)
             told = f"{_prefix(channel, channels)}{point.merge} of {parts}: {_plain(point.responses[channel])}"
-            yield f"{told}; {_stored(point, channel)}"
+            yield from _joined(told, _stored(point, channel), width)
     if point.alpha is not None:
         yield f"alpha stored {point.alpha} of {point.white}"
 
@@ -62,19 +62,19 @@ def _lines_of_look(look: "Look", point: "Point", width: int) -> Iterator[str]:
             yield _channel(channel, len(look.planes))
         yield from _drawn(look, plane, width)
         if not look.summing:
-            yield from (f"  {line}" for line in _come_to(look, point, channel))
+            yield from _come_to(look, point, channel, width)
         elif several:
             yield f"  sum {_plain(plane.sum)}"
     if look.summing:
         if several:
             yield from ("", "all channels")
-        yield from (f"  {line}" for line in _come_to(look, point, 0))
+        yield from _come_to(look, point, 0, width)
 
 
-def _come_to(look: "Look", point: "Point", channel: int) -> Iterator[str]:
+def _come_to(look: "Look", point: "Point", channel: int, width: int) -> Iterator[str]:
     """The sum of the products, what is done with it, and what is stored."""
     total, response, offset = look.sums[channel], look.responses[channel], look.kernel.offset
-    steps = [f"sum {_plain(total)}"]
+    steps = [f"  sum {_plain(total)}"]
     divisor = look.cover.divisor if look.cover is not None else None
     if divisor is not None and _plain(divisor) != "1":
         steps.append(f"divided by alpha {_plain(divisor)}" if divisor else "under no alpha: 0")
@@ -82,7 +82,15 @@ def _come_to(look: "Look", point: "Point", channel: int) -> Iterator[str]:
         steps.append(f"offset {offset:+.8g}")
     if len(steps) > 1 or _plain(response) != _plain(total):
         steps.append(f"response {_plain(response)}")
-    yield ", ".join(steps) + ("" if point.merge else f"; {_stored(point, channel)}")
+    yield from _joined(", ".join(steps), "" if point.merge else _stored(point, channel), width)
+
+
+def _joined(told: str, stored: str, width: int) -> Iterator[str]:
+    """What is told and what is stored, in a line if it holds both."""
+    if stored and len(told) + len(stored) + 2 <= width:
+        yield f"{told}; {stored}"
+    else:
+        yield from (told, f"  {stored}") if stored else (told,)
 
 
 def _stored(point: "Point", channel: int) -> str:

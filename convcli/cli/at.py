@@ -69,8 +69,11 @@ def command(
         raise ArgumentError(f"bank {kernels[0]!r} gives {len(maps)} feature maps; give one kernel, or a bank that merges them")
     given = Input(picture, None if picture == "-" else Path(picture))
     request = Request(inputs=(given,), maps=tuple(maps), output="", range=wishes.pop("rule"), **wishes)
-    image, point = _explain(request, position)
-    name = "standard input" if given.source is None else picture
+    _tell(request, *_explain(request, position), as_json)
+
+
+def _tell(request: Request, image: "Image", point: "Point", as_json: bool) -> None:
+    name = _name_of(request)
     for notice in image.notices:
         if not notice.endswith("not kept"):  # which is of no interest where no file is written
             render.complain(f"{name}: {notice}")
@@ -84,6 +87,10 @@ def command(
             click.echo(render.escaped(line).rstrip())
 
 
+def _name_of(request: Request) -> str:
+    return "standard input" if request.inputs[0].source is None else request.inputs[0].name
+
+
 def _explain(request: Request, position: tuple[int, int]) -> "tuple[Image, Point]":
     """Read the picture and look at the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
     (given,) = request.inputs
@@ -92,7 +99,7 @@ def _explain(request: Request, position: tuple[int, int]) -> "tuple[Image, Point
     from ..jobs.point import explain
 
     batch.tell_compiling(render.Voice(quiet=False, verbose=False))
-    name = "standard input" if given.source is None else given.name
+    name = _name_of(request)
     with _about(name):
         image = read_image(given.source, pipes.input, request.max_pixels)
         height, width, _ = request.map_shape(image.size, request.maps[0])

@@ -449,7 +449,7 @@ def test_json_lines_tell_of_each_picture(run, samples, tmp_path):
     response = scipy.ndimage.correlate(pixels(samples / "camera.png").astype(float), SOBEL_X, mode="mirror")
     expected = {
         "path": f"{tmp_path}/out/camera.png",
-        "kernel": "sobel-x",
+        "map": "sobel-x",
         "shape": [512, 512, 1],
         "range": "abs",
         "low": -255,

@@ -85,7 +85,7 @@ def test_wrong_usage_is_one_line_and_status_2(run, samples, tmp_path, monkeypatc
         (["apply", "x.png", "-k", "blur"], "Missing option '-o' / '--output'"),
         (["apply", "-k", "blur", "-o", "y.png"], "no input; name a picture, or - for standard input"),
         (["aply"], "no command 'aply'; did you mean 'apply'?"),
-        (["frobnicate"], "no command 'frobnicate'; there are apply, kernels, config"),
+        (["frobnicate"], "no command 'frobnicate'; there are apply, at, run, summary, kernels, config"),
         (["kernels", "lst"], "No such command 'lst'"),
         (["kernels", "show", "sobelx"], "did you mean 'sobel-x'?"),
         (["kernels", "list", "--config", "none.toml"], "cannot be read"),

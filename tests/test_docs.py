@@ -75,6 +75,7 @@ def test_every_example_of_the_readme_runs(line, samples, tmp_path):
     (tmp_path / "photos" / "2026").mkdir(parents=True)
     for name in ("photo.jpg", "other.jpg", "photos/a.jpg", "photos/2026/b.jpg"):
         shutil.copy(samples / "rocket.jpg", tmp_path / name)
+    shutil.copy(samples / "camera.png", tmp_path)
     with PIL.Image.open(samples / "rocket.jpg") as picture:
         for name in ("c.tif", "d.png"):
             picture.save(tmp_path / name)
@@ -85,7 +86,7 @@ def test_every_example_of_the_readme_runs(line, samples, tmp_path):
     assert "Error" not in result.stderr
     made = [path for path in tmp_path.rglob("*") if path.is_file()]
     # Two of eight pictures may be in no second part of eight; --in-place makes no new file.
-    assert len(made) > 6 or result.stdout or "--shard" in line or "--in-place" in line
+    assert len(made) > 7 or result.stdout or "--shard" in line or "--in-place" in line
 
 
 def test_the_python_example_of_the_readme_runs():

@@ -19,6 +19,9 @@ LIGHT = [
     (["apply", "x.png", "-k", "blur", "-o", "y.png", "--stride", "0"], 2),
     (["apply", "x.png", "-k", "blur", "-o", "y.gif"], 2),
     (["apply", "x.png", "-k", "blur", "-o", "y.png", "--range", "loud"], 2),
+    (["at", "--help"], 0),
+    (["at", "3", "x.png", "-k", "blur"], 2),
+    (["at", "3,2", "x.png", "-k", "sobelx"], 2),
 ]
 PROGRAM = """
 import sys

@@ -93,14 +93,20 @@ def _read_inputs(wishes: dict[str, Any]) -> list[Input]:
     return find_inputs(words, search, read_names(data, null))
 
 
-def _work(request: Wishes, tasks: list[Any], telling: Telling, voice: render.Voice, report: Report) -> int:
-    """Carry the tasks out and tell of each; return how many failed. What is heavy to import is imported here."""
-    pipes = _pipes(request)
+def tell_compiling(voice: render.Voice) -> None:
+    """Say so where what comes takes seconds the first time."""
     from ..core.codefolder import code_folder
     from ..core.compiler import on_compiling
-    from ..jobs.batch import finished_by, run_tasks
 
     on_compiling(lambda: voice.note(COMPILING if code_folder() else COMPILING_ALWAYS))
+
+
+def _work(request: Wishes, tasks: list[Any], telling: Telling, voice: render.Voice, report: Report) -> int:
+    """Carry the tasks out and tell of each; return how many failed. What is heavy to import is imported here."""
+    pipes = open_pipes(request)
+    from ..jobs.batch import finished_by, run_tasks
+
+    tell_compiling(voice)
     tally = Tally(len(tasks))
     outcome = None
     with render.progress(len(tasks), voice.quiet) as advance:
@@ -121,7 +127,7 @@ def _work(request: Wishes, tasks: list[Any], telling: Telling, voice: render.Voi
     return tally.failed
 
 
-def _pipes(request: Wishes) -> Any:
+def open_pipes(request: Wishes) -> Any:
     """Standard input and output, checked: a terminal is no place for pixels."""
     from ..jobs.run import Pipes
 

@@ -93,19 +93,22 @@ SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS)
 STEPPING = _together(_STRIDE, _PADDING, _DILATION, _CHANNELS)
 """What of that changes sizes and counts."""
 
+RANGE = click.option(
+    "--range",
+    "rule",
+    type=options.RANGE,
+    default="auto",
+    envvar="CONVCLI_RANGE",
+    show_envvar=True,
+    show_default=True,
+    help="How a response becomes levels. clip: as it is. abs: without its sign. center: 0 becomes mid-grey. "
+    "stretch: minimum to maximum becomes black to white. LO..HI: so does LO to HI. auto: abs for kernels that sum to "
+    "zero and have negative weights, else clip. Float outputs are always raw.",
+)
+"""How a response becomes levels."""
+
 STORING = _together(
-    click.option(
-        "--range",
-        "rule",
-        type=options.RANGE,
-        default="auto",
-        envvar="CONVCLI_RANGE",
-        show_envvar=True,
-        show_default=True,
-        help="How a response becomes levels. clip: as it is. abs: without its sign. center: 0 becomes mid-grey. "
-        "stretch: minimum to maximum becomes black to white. LO..HI: so does LO to HI. auto: abs for kernels that sum to "
-        "zero and have negative weights, else clip. Float outputs are always raw.",
-    ),
+    RANGE,
     click.option(
         "--depth",
         type=click.Choice(DEPTHS),
@@ -156,6 +159,15 @@ SEARCHING = _together(
 )
 """Which pictures are inputs, and whose places the outputs mirror."""
 
+LIMIT = click.option(
+    "--max-pixels",
+    type=click.IntRange(1),
+    default=MAX_PIXELS,
+    show_default=True,
+    help="Refuse larger pictures by their header.",
+)
+"""How large a picture may be."""
+
 KEEPING = _together(
     click.option(
         "--overwrite", is_flag=True, help="Replace files in a folder or of a template; a single named file is replaced anyway."
@@ -165,13 +177,7 @@ KEEPING = _together(
         is_flag=True,
         help="Leave outputs as they are that were made of the same input with the same kernels and options.",
     ),
-    click.option(
-        "--max-pixels",
-        type=click.IntRange(1),
-        default=MAX_PIXELS,
-        show_default=True,
-        help="Refuse larger pictures by their header.",
-    ),
+    LIMIT,
     click.option(
         "--max-memory",
         type=options.SIZE,

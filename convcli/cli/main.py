@@ -15,8 +15,9 @@ from .render import complain
 
 COMMANDS = {
     "apply": "Slide kernels over pictures.",
-    "run": "Send pictures through a network, and write what its layers give.",
-    "summary": "Count what a network, kernel or bank holds and costs, layer by layer.",
+    "at": "Explain one pixel: window, kernel, products, sum.",
+    "run": "Send pictures through a network, layer by layer.",
+    "summary": "Count what a network or kernel holds and costs.",
     "kernels": "List, show and check kernels.",
     "config": "The files that kernels come from.",
     "cache": "The machine code that is kept between runs.",

@@ -82,6 +82,14 @@ def _peek(ctx: click.Context) -> Catalogue:
     return peek_catalogue(find_places(ctx.params.get("config") or (), search=not ctx.params.get("no_config")), [])
 
 
+def read_position(text: str) -> tuple[int, int]:
+    """Read X,Y: column and row, from 0."""
+    match = re.fullmatch(r"(\d{1,18}),(\d{1,18})", text, re.ASCII)
+    if match is None:
+        raise ArgumentError(f"position must be X,Y, a column and a row of the output from 0, such as 3,2, got {text!r}")
+    return int(match[1]), int(match[2])
+
+
 def read_shard(text: str) -> tuple[int, int]:
     """Read I/N, with I from 1 to N."""
     match = re.fullmatch(r"(\d{1,18})/(\d{1,18})", text, re.ASCII)
@@ -99,6 +107,7 @@ def read_size(text: str) -> int:
     return size
 
 
+POSITION = Word("X,Y", read_position)
 SHARD = Word("I/N", read_shard)
 SIZE = Word("SIZE", read_size)
 PAIR = {name: Word("N|ROWSxCOLS", pair_reader(name)) for name in ("stride", "dilation")}

@@ -81,11 +81,11 @@ class KernelResponder(Responder):
 
     def _rows_at_once(self, kernel: Kernel) -> int:
         with _naming(kernel):
-            return rows_at_once(self.image.pixels, _weights_for(self.request, self.image, kernel), **self._options(kernel))
+            return rows_at_once(self.image.pixels, weights_for(self.request, self.image, kernel), **self._options(kernel))
 
     def _way(self, kernel: Kernel) -> Way:
         image = self.image
-        weights = _weights_for(self.request, image, kernel)
+        weights = weights_for(self.request, image, kernel)
         with _naming(kernel):
             pixels = image.pixels if self.opaque else transparency.premultiplied(image, np.arange(image.size[0]), 0)
             plan, choice, memory = explain_filter2d(pixels, weights, **self._options(kernel))
@@ -113,7 +113,7 @@ class KernelResponder(Responder):
         """
         request, image = self.request, self.image
         options = self._options(kernel) | {"flip": request.flip, "threads": request.threads, "rows": rows}
-        weights = _weights_for(request, image, kernel)
+        weights = weights_for(request, image, kernel)
         with _naming(kernel):
             colour = self._convolve_colours(weights, options)
         if weights.ndim == 3:
@@ -172,7 +172,7 @@ def _plus(response: Array, offset: float) -> Array:
     return response
 
 
-def _weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
+def weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
     """The kernel as ``--channels`` asks for it: (kh, kw) for each channel, or (kh, kw, C) to be summed."""
     channels = image.pixels.shape[2]
     weights = kernel.weights

@@ -23,7 +23,7 @@ from ..images.write import Encoding, encode, stored_white, write_maps, write_who
 from ..ranges import Range
 from .memory import Budget
 from .naming import Target, Task
-from .responder import Responder, Way
+from .responder import Responder, Response, Rows, Way
 from .wishes import Map, Wishes
 
 
@@ -205,25 +205,58 @@ def _picture(request: Wishes, responder: Responder, one: Map, rule: Range, form:
     dtype = np.dtype(np.uint8 if white == 255 else np.uint16)
     pixels = np.empty(shape, dtype)
     covered = None if image.alpha is None else np.empty(shape[:2], dtype)
-    spread = responder.spread_of(one) if rule.name == "stretch" else None
-
-    def parts() -> Iterator[tuple[slice, Array, Array | None]]:
-        for begin, end in responder.rows_of(one):
-            response, rows = responder.respond(one, (begin, end)), slice(begin, end)
-            if response.alpha is None or covered is None:
-                yield rows, response.colour, None
-            else:
-                covered[rows] = to_levels(response.alpha, dtype, white / image.opaque)
-                yield rows, response.colour, covered[rows] > 0
-
-    if rule.name == "stretch" and spread is None:  # which computes them twice: a part at a time takes a seventh of the memory
-        spreads = [spread for spread in (spread_of(colour, visible) for _, colour, visible in parts()) if spread]
-        spread = min((low for low, _ in spreads), default=0.0), max((high for _, high in spreads), default=0.0)
+    spread = stretch_of(responder, one, white) if rule.name == "stretch" else None
     accounts = []
-    for rows, colour, visible in parts():
-        pixels[rows], account = store(colour, rule, image.white, white, visible, spread)
-        accounts.append(account)
+    for begin, end in responder.rows_of(one):
+        part = store_rows(responder, one, (begin, end), rule, white, spread)
+        pixels[begin:end] = part.levels
+        if covered is not None and part.alpha is not None:
+            covered[begin:end] = part.alpha
+        accounts.append(part.account)
     return replace(image, pixels=pixels, white=white, alpha=covered), total_of(accounts)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a map: the response, its levels (H, W, C) and alpha (H, W) or None, as they are stored, and an account."""
+
+    response: Response
+    levels: Array
+    alpha: Array | None
+    account: Account
+
+
+def store_rows(responder: Responder, one: Map, rows: Rows, rule: Range, white: int, spread: tuple[float, float] | None) -> Part:
+    """Some rows of a map as levels 0..white; ``spread`` is what ``stretch_of`` gave, where the rule is to stretch."""
+    response = responder.respond(one, rows)
+    alpha = _alpha_of(response, responder.image, white)
+    visible = None if alpha is None else alpha > 0
+    levels, account = store(response.colour, rule, responder.image.white, white, visible, spread)
+    return Part(response, levels, alpha, account)
+
+
+def stretch_of(responder: Responder, one: Map, white: int) -> tuple[float, float]:
+    """The responses that ``--range stretch`` makes black and white: the least and the largest that can be seen.
+
+    A map is computed for it once more: a part at a time takes a seventh of the memory.
+    """
+    known = responder.spread_of(one)
+    if known is not None:
+        return known
+    spreads = []
+    for rows in responder.rows_of(one):
+        response = responder.respond(one, rows)
+        alpha = _alpha_of(response, responder.image, white)
+        spreads.append(spread_of(response.colour, None if alpha is None else alpha > 0))
+    found = [spread for spread in spreads if spread]
+    return min((low for low, _ in found), default=0.0), max((high for _, high in found), default=0.0)
+
+
+def _alpha_of(response: Response, image: Image, white: int) -> Array | None:
+    """The alpha of a response as levels 0..white."""
+    if response.alpha is None or image.alpha is None:
+        return None
+    return to_levels(response.alpha, np.uint8 if white == 255 else np.uint16, white / image.opaque)
 
 
 def _write_stack(request: Wishes, responder: Responder, target: Target, output: Output) -> tuple[list[Written], list[str]]:

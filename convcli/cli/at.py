@@ -1,0 +1,124 @@
+"""convcli at: one pixel of a feature map, explained."""
+
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import ArgumentError, ConvcliError, ImageError
+from ..jobs.inputs import Input
+from ..jobs.request import Request
+from ..kernels.kernel import feature_maps
+from . import batch, groups, options, pointing, render
+
+if TYPE_CHECKING:
+    from ..images.image import Image
+    from ..jobs.point import Point
+
+WIDTH = 80
+"""Columns to draw in where there is no terminal."""
+
+
+@click.command(no_args_is_help=True)
+@click.argument("position", metavar="X,Y", type=options.POSITION)
+@click.argument("picture", metavar="IMAGE")
+@click.option(
+    "-k",
+    "--kernel",
+    "kernels",
+    multiple=True,
+    required=True,
+    type=options.KernelText(),
+    help="The kernel, or a bank that merges its maps into one: what -k of 'convcli apply' takes.",
+)
+@groups.SLIDING
+@groups.RANGE
+@options.with_config
+@groups.LIMIT
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead: every number of kernels of any size.")
+def command(
+    position: tuple[int, int],
+    picture: str,
+    kernels: tuple[str, ...],
+    config: tuple[str, ...],
+    no_config: bool,
+    as_json: bool,
+    **wishes: Any,
+) -> None:
+    """
+    \b
+    convcli at 3,2 photo.jpg -k sobel-x
+    convcli at 0,0 photo.jpg -k gaussian:sigma=1 --border edge
+    convcli at 3,2 photo.jpg -k sobel --json | jq .levels
+
+    Explains the pixel in column X, row Y of the feature map, from 0: the levels that the kernel lies over, the kernel as it
+    slides, the products, their sum, and the level that 'convcli apply' stores there with the same options. IMAGE is what
+    an INPUT of that is, one picture, or - for standard input.
+    """
+    if len(kernels) > 1:
+        raise click.UsageError(f"one pixel of one feature map is explained; give one -k, not {len(kernels)}")
+    catalogue = options.read_catalogue(config, no_config)
+    wishes |= options.read_defaults(catalogue, {"range": "rule"})
+    maps = feature_maps(catalogue.find(kernels[0]))
+    if len(maps) > 1:
+        raise ArgumentError(f"bank {kernels[0]!r} gives {len(maps)} feature maps; give one kernel, or a bank that merges them")
+    given = Input(picture, None if picture == "-" else Path(picture))
+    request = Request(inputs=(given,), maps=tuple(maps), output="", range=wishes.pop("rule"), **wishes)
+    _tell(request, *_explain(request, position), as_json)
+
+
+def _tell(request: Request, image: "Image", point: "Point", as_json: bool) -> None:
+    name = _name_of(request)
+    for notice in image.notices:
+        if not notice.endswith("not kept"):  # which is of no interest where no file is written
+            render.complain(f"{name}: {notice}")
+    with render.printing():
+        if as_json:
+            click.echo(json.dumps({"input": name, **pointing.facts_of(point, image)}, allow_nan=False))
+            return
+        width = shutil.get_terminal_size((WIDTH, 0)).columns if sys.stdout.isatty() else WIDTH
+        click.echo(render.escaped(f"{name}: {image.summary}"))
+        for line in pointing.lines_of(point, request, width):
+            click.echo(render.escaped(line).rstrip())
+
+
+def _name_of(request: Request) -> str:
+    return "standard input" if request.inputs[0].source is None else request.inputs[0].name
+
+
+def _explain(request: Request, position: tuple[int, int]) -> "tuple[Image, Point]":
+    """Read the picture and look at the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
+    (given,) = request.inputs
+    pipes = batch.open_pipes(request)
+    from ..images.read import read_image  # what these need is heavy to import
+    from ..jobs.point import explain
+
+    batch.tell_compiling(render.Voice(quiet=False, verbose=False))
+    name = _name_of(request)
+    with _about(name):
+        image = read_image(given.source, pipes.input, request.max_pixels)
+        height, width, _ = request.map_shape(image.size, request.maps[0])
+    x, y = position
+    if not (x < width and y < height):
+        raise ArgumentError(
+            f"position {x},{y} lies outside the map, which is {width} x {height}: X goes from 0 to {width - 1}, "
+            f"Y from 0 to {height - 1}"
+        )
+    with _about(name):
+        return image, explain(request, image, x, y)
+
+
+@contextlib.contextmanager
+def _about(name: str) -> Iterator[None]:
+    """What is wrong with a picture is said with its name, and fails with status 1, as it does in ``apply``."""
+    try:
+        yield
+    except ConvcliError as error:
+        raise ImageError(f"{name}: {error}") from None
+    except MemoryError:
+        raise ImageError(f"{name}: does not fit in memory; a lower --max-pixels refuses such files by their header") from None

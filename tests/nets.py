@@ -2,6 +2,7 @@
 
 from convcli.kernels.catalogue import load_catalogue
 from convcli.kernels.places import Place, built_in_file
+from convcli.networks.trace import trace
 
 BUILT_IN = load_catalogue([Place(built_in_file(), "built in")])
 
@@ -17,7 +18,7 @@ def network(folder, layers, channels=1, size=None, **entry):
 
 def rows_of(found, shape):
     """Its rows by the names of its layers, for an input (C, H, W)."""
-    return {row.layer.name: row for row in found.trace(shape)}
+    return {row.layer.name: row for row in trace(found, shape)}
 
 
 def built_in(name):

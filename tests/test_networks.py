@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convcli.errors import ArgumentError, KernelError
-from convcli.networks.network import separable_cost, total_of
+from convcli.networks.trace import separable_cost, total_of, trace
 from nets import BUILT_IN, built_in, network, rows_of
 
 
@@ -160,7 +160,7 @@ def test_what_a_number_sees_is_what_can_change_it(tmp_path, layers, exact):
     np.savez(tmp_path / "w.npz", **weights)
     found = network(tmp_path, tables)
     side = 40
-    *_, last = found.trace((1, side, 1))
+    *_, last = trace(found, (1, side, 1))
     seen = np.zeros((side, last.given[1]), bool)
     for y in range(side):
         maps = np.zeros((1, side, 1), np.float32)
@@ -182,7 +182,7 @@ def test_what_a_number_sees_is_what_can_change_it(tmp_path, layers, exact):
 def test_dense_layers_and_global_pools_see_all(tmp_path):
     """There is no field to tell."""
     found = network(tmp_path, ["{ op = 'global-avg-pool' }", "{ op = 'conv', filters = 2, size = 1 }", "{ op = 'flatten' }"])
-    assert all(row.field.covered is None for row in found.trace((1, 9, 9)))
+    assert all(row.field.covered is None for row in trace(found, (1, 9, 9)))
 
 
 @pytest.mark.parametrize(("layers", "message"), [
@@ -209,7 +209,7 @@ def test_layers_that_do_not_fit(tmp_path, layers, message):
     np.savez(tmp_path / "w.npz", **arrays)
     found = network(tmp_path, [f"{{ {layer} }}" for layer in layers])
     with pytest.raises(ArgumentError) as caught:
-        list(found.trace((1, 8, 8)))
+        list(trace(found, (1, 8, 8)))
     assert str(caught.value).startswith("network 'n': layer ")
     assert message.replace("{folder}", str(tmp_path)) in str(caught.value)
 

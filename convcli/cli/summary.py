@@ -13,7 +13,8 @@ from ..errors import ArgumentError
 from ..jobs.memory import in_words
 from ..kernels.catalogue import Catalogue
 from ..networks.layer import Shape, described
-from ..networks.network import Network, Row, Totals, separable_cost, total_of
+from ..networks.network import Network
+from ..networks.trace import Row, Totals, separable_cost, total_of, trace
 from . import groups, options, render
 
 
@@ -59,7 +60,7 @@ def command(name: str, shape: Shape | None, config: tuple[str, ...], no_config: 
         defaults = options.read_defaults(catalogue, {})
         stepping |= {key: value for key, value in defaults.items() if key in stepping}
         network = _network_of(name, catalogue, shape, stepping)
-    rows = list(network.trace(_shape_for(network, shape)))
+    rows = list(trace(network, _shape_for(network, shape)))
     with render.printing():
         if as_json:
             click.echo(json.dumps(_as_json(network, rows), indent=2))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ArgumentError, ConvcliError
 from ..images.formats import Format
 from ..networks.layer import Given, Layer, Shape
-from ..networks.network import Network, Row
+from ..networks.network import Network
+from ..networks.trace import Row, trace
 from ..ranges import Range
 from .memory import Budget, in_words
 from .wishes import Wishes
@@ -142,7 +143,7 @@ class NetworkRequest(Wishes):
     def trace(self, size: tuple[int, int]) -> list[Row]:
         """What each wanted layer makes of a picture (H, W). Raises ArgumentError."""
         rows: list[Row] = []
-        for row in self.network.trace(self.network.shape_for(self.size_for(size))):
+        for row in trace(self.network, self.network.shape_for(self.size_for(size))):
             rows.append(row)
             if len(rows) == len(self.wanted):
                 break

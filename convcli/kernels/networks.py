@@ -52,8 +52,10 @@ class NetworkDefinition:
         layers = tuple(resolve_layer(layer, find) for layer in self.layers)
         network = Network(self.name, self.input, layers, self.about, self.source)
         if self.input.size is not None:
+            from ..networks.trace import trace  # which nobody needs who runs no network
+
             try:
-                for _ in network.trace(network.shape_for(self.input.size)):
+                for _ in trace(network, network.shape_for(self.input.size)):
                     pass
             except ArgumentError as error:
                 raise Fault((*self.keys, "layers"), str(error)) from None

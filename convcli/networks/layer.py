@@ -7,7 +7,6 @@ import abc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from ..errors import ArgumentError
@@ -52,10 +51,13 @@ class Given:
 
 @dataclass(frozen=True)
 class Look:
-    """How one output of a layer looks at its inputs, along one axis: how many it covers, and how far the next one is."""
+    """How one output of a layer looks at its inputs, along one axis: how many it covers, and how far the next one is, in
+    ``parts``-ths of one where the layer makes maps larger.
+    """
 
     covered: int = 1
-    step: Fraction = Fraction(1)
+    step: int = 1
+    parts: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

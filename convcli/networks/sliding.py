@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..core.geometry import (
@@ -45,7 +44,7 @@ class Sliding(Layer):
 
     def looks(self, shape: Shape) -> tuple[Look, Look]:
         """The kernel's extent, and the stride."""
-        rows, columns = (Look(axis.extent, Fraction(axis.stride)) for axis in self.axes(shape))
+        rows, columns = (Look(axis.extent, axis.stride) for axis in self.axes(shape))
         return rows, columns
 
     def note(self, shape: Shape) -> str:
@@ -282,7 +281,7 @@ class Transposed(Layer):
     def _look(self, axis: "TransposedAxis") -> Look:
         common = math.gcd(axis.stride, axis.dilation)
         taps = -(-axis.kernel * common // axis.stride)
-        return Look(extent(taps, axis.dilation // common), Fraction(1, axis.stride))
+        return Look(extent(taps, axis.dilation // common), parts=axis.stride)
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve."""
@@ -314,7 +313,7 @@ class Pool(Layer):
 
     def looks(self, shape: Shape) -> tuple[Look, Look]:
         """The window's extent, and the stride."""
-        rows, columns = (Look(axis.extent, Fraction(axis.stride)) for axis in self.axes(shape))
+        rows, columns = (Look(axis.extent, axis.stride) for axis in self.axes(shape))
         return rows, columns
 
     def note(self, shape: Shape) -> str:
@@ -390,7 +389,7 @@ class Upsample(Layer):
 
     def looks(self, shape: Shape) -> tuple[Look, Look]:
         """One pixel, which the next one may see too."""
-        return Look(1, Fraction(1, self.factor[0])), Look(1, Fraction(1, self.factor[1]))
+        return Look(parts=self.factor[0]), Look(parts=self.factor[1])
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Repeat."""

@@ -86,7 +86,7 @@ def test_path_tells_every_file_and_what_hides_what(run, home, monkeypatch):
     lines = run("config", "path", "--config", own).out.splitlines()
     assert lines[0] == f"{own}  (--config: 1 kernel and 1 bank)"
     assert lines[1] == f"{near}  (nearest from here upward: 2 kernels)"
-    assert lines[2].endswith("kernels.toml  (built in: 52 kernels and 8 banks)")
+    assert lines[2].endswith("kernels.toml  (built in: 52 kernels, 9 banks and 6 networks)")
     assert f"k: {own} hides {near}" in lines
     assert f"blur: {near} hides {lines[2].split('  ')[0]}" in lines
     assert lines[-1] == f"default stride 2x2: {near}"
@@ -110,7 +110,7 @@ def test_init_writes_a_file_without_faults(run, home):
     assert (home / "work" / "deep" / "kernels.toml").read_text().startswith("#:schema ./kernels.schema.json\n")
     assert json.loads((home / "work" / "deep" / "kernels.schema.json").read_text())["title"] == "convcli kernels.toml"
     checked = run("kernels", "check", "kernels.toml")
-    assert (checked.status, checked.out) == (0, "kernels.toml: 6 kernels and 2 banks, no faults\n")
+    assert (checked.status, checked.out) == (0, "kernels.toml: 6 kernels, 2 banks and 1 network, no faults\n")
     again = run("config", "init")
     assert (again.status, again.lines) == (2, ["Error: kernels.toml exists already, and is never replaced; give another name"])
     assert result.lines[0] == "kernels.toml: written; convcli reads it in this folder and below"
@@ -133,7 +133,7 @@ def test_every_line_of_the_starter_is_good_toml(run, home):
     np.savez(path.with_name("weights.npz"), **{"conv1.weight": np.ones((8, 3, 5, 5))})
     checked = run("kernels", "check")
     assert checked.status == 0, checked.err
-    assert "7 kernels and 2 banks" in checked.out
+    assert "7 kernels, 2 banks and 1 network" in checked.out
     assert sum(line.startswith("# [") for line in lines) == 0
 
 

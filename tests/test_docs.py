@@ -15,7 +15,9 @@ import pytest
 
 from convcli.cli.main import convcli
 from convcli.kernels.catalogue import load_catalogue, load_kernels
+from convcli.kernels.layers import OPS
 from convcli.kernels.places import Place, built_in_file
+from convcli.networks.trace import trace
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -101,12 +103,28 @@ def test_the_python_example_of_the_readme_runs():
 
 def test_the_config_example_of_the_readme_is_read(tmp_path):
     """By the reader of config files."""
-    (body,) = [body for kind, body in BLOCKS if kind == "toml"]
+    body, _ = [body for kind, body in BLOCKS if kind == "toml"]
     (tmp_path / "k.toml").write_text(body)
     np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.arange(16 * 25).reshape(16, 1, 5, 5)})
     catalogue = load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
     assert catalogue.find("mine-both").kernels[0].sum == 1
     assert catalogue.find("seventh").matrix[0][0] == 7 * 25
+
+
+def test_the_network_of_the_readme_is_read(tmp_path):
+    """Its layers take what they get; the table of operations names all that there are, and their keys."""
+    _, body = [body for kind, body in BLOCKS if kind == "toml"]
+    (tmp_path / "k.toml").write_text(body)
+    np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.zeros((4, 3, 5, 5)), "conv1.bias": np.zeros(4)})
+    found = load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")]).network("mine")
+    assert [row.given for row in trace(found, (3, 64, 64))][-1] == (10, 15, 15)
+    named = set(re.findall(r"`([a-z-]+)`", README))
+    assert set(OPS) | {key for op in OPS.values() for key in op.keys} <= named
+
+
+def test_the_summary_in_the_readme_is_what_is_printed(run):
+    """Word for word."""
+    assert f"```\n{run('summary', 'lenet-5').out}```" in README
 
 
 def test_the_readme_names_every_kernel():
@@ -130,6 +148,7 @@ def test_samples_are_the_files_their_licences_speak_of():
     text = (ROOT / "samples" / "LICENSES.md").read_text()
     sums = dict(re.findall(r"`([\w.-]+)` \|.*\| ([0-9a-f]{64}) \|", text))
     for path in (ROOT / "samples").iterdir():
-        if path.name not in ("LICENSES.md", "before-after.jpg"):
+        if path.name not in ("LICENSES.md", "before-after.jpg", "network-maps.jpg"):
             assert hashlib.sha256(path.read_bytes()).hexdigest() == sums[path.name]
     assert "before-after.jpg" in text
+    assert "network-maps.jpg" in text

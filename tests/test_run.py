@@ -355,3 +355,26 @@ def test_every_weight_is_loaded_once_and_never_written(tmp_path):
     array = request.arrays["conv1"]["weight"]
     assert request.arrays["conv1"]["weight"] is array
     assert not array.flags.writeable
+
+
+def test_kernels_of_different_sizes_in_one_layer(run, samples, tmp_path):
+    """Each map is the one that apply makes: smaller kernels, and those with an anchor of their own, lie where they do there.
+
+    An even kernel without an anchor lies between two pixels when it is dilated, or beside them when it is turned.
+    """
+    mixed = "['gabor:theta=30', 'blur', { matrix = [[1, 2, 3]], anchor = [0, 0], name = 'row' }"
+    for name, rest, words in (("n", "", []), ("m", "flip = true, dilation = 2", ["--flip", "--dilation", "2"])):
+        kernels = mixed + ("]" if rest else ", 'roberts-1']")
+        (tmp_path / "n.toml").write_text(
+            f"[banks.mixed]\nkernels = {kernels}\n[networks.{name}]\ninput = {{ channels = 1 }}\n"
+            f"layers = [{{ op = 'conv', bank = 'mixed', padding = 'same', border = 'wrap'{', ' * bool(rest)}{rest} }}]"
+        )
+        config = ["--config", tmp_path / "n.toml"]
+        assert run("run", name, samples / "camera.png", *config, "-o", tmp_path / "y.npy").status == 0
+        words = ["-k", "mixed", "--border", "wrap", *words, "--method", "direct"]
+        assert run("apply", samples / "camera.png", *words, *config, "-o", tmp_path / "z.npy").status == 0
+        assert_allclose(np.load(tmp_path / "y.npy"), np.load(tmp_path / "z.npy"), atol=2e-3)
+    (tmp_path / "n.toml").write_text((tmp_path / "n.toml").read_text().replace("'row' }", "'row' }, 'roberts-1'"))
+    result = run("run", "m", samples / "camera.png", *config, "-o", tmp_path / "y.npy")
+    assert result.status == 2
+    assert "'mixed' holds kernels of different sizes, and 'roberts-1' has an even side; give it an anchor" in result.err

@@ -9,9 +9,10 @@ from typing import Any
 import click
 
 from ..core.geometry import FARTHEST
-from ..errors import ArgumentError
+from ..errors import ArgumentError, KernelError, nearest_name
 from ..jobs.memory import in_words
 from ..kernels.catalogue import Catalogue
+from ..kernels.grammar import Reference, parse_kernel
 from ..networks.layer import Shape, described
 from ..networks.network import Network
 from ..networks.trace import Row, Totals, separable_cost, total_of, trace
@@ -72,6 +73,10 @@ def _network_of(text: str, catalogue: Catalogue, shape: Shape | None, stepping: 
     """A kernel or a bank as a network of one layer."""
     if shape is None:
         raise ArgumentError(f"{text} is no network with an input of its own; say what it takes, such as --input 480x640x3")
+    asked = parse_kernel(text)
+    if isinstance(asked, Reference) and asked.name not in catalogue.entries:
+        near = nearest_name(asked.name, [*catalogue.networks, *catalogue.entries])
+        raise KernelError(f"{asked.name!r} is no network, kernel or bank{near}")
     return catalogue.network_of(text, shape[0], **stepping)
 
 

@@ -82,10 +82,10 @@ class Catalogue:
         except Fault as fault:
             raise Located(functools.partial(file.locate, [fault])) from None
 
-    def network_of(self, text: str, channels: int, **sliding: Any) -> Network:
+    def network_of(self, text: str, taken: int, **sliding: Any) -> Network:
         """The text after ``-k`` as a network of one layer, on so many channels. Raises KernelError."""
         self._measure(MOST_WEIGHTS)
-        return one_layer(text, channels, lambda name: self._find(name, None, ()), **sliding)
+        return one_layer(text, taken, lambda name: self._find(name, None, ()), **sliding)
 
     def __iter__(self) -> Iterator[str]:
         """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
@@ -212,6 +212,8 @@ class Catalogue:
         for file in (*self.files[start:], *self.files[:start]):
             if name in file.entries:
                 return file.entries[name], file
+        if name in self.networks:
+            raise KernelError(f"{name!r} is a network, which has no kernel of its own; convcli run takes it")
         self._missed.add(name)
         near = nearest_name(name, self.entries) if len(self._missed) <= ENOUGH_FAULTS else ""
         raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near}")

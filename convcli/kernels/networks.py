@@ -12,9 +12,10 @@ from ..networks.layer import Given, Layer
 from ..networks.network import Input, Network
 from ..networks.sliding import Sliding
 from ..ranges import parse_range
+from .arithmetic import laid_over
 from .draft import AnyDraft, BankDraft, Draft
 from .faults import Fault, Keys, Told
-from .kernel import same_padding
+from .kernel import Anchor, middle_of, same_padding
 from .layers import OPS, LayerDefinition, read_layers
 from .tensors import load_tensor, tensor_shape
 from .values import Table, as_count, as_number, as_sides, as_text, described, read_each
@@ -116,13 +117,22 @@ def resolve_layer(definition: LayerDefinition, find: Find) -> Layer:
     """A layer with its weights found, yet to be loaded. Raises Fault."""
     said = dict(definition.said)
     with _at(definition.keys):
-        given = (_from_kernel(definition.kernel, find),) if definition.kernel is not None else _from_files(definition)
+        anchor = None
+        if definition.kernel is not None:
+            weight, anchor = _from_kernel(
+                definition.kernel, find, said.get("flip", False) or max(said.get("dilation", (1, 1))) > 1
+            )
+            given: tuple[Given, ...] = (weight,)
+        else:
+            given = _from_files(definition)
         for array in given:
             for key, value in definition.op.make.told_by(array, said.get("groups", 1)).items():
                 if said.setdefault(key, value) != value:
                     raise KernelError(f"says {key} = {_spelled(said[key])}, and {array.origin} has {_spelled(value)}")
         layer = definition.op.make(name=definition.name, given=given, **said)
-        return _anchored(layer, definition, find)
+        if anchor is None or not isinstance(layer, Sliding) or layer.padding != "same":
+            return layer
+        return replace(layer, padding=same_padding(layer.size, anchor, layer.flip, layer.dilation))
 
 
 def one_layer(text: str, taken: int, find: Find, *, channels: str, **sliding: Any) -> Network:
@@ -130,7 +140,7 @@ def one_layer(text: str, taken: int, find: Find, *, channels: str, **sliding: An
 
     Raises KernelError.
     """
-    given = _from_kernel(text, find)
+    given, _ = _from_kernel(text, find, altered=False)
     op = OPS["depthwise" if channels == "each" and given.shared and taken > 1 else "conv"]
     definition = LayerDefinition((), "conv", op, {**sliding, "bias": False}, text)
     entry = Input(1 if channels == "gray" else taken)
@@ -147,41 +157,43 @@ def _from_files(definition: LayerDefinition) -> tuple[Given, ...]:
     return tuple(found)
 
 
-def _from_kernel(text: str | WeightsFile, find: Find) -> Given:
-    """The weights of a kernel, or of all kernels of a bank."""
+def _from_kernel(text: str | WeightsFile, find: Find, altered: bool) -> tuple[Given, Anchor | None]:
+    """The weights of a kernel, or of all kernels of a bank, and their anchor: smaller kernels have zeros around them.
+
+    Where they are ``altered``, turned or dilated, an even kernel without an anchor has no tap in its middle to lay there.
+    """
     draft = find(text)
     origin = str(text).strip()
     if isinstance(draft, BankDraft) and draft.bank.merge:
         raise KernelError(f"{origin!r} merges its kernels by {draft.bank.merge}, and a layer gives a map for each; name those")
-    shapes = {kernel.shape for kernel in draft.kernels}
-    if len(shapes) > 1:
-        sizes = " and ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
-        raise KernelError(f"{origin!r} holds kernels of different shapes, which make no one layer: {sizes}")
-    (shape,) = shapes
-    ordered = (shape[2], *shape[:2]) if len(shape) == 3 else shape
-    load = functools.partial(_load_kernels, origin, draft.kernels)
-    return Given("weight", (len(draft.kernels), *ordered), origin, load, shared=len(shape) == 2)
+    drafts = draft.kernels
+    if len({one.shape[2:] for one in drafts}) > 1:
+        raise KernelError(f"{origin!r} holds kernels of different channels, which make no one layer")
+    if altered and len({one.shape for one in drafts}) > 1:
+        even = [one.name for one in drafts if one.anchor is None and not all(side % 2 for side in one.shape[:2])]
+        if even:
+            raise KernelError(
+                f"{origin!r} holds kernels of different sizes, and {even[0]!r} has an even side; give it an anchor"
+            )
+    shape, anchor = laid_over([one.shape for one in drafts], [one.anchor for one in drafts])
+    load = functools.partial(_load_kernels, origin, drafts, shape, anchor)
+    return Given("weight", (len(drafts), *shape[2:], *shape[:2]), origin, load, shared=len(shape) == 2), anchor
 
 
-def _load_kernels(origin: str, drafts: tuple[Draft, ...]) -> "np.ndarray[Any, np.dtype[np.float64]]":
+def _load_kernels(
+    origin: str, drafts: tuple[Draft, ...], shape: tuple[int, ...], anchor: Anchor | None
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
     import numpy as np
 
-    kernels = [draft.compute() for draft in drafts]
-    if any(kernel.offset for kernel in kernels):
-        raise KernelError(f"{origin!r} adds an offset to its response, which the kernel of a layer cannot")
-    weights = np.array([kernel.matrix for kernel in kernels], np.float64)
+    weights = np.zeros((len(drafts), *shape))
+    above, left = anchor or middle_of(shape)
+    for laid, draft in zip(weights, drafts, strict=True):
+        kernel = draft.compute()
+        if kernel.offset:
+            raise KernelError(f"{origin!r} adds an offset to its response, which the kernel of a layer cannot")
+        (rows, columns), (top, start) = kernel.shape[:2], kernel.anchor_or_middle
+        laid[above - top : above - top + rows, left - start : left - start + columns] = kernel.weights
     return np.moveaxis(weights, 3, 1) if weights.ndim == 4 else weights
-
-
-def _anchored(layer: Layer, definition: LayerDefinition, find: Find) -> Layer:
-    """With "same" padding, the kernel's anchor lies over the pixel."""
-    if definition.kernel is None or not isinstance(layer, Sliding) or layer.padding != "same":
-        return layer
-    drafts = find(definition.kernel).kernels
-    anchors = {draft.anchor for draft in drafts}
-    if len(anchors) > 1:
-        raise KernelError(f"{str(definition.kernel)!r} holds kernels with different anchors, which make no one layer")
-    return replace(layer, padding=same_padding(drafts[0].shape, anchors.pop(), layer.flip, layer.dilation))
 
 
 @contextmanager

@@ -1,0 +1,113 @@
+"""convcli summary: what is printed and what JSON holds, for networks, kernels, banks and files."""
+
+import json
+
+import numpy as np
+import pytest
+
+NETWORKS = {
+    "lenet-5": 60_000,
+    "alexnet": 60_965_224,
+    "alexnet-one-tower": 62_378_344,
+    "vgg-16": 138_357_544,
+    "mobilenet": 4_231_976,
+}
+
+
+@pytest.mark.parametrize(("name", "total"), NETWORKS.items())
+def test_the_built_in_networks(run, name, total):
+    """The published sum is on the line of totals, and each layer on a line of its own."""
+    result = run("summary", name)
+    assert (result.status, result.err) == (0, "")
+    assert f"\n{total:,} learned parameters: " in result.out
+    layers = json.loads(run("summary", name, "--json").out)["layers"]
+    for layer in layers:
+        assert any(line.startswith(layer["name"]) for line in result.out.splitlines())
+
+
+def test_json_holds_all(run):
+    """AlexNet's first layer, its pool, its first dense layer and the totals, with shapes as rows, columns, channels."""
+    told = json.loads(run("summary", "alexnet", "--json").out)
+    layers = {layer["name"]: layer for layer in told["layers"]}
+    assert layers["conv1"] == {
+        "name": "conv1", "op": "conv", "input": [227, 227, 3], "output": [55, 55, 96], "weights": 34_848, "biases": 96,
+        "fixed": 0, "multiply_adds": 105_415_200, "field": [11, 11], "stride": [4.0, 4.0], "memory": 1_161_600, "note": "",
+        "separable": {"weights": 651, "multiply_adds": 55 * 55 * 651},
+    }  # fmt: skip
+    assert (layers["pool2"]["field"], layers["pool2"]["stride"]) == ([67, 67], [16.0, 16.0])
+    assert (layers["fc6"]["field"], layers["fc6"]["output"], layers["fc6"]["separable"]) == (None, [4096], None)
+    assert layers["conv2"]["separable"] is None  # it has groups
+    assert told["input"] == [227, 227, 3]
+    assert told["totals"]["parameters"] == 60_965_224
+    assert told["convolutions"]["parameters"] + told["dense"]["parameters"] == 60_965_224
+    assert told["dense"]["multiply_adds"] == 37_748_736 + 16_777_216 + 4_096_000
+
+
+def test_the_shares_and_the_notes(run):
+    """Of lenet-5 by hand: 49,792 of 60,000 are convolutions'. A stride that does not divide is told under the table."""
+    out = run("summary", "lenet-5").out
+    assert "convolutions: 49,792 parameters (82.99 %), 315,600 multiply-adds (96.19 %)" in out
+    assert "dense layers: 10,164 parameters (16.94 %), 10,080 multiply-adds (3.072 %)" in out
+    assert "840 that are not learned" in out
+    assert "note" not in out
+    assert "note: conv1: (224 - 11) / 4 + 1 = 54.25 is taken as 54" in run("summary", "alexnet", "--input", "224x224x3").out
+
+
+def test_kernels_banks_and_files(run, tmp_path):
+    """A kernel slides over each channel, a bank gives a map for each of its kernels, a file is a layer of its filters."""
+
+    def layer(*words):
+        (found,) = json.loads(run("summary", *words, "--json").out)["layers"]
+        return found
+
+    blur = layer("blur", "--input", "480x640x3", "--stride", "2")
+    assert (blur["op"], blur["output"], blur["weights"], blur["multiply_adds"]) == (
+        "depthwise",
+        [240, 320, 3],
+        9,
+        240 * 320 * 27,
+    )
+    rows, columns = blur["note"].split("; ")
+    assert rows == "(480 + 2 - 3) / 2 + 1 = 240.5 is taken as 240 rows"
+    assert columns == "(640 + 2 - 3) / 2 + 1 = 320.5 is taken as 320 columns"
+    summed = layer("blur", "--input", "480x640x3", "--channels", "sum", "--padding", "valid", "--dilation", "3")
+    assert (summed["op"], summed["output"], summed["field"]) == ("conv", [474, 634, 1], [7, 7])
+    assert layer("compass", "--input", "9x9")["output"] == [9, 9, 8]
+    np.save(tmp_path / "w.npy", np.zeros((4, 3, 5, 5)))
+    learned = layer(f"@{tmp_path}/w.npy", "--input", "32x32x3", "--padding", "valid")
+    assert (learned["output"], learned["weights"], learned["separable"]["weights"]) == ([28, 28, 4], 300, 75 + 12)
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (["blurr", "--input", "9x9"], "'blurr' is no network, kernel or bank; did you mean 'blur'?"),
+    (["alexnt", "--input", "9x9"], "did you mean 'alexnet'?"),
+    (["blur"], "say what it takes, such as --input 480x640x3"),
+    (["edge-energy"], "network 'edge-energy' takes pictures of any size; say one, such as --input 512x512x1"),
+    (["edge-energy", "--input", "9x9x3"], "takes 1 channels, and --input has 3"),
+    (["alexnet", "--input", "10x10x3"], "layer 'conv1' after the input, which gives 10 x 10 x 3: a kernel that covers 11 x 11"),
+    (["alexnet", "--input", "60x60x3"], "layer 'pool5' after 'relu5', which gives 2 x 2 x 256: "),
+    (["alexnet", "--stride", "2"], "--stride means nothing here: alexnet is a network, whose layers say so themselves"),
+    (["blur", "--input", "0x9"], "input must be HxWxC such as 227x227x3, each from 1 to 65535, got '0x9'"),
+    (["blur", "--input", "9"], "input must be HxWxC"),
+    (["blur", "--input", "9x9x99999"], "each from 1 to 65535"),
+    (["sobel", "--input", "9x9"], "'sobel' merges its kernels by l2"),
+])  # fmt: skip
+def test_wrong_words(run, words, message):
+    """One line, status 2."""
+    result = run("summary", *words)
+    assert (result.status, result.out, len(result.lines)) == (2, "", 1)
+    assert message in result.err
+
+
+def test_what_summary_counts_is_what_apply_gives(run, samples, tmp_path):
+    """The shape of a map, with every option that changes it."""
+    words = ["--stride", "2x3", "--padding", "1,2x0,3", "--dilation", "2", "--channels", "sum"]
+    told = json.loads(run("summary", "gabor:theta=45", "--input", "300x451x3", *words, "--json").out)["layers"][0]
+    assert run("apply", samples / "chelsea.png", "-k", "gabor:theta=45", *words, "-o", tmp_path / "y.npy").status == 0
+    assert told["output"] == [*np.load(tmp_path / "y.npy").shape[1:], 1]
+
+
+def test_a_wide_table_in_a_narrow_terminal_loses_nothing(run, monkeypatch):
+    """It is folded; the numbers are all there."""
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "105,415,200" in run("summary", "alexnet").out

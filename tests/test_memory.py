@@ -20,8 +20,10 @@ from convcli.jobs.inputs import Search, find_inputs
 from convcli.jobs.memory import Budget, estimate, free_memory
 from convcli.jobs.naming import make_tasks
 from convcli.jobs.request import Request
-from convcli.kernels.catalogue import kernel
+from convcli.jobs.taps import NetworkRequest, taps_on
+from convcli.kernels.catalogue import kernel, load_catalogue
 from convcli.kernels.kernel import feature_maps
+from convcli.kernels.places import Place, built_in_file
 from convcli.ranges import parse_range
 
 SIDE = 2000
@@ -38,7 +40,12 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platfor
 def peak(source, kernels, out, rule):
     """Bytes that a whole process holds at most."""
     words = [word for text in kernels for word in ("-k", text)]
-    command = [sys.executable, "-m", "convcli", "apply", source, *words, "-o", out, "--range", rule, "-q", "-j", "1"]
+    return peak_of("apply", source, *words, "-o", out, "--range", rule)
+
+
+def peak_of(*words):
+    """The same for any command."""
+    command = [sys.executable, "-m", "convcli", *words, "-q", "-j", "1"]
     result = subprocess.run([sys.executable, "-S", "-c", WATCH, *command], capture_output=True, check=True, timeout=60)
     return int(result.stdout)
 
@@ -84,6 +91,36 @@ def test_the_estimate_is_near_what_is_measured(tmp_path, rng, kind, kernels, suf
     told = []
     with paths[1].open("rb") as file:
         decode(file, admit=lambda header: told.append(estimate(request, task.targets, header)))
+    assert told[0] == pytest.approx(measured - base, rel=0.25)
+
+
+LAYERS = {
+    "edges": "{ op = 'conv', bank = 'compass', padding = 'same' }, { op = 'relu' }, { op = 'max-pool', size = 2 }",
+    "soft": "{ op = 'depthwise', bank = 'compass' }, { op = 'sigmoid' }, { op = 'softmax' }, { op = 'avg-pool', size = 2 }",
+    "norm": "{ op = 'conv', bank = 'compass', stride = 2 }, { op = 'local-response-norm', size = 5 }, "
+    "{ op = 'upsample', factor = 2 }",
+}
+
+
+@pytest.mark.parametrize(("layers", "suffix"), [(LAYERS[name], suffix) for name in LAYERS for suffix in (".npz", ".npy")])
+def test_the_estimate_of_a_network_is_near_what_is_measured(tmp_path, rng, layers, suffix):
+    """Within a quarter, with one layer or two tapped."""
+    config, out = tmp_path / "n.toml", str(tmp_path / f"out{suffix}")
+    config.write_text(f"[networks.n]\ninput = {{ channels = 3 }}\nlayers = [{layers}]")
+    for side in (16, SIDE):
+        make_picture(tmp_path / f"{side}.png", "RGB", side, rng)
+    catalogue = load_catalogue([Place(config, "test"), Place(built_in_file(), "built in")])
+    network = catalogue.network("n")
+    taps = [network.layers[0].name, network.layers[-1].name][suffix == ".npy" :]
+    words = ["-o", out, "--config", str(config), *(word for tap in taps for word in ("--tap", tap))]
+    peak_of("run", "n", str(tmp_path / "16.png"), *words)  # compiles what is not compiled yet
+    base, measured = (peak_of("run", "n", str(tmp_path / f"{side}.png"), *words) for side in (16, SIDE))
+    inputs = find_inputs([str(tmp_path / f"{SIDE}.png")], Search())
+    request = NetworkRequest(inputs=tuple(inputs), maps=taps_on(network, taps), output=out, network=network)
+    (task,) = make_tasks(request)
+    told = []
+    with (tmp_path / f"{SIDE}.png").open("rb") as file:
+        decode(file, admit=lambda header: told.append(request.memory(task.targets, header)))
     assert told[0] == pytest.approx(measured - base, rel=0.25)
 
 

@@ -7,6 +7,9 @@ from .arguments import MAPS, as_number, as_real, per_channel
 from .geometry import as_count
 from .strips import Array
 
+PART = 1 << 19
+"""Numbers that are worked on at a time where there are several steps."""
+
 
 def local_response_norm(x: ArrayLike, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
     """x / (k + alpha / size * sum of squares over ``size`` neighbouring channels) ** beta (Krizhevsky 2012, section 3.3).
@@ -21,16 +24,21 @@ def local_response_norm(x: ArrayLike, size: int, alpha: float = 1e-4, beta: floa
     numbers = [as_number(name, value) for name, value in (("alpha", alpha), ("beta", beta), ("k", k))]
     share, power, least = (maps.dtype.type(number) for number in (numbers[0] / count, *numbers[1:]))
     channels = maps.shape[-3]
+    out = np.empty(maps.shape, maps.dtype)
+    step = max(PART // (maps.size // maps.shape[-2]), 1)
     with np.errstate(all="ignore"):
-        squares = np.square(maps)
-        sums = np.zeros_like(squares)
-        for offset in range(max(-(count // 2), 1 - channels), min((count - 1) // 2, channels - 1) + 1):
-            begin, end = max(-offset, 0), min(channels - offset, channels)
-            sums[..., begin:end, :, :] += squares[..., begin + offset : end + offset, :, :]
-        sums *= share
-        sums += least
-        np.power(sums, power, out=sums)
-        return np.asarray(np.divide(maps, sums, out=sums))
+        for row in range(0, maps.shape[-2], step):  # some rows at a time: their squares stay in the cache
+            part = maps[..., row : row + step, :]
+            squares = np.square(part)
+            sums = np.zeros(part.shape, part.dtype)
+            for offset in range(max(-(count // 2), 1 - channels), min((count - 1) // 2, channels - 1) + 1):
+                begin, end = max(-offset, 0), min(channels - offset, channels)
+                sums[..., begin:end, :, :] += squares[..., begin + offset : end + offset, :, :]
+            sums *= share
+            sums += least
+            np.power(sums, power, out=sums)
+            np.divide(part, sums, out=out[..., row : row + step, :])
+    return out
 
 
 def affine(x: ArrayLike, scale: ArrayLike, shift: ArrayLike | None = None) -> Array:

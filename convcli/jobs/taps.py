@@ -179,9 +179,11 @@ class NetworkRequest(Wishes):
             return image + header.reading
         tapped = {tap.layer for tap in self.maps}
         kept = most = 0
+        passing = math.prod(rows[0].taken)  # what is held for the next layer alone
         for row in rows:
-            most = max(most, kept + math.prod(row.taken) + math.prod(row.given))
-            kept += math.prod(row.given) if row.layer.name in tapped else 0
+            given = math.prod(row.given)
+            most = max(most, kept + passing + given)
+            kept, passing = (kept + given, 0) if row.layer.name in tapped else (kept, given)
         return image + max(header.reading, max(most, kept) * max(header.itemsize, REAL))
 
 

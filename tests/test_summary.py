@@ -99,6 +99,23 @@ def test_wrong_words(run, words, message):
     assert message in result.err
 
 
+def test_the_list_of_networks(run, tmp_path):
+    """Those of a config first defined there, beside the built-in ones; what each takes."""
+    (tmp_path / "n.toml").write_text("[networks.mine]\nabout = 'x'\ninput = { channels = 2 }\nlayers = [{ op = 'relu' }]")
+    words = ["summary", "--list", "--config", tmp_path / "n.toml"]
+    told = {one["name"]: one for one in json.loads(run(*words, "--json").out)}
+    assert {*NETWORKS, "edge-energy", "mine"} <= set(told)
+    assert told["mine"] == {"name": "mine", "about": "x", "source": "", "layers": 1, "size": None, "channels": 2}
+    assert told["lenet-5"]["size"] == [32, 32]
+    lines = run(*words).out.splitlines()
+    assert len(lines) == len(told) + 1
+    assert [line.split()[:5] for line in lines if line.startswith("alexnet ")] == [["alexnet", "227", "x", "227", "x"]]
+    for wrong in (["summary", "--list", "alexnet"], ["summary", "--json"]):
+        assert run(*wrong).err == (
+            "Error: name a network, a kernel or a bank, or give --list, and not both (see convcli summary --help)\n"
+        )
+
+
 def test_what_summary_counts_is_what_apply_gives(run, samples, tmp_path):
     """The shape of a map, with every option that changes it."""
     words = ["--stride", "2x3", "--padding", "1,2x0,3", "--dilation", "2", "--channels", "sum"]

@@ -247,9 +247,13 @@ def show_columns(headings: dict[str, str], rows: list[list[str]], wraps: tuple[s
     for row in rows:
         table.add_row(*(Text(escaped(cell)) for cell in row))
     console = _console(highlight=False)
-    if not console.is_terminal:
-        console.width = 250
-    console.print(table)
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = 250
+    with console.capture() as printed:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
 def show_table(rows: list[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ from ..errors import ArgumentError, KernelError, nearest_name
 from ..jobs.memory import in_words
 from ..kernels.catalogue import Catalogue
 from ..kernels.grammar import Reference, parse_kernel
+from ..kernels.networks import NetworkDefinition
 from ..networks.layer import Shape, described
 from ..networks.network import Network
 from ..networks.trace import Row, Totals, separable_cost, total_of, trace
@@ -33,14 +34,24 @@ def read_shape(text: str) -> Shape:
 
 
 @click.command(no_args_is_help=True)
-@click.argument("name", metavar="NETWORK|KERNEL|BANK", type=options.AnyText())
+@click.argument("name", metavar="NETWORK|KERNEL|BANK", type=options.AnyText(), required=False)
+@click.option("--list", "lists", is_flag=True, help="List the networks that there are.")
 @click.option("--input", "shape", type=options.Word("HxWxC", read_shape), help="Rows, columns and channels of what it takes.")
 @groups.STEPPING
 @options.with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
-def command(name: str, shape: Shape | None, config: tuple[str, ...], no_config: bool, as_json: bool, **stepping: Any) -> None:
+def command(
+    name: str | None,
+    lists: bool,
+    shape: Shape | None,
+    config: tuple[str, ...],
+    no_config: bool,
+    as_json: bool,
+    **stepping: Any,
+) -> None:
     """
     \b
+    convcli summary --list
     convcli summary alexnet
     convcli summary alexnet --input 224x224x3
     convcli summary gabor:theta=45 --input 480x640x3 --stride 2
@@ -54,6 +65,9 @@ def command(name: str, shape: Shape | None, config: tuple[str, ...], no_config: 
     Exit status: 0 counted; 2 wrong usage, such as an input that some layer cannot take.
     """
     catalogue = options.read_catalogue(config, no_config)
+    if lists or name is None:
+        _list(catalogue, name, lists, as_json)
+        return
     if name in catalogue.networks:
         options.refuse_set(stepping, f"{name} is a network, whose layers say so themselves")
         network = catalogue.network(name)
@@ -67,6 +81,28 @@ def command(name: str, shape: Shape | None, config: tuple[str, ...], no_config: 
             click.echo(json.dumps(_as_json(network, rows), indent=2))
         else:
             _show(network, rows)
+
+
+def _list(catalogue: Catalogue, name: str | None, lists: bool, as_json: bool) -> None:
+    """Every network with what it takes, how many layers it has, and what it is for."""
+    if name is not None or not lists:
+        raise click.UsageError("name a network, a kernel or a bank, or give --list, and not both")
+    networks = [one for one, _ in catalogue.networks.values()]
+    with render.printing():
+        if as_json:
+            click.echo(json.dumps([_listed(one) for one in networks], indent=2))
+            return
+        cells = []
+        for one in networks:
+            size = one.input.size or ("any",)
+            cells.append([one.name, " x ".join(map(str, (*size, one.input.channels))), str(len(one.layers)), one.about])
+        headings = {"name": "left", "takes": "right", "layers": "right", "what it is for": "left"}
+        render.show_columns(headings, cells, wraps=("what it is for",))
+
+
+def _listed(one: NetworkDefinition) -> dict[str, Any]:
+    facts: dict[str, Any] = {"name": one.name, "about": one.about, "source": one.source, "layers": len(one.layers)}
+    return facts | {"size": one.input.size, "channels": one.input.channels}
 
 
 def _network_of(text: str, catalogue: Catalogue, shape: Shape | None, stepping: dict[str, Any]) -> Network:

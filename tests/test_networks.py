@@ -87,6 +87,7 @@ def test_small_counts(tmp_path):
     assert (row.weights, row.biases, row.given) == (300, 4, (4, 28, 28))
     (row,) = rows_of(network(tmp_path, ['{ op = "pointwise", filters = 64 }'], channels=256), (256, 14, 14)).values()
     assert (row.weights, row.biases, row.multiply_adds) == (16_384, 64, 14 * 14 * 16_384)
+    assert separable_cost(row) is None  # 1 x 1 has nothing to separate
     (row,) = rows_of(network(tmp_path, ['{ op = "conv", filters = 6, size = 5, bias = false }']), (1, 9, 9)).values()
     assert (row.weights, row.biases) == (150, 0)
 
@@ -238,6 +239,13 @@ def test_weights_say_how_many_filters_there_are(tmp_path):
         network(tmp_path, ["{ op = 'conv', file = 'w.npz', key = 'conv', filters = 3 }"])
     with pytest.raises(KernelError, match=r"has shape \(6, 9\), and must have 4 axes: o i h w"):
         network(tmp_path, ["{ op = 'conv', file = 'w.npz', key = 'dense' }"])
+
+
+def test_a_pool_that_takes_what_is_left_has_no_note(tmp_path):
+    """With ceil the last window counts; without it a note says that it does not."""
+    pool = "{ op = 'max-pool', size = 2%s }"
+    notes = [rows_of(network(tmp_path, [pool % ceil]), (1, 5, 5))["max-pool1"].note for ceil in (", ceil = true", "")]
+    assert notes == ["", "(5 - 2) / 2 + 1 = 2.5 is taken as 2"]
 
 
 def test_an_unknown_network_is_told_with_the_nearest():

@@ -378,3 +378,91 @@ def test_kernels_of_different_sizes_in_one_layer(run, samples, tmp_path):
     result = run("run", "m", samples / "camera.png", *config, "-o", tmp_path / "y.npy")
     assert result.status == 2
     assert "'mixed' holds kernels of different sizes, and 'roberts-1' has an even side; give it an anchor" in result.err
+
+
+def written(run, tmp_path, layers, picture, *words, channels=1):
+    """What a network of these layers makes of a picture, and what was told."""
+    (tmp_path / "n.toml").write_text(f"[networks.n]\ninput = {{ channels = {channels} }}\nlayers = [{layers}]")
+    result = run("run", "n", picture, "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy", *words)
+    return (np.load(tmp_path / "y.npy") if result.status == 0 else None), result
+
+
+def test_kernels_that_sum_over_the_channels(run, samples, tmp_path):
+    """A bank of (kh, kw, C) kernels is a layer of such filters; grey becomes three channels of the same."""
+    bank = "{ op = 'conv', bank = 'b', padding = 'same', border = 'reflect' }]\n[banks.b]\nkernels = ["
+    kernels = "{ name = 'a', tensor = [[[1, 2, 3], [0, -1, 4]]] }, { name = 'c', tensor = [[[5, 0, 0], [0, 0, 7]]] }"
+    found, _ = written(run, tmp_path, bank + kernels, samples / "chelsea.png", channels=3)
+    photo = np.asarray(PIL.Image.open(samples / "chelsea.png"))
+    tensors = np.array([[[[1, 2, 3], [0, -1, 4]]], [[[5, 0, 0], [0, 0, 7]]]], float)
+    assert_allclose(found, [convcli.filter2d(photo, one) for one in tensors], atol=1e-3)
+    found, _ = written(run, tmp_path, bank + kernels, samples / "camera.png", channels=3)
+    grey = np.repeat(np.asarray(PIL.Image.open(samples / "camera.png"))[:, :, None], 3, axis=2)
+    assert_allclose(found, [convcli.filter2d(grey, one) for one in tensors], atol=1e-3)
+
+
+def test_an_anchor_lies_over_the_pixel(run, samples, tmp_path):
+    """Of a layer's kernel as of apply's."""
+    kernel = "]\n[kernels.k]\nmatrix = [[1, 2, 3]]\nanchor = [0, 2"
+    layers = "{ op = 'conv', kernel = 'k', padding = 'same', border = 'reflect' }" + kernel
+    found, _ = written(run, tmp_path, layers, samples / "camera.png")
+    words = ["apply", samples / "camera.png", "-k", "k", "--config", tmp_path / "n.toml", "-o", tmp_path / "z.npy"]
+    assert run(*words).status == 0
+    assert_array_equal(found, np.load(tmp_path / "z.npy"))
+
+
+def test_softmax_of_maps_is_over_the_channels(run, samples, tmp_path):
+    """The maps add up to 1 at each pixel."""
+    layers = "{ op = 'conv', bank = 'compass' }, { op = 'softmax' }"
+    found, _ = written(run, tmp_path, layers, samples / "camera.png")
+    assert_allclose(found.sum(axis=0), 1, atol=1e-5)
+
+
+def test_what_follows_the_last_tap_need_not_fit(run, samples, tmp_path):
+    """It is never reached."""
+    layers = "{ op = 'relu', name = 'a' }, { op = 'dense', units = 3 }"
+    assert written(run, tmp_path, layers, samples / "camera.png", "--tap", "a")[0].shape == (1, 512, 512)
+
+
+@pytest.mark.parametrize(("layers", "words", "status", "message"), [
+    ("{ op = 'upsample', factor = 9 }", ["--max-pixels", "300000"], 1,
+     "a map of 4608 x 4608 pixels is beyond the limit of 300000; raise it with --max-pixels"),
+    ("{ op = 'conv', kernel = 'k' }]\n[kernels.k]\nmatrix = [[1]]\noffset = 3\ntags = [", [], 2,
+     "'k' adds an offset to its response, which the kernel of a layer cannot"),
+    ("{ op = 'conv', file = 'nan.npy' }", [], 2, "nan.npy: must hold finite numbers"),
+    ("{ op = 'conv', file = 'text.npy' }", [], 2, "text.npy: is not a readable .npy file"),
+    ("{ op = 'conv', file = 'huge.npy' }", [], 2, "has shape (40000, 1, 100, 100), more than the limit of 1073741824 bytes"),
+])  # fmt: skip
+def test_what_is_refused(run, samples, tmp_path, layers, words, status, message):
+    """Maps too large, kernels that a layer cannot have, weights that are none: one line, nothing written."""
+    np.save(tmp_path / "nan.npy", np.full((1, 1, 3, 3), np.nan))
+    (tmp_path / "text.npy").write_text("no array")
+    header = {"descr": "<f8", "fortran_order": False, "shape": (40000, 1, 100, 100)}
+    with (tmp_path / "huge.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+    _, result = written(run, tmp_path, layers, samples / "camera.png", *words)
+    assert (result.status, len(result.lines)) == (status, 1), result.err
+    assert message in result.err
+    assert not (tmp_path / "y.npy").exists()
+
+
+def test_a_picture_of_other_channels(run, tmp_path):
+    """Two channels are neither grey nor colour."""
+    np.save(tmp_path / "x.npy", np.zeros((9, 9, 2)))
+    _, result = written(run, tmp_path, "{ op = 'relu' }", tmp_path / "x.npy", channels=3)
+    assert result.status == 1
+    assert "network 'n' takes 3 channels, and the picture has 2" in result.err
+
+
+def test_weights_of_whole_numbers_keep_all_their_digits(run, tmp_path):
+    """They are read as float64; so is what is computed with them, where the picture is."""
+    np.save(tmp_path / "w.npy", np.array([[[[2**40 + 1]]]]))
+    np.save(tmp_path / "x.npy", np.ones((2, 2)))
+    found, _ = written(run, tmp_path, "{ op = 'conv', file = 'w.npy' }", tmp_path / "x.npy")
+    assert found[0, 0, 0] == 2**40 + 1
+
+
+def test_a_network_is_no_kernel(run, samples, tmp_path):
+    """And apply says so."""
+    result = run("apply", samples / "camera.png", "-k", "alexnet", "-o", tmp_path / "y.png")
+    assert result.status == 2
+    assert "'alexnet' is a network, which has no kernel of its own; convcli run takes it" in result.err

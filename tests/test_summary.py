@@ -72,6 +72,7 @@ def test_kernels_banks_and_files(run, tmp_path):
     assert columns == "(640 + 2 - 3) / 2 + 1 = 320.5 is taken as 320 columns"
     summed = layer("blur", "--input", "480x640x3", "--channels", "sum", "--padding", "valid", "--dilation", "3")
     assert (summed["op"], summed["output"], summed["field"]) == ("conv", [474, 634, 1], [7, 7])
+    assert (summed["weights"], summed["multiply_adds"]) == (9, 474 * 634 * 27)
     assert layer("compass", "--input", "9x9")["output"] == [9, 9, 8]
     np.save(tmp_path / "w.npy", np.zeros((4, 3, 5, 5)))
     learned = layer(f"@{tmp_path}/w.npy", "--input", "32x32x3", "--padding", "valid")

@@ -120,9 +120,7 @@ class Layer(abc.ABC):
         """Raise ArgumentError where an array that it was given has another shape than it needs."""
         needed = {one.role: one.shape for one in self.parameters(shape)}
         for given in self.given:
-            asked = needed.get(given.role)
-            if asked is None:
-                raise ArgumentError(f"has no {given.role}, and {given.origin} gives one")
+            asked = needed[given.role]
             expected = (asked[0], *asked[2:]) if given.shared else asked
             if given.shape != expected:
                 raise ArgumentError(f"the {given.role} of {given.origin} has shape {given.shape}, and must have {asked}")

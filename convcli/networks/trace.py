@@ -60,7 +60,7 @@ class Row:
     @property
     def biases(self) -> int:
         """Numbers that are learned and added."""
-        return sum(one.count for one in self.parameters if one.learned and one.role == "bias")
+        return sum(one.count for one in self.parameters if one.role == "bias")
 
     @property
     def fixed(self) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..networks import plain, sliding
+from ..networks import convolutions, plain, pools
 from ..networks.layer import Layer
 from .bodies import relative
 from .faults import Keys
@@ -85,28 +85,28 @@ CONV = {"weight": ("key", "oihw"), **BIAS}
 CHANNELWISE = {"weight": ("key", "o"), **BIAS}
 OPS: Mapping[str, Op] = {
     "conv": Op(
-        sliding.Conv,
+        convolutions.Conv,
         {"filters": as_count, **SLIDING, "groups": as_count, "connections": _connections},
         ("filters", "size"),
         CONV,
         kernels=True,
     ),
-    "depthwise": Op(sliding.Depthwise, {**SLIDING, "multiplier": as_count}, ("size",), CONV, kernels=True),
+    "depthwise": Op(convolutions.Depthwise, {**SLIDING, "multiplier": as_count}, ("size",), CONV, kernels=True),
     "pointwise": Op(
-        sliding.Conv,
+        convolutions.Conv,
         {"filters": as_count, "stride": STEPS["stride"], "groups": as_count},
         ("filters",),
         CONV,
         preset={"size": (1, 1)},
     ),
     "separable": Op(
-        sliding.Separable,
+        convolutions.Separable,
         {"filters": as_count, **SLIDING},
         ("filters", "size"),
         {**CONV, "pointwise": ("pointwise", "oi")},
     ),
     "transposed": Op(
-        sliding.Transposed,
+        convolutions.Transposed,
         {
             "filters": as_count,
             "size": _size,
@@ -117,10 +117,10 @@ OPS: Mapping[str, Op] = {
         ("filters", "size"),
         {"weight": ("key", "iohw"), **BIAS},
     ),
-    "max-pool": Op(sliding.MaxPool, {**POOLING, "dilation": STEPS["dilation"]}, ("size",)),
-    "avg-pool": Op(sliding.AvgPool, {**POOLING, "count-padding": as_flag}, ("size",)),
-    "global-avg-pool": Op(sliding.GlobalAvgPool),
-    "upsample": Op(sliding.Upsample, {"factor": functools.partial(as_sides, "factor")}, ("factor",)),
+    "max-pool": Op(pools.MaxPool, {**POOLING, "dilation": STEPS["dilation"]}, ("size",)),
+    "avg-pool": Op(pools.AvgPool, {**POOLING, "count-padding": as_flag}, ("size",)),
+    "global-avg-pool": Op(pools.GlobalAvgPool),
+    "upsample": Op(pools.Upsample, {"factor": functools.partial(as_sides, "factor")}, ("factor",)),
     "relu": _activation("relu"),
     "leaky-relu": Op(plain.LeakyRelu, {"slope": as_number}),
     "sigmoid": _activation("sigmoid"),

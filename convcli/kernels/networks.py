@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, KernelError
+from ..networks.convolutions import Sliding
 from ..networks.layer import Given, Layer
 from ..networks.network import Input, Network
-from ..networks.sliding import Sliding
 from ..ranges import parse_range
 from .arithmetic import laid_over
 from .draft import AnyDraft, BankDraft, Draft

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
+from ..core.geometry import Axis
 from ..errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -148,3 +149,25 @@ def described(shape: Shape) -> str:
     ('28 x 28 x 6', '120')
     """
     return " x ".join(map(str, (*shape[1:], shape[0])))
+
+
+def uneven(axes: tuple[Axis, Axis]) -> str:
+    """Where a stride does not divide what it steps over, the sum that shows it; else nothing.
+
+    >>> from convcli.core.geometry import make_axes
+    >>> uneven(make_axes((224, 224), (11, 11), 4, 0, 1))
+    '(224 - 11) / 4 + 1 = 54.25 is taken as 54'
+    """
+    told = [_uneven(axis) for axis in axes]
+    if told[0] == told[1]:
+        return told[0]
+    return "; ".join(f"{text} {word}" for text, word in zip(told, ("rows", "columns"), strict=True) if text)
+
+
+def _uneven(axis: Axis) -> str:
+    stepped = axis.size + axis.before + axis.after - axis.extent
+    if stepped % axis.stride == 0:
+        return ""
+    pads = f" + {axis.before + axis.after}" if axis.before + axis.after else ""
+    exact = f"{stepped / axis.stride + 1:.6g}"
+    return f"({axis.size}{pads} - {axis.extent}) / {axis.stride} + 1 = {exact} is taken as {axis.out}"

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..errors import ArgumentError
+from .convolutions import Conv
 from .layer import Layer, Look, Parameter, Shape, described
 from .network import Network
-from .sliding import Conv
 
 REAL = 4
 """Bytes of a number in float32."""

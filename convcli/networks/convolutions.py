@@ -1,4 +1,4 @@
-"""Layers that slide over maps: convolutions, pools, and what makes maps larger."""
+"""Convolutions as layers: standard, depthwise, depthwise separable and transposed."""
 
 import math
 from collections.abc import Mapping
@@ -12,11 +12,10 @@ from ..core.geometry import (
     Sides,
     extent,
     make_axes,
-    make_pool_axes,
     make_transposed_axes,
 )
 from ..errors import ArgumentError
-from .layer import Array, Given, Layer, Look, Parameter, Shape, as_maps
+from .layer import Array, Given, Layer, Look, Parameter, Shape, as_maps, uneven
 
 if TYPE_CHECKING:
     from ..core.geometry import TransposedAxis
@@ -290,130 +289,3 @@ class Transposed(Layer):
         names = ("stride", "padding", "output_padding", "dilation", "groups")
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
         return conv_transpose2d(x, arrays["weight"], arrays.get("bias"), threads=threads, **options)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pool(Layer):
-    """What both pools have: a window of that size, which steps by its size unless a stride is given."""
-
-    size: Sides
-    stride: Sides | None = None
-    padding: Padding = 0
-    ceil: bool = False
-
-    def axes(self, shape: Shape) -> tuple[Axis, Axis]:
-        """The window laid over the rows and over the columns."""
-        dilation = getattr(self, "dilation", 1)
-        return make_pool_axes(as_maps(shape)[1:], self.size, self.stride, self.padding, dilation, self.ceil)
-
-    def out(self, shape: Shape) -> Shape:
-        """As many maps, smaller ones."""
-        rows, columns = self.axes(shape)
-        return shape[0], rows.out, columns.out
-
-    def looks(self, shape: Shape) -> tuple[Look, Look]:
-        """The window's extent, and the stride."""
-        rows, columns = (Look(axis.extent, axis.stride) for axis in self.axes(shape))
-        return rows, columns
-
-    def note(self, shape: Shape) -> str:
-        """Where the stride does not divide what it steps over."""
-        return "" if self.ceil else uneven(self.axes(shape))
-
-
-@dataclass(frozen=True, kw_only=True)
-class MaxPool(Pool):
-    """The largest number of each window."""
-
-    op: ClassVar[str] = "max-pool"
-
-    dilation: Sides = (1, 1)
-
-    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Take the largest."""
-        from ..core.pooling import max_pool2d
-
-        options: dict[str, Any] = {"padding": self.padding, "dilation": self.dilation, "ceil_mode": self.ceil}
-        return max_pool2d(x, self.size, stride=self.stride, threads=threads, **options)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AvgPool(Pool):
-    """The mean of each window; ``count_padding`` counts the zeros of the padding too."""
-
-    op: ClassVar[str] = "avg-pool"
-
-    count_padding: bool = True
-
-    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Take the mean."""
-        from ..core.pooling import avg_pool2d
-
-        options: dict[str, Any] = {"padding": self.padding, "ceil_mode": self.ceil, "count_include_pad": self.count_padding}
-        return avg_pool2d(x, self.size, stride=self.stride, threads=threads, **options)
-
-
-@dataclass(frozen=True, kw_only=True)
-class GlobalAvgPool(Layer):
-    """The mean of each map."""
-
-    op: ClassVar[str] = "global-avg-pool"
-
-    def out(self, shape: Shape) -> Shape:
-        """One pixel of each map."""
-        return as_maps(shape)[0], 1, 1
-
-    def looks(self, shape: Shape) -> None:
-        """It sees all."""
-        return
-
-    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Take the mean."""
-        from ..core.pooling import global_avg_pool2d
-
-        return global_avg_pool2d(x)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Upsample(Layer):
-    """Every pixel repeated, ``factor`` times each way."""
-
-    op: ClassVar[str] = "upsample"
-
-    factor: Sides
-
-    def out(self, shape: Shape) -> Shape:
-        """As many maps, larger ones."""
-        channels, height, width = as_maps(shape)
-        return channels, height * self.factor[0], width * self.factor[1]
-
-    def looks(self, shape: Shape) -> tuple[Look, Look]:
-        """One pixel, which the next one may see too."""
-        return Look(parts=self.factor[0]), Look(parts=self.factor[1])
-
-    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Repeat."""
-        from ..core.pooling import upsample_nearest
-
-        return upsample_nearest(x, self.factor)
-
-
-def uneven(axes: tuple[Axis, Axis]) -> str:
-    """Where a stride does not divide what it steps over, the sum that shows it; else nothing.
-
-    >>> uneven(make_axes((224, 224), (11, 11), 4, 0, 1))
-    '(224 - 11) / 4 + 1 = 54.25 is taken as 54'
-    """
-    told = [_uneven(axis) for axis in axes]
-    if told[0] == told[1]:
-        return told[0]
-    return "; ".join(f"{text} {word}" for text, word in zip(told, ("rows", "columns"), strict=True) if text)
-
-
-def _uneven(axis: Axis) -> str:
-    stepped = axis.size + axis.before + axis.after - axis.extent
-    if stepped % axis.stride == 0:
-        return ""
-    pads = f" + {axis.before + axis.after}" if axis.before + axis.after else ""
-    exact = f"{stepped / axis.stride + 1:.6g}"
-    return f"({axis.size}{pads} - {axis.extent}) / {axis.stride} + 1 = {exact} is taken as {axis.out}"

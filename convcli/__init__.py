@@ -18,10 +18,10 @@ The house, floor by floor; imports go down only, and kernels and images do not k
 
     cli/       words in, words out: apply, at, run, summary, kernels, config, cache; options, spelled once, in groups; batch
                (works through pictures); report (JSON lines); pointing (one pixel, drawn); render, where Rich lives
-    jobs/      wishes carried out: inputs, wishes (what any command asks for, frozen), request (what apply asks for) and taps
-               (what run does), naming, responder (what gives maps): respond (maps of kernels) and forward (maps of layers); run
-               (one picture), batch (many), memory (how much one takes), point (one pixel, explained), warm (compiles what may
-               be needed)
+    jobs/      wishes carried out: inputs, wishes (what any command asks for, frozen), request (what apply asks for), taps (what
+               run does) and model (a network with its weights), naming, responder (what gives maps): respond (maps of kernels)
+               and forward (maps of layers); run (one picture), batch (many), memory (how much one takes), point (one pixel,
+               explained), warm (compiles what may be needed)
     kernels/   what to convolve with: kernel (values), library (formulas), numbers (1/9), grammar (the text after -k), weights
                (files of them), config (kernels.toml) with bodies, values and lines, definition and banks (what a table says),
                draft (kernels yet to be computed), arithmetic, networks and their layers and tensors (arrays in files), faults

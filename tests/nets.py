@@ -9,7 +9,7 @@ BUILT_IN = load_catalogue([Place(built_in_file(), "built in")])
 
 def network(folder, layers, channels=1, size=None, **entry):
     """A network of these layers, one TOML table each, from a config file in a folder."""
-    text = ", ".join(f"{key} = {value}" for key, value in ({"size": list(size)} if size else {} | entry).items())
+    text = ", ".join(f"{key} = {value}" for key, value in (({"size": list(size)} if size else {}) | entry).items())
     entries = ", ".join(part for part in (f"channels = {channels}", text) if part)
     path = folder / "kernels.toml"
     path.write_text(f"[networks.n]\ninput = {{ {entries} }}\nlayers = [\n" + ",\n".join(layers) + "\n]\n")

@@ -18,9 +18,10 @@ from convcli.images.read import decode
 from convcli.jobs import memory
 from convcli.jobs.inputs import Search, find_inputs
 from convcli.jobs.memory import Budget, estimate, free_memory
+from convcli.jobs.model import Model
 from convcli.jobs.naming import make_tasks
 from convcli.jobs.request import Request
-from convcli.jobs.taps import NetworkRequest, taps_on
+from convcli.jobs.taps import NetworkRequest
 from convcli.kernels.catalogue import kernel, load_catalogue
 from convcli.kernels.kernel import feature_maps
 from convcli.kernels.places import Place, built_in_file
@@ -95,6 +96,8 @@ def test_the_estimate_is_near_what_is_measured(tmp_path, rng, kind, kernels, suf
 
 
 LAYERS = {
+    "back": "{ op = 'conv', bank = 'compass', stride = 2 }, { op = 'transposed', file = 'w.npz', key = 't', stride = 2 }",
+    "apart": "{ op = 'separable', file = 'w.npz', key = 'd', pointwise = 'p', padding = 1 }, { op = 'avg-pool', size = 2 }",
     "edges": "{ op = 'conv', bank = 'compass', padding = 'same' }, { op = 'relu' }, { op = 'max-pool', size = 2 }",
     "soft": "{ op = 'depthwise', bank = 'compass' }, { op = 'sigmoid' }, { op = 'softmax' }, { op = 'avg-pool', size = 2 }",
     "norm": "{ op = 'conv', bank = 'compass', stride = 2 }, { op = 'local-response-norm', size = 5 }, "
@@ -106,6 +109,8 @@ LAYERS = {
 def test_the_estimate_of_a_network_is_near_what_is_measured(tmp_path, rng, layers, suffix):
     """Within a quarter, with one layer or two tapped."""
     config, out = tmp_path / "n.toml", str(tmp_path / f"out{suffix}")
+    arrays = {"d": rng.normal(size=(3, 1, 3, 3)), "p": rng.normal(size=(8, 3)), "t": rng.normal(size=(8, 8, 2, 2))}
+    np.savez(tmp_path / "w.npz", **arrays)
     config.write_text(f"[networks.n]\ninput = {{ channels = 3 }}\nlayers = [{layers}]")
     for side in (16, SIDE):
         make_picture(tmp_path / f"{side}.png", "RGB", side, rng)
@@ -116,7 +121,8 @@ def test_the_estimate_of_a_network_is_near_what_is_measured(tmp_path, rng, layer
     peak_of("run", "n", str(tmp_path / "16.png"), *words)  # compiles what is not compiled yet
     base, measured = (peak_of("run", "n", str(tmp_path / f"{side}.png"), *words) for side in (16, SIDE))
     inputs = find_inputs([str(tmp_path / f"{SIDE}.png")], Search())
-    request = NetworkRequest(inputs=tuple(inputs), maps=taps_on(network, taps), output=out, network=network)
+    model = Model(network, taps)
+    request = NetworkRequest(inputs=tuple(inputs), maps=model.taps, output=out, model=model)
     (task,) = make_tasks(request)
     told = []
     with (tmp_path / f"{SIDE}.png").open("rb") as file:

@@ -136,6 +136,8 @@ FIELDS = [
     (["transposed:4:2:1"], True),
     (["transposed:3:2:2"], True),
     (["conv:3:2:1", "transposed:5:3:1", "conv:3:1:1"], False),
+    (["avg-pool:4:4:1", "upsample:4", "conv:3:1:1"], True),
+    (["avg-pool:3:3:1", "upsample:3", "conv:2:1:1"], True),
 ]
 
 
@@ -176,14 +178,54 @@ def test_what_a_number_sees_is_what_can_change_it(tmp_path, layers, exact):
             spans[place] = (rows[0], rows[-1] - rows[0] + 1)
     (first, (begin, _)), (end, (stop, _)) = min(spans.items()), max(spans.items())
     widest = max(span for _, span in spans.values())
-    assert widest == last.field.sees[0] if exact else widest <= last.field.sees[0]
-    assert (stop - begin) / (end - first) == pytest.approx(float(last.field.step[0]), abs=0.15)
+    assert widest == last.sees[0] if exact else widest <= last.sees[0]
+    assert (stop - begin) / (end - first) == pytest.approx(float(last.step[0]), abs=0.15)
+
+
+def test_what_summary_says_is_seen_is_never_too_little(tmp_path, rng):
+    """Random stacks of layers, each taken as the set of rows that it reads: the widest span is what is told, or less."""
+    for _ in range(150):
+        tables, steps = [], []
+        for _ in range(rng.integers(1, 6)):
+            op = rng.choice(["conv", "pool", "up", "transposed"])
+            size, stride, dilation = (int(rng.integers(1, top)) for top in (5, 4, 4))
+            steps.append((op, size, stride, dilation))
+            rows = f"size = [{size}, 1], stride = [{stride}, 1]"
+            tables.append({
+                "conv": f"{{ op = 'conv', filters = 1, {rows}, dilation = [{dilation}, 1] }}",
+                "pool": f"{{ op = 'max-pool', {rows} }}",
+                "up": f"{{ op = 'upsample', factor = [{size}, 1] }}",
+                "transposed": f"{{ op = 'transposed', filters = 1, {rows}, dilation = [{dilation}, 1] }}",
+            }[op])  # fmt: skip
+        side = 400
+        try:
+            *_, last = trace(network(tmp_path, tables), (1, side, 1))
+        except ArgumentError:
+            continue
+        seen = [{row} for row in range(side)]
+        for op, size, stride, dilation in steps:
+            if op == "up":
+                seen = [one for one in seen for _ in range(size)]
+            elif op == "transposed":
+                laid = [set() for _ in range(stride * (len(seen) - 1) + dilation * (size - 1) + 1)]
+                for place, one in enumerate(seen):
+                    for tap in range(size):
+                        laid[place * stride + tap * dilation] |= one
+                seen = laid
+            else:
+                spread = dilation if op == "conv" else 1
+                count = (len(seen) - spread * (size - 1) - 1) // stride + 1
+                seen = [set().union(*(seen[y * stride + tap * spread] for tap in range(size))) for y in range(count)]
+        widest = max(max(one) - min(one) + 1 for one in seen if one)
+        assert widest <= last.sees[0], steps
+        if not {"up", "transposed"} & {op for op, *_ in steps}:
+            assert widest == last.sees[0], steps
 
 
 def test_dense_layers_and_global_pools_see_all(tmp_path):
     """There is no field to tell."""
     found = network(tmp_path, ["{ op = 'global-avg-pool' }", "{ op = 'conv', filters = 2, size = 1 }", "{ op = 'flatten' }"])
-    assert all(row.field.covered is None for row in trace(found, (1, 9, 9)))
+    assert all(row.sees is None for row in trace(found, (1, 9, 9)))
 
 
 @pytest.mark.parametrize(("layers", "message"), [

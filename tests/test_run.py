@@ -1,6 +1,10 @@
 """convcli run: pictures through networks, from words to files, beside what NumPy and SciPy make of them."""
 
+import gc
 import json
+import shutil
+import threading
+import weakref
 
 import numpy as np
 import PIL.Image
@@ -10,6 +14,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import convcli
 import naive
+from convcli.jobs import forward
+from convcli.jobs.model import Model
+from convcli.kernels import networks, tensors
+from convcli.networks.convolutions import Conv
 from nets import network
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -299,7 +307,7 @@ def test_memory_is_refused_before_it_is_taken(run, samples, tmp_path):
     words = ["run", "edge-energy", samples / "camera.png", "-o", tmp_path / "y.npy", "--max-memory"]
     result = run(*words, "1M")
     assert result.status == 1
-    assert "takes about 17 MB of memory with its maps, and 1 MB may be taken; raise that with --max-memory" in result.err
+    assert "takes about 17 MB of memory with its maps, and 999 kB may be taken; raise that with --max-memory" in result.err
     assert run(*words, "30M").status == 0
     np.save(tmp_path / "w.npy", np.zeros((1000, 500)))
     (tmp_path / "n.toml").write_text(
@@ -344,17 +352,50 @@ def test_a_batch_through_a_pipe_and_a_bad_picture(run, shell, samples, tmp_path)
     assert piped.stdout == (tmp_path / "camera_pooled-again.npy").read_bytes()
 
 
-def test_every_weight_is_loaded_once_and_never_written(tmp_path):
-    """A layer's arrays are read-only: a layer that wrote to them would change the next picture."""
-    np.save(tmp_path / "w.npy", np.ones((2, 1, 3, 3)))
-    found = network(tmp_path, ["{ op = 'conv', file = 'w.npy' }"])
-    from convcli.jobs.inputs import Search, find_inputs
-    from convcli.jobs.taps import NetworkRequest, taps_on
+def test_weights_are_loaded_once_for_all_pictures(run, samples, tmp_path, monkeypatch):
+    """Whatever the number of threads; and they are read-only, as a layer that wrote to them would change the next picture."""
+    loads = []
 
-    request = NetworkRequest(inputs=tuple(find_inputs(["x.png"], Search())), maps=taps_on(found, []), output="y", network=found)
-    array = request.arrays["conv1"]["weight"]
-    assert request.arrays["conv1"]["weight"] is array
+    def load(*words):
+        loads.append(words)
+        return tensors.load_tensor(*words)
+
+    monkeypatch.setattr(networks, "load_tensor", load)
+    np.save(tmp_path / "w.npy", np.ones((2, 1, 3, 3)))
+    pictures = [tmp_path / f"{name}.png" for name in "abc"]
+    for picture in pictures:
+        PIL.Image.open(samples / "camera.png").crop((0, 0, 40, 30)).save(picture)
+    (tmp_path / "n.toml").write_text("[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', file = 'w.npy' }]")
+    assert run("run", "n", *pictures, "--config", tmp_path / "n.toml", "-o", f"{tmp_path}/out/", "-j", "2").status == 0
+    assert len(loads) == 1
+    model = Model(network(tmp_path, ["{ op = 'conv', file = 'w.npy' }"]))
+    array = model.load()["conv1"]["weight"]
+    assert model.load()["conv1"]["weight"] is array
     assert not array.flags.writeable
+
+
+def test_pictures_go_through_at_the_same_time_and_are_let_go(run, samples, tmp_path, monkeypatch):
+    """Each of two waits for the other within a layer; none is held when all are done."""
+    together, held = threading.Barrier(2), []
+    original = Conv.run
+
+    def meet(self, *words):
+        together.wait(30)
+        return original(self, *words)
+
+    class Watched(forward.NetworkResponder):
+        def __init__(self, *words):
+            super().__init__(*words)
+            held.append(weakref.ref(self))
+
+    monkeypatch.setattr(Conv, "run", meet)
+    monkeypatch.setattr(forward, "NetworkResponder", Watched)
+    for name in "ab":
+        shutil.copy(samples / "camera.png", tmp_path / f"{name}.png")
+    words = ["run", "edge-energy", tmp_path / "a.png", tmp_path / "b.png", "-o", f"{tmp_path}/out/", "-j", "2"]
+    assert run(*words).status == 0
+    gc.collect()
+    assert [one() for one in held] == [None, None]
 
 
 def test_kernels_of_different_sizes_in_one_layer(run, samples, tmp_path):
@@ -423,12 +464,39 @@ def test_what_follows_the_last_tap_need_not_fit(run, samples, tmp_path):
     assert written(run, tmp_path, layers, samples / "camera.png", "--tap", "a")[0].shape == (1, 512, 512)
 
 
+@pytest.mark.parametrize("padding", ["[2, 1]", "[[0, 1], [2, 3]]", "'2x1'", "1"])
+def test_every_way_to_write_a_padding(run, samples, tmp_path, padding):
+    """Of a convolution, and of a pool with as much as it takes."""
+    layers = f"{{ op = 'conv', kernel = 'blur', padding = {padding} }}, {{ op = 'max-pool', size = 5, padding = {padding} }}"
+    found, _ = written(run, tmp_path, layers, samples / "camera.png", "--max-pixels", "300000")
+    pads = {"[2, 1]": (2, 1), "[[0, 1], [2, 3]]": ((0, 1), (2, 3)), "'2x1'": (2, 1), "1": 1}[padding]
+    photo = np.asarray(PIL.Image.open(samples / "camera.png"))[None]
+    blurred = convcli.conv2d(photo, convcli.kernel("blur").weights[None, None], padding=pads)
+    assert_allclose(found, convcli.max_pool2d(blurred, 5, padding=pads), atol=1e-3)
+
+
+def test_connections_in_any_order(run, samples, tmp_path):
+    """A filter's weight for a channel is that of the file, however its channels are listed."""
+    weight = np.array([[10, 1], [3, 4], [5, 6]], float)[:, :, None, None]
+    np.save(tmp_path / "w.npy", weight)
+    layers = "{ op = 'conv', bank = 'two' }, { op = 'conv', file = 'w.npy', connections = [[1, 0], [1], [0]] }]\n"
+    layers += "[banks.two]\nkernels = [{ name = 'a', matrix = [[1]] }, { name = 'b', matrix = [[5]] }"
+    found, _ = written(run, tmp_path, layers, samples / "camera.png")
+    photo = np.asarray(PIL.Image.open(samples / "camera.png")).astype(float)
+    assert_allclose(found, [photo * 15, photo * 20, photo * 5])
+
+
 @pytest.mark.parametrize(("layers", "words", "status", "message"), [
     ("{ op = 'upsample', factor = 9 }", ["--max-pixels", "300000"], 1,
      "a map of 4608 x 4608 pixels is beyond the limit of 300000; raise it with --max-pixels"),
     ("{ op = 'conv', kernel = 'k' }]\n[kernels.k]\nmatrix = [[1]]\noffset = 3\ntags = [", [], 2,
      "'k' adds an offset to its response, which the kernel of a layer cannot"),
     ("{ op = 'conv', file = 'nan.npy' }", [], 2, "nan.npy: must hold finite numbers"),
+    ("{ op = 'depthwise', multiplier = 65535, kernel = 'blur' }", [], 2, "says multiplier = 65535, and blur has 1"),
+    ("{ op = 'upsample', factor = 65535 }, { op = 'upsample', factor = 65535 }, { op = 'max-pool', size = 2 }", [], 1,
+     "layer 'upsample2' after 'upsample1', which gives 33553920 x 33553920 x 1: would give "),
+    ("{ op = 'separable', file = 'nan.npy' }", [], 2, "layers[0]: must name its pointwise, an array of the file"),
+    ("{ op = 'batch-norm', file = 'nan.npy', mean = 'm' }", [], 2, "layers[0]: must name its variance, an array of the file"),
     ("{ op = 'conv', file = 'text.npy' }", [], 2, "text.npy: is not a readable .npy file"),
     ("{ op = 'conv', file = 'huge.npy' }", [], 2, "has shape (40000, 1, 100, 100), more than the limit of 1073741824 bytes"),
 ])  # fmt: skip

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from ..jobs.taps import NetworkRequest, taps_on
+from ..jobs.model import Model
+from ..jobs.taps import NetworkRequest
 from . import batch, groups, options
 
 
@@ -44,17 +45,17 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
     catalogue = options.read_catalogue(config, no_config)
     defaults = options.read_defaults(catalogue, {"range": "rule"})
     wishes |= {name: value for name, value in defaults.items() if name in wishes}
-    found = catalogue.network(network)
+    model = Model(catalogue.network(network), taps)
     asked = batch.take_inputs(wishes)
     asked["also_read"] += tuple(map(str, catalogue.read_files()))
     request = NetworkRequest(
         **asked,
-        network=found,
-        maps=taps_on(found, taps),
+        model=model,
+        maps=model.taps,
         resize=resize,
         form=wishes.pop("form"),
         range=wishes.pop("rule"),
         threads=wishes.pop("jobs"),
         **wishes,
     )
-    batch.carry_out(request, telling, lambda: request.arrays)
+    batch.carry_out(request, telling, lambda: model.load(request.max_memory))

@@ -162,7 +162,7 @@ def _cells(row: Row, with_fixed: bool) -> list[str]:
     name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
     fixed = [f"{row.fixed:,}"] if with_fixed else []
     counts = [f"{row.weights:,}", f"{row.biases:,}", *fixed, f"{row.multiply_adds:,}"]
-    sees, every = (_sides(row.field.sees), _sides(row.field.step)) if row.field.sees else ("all", "")
+    sees, every = (_sides(row.sees), _sides(row.step)) if row.sees else ("all", "")
     return [name, described(row.given), *counts, sees, every, in_words(row.memory)]
 
 
@@ -217,7 +217,6 @@ def _as_json(network: Network, rows: list[Row]) -> dict[str, Any]:
 
 def _layer(row: Row) -> dict[str, Any]:
     cost = separable_cost(row)
-    field = row.field
     return {
         "name": row.layer.name,
         "op": row.layer.kind,
@@ -227,8 +226,8 @@ def _layer(row: Row) -> dict[str, Any]:
         "biases": row.biases,
         "fixed": row.fixed,
         "multiply_adds": row.multiply_adds,
-        "field": field.sees,
-        "stride": None if field.step is None else [float(side) for side in field.step],
+        "field": row.sees,
+        "stride": None if row.step is None else [float(side) for side in row.step],
         "memory": row.memory,
         "note": row.note,
         "separable": None if cost is None else {"weights": cost[0], "multiply_adds": cost[1]},

@@ -200,12 +200,21 @@ def make_pool_axes(
         rows, columns = _rounded_up(rows), _rounded_up(columns)
     _check_fit(rows, columns)
     for name, axis in (("row", rows), ("column", columns)):
-        if 0 in taps_within(axis, 0, axis.size):
+        if not _sees_pixels(axis):
             raise ArgumentError(
                 f"padding must leave a pixel in every window, got {axis.before} before and {axis.after} behind {name}s of "
                 f"{axis.size} pixels under a window that covers {axis.extent}; use less padding"
             )
     return rows, columns
+
+
+def _sees_pixels(axis: Axis) -> bool:
+    """Whether every window has a tap on a pixel, and not on padding alone."""
+    last = (axis.out - 1) * axis.stride - axis.before
+    if last >= axis.size or axis.extent <= axis.before:
+        return False
+    before = range(-axis.before, min(last + 1, 0), axis.stride)  # windows that begin in the padding
+    return axis.size >= axis.dilation or all(first % axis.dilation < axis.size for first in before)
 
 
 def _rounded_up(axis: Axis) -> Axis:

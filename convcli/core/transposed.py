@@ -119,10 +119,11 @@ def _phases(axis: TransposedAxis) -> list[_Phases]:
     """
     common = math.gcd(axis.stride, axis.dilation)
     step, dilation = axis.stride // common, axis.dilation // common
+    starts = {j * axis.dilation % axis.stride: j for j in reversed(range(min(step, axis.kernel)))}
     found: dict[tuple[int, int, int], list[tuple[int, slice]]] = {}
     for first in range(min(axis.stride, axis.out)):
         place = first + axis.before
-        start = next((j for j in range(step) if (place - j * axis.dilation) % axis.stride == 0), axis.kernel)
+        start = starts.get(place % axis.stride, axis.kernel)
         count = len(range(start, axis.kernel, step))
         last = (place - start * axis.dilation) // axis.stride  # the pixel that the first tap reads
         begin, end = last - (count - 1) * dilation, last + len(range(first, axis.out, axis.stride))

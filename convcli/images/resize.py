@@ -7,8 +7,11 @@ from .image import Array
 
 
 def resized(maps: Array, size: tuple[int, int]) -> Array:
-    """Maps (C, H, W) at another size (H', W'), in float32: bilinear, over all pixels that one of the result covers, as Pillow
-    does.
+    """Maps (C, H, W) at another size (H', W'), of the same type: bilinear, over all pixels that one of the result covers, as
+    Pillow does, in float32.
     """
-    planes = [Pillow.fromarray(plane.astype(np.float32)) for plane in maps]
-    return np.stack([np.asarray(plane.resize(size[::-1], Pillow.Resampling.BILINEAR)) for plane in planes])
+    out = np.empty((len(maps), *size), maps.dtype)
+    for plane, into in zip(maps, out, strict=True):
+        picture = Pillow.fromarray(plane.astype(np.float32, copy=False))
+        into[:] = np.asarray(picture.resize(size[::-1], Pillow.Resampling.BILINEAR))
+    return out

@@ -36,7 +36,7 @@ def run_tasks(
     jobs = request.threads or usable_processors()
     workers = max(min(jobs, len(tasks)), 1)
     share = replace(request, threads=max(jobs // workers, 1))
-    budget = Budget(request.max_memory)
+    budget = Budget(None if request.max_memory is None else max(request.max_memory - request.held, 0))
     carry_out = functools.partial(_carry_out, share, pipes=pipes, budget=budget, dry_run=dry_run)
     stop_loops(False)
     pool = ThreadPoolExecutor(workers, NAME)

@@ -1,6 +1,5 @@
 """A picture through a network: what enters it, and what each layer makes of it."""
 
-import functools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,9 +10,13 @@ from ..images.image import Array, Image
 from ..images.levels import spread_of
 from ..images.resize import resized
 from ..networks.network import Input
+from .model import Tap
 from .respond import LUMA
 from .responder import Responder, Response, Rows
-from .taps import NetworkRequest, Tap
+from .taps import NetworkRequest
+
+PART = 1 << 18
+"""Numbers of a picture that are brought to what a network takes at a time."""
 
 
 class NetworkResponder(Responder):
@@ -24,8 +27,12 @@ class NetworkResponder(Responder):
         super().__init__(replace(image, alpha=None, white=white))
         self.request = request
         self.source = image
+        self._tapped: dict[str, Array] = {}
+        self._spreads: dict[str, tuple[float, float]] = {}
         if image.alpha is not None:
             self.notices = ("alpha: the network sees the picture before black",)
+        if image.pixels.dtype == np.float64 and request.size_for(image.size[:2]) != image.size[:2]:
+            self.notices = (*self.notices, "resized in float32")
 
     def rows_of(self, one: Tap) -> Iterator[Rows]:
         """All rows at once, as they are computed together."""
@@ -38,47 +45,52 @@ class NetworkResponder(Responder):
     def respond(self, one: Tap, rows: Rows | None = None) -> Response:
         """One map (H, W, 1), or a vector as one row."""
         self.check(one)
-        found = self._tapped[one.layer]
+        found = self._maps_of(one.layer)
         plane = found[None] if one.index is None else found[one.index]
         return Response(plane[slice(*rows or (None,)), :, None], None)
 
-    def spread_of(self, one: Tap) -> tuple[float, float] | None:
+    def spread_of(self, one: Tap) -> tuple[float, float]:
         """The minimum and the maximum of all maps of the layer, so that these can be compared."""
-        return self._spread_of(one.layer)
+        if one.layer not in self._spreads:
+            self._spreads[one.layer] = spread_of(self._maps_of(one.layer)) or (0.0, 0.0)
+        return self._spreads[one.layer]
 
-    @functools.cache  # noqa: B019 - a responder lives as long as its picture
-    def _spread_of(self, layer: str) -> tuple[float, float]:
-        return spread_of(self._tapped[layer]) or (0.0, 0.0)
-
-    @functools.cached_property
-    def _tapped(self) -> dict[str, Array]:
-        """What each tapped layer gives, (C, H, W) or (C,)."""
-        request = self.request
-        wanted = {tap.layer for tap in request.maps}
-        x = entering(request, self.source)
-        tapped: dict[str, Array] = {}
-        for layer in request.wanted:
-            x = layer.run(x, request.arrays[layer.name], request.threads)
-            if layer.name in wanted:
-                tapped[layer.name] = x
-        return tapped
+    def _maps_of(self, layer: str) -> Array:
+        """What a tapped layer gives, (C, H, W) or (C,)."""
+        if not self._tapped:
+            model = self.request.model
+            arrays = model.load(self.request.max_memory)
+            x = entering(self.request, self.source)
+            for one in model.layers:
+                x = one.run(x, arrays[one.name], self.request.threads)
+                if one.name in model.tapped:
+                    self._tapped[one.name] = x
+        return self._tapped[layer]
 
 
 def entering(request: NetworkRequest, image: Image) -> Array:
     """A picture as its network takes it: channels, size, range, mean and standard deviation; (C, H, W) float32 or float64."""
     taken = request.network.input
-    pixels = image.pixels
-    real = np.float64 if pixels.dtype == np.float64 else np.float32
-    if image.alpha is not None:
-        pixels = transparency.premultiplied(image, np.arange(image.size[0]), 0)
-    maps = np.ascontiguousarray(pixels.transpose(2, 0, 1), real)
-    if len(maps) == 3 and taken.channels == 1:
-        maps = sum(real(share) * plane for share, plane in zip(LUMA, maps, strict=True))[None]
-    elif len(maps) == 1 and taken.channels > 1:
-        maps = np.repeat(maps, taken.channels, axis=0)
-    if maps.shape[1:] != request.size_for(maps.shape[1:]):
-        maps = resized(maps, request.size_for(maps.shape[1:]))
-    return _scaled(maps, taken, image.white)
+    height, width, channels = image.size
+    maps = np.empty((taken.channels, height, width), transparency.real_of(image))
+    step = max(PART // (width * channels), 1)
+    for begin in range(0, height, step):
+        rows = slice(begin, begin + step)
+        part = image.pixels[rows]
+        if image.alpha is not None:
+            part = transparency.premultiplied(image, np.arange(begin, begin + len(part)), 0)
+        _mix(part.transpose(2, 0, 1), maps[:, rows])
+    size = request.size_for((height, width))
+    return _scaled(maps if size == (height, width) else resized(maps, size), taken, image.white)
+
+
+def _mix(channels: Array, out: Array) -> None:
+    """Channels (C, h, W) as so many as are taken: the same, grey for three, or all the same for one."""
+    if len(channels) == 3 and len(out) == 1:
+        real = out.dtype.type
+        out[0] = sum(real(share) * channel for share, channel in zip(LUMA, channels, strict=True))
+    else:
+        out[:] = channels
 
 
 def _scaled(maps: Array, taken: Input, white: int | None) -> Array:

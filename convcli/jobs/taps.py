@@ -1,89 +1,42 @@
 """What ``run`` asks for: a network, and the layers whose maps are wanted. Light: nothing here imports NumPy."""
 
 import functools
-import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, ConvcliError
 from ..images.formats import Format
-from ..networks.layer import Given, Layer, Shape
 from ..networks.network import Network
-from ..networks.trace import Row, trace
+from ..networks.trace import REAL
 from ..ranges import Range
-from .memory import Budget, in_words
+from .model import Model, Tap
 from .wishes import Wishes
 
 if TYPE_CHECKING:
     from ..images.image import Header, Image
-    from ..networks.layer import Array
     from .forward import NetworkResponder
     from .naming import Target
-
-REAL = 4
-"""Bytes of a number in float32."""
-
-
-@dataclass(frozen=True)
-class Tap:
-    """A feature map of a layer, or the vector that it gives (index None)."""
-
-    layer: str
-    index: int | None
-
-    @property
-    def name(self) -> str:
-        """The layer, and which of its maps."""
-        return self.layer if self.index is None else f"{self.layer}-{self.index}"
-
-
-def taps_on(network: Network, names: Sequence[str]) -> tuple[Tap, ...]:
-    """The maps of these layers, or of the last one, in the order of the layers. Raises ArgumentError."""
-    places = {network.layer_named(name) for name in names} or {len(network.layers) - 1}
-    taps: list[Tap] = []
-    channels: int | None = network.input.channels
-    for place, layer in enumerate(network.layers):
-        channels = layer.channels(channels)
-        if place in places:
-            taps += [Tap(layer.name, index) for index in ([None] if channels is None else range(channels))]
-    return tuple(taps)
 
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkRequest(Wishes):
-    """One ``run``. Raises ArgumentError when two wishes do not go together, or a layer that is wanted has no weights."""
+    """One ``run``: its maps are those of tapped layers. Raises ArgumentError when two wishes do not go together."""
 
     maps: tuple[Tap, ...]
-    network: Network
+    model: Model
     resize: bool = False  # bring each picture to the size that the network takes
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for layer in self.wanted:
-            if layer.lacks_weights:
-                raise ArgumentError(
-                    f"network {self.network.name!r} can be counted, and not run: layer {layer.name!r} has no weights; give "
-                    "each layer a kernel, a bank or a file in a config"
-                )
+    @property
+    def network(self) -> Network:
+        """Whose layers are tapped."""
+        return self.model.network
 
-    @functools.cached_property
-    def wanted(self) -> tuple[Layer, ...]:
-        """The layers up to the last that is tapped."""
-        return self.network.layers[: self.network.layer_named(self.maps[-1].layer) + 1]
-
-    @functools.cached_property
-    def arrays(self) -> Mapping[str, "Mapping[str, Array]"]:
-        """The weights of every wanted layer by role, loaded once. Raises KernelError; ArgumentError where they are too many."""
-        given = [array for layer in self.wanted for array in layer.given]
-        limit, needed = Budget(self.max_memory).limit, REAL * sum(math.prod(array.shape) for array in given)
-        if limit is not None and needed > limit:
-            raise ArgumentError(
-                f"the weights of network {self.network.name!r} take {in_words(needed)} of memory, and {in_words(limit)} may be "
-                "taken; raise that with --max-memory"
-            )
-        return {layer.name: {array.role: _loaded(array) for array in layer.given} for layer in self.wanted}
+    @property
+    def held(self) -> int:
+        """Bytes of the weights."""
+        return self.model.size
 
     @functools.cached_property
     def digests(self) -> tuple[str, ...]:
@@ -93,11 +46,8 @@ class NetworkRequest(Wishes):
     @functools.cached_property
     def facts(self) -> tuple[Any, ...]:
         """The network, and the digest of all its weights."""
-        digest = hashlib.sha256()
-        for arrays in self.arrays.values():
-            for array in arrays.values():
-                digest.update(array.astype("<f8").tobytes())
-        return self.network.input, self.wanted, digest.hexdigest(), self.resize
+        self.model.load(self.max_memory)
+        return self.network.input, self.model.layers, self.model.digest, self.resize
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -140,28 +90,16 @@ class NetworkRequest(Wishes):
         """The size that a picture (H, W) is brought to."""
         return self.network.input.size or size if self.resize else size
 
-    def trace(self, size: tuple[int, int]) -> list[Row]:
-        """What each wanted layer makes of a picture (H, W). Raises ArgumentError."""
-        rows: list[Row] = []
-        for row in trace(self.network, self.network.shape_for(self.size_for(size))):
-            rows.append(row)
-            if len(rows) == len(self.wanted):
-                break
-        return rows
-
     def map_shape(self, size: tuple[int, int, int], one: Tap, strict: bool = True) -> tuple[int, int, int]:
         """(H', W', 1) of a map of a picture (H, W, C), (1, n, 1) of a vector. Raises ArgumentError where there can be none."""
         if strict and size[2] not in (1, self.network.input.channels) and (size[2], self.network.input.channels) != (3, 1):
             raise ArgumentError(
                 f"network {self.network.name!r} takes {self.network.input.channels} channels, and the picture has {size[2]}"
             )
-        shape = self._shapes(size[:2])[one.layer]
+        shape = self.model.shape_of(one.layer, self.size_for(size[:2]))
         height, width = shape[1:] if len(shape) == 3 else (1, shape[0])
         self.refuse_large(height, width)
         return height, width, 1
-
-    def _shapes(self, size: tuple[int, int]) -> dict[str, Shape]:
-        return _shapes(self, size)
 
     def responder(self, image: "Image") -> "NetworkResponder":
         """What computes the maps of a picture."""
@@ -171,29 +109,19 @@ class NetworkRequest(Wishes):
 
     def memory(self, targets: "Sequence[Target]", header: "Header") -> int:
         """Bytes that one picture takes: itself, what a layer takes and gives, and what is kept of the layers before."""
-        size = (header.height, header.width)
-        image = header.height * header.width * header.channels * header.itemsize
+        height, width = header.height, header.width
+        image = height * width * header.channels * header.itemsize
         try:
-            rows = self.trace(size)
+            rows = self.model.rows(self.size_for((height, width)))
         except ConvcliError:  # which the picture is told
             return image + header.reading
-        tapped = {tap.layer for tap in self.maps}
-        kept = most = 0
-        passing = math.prod(rows[0].taken)  # what is held for the next layer alone
+        entering = math.prod(rows[0].taken)
+        resized = (self.network.input.channels + 1) * height * width if rows[0].taken[1:] != (height, width) else 0
+        kept, most, passing = 0, entering + resized, entering  # passing is held for the next layer alone
         for row in rows:
-            given = math.prod(row.given)
-            most = max(most, kept + passing + given)
-            kept, passing = (kept + given, 0) if row.layer.name in tapped else (kept, given)
-        return image + max(header.reading, max(most, kept) * max(header.itemsize, REAL))
-
-
-@functools.lru_cache(maxsize=8)
-def _shapes(request: NetworkRequest, size: tuple[int, int]) -> dict[str, Shape]:
-    """What each layer gives for a picture of that size."""
-    return {row.layer.name: row.given for row in request.trace(size)}
-
-
-def _loaded(array: Given) -> "Array":
-    found = array.load()
-    found.flags.writeable = False
-    return found
+            made = math.prod(row.given)
+            most = max(most, kept + passing + made + row.layer.scratch(row.taken))
+            kept, passing = (kept + made, 0) if row.layer.name in self.model.tapped else (kept, made)
+        given = [array for layer in self.model.layers for array in layer.given]
+        cast = max((math.prod(one.shape) for one in given if one.itemsize > REAL), default=0)  # a copy for float32 pictures
+        return image + max(header.reading, max(most, kept) * max(header.itemsize, REAL) + cast * REAL)

@@ -76,6 +76,11 @@ class Wishes(abc.ABC):
         return not folder and "{" not in self.output and self.pictures == 1
 
     @property
+    def held(self) -> int:
+        """Bytes that are held from the first picture to the last."""
+        return 0
+
+    @property
     @abc.abstractmethod
     def digests(self) -> tuple[str, ...]:
         """What tells each map, and how it becomes levels, from any other, whatever the picture."""

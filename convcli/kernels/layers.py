@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +73,7 @@ class Op:
     @property
     def has_bias(self) -> bool:
         """Whether the layer may have a bias or not."""
-        return "bias" in self.arrays and bool(self.needed)
+        return any(one.name == "bias" for one in fields(self.make))
 
 
 def _activation(function: str) -> Op:
@@ -265,10 +265,10 @@ def _read_arrays(table: Table, folder: Path, op: Op) -> dict[str, WeightsFile]:
         layout = None
     arrays: dict[str, WeightsFile] = {}
     for role, (key, _) in op.arrays.items():
-        name = table.values.get(key)
-        if role != "weight" and (name is None or isinstance(name, bool)):
-            continue
-        if role == "weight" and name is None and op.make is plain.BatchNorm:
-            continue
-        arrays[role] = WeightsFile(path, table.read(key, as_text, None), layout if role == "weight" else None)
+        if key in table.values and not isinstance(table.values[key], bool):
+            arrays[role] = WeightsFile(path, table.read(key, as_text, None), layout if role == "weight" else None)
+        elif role == "weight" and role in op.make.needs:
+            arrays[role] = WeightsFile(path, None, layout)
+        elif role in op.make.needs:
+            table.fault(f"must name its {key}, an array of the file")
     return arrays

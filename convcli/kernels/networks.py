@@ -17,7 +17,7 @@ from .draft import AnyDraft, BankDraft, Draft
 from .faults import Fault, Keys, Told
 from .kernel import Anchor, middle_of, same_padding
 from .layers import OPS, LayerDefinition, read_layers
-from .tensors import load_tensor, tensor_shape
+from .tensors import load_tensor, tensor_header
 from .values import Table, as_count, as_number, as_sides, as_text, described, read_each
 from .weights import WeightsError, WeightsFile
 
@@ -152,8 +152,8 @@ def _from_files(definition: LayerDefinition) -> tuple[Given, ...]:
     found = []
     for role, file in definition.arrays.items():
         order = definition.op.arrays[role][1]
-        shape = tensor_shape(file, order)
-        found.append(Given(role, shape, f"@{file}", functools.partial(load_tensor, file, order)))
+        shape, itemsize = tensor_header(file, order)
+        found.append(Given(role, shape, f"@{file}", functools.partial(load_tensor, file, order), itemsize=itemsize))
     return tuple(found)
 
 

@@ -16,23 +16,25 @@ LARGEST_TENSOR = 1 << 30
 class _Seen(Exception):
     """The header was seen, and the rest of the file is not wanted."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
         self.shape = shape
+        self.dtype = dtype
 
 
-def tensor_shape(file: WeightsFile, order: str) -> tuple[int, ...]:
-    """The shape of an array with its axes in this order, by its header. Raises WeightsError."""
+def tensor_header(file: WeightsFile, order: str) -> tuple[tuple[int, ...], int]:
+    """The shape of an array with its axes in this order, and the bytes of a number once it is read. Raises WeightsError."""
 
     def see(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
         _check(shape, dtype)
-        raise _Seen(shape)
+        raise _Seen(shape, dtype)
 
     try:
         with telling(file):
             _read(file, see)
     except _Seen as seen:
         with telling(file):
-            return tuple(seen.shape[axis] for axis in _axes(file, seen.shape, order))
+            shape = tuple(seen.shape[axis] for axis in _axes(file, seen.shape, order))
+            return shape, 8 if _is_double(seen.dtype) else 4
     raise AssertionError("a header was read and not checked")
 
 
@@ -43,11 +45,15 @@ def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
     with telling(file):
         array = _read(file, _check)
         array = array.transpose(_axes(file, array.shape, order))
-        real = np.float64 if array.dtype.kind in "iu" or array.dtype.itemsize == 8 else np.float32
-        array = np.ascontiguousarray(array, real)
+        array = np.array(array, np.float64 if _is_double(array.dtype) else np.float32, order="C", copy=None)
         if not np.isfinite(array).all():
             raise KernelError("must hold finite numbers")
         return array
+
+
+def _is_double(dtype: "np.dtype[Any]") -> bool:
+    """Whether numbers are read as float64: those, and whole numbers."""
+    return dtype.kind in "iu" or dtype.itemsize == 8
 
 
 def _read(file: WeightsFile, check: Any) -> "np.ndarray[Any, Any]":

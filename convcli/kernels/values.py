@@ -209,7 +209,12 @@ def as_padding(value: Any) -> Any:
     if isinstance(value, str) and value not in PADDINGS:
         return read_padding(value)
     resolve_padding(value, (1, 1))
-    return value
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+def _frozen(part: Any) -> Any:
+    """A pair within a padding."""
+    return tuple(part) if isinstance(part, list) else part
 
 
 def as_border(value: Any) -> Any:

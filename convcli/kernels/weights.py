@@ -268,7 +268,7 @@ def _read_safetensor(file: WeightsFile, check: Check) -> "tuple[np.ndarray[Any, 
             kind = part.get_dtype()
             if kind not in ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8", "U16", "U32", "U64"):
                 raise KernelError(f"must hold numbers that NumPy knows, got dtype {kind}")
-            check(tuple(part.get_shape()), np.dtype(np.float64))
+            check(tuple(part.get_shape()), np.dtype({"F": "f", "I": "i", "U": "u"}[kind[0]] + str(int(kind[1:]) // 8)))
             return np.asarray(tensors.get_tensor(name)), len(names)
     except safetensors.SafetensorError as error:
         raise ValueError(str(error).splitlines()[0]) from None

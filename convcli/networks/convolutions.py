@@ -3,24 +3,21 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from ..core.geometry import (
     Axis,
     Border,
     Padding,
     Sides,
-    extent,
+    TransposedAxis,
     make_axes,
     make_transposed_axes,
 )
 from ..errors import ArgumentError
 from .layer import Array, Given, Layer, Look, Parameter, Shape, as_maps, uneven
 
-if TYPE_CHECKING:
-    from ..core.geometry import TransposedAxis
-
-Table = tuple[tuple[int, ...], ...]
+Connections = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +25,7 @@ class Sliding(Layer):
     """What all convolutions have: a kernel of that size, and how it slides."""
 
     family: ClassVar[str] = "conv"
+    needs: ClassVar[tuple[str, ...]] = ("weight",)
 
     size: Sides
     stride: Sides = (1, 1)
@@ -49,11 +47,6 @@ class Sliding(Layer):
     def note(self, shape: Shape) -> str:
         """Where the stride does not divide what it steps over."""
         return uneven(self.axes(shape))
-
-    @property
-    def lacks_weights(self) -> bool:
-        """Whether no weights were given."""
-        return not self.given
 
     def out(self, shape: Shape) -> Shape:
         """As many maps as there are filters."""
@@ -78,7 +71,7 @@ class Conv(Sliding):
 
     filters: int
     groups: int = 1
-    connections: Table | None = None
+    connections: Connections | None = None
 
     @classmethod
     def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
@@ -123,19 +116,25 @@ class Conv(Sliding):
         used = weight.count if self.connections is not None else math.prod(weight.shape)
         return height * width * used
 
+    def prepared(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+        """With weights of 0 for the channels that a filter does not see."""
+        weight = arrays["weight"]
+        if self.connections is None or weight.ndim == 3:
+            return arrays
+        for one, channels in zip(weight, self.connections, strict=True):
+            one[[channel for channel in range(len(one)) if channel not in channels]] = 0
+        return arrays
+
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve."""
-        import numpy as np
-
         from ..core.conv import conv2d
-        from ..core.separable import connected_weight
 
-        weight = arrays["weight"]
-        if weight.ndim == 3:
-            weight = np.repeat(weight[:, None], len(x) // self.groups, axis=1)
-        if self.connections is not None:
-            weight = connected_weight(list(weight), self.connections, len(x))
-        return conv2d(x, weight, arrays.get("bias"), groups=self.groups, threads=threads, **self.options())
+        weight, options = arrays["weight"], self.options()
+        if weight.ndim == 3:  # the same for every channel: the sum of the channels is convolved
+            each = len(x) // self.groups
+            x, weight = x.reshape(self.groups, each, *x.shape[1:]).sum(axis=1), weight[:, None]
+            options["border"] = self.border if isinstance(self.border, str) else self.border * each
+        return conv2d(x, weight, arrays.get("bias"), groups=self.groups, threads=threads, **options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,13 +170,13 @@ class Depthwise(Sliding):
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve each channel."""
-        import numpy as np
-
+        from ..core.conv import conv2d
         from ..core.separable import depthwise_conv2d
 
         weight = arrays["weight"]
-        if weight.ndim == 3:
-            weight = np.tile(weight, (len(x), 1, 1))[:, None]
+        if weight.ndim == 3:  # the same for every channel
+            maps = conv2d(x[:, None], weight[:, None], threads=threads, **self.options())
+            return maps.reshape(-1, *maps.shape[2:])
         return depthwise_conv2d(x, weight, arrays.get("bias"), threads=threads, **self.options())
 
 
@@ -186,6 +185,7 @@ class Separable(Sliding):
     """A depthwise convolution, then a 1 x 1 convolution that mixes the channels into maps."""
 
     op: ClassVar[str] = "separable"
+    needs: ClassVar[tuple[str, ...]] = ("weight", "pointwise")
 
     filters: int
 
@@ -210,6 +210,11 @@ class Separable(Sliding):
         _, height, width = self.out(shape)
         return height * width * sum(one.count for one in self.parameters(shape)[:2])
 
+    def scratch(self, shape: Shape) -> int:
+        """What the first convolution gives."""
+        _, height, width = self.out(shape)
+        return shape[0] * height * width
+
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve each channel, then mix."""
         from ..core.separable import separable_conv2d
@@ -224,6 +229,7 @@ class Transposed(Layer):
 
     op: ClassVar[str] = "transposed"
     family: ClassVar[str] = "conv"
+    needs: ClassVar[tuple[str, ...]] = ("weight",)
 
     filters: int
     size: Sides
@@ -239,16 +245,11 @@ class Transposed(Layer):
         """How many filters of which size there are."""
         return {"filters": array.shape[1] * groups, "size": array.shape[-2:]} if array.role == "weight" else {}
 
-    @property
-    def lacks_weights(self) -> bool:
-        """Whether no weights were given."""
-        return not self.given
-
     def channels(self, before: int | None) -> int | None:
         """One for each filter."""
         return self.filters
 
-    def axes(self, shape: Shape) -> "tuple[TransposedAxis, TransposedAxis]":
+    def axes(self, shape: Shape) -> tuple[TransposedAxis, TransposedAxis]:
         """The rows and the columns."""
         sizes = as_maps(shape)[1:]
         return make_transposed_axes(sizes, self.size, self.stride, self.padding, self.output_padding, self.dilation)
@@ -273,14 +274,13 @@ class Transposed(Layer):
         return height * width * self.parameters(shape)[0].count
 
     def looks(self, shape: Shape) -> tuple[Look, Look]:
-        """Of the taps that meet one output, every ``stride / gcd(stride, dilation)``-th, the first and the last."""
-        rows, columns = (self._look(axis) for axis in self.axes(shape))
+        """The pixels whose kernels meet one output, each ``stride`` outputs from the next."""
+        rows, columns = (Look(axis.extent, parts=axis.stride) for axis in self.axes(shape))
         return rows, columns
 
-    def _look(self, axis: "TransposedAxis") -> Look:
-        common = math.gcd(axis.stride, axis.dilation)
-        taps = -(-axis.kernel * common // axis.stride)
-        return Look(extent(taps, axis.dilation // common), parts=axis.stride)
+    def scratch(self, shape: Shape) -> int:
+        """All phases of the result, before they are laid between each other."""
+        return math.prod(self.out(shape))
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve."""

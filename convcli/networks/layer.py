@@ -38,7 +38,8 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Given:
-    """An array that a layer was given for a parameter; ``load`` reads it, as float64 or float32, and raises KernelError.
+    """An array that a layer was given for a parameter; ``load`` reads it, as float64 or float32 by ``itemsize``, and raises
+    KernelError.
 
     ``shared`` tells that the array is one plane of weights, used for every channel alike.
     """
@@ -48,17 +49,26 @@ class Given:
     origin: str
     load: Callable[[], Array] = field(repr=False, compare=False)
     shared: bool = False
+    itemsize: int = 8
 
 
 @dataclass(frozen=True)
 class Look:
-    """How one output of a layer looks at its inputs, along one axis: how many it covers, and how far the next one is, in
-    ``parts``-ths of one where the layer makes maps larger.
+    """How one output of a layer looks at its inputs, along one axis: how many it covers, and how far the next one is; both in
+    ``parts``-ths of an input where the layer makes maps larger.
     """
 
     covered: int = 1
     step: int = 1
     parts: int = 1
+
+    def span(self, outputs: int) -> int:
+        """How many inputs so many neighbours see at most, from the first to the last.
+
+        >>> Look(covered=3, step=2).span(4), Look(covered=2, parts=2).span(3)
+        (9, 2)
+        """
+        return ((outputs - 1) * self.step + self.covered - 1) // self.parts + 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +80,9 @@ class Layer(abc.ABC):
 
     family: ClassVar[str] = "other"
     """conv or dense, of which summaries tell the share."""
+
+    needs: ClassVar[tuple[str, ...]] = ()
+    """The roles of the arrays without which it can be counted, and not run."""
 
     name: str
     given: tuple[Given, ...] = ()
@@ -108,14 +121,22 @@ class Layer(abc.ABC):
         """What is worth knowing about this layer on this shape."""
         return ""
 
+    def scratch(self, shape: Shape) -> int:
+        """Numbers that are held while it is run, beside what it takes and gives."""
+        return 0
+
+    def prepared(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+        """The arrays as ``run`` takes them."""
+        return arrays
+
     @abc.abstractmethod
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Compute it on maps (C, H, W) or a vector (C,), with the arrays of its parameters by their roles."""
 
     @property
     def lacks_weights(self) -> bool:
-        """Whether it holds numbers that it was not given; it can be counted then, but not run."""
-        return False
+        """Whether it was not given all that it needs; it can be counted then, but not run."""
+        return not set(self.needs) <= {one.role for one in self.given}
 
     def check_given(self, shape: Shape) -> None:
         """Raise ArgumentError where an array that it was given has another shape than it needs."""

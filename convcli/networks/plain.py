@@ -84,11 +84,7 @@ class Affine(Layer):
     """Each channel times a weight, plus a bias."""
 
     op: ClassVar[str] = "affine"
-
-    @property
-    def lacks_weights(self) -> bool:
-        """Whether none were given."""
-        return not self.given
+    needs: ClassVar[tuple[str, ...]] = ("weight",)
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
         """Two numbers a channel."""
@@ -114,13 +110,9 @@ class BatchNorm(Layer):
     """
 
     op: ClassVar[str] = "batch-norm"
+    needs: ClassVar[tuple[str, ...]] = ("mean", "variance")
 
     epsilon: float = 1e-5
-
-    @property
-    def lacks_weights(self) -> bool:
-        """Whether mean and variance were not given."""
-        return not {"mean", "variance"} <= {one.role for one in self.given}
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
         """Two numbers a channel that are learned, and two that are measured."""
@@ -166,6 +158,7 @@ class Dense(Layer):
 
     op: ClassVar[str] = "dense"
     family: ClassVar[str] = "dense"
+    needs: ClassVar[tuple[str, ...]] = ("weight",)
 
     units: int
     bias: bool = True
@@ -174,11 +167,6 @@ class Dense(Layer):
     def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
         """How many units there are."""
         return {"units": array.shape[0]} if array.role == "weight" else {}
-
-    @property
-    def lacks_weights(self) -> bool:
-        """Whether none were given."""
-        return not self.given
 
     def channels(self, before: int | None) -> None:
         """It gives a vector."""
@@ -218,6 +206,7 @@ class Rbf(Layer):
     """
 
     op: ClassVar[str] = "rbf"
+    needs: ClassVar[tuple[str, ...]] = ("weight",)
 
     units: int
 
@@ -225,11 +214,6 @@ class Rbf(Layer):
     def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
         """How many units there are."""
         return {"units": array.shape[0]} if array.role == "weight" else {}
-
-    @property
-    def lacks_weights(self) -> bool:
-        """Whether no patterns were given."""
-        return not self.given
 
     def channels(self, before: int | None) -> None:
         """It gives a vector."""

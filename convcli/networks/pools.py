@@ -15,12 +15,12 @@ class Pool(Layer):
     size: Sides
     stride: Sides | None = None
     padding: Padding = 0
+    dilation: Sides = (1, 1)
     ceil: bool = False
 
     def axes(self, shape: Shape) -> tuple[Axis, Axis]:
         """The window laid over the rows and over the columns."""
-        dilation = getattr(self, "dilation", 1)
-        return make_pool_axes(as_maps(shape)[1:], self.size, self.stride, self.padding, dilation, self.ceil)
+        return make_pool_axes(as_maps(shape)[1:], self.size, self.stride, self.padding, self.dilation, self.ceil)
 
     def out(self, shape: Shape) -> Shape:
         """As many maps, smaller ones."""
@@ -42,8 +42,6 @@ class MaxPool(Pool):
     """The largest number of each window."""
 
     op: ClassVar[str] = "max-pool"
-
-    dilation: Sides = (1, 1)
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Take the largest."""
@@ -105,7 +103,7 @@ class Upsample(Layer):
 
     def looks(self, shape: Shape) -> tuple[Look, Look]:
         """One pixel, which the next one may see too."""
-        return Look(parts=self.factor[0]), Look(parts=self.factor[1])
+        return Look(self.factor[0], parts=self.factor[0]), Look(self.factor[1], parts=self.factor[1])
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Repeat."""

@@ -13,43 +13,25 @@ from .network import Network
 REAL = 4
 """Bytes of a number in float32."""
 
-
-@dataclass(frozen=True)
-class Field:
-    """How many pixels of the input one number of a layer covers, and how far apart those are that neighbours cover: along the
-    rows and along the columns, None where it sees all. Behind a layer that makes maps larger, they may be fractions.
-    """
-
-    covered: tuple[Fraction, Fraction] | None
-    step: tuple[Fraction, Fraction] | None
-
-    @property
-    def sees(self) -> tuple[int, int] | None:
-        """Pixels that one number sees, or the most that any of them does."""
-        return self.covered and (math.ceil(self.covered[0]), math.ceil(self.covered[1]))
-
-    def through(self, looks: tuple[Look, Look] | None) -> "Field":
-        """What the numbers of the next layer see."""
-        if looks is None or self.covered is None or self.step is None:
-            return Field(None, None)
-        ahead = [self.covered[axis] + (looks[axis].covered - 1) * self.step[axis] for axis in (0, 1)]
-        steps = [self.step[axis] * Fraction(looks[axis].step, looks[axis].parts) for axis in (0, 1)]
-        return Field((ahead[0], ahead[1]), (steps[0], steps[1]))
-
-
-ONE_PIXEL = Field((Fraction(1), Fraction(1)), (Fraction(1), Fraction(1)))
+LARGEST = 1 << 31
+"""Rows, columns or channels of what a layer gives at most: more than any computer holds, and few enough to be counted with."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One layer on one input: the shapes that it takes and gives, what it holds and costs, what it sees, and a note."""
+    """One layer on one input: the shapes that it takes and gives, what it holds and costs, and a note.
+
+    ``sees`` are the rows and columns of the input, from the first to the last, that one number sees at most; ``step`` is how
+    far apart those are that neighbours see, on average. Both are None where it sees all.
+    """
 
     layer: Layer
     taken: Shape
     given: Shape
     parameters: tuple[Parameter, ...]
     multiply_adds: int
-    field: Field
+    sees: tuple[int, int] | None
+    step: tuple[Fraction, Fraction] | None
     note: str
 
     @property
@@ -75,19 +57,38 @@ class Row:
 
 def trace(network: Network, shape: Shape) -> Iterator[Row]:
     """What each layer makes of an input (C, H, W). Raises ArgumentError at the layer that cannot take what it gets."""
-    field, before = ONE_PIXEL, "the input"
+    looks: list[tuple[Look, Look]] | None = []
+    before = "the input"
     for layer in network.layers:
         try:
             layer.check_given(shape)
             given = layer.out(shape)
-            field = field.through(layer.looks(shape))
+            if max(given) > LARGEST:
+                raise ArgumentError(f"would give {described(given)}; the limit is {LARGEST} each way")
+            look = layer.looks(shape)
+            looks = None if looks is None or look is None else [*looks, look]
             parameters, products = layer.parameters(shape), layer.multiply_adds(shape)
+            sees, step = _seen(looks)
             note = layer.note(shape)
         except ArgumentError as error:
             text = f"network {network.name!r}: layer {layer.name!r} after {before}, which gives {described(shape)}: {error}"
             raise ArgumentError(text) from None
-        yield Row(layer, shape, given, parameters, products, field, note)
+        yield Row(layer, shape, given, parameters, products, sees, step, note)
         shape, before = given, repr(layer.name)
+
+
+def _seen(looks: list[tuple[Look, Look]] | None) -> tuple[tuple[int, int] | None, tuple[Fraction, Fraction] | None]:
+    """What one number sees of the input through these layers, from the last back to the first, and how far neighbours go."""
+    if looks is None:
+        return None, None
+    spans, steps = [1, 1], [Fraction(1), Fraction(1)]
+    for look in reversed(looks):
+        for axis in (0, 1):
+            spans[axis] = look[axis].span(spans[axis])
+            steps[axis] *= Fraction(look[axis].step, look[axis].parts)
+            if spans[axis] > LARGEST or steps[axis] > LARGEST:
+                raise ArgumentError(f"would see more than {LARGEST} pixels of the input")
+    return (spans[0], spans[1]), (steps[0], steps[1])
 
 
 @dataclass(frozen=True)

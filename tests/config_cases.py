@@ -200,7 +200,7 @@ BAD = [
     ("[networks.n]\ninput = { size = 3 }\nlayers = [{ op = 'relu' }]", 2, "networks.n.input: must say how many channels", True),
     (N, 1, "networks.n.layers: must be a list of tables, such as [{ op = ", True),
     (N + "layers = []", 3, "networks.n.layers: must be a list of tables", True),
-    (N + "layers = ['relu']", 3, "networks.n.layers: must be a list of tables", True),
+    (N + "layers = ['relu']", 3, "networks.n.layers[0]: must be a table, such as", True),
     (N + f"layers = [{'{ op = 1 },' * 501}]", 3, "networks.n.layers: has 501 layers; the limit is 500", True),
     (N + "layers = [{ filters = 3 }]", 3, "networks.n.layers[0]: must say its op, one of conv, depthwise, ", True),
     (N + "layers = [\n  { op = 'relu' },\n  { op = 'convv', size = 3 },\n]", 5, "layers[1].op: must be one of conv, ", True),
@@ -220,7 +220,12 @@ BAD = [
     ),
     (N + "layers = [{ op = 'dense' }]", 3, "must say its units, or take its weights from file", True),
     (N + "layers = [{ op = 'max-pool' }]", 3, "networks.n.layers[0]: must say its size", True),
-    (N + "layers = [{ op = 'conv', filters = 0, size = 3 }]", 3, "layers[0].filters: must be at least 1, got 0", True),
+    (
+        N + "layers = [{ op = 'conv', filters = 0, size = 3 }]",
+        3,
+        "layers[0].filters: must be a whole number from 1 to 65535, got 0",
+        True,
+    ),
     (N + "layers = [{ op = 'conv', filters = 1, size = 1025 }]", 3, "layers[0].size: must be at most 1023, got 1025", True),
     (N + "layers = [{ op = 'conv', filters = 1, size = 3, key = 'w' }]", 3, "key: belongs to a file, and there is none", False),
     (
@@ -314,6 +319,8 @@ BAD = [
         "layer 'c' after the input, which gives 4 x 4 x 1: a kernel that covers 5 x 5 does not fit",
         False,
     ),
+    (N + "layers = [{ op = 'conv', filters = 3, size = 3, groups = 3 }]", 3, "on a picture of 1024 x 1024: network 'n'", False),
+    ("[networks.n]\ninput = { channels = 1, range = 'nan..1' }\nlayers = [{ op = 'relu' }]", 2, "must be LO..HI, what", True),
     # defaults
     ("[defaults]\nstride = 0", 2, "defaults.stride: stride must be at least 1, got 0", True),
     ("[defaults]\nstride = 1979-05-27", 2, "defaults.stride: must be a whole number from 0 to 65535, got the date", True),

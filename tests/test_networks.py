@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convcli.errors import ArgumentError, KernelError
-from convcli.networks.trace import separable_cost, total_of, trace
+from convcli.networks.trace import field_of, separable_cost, total_of, trace
 from nets import BUILT_IN, built_in, network, rows_of
 
 
@@ -163,7 +163,8 @@ def test_what_a_number_sees_is_what_can_change_it(tmp_path, layers, exact):
     np.savez(tmp_path / "w.npz", **weights)
     found = network(tmp_path, tables)
     side = 40
-    *_, last = trace(found, (1, side, 1))
+    traced = list(trace(found, (1, side, 1)))
+    last, field = traced[-1], field_of(traced)
     seen = np.zeros((side, last.given[1]), bool)
     for y in range(side):
         maps = np.zeros((1, side, 1), np.float32)
@@ -178,8 +179,8 @@ def test_what_a_number_sees_is_what_can_change_it(tmp_path, layers, exact):
             spans[place] = (rows[0], rows[-1] - rows[0] + 1)
     (first, (begin, _)), (end, (stop, _)) = min(spans.items()), max(spans.items())
     widest = max(span for _, span in spans.values())
-    assert widest == last.sees[0] if exact else widest <= last.sees[0]
-    assert (stop - begin) / (end - first) == pytest.approx(float(last.step[0]), abs=0.15)
+    assert widest == field.span[0] if exact else widest <= field.span[0]
+    assert (stop - begin) / (end - first) == pytest.approx(float(field.step[0]), abs=0.15)
 
 
 def test_what_summary_says_is_seen_is_never_too_little(tmp_path, rng):
@@ -199,7 +200,7 @@ def test_what_summary_says_is_seen_is_never_too_little(tmp_path, rng):
             }[op])  # fmt: skip
         side = 400
         try:
-            *_, last = trace(network(tmp_path, tables), (1, side, 1))
+            rows = list(trace(network(tmp_path, tables), (1, side, 1)))
         except ArgumentError:
             continue
         seen = [{row} for row in range(side)]
@@ -217,15 +218,17 @@ def test_what_summary_says_is_seen_is_never_too_little(tmp_path, rng):
                 count = (len(seen) - spread * (size - 1) - 1) // stride + 1
                 seen = [set().union(*(seen[y * stride + tap * spread] for tap in range(size))) for y in range(count)]
         widest = max(max(one) - min(one) + 1 for one in seen if one)
-        assert widest <= last.sees[0], steps
+        field = field_of(rows)
+        assert widest <= field.span[0], steps
         if not {"up", "transposed"} & {op for op, *_ in steps}:
-            assert widest == last.sees[0], steps
+            assert widest == field.span[0], steps
 
 
 def test_dense_layers_and_global_pools_see_all(tmp_path):
     """There is no field to tell."""
     found = network(tmp_path, ["{ op = 'global-avg-pool' }", "{ op = 'conv', filters = 2, size = 1 }", "{ op = 'flatten' }"])
-    assert all(row.sees is None for row in trace(found, (1, 9, 9)))
+    rows = list(trace(found, (1, 9, 9)))
+    assert [field_of(rows[:end]) for end in (1, 2, 3)] == [None, None, None]
 
 
 @pytest.mark.parametrize(("layers", "message"), [
@@ -250,10 +253,9 @@ def test_layers_that_do_not_fit(tmp_path, layers, message):
     """The layer, what it needs, what it gets, and the layer before."""
     arrays = {"conv": np.zeros((2, 3, 3, 3)), "grey": np.zeros((2, 1, 3, 3)), "dense": np.zeros((5, 7)), "dense1": np.zeros(7)}
     np.savez(tmp_path / "w.npz", **arrays)
-    found = network(tmp_path, [f"{{ {layer} }}" for layer in layers])
-    with pytest.raises(ArgumentError) as caught:
-        list(trace(found, (1, 8, 8)))
-    assert str(caught.value).startswith("network 'n': layer ")
+    with pytest.raises(KernelError) as caught:
+        network(tmp_path, [f"{{ {layer} }}" for layer in layers], size=(8, 8))
+    assert ": networks.n.layers: network 'n': layer " in str(caught.value)
     assert message.replace("{folder}", str(tmp_path)) in str(caught.value)
 
 
@@ -265,18 +267,27 @@ def test_weights_say_how_many_filters_there_are(tmp_path):
         "back": np.zeros((2, 4, 3, 3)),
         "mix": np.zeros((7, 2)),
     }
-    np.savez(tmp_path / "w.npz", **arrays, each=np.zeros((2, 1, 3, 3)))
-    layers = ["op = 'conv', file = 'w.npz', key = 'conv', layout = 'hwio'",
-              "op = 'transposed', file = 'w.npz', key = 'back', layout = 'oihw', groups = 2, stride = 2",
-              "op = 'dense', file = 'w.npz', key = 'dense', layout = 'io'",
-              "op = 'separable', file = 'w.npz', key = 'each', pointwise = 'mix'",
-              "op = 'depthwise', bank = 'compass'"]  # fmt: skip
-    made = network(tmp_path, [f"{{ {layer} }}" for layer in layers]).layers
+    arrays |= {"each": np.zeros((2, 1, 3, 3)), "twice": np.zeros((4, 1, 3, 3)), "mix4": np.zeros((7, 2, 1, 1))}
+    np.savez(tmp_path / "w.npz", **arrays)
+    layers = [(2, "op = 'conv', file = 'w.npz', key = 'conv', layout = 'hwio'"),
+              (4, "op = 'transposed', file = 'w.npz', key = 'back', layout = 'oihw', groups = 2, stride = 2"),
+              (9, "op = 'dense', file = 'w.npz', key = 'dense', layout = 'io'"),
+              (2, "op = 'separable', file = 'w.npz', key = 'each', pointwise = 'mix'"),
+              (3, "op = 'depthwise', bank = 'compass'"),
+              (2, "op = 'depthwise', file = 'w.npz', key = 'twice'"),
+              (2, "op = 'pointwise', file = 'w.npz', key = 'mix'"),
+              (2, "op = 'pointwise', file = 'w.npz', key = 'mix4', layout = 'oihw'")]  # fmt: skip
+    made = []
+    for channels, layer in layers:
+        before = "{ op = 'global-avg-pool' }" if "dense" in layer else "{ op = 'relu' }"
+        made.append(network(tmp_path, [before, f"{{ {layer} }}"], channels=channels).layers[1])
     assert (made[0].filters, made[0].size) == (4, (5, 3))
     assert (made[1].filters, made[1].size) == (4, (3, 3))
     assert made[2].units == 9
     assert (made[3].filters, made[3].size) == (7, (3, 3))
     assert (made[4].multiplier, made[4].size) == (8, (3, 3))
+    assert made[5].channels(2) == 4
+    assert [one.filters for one in made[6:]] == [7, 7]
     with pytest.raises(KernelError, match="says filters = 3, and .*#conv has 5"):
         network(tmp_path, ["{ op = 'conv', file = 'w.npz', key = 'conv', filters = 3 }"])
     with pytest.raises(KernelError, match=r"has shape \(6, 9\), and must have 4 axes: o i h w"):

@@ -1,6 +1,12 @@
 """convcli summary: what is printed and what JSON holds, for networks, kernels, banks and files."""
 
+import contextlib
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -74,6 +80,9 @@ def test_kernels_banks_and_files(run, tmp_path):
     assert (summed["op"], summed["output"], summed["field"]) == ("conv", [474, 634, 1], [7, 7])
     assert (summed["weights"], summed["multiply_adds"]) == (9, 474 * 634 * 27)
     assert layer("compass", "--input", "9x9")["output"] == [9, 9, 8]
+    assert layer("blur", "--input", "9x9x3", "--channels", "gray")["input"] == [9, 9, 1]
+    assert layer("sobel", "--input", "9x9")["output"] == [9, 9, 2]
+    assert "2 kernels, whose maps are merged by l2 after this" in run("summary", "sobel", "--input", "9x9").out
     np.save(tmp_path / "w.npy", np.zeros((4, 3, 5, 5)))
     learned = layer(f"@{tmp_path}/w.npy", "--input", "32x32x3", "--padding", "valid")
     assert (learned["output"], learned["weights"], learned["separable"]["weights"]) == ([28, 28, 4], 300, 75 + 12)
@@ -91,7 +100,8 @@ def test_kernels_banks_and_files(run, tmp_path):
     (["blur", "--input", "0x9"], "input must be HxWxC such as 227x227x3, each from 1 to 65535, got '0x9'"),
     (["blur", "--input", "9"], "input must be HxWxC"),
     (["blur", "--input", "9x9x99999"], "each from 1 to 65535"),
-    (["sobel", "--input", "9x9"], "'sobel' merges its kernels by l2"),
+    (["blur", "--input", "9x9x2", "--channels", "gray"], "--channels gray needs 1 or 3 channels, and --input has 2"),
+    (["lenet5"], "'lenet5' is no network, kernel or bank; did you mean 'lenet-5'?"),
 ])  # fmt: skip
 def test_wrong_words(run, words, message):
     """One line, status 2."""
@@ -125,7 +135,24 @@ def test_what_summary_counts_is_what_apply_gives(run, samples, tmp_path):
     assert told["output"] == [*np.load(tmp_path / "y.npy").shape[1:], 1]
 
 
-def test_a_wide_table_in_a_narrow_terminal_loses_nothing(run, monkeypatch):
-    """It is folded; the numbers are all there."""
-    monkeypatch.setenv("COLUMNS", "60")
-    assert "105,415,200" in run("summary", "alexnet").out
+def test_the_table_fits_a_terminal(tmp_path):
+    """80 columns wide, names whole and counts of three digits; as wide as it is on one of 200 columns."""
+    for width, wanted in ((80, "conv1                  55x55x96   34.8 k      96     105 M"), (200, "105,415,200")):
+        command = f"stty cols {width}; {sys.executable} -m convcli summary alexnet --no-config"
+        leader, follower = pty.openpty()
+        env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")} | {"TERM": "xterm"}
+        with subprocess.Popen(["bash", "-c", command], stdin=follower, stdout=follower, stderr=follower, env=env) as process:
+            os.close(follower)
+            told = b""
+            with contextlib.suppress(OSError):  # the end, when nobody holds the other side
+                while part := os.read(leader, 65536):
+                    told += part
+        os.close(leader)
+        assert process.returncode == 0
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", told.decode()).splitlines()
+        table = lines[lines.index("") + 1 :]
+        table = table[: table.index("")]
+        assert len(table) == 1 + 22
+        assert max(map(len, table)) <= width
+        assert any(wanted in line for line in table)
+        assert any(line.startswith("local-response-norm2 ") for line in table)

@@ -25,8 +25,9 @@ from . import batch, groups, options
     "('0 -1 0; -1 5 -1; 0 -1 0', fractions such as 1/9 too), or a file (@weights.npy, @weights.npz#KEY). "
     "Several -k give several feature maps.",
 )
-@groups.OUTPUT
+@groups.output("{kernel}")
 @groups.SLIDING
+@groups.RANGE
 @groups.STORING
 @groups.SEARCHING
 @options.with_config

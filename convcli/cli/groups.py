@@ -22,20 +22,25 @@ def _together(*decorators: Callable[..., Any]) -> Callable[..., Any]:
     return decorate
 
 
-OUTPUT = _together(
-    click.option(
-        "-o",
-        "--output",
-        default="",
-        metavar="OUTPUT",
-        help="A file, whose suffix gives the format; a folder, with / at its end; a template such as "
-        "'out/{stem}_{kernel}.png'; or - for standard output. .npy, .npz and .tif hold stacks of float maps.",
-    ),
-    click.option(
-        "--format", "form", type=options.FORMAT, help="png, jpeg, tiff, webp, bmp, ppm, npy or npz, whatever the suffix says."
-    ),
-)
-"""Where results go."""
+def output(template: str) -> Callable[..., Any]:
+    """Where results go; the help text shows such a template."""
+    return _together(
+        click.option(
+            "-o",
+            "--output",
+            default="",
+            metavar="OUTPUT",
+            help="A file, whose suffix gives the format; a folder, with / at its end; a template such as "
+            "'out/{stem}_" + template + ".png'; or - for standard output. .npy, .npz and .tif hold stacks of float maps.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=options.FORMAT,
+            help="png, jpeg, tiff, webp, bmp, ppm, npy or npz, whatever the suffix says.",
+        ),
+    )
+
 
 _STRIDE = click.option(
     "--stride",
@@ -93,22 +98,27 @@ SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS)
 STEPPING = _together(_STRIDE, _PADDING, _DILATION, _CHANNELS)
 """What of that changes sizes and counts."""
 
-RANGE = click.option(
-    "--range",
-    "rule",
-    type=options.RANGE,
-    default="auto",
-    envvar="CONVCLI_RANGE",
-    show_envvar=True,
-    show_default=True,
-    help="How a response becomes levels. clip: as it is. abs: without its sign. center: 0 becomes mid-grey. "
-    "stretch: minimum to maximum becomes black to white. LO..HI: so does LO to HI. auto: abs for kernels that sum to "
-    "zero and have negative weights, else clip. Float outputs are always raw.",
-)
-"""How a response becomes levels."""
+
+def range_option(auto: str) -> Callable[..., Any]:
+    """How a response becomes levels; the help text says what ``auto`` does."""
+    return click.option(
+        "--range",
+        "rule",
+        type=options.RANGE,
+        default="auto",
+        envvar="CONVCLI_RANGE",
+        show_envvar=True,
+        show_default=True,
+        help="How a response becomes levels. clip: as it is. abs: without its sign. center: 0 becomes mid-grey. "
+        f"stretch: minimum to maximum becomes black to white. LO..HI: so does LO to HI. auto: {auto}. "
+        "Float outputs are always raw.",
+    )
+
+
+RANGE = range_option("abs for kernels that sum to zero and have negative weights, else clip")
+LAYER_RANGE = range_option("stretch; both measure all maps of a layer together")
 
 STORING = _together(
-    RANGE,
     click.option(
         "--depth",
         type=click.Choice(DEPTHS),

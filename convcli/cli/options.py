@@ -77,6 +77,17 @@ class NetworkText(click.ParamType[str]):
         return [CompletionItem(one.name, help=one.about) for one, _ in networks if one.name.startswith(incomplete)]
 
 
+class LayerText(click.ParamType[str]):
+    """The name of a layer, completed with those of the network that is named."""
+
+    name = "LAYER"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """Offer the names that begin so."""
+        found = _peek(ctx).networks.get(ctx.params.get("network") or "")
+        return [CompletionItem(one.name) for one in found[0].layers if one.name.startswith(incomplete)] if found else []
+
+
 def _peek(ctx: click.Context) -> Catalogue:
     """What the config files hold that this command would read, unchecked."""
     return peek_catalogue(find_places(ctx.params.get("config") or (), search=not ctx.params.get("no_config")), [])

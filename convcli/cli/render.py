@@ -233,6 +233,25 @@ def _spelled(value: object) -> str:
     return str(getattr(value, "name", value))
 
 
+def fits(rows: list[list[str]]) -> bool:
+    """Whether a table of these cells is as wide as standard output, or less; all do where that is no terminal."""
+    console = _console()
+    width = sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
+    return not console.is_terminal or width <= console.width
+
+
+def rounded(count: int) -> str:
+    """A count with three digits.
+
+    >>> rounded(105_415_200), rounded(999), rounded(61_234)
+    ('105 M', '999', '61.2 k')
+    """
+    for unit, letter in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= unit:
+            return f"{count / unit:.3g} {letter}"
+    return str(count)
+
+
 def show_columns(headings: dict[str, str], rows: list[list[str]], wraps: tuple[str, ...] = ()) -> None:
     """Print a table as wide as the terminal, or with one line for each row in a pipe.
 

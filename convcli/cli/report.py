@@ -121,6 +121,7 @@ def _described(written: "Written") -> dict[str, Any]:
         "path": None if written.target.path is None else str(written.target.path),
         "map": written.map,
         "shape": list(written.shape),
+        "maps": len(written.maps),
         "range": written.rule,
     }
     if written.ways:

@@ -16,11 +16,12 @@ from . import batch, groups, options
     "--tap",
     "taps",
     multiple=True,
-    metavar="LAYER",
+    type=options.LayerText(),
     help="Write the maps of this layer, by its name; several --tap write those of several.  [default: the last layer]",
 )
 @click.option("--resize", is_flag=True, help="Bring pictures to the size that the network takes, whatever their shape.")
-@groups.OUTPUT
+@groups.output("{layer}-{index}")
+@groups.LAYER_RANGE
 @groups.STORING
 @groups.SEARCHING
 @options.with_config

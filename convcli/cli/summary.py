@@ -16,7 +16,7 @@ from ..kernels.grammar import Reference, parse_kernel
 from ..kernels.networks import NetworkDefinition
 from ..networks.layer import Shape, described
 from ..networks.network import Network
-from ..networks.trace import Row, Totals, separable_cost, total_of, trace
+from ..networks.trace import Field, Row, Totals, field_of, separable_cost, total_of, trace
 from . import groups, options, render
 
 
@@ -75,6 +75,7 @@ def command(
         defaults = options.read_defaults(catalogue, {})
         stepping |= {key: value for key, value in defaults.items() if key in stepping}
         network = _network_of(name, catalogue, shape, stepping)
+        shape = shape and (network.input.channels, *shape[1:])
     rows = list(trace(network, _shape_for(network, shape)))
     with render.printing():
         if as_json:
@@ -107,13 +108,15 @@ def _listed(one: NetworkDefinition) -> dict[str, Any]:
 
 def _network_of(text: str, catalogue: Catalogue, shape: Shape | None, stepping: dict[str, Any]) -> Network:
     """A kernel or a bank as a network of one layer."""
-    if shape is None:
-        raise ArgumentError(f"{text} is no network with an input of its own; say what it takes, such as --input 480x640x3")
     asked = parse_kernel(text)
     if isinstance(asked, Reference) and asked.name not in catalogue.entries:
         near = nearest_name(asked.name, [*catalogue.networks, *catalogue.entries])
         raise KernelError(f"{asked.name!r} is no network, kernel or bank{near}")
-    return catalogue.network_of(text, shape[0], **stepping)
+    if shape is None:
+        raise ArgumentError(f"{text} is no network with an input of its own; say what it takes, such as --input 480x640x3")
+    if stepping["channels"] == "gray" and shape[0] not in (1, 3):
+        raise ArgumentError(f"--channels gray needs 1 or 3 channels, and --input has {shape[0]}")
+    return catalogue.network_of(text, 1 if stepping["channels"] == "gray" else shape[0], **stepping)
 
 
 def _shape_for(network: Network, shape: Shape | None) -> Shape:
@@ -135,20 +138,7 @@ def _show(network: Network, rows: list[Row]) -> None:
         click.echo(render.escaped(f"source: {network.source}"))
     click.echo(f"input {described(taken)}")
     click.echo()
-    render.show_columns(
-        {
-            "layer": "left",
-            "gives": "right",
-            "weights": "right",
-            "biases": "right",
-            **({"fixed": "right"} if totals.fixed else {}),
-            "multiply-adds": "right",
-            "sees": "right",
-            "every": "right",
-            "memory": "right",
-        },
-        [_cells(row, bool(totals.fixed)) for row in rows],
-    )
+    _show_layers(rows, bool(totals.fixed))
     click.echo()
     for line in (*_notes(rows), *_total_lines(rows, totals)):
         click.echo(render.escaped(line))
@@ -157,13 +147,29 @@ def _show(network: Network, rows: list[Row]) -> None:
         _show_separable(costs)
 
 
-def _cells(row: Row, with_fixed: bool) -> list[str]:
+def _show_layers(rows: list[Row], with_fixed: bool) -> None:
+    """A line a layer; on a terminal that is too narrow for them, with counts of three digits and without memory."""
+    headings = ["layer", "gives", "weights", "biases", *(["fixed"] if with_fixed else []), "multiply-adds", "sees", "every"]
+    fields = [field_of(rows[: place + 1]) for place in range(len(rows))]
+    cells = [_cells(row, field, with_fixed, exact=True) for row, field in zip(rows, fields, strict=True)]
+    if render.fits([[*headings, "memory"], *cells]):
+        headings.append("memory")
+    else:
+        headings[headings.index("multiply-adds")] = "products"
+        cells = [_cells(row, field, with_fixed, exact=False) for row, field in zip(rows, fields, strict=True)]
+    render.show_columns({heading: "left" if heading == "layer" else "right" for heading in headings}, cells)
+
+
+def _cells(row: Row, field: Field | None, with_fixed: bool, exact: bool) -> list[str]:
     layer = row.layer
+    numbers = [row.weights, row.biases, *([row.fixed] if with_fixed else []), row.multiply_adds]
+    sees, every = (_sides(field.span), _sides(field.step)) if field else ("all", "")
+    if not exact:
+        short = (described(row.given), sees, every)
+        gives, sees, every = (text.replace(" ", "") for text in short)
+        return [layer.name, gives, *map(render.rounded, numbers), sees, every]
     name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
-    fixed = [f"{row.fixed:,}"] if with_fixed else []
-    counts = [f"{row.weights:,}", f"{row.biases:,}", *fixed, f"{row.multiply_adds:,}"]
-    sees, every = (_sides(row.sees), _sides(row.step)) if row.sees else ("all", "")
-    return [name, described(row.given), *counts, sees, every, in_words(row.memory)]
+    return [name, described(row.given), *(f"{number:,}" for number in numbers), sees, every, in_words(row.memory)]
 
 
 def _sides(sides: tuple[Fraction | int, Fraction | int] | None) -> str:
@@ -209,13 +215,13 @@ def _as_json(network: Network, rows: list[Row]) -> dict[str, Any]:
         "about": network.about,
         "source": network.source,
         "input": _ordered(rows[0].taken),
-        "layers": [_layer(row) for row in rows],
+        "layers": [_layer(row, field_of(rows[: place + 1])) for place, row in enumerate(rows)],
         "totals": _totals(total_of(rows)),
         **parts,
     }
 
 
-def _layer(row: Row) -> dict[str, Any]:
+def _layer(row: Row, field: Field | None) -> dict[str, Any]:
     cost = separable_cost(row)
     return {
         "name": row.layer.name,
@@ -226,8 +232,8 @@ def _layer(row: Row) -> dict[str, Any]:
         "biases": row.biases,
         "fixed": row.fixed,
         "multiply_adds": row.multiply_adds,
-        "field": row.sees,
-        "stride": None if row.step is None else [float(side) for side in row.step],
+        "field": field and field.span,
+        "stride": field and [float(side) for side in field.step],
         "memory": row.memory,
         "note": row.note,
         "separable": None if cost is None else {"weights": cost[0], "multiply_adds": cost[1]},

@@ -29,8 +29,10 @@ class NetworkResponder(Responder):
         self.source = image
         self._tapped: dict[str, Array] = {}
         self._spreads: dict[str, tuple[float, float]] = {}
+        if image.white is None and request.network.input.range is not None:
+            self.notices = ("numbers without a known white are taken as they are, in no range",)
         if image.alpha is not None:
-            self.notices = ("alpha: the network sees the picture before black",)
+            self.notices = (*self.notices, "alpha: the network sees the picture before black")
         if image.pixels.dtype == np.float64 and request.size_for(image.size[:2]) != image.size[:2]:
             self.notices = (*self.notices, "resized in float32")
 

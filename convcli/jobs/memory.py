@@ -102,7 +102,7 @@ def in_words(count: int) -> str:
     >>> in_words(411_041_792), in_words(40)
     ('411 MB', '40 bytes')
     """
-    for unit, word in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+    for unit, word in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= unit:
             return f"{count / unit:.3g} {word}"
     return f"{count} bytes"

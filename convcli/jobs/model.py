@@ -1,5 +1,6 @@
 """A network and its weights, loaded once for all pictures. Light: nothing here imports NumPy before they are loaded."""
 
+import functools
 import hashlib
 import math
 import threading
@@ -7,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import ArgumentError
+from ..errors import ArgumentError, KernelError
 from ..networks.layer import Layer, Shape
 from ..networks.network import Network
 from ..networks.trace import Row, trace
@@ -59,6 +60,11 @@ class Model:
         self._rows: dict[tuple[int, int], list[Row]] = {}
         self.digest = ""  # of all weights, once they are loaded
 
+    @functools.cached_property
+    def digits(self) -> dict[str, int]:
+        """Digits of the last index of each tapped layer."""
+        return {tap.layer: len(str(tap.index or 0)) for tap in self.taps}
+
     def _find_taps(self) -> list[Tap]:
         """The maps of the tapped layers, in the order of the layers."""
         taps: list[Tap] = []
@@ -90,9 +96,21 @@ class Model:
                         f"the weights of network {self.network.name!r} take {in_words(self.size)} of memory, and "
                         f"{in_words(allowed)} may be taken; raise that with --max-memory"
                     )
-                self._arrays = {layer.name: _loaded(layer) for layer in self.layers}
+                self._arrays = {layer.name: self._loaded(layer) for layer in self.layers}
                 self.digest = _digest_of(self._arrays)
             return self._arrays
+
+    def _loaded(self, layer: Layer) -> Mapping[str, "Array"]:
+        import numpy as np
+
+        try:
+            prepared = layer.prepared({array.role: array.load() for array in layer.given})
+        except KernelError as error:
+            raise KernelError(f"network {self.network.name!r}: layer {layer.name!r}: {error}") from None
+        arrays = {role: np.ascontiguousarray(array) for role, array in prepared.items()}
+        for array in arrays.values():
+            array.flags.writeable = False
+        return arrays
 
     def rows(self, size: tuple[int, int]) -> list[Row]:
         """What each layer makes of a picture (H, W), as it enters. Raises ArgumentError."""
@@ -110,16 +128,6 @@ class Model:
     def shape_of(self, layer: str, size: tuple[int, int]) -> Shape:
         """What a layer gives for a picture (H, W). Raises ArgumentError."""
         return self.rows(size)[self.network.layer_named(layer)].given
-
-
-def _loaded(layer: Layer) -> Mapping[str, "Array"]:
-    import numpy as np
-
-    prepared = layer.prepared({array.role: array.load() for array in layer.given})
-    arrays = {role: np.ascontiguousarray(array) for role, array in prepared.items()}
-    for array in arrays.values():
-        array.flags.writeable = False
-    return arrays
 
 
 def _digest_of(arrays: Mapping[str, Mapping[str, "Array"]]) -> str:

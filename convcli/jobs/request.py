@@ -118,6 +118,11 @@ class Request(Wishes):
         """The name of the kernel, and the place of the map."""
         return "kernel", "index"
 
+    @property
+    def apart(self) -> str:
+        """That one gives each map an output of its own."""
+        return "{kernel}"
+
     def token_values(self, index: int) -> dict[str, str]:
         """Those of one map."""
         return {"kernel": self.maps[index].name, "index": str(index)}

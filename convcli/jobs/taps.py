@@ -54,10 +54,15 @@ class NetworkRequest(Wishes):
         """The layer, and which of its maps."""
         return "layer", "index"
 
+    @property
+    def apart(self) -> str:
+        """Both together give each map an output of its own."""
+        return "{layer} and {index}"
+
     def token_values(self, index: int) -> dict[str, str]:
-        """Those of one map."""
+        """Those of one map; the index with as many digits as the last of its layer has, so that names sort."""
         tap = self.maps[index]
-        return {"layer": tap.layer, "index": str(tap.index or 0)}
+        return {"layer": tap.layer, "index": str(tap.index or 0).zfill(self.model.digits[tap.layer])}
 
     def suffix_in(self, form: Format) -> str:
         """The layer where there are several, and the map where each has an output of its own."""

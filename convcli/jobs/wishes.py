@@ -103,6 +103,11 @@ class Wishes(abc.ABC):
     def tokens(self) -> tuple[str, ...]:
         """The parts of a template that tell maps apart."""
 
+    @property
+    @abc.abstractmethod
+    def apart(self) -> str:
+        """Those that give each map an output of its own, in words."""
+
     @abc.abstractmethod
     def token_values(self, index: int) -> dict[str, str]:
         """Those parts for one map."""
@@ -121,7 +126,7 @@ class Wishes(abc.ABC):
         if len(maps) > 1 and not form.stack:
             raise ArgumentError(
                 f"{form.name} holds one feature map, and there are {len(maps)}; write .npy, .npz or .tif, or give a folder or "
-                f"a template with {{{self.tokens[0]}}}"
+                f"a template with {self.apart}"
             )
 
     @abc.abstractmethod

@@ -213,7 +213,7 @@ class Catalogue:
             if name in file.entries:
                 return file.entries[name], file
         if name in self.networks:
-            raise KernelError(f"{name!r} is a network, which has no kernel of its own; convcli run takes it")
+            raise KernelError(f"{name!r} is a network, which is no kernel; see convcli summary {name}")
         self._missed.add(name)
         near = nearest_name(name, self.entries) if len(self._missed) <= ENOUGH_FAULTS else ""
         raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near}")

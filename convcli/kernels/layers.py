@@ -31,14 +31,15 @@ def _size(value: Any) -> tuple[int, int]:
 
 
 def _connections(value: Any) -> tuple[tuple[int, ...], ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(row, list) and row for row in value):
-        raise ValueError(
-            f"must be a list of the channels that each filter sees, such as [[0, 1], [1, 2]], got {described(value)}"
-        )
+    if not isinstance(value, list) or not value:
+        rule = "must be a list of the channels that each filter sees, such as [[0, 1], [1, 2]]"
+        raise ValueError(f"{rule}, got {described(value)}")
     return read_each(value, _channels, "filter")
 
 
-def _channels(row: list[Any]) -> tuple[int, ...]:
+def _channels(row: Any) -> tuple[int, ...]:
+    if not isinstance(row, list) or not row:
+        raise ValueError(f"must name the channels that it sees, such as [0, 1], got {described(row)}")
     for channel in row:
         if isinstance(channel, bool) or not isinstance(channel, int) or not 0 <= channel <= 65_535:
             raise ValueError(f"must name channels by whole numbers from 0, got {described(channel)}")
@@ -60,7 +61,8 @@ NOTHING: Mapping[str, Reader] = {}
 @dataclass(frozen=True)
 class Op:
     """An operation: its kind of layer, the keys that it may say and those that it must unless weights tell, and the arrays that
-    it takes from a file: for the role of each the key that names it, and its axes. ``preset`` is what it says of itself.
+    it takes from a file: for the role of each the key that names it, and its axes, of which those called 1 may be left out.
+    ``preset`` is what it says of itself.
     """
 
     make: type[Layer]
@@ -96,14 +98,14 @@ OPS: Mapping[str, Op] = {
         convolutions.Conv,
         {"filters": as_count, "stride": STEPS["stride"], "groups": as_count},
         ("filters",),
-        CONV,
+        {"weight": ("key", "oi11"), **BIAS},
         preset={"size": (1, 1)},
     ),
     "separable": Op(
         convolutions.Separable,
         {"filters": as_count, **SLIDING},
         ("filters", "size"),
-        {**CONV, "pointwise": ("pointwise", "oi")},
+        {**CONV, "pointwise": ("pointwise", "oi11")},
     ),
     "transposed": Op(
         convolutions.Transposed,
@@ -154,15 +156,20 @@ class LayerDefinition:
     said: Mapping[str, Any]
     kernel: str | WeightsFile | None = None
     arrays: Mapping[str, WeightsFile] = field(default_factory=dict)
+    merges: bool = False  # the maps of its bank are merged after it
 
 
 def read_layers(table: Table, folder: Path) -> tuple[LayerDefinition, ...]:
     """The layers of a network."""
     values = table.values.get("layers")
-    if not isinstance(values, list) or not values or not all(isinstance(value, dict) for value in values):
-        example = '[{ op = "conv", filters = 4, size = 5 }, { op = "relu" }]'
-        table.fault(f"must be a list of tables, such as {example}, got {described(values)}", "layers")
+    example = '{ op = "conv", filters = 4, size = 5 }'
+    if not isinstance(values, list) or not values:
+        table.fault(f"must be a list of tables, such as [{example}], got {described(values)}", "layers")
         return ()
+    for place, value in enumerate(values):
+        if not isinstance(value, dict):
+            table.fault(f"must be a table, such as {example}, got {described(value)}", "layers", place)
+            return ()
     if len(values) > MOST_LAYERS:
         table.fault(f"has {len(values)} layers; the limit is {MOST_LAYERS}", "layers")
         return ()
@@ -260,8 +267,9 @@ def _read_arrays(table: Table, folder: Path, op: Op) -> dict[str, WeightsFile]:
     path = folder / table.text("file")
     order = op.arrays["weight"][1]
     layout = table.read("layout", as_text, None)
-    if layout is not None and sorted(layout) != sorted(order):
-        table.fault(f"must name each axis once, by {', '.join(order)}, such as {order}, got {layout!r}", "layout")
+    full = order.replace("11", "hw")
+    if layout is not None and sorted(layout) not in (sorted(full), sorted(order.replace("11", ""))):
+        table.fault(f"must name each axis once, by {', '.join(full)}, such as {full}, got {layout!r}", "layout")
         layout = None
     arrays: dict[str, WeightsFile] = {}
     for role, (key, _) in op.arrays.items():

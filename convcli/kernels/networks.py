@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 Find = Callable[["str | WeightsFile"], AnyDraft]
 ANY_INPUT = Input(1)
 
+TRIALS = (1 << 10, 1 << 24)
+"""Sides of pictures that a network is tried on that takes any: after 20 poolings the larger has pixels left."""
+
 
 @dataclass(frozen=True)
 class NetworkDefinition:
@@ -46,21 +49,23 @@ class NetworkDefinition:
         return (*named, *(file for one in self.layers for file in one.arrays.values()))
 
     def resolve(self, find: Find) -> Network:
-        """The network; ``find`` looks up the kernels that its layers name. Raises Fault.
-
-        Where its input has a size, every layer is seen to take what it gets.
-        """
+        """The network; ``find`` looks up the kernels that its layers name. Raises Fault, also for layers that do not fit."""
         layers = tuple(resolve_layer(layer, find) for layer in self.layers)
         network = Network(self.name, self.input, layers, self.about, self.source)
-        if self.input.size is not None:
-            from ..networks.trace import trace  # which nobody needs who runs no network
-
-            try:
-                for _ in trace(network, network.shape_for(self.input.size)):
-                    pass
-            except ArgumentError as error:
-                raise Fault((*self.keys, "layers"), str(error)) from None
+        self._check(network)
         return network
+
+    def _check(self, network: Network) -> None:
+        """See that every layer takes what it gets, as far as that does not depend on the size of the picture. Raises Fault."""
+        from ..networks.trace import refusal  # which nobody needs who runs no network
+
+        if self.input.size is not None:
+            refused = refusal(network, self.input.size)
+        else:  # what is refused on pictures large and small depends on no size
+            trials = [refusal(network, (side, side), sized=False) for side in TRIALS]
+            refused = f"on a picture of {TRIALS[0]} x {TRIALS[0]}: {trials[0]}" if all(trials) else None
+        if refused:
+            raise Fault((*self.keys, "layers"), refused)
 
 
 def read_network(table: Table, folder: Path) -> NetworkDefinition:
@@ -93,9 +98,12 @@ def _read_input(table: Table) -> Input:
 
 
 def _as_limits(value: Any) -> tuple[float, float]:
-    limits = parse_range(as_text(value)).limits
+    try:
+        limits = parse_range(as_text(value)).limits
+    except ArgumentError:
+        limits = None
     if limits is None:
-        raise ValueError(f"must be LO..HI, what black and white become, such as 0..1, got {value!r}")
+        raise ValueError(f"must be LO..HI, what black and white become, such as 0..1, got {described(value)}")
     return limits
 
 
@@ -109,7 +117,7 @@ def _each_channel(channels: int, value: Any) -> tuple[float, ...]:
 def _scales(each: Callable[[Any], tuple[float, ...]], value: Any) -> tuple[float, ...]:
     found = each(value)
     if not all(number > 0 for number in found):
-        raise ValueError("must be above 0")
+        raise ValueError(f"must be above 0, got {min(found):g}")
     return found
 
 
@@ -119,9 +127,8 @@ def resolve_layer(definition: LayerDefinition, find: Find) -> Layer:
     with _at(definition.keys):
         anchor = None
         if definition.kernel is not None:
-            weight, anchor = _from_kernel(
-                definition.kernel, find, said.get("flip", False) or max(said.get("dilation", (1, 1))) > 1
-            )
+            altered = said.get("flip", False) or said.get("dilation", (1, 1)) != (1, 1)
+            weight, anchor = _from_kernel(definition, find, altered)
             given: tuple[Given, ...] = (weight,)
         else:
             given = _from_files(definition)
@@ -140,11 +147,13 @@ def one_layer(text: str, taken: int, find: Find, *, channels: str, **sliding: An
 
     Raises KernelError.
     """
-    given, _ = _from_kernel(text, find, altered=False)
-    op = OPS["depthwise" if channels == "each" and given.shared and taken > 1 else "conv"]
-    definition = LayerDefinition((), "conv", op, {**sliding, "bias": False}, text)
-    entry = Input(1 if channels == "gray" else taken)
-    return Network(text, entry, (resolve_layer(definition, find),))
+    draft = find(text)
+    merge = draft.bank.merge if isinstance(draft, BankDraft) else None
+    shared = all(len(kernel.shape) == 2 for kernel in draft.kernels)
+    op = OPS["depthwise" if channels == "each" and shared and taken > 1 else "conv"]
+    definition = LayerDefinition((), "conv", op, {**sliding, "bias": False}, text, merges=True)
+    about = f"{len(draft.kernels)} kernels, whose maps are merged by {merge} after this" if merge else ""
+    return Network(text, Input(taken), (resolve_layer(definition, find),), about)
 
 
 def _from_files(definition: LayerDefinition) -> tuple[Given, ...]:
@@ -152,19 +161,24 @@ def _from_files(definition: LayerDefinition) -> tuple[Given, ...]:
     found = []
     for role, file in definition.arrays.items():
         order = definition.op.arrays[role][1]
-        shape, itemsize = tensor_header(file, order)
+        try:
+            shape, itemsize = tensor_header(file, order)
+        except WeightsError as error:
+            about = definition.op.arrays[role][0] if error.about == "key" else error.about
+            raise Fault((*definition.keys, about), str(error)) from None
         found.append(Given(role, shape, f"@{file}", functools.partial(load_tensor, file, order), itemsize=itemsize))
     return tuple(found)
 
 
-def _from_kernel(text: str | WeightsFile, find: Find, altered: bool) -> tuple[Given, Anchor | None]:
+def _from_kernel(definition: LayerDefinition, find: Find, altered: bool) -> tuple[Given, Anchor | None]:
     """The weights of a kernel, or of all kernels of a bank, and their anchor: smaller kernels have zeros around them.
 
     Where they are ``altered``, turned or dilated, an even kernel without an anchor has no tap in its middle to lay there.
     """
-    draft = find(text)
-    origin = str(text).strip()
-    if isinstance(draft, BankDraft) and draft.bank.merge:
+    assert definition.kernel is not None
+    draft = find(definition.kernel)
+    origin = str(definition.kernel).strip()
+    if isinstance(draft, BankDraft) and draft.bank.merge and not definition.merges:
         raise KernelError(f"{origin!r} merges its kernels by {draft.bank.merge}, and a layer gives a map for each; name those")
     drafts = draft.kernels
     if len({one.shape[2:] for one in drafts}) > 1:

@@ -34,7 +34,7 @@ def tensor_header(file: WeightsFile, order: str) -> tuple[tuple[int, ...], int]:
     except _Seen as seen:
         with telling(file):
             shape = tuple(seen.shape[axis] for axis in _axes(file, seen.shape, order))
-            return shape, 8 if _is_double(seen.dtype) else 4
+            return shape + (1,) * (len(order) - len(shape)), 8 if _is_double(seen.dtype) else 4
     raise AssertionError("a header was read and not checked")
 
 
@@ -45,6 +45,7 @@ def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
     with telling(file):
         array = _read(file, _check)
         array = array.transpose(_axes(file, array.shape, order))
+        array = array.reshape(array.shape + (1,) * (len(order) - array.ndim))
         array = np.array(array, np.float64 if _is_double(array.dtype) else np.float32, order="C", copy=None)
         if not np.isfinite(array).all():
             raise KernelError("must hold finite numbers")
@@ -63,17 +64,20 @@ def _read(file: WeightsFile, check: Any) -> "np.ndarray[Any, Any]":
 
 
 def _axes(file: WeightsFile, shape: tuple[int, ...], order: str) -> list[int]:
-    """Which axis of the file each axis of the layer is."""
-    layout = file.layout or order
-    if len(shape) != len(order):
-        raise WeightsError(f"has shape {shape}, and must have {len(order)} axes: {' '.join(order)}", "layout")
-    return [layout.index(letter) for letter in order]
+    """Which axis of the file each axis of the layer is; of two axes in place of four, the others are 1."""
+    letters = order.replace("11", "" if len(shape) == 2 else "hw")
+    layout = file.layout or letters
+    if len(shape) != len(letters) or len(layout) != len(letters):
+        raise WeightsError(f"has shape {shape}, and must have {len(layout)} axes: {' '.join(layout)}", "layout")
+    return [layout.index(letter) for letter in letters]
 
 
 def _check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
     if dtype.kind not in "iuf" or dtype.itemsize > 8:
         raise KernelError(f"must hold numbers, got dtype {dtype}")
-    if not 1 <= len(shape) <= 4 or 0 in shape:
+    if not 1 <= len(shape) <= 4:
         raise KernelError(f"must have one to four axes, got shape {shape}")
+    if 0 in shape:
+        raise KernelError(f"must hold numbers, got shape {shape}, which is empty")
     if math.prod(shape) * dtype.itemsize > LARGEST_TENSOR:
         raise KernelError(f"has shape {shape}, more than the limit of {LARGEST_TENSOR} bytes")

@@ -264,6 +264,6 @@ def as_sides(name: str, value: Any, least: int = 1) -> tuple[int, int]:
 
 def as_count(value: Any) -> int:
     """A whole number of at least 1."""
-    if as_index(value) < 1:
-        raise ValueError("must be at least 1, got 0")
-    return int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= FARTHEST:
+        raise ValueError(f"must be a whole number from 1 to {FARTHEST}, got {described(value)}")
+    return value

@@ -139,11 +139,11 @@ class Conv(Sliding):
 
 @dataclass(frozen=True, kw_only=True)
 class Depthwise(Sliding):
-    """Every channel under filters of its own, ``multiplier`` of them."""
+    """Every channel under filters of its own, ``multiplier`` of them, or as many as there are weights for."""
 
     op: ClassVar[str] = "depthwise"
 
-    multiplier: int = 1
+    multiplier: int | None = None
 
     @classmethod
     def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
@@ -154,14 +154,20 @@ class Depthwise(Sliding):
 
     def channels(self, before: int | None) -> int | None:
         """Those of the first channel, then those of the next."""
-        return before and before * self.multiplier
+        return before and before * self.each(before)
+
+    def each(self, channels: int) -> int:
+        """Filters of each channel: as many as it says, or as its weights have, or one."""
+        weights = [one for one in self.given if one.role == "weight" and not one.shared]
+        return self.multiplier or (max(weights[0].shape[0] // channels, 1) if weights else 1)
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
         """The weights (channels * multiplier, 1, rows, columns), and a bias for each map."""
-        maps = as_maps(shape)[0] * self.multiplier
+        each = self.each(shape[0])
+        maps = as_maps(shape)[0] * each
         weight = Parameter.full("weight", maps, 1, *self.size)
         if any(one.shared for one in self.given):
-            weight = Parameter("weight", (self.multiplier, 1, *self.size), self.multiplier * math.prod(self.size))
+            weight = Parameter("weight", (each, 1, *self.size), each * math.prod(self.size))
         return weight, *self.biases(maps)
 
     def multiply_adds(self, shape: Shape) -> int:
@@ -203,7 +209,7 @@ class Separable(Sliding):
         """The weights of the first (channels, 1, rows, columns) and of the second (filters, channels), and its biases."""
         channels = as_maps(shape)[0]
         first = Parameter.full("weight", channels, 1, *self.size)
-        return first, Parameter.full("pointwise", self.filters, channels), *self.biases(self.filters)
+        return first, Parameter.full("pointwise", self.filters, channels, 1, 1), *self.biases(self.filters)
 
     def multiply_adds(self, shape: Shape) -> int:
         """Every weight of both at every position of the result."""

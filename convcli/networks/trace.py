@@ -19,19 +19,14 @@ LARGEST = 1 << 31
 
 @dataclass(frozen=True)
 class Row:
-    """One layer on one input: the shapes that it takes and gives, what it holds and costs, and a note.
-
-    ``sees`` are the rows and columns of the input, from the first to the last, that one number sees at most; ``step`` is how
-    far apart those are that neighbours see, on average. Both are None where it sees all.
-    """
+    """One layer on one input: the shapes that it takes and gives, what it holds and costs, how it looks at it, and a note."""
 
     layer: Layer
     taken: Shape
     given: Shape
     parameters: tuple[Parameter, ...]
     multiply_adds: int
-    sees: tuple[int, int] | None
-    step: tuple[Fraction, Fraction] | None
+    looks: tuple[Look, Look] | None
     note: str
 
     @property
@@ -57,7 +52,6 @@ class Row:
 
 def trace(network: Network, shape: Shape) -> Iterator[Row]:
     """What each layer makes of an input (C, H, W). Raises ArgumentError at the layer that cannot take what it gets."""
-    looks: list[tuple[Look, Look]] | None = []
     before = "the input"
     for layer in network.layers:
         try:
@@ -65,30 +59,56 @@ def trace(network: Network, shape: Shape) -> Iterator[Row]:
             given = layer.out(shape)
             if max(given) > LARGEST:
                 raise ArgumentError(f"would give {described(given)}; the limit is {LARGEST} each way")
-            look = layer.looks(shape)
-            looks = None if looks is None or look is None else [*looks, look]
-            parameters, products = layer.parameters(shape), layer.multiply_adds(shape)
-            sees, step = _seen(looks)
-            note = layer.note(shape)
+            looks, note = layer.looks(shape), layer.note(shape)
+            row = Row(layer, shape, given, layer.parameters(shape), layer.multiply_adds(shape), looks, note)
         except ArgumentError as error:
             text = f"network {network.name!r}: layer {layer.name!r} after {before}, which gives {described(shape)}: {error}"
             raise ArgumentError(text) from None
-        yield Row(layer, shape, given, parameters, products, sees, step, note)
+        yield row
         shape, before = given, repr(layer.name)
 
 
-def _seen(looks: list[tuple[Look, Look]] | None) -> tuple[tuple[int, int] | None, tuple[Fraction, Fraction] | None]:
-    """What one number sees of the input through these layers, from the last back to the first, and how far neighbours go."""
-    if looks is None:
-        return None, None
+def refusal(network: Network, size: tuple[int, int], sized: bool = True) -> str | None:
+    """Why some layer cannot take what it gets for an input of that size; None where each can.
+
+    Where the size is but a trial, what follows a flatten layer is not looked at: how many numbers it gives depends on that.
+    """
+    try:
+        for row in trace(network, (network.input.channels, *size)):
+            if not sized and len(row.given) == 1 and len(row.taken) == 3:
+                break
+    except ArgumentError as error:
+        return str(error)
+    return None
+
+
+@dataclass(frozen=True)
+class Field:
+    """What one number of a layer sees of the input, along the rows and along the columns.
+
+    ``span`` is how many pixels there are from the first to the last that it sees, at most; ``step`` how far apart those are
+    that neighbours see, on average.
+    """
+
+    span: tuple[int, int]
+    step: tuple[Fraction, Fraction]
+
+
+def field_of(rows: Sequence[Row]) -> Field | None:
+    """The field of the last of these rows, from there back to the input; None where it sees all.
+
+    Raises ArgumentError where it is larger than any picture.
+    """
     spans, steps = [1, 1], [Fraction(1), Fraction(1)]
-    for look in reversed(looks):
-        for axis in (0, 1):
-            spans[axis] = look[axis].span(spans[axis])
-            steps[axis] *= Fraction(look[axis].step, look[axis].parts)
+    for row in reversed(rows):
+        if row.looks is None:
+            return None
+        for axis, look in enumerate(row.looks):
+            spans[axis] = look.span(spans[axis])
+            steps[axis] *= Fraction(look.step, look.parts)
             if spans[axis] > LARGEST or steps[axis] > LARGEST:
-                raise ArgumentError(f"would see more than {LARGEST} pixels of the input")
-    return (spans[0], spans[1]), (steps[0], steps[1])
+                raise ArgumentError(f"layer {rows[-1].layer.name!r} would see more than {LARGEST} pixels of its input")
+    return Field((spans[0], spans[1]), (steps[0], steps[1]))
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,15 @@ def pointwise_conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = N
     >>> pointwise_conv2d([[[1, 2]], [[3, 4]]], [[10, 100]]).tolist()
     [[[310.0, 420.0]]]
     """
-    weights = check_array("weight", weight, dimensions=(2, 4))
-    if weights.shape[2:] not in ((), (1, 1)):
-        raise ArgumentError(f"weight must have shape (Cout, Cin) or (Cout, Cin, 1, 1), got {weights.shape}")
+    return _mixed(x, "weight", weight, bias, threads)
+
+
+def _mixed(x: ArrayLike, name: str, weight: ArrayLike, bias: ArrayLike | None, threads: int | None) -> Array:
+    """Channels mixed by a weight, which errors call by that name."""
+    channels = check_array("x", x, dimensions=MAPS).shape[-3]
+    weights = check_array(name, weight, dimensions=(2, 4))
+    if weights.shape[2:] not in ((), (1, 1)) or weights.shape[1] != channels:
+        raise ArgumentError(f"{name} must have shape (Cout, {channels}), or (Cout, {channels}, 1, 1), got {weights.shape}")
     return conv2d(x, weights.reshape(*weights.shape[:2], 1, 1), bias, threads=threads)
 
 
@@ -91,13 +97,14 @@ def separable_conv2d(
     """
     options = {"stride": stride, "padding": padding, "dilation": dilation, "border": border, "flip": flip, "method": method}
     between = depthwise_conv2d(x, depthwise, threads=threads, **options)  # type: ignore[arg-type]
-    return pointwise_conv2d(between, pointwise, bias, threads=threads)
+    return _mixed(between, "pointwise", pointwise, bias, threads)
 
 
 def connected_weight(weights: Sequence[ArrayLike], connections: Sequence[Sequence[int]], channels: int) -> Array:
     """The weight (Cout, channels, kh, kw) of a :func:`conv2d` where map m sees only the planes ``connections[m]``.
 
-    weights[m] is (len(connections[m]), kh, kw), or (channels, kh, kw), whose other planes are left out. So are the maps of the
+    weights[m] is (len(connections[m]), kh, kw), a plane for each of them in that order, or else (channels, kh, kw), whose other
+    planes are left out. So are the maps of the
     layer C3 of LeNet-5 connected (LeCun 1998, table I), as no groups can be. Raises ArgumentError that names the map.
 
     >>> connected_weight([[[[1]]], [[[2]], [[3]]]], [[1], [0, 2]], channels=3)[:, :, 0, 0].tolist()

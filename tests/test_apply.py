@@ -451,6 +451,7 @@ def test_json_lines_tell_of_each_picture(run, samples, tmp_path):
         "path": f"{tmp_path}/out/camera.png",
         "map": "sobel-x",
         "shape": [512, 512, 1],
+        "maps": 1,
         "range": "abs",
         "low": -255,
         "high": 255,

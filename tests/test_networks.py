@@ -271,7 +271,7 @@ def test_weights_say_how_many_filters_there_are(tmp_path):
     np.savez(tmp_path / "w.npz", **arrays)
     layers = [(2, "op = 'conv', file = 'w.npz', key = 'conv', layout = 'hwio'"),
               (4, "op = 'transposed', file = 'w.npz', key = 'back', layout = 'oihw', groups = 2, stride = 2"),
-              (9, "op = 'dense', file = 'w.npz', key = 'dense', layout = 'io'"),
+              (6, "op = 'dense', file = 'w.npz', key = 'dense', layout = 'io'"),
               (2, "op = 'separable', file = 'w.npz', key = 'each', pointwise = 'mix'"),
               (3, "op = 'depthwise', bank = 'compass'"),
               (2, "op = 'depthwise', file = 'w.npz', key = 'twice'"),

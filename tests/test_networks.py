@@ -301,6 +301,32 @@ def test_a_pool_that_takes_what_is_left_has_no_note(tmp_path):
     assert notes == ["", "(5 - 2) / 2 + 1 = 2.5 is taken as 2"]
 
 
+def test_a_network_that_takes_large_pictures_alone_is_no_fault(tmp_path):
+    """After eleven poolings a picture of 1024 has no pixel left; what holds for any size is told when the file is read."""
+    pools = ["{ op = 'max-pool', size = 2 }"] * 11
+    found = network(tmp_path, [*pools, "{ op = 'flatten' }", "{ op = 'dense', units = 3 }"])
+    assert [row.given for row in trace(found, (1, 4096, 4096))][-1] == (3,)
+    with pytest.raises(KernelError, match="on a picture of 1024 x 1024: network 'n': layer 'conv1' after the input"):
+        network(tmp_path, ["{ op = 'conv', filters = 2, size = 3, groups = 2 }", *pools])
+    assert len({*found.layers}) == 13  # values that can be hashed
+
+
+def test_a_field_larger_than_any_picture(tmp_path):
+    """Is refused, in place of a number of hundreds of digits."""
+    layer = "{ op = 'conv', filters = 1, size = 3, stride = 60000, padding = 60000 }"
+    rows = list(trace(network(tmp_path, [layer] * 9), (1, 9, 9)))
+    with pytest.raises(ArgumentError, match="layer 'conv9' would see more than 2147483648 pixels of its input"):
+        field_of(rows)
+
+
+def test_a_wrong_key_is_told_where_it_stands(tmp_path):
+    """That of the biases at theirs, on a line of its own."""
+    np.savez(tmp_path / "w.npz", w=np.zeros((1, 1, 3, 3)))
+    layer = '{ op = "conv", file = "w.npz", key = "w", bias = "b" }'
+    with pytest.raises(KernelError, match=r"networks\.n\.layers\[0\]\.bias: .*there is no array of that name"):
+        network(tmp_path, [layer])
+
+
 def test_an_unknown_network_is_told_with_the_nearest():
     """As kernels are."""
     with pytest.raises(KernelError, match="network 'lenet5' is unknown; did you mean 'lenet-5'?"):

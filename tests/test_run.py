@@ -9,6 +9,7 @@ import weakref
 import numpy as np
 import PIL.Image
 import pytest
+import safetensors.numpy
 import scipy.ndimage
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -491,6 +492,7 @@ def test_connections_in_any_order(run, samples, tmp_path):
      "a map of 4608 x 4608 pixels is beyond the limit of 300000; raise it with --max-pixels"),
     ("{ op = 'conv', kernel = 'k' }]\n[kernels.k]\nmatrix = [[1]]\noffset = 3\ntags = [", [], 2,
      "'k' adds an offset to its response, which the kernel of a layer cannot"),
+    ("{ op = 'conv', file = 'nan.npy', name = 'c' }", [], 2, "network 'n': layer 'c': @"),
     ("{ op = 'conv', file = 'nan.npy' }", [], 2, "nan.npy: must hold finite numbers"),
     ("{ op = 'depthwise', multiplier = 65535, kernel = 'blur' }", [], 2, "says multiplier = 65535, and blur has 1"),
     ("{ op = 'upsample', factor = 65535 }, { op = 'upsample', factor = 65535 }, { op = 'max-pool', size = 2 }", [], 2,
@@ -534,3 +536,68 @@ def test_a_network_is_no_kernel(run, samples, tmp_path):
     result = run("apply", samples / "camera.png", "-k", "alexnet", "-o", tmp_path / "y.png")
     assert result.status == 2
     assert "'alexnet' is a network, which is no kernel; see convcli summary alexnet" in result.err
+
+
+def test_what_is_told_of_real_numbers_and_of_resizing(run, tmp_path, rng):
+    """They have no white that a range could be measured by; they are resized in float32."""
+    np.save(tmp_path / "x.npy", rng.normal(size=(9, 9)))
+    (tmp_path / "n.toml").write_text(
+        "[networks.n]\ninput = { channels = 1, size = 4, range = '0..1' }\nlayers = [{ op = 'conv', kernel = 'identity' }]"
+    )
+    words = ["run", "n", tmp_path / "x.npy", "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy", "--resize"]
+    result = run(*words)
+    assert result.status == 0
+    notices = ["numbers without a known white are taken as they are, in no range", "resized in float32"]
+    assert result.lines[:2] == [f"{tmp_path}/x.npy: {notice}" for notice in notices]
+    assert np.load(tmp_path / "y.npy").dtype == np.float64
+
+
+def test_names_of_many_maps_sort(run, samples, tmp_path):
+    """The index has as many digits as the last one."""
+    (tmp_path / "n.toml").write_text(
+        "[banks.b]\ngenerator = 'gaussian'\ngrid = { sigma = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.5] }\n"
+        "[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', bank = 'b', name = 'c' }]"
+    )
+    words = ["run", "n", samples / "camera.png", "--config", tmp_path / "n.toml", "-o", f"{tmp_path}/out/", "-q"]
+    assert run(*words).status == 0
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert names == [f"camera_c-{index:02}.png" for index in range(11)]
+
+
+def test_a_number_as_border_of_a_kernel_that_sums_over_channels(run, samples, tmp_path):
+    """Each channel has it."""
+    layers = "{ op = 'conv', kernel = 'blur', padding = 2, border = 100 }"
+    found, _ = written(run, tmp_path, layers, samples / "chelsea.png", channels=3)
+    photo = np.asarray(PIL.Image.open(samples / "chelsea.png")).transpose(2, 0, 1)
+    kernel = np.repeat(convcli.kernel("blur").weights[None, None], 3, axis=1)
+    assert_allclose(found, convcli.conv2d(photo, kernel, padding=2, border=100), atol=1e-2)
+
+
+def test_more_maps_than_a_run_writes(run, samples, tmp_path):
+    """They are counted before they are named."""
+    np.save(tmp_path / "w.npy", np.ones((40_000, 1, 1, 1), np.float32))
+    np.save(tmp_path / "v.npy", np.ones((80_000, 1, 1, 1), np.float32))
+    layers = "{ op = 'conv', file = 'w.npy' }, { op = 'depthwise', file = 'v.npy', name = 'd' }"
+    _, result = written(run, tmp_path, layers, samples / "camera.png")
+    assert (result.status, len(result.lines)) == (2, 1)
+    assert "layer 'd' gives 80000 maps; a run writes at most 65536" in result.err
+
+
+def test_weights_of_float32_take_half(run, samples, tmp_path):
+    """Of what those of float64 take, in every kind of file, by their headers."""
+    for name, dtype, told in (("f", np.float32, "2 MB"), ("d", np.float64, "4 MB"), ("i", np.int8, "4 MB")):
+        safetensors.numpy.save_file({"w": np.zeros((1000, 500), dtype)}, tmp_path / f"{name}.safetensors")
+        layers = f"{{ op = 'flatten' }}, {{ op = 'dense', file = '{name}.safetensors', key = 'w' }}"
+        _, result = written(run, tmp_path, layers, samples / "camera.png", "--max-memory", "1M")
+        assert f"the weights of network 'n' take {told} of memory" in result.err
+
+
+def test_the_limit_of_an_array_is_in_its_own_bytes(run, samples, tmp_path, monkeypatch):
+    """150 numbers of float32 are 600 bytes, in .npz as in .safetensors."""
+    monkeypatch.setattr(tensors, "LARGEST_TENSOR", 1000)
+    array = np.ones((150, 1, 1, 1), np.float32)
+    np.savez(tmp_path / "w.npz", w=array)
+    safetensors.numpy.save_file({"w": array}, tmp_path / "w.safetensors")
+    for suffix in ("npz", "safetensors"):
+        layers = f"{{ op = 'conv', file = 'w.{suffix}', key = 'w' }}"
+        assert written(run, tmp_path, layers, samples / "camera.png")[0].shape == (150, 512, 512)

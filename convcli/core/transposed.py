@@ -119,7 +119,7 @@ def _phases(axis: TransposedAxis) -> list[_Phases]:
     """
     common = math.gcd(axis.stride, axis.dilation)
     step, dilation = axis.stride // common, axis.dilation // common
-    starts = {j * axis.dilation % axis.stride: j for j in reversed(range(min(step, axis.kernel)))}
+    starts = {j * axis.dilation % axis.stride: j for j in range(min(step, axis.kernel))}
     found: dict[tuple[int, int, int], list[tuple[int, slice]]] = {}
     for first in range(min(axis.stride, axis.out)):
         place = first + axis.before

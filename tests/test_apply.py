@@ -348,7 +348,7 @@ def test_real_numbers_need_a_scale_for_a_picture(run, tmp_path, rng):
     np.save(tmp_path / "a.npy", values)
     result = run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.png")
     assert (result.status, len(result.lines)) == (1, 1)
-    assert "holds numbers without a known white" in result.err
+    assert "its maps hold numbers without a known white" in result.err
     assert run("apply", tmp_path / "a.npy", "-k", "identity", "--range", "stretch", "-o", tmp_path / "b.png").status == 0
     assert run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.npy").status == 0
     assert_array_equal(np.load(tmp_path / "b.npy")[0], values)

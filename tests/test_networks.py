@@ -309,6 +309,24 @@ def test_a_network_that_takes_large_pictures_alone_is_no_fault(tmp_path):
     with pytest.raises(KernelError, match="on a picture of 1024 x 1024: network 'n': layer 'conv1' after the input"):
         network(tmp_path, ["{ op = 'conv', filters = 2, size = 3, groups = 2 }", *pools])
     assert len({*found.layers}) == 13  # values that can be hashed
+    for layers in (
+        ["{ op = 'conv', filters = 4, size = 32 }", "{ op = 'dense', units = 3 }"],  # of pictures of 32 pixels
+        ["{ op = 'max-pool', size = 1, stride = 2, padding = [[0, 0], [0, 1]] }"],
+    ):  # odd
+        assert network(tmp_path, layers)
+
+
+def test_what_follows_a_vector_of_unknown_length_is_looked_at(tmp_path):
+    """No maps come of it; the numbers of the dense layers after it are known."""
+    with pytest.raises(KernelError, match="'max-pool1' after 'flatten1', which gives .*: takes maps, and gets a vector"):
+        network(tmp_path, ["{ op = 'flatten' }", "{ op = 'max-pool', size = 2 }"])
+    np.savez(tmp_path / "w.npz", first=np.zeros((5, 77)), second=np.zeros((3, 6)))
+    first = "{ op = 'dense', file = 'w.npz', key = 'first' }"
+    assert network(tmp_path, ["{ op = 'flatten' }", "{ op = 'relu' }", first])
+    with pytest.raises(KernelError, match=r"the weight of .*#second has shape \(3, 6\), and must have \(3, 5\)"):
+        network(tmp_path, ["{ op = 'flatten' }", first, "{ op = 'dense', file = 'w.npz', key = 'second' }"])
+    with pytest.raises(KernelError, match=r"has shape \(5, 77\), and must have \(5, 1\)"):
+        network(tmp_path, ["{ op = 'global-avg-pool' }", "{ op = 'flatten' }", first])
 
 
 def test_a_field_larger_than_any_picture(tmp_path):

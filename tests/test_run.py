@@ -476,6 +476,19 @@ def test_every_way_to_write_a_padding(run, samples, tmp_path, padding):
     assert_allclose(found, convcli.max_pool2d(blurred, 5, padding=pads), atol=1e-3)
 
 
+def test_connections_of_kernels(run, samples, tmp_path):
+    """A kernel slides over the channels that its filter sees, and over no others; that is what is counted."""
+    layers = "{ op = 'conv', bank = 'b', connections = [[2, 0], [1]] }]\n[banks.b]\nkernels = ['blur', 'sobel-x'"
+    found, _ = written(run, tmp_path, layers, samples / "chelsea.png", channels=3)
+    photo = np.asarray(PIL.Image.open(samples / "chelsea.png"))
+    blur, edges = (convcli.kernel(name).weights for name in ("blur", "sobel-x"))
+    first = convcli.filter2d(photo, blur, padding="valid")
+    assert_allclose(found[0], first[:, :, 0] + first[:, :, 2], atol=1e-3)
+    assert_allclose(found[1], convcli.filter2d(photo[:, :, 1], edges, padding="valid"), atol=1e-3)
+    (layer,) = json.loads(run("summary", "n", "--config", tmp_path / "n.toml", "--input", "20x20x3", "--json").out)["layers"]
+    assert (layer["weights"], layer["multiply_adds"]) == (18, 18 * 18 * 27)
+
+
 def test_connections_in_any_order(run, samples, tmp_path):
     """A filter's weight for a channel is that of the file, however its channels are listed."""
     weight = np.array([[10, 1], [3, 4], [5, 6]], float)[:, :, None, None]

@@ -58,9 +58,10 @@ def command(
     convcli summary @conv1.npy --input 227x227x3 --json | jq .totals
 
     Prints a row for each layer: what it gives, the weights and biases that are learned, the multiply-adds for one input, the
-    pixels of the input that one number sees, how far apart those of neighbours are, and the memory of what it gives in float32.
-    Then totals, the share of convolutions and of dense layers, and what each standard convolution would cost as a depthwise
-    separable one. Multiply-adds are products with weights; batch-norm counts none, as it becomes part of the layer before.
+    pixels of the input that one number sees at most, how far apart those of neighbours are, and the memory of what it gives in
+    float32. Then totals, the share of convolutions and of dense layers, and what each standard convolution would cost as a
+    depthwise separable one. Multiply-adds are products with weights; batch-norm counts none, as it becomes part of the layer
+    before.
 
     Exit status: 0 counted; 2 wrong usage, such as an input that some layer cannot take.
     """

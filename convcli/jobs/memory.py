@@ -105,7 +105,7 @@ def in_words(count: int) -> str:
     for unit, word in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
         if count >= unit:
             return f"{count / unit:.3g} {word}"
-    return f"{count} bytes"
+    return f"{count} byte" + ("s" if count != 1 else "")
 
 
 def free_memory() -> int | None:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Find = Callable[["str | WeightsFile"], AnyDraft]
 ANY_INPUT = Input(1)
 
-TRIALS = (1 << 10, 1 << 24)
-"""Sides of pictures that a network is tried on that takes any: after 20 poolings the larger has pixels left."""
+TRIALS = (1 << 10, (1 << 10) - 1, 1 << 24, (1 << 24) - 1, 33, 32)
+"""Sides of pictures that a network is tried on that takes any: after 20 poolings the largest have pixels left."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class NetworkDefinition:
 
         if self.input.size is not None:
             refused = refusal(network, self.input.size)
-        else:  # what is refused on pictures large and small depends on no size
-            trials = [refusal(network, (side, side), sized=False) for side in TRIALS]
+        else:  # what is refused on all of these depends on no size
+            trials = [refusal(network, (side, side), any_size=True) for side in TRIALS]
             refused = f"on a picture of {TRIALS[0]} x {TRIALS[0]}: {trials[0]}" if all(trials) else None
         if refused:
             raise Fault((*self.keys, "layers"), refused)

@@ -93,28 +93,38 @@ class Conv(Sliding):
         if channels % self.groups or self.filters % self.groups:
             rule = f"groups must divide its {self.filters} filters and the {channels} channels that it gets"
             raise ArgumentError(f"{rule}, got {self.groups}")
-        weight = Parameter.full("weight", self.filters, channels // self.groups, *self.size)
+        taps = math.prod(self.size)
+        count = self.filters * taps * (channels // self.groups)
         if self.connections is not None:
             farthest = max(map(max, self.connections))
             if farthest >= channels:
                 raise ArgumentError(f"its connections name channel {farthest}, and it gets the channels 0 to {channels - 1}")
-            weight = Parameter("weight", weight.shape, sum(map(len, self.connections)) * math.prod(self.size))
-        elif any(one.shared for one in self.given):
-            weight = Parameter("weight", weight.shape, self.filters * math.prod(self.size))
+            count = sum(map(len, self.connections)) * taps
+        if self.is_shared:
+            count = self.filters * taps
+        weight = Parameter("weight", (self.filters, channels // self.groups, *self.size), count)
         return weight, *self.biases(self.filters)
 
     @property
     def is_standard(self) -> bool:
         """Whether every filter has weights of its own for each channel, on more than one pixel."""
-        shared = any(one.shared for one in self.given)
-        return self.groups == 1 and self.connections is None and self.size != (1, 1) and not shared
+        return self.groups == 1 and self.connections is None and self.size != (1, 1) and not self.is_shared
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether a filter has the same weights for every channel."""
+        return any(one.shared for one in self.given)
 
     def multiply_adds(self, shape: Shape) -> int:
         """Every weight at every position."""
         _, height, width = self.out(shape)
-        weight = self.parameters(shape)[0]
-        used = weight.count if self.connections is not None else math.prod(weight.shape)
-        return height * width * used
+        seen = self.filters * (shape[0] // self.groups) if self.connections is None else sum(map(len, self.connections))
+        return height * width * seen * math.prod(self.size)
+
+    def scratch(self, shape: Shape) -> int:
+        """The sums of channels that are convolved alike."""
+        _, height, width = as_maps(shape)
+        return self.groups * height * width if self.is_shared and self.connections is None else 0
 
     def prepared(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         """With weights of 0 for the channels that a filter does not see."""
@@ -127,10 +137,17 @@ class Conv(Sliding):
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve."""
+        import numpy as np
+
         from ..core.conv import conv2d
 
         weight, options = arrays["weight"], self.options()
-        if weight.ndim == 3:  # the same for every channel: the sum of the channels is convolved
+        if weight.ndim == 3 and self.connections is not None:
+            full = np.zeros((len(weight), len(x), *weight.shape[1:]), weight.dtype)
+            for one, channels, plane in zip(full, self.connections, weight, strict=True):
+                one[list(channels)] = plane
+            weight = full
+        elif weight.ndim == 3:  # the same for every channel: the sum of the channels is convolved
             each = len(x) // self.groups
             x, weight = x.reshape(self.groups, each, *x.shape[1:]).sum(axis=1), weight[:, None]
             options["border"] = self.border if isinstance(self.border, str) else self.border * each

@@ -148,6 +148,10 @@ class Layer(abc.ABC):
                 raise ArgumentError(f"the {given.role} of {given.origin} has shape {given.shape}, and must have {asked}")
 
 
+class PixelError(ArgumentError):
+    """A vector is asked for and there are maps, which may be a pixel each for a picture of another size."""
+
+
 def as_maps(shape: Shape) -> tuple[int, int, int]:
     """(C, H, W). Raises ArgumentError for a vector."""
     if len(shape) != 3:
@@ -157,9 +161,9 @@ def as_maps(shape: Shape) -> tuple[int, int, int]:
 
 
 def as_vector(shape: Shape) -> int:
-    """How many numbers a vector has. Raises ArgumentError for maps of more than a pixel."""
+    """How many numbers a vector has. Raises PixelError, an ArgumentError, for maps of more than a pixel."""
     if len(shape) == 3 and shape[1:] != (1, 1):
-        raise ArgumentError(f"takes a vector, and gets maps of {described(shape)}; put a flatten layer before it")
+        raise PixelError(f"takes a vector, and gets maps of {described(shape)}; put a flatten layer before it")
     return shape[0]
 
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ..errors import ArgumentError
 from .convolutions import Conv
-from .layer import Layer, Look, Parameter, Shape, described
+from .layer import Layer, Look, Parameter, PixelError, Shape, described
 from .network import Network
 
 REAL = 4
@@ -50,12 +50,16 @@ class Row:
         return REAL * math.prod(self.given)
 
 
-def trace(network: Network, shape: Shape) -> Iterator[Row]:
-    """What each layer makes of an input (C, H, W). Raises ArgumentError at the layer that cannot take what it gets."""
-    before = "the input"
+def trace(network: Network, shape: Shape, any_size: bool = False) -> Iterator[Row]:
+    """What each layer makes of an input (C, H, W). Raises ArgumentError at the layer that cannot take what it gets.
+
+    Where the input stands for one of ``any_size``, weights are not compared with a vector that is as long as it makes it.
+    """
+    before, unknown = "the input", False
     for layer in network.layers:
         try:
-            layer.check_given(shape)
+            if not unknown:
+                layer.check_given(shape)
             given = layer.out(shape)
             if max(given) > LARGEST:
                 raise ArgumentError(f"would give {described(given)}; the limit is {LARGEST} each way")
@@ -63,20 +67,20 @@ def trace(network: Network, shape: Shape) -> Iterator[Row]:
             row = Row(layer, shape, given, layer.parameters(shape), layer.multiply_adds(shape), looks, note)
         except ArgumentError as error:
             text = f"network {network.name!r}: layer {layer.name!r} after {before}, which gives {described(shape)}: {error}"
-            raise ArgumentError(text) from None
+            raise type(error)(text) from None
         yield row
+        flattened = len(given) < len(shape) and shape[1:] != (1, 1)
+        unknown = any_size and (flattened or (unknown and given == shape))
         shape, before = given, repr(layer.name)
 
 
-def refusal(network: Network, size: tuple[int, int], sized: bool = True) -> str | None:
-    """Why some layer cannot take what it gets for an input of that size; None where each can.
-
-    Where the size is but a trial, what follows a flatten layer is not looked at: how many numbers it gives depends on that.
-    """
+def refusal(network: Network, size: tuple[int, int], any_size: bool = False) -> str | None:
+    """Why some layer cannot take what it gets for an input of that size, or of any; None where each can."""
     try:
-        for row in trace(network, (network.input.channels, *size)):
-            if not sized and len(row.given) == 1 and len(row.taken) == 3:
-                break
+        for _ in trace(network, (network.input.channels, *size), any_size):
+            pass
+    except PixelError as error:
+        return None if any_size else str(error)
     except ArgumentError as error:
         return str(error)
     return None

@@ -255,7 +255,10 @@ def test_layers_that_do_not_fit(tmp_path, layers, message):
     np.savez(tmp_path / "w.npz", **arrays)
     with pytest.raises(KernelError) as caught:
         network(tmp_path, [f"{{ {layer} }}" for layer in layers], size=(8, 8))
-    assert ": networks.n.layers: network 'n': layer " in str(caught.value)
+    line = 3 + len(layers)  # that of the last layer, a line each
+    assert str(caught.value).startswith(
+        f"{tmp_path}/kernels.toml:{line}: networks.n.layers[{len(layers) - 1}]: network 'n': layer "
+    )
     assert message.replace("{folder}", str(tmp_path)) in str(caught.value)
 
 

@@ -60,12 +60,13 @@ class NetworkDefinition:
         from ..networks.trace import refusal  # which nobody needs who runs no network
 
         if self.input.size is not None:
-            refused = refusal(network, self.input.size)
+            refused, where = refusal(network, self.input.size), ""
         else:  # what is refused on all of these depends on no size
             trials = [refusal(network, (side, side), any_size=True) for side in TRIALS]
-            refused = f"on a picture of {TRIALS[0]} x {TRIALS[0]}: {trials[0]}" if all(trials) else None
+            refused, where = (trials[0] if all(trials) else None), f"on a picture of {TRIALS[0]} x {TRIALS[0]}: "
         if refused:
-            raise Fault((*self.keys, "layers"), refused)
+            place, text = refused
+            raise Fault((*self.keys, "layers", place), where + text)
 
 
 def read_network(table: Table, folder: Path) -> NetworkDefinition:

@@ -74,15 +74,16 @@ def trace(network: Network, shape: Shape, any_size: bool = False) -> Iterator[Ro
         shape, before = given, repr(layer.name)
 
 
-def refusal(network: Network, size: tuple[int, int], any_size: bool = False) -> str | None:
-    """Why some layer cannot take what it gets for an input of that size, or of any; None where each can."""
+def refusal(network: Network, size: tuple[int, int], any_size: bool = False) -> tuple[int, str] | None:
+    """The place of the layer that cannot take what it gets, for an input of that size or of any, and why; None if each can."""
+    place = 0
     try:
         for _ in trace(network, (network.input.channels, *size), any_size):
-            pass
+            place += 1
     except PixelError as error:
-        return None if any_size else str(error)
+        return None if any_size else (place, str(error))
     except ArgumentError as error:
-        return str(error)
+        return place, str(error)
     return None
 
 

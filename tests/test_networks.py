@@ -311,7 +311,8 @@ def test_a_network_that_takes_large_pictures_alone_is_no_fault(tmp_path):
     assert [row.given for row in trace(found, (1, 4096, 4096))][-1] == (3,)
     with pytest.raises(KernelError, match="on a picture of 1024 x 1024: network 'n': layer 'conv1' after the input"):
         network(tmp_path, ["{ op = 'conv', filters = 2, size = 3, groups = 2 }", *pools])
-    assert len({*found.layers}) == 13  # values that can be hashed
+    padded = network(tmp_path, ["{ op = 'conv', kernel = 'blur', padding = [[0, 1], [2, 1]] }"])
+    assert len({*found.layers, *padded.layers}) == 14  # values that can be hashed
     for layers in (
         ["{ op = 'conv', filters = 4, size = 32 }", "{ op = 'dense', units = 3 }"],  # of pictures of 32 pixels
         ["{ op = 'max-pool', size = 1, stride = 2, padding = [[0, 0], [0, 1]] }"],

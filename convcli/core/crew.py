@@ -24,7 +24,7 @@ def run_all(tasks: list[Callable[[], None]], workers: int) -> None:
                 return
             try:
                 task()
-            except BaseException:
+            except BaseException:  # an interrupt too: the others are to begin nothing more, and the caller is told
                 tasks.clear()
                 raise
 

@@ -96,7 +96,7 @@ def test_the_cache_is_shown_and_cleared(run, folder):
 
 
 def test_a_warm_cache_needs_no_compiler(tmp_path, samples):
-    """After ``cache warm``, pictures of every kind are filtered without Numba, and nothing is said of compiling."""
+    """After ``cache warm``, pictures of every kind go through kernels and layers without Numba; nothing is said of compiling."""
     env = {**os.environ, "CONVCLI_CACHE_DIR": str(tmp_path / "cache")}
     subprocess.run([sys.executable, "-m", "convcli", "cache", "warm", "-q"], env=env, check=True, timeout=300)
     rng = np.random.default_rng(0)
@@ -112,6 +112,15 @@ def test_a_warm_cache_needs_no_compiler(tmp_path, samples):
             result = subprocess.run([sys.executable, "-c", program, *map(str, words)], env=env, capture_output=True, timeout=60)
             assert (result.returncode, result.stderr) == (0, b""), result.stderr.decode()
             assert Path(tmp_path / out).exists()
+    layers = (
+        "{ op = 'conv', bank = 'compass' }, { op = 'conv', bank = 'compass' }, { op = 'relu' }, { op = 'max-pool', size = 2 }, "
+    )
+    layers += "{ op = 'depthwise', bank = 'compass', stride = 2 }, { op = 'avg-pool', size = 2 }"
+    (tmp_path / "n.toml").write_text(f"[networks.n]\ninput = {{ channels = 1 }}\nlayers = [{layers}]")
+    for name in ("rocket.jpg", "real.npy"):
+        words = ["run", "n", tmp_path / name, "--config", tmp_path / "n.toml", "-o", tmp_path / "n.npy", "-q"]
+        result = subprocess.run([sys.executable, "-c", program, *map(str, words)], env=env, capture_output=True, timeout=60)
+        assert (result.returncode, result.stderr) == (0, b""), result.stderr.decode()
 
 
 @pytest.mark.parametrize(("folder", "notice"), [("new", "what this run is the first to need"), ("file", "on each run")])

@@ -79,6 +79,7 @@ def test_standard_output():
 
 BAD = [
     (["a.png", "b.png"], "c.png", ["blur"], "one file cannot hold 2 results; give a folder"),
+    (["a.png", "b.png"], "c.png", ["blur", "edge"], r"or a template, such as -o 'out/\{stem\}_\{kernel\}.png'"),
     (["a.png"], "c.png", ["blur", "edge"], "png holds one feature map, and there are 2"),
     (["a.png"], "c", ["blur"], "has no suffix that tells the format"),
     (["a.png"], "c.gif", ["blur"], "has the unknown suffix '.gif'"),

@@ -127,6 +127,15 @@ def test_the_list_of_networks(run, tmp_path):
         )
 
 
+def test_a_field_too_large_is_told_alone(run, tmp_path):
+    """One line, and no half of a table before it."""
+    layer = "{ op = 'conv', filters = 1, size = 3, stride = 60000, padding = 60000 }"
+    (tmp_path / "n.toml").write_text(f"[networks.n]\ninput = {{ channels = 1 }}\nlayers = [{', '.join([layer] * 9)}]")
+    result = run("summary", "n", "--config", tmp_path / "n.toml", "--input", "9x9")
+    assert (result.status, result.out, len(result.lines)) == (2, "", 1)
+    assert "would see more than 2147483648 pixels" in result.err
+
+
 def test_what_summary_counts_is_what_apply_gives(run, samples, tmp_path):
     """The shape of a map, with every option that changes it."""
     words = ["--stride", "2x3", "--padding", "1,2x0,3", "--dilation", "2", "--channels", "sum"]

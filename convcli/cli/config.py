@@ -51,7 +51,7 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     owners: dict[str, list[str]] = {}
     defaults: dict[str, tuple[str, object]] = {}
     for file in catalogue.files:
-        for name in file.entries:
+        for name in (*file.entries, *file.networks):
             owners.setdefault(name, []).append(str(file.path))
         for key, value in file.defaults.items():
             if value is not None:  # a fault, which is told below

@@ -78,11 +78,12 @@ def command(
         network = _network_of(name, catalogue, shape, stepping)
         shape = shape and (network.input.channels, *shape[1:])
     rows = list(trace(network, _shape_for(network, shape)))
+    fields = [field_of(rows[: place + 1]) for place in range(len(rows))]
     with render.printing():
         if as_json:
-            click.echo(json.dumps(_as_json(network, rows), indent=2))
+            click.echo(json.dumps(_as_json(network, rows, fields), indent=2))
         else:
-            _show(network, rows)
+            _show(network, rows, fields)
 
 
 def _list(catalogue: Catalogue, name: str | None, lists: bool, as_json: bool) -> None:
@@ -131,7 +132,7 @@ def _shape_for(network: Network, shape: Shape | None) -> Shape:
     return shape
 
 
-def _show(network: Network, rows: list[Row]) -> None:
+def _show(network: Network, rows: list[Row], fields: list[Field | None]) -> None:
     totals = total_of(rows)
     taken = rows[0].taken
     click.echo(render.escaped(f"{network.name}: {network.about}" if network.about else network.name))
@@ -139,7 +140,7 @@ def _show(network: Network, rows: list[Row]) -> None:
         click.echo(render.escaped(f"source: {network.source}"))
     click.echo(f"input {described(taken)}")
     click.echo()
-    _show_layers(rows, bool(totals.fixed))
+    _show_layers(rows, fields, bool(totals.fixed))
     click.echo()
     for line in (*_notes(rows), *_total_lines(rows, totals)):
         click.echo(render.escaped(line))
@@ -148,10 +149,9 @@ def _show(network: Network, rows: list[Row]) -> None:
         _show_separable(costs)
 
 
-def _show_layers(rows: list[Row], with_fixed: bool) -> None:
+def _show_layers(rows: list[Row], fields: list[Field | None], with_fixed: bool) -> None:
     """A line a layer; on a terminal that is too narrow for them, with counts of three digits and without memory."""
     headings = ["layer", "gives", "weights", "biases", *(["fixed"] if with_fixed else []), "multiply-adds", "sees", "every"]
-    fields = [field_of(rows[: place + 1]) for place in range(len(rows))]
     cells = [_cells(row, field, with_fixed, exact=True) for row, field in zip(rows, fields, strict=True)]
     if render.fits([[*headings, "memory"], *cells]):
         headings.append("memory")
@@ -208,7 +208,7 @@ def _show_separable(costs: list[tuple[Row, tuple[int, int]]]) -> None:
     )
 
 
-def _as_json(network: Network, rows: list[Row]) -> dict[str, Any]:
+def _as_json(network: Network, rows: list[Row], fields: list[Field | None]) -> dict[str, Any]:
     """All that is known, for machines; shapes are rows, columns, channels."""
     parts = {word: _totals(total_of(rows, family)) for word, family in (("convolutions", "conv"), ("dense", "dense"))}
     return {
@@ -216,7 +216,7 @@ def _as_json(network: Network, rows: list[Row]) -> dict[str, Any]:
         "about": network.about,
         "source": network.source,
         "input": _ordered(rows[0].taken),
-        "layers": [_layer(row, field_of(rows[: place + 1])) for place, row in enumerate(rows)],
+        "layers": [_layer(row, field) for row, field in zip(rows, fields, strict=True)],
         "totals": _totals(total_of(rows)),
         **parts,
     }

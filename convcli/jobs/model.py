@@ -114,16 +114,17 @@ class Model:
 
     def rows(self, size: tuple[int, int]) -> list[Row]:
         """What each layer makes of a picture (H, W), as it enters. Raises ArgumentError."""
-        if size not in self._rows:
-            found: list[Row] = []
+        known = self._rows.get(size)  # once, as another thread may forget it meanwhile
+        if known is None:
+            known = []
             for row in trace(self.network, self.network.shape_for(size)):
-                found.append(row)
-                if len(found) == len(self.layers):
+                known.append(row)
+                if len(known) == len(self.layers):
                     break
             if len(self._rows) >= MOST_SIZES:
                 self._rows.clear()
-            self._rows[size] = found
-        return self._rows[size]
+            self._rows[size] = known
+        return known
 
     def shape_of(self, layer: str, size: tuple[int, int]) -> Shape:
         """What a layer gives for a picture (H, W). Raises ArgumentError."""

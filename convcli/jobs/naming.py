@@ -108,7 +108,7 @@ def _make_targets(request: Wishes, one: Input) -> Iterable[Target]:
         if request.pictures > 1:
             raise ArgumentError(
                 f"one file cannot hold {request.pictures} results; give a folder, such as -o out/, or a template, "
-                "such as -o 'out/{stem}.png'"
+                f"such as -o 'out/{{stem}}{request.suffix_in(format_named('png'))}.png'"
             )
         template = _escaped(output)
     return _expand(request, template, one)

@@ -1,4 +1,4 @@
-"""Compiles what an ``apply`` may need, by applying kernels to tiny pictures of every kind."""
+"""Compiles what ``apply`` and ``run`` may need, by applying kernels and layers to tiny pictures of every kind."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -6,7 +6,10 @@ from functools import partial
 
 import numpy as np
 
+from ..core.conv import conv2d
 from ..core.merge import merge
+from ..core.pooling import avg_pool2d, max_pool2d
+from ..core.separable import depthwise_conv2d
 from ..images.image import Image
 from ..images.levels import store, to_levels
 from ..kernels.kernel import Kernel
@@ -32,5 +35,11 @@ def warm_up() -> Iterator[Callable[[], object]]:
         for white in (255, 65535):
             yield partial(store, response, parse_range("abs"), white, white)
             yield partial(to_levels, response, np.uint8 if white == 255 else np.uint16)
+        maps, weight = np.ones((4, 9, 9), real), np.ones((4, 4, 3, 3), real)
+        yield partial(conv2d, maps, weight)
+        yield partial(conv2d, maps[:1], weight[:, :1])
+        yield partial(depthwise_conv2d, maps, weight[:, :1])
+        yield partial(max_pool2d, maps, 2)
+        yield partial(avg_pool2d, maps, 2)
         for how in ("l2", "max", "mean", "sum"):
             yield partial(merge, [response.copy(), response.copy()], how)

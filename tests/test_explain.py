@@ -96,7 +96,7 @@ def test_the_cache_is_shown_and_cleared(run, folder):
 
 
 def test_a_warm_cache_needs_no_compiler(tmp_path, samples):
-    """After ``cache warm``, pictures of every kind go through kernels and layers without Numba; nothing is said of compiling."""
+    """After ``cache warm``, pictures of every kind go through kernels and layers without Numba; nothing is said of it."""
     env = {**os.environ, "CONVCLI_CACHE_DIR": str(tmp_path / "cache")}
     subprocess.run([sys.executable, "-m", "convcli", "cache", "warm", "-q"], env=env, check=True, timeout=300)
     rng = np.random.default_rng(0)

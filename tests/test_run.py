@@ -5,7 +5,6 @@ import json
 import shutil
 import threading
 import weakref
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import PIL.Image
@@ -16,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import convcli
 import naive
-from convcli.jobs import forward, model
+from convcli.jobs import forward
 from convcli.jobs.model import Model
 from convcli.kernels import networks, tensors
 from convcli.networks.convolutions import Conv
@@ -615,15 +614,3 @@ def test_the_limit_of_an_array_is_in_its_own_bytes(run, samples, tmp_path, monke
     for suffix in ("npz", "safetensors"):
         layers = f"{{ op = 'conv', file = 'w.{suffix}', key = 'w' }}"
         assert written(run, tmp_path, layers, samples / "camera.png")[0].shape == (150, 512, 512)
-
-
-def test_shapes_are_found_by_several_threads(tmp_path, monkeypatch):
-    """What one forgets, as there are many sizes, another still has."""
-    monkeypatch.setattr(model, "MOST_SIZES", 1)
-    found = Model(network(tmp_path, ["{ op = 'max-pool', size = 2 }"]))
-
-    def ask(first):
-        return {found.shape_of("max-pool1", (side, 8)) == (1, side // 2, 4) for side in (first, first + 2) * 2000}
-
-    with ThreadPoolExecutor(4) as pool:
-        assert list(pool.map(ask, (8, 10, 12, 14))) == [{True}] * 4

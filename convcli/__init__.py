@@ -32,12 +32,12 @@ The house, floor by floor; imports go down only, and kernels and images do not k
                pools, plain (all others), network (one layer after the other), trace (what each makes of an
                input)
     core/      numbers, arrays in, arrays out: geometry (sizes, pads, borders) and its words, arguments (what is asked of them),
-               plan (index tables, bands), method (which way to sum), factor (columns times rows), sums (the lists that the
-               loops work through), spectrum (tiles, for large kernels), layer (many channels), tables (all that, kept), conv,
-               merge; what else networks are made of: transposed, separable, pooling, activations, normalization, dense; loops,
-               waves, volume and windows (every compiled loop), strips (what they are written with), compiler (runs them),
-               build and vectors (machine code by Numba), native (the same without Numba), codefolder (where it is kept), crew
-               (threads), buffers (memory)
+               plan (index tables, bands), offset (what samples are less, so that rounding is small), method (which
+               way to sum), factor (columns times rows), sums (the lists that the loops work through), spectrum (tiles, for
+               large kernels), layer (many channels), tables (all that, kept), conv, merge; what else networks are made of:
+               transposed, separable, pooling, activations, normalization, dense; loops, waves, volume and windows (every
+               compiled loop), strips (what they are written with), compiler (runs them), build and vectors (machine code by
+               Numba), native (the same without Numba), codefolder (where it is kept), crew (threads), buffers (memory)
     ranges.py  the words of --range
     arrays.py  reads .npy files that nobody should trust
     errors.py  one small tree

@@ -355,5 +355,5 @@ def _way(way: "Way") -> str:
     choice, rank = way.choice, f"rank {way.rank}, " if way.rank else ""
     work = f"{choice.work:.4g} multiply-adds a number" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")
     amount = f"{way.multiply_adds / 1e6:.3g} million in all, {way.memory / 1e3:.3g} kB a thread"
-    error = f"error at most {choice.error:.2g} of what it could give"
+    error = f"error at most {choice.error:.2g} of its range" if choice.error else "exact sums"
     return f"  {way.kernel}: {choice.method} ({choice.reason}); {rank}{work}, {amount}, {error}"

@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -19,14 +19,16 @@ from .crew import run_all
 from .geometry import Border, Padding, Pair, check_border, make_axes
 from .layer import correlate_each, correlate_layer, is_deep, is_depthwise, volume_of
 from .method import SMALLEST, Choice, Work
+from .offset import Offset, can_be_shifted, offset_of
 from .plan import BESIDES, Plan, cut
 from .spectrum import correlate_by_spectrum
 from .strips import Array
 from .tables import Tables, tables_for
+from .volume import Volume
 from .words import METHODS
 
-FEW, UNEVEN = 1 << 16, 256
-"""Numbers that are looked at, to tell how large most are; times that the largest may be larger, for spectra."""
+UNEVEN = 256
+"""Times that the largest sample may be farther from the offset than most are, for spectra."""
 
 PART = 1 << 20
 """Numbers in the rows that are made at a time."""
@@ -78,7 +80,8 @@ def filter2d(
     method : "direct", "separable", "box" or "fft", optional
         How the sums are made; None takes the one that costs least. ``separable`` sums down columns, then along rows; ``box``
         does so with running sums, for weights that are all the same; ``fft`` multiplies spectra. All give the same within
-        rounding: 1e-5 of the range of the image, where the weights have an absolute sum of 1.
+        rounding: at most 1e-5 of the sum of the absolute weights times the extent of the image, its largest less its least
+        sample, beside the rounding of the result itself.
     rows : (from, to), optional
         Rows of the result to compute; None is all of them. They are those of the whole bit by bit; by spectra, within rounding.
 
@@ -136,7 +139,7 @@ def explain_filter2d(
     """
     plan = _plan_image(image, kernel, stride, padding, dilation)
     word, constant = check_border(border)
-    work = _work_on(image, plan, constant, method)
+    work = _work_on(image[None], plan, constant, offset_of(image[None]), method)
     tables = tables_for(plan, word, work, method, kernel.reshape(1, 1, *kernel.shape[:2], plan.depth), np.zeros(1))
     choice = tables.choices[0]
     if choice.tiling is not None:
@@ -278,32 +281,41 @@ def _run(
     def tasks() -> Iterator[Callable[[], None]]:
         for layer in layers:
             weights = layer.weights[:, :, ::-1, ::-1] if flip else layer.weights
-            if layer.each or (method is None and is_deep(plan, weights, layer.images)):
-                volume = volume_of(plan, word, weights, layer.bias, real_of(layer.images))
-                bands = plan.bands(plan.rows.out, weights.size, workers)
-                if layer.each:
-                    bands = cut(layer.images.shape[1], layer.out[0].size * (weights[0].size + BESIDES), workers)
-                correlate = correlate_each if layer.each else correlate_layer
-                for planes, out in zip(layer.images, layer.out, strict=True):
-                    yield from (partial(correlate, plan, volume, planes, constant, band, out) for band in bands)
-                continue
-            work = _work_on(layer.images, plan, constant, method)
-            tables = tables_for(plan, word, work, method, weights, layer.bias)
+            make_volume = cache(partial(volume_of, plan, word, weights, layer.bias, real_of(layer.images)))
+            make_tables = cache(partial(tables_for, plan, word, method=method, weights=weights, bias=layer.bias))
             for planes, out in zip(layer.images, layer.out, strict=True):
-                yield from _tasks_on(plan, tables.below(first), layer.bias, planes, constant, workers, out)
+                offset = offset_of(planes)
+                if layer.each or (method is None and is_deep(plan, weights, planes)):
+                    yield from _deep_tasks_on(plan, make_volume(), layer.each, planes, constant, offset, workers, out)
+                else:
+                    tables = make_tables(work=_work_on(planes, plan, constant, offset, method))
+                    yield from _tasks_on(plan, tables.below(first), layer.bias, planes, constant, offset, workers, out)
 
     run_all(list(tasks()), workers)
 
 
+def _deep_tasks_on(
+    plan: Plan, volume: Volume, each: bool, planes: Array, constant: float, offset: Offset, workers: int, out: Array
+) -> Iterator[Callable[[], None]]:
+    """The work on one image (P, H, W) with a table of all maps, or with that of ``each`` plane, in parts for the workers."""
+    taken = offset.mean if offset.needed and can_be_shifted(volume.weight, volume.total) else 0.0
+    bands = plan.bands(plan.rows.out, volume.weight.size, workers)
+    if each:
+        bands = cut(len(planes), out.size * (volume.weight.size // len(out) + BESIDES), workers)
+    correlate = correlate_each if each else correlate_layer
+    yield from (partial(correlate, plan, volume, planes, constant, taken, band, out) for band in bands)
+
+
 def _tasks_on(
-    plan: Plan, tables: Tables, bias: Array, planes: Array, constant: float, workers: int, out: Array
+    plan: Plan, tables: Tables, bias: Array, planes: Array, constant: float, offset: Offset, workers: int, out: Array
 ) -> Iterator[Callable[[], None]]:
     """The work on one image (P, H, numbers), into maps (M, H', numbers), in parts for the workers."""
+    taken = offset.mean if offset.needed and tables.takes_offset else 0.0
 
     def correlate(band: tuple[int, int]) -> None:
         scratch = plan.scratch(tables.rows, len(planes), tables.sums, out)
         number = tables.sums.first_weight.dtype.type
-        run_loop(loops.correlate, planes, *tables.ready, number(constant), band, scratch, out)
+        run_loop(loops.correlate, planes, *tables.ready, number(constant), number(taken), band, scratch, out)
 
     if any(spectrum is None for spectrum in tables.spectra):
         for band in plan.bands(out.shape[1], tables.work, workers):
@@ -311,20 +323,20 @@ def _tasks_on(
     for m, spectrum in enumerate(tables.spectra):
         if spectrum is not None:
             for pairs in spectrum.tiling.parts(out.shape[1], workers):
-                yield partial(correlate_by_spectrum, spectrum, planes[0], constant, float(bias[m]), pairs, out[m])
+                yield partial(correlate_by_spectrum, spectrum, planes[0], constant, offset.mean, float(bias[m]), pairs, out[m])
 
 
-def _work_on(images: Array, plan: Plan, constant: float, method: str | None) -> Work:
-    """What sums of these images are: those of whole numbers below 2**24 are exact in float32."""
-    if images.dtype.kind == "u":
+def _work_on(planes: Array, plan: Plan, constant: float, offset: Offset, method: str | None) -> Work:
+    """What sums of an image (P, H, numbers) are: those of whole numbers below 2**24 are exact in float32."""
+    if planes.dtype.kind == "u":
         whole = constant == int(constant)
-        largest = max(float(np.iinfo(images.dtype).max), abs(constant))
+        white = float(np.iinfo(planes.dtype).max)
+        largest = max(white, abs(constant))
         exact = whole and plan.rows.kernel * largest < 1 << 24
-        return Work(real_of(images), True, whole, True, exact, largest, min(constant, 0.0))
+        return Work(real_of(planes), True, whole, 0 <= constant <= white, exact, largest, min(constant, 0.0))
     asked = method in ("fft", "separable") or (method is None and plan.rows.kernel * plan.columns.kernel >= SMALLEST)
-    extremes = np.abs([images.min(), images.max(), constant]) if asked else np.full(3, np.inf)
-    finite, largest = bool(np.isfinite(extremes).all()), float(extremes.max())
-    few = images.reshape(-1)[:: max(images.size // FEW, 1)]
-    even = finite and largest <= UNEVEN * float(np.abs(few, dtype=np.float64).mean())
+    extremes = np.array([planes.min(), planes.max(), constant], np.float64) if asked else np.full(3, np.inf)
+    finite, largest = bool(np.isfinite(extremes).all()), float(np.abs(extremes).max())
+    even = finite and float(np.abs(extremes - offset.mean).max()) <= UNEVEN * offset.deviation
     rounded = 2.0 ** (32 * math.ceil(math.log2(largest) / 32)) if finite and largest else largest  # the same for most parts
-    return Work(real_of(images), finite, False, even, False, rounded, -rounded)
+    return Work(real_of(planes), finite, False, even, False, rounded, -rounded)

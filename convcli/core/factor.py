@@ -23,6 +23,12 @@ class Factors:
     error: float
 
     @property
+    def growth(self) -> float:
+        """The sum of the absolute products over that of the absolute weights: by so much more is rounded."""
+        sides = [np.abs(part).sum(axis=1) for part in (self.columns, self.rows)]
+        return float(sides[0] @ sides[1] / np.abs(self.columns.T @ self.rows).sum())
+
+    @property
     def rank(self) -> int:
         """How many there are."""
         return len(self.columns)

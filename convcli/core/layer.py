@@ -3,9 +3,11 @@
 import numpy as np
 
 from . import volume
+from .arguments import real_of
 from .buffers import aligned
 from .compiler import run_loop
 from .method import SMALLEST
+from .offset import BOUND, error_of
 from .plan import Plan, source_table
 from .strips import STRIP, Array
 
@@ -28,6 +30,7 @@ def is_deep(plan: Plan, weights: Array, images: Array) -> bool:
     An infinite number times 0 is NaN, where taps of 0 are left out otherwise: so all numbers must be finite.
     """
     enough = weights.shape[0] >= FEWEST_MAPS and weights[0].size >= FEWEST_TAPS and weights.shape[1] > 1
+    enough = enough and error_of(volume.DEEP + weights[0].size / volume.DEEP, real_of(images)) <= BOUND
     rows, columns = plan.rows.extent + plan.rows.stride, plan.columns.before + plan.columns.size + plan.columns.after
     small = 8 * weights.shape[1] * rows * (columns + plan.columns.stride) <= LARGEST
     return enough and small and (images.dtype.kind == "u" or bool(np.isfinite(images).all()))
@@ -71,23 +74,26 @@ def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dty
         np.broadcast_to(x // columns.stride, shape)[used],
         np.ascontiguousarray(weights, real).reshape(-1),
         bias.astype(real),
+        weights.reshape(len(weights), -1).sum(axis=1, dtype=np.float64),
     )
 
 
 def correlate_layer(
-    plan: Plan, tables: volume.Volume, planes: Array, constant: float, band: tuple[int, int], out: Array
+    plan: Plan, tables: volume.Volume, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
 ) -> None:
-    """Slide all maps over planes (P, H, W), into those rows of out (maps, H', W')."""
-    block, room = _room_for(plan, tables, len(planes), volume.SHARED, constant, band[1] - band[0])
-    run_loop(volume.correlate_maps, planes, tables, tables.weight.dtype.type(constant), band, block, room, out)
+    """Slide all maps over planes (P, H, W), less the offset, into those rows of out (maps, H', W')."""
+    block, room = _room_for(plan, tables, len(planes), volume.SHARED, constant - offset, band[1] - band[0])
+    numbers = (tables.weight.dtype.type(one) for one in (constant - offset, offset))
+    run_loop(volume.correlate_maps, planes, tables, *numbers, band, block, room, out)
 
 
 def correlate_each(
-    plan: Plan, tables: volume.Volume, planes: Array, constant: float, band: tuple[int, int], out: Array
+    plan: Plan, tables: volume.Volume, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
 ) -> None:
-    """Slide the maps of each of these planes of (P, H, W) over it, into theirs of out (maps, H', W')."""
-    block, room = _room_for(plan, tables, 1, 1, constant, plan.rows.out)
-    run_loop(volume.correlate_each, planes, tables, tables.weight.dtype.type(constant), band, block, room, out)
+    """Slide the maps of each of these planes of (P, H, W) over it, less the offset, into theirs of out (maps, H', W')."""
+    block, room = _room_for(plan, tables, 1, 1, constant - offset, plan.rows.out)
+    numbers = (tables.weight.dtype.type(one) for one in (constant - offset, offset))
+    run_loop(volume.correlate_each, planes, tables, *numbers, band, block, room, out)
 
 
 def _room_for(plan: Plan, tables: volume.Volume, planes: int, maps: int, constant: float, rows: int) -> tuple[int, volume.Room]:

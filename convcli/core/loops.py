@@ -91,6 +91,7 @@ class Sums(NamedTuple):
     ahead: Array  # (sums,) int64: by how many numbers it must be ahead of its map
     unit: Array  # (maps,) real: what a map's sum is multiplied by, before its bias is added
     bias: Array  # (maps,) real
+    total: Array  # (maps,) float64: what the weights of a map sum to
     low: Array  # (maps,) int64: the least that a sum of int16 can be
 
 
@@ -156,8 +157,10 @@ def sort_row(source, columns, constant, line):
         line[columns.blank[i]] = constant
 
 
-def load_rows(planes, y, rows, columns, constant, scratch):
-    """Bring the rows under the kernel at output rows y and y + hop to their lines, unless they are there already."""
+def load_rows(planes, y, rows, columns, constant, offset, scratch):
+    """Bring the rows under the kernel at output rows y and y + hop to their lines, less the offset, unless they are there."""
+    padded = (columns.left.size + columns.right.size) * columns.pixel + columns.middle
+    filled = columns.number.size if columns.number.size else padded
     for p in range(planes.shape[0]):
         for k in range(rows.under):
             row = y * rows.stride + (k + (rows.skipped if k >= rows.near else 0)) * rows.dilation - rows.above
@@ -176,6 +179,9 @@ def load_rows(planes, y, rows, columns, constant, scratch):
                 pad_row(planes[p, source], columns, constant, numbers)
             else:
                 sort_row(planes[p, source], columns, constant, numbers)
+            if offset != 0:
+                for x in range(filled):
+                    numbers[x] -= offset
 
 
 def add_run(sums, r, scratch, x, first, second):
@@ -229,11 +235,14 @@ def sum_to_lines(sums, s, runs, end, scratch):
     scratch.done[s] = x
 
 
-def sum_to_map(sums, s, runs, end, scratch, first_out, second_out):
+def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
     """Bring sum s to two rows of its map, until so many numbers are done. The last strip ends with the row."""
     size = STRIP // scratch.lines.itemsize
     last = max(sums.size[s] - size, 0)
-    unit, bias, low = sums.unit[sums.map[s]], sums.bias[sums.map[s]], sums.low[sums.map[s]]
+    unit, low = sums.unit[sums.map[s]], sums.low[sums.map[s]]
+    bias = sums.bias[sums.map[s]]
+    if offset != 0:  # else the total may be infinite
+        bias = sums.bias.dtype.type(bias + offset * sums.total[sums.map[s]])
     x = scratch.done[s]
     while x < end:
         first, second = sum_strips(sums, s, runs, scratch, min(x, last))
@@ -248,7 +257,7 @@ def sum_to_map(sums, s, runs, end, scratch, first_out, second_out):
     scratch.done[s] = x
 
 
-def sum_pair(sums, chosen, y, second, scratch, out):
+def sum_pair(sums, chosen, y, second, offset, scratch, out):
     """All sums at output rows y and ``second``, which is -1 where there is none: its numbers are thrown away."""
     scratch.done[:] = 0
     size = out.shape[2]
@@ -261,26 +270,27 @@ def sum_pair(sums, chosen, y, second, scratch, out):
                 continue
             first_out = scratch.spare[0] if narrow else out[sums.map[s], y]
             second_out = scratch.spare[1] if narrow or second < 0 else out[sums.map[s], second]
-            sum_to_map(sums, s, chosen[s], end, scratch, first_out, second_out)
+            sum_to_map(sums, s, chosen[s], end, offset, scratch, first_out, second_out)
             for i in range(size if narrow else 0):
                 out[sums.map[s], y, i] = first_out[i]
                 if second >= 0:
                     out[sums.map[s], second, i] = second_out[i]
 
 
-def correlate(planes, rows, columns, sums, constant, band, scratch, out):
+def correlate(planes, rows, columns, sums, constant, offset, band, scratch, out):
     """Slide every map over output rows band[0] .. band[1] of planes (P, H, numbers), into out (maps, H', n).
 
+    The offset is taken from every sample, so that rounding is small, and what it gives is added to every sum.
     out is real, or of an integer type that each strip is rounded to. band[0] is the first row of a pair.
     """
     scratch.held[:] = -2
     for base in range(band[0], band[1], 2 * rows.hop):
         for y in range(base, min(base + rows.hop, band[1])):
-            load_rows(planes, y, rows, columns, constant, scratch)
+            load_rows(planes, y, rows, columns, constant, offset, scratch)
             for t in range(sums.row.size):
                 scratch.place[t] = scratch.at[sums.row[t]] * scratch.width + sums.start[t]
             second = y + rows.hop if y + rows.hop < band[1] else -1
-            sum_pair(sums, sums.opening if base == band[0] else sums.going, y, second, scratch, out)
+            sum_pair(sums, sums.opening if base == band[0] else sums.going, y, second, offset, scratch, out)
 
 
 def measure(values, low, high, line, out):

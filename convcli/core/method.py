@@ -7,9 +7,15 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .factor import EXACT, Factors, factorise, unit_of
+from .offset import BOUND, FARTHEST, error_of
 from .plan import Plan, halves
 from .spectrum import Tiling, best_tiling
 from .strips import Array
+
+LONGEST, LONGEST_OF_PRODUCTS = 64, 32
+"""Taps that are summed one after the other, and of columns and of rows, whose roundings add up. Longer sums are made of such,
+added with compensation.
+"""
 
 RUN = 4
 """Rows of a column for each that is stepped over, above which running sums are faster: they go over a row once for each."""
@@ -61,6 +67,8 @@ class Work:
 class Choice:
     """How one map is computed. ``work`` counts multiply-adds for each number of it, ``direct`` those of the direct way.
 
+    ``error`` bounds what rounding adds to a response before that is rounded to its own type, as a part of the sum of absolute
+    weights times the extent of the picture; it is 0 where sums are exact.
     ``running`` tells whether sums down the columns are kept from row to row, ``halves`` whether those along the rows are
     made of sums of a few.
     """
@@ -74,19 +82,13 @@ class Choice:
     halves: bool = False
     unit: float = 1.0  # what the sums are multiplied by at the end, and the weights divided by before
     tiling: Tiling | None = None
+    error: float = 0.0
     whole: bool = False  # whether sums by spectra are rounded to whole numbers of the unit
 
     @property
     def rank(self) -> int:
         """Columns times rows that are summed, 0 for the direct way."""
         return self.factors.rank if self.factors else 0
-
-    @property
-    def error(self) -> float:
-        """By how much the sums miss the kernel, as a part of its absolute sum."""
-        if self.tiling:
-            return float(np.finfo(np.float32).eps) * math.log2(self.tiling.rows * self.tiling.columns)
-        return self.factors.error if self.factors else 0.0
 
 
 def choose(plan: Plan, weights: Array, work: Work, method: str | None = None) -> Choice:
@@ -103,6 +105,8 @@ def _choose(plan: Plan, weights: Array, work: Work, method: str | None) -> Choic
     if not np.isfinite(weights.astype(work.real)).all():
         return _refused(Choice("direct", taps, taps, "asked for"), None if method == "direct" else method, "is not finite")
     direct = Choice("direct", taps, taps, "asked for", unit=_unit_for(weights) if work.whole else 1.0)
+    if not _is_exact(in_units(weights, direct.unit), work):
+        direct = replace(direct, error=error_of(min(taps, LONGEST), work.real))
     if method == "direct":
         return direct
     if method == "fft":
@@ -135,7 +139,9 @@ def _by_spectra(plan: Plan, weights: Array, work: Work, other: Choice, method: s
     if method is None and not whole and (coarse or _is_heard(NOISE, weights, work)):
         return other  # rounding of the spectrum would be seen
     reason = f"tiles of {tiling.rows} x {tiling.columns} take as long as {tiling.work:.3g} multiply-adds"
-    return Choice("fft", tiling.work, other.direct, reason, unit=unit if whole and unit else 1.0, tiling=tiling, whole=whole)
+    error = 0.0 if whole else float(np.finfo(work.real).eps) * math.log2(tiling.rows * tiling.columns)
+    found = Choice("fft", tiling.work, other.direct, reason, unit=unit if whole and unit else 1.0, tiling=tiling, whole=whole)
+    return replace(found, error=error)
 
 
 def _is_heard(noise: float, weights: Array, work: Work) -> bool:
@@ -156,10 +162,12 @@ def _by_products(plan: Plan, weights: Array, work: Work, direct: Choice, method:
     if factors is None:
         rule = "has no columns and rows that would be a gain" if work.finite else "is no column times a row"
         return _refused(direct, method, rule)
-    unit = unit_of(kernel)
-    exact = unit is not None and np.abs(kernel).sum() / unit * work.largest < EXACT
+    exact = _is_exact(kernel, work)
     if method is None and not exact and _is_heard(NOISE_OF_PRODUCTS, weights, work):
         return _refused(direct, method, "is so large in all that rounding of sums between would be seen")
+    error = 0.0 if exact else error_of(factors.growth * _roundings_of(factors), work.real) + factors.error * FARTHEST
+    if error > BOUND:
+        return _refused(direct, method, f"is a sum of products so large that rounding could be {error:.2g} of what it gives")
     flat_column, flat_row = (_is_flat(part) for part in (factors.columns, factors.rows))
     flat = factors.rank == 1 and flat_column and flat_row
     if method == "box" and not flat:
@@ -171,7 +179,21 @@ def _by_products(plan: Plan, weights: Array, work: Work, direct: Choice, method:
     name = "box" if method == "box" or (flat and (running or split)) else "separable"
     if method is None and count > WORTH * direct.work:
         return replace(direct, reason=f"{name} would take {count:.3g}, which is no gain")
-    return Choice(name, count, direct.direct, _reason(name, factors), factors, running, split, direct.unit)
+    return Choice(name, count, direct.direct, _reason(name, factors), factors, running, split, direct.unit, error=error)
+
+
+def _is_exact(kernel: Array, work: Work) -> bool:
+    """Whether all sums of the kernel, as multiples of its unit, are whole numbers that ``real`` holds."""
+    if not work.whole:
+        return False
+    unit = unit_of(kernel) if kernel.any() else None
+    return unit is not None and bool(np.abs(kernel).sum() / unit * work.largest < EXACT)
+
+
+def _roundings_of(factors: Factors) -> float:
+    """Roundings one after the other: down the columns, then along all rows."""
+    down, along = factors.columns.shape[1], factors.rows.size
+    return float(min(down, LONGEST_OF_PRODUCTS) + min(along, LONGEST_OF_PRODUCTS))
 
 
 def in_units(weights: Array, unit: float) -> Array:

@@ -136,13 +136,12 @@ def _extended(source: Array, size: int) -> Array:
 
 
 def correlate_by_spectrum(
-    spectrum: Spectrum, plane: Array, constant: float, bias: float, pairs: tuple[int, int], out: Array
+    spectrum: Spectrum, plane: Array, constant: float, offset: float, bias: float, pairs: tuple[int, int], out: Array
 ) -> None:
     """Slide the kernel over plane (H, numbers), into those pairs of tiles of out (H', numbers)."""
     real = spectrum.real.dtype
     field = spectrum.tiling.field(spectrum.tile.pixel, real, out.dtype)
     kernel = spectrum.real, spectrum.imaginary
-    middle = 0 if plane.dtype.kind == "f" else (np.iinfo(plane.dtype).max + 1) // 2  # the smaller the numbers, the less is lost
-    finish = waves.Finish(int(spectrum.whole), real.type(middle * spectrum.weight), real.type(spectrum.unit), real.type(bias))
-    numbers = real.type(constant), real.type(middle)
+    finish = waves.Finish(int(spectrum.whole), real.type(offset * spectrum.weight), real.type(spectrum.unit), real.type(bias))
+    numbers = real.type(constant), real.type(offset)
     run_loop(waves.correlate_waves, plane, spectrum.borders, spectrum.tile, *numbers, *kernel, pairs, finish, field, out)

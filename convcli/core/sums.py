@@ -9,12 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import loops
-from .method import Choice, Work, in_units, least_short_sum
+from .method import LONGEST, LONGEST_OF_PRODUCTS, Choice, Work, in_units, least_short_sum
 from .plan import Plan, halves
 from .strips import LANES, Array
-
-LONGEST = 64
-"""Taps summed one after the other: each is rounded by half a unit in the last place, 0.000004 of a sum in the worst case."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +40,7 @@ class Sum:
     size: int
     line: int = -1
     ahead: int = 0
+    longest: int = LONGEST_OF_PRODUCTS
 
 
 def list_sums(plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: Array, bias: Array, work: Work) -> loops.Sums:
@@ -55,7 +53,7 @@ def list_sums(plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: 
             continue
         if choice.factors is None:
             taps = _all_taps(plan, rows, in_units(weights[m], choice.unit))
-            sums.append(Sum(taps, None, m, plan.out_row))
+            sums.append(Sum(taps, None, m, plan.out_row, longest=LONGEST))
         else:
             sums += _Product(plan, rows, choice, m, lines, planes * rows.under).sums()
     least = [least_short_sum(choice, one, work) for choice, one in zip(choices, weights, strict=True)]
@@ -66,6 +64,7 @@ def list_sums(plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: 
         np.dtype(np.int16) if low else work.real,
         unit=np.array([choice.unit for choice in choices], work.real),
         bias=bias.astype(work.real),
+        total=weights.reshape(len(weights), -1).sum(axis=1),
         low=np.array(low or [0] * len(choices)),
     )
 
@@ -152,14 +151,14 @@ def _tables(sums: list[Sum], before: int, number: np.dtype, **maps: Array) -> lo
                 begin = len(kinds)
                 kind = np.where(own.weight[:, 1] == 0, loops.FIRST, np.where(own.weight[:, 0] == 0, loops.SECOND, loops.BOTH))
                 for part in np.split(np.arange(kind.size), np.flatnonzero(np.diff(kind)) + 1):
-                    for cut in range(0, part.size, LONGEST):
+                    for cut in range(0, part.size, one.longest):
                         kinds.append(int(kind[part[0]]))
-                        edges.append(edges[-1] + min(LONGEST, part.size - cut))
+                        edges.append(edges[-1] + min(one.longest, part.size - cut))
                 taps.append(own)
                 spans.append((begin, len(kinds)))
         opening.append(spans[0])
         going.append(spans[-1])
-        compensated.append(one.opening.row.size > LONGEST)
+        compensated.append(np.count_nonzero(one.opening.weight, axis=0).max() > one.longest)
     all_taps = Taps.joined(taps)
     return loops.Sums(
         row=all_taps.row,

@@ -8,6 +8,7 @@ import numpy as np
 from . import loops
 from .method import Choice, Work, choose, in_units
 from .native import Ready
+from .offset import can_be_shifted
 from .plan import Plan
 from .spectrum import Spectrum, spectrum_of
 from .strips import Array
@@ -44,6 +45,14 @@ class Tables:
     def ready(self) -> tuple[Ready, Ready, Ready]:
         """Rows, columns and sums, as the machine code takes them: 270 words."""
         return Ready(self.rows), Ready(self.columns), Ready(self.sums)
+
+    @functools.cached_property
+    def takes_offset(self) -> bool:
+        """Whether any sum is rounded, and an offset can be taken from the samples."""
+        sums = self.sums
+        weights = np.concatenate([sums.first_weight, sums.second_weight])
+        rounded = weights.dtype.kind == "f" and any(choice.error for choice in self.choices)
+        return rounded and can_be_shifted(weights, sums.total)
 
     @property
     def work(self) -> float:

@@ -12,7 +12,7 @@ from .strips import STRIP, Array, fill, half, half_of, load, mul_add, pick, plus
 SHARED = 6
 """Maps that share what they read: twelve registers of sums, two of numbers and one of a weight are within the 16 of AVX2."""
 
-DEEP = 256
+DEEP = 64
 """Taps that are summed before the next strip: their weights and numbers stay in the nearest memory, and rounding in bounds."""
 
 
@@ -31,6 +31,7 @@ class Volume(NamedTuple):
     along: Array  # (taps,) int64: numbers beside the output's
     weight: Array  # (maps * taps,) real
     bias: Array  # (maps,) real
+    total: Array  # (maps,) float64: what the weights of a map sum to
 
 
 class Room(NamedTuple):
@@ -42,22 +43,22 @@ class Room(NamedTuple):
     total: Array  # (6 * positions,) real: sums
 
 
-def lay_row(source, column, before, stride, phase, constant, line):
-    """Deal out every so many-th number of a padded image row."""
+def lay_row(source, column, before, stride, phase, constant, offset, line):
+    """Deal out every so many-th number of a padded image row, less the offset; the constant is so already."""
     count = (column.size - phase + stride - 1) // stride
     inside = 0
     if stride == 1:  # what is not border is copied in one go
         inside = min(source.size, count - before)
         middle, numbers = line[before : before + inside], source[:inside]
         for x in range(inside):
-            middle[x] = numbers[x]
+            middle[x] = numbers[x] - offset
     for x in range(count - inside):
         to = x if x < before else x + inside
         at = column[to * stride + phase]
-        line[to] = source[at] if at >= 0 else constant
+        line[to] = source[at] - offset if at >= 0 else constant
 
 
-def lay_block(planes, volume, begin, end, constant, room):
+def lay_block(planes, volume, begin, end, constant, offset, room):
     """Lay what output rows begin .. end read."""
     steps = volume.row_stride, volume.column_stride
     for p in range(planes.shape[0]):
@@ -68,7 +69,7 @@ def lay_block(planes, volume, begin, end, constant, room):
                 at = (plane * room.rows + i // steps[0]) * volume.width
                 line = room.laid[at : at + volume.width]
                 if row >= 0:
-                    lay_row(planes[p, row], volume.column, volume.before, steps[1], phase, constant, line)
+                    lay_row(planes[p, row], volume.column, volume.before, steps[1], phase, constant, offset, line)
                 else:
                     line[:] = constant
 
@@ -101,48 +102,58 @@ def sum_shared(volume, room, first, begin, end, x, size, maps):
     store(plus(half(total, 5 * size + x), f), total, 5 * size + x)
 
 
-def sum_block(volume, room, begin, end, out):
+def added(volume, room, m, offset):
+    """What is added to the sums of a map, when they are small no more: its bias, and what the offset gives."""
+    bias = volume.bias[m]
+    if offset != 0:  # else the total may be infinite
+        bias = volume.bias.dtype.type(bias + offset * volume.total[m])
+    return bias
+
+
+def sum_block(volume, room, begin, end, offset, out):
     """All maps at output rows begin .. end."""
     taps, lanes = volume.plane.size, STRIP // 2 // room.total.itemsize
     size = room.total.size // SHARED
     positions = (end - begin - 1) * volume.width + out.shape[2]
     for first in range(0, out.shape[0], SHARED):
+        zero = fill(room.total.dtype.type(0))
         for i in range(SHARED):
-            bias = fill(volume.bias[min(first + i, out.shape[0] - 1)])
             for x in range(0, positions, lanes):
-                store(bias, room.total, i * size + x)
+                store(zero, room.total, i * size + x)
         for t in range(0, taps, DEEP):
             for x in range(0, positions, lanes):
                 sum_shared(volume, room, first, t, min(t + DEEP, taps), x, size, out.shape[0])
         for m in range(first, min(first + SHARED, out.shape[0])):
+            bias = added(volume, room, m, offset)
             for y in range(begin, end):
                 at = (m - first) * size + (y - begin) * volume.width
                 line, row = room.total[at : at + out.shape[2]], out[m, y]
                 for x in range(row.size):
-                    row[x] = line[x]
+                    row[x] = line[x] + bias
 
 
-def correlate_maps(planes, volume, constant, band, block, room, out):
+def correlate_maps(planes, volume, constant, offset, band, block, room, out):
     """Slide all maps over output rows band[0] .. band[1] of planes (P, H, W), into out (maps, H', W'), in blocks of rows."""
     for t in range(volume.plane.size):
         room.place[t] = (volume.plane[t] * room.rows + volume.down[t]) * volume.width + volume.along[t]
     for begin in range(band[0], band[1], block):
         end = min(begin + block, band[1])
-        lay_block(planes, volume, begin, end, constant, room)
-        sum_block(volume, room, begin, end, out)
+        lay_block(planes, volume, begin, end, constant, offset, room)
+        sum_block(volume, room, begin, end, offset, out)
 
 
-def sum_plane(volume, room, m, positions):
+def sum_plane(volume, room, m, positions, offset):
     """The sums of one map at all positions of a block."""
     weights = volume.weight[m * volume.plane.size : (m + 1) * volume.plane.size]
+    zero, bias = fill(room.total.dtype.type(0)), fill(added(volume, room, m, offset))
     for x in range(0, positions, STRIP // room.total.itemsize):
-        total = fill(volume.bias[m])
+        total = zero
         for t in range(weights.size):
             total = mul_add(load(room.laid, pick(room.place, t) + x), pick(weights, t), total)
-        store(total, room.total, x)
+        store(plus(total, bias), room.total, x)
 
 
-def correlate_each(planes, volume, constant, band, block, room, out):
+def correlate_each(planes, volume, constant, offset, band, block, room, out):
     """Slide the maps of each of the planes band[0] .. band[1] of (P, H, W) over that alone, into out (P * n, H', W')."""
     count, high = out.shape[0] // planes.shape[0], out.shape[1]
     for t in range(volume.plane.size):
@@ -150,9 +161,9 @@ def correlate_each(planes, volume, constant, band, block, room, out):
     for p in range(band[0], band[1]):
         for begin in range(0, high, block):
             end = min(begin + block, high)
-            lay_block(planes[p : p + 1], volume, begin, end, constant, room)
+            lay_block(planes[p : p + 1], volume, begin, end, constant, offset, room)
             for m in range(p * count, (p + 1) * count):
-                sum_plane(volume, room, m, (end - begin - 1) * volume.width + out.shape[2])
+                sum_plane(volume, room, m, (end - begin - 1) * volume.width + out.shape[2], offset)
                 for y in range(begin, end):
                     line, row = room.total[(y - begin) * volume.width :], out[m, y]
                     for x in range(row.size):

@@ -167,8 +167,8 @@ def multiply(tile, field, kernel_real, kernel_imaginary):
                 store(minus(times(ai, kr), times(ar, ki)), field.turned_imaginary, at)
 
 
-def lay(plane, borders, top, left, constant, middle, tile, numbers):
-    """Lay a tile whose corner is at the padded row ``top`` and column ``left``, less the middle of what numbers may be."""
+def lay(plane, borders, top, left, constant, offset, tile, numbers):
+    """Lay a tile whose corner is at the padded row ``top`` and column ``left``, less the offset."""
     pixel = tile.pixel
     column = borders.column[left : left + tile.columns]
     unbroken = column[0] >= 0 and column[tile.columns - 1] - column[0] == tile.columns - 1
@@ -176,17 +176,17 @@ def lay(plane, borders, top, left, constant, middle, tile, numbers):
         row = borders.row[top + y]
         line = numbers[y * tile.stride : y * tile.stride + tile.columns * pixel]
         if row < 0:
-            line[:] = constant - middle if row == -1 else line.dtype.type(0)
+            line[:] = constant - offset if row == -1 else line.dtype.type(0)
         elif unbroken:
             source = plane[row, column[0] * pixel : (column[0] + tile.columns) * pixel]
             for x in range(line.size):
-                line[x] = source[x] - middle
+                line[x] = source[x] - offset
         else:
             for x in range(tile.columns):
                 for c in range(pixel):
                     inside = plane[row, max(column[x], 0) * pixel + c]
-                    number = inside if column[x] >= 0 else constant if column[x] == -1 else middle
-                    line[x * pixel + c] = number - middle
+                    number = inside if column[x] >= 0 else constant if column[x] == -1 else offset
+                    line[x * pixel + c] = number - offset
 
 
 def deliver(numbers, tile, top, left, finish, field, out):
@@ -221,12 +221,12 @@ def kernel_spectrum(kernel, dilation, tile, field):
     to_spectrum(tile, field)
 
 
-def correlate_waves(plane, borders, tile, constant, middle, kernel_real, kernel_imaginary, pairs, finish, field, out):
+def correlate_waves(plane, borders, tile, constant, offset, kernel_real, kernel_imaginary, pairs, finish, field, out):
     """Slide a kernel over plane (H, numbers), into out (H', numbers): pairs[0] .. pairs[1] of tiles above each other."""
     for pair in range(pairs[0], pairs[1]):
         top, left = pair // tile.across * 2 * tile.high, pair % tile.across * tile.wide
-        lay(plane, borders, top, left, constant, middle, tile, field.real)
-        lay(plane, borders, top + tile.high, left, constant, middle, tile, field.imaginary)
+        lay(plane, borders, top, left, constant, offset, tile, field.real)
+        lay(plane, borders, top + tile.high, left, constant, offset, tile, field.imaginary)
         to_spectrum(tile, field)
         multiply(tile, field, kernel_real, kernel_imaginary)
         from_spectrum(tile, field)

@@ -1,0 +1,225 @@
+"""How far responses are from sums in float64, for pictures of any level: at most 1e-5 of their range under the kernel."""
+
+import contextlib
+import json
+
+import numpy as np
+import PIL.Image
+import pytest
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rounding
+from convcli import ArgumentError, conv2d, conv_transpose2d, filter2d
+from convcli.core.conv import explain_filter2d
+from convcli.core.factor import factorise
+from convcli.core.offset import BOUND, offset_of
+
+METHODS = (None, "direct", "separable", "box", "fft")
+
+
+def worst_of(picture, kernel, border="edge"):
+    """The largest error of all methods that take the kernel."""
+    errors = []
+    for method in METHODS:
+        with contextlib.suppress(*[ArgumentError] if method in ("separable", "box") else []):
+            errors.append(rounding.error_of(filter2d(picture, kernel, border=border, method=method), picture, kernel, border))
+    return max(errors)
+
+
+@pytest.mark.parametrize("scale", rounding.SCALES)
+@pytest.mark.parametrize("name", rounding.PICTURES)
+def test_every_method_keeps_the_bound(name, scale, rng):
+    """For each kind of picture under each kind of kernel."""
+    picture = rounding.PICTURES[name](rng, (70, 90))
+    for kind, size in zip(rounding.KERNELS, (3, 5, 11, 12, 15, 21, 31, 63), strict=True):
+        for border in ("edge", 0):
+            kernel = rounding.SCALES[scale](rounding.KERNELS[kind](rng, size))
+            assert worst_of(picture, kernel, border) <= BOUND, (kind, size, border)
+
+
+@given(
+    picture=st.sampled_from(sorted(rounding.PICTURES)),
+    kind=st.sampled_from(sorted(rounding.KERNELS)),
+    scale=st.sampled_from(sorted(rounding.SCALES)),
+    size=st.integers(3, 40),
+    shape=st.tuples(st.integers(2, 120), st.integers(2, 120)),
+    border=st.sampled_from(["edge", "wrap", 0, 5]),
+    seed=st.integers(0, 999),
+)
+@settings(max_examples=60)
+def test_any_mixture_keeps_the_bound(picture, kind, scale, size, shape, border, seed):
+    """As the table of tests/benchmarks/rounding.py does for 3,000 of them."""
+    rng = np.random.default_rng(seed)
+    kernel = rounding.SCALES[scale](rounding.KERNELS[kind](rng, size))
+    assert worst_of(rounding.PICTURES[picture](rng, shape), kernel, border) <= BOUND
+
+
+@pytest.mark.parametrize("size", [101, 301])
+@pytest.mark.parametrize("name", ["mask", "dark frame", "stars", "constant", "offset"])
+def test_large_kernels_keep_the_bound(name, size, rng):
+    """Of sum 1, of sum 0, and of a sum far from both."""
+    picture = rounding.PICTURES[name](rng, (40, 70))
+    for kind, scale in (("random", "as it is"), ("random, positive", "sum 1"), ("gaussian", "as it is"), ("box", "sum 1")):
+        assert worst_of(picture, rounding.SCALES[scale](rounding.KERNELS[kind](rng, size))) <= BOUND, kind
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_mask_is_filtered_to_float32(dtype, rng):
+    """1 % ones under a 15 x 15 kernel of sum 1: 32768 was taken from each, and what came out were multiples of 1/256."""
+    mask, kernel = (rng.random((300, 300)) < 0.01).astype(dtype), rng.random((15, 15))
+    kernel /= kernel.sum()
+    expected = scipy.signal.convolve2d(np.pad(mask.astype(float), 7), kernel[::-1, ::-1], mode="valid")
+    assert np.abs(filter2d(mask, kernel, border=0) - expected).max() < 1e-7
+    assert np.abs(conv2d(mask[None], kernel[None, None], padding=7)[0] - expected).max() < 1e-7
+
+
+def test_counts_keep_their_deviation(rng):
+    """Poisson(20) under a kernel of 15 x 15: 2.6 % of the deviation of the response were lost."""
+    counts, kernel = rng.poisson(20, (300, 300)).astype(np.uint16), rng.random((15, 15))
+    kernel /= kernel.sum()
+    expected = rounding.in_float64(counts, kernel, "edge")
+    assert np.abs(filter2d(counts, kernel, border="edge") - expected).max() < 1e-4 * expected.std()
+
+
+def test_fft_of_a_sum_far_from_1(rng):
+    """63 x 63 whole numbers, asked for: 21 of 37 were wrong."""
+    mask, kernel = rounding.PICTURES["mask"](rng, (300, 300)), rng.integers(0, 9, (63, 63)).astype(float)
+    expected = rounding.in_float64(mask, kernel, "edge")
+    assert np.abs(filter2d(mask, kernel, border="edge", method="fft") - expected).max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("shape", "weights", "groups"),
+    [
+        ((2, 3, 40, 50), (6, 3, 5, 5), 1),
+        ((2, 64, 12, 13), (8, 64, 3, 3), 1),
+        ((2, 3, 40, 50), (3, 3, 5, 5), 1),
+        ((2, 4, 40, 50), (4, 1, 7, 7), 4),
+        ((2, 1, 40, 50), (1, 1, 21, 21), 1),
+        ((1, 512, 7, 7), (6, 512, 3, 3), 1),
+    ],
+)
+@pytest.mark.parametrize("offset", [0, 1e6])
+def test_layers_keep_the_bound(shape, weights, groups, offset, rng):
+    """Whatever their loops are; the transposed layer too, away from its sides, beyond which there is nothing."""
+    x, weight = (rng.uniform(-1, 1, shape) + offset).astype(np.float32), rng.normal(size=weights)
+    centred, own = x.astype(np.float64) - offset, weights[1]
+    for layer in (conv2d, conv_transpose2d):
+        transposed = layer is conv_transpose2d
+        turned = weight.reshape(groups, -1, *weights[1:]).swapaxes(1, 2).reshape(-1, weights[0] // groups, *weights[2:])
+        result = layer(x, turned if transposed else weight, groups=groups)
+        rows, columns = (slice(side - 1, 1 - side) if transposed else slice(None) for side in weights[2:])
+        for m in (0, weights[0] - 1):
+            first = m // (weights[0] // groups) * own
+            sums = [
+                scipy.signal.convolve(centred[1 % len(x), first + c], weight[m, c])
+                if transposed
+                else scipy.signal.correlate(centred[1 % len(x), first + c], weight[m, c], mode="valid")
+                for c in range(own)
+            ]
+            expected = np.sum(sums, axis=0)[rows, columns] + offset * weight[m].sum()
+            missed = np.abs(result[1 % len(x), m, rows, columns] - expected) - np.spacing(np.abs(expected).astype(np.float32))
+            assert missed.size == 0 or missed.max() <= BOUND * 2 * np.abs(weight[m]).sum()
+
+
+@pytest.mark.parametrize("shape", [(4, 1, 30, 31), (4, 3, 30, 31), (4, 3, 9, 9)])
+def test_a_batch_is_its_images(shape, rng):
+    """Bit by bit: what is done to one does not depend on the others."""
+    batch = rng.random(shape).astype(np.float32)
+    batch[1] += 1e6
+    batch[2] *= 1e30
+    batch[3, 0, 5, 5] = np.nan
+    for weights in ((2, shape[1], 3, 3), (6, shape[1], 5, 5), (1, shape[1], 9, 9)):
+        weight = rng.normal(size=weights)
+        together = conv2d(batch, weight)
+        np.testing.assert_array_equal(together, np.stack([conv2d(image, weight) for image in batch]))
+
+
+def test_rows_have_the_offset_of_the_whole(rng):
+    """A picture that grows brighter downwards."""
+    picture = (np.arange(90)[:, None] * 100 + rng.random((90, 40)) + 30000).astype(np.float32)
+    kernel = rng.random((5, 5))
+    whole = filter2d(picture, kernel)
+    np.testing.assert_array_equal(filter2d(picture, kernel, rows=(33, 77)), whole[33:77])
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("level", [0.5, 1000, 1e37])
+def test_odd_samples_stay_what_they_are(odd, level, rng):
+    """In pictures that an offset is taken from."""
+    picture = np.full((30, 31), level, np.float32)
+    picture[7, 8] = odd
+    kernel = np.array([[0.1, 0.2, 0.1], [0, 0.5, 0.3], [0.1, 0.2, 0.4]]) / 4
+    windows = [(i, j) for i in range(3) for j in range(3) if kernel[i, j]]
+    with np.errstate(invalid="ignore"):
+        expected = sum(kernel[i, j] * picture[i : i + 28, j : j + 29].astype(float) for i, j in windows)
+    np.testing.assert_allclose(filter2d(picture, kernel, padding="valid"), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("weights", [[[np.inf, 1.0]], [[1e300, -1e300]], [[1e308, 1e308]]])
+def test_weights_that_are_infinite_take_no_offset(weights):
+    """Infinity times what is left of a sample would be none."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        expected = np.float32(np.array(weights, np.float32) * 7).sum()
+    np.testing.assert_array_equal(filter2d(np.full((5, 6), 7, np.uint8), weights), np.full((5, 6), expected))
+
+
+def test_whole_numbers_stay_whole(rng):
+    """Floats and integers of small extent and high level, whose sums are exact."""
+    for picture in (rng.integers(200, 210, (40, 41)), rng.integers(5000, 5010, (40, 41)), rng.integers(-90, -80, (40, 41))):
+        kernel = rng.integers(-3, 4, (5, 4))
+        expected = scipy.signal.convolve2d(picture, kernel[::-1, ::-1], mode="valid")
+        for dtype in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
+            if np.array_equal(picture.astype(dtype), picture):
+                np.testing.assert_array_equal(filter2d(picture.astype(dtype), kernel, padding="valid"), expected)
+
+
+def test_the_offset_lies_among_the_samples(rng):
+    """And is one of them, or whole."""
+    for make in rounding.PICTURES.values():
+        picture = make(rng, (50, 60))
+        offset = offset_of(picture[None])
+        assert picture.min() <= offset.mean <= picture.max()
+        assert offset.needed == (np.abs(picture.astype(float)).min() > 0.2 * np.ptp(picture.astype(float)))
+    assert offset_of(np.full((1, 4, 4), np.nan, np.float32)).needed is False
+
+
+def test_products_that_would_round_too_much_are_refused():
+    """A kernel of whole numbers that is the sum of two products 100 times as large: of floats, too much of it would be lost."""
+    rng = np.random.default_rng(0)
+    while True:
+        kernel = sum(np.outer(*rng.integers(-9, 10, (2, 17)) * (rng.random(17) < 0.6)) for _ in range(2)).astype(float)
+        factors = factorise(kernel, 1e-7, 2) if kernel.any() else None
+        if factors is not None and factors.growth > 100:
+            break
+    picture = rounding.PICTURES["float"](rng, (80, 90))
+    assert explain_filter2d(picture, kernel)[1].method != "separable"
+    assert explain_filter2d((picture + 20).astype(np.uint8), kernel)[1].method == "separable"  # which is exact
+    with pytest.raises(ArgumentError, match="method separable cannot be used: the kernel is a sum of products so large that"):
+        filter2d(picture, kernel, method="separable")
+    assert worst_of(picture, kernel) <= BOUND
+
+
+def test_at_tells_a_sum_of_nothing(run, tmp_path, rng):
+    """It said sum 0, response -0.0078125."""
+    mask, kernel = (rng.random((300, 300)) < 0.01).astype(np.uint16), rng.random((15, 15))
+    mask[100:140, 100:140] = 0
+    PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
+    np.save(tmp_path / "kernel.npy", kernel / kernel.sum())
+    told = json.loads(run("at", "120,120", tmp_path / "mask.png", "-k", f"@{tmp_path / 'kernel.npy'}", "--json").out)
+    responses = told["kernels"][0]["responses"] if "kernels" in told else told["responses"]
+    assert max(map(abs, responses)) < 1e-7
+
+
+def test_the_error_that_is_told(rng):
+    """None for exact sums; below the bound for others."""
+    errors = {
+        "exact": explain_filter2d(np.zeros((40, 40), np.uint8), np.ones((3, 3)))[1].error,
+        "direct": explain_filter2d(np.zeros((40, 40), np.float32), rng.random((3, 3)))[1].error,
+        "fft": explain_filter2d(np.zeros((40, 40), np.float32), rng.random((31, 31)), method="fft")[1].error,
+        "float64": explain_filter2d(np.zeros((40, 40)), rng.random((3, 3)))[1].error,
+    }
+    assert errors["exact"] == 0
+    assert 0 < errors["float64"] < 1e-14 < errors["direct"] < BOUND > errors["fft"] > 0

@@ -72,8 +72,8 @@ def in_float64(image: np.ndarray, kernel: np.ndarray, border: int | str) -> np.n
 def error_of(response: np.ndarray, image: np.ndarray, kernel: np.ndarray, border: int | str) -> float:
     """The largest error of a response, as a part of the sum of absolute weights times the extent of the picture.
 
-    A response that is rounded to its own type may be wrong by half a unit in its last place, however it was summed, and by half
-    a unit more where what the offset gives was rounded before. That is no part of this error.
+    A response that is rounded to its own type may be wrong by half a unit in its last place, however it was summed, and by one
+    where a processor rounds a product before it adds. That is no part of this error.
     """
     expected = in_float64(image, kernel, border)
     samples = image.astype(np.float64)
@@ -81,4 +81,4 @@ def error_of(response: np.ndarray, image: np.ndarray, kernel: np.ndarray, border
     missed = np.abs(response.astype(np.float64) - expected) - np.spacing(np.abs(expected).astype(response.dtype))
     reference = np.abs(kernel).sum() * (max(extremes) - min(extremes))
     worst = max(float(missed.max()), 0.0)
-    return worst / reference if worst else 0.0
+    return worst / reference if reference else np.inf if worst else 0.0

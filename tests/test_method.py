@@ -119,7 +119,7 @@ def test_means_are_rounded_by_the_rule(image, rows, columns):
     if image.dtype.kind not in "u":
         image = image.astype(np.uint8)
     sums = naive.filter2d(image.astype(float), np.ones((rows, columns)), pads=((rows, rows), (columns, columns)), border="zero")
-    expected = np.rint(np.array(sums, np.float32) * np.float32(1 / (rows * columns)))
+    expected = np.rint(np.array(sums) / (rows * columns))
     for method in ("direct", "separable", "box", None):
         kernel = np.full((rows, columns), 1 / (rows * columns))
         options = {"padding": ((rows, rows), (columns, columns)), "border": "zero", "method": method}

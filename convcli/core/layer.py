@@ -73,7 +73,7 @@ def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dty
         np.broadcast_to(y // rows.stride, shape)[used],
         np.broadcast_to(x // columns.stride, shape)[used],
         np.ascontiguousarray(weights, real).reshape(-1),
-        bias.astype(real),
+        bias.astype(np.float64),
         weights.reshape(len(weights), -1).sum(axis=1, dtype=np.float64),
     )
 

@@ -90,7 +90,8 @@ class Sums(NamedTuple):
     size: Array  # (sums,) int64: numbers in its rows
     ahead: Array  # (sums,) int64: by how many numbers it must be ahead of its map
     unit: Array  # (maps,) real: what a map's sum is multiplied by, before its bias is added
-    bias: Array  # (maps,) real
+    rest: Array  # (maps,) real: and what that misses of it
+    bias: Array  # (maps,) float64
     total: Array  # (maps,) float64: what the weights of a map sum to
     low: Array  # (maps,) int64: the least that a sum of int16 can be
 
@@ -235,18 +236,27 @@ def sum_to_lines(sums, s, runs, end, scratch):
     scratch.done[s] = x
 
 
+def split(number, real):
+    """A float64 as a real number, and what that misses of it."""
+    near = real(number)
+    rest = real(number - float(near))
+    return near, rest if rest - rest == 0 else real(0)  # infinity has no rest
+
+
 def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
     """Bring sum s to two rows of its map, until so many numbers are done. The last strip ends with the row."""
     size = STRIP // scratch.lines.itemsize
     last = max(sums.size[s] - size, 0)
-    unit, low = sums.unit[sums.map[s]], sums.low[sums.map[s]]
-    bias = sums.bias[sums.map[s]]
+    bias, low = sums.bias[sums.map[s]], sums.low[sums.map[s]]
     if offset != 0:  # else the total may be infinite
-        bias = sums.bias.dtype.type(bias + offset * sums.total[sums.map[s]])
+        bias += offset * sums.total[sums.map[s]]
+    unit, rest = sums.unit[sums.map[s]], sums.rest[sums.map[s]]
+    bias, more = split(bias, sums.unit.dtype.type)
     x = scratch.done[s]
     while x < end:
         first, second = sum_strips(sums, s, runs, scratch, min(x, last))
-        first, second = scaled(first, unit, bias, low), scaled(second, unit, bias, low)
+        first = scaled(first, unit, rest, bias, more, low)
+        second = scaled(second, unit, rest, bias, more, low)
         if scratch.streamed and x <= last:
             stream(first, first_out, x)
             stream(second, second_out, x)

@@ -10,6 +10,7 @@ import numpy as np
 from . import waves
 from .buffers import aligned
 from .compiler import run_loop
+from .loops import split
 from .plan import Plan, source_table
 from .strips import Array
 
@@ -141,7 +142,9 @@ def correlate_by_spectrum(
     """Slide the kernel over plane (H, numbers), into those pairs of tiles of out (H', numbers)."""
     real = spectrum.real.dtype
     field = spectrum.tiling.field(spectrum.tile.pixel, real, out.dtype)
-    kernel = spectrum.real, spectrum.imaginary
-    finish = waves.Finish(int(spectrum.whole), real.type(offset * spectrum.weight), real.type(spectrum.unit), real.type(bias))
-    numbers = real.type(constant), real.type(offset)
-    run_loop(waves.correlate_waves, plane, spectrum.borders, spectrum.tile, *numbers, *kernel, pairs, finish, field, out)
+    taken = offset * spectrum.weight
+    shift, bias = (taken, bias) if spectrum.whole else (0.0, taken * spectrum.unit + bias)
+    numbers = (part for one in (spectrum.unit, bias) for part in split(one, real.type))  # type: ignore[no-untyped-call]
+    finish = waves.Finish(int(spectrum.whole), real.type(shift), *numbers)
+    kernel = real.type(constant), real.type(offset), spectrum.real, spectrum.imaginary
+    run_loop(waves.correlate_waves, plane, spectrum.borders, spectrum.tile, *kernel, pairs, finish, field, out)

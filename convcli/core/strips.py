@@ -77,11 +77,15 @@ def mul_add(strip: Array, other: Any, total: Array) -> Array:
     return product + total
 
 
-def scaled(strip: Array, unit: Any, bias: Any, low: int) -> Array:
-    """Strip * unit + bias, real numbers of the type of these. One of int16 has 16 bits of whole numbers from low on."""
+def scaled(strip: Array, unit: Any, rest: Any, bias: Any, more: Any, low: int) -> Array:
+    """Strip * (unit + rest) + bias + more, in the type of these: the rest of the unit, and more of the bias, are what that type
+    does not hold. A strip of int16 has 16 bits of whole numbers from low on.
+    """
     if strip.dtype == np.int16:
         strip = (strip.astype(np.int64) - low) % (1 << 16) + low
-    result: Array = strip.astype(unit.dtype) * unit + bias
+    real = strip.astype(unit.dtype)
+    small = real * rest + more if rest else more  # infinity times 0 would be none
+    result: Array = real * unit + small + bias
     return result
 
 

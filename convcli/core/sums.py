@@ -58,12 +58,14 @@ def list_sums(plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: 
             sums += _Product(plan, rows, choice, m, lines, planes * rows.under).sums()
     least = [least_short_sum(choice, one, work) for choice, one in zip(choices, weights, strict=True)]
     low = [] if None in least else least
+    units = np.array([choice.unit for choice in choices])
     return _tables(
         sums,
         planes * rows.slots,
         np.dtype(np.int16) if low else work.real,
-        unit=np.array([choice.unit for choice in choices], work.real),
-        bias=bias.astype(work.real),
+        unit=units.astype(work.real),
+        rest=(units - units.astype(work.real)).astype(work.real),
+        bias=bias.astype(np.float64),
         total=weights.reshape(len(weights), -1).sum(axis=1),
         low=np.array(low or [0] * len(choices)),
     )

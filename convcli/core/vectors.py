@@ -218,21 +218,24 @@ def mul_add(typing, strip, other, total):
 
 
 @intrinsic
-def scaled(typing, strip, unit, bias, low):
+def scaled(typing, strip, unit, rest, bias, more, low):
     """See strips."""
     result = strip if strip.dtype == unit else Strip(unit, lanes=strip.lanes)
 
     def make(context, builder, values):
-        value, factor, more, low = values
+        value, *numbers, low = values
         vector = context.get_value_type(result)
         if result != strip:
             low = builder.trunc(low, WORD)
             above = builder.sub(value, _spread(builder, builder.trunc(low, value.type.element), value.type))
             words = ir.VectorType(WORD, strip.lanes)
             value = builder.sitofp(builder.add(builder.zext(above, words), _spread(builder, low, words)), vector)
-        return _plus(builder, _times(builder, value, factor), _spread(builder, more, vector), CONTRACT)
+        unit, rest, bias, more = (_spread(builder, number, vector) for number in numbers)
+        none = builder.fcmp_ordered("==", numbers[1], ir.Constant(numbers[1].type, 0))  # infinity times 0 would be none
+        small = builder.select(none, more, _plus(builder, _times(builder, value, rest), more, CONTRACT))
+        return _plus(builder, _plus(builder, _times(builder, value, unit), small, CONTRACT), bias)
 
-    return _code(result, (strip, unit, bias, types.int64), make)
+    return _code(result, (strip, unit, unit, unit, unit, types.int64), make)
 
 
 @intrinsic

@@ -7,6 +7,7 @@ there is thrown away. For a stride, rows and columns are dealt out to as many pl
 
 from typing import NamedTuple
 
+from .loops import split
 from .strips import STRIP, Array, fill, half, half_of, load, mul_add, pick, plus, store
 
 SHARED = 6
@@ -30,7 +31,7 @@ class Volume(NamedTuple):
     down: Array  # (taps,) int64: rows below the output row's
     along: Array  # (taps,) int64: numbers beside the output's
     weight: Array  # (maps * taps,) real
-    bias: Array  # (maps,) real
+    bias: Array  # (maps,) float64
     total: Array  # (maps,) float64: what the weights of a map sum to
 
 
@@ -106,8 +107,8 @@ def added(volume, room, m, offset):
     """What is added to the sums of a map, when they are small no more: its bias, and what the offset gives."""
     bias = volume.bias[m]
     if offset != 0:  # else the total may be infinite
-        bias = volume.bias.dtype.type(bias + offset * volume.total[m])
-    return bias
+        bias += offset * volume.total[m]
+    return split(bias, room.total.dtype.type)
 
 
 def sum_block(volume, room, begin, end, offset, out):
@@ -124,12 +125,12 @@ def sum_block(volume, room, begin, end, offset, out):
             for x in range(0, positions, lanes):
                 sum_shared(volume, room, first, t, min(t + DEEP, taps), x, size, out.shape[0])
         for m in range(first, min(first + SHARED, out.shape[0])):
-            bias = added(volume, room, m, offset)
+            bias, more = added(volume, room, m, offset)
             for y in range(begin, end):
                 at = (m - first) * size + (y - begin) * volume.width
                 line, row = room.total[at : at + out.shape[2]], out[m, y]
                 for x in range(row.size):
-                    row[x] = line[x] + bias
+                    row[x] = line[x] + more + bias
 
 
 def correlate_maps(planes, volume, constant, offset, band, block, room, out):
@@ -145,12 +146,13 @@ def correlate_maps(planes, volume, constant, offset, band, block, room, out):
 def sum_plane(volume, room, m, positions, offset):
     """The sums of one map at all positions of a block."""
     weights = volume.weight[m * volume.plane.size : (m + 1) * volume.plane.size]
-    zero, bias = fill(room.total.dtype.type(0)), fill(added(volume, room, m, offset))
+    zero = fill(room.total.dtype.type(0))
+    bias, more = added(volume, room, m, offset)
     for x in range(0, positions, STRIP // room.total.itemsize):
         total = zero
         for t in range(weights.size):
             total = mul_add(load(room.laid, pick(room.place, t) + x), pick(weights, t), total)
-        store(plus(total, bias), room.total, x)
+        store(plus(plus(total, fill(more)), fill(bias)), room.total, x)
 
 
 def correlate_each(planes, volume, constant, offset, band, block, room, out):

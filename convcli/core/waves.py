@@ -8,7 +8,7 @@ those along rows the tile is turned.
 
 from typing import Any, NamedTuple
 
-from .strips import STRIP, Array, fill, load, minus, mul_add, plus, sliver, store, times, turn, whole
+from .strips import STRIP, Array, fill, load, minus, mul_add, plus, scaled, sliver, store, times, turn, whole
 
 
 class Tile(NamedTuple):
@@ -41,9 +41,11 @@ class Finish(NamedTuple):
     """What is done with each number at the end."""
 
     whole: int  # 1 where it must be a whole one, and only rounding of the transforms keeps it from that
-    shift: Any  # real: this is added
+    shift: Any  # real: this is added, a whole number then
     unit: Any  # real: it is multiplied by this
+    rest: Any  # real: and what that misses of it
     bias: Any  # real: and this is added
+    more: Any  # real: and what that misses of it
 
 
 class Field(NamedTuple):
@@ -206,7 +208,7 @@ def deliver(numbers, tile, top, left, finish, field, out):
             if finish.whole:
                 strip = whole(strip)
             strip = plus(strip, fill(finish.shift))
-            store(mul_add(strip, finish.unit, fill(finish.bias)), target, at)
+            store(scaled(strip, finish.unit, finish.rest, finish.bias, finish.more, 0), target, at)
         for x in range(wide if wide < size else 0):
             row[x] = target[x]
 

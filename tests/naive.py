@@ -74,7 +74,7 @@ def conv_transpose2d(x, weight, bias, stride, pads, extra, dilation, groups=1):
         at = y * stride[0] + a * dilation[0], x_ * stride[1] + b * dilation[1]
         laid[(n, i // (cin // groups) * own + o, *at)] += float(x[n, i, y, x_]) * float(weight[i, o, a, b])
     (top, bottom), (left, right) = pads
-    return laid[:, :, top : sides[0] - bottom, left : sides[1] - right] + np.reshape(bias, (-1, 1, 1))
+    return laid[:, :, top : max(sides[0] - bottom, 0), left : max(sides[1] - right, 0)] + np.reshape(bias, (-1, 1, 1))
 
 
 def windows(size, kernel, stride, pads, dilation, ceil_mode):

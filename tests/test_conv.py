@@ -41,7 +41,7 @@ def test_filter2d_equals_the_oracle(data, image, stride, dilation, pads, border,
     expected = naive.filter2d(as_signed(image), kernel, pads=pads, **options)
     assume(expected.size)
     result = filter2d(image, kernel, padding=pads, threads=threads, method="direct", **options)
-    assert result.dtype == (np.float64 if image.dtype == np.float64 else np.float32)
+    assert result.dtype == np.result_type(image.dtype, np.float32)
     assert_array_equal(result, expected, strict=False)
 
 
@@ -279,8 +279,11 @@ BAD = [
     (lambda: filter2d(IMAGE, np.ones((3, 3, 4))), "kernel has 4 channels, the image has 3"),
     (lambda: filter2d(np.zeros((4, 4)), np.ones((3, 3, 3))), "kernel has 3 channels, the image has 1"),
     (lambda: filter2d(IMAGE, [[1]], dtype=np.float64, border="edges"), "border must be"),
-    (lambda: filter2d(np.zeros((4, 4), np.uint8), [[1]], dtype=complex), "dtype must be an integer type or float32"),
-    (lambda: filter2d(IMAGE, [[1]], dtype="word"), "dtype must be an integer type or float64, got 'word'"),
+    (
+        lambda: filter2d(np.zeros((4, 4), np.uint8), [[1]], dtype=complex),
+        "dtype must be an integer type, float16, float32 or float64",
+    ),
+    (lambda: filter2d(IMAGE, [[1]], dtype="word"), "dtype must be an integer type, float16, float32 or float64, got 'word'"),
     (lambda: filter2d(IMAGE, [[1]], flip="yes"), "flip must be True or False, got 'yes'"),
     (lambda: filter2d(IMAGE, [[1]], threads=0), "threads must be a whole number of at least 1, got 0"),
     (lambda: filter2d(IMAGE, np.ones((9, 9)), padding="valid"), "a kernel that covers 9 x 9 does not fit an image of 4 x 5"),

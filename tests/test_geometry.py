@@ -112,9 +112,9 @@ def test_bad_geometry_is_named(change, message):
         make_axes((4, 4), wishes["kernel"], wishes["stride"], wishes["padding"], wishes["dilation"])
 
 
-@pytest.mark.parametrize("border", ["mirror", "nearest", None, True, [0], float("nan"), float("inf"), 10**400])
+@pytest.mark.parametrize("border", ["mirrored", "near", None, True, [0], float("nan"), float("inf"), 10**400])
 def test_unknown_border(border):
-    """Only NumPy's words and numbers."""
+    """Only words that are known, and numbers."""
     with pytest.raises(
         ArgumentError, match="border must be a number up to 1e.30 or one of edge, reflect, symmetric, wrap, zero, got"
     ):

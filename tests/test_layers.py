@@ -37,7 +37,7 @@ def test_activations_of_any_shape_and_number(name, x):
     """As their formulas in float64, without a warning, whatever the number; the input stays as it is."""
     before = x.copy()
     result = getattr(convcli, name)(x)
-    real = np.float64 if x.dtype == np.float64 else np.float32
+    real = np.result_type(x.dtype, np.float32)
     with np.errstate(all="ignore"):
         expected = ACTIVATIONS[name](x.astype(real).astype(np.float64)).astype(real)
     assert result.shape == x.shape
@@ -127,7 +127,7 @@ def test_dense_after_flatten_is_a_convolution_of_the_whole_map(rng):
     result = convcli.dense(convcli.flatten(x), weight.reshape(7, -1), bias)
     assert_allclose(result, expected, rtol=1e-10, atol=1e-12)
     assert_allclose(convcli.dense(convcli.flatten(x[0]), weight.reshape(7, -1), bias), expected[0], rtol=1e-10, atol=1e-12)
-    assert convcli.flatten(x.astype(np.uint8)).dtype == np.float32
+    assert convcli.flatten(x.astype(np.uint8)).dtype == np.uint8
 
 
 @given(

@@ -11,6 +11,7 @@ import PIL.Image
 import pytest
 import safetensors.numpy
 import scipy.ndimage
+import scipy.signal
 from numpy.testing import assert_allclose, assert_array_equal
 
 import convcli
@@ -614,3 +615,22 @@ def test_the_limit_of_an_array_is_in_its_own_bytes(run, samples, tmp_path, monke
     for suffix in ("npz", "safetensors"):
         layers = f"{{ op = 'conv', file = 'w.{suffix}', key = 'w' }}"
         assert written(run, tmp_path, layers, samples / "camera.png")[0].shape == (150, 512, 512)
+
+
+@pytest.mark.parametrize("said", ["", ", multiplier = 2"])
+def test_separable_with_a_depth_multiplier(run, tmp_path, rng, said):
+    """As its weights have it: two maps of each channel, then a mixture of all."""
+    x = rng.random((9, 8, 3)).astype(np.float32)
+    weights = {"d": rng.normal(size=(6, 1, 3, 3)), "p": rng.normal(size=(4, 6)), "b": rng.normal(size=4)}
+    np.savez(tmp_path / "w.npz", **weights)
+    np.save(tmp_path / "x.npy", x)
+    layers = f"[{{ op = 'separable', file = 'w.npz', key = 'd', pointwise = 'p', bias = 'b', padding = 1{said} }}]"
+    (tmp_path / "kernels.toml").write_text(f"[networks.n]\ninput = {{ channels = 3 }}\nlayers = {layers}\n")
+    config = ["--config", tmp_path / "kernels.toml"]
+    assert run("run", "n", tmp_path / "x.npy", "-o", tmp_path / "y.npy", *config).status == 0
+    padded = np.pad(x.astype(float), ((1, 1), (1, 1), (0, 0)))
+    deep = [scipy.signal.correlate2d(padded[..., m // 2], weights["d"][m, 0], mode="valid") for m in range(6)]
+    expected = np.tensordot(weights["p"], np.stack(deep), 1) + weights["b"][:, None, None]
+    assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-5)
+    totals = json.loads(run("summary", "n", *config, "--input", "9x8x3", "--json").out)["totals"]
+    assert totals["parameters"] == 6 * 9 + 4 * 6 + 4

@@ -39,7 +39,7 @@ def test_every_option_equals_the_oracle(data, groups, ins, outs, count, side, ke
     assume(expected.size)
     options = {"stride": stride, "padding": pads, "output_padding": extra, "dilation": dilation, "groups": groups}
     result = conv_transpose2d(x, weight, bias, **options)
-    assert result.dtype == (np.float64 if dtype == np.float64 else np.float32)
+    assert result.dtype == np.result_type(dtype, np.float32)
     assert_array_equal(result, expected)
     assert_array_equal(conv_transpose2d(x[0], weight, bias, threads=1, **options), expected[0])
 

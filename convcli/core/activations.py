@@ -75,15 +75,17 @@ def square(x: ArrayLike) -> Array:
         return np.asarray(np.square(as_real("x", x)))
 
 
-def softmax(x: ArrayLike, axis: int = -1) -> Array:
+def softmax(x: ArrayLike, axis: int | None = None) -> Array:
     """exp(x) over its sum along an axis, the largest number being taken off first. ArgumentError where there is no such axis.
 
-    An infinite number, or nothing but its negative, makes NaN of its line, as in PyTorch.
+    None is the axis of the channels, as in a network: of (C,), (N, C), (C, H, W) and (N, C, H, W). PyTorch takes it where its
+    ``dim`` is left out; SciPy takes all axes then. An infinite number, or nothing but its negative, makes NaN of its line.
 
     >>> softmax([[0, 0], [0, 1000]]).tolist()
     [[0.5, 0.5], [0.0, 1.0]]
     """
     values = as_real("x", x)
+    axis = int(values.ndim not in (0, 1, 3)) if axis is None else axis
     try:
         along = operator.index(axis)
     except TypeError:
@@ -91,7 +93,7 @@ def softmax(x: ArrayLike, axis: int = -1) -> Array:
     if isinstance(axis, bool) or not -values.ndim <= along < values.ndim:
         raise ArgumentError(f"axis must be a whole number, one of the {values.ndim} dimensions of x, got {axis!r}")
     with np.errstate(all="ignore"):
-        powers = np.asarray(values - values.max(axis=along, keepdims=True))
+        powers = np.asarray(values - values.max(axis=along, keepdims=True, initial=-np.inf))
         np.exp(powers, out=powers)
         powers /= powers.sum(axis=along, keepdims=True)
     return powers

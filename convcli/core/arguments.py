@@ -14,30 +14,47 @@ from .strips import Array
 LOADED = {np.dtype(name) for name in ("uint8", "uint16", "float32", "float64")}
 """Types that the loops read as they are; every other real type is converted first."""
 
+FLOATS = [np.dtype(name) for name in ("float16", "float32", "float64")]
+"""Types of real results."""
+
 MAPS = (3, 4)
 """Dimensions of maps: (C, H, W), or (N, C, H, W)."""
 
 
-def check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None) -> Array:
+def check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None, *, batched: bool = False) -> Array:
     """Read an argument as an array of real numbers that is not empty; None takes any number of dimensions.
 
-    Raises ArgumentError.
+    With ``batched``, an array of two or four dimensions may be a batch of nothing, N = 0. Raises ArgumentError.
 
     >>> check_array("x", [[1, 2]], dimensions=(2,)).shape
     (1, 2)
     """
-    try:
-        array = np.asarray(value)
-    except ValueError:  # ragged nested lists
-        raise ArgumentError(f"{name} must be an array, got rows of different lengths") from None
+    array = _array_of(name, value)
     if array.dtype.kind not in "buif":
         raise ArgumentError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if dimensions is not None and array.ndim not in dimensions:
         allowed = " or ".join(str(d) for d in dimensions)
         raise ArgumentError(f"{name} must have {allowed} dimensions, got shape {array.shape}")
-    if array.size == 0:
+    if array.size == 0 and not (batched and array.ndim in (2, 4) and all(array.shape[1:])):
         raise ArgumentError(f"{name} must not be empty, got shape {array.shape}")
     return array
+
+
+def _array_of(name: str, value: ArrayLike) -> Array:
+    """An argument as an array of anything. Raises ArgumentError for what is none, or would lose something."""
+    if np.ma.is_masked(value):
+        raise ArgumentError(
+            f"{name} has masked values, and what is under the mask would be read; fill them first, as {name}.filled(0) does"
+        )
+    if getattr(value, "requires_grad", False):
+        raise ArgumentError(f"{name} is a tensor that needs a gradient, which would be lost; pass {name}.detach()")
+    try:
+        return np.asarray(value)
+    except ValueError:  # ragged nested lists
+        raise ArgumentError(f"{name} must be an array, got rows of different lengths") from None
+    except (TypeError, RuntimeError) as error:  # a tensor elsewhere than in the processor's memory, or of bfloat16
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ArgumentError(f"{name} must be an array: {reason}") from None
 
 
 def loadable(array: Array) -> Array:
@@ -46,21 +63,36 @@ def loadable(array: Array) -> Array:
 
 
 def real_of(array: Array) -> np.dtype[Any]:
-    """The type of the sums: float64 for float64 (and longer) arrays, else float32."""
-    return np.dtype(np.float64 if array.dtype.kind == "f" and array.dtype.itemsize >= 8 else np.float32)
+    """The type of the sums: float32 where it holds every value of the array's type, else float64.
+
+    >>> real_of(np.arange(3, dtype=np.int16)), real_of(np.arange(3, dtype=np.int32))
+    (dtype('float32'), dtype('float64'))
+    """
+    return np.dtype(np.float32 if np.can_cast(array.dtype, np.float32) else np.float64)
 
 
 def as_real(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None) -> Array:
-    """Read an argument in the type that it is computed in; it is the array itself where that has this type.
+    """Read an argument, or a batch of nothing, in the type that it is computed in; it is the array itself where that has this.
 
     Raises ArgumentError as check_array does.
 
     >>> as_real("x", np.arange(3, dtype=np.uint8)).dtype
     dtype('float32')
     """
-    array = check_array(name, value, dimensions)
-    with np.errstate(over="ignore"):  # a whole number beyond float32 is infinite
+    array = check_array(name, value, dimensions, batched=True)
+    with np.errstate(over="ignore"):  # a longer number beyond float64 is infinite
         return np.asarray(array, real_of(array))
+
+
+def as_flag(name: str, value: object) -> bool:
+    """Read True or False, NumPy's too. Raises ArgumentError.
+
+    >>> as_flag("flip", np.True_)
+    True
+    """
+    if not isinstance(value, bool | np.bool_):
+        raise ArgumentError(f"{name} must be True or False, got {value!r}")
+    return bool(value)
 
 
 def as_number(name: str, value: float) -> float:
@@ -117,16 +149,16 @@ def check_bias(bias: ArrayLike | None, maps: int) -> Array:
 
 
 def out_dtype(dtype: DTypeLike | None, real: np.dtype[Any]) -> np.dtype[Any]:
-    """The type of a result: an integer type, or the one that it is computed in, as None is. Raises ArgumentError."""
+    """The type of a result: an integer type, float16, float32 or float64; None is the one given. Raises ArgumentError."""
     if dtype is None:
         return real
     try:
-        chosen = np.dtype(dtype)
+        chosen = np.dtype(dtype).newbyteorder("=")
     except TypeError:
-        raise ArgumentError(f"dtype must be an integer type or {real}, got {dtype!r}") from None
-    if chosen.kind not in "ui" and chosen != real:
-        raise ArgumentError(f"dtype must be an integer type or {real}, in which this image is computed, got {chosen}")
-    return chosen.newbyteorder("=")
+        chosen = np.dtype(object)
+    if chosen.kind not in "ui" and chosen not in FLOATS:
+        raise ArgumentError(f"dtype must be an integer type, float16, float32 or float64, got {dtype!r}")
+    return chosen
 
 
 def limits_of(dtype: np.dtype[Any]) -> tuple[Any, Any]:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from ..errors import ArgumentError
 from . import loops
-from .arguments import check_array, check_bias, check_groups, limits_of, loadable, out_dtype, real_of, workers_for
+from .arguments import as_flag, check_array, check_bias, check_groups, limits_of, loadable, out_dtype, real_of, workers_for
 from .buffers import aligned
 from .compiler import run_loop
 from .crew import run_all
@@ -56,7 +56,8 @@ def filter2d(
     Parameters
     ----------
     image : (H, W) or (H, W, C), any real dtype
-        Not changed. Computed in float32, in float64 when the image is float64.
+        Not changed. Computed in float32 where that holds every value of the dtype; in float64 for float64, and for integers of
+        32 bits and more, as NumPy promotes them.
     kernel : (kh, kw) or (kh, kw, C)
         A (kh, kw) kernel filters every channel on its own; a (kh, kw, C) kernel sums over the channels. A weight of 0
         is no part of the kernel: a NaN under it does not spread.
@@ -66,15 +67,17 @@ def filter2d(
     padding : "valid", "same", "same-upper", "same-lower", "full", int, (rows, columns) or ((top, bottom), (left, right))
         Pixels added around the image. "same" adds extent - 1 in all, the smaller half first, whatever the stride.
         "same-upper" and "same-lower" add what ceil(size / stride) positions need, the odd pixel behind or before, as ONNX's
-        SAME_UPPER and SAME_LOWER do.
+        SAME_UPPER and SAME_LOWER do; those words are taken too.
     border : "zero", a number, "edge", "reflect", "symmetric" or "wrap"
         What the padding holds, in NumPy's words: ``reflect`` is d c b|a b c d|c b a, ``symmetric`` c b a|a b c d|d c b.
-        The padding may be wider than the image.
+        The padding may be wider than the image. Words of other systems that mean one of these are taken too: "zeros",
+        "replicate", "nearest", "circular", "periodic" and more.
     flip : bool
         False slides the kernel as it is written (cross-correlation); True turns it by 180 degrees first
         (mathematical convolution).
     dtype : real dtype, optional
-        None gives the float result, unclipped. An integer dtype rounds half to even and saturates; NaN becomes 0.
+        None gives the float result, unclipped. An integer dtype rounds half to even and saturates; NaN becomes 0. float16 and
+        float32 round that float result, float64 is computed in float64.
     threads : int, optional
         Bands of rows computed at once; None takes the processors this process may use. The result is the same for any.
     method : "direct", "separable", "box" or "fft", optional
@@ -107,6 +110,8 @@ def filter2d(
     weights = check_array("kernel", kernel, dimensions=(2, 3))
     plan = _plan_image(pixels, weights, stride, padding, dilation)
     wanted = out_dtype(dtype, real_of(pixels))
+    if wanted == np.float64:
+        pixels = loadable(pixels.astype(np.float64, copy=False))
     begin, end = _check_rows(rows, plan)
     first = begin - begin % (2 * plan.hop)  # a row stands in the same pair, whatever rows are asked for
     out = aligned((1, 1, end - first, plan.out_row), wanted if wanted in FUSED else real_of(pixels))
@@ -114,7 +119,10 @@ def filter2d(
     taps = weights.reshape(1, 1, *weights.shape[:2], plan.depth)
     _run(plan, [_Layer(planes, taps, np.zeros(1), out)], border, flip, threads, method, first)
     out = out[:, :, begin - first :]
-    if out.dtype != wanted:
+    if out.dtype != wanted and wanted.kind == "f":
+        with np.errstate(over="ignore"):  # a number beyond float16 is infinite
+            out = out.astype(wanted)
+    elif out.dtype != wanted:
         values, out = out.reshape(-1), np.empty(out.size, wanted)
         low, high = limits_of(wanted)
         run_loop(loops.scale_to_levels, values, values.dtype.type(0), values.dtype.type(1), low, high, out)
@@ -189,11 +197,11 @@ def conv2d(
     x: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
-    *,
     stride: Pair = 1,
     padding: Padding = 0,
     dilation: Pair = 1,
     groups: int = 1,
+    *,
     border: Border = "zero",
     flip: bool = False,
     threads: int | None = None,
@@ -201,12 +209,15 @@ def conv2d(
 ) -> Array:
     """The convolution layer of the deep-learning frameworks, on NumPy arrays.
 
-    Equal to PyTorch's ``conv2d`` and ONNX's ``Conv`` within float32 rounding.
+    Equal to PyTorch's ``conv2d`` and ONNX's ``Conv`` within float32 rounding, with PyTorch's order of arguments. What differs
+    from PyTorch: a weight of 0 is no part of the kernel, so that a NaN or an infinity under it does not spread, which it does
+    there; "same" goes with any stride; a padding may have two sizes an axis, and a border of any kind; integers are taken, and
+    what is float16 is computed in float32.
 
     Parameters
     ----------
     x : (N, Cin, H, W) or (Cin, H, W), any real dtype
-        Not changed. Computed in float32, in float64 when x is float64.
+        Not changed. Computed in float32 or float64 as by :func:`filter2d`. N may be 0.
     weight : (Cout, Cin / groups, kh, kw)
         Each group of output channels sees its own group of input channels; groups = Cin is a depthwise convolution.
     bias : (Cout,), optional
@@ -232,7 +243,7 @@ def conv2d(
     >>> convcli.conv2d(np.zeros((3, 32, 32)), np.zeros((4, 3, 5, 5))).shape
     (4, 28, 28)
     """
-    pixels = loadable(check_array("x", x, dimensions=(3, 4)))
+    pixels = loadable(check_array("x", x, dimensions=(3, 4), batched=True))
     weights = check_array("weight", weight, dimensions=(4,))
     batch = pixels if pixels.ndim == 4 else pixels[None]
     count, channels, height, width = batch.shape
@@ -275,8 +286,7 @@ def _run(
     workers = workers_for(threads)
     if method is not None and method not in METHODS:
         raise ArgumentError(f"method must be one of {', '.join(METHODS)}, or None, got {method!r}")
-    if not isinstance(flip, bool | np.bool_):
-        raise ArgumentError(f"flip must be True or False, got {flip!r}")
+    flip = as_flag("flip", flip)
 
     def tasks() -> Iterator[Callable[[], None]]:
         for layer in layers:

@@ -11,14 +11,14 @@ from .strips import Array
 
 
 def flatten(x: ArrayLike) -> Array:
-    """Maps (N, C, H, W) as (N, C * H * W), or (C, H, W) as (C * H * W,), float32 or float64.
+    """Maps (N, C, H, W) as (N, C * H * W), or (C, H, W) as (C * H * W,), of the same dtype.
 
     It may be a view of x, as NumPy's ``reshape`` gives. Raises ArgumentError for what are no maps.
 
     >>> flatten(np.zeros((2, 3, 4, 5))).shape
     (2, 60)
     """
-    maps = as_real("x", x, MAPS)
+    maps = check_array("x", x, MAPS, batched=True)
     return maps.reshape(*maps.shape[:-3], math.prod(maps.shape[-3:]))
 
 

@@ -5,16 +5,31 @@ convolution arithmetic for deep learning" (https://arxiv.org/abs/1603.07285), wi
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Real
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ..errors import ArgumentError, nearest_name
 
 BORDERS = ("zero", "edge", "reflect", "symmetric", "wrap")
+BORDER_ALIASES = {
+    "zeros": "zero",
+    "constant": "zero",
+    "grid-constant": "zero",
+    "replicate": "edge",
+    "nearest": "edge",
+    "circular": "wrap",
+    "periodic": "wrap",
+    "grid-wrap": "wrap",
+    "grid-mirror": "symmetric",
+}
+"""What NumPy, SciPy, PyTorch, ONNX and TensorFlow call the borders, where that cannot mean two of them."""
+
 PADDINGS = ("valid", "same", "same-upper", "same-lower", "full")
+PADDING_ALIASES = {"VALID": "valid", "SAME_UPPER": "same-upper", "SAME_LOWER": "same-lower"}
+"""What ONNX and TensorFlow call the paddings."""
 
 Pair: TypeAlias = int | Sequence[int]
 Padding: TypeAlias = str | int | Sequence[int] | Sequence[Sequence[int]]
@@ -26,6 +41,9 @@ FARTHEST = 65_535
 
 LARGEST = 1e30
 """Largest number to pad with: sums of it under any kernel stay finite in float32."""
+
+BRACKETS = str.maketrans("()", "[]")
+"""As a config file has them."""
 
 CONSTANT = -1
 """Stands where a padded position holds a constant and no pixel."""
@@ -74,7 +92,7 @@ def as_pair(name: str, value: Pair, least: int) -> Sides:
     >>> as_pair("stride", 2, least=1)
     (2, 2)
     """
-    parts = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value, value)
+    parts = _parts_of(value) or (value, value)
     numbers = [_whole(part) for part in parts]
     if len(numbers) != 2 or None in numbers:
         raise ArgumentError(f"{name} must be a whole number or (rows, columns), got {value!r}")
@@ -84,6 +102,16 @@ def as_pair(name: str, value: Pair, least: int) -> Sides:
     if max(first, second) > FARTHEST:
         raise ArgumentError(f"{name} must be at most {FARTHEST}, got {value!r}")
     return first, second
+
+
+def _parts_of(value: object) -> tuple[Any, ...]:
+    """The parts of a list, a tuple or an array; none of a number, of a word, or of what has no order."""
+    if isinstance(value, str | bytes | Mapping) or not hasattr(value, "__getitem__"):
+        return ()
+    try:
+        return tuple(value)  # type: ignore[arg-type]
+    except TypeError:  # an array of no dimensions
+        return ()
 
 
 def as_count(name: str, value: object) -> int:
@@ -125,18 +153,44 @@ def resolve_padding(padding: Padding, extents: Sides, sizes: Sides = (1, 1), str
     ((1, 1), (1, 0))
     """
     if isinstance(padding, str):
-        if padding not in PADDINGS:
-            raise ArgumentError(
-                f"padding must be one of {', '.join(PADDINGS)}, a whole number, (rows, columns) "
-                f"or ((top, bottom), (left, right)), got {padding!r}"
-            )
-        rows, columns = (_named_padding(padding, *axis) for axis in zip(extents, sizes, strides, strict=True))
+        word = padding_word(padding)
+        rows, columns = (_named_padding(word, *axis) for axis in zip(extents, sizes, strides, strict=True))
         return rows, columns
-    if isinstance(padding, Sequence) and len(padding) == 2 and all(isinstance(side, Sequence) for side in padding):
-        top_bottom, left_right = (as_pair("padding", side, least=0) for side in padding)  # type: ignore[arg-type]
+    sides = _parts_of(padding)
+    if len(sides) == 2 and all(map(_parts_of, sides)):
+        top_bottom, left_right = (as_pair("padding", side, least=0) for side in sides)
         return top_bottom, left_right
+    if len(sides) not in (0, 2):
+        rule = "padding must be a whole number, (rows, columns) or ((top, bottom), (left, right))"
+        text = f"{rule}, got {padding!r}{_four_sides(sides)}"
+        raise ArgumentError(text.translate(BRACKETS) if isinstance(padding, list) else text)
     above, left = as_pair("padding", padding, least=0)  # type: ignore[arg-type]
     return (above, above), (left, left)
+
+
+def _four_sides(sides: tuple[Any, ...]) -> str:
+    """What four numbers may mean: other systems have them in two orders."""
+    if len(sides) != 4 or any(map(_parts_of, sides)):
+        return ""
+    a, b, c, d = sides
+    return f"; ONNX's top, left, bottom, right are {((a, c), (b, d))}, PyTorch's left, right, top, bottom {((c, d), (a, b))}"
+
+
+def padding_word(text: str) -> str:
+    """The word for a padding, whatever system it is from. Raises ArgumentError.
+
+    >>> padding_word("SAME_UPPER")
+    'same-upper'
+    """
+    word = PADDING_ALIASES.get(text, text)
+    if text == "SAME":
+        raise ArgumentError("padding SAME means same-upper to TensorFlow, which counts the stride, and same here; say which")
+    if word not in PADDINGS:
+        raise ArgumentError(
+            f"padding must be one of {', '.join(PADDINGS)}, a whole number, (rows, columns) "
+            f"or ((top, bottom), (left, right)), got {text!r}{nearest_name(text, PADDINGS)}"
+        )
+    return word
 
 
 def _named_padding(padding: str, covered: int, size: int, stride: int) -> Sides:
@@ -192,8 +246,6 @@ def make_pool_axes(
     window = as_pair("kernel_size", kernel_size, least=1)
     strides = window if stride is None else as_pair("stride", stride, least=1)
     dilations = as_pair("dilation", dilation, least=1)
-    if not isinstance(ceil_mode, bool):
-        raise ArgumentError(f"ceil_mode must be True or False, got {ceil_mode!r}")
     pads = resolve_padding(padding, check_extents(window, dilations), sizes, strides)
     rows, columns = (Axis(sizes[i], window[i], strides[i], dilations[i], *pads[i]) for i in (0, 1))
     if ceil_mode:
@@ -284,11 +336,12 @@ def make_transposed_axes(
     if any(extra >= max(step, spread) for extra, step, spread in zip(extras, strides, dilations, strict=True)):
         raise ArgumentError(f"output_padding must be less than the stride or the dilation, got {output_padding!r}")
     covered = check_extents(kernel, dilations)
-    if isinstance(padding, str) and padding in ("same", "full"):
+    word = padding_word(padding) if isinstance(padding, str) else ""
+    if word in ("same", "full"):
         raise ArgumentError(f"padding must be valid, same-upper, same-lower or pixels to cut off, got {padding!r}")
-    if isinstance(padding, str) and padding.startswith("same-"):
+    if word.startswith("same-"):
         spare = [max(covered[i] + extras[i] - strides[i], 0) for i in (0, 1)]
-        pads = _halves(spare[0], padding), _halves(spare[1], padding)
+        pads = _halves(spare[0], word), _halves(spare[1], word)
     else:
         pads = resolve_padding(padding, covered)
     rows, columns = (TransposedAxis(sizes[i], kernel[i], strides[i], dilations[i], *pads[i], extras[i]) for i in (0, 1))
@@ -303,17 +356,37 @@ def make_transposed_axes(
 def check_border(border: Border) -> tuple[str, float]:
     """Read a border as a word of NumPy's and the number it pads with, 0 where it does not pad with a number.
 
-    >>> check_border("edge"), check_border(7)
+    >>> check_border("replicate"), check_border(7)
     (('edge', 0.0), ('constant', 7.0))
     """
-    if isinstance(border, str) and border in BORDERS:
-        return ("constant" if border == "zero" else border), 0.0
+    if isinstance(border, str):
+        word = border_word(border)
+        return ("constant" if word == "zero" else word), 0.0
     if isinstance(border, Real) and not isinstance(border, bool) and abs(border) <= LARGEST:
         return "constant", float(border)
-    near = nearest_name(border, BORDERS) if isinstance(border, str) else ""
-    raise ArgumentError(
-        f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}, got {border!r}{near}"
-    )
+    raise ArgumentError(f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}, got {border!r}")
+
+
+def border_word(text: str) -> str:
+    """The word for a border, whatever system it is from, in any case. Raises ArgumentError.
+
+    >>> border_word("circular")
+    'wrap'
+    """
+    lower = text.lower()
+    if lower == "mirror":
+        raise ArgumentError(
+            "border mirror means reflect (d c b|a b c d|c b a) to SciPy and symmetric (c b a|a b c d|d c b) to ImageMagick; "
+            "say which"
+        )
+    word = BORDER_ALIASES.get(lower, lower)
+    if word not in BORDERS:
+        names = ", ".join(sorted(BORDERS))
+        raise ArgumentError(
+            f"border must be a number up to {LARGEST:g} or one of {names}, got {text!r}"
+            f"{nearest_name(lower, (*BORDERS, *BORDER_ALIASES))}"
+        )
+    return word
 
 
 def source_index(position: int, size: int, border: str) -> int:

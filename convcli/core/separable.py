@@ -17,10 +17,10 @@ def depthwise_conv2d(
     x: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
-    *,
     stride: Pair = 1,
     padding: Padding = 0,
     dilation: Pair = 1,
+    *,
     border: Border = "zero",
     flip: bool = False,
     threads: int | None = None,
@@ -35,7 +35,7 @@ def depthwise_conv2d(
     >>> depthwise_conv2d([[[1, 2]], [[3, 4]]], [[[10]], [[100]]]).tolist()
     [[[10.0, 20.0]], [[300.0, 400.0]]]
     """
-    pixels, weights = check_array("x", x, MAPS), check_array("weight", weight, dimensions=(3, 4))
+    pixels, weights = check_array("x", x, MAPS, batched=True), check_array("weight", weight, dimensions=(3, 4))
     if weights.ndim == 3:
         weights = weights[:, None]
     channels = pixels.shape[-3]
@@ -69,7 +69,7 @@ def pointwise_conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = N
 
 def _mixed(x: ArrayLike, name: str, weight: ArrayLike, bias: ArrayLike | None, threads: int | None) -> Array:
     """Channels mixed by a weight, which errors call by that name."""
-    channels = check_array("x", x, dimensions=MAPS).shape[-3]
+    channels = check_array("x", x, MAPS, batched=True).shape[-3]
     weights = check_array(name, weight, dimensions=(2, 4))
     if weights.shape[2:] not in ((), (1, 1)) or weights.shape[1] != channels:
         raise ArgumentError(f"{name} must have shape (Cout, {channels}), or (Cout, {channels}, 1, 1), got {weights.shape}")
@@ -81,16 +81,19 @@ def separable_conv2d(
     depthwise: ArrayLike,
     pointwise: ArrayLike,
     bias: ArrayLike | None = None,
-    *,
     stride: Pair = 1,
     padding: Padding = 0,
     dilation: Pair = 1,
+    *,
     border: Border = "zero",
     flip: bool = False,
     threads: int | None = None,
     method: str | None = None,
 ) -> Array:
     """:func:`depthwise_conv2d` with the weight ``depthwise`` and these options, then :func:`pointwise_conv2d` with the others.
+
+    depthwise is (C * multiplier, 1, kh, kw) or (C * multiplier, kh, kw), and pointwise (Cout, C * multiplier) or
+    (Cout, C * multiplier, 1, 1).
 
     >>> separable_conv2d([[[1, 2]], [[3, 4]]], np.ones((2, 1, 2)), [[10, 1]], bias=[5]).tolist()
     [[[42.0]]]

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ..errors import ArgumentError
 from .arguments import MAPS, as_real, check_array, check_bias, check_transposed_groups, workers_for
 from .buffers import aligned
 from .conv import conv2d
-from .geometry import Padding, Pair, Sides, TransposedAxis, make_transposed_axes
+from .geometry import Border, Padding, Pair, Sides, TransposedAxis, check_border, make_transposed_axes
 from .strips import Array
 
 
@@ -18,23 +19,24 @@ def conv_transpose2d(
     x: ArrayLike,
     weight: ArrayLike,
     bias: ArrayLike | None = None,
-    *,
     stride: Pair = 1,
     padding: Padding = 0,
     output_padding: Pair = 0,
-    dilation: Pair = 1,
     groups: int = 1,
+    dilation: Pair = 1,
+    *,
+    border: Border = "zero",
     threads: int | None = None,
 ) -> Array:
     """The transposed convolution: every pixel of x lays down the kernel times itself.
 
-    Equal to PyTorch's ``conv_transpose2d`` and ONNX's ``ConvTranspose`` within rounding. A weight of 0 is no part of the
-    kernel, as in :func:`conv2d`.
+    Equal to PyTorch's ``conv_transpose2d`` and ONNX's ``ConvTranspose`` within rounding, with PyTorch's order of arguments. A
+    weight of 0 is no part of the kernel, as in :func:`conv2d`.
 
     Parameters
     ----------
     x : (N, Cin, H, W) or (Cin, H, W), any real dtype
-        Not changed. Computed in float32, in float64 when x is float64.
+        Not changed. Computed in float32 or float64 as by :func:`filter2d`. N may be 0.
     weight : (Cin, Cout / groups, kh, kw)
     bias : (Cout,), optional
     stride, dilation : int or (rows, columns)
@@ -45,6 +47,8 @@ def conv_transpose2d(
         Pixels added below and on the right, less than the stride or the dilation.
     groups : int
         Divides Cin and Cout.
+    border : "zero"
+        There is no other: nothing is padded, for each pixel of x lays a kernel down, and the padding is cut from those.
     threads : int, optional
         As in :func:`filter2d`.
 
@@ -64,6 +68,11 @@ def conv_transpose2d(
     [[[1.0, 1.0, 2.0, 1.0, 1.0]]]
     """
     maps, weights = as_real("x", x, MAPS), check_array("weight", weight, dimensions=(4,))
+    if check_border(border) != ("constant", 0.0):
+        raise ArgumentError(
+            f"border of a transposed convolution must be zero, for its padding is cut off, not filled; got {border!r}; "
+            "leave it out"
+        )
     check_transposed_groups(groups, maps.shape[-3], weights.shape)
     batch = maps if maps.ndim == 4 else maps[None]
     cin, own, *kernel = weights.shape

@@ -74,7 +74,7 @@ def take_largest(planes, windows, lowest, band, line, out):
 
 
 def take_means(planes, windows, row_counts, column_counts, band, line, out):
-    """The mean of each window, as ``take_largest``: its sum over row_counts (H',) times column_counts (W',) of out's type."""
+    """The mean of each window, as ``take_largest``: its sum over row_counts (H',) times column_counts (W',), in float64."""
     padded = line[: windows.padded]
     middle = line[windows.left : windows.left + planes.shape[2]]
     for i in range(band[0], band[1]):
@@ -89,6 +89,5 @@ def take_means(planes, windows, row_counts, column_counts, band, line, out):
                 total = plus(total, sliver(line, x + k * windows.column_dilation))
             store(total, line, x)
         means, high = out[i], row_counts[i % windows.out]
-        take_every(windows.column_stride, line, means)
         for x in range(means.size):
-            means[x] /= high * column_counts[x]
+            means[x] = pick(line, windows.column_stride * x) / (high * column_counts[x])

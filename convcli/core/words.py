@@ -5,12 +5,21 @@ from collections.abc import Callable
 
 from ..errors import ArgumentError, nearest_name
 from ..ranges import NUMBER
-from .geometry import BORDERS, PADDINGS, Border, Padding, Sides, as_pair, check_border
+from .geometry import (
+    BORDER_ALIASES,
+    BORDERS,
+    PADDING_ALIASES,
+    PADDINGS,
+    Border,
+    Padding,
+    Sides,
+    as_pair,
+    border_word,
+    check_border,
+    padding_word,
+)
 
-ALIASES = {"replicate": "edge", "nearest": "edge", "circular": "wrap", "periodic": "wrap"}
-"""What other systems call the borders."""
-
-BORDER_WORDS = (*BORDERS, *ALIASES)
+BORDER_WORDS = (*BORDERS, *BORDER_ALIASES)
 
 METHODS = ("direct", "separable", "box", "fft")
 """How sums are made: tap by tap; down columns, then along rows; so with running sums; by multiplying spectra."""
@@ -39,8 +48,8 @@ def read_padding(text: str) -> Padding:
     >>> read_padding("1,2x0,3")
     ((1, 2), (0, 3))
     """
-    if text in PADDINGS:
-        return text
+    if text in PADDING_ALIASES or text in (*PADDINGS, "SAME"):
+        return padding_word(text)
     match = re.fullmatch(r"(\d{1,99})(?:,(\d{1,99}))?(?:x(\d{1,99})(?:,(\d{1,99}))?)?", text, re.ASCII | re.IGNORECASE)
     if match is None or (match[2] and not match[3]):
         raise ArgumentError(
@@ -57,11 +66,7 @@ def read_border(text: str) -> Border:
     >>> read_border("circular"), read_border("7")
     ('wrap', 7.0)
     """
-    if text == "mirror":
-        raise ArgumentError(
-            "border mirror means reflect (d c b|a b c d|c b a) to SciPy and symmetric (c b a|a b c d|d c b) to ImageMagick; "
-            "say which"
-        )
-    border: Border = float(text) if NUMBER.fullmatch(text) else ALIASES.get(text, text)
-    check_border(border)
-    return border
+    if not NUMBER.fullmatch(text):
+        return border_word(text)
+    check_border(float(text))
+    return float(text)

@@ -96,14 +96,15 @@ def _mix(channels: Array, out: Array) -> None:
 
 
 def _scaled(maps: Array, taken: Input, white: int | None) -> Array:
-    """Levels in the range that the network takes, less the mean, by the standard deviation. In place."""
-    real = maps.dtype.type
-    if taken.range is not None and white is not None:  # real numbers of no known white are taken as they are
-        low, high = taken.range
-        maps *= real((high - low) / white)
-        maps += real(low)
-    if taken.mean:
-        maps -= np.array(taken.mean, maps.dtype)[:, None, None]
-    if taken.std:
-        maps /= np.array(taken.std, maps.dtype)[:, None, None]
+    """Levels in the range that the network takes, less the mean, by the standard deviation: in float64, then in place."""
+    means, deviations = (numbers or (None,) * len(maps) for numbers in (taken.mean, taken.std))
+    for channel, mean, deviation in zip(maps, means, deviations, strict=True):
+        values = channel.astype(np.float64)
+        if taken.range is not None and white is not None:  # real numbers of no known white are taken as they are
+            low, high = taken.range
+            values *= (high - low) / white
+            values += low
+        values -= mean or 0
+        values /= deviation or 1
+        channel[:] = values
     return maps

@@ -103,7 +103,7 @@ OPS: Mapping[str, Op] = {
     ),
     "separable": Op(
         convolutions.Separable,
-        {"filters": as_count, **SLIDING},
+        {"filters": as_count, **SLIDING, "multiplier": as_count},
         ("filters", "size"),
         {**CONV, "pointwise": ("pointwise", "oi11")},
     ),

@@ -149,18 +149,29 @@ class Conv(Sliding):
             weight = full
         elif weight.ndim == 3:  # the same for every channel: the sum of the channels is convolved
             each = len(x) // self.groups
-            x, weight = x.reshape(self.groups, each, *x.shape[1:]).sum(axis=1), weight[:, None]
+            x = x.reshape(self.groups, each, *x.shape[1:]).sum(axis=1, dtype=np.float64).astype(x.dtype)
+            weight = weight[:, None]
             options["border"] = self.border if isinstance(self.border, str) else self.border * each
         return conv2d(x, weight, arrays.get("bias"), groups=self.groups, threads=threads, **options)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Depthwise(Sliding):
-    """Every channel under filters of its own, ``multiplier`` of them, or as many as there are weights for."""
-
-    op: ClassVar[str] = "depthwise"
+class Channelwise(Sliding):
+    """What has filters for every channel on its own: ``multiplier`` of them, or as many as there are weights for."""
 
     multiplier: int | None = None
+
+    def each(self, channels: int) -> int:
+        """Filters of each channel: as many as it says, or as its weights have, or one."""
+        weights = [one for one in self.given if one.role == "weight" and not one.shared]
+        return self.multiplier or (max(weights[0].shape[0] // channels, 1) if weights else 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Depthwise(Channelwise):
+    """Every channel under filters of its own."""
+
+    op: ClassVar[str] = "depthwise"
 
     @classmethod
     def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
@@ -172,11 +183,6 @@ class Depthwise(Sliding):
     def channels(self, before: int | None) -> int | None:
         """Those of the first channel, then those of the next."""
         return before and before * self.each(before)
-
-    def each(self, channels: int) -> int:
-        """Filters of each channel: as many as it says, or as its weights have, or one."""
-        weights = [one for one in self.given if one.role == "weight" and not one.shared]
-        return self.multiplier or (max(weights[0].shape[0] // channels, 1) if weights else 1)
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
         """The weights (channels * multiplier, 1, rows, columns), and a bias for each map."""
@@ -204,7 +210,7 @@ class Depthwise(Sliding):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Separable(Sliding):
+class Separable(Channelwise):
     """A depthwise convolution, then a 1 x 1 convolution that mixes the channels into maps."""
 
     op: ClassVar[str] = "separable"
@@ -223,8 +229,8 @@ class Separable(Sliding):
         return self.filters
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """The weights of the first (channels, 1, rows, columns) and of the second (filters, channels), and its biases."""
-        channels = as_maps(shape)[0]
+        """The weights of the first (channels * multiplier, 1, rows, columns), those of the second, and its biases."""
+        channels = as_maps(shape)[0] * self.each(shape[0])
         first = Parameter.full("weight", channels, 1, *self.size)
         return first, Parameter.full("pointwise", self.filters, channels, 1, 1), *self.biases(self.filters)
 
@@ -236,7 +242,7 @@ class Separable(Sliding):
     def scratch(self, shape: Shape) -> int:
         """What the first convolution gives."""
         _, height, width = self.out(shape)
-        return shape[0] * height * width
+        return shape[0] * self.each(shape[0]) * height * width
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve each channel, then mix."""

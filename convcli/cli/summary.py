@@ -16,7 +16,7 @@ from ..kernels.grammar import Reference, parse_kernel
 from ..kernels.networks import NetworkDefinition
 from ..networks.layer import Shape, described
 from ..networks.network import Network
-from ..networks.trace import Field, Row, Totals, field_of, separable_cost, total_of, trace
+from ..networks.trace import Field, Row, Totals, fields_of, separable_cost, total_of, trace
 from . import groups, options, render
 
 
@@ -78,7 +78,7 @@ def command(
         network = _network_of(name, catalogue, shape, stepping)
         shape = shape and (network.input.channels, *shape[1:])
     rows = list(trace(network, _shape_for(network, shape)))
-    fields = [field_of(rows[: place + 1]) for place in range(len(rows))]
+    fields = fields_of(rows)
     with render.printing():
         if as_json:
             click.echo(json.dumps(_as_json(network, rows, fields), indent=2))

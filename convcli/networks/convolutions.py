@@ -40,8 +40,8 @@ class Sliding(Layer):
         return make_axes(as_maps(shape)[1:], self.size, self.stride, self.padding, self.dilation)
 
     def looks(self, shape: Shape) -> tuple[Look, Look]:
-        """The kernel's extent, and the stride."""
-        rows, columns = (Look(axis.extent, axis.stride) for axis in self.axes(shape))
+        """The taps of the kernel, which slides."""
+        rows, columns = map(Look.along, self.axes(shape))
         return rows, columns
 
     def note(self, shape: Shape) -> str:
@@ -303,8 +303,9 @@ class Transposed(Layer):
         return height * width * self.parameters(shape)[0].count
 
     def looks(self, shape: Shape) -> tuple[Look, Look]:
-        """The pixels whose kernels meet one output, each ``stride`` outputs from the next."""
-        rows, columns = (Look(axis.extent, parts=axis.stride) for axis in self.axes(shape))
+        """The pixels a tap of whose kernels lies on the output, each ``stride`` outputs from the next."""
+        axes = self.axes(shape)
+        rows, columns = (Look(a.kernel, first=a.before, spread=-a.dilation, parts=a.stride) for a in axes)
         return rows, columns
 
     def scratch(self, shape: Shape) -> int:

@@ -5,7 +5,7 @@ Shapes are (C, H, W) for maps and (C,) for a vector. Nothing here imports NumPy 
 
 import abc
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -54,21 +54,35 @@ class Given:
 
 @dataclass(frozen=True)
 class Look:
-    """How one output of a layer looks at its inputs, along one axis: how many it covers, and how far the next one is; both in
-    ``parts``-ths of an input where the layer makes maps larger.
+    """Which inputs an output of a layer reads, along one axis: output o, by each of its taps k, the input
+    (o * step + first + k * spread) / parts, where that is a whole number.
     """
 
-    covered: int = 1
+    taps: int = 1
     step: int = 1
+    first: int = 0
+    spread: int = 1
     parts: int = 1
 
-    def span(self, outputs: int) -> int:
-        """How many inputs so many neighbours see at most, from the first to the last.
+    @classmethod
+    def along(cls, axis: Axis) -> "Look":
+        """That of a window which slides.
 
-        >>> Look(covered=3, step=2).span(4), Look(covered=2, parts=2).span(3)
-        (9, 2)
+        >>> list(Look.along(Axis(9, 3, stride=2, dilation=1, before=1, after=1)).reads(4))
+        [7, 8, 9]
         """
-        return ((outputs - 1) * self.step + self.covered - 1) // self.parts + 1
+        return cls(axis.kernel, axis.stride, -axis.before, axis.dilation)
+
+    def reads(self, output: int) -> Iterator[int]:
+        """The inputs that an output reads, as if there were some on all sides.
+
+        >>> list(Look(taps=2, spread=-1, parts=2).reads(3))  # up-sampled by 2
+        [1]
+        """
+        for tap in range(self.taps):
+            place, rest = divmod(output * self.step + self.first + tap * self.spread, self.parts)
+            if rest == 0:
+                yield place
 
 
 @dataclass(frozen=True, kw_only=True)

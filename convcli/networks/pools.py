@@ -28,8 +28,8 @@ class Pool(Layer):
         return shape[0], rows.out, columns.out
 
     def looks(self, shape: Shape) -> tuple[Look, Look]:
-        """The window's extent, and the stride."""
-        rows, columns = (Look(axis.extent, axis.stride) for axis in self.axes(shape))
+        """The taps of the window, which slides."""
+        rows, columns = map(Look.along, self.axes(shape))
         return rows, columns
 
     def note(self, shape: Shape) -> str:
@@ -103,7 +103,8 @@ class Upsample(Layer):
 
     def looks(self, shape: Shape) -> tuple[Look, Look]:
         """One pixel, which the next one may see too."""
-        return Look(self.factor[0], parts=self.factor[0]), Look(self.factor[1], parts=self.factor[1])
+        rows, columns = (Look(factor, spread=-1, parts=factor) for factor in self.factor)
+        return rows, columns
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Repeat."""

@@ -17,6 +17,10 @@ LARGEST = 1 << 31
 """Rows, columns or channels of what a layer gives at most: more than any computer holds, and few enough to be counted with."""
 
 
+MOST_PHASES = 1 << 16
+"""Outputs of a layer at most that see the input each in its own way, before the next ones do as these, further on."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One layer on one input: the shapes that it takes and gives, what it holds and costs, how it looks at it, and a note."""
@@ -99,21 +103,67 @@ class Field:
     step: tuple[Fraction, Fraction]
 
 
-def field_of(rows: Sequence[Row]) -> Field | None:
-    """The field of the last of these rows, from there back to the input; None where it sees all.
-
-    Raises ArgumentError where it is larger than any picture.
+@dataclass(frozen=True)
+class _Seen:
+    """The first and the last input pixel that the outputs of a layer see, along one axis: those of the outputs 0, 1 .. of a
+    period. Those of the next period lie ``shift`` pixels further. An output that sees none has None.
     """
-    spans, steps = [1, 1], [Fraction(1), Fraction(1)]
-    for row in reversed(rows):
+
+    ends: tuple[tuple[int, int] | None, ...] = ((0, 0),)
+    shift: int = 1
+
+    def of(self, output: int) -> tuple[int, int] | None:
+        """What one output sees."""
+        periods, phase = divmod(output, len(self.ends))
+        ends = self.ends[phase]
+        return ends and (ends[0] + periods * self.shift, ends[1] + periods * self.shift)
+
+    def through(self, look: Look) -> "_Seen":
+        """What the outputs of the next layer see. They see the same, further on, once they have gone on by whole periods."""
+        whole = look.parts * len(self.ends)
+        period = whole // math.gcd(look.step, whole)
+        if period > MOST_PHASES:
+            raise ArgumentError(f"would see its input in {period} ways; the limit is {MOST_PHASES}")
+        ends = []
+        for output in range(period):
+            read = list(look.reads(output))
+            if len(read) > 2 * len(self.ends):  # of those that see alike, the first and the last see farthest
+                read = read[: len(self.ends)] + read[-len(self.ends) :]
+            seen = [one for one in map(self.of, read) if one is not None]
+            ends.append((min(seen)[0], max(last for _, last in seen)) if seen else None)
+        return _Seen(tuple(ends), self.shift * (period * look.step // whole))
+
+    @property
+    def span(self) -> int:
+        """Pixels from the first to the last that any output sees, at most."""
+        return max((last - first + 1 for first, last in filter(None, self.ends)), default=0)
+
+
+def fields_of(rows: Sequence[Row]) -> list[Field | None]:
+    """The field of each of these rows, the first of which takes the input; None from where one sees all of it.
+
+    Raises ArgumentError where one is larger than any picture.
+    """
+    fields: list[Field | None] = []
+    seen = (_Seen(), _Seen())
+    for row in rows:
         if row.looks is None:
-            return None
-        for axis, look in enumerate(row.looks):
-            spans[axis] = look.span(spans[axis])
-            steps[axis] *= Fraction(look.step, look.parts)
-            if spans[axis] > LARGEST or steps[axis] > LARGEST:
-                raise ArgumentError(f"layer {rows[-1].layer.name!r} would see more than {LARGEST} pixels of its input")
-    return Field((spans[0], spans[1]), (steps[0], steps[1]))
+            break
+        try:
+            down, along = (one.through(look) for one, look in zip(seen, row.looks, strict=True))
+            seen = down, along
+            field = Field((down.span, along.span), (_step_of(down), _step_of(along)))
+            if max(field.span) > LARGEST or max(field.step) > LARGEST:
+                raise ArgumentError(f"would see more than {LARGEST} pixels of its input")
+        except ArgumentError as error:
+            raise ArgumentError(f"layer {row.layer.name!r} {error}") from None
+        fields.append(field)
+    return fields + [None] * (len(rows) - len(fields))
+
+
+def _step_of(seen: _Seen) -> Fraction:
+    """How far apart the pixels are that neighbours see, on average."""
+    return Fraction(seen.shift, len(seen.ends))
 
 
 @dataclass(frozen=True)

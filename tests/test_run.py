@@ -634,3 +634,25 @@ def test_separable_with_a_depth_multiplier(run, tmp_path, rng, said):
     assert_allclose(np.load(tmp_path / "y.npy"), expected, atol=1e-5)
     totals = json.loads(run("summary", "n", *config, "--input", "9x8x3", "--json").out)["totals"]
     assert totals["parameters"] == 6 * 9 + 4 * 6 + 4
+
+
+@pytest.mark.parametrize(("said", "told"), [
+    ("mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", "its mean and std are of numbers from 0 to 1, and levels are"),
+    ("std = 0.5", "its std is of numbers from 0 to 1, and levels are taken from 0 to 255 and more; say range = '0..1' there"),
+    ("range = '0..1', mean = 123.7", "its mean is of larger numbers than its range 0..1 gives; leave the range out, or say"),
+    ("range = '0..1', mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", ""),
+    ("mean = [123.7, 116.3, 103.5], std = 1", ""),
+    ("mean = 0, std = 1", ""),
+])  # fmt: skip
+def test_a_mean_of_another_range_is_doubted(run, samples, tmp_path, said, told):
+    """By check, summary and run; the numbers are what was asked for."""
+    text = f"[networks.n]\ninput = {{ channels = 3, {said} }}\nlayers = [{{ op = 'relu' }}]\n"
+    (tmp_path / "kernels.toml").write_text(text)
+    config = ["--config", tmp_path / "kernels.toml"]
+    results = (
+        run("kernels", "check", tmp_path / "kernels.toml").out,
+        run("summary", "n", "--input", "9x9x3", *config).out,
+        run("run", "n", samples / "chelsea.png", "-o", tmp_path / "x.npy", *config).err,
+    )
+    for result in results:
+        assert (told in result) if told else ("range" not in result)

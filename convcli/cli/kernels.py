@@ -96,6 +96,9 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
         for file in catalogue.files:
             if file.path in checked:
                 click.echo(render.escaped(f"{file.path}: {count_entries(file)}, no faults"))
+                for network in file.networks.values():
+                    if network.input.doubt:
+                        click.echo(render.escaped(f"{file.path}: note: network {network.name!r}: {network.input.doubt}"))
 
 
 def count_entries(file: ConfigFile) -> str:

@@ -190,12 +190,15 @@ def number(value: float) -> str:
 def share(part: int, whole: int) -> str:
     """A share in percent that is 0 or 100 only where it is exactly that.
 
-    >>> share(0, 9), share(1, 3), share(999999, 1000000), share(1, 10**8)
-    ('0 %', '33.33 %', '99.9999 %', '1e-06 %')
+    >>> share(0, 9), share(1, 3), share(999999, 1000000), share(1, 10**8), share(10, 9)
+    ('0 %', '33.33 %', '99.9999 %', '1e-06 %', '111.1 %')
     """
     percent = 100 * part / max(whole, 1)
-    digits = 4 if percent < 99 else 2 - math.floor(math.log10(max(100 - percent, 1e-12)))
-    return f"{percent:.{max(digits, 4)}g} %"
+    if percent >= 1000:
+        return f"{percent:.0f} %"
+    beside = abs(100 - percent)
+    digits = 4 if beside >= 1 or part == whole else 3 - math.floor(math.log10(max(beside, 1e-12)))
+    return f"{percent:.{digits}g} %"
 
 
 def _console(**options: Any) -> Any:

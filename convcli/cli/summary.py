@@ -142,7 +142,7 @@ def _show(network: Network, rows: list[Row], fields: list[Field | None]) -> None
     click.echo()
     _show_layers(rows, fields, bool(totals.fixed))
     click.echo()
-    for line in (*_notes(rows), *_total_lines(rows, totals)):
+    for line in (*_notes(network, rows), *_total_lines(rows, totals)):
         click.echo(render.escaped(line))
     costs = [(row, cost) for row in rows if (cost := separable_cost(row))]
     if costs:
@@ -177,8 +177,9 @@ def _sides(sides: tuple[Fraction | int, Fraction | int] | None) -> str:
     return " x ".join(map(str, sides or ()))
 
 
-def _notes(rows: list[Row]) -> Iterator[str]:
-    notes = [f"note: {row.layer.name}: {row.note}" for row in rows if row.note]
+def _notes(network: Network, rows: list[Row]) -> Iterator[str]:
+    notes = [f"note: input: {network.input.doubt}"] if network.input.doubt else []
+    notes += [f"note: {row.layer.name}: {row.note}" for row in rows if row.note]
     yield from (*notes, "") if notes else ()
 
 
@@ -216,6 +217,7 @@ def _as_json(network: Network, rows: list[Row], fields: list[Field | None]) -> d
         "about": network.about,
         "source": network.source,
         "input": _ordered(rows[0].taken),
+        "note": network.input.doubt,
         "layers": [_layer(row, field) for row, field in zip(rows, fields, strict=True)],
         "totals": _totals(total_of(rows)),
         **parts,

@@ -29,6 +29,8 @@ class NetworkResponder(Responder):
         self.source = image
         self._tapped: dict[str, Array] = {}
         self._spreads: dict[str, tuple[float, float]] = {}
+        if image.white is not None and request.network.input.doubt:
+            self.notices = (f"network {request.network.name!r}: {request.network.input.doubt}",)
         if image.white is None and request.network.input.range is not None:
             self.notices = ("numbers without a known white are taken as they are, in no range",)
         if image.alpha is not None:

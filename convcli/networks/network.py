@@ -20,6 +20,25 @@ class Input:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
+    @property
+    def doubt(self) -> str:
+        """What looks like a slip: a mean and a deviation measured in another range than levels have here; else nothing.
+
+        >>> Input(3, mean=(0.485, 0.456, 0.406)).doubt
+        "its mean is of numbers from 0 to 1, and levels are taken from 0 to 255 and more; say range = '0..1' there"
+        >>> Input(3, range=(0, 1), mean=(0.485, 0.456, 0.406)).doubt
+        ''
+        """
+        names = " and std are" if self.mean and self.std else " is" if self.mean else ""
+        told = f"mean{names}" if self.mean else "std is"
+        largest = max((abs(number) for number in (*self.mean, *self.std) if number != 1), default=0.0)
+        if self.range is None and 0 < largest < 1:
+            return f"its {told} of numbers from 0 to 1, and levels are taken from 0 to 255 and more; say range = '0..1' there"
+        if self.range is not None and largest > 2 * max(map(abs, self.range)):
+            low, high = self.range
+            return f"its {told} of larger numbers than its range {low:g}..{high:g} gives; leave the range out, or say 0..255"
+        return ""
+
 
 @dataclass(frozen=True)
 class Network:

@@ -2,6 +2,7 @@
 
 import gc
 import json
+import re
 import shutil
 import threading
 import weakref
@@ -637,7 +638,7 @@ def test_separable_with_a_depth_multiplier(run, tmp_path, rng, said):
 
 
 @pytest.mark.parametrize(("said", "told"), [
-    ("mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", "its mean and std are of numbers from 0 to 1, and levels are"),
+    ("mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", "its mean and std are of numbers from 0 to 1, and levels"),
     ("std = 0.5", "its std is of numbers from 0 to 1, and levels are taken from 0 to 255 and more; say range = '0..1' there"),
     ("range = '0..1', mean = 123.7", "its mean is of larger numbers than its range 0..1 gives; leave the range out, or say"),
     ("range = '0..1', mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", ""),
@@ -655,4 +656,5 @@ def test_a_mean_of_another_range_is_doubted(run, samples, tmp_path, said, told):
         run("run", "n", samples / "chelsea.png", "-o", tmp_path / "x.npy", *config).err,
     )
     for result in results:
-        assert (told in result) if told else ("range" not in result)
+        assert told in result
+        assert told or not re.search("its (mean|std)", result)

@@ -10,7 +10,7 @@ from .definition import MOST_MAPS, MOST_WEIGHTS, Definition, Drafter, Filter, Pa
 from .draft import BankDraft, Draft, at, draft_of_filter
 from .faults import Fault, Keys, Unread
 from .kernel import Bank, Kernel
-from .library import ParameterError, Recipe
+from .library import ParameterError, Recipe, takers_of
 from .weights import WeightsFile
 
 
@@ -43,7 +43,7 @@ class BankDefinition:
     def change(self, parameters: Parameters) -> "BankDefinition":
         """The same with other parameters for its generator; one that it has a grid of is held at that value."""
         if self.each is None or not isinstance(self.each.body, Recipe):
-            raise KernelError(f"bank {self.name!r} takes no parameters, got {parameters[0][0]}")
+            raise KernelError(f"bank {self.name!r} takes no parameters, got {parameters[0][0]}{takers_of(parameters[0][0])}")
         held = {name: (value,) for name, value in parameters}
         grid = tuple((name, held.get(name, values)) for name, values in self.grid)
         return replace(self, each=self.each.change(parameters), grid=grid)

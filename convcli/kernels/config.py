@@ -126,7 +126,18 @@ def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
         match = re.fullmatch(r"(.*) \(at (?:line (\d+)(?:, column (\d+))?|end of document)\)", str(error), re.DOTALL)
         line = int(match[2]) if match and match[2] else text.count("\n") + 1 if match else 1
         reason = (match[1] if match else str(error)) + (f", column {match[3]}" if match and match[3] else "")
-        raise KernelError(f"{path}:{line}: is not valid TOML: {reason}") from None
+        raise KernelError(f"{path}:{line}: is not valid TOML: {reason}{_unquoted(text, line)}") from None
+
+
+LONGEST_LINE = 2000
+"""Characters of a line that are looked at for what it may mean."""
+
+
+def _unquoted(text: str, line: int) -> str:
+    """What to do where a line has a fraction, or a number with pi, outside of quotes: TOML has none, and takes text."""
+    bare = re.sub(r'"[^"]*"|\'[^\']*\'|#.*', "", text.split("\n")[line - 1][:LONGEST_LINE])
+    match = re.search(r"(?<![\w.)])[\w.)]{1,20} ?[/*] ?[\w.(]{1,20}|\bpi\b", bare)
+    return f'; write numbers such as {match[0]} as text: "{match[0]}"' if match else ""
 
 
 def _read_section(section: Table, read: Callable[[Table, Path], Any], file: ConfigFile) -> None:

@@ -11,7 +11,7 @@ from .arithmetic import added, divided, laid_over
 from .draft import AnyDraft, BankDraft, Draft, at, draft_of, draft_of_filter
 from .faults import Fault, Keys, Unread
 from .kernel import Anchor, Kernel, Matrix, turned
-from .library import Formula, ParameterError, Recipe
+from .library import Formula, ParameterError, Recipe, takers_of
 from .numbers import LARGEST
 from .weights import Weights, WeightsError, WeightsFile
 
@@ -149,7 +149,7 @@ class Definition:
     def change(self, parameters: Parameters) -> "Definition":
         """The same with other parameters for its generator. Raises KernelError."""
         if not isinstance(self.body, Recipe):
-            raise KernelError(f"kernel {self.name!r} takes no parameters, got {parameters[0][0]}")
+            raise KernelError(f"kernel {self.name!r} takes no parameters, got {parameters[0][0]}{takers_of(parameters[0][0])}")
         return replace(self, body=self.body.change(parameters))
 
     def draft(self, drafter: Drafter) -> Draft:

@@ -208,7 +208,7 @@ class Recipe:
         wrong = []
         for name, value in parameters:
             if name not in self.accepted:
-                near = nearest_name(name, self.accepted)
+                near = nearest_name(name, self.accepted) or takers_of(name)
                 wrong.append((name, f"there is no parameter {name!r}; it takes {', '.join(self.accepted)}{near}"))
             elif kinds[name] is int and value != int(value):
                 wrong.append((name, f"{name} must be a whole number, got {value:g}"))
@@ -222,6 +222,16 @@ class Recipe:
         kinds = GENERATORS[self.generator].__annotations__
         values = {name: int(value) if kinds[name] is int else float(value) for name, value in self.parameters}
         return GENERATORS[self.generator](**values)
+
+
+def takers_of(name: str) -> str:
+    """What ends an error text: the generators that take a parameter; nothing where none does.
+
+    >>> takers_of("sigma")
+    "; 'sigma' is a parameter of gaussian, log, gabor"
+    """
+    takers = [generator for generator in GENERATORS if name in Recipe(generator).accepted]
+    return f"; {name!r} is a parameter of {', '.join(takers)}" if takers else ""
 
 
 def _require_all(*rules: tuple[bool, str, str, float]) -> None:

@@ -165,7 +165,9 @@ def _from_files(definition: LayerDefinition) -> tuple[Given, ...]:
         try:
             shape, itemsize = tensor_header(file, order)
         except WeightsError as error:
-            about = definition.op.arrays[role][0] if error.about == "key" else error.about
+            unsaid = error.about == "layout" and file.layout is None  # then it is another array than it is taken for
+            key = definition.op.arrays[role][0] if file.key is not None else "file"
+            about = key if unsaid or error.about == "key" else error.about
             raise Fault((*definition.keys, about), str(error)) from None
         found.append(Given(role, shape, f"@{file}", functools.partial(load_tensor, file, order), itemsize=itemsize))
     return tuple(found)

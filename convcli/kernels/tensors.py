@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError
-from .weights import TEXTS, WeightsError, WeightsFile, read_array, telling
+from .weights import ARRAYS, WeightsError, WeightsFile, read_array, telling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,7 +29,7 @@ def tensor_header(file: WeightsFile, order: str) -> tuple[tuple[int, ...], int]:
         raise _Seen(shape, dtype)
 
     try:
-        with telling(file):
+        with telling(file, ARRAYS):
             _read(file, see)
     except _Seen as seen:
         with telling(file):
@@ -42,7 +42,7 @@ def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
     """An array as float32, or float64 where it is so stored, with its axes in this order. Raises WeightsError."""
     import numpy as np
 
-    with telling(file):
+    with telling(file, ARRAYS):
         array = _read(file, _check)
         array = array.transpose(_axes(file, array.shape, order))
         array = array.reshape(array.shape + (1,) * (len(order) - array.ndim))
@@ -58,8 +58,6 @@ def _is_double(dtype: "np.dtype[Any]") -> bool:
 
 
 def _read(file: WeightsFile, check: Any) -> "np.ndarray[Any, Any]":
-    if file.path.suffix.lower() in TEXTS:
-        raise KernelError("a layer's weights must be in a .npy, .npz or .safetensors file")
     return read_array(file, check, LARGEST_TENSOR)[0]
 
 
@@ -68,7 +66,8 @@ def _axes(file: WeightsFile, shape: tuple[int, ...], order: str) -> list[int]:
     letters = order.replace("11", "" if len(shape) == 2 else "hw")
     layout = file.layout or letters
     if len(shape) != len(letters) or len(layout) != len(letters):
-        raise WeightsError(f"has shape {shape}, and must have {len(layout)} axes: {' '.join(layout)}", "layout")
+        axes = "one axis" if len(layout) == 1 else f"{len(layout)} axes"
+        raise WeightsError(f"has shape {shape}, and must have {axes}: {' '.join(layout)}", "layout")
     return [layout.index(letter) for letter in letters]
 
 

@@ -52,7 +52,20 @@ PLAIN = frozenset("0123456789.eE+-")
 """What decimal numbers are written with."""
 
 TEXTS = (".mat", ".txt", ".csv", ".dat")
-SUFFIXES = (".npy", ".npz", ".safetensors", *TEXTS)
+ARRAYS = (".npy", ".npz", ".safetensors")
+SUFFIXES = (*ARRAYS, *TEXTS)
+
+PYTORCH = "save its state dictionary by safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+KERAS = "save it by numpy.savez('weights.npz', **{w.path: w.numpy() for w in model.weights}), with layout = 'hwio'"
+ONNX = "save it by numpy.savez('weights.npz', **{i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer})"
+TENSORFLOW = "save it by numpy.savez('weights.npz', **{v.name: v.numpy() for v in model.variables}), with layout = 'hwio'"
+OTHERS = {
+    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), PYTORCH),
+    **dict.fromkeys((".h5", ".hdf5", ".keras"), KERAS),
+    **dict.fromkeys((".onnx",), ONNX),
+    **dict.fromkeys((".pb", ".tflite", ".index"), TENSORFLOW),
+}
+"""What turns the weights of other systems into a file that is read, by its suffix."""
 
 
 LARGEST_DIRECTORY = 1 << 20
@@ -128,11 +141,12 @@ def load_weights(file: WeightsFile) -> Weights:
 
 
 @contextmanager
-def telling(file: WeightsFile) -> Iterator[None]:
+def telling(file: WeightsFile, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[None]:
     """What goes wrong with a file in this block is a WeightsError that names it; so is a file that cannot hold weights."""
     suffix = file.path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise WeightsError(f"@{file}: the file must end in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
+    if suffix not in suffixes:
+        remedy = f"; {OTHERS[suffix]}" if suffix in OTHERS else ""
+        raise WeightsError(f"@{file}: the file must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}{remedy}")
     try:
         if not stat.S_ISREG(file.path.stat().st_mode):
             raise KernelError("is no regular file")

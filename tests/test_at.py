@@ -374,7 +374,7 @@ WRONG = [
     (["3.5,2"], 2, "position must be X,Y"),
     (["3,-2"], 2, "position must be X,Y"),
     (["9" * 5000 + ",1"], 2, "position must be X,Y"),
-    (["-1,2"], 2, "No such option '-1'"),
+    (["-1,2"], 2, "got '-1,2'"),
     (["1,1", "-k", "blur"], 2, "one pixel of one feature map is explained; give one -k, not 2 (see convcli at --help)"),
     (["1,1", "extra.png"], 2, "unexpected extra argument"),
     (["1,1", "--range", "loud"], 2, "range must be one of auto"),

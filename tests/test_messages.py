@@ -116,3 +116,24 @@ def test_an_anchor_puts_an_even_kernel_where_scipys_is(run, tmp_path, rng):
     np.testing.assert_allclose(
         np.load(tmp_path / "y.npy")[0], scipy.ndimage.correlate(image, kernel, mode="mirror"), atol=1e-12
     )
+
+
+@pytest.mark.parametrize("line", ['theta = "pi/4"', 'grid = { theta = [0, "pi/4"] }'])
+def test_angles_in_radians_in_a_config_file(run, tmp_path, line):
+    """They are degrees there too."""
+    kind = "banks" if "grid" in line else "kernels"
+    (tmp_path / "kernels.toml").write_text(f'[{kind}.a]\ngenerator = "gabor"\n{line}\n')
+    result = run("kernels", "check", tmp_path / "kernels.toml")
+    assert (result.status, "takes degrees, and 'pi/4' is in radians; write 45" in result.err) == (2, True)
+
+
+def test_numbers_that_begin_with_a_minus(run, samples, tmp_path):
+    """They are no options, wherever a kernel or a position is asked for; slips are still told."""
+    for words in (["-1 0 1"], ["--json", "-1 0 1"], ["-1/2 0 1/2", "--json"], ["--", "-1 0 1"]):
+        result = run("kernels", "show", *words)
+        assert (result.status, result.err) == (0, ""), words
+        assert "1 x 3" in result.out or '"size"' in result.out or '"matrix"' in result.out
+    assert run("summary", "-1 0 1", "--input", "9x9x1").out.startswith("-1 0 1\n")
+    assert "got '-1,2'" in run("at", "-1,2", samples / "horse.png", "-k", "-1 0 1").err
+    assert run("apply", samples / "horse.png", "-k", "-1 0 1", "-o", tmp_path / "x.png").status == 0
+    assert "o such option" in run("kernels", "show", "-x").err

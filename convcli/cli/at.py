@@ -24,7 +24,7 @@ WIDTH = 80
 """Columns to draw in where there is no terminal."""
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=options.NumbersCommand, no_args_is_help=True)
 @click.argument("position", metavar="X,Y", type=options.POSITION)
 @click.argument("picture", metavar="IMAGE")
 @click.option(

@@ -54,7 +54,7 @@ def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_j
             render.show_table(rows)
 
 
-@command.command("show", short_help="Show the numbers of a kernel.", no_args_is_help=True)
+@command.command("show", cls=options.NumbersCommand, short_help="Show the numbers of a kernel.", no_args_is_help=True)
 @click.argument("kernel", type=options.KernelText())
 @options.with_config
 @JSON

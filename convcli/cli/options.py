@@ -34,7 +34,7 @@ class Word(click.ParamType[Any]):
         if not isinstance(value, str):
             return value
         try:
-            return self.read(value)
+            return self.read(value.strip())
         except ArgumentError as error:
             if param and ctx and ctx.get_parameter_source(str(param.name)) is ParameterSource.ENVIRONMENT:
                 raise ArgumentError(f"${param.envvar}: {error}") from None
@@ -45,10 +45,29 @@ class Word(click.ParamType[Any]):
         return [CompletionItem(word) for word in self.choices if word.startswith(incomplete)]
 
 
+NEGATIVE = re.compile(r"-[\d.(](?:[\d.,;:/*()+\-\s]|sqrt|pi|e)*", re.ASCII | re.IGNORECASE)
+"""Numbers, the first of them negative, or a position."""
+
+
+class NumbersCommand(click.Command):
+    """A command whose arguments may begin with a minus and a number, such as '-1 0 1': no option does."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put a blank before such arguments, which no reader of numbers minds; what an option takes stays as it is."""
+        taking = {name for one in self.params if isinstance(one, click.Option) and not one.is_flag for name in one.opts}
+        before = ["", *args]
+        numbers = [NEGATIVE.fullmatch(arg) and before[place] not in taking for place, arg in enumerate(args)]
+        return super().parse_args(ctx, [f" {arg}" if number else arg for arg, number in zip(args, numbers, strict=True)])
+
+
 class KernelText(click.ParamType[str]):
     """The text after -k, completed with the names of kernels and banks; looked up later, when the config is known."""
 
     name = "KERNEL"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text without blanks around it."""
+        return value.strip()
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """Offer the names that begin so, with what each is for."""

@@ -33,7 +33,7 @@ def read_shape(text: str) -> Shape:
     return channels, height, width
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=options.NumbersCommand, no_args_is_help=True)
 @click.argument("name", metavar="NETWORK|KERNEL|BANK", type=options.AnyText(), required=False)
 @click.option("--list", "lists", is_flag=True, help="List the networks that there are.")
 @click.option("--input", "shape", type=options.Word("HxWxC", read_shape), help="Rows, columns and channels of what it takes.")

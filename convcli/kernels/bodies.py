@@ -7,7 +7,7 @@ from ..errors import nearest
 from .definition import MOST_MAPS, NO_BODY, Body, Definition, Filter, Part, Product
 from .kernel import MAX_SIDE, Matrix
 from .library import GENERATORS, ParameterError, Recipe
-from .values import Misplaced, Table, as_index, as_name, as_number, as_numbers, as_text, described, read_each
+from .values import Misplaced, Table, as_index, as_name, as_number, as_numbers, as_text, described, parameter_reader, read_each
 from .weights import WeightsFile
 
 BODIES = {"matrix": (), "tensor": (), "column": ("row",), "generator": (), "file": ("key", "layout", "index"), "sum": ()}
@@ -81,7 +81,8 @@ def _read_recipe(table: Table) -> Recipe:
     if generator is None:
         return Recipe("average")
     recipe = Recipe(generator)
-    parameters = tuple((key, table.number(key, value)) for key, value in recipe.accepted.items() if key in table.values)
+    given = ((key, value) for key, value in recipe.accepted.items() if key in table.values)
+    parameters = tuple((key, table.read(key, parameter_reader(key), value)) for key, value in given)
     try:
         return recipe.change(parameters)
     except ParameterError as error:

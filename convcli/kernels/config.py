@@ -30,6 +30,7 @@ from .values import (
     as_stride,
     as_text,
     described,
+    parameter_reader,
 )
 
 LARGEST_FILE = 512 << 10
@@ -198,7 +199,8 @@ def _read_grid(table: Table, recipe: Recipe) -> tuple[tuple[str, tuple[float, ..
         return ()
     inner = Table(values, (*table.keys, "grid"), table.faults)
     inner.check_keys(recipe.accepted)
-    grid = tuple((key, tuple(inner.read(key, as_numbers, [1.0]))) for key in values if key in recipe.accepted)
+    readers = {key: functools.partial(as_numbers, read=parameter_reader(key)) for key in values if key in recipe.accepted}
+    grid = tuple((key, tuple(inner.read(key, read, [1.0]))) for key, read in readers.items())
     count = math.prod(len(numbers) for _, numbers in grid)
     if count > MOST_MAPS:
         table.fault(f"makes {count} kernels; the limit is {MOST_MAPS}", "grid")

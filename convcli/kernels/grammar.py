@@ -4,11 +4,14 @@ sharpen                      a name
 gaussian:sigma=2             a name with parameters
 sobel-x@90                   a name, turned counter-clockwise by 90, 180 or 270 degrees
 0 -1 0; -1 5 -1; 0 -1 0      a matrix: rows end with ; or a new line, numbers stand apart with spaces or commas
+3x3: 0,-1,0 -1,5,-1 0,-1,0   the same as ImageMagick writes it, width x height; 3x1: is one row
+[[0, -1, 0], [-1, 5, -1]]    the same as JSON and NumPy write it
 @weights.npz#conv1           a file, and the array in it
 
 A number may be an expression without spaces, such as 1/9 or sqrt(2)/4.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +19,15 @@ from typing import TypeAlias
 
 from ..errors import KernelError
 from .kernel import Matrix
-from .numbers import parse_number
+from .library import ANGLES
+from .numbers import parse_angle, parse_number, shortened
 from .weights import WeightsFile
 
 NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
+
+SIZED = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?((?:[+-]\d{1,5}){0,2})([@<>]?)\s*:(.*)", re.ASCII | re.DOTALL)
+NESTED = re.compile(r"(?:\[[^\[\]]*\][\s,]*)+")
 
 
 @dataclass(frozen=True)
@@ -54,12 +61,52 @@ def parse_kernel(text: str) -> KernelText:
     if stripped.startswith("@"):
         return _parse_file(stripped)
     if not stripped[:1].isalpha():
-        return Inline(parse_matrix(stripped))
+        return Inline(_parse_inline(stripped))
     match = REFERENCE.fullmatch(stripped)
     if match is None:
         raise KernelError(f"kernel {text!r} is neither a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', nor @FILE")
     name, parameters, turn = match.groups()
     return Reference(name, _parse_parameters(name, parameters), _parse_turn(stripped, turn))
+
+
+def _parse_inline(text: str) -> Matrix:
+    """Read a matrix in any of the ways that there are. Raises KernelError."""
+    if text.startswith("["):
+        return _parse_nested(text)
+    sized = SIZED.fullmatch(text)
+    if sized is not None:
+        return _parse_sized(text, *sized.groups())
+    matrix = parse_matrix(text)
+    count = len(matrix[0])
+    side = math.isqrt(count)
+    if side > 1 and side * side == count and not re.search(r"[;\n]", text):
+        raise KernelError(
+            f"matrix {shortened(text)}: {count} numbers in a row are as many as {side} x {side} has; write ; between the rows, "
+            f"or '{side}x{side}:' before the numbers, or '{count}x1:' for one row"
+        )
+    return matrix
+
+
+def _parse_nested(text: str) -> Matrix:
+    """Read rows in brackets, within brackets; or one row in brackets, which is looked at as without."""
+    inner = text[1:-1].strip() if text.endswith("]") else "["
+    if not set(inner) & set("[]"):
+        return _parse_inline(inner)
+    if not NESTED.fullmatch(inner):
+        raise KernelError(f"matrix {shortened(text)}: must be rows in brackets, such as [[0, 1, 0], [1, -4, 1], [0, 1, 0]]")
+    return parse_matrix(";".join(re.findall(r"\[([^\[\]]*)\]", inner)))
+
+
+def _parse_sized(text: str, width: str, height: str | None, origin: str, turned: str, body: str) -> Matrix:
+    """Read ImageMagick's WIDTHxHEIGHT: NUMBERS (https://imagemagick.org/Usage/morphology/#user); nan and - are 0."""
+    if origin or turned:
+        rule = "a kernel that it turns" if turned else "an origin; in a config file that is anchor = [row, column]"
+        raise KernelError(f"matrix {shortened(text)}: takes sizes and numbers, not {rule}")
+    columns, rows = int(width), int(height or width)
+    words = ["0" if word.lower() in ("nan", "-") else word for word in re.split(r"[\s,;]+", body.strip(" ,;\n\t"))]
+    if len(words) != rows * columns or words == [""]:
+        raise KernelError(f"matrix {shortened(text)}: {columns} x {rows} has {rows * columns} numbers, and {len(words)} follow")
+    return parse_matrix(";".join(" ".join(words[i : i + columns]) for i in range(0, len(words), columns)))
 
 
 def parse_matrix(text: str) -> Matrix:
@@ -99,7 +146,7 @@ def _parse_parameters(name: str, text: str | None) -> tuple[tuple[str, float], .
         if key in found:
             raise KernelError(f"parameter {key!r} of {name} is given twice")
         try:
-            found[key] = parse_number(value)
+            found[key] = (parse_angle if key in ANGLES else parse_number)(value)
         except ValueError as error:
             raise KernelError(f"parameter {key} of {name}: {value!r} {error}") from None
     return tuple(found.items())

@@ -179,6 +179,10 @@ GENERATORS: dict[str, Callable[..., Formula]] = {
 }
 
 
+ANGLES = ("angle", "theta", "psi")
+"""Parameters that are degrees."""
+
+
 class ParameterError(KernelError):
     """Parameters have no such values, or are none of the generator's; each is named, with what is wrong with it."""
 

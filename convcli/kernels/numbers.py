@@ -39,6 +39,23 @@ def parse_number(text: str) -> float:
     return value
 
 
+def parse_angle(text: str) -> float:
+    """Read degrees as parse_number does. Raises ValueError for a number with pi too, which would be radians.
+
+    >>> parse_angle("45")
+    45.0
+    """
+    value = parse_number(text)
+    if "pi" in text:
+        raise ValueError(f"is in radians, and degrees are taken; write {math.degrees(value):g}")
+    return value
+
+
+def shortened(text: str) -> str:
+    """A text in quotes, or its beginning where it is long."""
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
 def is_plain(text: str) -> bool:
     """Whether a text is a decimal number and no expression."""
     return PLAIN.fullmatch(text.strip()) is not None

@@ -1,5 +1,6 @@
 """Values of a config file: each is what it must be, or a ValueError tells the rule and what was found."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ from ..ranges import parse_range
 from .faults import Fault, Faults, Keys
 from .grammar import NAME
 from .kernel import MAX_SIDE
-from .library import NORMS
+from .library import ANGLES, NORMS
 from .numbers import LARGEST, is_plain, parse_number
 
 T = TypeVar("T")
@@ -231,13 +232,26 @@ def as_number(value: Any) -> float:
     return float(value)
 
 
-def as_numbers(value: Any) -> list[float]:
-    """A list of numbers."""
+def as_angle(value: Any) -> float:
+    """Degrees; a text with pi would be radians."""
+    number = as_number(value)
+    if isinstance(value, str) and "pi" in value:
+        raise ValueError(f"takes degrees, and {value!r} is in radians; write {math.degrees(number):g}")
+    return number
+
+
+def parameter_reader(key: str) -> Callable[[Any], float]:
+    """What reads a parameter of a generator."""
+    return as_angle if key in ANGLES else as_number
+
+
+def as_numbers(value: Any, read: Callable[[Any], float] = as_number) -> list[float]:
+    """A list of numbers, each as it is read."""
     if not isinstance(value, list) or not value:
         raise ValueError(f"must be a list of numbers, got {described(value)}")
     if len(value) > MAX_SIDE:
         raise ValueError(f"has {len(value)} numbers; the limit is {MAX_SIDE}")
-    return list(read_each(value, as_number, "number"))
+    return list(read_each(value, read, "number"))
 
 
 def as_divisor(value: Any) -> float:

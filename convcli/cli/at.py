@@ -101,7 +101,7 @@ def _explain(request: Request, position: tuple[int, int]) -> "tuple[Image, Point
     batch.tell_compiling(render.Voice(quiet=False, verbose=False))
     name = _name_of(request)
     with _about(name):
-        image = read_image(given.source, pipes.input, request.max_pixels)
+        image = read_image(given.source, pipes.input, request.max_pixels, request.axes)
         height, width, _ = request.map_shape(image.size, request.maps[0])
     x, y = position
     if not (x < width and y < height):

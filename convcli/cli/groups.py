@@ -169,14 +169,21 @@ SEARCHING = _together(
 )
 """Which pictures are inputs, and whose places the outputs mirror."""
 
-LIMIT = click.option(
-    "--max-pixels",
-    type=click.IntRange(1),
-    default=MAX_PIXELS,
-    show_default=True,
-    help="Refuse larger pictures by their header.",
+LIMIT = _together(
+    click.option(
+        "--axes",
+        type=click.Choice(("YX", "YXC", "CYX"), case_sensitive=False),
+        help="The axes of .npy inputs, where the shape may be read in two ways: rows Y, columns X, channels C.",
+    ),
+    click.option(
+        "--max-pixels",
+        type=click.IntRange(1),
+        default=MAX_PIXELS,
+        show_default=True,
+        help="Refuse larger pictures by their header.",
+    ),
 )
-"""How large a picture may be."""
+"""How inputs are read, and how large they may be."""
 
 KEEPING = _together(
     click.option(

@@ -81,14 +81,24 @@ TIFF_LAYOUT = (
 """TIFF tags that say how pixels are stored, or are kept by other means; no part of the EXIF that is carried over."""
 
 
-def read_image(source: Path | None, standard_input: BinaryIO | None = None, max_pixels: int = MAX_PIXELS) -> Image:
+def read_image(
+    source: Path | None,
+    standard_input: BinaryIO | None = None,
+    max_pixels: int = MAX_PIXELS,
+    axes: str | None = None,
+) -> Image:
     """Read the first picture of a file, upright, or of standard input where source is None. Raises ImageError."""
     with opened(source, standard_input) as file:
-        return decode(file, max_pixels)
+        return decode(file, max_pixels, axes=axes)
 
 
-def decode(file: BinaryIO, max_pixels: int = MAX_PIXELS, admit: Admit = lambda header: None) -> Image:
-    """Read the first picture of an open file, upright, once ``admit`` has let its header pass.
+def decode(
+    file: BinaryIO,
+    max_pixels: int = MAX_PIXELS,
+    admit: Admit = lambda header: None,
+    axes: str | None = None,
+) -> Image:
+    """Read the first picture of an open file, upright, once ``admit`` has let its header pass; ``axes`` are those of an array.
 
     Raises ImageError: the file is empty, no picture, truncated, corrupt, too large, or of a kind that cannot be read without
     loss.
@@ -101,7 +111,7 @@ def decode(file: BinaryIO, max_pixels: int = MAX_PIXELS, admit: Admit = lambda h
     if not start:
         raise ImageError("is empty")
     if start.startswith(stacks.MAGIC):
-        return stacks.read_array(file, max_pixels, admit)
+        return stacks.read_array(file, max_pixels, admit, axes)
     try:
         return _read_picture(file, start, max_pixels, admit)
     except (ConvcliError, MemoryError):

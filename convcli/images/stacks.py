@@ -18,13 +18,16 @@ PLAIN_CHANNELS = 4
 MAGIC = b"\x93NUMPY"
 
 
-def read_array(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
-    """Read a .npy file as an image (H, W) or (H, W, C), or as a stack of one such map. Raises ImageError."""
+def read_array(file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
+    """Read a .npy file as an image (H, W) or (H, W, C), or as a stack of one such map, or with the axes that are named.
+
+    Raises ImageError.
+    """
 
     def check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
         if dtype.kind not in "buif":
             raise ImageError(f"must hold real numbers to be an image, got dtype {dtype}")
-        height, width, channels = _image_shape(shape)
+        height, width, channels = _image_shape(shape, axes)
         check_pixels(width, height, max_pixels)
         itemsize = itemsize_of(dtype)
         admit(Header(height, width, channels, itemsize, height * width * channels * itemsize))
@@ -33,14 +36,31 @@ def read_array(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
         array = read_npy(file, check)
     except ValueError as error:
         raise ImageError(f"is not a readable .npy file: {error}") from None
-    levels, white = as_levels(np.ascontiguousarray(array.reshape(_image_shape(array.shape))))
+    shape = _image_shape(array.shape, axes)
+    array = array.transpose(1, 2, 0) if axes == "CYX" else array.reshape(shape)
+    levels, white = as_levels(np.ascontiguousarray(array))
     image = Image(levels, white, None, "NPY")
     channels = levels.shape[2]
-    return image.noting(f"is read as (H, W, C) with {channels} channels") if channels > PLAIN_CHANNELS else image
+    told = axes is None and channels > PLAIN_CHANNELS
+    return image.noting(f"is read as (H, W, C) with {channels} channels") if told else image
 
 
-def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
-    """(H, W, C) of an array. A stack of one map, as ``--output x.npy`` writes for one kernel, counts as that map."""
+def _image_shape(shape: tuple[int, ...], axes: str | None) -> tuple[int, int, int]:
+    """(H, W, C) of an array. A stack of one map, as ``--output x.npy`` writes for one kernel, counts as that map.
+
+    Raises ImageError, also for what may be some planes (C, H, W) or as many rows of many channels, where no axes are named.
+    """
+    if axes is not None:
+        if len(shape) != len(axes) or min(shape) < 1:
+            raise ImageError(f"must have {len(axes)} axes, {' '.join(axes)} as --axes says, got shape {shape}")
+        named = dict(zip(axes, shape, strict=True))
+        return named["Y"], named["X"], named.get("C", 1)
+    if len(shape) == 3 and 1 < shape[0] <= PLAIN_CHANNELS < min(shape[1:]):
+        first, second, third = shape
+        raise ImageError(
+            f"has shape {shape}, which may be {first} rows of {second} pixels of {third} channels (--axes YXC), or "
+            f"{first} channels of {second} x {third} (--axes CYX); say which"
+        )
     one_map = len(shape) == 4 or (len(shape) == 3 and shape[2] > PLAIN_CHANNELS)
     inner = shape[1:] if one_map and shape[0] == 1 else shape
     if len(inner) not in (2, 3) or min(inner) < 1:

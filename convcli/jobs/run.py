@@ -118,7 +118,7 @@ def _read(request: Wishes, task: Task, pipes: Pipes, budget: Budget) -> Iterator
         if not left:
             yield Outcome(task, skipped=skipped), None, source, left
             return
-        image = decode(file, request.max_pixels, lambda header: take(request.memory(left, header)))
+        image = decode(file, request.max_pixels, lambda header: take(request.memory(left, header)), request.axes)
         source = source or _digest(file)
         yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, left
 

@@ -48,6 +48,7 @@ class Wishes(abc.ABC):
     png_level: int = 1
     quality: int = 92
     max_pixels: int = MAX_PIXELS
+    axes: str | None = None  # of arrays, where their shapes do not tell
     max_memory: int | None = None  # bytes; None is three quarters of what is free
     threads: int | None = None
     overwrite: bool = False

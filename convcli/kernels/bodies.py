@@ -1,14 +1,17 @@
 """Reads one kernel of a config file: what gives its weights, and what is done with them."""
 
+import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..errors import nearest
+from ..errors import KernelError, nearest
 from .definition import MOST_MAPS, NO_BODY, Body, Definition, Filter, Part, Product
+from .grammar import parse_file
 from .kernel import MAX_SIDE, Matrix
 from .library import GENERATORS, ParameterError, Recipe
 from .values import Misplaced, Table, as_index, as_name, as_number, as_numbers, as_text, described, parameter_reader, read_each
-from .weights import WeightsFile
+from .weights import WeightsError, WeightsFile, as_layout
 
 BODIES = {"matrix": (), "tensor": (), "column": ("row",), "generator": (), "file": ("key", "layout", "index"), "sum": ()}
 """The key that tells how a kernel is given, and the keys that go with it; a generator takes its parameters."""
@@ -92,13 +95,16 @@ def _read_recipe(table: Table) -> Recipe:
 
 
 def _read_file(table: Table, folder: Path) -> Filter:
-    key, layout = (table.read(name, as_text, None) for name in ("key", "layout"))
-    letters = "w" if layout is None else layout
-    if "w" not in letters or set(letters) - set("oihw") or len(set(letters)) != len(letters):
-        table.fault(f"must name each axis once, by o, i, h and w, such as oihw or hwio, got {letters!r}", "layout")
-        layout = None
+    key, layout = table.read("key", as_text, None), table.read("layout", _as_layout, None)
     index = table.read("index", as_index, None)
     return Filter(WeightsFile(folder / table.text("file"), key, layout), index)
+
+
+def _as_layout(value: Any) -> str:
+    try:
+        return as_layout(as_text(value))
+    except WeightsError as error:
+        raise ValueError(str(error)) from None
 
 
 def read_parts(table: Table, key: str, folder: Path, extra: tuple[str, ...]) -> tuple[Part, ...]:
@@ -131,11 +137,12 @@ def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, ext
 
 
 def relative(text: str, folder: Path) -> str | WeightsFile:
-    """The text after -k; a file of weights in it lies relative to the config file."""
-    if not text.strip().startswith("@"):
-        return text
-    path, _, key = text.strip()[1:].partition("#")
-    return WeightsFile(folder / path, key or None)
+    """The text after -k; a file of weights in it lies relative to the config file. What is wrong with it is told later."""
+    if text.strip().startswith("@"):
+        with contextlib.suppress(KernelError):
+            file = parse_file(text.strip())
+            return replace(file, path=folder / file.path)
+    return text
 
 
 def _read_matrix(table: Table, kind: str) -> Matrix:

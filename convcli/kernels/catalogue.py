@@ -178,7 +178,8 @@ class Catalogue:
             kh, kw = len(asked.matrix), len(asked.matrix[0])
             return draft_of(Kernel(f"matrix-{kh}x{kw}", asked.matrix, "written out"))
         if isinstance(asked, WeightsFile):
-            draft = draft_of_file(self._load(asked), lambda weights: self._computing.spend(weights))
+            held = self._load(replace(asked, index=None))
+            draft = draft_of_file(held, asked.index, lambda weights: self._computing.spend(weights))
             self._drafting.spend(COPY_COST * len(draft.kernels))
             return draft
         entry, file = self._look_up(asked.name, scope)

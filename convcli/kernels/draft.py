@@ -123,13 +123,14 @@ def draft_of_filter(weights: Weights, name: str, index: int, spend: Callable[[in
     return Draft(name, shape, None, max(weights.largest, abs(weights.offset)), True, compute)
 
 
-def draft_of_file(weights: Weights, spend: Callable[[int], None]) -> AnyDraft:
-    """One kernel, or the bank of all filters of a file, named after its key or the file."""
+def draft_of_file(weights: Weights, index: int | None, spend: Callable[[int], None]) -> AnyDraft:
+    """One kernel, or the bank of all filters of a file, or that of an index among them, named after its key or the file."""
     file = weights.file
     about = f"from {file.path.name}" + (f", {file.key}" if file.key else "")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.key or file.path.stem)
-    if not weights.several:
-        return draft_of_filter(weights, name, 0, spend, about)
+    if not weights.several or index is not None:
+        chosen = weights.one(index)
+        return draft_of_filter(weights, f"{name}-{chosen}" if weights.several else name, chosen, spend, about)
     filters = range(len(weights.filters))
     kernels = tuple(draft_of_filter(weights, f"{name}-{i}", i, spend, about) for i in filters)
     return BankDraft(kernels, Bank(name, (), None, about))

@@ -7,6 +7,7 @@ sobel-x@90                   a name, turned counter-clockwise by 90, 180 or 270 
 3x3: 0,-1,0 -1,5,-1 0,-1,0   the same as ImageMagick writes it, width x height; 3x1: is one row
 [[0, -1, 0], [-1, 5, -1]]    the same as JSON and NumPy write it
 @weights.npz#conv1           a file, and the array in it
+@w.npz#conv1:layout=hwio,index=7   with the meaning of its axes, and one of its filters
 
 A number may be an expression without spaces, such as 1/9 or sqrt(2)/4.
 """
@@ -21,11 +22,12 @@ from ..errors import KernelError
 from .kernel import Matrix
 from .library import ANGLES
 from .numbers import parse_angle, parse_number, shortened
-from .weights import WeightsFile
+from .weights import WeightsError, WeightsFile, as_layout
 
 NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
 
+FILE = re.compile(r"@([^#]*?)(?:#(.*?))?(?::((?:layout|index)=[^:]*))?", re.DOTALL)
 SIZED = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?((?:[+-]\d{1,5}){0,2})([@<>]?)\s*:(.*)", re.ASCII | re.DOTALL)
 NESTED = re.compile(r"(?:\[[^\[\]]*\][\s,]*)+")
 
@@ -59,7 +61,7 @@ def parse_kernel(text: str) -> KernelText:
     """
     stripped = text.strip()
     if stripped.startswith("@"):
-        return _parse_file(stripped)
+        return parse_file(stripped)
     if not stripped[:1].isalpha():
         return Inline(_parse_inline(stripped))
     match = REFERENCE.fullmatch(stripped)
@@ -160,8 +162,27 @@ def _parse_turn(text: str, degrees: str | None) -> int:
     return int(degrees)
 
 
-def _parse_file(text: str) -> WeightsFile:
-    path, _, key = text[1:].partition("#")
+def parse_file(text: str) -> WeightsFile:
+    """Read @FILE, @FILE#KEY, and what may follow either: :layout=AXES, :index=N or both. Raises KernelError.
+
+    Other colons are part of the name or of the key, as in those that TensorFlow gives.
+
+    >>> parse_file("@w.npz#conv/kernel:0:layout=HWIO,index=7").index
+    7
+    """
+    match = FILE.fullmatch(text)
+    assert match is not None
+    path, key, words = match.groups()
     if not path:
         raise KernelError("@ must be followed by the name of a file, such as @weights.npy or @weights.npz#conv1")
-    return WeightsFile(Path(path), key or None)
+    options = dict(part.split("=", 1) for part in words.split(",")) if words else {}
+    layout, index = options.get("layout"), options.get("index")
+    if len(options) < (words or "").count("=") or not set(options) <= {"layout", "index"}:
+        raise KernelError(f"{text} may say layout=AXES and index=N behind its name, each once, such as :layout=hwio,index=7")
+    if index is not None and not re.fullmatch(r"\d{1,9}", index, re.ASCII):
+        raise KernelError(f"{text}: index must be a whole number from 0, got {index!r}")
+    try:
+        axes = layout and as_layout(layout)
+    except WeightsError as error:
+        raise KernelError(f"{text}: layout {error}") from None
+    return WeightsFile(Path(path), key or None, axes, None if index is None else int(index))

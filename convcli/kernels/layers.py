@@ -266,7 +266,7 @@ def _read_arrays(table: Table, folder: Path, op: Op) -> dict[str, WeightsFile]:
     """The file of each array that is named."""
     path = folder / table.text("file")
     order = op.arrays["weight"][1]
-    layout = table.read("layout", as_text, None)
+    layout = table.read("layout", lambda value: as_text(value).lower(), None)
     full = order.replace("11", "hw")
     if layout is not None and sorted(layout) not in (sorted(full), sorted(order.replace("11", ""))):
         table.fault(f"must name each axis once, by {', '.join(full)}, such as {full}, got {layout!r}", "layout")

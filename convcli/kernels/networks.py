@@ -163,7 +163,8 @@ def _from_files(definition: LayerDefinition) -> tuple[Given, ...]:
     for role, file in definition.arrays.items():
         order = definition.op.arrays[role][1]
         try:
-            shape, itemsize = tensor_header(file, order)
+            size = (1, 1) if order.endswith("11") else definition.said.get("size")
+            shape, itemsize = tensor_header(file, order, size)
         except WeightsError as error:
             unsaid = error.about == "layout" and file.layout is None  # then it is another array than it is taken for
             key = definition.op.arrays[role][0] if file.key is not None else "file"

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError
-from .weights import ARRAYS, WeightsError, WeightsFile, read_array, telling
+from .weights import ARRAYS, WeightsError, WeightsFile, check_meaning, read_array, telling
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,8 +21,10 @@ class _Seen(Exception):
         self.dtype = dtype
 
 
-def tensor_header(file: WeightsFile, order: str) -> tuple[tuple[int, ...], int]:
-    """The shape of an array with its axes in this order, and the bytes of a number once it is read. Raises WeightsError."""
+def tensor_header(file: WeightsFile, order: str, size: tuple[int, int] | None = None) -> tuple[tuple[int, ...], int]:
+    """The shape of an array with its axes in this order, and the bytes of a number once it is read. Raises WeightsError, also
+    where the axes may be meant in another order, which a known ``size`` of the kernel may decide.
+    """
 
     def see(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
         _check(shape, dtype)
@@ -32,7 +34,10 @@ def tensor_header(file: WeightsFile, order: str) -> tuple[tuple[int, ...], int]:
         with telling(file, ARRAYS):
             _read(file, see)
     except _Seen as seen:
-        with telling(file):
+        with telling(file, ARRAYS):
+            letters = _letters(seen.shape, order)
+            if len(letters) == len(seen.shape) > 1:
+                check_meaning(file, seen.shape, letters, size)
             shape = tuple(seen.shape[axis] for axis in _axes(file, seen.shape, order))
             return shape + (1,) * (len(order) - len(shape)), 8 if _is_double(seen.dtype) else 4
     raise AssertionError("a header was read and not checked")
@@ -63,12 +68,17 @@ def _read(file: WeightsFile, check: Any) -> "np.ndarray[Any, Any]":
 
 def _axes(file: WeightsFile, shape: tuple[int, ...], order: str) -> list[int]:
     """Which axis of the file each axis of the layer is; of two axes in place of four, the others are 1."""
-    letters = order.replace("11", "" if len(shape) == 2 else "hw")
+    letters = _letters(shape, order)
     layout = file.layout or letters
     if len(shape) != len(letters) or len(layout) != len(letters):
         axes = "one axis" if len(layout) == 1 else f"{len(layout)} axes"
         raise WeightsError(f"has shape {shape}, and must have {axes}: {' '.join(layout)}", "layout")
     return [layout.index(letter) for letter in letters]
+
+
+def _letters(shape: tuple[int, ...], order: str) -> str:
+    """The axes of a layer's array in their order, without those called 1 where an array has two."""
+    return order.replace("11", "" if len(shape) == 2 else "hw")
 
 
 def _check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:

@@ -355,7 +355,7 @@ def test_a_field_larger_than_any_picture(tmp_path):
 
 def test_a_wrong_key_is_told_where_it_stands(tmp_path):
     """That of the biases at theirs, on a line of its own."""
-    np.savez(tmp_path / "w.npz", w=np.zeros((1, 1, 3, 3)))
+    np.savez(tmp_path / "w.npz", w=np.zeros((2, 1, 3, 3)))
     layer = '{ op = "conv", file = "w.npz", key = "w", bias = "b" }'
     with pytest.raises(KernelError, match=r"networks\.n\.layers\[0\]\.bias: .*there is no array of that name"):
         network(tmp_path, [layer])

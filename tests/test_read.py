@@ -236,7 +236,7 @@ def test_orientation_is_applied(orientation, kind):
     if image.metadata.exif:
         again = PIL.Image.Exif()
         again.load(image.metadata.exif)
-        assert 0x0112 not in again
+        assert again.get(0x0112, 1) == 1
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB"])
@@ -273,7 +273,7 @@ ARRAYS = [
 
 
 @pytest.mark.parametrize(("stored", "white", "kept"), ARRAYS)
-@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3), (4, 6, 5), (1, 6, 3), (1, 4, 23), (1, 4, 600), (1, 4, 6, 3)])
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3), (7, 6, 5), (1, 6, 3), (1, 4, 23), (1, 4, 600), (1, 4, 6, 3)])
 def test_arrays_are_images(stored, white, kept, shape, rng):
     """(H, W), (H, W, C), and a stack of one map; every real type without loss."""
     array = rng.integers(0, 2 if stored == np.bool_ else 100, shape).astype(stored)
@@ -281,7 +281,7 @@ def test_arrays_are_images(stored, white, kept, shape, rng):
     np.save(file, array)
     image = read(file.getvalue())
     inner = array[0] if shape in ((1, 4, 23), (1, 4, 600), (1, 4, 6, 3)) else array
-    assert image.notices == (("is read as (H, W, C) with 5 channels",) if shape == (4, 6, 5) else ())
+    assert image.notices == (("is read as (H, W, C) with 5 channels",) if shape == (7, 6, 5) else ())
     assert (image.pixels.dtype, image.white) == (kept, white)
     assert_array_equal(np.squeeze(image.pixels), np.squeeze(inner) * (255 if stored == np.bool_ else 1), strict=False)
 

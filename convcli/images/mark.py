@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import PIL.Image
-
 from .formats import Format
 
 SOFTWARE = 305
@@ -49,22 +47,6 @@ def find_mark(text: object) -> Mark | None:
 def without_mark(text: str) -> str:
     """The text as it was before it was marked."""
     return WORDS.sub("", text)
-
-
-def marked(exif: bytes | None, mark: Mark | None, most: int) -> bytes | None:
-    """EXIF with the mark in it, or as it is where that would make it longer than ``most`` bytes."""
-    if mark is None:
-        return exif
-    tags = PIL.Image.Exif()
-    tags.load(exif or b"")
-    before = str(tags.get(SOFTWARE, ""))
-    tags[SOFTWARE] = f"{before}; {mark}" if before else str(mark)
-    for tag in tuple(tags):
-        block = tags.get_ifd(tag)
-        if block:
-            tags[tag] = block
-    data = tags.tobytes()
-    return data if len(data) <= most else exif
 
 
 def needs_sidecar(form: Format) -> bool:

@@ -26,9 +26,9 @@ import PIL.ImageOps
 
 from ..errors import ConvcliError, ImageError
 from . import stacks, tiff
+from .exif import ORIENTATION, BrokenExif, check_block, has_maker_note, of_tiff, patched
 from .formats import MAX_PIXELS
 from .image import Admit, Header, Image, Metadata, check_pixels
-from .mark import SOFTWARE, find_mark, without_mark
 
 DECODERS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 """The formats whose decoders may see a file. Others would run more code on it, Ghostscript for one."""
@@ -42,43 +42,9 @@ STALE_TEXT = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xm
 LOST = {"XMP": ("xmp", "XML:com.adobe.xmp"), "comment": ("comment",)}
 """What is not carried over yet, and where Pillow puts it."""
 
-ORIENTATION = 0x0112
-SUB_IFDS = (0x8769, 0x8825)  # Exif, GPS
 DESCRIPTION = 270
 SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
 """Descriptions by which ImageJ and tifffile tell how many pages of which size a file has: untrue of any other file."""
-TIFF_LAYOUT = (
-    frozenset(range(254, 267))
-    | frozenset(
-        (
-            273,
-            277,
-            278,
-            279,
-            282,
-            283,
-            284,
-            296,
-            297,
-            317,
-            320,
-            322,
-            323,
-            324,
-            325,
-            330,
-            338,
-            339,
-            347,
-            700,
-            34675,
-            50838,
-            50839,
-        )
-    )
-    | frozenset(range(512, 534))
-)
-"""TIFF tags that say how pixels are stored, or are kept by other means; no part of the EXIF that is carried over."""
 
 
 def read_image(
@@ -195,7 +161,7 @@ def _read_picture(file: BinaryIO, start: bytes, max_pixels: int, admit: Admit) -
                 admit(_header_of(picture))
             if picture.format != "TIFF":
                 picture.load()  # here, for PNG's metadata loads the pixels too, and a second load would hide what is wrong
-            metadata, notices = _read_metadata(picture)
+            metadata, notices = _read_metadata(picture, file)
             if with_tifffile:
                 file.seek(0)
                 return tiff.read_tiff(file, max_pixels, metadata, admit).noting(*notices)
@@ -230,14 +196,18 @@ def _refuse_cut_colour(picture: PIL.Image.Image, start: bytes) -> None:
         )
 
 
-def _read_metadata(picture: PIL.Image.Image) -> tuple[Metadata, list[str]]:
+def _read_metadata(picture: PIL.Image.Image, file: BinaryIO) -> tuple[Metadata, list[str]]:
     info = picture.info
     notices = []
+    place = file.tell()
     try:
-        exif = _carried_exif(picture.getexif())
-    except Exception:  # a broken block raises as many kinds of errors as a broken picture; the pixels are still good
+        exif = _carried_exif(picture, file)
+        if exif and picture.format == "TIFF" and has_maker_note(exif):
+            notices.append("the maker's note of its EXIF moves, and may count from where it was")
+    except BrokenExif as error:
         exif = None
-        notices.append("EXIF is broken and not kept")
+        notices.append(f"EXIF is broken and not kept: it {error}")
+    file.seek(place)
     text = {key: value for key, value in getattr(picture, "text", {}).items() if key not in STALE_TEXT}
     lost = [word for word, keys in LOST.items() if any(key in info for key in keys)]
     if lost:
@@ -249,22 +219,20 @@ def _read_metadata(picture: PIL.Image.Image) -> tuple[Metadata, list[str]]:
     return Metadata(info.get("icc_profile") or None, exif, resolution, tuple(text.items())), notices
 
 
-def _carried_exif(exif: PIL.Image.Exif) -> bytes | None:
-    """EXIF as bytes, without the orientation, the thumbnail (of the picture before), our mark, and TIFF's own layout."""
-    kept = PIL.Image.Exif()
-    for tag, value in exif.items():
-        stale = tag == DESCRIPTION and str(value).startswith(SHAPE_DESCRIPTIONS)
-        if tag == SOFTWARE and find_mark(value):
-            value = without_mark(str(value))
-            stale = not value
-        if tag != ORIENTATION and tag not in TIFF_LAYOUT and tag not in SUB_IFDS and not stale:
-            kept[tag] = value
-    for tag in SUB_IFDS:
-        block = exif.get_ifd(tag)
-        if block:
-            kept.get_ifd(tag).update(block)
-            kept[tag] = block
-    return kept.tobytes() if len(kept) else None
+def _carried_exif(picture: PIL.Image.Image, file: BinaryIO) -> bytes | None:
+    """EXIF as it stands in the file, but for the orientation, which is applied, and the thumbnail; of TIFF, its tags.
+
+    Raises BrokenExif.
+    """
+    if picture.format == "TIFF":
+        described = str(picture.tag_v2.get(DESCRIPTION, ""))  # type: ignore[attr-defined]
+        exif = of_tiff(file, {DESCRIPTION} if described.startswith(SHAPE_DESCRIPTIONS) else set())
+    else:
+        exif = picture.info.get("exif")
+    if not exif:
+        return None
+    turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+    return patched(check_block(exif), *(picture.size[::-1] if turned else picture.size))
 
 
 def _to_image(picture: PIL.Image.Image, kind: str, metadata: Metadata) -> Image:

@@ -107,16 +107,12 @@ def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mar
 
 
 def write_deep(file: BinaryIO, levels: Array, metadata: Metadata, alpha_last: bool) -> None:
-    """Write 16-bit levels (H, W, C), C with alpha, as one strip, with all their metadata.
+    """Write 16-bit levels (H, W, C), C with alpha, as one strip, with their profile and resolution.
 
-    Pillow cannot encode such pixels and tifffile cannot nest EXIF, but Pillow's directory of tags can be written by itself.
+    Pillow cannot encode such pixels, but its directory of tags can be written by itself.
     """
     height, width, samples = levels.shape
     tags = PIL.TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    carried = PIL.Image.Exif()
-    carried.load(metadata.exif or b"")
-    for tag in carried:
-        tags[tag] = carried.get_ifd(tag) or carried[tag]
     data = levels.astype("<u2").tobytes()
     tags[256], tags[257], tags[258], tags[259] = width, height, (16,) * samples, 1
     tags[262] = RGB if samples - alpha_last == 3 else MINISBLACK

@@ -13,9 +13,10 @@ import PIL.PngImagePlugin
 
 from ..errors import ArgumentError, OutputError
 from . import stacks, tiff
+from .exif import BrokenExif, block_with, has_maker_note, into_tiff, patched
 from .formats import Format
 from .image import Array, Image, Metadata
-from .mark import Mark, marked
+from .mark import Mark
 
 WORDS = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text"}
 
@@ -70,8 +71,12 @@ def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = N
         alpha = None
         notices.append(f"alpha, opaque everywhere, not kept: {form.name} holds none")
     metadata, lost = _kept_metadata(image.metadata, form, channels)
-    if "exif" in form.keeps:
-        metadata = replace(metadata, exif=marked(metadata.exif, mark, form.most_exif))
+    if "exif" in form.keeps and metadata.exif:
+        metadata = replace(
+            metadata, exif=patched(metadata.exif, image.pixels.shape[1], image.pixels.shape[0], mark, form.most_exif)
+        )
+    elif "exif" in form.keeps and mark is not None:
+        metadata = replace(metadata, exif=block_with(mark))
     if lost:
         notices.append(f"{' and '.join(lost)} not kept in this {form.name}")
     levels = image.pixels if alpha is None else np.dstack([image.pixels, alpha])
@@ -90,7 +95,21 @@ def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = N
         raise OutputError(
             f"{size} with its metadata cannot be encoded as {form.name}: {str(error) or type(error).__name__}"
         ) from error
-    return file.getvalue(), notices
+    data = file.getvalue()
+    if form.name == "tiff" and metadata.exif:
+        data, more = _with_tags(data, metadata.exif, mark)
+        notices += more
+    return data, notices
+
+
+def _with_tags(tiff_data: bytes, exif: bytes, mark: Mark | None) -> tuple[bytes, list[str]]:
+    """A TIFF file with the tags of a block of EXIF; of a broken one, with the mark alone. And what is to be said of that."""
+    try:
+        moved = ["the maker's note of its EXIF moves, and may count from where it was"] if has_maker_note(exif) else []
+        return into_tiff(tiff_data, exif), moved
+    except BrokenExif as error:
+        told = [f"EXIF is broken and not kept in this tiff: it {error}"]
+        return (into_tiff(tiff_data, block_with(mark)) if mark else tiff_data), told
 
 
 def _kept_metadata(metadata: Metadata, form: Format, channels: int) -> tuple[Metadata, list[str]]:
@@ -107,6 +126,8 @@ def _kept_metadata(metadata: Metadata, form: Format, channels: int) -> tuple[Met
 def _save_options(form: Format, encoding: Encoding, metadata: Metadata) -> dict[str, Any]:
     options: dict[str, Any] = {"icc_profile": metadata.icc, "exif": metadata.exif, "dpi": metadata.dpi}
     options = {name: value for name, value in options.items() if value}
+    if form.name == "tiff":
+        options.pop("exif", None)  # which is put in afterwards, as it is
     if form.name == "png":
         options |= {"compress_level": encoding.png_level, "pnginfo": _png_text(metadata)}
         if encoding.png_level == 1:

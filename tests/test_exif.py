@@ -1,0 +1,225 @@
+"""EXIF as cameras write it, through convcli: what is untrue of the new picture changes, and nothing else."""
+
+import io
+import json
+import shutil
+import struct
+import subprocess
+
+import numpy as np
+import piexif
+import PIL.Image
+import PIL.TiffImagePlugin
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convcli.images.exif import PREFIX, patched
+
+MAKERS = ("canon", "casio", "olympus", "panasonic", "ricoh", "sigma", "sony")
+CHANGED = {40962, 40963, 305, 34665, 34853, 40965}  # the sizes, Software, and where directories stand
+NEEDS = pytest.mark.skipif(
+    not (shutil.which("exiftool") and shutil.which("exiv2")), reason="exiftool and exiv2 are not installed"
+)
+
+
+@pytest.fixture
+def cameras(request):
+    """The folder of pictures as cameras write them."""
+    return request.path.parent / "cameras"
+
+
+def block_of(path):
+    """The EXIF of a picture, without its prefix, as Pillow finds it."""
+    with PIL.Image.open(path) as picture:
+        picture.load()
+        return picture.info["exif"].removeprefix(PREFIX)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("maker", MAKERS)
+def test_every_tag_stays(run, cameras, tmp_path, maker, suffix):
+    """By piexif: type, count and bytes of every directory, and the maker's note where it was; Canon lost 4 tags, Sony 17."""
+    source, out = cameras / f"{maker}.jpg", tmp_path / f"out.{suffix}"
+    assert run("apply", source, "-k", "1", "--stride", "3x2", "-o", out, "-q").status == 0
+    before, after = block_of(source), block_of(out)
+    tags, kept = piexif.load(PREFIX + before), piexif.load(PREFIX + after)
+    with PIL.Image.open(source) as old, PIL.Image.open(out) as new:
+        assert new.size == (-(-old.width // 2), -(-old.height // 3))
+        assert [kept["Exif"][tag] for tag in (40962, 40963)] == list(new.size)
+    for directory in ("0th", "Exif", "GPS", "Interop"):
+        same = {tag: value for tag, value in tags[directory].items() if tag not in CHANGED}
+        assert {tag: value for tag, value in kept[directory].items() if tag not in CHANGED} == same, directory
+    assert kept["0th"].get(274, 1) == 1
+    assert kept["0th"][305].split(b";")[0].strip(b"\0 ") in (tags["0th"].get(305, b"").strip(b"\0 "), kept["0th"][305])
+    note = tags["Exif"][37500]
+    assert after.find(note) == before.find(note) > 0
+
+
+@NEEDS
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("maker", MAKERS)
+def test_other_readers_find_all_of_it(run, cameras, tmp_path, maker, suffix):
+    """By exiftool, which looks into makers' notes, and exiv2: no tag is another, and there is no new warning."""
+    source, out = cameras / f"{maker}.jpg", tmp_path / f"out.{suffix}"
+    assert run("apply", source, "-k", "1", "-o", out, "-q").status == 0
+    own = {"ExifImageWidth", "ExifImageHeight", "Software", "PreviewImageStart", "OtherImageStart", "PreviewImage", "Warning"}
+    found = []
+    for path in (source, out):
+        words = ["exiftool", "-j", "-a", "-G1", "-s", "-EXIF:all", "-MakerNotes:all", "-validate", "-warning", path]
+        (tags,) = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
+        found.append({key: value for key, value in tags.items() if key.split(":")[-1] not in own and ":" in key})
+    before = {key: value for key, value in found[0].items() if not key.startswith(("IFD1", "ExifTool", "File"))}
+    after = {key: value for key, value in found[1].items() if not key.startswith(("ExifTool", "File"))}
+    assert after == before
+    assert warnings_of(out) <= warnings_of(source) | {"[minor] Possibly incorrect maker notes offsets (fix by 0?)"}
+
+
+def warnings_of(path):
+    """What exiftool and exiv2 find wrong with a picture."""
+    words = ["exiftool", "-validate", "-a", "-warning", "-s3", path]
+    told = subprocess.run(words, capture_output=True, text=True, errors="replace", check=True).stdout.splitlines()
+    words = ["exiv2", "-pa", path]
+    other = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stderr.splitlines()
+    return {line for line in told if "Warning" not in line and "IFD1" not in line and "preview" not in line.lower()} | set(
+        other
+    )
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_a_turned_picture(run, tmp_path, rng, order, suffix):
+    """Its orientation is 1 then, its sizes are the other way round, and its thumbnail, which shows it before, is gone."""
+    secret = rng.bytes(3000)
+    block = made_block(order, {274: (3, [6]), 256: (3, [40]), 257: (4, [30])}, {40962: (3, [40]), 40963: (3, [30])}, secret)
+    picture = PIL.Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    picture.save(tmp_path / "in.jpg", exif=PREFIX + block)
+    assert run("apply", tmp_path / "in.jpg", "-k", "1", "-o", tmp_path / f"out.{suffix}", "-q").status == 0
+    after = block_of(tmp_path / f"out.{suffix}")
+    kept = piexif.load(PREFIX + after)
+    assert (kept["0th"][274], kept["0th"][256], kept["0th"][257]) == (1, 30, 40)
+    assert (kept["Exif"][40962], kept["Exif"][40963]) == (30, 40)
+    assert (kept["1st"], kept["thumbnail"]) == ({}, None)
+    data = (tmp_path / f"out.{suffix}").read_bytes()
+    assert not any(secret[i : i + 40] in data for i in range(0, 2900, 100))
+
+
+def made_block(order, first, exif, thumbnail=b""):
+    """A block with these numbers {tag: (type, values)}, a directory of EXIF, and a thumbnail behind."""
+    codes = {3: "H", 4: "I"}
+
+    def directory(entries, behind):
+        parts = [struct.pack(f"{order}H", len(entries))]
+        for tag, (kind, values) in sorted(entries.items()):
+            held = struct.pack(f"{order}{len(values)}{codes[kind]}", *values).ljust(4, b"\0")
+            parts.append(struct.pack(f"{order}HHI", tag, kind, len(values)) + held)
+        return b"".join(parts) + struct.pack(f"{order}I", behind)
+
+    inner = 8 + 2 + 12 * (len(first) + 1) + 4
+    behind = inner + 2 + 12 * len(exif) + 4
+    picture = behind + 2 + 12 * 2 + 4
+    begin = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
+    last = directory({513: (4, [picture]), 514: (4, [len(thumbnail)])}, 0) + thumbnail if thumbnail else b""
+    return begin + directory(first | {34665: (4, [inner])}, behind if thumbnail else 0) + directory(exif, 0) + last
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_sizes_beyond_16_bits(order):
+    """A SHORT becomes a LONG in its place."""
+    block = made_block(order, {256: (3, [7])}, {40962: (3, [7]), 40963: (3, [8])})
+    kept = piexif.load(patched(PREFIX + block, 70_000, 9))
+    assert (kept["0th"][256], kept["Exif"][40962], kept["Exif"][40963]) == (70_000, 70_000, 9)
+    assert len(patched(PREFIX + block, 70_000, 9)) == len(PREFIX + block)
+
+
+@given(st.data())
+def test_broken_blocks_are_no_trouble(data):
+    """Whatever stands in them: the block comes back, as long or longer, or cut at its thumbnail."""
+    order = data.draw(st.sampled_from("<>"))
+    block = bytearray(made_block(order, {274: (3, [6]), 305: (3, [1])}, {40962: (3, [4])}, b"thumbnail"))
+    for _ in range(data.draw(st.integers(1, 6))):
+        block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
+    block = bytes(block[: data.draw(st.integers(0, len(block)))])
+    result = patched(PREFIX + block, 5, 6)
+    assert result.startswith(PREFIX)
+    assert len(result) >= len(block) - 9
+
+
+def test_directories_that_hold_themselves(run, tmp_path):
+    """Are read once."""
+    block = bytearray(made_block("<", {}, {40965: (4, [0])}))
+    at = block.find(struct.pack("<HHI", 40965, 4, 1)) + 8
+    block[at : at + 4] = struct.pack("<I", 8 + 2 + 12 + 4)
+    PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.jpg", exif=PREFIX + bytes(block))
+    for suffix in ("jpg", "tif"):
+        assert run("apply", tmp_path / "in.jpg", "-k", "1", "-o", tmp_path / f"out.{suffix}", "-q").status == 0
+
+
+@pytest.mark.parametrize("maker", MAKERS)
+def test_tiff_has_all_tags_of_a_camera(run, cameras, tmp_path, maker):
+    """In their types, and back again; what JPEG alone has is left out, and the note that moves is told."""
+    first, second = tmp_path / "a.tif", tmp_path / "b.jpg"
+    told = run("apply", cameras / f"{maker}.jpg", "-k", "1", "-o", first).err
+    assert "the maker's note of its EXIF moves, and may count from where it was" in told
+    assert run("apply", first, "-k", "1", "-o", second).status == 0
+    tags, kept = piexif.load(PREFIX + block_of(cameras / f"{maker}.jpg")), piexif.load(PREFIX + block_of(second))
+    left = CHANGED | {37121, 37122, 274, 282, 283, 296, 531}
+    for directory in ("0th", "Exif", "GPS", "Interop"):
+        same = {tag: value for tag, value in tags[directory].items() if tag not in left}
+        assert {tag: value for tag, value in kept[directory].items() if tag not in left} == same, directory
+
+
+def test_types_stay_in_tiff(run, tmp_path):
+    """UNDEFINED became BYTE, and SRATIONAL RATIONAL; of 16-bit colour too, and in either byte order."""
+    exif = piexif.dump({"0th": {271: b"maker"}, "Exif": {37380: (-1, 3), 36864: b"0231", 37386: (5, 2)}})
+    for dtype, name in ((np.uint8, "a.png"), (np.uint16, "a.tif")):
+        if dtype == np.uint8:
+            PIL.Image.new("RGB", (5, 4)).save(tmp_path / name, exif=exif)
+        else:
+            assert run("apply", tmp_path / "a.png", "-k", "1", "--range", "0..255", "-o", tmp_path / name, "-q").status == 0
+    with PIL.Image.open(tmp_path / "a.tif") as picture:
+        inner = picture.tag_v2.get_ifd(34665) if hasattr(picture.tag_v2, "get_ifd") else picture.getexif().get_ifd(34665)
+        assert float(inner[37380]) == pytest.approx(-1 / 3)
+    data = (tmp_path / "a.tif").read_bytes()
+    order = "<" if data[:2] == b"II" else ">"
+    assert struct.pack(f"{order}HHI", 37380, 10, 1) in data
+    assert struct.pack(f"{order}HHI", 36864, 7, 4) + b"0231" in data
+    assert struct.pack(f"{order}HHI", 37386, 5, 1) in data
+
+
+def test_a_block_of_the_other_byte_order_in_tiff(run, tmp_path):
+    """Its numbers are turned."""
+    block = made_block(">", {269: (4, [1_000_000])}, {41990: (3, [2])})
+    PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.png", exif=PREFIX + block)
+    assert run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.tif", "-q").status == 0
+    with PIL.Image.open(tmp_path / "out.tif") as picture:
+        assert picture.getexif().get_ifd(34665)[41990] == 2
+        assert picture.tag_v2[269] in (1_000_000, "1000000") or 269 in picture.getexif()
+        assert picture.size == (5, 4)
+
+
+def test_a_broken_block_in_tiff_costs_only_itself(run, tmp_path):
+    """A value beyond the end; the picture and its mark are there."""
+    block = bytearray(made_block("<", {269: (4, [1])}, {}))
+    place = block.find(struct.pack("<HHI", 269, 4, 1))
+    block[place : place + 12] = struct.pack("<HHII", 269, 4, 9, 5000)
+    PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.png", exif=PREFIX + bytes(block))
+    told = run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.tif")
+    assert (told.status, "EXIF is broken and not kept in this tiff: it ends before its values do" in told.err) == (0, True)
+    with PIL.Image.open(tmp_path / "out.tif") as picture:
+        assert picture.getexif()[305].startswith("convcli:1:")
+
+
+def test_a_mark_goes_where_it_fits(run, tmp_path):
+    """In its own place the second time; the text of a camera before it stays."""
+    PIL.Image.new("RGB", (9, 9)).save(tmp_path / "a.png", exif=piexif.dump({"0th": {305: b"Camera 1.0"}}))
+    sizes = []
+    for source, out in (("a.png", "b.png"), ("b.png", "c.png"), ("c.png", "d.png")):
+        assert run("apply", tmp_path / source, "-k", "1", "-o", tmp_path / out, "-q").status == 0
+        block = block_of(tmp_path / out)
+        sizes.append(len(block))
+        software = piexif.load(PREFIX + block)["0th"][305]
+        assert software.startswith(b"Camera 1.0; convcli:1:")
+        assert software.count(b"convcli") == 1
+    assert sizes[0] == sizes[1] == sizes[2]
+    assert io.BytesIO(block).read(2) in (b"II", b"MM")

@@ -424,7 +424,11 @@ def test_metadata_is_read(samples):
         assert image.metadata.dpi == pytest.approx(picture.info["dpi"])
     assert dict(image.metadata.text)
     assert image.notices == ()
-    assert "comment not kept" in read_image(samples / "rocket.jpg").notices
+    rocket = read_image(samples / "rocket.jpg")
+    assert rocket.metadata.comment.startswith(b"cmp3.10.3.2Lq3")
+    assert "XMP not kept" in read_image(samples / "horse.png").notices
+    assert read_image(samples / "horse.png").lost == ("XMP",)
+    assert (rocket.notices, rocket.lost) == ((), ())
 
 
 def test_broken_exif_costs_only_the_exif(colours):

@@ -33,7 +33,7 @@ READ_SUFFIXES = (
 ALL = ("icc", "exif", "dpi")
 FORMATS = (
     Format("png", (".png",), alpha=True, deep_grey=True, keeps=(*ALL, "text")),
-    Format("jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), keeps=ALL, most_exif=65_000),
+    Format("jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), keeps=(*ALL, "comment"), most_exif=65_000),
     Format("tiff", (".tif", ".tiff"), stack=True, alpha=True, deep_grey=True, deep_colour=True, keeps=ALL),
     Format("webp", (".webp",), alpha=True, keeps=("icc", "exif")),
     Format("bmp", (".bmp",), keeps=("dpi",)),

@@ -19,6 +19,7 @@ class Metadata:
     exif: bytes | None = None  # without the orientation, which is applied on reading
     dpi: tuple[float, float] | None = None
     text: tuple[tuple[str, str], ...] = ()  # PNG's keywords and texts
+    comment: bytes | None = None  # of JPEG and GIF
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Image:
 
     ``white`` is the level of white: 255 for uint8, 65535 for uint16, None for real numbers whose scale nobody knows.
     ``alpha`` is (H, W) in the type of the pixels, opaque at white, or at 1 where white is None. ``notices`` are sentences
-    for the user about what reading changed.
+    for the user about what reading changed, and ``lost`` words for what of the file is in no picture that is made from this.
     """
 
     pixels: Array
@@ -36,6 +37,7 @@ class Image:
     format: str = ""
     metadata: Metadata = Metadata()
     notices: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -59,6 +61,10 @@ class Image:
     def noting(self, *notices: str) -> "Image":
         """The same image with more notices."""
         return replace(self, notices=(*self.notices, *notices))
+
+    def losing(self, *lost: str) -> "Image":
+        """The same image with more words for what is lost."""
+        return replace(self, lost=(*self.lost, *lost))
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def placed(path: Path, replace: bool = True, before: Callable[[Path], object] | 
             if before is not None:
                 before(beside)
             if target.exists():
-                beside.chmod(stat.S_IMODE(target.stat().st_mode))
+                _keep_attributes(target, beside)
             if replace:
                 beside.replace(target)
             else:
@@ -82,6 +82,22 @@ def placed(path: Path, replace: bool = True, before: Callable[[Path], object] | 
         raise ExistsError(f"{path}: exists already, made since this run began; replace it with --overwrite") from None
     except OSError as error:
         raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _keep_attributes(target: Path, beside: Path) -> None:
+    """Give a file the owner, group, mode and extended attributes of the one that it replaces. Raises OSError."""
+    held, own = target.stat(), beside.stat()
+    if (held.st_uid, held.st_gid) != (own.st_uid, own.st_gid):
+        try:
+            os.chown(beside, held.st_uid, held.st_gid)
+        except PermissionError:
+            owner = f"user {held.st_uid} and group {held.st_gid}"
+            raise PermissionError(errno.EPERM, f"it belongs to {owner}, and its successor could not") from None
+    beside.chmod(stat.S_IMODE(held.st_mode))
+    if hasattr(os, "listxattr"):
+        for name in os.listxattr(target):
+            if name.startswith(("user.", "system.posix_acl")):  # others are the system's own
+                os.setxattr(beside, name, os.getxattr(target, name))
 
 
 @contextlib.contextmanager

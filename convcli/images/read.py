@@ -39,10 +39,24 @@ CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
 STALE_TEXT = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp")
 """PNG texts that repeat the orientation, which is applied on reading."""
 
-LOST = {"XMP": ("xmp", "XML:com.adobe.xmp"), "comment": ("comment",)}
+LOST = {"XMP": ("xmp", "XML:com.adobe.xmp")}
 """What is not carried over yet, and where Pillow puts it."""
 
-DESCRIPTION = 270
+SEGMENTS = (
+    *(("APP0", b"JFIF"), ("APP0", b"JFXX"), ("APP1", b"Exif"), ("APP2", b"ICC_PROFILE")),
+    *(("APP12", b"Ducky"), ("APP14", b"Adobe"), ("COM", b"")),
+)
+"""Segments of JPEG that are carried over or made anew, say how it is packed, or are told by ``LOST``; and how they begin."""
+
+LOST_SEGMENTS = {
+    b"MPF\0": "further pictures behind it, such as a gain map",
+    b"http://ns.adobe.com/xap/": "XMP",
+    b"http://ns.adobe.com/xmp/": "XMP",
+    b"Photoshop 3.0": "Photoshop's and IPTC's data",
+}
+"""Segments of JPEG that are not carried over yet, by how they begin."""
+
+SAMPLES, SUB_IMAGES, DESCRIPTION = 277, 330, 270
 SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
 """Descriptions by which ImageJ and tifffile tell how many pages of which size a file has: untrue of any other file."""
 
@@ -161,15 +175,23 @@ def _read_picture(file: BinaryIO, start: bytes, max_pixels: int, admit: Admit) -
                 admit(_header_of(picture))
             if picture.format != "TIFF":
                 picture.load()  # here, for PNG's metadata loads the pixels too, and a second load would hide what is wrong
-            metadata, notices = _read_metadata(picture, file)
+            metadata, notices, lost = _read_metadata(picture, file)
             if with_tifffile:
                 file.seek(0)
-                return tiff.read_tiff(file, max_pixels, metadata, admit).noting(*notices)
+                return tiff.read_tiff(file, max_pixels, metadata, admit).noting(*notices).losing(*lost)
             frames = getattr(picture, "n_frames", 1)
             if frames > 1:
                 notices.append(f"has {frames} frames; the first is used")
+                lost.append(tiff.other_frames(frames))
+            if picture.mode in CONVERTED:
+                lost.append(f"its {picture.mode} colour")
+            samples = picture.tag_v2.get(SAMPLES, 1) if picture.format == "TIFF" else 0  # type: ignore[attr-defined]
+            if samples > len(picture.getbands()) or picture.mode == "RGBX":
+                used = min(len(picture.getbands()), 3 if picture.mode == "RGBX" else 4)
+                notices.append(f"has {samples} channels; the first {used} are used")
+                lost.append(tiff.other_channels(samples, used))
             PIL.ImageOps.exif_transpose(picture, in_place=True)
-            return _to_image(picture, str(picture.format), metadata).noting(*notices)
+            return _to_image(picture, str(picture.format), metadata).noting(*notices).losing(*lost)
 
 
 def _header_of(picture: PIL.Image.Image) -> Header:
@@ -196,27 +218,49 @@ def _refuse_cut_colour(picture: PIL.Image.Image, start: bytes) -> None:
         )
 
 
-def _read_metadata(picture: PIL.Image.Image, file: BinaryIO) -> tuple[Metadata, list[str]]:
+def _read_metadata(picture: PIL.Image.Image, file: BinaryIO) -> tuple[Metadata, list[str], list[str]]:
+    """What is kept beside the pixels, what is to be said of that, and what is lost."""
     info = picture.info
     notices = []
+    lost = _lost_parts(picture)
+    if lost:
+        notices.append(f"{' and '.join(lost)} not kept")
     place = file.tell()
     try:
         exif = _carried_exif(picture, file)
         if exif and picture.format == "TIFF" and has_maker_note(exif):
             notices.append("the maker's note of its EXIF moves, and may count from where it was")
+            lost.append("where the maker's note of its EXIF stands")
     except BrokenExif as error:
         exif = None
         notices.append(f"EXIF is broken and not kept: it {error}")
+        lost.append("its broken EXIF")
     file.seek(place)
     text = {key: value for key, value in getattr(picture, "text", {}).items() if key not in STALE_TEXT}
-    lost = [word for word, keys in LOST.items() if any(key in info for key in keys)]
-    if lost:
-        notices.append(f"{' and '.join(lost)} not kept")
     dpi = info.get("dpi")
     if picture.format == "TIFF" and tiff.X_RESOLUTION not in picture.tag_v2:  # type: ignore[attr-defined]
         dpi = None  # Pillow makes up one dot an inch
     resolution = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
-    return Metadata(info.get("icc_profile") or None, exif, resolution, tuple(text.items())), notices
+    comment = info.get("comment")
+    comment = comment.encode() if isinstance(comment, str) else comment or None
+    return Metadata(info.get("icc_profile") or None, exif, resolution, tuple(text.items()), comment), notices, lost
+
+
+def _lost_parts(picture: PIL.Image.Image) -> list[str]:
+    """Words for what a file holds beside its pixels that is not carried over."""
+    info = picture.info
+    lost = [word for word, keys in LOST.items() if any(key in info for key in keys)]
+    if "gamma" in info and not info.get("srgb", info.get("icc_profile")) and "srgb" not in info:
+        lost.append("gamma")
+    for name, data in getattr(picture, "applist", ()):
+        if not any(name == known and data.startswith(start) for known, start in SEGMENTS):
+            word = next((word for start, word in LOST_SEGMENTS.items() if data.startswith(start)), f"its segment {name}")
+            lost.append(word)
+    if sum(name == "COM" for name, _ in getattr(picture, "applist", ())) > 1:
+        lost.append("all comments but the last")
+    if picture.format == "TIFF" and SUB_IMAGES in picture.tag_v2:  # type: ignore[attr-defined]
+        lost.append("its smaller images")
+    return list(dict.fromkeys(lost))
 
 
 def _carried_exif(picture: PIL.Image.Image, file: BinaryIO) -> bytes | None:

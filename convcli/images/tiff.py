@@ -64,6 +64,7 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata, admit: Admit)
             raise ImageError("is truncated or corrupt: its pixels do not fill its size")
         count = len(pages.pages)
         notices = [f"has {count} frames; the first is used"] if count > 1 else []
+        lost = [other_frames(count)] if count > 1 else []
         if metadata == Metadata():
             metadata = Metadata(_tag(page, ICC_PROFILE), None, _resolution(page))
         orientation = _tag(page, ORIENTATION) or 1
@@ -80,10 +81,21 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata, admit: Admit)
     used = colours + (extra in (ASSOCIATED, UNASSOCIATED))
     if levels.shape[2] > used:
         notices.append(f"has {levels.shape[2]} channels; the first {used} are used")
-    image = Image(np.ascontiguousarray(levels[:, :, :colours]), white, None, "TIFF", metadata, tuple(notices))
+        lost.append(other_channels(levels.shape[2], used))
+    image = Image(np.ascontiguousarray(levels[:, :, :colours]), white, None, "TIFF", metadata, tuple(notices), tuple(lost))
     if used == colours:
         return image
     return alpha.with_alpha(image, np.ascontiguousarray(levels[:, :, colours]), associated=extra == ASSOCIATED)
+
+
+def other_frames(count: int) -> str:
+    """Words for the frames that are not used."""
+    return f"{count - 1} further frame{'s' if count > 2 else ''}"
+
+
+def other_channels(count: int, used: int) -> str:
+    """Words for the channels that are not used."""
+    return f"{count - used} further channel{'s' if count - used > 1 else ''}"
 
 
 def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:

@@ -18,7 +18,7 @@ from .formats import Format
 from .image import Array, Image, Metadata
 from .mark import Mark
 
-WORDS = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text"}
+WORDS = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"}
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,7 @@ def _kept_metadata(metadata: Metadata, form: Format, channels: int) -> tuple[Met
 
 def _save_options(form: Format, encoding: Encoding, metadata: Metadata) -> dict[str, Any]:
     options: dict[str, Any] = {"icc_profile": metadata.icc, "exif": metadata.exif, "dpi": metadata.dpi}
+    options["comment"] = metadata.comment
     options = {name: value for name, value in options.items() if value}
     if form.name == "tiff":
         options.pop("exif", None)  # which is put in afterwards, as it is

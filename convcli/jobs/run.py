@@ -119,8 +119,14 @@ def _read(request: Wishes, task: Task, pipes: Pipes, budget: Budget) -> Iterator
             yield Outcome(task, skipped=skipped), None, source, left
             return
         image = decode(file, request.max_pixels, lambda header: take(request.memory(left, header)), request.axes)
+        if request.in_place and image.lost:
+            raise ImageError(f"would lose {_listed(image.lost)} in place; write another file, with -o")
         source = source or _digest(file)
         yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, left
+
+
+def _listed(words: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _digest(file: BinaryIO) -> str:

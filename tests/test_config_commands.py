@@ -202,7 +202,9 @@ def test_weights_are_relative_to_their_config(run, home, samples):
     kernels = convcli.load_kernels()
     assert [kernel.name for kernel in kernels["all"].kernels] == ["all-0", "all-1"]
     with path.open("a") as file:
-        file.write("[kernels.t]\nsum = ['@t.txt']\n[banks.u]\nkernels = ['@w.npz', { kernel = '@t.txt', name = 'own' }]\n")
+        file.write(
+            "[kernels.t]\nsum = ['@t.txt']\n[banks.u]\nkernels = ['@w.npz:layout=oihw', { kernel = '@t.txt', name = 'own' }]\n"
+        )
     (path.parent / "t.txt").write_text("7")
     kernels = convcli.load_kernels()
     assert kernels["t"].sum == 7

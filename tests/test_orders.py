@@ -19,6 +19,7 @@ def weights(tmp_path, rng, monkeypatch):
         "tf": rng.normal(size=(3, 3, 3, 4)),
         "conv/kernel:0": rng.normal(size=(3, 3, 3, 4)),
         "torch": rng.normal(size=(8, 3, 5, 5)),
+        "same": rng.normal(size=(3, 3, 4, 3)),
         "planes": rng.normal(size=(6, 5, 5)),
         "square": rng.normal(size=(7, 7)),
     }
@@ -34,6 +35,7 @@ def weights(tmp_path, rng, monkeypatch):
     ((3, 1, 3, 3), ()),
     ((8, 1, 31, 31), ()), ((64, 32, 1, 7), ()), ((512, 512, 1, 1), ()), ((16, 6, 5, 5), ()),
     ((6, 5, 5), ("ihw", "ohw")), ((3, 3, 3), ("ihw", "ohw")), ((5, 5, 3), ()), ((7, 5, 3), ()), ((3, 3), ()), ((3,), ()),
+    ((1, 1, 1, 1), ()), ((1, 1, 1), ()),
 ])  # fmt: skip
 def test_which_shapes_may_be_meant_in_two_orders(shape, others):
     """Those of TensorFlow's and PyTorch's known layers are told apart, or asked about."""
@@ -99,7 +101,7 @@ def test_an_index_behind_the_name(run, weights, text, filter_of):
     ("@w.npz#torch:index=1,index=2", "may say layout=AXES and index=N behind its name, each once"),
     ("@w.npz#torch:layout=ohwx", "layout must name each axis once, by o, i, h and w, such as oihw or hwio, got 'ohwx'"),
     ("@w.npz#torch:layout=hw", "which the layout 'hw' does not name"),
-    ("@w.npz:layout=hwio", "holds 5 arrays"),
+    ("@w.npz:layout=hwio", "holds 6 arrays"),
 ])  # fmt: skip
 def test_wrong_words_behind_the_name(run, weights, text, told):
     """One line."""
@@ -119,7 +121,8 @@ def test_safetensors_are_pytorchs(run, weights):
     ("op = 'conv', key = 'tf', layout = 'HWIO'", ""),
     ("op = 'conv', key = 'tf', size = [3, 4]", ""),
     ("op = 'conv', key = 'torch'", ""),
-    ("op = 'transposed', key = 'tf'", "(layout iohw), or 3 kernels of 3 x 3 over 4 channels (layout hwoi)"),
+    ("op = 'transposed', key = 'same'", "(layout iohw), or 4 kernels of 3 x 3 over 3 channels (layout hwoi)"),
+    ("op = 'transposed', key = 'tf'", ""),  # whose hwoi would take 4 channels
     ("op = 'transposed', key = 'tf', layout = 'hwoi'", "groups must divide"),
     ("op = 'pointwise', key = 'square'", "(7, 7), which may be 7 kernels of 7 numbers (layout oi), or 7 kernels of 7"),
     ("op = 'pointwise', key = 'square', layout = 'OI'", "has shape (7, 7, 1, 1), and must have (7, 3, 1, 1)"),
@@ -132,6 +135,19 @@ def test_weights_of_networks(run, weights, layer, told):
     if told == "groups must divide":  # 4 channels are asked for, and there are 3
         told = "and must have"
     assert (result.status, told in result.err) == (2 if told else 0, True), result.err
+
+
+def test_the_channels_that_a_layer_gets_decide(run, weights):
+    """Where only one order takes so many."""
+    np.savez("v.npz", a=np.ones((1, 1, 3, 3)), b=np.ones((3, 3, 2, 2)), c=np.ones((4, 1, 3, 3)), d=np.ones((8, 8, 4, 4)))
+    layers = ["op = 'conv', key = 'a'", "op = 'depthwise', key = 'c'", "op = 'conv', filters = 8, size = 1"]
+    layers += ["op = 'transposed', key = 'd'", "op = 'conv', filters = 3, size = 1", "op = 'conv', key = 'b'"]
+    files = ("file = 'v.npz', " if "key" in one else "" for one in layers)
+    written = ", ".join(f"{{ {file}{one} }}" for file, one in zip(files, layers, strict=True))
+    with open("kernels.toml", "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(f"[networks.n]\ninput = {{ channels = 1 }}\nlayers = [{written}]\n")
+    result = run("kernels", "check", "kernels.toml")
+    assert (result.status, result.err) == (0, "")
 
 
 @pytest.mark.parametrize("channels", [2, 3, 4])

@@ -14,7 +14,7 @@ import rounding
 from convcli import ArgumentError, conv2d, conv_transpose2d, filter2d
 from convcli.core.conv import explain_filter2d
 from convcli.core.factor import factorise
-from convcli.core.offset import BOUND, offset_of
+from convcli.core.offset import BOUND, Offset
 
 METHODS = (None, "direct", "separable", "box", "fft")
 
@@ -180,10 +180,10 @@ def test_the_offset_lies_among_the_samples(rng):
     """And is one of them, or whole."""
     for make in rounding.PICTURES.values():
         picture = make(rng, (50, 60))
-        offset = offset_of(picture[None])
+        offset = Offset(picture[None])
         assert picture.min() <= offset.mean <= picture.max()
         assert offset.needed == (np.abs(picture.astype(float)).min() > 0.2 * np.ptp(picture.astype(float)))
-    assert offset_of(np.full((1, 4, 4), np.nan, np.float32)).needed is False
+    assert Offset(np.full((1, 4, 4), np.nan, np.float32)).needed is False
 
 
 def test_products_that_would_round_too_much_are_refused():

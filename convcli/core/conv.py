@@ -4,7 +4,7 @@ import math
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from .crew import run_all
 from .geometry import Border, Padding, Pair, check_border, make_axes
 from .layer import correlate_each, correlate_layer, is_deep, is_depthwise, volume_of
 from .method import SMALLEST, Choice, Work
-from .offset import Offset, can_be_shifted, offset_of
+from .offset import Offset, can_be_shifted
 from .plan import BESIDES, Plan, cut
 from .spectrum import correlate_by_spectrum
 from .strips import Array
@@ -147,7 +147,7 @@ def explain_filter2d(
     """
     plan = _plan_image(image, kernel, stride, padding, dilation)
     word, constant = check_border(border)
-    work = _work_on(image[None], plan, constant, offset_of(image[None]), method)
+    work = _work_on(image[None], plan, constant, Offset(image[None]), method)
     tables = tables_for(plan, word, work, method, kernel.reshape(1, 1, *kernel.shape[:2], plan.depth), np.zeros(1))
     choice = tables.choices[0]
     if choice.tiling is not None:
@@ -291,14 +291,16 @@ def _run(
     def tasks() -> Iterator[Callable[[], None]]:
         for layer in layers:
             weights = layer.weights[:, :, ::-1, ::-1] if flip else layer.weights
-            make_volume = cache(partial(volume_of, plan, word, weights, layer.bias, real_of(layer.images)))
-            make_tables = cache(partial(tables_for, plan, word, method=method, weights=weights, bias=layer.bias))
+            volume = last = None  # what is made for one image serves the next: most of a batch are alike
             for planes, out in zip(layer.images, layer.out, strict=True):
-                offset = offset_of(planes)
+                offset = Offset(planes)
                 if layer.each or (method is None and is_deep(plan, weights, planes)):
-                    yield from _deep_tasks_on(plan, make_volume(), layer.each, planes, constant, offset, workers, out)
+                    volume = volume or volume_of(plan, word, weights, layer.bias, real_of(planes))
+                    yield from _deep_tasks_on(plan, volume, layer.each, planes, constant, offset, workers, out)
                 else:
-                    tables = make_tables(work=_work_on(planes, plan, constant, offset, method))
+                    work = _work_on(planes, plan, constant, offset, method)
+                    if work != last:
+                        last, tables = work, tables_for(plan, word, work, method, weights, layer.bias)
                     yield from _tasks_on(plan, tables.below(first), layer.bias, planes, constant, offset, workers, out)
 
     run_all(list(tasks()), workers)
@@ -308,7 +310,7 @@ def _deep_tasks_on(
     plan: Plan, volume: Volume, each: bool, planes: Array, constant: float, offset: Offset, workers: int, out: Array
 ) -> Iterator[Callable[[], None]]:
     """The work on one image (P, H, W) with a table of all maps, or with that of ``each`` plane, in parts for the workers."""
-    taken = offset.mean if offset.needed and can_be_shifted(volume.weight, volume.total) else 0.0
+    taken = offset.mean if can_be_shifted(volume.weight, volume.total) and offset.needed else 0.0
     bands = plan.bands(plan.rows.out, volume.weight.size, workers)
     if each:
         bands = cut(len(planes), out.size * (volume.weight.size // len(out) + BESIDES), workers)
@@ -320,7 +322,7 @@ def _tasks_on(
     plan: Plan, tables: Tables, bias: Array, planes: Array, constant: float, offset: Offset, workers: int, out: Array
 ) -> Iterator[Callable[[], None]]:
     """The work on one image (P, H, numbers), into maps (M, H', numbers), in parts for the workers."""
-    taken = offset.mean if offset.needed and tables.takes_offset else 0.0
+    taken = offset.mean if tables.takes_offset and offset.needed else 0.0
 
     def correlate(band: tuple[int, int]) -> None:
         scratch = plan.scratch(tables.rows, len(planes), tables.sums, out)

@@ -362,6 +362,18 @@ def scale_by(factor, out):
         out[x] = out[x] * factor
 
 
+def scale_and_shift(planes, scales, shifts, out):
+    """Planes (P, n) times scales (C,) plus shifts (C,), float64 as their sum is, into out (P, n): plane p is of channel p % C.
+
+    In float32, 240 less 240 would leave the rounding of 240.
+    """
+    for i in range(planes.shape[0]):
+        line, scaled_line = planes[i], out[i]
+        scale, shift = scales[i % scales.size], shifts[i % scales.size]
+        for x in range(line.size):
+            scaled_line[x] = line[x] * scale + shift
+
+
 def add_number(number, out):
     """Add one number to out (n,)."""
     for x in range(out.size):

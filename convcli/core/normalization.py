@@ -1,13 +1,18 @@
 """Normalisation of maps (N, C, H, W) or (C, H, W). float64 stays float64; every other type is computed in float32."""
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike
 
+from . import loops
 from .arguments import MAPS, as_number, as_real, per_channel
+from .buffers import aligned
+from .compiler import run_loop
 from .geometry import as_count
 from .strips import Array
 
-PART = 1 << 17
+PART = 1 << 19
 """Numbers that are worked on at a time where there are several steps."""
 
 
@@ -48,24 +53,18 @@ def affine(x: ArrayLike, scale: ArrayLike, shift: ArrayLike | None = None) -> Ar
     [[[2.0, 4.0]], [[35.0, 45.0]]]
     """
     maps = as_real("x", x, MAPS)
-    factor = per_channel("scale", scale, maps.shape[-3])
-    return _scaled(maps, 0.0, factor, 0.0 if shift is None else per_channel("shift", shift, maps.shape[-3]))
-
-
-def _scaled(maps: Array, centre: Array | float, factor: Array, shift: Array | float) -> Array:
-    """(maps - centre) * factor + shift, with numbers (C, 1, 1): in float64, some rows at a time, which stay in the cache.
-
-    A large mean and a small deviation would cancel in float32: 120 and 0.5 lose a third of its digits.
-    """
-    out = np.empty(maps.shape, maps.dtype)
-    step = max(PART // max(maps.size // maps.shape[-2], 1), 1)
-    with np.errstate(all="ignore"):
-        for row in range(0, maps.shape[-2], step):
-            part = maps[..., row : row + step, :] - np.asarray(centre, np.float64)
-            part *= factor
-            part += shift
-            out[..., row : row + step, :] = part
+    scales = per_channel("scale", scale, maps.shape[-3])
+    shifts = np.zeros(scales.shape) if shift is None else per_channel("shift", shift, maps.shape[-3])
+    out = aligned(maps.shape, maps.dtype)
+    scale_into(np.ascontiguousarray(maps), scales, shifts, out)
     return out
+
+
+def scale_into(maps: Array, scales: Array, shifts: Array, out: Array) -> None:
+    """Maps (..., C, H, W) times a scale and plus a shift for each channel, float64, into ``out``, which may be the maps."""
+    planes = maps.reshape(math.prod(maps.shape[:-2]), math.prod(maps.shape[-2:]))
+    with np.errstate(all="ignore"):
+        run_loop(loops.scale_and_shift, planes, scales.ravel(), shifts.ravel(), out.reshape(planes.shape))
 
 
 def batch_norm(
@@ -90,4 +89,5 @@ def batch_norm(
     added = 0.0 if shift is None else per_channel("shift", shift, channels)
     with np.errstate(all="ignore"):
         factor = factor / np.sqrt(spread + as_number("epsilon", epsilon))
-    return _scaled(maps, centre, factor, added)
+        added = added - centre * factor
+    return affine(maps, factor.ravel(), added.ravel())

@@ -33,19 +33,27 @@ FEW = 1024
 
 @dataclass(frozen=True)
 class Offset:
-    """What is subtracted from the samples of a picture: a number near their mean, from a few of them, (n,).
+    """What is subtracted from the samples of planes (P, H, numbers): a number near their mean, from a few of them.
 
     It lies between the least and the largest sample, which is all that the bound asks. That of integers is a whole number,
     and that of floats is one of them: sums of whole numbers stay whole.
     """
 
-    few: Array
+    planes: Array
+
+    @cached_property
+    def few(self) -> Array:
+        """Samples on a grid, the same for any rows that are asked for. NaN and infinities do not count."""
+        side = math.isqrt(max(FEW // max(len(self.planes), 1), 1))
+        steps = [max(-(-size // side), 1) for size in self.planes.shape[1:]]
+        few = self.planes[:, :: steps[0], :: steps[1]].reshape(-1)
+        return few if few.dtype.kind == "u" else few[np.isfinite(few)]
 
     @cached_property
     def needed(self) -> bool:
         """Whether the samples are so far from 0, beside their extent, that sums of them without it could miss the bound.
 
-        >>> Offset(np.array([7, 7], np.uint8)).needed, Offset(np.array([0.0, 2.0, 4.0])).needed
+        >>> Offset(np.array([[[7, 7]]], np.uint8)).needed, Offset(np.array([[[0.0, 2.0, 4.0]]])).needed
         (True, False)
         """
         if self.few.size == 0:
@@ -57,7 +65,7 @@ class Offset:
     def mean(self) -> float:
         """The offset.
 
-        >>> Offset(np.array([7, 8, 8], np.uint8)).mean, Offset(np.array([0.5, 2.0, 4.0])).mean
+        >>> Offset(np.array([[[7, 8, 8]]], np.uint8)).mean, Offset(np.array([[[0.5, 2.0, 4.0]]])).mean
         (8.0, 2.0)
         """
         if self.few.size == 0:
@@ -70,17 +78,6 @@ class Offset:
     def deviation(self) -> float:
         """The mean distance of the samples from it."""
         return float(np.abs(self.few - self.mean).mean(dtype=np.float64)) if self.few.size else 0.0
-
-
-def offset_of(planes: Array) -> Offset:
-    """The offset of planes (P, H, numbers), from samples on a grid: the same for any rows that are asked for.
-
-    NaN and infinities do not count.
-    """
-    side = math.isqrt(max(FEW // max(len(planes), 1), 1))
-    steps = [max(-(-size // side), 1) for size in planes.shape[1:]]
-    few = planes[:, :: steps[0], :: steps[1]].reshape(-1)
-    return Offset(few if few.dtype.kind == "u" else few[np.isfinite(few)])
 
 
 def error_of(roundings: float, real: np.dtype) -> float:

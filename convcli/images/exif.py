@@ -169,15 +169,15 @@ def patched(exif: bytes, width: int, height: int, mark: Mark | None = None, most
 
     One that cannot be read stays as it is.
     """
-    data = bytearray(exif.removeprefix(PREFIX))
+    file = io.BytesIO(exif.removeprefix(PREFIX))
     try:
-        _patch(data, width, height)
-        with_mark = bytearray(data)
-        _set_software(with_mark, mark)
+        _patch(file, width, height)
+        without = file.getvalue()
+        _set_software(file, mark)
     except BrokenExif:
         return exif
-    kept = with_mark if len(with_mark) + len(PREFIX) <= most else data
-    return PREFIX + bytes(kept)
+    with_mark = file.getvalue()
+    return PREFIX + (with_mark if len(PREFIX + with_mark) <= most else without)
 
 
 def block_with(mark: Mark) -> bytes:
@@ -186,32 +186,32 @@ def block_with(mark: Mark) -> bytes:
     return PREFIX + struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, SOFTWARE, ASCII, len(text), 26, 0) + text
 
 
-def _patch(data: bytearray, width: int, height: int) -> None:
-    block = Block.of(io.BytesIO(data))
+def _patch(file: io.BytesIO, width: int, height: int) -> None:
+    block = Block.of(file)
     entries = block.directory(block.first)
-    _cut_thumbnail(data, block)
-    for entry in [*entries, *(one for tag, inner in block.inner(entries) if tag == EXIF for one in inner)]:
-        if entry.type not in (SHORT, LONG) or entry.count != 1:
-            continue
-        if entry.tag == ORIENTATION:
-            _set_number(data, block, entry, 1)
-        elif entry.tag in (*WIDTHS, *HEIGHTS):
-            _set_number(data, block, entry, width if entry.tag in WIDTHS else height)
+    numbers = [*entries, *(one for tag, inner in block.inner(entries) if tag == EXIF for one in inner)]
+    for entry in numbers:
+        if entry.type in (SHORT, LONG) and entry.count == 1:
+            if entry.tag == ORIENTATION:
+                _set_number(block, entry, 1)
+            elif entry.tag in (*WIDTHS, *HEIGHTS):
+                _set_number(block, entry, width if entry.tag in WIDTHS else height)
+    _cut_thumbnail(file, block)
 
 
-def _set_number(data: bytearray, block: Block, entry: Entry, value: int) -> None:
+def _set_number(block: Block, entry: Entry, value: int) -> None:
     kind = LONG if value > 65_535 else entry.type
     packed = struct.pack(block.order + ("I" if kind == LONG else "HH"), *((value,) if kind == LONG else (value, 0)))
-    data[entry.place + 2 : entry.place + 12] = struct.pack(f"{block.order}HI", kind, 1) + packed
+    _write(block.file, entry.place + 2, struct.pack(f"{block.order}HI", kind, 1) + packed)
 
 
-def _cut_thumbnail(data: bytearray, block: Block) -> None:
+def _cut_thumbnail(file: io.BytesIO, block: Block) -> None:
     """Cut off what stands behind the first directory, and clear the bytes of the picture in it."""
     place = block.next_place(block.first)
     (behind,) = block.numbers(place, "I")
     if behind == 0:
         return
-    data[place : place + 4] = bytes(4)
+    _write(file, place, bytes(4))
     numbers = {
         entry.tag: block.numbers(entry.at, "I" if entry.type == LONG else "H")[0]
         for entry in block.directory(behind)
@@ -219,54 +219,61 @@ def _cut_thumbnail(data: bytearray, block: Block) -> None:
     }
     for place_tag, size_tag in THUMBNAILS:
         begin, size = numbers.get(place_tag, 0), numbers.get(size_tag, 0)
-        if 8 <= begin < begin + size <= len(data):
-            data[begin : begin + size] = bytes(size)
-            if begin + size >= len(data) - 1:  # nothing stands behind it
-                del data[begin:]
+        end = len(file.getbuffer())
+        if 8 <= begin < begin + size <= end:
+            _write(file, begin, bytes(size))
+            if begin + size >= end - 1:  # nothing stands behind it
+                file.truncate(begin)
 
 
-def _set_software(data: bytearray, mark: Mark | None) -> None:
+def _set_software(file: io.BytesIO, mark: Mark | None) -> None:
     """The text Software without the mark that it had, and with this one behind it."""
-    block = Block.of(io.BytesIO(data))
+    block = Block.of(file)
     entries = block.directory(block.first)
     held = next((entry for entry in entries if entry.tag == SOFTWARE and entry.type == ASCII), None)
     if held is None:
         if mark is not None:
-            _add_entries(data, block, [(SOFTWARE, ASCII, str(mark).encode() + b"\0")])
+            _add_entries(block, [(SOFTWARE, ASCII, str(mark).encode() + b"\0")])
         return
     before = block.read(held.at, held.size).split(b"\0")[0].decode("latin-1")
     rest = without_mark(before)
     after = f"{rest}; {mark}" if rest and mark else str(mark) if mark else rest
-    if after == before:
-        return
     text = after.encode("latin-1") + b"\0"
-    if len(text) <= held.size:
-        data[held.at : held.at + held.size] = text.ljust(held.size, b"\0")
-        return
-    at = _append(data, text)
-    data[held.place + 4 : held.place + 12] = struct.pack(f"{block.order}II", len(text), at)
+    if after != before and len(text) <= held.size:
+        _write(file, held.at, text.ljust(held.size, b"\0"))
+    elif after != before:
+        _write(file, held.place + 4, struct.pack(f"{block.order}II", len(text), _append(file, text)))
 
 
-def _append(data: bytearray, value: bytes) -> int:
+def _write(file: BinaryIO, at: int, value: bytes) -> None:
+    file.seek(at)
+    file.write(value)
+
+
+def _append(file: BinaryIO, value: bytes) -> int:
     """Put bytes at the end, at an even offset, which is returned."""
-    data += bytes(len(data) % 2)
-    at = len(data)
-    data += value
-    return at
+    end = file.seek(0, io.SEEK_END)
+    file.write(bytes(end % 2) + value)
+    return end + end % 2
 
 
-def _add_entries(data: bytearray, block: Block, added: list[tuple[int, int, bytes]]) -> None:
+def _add_entries(block: Block, added: list[tuple[int, int, bytes]]) -> None:
     """Give the first directory more entries, (tag, type, values): it is written again at the end, its values stay."""
     place = block.next_place(block.first)
-    old = bytes(data[block.first + 2 : place])
+    old = block.read(block.first + 2, place - block.first - 2)
     entries = {struct.unpack(f"{block.order}H", old[i : i + 2])[0]: old[i : i + 12] for i in range(0, len(old), 12)}
-    behind = bytes(data[place : place + 4])
+    behind = block.read(place, 4)
     for tag, kind, values in added:
         count = len(values) // SIZES[kind]
-        held = values.ljust(4, b"\0") if len(values) <= 4 else struct.pack(f"{block.order}I", _append(data, values))
-        entries[tag] = struct.pack(f"{block.order}HHI", tag, kind, count) + held
+        entries[tag] = struct.pack(f"{block.order}HHI", tag, kind, count) + _held(block.file, values, block.order)
     directory = struct.pack(f"{block.order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + behind
-    data[4:8] = struct.pack(f"{block.order}I", _append(data, directory))
+    first = _append(block.file, directory)
+    _write(block.file, 4, struct.pack(f"{block.order}I", first))
+
+
+def _held(file: BinaryIO, values: bytes, order: str) -> bytes:
+    """What an entry holds: its values, or where they stand at the end of the file."""
+    return values.ljust(4, b"\0") if len(values) <= 4 else struct.pack(f"{order}I", _append(file, values))
 
 
 def of_tiff(file: BinaryIO, stale: set[int]) -> bytes | None:
@@ -276,47 +283,44 @@ def of_tiff(file: BinaryIO, stale: set[int]) -> bytes | None:
     block of its own. Raises BrokenExif.
     """
     source = Block.of(file)
-    data = bytearray(struct.pack(f"{source.order}2sHIHI", b"II" if source.order == "<" else b"MM", 42, 8, 0, 0))
-    if _copy_tags(source, source.directory(source.first), data, TIFF_LAYOUT | stale, source.order) == 0:
-        return None
-    return PREFIX + bytes(data)
+    start = struct.pack(f"{source.order}2sHIHI", b"II" if source.order == "<" else b"MM", 42, 8, 0, 0)
+    made = io.BytesIO(start)
+    _copy_tags(source, Block.of(made), TIFF_LAYOUT | stale)
+    return PREFIX + made.getvalue() if len(made.getbuffer()) > len(start) else None
 
 
-def into_tiff(tiff: bytes, exif: bytes) -> bytes:
-    """A TIFF file with the tags of a block that it does not have, and that do not say how pixels are stored.
+def add_to_tiff(file: BinaryIO, exif: bytes) -> None:
+    """Give a TIFF file the tags of a block that it does not have, and that do not say how pixels are stored.
 
     Raises BrokenExif.
     """
-    data = bytearray(tiff)
-    target = Block.of(io.BytesIO(data))
-    source = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
-    own = frozenset(entry.tag for entry in target.directory(target.first))
-    _copy_tags(source, source.directory(source.first), data, TIFF_LAYOUT | own, target.order)
-    return bytes(data)
+    target = Block.of(file)
+    own = {entry.tag for entry in target.directory(target.first)}
+    _copy_tags(Block.of(io.BytesIO(exif.removeprefix(PREFIX))), target, TIFF_LAYOUT | own)
 
 
-def _copy_tags(source: Block, entries: list[Entry], data: bytearray, skipped: frozenset[int], order: str) -> int:
-    """Add the tags of a directory, and of those within, to the first one of another block; how many there were."""
+def _copy_tags(source: Block, target: Block, skipped: frozenset[int]) -> None:
+    """Add the tags of a first directory, and of those within, to that of another block."""
+    entries = source.directory(source.first)
     wanted = [entry for entry in entries if entry.tag not in (*skipped, *DIRECTORIES[0])]
-    added = [(entry.tag, entry.type, _turned(source, entry, order)) for entry in wanted]
+    added = [(entry.tag, entry.type, _turned(source, entry, target.order)) for entry in wanted]
     for tag, inner in source.inner(entries):
         if tag not in skipped:
-            added.append((tag, LONG, struct.pack(f"{order}I", _append_directory(source, tag, inner, data, order))))
+            added.append((tag, LONG, struct.pack(f"{target.order}I", _append_directory(source, tag, inner, target))))
     if added:
-        _add_entries(data, Block.of(io.BytesIO(data)), added)
-    return len(added)
+        _add_entries(target, added)
 
 
-def _append_directory(source: Block, tag: int, entries: list[Entry], data: bytearray, order: str) -> int:
+def _append_directory(source: Block, tag: int, entries: list[Entry], target: Block) -> int:
     """Put the directory of a tag, and those within, at the end of another block; its offset there."""
+    order = target.order
+    inner = list(source.inner(entries, tag))
+    pointers = {within: _append_directory(source, within, held, target) for within, held in inner}
     parts = []
-    inner = source.inner(entries, tag)
-    pointers = {within: _append_directory(source, within, held, data, order) for within, held in inner}
     for entry in sorted((one for one in entries if one.tag not in JPEG_LAYOUT), key=lambda one: one.tag):
         values = struct.pack(f"{order}I", pointers[entry.tag]) if entry.tag in pointers else _turned(source, entry, order)
-        held = values.ljust(4, b"\0") if len(values) <= 4 else struct.pack(f"{order}I", _append(data, values))
-        parts.append(struct.pack(f"{order}HHI", entry.tag, entry.type, entry.count) + held)
-    return _append(data, struct.pack(f"{order}H", len(parts)) + b"".join(parts) + bytes(4))
+        parts.append(struct.pack(f"{order}HHI", entry.tag, entry.type, entry.count) + _held(target.file, values, order))
+    return _append(target.file, struct.pack(f"{order}H", len(parts)) + b"".join(parts) + bytes(4))
 
 
 def _turned(source: Block, entry: Entry, order: str) -> bytes:

@@ -13,7 +13,7 @@ import PIL.PngImagePlugin
 
 from ..errors import ArgumentError, OutputError
 from . import stacks, tiff
-from .exif import BrokenExif, block_with, has_maker_note, into_tiff, patched
+from .exif import BrokenExif, add_to_tiff, block_with, has_maker_note, patched
 from .formats import Format
 from .image import Array, Image, Metadata
 from .mark import Mark
@@ -95,21 +95,21 @@ def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = N
         raise OutputError(
             f"{size} with its metadata cannot be encoded as {form.name}: {str(error) or type(error).__name__}"
         ) from error
-    data = file.getvalue()
     if form.name == "tiff" and metadata.exif:
-        data, more = _with_tags(data, metadata.exif, mark)
-        notices += more
-    return data, notices
+        notices += _add_tags(file, metadata.exif, mark)
+    return file.getvalue(), notices
 
 
-def _with_tags(tiff_data: bytes, exif: bytes, mark: Mark | None) -> tuple[bytes, list[str]]:
-    """A TIFF file with the tags of a block of EXIF; of a broken one, with the mark alone. And what is to be said of that."""
+def _add_tags(file: io.BytesIO, exif: bytes, mark: Mark | None) -> list[str]:
+    """Give a TIFF file the tags of a block of EXIF; of a broken one, the mark alone. What is to be said of that."""
     try:
-        moved = ["the maker's note of its EXIF moves, and may count from where it was"] if has_maker_note(exif) else []
-        return into_tiff(tiff_data, exif), moved
+        moved = has_maker_note(exif)
+        add_to_tiff(file, exif)
     except BrokenExif as error:
-        told = [f"EXIF is broken and not kept in this tiff: it {error}"]
-        return (into_tiff(tiff_data, block_with(mark)) if mark else tiff_data), told
+        if mark is not None:
+            add_to_tiff(file, block_with(mark))
+        return [f"EXIF is broken and not kept in this tiff: it {error}"]
+    return ["the maker's note of its EXIF moves, and may count from where it was"] if moved else []
 
 
 def _kept_metadata(metadata: Metadata, form: Format, channels: int) -> tuple[Metadata, list[str]]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..core.normalization import scale_into
 from ..images import alpha as transparency
 from ..images.image import Array, Image
 from ..images.levels import spread_of
@@ -98,15 +99,15 @@ def _mix(channels: Array, out: Array) -> None:
 
 
 def _scaled(maps: Array, taken: Input, white: int | None) -> Array:
-    """Levels in the range that the network takes, less the mean, by the standard deviation: in float64, then in place."""
-    means, deviations = (numbers or (None,) * len(maps) for numbers in (taken.mean, taken.std))
-    for channel, mean, deviation in zip(maps, means, deviations, strict=True):
-        values = channel.astype(np.float64)
-        if taken.range is not None and white is not None:  # real numbers of no known white are taken as they are
-            low, high = taken.range
-            values *= (high - low) / white
-            values += low
-        values -= mean or 0
-        values /= deviation or 1
-        channel[:] = values
+    """Levels in the range that the network takes, less the mean, by the standard deviation: rounded once. In place."""
+    scales, shifts = np.ones(len(maps)), np.zeros(len(maps))
+    if taken.range is not None and white is not None:  # real numbers of no known white are taken as they are
+        low, high = taken.range
+        scales *= (high - low) / white
+        shifts += low
+    shifts -= taken.mean or 0.0
+    scales /= taken.std or 1.0
+    shifts /= taken.std or 1.0
+    if shifts.any() or (scales != 1).any():
+        scale_into(maps, scales, shifts, maps)
     return maps

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core.conv import conv2d
 from ..core.merge import merge
+from ..core.normalization import affine
 from ..core.pooling import avg_pool2d, max_pool2d
 from ..core.separable import depthwise_conv2d
 from ..images.image import Image
@@ -41,5 +42,6 @@ def warm_up() -> Iterator[Callable[[], object]]:
         yield partial(depthwise_conv2d, maps, weight[:, :1])
         yield partial(max_pool2d, maps, 2)
         yield partial(avg_pool2d, maps, 2)
+        yield partial(affine, maps, np.ones(4))
         for how in ("l2", "max", "mean", "sum"):
             yield partial(merge, [response.copy(), response.copy()], how)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentError, KernelError
-from ..networks.convolutions import Sliding
+from ..networks.convolutions import Channelwise, Sliding
 from ..networks.layer import Given, Layer
 from ..networks.network import Input, Network
 from ..ranges import parse_range
@@ -50,8 +50,12 @@ class NetworkDefinition:
 
     def resolve(self, find: Find) -> Network:
         """The network; ``find`` looks up the kernels that its layers name. Raises Fault, also for layers that do not fit."""
-        layers = tuple(resolve_layer(layer, find) for layer in self.layers)
-        network = Network(self.name, self.input, layers, self.about, self.source)
+        layers: list[Layer] = []
+        channels: int | None = self.input.channels
+        for definition in self.layers:
+            layers.append(resolve_layer(definition, find, channels))
+            channels = layers[-1].channels(channels)
+        network = Network(self.name, self.input, tuple(layers), self.about, self.source)
         self._check(network)
         return network
 
@@ -122,8 +126,8 @@ def _scales(each: Callable[[Any], tuple[float, ...]], value: Any) -> tuple[float
     return found
 
 
-def resolve_layer(definition: LayerDefinition, find: Find) -> Layer:
-    """A layer with its weights found, yet to be loaded. Raises Fault."""
+def resolve_layer(definition: LayerDefinition, find: Find, channels: int | None = None) -> Layer:
+    """A layer that gets so many channels, where that is known, with its weights found, yet to be loaded. Raises Fault."""
     said = dict(definition.said)
     with _at(definition.keys):
         anchor = None
@@ -132,7 +136,7 @@ def resolve_layer(definition: LayerDefinition, find: Find) -> Layer:
             weight, anchor = _from_kernel(definition, find, altered)
             given: tuple[Given, ...] = (weight,)
         else:
-            given = _from_files(definition)
+            given = _from_files(definition, channels)
         for array in given:
             for key, value in definition.op.make.told_by(array, said.get("groups", 1)).items():
                 if said.setdefault(key, value) != value:
@@ -157,14 +161,16 @@ def one_layer(text: str, taken: int, find: Find, *, channels: str, **sliding: An
     return Network(text, Input(taken), (resolve_layer(definition, find),), about)
 
 
-def _from_files(definition: LayerDefinition) -> tuple[Given, ...]:
+def _from_files(definition: LayerDefinition, channels: int | None) -> tuple[Given, ...]:
     """The arrays of a layer that come from a file, by their headers."""
     found = []
+    seen = 1 if issubclass(definition.op.make, Channelwise) else channels and channels // definition.said.get("groups", 1)
     for role, file in definition.arrays.items():
         order = definition.op.arrays[role][1]
         try:
             size = (1, 1) if order.endswith("11") else definition.said.get("size")
-            shape, itemsize = tensor_header(file, order, size)
+            inputs = channels if order == "iohw" else seen
+            shape, itemsize = tensor_header(file, order, size, inputs)
         except WeightsError as error:
             unsaid = error.about == "layout" and file.layout is None  # then it is another array than it is taken for
             key = definition.op.arrays[role][0] if file.key is not None else "file"

@@ -21,9 +21,11 @@ class _Seen(Exception):
         self.dtype = dtype
 
 
-def tensor_header(file: WeightsFile, order: str, size: tuple[int, int] | None = None) -> tuple[tuple[int, ...], int]:
+def tensor_header(
+    file: WeightsFile, order: str, size: tuple[int, int] | None = None, inputs: int | None = None
+) -> tuple[tuple[int, ...], int]:
     """The shape of an array with its axes in this order, and the bytes of a number once it is read. Raises WeightsError, also
-    where the axes may be meant in another order, which a known ``size`` of the kernel may decide.
+    where the axes may be meant in another order, which a known ``size`` or count of ``inputs`` of the kernel may decide.
     """
 
     def see(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
@@ -37,7 +39,7 @@ def tensor_header(file: WeightsFile, order: str, size: tuple[int, int] | None = 
         with telling(file, ARRAYS):
             letters = _letters(seen.shape, order)
             if len(letters) == len(seen.shape) > 1:
-                check_meaning(file, seen.shape, letters, size)
+                check_meaning(file, seen.shape, letters, size, inputs)
             shape = tuple(seen.shape[axis] for axis in _axes(file, seen.shape, order))
             return shape + (1,) * (len(order) - len(shape)), 8 if _is_double(seen.dtype) else 4
     raise AssertionError("a header was read and not checked")

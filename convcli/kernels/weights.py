@@ -153,6 +153,8 @@ def other_layouts(shape: tuple[int, ...], size: tuple[int, int] | None = None) -
     >>> other_layouts((3, 3, 3, 4)), other_layouts((64, 3, 7, 7)), other_layouts((6, 5, 5)), other_layouts((5, 5, 3))
     (('hwio',), (), ('ihw', 'ohw'), ())
     """
+    if set(shape) == {1}:  # which is the same in any order
+        return ()
     if len(shape) == 3:
         return ("ihw", "ohw") if shape[1] == shape[2] <= LARGEST_USUAL and size is None else ()
     if len(shape) != 4 or size not in (None, shape[:2]):
@@ -179,10 +181,12 @@ def meaning_of(shape: tuple[int, ...], layout: str) -> str:
     return f"{count} of {sizes['h']} x {sizes['w']}{channels} (layout {layout})"
 
 
-def check_meaning(file: WeightsFile, shape: tuple[int, ...], usual: str, size: tuple[int, int] | None = None) -> None:
+def check_meaning(
+    file: WeightsFile, shape: tuple[int, ...], usual: str, size: tuple[int, int] | None = None, inputs: int | None = None
+) -> None:
     """Raise WeightsError where an array may be meant in two ways, and neither a layout nor the kind of the file decides.
 
-    safetensors files are PyTorch's, whose order is the usual one.
+    safetensors files are PyTorch's, whose order is the usual one. Another order is none where it has not so many ``inputs``.
     """
     if file.layout is not None or file.path.suffix.lower() == ".safetensors":
         return
@@ -191,6 +195,7 @@ def check_meaning(file: WeightsFile, shape: tuple[int, ...], usual: str, size: t
         others = ("io",) if shape[0] == shape[1] > 1 else ()
     elif usual == "iohw" and others:
         others = ("hwoi",)
+    others = tuple(one for one in others if inputs in (None, shape[one.index("i")] if "i" in one else None))
     if others:
         told = ", or ".join(meaning_of(shape, layout) for layout in (usual, *others))
         remedy = f"@FILE:layout={others[0]}, or layout = {others[0]!r} in a config file"

@@ -124,7 +124,9 @@ def test_safetensors_are_pytorchs(run, weights):
     ("op = 'transposed', key = 'same'", "(layout iohw), or 4 kernels of 3 x 3 over 3 channels (layout hwoi)"),
     ("op = 'transposed', key = 'tf'", ""),  # whose hwoi would take 4 channels
     ("op = 'transposed', key = 'tf', layout = 'hwoi'", "groups must divide"),
-    ("op = 'pointwise', key = 'square'", "(7, 7), which may be 7 kernels of 7 numbers (layout oi), or 7 kernels of 7"),
+    ("op = 'pointwise', key = 'square'", "has shape (7, 7, 1, 1), and must have (7, 3, 1, 1)"),
+    ("op = 'flatten' }, { op = 'dense', key = 'square'", "(7, 7), which may be 7 kernels of 7 numbers (layout oi), or 7"),
+    ("op = 'flatten' }, { op = 'dense', key = 'square', layout = 'io'", ""),
     ("op = 'pointwise', key = 'square', layout = 'OI'", "has shape (7, 7, 1, 1), and must have (7, 3, 1, 1)"),
 ])  # fmt: skip
 def test_weights_of_networks(run, weights, layer, told):

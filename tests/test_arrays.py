@@ -271,6 +271,17 @@ def test_four_numbers_of_padding_are_asked_about():
     )
 
 
+@pytest.mark.parametrize("padding", [((1, 2), (3,)), ((1, 2), 3), ((1, 2), (3, 4), (5, 6)), (1, 2, 3)])
+def test_paddings_of_no_shape_name_all_that_there_are(padding):
+    """Not the part of them that is wrong."""
+    for given in (padding, list(padding)):
+        with pytest.raises(ArgumentError) as refused:
+            conv2d(MAPS, np.ones((1, 3, 2, 2)), padding=given)
+        rule = "padding must be a whole number, (rows, columns) or ((top, bottom), (left, right)), got "
+        told = f"{rule}{given!r}"
+        assert str(refused.value) == (told if given is padding else told.translate(str.maketrans("()", "[]")))
+
+
 def test_arguments_in_the_order_of_pytorch(rng):
     """torch.nn.functional's: groups before dilation in conv_transpose2d."""
     weight, bias = rng.normal(size=(6, 1, 2, 2)), rng.normal(size=6)

@@ -145,6 +145,13 @@ def test_broken_blocks_are_no_trouble(data):
     assert len(result) >= len(block) - 9
 
 
+def test_a_resolution_that_no_picture_has(run, tmp_path):
+    """Was an error of PNG's writer."""
+    exif = piexif.dump({"0th": {282: (2**32 - 1, 1), 283: (2**32 - 1, 1), 296: 2}})
+    PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.jpg", exif=exif, dpi=(0, 0))
+    assert run("apply", tmp_path / "in.jpg", "-k", "1", "-o", tmp_path / "out.png", "-q").status == 0
+
+
 def test_directories_that_hold_themselves(run, tmp_path):
     """Are read once."""
     block = bytearray(made_block("<", {}, {40965: (4, [0])}))

@@ -157,10 +157,11 @@ def resolve_padding(padding: Padding, extents: Sides, sizes: Sides = (1, 1), str
         rows, columns = (_named_padding(word, *axis) for axis in zip(extents, sizes, strides, strict=True))
         return rows, columns
     sides = _parts_of(padding)
-    if len(sides) == 2 and all(map(_parts_of, sides)):
-        top_bottom, left_right = (as_pair("padding", side, least=0) for side in sides)
+    inner = [_parts_of(side) for side in sides]
+    if len(inner) == 2 and all(len(parts) == 2 for parts in inner):
+        top_bottom, left_right = (as_pair("padding", parts, least=0) for parts in inner)
         return top_bottom, left_right
-    if len(sides) not in (0, 2):
+    if any(inner) or len(sides) not in (0, 2):
         rule = "padding must be a whole number, (rows, columns) or ((top, bottom), (left, right))"
         text = f"{rule}, got {padding!r}{_four_sides(sides)}"
         raise ArgumentError(text.translate(BRACKETS) if isinstance(padding, list) else text)

@@ -57,6 +57,8 @@ LOST_SEGMENTS = {
 """Segments of JPEG that are not carried over yet, by how they begin."""
 
 SAMPLES, SUB_IMAGES, DESCRIPTION = 277, 330, 270
+FINEST = 1e7
+"""Dots an inch at most: a wavelength of light has some 50,000. A broken file may say more, which PNG cannot."""
 SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
 """Descriptions by which ImageJ and tifffile tell how many pages of which size a file has: untrue of any other file."""
 
@@ -240,7 +242,7 @@ def _read_metadata(picture: PIL.Image.Image, file: BinaryIO) -> tuple[Metadata, 
     dpi = info.get("dpi")
     if picture.format == "TIFF" and tiff.X_RESOLUTION not in picture.tag_v2:  # type: ignore[attr-defined]
         dpi = None  # Pillow makes up one dot an inch
-    resolution = (float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None
+    resolution = (float(dpi[0]), float(dpi[1])) if dpi and 0 < min(dpi) <= max(dpi) <= FINEST else None
     comment = info.get("comment")
     comment = comment.encode() if isinstance(comment, str) else comment or None
     return Metadata(info.get("icc_profile") or None, exif, resolution, tuple(text.items()), comment), notices, lost

@@ -63,7 +63,11 @@ def test_every_method_equals_the_oracle(image, kernel, stride, dilation, pads, b
         return
     if method == "separable" and not kernel.any():
         return
-    result = filter2d(image, kernel, padding=pads, threads=threads, method=method, **options)
+    try:
+        result = filter2d(image, kernel, padding=pads, threads=threads, method=method, **options)
+    except ArgumentError as refused:  # whole numbers that are the sum of much larger ones
+        assert (method, "is a sum of products so large that rounding could be" in str(refused)) == ("separable", True)  # noqa: PT017
+        return
     assert_allclose(result, expected, rtol=0, atol=1e-5 * 255 * max(np.abs(kernel).sum(), 1e-9))
     levels = filter2d(image, kernel, padding=pads, threads=threads, method=method, dtype=np.int32, **options)
     assert np.abs(levels - np.rint(expected)).max() <= 1

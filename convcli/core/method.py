@@ -162,7 +162,7 @@ def _by_products(plan: Plan, weights: Array, work: Work, direct: Choice, method:
     if factors is None:
         rule = "has no columns and rows that would be a gain" if work.finite else "is no column times a row"
         return _refused(direct, method, rule)
-    exact = _is_exact(kernel, work)
+    exact = _is_exact(kernel, work, factors.growth)
     if method is None and not exact and _is_heard(NOISE_OF_PRODUCTS, weights, work):
         return _refused(direct, method, "is so large in all that rounding of sums between would be seen")
     error = 0.0 if exact else error_of(factors.growth * _roundings_of(factors), work.real) + factors.error * FARTHEST
@@ -182,12 +182,12 @@ def _by_products(plan: Plan, weights: Array, work: Work, direct: Choice, method:
     return Choice(name, count, direct.direct, _reason(name, factors), factors, running, split, direct.unit, error=error)
 
 
-def _is_exact(kernel: Array, work: Work) -> bool:
-    """Whether all sums of the kernel, as multiples of its unit, are whole numbers that ``real`` holds."""
+def _is_exact(kernel: Array, work: Work, growth: float = 1.0) -> bool:
+    """Whether all sums of the kernel, as multiples of its unit, are whole numbers that ``real`` holds, though products grow."""
     if not work.whole:
         return False
     unit = unit_of(kernel) if kernel.any() else None
-    return unit is not None and bool(np.abs(kernel).sum() / unit * work.largest < EXACT)
+    return unit is not None and bool(max(growth, 1.0) * np.abs(kernel).sum() / unit * work.largest < EXACT)
 
 
 def _roundings_of(factors: Factors) -> float:

@@ -30,6 +30,7 @@ from .strips import (
     pick,
     plus,
     scaled,
+    scaled_by_two,
     smaller,
     store,
     stream,
@@ -252,11 +253,16 @@ def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
         bias += offset * sums.total[sums.map[s]]
     unit, rest = sums.unit[sums.map[s]], sums.rest[sums.map[s]]
     bias, more = split(bias, sums.unit.dtype.type)
+    begin = more if offset != 0 else bias
     x = scratch.done[s]
     while x < end:
         first, second = sum_strips(sums, s, runs, scratch, min(x, last))
-        first = scaled(first, unit, rest, bias, more, low)
-        second = scaled(second, unit, rest, bias, more, low)
+        if rest != 0:
+            first, second = scaled_by_two(first, unit, rest, begin, low), scaled_by_two(second, unit, rest, begin, low)
+        else:
+            first, second = scaled(first, unit, begin, low), scaled(second, unit, begin, low)
+        if offset != 0:  # what it gives may be much larger than what the sum is
+            first, second = plus(first, bias), plus(second, bias)
         if scratch.streamed and x <= last:
             stream(first, first_out, x)
             stream(second, second_out, x)

@@ -27,8 +27,8 @@ BESIDES = 3
 LARGEST = float(np.finfo(np.float32).max) * 2.0**-26
 """An offset at most: the largest numbers less a larger one would be infinite."""
 
-FEW = 1024
-"""Samples that are looked at: they are far apart, so each is a wait for memory, some 0.01 microseconds."""
+FEW = 256
+"""Samples that are looked at, which are far apart: each is a wait for memory."""
 
 
 @dataclass(frozen=True)

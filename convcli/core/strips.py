@@ -77,15 +77,20 @@ def mul_add(strip: Array, other: Any, total: Array) -> Array:
     return product + total
 
 
-def scaled(strip: Array, unit: Any, rest: Any, bias: Any, more: Any, low: int) -> Array:
-    """Strip * (unit + rest) + bias + more, in the type of these: the rest of the unit, and more of the bias, are what that type
-    does not hold. A strip of int16 has 16 bits of whole numbers from low on.
-    """
+def scaled(strip: Array, unit: Any, bias: Any, low: int) -> Array:
+    """Strip * unit + bias, real numbers of the type of these. One of int16 has 16 bits of whole numbers from low on."""
+    if strip.dtype == np.int16:
+        strip = (strip.astype(np.int64) - low) % (1 << 16) + low
+    result: Array = strip.astype(unit.dtype) * unit + bias
+    return result
+
+
+def scaled_by_two(strip: Array, unit: Any, rest: Any, bias: Any, low: int) -> Array:
+    """Strip * (unit + rest) + bias, the rest being what the type does not hold of the unit; else as ``scaled``."""
     if strip.dtype == np.int16:
         strip = (strip.astype(np.int64) - low) % (1 << 16) + low
     real = strip.astype(unit.dtype)
-    small = real * rest + more if rest else more  # infinity times 0 would be none
-    result: Array = real * unit + small + bias
+    result: Array = real * unit + (real * rest + bias)
     return result
 
 
@@ -95,9 +100,10 @@ def times(strip: Array, other: Any) -> Array:
     return product
 
 
-def plus(one: Array, other: Array) -> Array:
-    """The sum of two strips."""
-    return one + other
+def plus(one: Array, other: Any) -> Array:
+    """The sum of two strips, or of a strip and a number."""
+    total: Array = one + other
+    return total
 
 
 def minus(one: Array, other: Array) -> Array:

@@ -217,31 +217,57 @@ def mul_add(typing, strip, other, total):
     return _code(strip, (strip, _factor(strip, other), strip), make)
 
 
+def _widened(context, builder, strip, result, value, low):
+    """A strip as real numbers; those of int16 are whole numbers of 16 bits from low on."""
+    if result == strip:
+        return value
+    low = builder.trunc(low, WORD)
+    above = builder.sub(value, _spread(builder, builder.trunc(low, value.type.element), value.type))
+    words = ir.VectorType(WORD, strip.lanes)
+    wide = builder.add(builder.zext(above, words), _spread(builder, low, words))
+    return builder.sitofp(wide, context.get_value_type(result))
+
+
+def _real_strip(strip, unit):
+    return strip if strip.dtype == unit else Strip(unit, lanes=strip.lanes)
+
+
 @intrinsic
-def scaled(typing, strip, unit, rest, bias, more, low):
+def scaled(typing, strip, unit, bias, low):
     """See strips."""
-    result = strip if strip.dtype == unit else Strip(unit, lanes=strip.lanes)
+    result = _real_strip(strip, unit)
 
     def make(context, builder, values):
-        value, *numbers, low = values
-        vector = context.get_value_type(result)
-        if result != strip:
-            low = builder.trunc(low, WORD)
-            above = builder.sub(value, _spread(builder, builder.trunc(low, value.type.element), value.type))
-            words = ir.VectorType(WORD, strip.lanes)
-            value = builder.sitofp(builder.add(builder.zext(above, words), _spread(builder, low, words)), vector)
-        unit, rest, bias, more = (_spread(builder, number, vector) for number in numbers)
-        none = builder.fcmp_ordered("==", numbers[1], ir.Constant(numbers[1].type, 0))  # infinity times 0 would be none
-        small = builder.select(none, more, _plus(builder, _times(builder, value, rest), more, CONTRACT))
-        return _plus(builder, _plus(builder, _times(builder, value, unit), small, CONTRACT), bias)
+        value = _widened(context, builder, strip, result, values[0], values[-1])
+        unit, bias = (_spread(builder, number, value.type) for number in values[1:-1])
+        return _plus(builder, _times(builder, value, unit), bias, CONTRACT)
 
-    return _code(result, (strip, unit, unit, unit, unit, types.int64), make)
+    return _code(result, (strip, unit, unit, types.int64), make)
+
+
+@intrinsic
+def scaled_by_two(typing, strip, unit, rest, bias, low):
+    """See strips."""
+    result = _real_strip(strip, unit)
+
+    def make(context, builder, values):
+        value = _widened(context, builder, strip, result, values[0], values[-1])
+        unit, rest, bias = (_spread(builder, number, value.type) for number in values[1:-1])
+        small = _plus(builder, _times(builder, value, rest), bias, CONTRACT)
+        return _plus(builder, _times(builder, value, unit), small, CONTRACT)
+
+    return _code(result, (strip, unit, unit, unit, types.int64), make)
 
 
 @intrinsic
 def plus(typing, one, other):
     """See strips."""
-    return _code(one, (one, other), lambda c, builder, values: _plus(builder, *values))
+
+    def make(_context, builder, values):
+        strip, more = values
+        return _plus(builder, strip, more if isinstance(more.type, ir.VectorType) else _spread(builder, more, strip.type))
+
+    return _code(one, (one, _factor(one, other)), make)
 
 
 @intrinsic

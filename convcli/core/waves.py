@@ -8,7 +8,7 @@ those along rows the tile is turned.
 
 from typing import Any, NamedTuple
 
-from .strips import STRIP, Array, fill, load, minus, mul_add, plus, scaled, sliver, store, times, turn, whole
+from .strips import STRIP, Array, fill, load, minus, mul_add, plus, scaled, scaled_by_two, sliver, store, times, turn, whole
 
 
 class Tile(NamedTuple):
@@ -208,7 +208,11 @@ def deliver(numbers, tile, top, left, finish, field, out):
             if finish.whole:
                 strip = whole(strip)
             strip = plus(strip, fill(finish.shift))
-            store(scaled(strip, finish.unit, finish.rest, finish.bias, finish.more, 0), target, at)
+            if finish.rest != 0:
+                strip = scaled_by_two(strip, finish.unit, finish.rest, finish.more, 0)
+            else:
+                strip = scaled(strip, finish.unit, finish.more, 0)
+            store(plus(strip, finish.bias), target, at)
         for x in range(wide if wide < size else 0):
             row[x] = target[x]
 

@@ -85,6 +85,15 @@ def test_what_would_be_lost_is_refused(run, tmp_path, frame, name):
     assert f"{path}: " in told.err
 
 
+def test_big_tiff_is_read_and_its_tags_are_told(run, tmp_path, frame):
+    """They are not carried over; one without any is no loss."""
+    for name, options in (("plain.tif", {"metadata": None, "software": False}), ("told.tif", {"description": "of mine"})):
+        (tmp_path / name).write_bytes(stacked(np.array(frame()), bigtiff=True, photometric="rgb", **options))
+        result = run("apply", tmp_path / name, "-k", "1", "--in-place")
+        told = "would lose the tags of BigTIFF in place" in result.err
+        assert (result.status, told) == ((1, True) if name == "told.tif" else (0, False)), result.err
+
+
 @pytest.mark.parametrize("form", ["png", "jpg", "tif", "webp", "bmp"])
 def test_what_can_be_kept_is_replaced(run, tmp_path, frame, form):
     """With EXIF, a profile, a resolution, and alpha, as far as the format has them."""

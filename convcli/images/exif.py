@@ -39,35 +39,13 @@ THUMBNAILS = ((513, 514), (273, 279))
 
 MAKER_NOTE = 37500
 
-TIFF_LAYOUT = (
-    frozenset(range(254, 267))
-    | frozenset(range(512, 534))
-    | {
-        273,
-        274,
-        277,
-        278,
-        279,
-        282,
-        283,
-        284,
-        296,
-        297,
-        317,
-        320,
-        322,
-        323,
-        324,
-        325,
-        330,
-        338,
-        339,
-        347,
-        700,
-        34675,
-        50838,
-        50839,
-    }
+TIFF_LAYOUT = frozenset(
+    tag
+    for first, last in (
+        *((254, 266), (273, 274), (277, 279), (282, 284), (296, 297), (317, 317), (320, 320), (322, 325), (330, 330)),
+        *((338, 339), (347, 347), (512, 533), (700, 700), (34675, 34675), (50838, 50839)),
+    )
+    for tag in range(first, last + 1)
 )
 """TIFF tags that say how pixels are stored, or are kept by other means; no part of the EXIF that is carried over."""
 

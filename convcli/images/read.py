@@ -26,7 +26,7 @@ import PIL.ImageOps
 
 from ..errors import ConvcliError, ImageError
 from . import stacks, tiff
-from .exif import ORIENTATION, BrokenExif, check_block, has_maker_note, of_tiff, patched
+from .exif import ORIENTATION, TIFF_LAYOUT, BrokenExif, check_block, has_maker_note, of_tiff, patched
 from .formats import MAX_PIXELS
 from .image import Admit, Header, Image, Metadata, check_pixels
 
@@ -57,6 +57,7 @@ LOST_SEGMENTS = {
 """Segments of JPEG that are not carried over yet, by how they begin."""
 
 SAMPLES, SUB_IMAGES, DESCRIPTION = 277, 330, 270
+BIG_TIFF = (b"II+\0", b"MM\0+")
 FINEST = 1e7
 """Dots an inch at most: a wavelength of light has some 50,000. A broken file may say more, which PNG cannot."""
 SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
@@ -165,7 +166,7 @@ def _read_picture(file: BinaryIO, start: bytes, max_pixels: int, admit: Admit) -
         try:
             picture = PIL.Image.open(file, formats=DECODERS)
         except PIL.UnidentifiedImageError:
-            if start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+            if start[:4] in (b"II*\0", b"MM\0*", *BIG_TIFF):
                 file.seek(0)
                 return tiff.read_tiff(file, max_pixels, Metadata(), admit)
             raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
@@ -224,12 +225,14 @@ def _read_metadata(picture: PIL.Image.Image, file: BinaryIO) -> tuple[Metadata, 
     """What is kept beside the pixels, what is to be said of that, and what is lost."""
     info = picture.info
     notices = []
-    lost = _lost_parts(picture)
+    place = file.tell()
+    file.seek(0)
+    is_big = file.read(4) in BIG_TIFF
+    lost = _lost_parts(picture, is_big)
     if lost:
         notices.append(f"{' and '.join(lost)} not kept")
-    place = file.tell()
     try:
-        exif = _carried_exif(picture, file)
+        exif = None if is_big else _carried_exif(picture, file)
         if exif and picture.format == "TIFF" and has_maker_note(exif):
             notices.append("the maker's note of its EXIF moves, and may count from where it was")
             lost.append("where the maker's note of its EXIF stands")
@@ -248,11 +251,11 @@ def _read_metadata(picture: PIL.Image.Image, file: BinaryIO) -> tuple[Metadata, 
     return Metadata(info.get("icc_profile") or None, exif, resolution, tuple(text.items()), comment), notices, lost
 
 
-def _lost_parts(picture: PIL.Image.Image) -> list[str]:
+def _lost_parts(picture: PIL.Image.Image, is_big: bool) -> list[str]:
     """Words for what a file holds beside its pixels that is not carried over."""
     info = picture.info
     lost = [word for word, keys in LOST.items() if any(key in info for key in keys)]
-    if "gamma" in info and not info.get("srgb", info.get("icc_profile")) and "srgb" not in info:
+    if "gamma" in info and not {"srgb", "icc_profile"} & info.keys():
         lost.append("gamma")
     for name, data in getattr(picture, "applist", ()):
         if not any(name == known and data.startswith(start) for known, start in SEGMENTS):
@@ -260,8 +263,11 @@ def _lost_parts(picture: PIL.Image.Image) -> list[str]:
             lost.append(word)
     if sum(name == "COM" for name, _ in getattr(picture, "applist", ())) > 1:
         lost.append("all comments but the last")
-    if picture.format == "TIFF" and SUB_IMAGES in picture.tag_v2:  # type: ignore[attr-defined]
+    tags = set(picture.tag_v2) if picture.format == "TIFF" else set()  # type: ignore[attr-defined]
+    if SUB_IMAGES in tags:
         lost.append("its smaller images")
+    if is_big and tags - TIFF_LAYOUT:
+        lost.append("the tags of BigTIFF")
     return list(dict.fromkeys(lost))
 
 

@@ -178,11 +178,13 @@ def test_whole_numbers_stay_whole(rng):
 
 def test_the_offset_lies_among_the_samples(rng):
     """And is one of them, or whole."""
-    for make in rounding.PICTURES.values():
+    for name, make in rounding.PICTURES.items():
         picture = make(rng, (50, 60))
         offset = Offset(picture[None])
         assert picture.min() <= offset.mean <= picture.max()
-        assert offset.needed == (np.abs(picture.astype(float)).min() > 0.2 * np.ptp(picture.astype(float)))
+        far = np.abs(picture.astype(float)).min() > 0.05 * np.ptp(picture.astype(float))
+        assert offset.needed or not far, name
+        assert not offset.needed or name not in ("mask", "small mask", "few counts", "levels", "float mask", "float"), name
     assert Offset(np.full((1, 4, 4), np.nan, np.float32)).needed is False
 
 

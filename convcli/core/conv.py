@@ -17,9 +17,9 @@ from .buffers import aligned
 from .compiler import run_loop
 from .crew import run_all
 from .geometry import Border, Padding, Pair, check_border, make_axes
-from .layer import correlate_each, correlate_layer, is_deep, is_depthwise, volume_of
+from .layer import correlate_each, correlate_layer, is_deep, is_depthwise, volume_of, with_totals
 from .method import SMALLEST, Choice, Work
-from .offset import Offset, can_be_shifted
+from .offset import Offset
 from .plan import BESIDES, Plan, cut
 from .spectrum import correlate_by_spectrum
 from .strips import Array
@@ -296,6 +296,8 @@ def _run(
                 offset = Offset(planes)
                 if layer.each or (method is None and is_deep(plan, weights, planes)):
                     volume = volume or volume_of(plan, word, weights, layer.bias, real_of(planes))
+                    if offset.needed and not volume.total.any():  # a millisecond for a million weights
+                        volume = with_totals(volume, weights)
                     yield from _deep_tasks_on(plan, volume, layer.each, planes, constant, offset, workers, out)
                 else:
                     work = _work_on(planes, plan, constant, offset, method)
@@ -310,7 +312,7 @@ def _deep_tasks_on(
     plan: Plan, volume: Volume, each: bool, planes: Array, constant: float, offset: Offset, workers: int, out: Array
 ) -> Iterator[Callable[[], None]]:
     """The work on one image (P, H, W) with a table of all maps, or with that of ``each`` plane, in parts for the workers."""
-    taken = offset.mean if can_be_shifted(volume.weight, volume.total) and offset.needed else 0.0
+    taken = offset.mean if offset.needed and np.isfinite(volume.total).all() else 0.0
     bands = plan.bands(plan.rows.out, volume.weight.size, workers)
     if each:
         bands = cut(len(planes), out.size * (volume.weight.size // len(out) + BESIDES), workers)

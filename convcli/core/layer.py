@@ -7,7 +7,7 @@ from .arguments import real_of
 from .buffers import aligned
 from .compiler import run_loop
 from .method import SMALLEST
-from .offset import BOUND, error_of
+from .offset import BOUND, can_be_shifted, error_of
 from .plan import Plan, source_table
 from .strips import STRIP, Array
 
@@ -16,6 +16,9 @@ REALS = STRIP // 4
 
 FEWEST_MAPS, FEWEST_TAPS = 4, 16
 """Below, laying the planes costs more than is gained."""
+
+DEEPEST = 256
+"""Taps that are summed before the next strip at most: their weights and numbers stay in the nearest memory."""
 
 NEAR = 800_000
 """Bytes of laid rows that stay in the second level of cache."""
@@ -30,10 +33,20 @@ def is_deep(plan: Plan, weights: Array, images: Array) -> bool:
     An infinite number times 0 is NaN, where taps of 0 are left out otherwise: so all numbers must be finite.
     """
     enough = weights.shape[0] >= FEWEST_MAPS and weights[0].size >= FEWEST_TAPS and weights.shape[1] > 1
-    enough = enough and error_of(volume.DEEP + weights[0].size / volume.DEEP, real_of(images)) <= BOUND
+    enough = enough and deep_of(weights[0].size, real_of(images)) > 0
     rows, columns = plan.rows.extent + plan.rows.stride, plan.columns.before + plan.columns.size + plan.columns.after
     small = 8 * weights.shape[1] * rows * (columns + plan.columns.stride) <= LARGEST
     return enough and small and (images.dtype.kind == "u" or bool(np.isfinite(images).all()))
+
+
+def deep_of(taps: int, real: np.dtype) -> int:
+    """How many of so many taps are summed before the next strip: as many as can be where rounding of these sums, and of the sum
+    of those, keeps the bound; 0 where it does not for any.
+
+    >>> [deep_of(taps, np.dtype(np.float32)) for taps in (27, 2304, 4608, 25_088)]
+    [152, 136, 112, 0]
+    """
+    return next((deep for deep in range(DEEPEST, 0, -8) if error_of(deep + -(-taps // deep), real) <= BOUND), 0)
 
 
 def is_depthwise(plan: Plan, weights: Array, images: Array) -> bool:
@@ -73,9 +86,19 @@ def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dty
         np.broadcast_to(y // rows.stride, shape)[used],
         np.broadcast_to(x // columns.stride, shape)[used],
         np.ascontiguousarray(weights, real).reshape(-1),
+        deep_of(plane[used].size, real) or DEEPEST,
         bias.astype(np.float64),
-        weights.reshape(len(weights), -1).sum(axis=1, dtype=np.float64),
+        np.zeros(len(bias)),
     )
+
+
+def with_totals(tables: volume.Volume, weights: Array) -> volume.Volume:
+    """The same with what the weights (maps, planes, kh, kw, 1) of each map sum to, for pictures that an offset is taken from.
+
+    Where weights are not finite, NaN stands for all: then none can be taken.
+    """
+    totals = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.float64)
+    return tables._replace(total=totals if can_be_shifted(tables.weight, totals) else np.full(len(weights), np.nan))
 
 
 def correlate_layer(

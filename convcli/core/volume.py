@@ -13,9 +13,6 @@ from .strips import STRIP, Array, fill, half, half_of, load, mul_add, pick, plus
 SHARED = 6
 """Maps that share what they read: twelve registers of sums, two of numbers and one of a weight are within the 16 of AVX2."""
 
-DEEP = 64
-"""Taps that are summed before the next strip: their weights and numbers stay in the nearest memory, and rounding in bounds."""
-
 
 class Volume(NamedTuple):
     """How planes are laid, and the taps that read them."""
@@ -31,6 +28,7 @@ class Volume(NamedTuple):
     down: Array  # (taps,) int64: rows below the output row's
     along: Array  # (taps,) int64: numbers beside the output's
     weight: Array  # (maps * taps,) real
+    deep: int  # taps that are summed before the next strip
     bias: Array  # (maps,) float64
     total: Array  # (maps,) float64: what the weights of a map sum to
 
@@ -121,9 +119,9 @@ def sum_block(volume, room, begin, end, offset, out):
         for i in range(SHARED):
             for x in range(0, positions, lanes):
                 store(zero, room.total, i * size + x)
-        for t in range(0, taps, DEEP):
+        for t in range(0, taps, volume.deep):
             for x in range(0, positions, lanes):
-                sum_shared(volume, room, first, t, min(t + DEEP, taps), x, size, out.shape[0])
+                sum_shared(volume, room, first, t, min(t + volume.deep, taps), x, size, out.shape[0])
         for m in range(first, min(first + SHARED, out.shape[0])):
             bias, more = added(volume, room, m, offset)
             for y in range(begin, end):
@@ -152,7 +150,9 @@ def sum_plane(volume, room, m, positions, offset):
         total = zero
         for t in range(weights.size):
             total = mul_add(load(room.laid, pick(room.place, t) + x), pick(weights, t), total)
-        store(plus(plus(total, fill(more)), fill(bias)), room.total, x)
+        if offset != 0:
+            total = plus(total, more)
+        store(plus(total, bias), room.total, x)
 
 
 def correlate_each(planes, volume, constant, offset, band, block, room, out):

@@ -1,7 +1,9 @@
 """TIFF beyond 8 bits through tifffile: 16-bit colour, real numbers, and the float stacks that ImageJ reads."""
 
 import importlib.util
+import io
 import logging
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,13 +15,14 @@ import PIL.TiffTags
 
 from ..errors import ImageError
 from . import alpha
+from .exif import Block
 from .image import Admit, Array, Header, Image, Metadata, as_levels, check_pixels, itemsize_of
 from .levels import to_levels
 from .mark import Mark
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong becomes our one line
 
-ASSOCIATED, UNASSOCIATED = 1, 2
+ASSOCIATED, UNASSOCIATED, STRIP_OFFSETS = 1, 2, 273
 MINISWHITE, MINISBLACK, RGB = 0, 1, 2
 SIGNED, FLOATING_POINT = 2, 3
 PHOTOMETRIC, SAMPLE_FORMAT = 262, 339
@@ -118,10 +121,13 @@ def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mar
     tifffile.imwrite(file, planes, imagej=True, metadata=described, software=str(mark or ""))
 
 
-def write_deep(file: BinaryIO, levels: Array, metadata: Metadata, alpha_last: bool) -> None:
-    """Write 16-bit levels (H, W, C), C with alpha, as one strip, with their profile and resolution.
+def write_deep(
+    file: BinaryIO, levels: Array, metadata: Metadata, alpha_last: bool, add_tags: Callable[[BinaryIO], list[str]]
+) -> list[str]:
+    """Write 16-bit levels (H, W, C), C with alpha, as one strip, with their profile and resolution, and what ``add_tags`` adds.
 
-    Pillow cannot encode such pixels, but its directory of tags can be written by itself.
+    Returns what that says. Pillow cannot encode such pixels, but its directory of tags can be written by itself. The strip is
+    written last: a file in memory that grows behind it takes as much again.
     """
     height, width, samples = levels.shape
     tags = PIL.TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
@@ -137,7 +143,16 @@ def write_deep(file: BinaryIO, levels: Array, metadata: Metadata, alpha_last: bo
         tags.tagtype[ICC_PROFILE] = PIL.TiffTags.UNDEFINED
         tags[ICC_PROFILE] = metadata.icc
     tags.save(file)
+    told = add_tags(file)
+    end = file.seek(0, io.SEEK_END)
+    block = Block.of(file)
+    (strip,) = (entry for entry in block.directory(block.first) if entry.tag == STRIP_OFFSETS)
+    file.seek(strip.at)
+    file.write(struct.pack("<I", end + end % 2))
+    file.seek(end)
+    file.write(bytes(end % 2))
     file.write(data)
+    return told
 
 
 def is_whole(path: Path) -> bool:

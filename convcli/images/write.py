@@ -5,6 +5,7 @@ import select
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -80,13 +81,14 @@ def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = N
     if lost:
         notices.append(f"{' and '.join(lost)} not kept in this {form.name}")
     levels = image.pixels if alpha is None else np.dstack([image.pixels, alpha])
-    file = io.BytesIO()
+    file, add_tags = io.BytesIO(), partial(_add_tags, metadata.exif, mark)
     try:
         if form.name == "tiff" and levels.dtype == np.uint16 and levels.shape[2] > 1:
-            tiff.write_deep(file, levels, metadata, alpha_last=alpha is not None)
+            notices += tiff.write_deep(file, levels, metadata, alpha is not None, add_tags)
         else:
             picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
             picture.save(file, form.name.upper(), **_save_options(form, encoding, metadata))
+            notices += add_tags(file) if form.name == "tiff" else []
     except MemoryError:
         raise
     # Pillow's encoders raise OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold.
@@ -95,13 +97,13 @@ def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = N
         raise OutputError(
             f"{size} with its metadata cannot be encoded as {form.name}: {str(error) or type(error).__name__}"
         ) from error
-    if form.name == "tiff" and metadata.exif:
-        notices += _add_tags(file, metadata.exif, mark)
     return file.getvalue(), notices
 
 
-def _add_tags(file: io.BytesIO, exif: bytes, mark: Mark | None) -> list[str]:
+def _add_tags(exif: bytes | None, mark: Mark | None, file: BinaryIO) -> list[str]:
     """Give a TIFF file the tags of a block of EXIF; of a broken one, the mark alone. What is to be said of that."""
+    if not exif:
+        return []
     try:
         moved = has_maker_note(exif)
         add_to_tiff(file, exif)

@@ -166,6 +166,17 @@ def test_weights_that_are_infinite_take_no_offset(weights):
     np.testing.assert_array_equal(filter2d(np.full((5, 6), 7, np.uint8), weights), np.full((5, 6), expected))
 
 
+@pytest.mark.parametrize("level", [0, 0.5, 1e6])
+def test_one_tap_is_one_product(level, rng):
+    """Which an offset could only make worse: the identity gives every sample back, in each kind of loop."""
+    x = (rng.random((3, 20, 30)) + level).astype(np.float32)
+    identity = np.pad([[1.0]], 2)
+    np.testing.assert_array_equal(filter2d(x[0], identity), x[0])
+    np.testing.assert_array_equal(filter2d(x.transpose(1, 2, 0), [[1]]), x.transpose(1, 2, 0))
+    np.testing.assert_array_equal(conv2d(x, np.ones((3, 1, 1, 1)), groups=3), x)
+    np.testing.assert_array_equal(conv2d(x[:1], [[[[3]]]]), x[:1] * np.float32(3))
+
+
 def test_whole_numbers_stay_whole(rng):
     """Floats and integers of small extent and high level, whose sums are exact."""
     for picture in (rng.integers(200, 210, (40, 41)), rng.integers(5000, 5010, (40, 41)), rng.integers(-90, -80, (40, 41))):
@@ -182,7 +193,7 @@ def test_the_offset_lies_among_the_samples(rng):
         picture = make(rng, (50, 60))
         offset = Offset(picture[None])
         assert picture.min() <= offset.mean <= picture.max()
-        far = np.abs(picture.astype(float)).min() > 0.05 * np.ptp(picture.astype(float))
+        far = np.abs(picture.astype(float)).min() > 0.2 * np.ptp(picture.astype(float))
         assert offset.needed or not far, name
         assert not offset.needed or name not in ("mask", "small mask", "few counts", "levels", "float mask", "float"), name
     assert Offset(np.full((1, 4, 4), np.nan, np.float32)).needed is False

@@ -312,7 +312,8 @@ def _deep_tasks_on(
     plan: Plan, volume: Volume, each: bool, planes: Array, constant: float, offset: Offset, workers: int, out: Array
 ) -> Iterator[Callable[[], None]]:
     """The work on one image (P, H, W) with a table of all maps, or with that of ``each`` plane, in parts for the workers."""
-    taken = offset.mean if offset.needed and np.isfinite(volume.total).all() else 0.0
+    several = volume.plane.size > 1  # one product is rounded as the result is
+    taken = offset.mean if several and offset.needed and np.isfinite(volume.total).all() else 0.0
     bands = plan.bands(plan.rows.out, volume.weight.size, workers)
     if each:
         bands = cut(len(planes), out.size * (volume.weight.size // len(out) + BESIDES), workers)

@@ -44,7 +44,7 @@ def deep_of(taps: int, real: np.dtype) -> int:
     of those, keeps the bound; 0 where it does not for any.
 
     >>> [deep_of(taps, np.dtype(np.float32)) for taps in (27, 2304, 4608, 25_088)]
-    [152, 136, 112, 0]
+    [128, 112, 72, 0]
     """
     return next((deep for deep in range(DEEPEST, 0, -8) if error_of(deep + -(-taps // deep), real) <= BOUND), 0)
 

@@ -105,7 +105,7 @@ def _choose(plan: Plan, weights: Array, work: Work, method: str | None) -> Choic
     if not np.isfinite(weights.astype(work.real)).all():
         return _refused(Choice("direct", taps, taps, "asked for"), None if method == "direct" else method, "is not finite")
     direct = Choice("direct", taps, taps, "asked for", unit=_unit_for(weights) if work.whole else 1.0)
-    if not _is_exact(in_units(weights, direct.unit), work):
+    if taps > 1 and not _is_exact(in_units(weights, direct.unit), work):  # one product is rounded as the result is
         direct = replace(direct, error=error_of(min(taps, LONGEST), work.real))
     if method == "direct":
         return direct

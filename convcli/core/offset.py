@@ -18,7 +18,7 @@ BOUND = 1e-5
 max - min of its samples, and of the number that stands beyond its border.
 """
 
-FARTHEST = 1.05
+FARTHEST = 1.2
 """Extents of the picture that its samples may lie away from 0 where no offset is taken from them."""
 
 BESIDES = 3

@@ -145,6 +145,35 @@ def test_broken_blocks_are_no_trouble(data):
     assert len(result) >= len(block) - 9
 
 
+@pytest.mark.parametrize("block", [b"nothing", b"II*\0", b"II+\0", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08\xff\xff"])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+def test_what_is_no_block_costs_only_itself(run, tmp_path, block, suffix):
+    """PNG and WebP were refused as corrupt."""
+    PIL.Image.new("RGB", (5, 4)).save(tmp_path / f"in.{suffix}", exif=PREFIX + block)
+    told = run("apply", tmp_path / f"in.{suffix}", "-k", "1", "-o", tmp_path / "out.png")
+    assert (told.status, "EXIF is broken and not kept: it " in told.err) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "held"), [(1, b"\6"), (4, struct.pack("<I", 6)), (8, struct.pack("<h", 6)), (5, None), (11, None)]
+)
+def test_an_orientation_of_another_type(run, tmp_path, rng, kind, held):
+    """Is 1 where the picture was turned by it, so that no viewer turns it twice."""
+    exif = PIL.Image.Exif()
+    exif[274] = 6
+    block = bytearray(exif.tobytes().removeprefix(PREFIX))
+    if block[:2] == b"MM":
+        block = bytearray(made_block("<", {274: (3, [6])}, {}))
+    place = block.find(struct.pack("<HHI", 274, 3, 1))
+    long = {5: struct.pack("<II", 6, 1), 11: struct.pack("<f", 6.0)}.get(kind)
+    value = held if held is not None else struct.pack("<I", len(block)) if kind == 5 else long
+    block[place : place + 12] = struct.pack("<HHI", 274, kind, 1) + value.ljust(4, b"\0")
+    block += long if kind == 5 else b""
+    PIL.Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(tmp_path / "in.png", exif=PREFIX + bytes(block))
+    assert run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.png", "-q").status == 0
+    assert piexif.load(PREFIX + block_of(tmp_path / "out.png"))["0th"][274] == 1
+
+
 def test_a_resolution_that_no_picture_has(run, tmp_path):
     """Was an error of PNG's writer."""
     exif = piexif.dump({"0th": {282: (2**32 - 1, 1), 283: (2**32 - 1, 1), 296: 2}})

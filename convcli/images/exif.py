@@ -12,7 +12,7 @@ block. What a maker's note holds may count from there too, so that a block writt
 import io
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -169,11 +169,10 @@ def _patch(file: io.BytesIO, width: int, height: int) -> None:
     entries = block.directory(block.first)
     numbers = [*entries, *(one for tag, inner in block.inner(entries) if tag == EXIF for one in inner)]
     for entry in numbers:
-        if entry.type in (SHORT, LONG) and entry.count == 1:
-            if entry.tag == ORIENTATION:
-                _set_number(block, entry, 1)
-            elif entry.tag in (*WIDTHS, *HEIGHTS):
-                _set_number(block, entry, width if entry.tag in WIDTHS else height)
+        if entry.tag == ORIENTATION:  # of whatever type: readers take it from a ratio too
+            _set_number(block, replace(entry, type=SHORT), 1)
+        elif entry.tag in (*WIDTHS, *HEIGHTS) and entry.type in (SHORT, LONG) and entry.count == 1:
+            _set_number(block, entry, width if entry.tag in WIDTHS else height)
     _cut_thumbnail(file, block)
 
 

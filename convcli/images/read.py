@@ -238,6 +238,7 @@ def _read_metadata(picture: PIL.Image.Image, file: BinaryIO) -> tuple[Metadata, 
             lost.append("where the maker's note of its EXIF stands")
     except BrokenExif as error:
         exif = None
+        info.pop("exif", None)  # in which Pillow would look for an orientation, and refuse the picture
         notices.append(f"EXIF is broken and not kept: it {error}")
         lost.append("its broken EXIF")
     file.seek(place)
@@ -283,8 +284,9 @@ def _carried_exif(picture: PIL.Image.Image, file: BinaryIO) -> bytes | None:
         exif = picture.info.get("exif")
     if not exif:
         return None
+    block = check_block(exif)
     turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
-    return patched(check_block(exif), *(picture.size[::-1] if turned else picture.size))
+    return patched(block, *(picture.size[::-1] if turned else picture.size))
 
 
 def _to_image(picture: PIL.Image.Image, kind: str, metadata: Metadata) -> Image:

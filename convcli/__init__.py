@@ -27,8 +27,8 @@ The house, floor by floor; imports go down only, and kernels and images do not k
                draft (kernels yet to be computed), arithmetic, networks and their layers and tensors (arrays in files), faults
                (what is wrong, and what costs too much), places (which config files there are), catalogue (names to kernels)
     images/    pixels and files: image (values), read, write, tiff, stacks, alpha, levels (response to stored levels), formats,
-               exif (as bytes), place (whole or not at all), mark (what an output was made from), existing (what stands under
-               its name), resize
+               metadata (what is carried over), parts (what is not), exif (as bytes), place (whole or not at all), mark (what an
+               output was made from), existing (what stands under its name), resize
     networks/  layers as values: what each makes of a shape, holds, costs and sees, and what runs it: layer, convolutions,
                pools, plain (all others), network (one layer after the other), trace (what each makes of an
                input)

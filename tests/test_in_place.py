@@ -42,6 +42,29 @@ def stacked(pixels, **options):
     return file.getvalue()
 
 
+def with_chunk(frame, *parts):
+    """A PNG with chunks more: name, data, name, data."""
+    data = encoded(frame(), "PNG")
+    return data[:33] + b"".join(map(chunk, parts[::2], parts[1::2])) + data[33:]
+
+
+def with_riff(data, name, held):
+    """A WebP with one chunk more."""
+    whole = data[8:] + struct.pack("<4sI", name, len(held)) + held
+    return b"RIFF" + struct.pack("<I", len(whole)) + whole
+
+
+def with_tag(frame, tag, dtype=np.uint8):
+    """A TIFF with one tag more."""
+    grey = np.array(frame())[..., 0].astype(dtype)
+    return stacked(grey, photometric="minisblack", metadata=None, software=False, extratags=[tag])
+
+
+def greys(frame):
+    """Three pictures."""
+    return np.stack([np.array(frame())[..., 0] for _ in range(3)])
+
+
 GAIN_MAP = b"http://ns.adobe.com/xap/1.0/\0<x:xmpmeta xmlns:x='adobe:ns:meta/' hdrgm:Version=\"1.0\"></x:xmpmeta>"
 LOSSES = {
     "apng.png": (lambda f: encoded(f(), "PNG", save_all=True, append_images=[f(), f()]), "2 further frames"),
@@ -61,7 +84,32 @@ LOSSES = {
     "iptc.jpg": (lambda f: with_segment(encoded(f(), "JPEG"), 0xED, b"Photoshop 3.0\0rest"), "Photoshop's and IPTC's data"),
     "other.jpg": (lambda f: with_segment(encoded(f(), "JPEG"), 0xE5, b"something"), "its segment APP5"),
     "ink.jpg": (lambda f: encoded(f().convert("CMYK"), "JPEG"), "its CMYK colour"),
-    "gamma.png": (lambda f: (d := encoded(f(), "PNG"))[:33] + chunk(b"gAMA", struct.pack(">I", 100000)) + d[33:], "gamma"),
+    "gamma.png": (lambda f: with_chunk(f, b"gAMA", struct.pack(">I", 100000)), "gamma"),
+    "screen.png": (lambda f: with_chunk(f, b"cHRM", struct.pack(">8I", *range(8))), "the colours of its screen"),
+    "space.png": (lambda f: with_chunk(f, b"cICP", bytes([9, 16, 0, 1])), "its colour space"),
+    "behind.png": (lambda f: with_chunk(f, b"bKGD", bytes(6)), "its background colour"),
+    "wide.png": (lambda f: with_chunk(f, b"pHYs", struct.pack(">IIB", 2, 1, 0)), "the shape of its pixels"),
+    "where.png": (lambda f: with_chunk(f, b"oFFs", struct.pack(">iiB", 5, 5, 0)), "its chunk oFFs"),
+    "own.png": (lambda f: with_chunk(f, b"prVt", b"abc"), "its chunk prVt"),
+    "texts.png": (lambda f: with_chunk(f, b"tEXt", b"Author\0a", b"tEXt", b"Author\0b"), "all texts Author but the last"),
+    "xmp.png": (lambda f: with_chunk(f, b"tEXt", b"Raw profile type xmp\0\nxmp\n 4\n3c782f3e\n"), "XMP"),
+    "longer.png": (lambda f: encoded(f(), "PNG") + b"and more", "8 bytes behind its end"),
+    "xmp.webp": (lambda f: encoded(f(), "WEBP", xmp=b"<x:xmpmeta/>"), "XMP"),
+    "longer.webp": (lambda f: encoded(f(), "WEBP") + b"and more", "8 bytes behind its end"),
+    "own.webp": (lambda f: with_riff(encoded(f(), "WEBP"), b"prVt", b"abcd"), "its chunk prVt"),
+    "motion.jpg": (lambda f: encoded(f(), "JPEG") + b"\0\0\0\x18ftypmp42" + bytes(50), "62 bytes behind its end"),
+    "twice.jpg": (lambda f: 2 * encoded(f(), "JPEG", progressive=True), "bytes behind its end"),
+    "wide.jpg": (lambda f: (d := encoded(f(), "JPEG"))[:13] + struct.pack(">BHH", 0, 2, 1) + d[18:], "the shape of its pixels"),
+    "comments.ppm": (lambda f: b"P6\n# a word\n2 1\n255\n" + bytes(6), "its comments"),
+    "longer.ppm": (lambda f: encoded(f(), "PPM") + encoded(f(), "PPM"), "1453 bytes behind its end"),
+    "shaped.tif": (lambda f: stacked(greys(f), photometric="minisblack", truncate=True), "2 further frames"),
+    "shaped16.tif": (lambda f: stacked(np.uint16(greys(f)), photometric="minisblack", truncate=True), "2 further frames"),
+    "cut.tif": (lambda f: stacked(greys(f), imagej=True, truncate=True), "2 further frames"),
+    "volume.tif": (lambda f: stacked(np.zeros((16, 32, 32), "u1"), volumetric=True, tile=(16, 16, 16)), "15 further frames"),
+    "layers.tif": (lambda f: with_tag(f, (37724, 7, None, b"8BIM", True)), "Photoshop's layers"),
+    "xmp.tif": (lambda f: with_tag(f, (700, 1, None, b"<x/>", True), np.float32), "XMP"),
+    "whole.tif": (lambda f: with_tag(f, (284, 3, 1, 1, True), np.int32), "what 32 bits cannot hold"),
+    "fine.tif": (lambda f: with_tag(f, (284, 3, 1, 1, True), np.float64), "what 32 bits cannot hold"),
 }
 
 
@@ -169,3 +217,77 @@ def test_a_file_that_could_not_stay_its_owners(run, tmp_path, frame, monkeypatch
     assert "cannot be written: it belongs to user 1234 and group 2345, and its successor could not" in result.err
     assert (tmp_path / "a.png").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("words", "lost"),
+    [(["--depth", "float"], "alpha"), (["--range", "0..255"], "its real numbers"), (["--depth", "float"], "EXIF")],
+)
+def test_what_the_output_could_not_hold_is_refused(run, tmp_path, frame, words, lost):
+    """Alpha and tags in a stack of floats, and real numbers as levels; they went with a notice, or without."""
+    made = {
+        "alpha": lambda: encoded(frame().convert("RGBA"), "TIFF"),
+        "its real numbers": lambda: with_tag(frame, (284, 3, 1, 1, True), np.float32),
+        "EXIF": lambda: with_tag(frame, (315, 2, None, "me", True)),
+    }[lost]()
+    (tmp_path / "a.tif").write_bytes(made)
+    result = run("apply", tmp_path / "a.tif", "-k", "1", "--in-place", "-q", *words)
+    assert (result.status, f"would lose {lost} in place" in result.err) == (1, True)
+    assert (tmp_path / "a.tif").read_bytes() == made
+
+
+def test_real_numbers_in_place(run, tmp_path, frame):
+    """They are filtered as often as one likes: our own mark is no loss."""
+    (tmp_path / "a.tif").write_bytes(with_tag(frame, (284, 3, 1, 1, True), np.float32))
+    before = tifffile.imread(tmp_path / "a.tif")
+    for _ in range(2):
+        assert run("apply", tmp_path / "a.tif", "-k", "2", "--in-place", "-q").status == 0
+    assert np.array_equal(tifffile.imread(tmp_path / "a.tif"), 4 * before)
+
+
+@pytest.mark.parametrize("name", ["a.png", "link.png"])
+def test_standard_input_is_an_input_too(shell, tmp_path, frame, name):
+    """Where it comes from a file that is the output it was overwritten; from a pipe nobody can tell."""
+    frame().save(tmp_path / "a.png")
+    (tmp_path / "link.png").symlink_to("a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    with (tmp_path / "a.png").open("rb") as file:
+        result = shell("apply", "-", "-k", "blur", "-o", tmp_path / name, "--overwrite", stdin=file)
+    assert (result.returncode, b"the output is an input" in result.stderr) == (2, True)
+    assert (tmp_path / "a.png").read_bytes() == before
+    piped = shell("apply", "-", "-k", "blur", "-o", tmp_path / name, "--overwrite", "-q", input=before)
+    assert (piped.returncode, piped.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+def test_a_private_file_is_private_while_it_is_written(run, tmp_path, frame, monkeypatch):
+    """Its successor beside it had the mode that any new file has."""
+    from convcli.images import place
+
+    seen = []
+    keep = place._keep_attributes
+    monkeypatch.setattr(place, "_keep_attributes", lambda target, beside: seen.append(beside.stat()) or keep(target, beside))
+    frame().save(tmp_path / "a.png")
+    (tmp_path / "a.png").chmod(0o604)
+    assert run("apply", tmp_path / "a.png", "-k", "blur", "--in-place", "-q").status == 0
+    assert [stat.S_IMODE(status.st_mode) for status in seen] == [0o600]
+    assert stat.S_IMODE((tmp_path / "a.png").stat().st_mode) == 0o604
+
+
+def test_no_access_list_of_the_folder(run, tmp_path, frame):
+    """A file without one did not stay so, in a folder that gives one to new files."""
+    named = struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", tag, bits, who)
+        for tag, bits, who in [(1, 6, 2**32 - 1), (2, 6, 1), (4, 4, 2**32 - 1), (16, 6, 2**32 - 1), (32, 4, 2**32 - 1)]
+    )
+    frame().save(tmp_path / "a.png")
+    try:
+        os.setxattr(tmp_path, "system.posix_acl_default", named)
+    except (OSError, AttributeError):
+        pytest.skip("this file system has no access lists")
+    frame().save(tmp_path / "new.png")
+    assert "system.posix_acl_access" in os.listxattr(tmp_path / "new.png")
+    mode = (tmp_path / "a.png").stat().st_mode
+    assert run("apply", tmp_path / "a.png", "-k", "blur", "--in-place", "-q").status == 0
+    assert "system.posix_acl_access" not in os.listxattr(tmp_path / "a.png")
+    assert (tmp_path / "a.png").stat().st_mode == mode

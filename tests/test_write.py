@@ -32,8 +32,8 @@ def exif():
 
 def through(image, name, encoding=None):
     """Encode and read again; also the notices of encoding."""
-    data, notices = encode(image, format_named(name), encoding or Encoding())
-    return read_image(None, io.BytesIO(data)), notices
+    encoded = encode(image, format_named(name), encoding or Encoding())
+    return read_image(None, io.BytesIO(encoded.data)), list(encoded.notices)
 
 
 @pytest.mark.parametrize("name", ["png", "tiff", "bmp", "ppm", "webp"])
@@ -119,14 +119,14 @@ def test_a_colour_profile_does_not_fit_grey_levels():
     """A grey file with an RGB profile is not valid."""
     again, notices = through(Image(np.zeros((2, 2, 1), np.uint8), 255, None, "", Metadata(SRGB)), "png")
     assert again.metadata.icc is None
-    assert notices == ["colour profile not kept in this png"]
+    assert notices == ["colour profile not kept: it is one for colour, and the picture is grey"]
 
 
 @pytest.mark.parametrize("name", ["jpeg", "bmp", "ppm"])
 def test_formats_without_alpha(name):
     """Refuse what is transparent, and say that opaque alpha is dropped."""
     pixels = np.zeros((2, 2, 3), np.uint8)
-    _, notices = encode(Image(pixels, 255, np.full((2, 2), 255, np.uint8)), format_named(name), Encoding())
+    notices = encode(Image(pixels, 255, np.full((2, 2), 255, np.uint8)), format_named(name), Encoding()).notices
     assert "alpha, opaque everywhere, not kept" in notices[0]
     with pytest.raises(ArgumentError, match=f"{name} holds no alpha, and the picture is partly transparent"):
         encode(Image(pixels, 255, np.full((2, 2), 254, np.uint8)), format_named(name), Encoding())
@@ -144,7 +144,6 @@ def test_other_numbers_of_channels_are_no_picture(channels):
     [
         ("jpeg", (2, 70000, 3), Metadata()),
         ("webp", (2, 20000, 3), Metadata()),
-        ("jpeg", (2, 2, 3), Metadata(None, b"Exif\0\0" + bytes(100_000))),
         ("png", (2, 2, 3), Metadata(dpi=(4e9, 4e9))),
         ("bmp", (2, 2, 3), Metadata(dpi=(4e9, 4e9))),
     ],
@@ -158,11 +157,11 @@ def test_what_a_format_cannot_hold_is_one_line(name, shape, metadata):
 def test_compression_and_quality_have_an_effect(samples):
     """A higher PNG level is smaller, but for the default, which knows photographs; a higher quality is larger."""
     image = read_image(samples / "astronaut.png")
-    sizes = [len(encode(image, format_named("png"), Encoding(png_level=n))[0]) for n in (0, 2, 9, 1)]
+    sizes = [len(encode(image, format_named("png"), Encoding(png_level=n)).data) for n in (0, 2, 9, 1)]
     assert sizes[0] > sizes[1] > sizes[2]
     assert sizes[3] < 1.05 * sizes[2]
     for name in ("jpeg", "webp"):
-        sizes = [len(encode(image, format_named(name), Encoding(quality=n))[0]) for n in (10, 92)]
+        sizes = [len(encode(image, format_named(name), Encoding(quality=n)).data) for n in (10, 92)]
         assert sizes[0] < sizes[1]
 
 

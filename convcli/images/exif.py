@@ -7,15 +7,16 @@ block. What a maker's note holds may count from there too, so that a block writt
     in place    the orientation becomes 1, the sizes in pixels are those of the picture
     cut off     the directory of the thumbnail, which shows the picture before; its bytes are cleared
     at the end  the text Software with our mark, where it does not fit in its place, and a directory with an entry more for it
+
+A TIFF file is such a block too. One that is written here begins with the block that it carries, as it stands: its first
+directory, with the tags of the pixels, and the pixels follow. So a maker's note counts from the same place as before.
 """
 
 import io
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO
-
-import numpy as np
+from typing import BinaryIO, TypeAlias
 
 from .mark import SOFTWARE, Mark, without_mark
 
@@ -24,9 +25,6 @@ PREFIX = b"Exif\0\0"
 
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Bytes of a value of each type."""
-
-WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4}
-"""Bytes of each type that a byte order turns as one."""
 
 ASCII, SHORT, LONG = 2, 3, 4
 ORIENTATION, EXIF, GPS, INTEROPERABILITY = 274, 34665, 34853, 40965
@@ -54,6 +52,19 @@ JPEG_LAYOUT = (37121, 37122, 40962, 40963)
 
 LARGEST = 32 << 20
 """Bytes of a value at most: a maker's note with a preview has some megabytes."""
+
+PIXEL_OFFSETS = (273, 324)
+"""Where strips and tiles stand."""
+
+LONGEST = 1 << 20
+"""Bytes of a TIFF file before its pixels that are carried over as they stand."""
+
+NO_BLOCK = struct.pack("<2sHIHI", b"II", 42, 8, 0, 0)
+"""A block that holds nothing."""
+
+
+Field: TypeAlias = tuple[int, int, bytes]
+"""A tag, its type, and its values in the byte order of the block."""
 
 
 class BrokenExif(ValueError):
@@ -121,11 +132,22 @@ class Block:
         """Where the offset of the directory behind this one stands."""
         return at + 2 + 12 * self.numbers(at, "H")[0]
 
-    def inner(self, entries: Iterable[Entry], within: int = 0) -> Iterator[tuple[int, list[Entry]]]:
-        """The directories that these entries point to, by the tags of those; ``within`` is that of theirs, 0 for the first."""
-        for entry in entries:
-            if entry.tag in DIRECTORIES.get(within, ()) and entry.type in (LONG, 13) and entry.count == 1:
-                yield entry.tag, self.directory(self.numbers(entry.at, "I")[0])
+    def inner(self, entries: Iterable[Entry], within: int = 0) -> Iterator["Directory"]:
+        """The directories that these entries point to; ``within`` is the tag of theirs, 0 for the first."""
+        held = {entry.tag: entry for entry in entries if entry.type in (LONG, 13) and entry.count == 1}
+        for tag in DIRECTORIES.get(within, ()):
+            if tag in held:
+                (at,) = self.numbers(held[tag].at, "I")
+                yield Directory(tag, at, self.directory(at))
+
+
+@dataclass(frozen=True)
+class Directory:
+    """A directory within another: the tag that points to it, where it stands, and its entries."""
+
+    tag: int
+    at: int
+    entries: list[Entry]
 
 
 def check_block(exif: bytes) -> bytes:
@@ -139,7 +161,11 @@ def check_block(exif: bytes) -> bytes:
 def has_maker_note(exif: bytes) -> bool:
     """Whether a block holds a maker's note. Raises BrokenExif."""
     block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
-    return any(entry.tag == MAKER_NOTE for _, inner in block.inner(block.directory(block.first)) for entry in inner)
+    return _has_maker_note(block, block.directory(block.first))
+
+
+def _has_maker_note(block: Block, entries: list[Entry]) -> bool:
+    return any(entry.tag == MAKER_NOTE for inner in block.inner(entries) for entry in inner.entries)
 
 
 def patched(exif: bytes, width: int, height: int, mark: Mark | None = None, most: int = 1 << 30) -> bytes:
@@ -167,7 +193,7 @@ def block_with(mark: Mark) -> bytes:
 def _patch(file: io.BytesIO, width: int, height: int) -> None:
     block = Block.of(file)
     entries = block.directory(block.first)
-    numbers = [*entries, *(one for tag, inner in block.inner(entries) if tag == EXIF for one in inner)]
+    numbers = [*entries, *(one for inner in block.inner(entries) if inner.tag == EXIF for one in inner.entries)]
     for entry in numbers:
         if entry.tag == ORIENTATION:  # of whatever type: readers take it from a ratio too
             _set_number(block, replace(entry, type=SHORT), 1)
@@ -234,18 +260,27 @@ def _append(file: BinaryIO, value: bytes) -> int:
     return end + end % 2
 
 
-def _add_entries(block: Block, added: list[tuple[int, int, bytes]]) -> None:
-    """Give the first directory more entries, (tag, type, values): it is written again at the end, its values stay."""
+def _add_entries(block: Block, fields: list[Field]) -> None:
+    """Give the first directory more fields: it is written again at the end, its values stay."""
     place = block.next_place(block.first)
-    old = block.read(block.first + 2, place - block.first - 2)
-    entries = {struct.unpack(f"{block.order}H", old[i : i + 2])[0]: old[i : i + 12] for i in range(0, len(old), 12)}
-    behind = block.read(place, 4)
-    for tag, kind, values in added:
+    _write_first(block, [block.read(at, 12) for at in range(block.first + 2, place, 12)], block.read(place, 4), fields)
+
+
+def _write_first(block: Block, kept: list[bytes], behind: bytes, fields: Sequence[Field] = ()) -> None:
+    """Write a first directory at the end, of entries as they are and of fields, and the offset of the one behind it.
+
+    The values of the fields stand behind the directory.
+    """
+    order = block.order
+    entries = {struct.unpack(f"{order}H", entry[:2])[0]: entry for entry in kept}
+    tags = entries.keys() | {tag for tag, _, _ in fields}
+    first = _append(block.file, bytes(2 + 12 * len(tags) + 4))
+    for tag, kind, values in fields:
         count = len(values) // SIZES[kind]
-        entries[tag] = struct.pack(f"{block.order}HHI", tag, kind, count) + _held(block.file, values, block.order)
-    directory = struct.pack(f"{block.order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + behind
-    first = _append(block.file, directory)
-    _write(block.file, 4, struct.pack(f"{block.order}I", first))
+        entries[tag] = struct.pack(f"{order}HHI", tag, kind, count) + _held(block.file, values, order)
+    directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + behind
+    _write(block.file, first, directory)
+    _write(block.file, 4, struct.pack(f"{order}I", first))
 
 
 def _held(file: BinaryIO, values: bytes, order: str) -> bytes:
@@ -253,55 +288,89 @@ def _held(file: BinaryIO, values: bytes, order: str) -> bytes:
     return values.ljust(4, b"\0") if len(values) <= 4 else struct.pack(f"{order}I", _append(file, values))
 
 
-def of_tiff(file: BinaryIO, stale: set[int]) -> bytes | None:
-    """The tags of a TIFF file's first page as a block, with the directories that they point to.
+def of_tiff(file: BinaryIO, stale: set[int]) -> tuple[bytes | None, bool]:
+    """The tags of a TIFF file's first page as a block, with the directories that they point to; whether a maker's note moved.
 
-    Those that say how pixels are stored, and ``stale`` ones, are no part of it. A maker's note moves by this, for a file has no
-    block of its own. Raises BrokenExif.
+    Those that say how pixels are stored, and ``stale`` ones, are no part of it. A note stays where it is if that is before
+    the pixels. Raises BrokenExif.
     """
     source = Block.of(file)
-    start = struct.pack(f"{source.order}2sHIHI", b"II" if source.order == "<" else b"MM", 42, 8, 0, 0)
-    made = io.BytesIO(start)
-    _copy_tags(source, Block.of(made), TIFF_LAYOUT | stale)
-    return PREFIX + made.getvalue() if len(made.getbuffer()) > len(start) else None
+    skipped = TIFF_LAYOUT | stale
+    entries = [entry for entry in source.directory(source.first) if entry.tag not in skipped]
+    if not entries:
+        return None, False
+    has_note = _has_maker_note(source, entries)
+    end = max((begin + size for begin, size in _places_of(source, entries)), default=0)
+    stays = has_note and end <= _first_pixel(source)
+    if stays:  # all that stands before the pixels: a note may point out of itself
+        made = io.BytesIO(source.read(0, max(end, source.first if source.first <= _first_pixel(source) else 0)))
+        _write_first(Block(made, source.order, 0), [source.read(entry.place, 12) for entry in entries], bytes(4))
+    else:
+        made = io.BytesIO(struct.pack(f"{source.order}2sHI", b"II" if source.order == "<" else b"MM", 42, 0))
+        _copy_tags(source, entries, Block(made, source.order, 0))
+    return PREFIX + made.getvalue(), has_note and not stays
 
 
-def add_to_tiff(file: BinaryIO, exif: bytes) -> None:
-    """Give a TIFF file the tags of a block that it does not have, and that do not say how pixels are stored.
-
-    Raises BrokenExif.
-    """
-    target = Block.of(file)
-    own = {entry.tag for entry in target.directory(target.first)}
-    _copy_tags(Block.of(io.BytesIO(exif.removeprefix(PREFIX))), target, TIFF_LAYOUT | own)
+def _first_pixel(block: Block) -> int:
+    """Where the first bytes of pixels stand, or as far on as a block may reach."""
+    offsets = [entry for entry in block.directory(block.first) if entry.tag in PIXEL_OFFSETS and entry.type in (SHORT, LONG)]
+    numbers = (block.numbers(entry.at, f"{entry.count}{'H' if entry.type == SHORT else 'I'}") for entry in offsets)
+    return min((min(held) for held in numbers if held), default=LONGEST)
 
 
-def _copy_tags(source: Block, target: Block, skipped: frozenset[int]) -> None:
-    """Add the tags of a first directory, and of those within, to that of another block."""
-    entries = source.directory(source.first)
-    wanted = [entry for entry in entries if entry.tag not in (*skipped, *DIRECTORIES[0])]
-    added = [(entry.tag, entry.type, _turned(source, entry, target.order)) for entry in wanted]
-    for tag, inner in source.inner(entries):
-        if tag not in skipped:
-            added.append((tag, LONG, struct.pack(f"{target.order}I", _append_directory(source, tag, inner, target))))
-    if added:
-        _add_entries(target, added)
+def _places_of(block: Block, entries: list[Entry], within: int = 0) -> Iterator[tuple[int, int]]:
+    """Where the values of entries stand, and the directories that they point to with theirs: (begin, size)."""
+    yield from ((entry.at, entry.size) for entry in entries if entry.size > 4)
+    for inner in block.inner(entries, within):
+        yield inner.at, block.next_place(inner.at) + 4 - inner.at
+        yield from _places_of(block, inner.entries, inner.tag)
 
 
-def _append_directory(source: Block, tag: int, entries: list[Entry], target: Block) -> int:
-    """Put the directory of a tag, and those within, at the end of another block; its offset there."""
+def check_values(exif: bytes) -> None:
+    """See that all values of a block stand in it. Raises BrokenExif."""
+    block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
+    for begin, size in _places_of(block, block.directory(block.first)):
+        block.read(begin, size)
+
+
+def start_tiff(exif: bytes, fields: list[Field]) -> io.BytesIO:
+    """The start of a TIFF file: a block, which stays as it is, and a first directory with these fields of its pixels."""
+    file = io.BytesIO(exif.removeprefix(PREFIX))
+    block = Block.of(file)
+    entries = [entry for entry in block.directory(block.first) if entry.tag not in TIFF_LAYOUT]
+    for inner in block.inner(entries):
+        _drop_entries(block, inner.at, JPEG_LAYOUT)
+    raw = [block.read(entry.place, 12) for entry in entries]
+    if block.next_place(block.first) + 4 == file.seek(0, io.SEEK_END):
+        file.truncate(block.first)
+    _write_first(block, raw, bytes(4), fields)
+    return file
+
+
+def _drop_entries(block: Block, at: int, dropped: tuple[int, ...]) -> None:
+    """Take entries out of a directory; the others move up."""
+    place = block.next_place(at)
+    raw = [block.read(begin, 12) for begin in range(at + 2, place, 12)]
+    kept = [entry for entry in raw if struct.unpack(f"{block.order}H", entry[:2])[0] not in dropped]
+    behind = block.read(place, 4)
+    _write(block.file, at, struct.pack(f"{block.order}H", len(kept)) + b"".join(kept) + behind)
+
+
+def _copy_tags(source: Block, entries: list[Entry], target: Block) -> None:
+    """Write entries, and the directories that they point to, as all of a block of the same byte order."""
+    fields = [(entry.tag, entry.type, source.read(entry.at, entry.size)) for entry in entries]
+    pointers = [(inner.tag, LONG, _append_directory(source, inner, target)) for inner in source.inner(entries)]
+    _write_first(target, [], bytes(4), [*fields, *pointers])
+
+
+def _append_directory(source: Block, directory: Directory, target: Block) -> bytes:
+    """Put a directory, and those within, at the end of another block; its offset there, as an entry holds it."""
     order = target.order
-    inner = list(source.inner(entries, tag))
-    pointers = {within: _append_directory(source, within, held, target) for within, held in inner}
+    inner = source.inner(directory.entries, directory.tag)
+    pointers = {within.tag: _append_directory(source, within, target) for within in inner}
     parts = []
-    for entry in sorted((one for one in entries if one.tag not in JPEG_LAYOUT), key=lambda one: one.tag):
-        values = struct.pack(f"{order}I", pointers[entry.tag]) if entry.tag in pointers else _turned(source, entry, order)
+    for entry in sorted(directory.entries, key=lambda one: one.tag):
+        values = pointers.get(entry.tag) or source.read(entry.at, entry.size)
         parts.append(struct.pack(f"{order}HHI", entry.tag, entry.type, entry.count) + _held(target.file, values, order))
-    return _append(target.file, struct.pack(f"{order}H", len(parts)) + b"".join(parts) + bytes(4))
-
-
-def _turned(source: Block, entry: Entry, order: str) -> bytes:
-    """The values of an entry in a byte order."""
-    values = source.read(entry.at, entry.size)
-    word = WORDS.get(entry.type, 1)
-    return values if order == source.order or word == 1 else np.frombuffer(values, f"u{word}").byteswap().tobytes()
+    at = _append(target.file, struct.pack(f"{order}H", len(parts)) + b"".join(parts) + bytes(4))
+    return struct.pack(f"{order}I", at)

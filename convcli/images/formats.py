@@ -21,7 +21,7 @@ class Format:
     deep_grey: bool = False  # 16 bits
     deep_colour: bool = False
     keeps: tuple[str, ...] = ()
-    most_exif: int = 1 << 30  # bytes
+    longest: int = 1 << 30  # bytes of EXIF, with its prefix, or of a comment
 
 
 READ_SUFFIXES = (
@@ -33,7 +33,7 @@ READ_SUFFIXES = (
 ALL = ("icc", "exif", "dpi")
 FORMATS = (
     Format("png", (".png",), alpha=True, deep_grey=True, keeps=(*ALL, "text")),
-    Format("jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), keeps=(*ALL, "comment"), most_exif=65_000),
+    Format("jpeg", (".jpg", ".jpeg", ".jpe", ".jfif"), keeps=(*ALL, "comment"), longest=65_533),
     Format("tiff", (".tif", ".tiff"), stack=True, alpha=True, deep_grey=True, deep_colour=True, keeps=ALL),
     Format("webp", (".webp",), alpha=True, keeps=("icc", "exif")),
     Format("bmp", (".bmp",), keeps=("dpi",)),

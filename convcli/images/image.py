@@ -66,6 +66,13 @@ class Image:
         """The same image with more words for what is lost."""
         return replace(self, lost=(*self.lost, *lost))
 
+    def using_first(self, used: int, count: int, what: str) -> "Image":
+        """The same image, saying that it is made of the first of some frames or channels, where there are more."""
+        if count <= used:
+            return self
+        notice = f"has {count} {what}; the first {'is' if used == 1 else f'{used} are'} used"
+        return self.noting(notice).losing(f"{count - used} further {what if count - used > 1 else what[:-1]}")
+
 
 @dataclass(frozen=True)
 class Header:

@@ -93,11 +93,19 @@ def _keep_attributes(target: Path, beside: Path) -> None:
         except PermissionError:
             owner = f"user {held.st_uid} and group {held.st_gid}"
             raise PermissionError(errno.EPERM, f"it belongs to {owner}, and its successor could not") from None
-    beside.chmod(stat.S_IMODE(held.st_mode))
     if hasattr(os, "listxattr"):
-        for name in os.listxattr(target):
-            if name.startswith(("user.", "system.posix_acl")):  # others are the system's own
-                os.setxattr(beside, name, os.getxattr(target, name))
+        attributes = {name: os.getxattr(target, name) for name in _own_attributes(target)}
+        for name in _own_attributes(beside):  # a folder may give its files an access list of its own
+            if name not in attributes:
+                os.removexattr(beside, name)
+        for name, value in attributes.items():
+            os.setxattr(beside, name, value)
+    beside.chmod(stat.S_IMODE(held.st_mode))
+
+
+def _own_attributes(path: Path) -> list[str]:
+    """The extended attributes of a file, without the system's own."""
+    return [name for name in os.listxattr(path) if name.startswith(("user.", "system.posix_acl"))]
 
 
 @contextlib.contextmanager
@@ -107,7 +115,7 @@ def _beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
         beside = target.with_name(f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}")
         _unfinished.add(beside)
         try:
-            with beside.open("xb") as file:
+            with open(beside, "xb", opener=_open_private if target.exists() else None) as file:  # noqa: PTH123
                 _lock(file)
                 if os.fstat(file.fileno()).st_nlink:  # else another run swept it away before it was locked
                     yield beside, file
@@ -115,6 +123,11 @@ def _beside(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
         finally:
             beside.unlink(missing_ok=True)
             _unfinished.discard(beside)
+
+
+def _open_private(name: str, flags: int) -> int:
+    """Open a file that nobody else may read: what it replaces may be as private, and gives it its own mode in the end."""
+    return os.open(name, flags, 0o600)
 
 
 def _lock(file: BinaryIO) -> None:

@@ -26,9 +26,9 @@ import PIL.ImageOps
 
 from ..errors import ConvcliError, ImageError
 from . import stacks, tiff
-from .exif import ORIENTATION, TIFF_LAYOUT, BrokenExif, check_block, has_maker_note, of_tiff, patched
 from .formats import MAX_PIXELS
 from .image import Admit, Header, Image, Metadata, check_pixels
+from .metadata import BIG_TIFF, SAMPLES, frames_in, metadata_of, metadata_of_tiff
 
 DECODERS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 """The formats whose decoders may see a file. Others would run more code on it, Ghostscript for one."""
@@ -36,32 +36,7 @@ DECODERS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "PPM")
 WITH_ALPHA = ("LA", "RGBA", "La", "RGBa", "PA")
 GREY = ("1", "L", "LA", "La")
 CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
-STALE_TEXT = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp")
-"""PNG texts that repeat the orientation, which is applied on reading."""
-
-LOST = {"XMP": ("xmp", "XML:com.adobe.xmp")}
-"""What is not carried over yet, and where Pillow puts it."""
-
-SEGMENTS = (
-    *(("APP0", b"JFIF"), ("APP0", b"JFXX"), ("APP1", b"Exif"), ("APP2", b"ICC_PROFILE")),
-    *(("APP12", b"Ducky"), ("APP14", b"Adobe"), ("COM", b"")),
-)
-"""Segments of JPEG that are carried over or made anew, say how it is packed, or are told by ``LOST``; and how they begin."""
-
-LOST_SEGMENTS = {
-    b"MPF\0": "further pictures behind it, such as a gain map",
-    b"http://ns.adobe.com/xap/": "XMP",
-    b"http://ns.adobe.com/xmp/": "XMP",
-    b"Photoshop 3.0": "Photoshop's and IPTC's data",
-}
-"""Segments of JPEG that are not carried over yet, by how they begin."""
-
-SAMPLES, SUB_IMAGES, DESCRIPTION = 277, 330, 270
-BIG_TIFF = (b"II+\0", b"MM\0+")
-FINEST = 1e7
-"""Dots an inch at most: a wavelength of light has some 50,000. A broken file may say more, which PNG cannot."""
-SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
-"""Descriptions by which ImageJ and tifffile tell how many pages of which size a file has: untrue of any other file."""
+TIFF = (b"II*\0", b"MM\0*", *BIG_TIFF)
 
 
 def read_image(
@@ -166,35 +141,28 @@ def _read_picture(file: BinaryIO, start: bytes, max_pixels: int, admit: Admit) -
         try:
             picture = PIL.Image.open(file, formats=DECODERS)
         except PIL.UnidentifiedImageError:
-            if start[:4] in (b"II*\0", b"MM\0*", *BIG_TIFF):
-                file.seek(0)
-                return tiff.read_tiff(file, max_pixels, Metadata(), admit)
+            if start[:4] in TIFF:
+                return tiff.read_tiff(file, max_pixels, admit)
             raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
         with picture:
             check_pixels(*picture.size, max_pixels)
             _refuse_cut_colour(picture, start)
-            with_tifffile = picture.format == "TIFF" and tiff.needs_tifffile(picture)
-            if not with_tifffile:
-                admit(_header_of(picture))
-            if picture.format != "TIFF":
+            if picture.format == "TIFF" and tiff.needs_tifffile(picture):
+                return tiff.read_tiff(file, max_pixels, admit)
+            admit(_header_of(picture))
+            tags = getattr(picture, "tag_v2", {})
+            frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
+            if picture.format == "TIFF":
+                dpi = picture.info.get("dpi") if tiff.X_RESOLUTION in tags else None  # Pillow makes up one dot an inch
+                found = metadata_of_tiff(file, tags, picture.info.get("icc_profile"), dpi)
+                frames, samples = max(frames, frames_in(file, tags)), tags.get(SAMPLES, 1)
+            else:
                 picture.load()  # here, for PNG's metadata loads the pixels too, and a second load would hide what is wrong
-            metadata, notices, lost = _read_metadata(picture, file)
-            if with_tifffile:
-                file.seek(0)
-                return tiff.read_tiff(file, max_pixels, metadata, admit).noting(*notices).losing(*lost)
-            frames = getattr(picture, "n_frames", 1)
-            if frames > 1:
-                notices.append(f"has {frames} frames; the first is used")
-                lost.append(tiff.other_frames(frames))
-            if picture.mode in CONVERTED:
-                lost.append(f"its {picture.mode} colour")
-            samples = picture.tag_v2.get(SAMPLES, 1) if picture.format == "TIFF" else 0  # type: ignore[attr-defined]
-            if samples > len(picture.getbands()) or picture.mode == "RGBX":
-                used = min(len(picture.getbands()), 3 if picture.mode == "RGBX" else 4)
-                notices.append(f"has {samples} channels; the first {used} are used")
-                lost.append(tiff.other_channels(samples, used))
+                found = metadata_of(picture, file)
             PIL.ImageOps.exif_transpose(picture, in_place=True)
-            return _to_image(picture, str(picture.format), metadata).noting(*notices).losing(*lost)
+            image = found.of(_to_image(picture, str(picture.format), found.metadata))
+            used = min(len(picture.getbands()), 3 if picture.mode == "RGBX" else 4)
+            return image.using_first(1, frames, "frames").using_first(used, samples, "channels")
 
 
 def _header_of(picture: PIL.Image.Image) -> Header:
@@ -221,81 +189,13 @@ def _refuse_cut_colour(picture: PIL.Image.Image, start: bytes) -> None:
         )
 
 
-def _read_metadata(picture: PIL.Image.Image, file: BinaryIO) -> tuple[Metadata, list[str], list[str]]:
-    """What is kept beside the pixels, what is to be said of that, and what is lost."""
-    info = picture.info
-    notices = []
-    place = file.tell()
-    file.seek(0)
-    is_big = file.read(4) in BIG_TIFF
-    lost = _lost_parts(picture, is_big)
-    if lost:
-        notices.append(f"{' and '.join(lost)} not kept")
-    try:
-        exif = None if is_big else _carried_exif(picture, file)
-        if exif and picture.format == "TIFF" and has_maker_note(exif):
-            notices.append("the maker's note of its EXIF moves, and may count from where it was")
-            lost.append("where the maker's note of its EXIF stands")
-    except BrokenExif as error:
-        exif = None
-        info.pop("exif", None)  # in which Pillow would look for an orientation, and refuse the picture
-        notices.append(f"EXIF is broken and not kept: it {error}")
-        lost.append("its broken EXIF")
-    file.seek(place)
-    text = {key: value for key, value in getattr(picture, "text", {}).items() if key not in STALE_TEXT}
-    dpi = info.get("dpi")
-    if picture.format == "TIFF" and tiff.X_RESOLUTION not in picture.tag_v2:  # type: ignore[attr-defined]
-        dpi = None  # Pillow makes up one dot an inch
-    resolution = (float(dpi[0]), float(dpi[1])) if dpi and 0 < min(dpi) <= max(dpi) <= FINEST else None
-    comment = info.get("comment")
-    comment = comment.encode() if isinstance(comment, str) else comment or None
-    return Metadata(info.get("icc_profile") or None, exif, resolution, tuple(text.items()), comment), notices, lost
-
-
-def _lost_parts(picture: PIL.Image.Image, is_big: bool) -> list[str]:
-    """Words for what a file holds beside its pixels that is not carried over."""
-    info = picture.info
-    lost = [word for word, keys in LOST.items() if any(key in info for key in keys)]
-    if "gamma" in info and not {"srgb", "icc_profile"} & info.keys():
-        lost.append("gamma")
-    for name, data in getattr(picture, "applist", ()):
-        if not any(name == known and data.startswith(start) for known, start in SEGMENTS):
-            word = next((word for start, word in LOST_SEGMENTS.items() if data.startswith(start)), f"its segment {name}")
-            lost.append(word)
-    if sum(name == "COM" for name, _ in getattr(picture, "applist", ())) > 1:
-        lost.append("all comments but the last")
-    tags = set(picture.tag_v2) if picture.format == "TIFF" else set()  # type: ignore[attr-defined]
-    if SUB_IMAGES in tags:
-        lost.append("its smaller images")
-    if is_big and tags - TIFF_LAYOUT:
-        lost.append("the tags of BigTIFF")
-    return list(dict.fromkeys(lost))
-
-
-def _carried_exif(picture: PIL.Image.Image, file: BinaryIO) -> bytes | None:
-    """EXIF as it stands in the file, but for the orientation, which is applied, and the thumbnail; of TIFF, its tags.
-
-    Raises BrokenExif.
-    """
-    if picture.format == "TIFF":
-        described = str(picture.tag_v2.get(DESCRIPTION, ""))  # type: ignore[attr-defined]
-        exif = of_tiff(file, {DESCRIPTION} if described.startswith(SHAPE_DESCRIPTIONS) else set())
-    else:
-        exif = picture.info.get("exif")
-    if not exif:
-        return None
-    block = check_block(exif)
-    turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
-    return patched(block, *(picture.size[::-1] if turned else picture.size))
-
-
 def _to_image(picture: PIL.Image.Image, kind: str, metadata: Metadata) -> Image:
     """Apply the rule for this mode."""
     mode = picture.mode
     if mode in CONVERTED:
         notices = (f"is {mode}; converted to RGB" + (", its colour profile dropped" if metadata.icc else ""),)
         kept = replace(metadata, icc=None)
-        return Image(np.asarray(picture.convert("RGB")), 255, None, kind, kept, notices)
+        return Image(np.asarray(picture.convert("RGB")), 255, None, kind, kept, notices, (f"its {mode} colour",))
     if mode.startswith("I;16") or (mode == "I" and kind == "PPM"):
         levels = np.asarray(picture).astype(np.uint16)
         transparent = picture.info.get("transparency")

@@ -5,24 +5,26 @@ import io
 import logging
 import struct
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 import PIL.Image
-import PIL.TiffImagePlugin
-import PIL.TiffTags
 
 from ..errors import ImageError
 from . import alpha
-from .exif import Block
+from .exif import NO_BLOCK, Block, start_tiff
 from .image import Admit, Array, Header, Image, Metadata, as_levels, check_pixels, itemsize_of
 from .levels import to_levels
 from .mark import Mark
+from .metadata import frames_in, metadata_of_tiff
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong becomes our one line
 
 ASSOCIATED, UNASSOCIATED, STRIP_OFFSETS = 1, 2, 273
+SHORT, LONG, RATIONAL, UNDEFINED = 3, 4, 5, 7
+CODES = {SHORT: "H", LONG: "I"}
 MINISWHITE, MINISBLACK, RGB = 0, 1, 2
 SIGNED, FLOATING_POINT = 2, 3
 PHOTOMETRIC, SAMPLE_FORMAT = 262, 339
@@ -52,10 +54,11 @@ def needs_tifffile(picture: PIL.Image.Image) -> bool:
     return signed or (max(bits) > 8 and (len(bits) > 1 or picture.mode == "I" or tags.get(PHOTOMETRIC) == MINISWHITE))
 
 
-def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata, admit: Admit) -> Image:
-    """Read the first page. Metadata is what Pillow found; the profile and the resolution are looked up if it found none."""
+def read_tiff(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
+    """Read the first page."""
     import tifffile  # 10 ms, wanted for such files only
 
+    file.seek(0)
     with tifffile.TiffFile(file) as pages:
         page: Any = pages.pages[0]
         check_pixels(page.imagewidth, page.imagelength, max_pixels)
@@ -65,11 +68,9 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata, admit: Admit)
         pixels: Array = page.asarray()
         if pixels.ndim not in (2, 3) or pixels.size < page.imagewidth * page.imagelength:
             raise ImageError("is truncated or corrupt: its pixels do not fill its size")
-        count = len(pages.pages)
-        notices = [f"has {count} frames; the first is used"] if count > 1 else []
-        lost = [other_frames(count)] if count > 1 else []
-        if metadata == Metadata():
-            metadata = Metadata(_tag(page, ICC_PROFILE), None, _resolution(page))
+        tags = {tag.code: tag.value for tag in page.tags}
+        frames = max(len(pages.pages), frames_in(file, tags))
+        found = metadata_of_tiff(file, tags, _tag(page, ICC_PROFILE), _resolution(page))
         orientation = _tag(page, ORIENTATION) or 1
     if pixels.ndim == 3 and page.axes.startswith("S"):
         pixels = np.moveaxis(pixels, 0, 2)
@@ -82,23 +83,11 @@ def read_tiff(file: BinaryIO, max_pixels: int, metadata: Metadata, admit: Admit)
     colours = 3 if page.photometric == RGB else 1
     extra = page.extrasamples[0] if levels.shape[2] > colours and page.extrasamples else 0
     used = colours + (extra in (ASSOCIATED, UNASSOCIATED))
-    if levels.shape[2] > used:
-        notices.append(f"has {levels.shape[2]} channels; the first {used} are used")
-        lost.append(other_channels(levels.shape[2], used))
-    image = Image(np.ascontiguousarray(levels[:, :, :colours]), white, None, "TIFF", metadata, tuple(notices), tuple(lost))
+    image = found.of(Image(np.ascontiguousarray(levels[:, :, :colours]), white, None, "TIFF", found.metadata))
+    image = image.using_first(1, frames, "frames").using_first(used, levels.shape[2], "channels")
     if used == colours:
         return image
     return alpha.with_alpha(image, np.ascontiguousarray(levels[:, :, colours]), associated=extra == ASSOCIATED)
-
-
-def other_frames(count: int) -> str:
-    """Words for the frames that are not used."""
-    return f"{count - 1} further frame{'s' if count > 2 else ''}"
-
-
-def other_channels(count: int, used: int) -> str:
-    """Words for the channels that are not used."""
-    return f"{count - used} further channel{'s' if count - used > 1 else ''}"
 
 
 def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
@@ -121,38 +110,41 @@ def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mar
     tifffile.imwrite(file, planes, imagej=True, metadata=described, software=str(mark or ""))
 
 
-def write_deep(
-    file: BinaryIO, levels: Array, metadata: Metadata, alpha_last: bool, add_tags: Callable[[BinaryIO], list[str]]
-) -> list[str]:
-    """Write 16-bit levels (H, W, C), C with alpha, as one strip, with their profile and resolution, and what ``add_tags`` adds.
+def encode_levels(levels: Array, metadata: Metadata, alpha_last: bool) -> bytes:
+    """Encode levels (H, W, C), uint8 or uint16, C with alpha, uncompressed in one strip, behind their metadata.
 
-    Returns what that says. Pillow cannot encode such pixels, but its directory of tags can be written by itself. The strip is
-    written last: a file in memory that grows behind it takes as much again.
+    Pillow cannot encode 16-bit colour, and would write EXIF anew. The strip is last: a file in memory that grows behind it
+    takes as much again.
     """
+    exif = metadata.exif or NO_BLOCK
+    order = "<" if b"II" in exif[:8] else ">"
     height, width, samples = levels.shape
-    tags = PIL.TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
-    data = levels.astype("<u2").tobytes()
-    tags[256], tags[257], tags[258], tags[259] = width, height, (16,) * samples, 1
-    tags[262] = RGB if samples - alpha_last == 3 else MINISBLACK
-    tags[273], tags[277], tags[278], tags[279], tags[284] = 0, samples, height, len(data), 1
+    data = np.ascontiguousarray(levels, levels.dtype.newbyteorder(order)).data.cast("B")
+    photometric = RGB if samples - alpha_last == 3 else MINISBLACK
+    fields = [
+        *((tag, LONG, (value,)) for tag, value in ((256, width), (257, height), (273, 0), (278, height), (279, len(data)))),
+        *((tag, SHORT, (value,)) for tag, value in ((259, 1), (PHOTOMETRIC, photometric), (277, samples), (284, 1))),
+        (BITS_PER_SAMPLE, SHORT, (8 * levels.itemsize,) * samples),
+        *([(338, SHORT, (UNASSOCIATED,))] if alpha_last else []),
+    ]
+    packed = [(tag, kind, struct.pack(f"{order}{len(values)}{CODES[kind]}", *values)) for tag, kind, values in fields]
     if metadata.dpi:
-        tags[X_RESOLUTION], tags[Y_RESOLUTION], tags[RESOLUTION_UNIT] = *metadata.dpi, 2
-    if alpha_last:
-        tags[338] = UNASSOCIATED
+        per_inch = [Fraction(round(value * 400), 400).as_integer_ratio() for value in metadata.dpi]  # 1e7 * 400 has 32 bits
+        ratios = zip((X_RESOLUTION, Y_RESOLUTION), per_inch, strict=True)
+        packed += [(tag, RATIONAL, struct.pack(f"{order}II", *ratio)) for tag, ratio in ratios]
+        packed.append((RESOLUTION_UNIT, SHORT, struct.pack(f"{order}H", 2)))
     if metadata.icc:
-        tags.tagtype[ICC_PROFILE] = PIL.TiffTags.UNDEFINED
-        tags[ICC_PROFILE] = metadata.icc
-    tags.save(file)
-    told = add_tags(file)
-    end = file.seek(0, io.SEEK_END)
+        packed.append((ICC_PROFILE, UNDEFINED, metadata.icc))
+    file = start_tiff(exif, packed)
+    begin = file.seek(0, io.SEEK_END)
     block = Block.of(file)
     (strip,) = (entry for entry in block.directory(block.first) if entry.tag == STRIP_OFFSETS)
     file.seek(strip.at)
-    file.write(struct.pack("<I", end + end % 2))
-    file.seek(end)
-    file.write(bytes(end % 2))
+    file.write(struct.pack(f"{order}I", begin + begin % 2))
+    file.seek(begin)
+    file.write(bytes(begin % 2))
     file.write(data)
-    return told
+    return file.getvalue()
 
 
 def is_whole(path: Path) -> bool:

@@ -5,7 +5,6 @@ import select
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,7 +13,7 @@ import PIL.PngImagePlugin
 
 from ..errors import ArgumentError, OutputError
 from . import stacks, tiff
-from .exif import BrokenExif, add_to_tiff, block_with, has_maker_note, patched
+from .exif import BrokenExif, block_with, check_values, patched
 from .formats import Format
 from .image import Array, Image, Metadata
 from .mark import Mark
@@ -58,70 +57,73 @@ def stored_white(form: Format, image: Image, channels: int) -> int:
     return 255
 
 
-def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = None) -> tuple[bytes, list[str]]:
-    """Encode levels, uint8 or uint16, with their metadata and a mark; also say what the format could not hold.
+@dataclass(frozen=True)
+class Encoded:
+    """The bytes of a picture; sentences about what its format could not hold, and words for what is lost by that."""
+
+    data: bytes
+    notices: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = None) -> Encoded:
+    """Encode levels, uint8 or uint16, with their metadata and a mark.
 
     Raises ArgumentError as stored_white does, and OutputError where the format has other limits, such as 65,535 pixels a
     side for JPEG.
     """
-    channels = image.pixels.shape[2]
+    height, width, channels = image.pixels.shape
     stored_white(form, image, channels)
     notices = []
     alpha = image.alpha
     if alpha is not None and not form.alpha:
         alpha = None
         notices.append(f"alpha, opaque everywhere, not kept: {form.name} holds none")
-    metadata, lost = _kept_metadata(image.metadata, form, channels)
-    if "exif" in form.keeps and metadata.exif:
-        metadata = replace(
-            metadata, exif=patched(metadata.exif, image.pixels.shape[1], image.pixels.shape[0], mark, form.most_exif)
-        )
-    elif "exif" in form.keeps and mark is not None:
-        metadata = replace(metadata, exif=block_with(mark))
+    metadata, lost = _kept_metadata(image.metadata, form)
     if lost:
         notices.append(f"{' and '.join(lost)} not kept in this {form.name}")
+    if metadata.icc and channels == 1 and metadata.icc[16:20] == b"RGB ":  # which is not valid
+        metadata = replace(metadata, icc=None)
+        notices.append("colour profile not kept: it is one for colour, and the picture is grey")
+    if metadata.exif and form.name == "tiff":  # whose pixels stand behind it
+        try:
+            check_values(metadata.exif)
+        except BrokenExif as error:
+            metadata = replace(metadata, exif=None)
+            notices.append(f"EXIF is broken and not kept in this tiff: it {error}")
+            lost.append("its broken EXIF")
+    if metadata.exif:
+        metadata = replace(metadata, exif=patched(metadata.exif, width, height, mark, form.longest))
+    elif mark is not None and "exif" in form.keeps:
+        metadata = replace(metadata, exif=block_with(mark))
     levels = image.pixels if alpha is None else np.dstack([image.pixels, alpha])
-    file, add_tags = io.BytesIO(), partial(_add_tags, metadata.exif, mark)
     try:
-        if form.name == "tiff" and levels.dtype == np.uint16 and levels.shape[2] > 1:
-            notices += tiff.write_deep(file, levels, metadata, alpha is not None, add_tags)
+        if form.name == "tiff":
+            data = tiff.encode_levels(levels, metadata, alpha is not None)
         else:
+            file = io.BytesIO()
             picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
             picture.save(file, form.name.upper(), **_save_options(form, encoding, metadata))
-            notices += add_tags(file) if form.name == "tiff" else []
+            data = file.getvalue()
     except MemoryError:
         raise
     # Pillow's encoders raise OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold.
     except Exception as error:
-        size = f"{levels.shape[1]} x {levels.shape[0]}"
         raise OutputError(
-            f"{size} with its metadata cannot be encoded as {form.name}: {str(error) or type(error).__name__}"
+            f"{width} x {height} with its metadata cannot be encoded as {form.name}: {str(error) or type(error).__name__}"
         ) from error
-    return file.getvalue(), notices
+    return Encoded(data, tuple(notices), tuple(lost))
 
 
-def _add_tags(exif: bytes | None, mark: Mark | None, file: BinaryIO) -> list[str]:
-    """Give a TIFF file the tags of a block of EXIF; of a broken one, the mark alone. What is to be said of that."""
-    if not exif:
-        return []
-    try:
-        moved = has_maker_note(exif)
-        add_to_tiff(file, exif)
-    except BrokenExif as error:
-        if mark is not None:
-            add_to_tiff(file, block_with(mark))
-        return [f"EXIF is broken and not kept in this tiff: it {error}"]
-    return ["the maker's note of its EXIF moves, and may count from where it was"] if moved else []
-
-
-def _kept_metadata(metadata: Metadata, form: Format, channels: int) -> tuple[Metadata, list[str]]:
+def _kept_metadata(metadata: Metadata, form: Format) -> tuple[Metadata, list[str]]:
     """What the format holds of the metadata, and the words for what it does not."""
     values = {name: getattr(metadata, name) for name in WORDS}
     kept = {name: value for name, value in values.items() if name in form.keeps}
-    profile = kept.get("icc")
-    if profile and channels == 1 and profile[16:20] == b"RGB ":  # grey levels under a profile for colour are not valid
-        del kept["icc"]
     lost = [WORDS[name] for name, value in values.items() if value and name not in kept]
+    if len(kept.get("exif") or b"") > form.longest:
+        lost.append(f"{len(kept.pop('exif'))} bytes of EXIF")
+    if len(kept.get("comment") or b"") > form.longest:
+        lost.append(f"{len(kept.pop('comment'))} bytes of comment")
     return Metadata(**kept), lost
 
 
@@ -129,8 +131,6 @@ def _save_options(form: Format, encoding: Encoding, metadata: Metadata) -> dict[
     options: dict[str, Any] = {"icc_profile": metadata.icc, "exif": metadata.exif, "dpi": metadata.dpi}
     options["comment"] = metadata.comment
     options = {name: value for name, value in options.items() if value}
-    if form.name == "tiff":
-        options.pop("exif", None)  # which is put in afterwards, as it is
     if form.name == "png":
         options |= {"compress_level": encoding.png_level, "pnginfo": _png_text(metadata)}
         if encoding.png_level == 1:

@@ -20,6 +20,9 @@ CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 SHARE = 0.75
 """Part of the free memory that may be taken."""
 
+ROWS = 4_000_000
+"""Bytes of the response that is stored as levels: some rows at a time."""
+
 
 def estimate(request: Request, targets: Sequence[Target], header: "Header") -> int:
     """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself.
@@ -34,8 +37,12 @@ def estimate(request: Request, targets: Sequence[Target], header: "Header") -> i
 
 
 def _estimate_output(request: Request, target: Target, header: "Header", real: int) -> int:
-    if not request.stacks_in(target.form):  # levels, Pillow's copy of them, the file; responses are made some rows at a time
-        return 3 * header.itemsize * sum(_count(request, index, header, header.channels) for index in target.maps)
+    if not request.stacks_in(target.form):  # levels, a copy of them, the file; responses are made some rows at a time
+        copies = (
+            2.5 if target.form.name == "tiff" and header.channels in (1, 3) else 3
+        )  # no copy there; the file grows as it is made
+        numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
+        return int(copies * header.itemsize * numbers)
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))

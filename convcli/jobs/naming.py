@@ -11,6 +11,7 @@ one that was searched and the picture, nothing for a picture that was named by i
 import functools
 import os
 import re
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -20,6 +21,9 @@ from ..errors import ArgumentError, nearest_name
 from ..images.formats import BY_SUFFIX, Format, format_named, format_of
 from .inputs import Input, take_shard
 from .wishes import Wishes
+
+Identity: TypeAlias = tuple[int, int]
+"""Device and inode of a file, the same under all its names."""
 
 TOKENS = ("stem", "ext", "name", "parent", "relpath")
 BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -312,18 +316,18 @@ def _real_folder(path: str) -> str:
 
 
 def _refuse_inputs(request: Wishes, tasks: list[Task]) -> None:
-    pictures = [task.source for task in tasks if task.source is not None]
-    others = [Path(name) for name in request.also_read]
+    pictures = {_identity(task.source) if task.source else _identity_of_standard_input() for task in tasks}
+    others = {_identity(Path(name)) for name in request.also_read}
     outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
-    _refuse_same(outputs, others if request.in_place else [*pictures, *others])
+    _refuse_same(outputs, others if request.in_place else pictures | others)
     if request.report:
-        _refuse_same([Path(request.report)], [*pictures, *others])
+        _refuse_same([Path(request.report)], pictures | others)
         if os.path.abspath(request.report) in map(os.path.abspath, outputs):
             raise ArgumentError(f"{request.report}: the report is an output too; give another name")
 
 
-def _refuse_same(outputs: list[Path], inputs: list[Path]) -> None:
-    known = {_identity(path) for path in inputs} - {None}
+def _refuse_same(outputs: list[Path], inputs: set[Identity | None]) -> None:
+    known = inputs - {None}
     for path in outputs:
         if _identity(path) in known:
             raise ArgumentError(f"{path}: the output is an input; give another name, for no input is ever changed")
@@ -341,7 +345,16 @@ def _refuse_existing(request: Wishes, tasks: list[Task]) -> None:
         )
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def _identity_of_standard_input() -> Identity | None:
+    """None where it is no file."""
+    try:
+        status = os.fstat(0)
+    except OSError:  # closed
+        return None
+    return (status.st_dev, status.st_ino) if stat.S_ISREG(status.st_mode) else None
+
+
+def _identity(path: Path) -> Identity | None:
     """What a name leads to, the same for every link to it; None where there is nothing, or nothing that can be asked."""
     try:
         status = Path(_real(path)).stat()  # a folder that is not there yet is passed, as it will be by then

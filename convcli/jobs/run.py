@@ -19,7 +19,7 @@ from ..images.levels import Account, account_for, check_scale, spread_of, store,
 from ..images.mark import Mark, Sidecar, digest_of, needs_sidecar, read_sidecar, sidecar_of
 from ..images.place import ExistsError, placed, sweep
 from ..images.read import decode, opened
-from ..images.write import Encoding, encode, stored_white, write_maps, write_whole
+from ..images.write import WORDS, Encoding, encode, stored_white, write_maps, write_whole
 from ..ranges import Range
 from .memory import Budget
 from .naming import Target, Task
@@ -119,14 +119,16 @@ def _read(request: Wishes, task: Task, pipes: Pipes, budget: Budget) -> Iterator
             yield Outcome(task, skipped=skipped), None, source, left
             return
         image = decode(file, request.max_pixels, lambda header: take(request.memory(left, header)), request.axes)
-        if request.in_place and image.lost:
-            raise ImageError(f"would lose {_listed(image.lost)} in place; write another file, with -o")
+        _refuse_loss(request, image.lost)
         source = source or _digest(file)
         yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, left
 
 
-def _listed(words: tuple[str, ...]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+def _refuse_loss(request: Wishes, lost: tuple[str, ...]) -> None:
+    """Raise ImageError where a picture that is replaced would lose more than its map takes from it."""
+    if request.in_place and lost:
+        listed = " and ".join(filter(None, (", ".join(lost[:-1]), lost[-1])))
+        raise ImageError(f"would lose {listed} in place; write another file, with -o")
 
 
 def _digest(file: BinaryIO) -> str:
@@ -196,10 +198,15 @@ def _write(request: Wishes, responder: Responder, target: Target, output: Output
     one = request.maps[target.maps[0]]
     rule = request.rule_for(one)
     picture, account = _picture(request, responder, one, rule, target.form)
-    data, notices = encode(picture, target.form, Encoding(request.png_level, request.quality), output.mark)
+    encoded = encode(picture, target.form, Encoding(request.png_level, request.quality), output.mark)
+    notices, lost = list(encoded.notices), list(encoded.lost)
     if picture.white == 255 and image.white == 65535:
         notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds no more")
-    _put(request, target, output, lambda file: file.write(data), str(output.mark).encode() in data)
+        lost.append("16-bit levels")
+    if image.white is None:
+        lost.append("its real numbers")
+    _refuse_loss(request, tuple(lost))
+    _put(request, target, output, lambda file: file.write(encoded.data), str(output.mark).encode() in encoded.data)
     return [Written(target, one.name, picture.pixels.shape, rule.name, account, target.maps)], notices
 
 
@@ -268,8 +275,10 @@ def _alpha_of(response: Response, image: Image, white: int) -> Array | None:
 def _write_stack(request: Wishes, responder: Responder, target: Target, output: Output) -> tuple[list[Written], list[str]]:
     image = responder.image
     notices = []
+    lost = [word for name, word in WORDS.items() if getattr(image.metadata, name)]
     if image.alpha is not None:
         notices.append("alpha not written: a stack holds the feature maps alone")
+        lost.append("alpha")
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: float numbers are stored raw")
     wanted = [request.maps[index] for index in target.maps]
@@ -277,6 +286,8 @@ def _write_stack(request: Wishes, responder: Responder, target: Target, output: 
     maps = [responder.respond(one).colour for one in wanted]
     if target.form.name == "tiff" and maps[0].dtype == np.float64:
         notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
+        lost.append("what 32 bits cannot hold")
+    _refuse_loss(request, tuple(lost))
     _put(
         request,
         target,

@@ -21,7 +21,7 @@ from .kernel import Bank, Kernel
 from .library import ParameterError, Recipe
 from .networks import NetworkDefinition, one_layer
 from .places import Place, built_in_file, find_places
-from .weights import Weights, WeightsError, WeightsFile, cost_of_failing, load_weights
+from .weights import Weights, WeightsError, WeightsFile, cost_of_failing, hint_of_file, load_weights
 
 MOST_CHECKED = 1_100_000
 """Weights that are computed to check a file: those of the kernels that may have faults which only their weights show."""
@@ -217,7 +217,7 @@ class Catalogue:
             raise KernelError(f"{name!r} is a network, which is no kernel; see convcli summary {name}")
         self._missed.add(name)
         near = nearest_name(name, self.entries) if len(self._missed) <= ENOUGH_FAULTS else ""
-        raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near}")
+        raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near or hint_of_file(name)}")
 
     def _draft(self, entry: Entry, asked: Reference, file: ConfigFile, within: Chain) -> AnyDraft:
         """Draft an entry, once, unless its parameters are changed. Raises KernelError."""

@@ -22,7 +22,7 @@ from ..errors import KernelError
 from .kernel import Matrix
 from .library import ANGLES
 from .numbers import parse_angle, parse_number, shortened
-from .weights import WeightsError, WeightsFile, as_layout
+from .weights import WeightsError, WeightsFile, as_layout, hint_of_file
 
 NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
@@ -62,11 +62,12 @@ def parse_kernel(text: str) -> KernelText:
     stripped = text.strip()
     if stripped.startswith("@"):
         return parse_file(stripped)
-    if not stripped[:1].isalpha():
+    if not stripped[:1].isalpha() and not hint_of_file(stripped):
         return Inline(_parse_inline(stripped))
     match = REFERENCE.fullmatch(stripped)
     if match is None:
-        raise KernelError(f"kernel {text!r} is neither a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', nor @FILE")
+        rule = "is neither a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', nor @FILE"
+        raise KernelError(f"kernel {text!r} {rule}{hint_of_file(stripped)}")
     name, parameters, turn = match.groups()
     return Reference(name, _parse_parameters(name, parameters), _parse_turn(stripped, turn))
 

@@ -216,6 +216,12 @@ def load_weights(file: WeightsFile) -> Weights:
         return weights
 
 
+def hint_of_file(text: str) -> str:
+    """How weights in a file are written, where a text that is no kernel looks like the name of one."""
+    suffix = Path(text.partition("#")[0]).suffix.lower()
+    return f"; weights in a file are written '@{text}'" if suffix in (*SUFFIXES, *OTHERS) else ""
+
+
 @contextmanager
 def telling(file: WeightsFile, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[None]:
     """What goes wrong with a file in this block is a WeightsError that names it; so is a file that cannot hold weights."""

@@ -1,0 +1,143 @@
+"""What a file says of its pixels beside their levels, as far as it is carried over, and words for what is lost."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import PIL.Image
+
+from .exif import ORIENTATION, TIFF_LAYOUT, BrokenExif, check_block, of_tiff, patched
+from .image import Image, Metadata
+from .mark import SOFTWARE, without_mark
+from .parts import unkept_parts, unkept_tags
+
+STALE_TEXTS = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp")
+"""PNG texts that repeat the orientation, which is applied on reading, or that are EXIF itself."""
+
+EXIF_TEXT = "Raw profile type exif"
+"""Where ImageMagick put EXIF before PNG had a chunk for it: a line of its own, its name, its length, and hexadecimal digits."""
+
+FINEST = 1e7
+"""Dots an inch at most: a wavelength of light has some 50,000. A broken file may say more, which PNG cannot."""
+
+BIG_TIFF = (b"II+\0", b"MM\0+")
+WIDTH, HEIGHT, DESCRIPTION, SAMPLES, DEPTH = 256, 257, 270, 277, 32997
+SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
+"""Descriptions by which ImageJ and tifffile tell how many pages of which size a file has: untrue of any other file."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a file says of its pixels, sentences about what is not kept of that, and words for what is lost."""
+
+    metadata: Metadata
+    notices: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    def of(self, image: Image) -> Image:
+        """The image with what was found."""
+        return image.noting(*self.notices).losing(*self.lost)
+
+
+def metadata_of(picture: PIL.Image.Image, file: BinaryIO) -> Found:
+    """What is found in a file of any format but TIFF, whose pixels are loaded. Leaves the file where it is."""
+    info = picture.info
+    lost = unkept_parts(picture.format, file)
+    notices = _not_kept(lost)
+    try:
+        exif = _exif_of(picture)
+    except BrokenExif as error:
+        exif = None
+        info.pop("exif", None)  # in which Pillow would look for an orientation, and refuse the picture
+        info.pop(EXIF_TEXT, None)
+        notices.append(_broken(error))
+        lost.append("its broken EXIF")
+    text = {key: value for key, value in getattr(picture, "text", {}).items() if key not in STALE_TEXTS}
+    comment = info.get("comment")
+    comment = comment.encode() if isinstance(comment, str) else comment or None
+    metadata = Metadata(info.get("icc_profile") or None, exif, resolution(info.get("dpi")), tuple(text.items()), comment)
+    return Found(metadata, tuple(notices), tuple(lost))
+
+
+def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None, dpi: tuple[Any, Any] | None) -> Found:
+    """What is found in the tags of the first page of a TIFF file, by number. Leaves the file where it is."""
+    place = file.tell()
+    file.seek(0)
+    is_big = file.read(4) in BIG_TIFF
+    lost = unkept_tags(tags)
+    if is_big and set(tags) - TIFF_LAYOUT:
+        lost.append("the tags of BigTIFF")
+    notices = _not_kept(lost)
+    exif = None
+    if not is_big:
+        try:
+            stale = {DESCRIPTION} if str(tags.get(DESCRIPTION, "")).startswith(SHAPE_DESCRIPTIONS) else set()
+            if set(tags) - TIFF_LAYOUT - stale == {SOFTWARE} and not without_mark(str(tags[SOFTWARE])):
+                stale.add(SOFTWARE)  # our mark alone, which is made anew
+            exif, moved = of_tiff(file, stale)
+            if moved:
+                notices.append("the maker's note of its EXIF moves, and may count from where it was")
+                lost.append("where the maker's note of its EXIF stands")
+        except BrokenExif as error:
+            notices.append(_broken(error))
+            lost.append("its broken EXIF")
+    file.seek(place)
+    return Found(Metadata(icc or None, exif, resolution(dpi)), tuple(notices), tuple(lost))
+
+
+def resolution(dpi: Iterable[Any] | None) -> tuple[float, float] | None:
+    """Dots an inch along rows and columns, where they can be true."""
+    x, y = map(float, dpi) if dpi else (0.0, 0.0)
+    return (x, y) if 1 / FINEST <= min(x, y) <= max(x, y) <= FINEST else None
+
+
+def frames_in(file: BinaryIO, tags: Mapping[int, Any]) -> int:
+    """How many frames stand behind one directory of a TIFF file: ImageJ and tifffile write one for many, and volumes have one.
+
+    Their descriptions count only if the file is as long as that: other programs copy them.
+    """
+    described = str(tags.get(DESCRIPTION, ""))
+    depth = int(tags.get(DEPTH, 1))
+    plane = int(tags[HEIGHT]) * int(tags[WIDTH]) * int(tags.get(SAMPLES, 1))
+    frames = 1
+    if described.startswith("ImageJ="):
+        found = re.search(r"^images=(\d+)", described, re.MULTILINE)
+        frames = int(found[1]) if found else 1
+    elif described.startswith('{"shape"'):
+        try:
+            shape = json.loads(described)["shape"]
+            total = 1
+            for size in shape:
+                total *= int(size)
+            frames = total // plane if total % plane == 0 else 1
+        except (ValueError, TypeError, KeyError):
+            frames = 1
+    place = file.tell()
+    size = file.seek(0, 2)
+    file.seek(place)
+    return max(depth, frames if size >= frames * plane else 1)
+
+
+def _not_kept(lost: list[str]) -> list[str]:
+    return [f"{' and '.join(lost)} not kept"] if lost else []
+
+
+def _broken(error: BrokenExif) -> str:
+    return f"EXIF is broken and not kept: it {error}"
+
+
+def _exif_of(picture: PIL.Image.Image) -> bytes | None:
+    """EXIF as it stands in the file, but for the orientation, which is applied, and the thumbnail. Raises BrokenExif."""
+    exif = picture.info.get("exif")
+    if not exif and EXIF_TEXT in picture.info:
+        try:
+            exif = bytes.fromhex("".join(picture.info[EXIF_TEXT].split("\n")[3:]))
+        except ValueError:
+            raise BrokenExif("is no hexadecimal text") from None
+    if not exif:
+        return None
+    block = check_block(exif)
+    turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+    return patched(block, *(picture.size[::-1] if turned else picture.size))

@@ -1,6 +1,7 @@
 """What a file says of its pixels beside their levels, as far as it is carried over, and words for what is lost."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -99,25 +100,18 @@ def frames_in(file: BinaryIO, tags: Mapping[int, Any]) -> int:
     Their descriptions count only if the file is as long as that: other programs copy them.
     """
     described = str(tags.get(DESCRIPTION, ""))
-    depth = int(tags.get(DEPTH, 1))
-    plane = int(tags[HEIGHT]) * int(tags[WIDTH]) * int(tags.get(SAMPLES, 1))
-    frames = 1
-    if described.startswith("ImageJ="):
-        found = re.search(r"^images=(\d+)", described, re.MULTILINE)
-        frames = int(found[1]) if found else 1
-    elif described.startswith('{"shape"'):
-        try:
-            shape = json.loads(described)["shape"]
-            total = 1
-            for size in shape:
-                total *= int(size)
-            frames = total // plane if total % plane == 0 else 1
-        except (ValueError, TypeError, KeyError):
-            frames = 1
+    try:
+        plane = int(tags[HEIGHT]) * int(tags[WIDTH]) * int(tags.get(SAMPLES, 1))
+        deep = int(tags.get(DEPTH, 1))
+        images = re.search(r"^images=(\d+)", described, re.MULTILINE) if described.startswith("ImageJ=") else None
+        shape = json.loads(described)["shape"] if described.startswith('{"shape"') else []
+        frames = int(images[1]) if images else math.prod(map(int, shape)) // plane
+    except (ValueError, TypeError, KeyError, ArithmeticError):
+        return 1
     place = file.tell()
     size = file.seek(0, 2)
     file.seek(place)
-    return max(depth, frames if size >= frames * plane else 1)
+    return max(deep, frames if size >= frames * plane else 1)
 
 
 def _not_kept(lost: list[str]) -> list[str]:

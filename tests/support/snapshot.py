@@ -235,12 +235,12 @@ def diff(before, after):
         for key in ("status", "files"):
             if one[key] != other[key]:
                 worse = True
-                print(f"{command}\n  {key}: {one[key]}\n  {' ' * len(key)}  {other[key]}")
+                sys.stdout.write(f"{command}\n  {key}: {one[key]}\n  {len(key) * chr(32)}  {other[key]}\n")
         for key in ("stdout", "stderr"):
             lines = difflib.unified_diff(one[key].splitlines(), other[key].splitlines(), lineterm="", n=0)
             changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
             if changed:
-                print(f"{command}  [{key}]", *changed, sep="\n  ")
+                sys.stdout.write("\n  ".join([f"{command}  [{key}]", *changed]) + "\n")
     return worse
 
 

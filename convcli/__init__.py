@@ -36,7 +36,7 @@ The house, floor by floor; imports go down only, and kernels and images do not k
                plan (index tables, bands), offset (what samples are less, so that rounding is small), method (which
                way to sum), factor (columns times rows), sums (the lists that the loops work through), spectrum (tiles, for
                large kernels), layer (many channels), tables (all that, kept), conv, merge; what else networks are made of:
-               transposed, separable, pooling, activations, normalization, dense; loops, waves, volume and windows (every
+               transposed, separable, pooling, activations, normalization, dense; loops, elementwise_loops, waves, volume and windows (every
                compiled loop), strips (what they are written with), compiler (runs them), build and vectors (machine code by
                Numba), native (the same without Numba), codefolder (where it is kept), crew (threads), buffers (memory)
     ranges.py  the words of --range

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from convcli.core import build as build_module
-from convcli.core import codefolder, compiler, loops
+from convcli.core import codefolder, compiler, elementwise_loops
 from convcli.core.build import build
 from convcli.core.native import Unfit
 
@@ -67,7 +67,7 @@ def test_damaged_files_are_made_anew(tmp_path, damage):
     stranger = tmp_path / "cache" / "stranger"
     stranger.write_bytes(b"")
     data = path.read_bytes()
-    other = build(loops.add, "another", (np.ones(1), np.ones(1)))
+    other = build(elementwise_loops.add, "another", (np.ones(1), np.ones(1)))
     damaged = {
         "empty": b"",
         "cut": data[: len(data) // 2],
@@ -165,15 +165,15 @@ def make_root(out):
 
 def test_code_that_cannot_stand_alone_is_run_by_numba(monkeypatch):
     """Nothing is kept of it."""
-    monkeypatch.setattr(loops, "make_root", make_root)
-    monkeypatch.setattr(loops, "math", math, raising=False)
+    monkeypatch.setattr(elementwise_loops, "make_root", make_root)
+    monkeypatch.setattr(elementwise_loops, "math", math, raising=False)
     with pytest.raises(Unfit, match="loop needs erf"):
         build_module.build(make_root, "loop", (np.ones(3),))
     monkeypatch.setattr(compiler, "keep_code", lambda *_: pytest.fail("was kept"))
     monkeypatch.setattr(compiler, "read_code", lambda *_: None)
     monkeypatch.setattr(compiler, "_compiled", {})
     values = np.ones(3)
-    compiler.run_loop(loops.make_root, values)
+    compiler.run_loop(elementwise_loops.make_root, values)
     assert values.tolist() == [math.erf(1), 1, 1]
     (loop,) = compiler._compiled.values()
     assert type(loop.__wrapped__).__module__.startswith("numba")
@@ -221,7 +221,7 @@ def test_arrays_are_read_as_they_lie(order):
     values = {"gaps": cube[:, 0], "backwards": cube[::-1, 0], "Fortran": np.asfortranarray(cube[:, 0])}[order]
     for one in (np.ascontiguousarray(values), values):
         out = np.empty((4, 3))
-        compiler.run_loop(loops.premultiply, one, np.array([2.0, 3, 4, 5]), np.float64(2), out)
+        compiler.run_loop(elementwise_loops.premultiply, one, np.array([2.0, 3, 4, 5]), np.float64(2), out)
         np.testing.assert_array_equal(out, values * np.array([[1], [1.5], [2], [2.5]]))
 
 

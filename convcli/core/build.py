@@ -13,10 +13,13 @@ from typing import Any
 import llvmlite.binding as llvm
 import numba as untyped_numba
 
-from . import loops, strips, vectors
+from . import strips, vectors
 from .native import Loop, Unfit, machine, plain, strip_bytes, words
 
 numba: Any = untyped_numba  # its annotations are few, and some are wrong
+
+POLICY: Any = {"fastmath": {"contract"}, "error_model": "numpy"}
+"""contract: one rounding for a multiply-add; sums keep their order, NaN and infinity their meaning. numpy: no exceptions."""
 
 ALONE = {"_nrt": False, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Nobody counts who refers to an array, which takes 300 ns for each row, and Python cannot call the code by itself."""
@@ -47,7 +50,7 @@ def jitted(loop: Loop, **options: Any) -> Any:
             namespace[name] = getattr(vectors, name)
         elif isinstance(value, FunctionType):
             own = FunctionType(value.__code__, namespace, name)
-            namespace[name] = numba.njit(**loops.POLICY, **options, forceinline=True)(own)
+            namespace[name] = numba.njit(**POLICY, **options, forceinline=True)(own)
     return namespace[loop.__name__]
 
 

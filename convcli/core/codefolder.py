@@ -92,7 +92,7 @@ def code_folder() -> Path | None:
     return None
 
 
-MAKERS = ("loops", "waves", "volume", "windows", "strips", "vectors", "buffers", "build", "native")
+MAKERS = ("loops", "elementwise_loops", "waves", "volume", "windows", "strips", "vectors", "buffers", "build", "native")
 """The rooms that the code depends on."""
 
 

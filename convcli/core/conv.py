@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from ..errors import ArgumentError
-from . import loops
 from .arguments import as_flag, check_array, check_bias, check_groups, limits_of, loadable, out_dtype, real_of, workers_for
 from .buffers import aligned
 from .compiler import run_loop
 from .crew import run_all
+from .elementwise_loops import scale_to_levels
 from .geometry import Border, Padding, Pair, check_border, make_axes
-from .layer import correlate_each, correlate_layer, is_deep, is_depthwise, volume_of, with_totals
+from .layer import correlate_dense, correlate_depthwise, is_deep, is_depthwise, volume_of, with_totals
+from .loops import correlate
 from .method import SMALLEST, Choice, Work
 from .offset import Offset
 from .plan import BESIDES, Plan, cut
@@ -125,7 +126,7 @@ def filter2d(
     elif out.dtype != wanted:
         values, out = out.reshape(-1), np.empty(out.size, wanted)
         low, high = limits_of(wanted)
-        run_loop(loops.scale_to_levels, values, values.dtype.type(0), values.dtype.type(1), low, high, out)
+        run_loop(scale_to_levels, values, values.dtype.type(0), values.dtype.type(1), low, high, out)
     per_channel = pixels.ndim == 3 and weights.ndim == 2
     shape = (end - begin, plan.columns.out)
     return out.reshape((*shape, plan.pixel) if per_channel else shape)
@@ -317,8 +318,8 @@ def _deep_tasks_on(
     bands = plan.bands(plan.rows.out, volume.weight.size, workers)
     if each:
         bands = cut(len(planes), out.size * (volume.weight.size // len(out) + BESIDES), workers)
-    correlate = correlate_each if each else correlate_layer
-    yield from (partial(correlate, plan, volume, planes, constant, taken, band, out) for band in bands)
+    run_band = correlate_depthwise if each else correlate_dense
+    yield from (partial(run_band, plan, volume, planes, constant, taken, band, out) for band in bands)
 
 
 def _tasks_on(
@@ -327,14 +328,14 @@ def _tasks_on(
     """The work on one image (P, H, numbers), into maps (M, H', numbers), in parts for the workers."""
     taken = offset.mean if tables.takes_offset and offset.needed else 0.0
 
-    def correlate(band: tuple[int, int]) -> None:
+    def run_band(band: tuple[int, int]) -> None:
         scratch = plan.scratch(tables.rows, len(planes), tables.sums, out)
         number = tables.sums.first_weight.dtype.type
-        run_loop(loops.correlate, planes, *tables.ready, number(constant), number(taken), band, scratch, out)
+        run_loop(correlate, planes, *tables.ready, number(constant), number(taken), band, scratch, out)
 
     if any(spectrum is None for spectrum in tables.spectra):
         for band in plan.bands(out.shape[1], tables.work, workers):
-            yield partial(correlate, band)
+            yield partial(run_band, band)
     for m, spectrum in enumerate(tables.spectra):
         if spectrum is not None:
             for pairs in spectrum.tiling.parts(out.shape[1], workers):

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from . import volume
 from .arguments import real_of
 from .buffers import aligned
 from .compiler import run_loop
@@ -10,6 +9,7 @@ from .method import SMALLEST
 from .offset import BOUND, can_be_shifted, error_of
 from .plan import Plan, source_table
 from .strips import STRIP, Array
+from .volume import SHARED, Room, Volume, correlate_each, correlate_maps
 
 REALS = STRIP // 4
 """Numbers in a strip of float32."""
@@ -60,7 +60,7 @@ def is_depthwise(plan: Plan, weights: Array, images: Array) -> bool:
     return few and small and (bool(weights.all()) or images.dtype.kind == "u" or bool(np.isfinite(images).all()))
 
 
-def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dtype) -> volume.Volume:
+def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dtype) -> Volume:
     """The tables for maps of weights (maps, planes, kh, kw, 1) with bias (maps,). Taps that are 0 in all maps are left out."""
     planes, kh, kw = shape = weights.shape[1:4]
     rows, columns = plan.rows, plan.columns
@@ -74,7 +74,7 @@ def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dty
     column = source_table(columns, border)
     if border == "constant" and columns.stride == 1 and columns.after <= columns.before:
         column = column[: columns.before + columns.size]  # what stands before the next row stands behind this one as well
-    return volume.Volume(
+    return Volume(
         source_table(rows, border),
         column,
         columns.before,
@@ -92,7 +92,7 @@ def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dty
     )
 
 
-def with_totals(tables: volume.Volume, weights: Array) -> volume.Volume:
+def with_totals(tables: Volume, weights: Array) -> Volume:
     """The same with what the weights (maps, planes, kh, kw, 1) of each map sum to, for pictures that an offset is taken from.
 
     Where weights are not finite, NaN stands for all: then none can be taken.
@@ -101,25 +101,25 @@ def with_totals(tables: volume.Volume, weights: Array) -> volume.Volume:
     return tables._replace(total=totals if can_be_shifted(tables.weight, totals) else np.full(len(weights), np.nan))
 
 
-def correlate_layer(
-    plan: Plan, tables: volume.Volume, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
+def correlate_dense(
+    plan: Plan, tables: Volume, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
 ) -> None:
     """Slide all maps over planes (P, H, W), less the offset, into those rows of out (maps, H', W')."""
-    block, room = _room_for(plan, tables, len(planes), volume.SHARED, constant - offset, band[1] - band[0])
+    block, room = _room_for(plan, tables, len(planes), SHARED, constant - offset, band[1] - band[0])
     numbers = (tables.weight.dtype.type(one) for one in (constant - offset, offset))
-    run_loop(volume.correlate_maps, planes, tables, *numbers, band, block, room, out)
+    run_loop(correlate_maps, planes, tables, *numbers, band, block, room, out)
 
 
-def correlate_each(
-    plan: Plan, tables: volume.Volume, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
+def correlate_depthwise(
+    plan: Plan, tables: Volume, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
 ) -> None:
     """Slide the maps of each of these planes of (P, H, W) over it, less the offset, into theirs of out (maps, H', W')."""
     block, room = _room_for(plan, tables, 1, 1, constant - offset, plan.rows.out)
     numbers = (tables.weight.dtype.type(one) for one in (constant - offset, offset))
-    run_loop(volume.correlate_each, planes, tables, *numbers, band, block, room, out)
+    run_loop(correlate_each, planes, tables, *numbers, band, block, room, out)
 
 
-def _room_for(plan: Plan, tables: volume.Volume, planes: int, maps: int, constant: float, rows: int) -> tuple[int, volume.Room]:
+def _room_for(plan: Plan, tables: Volume, planes: int, maps: int, constant: float, rows: int) -> tuple[int, Room]:
     """Output rows in a block of so many at most, and memory for that: planes laid together, maps summed together."""
     real, axis = tables.weight.dtype, plan.rows
     phases = planes * axis.stride * plan.columns.stride
@@ -129,4 +129,4 @@ def _room_for(plan: Plan, tables: volume.Volume, planes: int, maps: int, constan
     laid = aligned((phases * (block + beyond) * tables.width + positions,), real)
     laid.fill(constant)
     total = aligned((maps * positions,), real)
-    return block, volume.Room(laid, block + beyond, np.empty(tables.plane.size, np.int64), total)
+    return block, Room(laid, block + beyond, np.empty(tables.plane.size, np.int64), total)

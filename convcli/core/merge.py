@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 
 from ..errors import ArgumentError
-from . import loops
 from .compiler import run_loop
+from .elementwise_loops import add, make_root, make_square, scale_by, take_larger
 from .strips import Array
 
 
@@ -24,17 +24,17 @@ def merge(maps: Iterable[Array], how: str) -> Array:
     for count, one in enumerate(maps, start=1):  # noqa: B007 (the last count is wanted)
         values = np.ascontiguousarray(one)
         if how == "l2":
-            run_loop(loops.make_square, values.reshape(-1))
+            run_loop(make_square, values.reshape(-1))
         if total is None:
             total = values
         elif values.shape != total.shape:
             sizes = " and ".join(" x ".join(map(str, one.shape)) for one in (total, values))
             raise ArgumentError(f"maps of different shapes, {sizes}, cannot be merged; use --padding same")
         else:
-            run_loop(loops.take_larger if how == "max" else loops.add, values.reshape(-1), total.reshape(-1))
+            run_loop(take_larger if how == "max" else add, values.reshape(-1), total.reshape(-1))
     assert total is not None
     if how == "l2":
-        run_loop(loops.make_root, total.reshape(-1))
+        run_loop(make_root, total.reshape(-1))
     if how == "mean":
-        run_loop(loops.scale_by, total.dtype.type(1 / count), total.reshape(-1))
+        run_loop(scale_by, total.dtype.type(1 / count), total.reshape(-1))
     return total

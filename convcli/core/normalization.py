@@ -5,10 +5,10 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import loops
 from .arguments import MAPS, as_number, as_real, per_channel
 from .buffers import aligned
 from .compiler import run_loop
+from .elementwise_loops import scale_and_shift
 from .geometry import as_count
 from .strips import Array
 
@@ -64,7 +64,7 @@ def scale_into(maps: Array, scales: Array, shifts: Array, out: Array) -> None:
     """Maps (..., C, H, W) times a scale and plus a shift for each channel, float64, into ``out``, which may be the maps."""
     planes = maps.reshape(math.prod(maps.shape[:-2]), math.prod(maps.shape[-2:]))
     with np.errstate(all="ignore"):
-        run_loop(loops.scale_and_shift, planes, scales.ravel(), shifts.ravel(), out.reshape(planes.shape))
+        run_loop(scale_and_shift, planes, scales.ravel(), shifts.ravel(), out.reshape(planes.shape))
 
 
 def batch_norm(

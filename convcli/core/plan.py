@@ -12,9 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from . import loops
 from .buffers import LARGE, LINE, aligned
 from .geometry import Axis, source_index
+from .loops import Columns, Rows, Scratch, Sums
 from .strips import LANES, Array
 
 SMALLEST_BAND = 40_000_000
@@ -85,7 +85,7 @@ class Plan:
         """Numbers in a line of scratch memory: the last strip of it may be read from anywhere in it."""
         return (-(-self.step * self.phase // LANES) + 1) * LANES
 
-    def row_table(self, border: str, running: bool) -> loops.Rows:
+    def row_table(self, border: str, running: bool) -> Rows:
         """Source of each padded row, and its line: there is one for each row that a pair covers, or for each image row."""
         axis, above = self.rows, self.rows.stride if running else 0
         source = source_table(axis, border)
@@ -96,9 +96,9 @@ class Plan:
         if slots > axis.size:
             slots, slot = axis.size + 1, np.where(source < 0, axis.size, source)
         near = above + axis.kernel
-        return loops.Rows(source, slot, slots, under, above, near, skipped, axis.stride, axis.dilation, self.hop)
+        return Rows(source, slot, slots, under, above, near, skipped, axis.stride, axis.dilation, self.hop)
 
-    def column_table(self, border: str) -> loops.Columns:
+    def column_table(self, border: str) -> Columns:
         """Source of the padding left and right, and how a padded row is sorted where outputs are more than a step apart."""
         source = source_table(self.columns, border)[: self.padded // self.pixel]
         before, after = self.columns.before, self.columns.before + self.columns.size
@@ -112,7 +112,7 @@ class Plan:
             number = steps.reshape(-1, self.step, self.group).transpose(1, 0, 2).ravel()
         blank = np.flatnonzero(number < 0).astype(np.int32)
         sides = source[:before].copy(), source[after:].copy()
-        return loops.Columns(*sides, middle, self.pixel, self.group, self.step, np.maximum(number, 0), blank)
+        return Columns(*sides, middle, self.pixel, self.group, self.step, np.maximum(number, 0), blank)
 
     def starts(self, kernel_columns: Array, parts: Array | int = 0) -> Array:
         """Where in a padded row taps read: of kernel columns, and of the parts of a pixel that are summed."""
@@ -120,11 +120,11 @@ class Plan:
         starts: Array = offsets % self.step * self.phase + offsets // self.step * self.group
         return starts
 
-    def scratch(self, rows: loops.Rows, planes: int, sums: loops.Sums, out: Array) -> loops.Scratch:
+    def scratch(self, rows: Rows, planes: int, sums: Sums, out: Array) -> Scratch:
         """Memory for one band of ``planes``, of maps that go to ``out``."""
         own = 2 * int(np.count_nonzero(sums.line >= 0))
         kept = planes * rows.slots
-        return loops.Scratch(
+        return Scratch(
             lines=aligned(((kept + own) * self.line,), sums.first_weight.dtype),
             width=self.line,
             held=np.empty(kept, np.int64),

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from . import windows
 from .arguments import MAPS, as_flag, as_real, check_array, real_of, workers_for
 from .buffers import aligned
 from .compiler import run_loop
@@ -16,6 +15,7 @@ from .crew import run_all
 from .geometry import Axis, Padding, Pair, as_count, as_pair, make_pool_axes, resolve_padding, taps_within
 from .plan import BESIDES, cut
 from .strips import LANES, Array
+from .windows import Windows, take_largest, take_means
 
 
 def max_pool2d(
@@ -68,8 +68,8 @@ def max_pool2d(
     maps = given.astype(real_of(given), copy=False)
     lowest = maps.dtype.type(-np.inf)
 
-    def take(planes: Array, laid: windows.Windows, *rest: Any) -> None:
-        run_loop(windows.take_largest, planes, laid, lowest, *rest)
+    def take(planes: Array, laid: Windows, *rest: Any) -> None:
+        run_loop(take_largest, planes, laid, lowest, *rest)
 
     return _pool(maps, rows, columns, take, threads, maps.dtype).astype(given.dtype, copy=False)
 
@@ -100,7 +100,7 @@ def _pool(
     lines = out.reshape(-1, columns.out)
     padded = columns.before + columns.size + columns.after
     down = rows.size, rows.out, rows.kernel, rows.stride, rows.dilation, rows.before
-    laid = windows.Windows(*down, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
+    laid = Windows(*down, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
 
     def take_band(band: tuple[int, int]) -> None:
         take(planes, laid, band, np.empty(padded + LANES, between), lines)
@@ -159,8 +159,8 @@ def avg_pool2d(
     if divisor_override is not None:
         counts = [np.full(rows.out, as_count("divisor_override", divisor_override), np.float64), np.ones(columns.out)]
 
-    def take(planes: Array, laid: windows.Windows, *rest: Any) -> None:
-        run_loop(windows.take_means, planes, laid, *counts, *rest)
+    def take(planes: Array, laid: Windows, *rest: Any) -> None:
+        run_loop(take_means, planes, laid, *counts, *rest)
 
     return _pool(maps, rows, columns, take, threads, np.dtype(np.float64))
 

@@ -7,12 +7,12 @@ from functools import cached_property
 
 import numpy as np
 
-from . import waves
 from .buffers import aligned
 from .compiler import run_loop
 from .loops import split
 from .plan import Plan, source_table
 from .strips import Array
+from .waves import Borders, Field, Finish, Tile, correlate_waves, kernel_spectrum
 
 SIDES = (64, 256, 1024)
 """Sides of tiles: the transforms go in steps of four."""
@@ -75,20 +75,20 @@ class Tiling:
         edges = [pairs * i // count for i in range(count + 1)]
         return list(itertools.pairwise(edges))
 
-    def tile(self, pixel: int, real: np.dtype) -> waves.Tile:
+    def tile(self, pixel: int, real: np.dtype) -> Tile:
         """What the loops must know of a tile with so many numbers in a pixel."""
         turns = [2 * np.pi * np.arange(side) / side for side in (self.rows, self.columns)]
         tables = [wave(turn).astype(real) for turn in turns for wave in (np.cos, np.sin)]
         stride, turned = self.columns * pixel + GAP, self.rows + GAP
         steps = self.plan.rows.stride, self.plan.columns.stride
-        return waves.Tile(self.rows, self.columns, pixel, stride, turned, self.high, self.wide, *steps, self.across, *tables)
+        return Tile(self.rows, self.columns, pixel, stride, turned, self.high, self.wide, *steps, self.across, *tables)
 
-    def field(self, pixel: int, real: np.dtype, out: np.dtype) -> waves.Field:
+    def field(self, pixel: int, real: np.dtype, out: np.dtype) -> Field:
         """Memory for two tiles."""
         flat, turned = (self.rows * (self.columns * pixel + GAP),), (self.columns * pixel * (self.rows + GAP),)
         real_part, imaginary = aligned(flat, real), aligned(flat, real)
         line = np.empty(self.columns * pixel, out)
-        return waves.Field(real_part, imaginary, aligned(turned, real), aligned(turned, real), line)
+        return Field(real_part, imaginary, aligned(turned, real), aligned(turned, real), line)
 
 
 @dataclass(frozen=True)
@@ -96,8 +96,8 @@ class Spectrum:
     """A kernel's spectrum, and what stands at each padded row and column."""
 
     tiling: Tiling
-    tile: waves.Tile
-    borders: waves.Borders
+    tile: Tile
+    borders: Borders
     real: Array
     imaginary: Array
     weight: float  # of all taps together, in units
@@ -123,8 +123,8 @@ def spectrum_of(tiling: Tiling, border: str, kernel: Array, unit: float, whole: 
     """The spectrum of a kernel (kh, kw), over the numbers in a tile, by which the way back multiplies."""
     plan = tiling.plan
     tile, field = tiling.tile(1, real), tiling.field(1, real, real)
-    run_loop(waves.kernel_spectrum, kernel.astype(real), (plan.rows.dilation, plan.columns.dilation), tile, field)
-    borders = waves.Borders(
+    run_loop(kernel_spectrum, kernel.astype(real), (plan.rows.dilation, plan.columns.dilation), tile, field)
+    borders = Borders(
         _extended(source_table(plan.rows, border), tiling.pairs(plan.rows.out) // tiling.across * 2 * tiling.high + tile.rows),
         _extended(source_table(plan.columns, border), tiling.across * tiling.wide + tile.columns),
     )
@@ -145,6 +145,6 @@ def correlate_by_spectrum(
     taken = offset * spectrum.weight
     shift, bias = (taken, bias) if spectrum.whole else (0.0, taken * spectrum.unit + bias)
     numbers = (part for one in (spectrum.unit, bias) for part in split(one, real.type))  # type: ignore[no-untyped-call]
-    finish = waves.Finish(int(spectrum.whole), real.type(shift), *numbers)
+    finish = Finish(int(spectrum.whole), real.type(shift), *numbers)
     kernel = real.type(constant), real.type(offset), spectrum.real, spectrum.imaginary
-    run_loop(waves.correlate_waves, plane, spectrum.borders, spectrum.tile, *kernel, pairs, finish, field, out)
+    run_loop(correlate_waves, plane, spectrum.borders, spectrum.tile, *kernel, pairs, finish, field, out)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from . import loops
+from .loops import BOTH, FIRST, SECOND, Rows, Sums
 from .method import LONGEST, LONGEST_OF_PRODUCTS, Choice, Work, in_units, least_short_sum
 from .plan import Plan, halves
 from .strips import LANES, Array
@@ -43,7 +43,7 @@ class Sum:
     longest: int = LONGEST_OF_PRODUCTS
 
 
-def list_sums(plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: Array, bias: Array, work: Work) -> loops.Sums:
+def list_sums(plan: Plan, rows: Rows, choices: Sequence[Choice], weights: Array, bias: Array, work: Work) -> Sums:
     """All sums for maps of weights (maps, planes, kh, kw, depth), each in the way chosen for it."""
     planes = weights.shape[1]
     sums: list[Sum] = []
@@ -71,7 +71,7 @@ def list_sums(plan: Plan, rows: loops.Rows, choices: Sequence[Choice], weights: 
     )
 
 
-def _all_taps(plan: Plan, rows: loops.Rows, weights: Array) -> Taps:
+def _all_taps(plan: Plan, rows: Rows, weights: Array) -> Taps:
     """The taps of weights (planes, kh, kw, depth) that are not 0, in their order."""
     planes, kh, kw, depth = weights.shape
     both = np.zeros((planes, rows.under, kw, depth, 2))
@@ -88,7 +88,7 @@ class _Product:
     """A map whose kernel is a sum of columns times rows. Its first line is number ``line``, which follows ``base`` rows."""
 
     plan: Plan
-    rows: loops.Rows
+    rows: Rows
     choice: Choice
     map: int
     line: int
@@ -141,7 +141,7 @@ class _Product:
         return Taps(row[order], np.zeros_like(row), np.stack([first, second], axis=1)[order])
 
 
-def _tables(sums: list[Sum], before: int, number: np.dtype, **maps: Array) -> loops.Sums:
+def _tables(sums: list[Sum], before: int, number: np.dtype, **maps: Array) -> Sums:
     """All sums one after the other; so many lines of rows are ``before`` theirs."""
     taps: list[Taps] = []
     kinds: list[int] = []
@@ -151,7 +151,7 @@ def _tables(sums: list[Sum], before: int, number: np.dtype, **maps: Array) -> lo
         for own in (one.opening, one.going):
             if own is not None:
                 begin = len(kinds)
-                kind = np.where(own.weight[:, 1] == 0, loops.FIRST, np.where(own.weight[:, 0] == 0, loops.SECOND, loops.BOTH))
+                kind = np.where(own.weight[:, 1] == 0, FIRST, np.where(own.weight[:, 0] == 0, SECOND, BOTH))
                 for part in np.split(np.arange(kind.size), np.flatnonzero(np.diff(kind)) + 1):
                     for cut in range(0, part.size, one.longest):
                         kinds.append(int(kind[part[0]]))
@@ -162,7 +162,7 @@ def _tables(sums: list[Sum], before: int, number: np.dtype, **maps: Array) -> lo
         going.append(spans[-1])
         compensated.append(np.count_nonzero(one.opening.weight, axis=0).max() > one.longest)
     all_taps = Taps.joined(taps)
-    return loops.Sums(
+    return Sums(
         row=all_taps.row,
         start=all_taps.start,
         first_weight=all_taps.weight[:, 0].astype(number),

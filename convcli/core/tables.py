@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from . import loops
+from .loops import Columns, Rows, Sums
 from .method import Choice, Work, choose, in_units
 from .native import Ready
 from .offset import can_be_shifted
@@ -28,9 +28,9 @@ class Tables:
     """What the loops read beside the picture, and how each map is computed."""
 
     choices: tuple[Choice, ...]
-    rows: loops.Rows
-    columns: loops.Columns
-    sums: loops.Sums
+    rows: Rows
+    columns: Columns
+    sums: Sums
     spectra: tuple[Spectrum | None, ...]  # of each map
 
     def below(self, first: int) -> "Tables":

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..core import loops
 from ..core.compiler import run_loop
+from ..core.elementwise_loops import premultiply, unpremultiply
 from .image import Array, Image
 from .levels import to_levels
 
@@ -24,7 +24,7 @@ def premultiplied(image: Image, rows: Array, outside: float) -> Array:
         few = rows[begin : begin + FEW]
         pixels, alpha, part = image.pixels[few], image.alpha[few], out[begin : begin + FEW]
         white = out.dtype.type(image.opaque)
-        run_loop(loops.premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), white, part.reshape(-1, channels))
+        run_loop(premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), white, part.reshape(-1, channels))
     out[rows < 0] = outside
     return out
 
@@ -46,7 +46,7 @@ def straightened(colour: Array, alpha: Array, opaque: float, least: float = LEAS
     out = np.array(colour)
     real = out.dtype.type
     flat = out.reshape(-1, out.shape[2])
-    run_loop(loops.unpremultiply, np.ascontiguousarray(alpha, out.dtype).reshape(-1), real(opaque), real(least), flat)
+    run_loop(unpremultiply, np.ascontiguousarray(alpha, out.dtype).reshape(-1), real(opaque), real(least), flat)
     return out
 
 

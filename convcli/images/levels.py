@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from ..core import loops
 from ..core.compiler import run_loop
+from ..core.elementwise_loops import measure, scale_to_levels
 from ..core.strips import STRIP
 from ..errors import ArgumentError
 from ..ranges import Range
@@ -87,7 +87,7 @@ def account_for(response: Array, low: float = -np.inf, high: float = np.inf) -> 
     spare = (high - low) * TOLERANCE * float(np.finfo(real).eps)
     values = np.ascontiguousarray(response).reshape(-1)
     found, line = np.empty(5), np.empty(2 * STRIP // values.itemsize, values.dtype)
-    run_loop(loops.measure, values, real(low - spare), real(high + spare), line, found)
+    run_loop(measure, values, real(low - spare), real(high + spare), line, found)
     smallest, largest, *counts = found
     nothing = smallest > largest  # or nothing but NaN
     extremes = (np.nan, np.nan) if nothing else (float(smallest), float(largest))
@@ -107,7 +107,7 @@ def to_levels(response: Array, dtype: DTypeLike, scale: float = 1.0, zero: float
     for begin in range(0, values.size, PART if absolute else max(values.size, 1)):
         part = np.abs(values[begin : begin + PART]) if absolute else values
         levels = out[begin : begin + part.size]
-        run_loop(loops.scale_to_levels, part, real(zero), real(scale), level(limits.min), level(limits.max), levels)
+        run_loop(scale_to_levels, part, real(zero), real(scale), level(limits.min), level(limits.max), levels)
     return out.reshape(response.shape)
 
 

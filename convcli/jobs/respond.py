@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..core import loops
 from ..core.compiler import run_loop
 from ..core.conv import explain_filter2d, filter2d, rows_at_once
+from ..core.elementwise_loops import add_number
 from ..core.geometry import check_border, check_extents, make_axes, resolve_padding
 from ..core.merge import merge
 from ..core.plan import source_table
@@ -168,7 +168,7 @@ def _naming(kernel: Kernel) -> Iterator[None]:
 def _plus(response: Array, offset: float) -> Array:
     """The response with the kernel's offset added to it, in place."""
     if offset:
-        run_loop(loops.add_number, response.dtype.type(offset), response.reshape(-1))
+        run_loop(add_number, response.dtype.type(offset), response.reshape(-1))
     return response
 
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from convcli.cli.main import main
-from convcli.core import compiler, plan
+from convcli.engine import layout
+from convcli.engine.jit import run as jit_run
 
 hypothesis.settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)
 hypothesis.settings.load_profile("steady")
@@ -37,7 +38,7 @@ class Result:
 def small_bands():
     """Small pictures are cut into bands for threads, too."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plan, "SMALLEST_BAND", 3000)
+        patch.setattr(layout, "SMALLEST_BAND", 3000)
         yield
 
 
@@ -50,7 +51,7 @@ def samples():
 @pytest.fixture
 def run(capsys, monkeypatch):
     """Run a command line in this process. It does not tell when it compiles: that depends on the tests before."""
-    monkeypatch.setattr(compiler, "on_compiling", lambda listener: None)
+    monkeypatch.setattr(jit_run, "on_compiling", lambda listener: None)
 
     def call(*words):
         status = main([str(word) for word in words])

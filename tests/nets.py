@@ -1,8 +1,8 @@
 """Networks that tests make."""
 
-from convcli.kernels.catalogue import load_catalogue
-from convcli.kernels.places import Place, built_in_file
-from convcli.networks.trace import trace
+from convcli.config.registry import load_catalogue
+from convcli.config.search_path import Place, built_in_file
+from convcli.networks.analysis import trace
 
 BUILT_IN = load_catalogue([Place(built_in_file(), "built in")])
 

@@ -26,15 +26,15 @@ import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
 import naive
-from convcli.cli.report import Report
-from convcli.core import conv
+from convcli.cli.json_report import Report
 from convcli.images.image import Image
-from convcli.jobs.inputs import Input
-from convcli.jobs.naming import Task
-from convcli.jobs.request import Request
-from convcli.jobs.respond import KernelResponder
-from convcli.jobs.run import Outcome
 from convcli.kernels.kernel import Kernel
+from convcli.ops import conv
+from convcli.pipeline.apply_request import Request
+from convcli.pipeline.inputs import Input
+from convcli.pipeline.kernel_maps import KernelResponder
+from convcli.pipeline.outputs import Task
+from convcli.pipeline.process_image import Outcome
 
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 

@@ -15,8 +15,8 @@ import pytest
 import tifffile
 
 import naive
-from convcli.core import conv
 from convcli.images.read import read_image
+from convcli.ops import conv
 
 CONFIG = """
 [kernels.relief]

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from batches import CONVCLI, contents, convcli, make_pictures
-from convcli.images import place
-from convcli.images.place import ExistsError, placed
-from convcli.jobs.batch import PATIENCE
+from convcli.images import atomic_write
+from convcli.images.atomic_write import ExistsError, placed
+from convcli.pipeline.process_batch import PATIENCE
 
 PART = ".convcli-*.part"
 
@@ -160,7 +160,7 @@ def test_what_dead_runs_left_is_swept(run, tmp_path, rng):
     (path,) = make_pictures(tmp_path, 1, rng)
     out = tmp_path / "out"
     out.mkdir()
-    dead, mine = (out / f"{place.PREFIX}{word}.part" for word in ("dead", "mine"))
+    dead, mine = (out / f"{atomic_write.PREFIX}{word}.part" for word in ("dead", "mine"))
     dead.write_bytes(b"half")
     other = out / ".convcli-another.machine-dead.part"
     other.write_bytes(b"half")
@@ -176,7 +176,7 @@ def test_what_dead_runs_left_is_swept(run, tmp_path, rng):
 
 def test_a_part_that_is_swept_before_it_is_locked(tmp_path, monkeypatch):
     """Is begun again."""
-    lock, stolen = place._lock, []
+    lock, stolen = atomic_write._lock, []
 
     def late(file):
         if not stolen:
@@ -184,7 +184,7 @@ def test_a_part_that_is_swept_before_it_is_locked(tmp_path, monkeypatch):
             Path(file.name).unlink()
         lock(file)
 
-    monkeypatch.setattr(place, "_lock", late)
+    monkeypatch.setattr(atomic_write, "_lock", late)
     with placed(tmp_path / "a") as file:
         file.write(b"whole")
     assert contents(tmp_path) == {"a": b"whole"}

@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import importlib
 import math
 import os
 import re
@@ -14,19 +15,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from convcli.core import build as build_module
-from convcli.core import codefolder, compiler, elementwise_loops
-from convcli.core.build import build
-from convcli.core.native import Unfit
+import convcli
+from convcli.engine.jit import compile as build_module
+from convcli.engine.jit import disk_cache
+from convcli.engine.jit import run as jit_run
+from convcli.engine.jit.compile import build
+from convcli.engine.jit.native import Unfit
+from convcli.engine.loops import elementwise
 
 PROGRAM = """
 import numpy as np, convcli, sys
-from convcli.core import codefolder, compiler
+from convcli.engine.jit import disk_cache, run
 told = []
-compiler.on_compiling(lambda: told.append(1))
+run.on_compiling(lambda: told.append(1))
 assert convcli.filter2d(np.ones((4, 4), np.uint8), np.ones((3, 3)))[1, 1] == 9
 assert ("numba" in sys.modules) == bool(told)
-sys.stdout.write(f"{codefolder.code_folder()}|{1 - len(told)}")
+sys.stdout.write(f"{disk_cache.code_folder()}|{1 - len(told)}")
 """
 
 
@@ -67,7 +71,7 @@ def test_damaged_files_are_made_anew(tmp_path, damage):
     stranger = tmp_path / "cache" / "stranger"
     stranger.write_bytes(b"")
     data = path.read_bytes()
-    other = build(elementwise_loops.add, "another", (np.ones(1), np.ones(1)))
+    other = build(elementwise.add, "another", (np.ones(1), np.ones(1)))
     damaged = {
         "empty": b"",
         "cut": data[: len(data) // 2],
@@ -108,9 +112,9 @@ def test_a_folder_that_others_can_write_is_not_used(tmp_path, monkeypatch):
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache").chmod(0o777)
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path / "cache"))
-    codefolder.code_folder.cache_clear()
-    assert codefolder.code_folder() is None
-    codefolder.code_folder.cache_clear()
+    disk_cache.code_folder.cache_clear()
+    assert disk_cache.code_folder() is None
+    disk_cache.code_folder.cache_clear()
 
 
 def test_a_usual_umask_still_gives_a_private_folder(tmp_path):
@@ -145,16 +149,16 @@ def test_code_of_another_making_is_not_taken(tmp_path, monkeypatch, change):
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path))
     names = []
     for changed in (False, True):
-        for function in (codefolder.code_folder, codefolder._maker):
+        for function in (disk_cache.code_folder, disk_cache._maker):
             function.cache_clear()
         if changed and change == "the processor":
-            monkeypatch.setattr(codefolder.llvm, "get_host_cpu_name", lambda: "another")
+            monkeypatch.setattr(disk_cache.llvm, "get_host_cpu_name", lambda: "another")
         if changed and change != "the processor":
-            name = {"the loops": "loops.py", "Numba": "_version.py"}[change]
+            name = {"the loops": "correlate.py", "Numba": "_version.py"}[change]
             monkeypatch.setattr(Path, "read_bytes", functools.partialmethod(changed_in, name, Path.read_bytes))
-        names.append(codefolder.code_folder().name)
+        names.append(disk_cache.code_folder().name)
     assert len(set(names)) == 2
-    for function in (codefolder.code_folder, codefolder._maker):
+    for function in (disk_cache.code_folder, disk_cache._maker):
         function.cache_clear()
 
 
@@ -165,17 +169,17 @@ def make_root(out):
 
 def test_code_that_cannot_stand_alone_is_run_by_numba(monkeypatch):
     """Nothing is kept of it."""
-    monkeypatch.setattr(elementwise_loops, "make_root", make_root)
-    monkeypatch.setattr(elementwise_loops, "math", math, raising=False)
+    monkeypatch.setattr(elementwise, "make_root", make_root)
+    monkeypatch.setattr(elementwise, "math", math, raising=False)
     with pytest.raises(Unfit, match="loop needs erf"):
         build_module.build(make_root, "loop", (np.ones(3),))
-    monkeypatch.setattr(compiler, "keep_code", lambda *_: pytest.fail("was kept"))
-    monkeypatch.setattr(compiler, "read_code", lambda *_: None)
-    monkeypatch.setattr(compiler, "_compiled", {})
+    monkeypatch.setattr(jit_run, "keep_code", lambda *_: pytest.fail("was kept"))
+    monkeypatch.setattr(jit_run, "read_code", lambda *_: None)
+    monkeypatch.setattr(jit_run, "_compiled", {})
     values = np.ones(3)
-    compiler.run_loop(elementwise_loops.make_root, values)
+    jit_run.run_loop(elementwise.make_root, values)
     assert values.tolist() == [math.erf(1), 1, 1]
-    (loop,) = compiler._compiled.values()
+    (loop,) = jit_run._compiled.values()
     assert type(loop.__wrapped__).__module__.startswith("numba")
 
 
@@ -221,7 +225,7 @@ def test_arrays_are_read_as_they_lie(order):
     values = {"gaps": cube[:, 0], "backwards": cube[::-1, 0], "Fortran": np.asfortranarray(cube[:, 0])}[order]
     for one in (np.ascontiguousarray(values), values):
         out = np.empty((4, 3))
-        compiler.run_loop(elementwise_loops.premultiply, one, np.array([2.0, 3, 4, 5]), np.float64(2), out)
+        jit_run.run_loop(elementwise.premultiply, one, np.array([2.0, 3, 4, 5]), np.float64(2), out)
         np.testing.assert_array_equal(out, values * np.array([[1], [1.5], [2], [2.5]]))
 
 
@@ -234,13 +238,12 @@ def test_a_full_disk_does_not_stop_the_work(tmp_path):
     shutil.rmtree(tmp_path / "cache")
 
 
-def test_the_code_is_kept_for_every_source_it_depends_on():
-    """A change in any room that loops come from, or are built with, must give it another folder."""
-    core = Path(codefolder.__file__).parent
-    wanted = {"build", "vectors", "strips"}
-    for path in core.parent.rglob("*.py"):
-        wanted |= set(re.findall(r"run_loop\(\s*(\w+)\.", path.read_text()))
-    for room in tuple(wanted):
-        found = re.findall(r"^from \.(?: import (.+)|(\w+) import)", (core / f"{room}.py").read_text(), re.MULTILINE)
-        wanted |= {name for many, one in found for name in (many.split(", ") if many else [one])}
-    assert wanted == set(codefolder.MAKERS)
+def test_every_loop_is_in_the_sources_that_name_the_cache_folder():
+    """A change in a file that a loop comes from must give another folder: all loops stand in ``engine/loops``."""
+    package = Path(convcli.__file__).parent
+    for path in package.rglob("*.py"):
+        name = ".".join(path.relative_to(package.parent).with_suffix("").parts)
+        loops = set(re.findall(r"\brun_loop\(\s*(\w+)", path.read_text())) - {"loop"}
+        for loop in loops:
+            module = getattr(importlib.import_module(name), loop).__module__
+            assert module.startswith("convcli.engine.loops."), (path, loop)

@@ -15,12 +15,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import convcli
 from config_cases import BAD, GOOD, UNREADABLE
+from convcli.config import reader, registry
+from convcli.config.registry import load_catalogue
+from convcli.config.search_path import Place, built_in_file
+from convcli.config.toml_positions import find_lines
 from convcli.errors import KernelError
-from convcli.kernels import catalogue, config
-from convcli.kernels.catalogue import load_catalogue
-from convcli.kernels.library import Recipe
-from convcli.kernels.lines import find_lines
-from convcli.kernels.places import Place, built_in_file
+from convcli.kernels.generators import Recipe
 
 
 def catalogue_of(folder, text):
@@ -80,7 +80,7 @@ def test_the_schema_refuses_what_the_reader_refuses(schema, text, seen):
 
 def test_the_schema_knows_every_generator_and_parameter(schema):
     """By the generators themselves."""
-    from convcli.kernels.library import GENERATORS, Recipe
+    from convcli.kernels.generators import GENERATORS, Recipe
 
     part = schema.schema["definitions"]["part"]
     assert part["properties"]["generator"]["enum"] == list(GENERATORS)
@@ -638,9 +638,9 @@ def test_a_thousand_kernels(tmp_path):
 def test_lines_are_looked_for_once(tmp_path, monkeypatch):
     """Not for each of a thousand kernels that others name: that took 43 s. Names are compared for the first hundred faults."""
     looked, compared = [], []
-    find, near = config.find_lines, catalogue.nearest_name
-    monkeypatch.setattr(config, "find_lines", lambda *words: looked.append(1) or find(*words))
-    monkeypatch.setattr(catalogue, "nearest_name", lambda *words: compared.append(1) or near(*words))
+    find, near = reader.find_lines, registry.nearest_name
+    monkeypatch.setattr(reader, "find_lines", lambda *words: looked.append(1) or find(*words))
+    monkeypatch.setattr(registry, "nearest_name", lambda *words: compared.append(1) or near(*words))
     with pytest.raises(KernelError) as caught:
         catalogue_of(tmp_path, "".join(f"[kernels.k{i}]\nsum = ['k{1000 + i}']\n" for i in range(1900)))
     assert len(caught.value.lines) > 100

@@ -12,8 +12,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import convcli
 import naive
+from convcli.config.search_path import find_places, user_file
 from convcli.errors import KernelError
-from convcli.kernels.places import find_places, user_file
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 import naive
 import strategies as ours
 from convcli import ArgumentError, conv2d, filter2d
-from convcli.core.geometry import make_axes
-from convcli.core.layer import volume_of
-from convcli.core.plan import Plan
+from convcli.engine.im2col import volume_of
+from convcli.engine.layout import Plan
+from convcli.geometry.axes import make_axes
 
 SCIPY_WORDS = {"zero": "constant", "edge": "nearest", "reflect": "mirror", "symmetric": "reflect", "wrap": "grid-wrap"}
 

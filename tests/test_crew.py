@@ -11,9 +11,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import convcli
-from convcli.core import buffers
-from convcli.core.buffers import LARGE, LARGEST, LINE, aligned
-from convcli.core.crew import run_all
+from convcli.engine import buffers
+from convcli.engine.buffers import LARGE, LARGEST, LINE, aligned
+from convcli.engine.threads import run_all
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1500, 1500), dtype=np.uint8)
 ONE = np.ones((1, 1))

@@ -14,10 +14,10 @@ import PIL.Image
 import pytest
 
 from convcli.cli.main import convcli
-from convcli.kernels.catalogue import load_catalogue, load_kernels
-from convcli.kernels.layers import OPS
-from convcli.kernels.places import Place, built_in_file
-from convcli.networks.trace import trace
+from convcli.config.op_registry import OPS
+from convcli.config.registry import load_catalogue, load_kernels
+from convcli.config.search_path import Place, built_in_file
+from convcli.networks.analysis import trace
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

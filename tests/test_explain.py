@@ -11,7 +11,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from convcli.core import codefolder
+from convcli.engine.jit import disk_cache
 
 
 def test_explain_tells_each_kernel_and_why(run, samples, tmp_path):
@@ -71,15 +71,15 @@ def test_a_method_is_part_of_what_was_asked_for(run, samples, tmp_path):
 def folder(tmp_path, monkeypatch):
     """A folder for compiled code of its own."""
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path / "cache"))
-    codefolder.code_folder.cache_clear()
+    disk_cache.code_folder.cache_clear()
     yield tmp_path / "cache"
-    codefolder.code_folder.cache_clear()
+    disk_cache.code_folder.cache_clear()
 
 
 def test_the_cache_is_shown_and_cleared(run, folder):
     """What is ours is removed, whatever version made it; nothing else."""
-    own = codefolder.code_folder()
-    codefolder.keep_code("a-loop", b"code")
+    own = disk_cache.code_folder()
+    disk_cache.keep_code("a-loop", b"code")
     other = folder / f"other-{'0' * 16}"
     other.mkdir()
     (other / "b-loop").write_bytes((own / "a-loop").read_bytes())

@@ -8,7 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convcli import ArgumentError
-from convcli.core.geometry import BORDERS, as_pair, check_border, make_axes, resolve_padding, source_index
+from convcli.geometry.axes import make_axes
+from convcli.geometry.borders import BORDERS, check_border, source_index
+from convcli.geometry.padding import resolve_padding
+from convcli.geometry.whole_numbers import as_pair
 from naive import NUMPY_WORDS
 
 # (size, kernel, stride, padding, dilation) -> output: the figures of Dumoulin and Visin, arXiv:1603.07285.

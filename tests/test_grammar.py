@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convcli.config.registry import load_catalogue
 from convcli.errors import KernelError
-from convcli.kernels.catalogue import load_catalogue
-from convcli.kernels.grammar import Inline, Reference, parse_kernel
+from convcli.kernels.expressions import parse_number
 from convcli.kernels.kernel import Bank, Kernel
-from convcli.kernels.numbers import parse_number
-from convcli.kernels.weights import WeightsFile
+from convcli.kernels.syntax import Inline, Reference, parse_kernel
+from convcli.kernels.weight_files import WeightsFile
 
 GOOD = [
     ("sharpen", Reference("sharpen")),

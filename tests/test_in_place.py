@@ -262,11 +262,13 @@ def test_standard_input_is_an_input_too(shell, tmp_path, frame, name):
 @pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
 def test_a_private_file_is_private_while_it_is_written(run, tmp_path, frame, monkeypatch):
     """Its successor beside it had the mode that any new file has."""
-    from convcli.images import place
+    from convcli.images import atomic_write
 
     seen = []
-    keep = place._keep_attributes
-    monkeypatch.setattr(place, "_keep_attributes", lambda target, beside: seen.append(beside.stat()) or keep(target, beside))
+    keep = atomic_write._keep_attributes
+    monkeypatch.setattr(
+        atomic_write, "_keep_attributes", lambda target, beside: seen.append(beside.stat()) or keep(target, beside)
+    )
     frame().save(tmp_path / "a.png")
     (tmp_path / "a.png").chmod(0o604)
     assert run("apply", tmp_path / "a.png", "-k", "blur", "--in-place", "-q").status == 0

@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from convcli.jobs.inputs import Search, find_inputs, read_names, take_shard
+from convcli.pipeline.inputs import Search, find_inputs, read_names, take_shard
 
 TREE = ["x.png", "a/y.JPG", "a/b/z.tif", "a/b/notes.txt", "a/.hidden.png", ".secret/q.png", "odd[1].png"]
 

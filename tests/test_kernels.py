@@ -8,10 +8,10 @@ import pytest
 import scipy.ndimage
 from numpy.testing import assert_allclose, assert_array_equal
 
+from convcli.config.registry import load_catalogue
 from convcli.errors import KernelError
-from convcli.kernels.catalogue import load_catalogue
+from convcli.kernels.generators import GENERATORS
 from convcli.kernels.kernel import Bank, Kernel, feature_maps, unique_names
-from convcli.kernels.library import GENERATORS
 
 CATALOGUE = load_catalogue()
 EVERY = [CATALOGUE.find(name) for name in CATALOGUE]

@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 
 from convcli.errors import ArgumentError
-from convcli.images.levels import account_for, store, to_levels
-from convcli.ranges import Range, parse_range
+from convcli.images.quantize import account_for, store, to_levels
+from convcli.range_rules import Range, parse_range
 
 SLACK = 16 * 2**-23  # 16 units in the last place of float32
 EDGE = 255 * SLACK  # what counts as rounding at the ends of 0 .. 255

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli.core import build, conv
+from convcli.engine.jit import compile as jit_compile
+from convcli.ops import conv
 
 PROGRAM = """
 import sys, numpy as np, convcli
@@ -36,7 +37,7 @@ response[[5, 290]] = np.nan
 sys.stdout.write(repr([result.tolist() for result in results]) + repr(account_for(response, 0, 50)))
 """
 AVX2 = """
-from convcli.core import build, native
+from convcli.engine.jit import compile as build, native
 native.strip_bytes = build.strip_bytes = lambda: 128
 """
 
@@ -64,6 +65,6 @@ def test_sums_run_in_vector_registers(dtype, weight, words, monkeypatch):
     monkeypatch.setattr(conv, "run_loop", lambda *call: called.append(call))
     convcli.filter2d(np.zeros((8, 64, 3), np.uint8), np.diag([1, weight, 1]), dtype=dtype, threads=1)
     ((loop, *arguments),) = called
-    assembly = build.assembly(loop, tuple(arguments))
+    assembly = jit_compile.assembly(loop, tuple(arguments))
     assert len(re.findall(words + r"\s.*[yz]mm", assembly)) >= 8
     assert dtype is None or len(re.findall(r"vminps\s.*[yz]mm", assembly)) >= 4

@@ -13,19 +13,19 @@ import pytest
 import tifffile
 
 from convcli.cli.options import read_size
+from convcli.config.registry import kernel, load_catalogue
+from convcli.config.search_path import Place, built_in_file
 from convcli.errors import ImageError
 from convcli.images.read import decode
-from convcli.jobs import memory
-from convcli.jobs.inputs import Search, find_inputs
-from convcli.jobs.memory import Budget, estimate, free_memory
-from convcli.jobs.model import Model
-from convcli.jobs.naming import make_tasks
-from convcli.jobs.request import Request
-from convcli.jobs.taps import NetworkRequest
-from convcli.kernels.catalogue import kernel, load_catalogue
 from convcli.kernels.kernel import feature_maps
-from convcli.kernels.places import Place, built_in_file
-from convcli.ranges import parse_range
+from convcli.pipeline import memory_budget
+from convcli.pipeline.apply_request import Request
+from convcli.pipeline.inputs import Search, find_inputs
+from convcli.pipeline.loaded_network import Model
+from convcli.pipeline.memory_budget import Budget, estimate, free_memory
+from convcli.pipeline.network_request import NetworkRequest
+from convcli.pipeline.outputs import make_tasks
+from convcli.range_rules import parse_range
 
 SIDE = 2000
 
@@ -230,7 +230,7 @@ def test_the_tightest_control_group_counts(tmp_path, monkeypatch):
         (folder / "memory.max").write_text(limit)
         (folder / "memory.current").write_text(str(used))
         (folder / "memory.stat").write_text("anon 1\ninactive_file 4000000\n")
-    monkeypatch.setattr(memory, "CGROUPS", tmp_path)
-    monkeypatch.setattr(memory, "OWN_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(memory_budget, "CGROUPS", tmp_path)
+    monkeypatch.setattr(memory_budget, "OWN_GROUPS", tmp_path / "cgroup")
     (tmp_path / "cgroup").write_text("0::/outer/inner\n")
     assert free_memory() == 30_000_000 - 25_000_000 + 4_000_000

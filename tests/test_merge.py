@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from convcli import ArgumentError
-from convcli.core.merge import merge
+from convcli.ops.merge import merge
 
 
 @pytest.mark.parametrize("count", [1, 2, 8])

@@ -12,11 +12,12 @@ import convcli
 import naive
 import strategies as ours
 from convcli import ArgumentError, conv2d, filter2d
-from convcli.core import conv, tables
-from convcli.core.conv import explain_filter2d
-from convcli.core.factor import factorise
-from convcli.core.offset import BOUND
-from convcli.core.plan import halves
+from convcli.engine import kernel_tables
+from convcli.engine.layout import halves
+from convcli.engine.low_rank import factorise
+from convcli.engine.offset import BOUND
+from convcli.ops import conv
+from convcli.ops.conv import explain_filter2d
 
 
 def vectors(least=1, most=9):
@@ -396,9 +397,9 @@ def test_tables_of_a_large_kernel_serve_all_parts_of_its_map(rng):
     image = rng.random((300, 40)).astype(np.float32)
     image[200:] *= 3  # the largest number differs from part to part
     filter2d(image, kernel, rows=(0, 100))
-    before = tables._make_large.cache_info().misses
+    before = kernel_tables._make_large.cache_info().misses
     filter2d(image, kernel, rows=(100, 300))
-    assert tables._make_large.cache_info().misses == before
+    assert kernel_tables._make_large.cache_info().misses == before
 
 
 @pytest.mark.parametrize("method", [None, "separable", "box"])

@@ -4,12 +4,12 @@ import os
 
 import pytest
 
+from convcli.config.registry import load_catalogue
 from convcli.errors import ArgumentError
 from convcli.images.formats import format_named
-from convcli.jobs.inputs import Search, find_inputs
-from convcli.jobs.naming import make_tasks
-from convcli.jobs.request import Request
-from convcli.kernels.catalogue import load_catalogue
+from convcli.pipeline.apply_request import Request
+from convcli.pipeline.inputs import Search, find_inputs
+from convcli.pipeline.outputs import make_tasks
 
 CATALOGUE = load_catalogue()
 

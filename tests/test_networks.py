@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convcli.errors import ArgumentError, KernelError
-from convcli.networks.trace import fields_of, separable_cost, total_of, trace
+from convcli.networks.analysis import fields_of, separable_cost, total_of, trace
 from nets import BUILT_IN, built_in, network, rows_of
 
 

@@ -8,7 +8,7 @@ import pytest
 import safetensors.numpy
 from numpy.testing import assert_allclose, assert_array_equal
 
-from convcli.kernels.weights import other_layouts
+from convcli.kernels.weight_files import other_layouts
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import naive
 import strategies as ours
 from convcli import ArgumentError, avg_pool2d, global_avg_pool2d, max_pool2d, upsample_nearest
-from convcli.core.geometry import make_pool_axes
+from convcli.geometry.axes import make_pool_axes
 
 RAMP = np.arange(1, 26).reshape(1, 5, 5)
 GUIDE = np.array([[[3, 3, 2, 1, 0], [0, 0, 1, 3, 1], [3, 1, 2, 2, 3], [2, 0, 0, 2, 2], [2, 0, 0, 0, 1]]])

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from convcli import conv2d, filter2d
-from convcli.kernels.catalogue import load_catalogue
+from convcli.config.registry import load_catalogue
 
 ONES = np.ones((1, 1, 3, 3))
 

@@ -11,12 +11,12 @@ import PIL.PngImagePlugin
 import pytest
 import tifffile
 
-from convcli.images.existing import Standing, look_at
+from convcli.images.atomic_write import PREFIX, _swept
 from convcli.images.formats import format_of
-from convcli.images.mark import Mark, Sidecar, find_mark, needs_sidecar, sidecar_of
-from convcli.images.place import PREFIX, _swept
-from convcli.jobs import run as run_module
-from convcli.jobs.request import Request
+from convcli.images.output_state import Standing, look_at
+from convcli.images.provenance import Mark, Sidecar, find_mark, needs_sidecar, sidecar_of
+from convcli.pipeline import process_image as run_module
+from convcli.pipeline.apply_request import Request
 
 MARK = Mark("a" * 32, "0" * 32)
 
@@ -295,8 +295,8 @@ def test_sidecars_are_only_where_they_are_needed(run, photo, tmp_path):
 
 def test_the_digest_of_what_is_asked_for_is_the_same_anywhere():
     """On other machines and in later versions: it would make the work of all marked outputs be done again."""
-    from convcli.jobs.inputs import Search, find_inputs
     from convcli.kernels.kernel import Kernel
+    from convcli.pipeline.inputs import Search, find_inputs
 
     request = Request(find_inputs(["a.png"], Search()), (Kernel("k", ((0.5, -0.25),), offset=3.0),), "b.png", stride=(2, 1))
     assert request.digest_for(format_of("b.png"), [0]) == "655a782960a16bbbe4a6794875677ff6"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 import rounding
 from convcli import ArgumentError, conv2d, conv_transpose2d, filter2d
-from convcli.core.conv import explain_filter2d
-from convcli.core.factor import factorise
-from convcli.core.offset import BOUND, Offset
+from convcli.engine.low_rank import factorise
+from convcli.engine.offset import BOUND, Offset
+from convcli.ops.conv import explain_filter2d
 
 METHODS = (None, "direct", "separable", "box", "fft")
 

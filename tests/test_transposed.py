@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import naive
 import strategies as ours
 from convcli import ArgumentError, conv2d, conv_transpose2d
-from convcli.core.geometry import make_axes, make_transposed_axes
+from convcli.geometry.axes import make_axes, make_transposed_axes
 
 ONES = np.ones((1, 1, 3, 3))
 RAMP = np.arange(9, dtype=np.float32).reshape(1, 3, 3)

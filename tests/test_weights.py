@@ -14,11 +14,11 @@ import safetensors
 import safetensors.numpy
 from numpy.testing import assert_array_equal
 
+from convcli.config import registry
+from convcli.config.registry import load_catalogue
+from convcli.config.search_path import Place, built_in_file
 from convcli.errors import MOST_COMPARED, KernelError, nearest
-from convcli.kernels import catalogue
-from convcli.kernels.catalogue import load_catalogue
-from convcli.kernels.places import Place, built_in_file
-from convcli.kernels.weights import WeightsFile, load_weights
+from convcli.kernels.weight_files import WeightsFile, load_weights
 
 
 def find(text):
@@ -346,8 +346,8 @@ def test_the_nearest_of_many_names(tmp_path):
 def test_a_file_that_cannot_be_read_is_read_once(tmp_path, monkeypatch):
     """However often it is named, and it is told in each place; many such are too many."""
     read = []
-    load = catalogue.load_weights
-    monkeypatch.setattr(catalogue, "load_weights", lambda file: read.append(file) or load(file))
+    load = registry.load_weights
+    monkeypatch.setattr(registry, "load_weights", lambda file: read.append(file) or load(file))
     (tmp_path / "bad.txt").write_text("1 2\n" * 1000 + "x")
     (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {['@bad.txt'] * 50}")
     places = [Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")]

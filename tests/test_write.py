@@ -12,9 +12,9 @@ import tifffile
 from numpy.testing import assert_array_equal
 
 from convcli.errors import ArgumentError, OutputError
+from convcli.images.atomic_write import placed
 from convcli.images.formats import FORMATS, format_named, format_of
 from convcli.images.image import Image, Metadata
-from convcli.images.place import placed
 from convcli.images.read import read_image
 from convcli.images.write import Encoding, encode, stored_white, write_maps
 

@@ -4,12 +4,12 @@ from typing import Any
 
 import click
 
-from ..core.words import METHODS
-from ..jobs.request import Request
-from ..kernels.grammar import parse_kernel
 from ..kernels.kernel import feature_maps, unique_names
-from ..kernels.weights import WeightsFile
-from . import batch, groups, options
+from ..kernels.syntax import parse_kernel
+from ..kernels.weight_files import WeightsFile
+from ..ops.option_parsers import METHODS
+from ..pipeline.apply_request import Request
+from . import option_groups, options, run_batch
 
 
 @click.command(no_args_is_help=True)
@@ -25,13 +25,13 @@ from . import batch, groups, options
     "('0 -1 0; -1 5 -1; 0 -1 0', fractions such as 1/9 too), or a file (@weights.npy, @weights.npz#KEY). "
     "Several -k give several feature maps.",
 )
-@groups.output("{kernel}")
-@groups.SLIDING
-@groups.RANGE
-@groups.STORING
-@groups.SEARCHING
+@option_groups.output("{kernel}")
+@option_groups.SLIDING
+@option_groups.RANGE
+@option_groups.STORING
+@option_groups.SEARCHING
 @options.with_config
-@groups.KEEPING
+@option_groups.KEEPING
 @click.option(
     "--method",
     type=click.Choice(METHODS),
@@ -40,7 +40,7 @@ from . import batch, groups, options
     "  [default: what costs least]",
 )
 @click.option("--explain", is_flag=True, help="Tell for each kernel which method is taken, why, and what it takes.")
-@groups.TELLING
+@option_groups.TELLING
 def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, **wishes: Any) -> None:
     """
     \b
@@ -60,12 +60,12 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
-    telling = batch.take_telling(wishes)
+    telling = run_batch.take_telling(wishes)
     catalogue = options.read_catalogue(config, no_config)
     wishes |= options.read_defaults(catalogue, {"range": "rule"})
     maps = [one for text in kernels for one in feature_maps(catalogue.find(text))]
     weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
-    asked = batch.take_inputs(wishes)
+    asked = run_batch.take_inputs(wishes)
     asked["also_read"] += (*weights, *map(str, catalogue.read_files()))
     request = Request(
         **asked,
@@ -75,11 +75,11 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
         threads=wishes.pop("jobs"),
         **wishes,
     )
-    batch.carry_out(request, telling, lambda: _check_method(request))
+    run_batch.carry_out(request, telling, lambda: _check_method(request))
 
 
 def _check_method(request: Request) -> None:
     if request.method is not None:
-        from ..jobs.respond import check_method  # what it needs is heavy to import
+        from ..pipeline.kernel_maps import check_method  # what it needs is heavy to import
 
         check_method(request)

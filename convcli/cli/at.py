@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import ArgumentError, ConvcliError, ImageError
-from ..jobs.inputs import Input
-from ..jobs.request import Request
 from ..kernels.kernel import feature_maps
-from . import batch, groups, options, pointing, render
+from ..pipeline.apply_request import Request
+from ..pipeline.inputs import Input
+from . import option_groups, options, output, pixel_view, run_batch
 
 if TYPE_CHECKING:
     from ..images.image import Image
-    from ..jobs.point import Point
+    from ..pipeline.pixel_trace import Point
 
 WIDTH = 80
 """Columns to draw in where there is no terminal."""
@@ -36,10 +36,10 @@ WIDTH = 80
     type=options.KernelText(),
     help="The kernel, or a bank that merges its maps into one: what -k of 'convcli apply' takes.",
 )
-@groups.SLIDING
-@groups.RANGE
+@option_groups.SLIDING
+@option_groups.RANGE
 @options.with_config
-@groups.LIMIT
+@option_groups.LIMIT
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead: every number of kernels of any size.")
 def command(
     position: tuple[int, int],
@@ -76,15 +76,15 @@ def _tell(request: Request, image: "Image", point: "Point", as_json: bool) -> No
     name = _name_of(request)
     for notice in image.notices:
         if not notice.endswith("not kept"):  # which is of no interest where no file is written
-            render.complain(f"{name}: {notice}")
-    with render.printing():
+            output.complain(f"{name}: {notice}")
+    with output.printing():
         if as_json:
-            click.echo(json.dumps({"input": name, **pointing.facts_of(point, image)}, allow_nan=False))
+            click.echo(json.dumps({"input": name, **pixel_view.facts_of(point, image)}, allow_nan=False))
             return
         width = shutil.get_terminal_size((WIDTH, 0)).columns if sys.stdout.isatty() else WIDTH
-        click.echo(render.escaped(f"{name}: {image.summary}"))
-        for line in pointing.lines_of(point, request, width):
-            click.echo(render.escaped(line).rstrip())
+        click.echo(output.escaped(f"{name}: {image.summary}"))
+        for line in pixel_view.lines_of(point, request, width):
+            click.echo(output.escaped(line).rstrip())
 
 
 def _name_of(request: Request) -> str:
@@ -94,11 +94,11 @@ def _name_of(request: Request) -> str:
 def _explain(request: Request, position: tuple[int, int]) -> "tuple[Image, Point]":
     """Read the picture and look at the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
     (given,) = request.inputs
-    pipes = batch.open_pipes(request)
+    pipes = run_batch.open_pipes(request)
     from ..images.read import read_image  # what these need is heavy to import
-    from ..jobs.point import explain
+    from ..pipeline.pixel_trace import explain
 
-    batch.tell_compiling(render.Voice(quiet=False, verbose=False))
+    run_batch.tell_compiling(output.Voice(quiet=False, verbose=False))
     name = _name_of(request)
     with _about(name):
         image = read_image(given.source, pipes.input, request.max_pixels, request.axes)

@@ -4,7 +4,7 @@ import json
 
 import click
 
-from . import render
+from . import output
 
 
 @click.group()
@@ -30,13 +30,13 @@ def show_info(as_json: bool) -> None:
 
     Prints the folder that this version uses on this processor, what is kept in it, and what others are kept beside it.
     """
-    from ..core.codefolder import code_folder, kept_code
+    from ..engine.jit.disk_cache import code_folder, kept_code
 
     folder = code_folder()
     sizes = {path: size for path, size in kept_code()}
     own = [size for path, size in sizes.items() if path.parent == folder]
     others = [size for path, size in sizes.items() if path.parent != folder]
-    with render.printing():
+    with output.printing():
         if as_json:
             counts = {"loops": len(own), "bytes": sum(own), "others": len(others), "bytes_of_others": sum(others)}
             click.echo(json.dumps({"folder": None if folder is None else str(folder)} | counts))
@@ -53,9 +53,9 @@ def clear() -> None:
 
     Removes all code that convcli keeps, of other versions too, and nothing else. The next run compiles what it needs.
     """
-    from ..core.codefolder import clear_code
+    from ..engine.jit.disk_cache import clear_code
 
-    render.Voice(quiet=False, verbose=False).note(f"{clear_code()} loops removed")
+    output.Voice(quiet=False, verbose=False).note(f"{clear_code()} loops removed")
 
 
 @command.command("warm", short_help="Compile now what apply needs.")
@@ -68,10 +68,10 @@ def warm(quiet: bool) -> None:
     Compiles what 'convcli apply' needs for pictures of 8 and 16 bits and of real numbers, where it is not kept yet: half a
     minute or so, for a container or a shared machine, where no later run should have to.
     """
-    from ..jobs.warm import warm_up
+    from ..pipeline.precompile import warm_up
 
     steps = list(warm_up())
-    with render.progress(len(steps), quiet) as advance:
+    with output.progress(len(steps), quiet) as advance:
         for step in steps:
             step()
             advance()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
+from ..config.registry import check_catalogue, peek_catalogue
+from ..config.search_path import NAME, find_places, user_file
 from ..errors import ArgumentError, OutputError
-from ..kernels.catalogue import check_catalogue, peek_catalogue
-from ..kernels.places import NAME, find_places, user_file
-from . import options, render
+from . import options, output
 from .kernels import count_entries
 
 SCHEMA = "kernels.schema.json"
@@ -57,8 +57,8 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
             if value is not None:  # a fault, which is told below
                 defaults.setdefault(key, (str(file.path), value))
     defaults |= {key: (f"${env}", os.environ[env]) for key, env in ENVIRONMENT.items() if os.environ.get(env)}
-    with render.printing():
-        render.show_places(rows, {name: paths for name, paths in owners.items() if len(paths) > 1}, defaults, as_json)
+    with output.printing():
+        output.show_places(rows, {name: paths for name, paths in owners.items() if len(paths) > 1}, defaults, as_json)
     check_catalogue(catalogue, told)
 
 
@@ -75,7 +75,7 @@ def write_starter(file: Path, user: bool) -> None:
     that editors complete and check it with. A file that is there already is never replaced.
     """
     if str(file) == "-":
-        with render.printing():
+        with output.printing():
             click.echo(_packaged("starter.toml"), nl=False)
         return
     if user:
@@ -85,11 +85,11 @@ def write_starter(file: Path, user: bool) -> None:
         file = own
     found = "in this folder and below" if file.name == NAME else f"with --config {file}"
     _write_new(file, _packaged("starter.toml"))
-    render.complain(f"{file}: written; convcli reads it {'everywhere' if user else found}")
+    output.complain(f"{file}: written; convcli reads it {'everywhere' if user else found}")
     schema = file.with_name(SCHEMA)
     if not schema.exists():
         _write_new(schema, _packaged(SCHEMA))
-        render.complain(f"{schema}: written; editors use it to complete and check")
+        output.complain(f"{schema}: written; editors use it to complete and check")
 
 
 @command.command("schema", short_help="Print the schema of config files.")
@@ -101,12 +101,12 @@ def show_schema() -> None:
     Prints the JSON schema of kernels.toml. Editors with Taplo or Tombi use it where line 1 of the file is
     '#:schema ./kernels.schema.json'.
     """
-    with render.printing():
+    with output.printing():
         click.echo(_packaged(SCHEMA), nl=False)
 
 
 def _packaged(name: str) -> str:
-    return (importlib.resources.files("convcli.kernels") / name).read_text("utf-8")
+    return (importlib.resources.files("convcli.config") / name).read_text("utf-8")
 
 
 def _write_new(path: Path, text: str) -> None:

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from ..kernels.catalogue import load_catalogue
-from ..kernels.config import ConfigFile
-from ..kernels.definition import Definition
+from ..config.kernel_spec import Definition
+from ..config.reader import ConfigFile
+from ..config.registry import load_catalogue
+from ..config.search_path import find_places
 from ..kernels.kernel import Bank, Kernel, kernels_of
-from ..kernels.places import find_places
-from . import options, render
+from . import options, output
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 
@@ -47,11 +47,11 @@ def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_j
         for name in catalogue
         if tag is None or tag in catalogue.entries[name].tags
     ]
-    with render.printing():
+    with output.printing():
         if as_json:
             click.echo(json.dumps(rows, indent=2))
         else:
-            render.show_table(rows)
+            output.show_table(rows)
 
 
 @command.command("show", cls=options.NumbersCommand, short_help="Show the numbers of a kernel.", no_args_is_help=True)
@@ -70,11 +70,11 @@ def show_kernel(kernel: str, config: tuple[str, ...], no_config: bool, as_json: 
     """
     found = options.read_catalogue(config, no_config).find(kernel)
     kernels = kernels_of(found)
-    with render.printing():
+    with output.printing():
         if as_json:
             click.echo(json.dumps({**_describe(found), "kernels": [_numbers(one) for one in kernels]}, indent=2))
         else:
-            render.show_kernels(found, kernels)
+            output.show_kernels(found, kernels)
 
 
 @command.command("check", short_help="Find every fault of config files.")
@@ -92,13 +92,13 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
     places = find_places((*config, *reversed(files)), search=not no_config)
     checked = [Path(name) for name in files] or [place.path for place in places]
     catalogue = load_catalogue(places, thorough=not files)
-    with render.printing():
+    with output.printing():
         for file in catalogue.files:
             if file.path in checked:
-                click.echo(render.escaped(f"{file.path}: {count_entries(file)}, no faults"))
+                click.echo(output.escaped(f"{file.path}: {count_entries(file)}, no faults"))
                 for network in file.networks.values():
                     if network.input.doubt:
-                        click.echo(render.escaped(f"{file.path}: note: network {network.name!r}: {network.input.doubt}"))
+                        click.echo(output.escaped(f"{file.path}: note: network {network.name!r}: {network.input.doubt}"))
 
 
 def count_entries(file: ConfigFile) -> str:

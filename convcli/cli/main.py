@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import ConvcliError, nearest_name
-from .render import complain
+from .output import complain
 
 COMMANDS = {
     "apply": "Slide kernels over pictures.",
@@ -101,7 +101,7 @@ def run() -> None:
         elif status == 0:
             status = 1
             complain(f"Error: standard output cannot be written: {error.strerror}")
-    batch = sys.modules.get("convcli.jobs.batch")
+    batch = sys.modules.get("convcli.pipeline.process_batch")
     if batch is not None and status in (BROKEN_PIPE, INTERRUPTED, TERMINATED):
         batch.abandon()
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: there is no standard error
@@ -154,7 +154,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 def _end_at_once(number: int, frame: object) -> None:
     """A second signal waits for nothing, wherever the first is being heeded."""
-    batch = sys.modules.get("convcli.jobs.batch")
+    batch = sys.modules.get("convcli.pipeline.process_batch")
     if batch is not None:
         batch.discard_unfinished()
     os._exit(INTERRUPTED if number == signal.SIGINT else TERMINATED)

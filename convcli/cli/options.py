@@ -8,13 +8,13 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from ..core.geometry import PADDINGS
-from ..core.words import BORDER_WORDS, pair_reader, read_border, read_padding
+from ..config.registry import Catalogue, load_catalogue, peek_catalogue
+from ..config.search_path import find_places
 from ..errors import ArgumentError
+from ..geometry.padding import PADDINGS
 from ..images.formats import NAMES, format_named
-from ..kernels.catalogue import Catalogue, load_catalogue, peek_catalogue
-from ..kernels.places import find_places
-from ..ranges import RANGES, parse_range
+from ..ops.option_parsers import BORDER_WORDS, pair_reader, read_border, read_padding
+from ..range_rules import RANGES, parse_range
 
 
 class Word(click.ParamType[Any]):

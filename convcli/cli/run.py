@@ -4,9 +4,9 @@ from typing import Any
 
 import click
 
-from ..jobs.model import Model
-from ..jobs.taps import NetworkRequest
-from . import batch, groups, options
+from ..pipeline.loaded_network import Model
+from ..pipeline.network_request import NetworkRequest
+from . import option_groups, options, run_batch
 
 
 @click.command(no_args_is_help=True)
@@ -20,13 +20,13 @@ from . import batch, groups, options
     help="Write the maps of this layer, by its name; several --tap write those of several.  [default: the last layer]",
 )
 @click.option("--resize", is_flag=True, help="Bring pictures to the size that the network takes, whatever their shape.")
-@groups.output("{layer}-{index}")
-@groups.LAYER_RANGE
-@groups.STORING
-@groups.SEARCHING
+@option_groups.output("{layer}-{index}")
+@option_groups.LAYER_RANGE
+@option_groups.STORING
+@option_groups.SEARCHING
 @options.with_config
-@groups.KEEPING
-@groups.TELLING
+@option_groups.KEEPING
+@option_groups.TELLING
 def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str, ...], no_config: bool, **wishes: Any) -> None:
     """
     \b
@@ -42,12 +42,12 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
-    telling = batch.take_telling(wishes)
+    telling = run_batch.take_telling(wishes)
     catalogue = options.read_catalogue(config, no_config)
     defaults = options.read_defaults(catalogue, {"range": "rule"})
     wishes |= {name: value for name, value in defaults.items() if name in wishes}
     model = Model(catalogue.network(network), taps)
-    asked = batch.take_inputs(wishes)
+    asked = run_batch.take_inputs(wishes)
     asked["also_read"] += tuple(map(str, catalogue.read_files()))
     request = NetworkRequest(
         **asked,
@@ -59,4 +59,4 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
         threads=wishes.pop("jobs"),
         **wishes,
     )
-    batch.carry_out(request, telling, lambda: model.load(request.max_memory))
+    run_batch.carry_out(request, telling, lambda: model.load(request.max_memory))

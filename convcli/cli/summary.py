@@ -8,16 +8,16 @@ from typing import Any
 
 import click
 
-from ..core.geometry import FARTHEST
+from ..config.network_spec import NetworkDefinition
+from ..config.registry import Catalogue
 from ..errors import ArgumentError, KernelError, nearest_name
-from ..jobs.memory import in_words
-from ..kernels.catalogue import Catalogue
-from ..kernels.grammar import Reference, parse_kernel
-from ..kernels.networks import NetworkDefinition
+from ..geometry.whole_numbers import FARTHEST
+from ..kernels.syntax import Reference, parse_kernel
+from ..networks.analysis import Field, Row, Totals, fields_of, separable_cost, total_of, trace
 from ..networks.layer import Shape, described
 from ..networks.network import Network
-from ..networks.trace import Field, Row, Totals, fields_of, separable_cost, total_of, trace
-from . import groups, options, render
+from ..pipeline.memory_budget import in_words
+from . import option_groups, options, output
 
 
 def read_shape(text: str) -> Shape:
@@ -37,7 +37,7 @@ def read_shape(text: str) -> Shape:
 @click.argument("name", metavar="NETWORK|KERNEL|BANK", type=options.AnyText(), required=False)
 @click.option("--list", "lists", is_flag=True, help="List the networks that there are.")
 @click.option("--input", "shape", type=options.Word("HxWxC", read_shape), help="Rows, columns and channels of what it takes.")
-@groups.STEPPING
+@option_groups.STEPPING
 @options.with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def command(
@@ -79,7 +79,7 @@ def command(
         shape = shape and (network.input.channels, *shape[1:])
     rows = list(trace(network, _shape_for(network, shape)))
     fields = fields_of(rows)
-    with render.printing():
+    with output.printing():
         if as_json:
             click.echo(json.dumps(_as_json(network, rows, fields), indent=2))
         else:
@@ -91,7 +91,7 @@ def _list(catalogue: Catalogue, name: str | None, lists: bool, as_json: bool) ->
     if name is not None or not lists:
         raise click.UsageError("name a network, a kernel or a bank, or give --list, and not both")
     networks = [one for one, _ in catalogue.networks.values()]
-    with render.printing():
+    with output.printing():
         if as_json:
             click.echo(json.dumps([_listed(one) for one in networks], indent=2))
             return
@@ -100,7 +100,7 @@ def _list(catalogue: Catalogue, name: str | None, lists: bool, as_json: bool) ->
             size = one.input.size or ("any",)
             cells.append([one.name, " x ".join(map(str, (*size, one.input.channels))), str(len(one.layers)), one.about])
         headings = {"name": "left", "takes": "right", "layers": "right", "what it is for": "left"}
-        render.show_columns(headings, cells, wraps=("what it is for",))
+        output.show_columns(headings, cells, wraps=("what it is for",))
 
 
 def _listed(one: NetworkDefinition) -> dict[str, Any]:
@@ -135,15 +135,15 @@ def _shape_for(network: Network, shape: Shape | None) -> Shape:
 def _show(network: Network, rows: list[Row], fields: list[Field | None]) -> None:
     totals = total_of(rows)
     taken = rows[0].taken
-    click.echo(render.escaped(f"{network.name}: {network.about}" if network.about else network.name))
+    click.echo(output.escaped(f"{network.name}: {network.about}" if network.about else network.name))
     if network.source:
-        click.echo(render.escaped(f"source: {network.source}"))
+        click.echo(output.escaped(f"source: {network.source}"))
     click.echo(f"input {described(taken)}")
     click.echo()
     _show_layers(rows, fields, bool(totals.fixed))
     click.echo()
     for line in (*_notes(network, rows), *_total_lines(rows, totals)):
-        click.echo(render.escaped(line))
+        click.echo(output.escaped(line))
     costs = [(row, cost) for row in rows if (cost := separable_cost(row))]
     if costs:
         _show_separable(costs)
@@ -153,12 +153,12 @@ def _show_layers(rows: list[Row], fields: list[Field | None], with_fixed: bool) 
     """A line a layer; on a terminal that is too narrow for them, with counts of three digits and without memory."""
     headings = ["layer", "gives", "weights", "biases", *(["fixed"] if with_fixed else []), "multiply-adds", "sees", "every"]
     cells = [_cells(row, field, with_fixed, exact=True) for row, field in zip(rows, fields, strict=True)]
-    if render.fits([[*headings, "memory"], *cells]):
+    if output.fits([[*headings, "memory"], *cells]):
         headings.append("memory")
     else:
         headings[headings.index("multiply-adds")] = "products"
         cells = [_cells(row, field, with_fixed, exact=False) for row, field in zip(rows, fields, strict=True)]
-    render.show_columns({heading: "left" if heading == "layer" else "right" for heading in headings}, cells)
+    output.show_columns({heading: "left" if heading == "layer" else "right" for heading in headings}, cells)
 
 
 def _cells(row: Row, field: Field | None, with_fixed: bool, exact: bool) -> list[str]:
@@ -168,7 +168,7 @@ def _cells(row: Row, field: Field | None, with_fixed: bool, exact: bool) -> list
     if not exact:
         short = (described(row.given), sees, every)
         gives, sees, every = (text.replace(" ", "") for text in short)
-        return [layer.name, gives, *map(render.rounded, numbers), sees, every]
+        return [layer.name, gives, *map(output.rounded, numbers), sees, every]
     name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
     return [name, described(row.given), *(f"{number:,}" for number in numbers), sees, every, in_words(row.memory)]
 
@@ -189,7 +189,7 @@ def _total_lines(rows: list[Row], totals: Totals) -> Iterator[str]:
     yield f"{learned}; {totals.multiply_adds:,} multiply-adds"
     for word, family in (("convolutions", "conv"), ("dense layers", "dense")):
         part = total_of(rows, family)
-        shares = (render.share(part.learned, totals.learned), render.share(part.multiply_adds, totals.multiply_adds))
+        shares = (output.share(part.learned, totals.learned), output.share(part.multiply_adds, totals.multiply_adds))
         if part.learned or part.multiply_adds:
             yield f"{word}: {part.learned:,} parameters ({shares[0]}), {part.multiply_adds:,} multiply-adds ({shares[1]})"
     parameters = in_words(4 * (totals.learned + totals.fixed))
@@ -200,10 +200,10 @@ def _show_separable(costs: list[tuple[Row, tuple[int, int]]]) -> None:
     click.echo()
     click.echo("each standard convolution as a depthwise separable one, k x k for each channel, then 1 x 1:")
     headings = {"layer": "left", "weights": "right", "multiply-adds": "right", "of the standard's": "right"}
-    render.show_columns(
+    output.show_columns(
         headings,
         [
-            [row.layer.name, f"{weights:,}", f"{products:,}", render.share(products, row.multiply_adds)]
+            [row.layer.name, f"{weights:,}", f"{products:,}", output.share(products, row.multiply_adds)]
             for row, (weights, products) in costs
         ],
     )

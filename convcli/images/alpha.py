@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..core.compiler import run_loop
-from ..core.elementwise_loops import premultiply, unpremultiply
+from ..engine.jit.run import run_loop
+from ..engine.loops.elementwise import premultiply, unpremultiply
 from .image import Array, Image
-from .levels import to_levels
+from .quantize import to_levels
 
 
 def is_opaque(image: Image) -> bool:

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeAlias
 
-from .mark import SOFTWARE, Mark, without_mark
+from .provenance import SOFTWARE, Mark, without_mark
 
 PREFIX = b"Exif\0\0"
 """Stands before a block in JPEG, and in what Pillow hands over."""

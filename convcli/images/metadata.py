@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 import PIL.Image
 
 from .exif import ORIENTATION, TIFF_LAYOUT, BrokenExif, check_block, of_tiff, patched
+from .file_parts import unkept_parts, unkept_tags
 from .image import Image, Metadata
-from .mark import SOFTWARE, without_mark
-from .parts import unkept_parts, unkept_tags
+from .provenance import SOFTWARE, without_mark
 
 STALE_TEXTS = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp")
 """PNG texts that repeat the orientation, which is applied on reading, or that are EXIF itself."""

@@ -25,7 +25,7 @@ import PIL.Image
 import PIL.ImageOps
 
 from ..errors import ConvcliError, ImageError
-from . import stacks, tiff
+from . import array_files, tiff
 from .formats import MAX_PIXELS
 from .image import Admit, Header, Image, Metadata, check_pixels
 from .metadata import BIG_TIFF, SAMPLES, frames_in, metadata_of, metadata_of_tiff
@@ -68,8 +68,8 @@ def decode(
         raise ImageError(f"cannot be read: {error.strerror or error}") from None
     if not start:
         raise ImageError("is empty")
-    if start.startswith(stacks.MAGIC):
-        return stacks.read_array(file, max_pixels, admit, axes)
+    if start.startswith(array_files.MAGIC):
+        return array_files.read_array(file, max_pixels, admit, axes)
     try:
         return _read_picture(file, start, max_pixels, admit)
     except (ConvcliError, MemoryError):

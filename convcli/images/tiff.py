@@ -16,9 +16,9 @@ from ..errors import ImageError
 from . import alpha
 from .exif import NO_BLOCK, Block, start_tiff
 from .image import Admit, Array, Header, Image, Metadata, as_levels, check_pixels, itemsize_of
-from .levels import to_levels
-from .mark import Mark
 from .metadata import frames_in, metadata_of_tiff
+from .provenance import Mark
+from .quantize import to_levels
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong becomes our one line
 

@@ -12,11 +12,11 @@ import PIL.Image
 import PIL.PngImagePlugin
 
 from ..errors import ArgumentError, OutputError
-from . import stacks, tiff
+from . import array_files, tiff
 from .exif import BrokenExif, block_with, check_values, patched
 from .formats import Format
 from .image import Array, Image, Metadata
-from .mark import Mark
+from .provenance import Mark
 
 WORDS = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"}
 
@@ -152,8 +152,8 @@ def _png_text(metadata: Metadata) -> PIL.PngImagePlugin.PngInfo:
 def write_maps(file: BinaryIO, form: Format, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
     """Write float maps, each (H, W, C), as one .npy, .npz or TIFF stack. Raises ArgumentError if their shapes differ."""
     writers: dict[str, Callable[[BinaryIO, Sequence[Array], Sequence[str], Mark | None], None]] = {
-        "npy": stacks.write_npy,
-        "npz": stacks.write_npz,
+        "npy": array_files.write_npy,
+        "npz": array_files.write_npz,
         "tiff": tiff.write_stack,
     }
     shapes = {one.shape for one in maps}

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..core.geometry import Padding
 from ..errors import KernelError
-from .numbers import LARGEST
+from ..geometry.padding import Padding
+from .expressions import LARGEST
 
 if TYPE_CHECKING:
     import numpy as np

@@ -5,16 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ..core.geometry import (
-    Axis,
-    Border,
-    Padding,
-    Sides,
-    TransposedAxis,
-    make_axes,
-    make_transposed_axes,
-)
 from ..errors import ArgumentError
+from ..geometry.axes import Axis, TransposedAxis, make_axes, make_transposed_axes
+from ..geometry.borders import Border
+from ..geometry.padding import Padding
+from ..geometry.whole_numbers import Sides
 from .layer import Array, Given, Layer, Look, Parameter, Shape, as_maps, uneven
 
 Connections = tuple[tuple[int, ...], ...]
@@ -139,7 +134,7 @@ class Conv(Sliding):
         """Convolve."""
         import numpy as np
 
-        from ..core.conv import conv2d
+        from ..ops.conv import conv2d
 
         weight, options = arrays["weight"], self.options()
         if weight.ndim == 3 and self.connections is not None:
@@ -199,8 +194,8 @@ class Depthwise(Channelwise):
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve each channel."""
-        from ..core.conv import conv2d
-        from ..core.separable import depthwise_conv2d
+        from ..ops.conv import conv2d
+        from ..ops.depthwise import depthwise_conv2d
 
         weight = arrays["weight"]
         if weight.ndim == 3:  # the same for every channel
@@ -246,7 +241,7 @@ class Separable(Channelwise):
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve each channel, then mix."""
-        from ..core.separable import separable_conv2d
+        from ..ops.depthwise import separable_conv2d
 
         weights = (arrays["weight"], arrays["pointwise"])
         return separable_conv2d(x, *weights, arrays.get("bias"), threads=threads, **self.options())
@@ -314,7 +309,7 @@ class Transposed(Layer):
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve."""
-        from ..core.transposed import conv_transpose2d
+        from ..ops.transposed import conv_transpose2d
 
         names = ("stride", "padding", "output_padding", "dilation", "groups")
         options: dict[str, Any] = {name: getattr(self, name) for name in names}

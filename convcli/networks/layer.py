@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from ..core.geometry import Axis
 from ..errors import ArgumentError
+from ..geometry.axes import Axis
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,7 +193,7 @@ def described(shape: Shape) -> str:
 def uneven(axes: tuple[Axis, Axis]) -> str:
     """Where a stride does not divide what it steps over, the sum that shows it; else nothing.
 
-    >>> from convcli.core.geometry import make_axes
+    >>> from ..geometry.axes import make_axes
     >>> uneven(make_axes((224, 224), (11, 11), 4, 0, 1))
     '(224 - 11) / 4 + 1 = 54.25 is taken as 54'
     """

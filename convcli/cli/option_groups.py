@@ -1,0 +1,227 @@
+"""Options that several commands take, each spelled once, in groups: a group is one decorator."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from ..images.formats import MAX_PIXELS
+from ..kernels.kernel import CHANNELS
+from ..pipeline.request_base import DEPTHS
+from . import options
+
+
+def _together(*decorators: Callable[..., Any]) -> Callable[..., Any]:
+    """One decorator that adds all of these, in this order."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
+def output(template: str) -> Callable[..., Any]:
+    """Where results go; the help text shows such a template."""
+    return _together(
+        click.option(
+            "-o",
+            "--output",
+            default="",
+            metavar="OUTPUT",
+            help="A file, whose suffix gives the format; a folder, with / at its end; a template such as "
+            "'out/{stem}_" + template + ".png'; or - for standard output. .npy, .npz and .tif hold stacks of float maps.",
+        ),
+        click.option(
+            "--format",
+            "form",
+            type=options.FORMAT,
+            help="png, jpeg, tiff, webp, bmp, ppm, npy or npz, whatever the suffix says.",
+        ),
+    )
+
+
+_STRIDE = click.option(
+    "--stride",
+    type=options.PAIR["stride"],
+    default="1",
+    envvar="CONVCLI_STRIDE",
+    show_envvar=True,
+    show_default=True,
+    help="Step of the kernel in pixels.",
+)
+_PADDING = click.option(
+    "--padding",
+    type=options.PADDING,
+    default="same",
+    envvar="CONVCLI_PADDING",
+    show_envvar=True,
+    show_default=True,
+    help="valid: none. same: the output has the size of the input. same-upper, same-lower: as ONNX pads for a stride, the "
+    "odd pixel behind or before. full: every overlap. Or pixels: 2, 2x1, or TOP,BOTTOMxLEFT,RIGHT.",
+)
+_BORDER = click.option(
+    "--border",
+    type=options.BORDER,
+    default="reflect",
+    envvar="CONVCLI_BORDER",
+    show_envvar=True,
+    show_default=True,
+    help="What the padding holds: zero, a number, edge (a a a|a b c d|d d d), reflect (d c b|a b c d|c b a), "
+    "symmetric (c b a|a b c d|d c b), wrap (b c d|a b c d|a b c).",
+)
+_DILATION = click.option(
+    "--dilation", type=options.PAIR["dilation"], default="1", show_default=True, help="Pixels from tap to tap."
+)
+_FLIP = click.option(
+    "--flip/--no-flip",
+    default=False,
+    envvar="CONVCLI_FLIP",
+    show_envvar=True,
+    show_default=True,
+    help="Turn the kernel by 180 degrees first: the mathematical convolution. Without it, a kernel slides as written.",
+)
+_CHANNELS = click.option(
+    "--channels",
+    type=click.Choice(CHANNELS),
+    default="each",
+    envvar="CONVCLI_CHANNELS",
+    show_envvar=True,
+    show_default=True,
+    help="Every channel on its own, one map summed over the channels, or grey (0.299 R + 0.587 G + 0.114 B) first.",
+)
+
+SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS)
+"""How kernels slide."""
+
+STEPPING = _together(_STRIDE, _PADDING, _DILATION, _CHANNELS)
+"""What of that changes sizes and counts."""
+
+
+def range_option(auto: str) -> Callable[..., Any]:
+    """How a response becomes levels; the help text says what ``auto`` does."""
+    return click.option(
+        "--range",
+        "rule",
+        type=options.RANGE,
+        default="auto",
+        envvar="CONVCLI_RANGE",
+        show_envvar=True,
+        show_default=True,
+        help="How a response becomes levels. clip: as it is. abs: without its sign. center: 0 becomes mid-grey. "
+        f"stretch: minimum to maximum becomes black to white. LO..HI: so does LO to HI. auto: {auto}. "
+        "Float outputs are always raw.",
+    )
+
+
+RANGE = range_option("abs for kernels that sum to zero and have negative weights, else clip")
+LAYER_RANGE = range_option("stretch; both measure all maps of a layer together")
+
+STORING = _together(
+    click.option(
+        "--depth",
+        type=click.Choice(DEPTHS),
+        default="same",
+        show_default=True,
+        help="float writes even a single map as raw 32-bit TIFF.",
+    ),
+    click.option(
+        "--png-level",
+        type=click.IntRange(0, 9),
+        metavar="N",
+        default=1,
+        show_default=True,
+        help="PNG compression: 0 none, 1 fast, 9 small and slow.",
+    ),
+    click.option(
+        "--quality",
+        type=click.IntRange(1, 100),
+        metavar="N",
+        default=92,
+        show_default=True,
+        help="JPEG and WebP; 100 makes WebP lossless.",
+    ),
+)
+"""How responses become what is stored."""
+
+SEARCHING = _together(
+    click.option("--in-place", is_flag=True, help="Replace each picture by its feature map, instead of -o."),
+    click.option("-r", "--recursive", is_flag=True, help="Look into the folders below a folder too."),
+    click.option("--hidden", is_flag=True, help="Take hidden files and folders of a folder or a pattern too."),
+    click.option(
+        "--files-from",
+        type=click.Path(allow_dash=True),
+        metavar="FILE",
+        help="More inputs, one a line of this file, or of standard input for -.",
+    ),
+    click.option(
+        "-0", "--null", is_flag=True, help="The names of --files-from end with NUL bytes, as find -print0 writes them."
+    ),
+    click.option(
+        "--base",
+        type=click.Path(exists=True, file_okay=False),
+        metavar="DIR",
+        help="Mirror the folders between this one and each input, wherever it was named or found.",
+    ),
+    click.option("--shard", type=options.SHARD, help="Do part I of N of the inputs, the same part on any machine."),
+    click.option("--flat", is_flag=True, help="Write all into one folder, not into the folders that the inputs were found in."),
+)
+"""Which pictures are inputs, and whose places the outputs mirror."""
+
+LIMIT = _together(
+    click.option(
+        "--axes",
+        type=click.Choice(("YX", "YXC", "CYX"), case_sensitive=False),
+        help="The axes of .npy inputs, where the shape may be read in two ways: rows Y, columns X, channels C.",
+    ),
+    click.option(
+        "--max-pixels",
+        type=click.IntRange(1),
+        default=MAX_PIXELS,
+        show_default=True,
+        help="Refuse larger pictures by their header.",
+    ),
+)
+"""How inputs are read, and how large they may be."""
+
+KEEPING = _together(
+    click.option(
+        "--overwrite", is_flag=True, help="Replace files in a folder or of a template; a single named file is replaced anyway."
+    ),
+    click.option(
+        "--skip-existing",
+        is_flag=True,
+        help="Leave outputs as they are that were made of the same input with the same kernels and options.",
+    ),
+    LIMIT,
+    click.option(
+        "--max-memory",
+        type=options.SIZE,
+        help="Refuse pictures that take more with their maps, by their header, and work on fewer at a time, such as 2G or 500M."
+        "  [default: three quarters of what is free]",
+    ),
+    click.option(
+        "-j",
+        "--jobs",
+        type=click.IntRange(1),
+        metavar="N",
+        help="Pictures at a time, or bands of one picture.  [default: the processors that this process may use]",
+    ),
+)
+"""What may be replaced, and how much may be taken."""
+
+TELLING = _together(
+    click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails."),
+    click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each picture, and one for all at the end."),
+    click.option(
+        "--report",
+        type=click.Path(dir_okay=False, allow_dash=True),
+        metavar="FILE",
+        help="Write these JSON lines to a file, as the pictures are done; - is --json.",
+    ),
+    click.option("-n", "--dry-run", is_flag=True, help="Read the inputs and say what would be written; write nothing."),
+    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
+    click.option("-v", "--verbose", is_flag=True, help="Say more: sizes, kernels, counts."),
+)
+"""What is told, and when a run ends."""

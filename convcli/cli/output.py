@@ -1,0 +1,362 @@
+"""What people see: lines on standard error, tables and kernels on standard output. Rich lives here only."""
+
+import contextlib
+import json
+import math
+import re
+import sys
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import OutputError
+
+if TYPE_CHECKING:
+    from ..kernels.kernel import Bank, Kernel
+    from ..pipeline.map_source import Way
+    from ..pipeline.process_image import Outcome, Written
+    from .json_report import Tally
+
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, those that turn the direction of text, and what is no character."""
+
+
+def escaped(text: str) -> str:
+    """Foreign text without bytes that a terminal would obey, or that it lacks, as backslash escapes.
+
+    >>> escaped("a" + chr(27) + "b")
+    'a\\\\x1bb'
+    """
+    safe = UNSAFE.sub(lambda match: _escape(ord(match[0])), text)
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"  # Click would write UTF-8 to a terminal that said ASCII
+    return safe.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _escape(code: int) -> str:
+    """A backslash escape; a byte that is no UTF-8, which Python keeps at U+DC80 and above, as that byte."""
+    return f"\\x{code & 0xFF:02x}" if code < 0x100 or 0xDC80 <= code < 0xDD00 else f"\\u{code:04x}"
+
+
+_bar: list[Any] = []
+"""The console of the progress bar that is shown, which a line must not run into."""
+
+
+def complain(text: str) -> None:
+    """Say one line on standard error. Where nobody can listen, the work goes on."""
+    with contextlib.suppress(OSError):
+        if _bar:
+            _bar[-1].print(escaped(text), markup=False, highlight=False, soft_wrap=True)
+        else:
+            click.echo(escaped(text), err=True)
+
+
+@contextlib.contextmanager
+def printing() -> Iterator[None]:
+    """Print to standard output in this block; OutputError if it is closed or full."""
+    if sys.stdout is None:
+        raise OutputError("standard output is closed")
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
+
+
+class Voice:
+    """Speaks on standard error, as loud as was asked."""
+
+    def __init__(self, quiet: bool, verbose: bool) -> None:
+        self.quiet = quiet
+        self.verbose = verbose and not quiet
+
+    def note(self, text: str) -> None:
+        """Say one line, unless quiet."""
+        if not self.quiet:
+            complain(text)
+
+    def outcome(self, outcome: "Outcome", dry_run: bool) -> None:
+        """Say what became of one picture. A dry run's plan is its result, and goes to standard output."""
+        name = "standard input" if outcome.task.source is None else outcome.task.name
+        if self.verbose and not dry_run and outcome.image:
+            self.note(f"{name}: {outcome.image}")
+        for notice in outcome.notices:
+            self.note(f"{name}: {notice}")
+        for written in outcome.written:
+            if dry_run:
+                line = f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.map}, {written.rule}"
+                with printing():
+                    for text in (line, *map(_way, written.ways)):
+                        click.echo(escaped(text))
+                continue
+            for way in written.ways:
+                self.note(_way(way))
+            if written.account is not None:  # else it is the plan of a dry run, which --json prints
+                self.note(self._line(written))
+        for target in outcome.skipped if self.verbose else ():
+            self.note(f"{target.path}: up to date, left as it is")
+        if outcome.error is not None:
+            for line in outcome.error.lines:
+                complain(f"Error: {name}: {line}")
+
+    def summary(self, tally: "Tally") -> None:
+        """Say what became of several pictures, if not all are done, or of each that was skipped."""
+        parts = {"failed": tally.failed, "done": tally.done, "skipped": tally.skipped, "not tried": tally.not_tried}
+        if (tally.inputs > 1 and tally.done < tally.inputs) or tally.skipped:
+            first, *others = [(word, count) for word, count in parts.items() if count]
+            line = f"{first[1]} of {tally.inputs} inputs {first[0]}"
+            self.note(", ".join([line, *(f"{count} {word}" for word, count in others)]))
+
+    def _line(self, written: "Written") -> str:
+        account = written.account
+        assert account is not None
+        if account.count == 0:
+            return f"{_where(written)}: {written.map}, nothing to see: transparent everywhere"
+        line = (
+            f"{_where(written)}: {written.map}{_many(written)} min {number(account.minimum)}, max {number(account.maximum)}; "
+        )
+        if written.rule == "raw":
+            line += "stored raw"
+        else:
+            below, above = (share(n, account.count) for n in (account.below, account.above))
+            low, high = number(account.low), number(account.high)
+            line += f"range {written.rule}, {below} below {low}, {above} above {high}"
+        if account.unknown:
+            line += f", {share(account.unknown, account.count)} not a number"
+        if not self.verbose:
+            return line
+        counts = "" if written.rule == "raw" else f"; {account.below} + {account.above} of {account.count} numbers outside"
+        return f"{line} ({_size(written)}{counts})"
+
+
+@contextlib.contextmanager
+def progress(count: int, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A bar on standard error with pictures, rate and time left, for several pictures on a terminal; gives what moves it on."""
+    if quiet or count < 2 or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda: None
+        return
+    from rich import progress as bars
+
+    console = _console(stderr=True)
+    if console.is_dumb_terminal:
+        yield lambda: None
+        return
+    columns = (bars.BarColumn(), bars.MofNCompleteColumn(), _rate_column(), bars.TimeRemainingColumn())
+    with bars.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=count)
+        _bar.append(console)
+        try:
+            yield lambda: bar.advance(task)
+        finally:
+            _bar.clear()
+
+
+def _rate_column() -> Any:
+    """Pictures a second."""
+    from rich import progress as bars
+    from rich.text import Text
+
+    class Rate(bars.ProgressColumn):
+        def render(self, task: bars.Task) -> Text:
+            return Text(f"{task.speed:.1f}/s" if task.speed else "")
+
+    return Rate()
+
+
+def _where(written: "Written") -> str:
+    return "standard output" if written.target.path is None else str(written.target.path)
+
+
+def _size(written: "Written") -> str:
+    height, width, channels = written.shape
+    return f"{width} x {height}" + (f", {channels} channels" if channels > 1 else "") + _many(written)
+
+
+def _many(written: "Written") -> str:
+    return f", {len(written.maps)} maps" if len(written.maps) > 1 else ""
+
+
+def number(value: float) -> str:
+    """A number with as many digits as float32 tells apart, no more.
+
+    >>> number(812.0), number(173.33333)
+    ('812', '173.33333')
+    """
+    return f"{value:.8g}"
+
+
+def share(part: int, whole: int) -> str:
+    """A share in percent that is 0 or 100 only where it is exactly that.
+
+    >>> share(0, 9), share(1, 3), share(999999, 1000000), share(1, 10**8), share(10, 9)
+    ('0 %', '33.33 %', '99.9999 %', '1e-06 %', '111.1 %')
+    """
+    percent = 100 * part / max(whole, 1)
+    if percent >= 1000:
+        return f"{percent:.0f} %"
+    beside = abs(100 - percent)
+    digits = 4 if beside >= 1 or part == whole else 3 - math.floor(math.log10(max(beside, 1e-12)))
+    return f"{percent:.{digits}g} %"
+
+
+def _console(**options: Any) -> Any:
+    """A Rich console on standard output that leaves a broken pipe to us; Rich would end with status 1."""
+    from rich.console import Console
+
+    class PlainConsole(Console):
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return PlainConsole(**options)
+
+
+def show_places(
+    rows: list[dict[str, str]], shadows: dict[str, list[str]], defaults: dict[str, tuple[str, object]], as_json: bool
+) -> None:
+    """Print the config files, the names that several of them define, and the defaults with where they come from."""
+    if as_json:
+        hidden = [{"name": name, "from": paths[0], "hides": paths[1:]} for name, paths in shadows.items()]
+        values = [{"name": key, "from": path, "value": value} for key, (path, value) in defaults.items()]
+        click.echo(json.dumps({"files": rows, "shadows": hidden, "defaults": values}, indent=2))
+        return
+    for row in rows:
+        click.echo(escaped(f"{row['path']}  ({row['reason']}: {row['holds']})"))
+    for name, paths in shadows.items():
+        click.echo(escaped(f"{name}: {paths[0]} hides {' and '.join(paths[1:])}"))
+    for key, (path, value) in defaults.items():
+        click.echo(escaped(f"default {key} {_spelled(value)}: {path}"))
+
+
+def _spelled(value: object) -> str:
+    """A default as one would write it: 2x1 for a pair."""
+    if isinstance(value, tuple) and all(isinstance(part, int) for part in value):
+        return "x".join(map(str, value))
+    return str(getattr(value, "name", value))
+
+
+def fits(rows: list[list[str]]) -> bool:
+    """Whether a table of these cells is as wide as standard output, or less; all do where that is no terminal."""
+    console = _console()
+    width = sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
+    return not console.is_terminal or width <= console.width
+
+
+def rounded(count: int) -> str:
+    """A count with three digits.
+
+    >>> rounded(105_415_200), rounded(999), rounded(61_234)
+    ('105 M', '999', '61.2 k')
+    """
+    for unit, letter in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= unit:
+            return f"{count / unit:.3g} {letter}"
+    return str(count)
+
+
+def show_columns(headings: dict[str, str], rows: list[list[str]], wraps: tuple[str, ...] = ()) -> None:
+    """Print a table as wide as the terminal, or with one line for each row in a pipe.
+
+    ``headings`` tell whether a column is left or right; those that may wrap do so first.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, side in headings.items():
+        table.add_column(heading, no_wrap=bool(wraps) and heading not in wraps, justify="right" if side == "right" else "left")
+    for row in rows:
+        table.add_row(*(Text(escaped(cell)) for cell in row))
+    console = _console(highlight=False)
+    if console.is_terminal:
+        console.print(table)
+        return
+    console.width = 250
+    with console.capture() as printed:
+        console.print(table)
+    click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
+
+
+def show_table(rows: list[dict[str, Any]]) -> None:
+    """Print the list of kernels."""
+    cells = []
+    for row in rows:
+        if "maps" in row:
+            size = f"{row['maps']} map" + ("s" if row["maps"] > 1 else "")
+            total, parameters = "", f"{row['merge']} of {len(row['members'])}" if row["merge"] else ""
+        else:
+            size = "x".join(map(str, row["size"]))
+            total = number(round(row["sum"], 12))
+            parameters = ",".join(f"{name}={value:g}" for name, value in row["parameters"].items())
+        cells.append([row["name"], size, total, parameters, row["about"]])
+    headings = {"name": "left", "size": "left", "sum": "right", "parameters": "left", "what it is for": "left"}
+    show_columns(headings, cells, wraps=("parameters", "what it is for"))
+
+
+def show_kernels(found: "Kernel | Bank", kernels: "tuple[Kernel, ...]") -> None:
+    """Print kernels: numbers on colours where the terminal has them, and what there is to know about them."""
+    console = _console(highlight=False, markup=False, soft_wrap=True)
+    merge = getattr(found, "merge", None)
+    if len(kernels) > 1 or merge:
+        console.print(f"{escaped(found.name)}: {len(kernels)} kernels, " + (f"merged by {merge}" if merge else "one map each"))
+        console.print(escaped(found.about))
+        console.print()
+    for index, kernel in enumerate(kernels):
+        if index:
+            console.print()
+        console.print(f"{escaped(kernel.name)}  {' x '.join(map(str, kernel.shape))}")
+        for line in (kernel.about, kernel.source and f"source: {kernel.source}"):
+            if line:
+                console.print(escaped(line))
+        _show_matrix(console, kernel)
+        console.print(_facts(kernel))
+
+
+def _facts(kernel: "Kernel") -> str:
+    facts = f"sum {number(round(kernel.sum, 12))}, absolute sum {number(kernel.absolute_sum)}"
+    facts += f", offset {number(kernel.offset)}" if kernel.offset else ""
+    facts += f", anchor {list(kernel.anchor)}" if kernel.anchor else ""
+    facts += f", range {kernel.range}" if kernel.range else ""
+    if len(kernel.shape) == 3:
+        return f"{facts}, summed over {kernel.shape[2]} channels"
+    rank = kernel.rank
+    return f"{facts}, " + ("separable" if rank == 1 else f"not separable (rank {rank})" if rank else "all zero")
+
+
+def _show_matrix(console: Any, kernel: "Kernel") -> None:
+    """Draw (kh, kw); a (kh, kw, C) kernel as C of them. Too wide a matrix loses its numbers on a terminal, never in a pipe."""
+    from rich.text import Text
+
+    planes = [kernel.weights] if len(kernel.shape) == 2 else [kernel.weights[:, :, c] for c in range(kernel.shape[2])]
+    largest = max(abs(weight) for weight in kernel.numbers)
+    for index, plane in enumerate(planes):
+        if len(planes) > 1:
+            console.print(f"channel {index}")
+        cells = [[f"{round(float(weight), 12):.6g}" for weight in row] for row in plane]
+        width = max(len(cell) for row in cells for cell in row) + 1
+        fits = not console.is_terminal or width * len(cells[0]) <= console.width
+        for row, weights in zip(cells, plane, strict=True):
+            line = Text()
+            for cell, weight in zip(row, weights, strict=True):
+                line.append(f"{cell:>{width}} " if fits else "  ", style=_shade(float(weight), largest))
+            if not console.is_terminal:
+                line.rstrip()
+            console.print(line)
+
+
+def _shade(weight: float, largest: float) -> str:
+    """Background for a weight: blue below zero, red above, white at zero, with black or white digits."""
+    strength = abs(weight) / largest if largest else 0.0
+    fade = round(255 * (1 - strength))
+    red, green, blue = (255, fade, fade) if weight > 0 else (fade, fade, 255)
+    return f"{'black' if strength < 0.6 else 'white'} on rgb({red},{green},{blue})"
+
+
+def _way(way: "Way") -> str:
+    """How a kernel is computed, in a line."""
+    choice, rank = way.choice, f"rank {way.rank}, " if way.rank else ""
+    work = f"{choice.work:.4g} multiply-adds a number" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")
+    amount = f"{way.multiply_adds / 1e6:.3g} million in all, {way.memory / 1e3:.3g} kB a thread"
+    error = f"error at most {choice.error:.2g} of its range" if choice.error else "exact sums"
+    return f"  {way.kernel}: {choice.method} ({choice.reason}); {rank}{work}, {amount}, {error}"

@@ -1,0 +1,145 @@
+"""What every command does that works through pictures: finds them, makes their maps, and tells what became of each."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..errors import ArgumentError, OutputError
+from ..pipeline.inputs import Input, Search, find_inputs, read_names
+from ..pipeline.outputs import make_tasks
+from ..pipeline.request_base import Wishes
+from . import output
+from .json_report import Report, Tally
+
+COMPILING = "compiling for this processor what this run is the first to need (convcli cache warm does so for all) ..."
+COMPILING_ALWAYS = "compiling for this processor, on each run, as no folder can be written to (see convcli cache info) ..."
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What is told of a run, and when it ends."""
+
+    dry_run: bool
+    fail_fast: bool
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+
+def take_telling(wishes: dict[str, Any]) -> Telling:
+    """Take these out of the wishes, and see that they and the outputs go together. Raises click.UsageError."""
+    names = ("dry_run", "fail_fast", "as_json", "quiet", "verbose")
+    telling = Telling(**{name: wishes.pop(name) for name in names})
+    if telling.quiet and telling.verbose:
+        raise click.UsageError("-q and -v exclude each other")
+    if wishes["report"] == "-":
+        telling, wishes["report"] = replace(telling, as_json=True), None
+    if telling.dry_run and wishes["report"]:
+        raise click.UsageError("--report writes a file, and -n writes nothing; print the lines with --json")
+    if bool(wishes["output"]) == wishes["in_place"]:
+        both = (
+            "-o and --in-place exclude each other" if wishes["in_place"] else "Missing option '-o' / '--output', or --in-place"
+        )
+        raise click.UsageError(both)
+    return telling
+
+
+def take_inputs(wishes: dict[str, Any]) -> dict[str, Any]:
+    """Those of the wishes that say which pictures are meant, as fields of a request."""
+    listing = [wishes["files_from"]] if wishes["files_from"] not in (None, "-") else []
+    return {"inputs": tuple(_read_inputs(wishes)), "also_read": tuple(listing)}
+
+
+def carry_out(request: Wishes, telling: Telling, check: Callable[[], object] | None = None) -> None:
+    """Name every output, ``check`` what else must hold, and work through all pictures. Ends with status 1 where one failed."""
+    tasks = make_tasks(request)
+    voice = output.Voice(quiet=telling.quiet, verbose=telling.verbose)
+    if telling.as_json and request.output == "-":
+        raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
+    if not request.inputs:
+        voice.note("the list names no input: nothing to do")
+    if check is not None:
+        check()
+    with Report(telling.as_json, request.report) as report:
+        failed = _work(request, tasks, telling, voice, report)
+    if failed:
+        raise SystemExit(1)
+
+
+def _read_inputs(wishes: dict[str, Any]) -> list[Input]:
+    """The pictures that are meant, by the words and the list of names; takes what it reads out of the wishes."""
+    words, listing, null = (wishes.pop(name) for name in ("inputs", "files_from", "null"))
+    search = Search(*(wishes.pop(name) for name in ("recursive", "hidden", "base")))
+    if listing is None:
+        if null:
+            raise click.UsageError("-0 tells how the names of --files-from end; give --files-from too")
+        if not words:
+            raise ArgumentError("no input; name a picture, or - for standard input")
+        return find_inputs(words, search)
+    if listing == "-" and "-" in words:
+        raise ArgumentError("standard input cannot be both a picture and the list of names")
+    if listing == "-" and sys.stdin is None:
+        raise click.UsageError("standard input is closed")
+    try:
+        data = sys.stdin.buffer.read() if listing == "-" else Path(listing).read_bytes()
+    except OSError as error:
+        raise ArgumentError(f"{listing}: the list of names cannot be read: {error.strerror}") from None
+    if b"\0" in data and not null:
+        raise ArgumentError(f"{listing}: the list of names holds NUL bytes; give -0 if the names end with them")
+    return find_inputs(words, search, read_names(data, null))
+
+
+def tell_compiling(voice: output.Voice) -> None:
+    """Say so where what comes takes seconds the first time."""
+    from ..engine.jit.disk_cache import code_folder
+    from ..engine.jit.run import on_compiling
+
+    on_compiling(lambda: voice.note(COMPILING if code_folder() else COMPILING_ALWAYS))
+
+
+def _work(request: Wishes, tasks: list[Any], telling: Telling, voice: output.Voice, report: Report) -> int:
+    """Carry the tasks out and tell of each; return how many failed. What is heavy to import is imported here."""
+    pipes = open_pipes(request)
+    from ..pipeline.process_batch import finished_by, run_tasks
+
+    tell_compiling(voice)
+    tally = Tally(len(tasks))
+    outcome = None
+    with output.progress(len(tasks), voice.quiet) as advance:
+        outcomes = run_tasks(request, tasks, pipes, dry_run=telling.dry_run, fail_fast=telling.fail_fast)
+        try:
+            for outcome in outcomes:
+                report.outcome(outcome)
+                tally.add(outcome.status)
+                voice.outcome(outcome, dry_run=telling.dry_run and not report.prints)
+                advance()
+        except (KeyboardInterrupt, SystemExit) as interruption:
+            begun = [] if outcome is None else [outcome]
+            for finished in (*begun, *finished_by(outcomes, interruption)):
+                report.outcome(finished)
+            raise
+    voice.summary(tally)
+    report.summary(tally)
+    return tally.failed
+
+
+def open_pipes(request: Wishes) -> Any:
+    """Standard input and output, checked: a terminal is no place for pixels."""
+    from ..pipeline.process_image import Pipes
+
+    if request.output == "-":
+        if sys.stdout is None:
+            raise OutputError("standard output is closed")
+        if sys.stdout.isatty():
+            raise OutputError("standard output is a terminal; send it to a file or a pipe, or give -o FILE")
+    reads = any(one.source is None for one in request.inputs)
+    if reads:
+        if sys.stdin is None:
+            raise click.UsageError("standard input is closed")
+        if sys.stdin.isatty():
+            raise click.UsageError("standard input is a terminal; send a picture to it, such as < photo.jpg")
+    return Pipes(input=sys.stdin.buffer if reads else None, output=sys.stdout.buffer if request.output == "-" else None)

@@ -1,0 +1,195 @@
+"""Reads one kernel of a config file: what gives its weights, and what is done with them."""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..errors import KernelError, nearest
+from ..kernels.generators import GENERATORS, ParameterError, Recipe
+from ..kernels.kernel import MAX_SIDE, Matrix
+from ..kernels.syntax import parse_file
+from ..kernels.weight_files import WeightsError, WeightsFile, as_layout
+from .field_values import (
+    Misplaced,
+    Table,
+    as_index,
+    as_name,
+    as_number,
+    as_numbers,
+    as_text,
+    described,
+    parameter_reader,
+    read_each,
+)
+from .kernel_spec import MOST_MAPS, NO_BODY, Body, Definition, Filter, Part, Product
+
+BODIES = {"matrix": (), "tensor": (), "column": ("row",), "generator": (), "file": ("key", "layout", "index"), "sum": ()}
+"""The key that tells how a kernel is given, and the keys that go with it; a generator takes its parameters."""
+
+TELLING = ("about", "source", "tags", "range")
+CHANGING = ("divisor", "normalize", "rotate", "offset", "anchor")
+
+
+def read_kernel(table: Table, folder: Path, extra: tuple[str, ...] = ()) -> Definition:
+    """A kernel: [kernels.NAME], or a table in a bank or in a sum with its ``extra`` keys."""
+    name = table.read("name", as_name, table.name) if "name" in extra else table.name
+    within = ("kernel", *extra) if extra else ()
+    body = read_body(table, folder, (*TELLING, *CHANGING, *within))
+    return Definition(name, table.keys, body, **table.changes(), **table.told())
+
+
+def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: bool = False) -> Body:
+    """What gives the weights; ``others`` are the keys that may stand beside it. ``all_filters`` of a file leave out index."""
+    given = [key for key in BODIES if key in table.values]
+    if len(given) != 1:
+        beside = (key for keys in BODIES.values() for key in keys)
+        misspelt = table.check_keys((*BODIES, *beside, *others), also=every_parameter())
+        if given or not misspelt:
+            ways = ", ".join(BODIES).replace("column", "column with row")
+            table.fault(f"must have one of {ways}; found {' and '.join(given) or 'none of them'}")
+        for kind in given:
+            read_given(table, kind, folder)
+        return NO_BODY
+    (kind,) = given
+    if kind == "generator":
+        generator = _meant(table)
+        parameters = Recipe(generator).accepted if generator else every_parameter()
+        table.check_keys(("generator", *parameters, *others))
+    else:
+        beside = (key for key in BODIES[kind] if key != "index" or not all_filters)
+        table.check_keys((kind, *beside, *others))
+    return read_given(table, kind, folder)
+
+
+def every_parameter() -> tuple[str, ...]:
+    """Those of all generators."""
+    return tuple(dict.fromkeys(key for name in GENERATORS for key in Recipe(name).accepted))
+
+
+def read_given(table: Table, kind: str, folder: Path) -> Body:
+    """What one of the ways to give weights gives."""
+    if kind == "generator":
+        return _read_recipe(table)
+    if kind == "file":
+        return _read_file(table, folder)
+    if kind == "sum":
+        return read_parts(table, "sum", folder, ("weight",))
+    if kind == "column":
+        column, row = (tuple(table.read(key, as_numbers, [1.0])) for key in ("column", "row"))
+        if "row" not in table.values:
+            table.fault("needs a row beside it", "column")
+        return Product(column, row)
+    return _read_matrix(table, kind)
+
+
+def _meant(table: Table) -> str | None:
+    """The generator that is named, or the nearest to what is."""
+    name = table.values["generator"]
+    return nearest(name, GENERATORS) if isinstance(name, str) else None
+
+
+def _read_recipe(table: Table) -> Recipe:
+    table.choice("generator", tuple(GENERATORS))
+    generator = _meant(table)
+    if generator is None:
+        return Recipe("average")
+    recipe = Recipe(generator)
+    given = ((key, value) for key, value in recipe.accepted.items() if key in table.values)
+    parameters = tuple((key, table.read(key, parameter_reader(key), value)) for key, value in given)
+    try:
+        return recipe.change(parameters)
+    except ParameterError as error:
+        for name, text in error.wrong:
+            table.fault(text, name)
+        return recipe
+
+
+def _read_file(table: Table, folder: Path) -> Filter:
+    key, layout = table.read("key", as_text, None), table.read("layout", _as_layout, None)
+    index = table.read("index", as_index, None)
+    return Filter(WeightsFile(folder / table.text("file"), key, layout), index)
+
+
+def _as_layout(value: Any) -> str:
+    try:
+        return as_layout(as_text(value))
+    except WeightsError as error:
+        raise ValueError(str(error)) from None
+
+
+def read_parts(table: Table, key: str, folder: Path, extra: tuple[str, ...]) -> tuple[Part, ...]:
+    """Kernels in a list, by the text after -k, or as tables with the keys of a kernel."""
+    values = table.values[key]
+    if not isinstance(values, list) or not values:
+        table.fault(f"must be a list of kernels, got {described(values)}", key)
+        return (Part((*table.keys, key), "identity"),)
+    if len(values) > MOST_MAPS:
+        table.fault(f"has {len(values)} kernels; the limit is {MOST_MAPS}", key)
+        return (Part((*table.keys, key), "identity"),)
+    return tuple(_read_part(table, key, index, value, folder, extra) for index, value in enumerate(values))
+
+
+def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, extra: tuple[str, ...]) -> Part:
+    keys = (*table.keys, key, index)
+    if isinstance(value, str):
+        return Part(keys, relative(value, folder))
+    if not isinstance(value, dict):
+        table.fault(f"must be the name of a kernel, or a table, got {described(value)}", key, index)
+        return Part(keys, "identity")
+    inner = Table(value, keys, table.faults)
+    inner.name = f"{table.name}-{index}"
+    weight = inner.number("weight", 1.0) if "weight" in extra else 1.0
+    if "kernel" not in value:
+        return Part(keys, read_kernel(inner, folder, extra), weight)
+    inner.check_keys(("kernel", *extra))
+    name = inner.read("name", as_name, None)
+    return Part(keys, relative(inner.text("kernel"), folder), weight, name)
+
+
+def relative(text: str, folder: Path) -> str | WeightsFile:
+    """The text after -k; a file of weights in it lies relative to the config file. What is wrong with it is told later."""
+    if text.strip().startswith("@"):
+        with contextlib.suppress(KernelError):
+            file = parse_file(text.strip())
+            return replace(file, path=folder / file.path)
+    return text
+
+
+def _read_matrix(table: Table, kind: str) -> Matrix:
+    """Rows of numbers, or of lists of numbers; each wrong cell is a fault of its own."""
+    rows = table.values[kind]
+    example = "[[0, 1, 0], [1, -4, 1], [0, 1, 0]]" if kind == "matrix" else "[[[1, -1, 0]]]: rows of cells of channels"
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
+        table.fault(f"must be a list of rows, such as {example}, got {described(rows)}", kind)
+        return NO_BODY
+    if len(rows) > MAX_SIDE or max(map(len, rows)) > MAX_SIDE:
+        table.fault(f"has {len(rows)} rows of up to {max(map(len, rows))} numbers; the largest kernel side is {MAX_SIDE}", kind)
+        return NO_BODY
+    depth = len(rows[0][0]) if kind == "tensor" and isinstance(rows[0][0], list) else 0
+    matrix = []
+    for y, row in enumerate(rows):
+        if len(row) != len(rows[0]):
+            table.fault(f"row {y + 1} has {len(row)} numbers, row 1 has {len(rows[0])}", kind, y)
+        matrix.append(tuple(_read_cell(table, cell, (kind, y, x), depth) for x, cell in enumerate(row)))
+    return tuple(matrix)
+
+
+def _read_cell(table: Table, cell: Any, place: tuple[str, int, int], depth: int) -> Any:
+    kind, y, x = place
+    where = f"row {y + 1}, column {x + 1}"
+    try:
+        if kind == "matrix":
+            return as_number(cell)
+        if not isinstance(cell, list) or not cell:
+            raise ValueError(f"must be a list of the weights of each channel, got {described(cell)}")
+        if len(cell) != depth:
+            table.fault(f"{where} has {len(cell)} channels, and the first cell has {depth}", kind, y, x)
+        return read_each(cell, as_number, "channel")
+    except Misplaced as error:
+        for channel, message in error.wrong:
+            table.fault(f"{where}, {message}", kind, y, x, channel)
+        return (0.0,)
+    except ValueError as error:
+        table.fault(f"{where} {error}", kind, y, x)
+        return 0.0 if kind == "matrix" else (0.0,)

@@ -1,0 +1,237 @@
+"""Networks as a config file describes them, and the networks that they are once their weights are found."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ArgumentError, KernelError
+from ..kernels.arithmetic import laid_over
+from ..kernels.kernel import Anchor, middle_of, same_padding
+from ..kernels.weight_files import WeightsError, WeightsFile
+from ..networks.convolutions import Channelwise, Sliding
+from ..networks.layer import Given, Layer
+from ..networks.network import Input, Network
+from ..range_rules import parse_range
+from .diagnostics import Fault, Keys, Told
+from .field_values import Table, as_count, as_number, as_sides, as_text, described, read_each
+from .layer_weights import load_tensor, tensor_header
+from .lazy_kernel import AnyDraft, BankDraft, Draft
+from .op_registry import OPS, LayerDefinition, read_layers
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Find = Callable[["str | WeightsFile"], AnyDraft]
+ANY_INPUT = Input(1)
+
+TRIALS = (1 << 10, (1 << 10) - 1, 1 << 24, (1 << 24) - 1, 33, 32)
+"""Sides of pictures that a network is tried on that takes any: after 20 poolings the largest have pixels left."""
+
+
+@dataclass(frozen=True)
+class NetworkDefinition:
+    """A network whose weights are yet to be found."""
+
+    name: str
+    keys: Keys
+    input: Input
+    layers: tuple[LayerDefinition, ...]
+    about: str = ""
+    source: str = ""
+
+    @property
+    def files(self) -> tuple[WeightsFile, ...]:
+        """The files that its weights come from by themselves."""
+        named = (one.kernel for one in self.layers if isinstance(one.kernel, WeightsFile))
+        return (*named, *(file for one in self.layers for file in one.arrays.values()))
+
+    def resolve(self, find: Find) -> Network:
+        """The network; ``find`` looks up the kernels that its layers name. Raises Fault, also for layers that do not fit."""
+        layers: list[Layer] = []
+        channels: int | None = self.input.channels
+        for definition in self.layers:
+            layers.append(resolve_layer(definition, find, channels))
+            channels = layers[-1].channels(channels)
+        network = Network(self.name, self.input, tuple(layers), self.about, self.source)
+        self._check(network)
+        return network
+
+    def _check(self, network: Network) -> None:
+        """See that every layer takes what it gets, as far as that does not depend on the size of the picture. Raises Fault."""
+        from ..networks.analysis import refusal  # which nobody needs who runs no network
+
+        if self.input.size is not None:
+            refused, where = refusal(network, self.input.size), ""
+        else:  # what is refused on all of these depends on no size
+            trials = [refusal(network, (side, side), any_size=True) for side in TRIALS]
+            refused, where = (trials[0] if all(trials) else None), f"on a picture of {TRIALS[0]} x {TRIALS[0]}: "
+        if refused:
+            place, text = refused
+            raise Fault((*self.keys, "layers", place), where + text)
+
+
+def read_network(table: Table, folder: Path) -> NetworkDefinition:
+    """A [networks.NAME] table."""
+    table.check_keys(("about", "source", "input", "layers"))
+    entry = _read_input(table)
+    return NetworkDefinition(
+        table.name, table.keys, entry, read_layers(table, folder), table.text("about"), table.text("source")
+    )
+
+
+def _read_input(table: Table) -> Input:
+    values = table.values.get("input")
+    if not isinstance(values, dict):
+        table.fault(f"must be a table, such as {{ channels = 3, size = 227 }}, got {described(values)}", "input")
+        return ANY_INPUT
+    inner = Table(values, (*table.keys, "input"), table.faults)
+    inner.check_keys(("channels", "size", "range", "mean", "std"))
+    if "channels" not in values:
+        inner.fault("must say how many channels it has, 1 for grey and 3 for colour")
+    channels = inner.read("channels", as_count, 1)
+    each = functools.partial(_each_channel, channels)
+    return Input(
+        channels,
+        inner.read("size", functools.partial(as_sides, "size"), None),
+        inner.read("range", _as_limits, None),
+        inner.read("mean", each, ()),
+        inner.read("std", functools.partial(_scales, each), ()),
+    )
+
+
+def _as_limits(value: Any) -> tuple[float, float]:
+    try:
+        limits = parse_range(as_text(value)).limits
+    except ArgumentError:
+        limits = None
+    if limits is None:
+        raise ValueError(f"must be LO..HI, what black and white become, such as 0..1, got {described(value)}")
+    return limits
+
+
+def _each_channel(channels: int, value: Any) -> tuple[float, ...]:
+    values = value if isinstance(value, list) else [value]
+    if len(values) not in (1, channels):
+        raise ValueError(f"must be a number, or one for each of the {channels} channels, got {len(values)}")
+    return read_each(values * (channels // len(values)), as_number, "number")
+
+
+def _scales(each: Callable[[Any], tuple[float, ...]], value: Any) -> tuple[float, ...]:
+    found = each(value)
+    if not all(number > 0 for number in found):
+        raise ValueError(f"must be above 0, got {min(found):g}")
+    return found
+
+
+def resolve_layer(definition: LayerDefinition, find: Find, channels: int | None = None) -> Layer:
+    """A layer that gets so many channels, where that is known, with its weights found, yet to be loaded. Raises Fault."""
+    said = dict(definition.said)
+    with _at(definition.keys):
+        anchor = None
+        if definition.kernel is not None:
+            altered = said.get("flip", False) or said.get("dilation", (1, 1)) != (1, 1)
+            weight, anchor = _from_kernel(definition, find, altered)
+            given: tuple[Given, ...] = (weight,)
+        else:
+            given = _from_files(definition, channels)
+        for array in given:
+            for key, value in definition.op.make.told_by(array, said.get("groups", 1)).items():
+                if said.setdefault(key, value) != value:
+                    raise KernelError(f"says {key} = {_spelled(said[key])}, and {array.origin} has {_spelled(value)}")
+        layer = definition.op.make(name=definition.name, given=given, **said)
+        if anchor is None or not isinstance(layer, Sliding) or layer.padding != "same":
+            return layer
+        return replace(layer, padding=same_padding(layer.size, anchor, layer.flip, layer.dilation))
+
+
+def one_layer(text: str, taken: int, find: Find, *, channels: str, **sliding: Any) -> Network:
+    """A kernel or a bank as a network of one layer: each of the channels that it takes on its own, or all in one sum.
+
+    Raises KernelError.
+    """
+    draft = find(text)
+    merge = draft.bank.merge if isinstance(draft, BankDraft) else None
+    shared = all(len(kernel.shape) == 2 for kernel in draft.kernels)
+    op = OPS["depthwise" if channels == "each" and shared and taken > 1 else "conv"]
+    definition = LayerDefinition((), "conv", op, {**sliding, "bias": False}, text, merges=True)
+    about = f"{len(draft.kernels)} kernels, whose maps are merged by {merge} after this" if merge else ""
+    return Network(text, Input(taken), (resolve_layer(definition, find),), about)
+
+
+def _from_files(definition: LayerDefinition, channels: int | None) -> tuple[Given, ...]:
+    """The arrays of a layer that come from a file, by their headers."""
+    found = []
+    seen = 1 if issubclass(definition.op.make, Channelwise) else channels and channels // definition.said.get("groups", 1)
+    for role, file in definition.arrays.items():
+        order = definition.op.arrays[role][1]
+        try:
+            size = (1, 1) if order.endswith("11") else definition.said.get("size")
+            inputs = channels if order == "iohw" else seen
+            shape, itemsize = tensor_header(file, order, size, inputs)
+        except WeightsError as error:
+            unsaid = error.about == "layout" and file.layout is None  # then it is another array than it is taken for
+            key = definition.op.arrays[role][0] if file.key is not None else "file"
+            about = key if unsaid or error.about == "key" else error.about
+            raise Fault((*definition.keys, about), str(error)) from None
+        found.append(Given(role, shape, f"@{file}", functools.partial(load_tensor, file, order), itemsize=itemsize))
+    return tuple(found)
+
+
+def _from_kernel(definition: LayerDefinition, find: Find, altered: bool) -> tuple[Given, Anchor | None]:
+    """The weights of a kernel, or of all kernels of a bank, and their anchor: smaller kernels have zeros around them.
+
+    Where they are ``altered``, turned or dilated, an even kernel without an anchor has no tap in its middle to lay there.
+    """
+    assert definition.kernel is not None
+    draft = find(definition.kernel)
+    origin = str(definition.kernel).strip()
+    if isinstance(draft, BankDraft) and draft.bank.merge and not definition.merges:
+        raise KernelError(f"{origin!r} merges its kernels by {draft.bank.merge}, and a layer gives a map for each; name those")
+    drafts = draft.kernels
+    if len({one.shape[2:] for one in drafts}) > 1:
+        raise KernelError(f"{origin!r} holds kernels of different channels, which make no one layer")
+    if altered and len({one.shape for one in drafts}) > 1:
+        even = [one.name for one in drafts if one.anchor is None and not all(side % 2 for side in one.shape[:2])]
+        if even:
+            raise KernelError(
+                f"{origin!r} holds kernels of different sizes, and {even[0]!r} has an even side; give it an anchor"
+            )
+    shape, anchor = laid_over([one.shape for one in drafts], [one.anchor for one in drafts])
+    load = functools.partial(_load_kernels, origin, drafts, shape, anchor)
+    return Given("weight", (len(drafts), *shape[2:], *shape[:2]), origin, load, shared=len(shape) == 2), anchor
+
+
+def _load_kernels(
+    origin: str, drafts: tuple[Draft, ...], shape: tuple[int, ...], anchor: Anchor | None
+) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    import numpy as np
+
+    weights = np.zeros((len(drafts), *shape))
+    above, left = anchor or middle_of(shape)
+    for laid, draft in zip(weights, drafts, strict=True):
+        kernel = draft.compute()
+        if kernel.offset:
+            raise KernelError(f"{origin!r} adds an offset to its response, which the kernel of a layer cannot")
+        (rows, columns), (top, start) = kernel.shape[:2], kernel.anchor_or_middle
+        laid[above - top : above - top + rows, left - start : left - start + columns] = kernel.weights
+    return np.moveaxis(weights, 3, 1) if weights.ndim == 4 else weights
+
+
+@contextmanager
+def _at(keys: Keys) -> Iterator[None]:
+    """What goes wrong in this block is a fault of this layer, at its file, key or layout where that is wrong."""
+    try:
+        yield
+    except (Fault, Told):
+        raise
+    except WeightsError as error:
+        raise Fault((*keys, error.about), str(error)) from None
+    except KernelError as error:
+        raise Fault(keys, str(error)) from None
+
+
+def _spelled(value: Any) -> str:
+    return " x ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -1,0 +1,196 @@
+"""Where things stand in TOML text, which tomllib does not tell, and what would cost it too much to read."""
+
+import contextlib
+import re
+import tomllib
+from collections.abc import Iterable
+
+from .diagnostics import Keys
+
+DEEPEST = 32
+"""Brackets within brackets. tomllib calls itself for each."""
+
+MOST_DOTS = 16
+"""Dots of one key. tomllib takes 8.8 s and 3.9 GB for a key of 32,000, quadratic in their number (Python 3.11)."""
+
+TEXT = r'"""(?:[^\\]|\\.)*?(?:"""(?:"{0,2})|\Z)|' + r"'''.*?(?:'''(?:'{0,2})|\Z)|" + r'"(?:[^"\\\n]|\\.)*"?|' + r"'[^'\n]*'?"
+TEXT_OR_COMMENT = re.compile(rf"{TEXT}|\#[^\n]*", re.DOTALL)
+TEXT_COMMENT_OR_BRACKET = re.compile(rf"{TEXT}|\#[^\n]*|[\[\]{{}}]", re.DOTALL)
+DOTTED = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MOST_DOTS + 1}}}")
+LONG_NUMBER = re.compile(r"\b[0-9][0-9_]{999,}")  # Python refuses 4,300 digits, and takes long for fewer
+BRACKETS = re.compile(r"[\[\]{}]")
+TOKEN = re.compile(rf"({TEXT})|\#[^\n]*|([\[\]{{}},=.\n])|([^\s\"'\#\[\]{{}},=.]+)|\s", re.DOTALL)
+
+
+def check_depth(text: str) -> None:
+    """Raise ValueError, with the line, for a key or a value so deep that reading it would take minutes or gigabytes.
+
+    What is TOML is seen as tomllib sees it; where a text stops being TOML, tomllib stops too, so that nothing behind matters.
+    """
+    bare = TEXT_OR_COMMENT.sub(_blanked, text)
+    dotted = DOTTED.search(bare)
+    if dotted:
+        raise ValueError(f"a key of more than {MOST_DOTS + 1} parts (at line {_line(bare, dotted.start())})")
+    number = LONG_NUMBER.search(bare)
+    if number:
+        raise ValueError(f"a number of {len(number[0])} digits (at line {_line(bare, number.start())})")
+    depth = 0
+    for bracket in BRACKETS.finditer(bare):
+        depth = max(depth + (1 if bracket[0] in "[{" else -1), 0)
+        if depth > DEEPEST:
+            raise ValueError(f"brackets more than {DEEPEST} deep (at line {_line(bare, bracket.start())})")
+
+
+def _blanked(match: re.Match[str]) -> str:
+    return "_" + "\n" * match[0].count("\n")
+
+
+def _line(text: str, place: int) -> int:
+    return text.count("\n", 0, place) + 1
+
+
+def find_lines(text: str, wanted: Iterable[Keys]) -> dict[Keys, int]:
+    """The line of each of the wanted keys in valid TOML; where a key is not there, that of the longest part of it that is.
+
+    >>> find_lines("[kernels.a]\\nmatrix = [[1],\\n [2]]", [("kernels", "a", "matrix", 1), ("kernels", "a", "x")])
+    {('kernels', 'a', 'matrix', 1): 3, ('kernels', 'a', 'x'): 1}
+    """
+    wanted = list(wanted)
+    scanner = _Scanner(text, {keys[:end] for keys in wanted for end in range(len(keys) + 1)}, set(wanted))
+    with contextlib.suppress(_AllFound):
+        scanner.read_document()
+    found = {(): 1} | scanner.found
+    return {keys: next(found[keys[:end]] for end in range(len(keys), -1, -1) if keys[:end] in found) for keys in wanted}
+
+
+class _AllFound(Exception):
+    """Every key was found: the rest of the text need not be read."""
+
+
+class _Scanner:
+    """Walks over valid TOML and notes where the wanted keys begin, and what they lie in; until all the ``sought`` are found."""
+
+    def __init__(self, text: str, wanted: set[Keys], sought: set[Keys]) -> None:
+        self.text = text
+        self.place = 0  # behind the token
+        self.line_behind = 1
+        self.wanted = wanted
+        self.sought = sought
+        self.found: dict[Keys, int] = {}
+        self.counts: dict[Keys, int] = {}  # tables of each array of tables
+        self.token, self.line = "", 1
+        self.advance()
+
+    def advance(self) -> str:
+        """Give the token, and go to the next: a string, a mark, a line end or a bare word; "" for ever at the end."""
+        token = self.token
+        while match := TOKEN.match(self.text, self.place):
+            self.line = self.line_behind
+            self.move(match.end())
+            if match[1] or match[2] or match[3]:
+                break
+        self.token = match[0] if match else ""
+        return token
+
+    def move(self, place: int) -> None:
+        self.line_behind += self.text.count("\n", self.place, place)
+        self.place = place
+
+    def skip_brackets(self) -> None:
+        """Go from an opening bracket to behind the one that closes it: one step where the tokens would be thousands."""
+        depth = 1
+        for match in TEXT_COMMENT_OR_BRACKET.finditer(self.text, self.place):
+            depth += (match[0] in "[{") - (match[0] in "]}")
+            if depth == 0:
+                self.move(match.end())
+                break
+        self.advance()
+
+    def skip_lines(self) -> None:
+        while self.token == "\n":
+            self.advance()
+
+    def note(self, keys: Keys, line: int) -> None:
+        """Remember the line of keys, and of what they lie in."""
+        for end in range(1, len(keys) + 1):
+            if keys[:end] in self.wanted:
+                self.found.setdefault(keys[:end], line)
+                self.sought.discard(keys[:end])
+        if not self.sought:
+            raise _AllFound
+
+    def read_document(self) -> None:
+        table: Keys = ()
+        self.skip_lines()
+        while self.token:
+            if self.token == "[":
+                table = self.read_header()
+            else:
+                self.read_pair(table)
+            self.skip_lines()
+
+    def read_header(self) -> Keys:
+        line = self.line
+        self.advance()
+        many = self.token == "["
+        if many:
+            self.advance()
+        keys: Keys = ()
+        for part in self.read_key():
+            keys = (*keys, part)
+            if keys in self.counts:
+                keys = (*keys, self.counts[keys] - 1)
+        if many:
+            keys = keys[:-1] if isinstance(keys[-1], int) else keys
+            self.counts[keys] = self.counts.get(keys, 0) + 1
+            keys = (*keys, self.counts[keys] - 1)
+            self.advance()
+        self.advance()
+        self.note(keys, line)
+        return keys
+
+    def read_key(self) -> list[str]:
+        parts = [self.advance()]
+        while self.token == ".":
+            self.advance()
+            parts.append(self.advance())
+        return [_unquoted(part) for part in parts]
+
+    def read_pair(self, table: Keys) -> None:
+        line = self.line
+        keys = (*table, *self.read_key())
+        self.note(keys, line)
+        self.advance()  # =
+        self.read_value(keys)
+
+    def read_value(self, keys: Keys) -> None:
+        self.note(keys, self.line)
+        if self.token in ("[", "{") and keys not in self.wanted:
+            self.skip_brackets()
+        elif self.token == "[":
+            self.advance()
+            self.skip_lines()
+            index = 0
+            while self.token not in ("]", ""):
+                self.read_value((*keys, index))
+                index += 1
+                self.skip_lines()
+                if self.token == ",":
+                    self.advance()
+                    self.skip_lines()
+            self.advance()
+        elif self.token == "{":
+            self.advance()
+            while self.token not in ("}", ""):
+                self.read_pair(keys)
+                if self.token == ",":
+                    self.advance()
+            self.advance()
+        else:
+            while self.token not in (",", "]", "}", "\n", ""):
+                self.advance()
+
+
+def _unquoted(part: str) -> str:
+    """A key as tomllib gives it."""
+    return next(iter(tomllib.loads(f"{part} = 0"))) if part[0] in "'\"" else part

@@ -1,1 +1,0 @@
-"""Numbers: arrays in, arrays out. No files, no terminal."""

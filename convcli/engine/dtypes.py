@@ -1,0 +1,24 @@
+"""The types that loops read, and those of their sums."""
+
+from typing import Any
+
+import numpy as np
+
+from .simd.reference import Array
+
+LOADED = {np.dtype(name) for name in ("uint8", "uint16", "float32", "float64")}
+"""Types that the loops read as they are; every other real type is converted first."""
+
+
+def loadable(array: Array) -> Array:
+    """The same values in a type that the loops read, C-contiguous."""
+    return np.ascontiguousarray(array, dtype=array.dtype if array.dtype in LOADED else real_of(array))
+
+
+def real_of(array: Array) -> np.dtype[Any]:
+    """The type of the sums: float32 where it holds every value of the array's type, else float64.
+
+    >>> real_of(np.arange(3, dtype=np.int16)), real_of(np.arange(3, dtype=np.int32))
+    (dtype('float32'), dtype('float64'))
+    """
+    return np.dtype(np.float32 if np.can_cast(array.dtype, np.float32) else np.float64)

@@ -1,0 +1,93 @@
+"""The loops of pooling: the largest number or the mean under a window. The same rules hold as for ``loops``.
+
+Down the columns first, into one line, then along that line: a window of 3 x 3 asks for 3 + 3 steps in place of 9. A line is
+worked on in slivers, for maps are often small: 14 numbers a row.
+"""
+
+from typing import NamedTuple
+
+from ..simd.reference import STRIP, largest, pick, plus, sliver, store
+
+
+class Windows(NamedTuple):
+    """A window on the rows and columns of planes."""
+
+    size: int  # rows of a plane
+    out: int  # output rows of a plane
+    row_taps: int
+    row_stride: int
+    row_dilation: int
+    above: int  # rows of padding before the first
+    column_taps: int
+    column_stride: int
+    column_dilation: int
+    left: int
+    padded: int  # numbers in a padded row
+
+
+def keep_largest(values, out):
+    """Keep the larger of values (n,) and out (n,) in out, NaN where either is NaN."""
+    for x in range(out.size):
+        value, other = values[x], out[x]
+        out[x] = value if (value > other) | (value != value) else other
+
+
+def add_values(values, out):
+    """Add values (n,) to out (n,)."""
+    for x in range(out.size):
+        out[x] += values[x]
+
+
+def take_every(stride, line, out):
+    """Every so many-th number of a line, into out (n,)."""
+    if stride == 1:
+        for x in range(out.size):
+            out[x] = line[x]
+    elif stride == 2:
+        for x in range(out.size):
+            out[x] = pick(line, 2 * x)
+    else:
+        for x in range(out.size):
+            out[x] = pick(line, stride * x)
+
+
+def take_largest(planes, windows, lowest, band, line, out):
+    """The largest number of each window on planes (P, H, W), into rows band[0] .. band[1] of all those of out (P * H', W').
+
+    ``line`` (padded width and a sliver,) is scratch memory of out's type, ``lowest`` its least number, which stands for the
+    padding.
+    """
+    padded = line[: windows.padded]
+    middle = line[windows.left : windows.left + planes.shape[2]]
+    for i in range(band[0], band[1]):
+        padded[:] = lowest
+        for k in range(windows.row_taps):
+            row = i % windows.out * windows.row_stride - windows.above + k * windows.row_dilation
+            if 0 <= row < windows.size:
+                keep_largest(planes[i // windows.out, row], middle)
+        for x in range(0, (out.shape[1] - 1) * windows.column_stride + 1, STRIP // 4 // line.itemsize):
+            most = sliver(line, x)
+            for k in range(1, windows.column_taps):
+                most = largest(sliver(line, x + k * windows.column_dilation), most)
+            store(most, line, x)  # what stands here is read no more
+        take_every(windows.column_stride, line, out[i])
+
+
+def take_means(planes, windows, row_counts, column_counts, band, line, out):
+    """The mean of each window, as ``take_largest``: its sum over row_counts (H',) times column_counts (W',), in float64."""
+    padded = line[: windows.padded]
+    middle = line[windows.left : windows.left + planes.shape[2]]
+    for i in range(band[0], band[1]):
+        padded[:] = 0
+        for k in range(windows.row_taps):
+            row = i % windows.out * windows.row_stride - windows.above + k * windows.row_dilation
+            if 0 <= row < windows.size:
+                add_values(planes[i // windows.out, row], middle)
+        for x in range(0, (out.shape[1] - 1) * windows.column_stride + 1, STRIP // 4 // line.itemsize):
+            total = sliver(line, x)
+            for k in range(1, windows.column_taps):
+                total = plus(total, sliver(line, x + k * windows.column_dilation))
+            store(total, line, x)
+        means, high = out[i], row_counts[i % windows.out]
+        for x in range(means.size):
+            means[x] = pick(line, windows.column_stride * x) / (high * column_counts[x])

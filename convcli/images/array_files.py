@@ -1,0 +1,108 @@
+"""Float maps on disk: .npy and .npz arrays, and reading an array as an image."""
+
+import zipfile
+from collections.abc import Sequence
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..errors import ImageError
+from ..npy_reader import read_npy
+from .image import Admit, Array, Header, Image, as_levels, check_pixels, itemsize_of
+from .provenance import Mark
+
+PLAIN_CHANNELS = 4
+"""A last axis longer than this may be a width: (1, H, W) is then a stack of one grey map, and (H, W, C) is said aloud."""
+
+
+MAGIC = b"\x93NUMPY"
+
+
+def read_array(file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
+    """Read a .npy file as an image (H, W) or (H, W, C), or as a stack of one such map, or with the axes that are named.
+
+    Raises ImageError.
+    """
+
+    def check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+        if dtype.kind not in "buif":
+            raise ImageError(f"must hold real numbers to be an image, got dtype {dtype}")
+        height, width, channels = _image_shape(shape, axes)
+        check_pixels(width, height, max_pixels)
+        itemsize = itemsize_of(dtype)
+        admit(Header(height, width, channels, itemsize, height * width * channels * itemsize))
+
+    try:
+        array = read_npy(file, check)
+    except ValueError as error:
+        raise ImageError(f"is not a readable .npy file: {error}") from None
+    shape = _image_shape(array.shape, axes)
+    array = array.transpose(1, 2, 0) if axes == "CYX" else array.reshape(shape)
+    levels, white = as_levels(np.ascontiguousarray(array))
+    image = Image(levels, white, None, "NPY")
+    channels = levels.shape[2]
+    told = axes is None and channels > PLAIN_CHANNELS
+    return image.noting(f"is read as (H, W, C) with {channels} channels") if told else image
+
+
+def _image_shape(shape: tuple[int, ...], axes: str | None) -> tuple[int, int, int]:
+    """(H, W, C) of an array. A stack of one map, as ``--output x.npy`` writes for one kernel, counts as that map.
+
+    Raises ImageError, also for what may be some planes (C, H, W) or as many rows of many channels, where no axes are named.
+    """
+    if axes is not None:
+        if len(shape) != len(axes) or min(shape) < 1:
+            raise ImageError(f"must have {len(axes)} axes, {' '.join(axes)} as --axes says, got shape {shape}")
+        named = dict(zip(axes, shape, strict=True))
+        return named["Y"], named["X"], named.get("C", 1)
+    if len(shape) == 3 and 1 < shape[0] <= PLAIN_CHANNELS < min(shape[1:]):
+        first, second, third = shape
+        raise ImageError(
+            f"has shape {shape}, which may be {first} rows of {second} pixels of {third} channels (--axes YXC), or "
+            f"{first} channels of {second} x {third} (--axes CYX); say which"
+        )
+    one_map = len(shape) == 4 or (len(shape) == 3 and shape[2] > PLAIN_CHANNELS)
+    inner = shape[1:] if one_map and shape[0] == 1 else shape
+    if len(inner) not in (2, 3) or min(inner) < 1:
+        raise ImageError(f"must have shape (H, W) or (H, W, C) to be an image, got {shape}")
+    height, width, channels = (*inner, 1) if len(inner) == 2 else inner
+    return height, width, channels
+
+
+def write_npy(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
+    """Write maps, each (H, W, C), as one array (N, H, W), or (N, H, W, C) where C > 1.
+
+    A .npy file has no place for names or a mark.
+    """
+    one = squeezed(maps[0])
+    _write_header(file, (len(maps), *one.shape), one.dtype)
+    for one in maps:
+        file.write(np.ascontiguousarray(one).data)
+
+
+def write_npz(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
+    """Write maps, each (H, W, C), as arrays (H, W), or (H, W, C) where C > 1, under their names; those of one name as one
+    array (N, H, W), or (N, H, W, C).
+    """
+    held: dict[str, list[Array]] = {}
+    for name, one in zip(names, maps, strict=True):
+        held.setdefault(name, []).append(squeezed(one))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.comment = str(mark or "").encode()
+        for name, members in held.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                several = (len(members),) if len(members) > 1 else ()
+                _write_header(member, (*several, *members[0].shape), members[0].dtype)
+                for one in members:
+                    member.write(np.ascontiguousarray(one).data)
+
+
+def _write_header(file: Any, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+    """The start of a .npy array. NumPy's own writer of arrays hides why a disk refuses the numbers."""
+    header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
+def squeezed(one: Array) -> Array:
+    """(H, W) for a map of one channel, else (H, W, C)."""
+    return one[:, :, 0] if one.shape[2] == 1 else one

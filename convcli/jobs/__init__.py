@@ -1,1 +1,0 @@
-"""One request carried out, and many."""

@@ -1,0 +1,242 @@
+"""Layers that do not slide: non-linearities, normalisations, and the dense end."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from .layer import Array, Given, Layer, Parameter, Shape, as_maps, as_vector
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activation(Layer):
+    """A function of each number."""
+
+    op: ClassVar[str] = "activation"
+
+    function: str
+
+    @property
+    def kind(self) -> str:
+        """What a config calls it."""
+        return self.function
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Apply it."""
+        from ..ops import activations
+
+        result: Array = getattr(activations, self.function)(x)
+        return result
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakyRelu(Layer):
+    """Negative numbers are multiplied by ``slope``."""
+
+    op: ClassVar[str] = "leaky-relu"
+
+    slope: float = 0.01
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Apply it."""
+        from ..ops.activations import leaky_relu
+
+        return leaky_relu(x, self.slope)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax(Layer):
+    """Shares of 1, over the channels."""
+
+    op: ClassVar[str] = "softmax"
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Apply it."""
+        from ..ops.activations import softmax
+
+        return softmax(x, axis=0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalResponseNorm(Layer):
+    """Each number divided by a power of what its neighbours in ``size`` channels hold, as in ``local_response_norm``."""
+
+    op: ClassVar[str] = "local-response-norm"
+
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
+
+    def out(self, shape: Shape) -> Shape:
+        """The same maps."""
+        return as_maps(shape)
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Apply it."""
+        from ..ops.normalization import local_response_norm
+
+        return local_response_norm(x, self.size, self.alpha, self.beta, self.k)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Affine(Layer):
+    """Each channel times a weight, plus a bias."""
+
+    op: ClassVar[str] = "affine"
+    needs: ClassVar[tuple[str, ...]] = ("weight",)
+
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        """Two numbers a channel."""
+        return Parameter.full("weight", shape[0]), Parameter.full("bias", shape[0])
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """One for each number."""
+        return math.prod(shape)
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Apply it."""
+        from ..ops.normalization import affine
+
+        maps = x if x.ndim == 3 else x[:, None, None]
+        return affine(maps, arrays["weight"], arrays.get("bias")).reshape(x.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchNorm(Layer):
+    """Each channel brought to a mean of 0 and a variance of 1, by what was measured in training, then as by Affine.
+
+    It counts no multiply-adds: once learned, it is part of the weights of the layer before.
+    """
+
+    op: ClassVar[str] = "batch-norm"
+    needs: ClassVar[tuple[str, ...]] = ("mean", "variance")
+
+    epsilon: float = 1e-5
+
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        """Two numbers a channel that are learned, and two that are measured."""
+        learned = (Parameter.full("weight", shape[0]), Parameter.full("bias", shape[0]))
+        measured = (Parameter.full(role, shape[0], learned=False) for role in ("mean", "variance"))
+        return *learned, *measured
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Apply it."""
+        from ..ops.normalization import batch_norm
+
+        maps = x if x.ndim == 3 else x[:, None, None]
+        scales = (arrays["mean"], arrays["variance"], arrays.get("weight"), arrays.get("bias"))
+        return batch_norm(maps, *scales, self.epsilon).reshape(x.shape)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flatten(Layer):
+    """All numbers of the maps in one vector: channel after channel, row after row."""
+
+    op: ClassVar[str] = "flatten"
+
+    def channels(self, before: int | None) -> None:
+        """It gives a vector."""
+        return
+
+    def out(self, shape: Shape) -> Shape:
+        """A vector."""
+        return (math.prod(shape),)
+
+    def looks(self, shape: Shape) -> None:
+        """What follows sees all."""
+        return
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Apply it."""
+        return x.reshape(-1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dense(Layer):
+    """The dense (fully connected) layer: ``units`` sums over all numbers of a vector."""
+
+    op: ClassVar[str] = "dense"
+    family: ClassVar[str] = "dense"
+    needs: ClassVar[tuple[str, ...]] = ("weight",)
+
+    units: int
+    bias: bool = True
+
+    @classmethod
+    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
+        """How many units there are."""
+        return {"units": array.shape[0]} if array.role == "weight" else {}
+
+    def channels(self, before: int | None) -> None:
+        """It gives a vector."""
+        return
+
+    def out(self, shape: Shape) -> Shape:
+        """One number a unit."""
+        as_vector(shape)
+        return (self.units,)
+
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        """The weights (units, inputs), and a bias for each unit."""
+        weight = Parameter.full("weight", self.units, as_vector(shape))
+        return weight, *((Parameter.full("bias", self.units),) if self.bias else ())
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """Every weight once."""
+        return self.units * as_vector(shape)
+
+    def looks(self, shape: Shape) -> None:
+        """It sees all."""
+        return
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Sum up."""
+        from ..ops.dense import dense
+
+        return dense(x.reshape(-1), arrays["weight"], arrays.get("bias"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rbf(Layer):
+    """Radial basis functions: the squared distance of a vector from each of ``units`` patterns, which are not learned.
+
+    The last layer of LeNet-5: LeCun, Bottou, Bengio & Haffner, "Gradient-Based Learning Applied to Document Recognition"
+    (Proceedings of the IEEE 86, 1998), section II.B.
+    """
+
+    op: ClassVar[str] = "rbf"
+    needs: ClassVar[tuple[str, ...]] = ("weight",)
+
+    units: int
+
+    @classmethod
+    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
+        """How many units there are."""
+        return {"units": array.shape[0]} if array.role == "weight" else {}
+
+    def channels(self, before: int | None) -> None:
+        """It gives a vector."""
+        return
+
+    def out(self, shape: Shape) -> Shape:
+        """One number a unit."""
+        as_vector(shape)
+        return (self.units,)
+
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        """The patterns (units, inputs)."""
+        return (Parameter.full("weight", self.units, as_vector(shape), learned=False),)
+
+    def multiply_adds(self, shape: Shape) -> int:
+        """A difference squared for each number of each pattern."""
+        return self.units * as_vector(shape)
+
+    def looks(self, shape: Shape) -> None:
+        """It sees all."""
+        return
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Measure the distances."""
+        result: Array = ((arrays["weight"].astype(x.dtype) - x.reshape(-1)) ** 2).sum(axis=1)
+        return result

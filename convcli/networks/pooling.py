@@ -1,0 +1,115 @@
+"""Layers that make maps smaller by windows, or larger by repeating."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from ..geometry.axes import Axis, make_pool_axes
+from ..geometry.padding import Padding
+from ..geometry.whole_numbers import Sides
+from .layer import Array, Layer, Look, Shape, as_maps, uneven
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool(Layer):
+    """What both pools have: a window of that size, which steps by its size unless a stride is given."""
+
+    size: Sides
+    stride: Sides | None = None
+    padding: Padding = 0
+    dilation: Sides = (1, 1)
+    ceil: bool = False
+
+    def axes(self, shape: Shape) -> tuple[Axis, Axis]:
+        """The window laid over the rows and over the columns."""
+        return make_pool_axes(as_maps(shape)[1:], self.size, self.stride, self.padding, self.dilation, self.ceil)
+
+    def out(self, shape: Shape) -> Shape:
+        """As many maps, smaller ones."""
+        rows, columns = self.axes(shape)
+        return shape[0], rows.out, columns.out
+
+    def looks(self, shape: Shape) -> tuple[Look, Look]:
+        """The taps of the window, which slides."""
+        rows, columns = map(Look.along, self.axes(shape))
+        return rows, columns
+
+    def note(self, shape: Shape) -> str:
+        """Where the stride does not divide what it steps over."""
+        return uneven(self.axes(shape))
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaxPool(Pool):
+    """The largest number of each window."""
+
+    op: ClassVar[str] = "max-pool"
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Take the largest."""
+        from ..ops.pooling import max_pool2d
+
+        options: dict[str, Any] = {"padding": self.padding, "dilation": self.dilation, "ceil_mode": self.ceil}
+        return max_pool2d(x, self.size, stride=self.stride, threads=threads, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AvgPool(Pool):
+    """The mean of each window; ``count_padding`` counts the zeros of the padding too."""
+
+    op: ClassVar[str] = "avg-pool"
+
+    count_padding: bool = True
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Take the mean."""
+        from ..ops.pooling import avg_pool2d
+
+        options: dict[str, Any] = {"padding": self.padding, "ceil_mode": self.ceil, "count_include_pad": self.count_padding}
+        return avg_pool2d(x, self.size, stride=self.stride, threads=threads, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalAvgPool(Layer):
+    """The mean of each map."""
+
+    op: ClassVar[str] = "global-avg-pool"
+
+    def out(self, shape: Shape) -> Shape:
+        """One pixel of each map."""
+        return as_maps(shape)[0], 1, 1
+
+    def looks(self, shape: Shape) -> None:
+        """It sees all."""
+        return
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Take the mean."""
+        from ..ops.pooling import global_avg_pool2d
+
+        return global_avg_pool2d(x)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upsample(Layer):
+    """Every pixel repeated, ``factor`` times each way."""
+
+    op: ClassVar[str] = "upsample"
+
+    factor: Sides
+
+    def out(self, shape: Shape) -> Shape:
+        """As many maps, larger ones."""
+        channels, height, width = as_maps(shape)
+        return channels, height * self.factor[0], width * self.factor[1]
+
+    def looks(self, shape: Shape) -> tuple[Look, Look]:
+        """One pixel, which the next one may see too."""
+        rows, columns = (Look(factor, spread=-1, parts=factor) for factor in self.factor)
+        return rows, columns
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Repeat."""
+        from ..ops.pooling import upsample_nearest
+
+        return upsample_nearest(x, self.factor)

@@ -1,0 +1,93 @@
+"""Normalisation of maps (N, C, H, W) or (C, H, W). float64 stays float64; every other type is computed in float32."""
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..engine.buffers import aligned
+from ..engine.jit.run import run_loop
+from ..engine.loops.elementwise import scale_and_shift
+from ..engine.simd.reference import Array
+from ..geometry.whole_numbers import as_count
+from .validation import MAPS, as_number, as_real, per_channel
+
+PART = 1 << 19
+"""Numbers that are worked on at a time where there are several steps."""
+
+
+def local_response_norm(x: ArrayLike, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
+    """x / (k + alpha / size * sum of squares over ``size`` neighbouring channels) ** beta (Krizhevsky 2012, section 3.3).
+
+    Equal to PyTorch's function of this name within rounding: the window begins size // 2 channels before. ONNX's ``LRN`` lets
+    it begin (size - 1) // 2 before, so that for even sizes the odd channel stands behind. Raises ArgumentError.
+
+    >>> local_response_norm(np.ones((2, 1, 1)), size=2, alpha=2, beta=1).ravel().tolist()
+    [0.5, 0.3333333333333333]
+    """
+    maps, count = as_real("x", x, MAPS), as_count("size", size)
+    numbers = [as_number(name, value) for name, value in (("alpha", alpha), ("beta", beta), ("k", k))]
+    share, power, least = (maps.dtype.type(number) for number in (numbers[0] / count, *numbers[1:]))
+    channels = maps.shape[-3]
+    out = np.empty(maps.shape, maps.dtype)
+    step = max(PART // max(maps.size // maps.shape[-2], 1), 1)
+    with np.errstate(all="ignore"):
+        for row in range(0, maps.shape[-2], step):  # some rows at a time: their squares stay in the cache
+            part = maps[..., row : row + step, :]
+            squares = np.square(part)
+            sums = np.zeros(part.shape, part.dtype)
+            for offset in range(max(-(count // 2), 1 - channels), min((count - 1) // 2, channels - 1) + 1):
+                begin, end = max(-offset, 0), min(channels - offset, channels)
+                sums[..., begin:end, :, :] += squares[..., begin + offset : end + offset, :, :]
+            sums *= share
+            sums += least
+            np.power(sums, power, out=sums)
+            np.divide(part, sums, out=out[..., row : row + step, :])
+    return out
+
+
+def affine(x: ArrayLike, scale: ArrayLike, shift: ArrayLike | None = None) -> Array:
+    """X * scale + shift, with one of each (C,) for every channel, in float64 before it is rounded. Raises ArgumentError.
+
+    >>> affine([[[1, 2]], [[3, 4]]], scale=[2, 10], shift=[0, 5]).tolist()
+    [[[2.0, 4.0]], [[35.0, 45.0]]]
+    """
+    maps = as_real("x", x, MAPS)
+    scales = per_channel("scale", scale, maps.shape[-3])
+    shifts = np.zeros(scales.shape) if shift is None else per_channel("shift", shift, maps.shape[-3])
+    out = aligned(maps.shape, maps.dtype)
+    scale_into(np.ascontiguousarray(maps), scales, shifts, out)
+    return out
+
+
+def scale_into(maps: Array, scales: Array, shifts: Array, out: Array) -> None:
+    """Maps (..., C, H, W) times a scale and plus a shift for each channel, float64, into ``out``, which may be the maps."""
+    planes = maps.reshape(math.prod(maps.shape[:-2]), math.prod(maps.shape[-2:]))
+    with np.errstate(all="ignore"):
+        run_loop(scale_and_shift, planes, scales.ravel(), shifts.ravel(), out.reshape(planes.shape))
+
+
+def batch_norm(
+    x: ArrayLike,
+    mean: ArrayLike,
+    variance: ArrayLike,
+    scale: ArrayLike | None = None,
+    shift: ArrayLike | None = None,
+    epsilon: float = 1e-5,
+) -> Array:
+    """(x - mean) / sqrt(variance + epsilon) * scale + shift, with one of each (C,) for every channel.
+
+    Equal to PyTorch's ``batch_norm`` in inference and ONNX's ``BatchNormalization`` within rounding. Raises ArgumentError.
+
+    >>> batch_norm([[[3, 5]]], mean=[1], variance=[4], epsilon=0).tolist()
+    [[[1.0, 2.0]]]
+    """
+    maps = as_real("x", x, MAPS)
+    channels = maps.shape[-3]
+    centre, spread = per_channel("mean", mean, channels), per_channel("variance", variance, channels)
+    factor = 1.0 if scale is None else per_channel("scale", scale, channels)
+    added = 0.0 if shift is None else per_channel("shift", shift, channels)
+    with np.errstate(all="ignore"):
+        factor = factor / np.sqrt(spread + as_number("epsilon", epsilon))
+        added = added - centre * factor
+    return affine(maps, factor.ravel(), added.ravel())

@@ -1,0 +1,198 @@
+"""Pooling: the largest number or the mean under a window, and what turns it round."""
+
+import itertools
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from ..engine.buffers import aligned
+from ..engine.dtypes import real_of
+from ..engine.jit.run import run_loop
+from ..engine.layout import BESIDES, cut
+from ..engine.loops.pooling import Windows, take_largest, take_means
+from ..engine.simd.reference import LANES, Array
+from ..engine.threads import run_all
+from ..geometry.axes import Axis, make_pool_axes, taps_within
+from ..geometry.padding import Padding, resolve_padding
+from ..geometry.whole_numbers import Pair, as_count, as_pair
+from .validation import MAPS, as_flag, as_real, check_array, workers_for
+
+
+def max_pool2d(
+    x: ArrayLike,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    *,
+    threads: int | None = None,
+) -> Array:
+    """The largest number under each window. Equal to PyTorch's ``max_pool2d`` and ONNX's ``MaxPool``, of any dtype.
+
+    Padding never wins; NaN does.
+
+    Parameters
+    ----------
+    x : (N, C, H, W) or (C, H, W), any real dtype
+        Not changed. N may be 0.
+    kernel_size, stride, dilation : int or (rows, columns)
+        A stride of None is the size of the window.
+    padding : as in :func:`conv2d`
+    ceil_mode : bool
+        Whether pixels that the last window would leave over have one of their own.
+    threads : int, optional
+        As in :func:`filter2d`.
+
+    Returns
+    -------
+    (N, C, H', W') or (C, H', W'), of the dtype of x
+
+    Raises
+    ------
+    ArgumentError (a ValueError)
+        If a shape, value or word cannot be used, or a window would hold nothing but padding.
+
+    Examples
+    --------
+    >>> import numpy as np, convcli
+    >>> convcli.max_pool2d(np.arange(16).reshape(1, 4, 4), 2).tolist()
+    [[[5, 7], [13, 15]]]
+    """
+    given = check_array("x", x, MAPS, batched=True)
+    flag = as_flag("ceil_mode", ceil_mode)
+    rows, columns = make_pool_axes(given.shape[-2:], kernel_size, stride, padding, dilation, flag)
+    if given.dtype.itemsize > 8 or (given.dtype.itemsize == 8 and given.dtype.kind in "ui"):  # float64 does not hold them
+        workers_for(threads)
+        return _largest_of(given, rows, columns)
+    maps = given.astype(real_of(given), copy=False)
+    lowest = maps.dtype.type(-np.inf)
+
+    def take(planes: Array, laid: Windows, *rest: Any) -> None:
+        run_loop(take_largest, planes, laid, lowest, *rest)
+
+    return _pool(maps, rows, columns, take, threads, maps.dtype).astype(given.dtype, copy=False)
+
+
+def _largest_of(maps: Array, rows: Axis, columns: Axis) -> Array:
+    """The largest number under each window on maps of any type, a tap after the other."""
+    integer = np.issubdtype(maps.dtype, np.integer)
+    lowest = np.iinfo(maps.dtype).min if integer else -np.inf
+    pads = [(0, 0)] * (maps.ndim - 2) + [(axis.before, axis.after) for axis in (rows, columns)]
+    padded = np.pad(maps, pads, constant_values=lowest)
+    out = np.full((*maps.shape[:-2], rows.out, columns.out), lowest, maps.dtype)
+    for taps in itertools.product(range(rows.kernel), range(columns.kernel)):
+        first = [tap * axis.dilation for tap, axis in zip(taps, (rows, columns), strict=True)]
+        steps = [slice(i, i + (a.out - 1) * a.stride + 1, a.stride) for i, a in zip(first, (rows, columns), strict=True)]
+        np.maximum(out, padded[..., steps[0], steps[1]], out=out)
+    return out
+
+
+def _pool(
+    maps: Array, rows: Axis, columns: Axis, take: Callable[..., None], threads: int | None, between: np.dtype[Any]
+) -> Array:
+    """Maps pooled by ``take(planes, windows, band, line, out)``, in bands of output rows; a line is of the type between."""
+    workers = workers_for(threads)
+    out = aligned((*maps.shape[:-2], rows.out, columns.out), maps.dtype)
+    if out.size == 0:
+        return out
+    planes = np.ascontiguousarray(maps).reshape(-1, *maps.shape[-2:])
+    lines = out.reshape(-1, columns.out)
+    padded = columns.before + columns.size + columns.after
+    down = rows.size, rows.out, rows.kernel, rows.stride, rows.dilation, rows.before
+    laid = Windows(*down, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
+
+    def take_band(band: tuple[int, int]) -> None:
+        take(planes, laid, band, np.empty(padded + LANES, between), lines)
+
+    work = len(lines) * (padded * (rows.kernel + columns.kernel) + BESIDES * columns.out)
+    run_all([partial(take_band, band) for band in cut(len(lines), work, workers)], workers)
+    return out
+
+
+def avg_pool2d(
+    x: ArrayLike,
+    kernel_size: Pair,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+    *,
+    threads: int | None = None,
+) -> Array:
+    """The mean under each window, summed in float64. Equal to PyTorch's ``avg_pool2d`` and ONNX's ``AveragePool``.
+
+    Parameters
+    ----------
+    x, kernel_size, stride, padding, ceil_mode, threads
+        As in :func:`max_pool2d`.
+    count_include_pad : bool
+        Whether the zeros of the padding count; what ``ceil_mode`` adds behind it never does. ONNX's default is False.
+    divisor_override : int, optional
+        What every sum is divided by, in place of the count of its numbers.
+
+    Returns
+    -------
+    (N, C, H', W') or (C, H', W'), float32 or float64
+
+    Raises
+    ------
+    ArgumentError (a ValueError)
+        If a shape, value or word cannot be used, or a window would hold nothing but padding.
+
+    Examples
+    --------
+    >>> import numpy as np, convcli
+    >>> convcli.avg_pool2d(np.arange(16).reshape(1, 4, 4), 2).tolist()
+    [[[2.5, 4.5], [10.5, 12.5]]]
+    """
+    maps = as_real("x", x, MAPS)
+    sizes = maps.shape[-2:]
+    rows, columns = make_pool_axes(sizes, kernel_size, stride, padding, ceil_mode=as_flag("ceil_mode", ceil_mode))
+    with_pads = as_flag("count_include_pad", count_include_pad)
+    counts = []
+    nominal = resolve_padding(padding, (rows.extent, columns.extent), sizes, (rows.stride, columns.stride))
+    for axis, (before, after) in zip((rows, columns), nominal, strict=True):
+        counted = (-before, axis.size + after) if with_pads else (0, axis.size)
+        counts.append(np.array(taps_within(axis, *counted), np.float64))
+    if divisor_override is not None:
+        counts = [np.full(rows.out, as_count("divisor_override", divisor_override), np.float64), np.ones(columns.out)]
+
+    def take(planes: Array, laid: Windows, *rest: Any) -> None:
+        run_loop(take_means, planes, laid, *counts, *rest)
+
+    return _pool(maps, rows, columns, take, threads, np.dtype(np.float64))
+
+
+def global_avg_pool2d(x: ArrayLike) -> Array:
+    """The mean of each map, summed in float64: x (N, C, H, W) or (C, H, W) gives (N, C, 1, 1) or (C, 1, 1).
+
+    Equal to ONNX's ``GlobalAveragePool`` within rounding. Raises ArgumentError for what are no maps.
+
+    >>> global_avg_pool2d([[[1, 2], [3, 6]]]).tolist()
+    [[[3.0]]]
+    """
+    maps = as_real("x", x, MAPS)
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean: Array = maps.mean(axis=(-2, -1), keepdims=True, dtype=np.float64).astype(maps.dtype)
+    return mean
+
+
+def upsample_nearest(x: ArrayLike, scale_factor: Pair) -> Array:
+    """Repeat every pixel of maps (N, C, H, W) or (C, H, W), so many times in each direction: an int or (rows, columns).
+
+    Equal to PyTorch's ``interpolate`` and ONNX's ``Resize`` with mode nearest, for whole factors. Gives the dtype of x.
+    Raises ArgumentError.
+
+    >>> upsample_nearest([[[1, 2]]], 2).tolist()
+    [[[1, 1, 2, 2], [1, 1, 2, 2]]]
+    """
+    maps = check_array("x", x, MAPS, batched=True)
+    rows, columns = as_pair("scale_factor", scale_factor, least=1)
+    *outer, height, width = maps.shape
+    repeated = np.broadcast_to(maps[..., :, None, :, None], (*outer, height, rows, width, columns))
+    return repeated.reshape(*outer, height * rows, width * columns)

@@ -1,0 +1,187 @@
+"""Feature maps of one picture: its channels, its alpha and a kernel, or a bank merged into one map."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..engine.jit.run import run_loop
+from ..engine.layout import source_table
+from ..engine.loops.elementwise import add_number
+from ..errors import ArgumentError
+from ..geometry.axes import check_extents, make_axes
+from ..geometry.borders import check_border
+from ..geometry.padding import resolve_padding
+from ..images import alpha as transparency
+from ..images.image import Array, Image
+from ..kernels.kernel import Bank, Kernel, kernels_of
+from ..ops.conv import explain_filter2d, filter2d, rows_at_once
+from ..ops.merge import merge
+from .apply_request import Request
+from .map_source import Responder, Response, Rows, Way
+
+LUMA = (0.299, 0.587, 0.114)
+"""Red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
+
+
+class KernelResponder(Responder):
+    """The feature maps of kernels and merged banks."""
+
+    def __init__(self, request: Request, image: Image) -> None:
+        super().__init__(image)
+        self.request = request
+        self.opaque = transparency.is_opaque(image)
+
+    def rows_of(self, one: Kernel | Bank) -> Iterator[Rows]:
+        """All rows of a map, as many at a time as are best made together."""
+        height = self.request.map_shape(self.image.size, one)[0]
+        step = max(self._rows_at_once(kernel) for kernel in kernels_of(one))
+        return ((begin, min(begin + step, height)) for begin in range(0, height, step))
+
+    def respond(self, one: Kernel | Bank, rows: Rows | None = None) -> Response:
+        """Compute one feature map, or some rows of it."""
+        self.request.map_shape(self.image.size, one)
+        if isinstance(one, Kernel):
+            return self._convolve(one, rows)
+        alphas: list[Array] = []
+
+        def colours() -> Iterator[Array]:
+            for kernel in one.kernels:
+                response = self._convolve(kernel, rows)
+                if response.alpha is not None:
+                    alphas.append(response.alpha)
+                yield response.colour
+
+        assert one.merge is not None
+        colour = merge(colours(), one.merge)
+        return Response(colour, merge(alphas, "max") if alphas else None)
+
+    def check(self, one: Kernel | Bank) -> None:
+        """See that the kernels fit, and that they can be summed as --method asks."""
+        self.request.map_shape(self.image.size, one)
+        if self.request.method is not None:
+            self._ways(one)
+
+    def ways(self, one: Kernel | Bank) -> tuple[Way, ...]:
+        """How each kernel of a feature map is computed, with --explain."""
+        return self._ways(one) if self.request.explain else ()
+
+    def _ways(self, one: Kernel | Bank) -> tuple[Way, ...]:
+        return tuple(self._way(kernel) for kernel in kernels_of(one))
+
+    def _options(self, kernel: Kernel) -> dict[str, Any]:
+        """What decides how a kernel is computed."""
+        request = self.request
+        return {
+            "stride": request.stride,
+            "padding": request.padding_for(kernel),
+            "dilation": request.dilation,
+            "border": request.border,
+            "method": request.method,
+        }
+
+    def _rows_at_once(self, kernel: Kernel) -> int:
+        with _naming(kernel):
+            return rows_at_once(self.image.pixels, weights_for(self.request, self.image, kernel), **self._options(kernel))
+
+    def _way(self, kernel: Kernel) -> Way:
+        image = self.image
+        weights = weights_for(self.request, image, kernel)
+        with _naming(kernel):
+            pixels = image.pixels if self.opaque else transparency.premultiplied(image, np.arange(image.size[0]), 0)
+            plan, choice, memory = explain_filter2d(pixels, weights, **self._options(kernel))
+        rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
+        return Way(kernel.name, choice, rank, int(choice.work * plan.rows.out * plan.out_row), memory)
+
+    def _convolve_colours(self, weights: Array, options: dict[str, Any]) -> Array:
+        """Slide weights over the pixels, or over those that the rows of the map need, multiplied by alpha."""
+        if self.opaque:
+            return filter2d(self.image.pixels, weights, **options)
+        sizes, sides = self.image.pixels.shape[:2], weights.shape[:2]
+        axis, columns = make_axes(sizes, sides, options["stride"], options["padding"], options["dilation"])
+        word, constant = check_border(options["border"])
+        begin, end = options["rows"] or (0, axis.out)
+        rows = source_table(axis, word)[begin * axis.stride : (end - 1) * axis.stride + axis.extent]
+        pixels = transparency.premultiplied(self.image, rows, constant)
+        return filter2d(pixels, weights, **options | {"padding": ((0, 0), (columns.before, columns.after)), "rows": None})
+
+    def _convolve(self, kernel: Kernel, rows: Rows | None) -> Response:
+        """Slide one kernel over the colours, and over alpha where there is one.
+
+        Colours multiplied by alpha are summed, and divided by the alpha that the kernel saw, in units of its sum, so that the
+        result is that of an opaque picture where the picture is opaque. A kernel that sums to zero has no such unit: its
+        response stays multiplied, and alpha stays as it was.
+        """
+        request, image = self.request, self.image
+        options = self._options(kernel) | {"flip": request.flip, "threads": request.threads, "rows": rows}
+        weights = weights_for(request, image, kernel)
+        with _naming(kernel):
+            colour = self._convolve_colours(weights, options)
+        if weights.ndim == 3:
+            colour = colour[:, :, None]
+        if image.alpha is None:
+            return Response(_plus(colour, kernel.offset), None)
+        seen = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
+        if kernel.sums_to_zero:
+            covered = check_extents(seen.shape, request.dilation)
+            (above, _), (left, _) = resolve_padding(request.same_padding(kernel), covered)
+            seen = np.zeros(covered)
+            seen[above, left] = 1  # the pixel that "same" padding puts under the kernel's anchor
+            options |= {"flip": False, "dilation": 1}
+        options["method"] = None  # alpha has a kernel of its own
+        border = request.border
+        options["border"] = "zero" if border == "zero" else image.opaque if not isinstance(border, str) else border
+        alpha = filter2d(image.alpha, seen / seen.sum(), **options)
+        straight = colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque)
+        return Response(_plus(straight, kernel.offset), alpha)
+
+
+def check_method(request: Request) -> None:
+    """Raise ArgumentError for a kernel that cannot be summed as --method asks, whatever the picture.
+
+    Of a kernel that is summed over the channels of each picture only the picture can tell.
+    """
+    if request.channels != "each":
+        return
+    options: dict[str, Any] = {"stride": request.stride, "dilation": request.dilation, "method": request.method}
+    options |= {"padding": "full", "border": "zero"}
+    for kernel in dict.fromkeys(kernel for one in request.maps for kernel in kernels_of(one)):
+        pixel = np.zeros((1, 1, *kernel.weights.shape[2:]), np.uint8)
+        with _naming(kernel):
+            try:
+                explain_filter2d(pixel, kernel.weights, **options)
+            except ArgumentError as refused:
+                with contextlib.suppress(ArgumentError):
+                    explain_filter2d(pixel.astype(np.float64), kernel.weights, **options)  # which bears larger numbers
+                    continue
+                raise refused from None
+
+
+@contextlib.contextmanager
+def _naming(kernel: Kernel) -> Iterator[None]:
+    """Say which kernel it is that something is wrong with."""
+    try:
+        yield
+    except ArgumentError as error:
+        raise ArgumentError(f"kernel {kernel.name!r}: {error}") from None
+
+
+def _plus(response: Array, offset: float) -> Array:
+    """The response with the kernel's offset added to it, in place."""
+    if offset:
+        run_loop(add_number, response.dtype.type(offset), response.reshape(-1))
+    return response
+
+
+def weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
+    """The kernel as ``--channels`` asks for it: (kh, kw) for each channel, or (kh, kw, C) to be summed."""
+    channels = image.pixels.shape[2]
+    weights = kernel.weights
+    if weights.ndim == 3:
+        return weights
+    if request.channels == "each":
+        return weights
+    if request.channels == "sum":
+        return np.repeat(weights[:, :, None], channels, axis=2)
+    return weights[:, :, None] * (np.ones(1) if channels == 1 else np.array(LUMA))

@@ -1,0 +1,132 @@
+"""What ``run`` asks for: a network, and the layers whose maps are wanted. Light: nothing here imports NumPy."""
+
+import functools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ArgumentError, ConvcliError
+from ..images.formats import Format
+from ..networks.analysis import REAL
+from ..networks.network import Network
+from ..range_rules import Range
+from .loaded_network import Model, Tap
+from .request_base import Wishes
+
+if TYPE_CHECKING:
+    from ..images.image import Header, Image
+    from .network_maps import NetworkResponder
+    from .outputs import Target
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkRequest(Wishes):
+    """One ``run``: its maps are those of tapped layers. Raises ArgumentError when two wishes do not go together."""
+
+    maps: tuple[Tap, ...]
+    model: Model
+    resize: bool = False  # bring each picture to the size that the network takes
+
+    @property
+    def network(self) -> Network:
+        """Whose layers are tapped."""
+        return self.model.network
+
+    @property
+    def held(self) -> int:
+        """Bytes of the weights."""
+        return self.model.size
+
+    @functools.cached_property
+    def digests(self) -> tuple[str, ...]:
+        """What tells each map: its place, and the rule that makes levels of it."""
+        return tuple(repr((tap.name, self.rule_for(tap))) for tap in self.maps)
+
+    @functools.cached_property
+    def facts(self) -> tuple[Any, ...]:
+        """The network, and the digest of all its weights."""
+        self.model.load(self.max_memory)
+        return self.network.input, self.model.layers, self.model.digest, self.resize
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The layer, and which of its maps."""
+        return "layer", "index"
+
+    @property
+    def apart(self) -> str:
+        """Both together give each map an output of its own."""
+        return "{layer} and {index}"
+
+    def token_values(self, index: int) -> dict[str, str]:
+        """Those of one map; the index with as many digits as the last of its layer has, so that names sort."""
+        tap = self.maps[index]
+        return {"layer": tap.layer, "index": str(tap.index or 0).zfill(self.model.digits[tap.layer])}
+
+    def suffix_in(self, form: Format) -> str:
+        """The layer where there are several, and the map where each has an output of its own."""
+        if not self.stacks_in(form):
+            return "_{layer}-{index}" if len(self.maps) > 1 else ""
+        return "_{layer}" if len(self._layers(range(len(self.maps)))) > 1 and form.name != "npz" else ""
+
+    def stack_name(self, one: Tap) -> str:
+        """The layer: its maps are one array."""
+        return one.layer
+
+    def refuse_together(self, form: Format, maps: Sequence[int]) -> None:
+        """Raise ArgumentError where one output cannot hold these maps."""
+        super().refuse_together(form, maps)
+        layers = self._layers(maps)
+        if len(layers) > 1 and form.name != "npz":
+            raise ArgumentError(
+                f"{form.name} holds the maps of one layer, and there are {len(layers)}: {', '.join(layers)}; write .npz, or "
+                "give a folder or a template with {layer}"
+            )
+
+    def _layers(self, maps: Sequence[int]) -> list[str]:
+        return list(dict.fromkeys(self.maps[index].layer for index in maps))
+
+    def rule_for(self, one: Tap) -> Range:
+        """How a map becomes levels: auto brings the least number of the whole layer to black, and the largest to white."""
+        return Range("stretch") if self.range.name == "auto" else self.range
+
+    def size_for(self, size: tuple[int, int]) -> tuple[int, int]:
+        """The size that a picture (H, W) is brought to."""
+        return self.network.input.size or size if self.resize else size
+
+    def map_shape(self, size: tuple[int, int, int], one: Tap, strict: bool = True) -> tuple[int, int, int]:
+        """(H', W', 1) of a map of a picture (H, W, C), (1, n, 1) of a vector. Raises ArgumentError where there can be none."""
+        if strict and size[2] not in (1, self.network.input.channels) and (size[2], self.network.input.channels) != (3, 1):
+            raise ArgumentError(
+                f"network {self.network.name!r} takes {self.network.input.channels} channels, and the picture has {size[2]}"
+            )
+        shape = self.model.shape_of(one.layer, self.size_for(size[:2]))
+        height, width = shape[1:] if len(shape) == 3 else (1, shape[0])
+        self.refuse_large(height, width)
+        return height, width, 1
+
+    def responder(self, image: "Image") -> "NetworkResponder":
+        """What computes the maps of a picture."""
+        from .network_maps import NetworkResponder  # what it needs is heavy to import
+
+        return NetworkResponder(self, image)
+
+    def memory(self, targets: "Sequence[Target]", header: "Header") -> int:
+        """Bytes that one picture takes: itself, what a layer takes and gives, and what is kept of the layers before."""
+        height, width = header.height, header.width
+        image = height * width * header.channels * header.itemsize
+        try:
+            rows = self.model.rows(self.size_for((height, width)))
+        except ConvcliError:  # which the picture is told
+            return image + header.reading
+        entering = math.prod(rows[0].taken)
+        resized = (self.network.input.channels + 1) * height * width if rows[0].taken[1:] != (height, width) else 0
+        kept, most, passing = 0, entering + resized, entering  # passing is held for the next layer alone
+        for row in rows:
+            made = math.prod(row.given)
+            most = max(most, kept + passing + made + row.layer.scratch(row.taken))
+            kept, passing = (kept + made, 0) if row.layer.name in self.model.tapped else (kept, made)
+        given = [array for layer in self.model.layers for array in layer.given]
+        cast = max((math.prod(one.shape) for one in given if one.itemsize > REAL), default=0)  # a copy for float32 pictures
+        return image + max(header.reading, max(most, kept) * max(header.itemsize, REAL) + cast * REAL)

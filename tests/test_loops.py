@@ -15,7 +15,7 @@ from convcli.ops import conv
 
 PROGRAM = """
 import sys, numpy as np, convcli
-from convcli.images.levels import account_for
+from convcli.images.quantize import account_for
 {before}
 rng = np.random.default_rng(5)
 image = rng.integers(0, 256, (9, 11, 3), dtype=np.uint8)

@@ -103,7 +103,7 @@ def test_ranges_templates_and_stacks(run, samples, tmp_path):
 
 
 ALL = """
-[network_spec.all]
+[networks.all]
 input = { channels = 3, size = [20, 23], range = "-1..1", mean = [0.1, 0.2, 0.3], std = 0.5 }
 layers = [
   { op = "conv", file = "w.npz", key = "c1", bias = "b1", stride = 2, padding = "same-upper", dilation = [1, 2] },
@@ -203,7 +203,7 @@ def test_float64_arrays_are_computed_in_float64(run, tmp_path, rng):
     """An .npy of float64 keeps its precision; real numbers of no known white are not scaled."""
     np.save(tmp_path / "x.npy", rng.normal(size=(9, 9)))
     (tmp_path / "n.toml").write_text(
-        "[network_spec.n]\ninput = { channels = 1, range = '0..1' }\n"
+        "[networks.n]\ninput = { channels = 1, range = '0..1' }\n"
         "layers = [{ op = 'conv', kernel = 'gaussian' }, { op = 'tanh' }]"
     )
     assert run("run", "n", tmp_path / "x.npy", "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy").status == 0
@@ -248,7 +248,7 @@ def test_alpha_is_seen_before_black(run, tmp_path, rng):
 
 
 SMALL = """
-[network_spec.small]
+[networks.small]
 input = { channels = 1, size = [16, 12] }
 layers = [{ op = "conv", name = "c", kernel = "blur" }]
 """
@@ -295,7 +295,7 @@ def test_wrong_words(run, samples, words, message):
 def test_layers_can_be_tapped_before_one_that_has_no_weights(run, samples, tmp_path):
     """What is wanted is all that must be known."""
     (tmp_path / "n.toml").write_text(
-        "[network_spec.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', kernel = 'blur', name = 'a' }, "
+        "[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', kernel = 'blur', name = 'a' }, "
         "{ op = 'conv', filters = 2, size = 3, name = 'b' }]"
     )
     words = ["run", "n", samples / "camera.png", "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy"]
@@ -314,7 +314,7 @@ def test_memory_is_refused_before_it_is_taken(run, samples, tmp_path):
     assert run(*words, "30M").status == 0
     np.save(tmp_path / "w.npy", np.zeros((1000, 500)))
     (tmp_path / "n.toml").write_text(
-        "[network_spec.n]\ninput = { channels = 1 }\nlayers = [{ op = 'flatten' }, { op = 'dense', file = 'w.npy' }]"
+        "[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'flatten' }, { op = 'dense', file = 'w.npy' }]"
     )
     words = ["run", "n", samples / "camera.png", "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy"]
     result = run(*words, "--max-memory", "1M")
@@ -326,7 +326,7 @@ def test_running_again_and_what_is_told(run, samples, tmp_path):
     """--skip-existing knows another tap, network and weights; --json and a dry run tell of the layers."""
     config = tmp_path / "n.toml"
     np.save(tmp_path / "w.npy", np.ones((2, 1, 3, 3)))
-    config.write_text("[network_spec.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', file = 'w.npy', name = 'c' }]")
+    config.write_text("[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', file = 'w.npy', name = 'c' }]")
     words = ["run", "n", samples / "camera.png", "--config", config, "-o", tmp_path / "y.npz", "--skip-existing", "--json"]
     first, second = run(*words), run(*words)
     line = json.loads(first.out.splitlines()[0])
@@ -368,7 +368,7 @@ def test_weights_are_loaded_once_for_all_pictures(run, samples, tmp_path, monkey
     pictures = [tmp_path / f"{name}.png" for name in "abc"]
     for picture in pictures:
         PIL.Image.open(samples / "camera.png").crop((0, 0, 40, 30)).save(picture)
-    (tmp_path / "n.toml").write_text("[network_spec.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', file = 'w.npy' }]")
+    (tmp_path / "n.toml").write_text("[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', file = 'w.npy' }]")
     assert run("run", "n", *pictures, "--config", tmp_path / "n.toml", "-o", f"{tmp_path}/out/", "-j", "2").status == 0
     assert len(loads) == 1
     found = Model(network(tmp_path, ["{ op = 'conv', file = 'w.npy' }"]))
@@ -426,7 +426,7 @@ def test_kernels_of_different_sizes_in_one_layer(run, samples, tmp_path):
 
 def written(run, tmp_path, layers, picture, *words, channels=1):
     """What a network of these layers makes of a picture, and what was told."""
-    (tmp_path / "n.toml").write_text(f"[network_spec.n]\ninput = {{ channels = {channels} }}\nlayers = [{layers}]")
+    (tmp_path / "n.toml").write_text(f"[networks.n]\ninput = {{ channels = {channels} }}\nlayers = [{layers}]")
     result = run("run", "n", picture, "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy", *words)
     return (np.load(tmp_path / "y.npy") if result.status == 0 else None), result
 
@@ -557,7 +557,7 @@ def test_what_is_told_of_real_numbers_and_of_resizing(run, tmp_path, rng):
     """They have no white that a range could be measured by; they are resized in float32."""
     np.save(tmp_path / "x.npy", rng.normal(size=(9, 9)))
     (tmp_path / "n.toml").write_text(
-        "[network_spec.n]\ninput = { channels = 1, size = 4, range = '0..1' }\nlayers = [{ op = 'conv', kernel = 'identity' }]"
+        "[networks.n]\ninput = { channels = 1, size = 4, range = '0..1' }\nlayers = [{ op = 'conv', kernel = 'identity' }]"
     )
     words = ["run", "n", tmp_path / "x.npy", "--config", tmp_path / "n.toml", "-o", tmp_path / "y.npy", "--resize"]
     result = run(*words)
@@ -571,7 +571,7 @@ def test_names_of_many_maps_sort(run, samples, tmp_path):
     """The index has as many digits as the last one."""
     (tmp_path / "n.toml").write_text(
         "[banks.b]\ngenerator = 'gaussian'\ngrid = { sigma = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.5] }\n"
-        "[network_spec.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', bank = 'b', name = 'c' }]"
+        "[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', bank = 'b', name = 'c' }]"
     )
     words = ["run", "n", samples / "camera.png", "--config", tmp_path / "n.toml", "-o", f"{tmp_path}/out/", "-q"]
     assert run(*words).status == 0
@@ -626,7 +626,7 @@ def test_separable_with_a_depth_multiplier(run, tmp_path, rng, said):
     np.savez(tmp_path / "w.npz", **weights)
     np.save(tmp_path / "x.npy", x)
     layers = f"[{{ op = 'separable', file = 'w.npz', key = 'd', pointwise = 'p', bias = 'b', padding = 1{said} }}]"
-    (tmp_path / "kernels.toml").write_text(f"[network_spec.n]\ninput = {{ channels = 3 }}\nlayers = {layers}\n")
+    (tmp_path / "kernels.toml").write_text(f"[networks.n]\ninput = {{ channels = 3 }}\nlayers = {layers}\n")
     config = ["--config", tmp_path / "kernels.toml"]
     assert run("run", "n", tmp_path / "x.npy", "-o", tmp_path / "y.npy", *config).status == 0
     padded = np.pad(x.astype(float), ((1, 1), (1, 1), (0, 0)))
@@ -647,7 +647,7 @@ def test_separable_with_a_depth_multiplier(run, tmp_path, rng, said):
 ])  # fmt: skip
 def test_a_mean_of_another_range_is_doubted(run, samples, tmp_path, said, told):
     """By check, summary and run; the numbers are what was asked for."""
-    text = f"[network_spec.n]\ninput = {{ channels = 3, {said} }}\nlayers = [{{ op = 'relu' }}]\n"
+    text = f"[networks.n]\ninput = {{ channels = 3, {said} }}\nlayers = [{{ op = 'relu' }}]\n"
     (tmp_path / "kernels.toml").write_text(text)
     config = ["--config", tmp_path / "kernels.toml"]
     results = (

@@ -1,10 +1,10 @@
 """Networks that tests make."""
 
-from convcli.config.registry import load_catalogue
-from convcli.config.search_path import Place, built_in_file
+from convcli.config.registry import load_registry
+from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.networks.analysis import trace
 
-BUILT_IN = load_catalogue([Place(built_in_file(), "built in")])
+BUILT_IN = load_registry([ConfigLocation(built_in_file(), "built in")])
 
 
 def network(folder, layers, channels=1, size=None, **entry):
@@ -13,7 +13,7 @@ def network(folder, layers, channels=1, size=None, **entry):
     entries = ", ".join(part for part in (f"channels = {channels}", text) if part)
     path = folder / "kernels.toml"
     path.write_text(f"[networks.n]\ninput = {{ {entries} }}\nlayers = [\n" + ",\n".join(layers) + "\n]\n")
-    return load_catalogue([Place(path, "test"), Place(built_in_file(), "built in")]).network("n")
+    return load_registry([ConfigLocation(path, "test"), ConfigLocation(built_in_file(), "built in")]).network("n")
 
 
 def rows_of(found, shape):

@@ -30,9 +30,9 @@ from convcli.cli.json_report import Report
 from convcli.images.image import Image
 from convcli.kernels.kernel import Kernel
 from convcli.ops import conv
-from convcli.pipeline.apply_request import Request
+from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Input
-from convcli.pipeline.kernel_maps import KernelResponder
+from convcli.pipeline.kernel_maps import KernelMaps
 from convcli.pipeline.outputs import Task
 from convcli.pipeline.process_image import Outcome
 
@@ -1035,12 +1035,12 @@ def test_transparent_pictures_are_multiplied_row_by_row(border, rng):
     weights, pads = np.array([[1.5, -2.0], [0.0, 3.0], [-2.0, -0.5]]), ((5, 12), (4, 1))
     options = {"stride": (2, 1), "dilation": (1, 2), "border": border}
     kernel = Kernel("edges", tuple(map(tuple, weights.tolist())))
-    request = Request((Input("-", None),), (kernel,), "out.png", padding=pads, **options)
-    responder = KernelResponder(request, Image(pixels, 255, alpha=alpha))
+    request = ApplyRequest((Input("-", None),), (kernel,), "out.png", padding=pads, **options)
+    map_source = KernelMaps(request, Image(pixels, 255, alpha=alpha))
     expected = naive.filter2d(pixels * (alpha / 255)[:, :, None], weights, pads=pads, **options)
     for rows in (None, (0, 3), (3, 10), (10, 13)):
         begin, end = rows or (0, 13)
-        assert_allclose(responder.respond(kernel, rows).colour, expected[begin:end], rtol=0, atol=1e-3)
+        assert_allclose(map_source.compute_map(kernel, rows).colour, expected[begin:end], rtol=0, atol=1e-3)
     assert expected.shape[0] == 13
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from batches import CONVCLI, contents, convcli, make_pictures
 from convcli.images import atomic_write
-from convcli.images.atomic_write import ExistsError, placed
+from convcli.images.atomic_write import ExistsError, write_atomically
 from convcli.pipeline.process_batch import PATIENCE
 
 PART = ".convcli-*.part"
@@ -185,7 +185,7 @@ def test_a_part_that_is_swept_before_it_is_locked(tmp_path, monkeypatch):
         lock(file)
 
     monkeypatch.setattr(atomic_write, "_lock", late)
-    with placed(tmp_path / "a") as file:
+    with write_atomically(tmp_path / "a") as file:
         file.write(b"whole")
     assert contents(tmp_path) == {"a": b"whole"}
     assert stolen
@@ -196,9 +196,9 @@ def test_a_name_that_was_taken_meanwhile(tmp_path, monkeypatch, links):
     """Is left, where it is not to be replaced; on file systems without hard links too."""
     if not links:
         monkeypatch.setattr(os, "link", lambda *_: (_ for _ in ()).throw(PermissionError()))
-    with placed(tmp_path / "free", replace=False) as file:
+    with write_atomically(tmp_path / "free", replace=False) as file:
         file.write(b"new")
-    late = placed(tmp_path / "a", replace=False)
+    late = write_atomically(tmp_path / "a", replace=False)
     late.__enter__().write(b"new")
     (tmp_path / "a").write_bytes(b"theirs")
     with pytest.raises(ExistsError, match="exists already, made since this run began"):

@@ -16,24 +16,24 @@ from numpy.testing import assert_allclose, assert_array_equal
 import convcli
 from config_cases import BAD, GOOD, UNREADABLE
 from convcli.config import reader, registry
-from convcli.config.registry import load_catalogue
-from convcli.config.search_path import Place, built_in_file
+from convcli.config.registry import load_registry
+from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.config.toml_positions import find_lines
 from convcli.errors import KernelError
 from convcli.kernels.generators import Recipe
 
 
-def catalogue_of(folder, text):
+def registry_of(folder, text):
     """The kernels of a config file with this text, with the built-in ones behind them."""
     path = folder / "k.toml"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load_catalogue([Place(path, "test"), Place(built_in_file(), "built in")])
+    return load_registry([ConfigLocation(path, "test"), ConfigLocation(built_in_file(), "built in")])
 
 
 def faults_of(folder, text):
     """The lines of the error, without the name of the file."""
     with pytest.raises(KernelError) as caught:
-        catalogue_of(folder, text)
+        registry_of(folder, text)
     lines = str(caught.value).splitlines()
     assert all(line.startswith(f"{folder / 'k.toml'}:") for line in lines)
     return [line.removeprefix(f"{folder / 'k.toml'}:") for line in lines]
@@ -42,7 +42,7 @@ def faults_of(folder, text):
 @pytest.mark.parametrize("text", GOOD)
 def test_good_files_are_read(tmp_path, text):
     """Every kernel of them can be made."""
-    catalogue = catalogue_of(tmp_path, text)
+    catalogue = registry_of(tmp_path, text)
     for name in catalogue.files[0].entries:
         assert catalogue.find(name).name == name
 
@@ -170,7 +170,7 @@ def computed(monkeypatch):
 def test_large_kernels_are_counted_before_they_are_made(tmp_path, text, name, least, computed):
     """By every command."""
     with pytest.raises(KernelError, match=rf"{name}: the .* have \d+ weights; the limit is 4000000") as caught:
-        catalogue_of(tmp_path, text)
+        registry_of(tmp_path, text)
     assert int(re.search(r"have (\d+)", str(caught.value))[1]) >= least
     assert not computed
 
@@ -178,7 +178,7 @@ def test_large_kernels_are_counted_before_they_are_made(tmp_path, text, name, le
 def test_what_a_command_line_asks_for_is_counted_too(tmp_path, computed):
     """As a kernel of a file is."""
     bank = f"[banks.b]\ngenerator = 'gabor'\ngrid = {{ theta = {list(range(256))} }}"
-    catalogue = catalogue_of(tmp_path, bank)
+    catalogue = registry_of(tmp_path, bank)
     with pytest.raises(KernelError, match=r"the kernels of the bank have \d+ weights; the limit is 4000000"):
         catalogue.find("b:sigma=60")
     assert not computed
@@ -199,7 +199,7 @@ def test_faults_behind_large_kernels_are_found(tmp_path, computed):
         + "[kernels.overflow]\ncolumn = [1e20]\nrow = [1e20]\n"
     )
     with pytest.raises(KernelError) as caught:
-        catalogue_of(tmp_path, text)
+        registry_of(tmp_path, text)
     keys = [line.split(": ")[1] for line in caught.value.lines]
     assert keys == [
         "banks.b.kernels[2]",
@@ -223,7 +223,7 @@ def test_a_file_that_takes_too_long_to_check_is_refused_by_all(tmp_path):
         "".join(f"[banks.k{i}]\n{grid}" for i in range(50)),
     ):
         with pytest.raises(KernelError, match="more weights to check than a file may|more kernels than") as caught:
-            catalogue_of(tmp_path, text)
+            registry_of(tmp_path, text)
         assert len(caught.value.lines) == 1
 
 
@@ -368,7 +368,7 @@ def test_several_faults_are_told_each_in_its_place(tmp_path, text, places):
     np.save(tmp_path / "w.npy", np.ones((3, 3)))
     np.save(tmp_path / "f.npy", np.ones((4, 3, 5, 5)))
     with pytest.raises(KernelError) as caught:
-        catalogue_of(tmp_path, text)
+        registry_of(tmp_path, text)
     told = [": ".join(line.split(":", 1)[1].split(": ")[:2]) for line in caught.value.lines if "none.npy" not in line]
     assert sorted(told) == sorted(places)
     assert [int(line.partition(":")[0]) for line in told] == [int(place.partition(":")[0]) for place in places]
@@ -384,7 +384,7 @@ def test_several_faults_are_told_each_in_its_place(tmp_path, text, places):
 )
 def test_large_kernels_that_are_normalised(tmp_path, text, computed):
     """Are no fault, and nothing is computed to see that."""
-    catalogue = catalogue_of(tmp_path, text)
+    catalogue = registry_of(tmp_path, text)
     assert not computed
     kernels = getattr(catalogue.find("k"), "kernels", None) or [catalogue.find("k")]
     assert all(np.isfinite(kernel.weights).all() for kernel in kernels)
@@ -393,7 +393,7 @@ def test_large_kernels_that_are_normalised(tmp_path, text, computed):
 def test_the_range_of_a_bank_in_a_bank(tmp_path):
     """Stays with its kernels."""
     text = "[banks.inner]\nkernels = ['sobel-x', 'blur']\nrange = 'center'\n[banks.outer]\nkernels = ['inner', 'edge']"
-    kernels = catalogue_of(tmp_path, text).find("outer").kernels
+    kernels = registry_of(tmp_path, text).find("outer").kernels
     assert [kernel.range for kernel in kernels] == ["center", "center", None]
 
 
@@ -407,7 +407,7 @@ def test_no_end_of_faults(tmp_path):
 
 def test_the_meaning_of_each_key(tmp_path):
     """By NumPy."""
-    catalogue = catalogue_of(
+    catalogue = registry_of(
         tmp_path,
         """
 [kernels.divided]
@@ -449,21 +449,21 @@ def test_a_sum_is_the_sum_of_padded_kernels(tmp_path):
         "[kernels.even]\nmatrix = [[1, 2], [3, 4]]\n[kernels.left]\nmatrix = [[5, 6, 7]]\nanchor = [0, 0]\noffset = 10\n"
         "[kernels.k]\nsum = ['even', { kernel = 'left', weight = -2 }, { matrix = [[1], [1], [1]], weight = '1/2' }]\n"
     )
-    kernel = catalogue_of(tmp_path, text).find("k")
+    kernel = registry_of(tmp_path, text).find("k")
     assert_array_equal(kernel.weights, [[0.5, 0, 0], [1 - 10 + 0.5, 2 - 12, -14], [3.5, 4, 0]])
     assert kernel.anchor == (1, 0)
     assert kernel.offset == -20
-    halved = catalogue_of(tmp_path, text + "divisor = 2\n").find("k")
+    halved = registry_of(tmp_path, text + "divisor = 2\n").find("k")
     assert halved.offset == -10
     assert_array_equal(halved.weights, kernel.weights / 2)
-    middle = catalogue_of(tmp_path, "[kernels.a]\nmatrix = [[1, 0]]\nanchor = [0, 0]\n[kernels.s]\nsum = ['a']\n").find("s")
+    middle = registry_of(tmp_path, "[kernels.a]\nmatrix = [[1, 0]]\nanchor = [0, 0]\n[kernels.s]\nsum = ['a']\n").find("s")
     assert middle.anchor == (0, 0)
 
 
 def test_sums_stay_one_convolution(tmp_path):
     """The response to the sum is the sum of the responses."""
     text = "[kernels.k]\nsum = [{ kernel = 'identity', weight = 1.6 }, { generator = 'gaussian', sigma = 1.5, weight = -0.6 }]"
-    catalogue = catalogue_of(tmp_path, text)
+    catalogue = registry_of(tmp_path, text)
     image = np.random.default_rng(3).uniform(size=(20, 24))
     expected = 1.6 * image - 0.6 * convcli.filter2d(image, catalogue.find("gaussian:sigma=1.5").weights)
     assert_allclose(convcli.filter2d(image, catalogue.find("k").weights), expected, atol=1e-12)
@@ -471,7 +471,7 @@ def test_sums_stay_one_convolution(tmp_path):
 
 def test_banks(tmp_path):
     """Names and tables in a list; a grid, which takes parameters; the range of a bank is that of its kernels."""
-    catalogue = catalogue_of(
+    catalogue = registry_of(
         tmp_path,
         """
 [banks.listed]
@@ -513,11 +513,14 @@ def test_a_name_means_the_own_files_first(tmp_path):
     own, other = tmp_path / "own.toml", tmp_path / "other.toml"
     own.write_text("[kernels.a]\nmatrix = [[1]]\n[kernels.blur]\nmatrix = [[7]]\n")
     other.write_text("[kernels.a]\nmatrix = [[2]]\n[banks.b]\nkernels = ['a', 'blur']\n")
-    catalogue = load_catalogue([Place(own, ""), Place(other, ""), Place(built_in_file(), "")])
+    catalogue = load_registry([ConfigLocation(own, ""), ConfigLocation(other, ""), ConfigLocation(built_in_file(), "")])
     assert catalogue.find("a").sum == 1
     assert [kernel.sum for kernel in catalogue.find("b").kernels] == [2, 1]
     own.write_text("[kernels.sobel-x]\nmatrix = [[7]]\n")
-    assert load_catalogue([Place(own, ""), Place(built_in_file(), "")]).find("sobel").kernels[0].shape == (3, 3)
+    assert load_registry([ConfigLocation(own, ""), ConfigLocation(built_in_file(), "")]).find("sobel").kernels[0].shape == (
+        3,
+        3,
+    )
 
 
 def test_kernels_within_kernels_within_kernels(tmp_path):
@@ -525,7 +528,7 @@ def test_kernels_within_kernels_within_kernels(tmp_path):
     doubled = "[kernels.k0]\nmatrix = [[1]]\n" + "".join(
         f"[kernels.k{i}]\nsum = ['k{i - 1}', 'k{i - 1}']\n" for i in range(1, 19)
     )
-    assert catalogue_of(tmp_path, doubled).find("k18").sum == 2**18
+    assert registry_of(tmp_path, doubled).find("k18").sum == 2**18
     deep = ["[kernels.k0]\nmatrix = [[1]]\n", *(f"[kernels.k{i}]\nsum = ['k{i - 1}']\n" for i in range(1, 70))]
     for tables in (deep, deep[::-1]):
         told = faults_of(tmp_path, "".join(tables))
@@ -539,7 +542,7 @@ def test_kernels_within_kernels_within_kernels(tmp_path):
 
 def test_encodings(tmp_path):
     """A byte order mark and Windows line ends are accepted."""
-    catalogue = catalogue_of(tmp_path, b"\xef\xbb\xbf[kernels.k]\r\nmatrix = [[1]]\r\n")
+    catalogue = registry_of(tmp_path, b"\xef\xbb\xbf[kernels.k]\r\nmatrix = [[1]]\r\n")
     assert catalogue.find("k").sum == 1
     assert faults_of(tmp_path, b"\xef\xbb\xbf[kernels.k]\r\nmatrix = [[1]]\r\ndivisor = 0\r\n")[0].startswith("3: ")
 
@@ -548,7 +551,7 @@ def test_files_that_are_none(tmp_path):
     """A missing one, a folder, a device."""
     for path, message in ((tmp_path / "none", "No such file"), (tmp_path, "regular file"), ("/dev/zero", "regular file")):
         with pytest.raises(KernelError, match=message):
-            load_catalogue([Place(tmp_path / path, ""), Place(built_in_file(), "")])
+            load_registry([ConfigLocation(tmp_path / path, ""), ConfigLocation(built_in_file(), "")])
 
 
 HOSTILE = [
@@ -630,7 +633,7 @@ y = 2021-01-01T00:00:00.5
 def test_a_thousand_kernels(tmp_path):
     """All are read, found and listed."""
     text = "".join(f"[kernels.k{i}]\nmatrix = {[[i % 7] * 5] * 5}\n" for i in range(1000))
-    catalogue = catalogue_of(tmp_path, text)
+    catalogue = registry_of(tmp_path, text)
     assert catalogue.find("k999").sum == 25 * (999 % 7)
     assert len(catalogue.entries) > 1000
 
@@ -642,7 +645,7 @@ def test_lines_are_looked_for_once(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "find_lines", lambda *words: looked.append(1) or find(*words))
     monkeypatch.setattr(registry, "nearest_name", lambda *words: compared.append(1) or near(*words))
     with pytest.raises(KernelError) as caught:
-        catalogue_of(tmp_path, "".join(f"[kernels.k{i}]\nsum = ['k{1000 + i}']\n" for i in range(1900)))
+        registry_of(tmp_path, "".join(f"[kernels.k{i}]\nsum = ['k{1000 + i}']\n" for i in range(1900)))
     assert len(caught.value.lines) > 100
     assert len(looked) == 1
     assert len(compared) <= 100

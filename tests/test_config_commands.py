@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import convcli
 import naive
-from convcli.config.search_path import find_places, user_file
+from convcli.config.search_path import find_locations, user_file
 from convcli.errors import KernelError
 
 
@@ -76,7 +76,7 @@ def test_a_file_is_read_once(home, monkeypatch):
     """Whatever leads to it."""
     path = write(home / "work" / "kernels.toml", 1)
     monkeypatch.setenv("CONVCLI_CONFIG", "../kernels.toml")
-    assert [place.reason for place in find_places([str(path)])] == ["--config", "built in"]
+    assert [place.reason for place in find_locations([str(path)])] == ["--config", "built in"]
 
 
 def test_path_tells_every_file_and_what_hides_what(run, home, monkeypatch):
@@ -341,7 +341,7 @@ def test_a_merged_bank_of_different_maps_is_refused_in_a_dry_run_too(run, home, 
 def test_a_home_that_cannot_be_searched(home, monkeypatch):
     """Is no home; nor is a name too long."""
     monkeypatch.setenv("XDG_CONFIG_HOME", "/" + "x" * 5000)
-    assert [place.reason for place in find_places()] == ["built in"]
+    assert [place.reason for place in find_locations()] == ["built in"]
 
 
 def test_the_range_of_a_kernel_is_what_auto_means(run, home, samples):

@@ -15,8 +15,8 @@ import pytest
 
 from convcli.cli.main import convcli
 from convcli.config.op_registry import OPS
-from convcli.config.registry import load_catalogue, load_kernels
-from convcli.config.search_path import Place, built_in_file
+from convcli.config.registry import load_kernels, load_registry
+from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.networks.analysis import trace
 
 ROOT = Path(__file__).parent.parent
@@ -106,7 +106,7 @@ def test_the_config_example_of_the_readme_is_read(tmp_path):
     body, _ = [body for kind, body in BLOCKS if kind == "toml"]
     (tmp_path / "k.toml").write_text(body)
     np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.arange(16 * 25).reshape(16, 1, 5, 5)})
-    catalogue = load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+    catalogue = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
     assert catalogue.find("mine-both").kernels[0].sum == 1
     assert catalogue.find("seventh").matrix[0][0] == 7 * 25
 
@@ -116,7 +116,7 @@ def test_the_network_of_the_readme_is_read(tmp_path):
     _, body = [body for kind, body in BLOCKS if kind == "toml"]
     (tmp_path / "k.toml").write_text(body)
     np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.zeros((4, 3, 5, 5)), "conv1.bias": np.zeros(4)})
-    found = load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")]).network("mine")
+    found = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]).network("mine")
     assert [row.given for row in trace(found, (3, 64, 64))][-1] == (10, 15, 15)
     named = set(re.findall(r"`([a-z-]+)`", README))
     assert set(OPS) | {key for op in OPS.values() for key in op.keys} <= named

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convcli.config.registry import load_catalogue
+from convcli.config.registry import load_registry
 from convcli.errors import KernelError
 from convcli.kernels.expressions import parse_number
 from convcli.kernels.kernel import Bank, Kernel
@@ -75,7 +75,7 @@ def test_any_text_is_a_kernel_or_a_kernel_error(text):
     if text.strip().startswith("@"):
         return
     with contextlib.suppress(KernelError):
-        assert isinstance(load_catalogue().find(text), Kernel | Bank)
+        assert isinstance(load_registry().find(text), Kernel | Bank)
 
 
 @given(st.fractions(-(10**20), 10**20, max_denominator=1000))

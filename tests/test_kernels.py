@@ -8,12 +8,12 @@ import pytest
 import scipy.ndimage
 from numpy.testing import assert_allclose, assert_array_equal
 
-from convcli.config.registry import load_catalogue
+from convcli.config.registry import load_registry
 from convcli.errors import KernelError
 from convcli.kernels.generators import GENERATORS
 from convcli.kernels.kernel import Bank, Kernel, feature_maps, unique_names
 
-CATALOGUE = load_catalogue()
+CATALOGUE = load_registry()
 EVERY = [CATALOGUE.find(name) for name in CATALOGUE]
 NAMED = [
     *("identity", "blur", "average", "box", "gaussian", "binomial", "disk", "motion", "sharpen", "unsharp", "emboss", "edge"),

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 
 from convcli.errors import ArgumentError
-from convcli.images.quantize import account_for, store, to_levels
+from convcli.images.quantize import statistics_of, store, to_levels
 from convcli.range_rules import Range, parse_range
 
 SLACK = 16 * 2**-23  # 16 units in the last place of float32
@@ -125,13 +125,13 @@ def test_nan_is_counted_and_stored_as_black():
     assert levels.ravel().tolist() == [0, 255, 0, 5]
     assert (account.unknown, account.below, account.above, account.count) == (1, 1, 1, 4)
     assert (account.minimum, account.maximum) == (-np.inf, np.inf)
-    assert np.isnan(account_for(np.full((1, 1, 1), np.nan)).minimum)
+    assert np.isnan(statistics_of(np.full((1, 1, 1), np.nan)).minimum)
 
 
 @given(response=responses)
 def test_measure_equals_numpy(response):
     """Minimum, maximum and counts, exactly."""
-    account = account_for(response, -10, 10)
+    account = statistics_of(response, -10, 10)
     assert (account.minimum, account.maximum) == (response.min(), response.max())
     assert (account.below, account.above) == ((response < -10 - 20 * SLACK).sum(), (response > 10 + 20 * SLACK).sum())
 

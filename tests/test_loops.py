@@ -15,7 +15,7 @@ from convcli.ops import conv
 
 PROGRAM = """
 import sys, numpy as np, convcli
-from convcli.images.quantize import account_for
+from convcli.images.quantize import statistics_of
 {before}
 rng = np.random.default_rng(5)
 image = rng.integers(0, 256, (9, 11, 3), dtype=np.uint8)
@@ -34,7 +34,7 @@ results += [convcli.conv2d(planes, rng.integers(-3, 4, (6, 1, 3, 2)), groups=3, 
 results += [pool(planes, 3, stride=s, padding=1) for pool in (convcli.max_pool2d, convcli.avg_pool2d) for s in (1, 2, 3)]
 response = rng.integers(-99, 99, 300).astype(np.float32)
 response[[5, 290]] = np.nan
-sys.stdout.write(repr([result.tolist() for result in results]) + repr(account_for(response, 0, 50)))
+sys.stdout.write(repr([result.tolist() for result in results]) + repr(statistics_of(response, 0, 50)))
 """
 AVX2 = """
 from convcli.engine.jit import compile as build, native

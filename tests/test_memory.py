@@ -13,15 +13,15 @@ import pytest
 import tifffile
 
 from convcli.cli.options import read_size
-from convcli.config.registry import kernel, load_catalogue
-from convcli.config.search_path import Place, built_in_file
+from convcli.config.registry import kernel, load_registry
+from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.errors import ImageError
 from convcli.images.read import decode
 from convcli.kernels.kernel import feature_maps
 from convcli.pipeline import memory_budget
-from convcli.pipeline.apply_request import Request
+from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Search, find_inputs
-from convcli.pipeline.loaded_network import Model
+from convcli.pipeline.loaded_network import LoadedNetwork
 from convcli.pipeline.memory_budget import Budget, estimate, free_memory
 from convcli.pipeline.network_request import NetworkRequest
 from convcli.pipeline.outputs import make_tasks
@@ -87,7 +87,7 @@ def test_the_estimate_is_near_what_is_measured(tmp_path, rng, kind, kernels, suf
     peak(paths[0], kernels, out, rule)  # compiles what is not compiled yet
     base, measured = (peak(path, kernels, out, rule) for path in paths)
     maps = tuple(one for text in kernels for one in feature_maps(kernel(text)))
-    request = Request(find_inputs([str(paths[1])], Search()), maps, out, range=parse_range(rule))
+    request = ApplyRequest(find_inputs([str(paths[1])], Search()), maps, out, range=parse_range(rule))
     (task,) = make_tasks(request)
     told = []
     with paths[1].open("rb") as file:
@@ -114,14 +114,14 @@ def test_the_estimate_of_a_network_is_near_what_is_measured(tmp_path, rng, layer
     config.write_text(f"[networks.n]\ninput = {{ channels = 3 }}\nlayers = [{layers}]")
     for side in (16, SIDE):
         make_picture(tmp_path / f"{side}.png", "RGB", side, rng)
-    catalogue = load_catalogue([Place(config, "test"), Place(built_in_file(), "built in")])
+    catalogue = load_registry([ConfigLocation(config, "test"), ConfigLocation(built_in_file(), "built in")])
     network = catalogue.network("n")
     taps = [network.layers[0].name, network.layers[-1].name][suffix == ".npy" :]
     words = ["-o", out, "--config", str(config), *(word for tap in taps for word in ("--tap", tap))]
     peak_of("run", "n", str(tmp_path / "16.png"), *words)  # compiles what is not compiled yet
     base, measured = (peak_of("run", "n", str(tmp_path / f"{side}.png"), *words) for side in (16, SIDE))
     inputs = find_inputs([str(tmp_path / f"{SIDE}.png")], Search())
-    model = Model(network, taps)
+    model = LoadedNetwork(network, taps)
     request = NetworkRequest(inputs=tuple(inputs), maps=model.taps, output=out, model=model)
     (task,) = make_tasks(request)
     told = []

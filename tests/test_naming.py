@@ -4,20 +4,20 @@ import os
 
 import pytest
 
-from convcli.config.registry import load_catalogue
+from convcli.config.registry import load_registry
 from convcli.errors import ArgumentError
 from convcli.images.formats import format_named
-from convcli.pipeline.apply_request import Request
+from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Search, find_inputs
 from convcli.pipeline.outputs import make_tasks
 
-CATALOGUE = load_catalogue()
+CATALOGUE = load_registry()
 
 
 def outputs(inputs, output, kernels=("blur",), **wishes):
     """(path, maps) of every target."""
     found = find_inputs(inputs, Search(recursive=True))
-    request = Request(inputs=tuple(found), maps=tuple(CATALOGUE.find(k) for k in kernels), output=output, **wishes)
+    request = ApplyRequest(inputs=tuple(found), maps=tuple(CATALOGUE.find(k) for k in kernels), output=output, **wishes)
     return [(str(target.path), target.maps) for task in make_tasks(request) for target in task.targets]
 
 

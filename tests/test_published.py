@@ -5,14 +5,14 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from convcli import conv2d, filter2d
-from convcli.config.registry import load_catalogue
+from convcli.config.registry import load_registry
 
 ONES = np.ones((1, 1, 3, 3))
 
 
 def weights(text):
     """The weights of a built-in kernel."""
-    return load_catalogue().find(text).weights
+    return load_registry().find(text).weights
 
 
 # A ramp that rises by 1 a pixel to the right: what each x kernel answers away from the border.
@@ -54,7 +54,7 @@ def test_farid_slope_is_near_one():
 
 
 @pytest.mark.parametrize("border", ["edge", "reflect", "symmetric", "wrap"])
-@pytest.mark.parametrize("kernel", [load_catalogue().find(name) for name in load_catalogue()], ids=lambda kernel: kernel.name)
+@pytest.mark.parametrize("kernel", [load_registry().find(name) for name in load_registry()], ids=lambda kernel: kernel.name)
 def test_flat_picture(kernel, border):
     """A kernel answers a constant with the constant times its sum; a zero-sum kernel of whole numbers with exactly 0."""
     for one in getattr(kernel, "kernels", (kernel,)):

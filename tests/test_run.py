@@ -20,7 +20,7 @@ import naive
 from convcli.config import layer_weights, network_spec
 from convcli.networks.convolutions import Conv
 from convcli.pipeline import network_maps
-from convcli.pipeline.loaded_network import Model
+from convcli.pipeline.loaded_network import LoadedNetwork
 from nets import network
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -371,7 +371,7 @@ def test_weights_are_loaded_once_for_all_pictures(run, samples, tmp_path, monkey
     (tmp_path / "n.toml").write_text("[networks.n]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', file = 'w.npy' }]")
     assert run("run", "n", *pictures, "--config", tmp_path / "n.toml", "-o", f"{tmp_path}/out/", "-j", "2").status == 0
     assert len(loads) == 1
-    found = Model(network(tmp_path, ["{ op = 'conv', file = 'w.npy' }"]))
+    found = LoadedNetwork(network(tmp_path, ["{ op = 'conv', file = 'w.npy' }"]))
     array = found.load()["conv1"]["weight"]
     assert found.load()["conv1"]["weight"] is array
     assert not array.flags.writeable
@@ -386,13 +386,13 @@ def test_pictures_go_through_at_the_same_time_and_are_let_go(run, samples, tmp_p
         together.wait(30)
         return original(self, *words)
 
-    class Watched(network_maps.NetworkResponder):
+    class Watched(network_maps.NetworkMaps):
         def __init__(self, *words):
             super().__init__(*words)
             held.append(weakref.ref(self))
 
     monkeypatch.setattr(Conv, "run", meet)
-    monkeypatch.setattr(network_maps, "NetworkResponder", Watched)
+    monkeypatch.setattr(network_maps, "NetworkMaps", Watched)
     for name in "ab":
         shutil.copy(samples / "camera.png", tmp_path / f"{name}.png")
     words = ["run", "edge-energy", tmp_path / "a.png", tmp_path / "b.png", "-o", f"{tmp_path}/out/", "-j", "2"]

@@ -15,15 +15,15 @@ import safetensors.numpy
 from numpy.testing import assert_array_equal
 
 from convcli.config import registry
-from convcli.config.registry import load_catalogue
-from convcli.config.search_path import Place, built_in_file
+from convcli.config.registry import load_registry
+from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.errors import MOST_COMPARED, KernelError, nearest
 from convcli.kernels.weight_files import WeightsFile, load_weights
 
 
 def find(text):
     """What -k with this text gives."""
-    return load_catalogue().find(text)
+    return load_registry().find(text)
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 5), (2, 2), (5, 5, 3)])
@@ -277,14 +277,14 @@ def test_what_a_config_reads_is_bounded(tmp_path):
             more = {"large.npy": "index = 0", "names.npz": f"key = 'k{i}'"}.get(name, "")
             tables.append(f"[kernels.k{i}]\nfile = '{i}-{name}'\n{more}\n")
         (tmp_path / "k.toml").write_text("".join(tables[: most // 2]))
-        load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+        load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
         (tmp_path / "k.toml").write_text("".join(tables))
         with pytest.raises(KernelError, match="up to here, the file names more weights than may be read") as caught:
-            load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+            load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
         assert len(caught.value.lines) == 1
     (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {['@large.npy'] * 50}")
     with pytest.raises(KernelError, match="up to here, the file makes more kernels than a file may"):
-        load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+        load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
 
 
 def test_a_directory_that_lies_is_believed(tmp_path):
@@ -331,7 +331,7 @@ def test_filters_and_offsets_are_within_the_limit(tmp_path):
     np.save(tmp_path / "w.npy", np.full((3, 3), 9e29))
     (tmp_path / "k.toml").write_text("[kernels.s]\nsum = ['@w.npy', '@w.npy']")
     with pytest.raises(KernelError, match="must be a finite number of at most 1e\\+30|at most 1e\\+30"):
-        load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+        load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
 
 
 def test_the_nearest_of_many_names(tmp_path):
@@ -350,16 +350,16 @@ def test_a_file_that_cannot_be_read_is_read_once(tmp_path, monkeypatch):
     monkeypatch.setattr(registry, "load_weights", lambda file: read.append(file) or load(file))
     (tmp_path / "bad.txt").write_text("1 2\n" * 1000 + "x")
     (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {['@bad.txt'] * 50}")
-    places = [Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")]
+    places = [ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]
     with pytest.raises(KernelError) as caught:
-        load_catalogue(places)
+        load_registry(places)
     assert (len(caught.value.lines), len(read)) == (50, 1)
     names = [f"@{i}.txt" for i in range(50)]
     for name in names:
         (tmp_path / name[1:]).write_text("1 2\n" * 200_000 + "x")
     (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {names}")
     with pytest.raises(KernelError, match="names more weights than may be read") as caught:
-        load_catalogue(places)
+        load_registry(places)
     assert 2 < len(caught.value.lines) < 10
 
 
@@ -368,7 +368,7 @@ def test_filters_that_are_computed_to_check_them_are_counted(tmp_path):
     np.save(tmp_path / "w.npy", np.ones((500, 100, 7, 7), np.int8))
     (tmp_path / "k.toml").write_text("[banks.b]\nfile = 'w.npy'\nnormalize = 'l2'")
     with pytest.raises(KernelError, match="more weights to check than a file may"):
-        load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+        load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
 
 
 def test_the_largest_texts_are_within_the_limits(tmp_path):
@@ -432,7 +432,7 @@ def test_a_list_of_large_kernels_keeps_none(tmp_path):
     (tmp_path / "k.toml").write_text(
         "".join(f"[kernels.k{i}]\ngenerator = 'gaussian'\nsigma = 25\n" for i in range(8)) + f"[kernels.s]\nsum = {['k1'] * 9}"
     )
-    catalogue = load_catalogue([Place(tmp_path / "k.toml", ""), Place(built_in_file(), "")])
+    catalogue = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
     tracemalloc.start()
     for name in catalogue.files[0].entries:
         catalogue.find(name)

@@ -12,7 +12,7 @@ import tifffile
 from numpy.testing import assert_array_equal
 
 from convcli.errors import ArgumentError, OutputError
-from convcli.images.atomic_write import placed
+from convcli.images.atomic_write import write_atomically
 from convcli.images.formats import FORMATS, format_named, format_of
 from convcli.images.image import Image, Metadata
 from convcli.images.read import read_image
@@ -211,13 +211,13 @@ def test_maps_of_different_sizes_stack_only_in_npz(tmp_path):
 def test_placed_makes_folders_and_keeps_permissions(tmp_path):
     """A new file has the usual permissions, an old one keeps its own."""
     path = tmp_path / "a" / "b" / "c.bin"
-    with placed(path) as file:
+    with write_atomically(path) as file:
         file.write(b"new")
     umask = os.umask(0)
     os.umask(umask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
     path.chmod(0o600)
-    with placed(path) as file:
+    with write_atomically(path) as file:
         file.write(b"newer")
     assert path.read_bytes() == b"newer"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -230,7 +230,7 @@ def test_placed_leaves_the_old_file_when_anything_fails(tmp_path):
     path.write_bytes(b"old")
 
     def fail(error):
-        with placed(path) as file:
+        with write_atomically(path) as file:
             file.write(b"half")
             raise error
 
@@ -248,11 +248,11 @@ def test_placed_follows_links_and_writes_to_devices(tmp_path):
     target, link = tmp_path / "target.bin", tmp_path / "link.bin"
     target.write_bytes(b"old")
     link.symlink_to(target)
-    with placed(link) as file:
+    with write_atomically(link) as file:
         file.write(b"new")
     assert link.is_symlink()
     assert target.read_bytes() == b"new"
-    with placed(tmp_path.joinpath("/dev/null")) as file:
+    with write_atomically(tmp_path.joinpath("/dev/null")) as file:
         file.write(b"gone")
 
 
@@ -261,7 +261,7 @@ def test_placed_where_nothing_can_be(tmp_path, place):
     """A file as a folder, a folder as a file, a name that cannot be."""
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(OutputError, match="cannot be written"), placed(tmp_path / place) as file:
+    with pytest.raises(OutputError, match="cannot be written"), write_atomically(tmp_path / place) as file:
         file.write(b"x")
 
 

@@ -8,7 +8,7 @@ from ..kernels.kernel import feature_maps, unique_names
 from ..kernels.syntax import parse_kernel
 from ..kernels.weight_files import WeightsFile
 from ..ops.option_parsers import METHODS
-from ..pipeline.apply_request import Request
+from ..pipeline.apply_request import ApplyRequest
 from . import option_groups, options, run_batch
 
 
@@ -60,14 +60,14 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
-    telling = run_batch.take_telling(wishes)
-    catalogue = options.read_catalogue(config, no_config)
-    wishes |= options.read_defaults(catalogue, {"range": "rule"})
-    maps = [one for text in kernels for one in feature_maps(catalogue.find(text))]
+    reporting = run_batch.take_report_options(wishes)
+    registry = options.read_registry(config, no_config)
+    wishes |= options.read_defaults(registry, {"range": "rule"})
+    maps = [one for text in kernels for one in feature_maps(registry.find(text))]
     weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
     asked = run_batch.take_inputs(wishes)
-    asked["also_read"] += (*weights, *map(str, catalogue.read_files()))
-    request = Request(
+    asked["also_read"] += (*weights, *map(str, registry.read_files()))
+    request = ApplyRequest(
         **asked,
         maps=tuple(unique_names(maps)),
         form=wishes.pop("form"),
@@ -75,10 +75,10 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
         threads=wishes.pop("jobs"),
         **wishes,
     )
-    run_batch.carry_out(request, telling, lambda: _check_method(request))
+    run_batch.carry_out(request, reporting, lambda: _check_method(request))
 
 
-def _check_method(request: Request) -> None:
+def _check_method(request: ApplyRequest) -> None:
     if request.method is not None:
         from ..pipeline.kernel_maps import check_method  # what it needs is heavy to import
 

@@ -12,7 +12,7 @@ import click
 
 from ..errors import ArgumentError, ConvcliError, ImageError
 from ..kernels.kernel import feature_maps
-from ..pipeline.apply_request import Request
+from ..pipeline.apply_request import ApplyRequest
 from ..pipeline.inputs import Input
 from . import option_groups, options, output, pixel_view, run_batch
 
@@ -62,21 +62,21 @@ def command(
     """
     if len(kernels) > 1:
         raise click.UsageError(f"one pixel of one feature map is explained; give one -k, not {len(kernels)}")
-    catalogue = options.read_catalogue(config, no_config)
-    wishes |= options.read_defaults(catalogue, {"range": "rule"})
-    maps = feature_maps(catalogue.find(kernels[0]))
+    registry = options.read_registry(config, no_config)
+    wishes |= options.read_defaults(registry, {"range": "rule"})
+    maps = feature_maps(registry.find(kernels[0]))
     if len(maps) > 1:
         raise ArgumentError(f"bank {kernels[0]!r} gives {len(maps)} feature maps; give one kernel, or a bank that merges them")
     given = Input(picture, None if picture == "-" else Path(picture))
-    request = Request(inputs=(given,), maps=tuple(maps), output="", range=wishes.pop("rule"), **wishes)
+    request = ApplyRequest(inputs=(given,), maps=tuple(maps), output="", range=wishes.pop("rule"), **wishes)
     _tell(request, *_explain(request, position), as_json)
 
 
-def _tell(request: Request, image: "Image", point: "Point", as_json: bool) -> None:
+def _tell(request: ApplyRequest, image: "Image", point: "Point", as_json: bool) -> None:
     name = _name_of(request)
     for notice in image.notices:
         if not notice.endswith("not kept"):  # which is of no interest where no file is written
-            output.complain(f"{name}: {notice}")
+            output.print_error(f"{name}: {notice}")
     with output.printing():
         if as_json:
             click.echo(json.dumps({"input": name, **pixel_view.facts_of(point, image)}, allow_nan=False))
@@ -87,18 +87,18 @@ def _tell(request: Request, image: "Image", point: "Point", as_json: bool) -> No
             click.echo(output.escaped(line).rstrip())
 
 
-def _name_of(request: Request) -> str:
+def _name_of(request: ApplyRequest) -> str:
     return "standard input" if request.inputs[0].source is None else request.inputs[0].name
 
 
-def _explain(request: Request, position: tuple[int, int]) -> "tuple[Image, Point]":
+def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, Point]":
     """Read the picture and look at the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
     (given,) = request.inputs
     pipes = run_batch.open_pipes(request)
     from ..images.read import read_image  # what these need is heavy to import
     from ..pipeline.pixel_trace import explain
 
-    run_batch.tell_compiling(output.Voice(quiet=False, verbose=False))
+    run_batch.report_compiling(output.Messages(quiet=False, verbose=False))
     name = _name_of(request)
     with _about(name):
         image = read_image(given.source, pipes.input, request.max_pixels, request.axes)

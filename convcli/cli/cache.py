@@ -55,7 +55,7 @@ def clear() -> None:
     """
     from ..engine.jit.disk_cache import clear_code
 
-    output.Voice(quiet=False, verbose=False).note(f"{clear_code()} loops removed")
+    output.Messages(quiet=False, verbose=False).note(f"{clear_code()} loops removed")
 
 
 @command.command("warm", short_help="Compile now what apply needs.")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from ..config.registry import check_catalogue, peek_catalogue
-from ..config.search_path import NAME, find_places, user_file
+from ..config.registry import check_registry, peek_registry
+from ..config.search_path import NAME, find_locations, user_file
 from ..errors import ArgumentError, OutputError
 from . import options, output
 from .kernels import count_entries
@@ -41,16 +41,16 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     Prints every config file that is read, the one that counts most first; then each name that several of them define, and
     which one counts; then each default of an option, and where it comes from; and, on standard error, every fault of the files.
     """
-    places = find_places(config, search=not no_config)
+    places = find_locations(config, search=not no_config)
     told: list[str] = []
-    catalogue = peek_catalogue(places, told)
-    holds = {file.path: count_entries(file) for file in catalogue.files}
+    registry = peek_registry(places, told)
+    holds = {file.path: count_entries(file) for file in registry.files}
     rows = [
         {"path": str(place.path), "reason": place.reason, "holds": holds.get(place.path, "cannot be read")} for place in places
     ]
     owners: dict[str, list[str]] = {}
     defaults: dict[str, tuple[str, object]] = {}
-    for file in catalogue.files:
+    for file in registry.files:
         for name in (*file.entries, *file.networks):
             owners.setdefault(name, []).append(str(file.path))
         for key, value in file.defaults.items():
@@ -59,7 +59,7 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     defaults |= {key: (f"${env}", os.environ[env]) for key, env in ENVIRONMENT.items() if os.environ.get(env)}
     with output.printing():
         output.show_places(rows, {name: paths for name, paths in owners.items() if len(paths) > 1}, defaults, as_json)
-    check_catalogue(catalogue, told)
+    check_registry(registry, told)
 
 
 @command.command("init", short_help="Write a config file to start from.")
@@ -85,11 +85,11 @@ def write_starter(file: Path, user: bool) -> None:
         file = own
     found = "in this folder and below" if file.name == NAME else f"with --config {file}"
     _write_new(file, _packaged("starter.toml"))
-    output.complain(f"{file}: written; convcli reads it {'everywhere' if user else found}")
+    output.print_error(f"{file}: written; convcli reads it {'everywhere' if user else found}")
     schema = file.with_name(SCHEMA)
     if not schema.exists():
         _write_new(schema, _packaged(SCHEMA))
-        output.complain(f"{schema}: written; editors use it to complete and check")
+        output.print_error(f"{schema}: written; editors use it to complete and check")
 
 
 @command.command("schema", short_help="Print the schema of config files.")

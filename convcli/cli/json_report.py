@@ -15,7 +15,7 @@ from ..errors import ArgumentError, OutputError
 from .output import printing
 
 if TYPE_CHECKING:
-    from ..pipeline.map_source import Way
+    from ..pipeline.map_source import Explanation
     from ..pipeline.process_image import Outcome, Written
 
 
@@ -24,7 +24,7 @@ LONGEST_LINE = 16 << 20
 
 
 @dataclass
-class Tally:
+class Counts:
     """How many pictures there are, and what became of them."""
 
     inputs: int
@@ -84,7 +84,7 @@ class Report:
             outcome,
         )
 
-    def summary(self, tally: Tally) -> None:
+    def summary(self, tally: Counts) -> None:
         """All pictures: how many are done, skipped, failed, and not tried after --fail-fast."""
         self._write(dataclasses.asdict(tally) | {"not_tried": tally.not_tried})
 
@@ -124,17 +124,17 @@ def _described(written: "Written") -> dict[str, Any]:
         "maps": len(written.maps),
         "range": written.rule,
     }
-    if written.ways:
-        facts["ways"] = [_told(way) for way in written.ways]
-    account = written.account
-    if account is None:
+    if written.explanations:
+        facts["ways"] = [_told(way) for way in written.explanations]
+    statistics = written.statistics
+    if statistics is None:
         return facts
-    limits = {"low": account.low, "high": account.high, "minimum": account.minimum, "maximum": account.maximum}
-    counts = {"below": account.below, "above": account.above, "unknown": account.unknown, "count": account.count}
+    limits = {"low": statistics.low, "high": statistics.high, "minimum": statistics.minimum, "maximum": statistics.maximum}
+    counts = {"below": statistics.below, "above": statistics.above, "unknown": statistics.unknown, "count": statistics.count}
     return facts | {name: value if math.isfinite(value) else None for name, value in limits.items()} | counts
 
 
-def _told(way: "Way") -> dict[str, Any]:
+def _told(way: "Explanation") -> dict[str, Any]:
     """How a kernel was computed: the method and why, its rank, multiply-adds, bytes for each thread, and the largest error."""
     choice = way.choice
     return {

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from ..config.kernel_spec import Definition
+from ..config.kernel_spec import KernelSpec
 from ..config.reader import ConfigFile
-from ..config.registry import load_catalogue
-from ..config.search_path import find_places
+from ..config.registry import load_registry
+from ..config.search_path import find_locations
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from . import options, output
 
@@ -41,11 +41,11 @@ def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_j
     Prints every kernel and bank with its size, its sum and what it is for. A bank gives one map for each of its kernels, or
     one in all where it says how they are merged.
     """
-    catalogue = options.read_catalogue(config, no_config)
+    registry = options.read_registry(config, no_config)
     rows = [
-        _describe(catalogue.find(name)) | {"parameters": catalogue.parameters_of(name)}
-        for name in catalogue
-        if tag is None or tag in catalogue.entries[name].tags
+        _describe(registry.find(name)) | {"parameters": registry.parameters_of(name)}
+        for name in registry
+        if tag is None or tag in registry.entries[name].tags
     ]
     with output.printing():
         if as_json:
@@ -68,7 +68,7 @@ def show_kernel(kernel: str, config: tuple[str, ...], no_config: bool, as_json: 
     Prints the numbers of a kernel, or of each kernel of a bank, with their sum, absolute sum and rank. Takes whatever -k of
     'convcli apply' takes.
     """
-    found = options.read_catalogue(config, no_config).find(kernel)
+    found = options.read_registry(config, no_config).find(kernel)
     kernels = kernels_of(found)
     with output.printing():
         if as_json:
@@ -89,11 +89,11 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
     Reads each FILE, or every config file that is found, and the files of weights that it names. Prints every fault with its
     line; the exit status is then 2. Where a FILE is named, the others that are found are looked at too, for the names in it.
     """
-    places = find_places((*config, *reversed(files)), search=not no_config)
+    places = find_locations((*config, *reversed(files)), search=not no_config)
     checked = [Path(name) for name in files] or [place.path for place in places]
-    catalogue = load_catalogue(places, thorough=not files)
+    registry = load_registry(places, thorough=not files)
     with output.printing():
-        for file in catalogue.files:
+        for file in registry.files:
             if file.path in checked:
                 click.echo(output.escaped(f"{file.path}: {count_entries(file)}, no faults"))
                 for network in file.networks.values():
@@ -103,7 +103,7 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
 
 def count_entries(file: ConfigFile) -> str:
     """How many kernels, banks and networks a file defines, in words."""
-    kernels = sum(isinstance(entry, Definition) for entry in file.entries.values())
+    kernels = sum(isinstance(entry, KernelSpec) for entry in file.entries.values())
     banks = len(file.entries) - kernels
     counts = ((kernels, "kernel"), (banks, "bank"), (len(file.networks), "network"))
     words = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts if n]

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..errors import ConvcliError, nearest_name
-from .output import complain
+from .output import print_error
 
 COMMANDS = {
     "apply": "Slide kernels over pictures.",
@@ -100,7 +100,7 @@ def run() -> None:
             status = BROKEN_PIPE
         elif status == 0:
             status = 1
-            complain(f"Error: standard output cannot be written: {error.strerror}")
+            print_error(f"Error: standard output cannot be written: {error.strerror}")
     batch = sys.modules.get("convcli.pipeline.process_batch")
     if batch is not None and status in (BROKEN_PIPE, INTERRUPTED, TERMINATED):
         batch.abandon()
@@ -122,19 +122,19 @@ def main(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except click.UsageError as error:
         path = error.ctx.command_path if error.ctx else "convcli"
-        complain(f"Error: {error.format_message().rstrip('.')} (see {path} --help)")
+        print_error(f"Error: {error.format_message().rstrip('.')} (see {path} --help)")
         return error.exit_code
     except click.ClickException as error:
-        complain(f"Error: {error.format_message()}")
+        print_error(f"Error: {error.format_message()}")
         return error.exit_code
     except ConvcliError as error:
         for line in error.lines:
-            complain(f"Error: {line}")
+            print_error(f"Error: {line}")
         return error.exit_status
     except OSError as error:  # help texts are printed by click itself; every other place says what it could not do
         if error.filename is not None:
             raise
-        complain(f"Error: standard output cannot be written: {error.strerror or error}")
+        print_error(f"Error: standard output cannot be written: {error.strerror or error}")
         return 1
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED

@@ -8,8 +8,8 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from ..config.registry import Catalogue, load_catalogue, peek_catalogue
-from ..config.search_path import find_places
+from ..config.registry import Registry, load_registry, peek_registry
+from ..config.search_path import find_locations
 from ..errors import ArgumentError
 from ..geometry.padding import PADDINGS
 from ..images.formats import NAMES, format_named
@@ -107,9 +107,9 @@ class LayerText(click.ParamType[str]):
         return [CompletionItem(one.name) for one in found[0].layers if one.name.startswith(incomplete)] if found else []
 
 
-def _peek(ctx: click.Context) -> Catalogue:
+def _peek(ctx: click.Context) -> Registry:
     """What the config files hold that this command would read, unchecked."""
-    return peek_catalogue(find_places(ctx.params.get("config") or (), search=not ctx.params.get("no_config")), [])
+    return peek_registry(find_locations(ctx.params.get("config") or (), search=not ctx.params.get("no_config")), [])
 
 
 def read_position(text: str) -> tuple[int, int]:
@@ -166,9 +166,9 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
     return chosen(none(command))
 
 
-def read_catalogue(config: tuple[str, ...], no_config: bool) -> Catalogue:
+def read_registry(config: tuple[str, ...], no_config: bool) -> Registry:
     """The kernels of all config files. Raises KernelError with every fault of every file."""
-    return load_catalogue(find_places(config, search=not no_config))
+    return load_registry(find_locations(config, search=not no_config))
 
 
 def refuse_set(names: Iterable[str], reason: str) -> None:
@@ -179,11 +179,11 @@ def refuse_set(names: Iterable[str], reason: str) -> None:
             raise click.UsageError(f"--{name} means nothing here: {reason}")
 
 
-def read_defaults(catalogue: Catalogue, names: dict[str, str]) -> dict[str, Any]:
+def read_defaults(registry: Registry, names: dict[str, str]) -> dict[str, Any]:
     """What the [defaults] of the config files say of options that nobody set, by flag or by environment variable.
 
     ``names`` gives the parameter of each key that has another name.
     """
     context = click.get_current_context()
-    parameters = {names.get(key, key): value for key, value in catalogue.defaults.items()}
+    parameters = {names.get(key, key): value for key, value in registry.defaults.items()}
     return {name: value for name, value in parameters.items() if context.get_parameter_source(name) is ParameterSource.DEFAULT}

@@ -14,9 +14,9 @@ from ..errors import OutputError
 
 if TYPE_CHECKING:
     from ..kernels.kernel import Bank, Kernel
-    from ..pipeline.map_source import Way
+    from ..pipeline.map_source import Explanation
     from ..pipeline.process_image import Outcome, Written
-    from .json_report import Tally
+    from .json_report import Counts
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of text, and what is no character."""
@@ -42,7 +42,7 @@ _bar: list[Any] = []
 """The console of the progress bar that is shown, which a line must not run into."""
 
 
-def complain(text: str) -> None:
+def print_error(text: str) -> None:
     """Say one line on standard error. Where nobody can listen, the work goes on."""
     with contextlib.suppress(OSError):
         if _bar:
@@ -65,7 +65,7 @@ def printing() -> Iterator[None]:
         raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
 
 
-class Voice:
+class Messages:
     """Speaks on standard error, as loud as was asked."""
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
@@ -75,7 +75,7 @@ class Voice:
     def note(self, text: str) -> None:
         """Say one line, unless quiet."""
         if not self.quiet:
-            complain(text)
+            print_error(text)
 
     def outcome(self, outcome: "Outcome", dry_run: bool) -> None:
         """Say what became of one picture. A dry run's plan is its result, and goes to standard output."""
@@ -88,20 +88,20 @@ class Voice:
             if dry_run:
                 line = f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.map}, {written.rule}"
                 with printing():
-                    for text in (line, *map(_way, written.ways)):
+                    for text in (line, *map(_explanation, written.explanations)):
                         click.echo(escaped(text))
                 continue
-            for way in written.ways:
-                self.note(_way(way))
-            if written.account is not None:  # else it is the plan of a dry run, which --json prints
+            for way in written.explanations:
+                self.note(_explanation(way))
+            if written.statistics is not None:  # else it is the plan of a dry run, which --json prints
                 self.note(self._line(written))
         for target in outcome.skipped if self.verbose else ():
             self.note(f"{target.path}: up to date, left as it is")
         if outcome.error is not None:
             for line in outcome.error.lines:
-                complain(f"Error: {name}: {line}")
+                print_error(f"Error: {name}: {line}")
 
-    def summary(self, tally: "Tally") -> None:
+    def summary(self, tally: "Counts") -> None:
         """Say what became of several pictures, if not all are done, or of each that was skipped."""
         parts = {"failed": tally.failed, "done": tally.done, "skipped": tally.skipped, "not tried": tally.not_tried}
         if (tally.inputs > 1 and tally.done < tally.inputs) or tally.skipped:
@@ -110,24 +110,25 @@ class Voice:
             self.note(", ".join([line, *(f"{count} {word}" for word, count in others)]))
 
     def _line(self, written: "Written") -> str:
-        account = written.account
-        assert account is not None
-        if account.count == 0:
+        statistics = written.statistics
+        assert statistics is not None
+        if statistics.count == 0:
             return f"{_where(written)}: {written.map}, nothing to see: transparent everywhere"
-        line = (
-            f"{_where(written)}: {written.map}{_many(written)} min {number(account.minimum)}, max {number(account.maximum)}; "
-        )
+        extremes = f"min {number(statistics.minimum)}, max {number(statistics.maximum)}"
+        line = f"{_where(written)}: {written.map}{_many(written)} {extremes}; "
         if written.rule == "raw":
             line += "stored raw"
         else:
-            below, above = (share(n, account.count) for n in (account.below, account.above))
-            low, high = number(account.low), number(account.high)
+            below, above = (share(n, statistics.count) for n in (statistics.below, statistics.above))
+            low, high = number(statistics.low), number(statistics.high)
             line += f"range {written.rule}, {below} below {low}, {above} above {high}"
-        if account.unknown:
-            line += f", {share(account.unknown, account.count)} not a number"
+        if statistics.unknown:
+            line += f", {share(statistics.unknown, statistics.count)} not a number"
         if not self.verbose:
             return line
-        counts = "" if written.rule == "raw" else f"; {account.below} + {account.above} of {account.count} numbers outside"
+        counts = (
+            "" if written.rule == "raw" else f"; {statistics.below} + {statistics.above} of {statistics.count} numbers outside"
+        )
         return f"{line} ({_size(written)}{counts})"
 
 
@@ -353,7 +354,7 @@ def _shade(weight: float, largest: float) -> str:
     return f"{'black' if strength < 0.6 else 'white'} on rgb({red},{green},{blue})"
 
 
-def _way(way: "Way") -> str:
+def _explanation(way: "Explanation") -> str:
     """How a kernel is computed, in a line."""
     choice, rank = way.choice, f"rank {way.rank}, " if way.rank else ""
     work = f"{choice.work:.4g} multiply-adds a number" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")

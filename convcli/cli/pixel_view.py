@@ -8,7 +8,7 @@ from .output import number
 
 if TYPE_CHECKING:
     from ..images.image import Array, Image
-    from ..pipeline.apply_request import Request
+    from ..pipeline.apply_request import ApplyRequest
     from ..pipeline.pixel_trace import Cover, Look, Plane, Point, Taps
 
 MOST_COLUMNS, MOST_ROWS = 15, 31
@@ -23,7 +23,7 @@ Block: TypeAlias = list[str]
 """Lines of one width, a heading first."""
 
 
-def lines_of(point: "Point", request: "Request", width: int) -> Iterator[str]:
+def lines_of(point: "Point", request: "ApplyRequest", width: int) -> Iterator[str]:
     """The pixel in lines of at most so many columns, as far as names allow."""
     height, across, channels = point.shape
     yield f"{point.one.name} at column {point.x}, row {point.y} of {across} x {height}"

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from ..pipeline.loaded_network import Model
+from ..pipeline.loaded_network import LoadedNetwork
 from ..pipeline.network_request import NetworkRequest
 from . import option_groups, options, run_batch
 
@@ -42,13 +42,13 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
-    telling = run_batch.take_telling(wishes)
-    catalogue = options.read_catalogue(config, no_config)
-    defaults = options.read_defaults(catalogue, {"range": "rule"})
+    reporting = run_batch.take_report_options(wishes)
+    registry = options.read_registry(config, no_config)
+    defaults = options.read_defaults(registry, {"range": "rule"})
     wishes |= {name: value for name, value in defaults.items() if name in wishes}
-    model = Model(catalogue.network(network), taps)
+    model = LoadedNetwork(registry.network(network), taps)
     asked = run_batch.take_inputs(wishes)
-    asked["also_read"] += tuple(map(str, catalogue.read_files()))
+    asked["also_read"] += tuple(map(str, registry.read_files()))
     request = NetworkRequest(
         **asked,
         model=model,
@@ -59,4 +59,4 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
         threads=wishes.pop("jobs"),
         **wishes,
     )
-    run_batch.carry_out(request, telling, lambda: model.load(request.max_memory))
+    run_batch.carry_out(request, reporting, lambda: model.load(request.max_memory))

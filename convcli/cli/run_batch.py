@@ -11,16 +11,16 @@ import click
 from ..errors import ArgumentError, OutputError
 from ..pipeline.inputs import Input, Search, find_inputs, read_names
 from ..pipeline.outputs import make_tasks
-from ..pipeline.request_base import Wishes
+from ..pipeline.request_base import BaseRequest
 from . import output
-from .json_report import Report, Tally
+from .json_report import Counts, Report
 
 COMPILING = "compiling for this processor what this run is the first to need (convcli cache warm does so for all) ..."
 COMPILING_ALWAYS = "compiling for this processor, on each run, as no folder can be written to (see convcli cache info) ..."
 
 
 @dataclass(frozen=True)
-class Telling:
+class ReportOptions:
     """What is told of a run, and when it ends."""
 
     dry_run: bool
@@ -30,22 +30,22 @@ class Telling:
     verbose: bool
 
 
-def take_telling(wishes: dict[str, Any]) -> Telling:
+def take_report_options(wishes: dict[str, Any]) -> ReportOptions:
     """Take these out of the wishes, and see that they and the outputs go together. Raises click.UsageError."""
     names = ("dry_run", "fail_fast", "as_json", "quiet", "verbose")
-    telling = Telling(**{name: wishes.pop(name) for name in names})
-    if telling.quiet and telling.verbose:
+    reporting = ReportOptions(**{name: wishes.pop(name) for name in names})
+    if reporting.quiet and reporting.verbose:
         raise click.UsageError("-q and -v exclude each other")
     if wishes["report"] == "-":
-        telling, wishes["report"] = replace(telling, as_json=True), None
-    if telling.dry_run and wishes["report"]:
+        reporting, wishes["report"] = replace(reporting, as_json=True), None
+    if reporting.dry_run and wishes["report"]:
         raise click.UsageError("--report writes a file, and -n writes nothing; print the lines with --json")
     if bool(wishes["output"]) == wishes["in_place"]:
         both = (
             "-o and --in-place exclude each other" if wishes["in_place"] else "Missing option '-o' / '--output', or --in-place"
         )
         raise click.UsageError(both)
-    return telling
+    return reporting
 
 
 def take_inputs(wishes: dict[str, Any]) -> dict[str, Any]:
@@ -54,18 +54,18 @@ def take_inputs(wishes: dict[str, Any]) -> dict[str, Any]:
     return {"inputs": tuple(_read_inputs(wishes)), "also_read": tuple(listing)}
 
 
-def carry_out(request: Wishes, telling: Telling, check: Callable[[], object] | None = None) -> None:
+def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[], object] | None = None) -> None:
     """Name every output, ``check`` what else must hold, and work through all pictures. Ends with status 1 where one failed."""
     tasks = make_tasks(request)
-    voice = output.Voice(quiet=telling.quiet, verbose=telling.verbose)
-    if telling.as_json and request.output == "-":
+    messages = output.Messages(quiet=reporting.quiet, verbose=reporting.verbose)
+    if reporting.as_json and request.output == "-":
         raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
     if not request.inputs:
-        voice.note("the list names no input: nothing to do")
+        messages.note("the list names no input: nothing to do")
     if check is not None:
         check()
-    with Report(telling.as_json, request.report) as report:
-        failed = _work(request, tasks, telling, voice, report)
+    with Report(reporting.as_json, request.report) as report:
+        failed = _work(request, tasks, reporting, messages, report)
     if failed:
         raise SystemExit(1)
 
@@ -93,41 +93,41 @@ def _read_inputs(wishes: dict[str, Any]) -> list[Input]:
     return find_inputs(words, search, read_names(data, null))
 
 
-def tell_compiling(voice: output.Voice) -> None:
+def report_compiling(messages: output.Messages) -> None:
     """Say so where what comes takes seconds the first time."""
     from ..engine.jit.disk_cache import code_folder
     from ..engine.jit.run import on_compiling
 
-    on_compiling(lambda: voice.note(COMPILING if code_folder() else COMPILING_ALWAYS))
+    on_compiling(lambda: messages.note(COMPILING if code_folder() else COMPILING_ALWAYS))
 
 
-def _work(request: Wishes, tasks: list[Any], telling: Telling, voice: output.Voice, report: Report) -> int:
+def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, messages: output.Messages, report: Report) -> int:
     """Carry the tasks out and tell of each; return how many failed. What is heavy to import is imported here."""
     pipes = open_pipes(request)
     from ..pipeline.process_batch import finished_by, run_tasks
 
-    tell_compiling(voice)
-    tally = Tally(len(tasks))
+    report_compiling(messages)
+    tally = Counts(len(tasks))
     outcome = None
-    with output.progress(len(tasks), voice.quiet) as advance:
-        outcomes = run_tasks(request, tasks, pipes, dry_run=telling.dry_run, fail_fast=telling.fail_fast)
+    with output.progress(len(tasks), messages.quiet) as advance:
+        outcomes = run_tasks(request, tasks, pipes, dry_run=reporting.dry_run, fail_fast=reporting.fail_fast)
         try:
             for outcome in outcomes:
                 report.outcome(outcome)
                 tally.add(outcome.status)
-                voice.outcome(outcome, dry_run=telling.dry_run and not report.prints)
+                messages.outcome(outcome, dry_run=reporting.dry_run and not report.prints)
                 advance()
         except (KeyboardInterrupt, SystemExit) as interruption:
             begun = [] if outcome is None else [outcome]
             for finished in (*begun, *finished_by(outcomes, interruption)):
                 report.outcome(finished)
             raise
-    voice.summary(tally)
+    messages.summary(tally)
     report.summary(tally)
     return tally.failed
 
 
-def open_pipes(request: Wishes) -> Any:
+def open_pipes(request: BaseRequest) -> Any:
     """Standard input and output, checked: a terminal is no place for pixels."""
     from ..pipeline.process_image import Pipes
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from ..config.network_spec import NetworkDefinition
-from ..config.registry import Catalogue
+from ..config.network_spec import NetworkSpec
+from ..config.registry import Registry
 from ..errors import ArgumentError, KernelError, nearest_name
 from ..geometry.whole_numbers import FARTHEST
 from ..kernels.syntax import Reference, parse_kernel
@@ -65,17 +65,17 @@ def command(
 
     Exit status: 0 counted; 2 wrong usage, such as an input that some layer cannot take.
     """
-    catalogue = options.read_catalogue(config, no_config)
+    registry = options.read_registry(config, no_config)
     if lists or name is None:
-        _list(catalogue, name, lists, as_json)
+        _list(registry, name, lists, as_json)
         return
-    if name in catalogue.networks:
+    if name in registry.networks:
         options.refuse_set(stepping, f"{name} is a network, whose layers say so themselves")
-        network = catalogue.network(name)
+        network = registry.network(name)
     else:
-        defaults = options.read_defaults(catalogue, {})
+        defaults = options.read_defaults(registry, {})
         stepping |= {key: value for key, value in defaults.items() if key in stepping}
-        network = _network_of(name, catalogue, shape, stepping)
+        network = _network_of(name, registry, shape, stepping)
         shape = shape and (network.input.channels, *shape[1:])
     rows = list(trace(network, _shape_for(network, shape)))
     fields = fields_of(rows)
@@ -86,11 +86,11 @@ def command(
             _show(network, rows, fields)
 
 
-def _list(catalogue: Catalogue, name: str | None, lists: bool, as_json: bool) -> None:
+def _list(registry: Registry, name: str | None, lists: bool, as_json: bool) -> None:
     """Every network with what it takes, how many layers it has, and what it is for."""
     if name is not None or not lists:
         raise click.UsageError("name a network, a kernel or a bank, or give --list, and not both")
-    networks = [one for one, _ in catalogue.networks.values()]
+    networks = [one for one, _ in registry.networks.values()]
     with output.printing():
         if as_json:
             click.echo(json.dumps([_listed(one) for one in networks], indent=2))
@@ -103,22 +103,22 @@ def _list(catalogue: Catalogue, name: str | None, lists: bool, as_json: bool) ->
         output.show_columns(headings, cells, wraps=("what it is for",))
 
 
-def _listed(one: NetworkDefinition) -> dict[str, Any]:
+def _listed(one: NetworkSpec) -> dict[str, Any]:
     facts: dict[str, Any] = {"name": one.name, "about": one.about, "source": one.source, "layers": len(one.layers)}
     return facts | {"size": one.input.size, "channels": one.input.channels}
 
 
-def _network_of(text: str, catalogue: Catalogue, shape: Shape | None, stepping: dict[str, Any]) -> Network:
+def _network_of(text: str, registry: Registry, shape: Shape | None, stepping: dict[str, Any]) -> Network:
     """A kernel or a bank as a network of one layer."""
     asked = parse_kernel(text)
-    if isinstance(asked, Reference) and asked.name not in catalogue.entries:
-        near = nearest_name(asked.name, [*catalogue.networks, *catalogue.entries])
+    if isinstance(asked, Reference) and asked.name not in registry.entries:
+        near = nearest_name(asked.name, [*registry.networks, *registry.entries])
         raise KernelError(f"{asked.name!r} is no network, kernel or bank{near}")
     if shape is None:
         raise ArgumentError(f"{text} is no network with an input of its own; say what it takes, such as --input 480x640x3")
     if stepping["channels"] == "gray" and shape[0] not in (1, 3):
         raise ArgumentError(f"--channels gray needs 1 or 3 channels, and --input has {shape[0]}")
-    return catalogue.network_of(text, 1 if stepping["channels"] == "gray" else shape[0], **stepping)
+    return registry.network_of(text, 1 if stepping["channels"] == "gray" else shape[0], **stepping)
 
 
 def _shape_for(network: Network, shape: Shape | None) -> Shape:

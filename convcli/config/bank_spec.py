@@ -10,18 +10,18 @@ from ..kernels.generators import ParameterError, Recipe, takers_of
 from ..kernels.kernel import Bank, Kernel
 from ..kernels.weight_files import WeightsFile
 from .diagnostics import Fault, Keys, Unread
-from .kernel_spec import MOST_MAPS, MOST_WEIGHTS, Definition, Drafter, Filter, Parameters, Part, files_in, telling
+from .kernel_spec import MOST_MAPS, MOST_WEIGHTS, Drafter, Filter, KernelSpec, Parameters, Part, files_in, reporting
 from .lazy_kernel import BankDraft, Draft, at, draft_of_filter
 
 
 @dataclass(frozen=True)
-class BankDefinition:
+class BankSpec:
     """A bank: its kernels one by one, or one definition for all of them, over a grid of parameters or over a file's filters."""
 
     name: str
     keys: Keys
     kernels: tuple[Part, ...] = ()
-    each: Definition | None = None
+    each: KernelSpec | None = None
     grid: tuple[tuple[str, tuple[float, ...]], ...] = ()
     merge: str | None = None
     about: str = ""
@@ -40,7 +40,7 @@ class BankDefinition:
         """The files of weights that its kernels come from by themselves."""
         return self.each.files if self.each else files_in(self.parts)
 
-    def change(self, parameters: Parameters) -> "BankDefinition":
+    def change(self, parameters: Parameters) -> "BankSpec":
         """The same with other parameters for its generator; one that it has a grid of is held at that value."""
         if self.each is None or not isinstance(self.each.body, Recipe):
             raise KernelError(f"bank {self.name!r} takes no parameters, got {parameters[0][0]}{takers_of(parameters[0][0])}")
@@ -74,7 +74,7 @@ class BankDefinition:
 
     def _draft_parts(self, drafter: Drafter) -> Iterator[Draft]:
         for part in self.kernels:
-            with telling(drafter):
+            with reporting(drafter):
                 found = part.draft(drafter)
                 if isinstance(found, BankDraft) and found.bank.merge:
                     raise Fault(part.keys, f"{found.name!r} is merged into one map and cannot be part of a bank")
@@ -82,13 +82,13 @@ class BankDefinition:
 
     def _draft_each(self, drafter: Drafter) -> Iterator[Draft]:
         if self.each is not None:
-            with telling(drafter):
+            with reporting(drafter):
                 each = (
                     self._load(self.each, drafter) if isinstance(self.each.body, Filter) else self._expand(self.each, drafter)
                 )
                 yield from each
 
-    def _expand(self, each: Definition, drafter: Drafter) -> Iterator[Draft]:
+    def _expand(self, each: KernelSpec, drafter: Drafter) -> Iterator[Draft]:
         """One kernel for each point of the grid, named after it: gabor8:theta=22.5."""
         names = [name for name, _ in self.grid]
 
@@ -106,14 +106,14 @@ class BankDefinition:
         inside = replace(drafter, tell=tell)
         for point in itertools.product(*(dict.fromkeys(values) for _, values in self.grid)):
             words = ",".join(f"{name}={value:.10g}" for name, value in zip(names, point, strict=True))
-            with telling(inside):
+            with reporting(inside):
                 try:
                     one = each.change(tuple(zip(names, point, strict=True)))
                 except ParameterError as error:
                     raise Fault((*self.keys, error.wrong[0][0]), str(error)) from None
                 yield replace(one, name=f"{self.name}:{words}" if words else self.name).draft(inside)
 
-    def _load(self, each: Definition, drafter: Drafter) -> Iterator[Draft]:
+    def _load(self, each: KernelSpec, drafter: Drafter) -> Iterator[Draft]:
         """One kernel for each filter of the file."""
         assert isinstance(each.body, Filter)
         weights = each.body.load(self.keys, drafter)
@@ -122,5 +122,5 @@ class BankDefinition:
             yield one.finish(draft_of_filter(weights, one.name, index, drafter.spend), drafter)
 
 
-Entry: TypeAlias = Definition | BankDefinition
+Entry: TypeAlias = KernelSpec | BankSpec
 """What stands under a name in a config file."""

@@ -22,7 +22,7 @@ from .field_values import (
     parameter_reader,
     read_each,
 )
-from .kernel_spec import MOST_MAPS, NO_BODY, Body, Definition, Filter, Part, Product
+from .kernel_spec import MOST_MAPS, NO_BODY, Body, Filter, KernelSpec, Part, Product
 
 BODIES = {"matrix": (), "tensor": (), "column": ("row",), "generator": (), "file": ("key", "layout", "index"), "sum": ()}
 """The key that tells how a kernel is given, and the keys that go with it; a generator takes its parameters."""
@@ -31,12 +31,12 @@ TELLING = ("about", "source", "tags", "range")
 CHANGING = ("divisor", "normalize", "rotate", "offset", "anchor")
 
 
-def read_kernel(table: Table, folder: Path, extra: tuple[str, ...] = ()) -> Definition:
+def read_kernel(table: Table, folder: Path, extra: tuple[str, ...] = ()) -> KernelSpec:
     """A kernel: [kernels.NAME], or a table in a bank or in a sum with its ``extra`` keys."""
     name = table.read("name", as_name, table.name) if "name" in extra else table.name
     within = ("kernel", *extra) if extra else ()
     body = read_body(table, folder, (*TELLING, *CHANGING, *within))
-    return Definition(name, table.keys, body, **table.changes(), **table.told())
+    return KernelSpec(name, table.keys, body, **table.changes(), **table.told())
 
 
 def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: bool = False) -> Body:
@@ -46,8 +46,8 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: 
         beside = (key for keys in BODIES.values() for key in keys)
         misspelt = table.check_keys((*BODIES, *beside, *others), also=every_parameter())
         if given or not misspelt:
-            ways = ", ".join(BODIES).replace("column", "column with row")
-            table.fault(f"must have one of {ways}; found {' and '.join(given) or 'none of them'}")
+            explanations = ", ".join(BODIES).replace("column", "column with row")
+            table.fault(f"must have one of {explanations}; found {' and '.join(given) or 'none of them'}")
         for kind in given:
             read_given(table, kind, folder)
         return NO_BODY

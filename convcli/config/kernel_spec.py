@@ -55,7 +55,7 @@ class Part:
     """A kernel within another or within a bank, and where it stands: the text after -k, a definition in place, or a file."""
 
     keys: Keys
-    kernel: "str | Definition | WeightsFile"
+    kernel: "str | KernelSpec | WeightsFile"
     weight: float = 1.0
     name: str | None = None
 
@@ -76,7 +76,7 @@ class Part:
             raise Fault(self.keys, f"kernels within kernels, more than {DEEPEST} deep", tangled=True)
 
     def _find(self, drafter: Drafter) -> AnyDraft:
-        if isinstance(self.kernel, Definition):
+        if isinstance(self.kernel, KernelSpec):
             return self.kernel.draft(drafter)
         return drafter.find(self.kernel)
 
@@ -120,7 +120,7 @@ Body: TypeAlias = Matrix | Recipe | Product | Filter | tuple[Part, ...]
 
 
 @dataclass(frozen=True)
-class Definition:
+class KernelSpec:
     """A kernel: what gives its weights, and what is then done with them: divided, normalised, turned."""
 
     name: str
@@ -146,7 +146,7 @@ class Definition:
         """The files of weights that it is made from by itself."""
         return (self.body.file,) if isinstance(self.body, Filter) else files_in(self.parts)
 
-    def change(self, parameters: Parameters) -> "Definition":
+    def change(self, parameters: Parameters) -> "KernelSpec":
         """The same with other parameters for its generator. Raises KernelError."""
         if not isinstance(self.body, Recipe):
             raise KernelError(f"kernel {self.name!r} takes no parameters, got {parameters[0][0]}{takers_of(parameters[0][0])}")
@@ -167,10 +167,10 @@ class Definition:
         if not self.has_body(drafter):
             self._draft_terms(drafter)
             if isinstance(self.body, Filter) and not any(drafter.is_faulty((*self.keys, key)) for key in ("file", "key")):
-                with telling(drafter):
+                with reporting(drafter):
                     self.body.load(self.keys, drafter)
             return
-        with telling(drafter), at(self.keys):
+        with reporting(drafter), at(self.keys):
             body, nonzero = self._draft_body(drafter)
             drafter.suspect(self.finish(body, drafter, nonzero))
 
@@ -264,7 +264,7 @@ class Definition:
         if isinstance(self.body, Filter):
             weights = self.body.load(self.keys, drafter)
             index = 0  # stands for a wrong one, so that what else is wrong is seen
-            with telling(drafter), at((*self.keys, "file" if self.body.index is None else "index")):
+            with reporting(drafter), at((*self.keys, "file" if self.body.index is None else "index")):
                 index = weights.one(self.body.index)
             return draft_of_filter(weights, self.name, index, drafter.spend), ()
         if _is_sum(self.body):
@@ -275,7 +275,7 @@ class Definition:
         """The kernels that are summed, and their weights."""
         terms: list[tuple[float, Draft]] = []
         for part in self.parts:
-            with telling(drafter):
+            with reporting(drafter):
                 term = part.draft(drafter)
                 if isinstance(term, BankDraft):
                     raise Fault(part.keys, f"{term.name!r} is a bank; only kernels can be summed")
@@ -309,12 +309,12 @@ class Definition:
 
 def files_in(parts: tuple[Part, ...]) -> tuple[WeightsFile, ...]:
     """The files of weights that stand in some parts."""
-    inner = (part.kernel.files if isinstance(part.kernel, Definition) else (part.kernel,) for part in parts)
+    inner = (part.kernel.files if isinstance(part.kernel, KernelSpec) else (part.kernel,) for part in parts)
     return tuple(file for files in inner for file in files if isinstance(file, WeightsFile))
 
 
 @contextlib.contextmanager
-def telling(drafter: Drafter) -> Iterator[None]:
+def reporting(drafter: Drafter) -> Iterator[None]:
     """Tell what is wrong with one of several things, and go on with the others where the drafter says so."""
     try:
         yield

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError
-from ..kernels.weight_files import ARRAYS, WeightsError, WeightsFile, check_meaning, read_array, telling
+from ..kernels.weight_files import ARRAYS, WeightsError, WeightsFile, check_meaning, read_array, reporting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,10 +33,10 @@ def tensor_header(
         raise _Seen(shape, dtype)
 
     try:
-        with telling(file, ARRAYS):
+        with reporting(file, ARRAYS):
             _read(file, see)
     except _Seen as seen:
-        with telling(file, ARRAYS):
+        with reporting(file, ARRAYS):
             letters = _letters(seen.shape, order)
             if len(letters) == len(seen.shape) > 1:
                 check_meaning(file, seen.shape, letters, size, inputs)
@@ -49,7 +49,7 @@ def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
     """An array as float32, or float64 where it is so stored, with its axes in this order. Raises WeightsError."""
     import numpy as np
 
-    with telling(file, ARRAYS):
+    with reporting(file, ARRAYS):
         array = _read(file, _check)
         array = array.transpose(_axes(file, array.shape, order))
         array = array.reshape(array.shape + (1,) * (len(order) - array.ndim))

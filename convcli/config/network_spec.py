@@ -19,7 +19,7 @@ from .diagnostics import Fault, Keys, Told
 from .field_values import Table, as_count, as_number, as_sides, as_text, described, read_each
 from .layer_weights import load_tensor, tensor_header
 from .lazy_kernel import AnyDraft, BankDraft, Draft
-from .op_registry import OPS, LayerDefinition, read_layers
+from .op_registry import OPS, LayerSpec, read_layers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,13 +32,13 @@ TRIALS = (1 << 10, (1 << 10) - 1, 1 << 24, (1 << 24) - 1, 33, 32)
 
 
 @dataclass(frozen=True)
-class NetworkDefinition:
+class NetworkSpec:
     """A network whose weights are yet to be found."""
 
     name: str
     keys: Keys
     input: Input
-    layers: tuple[LayerDefinition, ...]
+    layers: tuple[LayerSpec, ...]
     about: str = ""
     source: str = ""
 
@@ -73,13 +73,11 @@ class NetworkDefinition:
             raise Fault((*self.keys, "layers", place), where + text)
 
 
-def read_network(table: Table, folder: Path) -> NetworkDefinition:
+def read_network(table: Table, folder: Path) -> NetworkSpec:
     """A [networks.NAME] table."""
     table.check_keys(("about", "source", "input", "layers"))
     entry = _read_input(table)
-    return NetworkDefinition(
-        table.name, table.keys, entry, read_layers(table, folder), table.text("about"), table.text("source")
-    )
+    return NetworkSpec(table.name, table.keys, entry, read_layers(table, folder), table.text("about"), table.text("source"))
 
 
 def _read_input(table: Table) -> Input:
@@ -126,7 +124,7 @@ def _scales(each: Callable[[Any], tuple[float, ...]], value: Any) -> tuple[float
     return found
 
 
-def resolve_layer(definition: LayerDefinition, find: Find, channels: int | None = None) -> Layer:
+def resolve_layer(definition: LayerSpec, find: Find, channels: int | None = None) -> Layer:
     """A layer that gets so many channels, where that is known, with its weights found, yet to be loaded. Raises Fault."""
     said = dict(definition.said)
     with _at(definition.keys):
@@ -156,12 +154,12 @@ def one_layer(text: str, taken: int, find: Find, *, channels: str, **sliding: An
     merge = draft.bank.merge if isinstance(draft, BankDraft) else None
     shared = all(len(kernel.shape) == 2 for kernel in draft.kernels)
     op = OPS["depthwise" if channels == "each" and shared and taken > 1 else "conv"]
-    definition = LayerDefinition((), "conv", op, {**sliding, "bias": False}, text, merges=True)
+    definition = LayerSpec((), "conv", op, {**sliding, "bias": False}, text, merges=True)
     about = f"{len(draft.kernels)} kernels, whose maps are merged by {merge} after this" if merge else ""
     return Network(text, Input(taken), (resolve_layer(definition, find),), about)
 
 
-def _from_files(definition: LayerDefinition, channels: int | None) -> tuple[Given, ...]:
+def _from_files(definition: LayerSpec, channels: int | None) -> tuple[Given, ...]:
     """The arrays of a layer that come from a file, by their headers."""
     found = []
     seen = 1 if issubclass(definition.op.make, Channelwise) else channels and channels // definition.said.get("groups", 1)
@@ -180,7 +178,7 @@ def _from_files(definition: LayerDefinition, channels: int | None) -> tuple[Give
     return tuple(found)
 
 
-def _from_kernel(definition: LayerDefinition, find: Find, altered: bool) -> tuple[Given, Anchor | None]:
+def _from_kernel(definition: LayerSpec, find: Find, altered: bool) -> tuple[Given, Anchor | None]:
     """The weights of a kernel, or of all kernels of a bank, and their anchor: smaller kernels have zeros around them.
 
     Where they are ``altered``, turned or dilated, an even kernel without an anchor has no tap in its middle to lay there.

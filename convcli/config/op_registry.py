@@ -159,7 +159,7 @@ OPS: Mapping[str, Op] = {
 
 
 @dataclass(frozen=True)
-class LayerDefinition:
+class LayerSpec:
     """A layer as a config file describes it: its operation, what it says of it, and where its weights come from."""
 
     keys: Keys
@@ -171,7 +171,7 @@ class LayerDefinition:
     merges: bool = False  # the maps of its bank are merged after it
 
 
-def read_layers(table: Table, folder: Path) -> tuple[LayerDefinition, ...]:
+def read_layers(table: Table, folder: Path) -> tuple[LayerSpec, ...]:
     """The layers of a network."""
     values = table.values.get("layers")
     example = '{ op = "conv", filters = 4, size = 5 }'
@@ -186,7 +186,7 @@ def read_layers(table: Table, folder: Path) -> tuple[LayerDefinition, ...]:
         table.fault(f"has {len(values)} layers; the limit is {MOST_LAYERS}", "layers")
         return ()
     counts: dict[str, int] = {}
-    layers: list[LayerDefinition] = []
+    layers: list[LayerSpec] = []
     for place, value in enumerate(values):
         layer = _read_layer(Table(value, (*table.keys, "layers", place), table.faults), folder, counts)
         if layer is None:
@@ -197,7 +197,7 @@ def read_layers(table: Table, folder: Path) -> tuple[LayerDefinition, ...]:
     return tuple(layers)
 
 
-def _read_layer(table: Table, folder: Path, counts: dict[str, int]) -> LayerDefinition | None:
+def _read_layer(table: Table, folder: Path, counts: dict[str, int]) -> LayerSpec | None:
     if "op" not in table.values:
         table.fault(f"must say its op, one of {', '.join(OPS)}")
         return None
@@ -208,18 +208,18 @@ def _read_layer(table: Table, folder: Path, counts: dict[str, int]) -> LayerDefi
     counts[name] = counts.get(name, 0) + 1
     own_name = table.read("name", as_name, f"{name}{counts[name]}")
     table.check_keys(("op", "name", *op.keys, *_sources(op)))
-    ways = [key for key in WAYS if key in table.values and key in _sources(op)]
-    if len(ways) > 1:
-        table.fault(f"takes its weights from one place, got {' and '.join(ways)}", ways[1])
-    _check_needed(table, op, ways)
+    explanations = [key for key in WAYS if key in table.values and key in _sources(op)]
+    if len(explanations) > 1:
+        table.fault(f"takes its weights from one place, got {' and '.join(explanations)}", explanations[1])
+    _check_needed(table, op, explanations)
     said = {**op.preset, **_read_said(table, op)}
     if "connections" in said:
         _check_connections(table, said)
-    arrays = _read_arrays(table, folder, op) if "file" in ways else {}
+    arrays = _read_arrays(table, folder, op) if "file" in explanations else {}
     if op.has_bias:
-        said["bias"] = _read_bias(table, ways, arrays)
-    kernel = relative(table.text(ways[0]), folder) if ways and ways[0] != "file" else None
-    return LayerDefinition(table.keys, own_name, op, said, kernel, arrays)
+        said["bias"] = _read_bias(table, explanations, arrays)
+    kernel = relative(table.text(explanations[0]), folder) if explanations and explanations[0] != "file" else None
+    return LayerSpec(table.keys, own_name, op, said, kernel, arrays)
 
 
 def _read_said(table: Table, op: Op) -> dict[str, Any]:
@@ -228,11 +228,11 @@ def _read_said(table: Table, op: Op) -> dict[str, Any]:
     return {key.replace("-", "_"): value for key, value in values.items() if value is not None}
 
 
-def _read_bias(table: Table, ways: list[str], arrays: Mapping[str, WeightsFile]) -> bool:
+def _read_bias(table: Table, explanations: list[str], arrays: Mapping[str, WeightsFile]) -> bool:
     """Whether a layer has biases: those of its file, or, without weights, some unless it says that it has none."""
-    if not ways:
+    if not explanations:
         return table.read("bias", _as_bias, True)
-    if table.values.get("bias") is True or (ways[0] != "file" and isinstance(table.values.get("bias"), str)):
+    if table.values.get("bias") is True or (explanations[0] != "file" and isinstance(table.values.get("bias"), str)):
         table.fault("must be the key of an array in the layer's file, or left out", "bias")
     return "bias" in arrays
 
@@ -250,8 +250,8 @@ def _check_needed(table: Table, op: Op, given: list[str]) -> None:
     if "filters" in missing and "connections" in table.values:
         missing.remove("filters")
     if missing and not given:
-        ways = " or ".join(key for key in WAYS if key in _sources(op))
-        instead = f", or take its weights from {ways}" if ways else ""
+        explanations = " or ".join(key for key in WAYS if key in _sources(op))
+        instead = f", or take its weights from {explanations}" if explanations else ""
         table.fault(f"must say its {' and '.join(missing)}{instead}")
     if "file" not in given:
         for key in ("layout", *(key for key, _ in op.arrays.values() if key != "bias")):

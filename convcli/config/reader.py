@@ -15,12 +15,12 @@ from ..kernels.generators import GENERATORS, Recipe
 from ..kernels.kernel import CHANNELS, MERGES
 from ..kernels.syntax import NAME
 from ..range_rules import parse_range
-from .bank_spec import BankDefinition, Entry
+from .bank_spec import BankSpec, Entry
 from .diagnostics import ENOUGH_FAULTS, Fault, Faults, Keys, Located, TooMany
 from .field_values import Table, as_border, as_flag, as_numbers, as_padding, as_stride, as_text, described, parameter_reader
 from .kernel_parser import CHANGING, TELLING, every_parameter, read_body, read_given, read_kernel, read_parts
-from .kernel_spec import MOST_MAPS, Definition, Part
-from .network_spec import NetworkDefinition, read_network
+from .kernel_spec import MOST_MAPS, KernelSpec, Part
+from .network_spec import NetworkSpec, read_network
 from .toml_positions import check_depth, find_lines
 
 LARGEST_FILE = 512 << 10
@@ -42,7 +42,7 @@ class ConfigFile:
     path: Path
     text: str = field(repr=False)
     entries: dict[str, Entry]
-    networks: dict[str, NetworkDefinition]
+    networks: dict[str, NetworkSpec]
     defaults: dict[str, Any]
     faults: Faults
 
@@ -145,14 +145,14 @@ def _read_section(section: Table, read: Callable[[Table, Path], Any], file: Conf
         elif name in file.entries or name in file.networks:
             section.fault("has the name of another kernel, bank or network; give it a name of its own", name)
         entry = read(Table(value, (*section.keys, name), section.faults), file.path.parent)
-        entries: dict[str, Any] = file.networks if isinstance(entry, NetworkDefinition) else file.entries
+        entries: dict[str, Any] = file.networks if isinstance(entry, NetworkSpec) else file.entries
         entries.setdefault(name, entry)
 
 
-def _read_bank(table: Table, folder: Path) -> BankDefinition:
+def _read_bank(table: Table, folder: Path) -> BankSpec:
     others = ("merge", *TELLING)
     kernels: tuple[Part, ...] = ()
-    each: Definition | None = None
+    each: KernelSpec | None = None
     grid: tuple[tuple[str, tuple[float, ...]], ...] = ()
     given = [key for key in ("kernels", "generator", "file") if key in table.values]
     if len(given) != 1:
@@ -173,12 +173,12 @@ def _read_bank(table: Table, folder: Path) -> BankDefinition:
     else:
         grids = ("grid",) if given == ["generator"] else ()
         body = read_body(table, folder, (*others, *CHANGING, *grids), all_filters=True)
-        each = Definition(table.name, table.keys, body, **table.changes())
+        each = KernelSpec(table.name, table.keys, body, **table.changes())
         if isinstance(body, Recipe) and table.values["generator"] in tuple(GENERATORS):
             grid = _read_grid(table, body)
     merge = table.choice("merge", MERGES)
     doubled = tuple(key for key, _ in grid if key in table.values)
-    return BankDefinition(table.name, table.keys, kernels, each, grid, merge, doubled=doubled, **table.told())
+    return BankSpec(table.name, table.keys, kernels, each, grid, merge, doubled=doubled, **table.told())
 
 
 def _read_grid(table: Table, recipe: Recipe) -> tuple[tuple[str, tuple[float, ...]], ...]:

@@ -17,11 +17,11 @@ from ..kernels.weight_files import Weights, WeightsError, WeightsFile, cost_of_f
 from ..networks.network import Network
 from .bank_spec import Entry
 from .diagnostics import ENOUGH_FAULTS, Fault, Keys, Located, Meter, Tangled, TooMany, TooMuch
-from .kernel_spec import DEEPEST, MOST_WEIGHTS, Definition, Drafter
+from .kernel_spec import DEEPEST, MOST_WEIGHTS, Drafter, KernelSpec
 from .lazy_kernel import AnyDraft, Draft, draft_of, draft_of_file
-from .network_spec import NetworkDefinition, one_layer
+from .network_spec import NetworkSpec, one_layer
 from .reader import ConfigFile, read_config
-from .search_path import Place, built_in_file, find_places
+from .search_path import ConfigLocation, built_in_file, find_locations
 
 MOST_CHECKED = 1_100_000
 """Weights that are computed to check a file: those of the kernels that may have faults which only their weights show."""
@@ -39,7 +39,7 @@ Chain: TypeAlias = tuple[tuple[Path, str], ...]
 """The files and names of the kernels that are being drafted, each within the one before."""
 
 
-class Catalogue:
+class Registry:
     """Every named kernel and bank of some config files, most specific first.
 
     A name within a file means that file's own kernel of that name, if it has one, else that of the most specific file.
@@ -48,7 +48,7 @@ class Catalogue:
     def __init__(self, files: Iterable[ConfigFile]) -> None:
         self.files = tuple(files)
         self.entries: dict[str, Entry] = {}
-        self.networks: dict[str, tuple[NetworkDefinition, ConfigFile]] = {}
+        self.networks: dict[str, tuple[NetworkSpec, ConfigFile]] = {}
         self.defaults: dict[str, Any] = {}
         for file in reversed(self.files):
             self.entries |= file.entries
@@ -89,12 +89,12 @@ class Catalogue:
 
     def __iter__(self) -> Iterator[str]:
         """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
-        return iter(sorted(self.entries, key=lambda name: not isinstance(self.entries[name], Definition)))
+        return iter(sorted(self.entries, key=lambda name: not isinstance(self.entries[name], KernelSpec)))
 
     def parameters_of(self, name: str) -> dict[str, float]:
         """The parameters that a kernel or bank takes, with their values; not those that a bank runs through."""
         entry = self.entries[name]
-        one, grid = (entry, ()) if isinstance(entry, Definition) else (entry.each, entry.grid)
+        one, grid = (entry, ()) if isinstance(entry, KernelSpec) else (entry.each, entry.grid)
         accepted = one.body.accepted if one is not None and isinstance(one.body, Recipe) else {}
         return {key: value for key, value in accepted.items() if key not in dict(grid)}
 
@@ -149,7 +149,7 @@ class Catalogue:
                 except KernelError as error:
                     check.tell(error)
 
-    def _check_network(self, network: NetworkDefinition, file: ConfigFile, check: "_Check") -> None:
+    def _check_network(self, network: NetworkSpec, file: ConfigFile, check: "_Check") -> None:
         """See that each layer finds its weights, and that each takes what it gets, if the size of the input is told."""
         if check.is_faulty(network.keys):
             return
@@ -327,33 +327,33 @@ def _uncollected() -> Iterator[None]:
 
 
 @_uncollected()
-def load_catalogue(places: Iterable[Place] | None = None, thorough: bool = False) -> Catalogue:
+def load_registry(places: Iterable[ConfigLocation] | None = None, thorough: bool = False) -> Registry:
     """The kernels of these config files, or of all that are found.
 
     Raises KernelError with a line for every fault of every file. The built-in one is looked at only where that is to be
     ``thorough``; the tests do so.
     """
     told: list[str] = []
-    catalogue = peek_catalogue(find_places() if places is None else places, told)
-    check_catalogue(catalogue, told, thorough)
-    return catalogue
+    registry = peek_registry(find_locations() if places is None else places, told)
+    check_registry(registry, told, thorough)
+    return registry
 
 
 @_uncollected()
-def check_catalogue(catalogue: Catalogue, told: Iterable[str], thorough: bool = False) -> None:
+def check_registry(registry: Registry, told: Iterable[str], thorough: bool = False) -> None:
     """Raise Located, a KernelError, with what is told already and a line for every fault of every file."""
     lines = list(told)
-    for file in catalogue.files:
+    for file in registry.files:
         try:
             if thorough or file.path != built_in_file():
-                catalogue.check(file)
+                registry.check(file)
         except KernelError as error:
             lines.extend(error.lines)
     if lines:
         raise Located(lambda: lines)
 
 
-def peek_catalogue(places: Iterable[Place], told: list[str]) -> Catalogue:
+def peek_registry(places: Iterable[ConfigLocation], told: list[str]) -> Registry:
     """The kernels of these config files, where a file can be read, unchecked; ``told`` takes a line for each that cannot."""
     files: list[ConfigFile] = []
     for place in places:
@@ -361,7 +361,7 @@ def peek_catalogue(places: Iterable[Place], told: list[str]) -> Catalogue:
             files.append(_built_in() if place.path == built_in_file() else read_config(place.path))
         except KernelError as error:
             told.extend(error.lines)
-    return Catalogue(files)
+    return Registry(files)
 
 
 @functools.cache
@@ -378,9 +378,11 @@ def load_kernels(path: str | os.PathLike[str] | None = None) -> dict[str, Kernel
     >>> load_kernels()["sobel-x"].weights.tolist()
     [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]
     """
-    catalogue = load_catalogue(None if path is None else [Place(Path(path), "path"), Place(built_in_file(), "built in")])
-    names = catalogue.entries if path is None else catalogue.files[0].entries
-    return {name: catalogue.find(name) for name in names}
+    registry = load_registry(
+        None if path is None else [ConfigLocation(Path(path), "path"), ConfigLocation(built_in_file(), "built in")]
+    )
+    names = registry.entries if path is None else registry.files[0].entries
+    return {name: registry.find(name) for name in names}
 
 
 def kernel(text: str) -> Kernel | Bank:
@@ -391,4 +393,4 @@ def kernel(text: str) -> Kernel | Bank:
     >>> kernel("gaussian:sigma=2").weights.shape
     (17, 17)
     """
-    return load_catalogue().find(text)
+    return load_registry().find(text)

@@ -11,27 +11,27 @@ NAME = "kernels.toml"
 
 
 @dataclass(frozen=True)
-class Place:
+class ConfigLocation:
     """A config file, and why it is read."""
 
     path: Path
     reason: str
 
 
-def find_places(chosen: Sequence[str] = (), search: bool = True) -> list[Place]:
+def find_locations(chosen: Sequence[str] = (), search: bool = True) -> list[ConfigLocation]:
     """The config files to read: those ``chosen``, the last first; then, where a search is wanted, ``$CONVCLI_CONFIG``, the
     nearest one from the working folder upward, and the user's own; then the built-in one.
 
     The chosen ones and ``$CONVCLI_CONFIG`` must exist; no file is named twice.
     """
-    places = [Place(Path(name), "--config") for name in reversed(chosen)]
+    places = [ConfigLocation(Path(name), "--config") for name in reversed(chosen)]
     if search:
         if os.environ.get("CONVCLI_CONFIG"):
-            places.append(Place(Path(os.environ["CONVCLI_CONFIG"]), "$CONVCLI_CONFIG"))
-        places += [Place(path, "nearest from here upward") for path in nearest_file()]
-        places += [Place(path, "user") for path in [user_file()] if path is not None and os.path.isfile(path)]
-    known: dict[Path, Place] = {}
-    for place in (*places, Place(built_in_file(), "built in")):
+            places.append(ConfigLocation(Path(os.environ["CONVCLI_CONFIG"]), "$CONVCLI_CONFIG"))
+        places += [ConfigLocation(path, "nearest from here upward") for path in nearest_file()]
+        places += [ConfigLocation(path, "user") for path in [user_file()] if path is not None and os.path.isfile(path)]
+    known: dict[Path, ConfigLocation] = {}
+    for place in (*places, ConfigLocation(built_in_file(), "built in")):
         known.setdefault(_real(place.path), place)
     return list(known.values())
 

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ImageError
 from ..npy_reader import read_npy
 from .image import Admit, Array, Header, Image, as_levels, check_pixels, itemsize_of
-from .provenance import Mark
+from .provenance import Provenance
 
 PLAIN_CHANNELS = 4
 """A last axis longer than this may be a width: (1, H, W) is then a stack of one grey map, and (H, W, C) is said aloud."""
@@ -69,7 +69,7 @@ def _image_shape(shape: tuple[int, ...], axes: str | None) -> tuple[int, int, in
     return height, width, channels
 
 
-def write_npy(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
+def write_npy(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None = None) -> None:
     """Write maps, each (H, W, C), as one array (N, H, W), or (N, H, W, C) where C > 1.
 
     A .npy file has no place for names or a mark.
@@ -80,7 +80,7 @@ def write_npy(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark:
         file.write(np.ascontiguousarray(one).data)
 
 
-def write_npz(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
+def write_npz(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None = None) -> None:
     """Write maps, each (H, W, C), as arrays (H, W), or (H, W, C) where C > 1, under their names; those of one name as one
     array (N, H, W), or (N, H, W, C).
     """
@@ -88,7 +88,7 @@ def write_npz(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark:
     for name, one in zip(names, maps, strict=True):
         held.setdefault(name, []).append(squeezed(one))
     with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        archive.comment = str(mark or "").encode()
+        archive.comment = str(provenance or "").encode()
         for name, members in held.items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                 several = (len(members),) if len(members) > 1 else ()

@@ -43,7 +43,7 @@ def discard_unfinished() -> None:
 
 
 @contextlib.contextmanager
-def placed(path: Path, replace: bool = True, before: Callable[[Path], object] | None = None) -> Iterator[BinaryIO]:
+def write_atomically(path: Path, replace: bool = True, before: Callable[[Path], object] | None = None) -> Iterator[BinaryIO]:
     """A file to write that takes its place under ``path`` when the block ends well; else nothing there changes.
 
     The bytes go to a new file beside, are synced, and are renamed: the name holds the old file, the whole new file, or

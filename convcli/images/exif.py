@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeAlias
 
-from .provenance import SOFTWARE, Mark, without_mark
+from .provenance import SOFTWARE, Provenance, without_provenance
 
 PREFIX = b"Exif\0\0"
 """Stands before a block in JPEG, and in what Pillow hands over."""
@@ -168,7 +168,7 @@ def _has_maker_note(block: Block, entries: list[Entry]) -> bool:
     return any(entry.tag == MAKER_NOTE for inner in block.inner(entries) for entry in inner.entries)
 
 
-def patched(exif: bytes, width: int, height: int, mark: Mark | None = None, most: int = 1 << 30) -> bytes:
+def patched(exif: bytes, width: int, height: int, provenance: Provenance | None = None, most: int = 1 << 30) -> bytes:
     """A block with its prefix for a picture of that size, upright, with the mark where that keeps it within ``most`` bytes.
 
     One that cannot be read stays as it is.
@@ -177,16 +177,16 @@ def patched(exif: bytes, width: int, height: int, mark: Mark | None = None, most
     try:
         _patch(file, width, height)
         without = file.getvalue()
-        _set_software(file, mark)
+        _set_software(file, provenance)
     except BrokenExif:
         return exif
     with_mark = file.getvalue()
     return PREFIX + (with_mark if len(PREFIX + with_mark) <= most else without)
 
 
-def block_with(mark: Mark) -> bytes:
+def block_with(provenance: Provenance) -> bytes:
     """A block that holds a mark and nothing else."""
-    text = str(mark).encode() + b"\0"
+    text = str(provenance).encode() + b"\0"
     return PREFIX + struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, SOFTWARE, ASCII, len(text), 26, 0) + text
 
 
@@ -229,18 +229,18 @@ def _cut_thumbnail(file: io.BytesIO, block: Block) -> None:
                 file.truncate(begin)
 
 
-def _set_software(file: io.BytesIO, mark: Mark | None) -> None:
+def _set_software(file: io.BytesIO, provenance: Provenance | None) -> None:
     """The text Software without the mark that it had, and with this one behind it."""
     block = Block.of(file)
     entries = block.directory(block.first)
     held = next((entry for entry in entries if entry.tag == SOFTWARE and entry.type == ASCII), None)
     if held is None:
-        if mark is not None:
-            _add_entries(block, [(SOFTWARE, ASCII, str(mark).encode() + b"\0")])
+        if provenance is not None:
+            _add_entries(block, [(SOFTWARE, ASCII, str(provenance).encode() + b"\0")])
         return
     before = block.read(held.at, held.size).split(b"\0")[0].decode("latin-1")
-    rest = without_mark(before)
-    after = f"{rest}; {mark}" if rest and mark else str(mark) if mark else rest
+    rest = without_provenance(before)
+    after = f"{rest}; {provenance}" if rest and provenance else str(provenance) if provenance else rest
     text = after.encode("latin-1") + b"\0"
     if after != before and len(text) <= held.size:
         _write(file, held.at, text.ljust(held.size, b"\0"))

@@ -12,7 +12,7 @@ import PIL.Image
 from .exif import ORIENTATION, TIFF_LAYOUT, BrokenExif, check_block, of_tiff, patched
 from .file_parts import unkept_parts, unkept_tags
 from .image import Image, Metadata
-from .provenance import SOFTWARE, without_mark
+from .provenance import SOFTWARE, without_provenance
 
 STALE_TEXTS = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp")
 """PNG texts that repeat the orientation, which is applied on reading, or that are EXIF itself."""
@@ -75,7 +75,7 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
     if not is_big:
         try:
             stale = {DESCRIPTION} if str(tags.get(DESCRIPTION, "")).startswith(SHAPE_DESCRIPTIONS) else set()
-            if set(tags) - TIFF_LAYOUT - stale == {SOFTWARE} and not without_mark(str(tags[SOFTWARE])):
+            if set(tags) - TIFF_LAYOUT - stale == {SOFTWARE} and not without_provenance(str(tags[SOFTWARE])):
                 stale.add(SOFTWARE)  # our mark alone, which is made anew
             exif, moved = of_tiff(file, stale)
             if moved:

@@ -21,7 +21,7 @@ SIDECAR = ".convcli"
 
 
 @dataclass(frozen=True)
-class Mark:
+class Provenance:
     """``asked`` is the digest of kernels and options, ``source`` that of the input's bytes; 32 hexadecimal digits each."""
 
     asked: str
@@ -38,13 +38,13 @@ def digest_of(file: BinaryIO) -> str:
     return hashlib.file_digest(readable, "sha256").hexdigest()[:32]
 
 
-def find_mark(text: object) -> Mark | None:
+def find_provenance(text: object) -> Provenance | None:
     """The mark in a text, where there is one."""
     match = WORDS.search(str(text))
-    return Mark(match[1], match[2]) if match else None
+    return Provenance(match[1], match[2]) if match else None
 
 
-def without_mark(text: str) -> str:
+def without_provenance(text: str) -> str:
     """The text as it was before it was marked."""
     return WORDS.sub("", text)
 
@@ -67,20 +67,20 @@ class Sidecar:
     It is written before the file has its name, so that until then the file before is known as ours.
     """
 
-    mark: Mark
+    provenance: Provenance
     file: str
     before: str | None = None
 
     def __str__(self) -> str:
         """The text of the sidecar."""
-        return json.dumps({"mark": str(self.mark), "file": self.file, "before": self.before}) + "\n"
+        return json.dumps({"mark": str(self.provenance), "file": self.file, "before": self.before}) + "\n"
 
 
 def read_sidecar(path: Path) -> Sidecar | None:
     """The sidecar of a file; None where there is none, or a file of somebody else."""
     try:
         held: Any = json.loads(sidecar_of(path).read_text("utf-8"))
-        mark = find_mark(held["mark"])
-        return Sidecar(mark, str(held["file"]), held["before"]) if mark else None
+        provenance = find_provenance(held["mark"])
+        return Sidecar(provenance, str(held["file"]), held["before"]) if provenance else None
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -24,7 +24,7 @@ PART = 1 << 18
 
 
 @dataclass(frozen=True)
-class Account:
+class RangeStatistics:
     """What a response held, and how much of it lay below ``low`` and above ``high``. It counts numbers, not pixels.
 
     A number within TOLERANCE of the range counts as inside: a mean of white pixels may come out as 255.00003.
@@ -40,7 +40,7 @@ class Account:
     high: float
 
 
-def total_of(accounts: Sequence[Account]) -> Account:
+def total_of(accounts: Sequence[RangeStatistics]) -> RangeStatistics:
     """The account of a whole whose parts were accounted for under one rule."""
     counts = {name: sum(getattr(part, name) for part in accounts) for name in ("below", "above", "unknown", "count")}
     known = [part for part in accounts if part.count > part.unknown]
@@ -53,10 +53,10 @@ def total_of(accounts: Sequence[Account]) -> Account:
 def spread_of(response: Array, visible: Array | None = None) -> tuple[float, float] | None:
     """The least and the largest finite number of a response (H, W, C), or of its visible pixels; None if there is none."""
     seen = response if visible is None else response[visible]
-    account = account_for(seen)
-    if not np.isfinite((account.minimum, account.maximum)).all():
-        account = account_for(seen[np.isfinite(seen)])
-    return (account.minimum, account.maximum) if account.count > account.unknown else None
+    statistics = statistics_of(seen)
+    if not np.isfinite((statistics.minimum, statistics.maximum)).all():
+        statistics = statistics_of(seen[np.isfinite(seen)])
+    return (statistics.minimum, statistics.maximum) if statistics.count > statistics.unknown else None
 
 
 def store(
@@ -66,7 +66,7 @@ def store(
     white: int,
     visible: Array | None = None,
     spread: tuple[float, float] | None = None,
-) -> tuple[Array, Account]:
+) -> tuple[Array, RangeStatistics]:
     """Turn a response (H, W, C) real into levels 0..white, uint8 or uint16, and account for what was cut.
 
     ``response_white`` is white in the response's own scale, None where nobody knows it: only stretch and LO..HI, which
@@ -75,13 +75,13 @@ def store(
     """
     seen = response if visible is None else response[visible]
     low, high = spread or _limits(seen, rule, response_white)
-    account = account_for(seen, -high if rule.name == "abs" else low, high)
+    statistics = statistics_of(seen, -high if rule.name == "abs" else low, high)
     noise = TOLERANCE * float(np.finfo(response.dtype).eps) * (response_white or 0) if rule.name == "stretch" else 0.0
     scale = white / (high - low) if high - low > noise else 0.0  # a spread that is nothing but rounding is flat
-    return to_levels(response, np.uint8 if white == 255 else np.uint16, scale, low, absolute=rule.name == "abs"), account
+    return to_levels(response, np.uint8 if white == 255 else np.uint16, scale, low, absolute=rule.name == "abs"), statistics
 
 
-def account_for(response: Array, low: float = -np.inf, high: float = np.inf) -> Account:
+def statistics_of(response: Array, low: float = -np.inf, high: float = np.inf) -> RangeStatistics:
     """Measure a response: minimum, maximum, and how many numbers lie outside low..high."""
     real = response.dtype.type
     spare = (high - low) * TOLERANCE * float(np.finfo(real).eps)
@@ -92,7 +92,7 @@ def account_for(response: Array, low: float = -np.inf, high: float = np.inf) -> 
     nothing = smallest > largest  # or nothing but NaN
     extremes = (np.nan, np.nan) if nothing else (float(smallest), float(largest))
     below, above, unknown = map(int, counts)
-    return Account(*extremes, below, above, unknown, values.size, low, high)
+    return RangeStatistics(*extremes, below, above, unknown, values.size, low, high)
 
 
 def to_levels(response: Array, dtype: DTypeLike, scale: float = 1.0, zero: float = 0.0, absolute: bool = False) -> Array:

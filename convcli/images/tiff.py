@@ -17,7 +17,7 @@ from . import alpha
 from .exif import NO_BLOCK, Block, start_tiff
 from .image import Admit, Array, Header, Image, Metadata, as_levels, check_pixels, itemsize_of
 from .metadata import frames_in, metadata_of_tiff
-from .provenance import Mark
+from .provenance import Provenance
 from .quantize import to_levels
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong becomes our one line
@@ -90,7 +90,7 @@ def read_tiff(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
     return alpha.with_alpha(image, np.ascontiguousarray(levels[:, :, colours]), associated=extra == ASSOCIATED)
 
 
-def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
+def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None = None) -> None:
     """Write maps, each (H, W, C) real, as float32 pages that ImageJ opens as a hyperstack with the names as labels.
 
     N maps of one channel are N channels (axes CYX); N maps of C channels are N slices of C channels (ZCYX).
@@ -107,7 +107,7 @@ def write_stack(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], mar
     described = {"axes": axes, "Labels": labels, "mode": "grayscale"}
     import tifffile
 
-    tifffile.imwrite(file, planes, imagej=True, metadata=described, software=str(mark or ""))
+    tifffile.imwrite(file, planes, imagej=True, metadata=described, software=str(provenance or ""))
 
 
 def encode_levels(levels: Array, metadata: Metadata, alpha_last: bool) -> bytes:

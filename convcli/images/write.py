@@ -16,7 +16,7 @@ from . import array_files, tiff
 from .exif import BrokenExif, block_with, check_values, patched
 from .formats import Format
 from .image import Array, Image, Metadata
-from .provenance import Mark
+from .provenance import Provenance
 
 WORDS = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"}
 
@@ -66,7 +66,7 @@ class Encoded:
     lost: tuple[str, ...] = ()
 
 
-def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = None) -> Encoded:
+def encode(image: Image, form: Format, encoding: Encoding, provenance: Provenance | None = None) -> Encoded:
     """Encode levels, uint8 or uint16, with their metadata and a mark.
 
     Raises ArgumentError as stored_white does, and OutputError where the format has other limits, such as 65,535 pixels a
@@ -93,9 +93,9 @@ def encode(image: Image, form: Format, encoding: Encoding, mark: Mark | None = N
             notices.append(f"EXIF is broken and not kept in this tiff: it {error}")
             lost.append("its broken EXIF")
     if metadata.exif:
-        metadata = replace(metadata, exif=patched(metadata.exif, width, height, mark, form.longest))
-    elif mark is not None and "exif" in form.keeps:
-        metadata = replace(metadata, exif=block_with(mark))
+        metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, form.longest))
+    elif provenance is not None and "exif" in form.keeps:
+        metadata = replace(metadata, exif=block_with(provenance))
     levels = image.pixels if alpha is None else np.dstack([image.pixels, alpha])
     try:
         if form.name == "tiff":
@@ -149,9 +149,11 @@ def _png_text(metadata: Metadata) -> PIL.PngImagePlugin.PngInfo:
     return info
 
 
-def write_maps(file: BinaryIO, form: Format, maps: Sequence[Array], names: Sequence[str], mark: Mark | None = None) -> None:
+def write_maps(
+    file: BinaryIO, form: Format, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None = None
+) -> None:
     """Write float maps, each (H, W, C), as one .npy, .npz or TIFF stack. Raises ArgumentError if their shapes differ."""
-    writers: dict[str, Callable[[BinaryIO, Sequence[Array], Sequence[str], Mark | None], None]] = {
+    writers: dict[str, Callable[[BinaryIO, Sequence[Array], Sequence[str], Provenance | None], None]] = {
         "npy": array_files.write_npy,
         "npz": array_files.write_npz,
         "tiff": tiff.write_stack,
@@ -160,7 +162,7 @@ def write_maps(file: BinaryIO, form: Format, maps: Sequence[Array], names: Seque
     if form.name != "npz" and len(shapes) > 1:
         sizes = ", ".join(f"{name} {' x '.join(map(str, one.shape))}" for name, one in zip(names, maps, strict=True))
         raise ArgumentError(f"maps of different shapes do not stack in {form.name}: {sizes}; write .npz")
-    writers[form.name](file, maps, names, mark)
+    writers[form.name](file, maps, names, provenance)
 
 
 def write_whole(stream: BinaryIO, data: bytes) -> None:

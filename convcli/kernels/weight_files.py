@@ -208,7 +208,7 @@ def load_weights(file: WeightsFile) -> Weights:
     (kw,) and (kh, kw) are one kernel; (kh, kw, C) one kernel summed over C channels; (N, C, kh, kw), the order of PyTorch and
     ONNX, N of those; a layout says otherwise.
     """
-    with telling(file):
+    with reporting(file):
         suffix = file.path.suffix.lower()
         weights = _read_text(file, suffix) if suffix in TEXTS else _arranged(file, *read_array(file))
         if not weights.largest <= LARGEST:
@@ -223,7 +223,7 @@ def hint_of_file(text: str) -> str:
 
 
 @contextmanager
-def telling(file: WeightsFile, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[None]:
+def reporting(file: WeightsFile, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[None]:
     """What goes wrong with a file in this block is a WeightsError that names it; so is a file that cannot hold weights."""
     suffix = file.path.suffix.lower()
     if suffix not in suffixes:

@@ -16,16 +16,16 @@ from ..geometry.whole_numbers import as_pair
 from ..images.formats import Format
 from ..kernels.kernel import Bank, Kernel, kernels_of, same_padding
 from ..range_rules import Range, parse_range
-from .request_base import Wishes
+from .request_base import BaseRequest
 
 if TYPE_CHECKING:
     from ..images.image import Header, Image
-    from .kernel_maps import KernelResponder
+    from .kernel_maps import KernelMaps
     from .outputs import Target
 
 
 @dataclass(frozen=True)
-class Request(Wishes):
+class ApplyRequest(BaseRequest):
     """One ``apply``: its maps are those of kernels, and of banks that are merged.
 
     Raises ArgumentError when two wishes do not go together.
@@ -94,7 +94,7 @@ class Request(Wishes):
         if strict:
             self._check_channels(one, channels)
         rows, columns = make_axes(size[:2], one.shape[:2], self.stride, self.padding_for(one), self.dilation)  # type: ignore[arg-type]
-        self.refuse_large(rows.out, columns.out)
+        self.check_memory(rows.out, columns.out)
         return rows.out, columns.out, channels if self.channels == "each" and len(one.shape) == 2 else 1
 
     def _check_channels(self, kernel: Kernel, channels: int) -> None:
@@ -134,11 +134,11 @@ class Request(Wishes):
         """The kernel, where there are several and each has an output of its own."""
         return "_{kernel}" if len(self.maps) > 1 and not self.stacks_in(form) else ""
 
-    def responder(self, image: "Image") -> "KernelResponder":
+    def map_source(self, image: "Image") -> "KernelMaps":
         """What computes the maps of a picture."""
-        from .kernel_maps import KernelResponder  # what it needs is heavy to import
+        from .kernel_maps import KernelMaps  # what it needs is heavy to import
 
-        return KernelResponder(self, image)
+        return KernelMaps(self, image)
 
     def memory(self, targets: "Sequence[Target]", header: "Header") -> int:
         """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself."""

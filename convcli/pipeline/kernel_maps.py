@@ -18,17 +18,17 @@ from ..images.image import Array, Image
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from ..ops.conv import explain_filter2d, filter2d, rows_at_once
 from ..ops.merge import merge
-from .apply_request import Request
-from .map_source import Responder, Response, Rows, Way
+from .apply_request import ApplyRequest
+from .map_source import Explanation, MapSource, Response, Rows
 
 LUMA = (0.299, 0.587, 0.114)
 """Red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
 
 
-class KernelResponder(Responder):
+class KernelMaps(MapSource):
     """The feature maps of kernels and merged banks."""
 
-    def __init__(self, request: Request, image: Image) -> None:
+    def __init__(self, request: ApplyRequest, image: Image) -> None:
         super().__init__(image)
         self.request = request
         self.opaque = transparency.is_opaque(image)
@@ -39,7 +39,7 @@ class KernelResponder(Responder):
         step = max(self._rows_at_once(kernel) for kernel in kernels_of(one))
         return ((begin, min(begin + step, height)) for begin in range(0, height, step))
 
-    def respond(self, one: Kernel | Bank, rows: Rows | None = None) -> Response:
+    def compute_map(self, one: Kernel | Bank, rows: Rows | None = None) -> Response:
         """Compute one feature map, or some rows of it."""
         self.request.map_shape(self.image.size, one)
         if isinstance(one, Kernel):
@@ -61,14 +61,14 @@ class KernelResponder(Responder):
         """See that the kernels fit, and that they can be summed as --method asks."""
         self.request.map_shape(self.image.size, one)
         if self.request.method is not None:
-            self._ways(one)
+            self._explanations(one)
 
-    def ways(self, one: Kernel | Bank) -> tuple[Way, ...]:
+    def explanations(self, one: Kernel | Bank) -> tuple[Explanation, ...]:
         """How each kernel of a feature map is computed, with --explain."""
-        return self._ways(one) if self.request.explain else ()
+        return self._explanations(one) if self.request.explain else ()
 
-    def _ways(self, one: Kernel | Bank) -> tuple[Way, ...]:
-        return tuple(self._way(kernel) for kernel in kernels_of(one))
+    def _explanations(self, one: Kernel | Bank) -> tuple[Explanation, ...]:
+        return tuple(self._explanation(kernel) for kernel in kernels_of(one))
 
     def _options(self, kernel: Kernel) -> dict[str, Any]:
         """What decides how a kernel is computed."""
@@ -85,14 +85,14 @@ class KernelResponder(Responder):
         with _naming(kernel):
             return rows_at_once(self.image.pixels, weights_for(self.request, self.image, kernel), **self._options(kernel))
 
-    def _way(self, kernel: Kernel) -> Way:
+    def _explanation(self, kernel: Kernel) -> Explanation:
         image = self.image
         weights = weights_for(self.request, image, kernel)
         with _naming(kernel):
             pixels = image.pixels if self.opaque else transparency.premultiplied(image, np.arange(image.size[0]), 0)
             plan, choice, memory = explain_filter2d(pixels, weights, **self._options(kernel))
         rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
-        return Way(kernel.name, choice, rank, int(choice.work * plan.rows.out * plan.out_row), memory)
+        return Explanation(kernel.name, choice, rank, int(choice.work * plan.rows.out * plan.out_row), memory)
 
     def _convolve_colours(self, weights: Array, options: dict[str, Any]) -> Array:
         """Slide weights over the pixels, or over those that the rows of the map need, multiplied by alpha."""
@@ -137,7 +137,7 @@ class KernelResponder(Responder):
         return Response(_plus(straight, kernel.offset), alpha)
 
 
-def check_method(request: Request) -> None:
+def check_method(request: ApplyRequest) -> None:
     """Raise ArgumentError for a kernel that cannot be summed as --method asks, whatever the picture.
 
     Of a kernel that is summed over the channels of each picture only the picture can tell.
@@ -174,7 +174,7 @@ def _plus(response: Array, offset: float) -> Array:
     return response
 
 
-def weights_for(request: Request, image: Image, kernel: Kernel) -> Array:
+def weights_for(request: ApplyRequest, image: Image, kernel: Kernel) -> Array:
     """The kernel as ``--channels`` asks for it: (kh, kw) for each channel, or (kh, kw, C) to be summed."""
     channels = image.pixels.shape[2]
     weights = kernel.weights

@@ -37,7 +37,7 @@ class Tap:
         return self.layer if self.index is None else f"{self.layer}-{self.index}"
 
 
-class Model:
+class LoadedNetwork:
     """The layers of a network up to the last that is tapped, and their weights.
 
     Raises ArgumentError for a tap that is no layer, a layer that has no weights, and more maps than a run writes.

@@ -20,7 +20,7 @@ class Response:
 
 
 @dataclass(frozen=True)
-class Way:
+class Explanation:
     """How one kernel is computed on a picture: the choice, the rank of the kernel (0 for one of several channels), and what
     it takes: multiply-adds in all, and bytes beside the picture and the map, for each thread.
 
@@ -34,7 +34,7 @@ class Way:
     memory: int
 
 
-class Responder(abc.ABC):
+class MapSource(abc.ABC):
     """The maps of one image, row by row as they are asked for. All that it raises is ArgumentError."""
 
     notices: tuple[str, ...] = ()
@@ -48,14 +48,14 @@ class Responder(abc.ABC):
         """All rows of a map, as many at a time as are best made together."""
 
     @abc.abstractmethod
-    def respond(self, one: Any, rows: Rows | None = None) -> Response:
+    def compute_map(self, one: Any, rows: Rows | None = None) -> Response:
         """Compute one feature map, or some rows of it."""
 
     @abc.abstractmethod
     def check(self, one: Any) -> None:
         """See, without computing it, that a map can be computed."""
 
-    def ways(self, one: Any) -> tuple[Way, ...]:
+    def explanations(self, one: Any) -> tuple[Explanation, ...]:
         """How each kernel of a map is computed, where that is to be told."""
         return ()
 

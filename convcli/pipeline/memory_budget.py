@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ConvcliError, ImageError
 from ..kernels.kernel import Bank
-from .apply_request import Request
+from .apply_request import ApplyRequest
 from .outputs import Target
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 SHARE = 0.75
 """Part of the free memory that may be taken."""
 
-ROWS = 4_000_000
+ROWS = 6_000_000
 """Bytes of the response that is stored as levels: some rows at a time."""
 
 
-def estimate(request: Request, targets: Sequence[Target], header: "Header") -> int:
+def estimate(request: ApplyRequest, targets: Sequence[Target], header: "Header") -> int:
     """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself.
 
     That is within a quarter of what tests/test_memory.py measures, on 4 megapixels of several kinds.
@@ -36,7 +36,7 @@ def estimate(request: Request, targets: Sequence[Target], header: "Header") -> i
     return max(image + header.reading, image + max(explained, *written, 0))
 
 
-def _estimate_output(request: Request, target: Target, header: "Header", real: int) -> int:
+def _estimate_output(request: ApplyRequest, target: Target, header: "Header", real: int) -> int:
     if not request.stacks_in(target.form):  # levels, a copy of them, the file; responses are made some rows at a time
         copies = (
             2.5 if target.form.name == "tiff" and header.channels in (1, 3) else 3
@@ -55,7 +55,7 @@ def _premultiplied(header: "Header", real: int) -> int:
     return header.height * header.width * (header.channels - 1) * real if header.channels in (2, 4) else 0
 
 
-def _count(request: Request, index: int, header: "Header", channels: int) -> int:
+def _count(request: ApplyRequest, index: int, header: "Header", channels: int) -> int:
     """Numbers in a feature map; none where there will be an error instead."""
     try:
         return math.prod(request.map_shape((header.height, header.width, channels), request.maps[index], strict=False))

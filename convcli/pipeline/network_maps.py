@@ -13,14 +13,14 @@ from ..networks.network import Input
 from ..ops.normalization import scale_into
 from .kernel_maps import LUMA
 from .loaded_network import Tap
-from .map_source import Responder, Response, Rows
+from .map_source import MapSource, Response, Rows
 from .network_request import NetworkRequest
 
 PART = 1 << 18
 """Numbers of a picture that are brought to what a network takes at a time."""
 
 
-class NetworkResponder(Responder):
+class NetworkMaps(MapSource):
     """The maps of layers. All that are tapped are computed when the first is asked for."""
 
     def __init__(self, request: NetworkRequest, image: Image) -> None:
@@ -47,7 +47,7 @@ class NetworkResponder(Responder):
         """See that every layer can take what it gets."""
         self.request.map_shape(self.image.size, one)
 
-    def respond(self, one: Tap, rows: Rows | None = None) -> Response:
+    def compute_map(self, one: Tap, rows: Rows | None = None) -> Response:
         """One map (H, W, 1), or a vector as one row."""
         self.check(one)
         found = self._maps_of(one.layer)

@@ -11,21 +11,21 @@ from ..images.formats import Format
 from ..networks.analysis import REAL
 from ..networks.network import Network
 from ..range_rules import Range
-from .loaded_network import Model, Tap
-from .request_base import Wishes
+from .loaded_network import LoadedNetwork, Tap
+from .request_base import BaseRequest
 
 if TYPE_CHECKING:
     from ..images.image import Header, Image
-    from .network_maps import NetworkResponder
+    from .network_maps import NetworkMaps
     from .outputs import Target
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkRequest(Wishes):
+class NetworkRequest(BaseRequest):
     """One ``run``: its maps are those of tapped layers. Raises ArgumentError when two wishes do not go together."""
 
     maps: tuple[Tap, ...]
-    model: Model
+    model: LoadedNetwork
     resize: bool = False  # bring each picture to the size that the network takes
 
     @property
@@ -103,14 +103,14 @@ class NetworkRequest(Wishes):
             )
         shape = self.model.shape_of(one.layer, self.size_for(size[:2]))
         height, width = shape[1:] if len(shape) == 3 else (1, shape[0])
-        self.refuse_large(height, width)
+        self.check_memory(height, width)
         return height, width, 1
 
-    def responder(self, image: "Image") -> "NetworkResponder":
+    def map_source(self, image: "Image") -> "NetworkMaps":
         """What computes the maps of a picture."""
-        from .network_maps import NetworkResponder  # what it needs is heavy to import
+        from .network_maps import NetworkMaps  # what it needs is heavy to import
 
-        return NetworkResponder(self, image)
+        return NetworkMaps(self, image)
 
     def memory(self, targets: "Sequence[Target]", header: "Header") -> int:
         """Bytes that one picture takes: itself, what a layer takes and gives, and what is kept of the layers before."""

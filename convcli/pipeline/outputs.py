@@ -20,7 +20,7 @@ from typing import TypeAlias
 from ..errors import ArgumentError, nearest_name
 from ..images.formats import BY_SUFFIX, Format, format_named, format_of
 from .inputs import Input, take_shard
-from .request_base import Wishes
+from .request_base import BaseRequest
 
 Identity: TypeAlias = tuple[int, int]
 """Device and inode of a file, the same under all its names."""
@@ -56,7 +56,7 @@ class _UnfitError(ArgumentError):
     """One input cannot have the output that others have."""
 
 
-def make_tasks(request: Wishes) -> list[Task]:
+def make_tasks(request: BaseRequest) -> list[Task]:
     """Name every output before anything is read; the tasks of one shard are those of the whole run that fall to it.
 
     Raises ArgumentError: two outputs of one name, an output that is an input, a picture asked to hold several maps, a name
@@ -76,7 +76,7 @@ def make_tasks(request: Wishes) -> list[Task]:
     return tasks
 
 
-def _make_task(request: Wishes, one: Input) -> Task:
+def _make_task(request: BaseRequest, one: Input) -> Task:
     """One picture and its targets."""
     if one.fault:
         return Task(one.name, one.source, fault=one.fault)
@@ -86,7 +86,7 @@ def _make_task(request: Wishes, one: Input) -> Task:
         return Task(one.name, one.source, fault=str(error))
 
 
-def _make_targets(request: Wishes, one: Input) -> Iterable[Target]:
+def _make_targets(request: BaseRequest, one: Input) -> Iterable[Target]:
     source = one.source
     if request.in_place:
         if source is None:
@@ -118,7 +118,7 @@ def _make_targets(request: Wishes, one: Input) -> Iterable[Target]:
     return _expand(request, template, one)
 
 
-def _expand(request: Wishes, template: str, source: Input) -> Iterable[Target]:
+def _expand(request: BaseRequest, template: str, source: Input) -> Iterable[Target]:
     """The targets of one picture: one for all maps that the template does not tell apart."""
     used = [token for token in request.tokens if token in _tokens(template)]
     own = request.form is None and (template.endswith(("{ext}", "{name}")) or template != request.output)  # that of the input
@@ -139,14 +139,14 @@ def _expand(request: Wishes, template: str, source: Input) -> Iterable[Target]:
     return [target(dict(zip(used, map(_safe, key), strict=True)), maps) for key, maps in together.items()]
 
 
-def _make_target(request: Wishes, path: Path | None, form: Format, maps: Sequence[int]) -> Target:
+def _make_target(request: BaseRequest, path: Path | None, form: Format, maps: Sequence[int]) -> Target:
     request.refuse_together(form, maps)
     if request.depth == "float" and not form.stack:
         raise ArgumentError(f"--depth float needs .tif, .npy or .npz, got {form.name}, which holds levels")
     return Target(path, form, tuple(maps), request.overwrite or request.in_place or request.names_its_output)
 
 
-def _form_in_place(request: Wishes, source: Path) -> Format:
+def _form_in_place(request: BaseRequest, source: Path) -> Format:
     """The format of a picture that is replaced, which keeps its name. Raises _UnfitError."""
     suffix = source.suffix.lower()
     own = BY_SUFFIX.get(suffix)
@@ -216,8 +216,8 @@ def _refuse_no_folder(output: str) -> None:
     folder = _output_folder(output)
     named = "{" not in output and not output.endswith(("/", os.sep))
     places = (folder, *folder.parents)[named:]
-    standing = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110 - a name too long is none
-    if standing and not standing.is_dir():
+    state = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110 - a name too long is none
+    if state and not state.is_dir():
         raise ArgumentError(f"{output}: lies below a file, or is one and no folder; give another folder")
 
 
@@ -230,7 +230,7 @@ def _without_links(pairs: list[Pair]) -> list[Pair]:
     return [pairs[place] for place in sorted(replaced.values())]
 
 
-def _without_own_outputs(request: Wishes, pairs: list[Pair]) -> list[Pair]:
+def _without_own_outputs(request: BaseRequest, pairs: list[Pair]) -> list[Pair]:
     """Leave out the outputs of runs before that a search has found: they are no inputs.
 
     Those are all pictures in the output folder, where that lies in the folder that is searched; beside the inputs, those
@@ -315,7 +315,7 @@ def _real_folder(path: str) -> str:
         return os.path.abspath(path)
 
 
-def _refuse_inputs(request: Wishes, tasks: list[Task]) -> None:
+def _refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:
     pictures = {_identity(task.source) if task.source else _identity_of_standard_input() for task in tasks}
     others = {_identity(Path(name)) for name in request.also_read}
     outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
@@ -333,7 +333,7 @@ def _refuse_same(outputs: list[Path], inputs: set[Identity | None]) -> None:
             raise ArgumentError(f"{path}: the output is an input; give another name, for no input is ever changed")
 
 
-def _refuse_existing(request: Wishes, tasks: list[Task]) -> None:
+def _refuse_existing(request: BaseRequest, tasks: list[Task]) -> None:
     """With --skip-existing, each file is looked at when its picture's turn comes."""
     targets = [target for task in tasks for target in task.targets if target.path and not target.replace]
     existing = [] if request.skip_existing else [target.path for target in targets if target.path and _identity(target.path)]

@@ -12,8 +12,8 @@ from ..images.image import Array, Image
 from ..images.write import stored_white
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from ..range_rules import Range
-from .apply_request import Request
-from .kernel_maps import KernelResponder, weights_for
+from .apply_request import ApplyRequest
+from .kernel_maps import KernelMaps, weights_for
 from .map_source import Response, Rows
 from .process_image import store_rows, stretch_of
 
@@ -122,31 +122,31 @@ class Point:
         return getattr(self.one, "merge", None)
 
 
-def explain(request: Request, image: Image, x: int, y: int) -> Point:
+def explain(request: ApplyRequest, image: Image, x: int, y: int) -> Point:
     """Explain a pixel of the only map of a request. Raises ArgumentError as ``apply`` does.
 
     The rows about it are made as ``apply`` makes them, so that it is that pixel bit by bit.
     """
     (one,) = request.maps
-    shape, rule, responder = request.map_shape(image.size, one), request.rule_for(one), request.responder(image)
+    shape, rule, map_source = request.map_shape(image.size, one), request.rule_for(one), request.map_source(image)
     white = _white_of(image, rule, shape[2])
     if white is None:
-        response = responder.respond(one)
-        looks = _looks(responder, one, (x, y), response, None)
+        response = map_source.compute_map(one)
+        looks = _looks(map_source, one, (x, y), response, None)
         return Point(x, y, shape, one, looks, _numbers(response.colour[y, x]), rule)
-    rows = next((begin, end) for begin, end in responder.rows_of(one) if begin <= y < end)
-    spread = stretch_of(responder, one, white) if rule.name == "stretch" else None
-    part = store_rows(responder, one, rows, rule, white, spread)
+    rows = next((begin, end) for begin, end in map_source.rows_of(one) if begin <= y < end)
+    spread = stretch_of(map_source, one, white) if rule.name == "stretch" else None
+    part = store_rows(map_source, one, rows, rule, white, spread)
     row = y - rows[0]
     return Point(
         x,
         y,
         shape,
         one,
-        _looks(responder, one, (x, y), part.response, rows),
+        _looks(map_source, one, (x, y), part.response, rows),
         _numbers(part.response.colour[row, x]),
         rule,
-        limits=(0.0 if rule.name == "abs" else part.account.low, part.account.high),
+        limits=(0.0 if rule.name == "abs" else part.statistics.low, part.statistics.high),
         white=white,
         levels=tuple(map(int, part.levels[row, x])),
         alpha=None if part.alpha is None else int(part.alpha[row, x]),
@@ -161,23 +161,23 @@ def _white_of(image: Image, rule: Range, channels: int) -> int | None:
 
 
 def _looks(
-    responder: KernelResponder, one: Kernel | Bank, at: tuple[int, int], whole: Response, rows: Rows | None
+    map_source: KernelMaps, one: Kernel | Bank, at: tuple[int, int], whole: Response, rows: Rows | None
 ) -> tuple[Look, ...]:
     """Each kernel of a map; ``whole`` is the response of the map in some rows, or in all of them."""
     x, row = at[0], at[1] - (rows[0] if rows else 0)
     looks = []
     for kernel in kernels_of(one):
-        response = whole if kernel is one else responder.respond(kernel, rows)
+        response = whole if kernel is one else map_source.compute_map(kernel, rows)
         seen = None if response.alpha is None else float(response.alpha[row, x])
-        looks.append(_look(responder, kernel, at, _numbers(response.colour[row, x]), seen))
+        looks.append(_look(map_source, kernel, at, _numbers(response.colour[row, x]), seen))
     return tuple(looks)
 
 
 def _look(
-    responder: KernelResponder, kernel: Kernel, at: tuple[int, int], responses: tuple[float, ...], seen: float | None
+    map_source: KernelMaps, kernel: Kernel, at: tuple[int, int], responses: tuple[float, ...], seen: float | None
 ) -> Look:
     """``seen`` is the alpha that the loops give."""
-    request, image = responder.request, responder.image
+    request, image = map_source.request, map_source.image
     height, width, channels = image.size
     turn = slice(None, None, -1 if request.flip else None)
     word, constant = check_border(request.border)
@@ -189,7 +189,7 @@ def _look(
     if image.alpha is not None and seen is not None:
         alpha = _under(image.alpha, rows, columns, 0.0 if request.border == "zero" else image.opaque)
         cover = Cover(alpha, None if kernel.sums_to_zero else _shares(kernel)[turn, turn], seen, image.opaque)
-        if not responder.opaque:
+        if not map_source.opaque:
             summed = np.where(_blank(rows, columns)[:, :, None], constant, levels * (alpha / image.opaque)[:, :, None])
     weights = weights_for(request, image, kernel)[turn, turn]
     summing = weights.ndim == 3

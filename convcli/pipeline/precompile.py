@@ -15,9 +15,9 @@ from ..ops.merge import merge
 from ..ops.normalization import affine
 from ..ops.pooling import avg_pool2d, max_pool2d
 from ..range_rules import parse_range
-from .apply_request import Request
+from .apply_request import ApplyRequest
 from .inputs import Input
-from .kernel_maps import KernelResponder
+from .kernel_maps import KernelMaps
 
 WHITES = {np.uint8: 255, np.uint16: 65535, np.float32: None, np.float64: None}
 
@@ -25,12 +25,12 @@ WHITES = {np.uint8: 255, np.uint16: 65535, np.float32: None, np.float64: None}
 def warm_up() -> Iterator[Callable[[], object]]:
     """Calls that compile a part each."""
     kernels = [Kernel("mean", ((0.25, 0.25),), offset=1.0), Kernel("real", ((0.3, 0.7),))]  # sums in 16 bits, and in float32
-    requests = [Request((Input("-", None),), tuple(kernels), "out.png", method=method) for method in (None, "fft")]
+    requests = [ApplyRequest((Input("-", None),), tuple(kernels), "out.png", method=method) for method in (None, "fft")]
     for dtype, alpha in itertools.product(WHITES, (False, True)):
         pixels = np.ones((4, 4, 4), dtype)
         image = Image(pixels[:, :, :3], WHITES[dtype], alpha=pixels[:, :, 3] if alpha else None)
         for request, kernel in itertools.product(requests, kernels):
-            yield partial(KernelResponder(request, image).respond, kernel)
+            yield partial(KernelMaps(request, image).compute_map, kernel)
     for real in (np.float32, np.float64):
         response = np.ones((4, 4, 3), real)
         for white in (255, 65535):

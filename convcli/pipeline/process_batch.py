@@ -15,7 +15,7 @@ from ..images.atomic_write import discard_unfinished
 from .memory_budget import Budget
 from .outputs import Task
 from .process_image import Outcome, Pipes, plan_task, run_task
-from .request_base import Wishes
+from .request_base import BaseRequest
 
 PATIENCE = 1.2
 """Seconds that an interrupted batch waits for the pictures that are under way."""
@@ -24,7 +24,7 @@ NAME = "convcli-job"
 
 
 def run_tasks(
-    request: Wishes, tasks: Iterable[Task], pipes: Pipes, *, dry_run: bool = False, fail_fast: bool = False
+    request: BaseRequest, tasks: Iterable[Task], pipes: Pipes, *, dry_run: bool = False, fail_fast: bool = False
 ) -> Generator[Outcome, None, None]:
     """Carry out every task and give the outcomes in the order of the tasks; an error that concerns one picture is its outcome.
 
@@ -91,7 +91,7 @@ def _finished(under_way: Iterable[Future[Outcome | None]]) -> Iterator[Outcome]:
             yield outcome
 
 
-def _carry_out(request: Wishes, task: Task, pipes: Pipes, budget: Budget, dry_run: bool) -> Outcome | None:
+def _carry_out(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, dry_run: bool) -> Outcome | None:
     try:
         return plan_task(request, task, pipes, budget) if dry_run else run_task(request, task, pipes, budget)
     except ConvcliError as error:

@@ -15,7 +15,7 @@ from .inputs import Input
 
 if TYPE_CHECKING:
     from ..images.image import Header, Image
-    from .map_source import Responder
+    from .map_source import MapSource
     from .outputs import Target
 
 DEPTHS = ("same", "float")
@@ -33,7 +33,7 @@ class Map(Protocol):
 
 
 @dataclass(frozen=True)
-class Wishes(abc.ABC):
+class BaseRequest(abc.ABC):
     """Which pictures, which feature maps of them, where to, and how they are stored.
 
     Raises ArgumentError when two wishes do not go together.
@@ -131,7 +131,7 @@ class Wishes(abc.ABC):
             )
 
     @abc.abstractmethod
-    def responder(self, image: "Image") -> "Responder":
+    def map_source(self, image: "Image") -> "MapSource":
         """What computes the maps of a picture. Raises ArgumentError where there can be none."""
 
     @abc.abstractmethod
@@ -149,7 +149,7 @@ class Wishes(abc.ABC):
         """Whether maps go to this format raw, all in one file: always for arrays, in TIFF for several or for --depth float."""
         return form.stack and (not form.picture or self.depth == "float" or len(self.maps) > 1)
 
-    def refuse_large(self, height: int, width: int) -> None:
+    def check_memory(self, height: int, width: int) -> None:
         """Raise ArgumentError for a map of more pixels than any may have."""
         if height * width > self.max_pixels:
             raise ArgumentError(

@@ -29,7 +29,7 @@ import naive
 from convcli.cli.json_report import Report
 from convcli.images.image import Image
 from convcli.kernels.kernel import Kernel
-from convcli.ops import conv
+from convcli.ops import filter as filter_module
 from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Input
 from convcli.pipeline.kernel_maps import KernelMaps
@@ -1021,7 +1021,7 @@ def test_a_map_that_is_made_in_parts_is_the_same(run, samples, tmp_path, monkeyp
     PIL.Image.fromarray(pixels).convert(mode).save(tmp_path / "in.png")
     out, told = tmp_path / "out.png", []
     for part in (1 << 20, 5000):
-        monkeypatch.setattr(conv, "PART", part)
+        monkeypatch.setattr(filter_module, "PART", part)
         result = run("apply", tmp_path / "in.png", *words.split(), "--json", "-o", out)
         told.append((result.status, json.loads(result.out.splitlines()[0])["outputs"], out.read_bytes()))
     assert told[0][0] == 0

@@ -16,7 +16,7 @@ import tifffile
 
 import naive
 from convcli.images.read import read_image
-from convcli.ops import conv
+from convcli.ops import filter as filter_module
 
 CONFIG = """
 [kernels.relief]
@@ -146,7 +146,7 @@ def check_sums(kernel):
 @pytest.mark.parametrize("kernel", ["gaussian:sigma=9", "box:size=31", "disk:radius=12", "sobel"])
 def test_large_kernels_and_pictures(run, samples, tmp_path, monkeypatch, kernel):
     """By spectra, by running sums, and far down a picture, which is made in parts; stretch looks at all of them."""
-    monkeypatch.setattr(conv, "PART", 100_000)
+    monkeypatch.setattr(filter_module, "PART", 100_000)
     for rule in ("auto", "stretch"):
         words = ["-k", kernel, "--range", rule]
         assert run("apply", samples / "astronaut.png", *words, "-q", "-o", tmp_path / "x.tif").status == 0

@@ -12,12 +12,11 @@ import convcli
 import naive
 import strategies as ours
 from convcli import ArgumentError, conv2d, filter2d
-from convcli.engine import kernel_tables
+from convcli.engine import kernel_tables, tasks
 from convcli.engine.layout import halves
 from convcli.engine.low_rank import factorise
 from convcli.engine.offset import BOUND
-from convcli.ops import conv
-from convcli.ops.conv import explain_filter2d
+from convcli.ops.filter import explain_filter2d
 
 
 def vectors(least=1, most=9):
@@ -166,7 +165,7 @@ def test_what_is_chosen(kernel, options, method, rank):
     image = np.zeros((40, 40, 3), np.float32 if options else np.uint8)
     _, choice, _ = explain_filter2d(image, kernel)
     assert (choice.method, choice.rank) == (method, rank)
-    assert choice.work <= choice.direct == np.count_nonzero(kernel)
+    assert choice.cost <= choice.direct == np.count_nonzero(kernel)
     assert choice.reason
     assert choice.error <= BOUND
 
@@ -448,7 +447,7 @@ def test_sums_at_the_ends_of_16_bits_are_exact(kernel, short, border, monkeypatc
             if np.linalg.matrix_rank(kernel) == 1:
                 assert_array_equal(filter2d(image, kernel, method=method, **options), expected)
     called = []
-    monkeypatch.setattr(conv, "run_loop", lambda _loop, *arguments: called.append(arguments))
+    monkeypatch.setattr(tasks, "run_loop", lambda _loop, *arguments: called.append(arguments))
     filter2d(checked.astype(np.uint8), kernel, **options)
     if border == 0:
         assert {arguments[-2].lines.dtype for arguments in called} == {np.dtype(np.int16 if short else np.float32)}

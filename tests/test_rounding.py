@@ -14,7 +14,7 @@ import rounding
 from convcli import ArgumentError, conv2d, conv_transpose2d, filter2d
 from convcli.engine.low_rank import factorise
 from convcli.engine.offset import BOUND, Offset
-from convcli.ops.conv import explain_filter2d
+from convcli.ops.filter import explain_filter2d
 
 METHODS = (None, "direct", "separable", "box", "fft")
 

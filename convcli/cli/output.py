@@ -357,7 +357,7 @@ def _shade(weight: float, largest: float) -> str:
 def _explanation(way: "Explanation") -> str:
     """How a kernel is computed, in a line."""
     choice, rank = way.choice, f"rank {way.rank}, " if way.rank else ""
-    work = f"{choice.work:.4g} multiply-adds a number" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")
+    work = f"{choice.cost:.4g} multiply-adds a number" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")
     amount = f"{way.multiply_adds / 1e6:.3g} million in all, {way.memory / 1e3:.3g} kB a thread"
     error = f"error at most {choice.error:.2g} of its range" if choice.error else "exact sums"
     return f"  {way.kernel}: {choice.method} ({choice.reason}); {rank}{work}, {amount}, {error}"

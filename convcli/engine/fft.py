@@ -9,9 +9,9 @@ import numpy as np
 
 from .buffers import aligned
 from .jit.run import run_loop
-from .layout import Plan, source_table
+from .layout import Layout, source_table
 from .loops.correlate import split
-from .loops.fft import Borders, Field, Finish, Tile, correlate_waves, kernel_spectrum
+from .loops.fft import Borders, Finish, Tile, Workspace, correlate_spectra, kernel_spectrum
 from .simd.reference import Array
 
 SIDES = (64, 256, 1024)
@@ -34,39 +34,39 @@ GAP = 16
 class Tiling:
     """Tiles of ``rows`` x ``columns`` pixels for a plan."""
 
-    plan: Plan
+    layout: Layout
     rows: int
     columns: int
 
     @property
-    def high(self) -> int:
+    def valid_rows(self) -> int:
         """Padded rows from one tile to the next."""
-        return (self.rows - self.plan.rows.extent + 1) // self.plan.rows.stride * self.plan.rows.stride
+        return (self.rows - self.layout.rows.extent + 1) // self.layout.rows.stride * self.layout.rows.stride
 
     @property
-    def wide(self) -> int:
+    def valid_columns(self) -> int:
         """Padded columns from one tile to the next."""
-        return (self.columns - self.plan.columns.extent + 1) // self.plan.columns.stride * self.plan.columns.stride
+        return (self.columns - self.layout.columns.extent + 1) // self.layout.columns.stride * self.layout.columns.stride
 
     @property
-    def across(self) -> int:
+    def tiles_across(self) -> int:
         """Tiles side by side."""
-        return -(-self.plan.columns.out * self.plan.columns.stride // self.wide)
+        return -(-self.layout.columns.out * self.layout.columns.stride // self.valid_columns)
 
     def pairs(self, rows: int) -> int:
         """Pairs of tiles above each other, for so many output rows."""
-        return -(-rows * self.plan.rows.stride // (2 * self.high)) * self.across
+        return -(-rows * self.layout.rows.stride // (2 * self.valid_rows)) * self.tiles_across
 
     @property
     def size(self) -> int:
         """Numbers in a tile."""
-        return self.rows * self.columns * self.plan.pixel
+        return self.rows * self.columns * self.layout.pixel
 
     @cached_property
-    def work(self) -> float:
+    def cost(self) -> float:
         """What all tiles cost, in multiply-adds for each number of the map."""
         steps = math.log(self.rows * self.columns, 4) + 3  # laying, turning, multiplying
-        return self.pairs(self.plan.rows.out) * self.size * steps * STEP * 2 / (self.plan.rows.out * self.plan.out_row)
+        return self.pairs(self.layout.rows.out) * self.size * steps * STEP * 2 / (self.layout.rows.out * self.layout.out_row)
 
     def parts(self, rows: int, threads: int) -> list[tuple[int, int]]:
         """Cut the pairs for so many output rows into parts: two a thread, and none too long."""
@@ -79,16 +79,27 @@ class Tiling:
         """What the loops must know of a tile with so many numbers in a pixel."""
         turns = [2 * np.pi * np.arange(side) / side for side in (self.rows, self.columns)]
         tables = [wave(turn).astype(real) for turn in turns for wave in (np.cos, np.sin)]
-        stride, turned = self.columns * pixel + GAP, self.rows + GAP
-        steps = self.plan.rows.stride, self.plan.columns.stride
-        return Tile(self.rows, self.columns, pixel, stride, turned, self.high, self.wide, *steps, self.across, *tables)
+        stride, transposed_stride = self.columns * pixel + GAP, self.rows + GAP
+        steps = self.layout.rows.stride, self.layout.columns.stride
+        return Tile(
+            self.rows,
+            self.columns,
+            pixel,
+            stride,
+            transposed_stride,
+            self.valid_rows,
+            self.valid_columns,
+            *steps,
+            self.tiles_across,
+            *tables,
+        )
 
-    def field(self, pixel: int, real: np.dtype, out: np.dtype) -> Field:
+    def workspace(self, pixel: int, real: np.dtype, out: np.dtype) -> Workspace:
         """Memory for two tiles."""
-        flat, turned = (self.rows * (self.columns * pixel + GAP),), (self.columns * pixel * (self.rows + GAP),)
+        flat, transposed = (self.rows * (self.columns * pixel + GAP),), (self.columns * pixel * (self.rows + GAP),)
         real_part, imaginary = aligned(flat, real), aligned(flat, real)
         line = np.empty(self.columns * pixel, out)
-        return Field(real_part, imaginary, aligned(turned, real), aligned(turned, real), line)
+        return Workspace(real_part, imaginary, aligned(transposed, real), aligned(transposed, real), line)
 
 
 @dataclass(frozen=True)
@@ -106,30 +117,33 @@ class Spectrum:
 
     def below(self, top: int) -> "Spectrum":
         """The same for padded rows from the top one on; beyond the last there is room for one tile more."""
-        nothing = np.full(2 * self.tiling.high + self.tile.rows, -2)
+        nothing = np.full(2 * self.tiling.valid_rows + self.tile.rows, -2)
         row = np.concatenate([self.borders.row[top:], nothing])
         return replace(self, borders=self.borders._replace(row=row))
 
 
-def best_tiling(plan: Plan) -> Tiling | None:
+def best_tiling(layout: Layout) -> Tiling | None:
     """The tiles that cost least, or None where the kernel is too large for any."""
-    tilings = [Tiling(plan, rows, columns) for rows in SIDES for columns in SIDES]
-    fitting = [one for one in tilings if min(one.high, one.wide) > 0]
+    tilings = [Tiling(layout, rows, columns) for rows in SIDES for columns in SIDES]
+    fitting = [one for one in tilings if min(one.valid_rows, one.valid_columns) > 0]
     small = [one for one in fitting if one.size <= LARGEST] or fitting[:1]
-    return min(small, key=lambda one: one.work, default=None)
+    return min(small, key=lambda one: one.cost, default=None)
 
 
 def spectrum_of(tiling: Tiling, border: str, kernel: Array, unit: float, whole: bool, real: np.dtype) -> Spectrum:
     """The spectrum of a kernel (kh, kw), over the numbers in a tile, by which the way back multiplies."""
-    plan = tiling.plan
-    tile, field = tiling.tile(1, real), tiling.field(1, real, real)
-    run_loop(kernel_spectrum, kernel.astype(real), (plan.rows.dilation, plan.columns.dilation), tile, field)
+    layout = tiling.layout
+    tile, workspace = tiling.tile(1, real), tiling.workspace(1, real, real)
+    run_loop(kernel_spectrum, kernel.astype(real), (layout.rows.dilation, layout.columns.dilation), tile, workspace)
     borders = Borders(
-        _extended(source_table(plan.rows, border), tiling.pairs(plan.rows.out) // tiling.across * 2 * tiling.high + tile.rows),
-        _extended(source_table(plan.columns, border), tiling.across * tiling.wide + tile.columns),
+        _extended(
+            source_table(layout.rows, border),
+            tiling.pairs(layout.rows.out) // tiling.tiles_across * 2 * tiling.valid_rows + tile.rows,
+        ),
+        _extended(source_table(layout.columns, border), tiling.tiles_across * tiling.valid_columns + tile.columns),
     )
-    both = field.turned_real, field.turned_imaginary
-    return Spectrum(tiling, tiling.tile(plan.pixel, real), borders, *both, float(kernel.sum()), unit, whole)
+    both = workspace.transposed_real, workspace.transposed_imaginary
+    return Spectrum(tiling, tiling.tile(layout.pixel, real), borders, *both, float(kernel.sum()), unit, whole)
 
 
 def _extended(source: Array, size: int) -> Array:
@@ -141,10 +155,10 @@ def correlate_by_spectrum(
 ) -> None:
     """Slide the kernel over plane (H, numbers), into those pairs of tiles of out (H', numbers)."""
     real = spectrum.real.dtype
-    field = spectrum.tiling.field(spectrum.tile.pixel, real, out.dtype)
+    workspace = spectrum.tiling.workspace(spectrum.tile.pixel, real, out.dtype)
     taken = offset * spectrum.weight
     shift, bias = (taken, bias) if spectrum.whole else (0.0, taken * spectrum.unit + bias)
     numbers = (part for one in (spectrum.unit, bias) for part in split(one, real.type))  # type: ignore[no-untyped-call]
     finish = Finish(int(spectrum.whole), real.type(shift), *numbers)
     kernel = real.type(constant), real.type(offset), spectrum.real, spectrum.imaginary
-    run_loop(correlate_waves, plane, spectrum.borders, spectrum.tile, *kernel, pairs, finish, field, out)
+    run_loop(correlate_spectra, plane, spectrum.borders, spectrum.tile, *kernel, pairs, finish, workspace, out)

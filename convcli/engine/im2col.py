@@ -5,20 +5,20 @@ import numpy as np
 from ..engine.dtypes import real_of
 from .buffers import aligned
 from .jit.run import run_loop
-from .layout import Plan, source_table
-from .loops.im2col import SHARED, Room, Volume, correlate_each, correlate_maps
+from .layout import Layout, source_table
+from .loops.im2col import SHARED, Buffers, LayerTables, correlate_each, correlate_maps
 from .offset import BOUND, can_be_shifted, error_of
-from .planner import SMALLEST
-from .simd.reference import STRIP, Array
+from .sample_facts import SMALLEST_FOR_FFT
+from .simd.reference import VECTOR_BYTES, Array
 
-REALS = STRIP // 4
-"""Numbers in a strip of float32."""
+REALS = VECTOR_BYTES // 4
+"""Numbers in a vector of float32."""
 
 FEWEST_MAPS, FEWEST_TAPS = 4, 16
 """Below, laying the planes costs more than is gained."""
 
 DEEPEST = 256
-"""Taps that are summed before the next strip at most: their weights and numbers stay in the nearest memory."""
+"""Taps that are summed before the next vector at most: their weights and numbers stay in the nearest memory."""
 
 NEAR = 800_000
 """Bytes of laid rows that stay in the second level of cache."""
@@ -27,21 +27,21 @@ LARGEST = 32_000_000
 """Bytes of laid rows for one output row at most: long strides and dilations lay much that nobody reads."""
 
 
-def is_deep(plan: Plan, weights: Array, images: Array) -> bool:
+def is_deep(layout: Layout, weights: Array, images: Array) -> bool:
     """Whether maps of weights (maps, planes, kh, kw, 1) are computed several at a time, with the zeros that only some have.
 
     An infinite number times 0 is NaN, where taps of 0 are left out otherwise: so all numbers must be finite.
     """
     enough = weights.shape[0] >= FEWEST_MAPS and weights[0].size >= FEWEST_TAPS and weights.shape[1] > 1
     enough = enough and deep_of(weights[0].size, real_of(images)) > 0
-    rows, columns = plan.rows.extent + plan.rows.stride, plan.columns.before + plan.columns.size + plan.columns.after
-    small = 8 * weights.shape[1] * rows * (columns + plan.columns.stride) <= LARGEST
+    rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
+    small = 8 * weights.shape[1] * rows * (columns + layout.columns.stride) <= LARGEST
     return enough and small and (images.dtype.kind == "u" or bool(np.isfinite(images).all()))
 
 
 def deep_of(taps: int, real: np.dtype) -> int:
-    """How many of so many taps are summed before the next strip: as many as can be where rounding of these sums, and of the sum
-    of those, keeps the bound; 0 where it does not for any.
+    """How many of so many taps are summed before the next vector: as many as can be where rounding of these sums, and of
+    the sum of those, keeps the bound; 0 where it does not for any.
 
     >>> [deep_of(taps, np.dtype(np.float32)) for taps in (27, 2304, 4608, 25_088)]
     [128, 112, 72, 0]
@@ -49,21 +49,21 @@ def deep_of(taps: int, real: np.dtype) -> int:
     return next((deep for deep in range(DEEPEST, 0, -8) if error_of(deep + -(-taps // deep), real) <= BOUND), 0)
 
 
-def is_depthwise(plan: Plan, weights: Array, images: Array) -> bool:
+def is_depthwise(layout: Layout, weights: Array, images: Array) -> bool:
     """Whether maps of weights (maps, 1, kh, kw) are computed with one table, each over its own plane of images (N, P, H, W).
 
     A group takes 0.3 ms to prepare otherwise. As for ``is_deep``, all numbers must be finite where a weight is 0.
     """
-    few = images.shape[1] > 1 == weights.shape[1] and weights[0].size < SMALLEST
-    rows, columns = plan.rows.extent + plan.rows.stride, plan.columns.before + plan.columns.size + plan.columns.after
-    small = 8 * rows * (columns + plan.columns.stride) <= LARGEST
+    few = images.shape[1] > 1 == weights.shape[1] and weights[0].size < SMALLEST_FOR_FFT
+    rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
+    small = 8 * rows * (columns + layout.columns.stride) <= LARGEST
     return few and small and (bool(weights.all()) or images.dtype.kind == "u" or bool(np.isfinite(images).all()))
 
 
-def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dtype) -> Volume:
+def layer_tables_for(layout: Layout, border: str, weights: Array, bias: Array, real: np.dtype) -> LayerTables:
     """The tables for maps of weights (maps, planes, kh, kw, 1) with bias (maps,). Taps that are 0 in all maps are left out."""
     planes, kh, kw = shape = weights.shape[1:4]
-    rows, columns = plan.rows, plan.columns
+    rows, columns = layout.rows, layout.columns
     down, along = np.arange(kh) * rows.dilation, np.arange(kw) * columns.dilation
     p, y, x = np.ix_(np.arange(planes), down, along)
     plane = (p * rows.stride + y % rows.stride) * columns.stride + x % columns.stride
@@ -74,7 +74,7 @@ def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dty
     column = source_table(columns, border)
     if border == "constant" and columns.stride == 1 and columns.after <= columns.before:
         column = column[: columns.before + columns.size]  # what stands before the next row stands behind this one as well
-    return Volume(
+    return LayerTables(
         source_table(rows, border),
         column,
         columns.before,
@@ -92,7 +92,7 @@ def volume_of(plan: Plan, border: str, weights: Array, bias: Array, real: np.dty
     )
 
 
-def with_totals(tables: Volume, weights: Array) -> Volume:
+def with_totals(tables: LayerTables, weights: Array) -> LayerTables:
     """The same with what the weights (maps, planes, kh, kw, 1) of each map sum to, for pictures that an offset is taken from.
 
     Where weights are not finite, NaN stands for all: then none can be taken.
@@ -102,31 +102,33 @@ def with_totals(tables: Volume, weights: Array) -> Volume:
 
 
 def correlate_dense(
-    plan: Plan, tables: Volume, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
+    layout: Layout, tables: LayerTables, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
 ) -> None:
     """Slide all maps over planes (P, H, W), less the offset, into those rows of out (maps, H', W')."""
-    block, room = _room_for(plan, tables, len(planes), SHARED, constant - offset, band[1] - band[0])
+    block, buffers = _buffers_for(layout, tables, len(planes), SHARED, constant - offset, band[1] - band[0])
     numbers = (tables.weight.dtype.type(one) for one in (constant - offset, offset))
-    run_loop(correlate_maps, planes, tables, *numbers, band, block, room, out)
+    run_loop(correlate_maps, planes, tables, *numbers, band, block, buffers, out)
 
 
 def correlate_depthwise(
-    plan: Plan, tables: Volume, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
+    layout: Layout, tables: LayerTables, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
 ) -> None:
     """Slide the maps of each of these planes of (P, H, W) over it, less the offset, into theirs of out (maps, H', W')."""
-    block, room = _room_for(plan, tables, 1, 1, constant - offset, plan.rows.out)
+    block, buffers = _buffers_for(layout, tables, 1, 1, constant - offset, layout.rows.out)
     numbers = (tables.weight.dtype.type(one) for one in (constant - offset, offset))
-    run_loop(correlate_each, planes, tables, *numbers, band, block, room, out)
+    run_loop(correlate_each, planes, tables, *numbers, band, block, buffers, out)
 
 
-def _room_for(plan: Plan, tables: Volume, planes: int, maps: int, constant: float, rows: int) -> tuple[int, Room]:
+def _buffers_for(
+    layout: Layout, tables: LayerTables, planes: int, maps: int, constant: float, rows: int
+) -> tuple[int, Buffers]:
     """Output rows in a block of so many at most, and memory for that: planes laid together, maps summed together."""
-    real, axis = tables.weight.dtype, plan.rows
-    phases = planes * axis.stride * plan.columns.stride
+    real, axis = tables.weight.dtype, layout.rows
+    phases = planes * axis.stride * layout.columns.stride
     beyond = -(-axis.extent // axis.stride)
     block = min(max(NEAR // (phases * tables.width * real.itemsize) - beyond, 1), rows)
     positions = (block * tables.width // REALS + 2) * REALS
     laid = aligned((phases * (block + beyond) * tables.width + positions,), real)
     laid.fill(constant)
     total = aligned((maps * positions,), real)
-    return block, Room(laid, block + beyond, np.empty(tables.plane.size, np.int64), total)
+    return block, Buffers(laid, block + beyond, np.empty(tables.plane.size, np.int64), total)

@@ -7,12 +7,13 @@ import numpy as np
 
 from .fft import Spectrum, spectrum_of
 from .jit.native import Ready
-from .layout import Plan
-from .loops.correlate import Columns, Rows, Sums
+from .layout import Layout
+from .loops.correlate import Columns, Rows, TapPrograms
 from .offset import can_be_shifted
-from .planner import Choice, Work, choose, in_units
+from .planner import Choice, choose, in_units
+from .sample_facts import SampleFacts
 from .simd.reference import Array
-from .tap_programs import list_sums
+from .tap_programs import make_tap_programs
 
 KEPT, LARGE_KEPT = 16, 1
 """Tables that are kept: those of the kernels of a run, for pictures of a few sizes; of large kernels the last, for the parts of
@@ -24,16 +25,16 @@ LARGE = 10_000
 
 
 @dataclass(frozen=True)
-class Tables:
+class KernelTables:
     """What the loops read beside the picture, and how each map is computed."""
 
     choices: tuple[Choice, ...]
     rows: Rows
     columns: Columns
-    sums: Sums
+    sums: TapPrograms
     spectra: tuple[Spectrum | None, ...]  # of each map
 
-    def below(self, first: int) -> "Tables":
+    def below(self, first: int) -> "KernelTables":
         """The tables for the output rows from the first one on; a tile may then reach beyond the last padded row."""
         if first == 0:
             return self
@@ -55,31 +56,33 @@ class Tables:
         return rounded and can_be_shifted(weights, sums.total)
 
     @property
-    def work(self) -> float:
+    def cost(self) -> float:
         """Multiply-adds for each number of a map, of all maps together whose taps are summed."""
-        return sum(choice.work for choice in self.choices if choice.tiling is None)
+        return sum(choice.cost for choice in self.choices if choice.tiling is None)
 
 
-def tables_for(plan: Plan, border: str, work: Work, method: str | None, weights: Array, bias: Array) -> Tables:
+def kernel_tables_for(
+    layout: Layout, border: str, facts: SampleFacts, method: str | None, weights: Array, bias: Array
+) -> KernelTables:
     """The tables for maps of weights (maps, planes, kh, kw, depth) with bias (maps,). Raises ArgumentError as choose does."""
     numbers = [np.ascontiguousarray(part, np.float64).tobytes() for part in (weights, bias)]
     make = _make if weights.size <= LARGE else _make_large
-    return make(plan, border, work, method, weights.shape, *numbers)
+    return make(layout, border, facts, method, weights.shape, *numbers)
 
 
 def _make_tables(
-    plan: Plan, border: str, work: Work, method: str | None, shape: tuple[int, ...], weights: bytes, bias: bytes
-) -> Tables:
+    layout: Layout, border: str, facts: SampleFacts, method: str | None, shape: tuple[int, ...], weights: bytes, bias: bytes
+) -> KernelTables:
     maps = np.frombuffer(weights).reshape(shape)
-    choices = tuple(choose(plan, one, work, method) for one in maps)
+    choices = tuple(choose(layout, one, facts, method) for one in maps)
     spectra = [
-        spectrum_of(c.tiling, border, in_units(one[0, :, :, 0], c.unit), c.unit, c.whole, work.real) if c.tiling else None
+        spectrum_of(c.tiling, border, in_units(one[0, :, :, 0], c.unit), c.unit, c.whole, facts.real) if c.tiling else None
         for one, c in zip(maps, choices, strict=True)
     ]
-    rows = plan.row_table(border, running=any(choice.running for choice in choices))
+    rows = layout.row_table(border, running=any(choice.running for choice in choices))
     with np.errstate(over="ignore"):  # a weight beyond float32 is infinite
-        sums = list_sums(plan, rows, choices, maps, np.frombuffer(bias), work)
-    return Tables(choices, rows, plan.column_table(border), sums, tuple(spectra))
+        sums = make_tap_programs(layout, rows, choices, maps, np.frombuffer(bias), facts)
+    return KernelTables(choices, rows, layout.column_table(border), sums, tuple(spectra))
 
 
 _make, _make_large = functools.lru_cache(maxsize=KEPT)(_make_tables), functools.lru_cache(maxsize=LARGE_KEPT)(_make_tables)

@@ -14,8 +14,8 @@ import numpy as np
 from ..geometry.axes import Axis
 from ..geometry.borders import source_index
 from .buffers import LARGE, LINE, aligned
-from .loops.correlate import Columns, Rows, Scratch, Sums
-from .simd.reference import LANES, Array
+from .loops.correlate import Columns, Rows, Scratch, TapPrograms
+from .simd.reference import MAX_LANES, Array
 
 SMALLEST_BAND = 40_000_000
 """Multiply-adds of which another band is made, for another thread: 0.7 milliseconds of work. A thread takes 0.2 to begin."""
@@ -28,7 +28,7 @@ LARGEST_BAND = 4_000_000_000
 
 
 @dataclass(frozen=True)
-class Plan:
+class Layout:
     """An image of given size under a kernel of given size.
 
     ``depth`` is the number of kernel columns' worth of numbers that stand side by side in a pixel and are summed: the
@@ -66,37 +66,37 @@ class Plan:
         return self.columns.out * self.group
 
     @cached_property
-    def hop(self) -> int:
+    def pair_step(self) -> int:
         """From the first output row of a pair to the second: the nearest whose taps fall on the same rows."""
         return self.rows.dilation // math.gcd(self.rows.stride, self.rows.dilation)
 
     @cached_property
-    def shift(self) -> int:
+    def row_shift(self) -> int:
         """Kernel rows by which the two rows of a pair differ."""
         return self.rows.stride // math.gcd(self.rows.stride, self.rows.dilation)
 
     @cached_property
-    def unshared(self) -> int:
+    def extra_rows(self) -> int:
         """Rows under the kernel at the second row of a pair that are not under it at the first."""
-        return min(self.shift, self.rows.kernel)
+        return min(self.row_shift, self.rows.kernel)
 
     @cached_property
     def line(self) -> int:
-        """Numbers in a line of scratch memory: the last strip of it may be read from anywhere in it."""
-        return (-(-self.step * self.phase // LANES) + 1) * LANES
+        """Numbers in a line of scratch memory: the last vector of it may be read from anywhere in it."""
+        return (-(-self.step * self.phase // MAX_LANES) + 1) * MAX_LANES
 
     def row_table(self, border: str, running: bool) -> Rows:
         """Source of each padded row, and its line: there is one for each row that a pair covers, or for each image row."""
         axis, above = self.rows, self.rows.stride if running else 0
         source = source_table(axis, border)
-        under = above + axis.kernel + self.unshared
-        skipped = self.shift - self.unshared
-        slots = (self.hop - 1) * axis.stride + (under - 1 + skipped) * axis.dilation + 1
+        window_rows = above + axis.kernel + self.extra_rows
+        gap = self.row_shift - self.extra_rows
+        slots = (self.pair_step - 1) * axis.stride + (window_rows - 1 + gap) * axis.dilation + 1
         slot = np.arange(source.size) % slots
         if slots > axis.size:
             slots, slot = axis.size + 1, np.where(source < 0, axis.size, source)
-        near = above + axis.kernel
-        return Rows(source, slot, slots, under, above, near, skipped, axis.stride, axis.dilation, self.hop)
+        first_window_rows = above + axis.kernel
+        return Rows(source, slot, slots, window_rows, above, first_window_rows, gap, axis.stride, axis.dilation, self.pair_step)
 
     def column_table(self, border: str) -> Columns:
         """Source of the padding left and right, and how a padded row is sorted where outputs are more than a step apart."""
@@ -120,40 +120,40 @@ class Plan:
         starts: Array = offsets % self.step * self.phase + offsets // self.step * self.group
         return starts
 
-    def scratch(self, rows: Rows, planes: int, sums: Sums, out: Array) -> Scratch:
+    def scratch(self, rows: Rows, planes: int, sums: TapPrograms, out: Array) -> Scratch:
         """Memory for one band of ``planes``, of maps that go to ``out``."""
         own = 2 * int(np.count_nonzero(sums.line >= 0))
         kept = planes * rows.slots
         return Scratch(
             lines=aligned(((kept + own) * self.line,), sums.first_weight.dtype),
             width=self.line,
-            held=np.empty(kept, np.int64),
-            at=np.concatenate([np.zeros(planes * rows.under, np.int64), np.arange(kept, kept + own)]),
-            place=np.empty(sums.row.size, np.int64),
-            done=np.empty(sums.line.size, np.int64),
-            spare=aligned((2, max(self.out_row, LANES)), out.dtype),
+            held_row=np.empty(kept, np.int64),
+            at=np.concatenate([np.zeros(planes * rows.window_rows, np.int64), np.arange(kept, kept + own)]),
+            tap_offset=np.empty(sums.row.size, np.int64),
+            filled=np.empty(sums.line.size, np.int64),
+            edge_rows=aligned((2, max(self.out_row, MAX_LANES)), out.dtype),
             streamed=int(out.nbytes >= LARGE and out.itemsize >= 4 and out.strides[-2] % LINE == 0 == out.ctypes.data % LINE),
         )
 
     def bands(self, rows: int, taps: float, threads: int) -> list[tuple[int, int]]:
         """Cut output rows into bands: two a thread, so that a slow thread does not hold up the rest, and none too long.
 
-        >>> Plan(Axis(9, 3, 1, 1, 1, 1), Axis(9, 3, 1, 1, 1, 1), pixel=1, depth=1).bands(9, taps=9, threads=2)
+        >>> Layout(Axis(9, 3, 1, 1, 1, 1), Axis(9, 3, 1, 1, 1, 1), pixel=1, depth=1).bands(9, taps=9, threads=2)
         [(0, 9)]
         """
-        pairs = -(-rows // (2 * self.hop))  # a row stands in the same pair, however many threads there are
+        pairs = -(-rows // (2 * self.pair_step))  # a row stands in the same pair, however many threads there are
         cuts = cut(pairs, int(rows * self.out_row * (taps + BESIDES)), threads)
-        return [(begin * 2 * self.hop, min(end * 2 * self.hop, rows)) for begin, end in cuts]
+        return [(begin * 2 * self.pair_step, min(end * 2 * self.pair_step, rows)) for begin, end in cuts]
 
 
-def cut(parts: int, work: int, threads: int) -> list[tuple[int, int]]:
-    """Cut so many parts into bands for so many threads, ``work`` being the multiply-adds of them all.
+def cut(parts: int, cost: int, threads: int) -> list[tuple[int, int]]:
+    """Cut so many parts into bands for so many threads, ``cost`` being the multiply-adds of them all.
 
-    >>> cut(9, work=LARGEST_BAND * 2, threads=1)
+    >>> cut(9, cost=LARGEST_BAND * 2, threads=1)
     [(0, 4), (4, 9)]
     """
-    shared = min(2 * threads, 1 + work // SMALLEST_BAND) if threads > 1 else 1
-    count = min(max(shared, -(-work // LARGEST_BAND)), parts)
+    shared = min(2 * threads, 1 + cost // SMALLEST_BAND) if threads > 1 else 1
+    count = min(max(shared, -(-cost // LARGEST_BAND)), parts)
     return list(itertools.pairwise(parts * i // count for i in range(count + 1)))
 
 

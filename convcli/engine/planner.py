@@ -7,9 +7,10 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .fft import Tiling, best_tiling
-from .layout import Plan, halves
+from .layout import Layout, halves
 from .low_rank import EXACT, Factors, factorise, unit_of
 from .offset import BOUND, FARTHEST, error_of
+from .sample_facts import SMALLEST_FOR_FFT, SampleFacts
 from .simd.reference import Array
 
 LONGEST, LONGEST_OF_PRODUCTS = 64, 32
@@ -22,9 +23,6 @@ RUN = 4
 
 SLOWER = 1.7
 """Times that a multiply-add of columns and rows takes, beside one of the direct way."""
-
-SMALLEST = 100
-"""Taps below which spectra are no gain."""
 
 FINE = 1e-4
 """Units of weights so fine that sums come half way between two levels no more often than one in 10,000 times."""
@@ -47,25 +45,8 @@ WORTH = 0.75
 
 
 @dataclass(frozen=True)
-class Work:
-    """What is summed, and how exactly: in float32 or float64 (``real``), where sums down a column may be ``exact``.
-
-    ``finite`` tells that no number is NaN or infinite, ``whole`` that all are whole numbers, ``even`` that none is much larger
-    than most are. None is larger than ``largest``, nor less than ``least``.
-    """
-
-    real: np.dtype
-    finite: bool
-    whole: bool
-    even: bool
-    exact: bool
-    largest: float
-    least: float
-
-
-@dataclass(frozen=True)
 class Choice:
-    """How one map is computed. ``work`` counts multiply-adds for each number of it, ``direct`` those of the direct way.
+    """How one map is computed. ``cost`` counts multiply-adds for each number of it, ``direct`` those of the direct way.
 
     ``error`` bounds what rounding adds to a response before that is rounded to its own type, as a part of the sum of absolute
     weights times the extent of the picture; it is 0 where sums are exact.
@@ -74,7 +55,7 @@ class Choice:
     """
 
     method: str
-    work: float
+    cost: float
     direct: float
     reason: str
     factors: Factors | None = None
@@ -91,81 +72,81 @@ class Choice:
         return self.factors.rank if self.factors else 0
 
 
-def choose(plan: Plan, weights: Array, work: Work, method: str | None = None) -> Choice:
+def choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | None = None) -> Choice:
     """The way for one map of weights (P, kh, kw, depth); ``method`` asks for one. Raises ArgumentError where it cannot be.
 
     Sums of several products are for finite numbers only: an infinity would meet its negative in them, a weight of 0 not.
     """
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        return _choose(plan, weights, work, method)
+        return _choose(layout, weights, facts, method)
 
 
-def _choose(plan: Plan, weights: Array, work: Work, method: str | None) -> Choice:
+def _choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | None) -> Choice:
     taps = float(np.count_nonzero(weights))
-    if not np.isfinite(weights.astype(work.real)).all():
+    if not np.isfinite(weights.astype(facts.real)).all():
         return _refused(Choice("direct", taps, taps, "asked for"), None if method == "direct" else method, "is not finite")
-    direct = Choice("direct", taps, taps, "asked for", unit=_unit_for(weights) if work.whole else 1.0)
-    if taps > 1 and not _is_exact(in_units(weights, direct.unit), work):  # one product is rounded as the result is
-        direct = replace(direct, error=error_of(min(taps, LONGEST), work.real))
+    direct = Choice("direct", taps, taps, "asked for", unit=_unit_for(weights) if facts.whole else 1.0)
+    if taps > 1 and not _is_exact(in_units(weights, direct.unit), facts):  # one product is rounded as the result is
+        direct = replace(direct, error=error_of(min(taps, LONGEST), facts.real))
     if method == "direct":
         return direct
     if method == "fft":
-        return _by_spectra(plan, weights, work, direct, method)
-    chosen = _by_products(plan, weights, work, direct, method)
-    if method is None and taps >= SMALLEST:
-        spectra = _by_spectra(plan, weights, work, chosen, method)
-        if spectra.tiling and spectra.work < chosen.work * (SLOWER if chosen.factors else 1):
+        return _by_fft(layout, weights, facts, direct, method)
+    chosen = _by_low_rank(layout, weights, facts, direct, method)
+    if method is None and taps >= SMALLEST_FOR_FFT:
+        spectra = _by_fft(layout, weights, facts, chosen, method)
+        if spectra.tiling and spectra.cost < chosen.cost * (SLOWER if chosen.factors else 1):
             return spectra
     return chosen
 
 
-def _by_spectra(plan: Plan, weights: Array, work: Work, other: Choice, method: str | None) -> Choice:
+def _by_fft(layout: Layout, weights: Array, facts: SampleFacts, other: Choice, method: str | None) -> Choice:
     """The way by spectra, or the other where it does not fit."""
     if weights.shape[0] > 1 or weights.shape[3] > 1:
         return _refused(other, method, "sums over channels")
-    if not work.finite:
+    if not facts.finite:
         return _refused(other, method, "is slid over NaN or infinity, which would spread in a spectrum")
-    tiling = best_tiling(plan)
+    tiling = best_tiling(layout)
     if tiling is None:
         return _refused(other, method, "is larger than any tile")
-    most = max(np.abs(weights).sum(), 1) * work.largest * tiling.rows * tiling.columns
-    if most > float(np.finfo(work.real).max) / 100:
+    most = max(np.abs(weights).sum(), 1) * facts.largest * tiling.rows * tiling.columns
+    if most > float(np.finfo(facts.real).max) / 100:
         return _refused(other, method, "is slid over numbers so large that their spectrum would overflow")
-    if method is None and not work.even:
+    if method is None and not facts.even:
         return other  # rounding of the largest would be seen beside most
-    unit = unit_of(weights) if work.whole and weights.any() else None
+    unit = unit_of(weights) if facts.whole and weights.any() else None
     coarse = unit is not None and unit > FINE
-    whole = coarse and np.abs(weights).sum() / unit * work.largest <= WHOLEST
-    if method is None and not whole and (coarse or _is_heard(NOISE, weights, work)):
+    whole = coarse and np.abs(weights).sum() / unit * facts.largest <= WHOLEST
+    if method is None and not whole and (coarse or _noise_shows(NOISE, weights, facts)):
         return other  # rounding of the spectrum would be seen
-    reason = f"tiles of {tiling.rows} x {tiling.columns} take as long as {tiling.work:.3g} multiply-adds"
-    error = 0.0 if whole else float(np.finfo(work.real).eps) * math.log2(tiling.rows * tiling.columns)
-    found = Choice("fft", tiling.work, other.direct, reason, unit=unit if whole and unit else 1.0, tiling=tiling, whole=whole)
+    reason = f"tiles of {tiling.rows} x {tiling.columns} take as long as {tiling.cost:.3g} multiply-adds"
+    error = 0.0 if whole else float(np.finfo(facts.real).eps) * math.log2(tiling.rows * tiling.columns)
+    found = Choice("fft", tiling.cost, other.direct, reason, unit=unit if whole and unit else 1.0, tiling=tiling, whole=whole)
     return replace(found, error=error)
 
 
-def _is_heard(noise: float, weights: Array, work: Work) -> bool:
+def _noise_shows(noise: float, weights: Array, facts: SampleFacts) -> bool:
     """Whether levels would show what is missed."""
-    amount = noise * math.sqrt(np.square(weights).sum()) * work.largest * np.finfo(work.real).eps
-    return bool(work.whole and amount > (QUIET if work.largest < 256 else QUIET_ENOUGH))
+    amount = noise * math.sqrt(np.square(weights).sum()) * facts.largest * np.finfo(facts.real).eps
+    return bool(facts.whole and amount > (QUIET if facts.largest < 256 else QUIET_ENOUGH))
 
 
-def _by_products(plan: Plan, weights: Array, work: Work, direct: Choice, method: str | None) -> Choice:
+def _by_low_rank(layout: Layout, weights: Array, facts: SampleFacts, direct: Choice, method: str | None) -> Choice:
     """Columns times rows, with running sums where they help; or the direct way."""
     if weights.shape[0] > 1 or weights.shape[3] > 1:
         return _refused(direct, method, "sums over channels")
     kernel = in_units(weights[0, :, :, 0], direct.unit)
-    most = min(kernel.shape) if work.finite else 1
+    most = min(kernel.shape) if facts.finite else 1
     if method is None:  # no more products than can be worth it
-        most = min(most, max(int(WORTH * direct.work / sum(kernel.shape)), 1))
-    factors = factorise(kernel, float(np.finfo(work.real).eps), most)
+        most = min(most, max(int(WORTH * direct.cost / sum(kernel.shape)), 1))
+    factors = factorise(kernel, float(np.finfo(facts.real).eps), most)
     if factors is None:
-        rule = "has no columns and rows that would be a gain" if work.finite else "is no column times a row"
+        rule = "has no columns and rows that would be a gain" if facts.finite else "is no column times a row"
         return _refused(direct, method, rule)
-    exact = _is_exact(kernel, work, factors.growth)
-    if method is None and not exact and _is_heard(NOISE_OF_PRODUCTS, weights, work):
+    exact = _is_exact(kernel, facts, factors.growth)
+    if method is None and not exact and _noise_shows(NOISE_OF_PRODUCTS, weights, facts):
         return _refused(direct, method, "is so large in all that rounding of sums between would be seen")
-    error = 0.0 if exact else error_of(factors.growth * _roundings_of(factors), work.real) + factors.error * FARTHEST
+    error = 0.0 if exact else error_of(factors.growth * _roundings_of(factors), facts.real) + factors.error * FARTHEST
     if error > BOUND:
         return _refused(direct, method, f"is a sum of products so large that rounding could be {error:.2g} of what it gives")
     flat_column, flat_row = (_is_flat(part) for part in (factors.columns, factors.rows))
@@ -173,21 +154,23 @@ def _by_products(plan: Plan, weights: Array, work: Work, direct: Choice, method:
     if method == "box" and not flat:
         return _refused(direct, method, "has weights that differ")
     single = factors.rank == 1 and method != "separable"
-    running = single and flat_column and work.exact and plan.rows.dilation == 1 and kernel.shape[0] > RUN * plan.rows.stride
-    split = single and flat_row and plan.step == 1 and kernel.shape[1] > 3
-    count = _work_of(plan, factors, running, split)
+    running = (
+        single and flat_column and facts.exact and layout.rows.dilation == 1 and kernel.shape[0] > RUN * layout.rows.stride
+    )
+    split = single and flat_row and layout.step == 1 and kernel.shape[1] > 3
+    count = _cost_of(layout, factors, running, split)
     name = "box" if method == "box" or (flat and (running or split)) else "separable"
-    if method is None and count > WORTH * direct.work:
+    if method is None and count > WORTH * direct.cost:
         return replace(direct, reason=f"{name} would take {count:.3g}, which is no gain")
     return Choice(name, count, direct.direct, _reason(name, factors), factors, running, split, direct.unit, error=error)
 
 
-def _is_exact(kernel: Array, work: Work, growth: float = 1.0) -> bool:
+def _is_exact(kernel: Array, facts: SampleFacts, growth: float = 1.0) -> bool:
     """Whether all sums of the kernel, as multiples of its unit, are whole numbers that ``real`` holds, though products grow."""
-    if not work.whole:
+    if not facts.whole:
         return False
     unit = unit_of(kernel) if kernel.any() else None
-    return unit is not None and bool(max(growth, 1.0) * np.abs(kernel).sum() / unit * work.largest < EXACT)
+    return unit is not None and bool(max(growth, 1.0) * np.abs(kernel).sum() / unit * facts.largest < EXACT)
 
 
 def _roundings_of(factors: Factors) -> float:
@@ -201,19 +184,19 @@ def in_units(weights: Array, unit: float) -> Array:
     return weights if unit == 1 else np.rint(weights / unit)
 
 
-def least_short_sum(choice: Choice, weights: Array, work: Work) -> int | None:
+def least_short_sum(choice: Choice, weights: Array, facts: SampleFacts) -> int | None:
     """The least sum that levels can give, in units, where 16 bits tell all sums apart; else None.
 
     Then twice as many are worked on at once, and whatever lies between is right but for multiples of 2**16.
     """
-    if not work.whole or work.largest > SHORT // 2 or choice.tiling is not None:
+    if not facts.whole or facts.largest > SHORT // 2 or choice.tiling is not None:
         return None
     kernel = in_units(weights, choice.unit)
     parts = [kernel, *((choice.factors.columns, choice.factors.rows) if choice.factors else ())]
     if not all((part == np.rint(part)).all() and np.abs(part).max() <= SHORT // 2 for part in parts):
         return None
     more, less = float(kernel[kernel > 0].sum()), float(kernel[kernel < 0].sum())
-    low, high = more * work.least + less * work.largest, more * work.largest + less * work.least
+    low, high = more * facts.least + less * facts.largest, more * facts.largest + less * facts.least
     return int(low) if high - low <= SHORT else None
 
 
@@ -243,8 +226,8 @@ def _is_flat(parts: Array) -> bool:
     return bool((parts[0] == parts[0, 0]).all() and parts[0, 0] != 0)
 
 
-def _work_of(plan: Plan, factors: Factors, running: bool, split: bool) -> float:
+def _cost_of(layout: Layout, factors: Factors, running: bool, split: bool) -> float:
     """Multiply-adds for each number of the map: the sums down are made for every column, the sums along for those that stay."""
-    down = 2 * plan.rows.stride if running else np.count_nonzero(factors.columns)
+    down = 2 * layout.rows.stride if running else np.count_nonzero(factors.columns)
     across = sum(halves(factors.rows.shape[1])) if split else np.count_nonzero(factors.rows)
-    return float(down * plan.step + across)
+    return float(down * layout.step + across)

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .layout import Plan, halves
-from .loops.correlate import BOTH, FIRST, SECOND, Rows, Sums
-from .planner import LONGEST, LONGEST_OF_PRODUCTS, Choice, Work, in_units, least_short_sum
-from .simd.reference import LANES, Array
+from .layout import Layout, halves
+from .loops.correlate import BOTH, FIRST, SECOND, Rows, TapPrograms
+from .planner import LONGEST, LONGEST_OF_PRODUCTS, Choice, in_units, least_short_sum
+from .sample_facts import SampleFacts
+from .simd.reference import MAX_LANES, Array
 
 
 @dataclass(frozen=True)
@@ -31,55 +32,57 @@ class Taps:
 
 
 @dataclass(frozen=True)
-class Sum:
-    """Two rows of ``size`` numbers for a map, or for lines that must be ``ahead`` of those of the map."""
+class TapProgram:
+    """Two rows of ``size`` numbers for a map, or for lines that must be ``lookahead`` of those of the map."""
 
-    opening: Taps  # at the first pair of a band
-    going: Taps | None  # at the others, None for the same
+    first_runs: Taps  # at the first pair of a band
+    later_runs: Taps | None  # at the others, None for the same
     map: int
     size: int
     line: int = -1
-    ahead: int = 0
+    lookahead: int = 0
     longest: int = LONGEST_OF_PRODUCTS
 
 
-def list_sums(plan: Plan, rows: Rows, choices: Sequence[Choice], weights: Array, bias: Array, work: Work) -> Sums:
+def make_tap_programs(
+    layout: Layout, rows: Rows, choices: Sequence[Choice], weights: Array, bias: Array, facts: SampleFacts
+) -> TapPrograms:
     """All sums for maps of weights (maps, planes, kh, kw, depth), each in the way chosen for it."""
     planes = weights.shape[1]
-    sums: list[Sum] = []
+    sums: list[TapProgram] = []
     for m, choice in enumerate(choices):
         lines = 2 * sum(one.line >= 0 for one in sums)
         if choice.tiling is not None:
             continue
         if choice.factors is None:
-            taps = _all_taps(plan, rows, in_units(weights[m], choice.unit))
-            sums.append(Sum(taps, None, m, plan.out_row, longest=LONGEST))
+            taps = _all_taps(layout, rows, in_units(weights[m], choice.unit))
+            sums.append(TapProgram(taps, None, m, layout.out_row, longest=LONGEST))
         else:
-            sums += _Product(plan, rows, choice, m, lines, planes * rows.under).sums()
-    least = [least_short_sum(choice, one, work) for choice, one in zip(choices, weights, strict=True)]
+            sums += _Product(layout, rows, choice, m, lines, planes * rows.window_rows).sums()
+    least = [least_short_sum(choice, one, facts) for choice, one in zip(choices, weights, strict=True)]
     low = [] if None in least else least
     units = np.array([choice.unit for choice in choices])
-    return _tables(
+    return _joined_programs(
         sums,
         planes * rows.slots,
-        np.dtype(np.int16) if low else work.real,
-        unit=units.astype(work.real),
-        rest=(units - units.astype(work.real)).astype(work.real),
+        np.dtype(np.int16) if low else facts.real,
+        unit=units.astype(facts.real),
+        rest=(units - units.astype(facts.real)).astype(facts.real),
         bias=bias.astype(np.float64),
         total=weights.reshape(len(weights), -1).sum(axis=1),
         low=np.array(low or [0] * len(choices)),
     )
 
 
-def _all_taps(plan: Plan, rows: Rows, weights: Array) -> Taps:
+def _all_taps(layout: Layout, rows: Rows, weights: Array) -> Taps:
     """The taps of weights (planes, kh, kw, depth) that are not 0, in their order."""
     planes, kh, kw, depth = weights.shape
-    both = np.zeros((planes, rows.under, kw, depth, 2))
-    for i, first in enumerate((rows.above, rows.above + plan.unshared)):
+    both = np.zeros((planes, rows.window_rows, kw, depth, 2))
+    for i, first in enumerate((rows.above, rows.above + layout.extra_rows)):
         both[:, first : first + kh, ..., i] = weights
     used = both.any(axis=-1)
-    row = np.broadcast_to(np.arange(planes * rows.under).reshape(planes, -1, 1, 1), used.shape)
-    start = np.broadcast_to(plan.starts(np.arange(kw)[:, None], np.arange(depth)), used.shape)
+    row = np.broadcast_to(np.arange(planes * rows.window_rows).reshape(planes, -1, 1, 1), used.shape)
+    start = np.broadcast_to(layout.starts(np.arange(kw)[:, None], np.arange(depth)), used.shape)
     return Taps(row[used], start[used], both[used])
 
 
@@ -87,52 +90,52 @@ def _all_taps(plan: Plan, rows: Rows, weights: Array) -> Taps:
 class _Product:
     """A map whose kernel is a sum of columns times rows. Its first line is number ``line``, which follows ``base`` rows."""
 
-    plan: Plan
+    layout: Layout
     rows: Rows
     choice: Choice
     map: int
     line: int
     base: int
 
-    def sums(self) -> list[Sum]:
+    def sums(self) -> list[TapProgram]:
         """Sums down each column, sums of a few neighbours in those, and the sum along all rows."""
         factors = self.choice.factors
         assert factors is not None
-        width = self.plan.step * self.plan.phase
-        ahead = width - self.plan.out_row + 2 * LANES if self.plan.step == 1 else width
-        found: list[Sum] = []
+        width = self.layout.step * self.layout.phase
+        lookahead = width - self.layout.out_row + 2 * MAX_LANES if self.layout.step == 1 else width
+        found: list[TapProgram] = []
         along: list[Taps] = []
         for term, (column, row) in enumerate(zip(factors.columns, factors.rows, strict=True)):
             line = self.line + 2 * term
             if self.choice.running:  # sums of whole numbers stay whole: the weight goes to the row
                 column, row = np.ones_like(column), row * column[0]
-            down = _all_taps(self.plan, self.rows, column[None, :, None, None])
-            going = self._run_down(line) if self.choice.running else None
-            found.append(Sum(down, going, self.map, width, line, ahead))
+            down = _all_taps(self.layout, self.rows, column[None, :, None, None])
+            later_runs = self._run_down(line) if self.choice.running else None
+            found.append(TapProgram(down, later_runs, self.map, width, line, lookahead))
             along.append(self._along(line, np.flatnonzero(row), row[row != 0]))
         if self.choice.halves:  # of one row, of equal weights
             side, times, rest = halves(row.size)
             few = self._along(line, np.arange(side), np.ones(side))
-            reach = int(self.plan.starts(np.array([side - 1]))[0])
-            found.append(Sum(few, None, self.map, width - reach, line + 2, ahead - reach - LANES))
+            reach = int(self.layout.starts(np.array([side - 1]))[0])
+            found.append(TapProgram(few, None, self.map, width - reach, line + 2, lookahead - reach - MAX_LANES))
             far, last = side * np.arange(times), side * times + np.arange(rest)
             along = [
                 self._along(line + 2, far, np.full(times, row[0])),
                 self._along(line, last, np.full(rest, row[0])),
             ]
-        return [*found, Sum(Taps.joined(along), None, self.map, self.plan.out_row)]
+        return [*found, TapProgram(Taps.joined(along), None, self.map, self.layout.out_row)]
 
     def _along(self, line: int, columns: Array, weights: Array) -> Taps:
         """Taps along both lines of a pair: first those of the one, then of the other."""
         none = np.zeros_like(weights)
-        start = self.plan.starts(columns)
-        place = np.full_like(start, self.base + line)
-        one = Taps(place, start, np.stack([weights, none], axis=1))
-        return Taps.joined([one, Taps(place + 1, start, np.stack([none, weights], axis=1))])
+        start = self.layout.starts(columns)
+        tap_offset = np.full_like(start, self.base + line)
+        one = Taps(tap_offset, start, np.stack([weights, none], axis=1))
+        return Taps.joined([one, Taps(tap_offset + 1, start, np.stack([none, weights], axis=1))])
 
     def _run_down(self, line: int) -> Taps:
         """A running sum: the row before, the rows that the kernel came upon since, and those that it left taken off."""
-        stride, kernel = self.plan.rows.stride, self.plan.rows.kernel
+        stride, kernel = self.layout.rows.stride, self.layout.rows.kernel
         steps = np.arange(2 * stride)
         row = np.concatenate([[self.base + line + 1], kernel + steps, steps])
         first = np.concatenate([[1], steps < stride, -1 * (steps < stride)])
@@ -141,40 +144,40 @@ class _Product:
         return Taps(row[order], np.zeros_like(row), np.stack([first, second], axis=1)[order])
 
 
-def _tables(sums: list[Sum], before: int, number: np.dtype, **maps: Array) -> Sums:
+def _joined_programs(sums: list[TapProgram], before: int, number: np.dtype, **maps: Array) -> TapPrograms:
     """All sums one after the other; so many lines of rows are ``before`` theirs."""
     taps: list[Taps] = []
     kinds: list[int] = []
-    edges, opening, going, compensated = [0], [], [], []
+    edges, first_runs, later_runs, compensated = [0], [], [], []
     for one in sums:
         spans = []
-        for own in (one.opening, one.going):
+        for own in (one.first_runs, one.later_runs):
             if own is not None:
                 begin = len(kinds)
-                kind = np.where(own.weight[:, 1] == 0, FIRST, np.where(own.weight[:, 0] == 0, SECOND, BOTH))
-                for part in np.split(np.arange(kind.size), np.flatnonzero(np.diff(kind)) + 1):
+                run_rows = np.where(own.weight[:, 1] == 0, FIRST, np.where(own.weight[:, 0] == 0, SECOND, BOTH))
+                for part in np.split(np.arange(run_rows.size), np.flatnonzero(np.diff(run_rows)) + 1):
                     for cut in range(0, part.size, one.longest):
-                        kinds.append(int(kind[part[0]]))
+                        kinds.append(int(run_rows[part[0]]))
                         edges.append(edges[-1] + min(one.longest, part.size - cut))
                 taps.append(own)
                 spans.append((begin, len(kinds)))
-        opening.append(spans[0])
-        going.append(spans[-1])
-        compensated.append(np.count_nonzero(one.opening.weight, axis=0).max() > one.longest)
+        first_runs.append(spans[0])
+        later_runs.append(spans[-1])
+        compensated.append(np.count_nonzero(one.first_runs.weight, axis=0).max() > one.longest)
     all_taps = Taps.joined(taps)
-    return Sums(
+    return TapPrograms(
         row=all_taps.row,
         start=all_taps.start,
         first_weight=all_taps.weight[:, 0].astype(number),
         second_weight=all_taps.weight[:, 1].astype(number),
-        kind=np.array(kinds, np.int64),
-        tap=np.array(edges),
-        opening=np.array(opening),
-        going=np.array(going),
+        run_rows=np.array(kinds, np.int64),
+        run_start=np.array(edges),
+        first_runs=np.array(first_runs),
+        later_runs=np.array(later_runs),
         compensated=np.array(compensated, np.int64),
         line=np.array([-1 if one.line < 0 else one.line + before for one in sums]),
         map=np.array([one.map for one in sums]),
         size=np.array([one.size for one in sums]),
-        ahead=np.array([one.ahead for one in sums]),
+        lookahead=np.array([one.lookahead for one in sums]),
         **maps,
     )

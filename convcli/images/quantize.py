@@ -9,7 +9,7 @@ from numpy.typing import DTypeLike
 
 from ..engine.jit.run import run_loop
 from ..engine.loops.elementwise import measure, scale_to_levels
-from ..engine.simd.reference import STRIP
+from ..engine.simd.reference import VECTOR_BYTES
 from ..errors import ArgumentError
 from ..range_rules import Range
 from .image import Array
@@ -86,7 +86,7 @@ def statistics_of(response: Array, low: float = -np.inf, high: float = np.inf) -
     real = response.dtype.type
     spare = (high - low) * TOLERANCE * float(np.finfo(real).eps)
     values = np.ascontiguousarray(response).reshape(-1)
-    found, line = np.empty(5), np.empty(2 * STRIP // values.itemsize, values.dtype)
+    found, line = np.empty(5), np.empty(2 * VECTOR_BYTES // values.itemsize, values.dtype)
     run_loop(measure, values, real(low - spare), real(high + spare), line, found)
     smallest, largest, *counts = found
     nothing = smallest > largest  # or nothing but NaN

@@ -13,7 +13,7 @@ from ..engine.dtypes import real_of
 from ..engine.jit.run import run_loop
 from ..engine.layout import BESIDES, cut
 from ..engine.loops.pooling import Windows, take_largest, take_means
-from ..engine.simd.reference import LANES, Array
+from ..engine.simd.reference import MAX_LANES, Array
 from ..engine.threads import run_all
 from ..geometry.axes import Axis, make_pool_axes, taps_within
 from ..geometry.padding import Padding, resolve_padding
@@ -106,7 +106,7 @@ def _pool(
     laid = Windows(*down, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
 
     def take_band(band: tuple[int, int]) -> None:
-        take(planes, laid, band, np.empty(padded + LANES, between), lines)
+        take(planes, laid, band, np.empty(padded + MAX_LANES, between), lines)
 
     work = len(lines) * (padded * (rows.kernel + columns.kernel) + BESIDES * columns.out)
     run_all([partial(take_band, band) for band in cut(len(lines), work, workers)], workers)

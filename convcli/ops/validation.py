@@ -11,6 +11,7 @@ from ..engine.simd.reference import Array
 from ..engine.threads import usable_processors
 from ..errors import ArgumentError
 from ..geometry.whole_numbers import as_count
+from .option_parsers import METHODS
 
 FLOATS = [np.dtype(name) for name in ("float16", "float32", "float64")]
 """Types of real results."""
@@ -101,6 +102,12 @@ def per_channel(name: str, value: ArrayLike, channels: int) -> Array:
 def workers_for(threads: int | None) -> int:
     """How many threads are asked for: None takes the processors that this process may use. Raises ArgumentError."""
     return usable_processors() if threads is None else as_count("threads", threads)
+
+
+def check_method(method: str | None) -> None:
+    """Raise ArgumentError for a word that is no method."""
+    if method is not None and method not in METHODS:
+        raise ArgumentError(f"method must be one of {', '.join(METHODS)}, or None, got {method!r}")
 
 
 def check_groups(groups: int, channels: int, shape: tuple[int, ...]) -> None:

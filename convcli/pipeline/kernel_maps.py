@@ -16,7 +16,7 @@ from ..geometry.padding import resolve_padding
 from ..images import alpha as transparency
 from ..images.image import Array, Image
 from ..kernels.kernel import Bank, Kernel, kernels_of
-from ..ops.conv import explain_filter2d, filter2d, rows_at_once
+from ..ops.filter import explain_filter2d, filter2d, rows_at_once
 from ..ops.merge import merge
 from .apply_request import ApplyRequest
 from .map_source import Explanation, MapSource, Response, Rows
@@ -92,7 +92,7 @@ class KernelMaps(MapSource):
             pixels = image.pixels if self.opaque else transparency.premultiplied(image, np.arange(image.size[0]), 0)
             plan, choice, memory = explain_filter2d(pixels, weights, **self._options(kernel))
         rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
-        return Explanation(kernel.name, choice, rank, int(choice.work * plan.rows.out * plan.out_row), memory)
+        return Explanation(kernel.name, choice, rank, int(choice.cost * plan.rows.out * plan.out_row), memory)
 
     def _convolve_colours(self, weights: Array, options: dict[str, Any]) -> Array:
         """Slide weights over the pixels, or over those that the rows of the map need, multiplied by alpha."""

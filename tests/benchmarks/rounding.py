@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 import convcli
-from convcli.ops.conv import explain_filter2d
+from convcli.ops.filter import explain_filter2d
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 import rounding

@@ -15,7 +15,7 @@ import numba as untyped_numba
 
 from ..simd import llvm as simd
 from ..simd import reference
-from .native import Loop, Unfit, machine, plain, strip_bytes, words
+from .native import Loop, Unfit, machine, plain, vector_bytes, words
 
 numba: Any = untyped_numba  # its annotations are few, and some are wrong
 
@@ -45,7 +45,7 @@ def assembly(loop: Loop, arguments: tuple[Any, ...]) -> str:
 def jitted(loop: Loop, **options: Any) -> Any:
     """The loop as Numba itself runs it."""
     module = vars(sys.modules[loop.__module__])
-    namespace = {**module, "STRIP": strip_bytes()}
+    namespace = {**module, "VECTOR_BYTES": vector_bytes()}
     for name, value in module.items():
         if isinstance(value, FunctionType) and value is getattr(reference, name, None):
             namespace[name] = getattr(simd, name)
@@ -104,7 +104,7 @@ def _module(loop: Loop, symbol: str, arguments: list[Any]) -> Any:
         if not function.is_declaration and function.name != symbol:
             function.linkage = "internal"
     options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_unrolling = False  # a strip is four registers wide: more code would not be faster, and takes a second to make
+    options.loop_unrolling = False  # a vector is four registers wide: more code would not be faster, and takes a second to make
     builder = llvm.create_pass_builder(machine(), options)
     builder.getModulePassManager().run(module, builder)
     foreign = {function.name for function in module.functions if function.is_declaration} - OUTSIDE

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import llvmlite.binding as llvm
 import numpy as np
 
-from ..simd.reference import STRIP
+from ..simd.reference import VECTOR_BYTES
 
 Loop: TypeAlias = Callable[..., Any]
 
@@ -36,9 +36,9 @@ def machine() -> Any:
 
 
 @functools.cache
-def strip_bytes() -> int:
-    """Bytes in a strip: half as many where there are 16 vector registers, or narrow ones."""
-    return STRIP if llvm.get_host_cpu_features().get("avx512f") else STRIP // 2
+def vector_bytes() -> int:
+    """Bytes in a vector: half as many where there are 16 vector registers, or narrow ones."""
+    return VECTOR_BYTES if llvm.get_host_cpu_features().get("avx512f") else VECTOR_BYTES // 2
 
 
 @functools.cache

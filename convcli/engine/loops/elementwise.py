@@ -5,25 +5,25 @@ The same rules hold as for ``loops``. ``out`` is changed in place where nothing 
 
 import numpy as np
 
-from ..simd.reference import STRIP, count_above, count_below, count_unknown, fill, larger, load, smaller, store
+from ..simd.reference import VECTOR_BYTES, broadcast, count_above, count_below, count_unknown, load, maximum, minimum, store
 
 
 def measure(values, low, high, line, out):
     """Minimum and maximum of values (n,), and how many are below low, above high, and NaN: out (5,) float64.
 
-    NaN counts nowhere else. line (2 strips,) is scratch memory.
+    NaN counts nowhere else. line (2 vectors,) is scratch memory.
     """
-    size = STRIP // values.itemsize
+    size = VECTOR_BYTES // values.itemsize
     whole = values.size // size * size
     infinity = values.dtype.type(np.inf)
-    least, most = fill(infinity), fill(-infinity)
+    least, most = broadcast(infinity), broadcast(-infinity)
     below = above = unknown = 0
     for x in range(0, whole, size):
-        strip = load(values, x)
-        least, most = smaller(strip, least), larger(strip, most)
-        below += count_below(strip, low)
-        above += count_above(strip, high)
-        unknown += count_unknown(strip)
+        vector = load(values, x)
+        least, most = minimum(vector, least), maximum(vector, most)
+        below += count_below(vector, low)
+        above += count_above(vector, high)
+        unknown += count_unknown(vector)
     store(least, line, 0)
     store(most, line, size)
     smallest, largest = infinity, -infinity

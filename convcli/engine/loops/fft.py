@@ -9,20 +9,20 @@ those along rows the tile is turned.
 from typing import Any, NamedTuple
 
 from ..simd.reference import (
-    STRIP,
+    VECTOR_BYTES,
     Array,
-    fill,
+    add,
+    broadcast,
     load,
-    minus,
-    mul_add,
-    plus,
-    scaled,
-    scaled_by_two,
-    sliver,
+    multiply,
+    multiply_add,
+    quarter,
+    rint,
+    scale_and_add,
+    scale_and_add_precisely,
     store,
-    times,
-    turn,
-    whole,
+    subtract,
+    transpose_block,
 )
 
 
@@ -33,12 +33,12 @@ class Tile(NamedTuple):
     columns: int  # pixels
     pixel: int  # numbers in a pixel
     stride: int  # numbers from one row to the next
-    turned: int  # numbers from one column to the next when it is turned
-    high: int  # rows where the kernel lies within it, a multiple of the stride of output rows
-    wide: int  # and columns
+    transposed_stride: int  # numbers from one column to the next when it is turned
+    valid_rows: int  # rows where the kernel lies within it, a multiple of the stride of output rows
+    valid_columns: int  # and columns
     row_stride: int
     column_stride: int
-    across: int  # tiles side by side
+    tiles_across: int  # tiles side by side
     row_cosine: Array  # (rows,) real: of 0, 1 / rows .. of a turn
     row_sine: Array
     column_cosine: Array  # (columns,) real
@@ -55,7 +55,7 @@ class Borders(NamedTuple):
 class Finish(NamedTuple):
     """What is done with each number at the end."""
 
-    whole: int  # 1 where it must be a whole one, and only rounding of the transforms keeps it from that
+    is_integer: int  # 1 where it must be a whole one, and only rounding of the transforms keeps it from that
     shift: Any  # real: this is added, a whole number then
     unit: Any  # real: it is multiplied by this
     rest: Any  # real: and what that misses of it
@@ -63,23 +63,23 @@ class Finish(NamedTuple):
     more: Any  # real: and what that misses of it
 
 
-class Field(NamedTuple):
+class Workspace(NamedTuple):
     """Memory for two tiles, as they lie in the picture and turned."""
 
     real: Array
     imaginary: Array
-    turned_real: Array
-    turned_imaginary: Array
-    line: Array  # (strip or output row of a tile,) of the output's type
+    transposed_real: Array
+    transposed_imaginary: Array
+    line: Array  # (vector or output row of a tile,) of the output's type
 
 
-def rotated(real, imaginary, cosine, sine):
+def rotate(real, imaginary, cosine, sine):
     """(real + i imaginary) * (cosine - i sine)."""
-    return mul_add(imaginary, sine, times(real, cosine)), mul_add(real, -sine, times(imaginary, cosine))
+    return multiply_add(imaginary, sine, multiply(real, cosine)), multiply_add(real, -sine, multiply(imaginary, cosine))
 
 
-def analyse(real, imaginary, begin, stride, cosine, sine):
-    """Transform ``cosine.size`` slivers that stand below each other, a stride apart, to their spectra, in place."""
+def forward_fft(real, imaginary, begin, stride, cosine, sine):
+    """Transform ``cosine.size`` quarter vectors that stand below each other, a stride apart, to their spectra, in place."""
     size = cosine.size
     span = size
     while span > 1:
@@ -89,25 +89,25 @@ def analyse(real, imaginary, begin, stride, cosine, sine):
             for i in range(j, size, span):
                 a = begin + i * stride
                 b, c, d = a + part * stride, a + 2 * part * stride, a + 3 * part * stride
-                ar, ai, br, bi = sliver(real, a), sliver(imaginary, a), sliver(real, b), sliver(imaginary, b)
-                cr, ci, dr, di = sliver(real, c), sliver(imaginary, c), sliver(real, d), sliver(imaginary, d)
-                even_r, even_i, odd_r, odd_i = plus(ar, cr), plus(ai, ci), plus(br, dr), plus(bi, di)
-                less_r, less_i, turn_r, turn_i = minus(ar, cr), minus(ai, ci), minus(bi, di), minus(dr, br)
-                store(plus(even_r, odd_r), real, a)
-                store(plus(even_i, odd_i), imaginary, a)
-                yr, yi = rotated(plus(less_r, turn_r), plus(less_i, turn_i), cosine[t], sine[t])
+                ar, ai, br, bi = quarter(real, a), quarter(imaginary, a), quarter(real, b), quarter(imaginary, b)
+                cr, ci, dr, di = quarter(real, c), quarter(imaginary, c), quarter(real, d), quarter(imaginary, d)
+                even_r, even_i, odd_r, odd_i = add(ar, cr), add(ai, ci), add(br, dr), add(bi, di)
+                less_r, less_i, turn_r, turn_i = subtract(ar, cr), subtract(ai, ci), subtract(bi, di), subtract(dr, br)
+                store(add(even_r, odd_r), real, a)
+                store(add(even_i, odd_i), imaginary, a)
+                yr, yi = rotate(add(less_r, turn_r), add(less_i, turn_i), cosine[t], sine[t])
                 store(yr, real, b)
                 store(yi, imaginary, b)
-                yr, yi = rotated(minus(even_r, odd_r), minus(even_i, odd_i), cosine[2 * t], sine[2 * t])
+                yr, yi = rotate(subtract(even_r, odd_r), subtract(even_i, odd_i), cosine[2 * t], sine[2 * t])
                 store(yr, real, c)
                 store(yi, imaginary, c)
-                yr, yi = rotated(minus(less_r, turn_r), minus(less_i, turn_i), cosine[3 * t], sine[3 * t])
+                yr, yi = rotate(subtract(less_r, turn_r), subtract(less_i, turn_i), cosine[3 * t], sine[3 * t])
                 store(yr, real, d)
                 store(yi, imaginary, d)
         span = part
 
 
-def build_up(real, imaginary, begin, stride, cosine, sine):
+def inverse_fft(real, imaginary, begin, stride, cosine, sine):
     """The way back: from spectra to ``cosine.size`` times what they were made of."""
     size = cosine.size
     span = 4
@@ -118,73 +118,76 @@ def build_up(real, imaginary, begin, stride, cosine, sine):
             for i in range(j, size, span):
                 a = begin + i * stride
                 b, c, d = a + part * stride, a + 2 * part * stride, a + 3 * part * stride
-                ar, ai = sliver(real, a), sliver(imaginary, a)
-                br, bi = rotated(sliver(real, b), sliver(imaginary, b), cosine[t], -sine[t])
-                cr, ci = rotated(sliver(real, c), sliver(imaginary, c), cosine[2 * t], -sine[2 * t])
-                dr, di = rotated(sliver(real, d), sliver(imaginary, d), cosine[3 * t], -sine[3 * t])
-                even_r, even_i, odd_r, odd_i = plus(ar, cr), plus(ai, ci), plus(br, dr), plus(bi, di)
-                less_r, less_i, turn_r, turn_i = minus(ar, cr), minus(ai, ci), minus(bi, di), minus(dr, br)
-                store(plus(even_r, odd_r), real, a)
-                store(plus(even_i, odd_i), imaginary, a)
-                store(minus(less_r, turn_r), real, b)
-                store(minus(less_i, turn_i), imaginary, b)
-                store(minus(even_r, odd_r), real, c)
-                store(minus(even_i, odd_i), imaginary, c)
-                store(plus(less_r, turn_r), real, d)
-                store(plus(less_i, turn_i), imaginary, d)
+                ar, ai = quarter(real, a), quarter(imaginary, a)
+                br, bi = rotate(quarter(real, b), quarter(imaginary, b), cosine[t], -sine[t])
+                cr, ci = rotate(quarter(real, c), quarter(imaginary, c), cosine[2 * t], -sine[2 * t])
+                dr, di = rotate(quarter(real, d), quarter(imaginary, d), cosine[3 * t], -sine[3 * t])
+                even_r, even_i, odd_r, odd_i = add(ar, cr), add(ai, ci), add(br, dr), add(bi, di)
+                less_r, less_i, turn_r, turn_i = subtract(ar, cr), subtract(ai, ci), subtract(bi, di), subtract(dr, br)
+                store(add(even_r, odd_r), real, a)
+                store(add(even_i, odd_i), imaginary, a)
+                store(subtract(less_r, turn_r), real, b)
+                store(subtract(less_i, turn_i), imaginary, b)
+                store(subtract(even_r, odd_r), real, c)
+                store(subtract(even_i, odd_i), imaginary, c)
+                store(add(less_r, turn_r), real, d)
+                store(add(less_i, turn_i), imaginary, d)
         span *= 4
 
 
-def turn_all(source, rows, columns, stride, target, turned):
-    """Rows of a tile to columns. Sides are multiples of what a sliver holds, or there is room for that."""
-    size = STRIP // 4 // source.itemsize
+def transpose_tile(source, rows, columns, stride, target, transposed_stride):
+    """Rows of a tile to columns. Sides are multiples of what a quarter vector holds, or there is room for that."""
+    size = VECTOR_BYTES // 4 // source.itemsize
     for y in range(0, rows, size):
         for x in range(0, columns, size):
-            turn(source, y * stride + x, stride, target, x * turned + y, turned)
+            transpose_block(source, y * stride + x, stride, target, x * transposed_stride + y, transposed_stride)
 
 
-def to_spectrum(tile, field):
+def to_spectrum(tile, workspace):
     """Transform a tile along its columns, turn it, and transform it along its rows."""
-    size = STRIP // 4 // field.real.itemsize
+    size = VECTOR_BYTES // 4 // workspace.real.itemsize
     numbers = tile.columns * tile.pixel
     for x in range(0, numbers, size):
-        analyse(field.real, field.imaginary, x, tile.stride, tile.row_cosine, tile.row_sine)
-    turn_all(field.real, tile.rows, numbers, tile.stride, field.turned_real, tile.turned)
-    turn_all(field.imaginary, tile.rows, numbers, tile.stride, field.turned_imaginary, tile.turned)
-    real, imaginary, step = field.turned_real, field.turned_imaginary, tile.pixel * tile.turned
+        forward_fft(workspace.real, workspace.imaginary, x, tile.stride, tile.row_cosine, tile.row_sine)
+    transpose_tile(workspace.real, tile.rows, numbers, tile.stride, workspace.transposed_real, tile.transposed_stride)
+    transpose_tile(workspace.imaginary, tile.rows, numbers, tile.stride, workspace.transposed_imaginary, tile.transposed_stride)
+    real, imaginary, step = workspace.transposed_real, workspace.transposed_imaginary, tile.pixel * tile.transposed_stride
     for c in range(tile.pixel):
         for y in range(0, tile.rows, size):
-            analyse(real, imaginary, c * tile.turned + y, step, tile.column_cosine, tile.column_sine)
+            forward_fft(real, imaginary, c * tile.transposed_stride + y, step, tile.column_cosine, tile.column_sine)
 
 
-def from_spectrum(tile, field):
+def from_spectrum(tile, workspace):
     """The way back."""
-    size = STRIP // 4 // field.real.itemsize
+    size = VECTOR_BYTES // 4 // workspace.real.itemsize
     numbers = tile.columns * tile.pixel
-    real, imaginary, step = field.turned_real, field.turned_imaginary, tile.pixel * tile.turned
+    real, imaginary, step = workspace.transposed_real, workspace.transposed_imaginary, tile.pixel * tile.transposed_stride
     for c in range(tile.pixel):
         for y in range(0, tile.rows, size):
-            build_up(real, imaginary, c * tile.turned + y, step, tile.column_cosine, tile.column_sine)
-    turn_all(field.turned_real, numbers, tile.rows, tile.turned, field.real, tile.stride)
-    turn_all(field.turned_imaginary, numbers, tile.rows, tile.turned, field.imaginary, tile.stride)
+            inverse_fft(real, imaginary, c * tile.transposed_stride + y, step, tile.column_cosine, tile.column_sine)
+    transpose_tile(workspace.transposed_real, numbers, tile.rows, tile.transposed_stride, workspace.real, tile.stride)
+    transpose_tile(workspace.transposed_imaginary, numbers, tile.rows, tile.transposed_stride, workspace.imaginary, tile.stride)
     for x in range(0, numbers, size):
-        build_up(field.real, field.imaginary, x, tile.stride, tile.row_cosine, tile.row_sine)
+        inverse_fft(workspace.real, workspace.imaginary, x, tile.stride, tile.row_cosine, tile.row_sine)
 
 
-def multiply(tile, field, kernel_real, kernel_imaginary):
+def multiply_spectra(tile, workspace, kernel_real, kernel_imaginary):
     """Multiply the spectrum of a turned tile by that of the kernel, conjugated: the kernel slides as it is written."""
-    size = STRIP // field.real.itemsize
+    size = VECTOR_BYTES // workspace.real.itemsize
     for x in range(tile.columns):
         for c in range(tile.pixel):
             for y in range(0, tile.rows, size):
-                at = (x * tile.pixel + c) * tile.turned + y
-                ar, ai = load(field.turned_real, at), load(field.turned_imaginary, at)
-                kr, ki = load(kernel_real, x * tile.turned + y), load(kernel_imaginary, x * tile.turned + y)
-                store(mul_add(ai, ki, times(ar, kr)), field.turned_real, at)
-                store(minus(times(ai, kr), times(ar, ki)), field.turned_imaginary, at)
+                at = (x * tile.pixel + c) * tile.transposed_stride + y
+                ar, ai = load(workspace.transposed_real, at), load(workspace.transposed_imaginary, at)
+                kr, ki = (
+                    load(kernel_real, x * tile.transposed_stride + y),
+                    load(kernel_imaginary, x * tile.transposed_stride + y),
+                )
+                store(multiply_add(ai, ki, multiply(ar, kr)), workspace.transposed_real, at)
+                store(subtract(multiply(ai, kr), multiply(ar, ki)), workspace.transposed_imaginary, at)
 
 
-def lay(plane, borders, top, left, constant, offset, tile, numbers):
+def load_tile(plane, borders, top, left, constant, offset, tile, numbers):
     """Lay a tile whose corner is at the padded row ``top`` and column ``left``, less the offset."""
     pixel = tile.pixel
     column = borders.column[left : left + tile.columns]
@@ -206,50 +209,50 @@ def lay(plane, borders, top, left, constant, offset, tile, numbers):
                     line[x * pixel + c] = number - offset
 
 
-def deliver(numbers, tile, top, left, finish, field, out):
+def store_tile(numbers, tile, top, left, finish, workspace, out):
     """Write what a tile gives to its place in out (H', numbers)."""
-    size, pixel, stride = STRIP // numbers.itemsize, tile.pixel, tile.column_stride
+    size, pixel, stride = VECTOR_BYTES // numbers.itemsize, tile.pixel, tile.column_stride
     begin = left // stride * pixel
-    wide = min(tile.wide // stride * pixel, out.shape[1] - begin)
-    for y in range(min(tile.high // tile.row_stride, out.shape[0] - top // tile.row_stride)):
+    valid_columns = min(tile.valid_columns // stride * pixel, out.shape[1] - begin)
+    for y in range(min(tile.valid_rows // tile.row_stride, out.shape[0] - top // tile.row_stride)):
         line = numbers[y * tile.row_stride * tile.stride : (y * tile.row_stride + 1) * tile.stride]
-        for x in range(pixel if stride > 1 else wide, wide):
+        for x in range(pixel if stride > 1 else valid_columns, valid_columns):
             line[x] = line[x // pixel * stride * pixel + x % pixel]
-        row = out[top // tile.row_stride + y, begin : begin + wide]
-        target = row if wide >= size else field.line
-        for x in range(0, wide, size):
-            at = min(x, max(wide - size, 0))
-            strip = load(line, at)
-            if finish.whole:
-                strip = whole(strip)
-            strip = plus(strip, fill(finish.shift))
+        row = out[top // tile.row_stride + y, begin : begin + valid_columns]
+        target = row if valid_columns >= size else workspace.line
+        for x in range(0, valid_columns, size):
+            at = min(x, max(valid_columns - size, 0))
+            vector = load(line, at)
+            if finish.is_integer:
+                vector = rint(vector)
+            vector = add(vector, broadcast(finish.shift))
             if finish.rest != 0:
-                strip = scaled_by_two(strip, finish.unit, finish.rest, finish.more, 0)
+                vector = scale_and_add_precisely(vector, finish.unit, finish.rest, finish.more, 0)
             else:
-                strip = scaled(strip, finish.unit, finish.more, 0)
-            store(plus(strip, finish.bias), target, at)
-        for x in range(wide if wide < size else 0):
+                vector = scale_and_add(vector, finish.unit, finish.more, 0)
+            store(add(vector, finish.bias), target, at)
+        for x in range(valid_columns if valid_columns < size else 0):
             row[x] = target[x]
 
 
-def kernel_spectrum(kernel, dilation, tile, field):
+def kernel_spectrum(kernel, dilation, tile, workspace):
     """Make the spectrum of a kernel (kh, kw) in the field, turned, divided by what the ways there and back multiply with."""
-    field.real[:] = 0
-    field.imaginary[:] = 0
+    workspace.real[:] = 0
+    workspace.imaginary[:] = 0
     for y in range(kernel.shape[0]):
         for x in range(kernel.shape[1]):
-            field.real[y * dilation[0] * tile.stride + x * dilation[1]] = kernel[y, x] / (tile.rows * tile.columns)
-    to_spectrum(tile, field)
+            workspace.real[y * dilation[0] * tile.stride + x * dilation[1]] = kernel[y, x] / (tile.rows * tile.columns)
+    to_spectrum(tile, workspace)
 
 
-def correlate_waves(plane, borders, tile, constant, offset, kernel_real, kernel_imaginary, pairs, finish, field, out):
+def correlate_spectra(plane, borders, tile, constant, offset, kernel_real, kernel_imaginary, pairs, finish, workspace, out):
     """Slide a kernel over plane (H, numbers), into out (H', numbers): pairs[0] .. pairs[1] of tiles above each other."""
     for pair in range(pairs[0], pairs[1]):
-        top, left = pair // tile.across * 2 * tile.high, pair % tile.across * tile.wide
-        lay(plane, borders, top, left, constant, offset, tile, field.real)
-        lay(plane, borders, top + tile.high, left, constant, offset, tile, field.imaginary)
-        to_spectrum(tile, field)
-        multiply(tile, field, kernel_real, kernel_imaginary)
-        from_spectrum(tile, field)
-        deliver(field.real, tile, top, left, finish, field, out)
-        deliver(field.imaginary, tile, top + tile.high, left, finish, field, out)
+        top, left = pair // tile.tiles_across * 2 * tile.valid_rows, pair % tile.tiles_across * tile.valid_columns
+        load_tile(plane, borders, top, left, constant, offset, tile, workspace.real)
+        load_tile(plane, borders, top + tile.valid_rows, left, constant, offset, tile, workspace.imaginary)
+        to_spectrum(tile, workspace)
+        multiply_spectra(tile, workspace, kernel_real, kernel_imaginary)
+        from_spectrum(tile, workspace)
+        store_tile(workspace.real, tile, top, left, finish, workspace, out)
+        store_tile(workspace.imaginary, tile, top + tile.valid_rows, left, finish, workspace, out)

@@ -1,12 +1,12 @@
 """The loops of pooling: the largest number or the mean under a window. The same rules hold as for ``loops``.
 
 Down the columns first, into one line, then along that line: a window of 3 x 3 asks for 3 + 3 steps in place of 9. A line is
-worked on in slivers, for maps are often small: 14 numbers a row.
+worked on in quarter vectors, for maps are often small: 14 numbers a row.
 """
 
 from typing import NamedTuple
 
-from ..simd.reference import STRIP, largest, pick, plus, sliver, store
+from ..simd.reference import VECTOR_BYTES, add, item, maximum_or_nan, quarter, store
 
 
 class Windows(NamedTuple):
@@ -45,17 +45,17 @@ def take_every(stride, line, out):
             out[x] = line[x]
     elif stride == 2:
         for x in range(out.size):
-            out[x] = pick(line, 2 * x)
+            out[x] = item(line, 2 * x)
     else:
         for x in range(out.size):
-            out[x] = pick(line, stride * x)
+            out[x] = item(line, stride * x)
 
 
 def take_largest(planes, windows, lowest, band, line, out):
     """The largest number of each window on planes (P, H, W), into rows band[0] .. band[1] of all those of out (P * H', W').
 
-    ``line`` (padded width and a sliver,) is scratch memory of out's type, ``lowest`` its least number, which stands for the
-    padding.
+    ``line`` (padded width and a quarter vector,) is scratch memory of out's type. ``lowest`` is its least number, which stands
+    for the padding.
     """
     padded = line[: windows.padded]
     middle = line[windows.left : windows.left + planes.shape[2]]
@@ -65,10 +65,10 @@ def take_largest(planes, windows, lowest, band, line, out):
             row = i % windows.out * windows.row_stride - windows.above + k * windows.row_dilation
             if 0 <= row < windows.size:
                 keep_largest(planes[i // windows.out, row], middle)
-        for x in range(0, (out.shape[1] - 1) * windows.column_stride + 1, STRIP // 4 // line.itemsize):
-            most = sliver(line, x)
+        for x in range(0, (out.shape[1] - 1) * windows.column_stride + 1, VECTOR_BYTES // 4 // line.itemsize):
+            most = quarter(line, x)
             for k in range(1, windows.column_taps):
-                most = largest(sliver(line, x + k * windows.column_dilation), most)
+                most = maximum_or_nan(quarter(line, x + k * windows.column_dilation), most)
             store(most, line, x)  # what stands here is read no more
         take_every(windows.column_stride, line, out[i])
 
@@ -83,11 +83,11 @@ def take_means(planes, windows, row_counts, column_counts, band, line, out):
             row = i % windows.out * windows.row_stride - windows.above + k * windows.row_dilation
             if 0 <= row < windows.size:
                 add_values(planes[i // windows.out, row], middle)
-        for x in range(0, (out.shape[1] - 1) * windows.column_stride + 1, STRIP // 4 // line.itemsize):
-            total = sliver(line, x)
+        for x in range(0, (out.shape[1] - 1) * windows.column_stride + 1, VECTOR_BYTES // 4 // line.itemsize):
+            total = quarter(line, x)
             for k in range(1, windows.column_taps):
-                total = plus(total, sliver(line, x + k * windows.column_dilation))
+                total = add(total, quarter(line, x + k * windows.column_dilation))
             store(total, line, x)
         means, high = out[i], row_counts[i % windows.out]
         for x in range(means.size):
-            means[x] = pick(line, windows.column_stride * x) / (high * column_counts[x])
+            means[x] = item(line, windows.column_stride * x) / (high * column_counts[x])

@@ -1,4 +1,4 @@
-"""The functions of ``strips`` in machine code: each is one operation of LLVM on a vector as long as a strip.
+"""Vector operations in machine code: the functions of ``reference``, each one operation of LLVM.
 
 Left to itself, LLVM would keep the sums of a row in memory, at half the speed: it works in registers on what is one value.
 An intrinsic of Numba tells the types of a call, and makes its code (https://numba.readthedocs.io/en/stable/extending/high-level.html).
@@ -16,18 +16,18 @@ WORD = ir.IntType(32)
 NUMBERS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.int16: ir.IntType(16)}
 
 
-class Strip(types.Type):
-    """A strip of float32, float64 or int16, or a part of one, or a longer one."""
+class Vector(types.Type):
+    """A vector of float32, float64 or int16, or a part of one, or a longer one."""
 
     def __init__(self, dtype, part=1, lanes=None):
-        self.dtype, self.lanes = dtype, lanes or native.strip_bytes() // part * 8 // dtype.bitwidth
+        self.dtype, self.lanes = dtype, lanes or native.vector_bytes() // part * 8 // dtype.bitwidth
         super().__init__(f"Strip({dtype}, {self.lanes})")
 
 
-@register_model(Strip)
-class _StripModel(models.PrimitiveModel):
-    def __init__(self, manager, strip):
-        super().__init__(manager, strip, ir.VectorType(NUMBERS[strip.dtype], strip.lanes))
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, vector):
+        super().__init__(manager, vector, ir.VectorType(NUMBERS[vector.dtype], vector.lanes))
 
 
 def _code(result, takes, make):
@@ -68,12 +68,12 @@ def _call(builder, name, value):
     return builder.call(function, [value])
 
 
-def _load(line, strip):
+def _load(line, vector):
     def make(context, builder, values):
-        vector = context.get_value_type(strip)
-        return builder.load(builder.bitcast(_place(context, builder, line, *values), vector.as_pointer()), align=_bytes(line))
+        pointer = context.get_value_type(vector).as_pointer()
+        return builder.load(builder.bitcast(_place(context, builder, line, *values), pointer), align=_bytes(line))
 
-    return _code(strip, (line, types.int64), make)
+    return _code(vector, (line, types.int64), make)
 
 
 def _rounded(builder, value, bits, wanted):
@@ -91,10 +91,10 @@ def _is_real(value):
     return not isinstance(value.type.element, ir.IntType)
 
 
-def _times(builder, strip, other):
+def _times(builder, vector, other):
     """A vector times another, or times a number; the product may become a part of a multiply-add."""
-    factor = other if isinstance(other.type, ir.VectorType) else _spread(builder, other, strip.type)
-    return builder.fmul(strip, factor, flags=CONTRACT) if _is_real(strip) else builder.mul(strip, factor)
+    factor = other if isinstance(other.type, ir.VectorType) else _spread(builder, other, vector.type)
+    return builder.fmul(vector, factor, flags=CONTRACT) if _is_real(vector) else builder.mul(vector, factor)
 
 
 def _plus(builder, one, other, flags=()):
@@ -105,35 +105,31 @@ def _minus(builder, one, other):
     return builder.fsub(one, other) if _is_real(one) else builder.sub(one, other)
 
 
-def _factor(strip, other):
-    return other if isinstance(other, Strip) else strip.dtype
+def _factor(vector, other):
+    return other if isinstance(other, Vector) else vector.dtype
 
 
 @intrinsic
 def load(typing, line, x):
-    """See strips."""
-    return _load(line, Strip(line.dtype))
+    return _load(line, Vector(line.dtype))
 
 
 @intrinsic
 def half(typing, line, x):
-    """See strips."""
-    return _load(line, Strip(line.dtype, part=2))
+    return _load(line, Vector(line.dtype, part=2))
 
 
 @intrinsic
-def sliver(typing, line, x):
-    """See strips."""
-    return _load(line, Strip(line.dtype, part=4))
+def quarter(typing, line, x):
+    return _load(line, Vector(line.dtype, part=4))
 
 
 @intrinsic(prefer_literal=True)
-def deal(typing, source, x, line, one, other, group):
-    """See strips."""
+def deinterleave(typing, source, x, line, one, other, group):
     if not isinstance(group, types.IntegerLiteral):
         return None
     size = group.literal_value
-    count = native.strip_bytes() // 4 // size * size
+    count = native.vector_bytes() // 4 // size * size
 
     def make(context, builder, values):
         own, begin, *places = values[0], values[1], values[3], values[4]
@@ -141,8 +137,8 @@ def deal(typing, source, x, line, one, other, group):
         wanted = ir.VectorType(context.get_value_type(line.dtype), count)
         place = builder.bitcast(_place(context, builder, source, own, begin), held.as_pointer())
         both = builder.load(place, align=_bytes(source))
-        for turn, at in enumerate(places):
-            picked = [2 * i - i % size + turn * size for i in range(count)]
+        for parity, at in enumerate(places):
+            picked = [2 * i - i % size + parity * size for i in range(count)]
             few = builder.shuffle_vector(both, ir.Constant(held, ir.Undefined), ir.Constant(ir.VectorType(WORD, count), picked))
             if source.dtype != line.dtype:
                 few = builder.zext(few, wanted) if isinstance(wanted.element, ir.IntType) else builder.uitofp(few, wanted)
@@ -154,141 +150,129 @@ def deal(typing, source, x, line, one, other, group):
     return _code(word, (source, word, line, word, word, group), make)
 
 
-def _store(strip, line, streamed=False):
+def _store(vector, line, streamed=False):
     def make(context, builder, values):
         value, own, at = values
         if line.dtype in types.unsigned_domain:
-            value = _rounded(builder, value, 8 * _bytes(strip), 8 * _bytes(line))
+            value = _rounded(builder, value, 8 * _bytes(vector), 8 * _bytes(line))
         place = builder.bitcast(_place(context, builder, line, own, at), value.type.as_pointer())
         stored = builder.store(value, place, align=LINE if streamed else _bytes(line))
         if streamed:
             stored.set_metadata("nontemporal", builder.module.add_metadata([WORD(1)]))
 
-    return _code(types.void, (strip, line, types.int64), make)
+    return _code(types.void, (vector, line, types.int64), make)
 
 
 @intrinsic
-def store(typing, strip, line, x):
-    """See strips."""
-    return _store(strip, line)
+def store(typing, vector, line, x):
+    return _store(vector, line)
 
 
 @intrinsic
-def stream(typing, strip, line, x):
-    """See strips."""
-    return _store(strip, line, streamed=True)
+def stream(typing, vector, line, x):
+    return _store(vector, line, streamed=True)
 
 
 @intrinsic
-def pick(typing, line, i):
-    """See strips."""
+def item(typing, line, i):
     return _code(line.dtype, (line, types.int64), lambda c, builder, values: builder.load(_place(c, builder, line, *values)))
 
 
-def _fill(number, strip):
-    return _code(strip, (number,), lambda c, builder, values: _spread(builder, values[0], c.get_value_type(strip)))
+def _fill(number, vector):
+    return _code(vector, (number,), lambda c, builder, values: _spread(builder, values[0], c.get_value_type(vector)))
 
 
 @intrinsic
-def fill(typing, number):
-    """See strips."""
-    return _fill(number, Strip(number))
+def broadcast(typing, number):
+    return _fill(number, Vector(number))
 
 
 @intrinsic
-def half_of(typing, number):
-    """See strips."""
-    return _fill(number, Strip(number, part=2))
+def broadcast_half(typing, number):
+    return _fill(number, Vector(number, part=2))
 
 
 @intrinsic
-def times(typing, strip, other):
-    """See strips."""
-    return _code(strip, (strip, _factor(strip, other)), lambda c, builder, values: _times(builder, *values))
+def multiply(typing, vector, other):
+    return _code(vector, (vector, _factor(vector, other)), lambda c, builder, values: _times(builder, *values))
 
 
 @intrinsic
-def mul_add(typing, strip, other, total):
-    """See strips."""
+def multiply_add(typing, vector, other, total):
 
     def make(_context, builder, values):
         return _plus(builder, _times(builder, *values[:2]), values[2], CONTRACT)
 
-    return _code(strip, (strip, _factor(strip, other), strip), make)
+    return _code(vector, (vector, _factor(vector, other), vector), make)
 
 
-def _widened(context, builder, strip, result, value, low):
-    """A strip as real numbers; those of int16 are whole numbers of 16 bits from low on."""
-    if result == strip:
+def _widened(context, builder, vector, result, value, low):
+    """A vector as real numbers; those of int16 are whole numbers of 16 bits from low on."""
+    if result == vector:
         return value
     low = builder.trunc(low, WORD)
     above = builder.sub(value, _spread(builder, builder.trunc(low, value.type.element), value.type))
-    words = ir.VectorType(WORD, strip.lanes)
+    words = ir.VectorType(WORD, vector.lanes)
     wide = builder.add(builder.zext(above, words), _spread(builder, low, words))
     return builder.sitofp(wide, context.get_value_type(result))
 
 
-def _real_strip(strip, unit):
-    return strip if strip.dtype == unit else Strip(unit, lanes=strip.lanes)
+def _real_strip(vector, unit):
+    return vector if vector.dtype == unit else Vector(unit, lanes=vector.lanes)
 
 
 @intrinsic
-def scaled(typing, strip, unit, bias, low):
-    """See strips."""
-    result = _real_strip(strip, unit)
+def scale_and_add(typing, vector, unit, bias, low):
+    result = _real_strip(vector, unit)
 
     def make(context, builder, values):
-        value = _widened(context, builder, strip, result, values[0], values[-1])
+        value = _widened(context, builder, vector, result, values[0], values[-1])
         unit, bias = (_spread(builder, number, value.type) for number in values[1:-1])
         return _plus(builder, _times(builder, value, unit), bias, CONTRACT)
 
-    return _code(result, (strip, unit, unit, types.int64), make)
+    return _code(result, (vector, unit, unit, types.int64), make)
 
 
 @intrinsic
-def scaled_by_two(typing, strip, unit, rest, bias, low):
-    """See strips."""
-    result = _real_strip(strip, unit)
+def scale_and_add_precisely(typing, vector, unit, rest, bias, low):
+    result = _real_strip(vector, unit)
 
     def make(context, builder, values):
-        value = _widened(context, builder, strip, result, values[0], values[-1])
+        value = _widened(context, builder, vector, result, values[0], values[-1])
         unit, rest, bias = (_spread(builder, number, value.type) for number in values[1:-1])
         small = _plus(builder, _times(builder, value, rest), bias, CONTRACT)
         return _plus(builder, _times(builder, value, unit), small, CONTRACT)
 
-    return _code(result, (strip, unit, unit, unit, types.int64), make)
+    return _code(result, (vector, unit, unit, unit, types.int64), make)
 
 
 @intrinsic
-def plus(typing, one, other):
-    """See strips."""
+def add(typing, one, other):
 
     def make(_context, builder, values):
-        strip, more = values
-        return _plus(builder, strip, more if isinstance(more.type, ir.VectorType) else _spread(builder, more, strip.type))
+        vector, more = values
+        return _plus(builder, vector, more if isinstance(more.type, ir.VectorType) else _spread(builder, more, vector.type))
 
     return _code(one, (one, _factor(one, other)), make)
 
 
 @intrinsic
-def minus(typing, one, other):
-    """See strips."""
+def subtract(typing, one, other):
     return _code(one, (one, other), lambda c, builder, values: _minus(builder, *values))
 
 
 @intrinsic
-def whole(typing, strip):
-    """See strips."""
-    return _code(strip, (strip,), lambda c, builder, values: _call(builder, "rint", *values))
+def rint(typing, vector):
+    return _code(vector, (vector,), lambda c, builder, values: _call(builder, "rint", *values))
 
 
-def _chosen(strip, order):
-    """The numbers of one strip that stand in this order to those of another, else the other's."""
+def _chosen(vector, order):
+    """The numbers of one vector that stand in this order to those of another, else the other's."""
 
     def make(_context, builder, values):
         return builder.select(builder.fcmp_ordered(order, *values), *values)
 
-    return _code(strip, (strip, strip), make)
+    return _code(vector, (vector, vector), make)
 
 
 def _counted(builder, truths):
@@ -297,61 +281,54 @@ def _counted(builder, truths):
     return builder.zext(builder.ctpop(bits), ir.IntType(64)) if bits.type.width < 64 else builder.ctpop(bits)
 
 
-def _comparing(strip, order):
+def _comparing(vector, order):
     def make(_context, builder, values):
         value, number = values
         return _counted(builder, builder.fcmp_ordered(order, value, _spread(builder, number, value.type)))
 
-    return _code(types.int64, (strip, strip.dtype), make)
+    return _code(types.int64, (vector, vector.dtype), make)
 
 
 @intrinsic
-def smaller(typing, strip, other):
-    """See strips."""
-    return _chosen(strip, "<")
+def minimum(typing, vector, other):
+    return _chosen(vector, "<")
 
 
 @intrinsic
-def larger(typing, strip, other):
-    """See strips."""
-    return _chosen(strip, ">")
+def maximum(typing, vector, other):
+    return _chosen(vector, ">")
 
 
 @intrinsic
-def largest(typing, strip, other):
-    """See strips."""
+def maximum_or_nan(typing, vector, other):
 
     def make(context, builder, values):
         first = values[0]
         greater, unknown = builder.fcmp_ordered(">", *values), builder.fcmp_unordered("uno", first, first)
         return builder.select(builder.or_(greater, unknown), *values)
 
-    return _code(strip, (strip, other), make)
+    return _code(vector, (vector, other), make)
 
 
 @intrinsic
-def count_below(typing, strip, number):
-    """See strips."""
-    return _comparing(strip, "<")
+def count_below(typing, vector, number):
+    return _comparing(vector, "<")
 
 
 @intrinsic
-def count_above(typing, strip, number):
-    """See strips."""
-    return _comparing(strip, ">")
+def count_above(typing, vector, number):
+    return _comparing(vector, ">")
 
 
 @intrinsic
-def count_unknown(typing, strip):
-    """See strips."""
+def count_unknown(typing, vector):
     return _code(
-        types.int64, (strip,), lambda c, builder, values: _counted(builder, builder.fcmp_unordered("uno", *values, *values))
+        types.int64, (vector,), lambda c, builder, values: _counted(builder, builder.fcmp_unordered("uno", *values, *values))
     )
 
 
 @intrinsic
-def finite(typing, strip):
-    """See strips."""
+def finite_or_zero(typing, vector):
 
     def make(_context, builder, values):
         (value,) = values
@@ -360,22 +337,22 @@ def finite(typing, strip):
         small = builder.fcmp_ordered("<", _call(builder, "fabs", value), _constant(value.type, float("inf")))
         return builder.select(small, value, _constant(value.type, 0.0))
 
-    return _code(strip, (strip,), make)
+    return _code(vector, (vector,), make)
 
 
 @intrinsic
-def turn(typing, source, x, stride, target, y, turned):
-    """See strips. In each of log2(size) rounds, pairs of slivers exchange halves, halves of halves .. (Eklundh 1972)."""
-    strip = Strip(source.dtype, part=4)
+def transpose_block(typing, source, x, stride, target, y, target_stride):
+    """In each of log2(size) rounds, pairs of quarter vectors exchange halves, halves of halves .. (Eklundh 1972)."""
+    vector = Vector(source.dtype, part=4)
 
     def make(context, builder, values):
-        own, x, stride, other, y, turned = values
-        vector, size = context.get_value_type(strip), strip.lanes
+        own, x, stride, other, y, target_stride = values
+        size, pointer = vector.lanes, context.get_value_type(vector).as_pointer()
         lanes = range(size)
 
         def place(array, begin, step, i):
             at = builder.add(begin, builder.mul(step, step.type(i)))
-            return builder.bitcast(_place(context, builder, source, array, at), vector.as_pointer())
+            return builder.bitcast(_place(context, builder, source, array, at), pointer)
 
         def mixed(one, two, picked):
             return builder.shuffle_vector(one, two, ir.Constant(ir.VectorType(WORD, size), picked))
@@ -390,7 +367,7 @@ def turn(typing, source, x, stride, target, y, turned):
                     rows[i | far] = mixed(one, two, [size + lane if lane & far else lane ^ far for lane in lanes])
             far *= 2
         for i in lanes:
-            builder.store(rows[i], place(other, y, turned, i), align=_bytes(source))
+            builder.store(rows[i], place(other, y, target_stride, i), align=_bytes(source))
 
     words = types.int64
     return _code(types.void, (source, words, words, target, words, words), make)

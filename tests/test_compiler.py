@@ -36,7 +36,7 @@ sys.stdout.write(f"{disk_cache.code_folder()}|{1 - len(told)}")
 
 def code_in(tmp_path):
     """The files of compiled code."""
-    return list((tmp_path / "cache").rglob("correlate-*"))
+    return list((tmp_path / "cache").rglob("correlate.correlate-*"))
 
 
 def start(env, program=PROGRAM):
@@ -247,3 +247,28 @@ def test_every_loop_is_in_the_sources_that_name_the_cache_folder():
         for loop in loops:
             module = getattr(importlib.import_module(name), loop).__module__
             assert module.startswith("convcli.engine.loops."), (path, loop)
+
+
+def scale_tables(tables, out):
+    """A loop that reads a tuple of arrays."""
+    out[0] = tables[0][0] + tables[1][0]
+
+
+def other_tables(tables, out):
+    """The same, and one more."""
+    out[0] = tables[0][0] + tables[1][0] + 1
+
+
+def test_the_key_of_compiled_code_names_all_types(tmp_path, monkeypatch):
+    """The dtypes of tables in tuples too, and the module: a table of another dtype ran wrong machine code."""
+    monkeypatch.setattr(jit_run, "keep_code", lambda *_: None)
+    monkeypatch.setattr(jit_run, "read_code", lambda *_: None)
+    other_tables.__name__ = scale_tables.__name__
+    monkeypatch.setattr(sys.modules[__name__], "scale_tables", scale_tables)
+    for dtype in (np.int64, np.float32, np.float64, np.int32):
+        out = np.zeros(1)
+        jit_run.run_loop(scale_tables, (np.array([1], dtype), np.array([2.5])), out)
+        assert out[0] == 3.5
+    names = {jit_run._file_name(scale_tables, ((np.ones(1, dtype),), np.ones(1))) for dtype in (np.int64, np.float32)}
+    assert len(names) == 2
+    assert all(name.startswith("test_compiler.scale_tables-float64_1-") for name in names)

@@ -49,10 +49,35 @@ def _engine() -> Any:
 
 
 class Ready:
-    """An argument that is the same for many calls: what the machine code takes of it is found out once."""
+    """An argument that is the same for many calls: its type, and what the machine code takes of it, are found once."""
 
     def __init__(self, value: tuple[Any, ...]) -> None:
-        self.value, self.words = value, words([value])
+        self.value, self.words, self.type = value, words([value]), type_of(value)
+
+
+def type_of(value: Any) -> Any:
+    """What machine code depends on: dtype, dimensions and order of an array, and the same of all parts of a tuple.
+
+    >>> type_of((np.zeros((2, 3), np.uint8), (0, 1), np.float32(1), np.zeros((2, 3), np.uint8)[:, 0]))
+    ('uint8_2', ('int', 'int'), 'float32_0', 'uint8_1a')
+    """
+    if isinstance(value, np.ndarray | np.generic):
+        return f"{_name(value.dtype)}_{value.ndim}{_order(value)}"
+    if isinstance(value, Ready):
+        return value.type
+    if isinstance(value, tuple):
+        return tuple(map(type_of, value))
+    return type(value).__name__
+
+
+@functools.cache
+def _name(dtype: np.dtype[Any]) -> str:
+    return dtype.name  # NumPy makes it up anew each time, in a microsecond
+
+
+def _order(array: Any) -> str:
+    """How an array lies in memory, as Numba names it: in C order, in Fortran order (f), or with gaps (a)."""
+    return "" if array.flags.c_contiguous else "f" if array.flags.f_contiguous else "a"
 
 
 def plain(arguments: Iterable[Any]) -> list[Any]:

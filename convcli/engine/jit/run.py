@@ -5,19 +5,18 @@ such as another processor, version or source, is compiled anew; what cannot be k
 """
 
 import functools
+import hashlib
 import os
 import threading
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from . import native
 from .disk_cache import keep_code, read_code
-from .native import Loop
+from .native import Loop, type_of
 
 _lock = threading.Lock()
-_compiled: dict[tuple[str, str], Loop] = {}
+_compiled: dict[tuple[Any, ...], Loop] = {}
 _stopped = threading.Event()
 _listeners: list[Callable[[], None]] = []
 
@@ -37,38 +36,27 @@ def on_compiling(listener: Callable[[], None]) -> None:
 
 
 def run_loop(loop: Loop, *arguments: Any) -> None:
-    """Call a function of ``loops``, compiled for the types of these arguments.
+    """Call a function of ``engine.loops``, compiled for the types of these arguments.
 
     Raises Stopped after ``stop_loops``.
     """
     if _stopped.is_set():
         raise Stopped
-    key = (loop.__name__, _types_of(arguments))
+    key = (loop, *map(type_of, arguments))
     machine_code = _compiled.get(key)
     if machine_code is None:
         with _lock:
-            machine_code = _compiled.get(key) or _find(loop, key[1], arguments)
+            machine_code = _compiled.get(key) or _find(loop, arguments)
             _compiled[key] = machine_code
     machine_code(*arguments)
 
 
-def _types_of(arguments: tuple[Any, ...]) -> str:
-    """Name the types that differ from call to call: those of the arrays and numbers, not of the index tables.
-
-    >>> _types_of((np.zeros((2, 3), np.uint8), (0, 1), np.float32(1), np.zeros((2, 3), np.uint8)[:, 0]))
-    'uint8_2-float32_0-uint8_1a'
-    """
-    return "-".join(f"{_name(a.dtype)}_{a.ndim}{_layout(a)}" for a in arguments if isinstance(a, (np.ndarray, np.generic)))
-
-
-@functools.cache
-def _name(dtype: np.dtype[Any]) -> str:
-    return dtype.name  # NumPy makes it up anew each time, in a microsecond
-
-
-def _layout(array: Any) -> str:
-    """How an array lies in memory, as Numba tells it: in C's order, in Fortran's (f), or with gaps (a)."""
-    return "" if array.flags.c_contiguous else "f" if array.flags.f_contiguous else "a"
+def _file_name(loop: Loop, arguments: tuple[Any, ...]) -> str:
+    """Module and function of a loop, the types of its arrays in words, and a digest of all types, those in tuples too."""
+    types = [type_of(value) for value in arguments]
+    words = "-".join(word for word in types if isinstance(word, str) and "_" in word)
+    digest = hashlib.sha256(repr(types).encode()).hexdigest()[:12]
+    return f"{loop.__module__.rpartition('.')[2]}.{loop.__name__}-{words}-{digest}"
 
 
 def _taking_plain(loop: Loop) -> Loop:
@@ -81,11 +69,11 @@ def _taking_plain(loop: Loop) -> Loop:
     return run
 
 
-def _find(loop: Loop, types: str, arguments: tuple[Any, ...]) -> Loop:
+def _find(loop: Loop, arguments: tuple[Any, ...]) -> Loop:
     """The machine code of a loop, kept or new."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return _taking_plain(loop)
-    name = f"{loop.__name__}-{types}"
+    name = _file_name(loop, arguments)
     code = read_code(name)
     if code is not None:
         try:

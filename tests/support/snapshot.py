@@ -52,7 +52,7 @@ apply a.png -k laplacian --channels gray --range center -o out.png
 apply a.png -k laplacian --range stretch -o out.webp
 apply a.png -k laplacian --range -255..255 -o out.bmp
 apply a.png -k laplacian --range abs -o out.ppm
-apply a.png -k box:size=15 -o out.png --method box --explain
+apply a.png -k box:size=15 -o out.png --method box --explain --json
 apply a.png -k w.npz -o out.png
 apply a.png -k noisy -o out.png --config own.toml --method fft --explain
 apply a.png -k noisy -o out.png --config own.toml --method direct

@@ -20,7 +20,7 @@ CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 SHARE = 0.75
 """Part of the free memory that may be taken."""
 
-ROWS = 4_000_000
+ROWS = 6_000_000
 """Bytes of the response that is stored as levels: some rows at a time."""
 
 

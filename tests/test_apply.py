@@ -275,6 +275,17 @@ def test_alpha_is_rounded_half_to_even(run, tmp_path, rng, kernel, row):
     assert_array_equal(pixels(tmp_path / "b.png")[:, :, 3], np.rint(expected))
 
 
+def test_colours_under_little_alpha_of_16_bits(run, tmp_path):
+    """Down to one level of alpha: below 129 of 65535, which 8 bits store as 0, they became black."""
+    levels = np.zeros((4, 300, 4), np.uint16)
+    levels[..., :3], levels[..., 3] = [40_000, 20_000, 60_000], np.arange(300)
+    tifffile.imwrite(tmp_path / "a.tif", levels, photometric="rgb", extrasamples=["unassalpha"])
+    assert run("apply", tmp_path / "a.tif", "-k", "identity", "-o", tmp_path / "b.tif", "-q").status == 0
+    levels[:, 0] = 0
+    assert_array_equal(tifffile.imread(tmp_path / "b.tif"), levels)
+    assert "40000" in run("at", "3,2", tmp_path / "a.tif", "-k", "identity").out
+
+
 def test_zero_sum_kernels_leave_alpha_as_it_was(run, tmp_path, rng):
     """Edges of a cut-out stay where they can be seen; with a stride, alpha follows."""
     levels = rng.integers(0, 256, (8, 10, 4), dtype=np.uint8)

@@ -142,8 +142,23 @@ def test_masked_arrays_are_refused(name):
     x = np.ma.masked_equal(MAPS.astype(np.float32), 7)
     with pytest.raises(ArgumentError, match=r"has masked values, and what is under the mask would be read; fill them"):
         FUNCTIONS[name](x)
+    with pytest.raises(ArgumentError, match=r"has masked values"):
+        convcli.conv2d(list(x), np.ones((1, len(x), 3, 3)))
     open_mask = np.ma.array(MAPS.astype(np.float32), mask=False)
     assert_array_equal(FUNCTIONS[name](open_mask), FUNCTIONS[name](open_mask.data))
+
+
+def test_kernels_where_arrays_are_wanted():
+    """And other things where the name of one is: one line with the remedy."""
+    with pytest.raises(ArgumentError, match="kernel must be an array, got a Kernel; pass its weights, kernel.weights"):
+        convcli.filter2d(np.ones((5, 5)), convcli.kernel("blur"))
+    with pytest.raises(ArgumentError, match="got a Bank; pass its weights"):
+        convcli.filter2d(np.ones((5, 5)), convcli.kernel("sobel"))
+    for wrong in (5, None, np.ones((3, 3))):
+        with pytest.raises(convcli.KernelError, match="kernel must be a text such as 'gaussian:sigma=2', got "):
+            convcli.kernel(wrong)
+    with pytest.raises(convcli.KernelError, match=r"path must be the name of a kernels.toml, got int"):
+        convcli.load_kernels(5)
 
 
 class Tensor:

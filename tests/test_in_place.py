@@ -106,6 +106,11 @@ LOSSES = {
     "shaped16.tif": (lambda f: stacked(np.uint16(greys(f)), photometric="minisblack", truncate=True), "2 further frames"),
     "cut.tif": (lambda f: stacked(greys(f), imagej=True, truncate=True), "2 further frames"),
     "volume.tif": (lambda f: stacked(np.zeros((16, 32, 32), "u1"), volumetric=True, tile=(16, 16, 16)), "15 further frames"),
+    "microns.tif": (
+        lambda f: stacked(greys(f)[0], imagej=True, metadata={"unit": "um"}, resolution=(5, 5)),
+        "its resolution, which has no unit and ImageJ's calibration",
+    ),
+    "told.tif": (lambda f: stacked(greys(f)[0], imagej=True, metadata={"Info": "mine"}), "ImageJ's properties"),
     "layers.tif": (lambda f: with_tag(f, (37724, 7, None, b"8BIM", True)), "Photoshop's layers"),
     "xmp.tif": (lambda f: with_tag(f, (700, 1, None, b"<x/>", True), np.float32), "XMP"),
     "whole.tif": (lambda f: with_tag(f, (284, 3, 1, 1, True), np.int32), "what 32 bits cannot hold"),
@@ -221,14 +226,14 @@ def test_a_file_that_could_not_stay_its_owners(run, tmp_path, frame, monkeypatch
 
 @pytest.mark.parametrize(
     ("words", "lost"),
-    [(["--depth", "float"], "alpha"), (["--range", "0..255"], "its real numbers"), (["--depth", "float"], "EXIF")],
+    [(["--depth", "float"], "alpha"), (["--range", "0..255"], "its real numbers"), (["--depth", "float"], "TIFF tags")],
 )
 def test_what_the_output_could_not_hold_is_refused(run, tmp_path, frame, words, lost):
     """Alpha and tags in a stack of floats, and real numbers as levels; they went with a notice, or without."""
     made = {
         "alpha": lambda: encoded(frame().convert("RGBA"), "TIFF"),
         "its real numbers": lambda: with_tag(frame, (284, 3, 1, 1, True), np.float32),
-        "EXIF": lambda: with_tag(frame, (315, 2, None, "me", True)),
+        "TIFF tags": lambda: with_tag(frame, (315, 2, None, "me", True)),
     }[lost]()
     (tmp_path / "a.tif").write_bytes(made)
     result = run("apply", tmp_path / "a.tif", "-k", "1", "--in-place", "-q", *words)

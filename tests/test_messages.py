@@ -129,7 +129,14 @@ def test_angles_in_radians_in_a_config_file(run, tmp_path, line):
 
 def test_numbers_that_begin_with_a_minus(run, samples, tmp_path):
     """They are no options, wherever a kernel or a position is asked for; slips are still told."""
-    for words in (["-1 0 1"], ["--json", "-1 0 1"], ["-1/2 0 1/2", "--json"], ["--", "-1 0 1"]):
+    for words in (
+        ["-1 0 1"],
+        ["-sqrt(2) 0 sqrt(2)"],
+        ["-pi 0 pi"],
+        ["--json", "-1 0 1"],
+        ["-1/2 0 1/2", "--json"],
+        ["--", "-1 0 1"],
+    ):
         result = run("kernels", "show", *words)
         assert (result.status, result.err) == (0, ""), words
         assert "1 x 3" in result.out or '"size"' in result.out or '"matrix"' in result.out

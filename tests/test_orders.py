@@ -8,6 +8,7 @@ import pytest
 import safetensors.numpy
 from numpy.testing import assert_allclose, assert_array_equal
 
+import convcli
 from convcli.kernels.weight_files import other_layouts
 
 
@@ -52,7 +53,7 @@ def test_both_readings_are_told(run, weights, samples):
     """By every command that takes weights."""
     told = (
         "@w.npz#tf: has shape (3, 3, 3, 4), which may be 3 kernels of 3 x 4 over 3 channels (layout oihw), or 4 kernels of "
-        "3 x 3 over 3 channels (layout hwio); say which: @FILE:layout=hwio, or layout = 'hwio' in a config file"
+        "3 x 3 over 3 channels (layout hwio); say which: @w.npz#tf:layout=hwio, or layout = 'hwio' in a config file"
     )
     for words in (
         ["apply", samples / "chelsea.png", "-k", "@w.npz#tf", "-o", "x.npy"],
@@ -185,6 +186,25 @@ def test_axes_of_standard_input_and_of_networks(run, shell, tmp_path, rng):
     words = ["-o", tmp_path / "z.npy", "--axes", "CYX", "-q", "--config", tmp_path / "kernels.toml"]
     assert run("run", "n", tmp_path / "x.npy", *words).status == 0
     assert_array_equal(np.load(tmp_path / "z.npy"), array)
+
+
+def test_a_batch_of_one_is_asked_about_too(run, tmp_path, rng):
+    """(1, 3, H, W), as PyTorch has it, was read as 3 rows with a notice."""
+    array = rng.random((1, 3, 20, 30)).astype(np.float32)
+    np.save(tmp_path / "x.npy", array)
+    words = ["apply", tmp_path / "x.npy", "-k", "1", "-o", tmp_path / "y.npy", "-q"]
+    result = run(*words)
+    assert (result.status, "3 channels of 20 x 30 (--axes CYX); say which" in result.err) == (1, True)
+    assert run(*words, "--axes", "CYX").status == 0
+    assert_array_equal(np.load(tmp_path / "y.npy")[0], array[0].transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("text", ["LAYOUT=hwio,index=2", " layout = hwio , index = 2", "Index=2,Layout=HWIO"])
+def test_spellings_of_a_layout(tmp_path, rng, text):
+    """In any case, with blanks."""
+    weights = rng.random((3, 3, 1, 8))
+    np.savez(tmp_path / "w.npz", k=weights)
+    assert_array_equal(convcli.kernel(f"@{tmp_path}/w.npz#k:{text}").weights, weights[:, :, :, 2])
 
 
 def test_small_arrays_of_pictures_are_as_they_were(run, tmp_path, rng):

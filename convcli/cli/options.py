@@ -45,7 +45,7 @@ class Word(click.ParamType[Any]):
         return [CompletionItem(word) for word in self.choices if word.startswith(incomplete)]
 
 
-NEGATIVE = re.compile(r"-[\d.(](?:[\d.,;:/*()+\-\s]|sqrt|pi|e)*", re.ASCII | re.IGNORECASE)
+NEGATIVE = re.compile(r"-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e)*", re.ASCII | re.IGNORECASE)
 """Numbers, the first of them negative, or a position."""
 
 

@@ -378,6 +378,8 @@ def load_kernels(path: str | os.PathLike[str] | None = None) -> dict[str, Kernel
     >>> load_kernels()["sobel-x"].weights.tolist()
     [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]
     """
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise KernelError(f"path must be the name of a kernels.toml, got {type(path).__name__}")
     registry = load_registry(
         None if path is None else [ConfigLocation(Path(path), "path"), ConfigLocation(built_in_file(), "built in")]
     )
@@ -393,4 +395,6 @@ def kernel(text: str) -> Kernel | Bank:
     >>> kernel("gaussian:sigma=2").weights.shape
     (17, 17)
     """
+    if not isinstance(text, str):
+        raise KernelError(f"kernel must be a text such as 'gaussian:sigma=2', got {type(text).__name__}")
     return load_registry().find(text)

@@ -37,12 +37,18 @@ def real_of(image: Image) -> np.dtype:
 FEW = 64
 """Rows that are copied before they are multiplied."""
 
-LEAST = 0.5 / 255
-"""Cover that is stored as 0 with 8 bits. Colours under less are not divided by it: they would be noise, and cannot be seen."""
+
+def least_cover(opaque: float) -> float:
+    """Cover that is stored as alpha 0, with 8 bits or with 16. Colours under less cannot be seen, and are not divided by it."""
+    return 0.5 / (255 if opaque == 255 else 65_535)
 
 
-def straightened(colour: Array, alpha: Array, opaque: float, least: float = LEAST) -> Array:
-    """Colours (H, W, C) real, multiplied by alpha (H, W) / opaque, as straight colours; 0 where no more than least covers."""
+def straightened(colour: Array, alpha: Array, opaque: float, least: float | None = None) -> Array:
+    """Colours (H, W, C) real, multiplied by alpha (H, W) / opaque, as straight colours; 0 where no more than least covers.
+
+    That is ``least_cover`` if None.
+    """
+    least = least_cover(opaque) if least is None else least
     out = np.array(colour)
     real = out.dtype.type
     flat = out.reshape(-1, out.shape[2])

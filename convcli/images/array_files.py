@@ -37,7 +37,7 @@ def read_array(file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) 
     except ValueError as error:
         raise ImageError(f"is not a readable .npy file: {error}") from None
     shape = _image_shape(array.shape, axes)
-    array = array.transpose(1, 2, 0) if axes == "CYX" else array.reshape(shape)
+    array = array.reshape(array.shape[-3:]).transpose(1, 2, 0) if axes == "CYX" else array.reshape(shape)
     levels, white = as_levels(np.ascontiguousarray(array))
     image = Image(levels, white, None, "NPY")
     channels = levels.shape[2]
@@ -51,22 +51,28 @@ def _image_shape(shape: tuple[int, ...], axes: str | None) -> tuple[int, int, in
     Raises ImageError, also for what may be some planes (C, H, W) or as many rows of many channels, where no axes are named.
     """
     if axes is not None:
-        if len(shape) != len(axes) or min(shape) < 1:
+        inner = _without_ones(shape, len(axes))
+        if len(inner) != len(axes) or min(inner) < 1:
             raise ImageError(f"must have {len(axes)} axes, {' '.join(axes)} as --axes says, got shape {shape}")
-        named = dict(zip(axes, shape, strict=True))
+        named = dict(zip(axes, inner, strict=True))
         return named["Y"], named["X"], named.get("C", 1)
-    if len(shape) == 3 and 1 < shape[0] <= PLAIN_CHANNELS < min(shape[1:]):
-        first, second, third = shape
+    one_map = len(shape) == 4 or (len(shape) == 3 and shape[2] > PLAIN_CHANNELS)
+    inner = _without_ones(shape, len(shape) - 1) if one_map else shape
+    if len(inner) == 3 and 1 < inner[0] <= PLAIN_CHANNELS < min(inner[1:]):
+        first, second, third = inner
         raise ImageError(
             f"has shape {shape}, which may be {first} rows of {second} pixels of {third} channels (--axes YXC), or "
             f"{first} channels of {second} x {third} (--axes CYX); say which"
         )
-    one_map = len(shape) == 4 or (len(shape) == 3 and shape[2] > PLAIN_CHANNELS)
-    inner = shape[1:] if one_map and shape[0] == 1 else shape
     if len(inner) not in (2, 3) or min(inner) < 1:
         raise ImageError(f"must have shape (H, W) or (H, W, C) to be an image, got {shape}")
     height, width, channels = (*inner, 1) if len(inner) == 2 else inner
     return height, width, channels
+
+
+def _without_ones(shape: tuple[int, ...], dimensions: int) -> tuple[int, ...]:
+    """A shape without its first axis, if that has length 1 and there is one more than wanted: a batch or stack of one."""
+    return shape[1:] if len(shape) == dimensions + 1 and shape[0] == 1 else shape
 
 
 def write_npy(file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None = None) -> None:

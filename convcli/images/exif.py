@@ -168,6 +168,15 @@ def _has_maker_note(block: Block, entries: list[Entry]) -> bool:
     return any(entry.tag == MAKER_NOTE for inner in block.inner(entries) for entry in inner.entries)
 
 
+def holds_only_mark(exif: bytes) -> bool:
+    """Whether a block is one that ``block_with`` made. Raises BrokenExif."""
+    block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
+    entries = block.directory(block.first)
+    if [entry.tag for entry in entries] != [SOFTWARE]:
+        return False
+    return not without_provenance(block.read(entries[0].at, entries[0].size).decode("latin-1").rstrip("\0"))
+
+
 def patched(exif: bytes, width: int, height: int, provenance: Provenance | None = None, most: int = 1 << 30) -> bytes:
     """A block with its prefix for a picture of that size, upright, with the mark where that keeps it within ``most`` bytes.
 

@@ -3,13 +3,13 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import PIL.Image
 
-from .exif import ORIENTATION, TIFF_LAYOUT, BrokenExif, check_block, of_tiff, patched
+from .exif import ORIENTATION, TIFF_LAYOUT, BrokenExif, check_block, holds_only_mark, of_tiff, patched
 from .file_parts import unkept_parts, unkept_tags
 from .image import Image, Metadata
 from .provenance import SOFTWARE, without_provenance
@@ -25,6 +25,8 @@ FINEST = 1e7
 
 BIG_TIFF = (b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, DESCRIPTION, SAMPLES, DEPTH = 256, 257, 270, 277, 32997
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, NO_UNIT, IMAGEJ_METADATA = 282, 283, 296, 1, 50839
+IMAGEJ_CALIBRATION = re.compile(r"\AImageJ=(?:.|\n)*^(?:unit|vunit|spacing|finterval|[xyz]origin|cf|c\d)=", re.MULTILINE)
 SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
 """Descriptions by which ImageJ and tifffile tell how many pages of which size a file has: untrue of any other file."""
 
@@ -67,7 +69,7 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
     place = file.tell()
     file.seek(0)
     is_big = file.read(4) in BIG_TIFF
-    lost = unkept_tags(tags)
+    lost = [*unkept_tags(tags), *_calibration(tags)]
     if is_big and set(tags) - TIFF_LAYOUT:
         lost.append("the tags of BigTIFF")
     notices = _not_kept(lost)
@@ -80,12 +82,24 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
             exif, moved = of_tiff(file, stale)
             if moved:
                 notices.append("the maker's note of its EXIF moves, and may count from where it was")
-                lost.append("where the maker's note of its EXIF stands")
+                lost.append("the place of its maker's note")
         except BrokenExif as error:
             notices.append(_broken(error))
             lost.append("its broken EXIF")
     file.seek(place)
     return Found(Metadata(icc or None, exif, resolution(dpi)), tuple(notices), tuple(lost))
+
+
+def _calibration(tags: Mapping[int, Any]) -> Iterator[str]:
+    """Words for what microscopes' programs say of the size of pixels, which is not carried over."""
+    if int(tags.get(RESOLUTION_UNIT, 2)) == NO_UNIT:
+        values = [tags[tag] for tag in (X_RESOLUTION, Y_RESOLUTION) if tag in tags]
+        if any(tuple(value) != (1, 1) if isinstance(value, tuple) else value != 1 for value in values):
+            yield "its resolution, which has no unit"
+    if IMAGEJ_CALIBRATION.search(str(tags.get(DESCRIPTION, ""))):
+        yield "ImageJ's calibration"
+    if any(word in bytes(tags.get(IMAGEJ_METADATA) or b"")[:64] for word in (b"info", b"ofni")):
+        yield "ImageJ's properties"
 
 
 def resolution(dpi: Iterable[Any] | None) -> tuple[float, float] | None:
@@ -133,5 +147,7 @@ def _exif_of(picture: PIL.Image.Image) -> bytes | None:
     if not exif:
         return None
     block = check_block(exif)
+    if holds_only_mark(block):  # which is made anew
+        return None
     turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
     return patched(block, *(picture.size[::-1] if turned else picture.size))

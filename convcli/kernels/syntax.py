@@ -27,7 +27,7 @@ from .weight_files import WeightsError, WeightsFile, as_layout, hint_of_file
 NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
 
-FILE = re.compile(r"@([^#]*?)(?:#(.*?))?(?::((?:layout|index)=[^:]*))?", re.DOTALL)
+FILE = re.compile(r"@([^#]*?)(?:#(.*?))?(?::(\s*[a-z]+\s*=[^:]*))?", re.DOTALL | re.IGNORECASE)
 SIZED = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?((?:[+-]\d{1,5}){0,2})([@<>]?)\s*:(.*)", re.ASCII | re.DOTALL)
 NESTED = re.compile(r"(?:\[[^\[\]]*\][\s,]*)+")
 
@@ -106,8 +106,10 @@ def _parse_sized(text: str, width: str, height: str | None, origin: str, turned:
         rule = "a kernel that it turns" if turned else "an origin; in a config file that is anchor = [row, column]"
         raise KernelError(f"matrix {shortened(text)}: takes sizes and numbers, not {rule}")
     columns, rows = int(width), int(height or width)
-    words = ["0" if word.lower() in ("nan", "-") else word for word in re.split(r"[\s,;]+", body.strip(" ,;\n\t"))]
-    if len(words) != rows * columns or words == [""]:
+    if not columns or not rows:
+        raise KernelError(f"matrix {shortened(text)}: sides must be at least 1, got {columns} x {rows}")
+    words = ["0" if word.lower() in ("nan", "-") else word for word in re.split(r"[\s,;]+", body.strip(" ,;\n\t")) if word]
+    if len(words) != rows * columns:
         raise KernelError(f"matrix {shortened(text)}: {columns} x {rows} has {rows * columns} numbers, and {len(words)} follow")
     return parse_matrix(";".join(" ".join(words[i : i + columns]) for i in range(0, len(words), columns)))
 
@@ -120,7 +122,7 @@ def parse_matrix(text: str) -> Matrix:
     """
     lines = [line for line in re.split(r"[;\n]", text.rstrip().removesuffix(";"))]
     rows = tuple(tuple(_parse_row(line, number)) for number, line in enumerate(lines, start=1))
-    if not rows[0]:
+    if not any(rows):
         raise KernelError("kernel is empty; give a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', or @FILE")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
@@ -176,14 +178,15 @@ def parse_file(text: str) -> WeightsFile:
     path, key, words = match.groups()
     if not path:
         raise KernelError("@ must be followed by the name of a file, such as @weights.npy or @weights.npz#conv1")
-    options = dict(part.split("=", 1) for part in words.split(",")) if words else {}
+    pairs = [part.partition("=") for part in words.split(",")] if words else []
+    options = {name.strip().lower(): value.strip() for name, _, value in pairs}
     layout, index = options.get("layout"), options.get("index")
     if len(options) < (words or "").count("=") or not set(options) <= {"layout", "index"}:
         raise KernelError(f"{text} may say layout=AXES and index=N behind its name, each once, such as :layout=hwio,index=7")
     if index is not None and not re.fullmatch(r"\d{1,9}", index, re.ASCII):
         raise KernelError(f"{text}: index must be a whole number from 0, got {index!r}")
     try:
-        axes = layout and as_layout(layout)
+        axes = None if layout is None else as_layout(layout)
     except WeightsError as error:
         raise KernelError(f"{text}: layout {error}") from None
     return WeightsFile(Path(path), key or None, axes, None if index is None else int(index))

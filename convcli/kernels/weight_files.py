@@ -198,7 +198,7 @@ def check_meaning(
     others = tuple(one for one in others if inputs in (None, shape[one.index("i")] if "i" in one else None))
     if others:
         told = ", or ".join(meaning_of(shape, layout) for layout in (usual, *others))
-        remedy = f"@FILE:layout={others[0]}, or layout = {others[0]!r} in a config file"
+        remedy = f"@{file}:layout={others[0]}, or layout = {others[0]!r} in a config file"
         raise WeightsError(f"has shape {shape}, which may be {told}; say which: {remedy}", "layout")
 
 

@@ -41,10 +41,12 @@ def check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None 
 
 def _array_of(name: str, value: ArrayLike) -> Array:
     """An argument as an array of anything. Raises ArgumentError for what is none, or would lose something."""
-    if np.ma.is_masked(value):
+    if np.ma.is_masked(value) or (isinstance(value, list | tuple) and any(map(np.ma.is_masked, value))):
         raise ArgumentError(
             f"{name} has masked values, and what is under the mask would be read; fill them first, as {name}.filled(0) does"
         )
+    if hasattr(value, "sums_to_zero") or hasattr(value, "kernels"):  # a Kernel or a Bank
+        raise ArgumentError(f"{name} must be an array, got a {type(value).__name__}; pass its weights, {name}.weights")
     if getattr(value, "requires_grad", False):
         raise ArgumentError(f"{name} is a tensor that needs a gradient, which would be lost; pass {name}.detach()")
     try:

@@ -37,12 +37,10 @@ def estimate(request: ApplyRequest, targets: Sequence[Target], header: "Header")
 
 
 def _estimate_output(request: ApplyRequest, target: Target, header: "Header", real: int) -> int:
-    if not request.stacks_in(target.form):  # levels, a copy of them, the file; responses are made some rows at a time
-        copies = (
-            2.5 if target.form.name == "tiff" and header.channels in (1, 3) else 3
-        )  # no copy there; the file grows as it is made
+    if not request.stacks_in(target.form):  # levels, a copy of them but for TIFF without alpha, and the file
+        copies = 2 if target.form.name == "tiff" and header.channels in (1, 3) else 3
         numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
-        return int(copies * header.itemsize * numbers)
+        return copies * header.itemsize * numbers + min(ROWS, numbers * real)
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..geometry.axes import Axis, make_axes
 from ..geometry.borders import CONSTANT, check_border, source_index
-from ..images.alpha import LEAST
+from ..images.alpha import least_cover
 from ..images.formats import format_named
 from ..images.image import Array, Image
 from ..images.write import stored_white
@@ -68,7 +68,7 @@ class Cover:
     def divisor(self) -> float | None:
         """What a sum of levels times alpha is divided by; 0 where too little is seen, None where the sum stays as it is."""
         share = self.seen / self.opaque
-        return None if self.weights is None else share if share > LEAST else 0.0
+        return None if self.weights is None else share if share > least_cover(self.opaque) else 0.0
 
 
 @dataclass(frozen=True)

@@ -284,10 +284,10 @@ def _write_stack(
 ) -> tuple[list[Written], list[str]]:
     image = map_source.image
     notices = []
-    lost = [word for name, word in WORDS.items() if getattr(image.metadata, name)]
-    if image.alpha is not None:
-        notices.append("alpha not written: a stack holds the feature maps alone")
-        lost.append("alpha")
+    words = WORDS | ({"exif": "TIFF tags"} if image.format == "TIFF" else {})
+    lost = [word for name, word in words.items() if getattr(image.metadata, name)] + ["alpha"] * (image.alpha is not None)
+    if lost and target.form.picture:  # of arrays nobody expects that
+        notices.append(f"{' and '.join(lost)} not written: a stack holds the feature maps alone")
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: float numbers are stored raw")
     wanted = [request.maps[index] for index in target.maps]

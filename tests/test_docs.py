@@ -1,6 +1,7 @@
 """Documents that cannot rot: help texts, the README and its commands."""
 
 import hashlib
+import importlib
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ import PIL.Image
 import pytest
 
 from convcli.cli.main import convcli
+from convcli.cli.options import SECTIONS
 from convcli.config.op_registry import OPS
 from convcli.config.registry import load_kernels, load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
@@ -152,3 +154,19 @@ def test_samples_are_the_files_their_licences_speak_of():
             assert hashlib.sha256(path.read_bytes()).hexdigest() == sums[path.name]
     assert "before-after.jpg" in text
     assert "network-maps.jpg" in text
+
+
+@pytest.mark.parametrize("name", ["apply", "run", "at", "summary"])
+def test_help_lists_every_option_under_a_heading(run, name):
+    """Once, those that belong together below each other."""
+    command = importlib.import_module(f"convcli.cli.{name}").command
+    listed = [option for names in SECTIONS.values() for option in names.split()]
+    assert len(set(listed)) == len(listed)
+    context = click.Context(command, info_name=name)
+    own = [param for param in command.get_params(context) if isinstance(param, click.Option)]
+    assert {param.opts[-1] for param in own} <= set(listed)
+    text = run(name, "--help").out
+    headings = re.findall(r"^(\w+):", text, flags=re.MULTILINE)
+    assert headings[1:] == [heading for heading in SECTIONS if heading in headings]
+    for param in own:
+        assert len(re.findall(rf"^  (?:-\w, )?{param.opts[-1]}\b", text, flags=re.MULTILINE)) == 1, param.name

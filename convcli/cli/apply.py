@@ -12,7 +12,7 @@ from ..pipeline.apply_request import ApplyRequest
 from . import option_groups, options, run_batch
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=options.SectionedCommand, no_args_is_help=True)
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option(
     "-k",

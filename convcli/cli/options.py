@@ -49,7 +49,36 @@ NEGATIVE = re.compile(r"-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e)*", r
 """Numbers, the first of them negative, or a position."""
 
 
-class NumbersCommand(click.Command):
+SECTIONS = {
+    "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --max-pixels",
+    "Kernel": "--kernel --tap --config --no-config",
+    "Sliding": "--stride --padding --border --dilation --flip --channels --method",
+    "Output": "--output --format --range --depth --png-level --quality --in-place --flat --overwrite --skip-existing",
+    "Batch": "--jobs --max-memory --fail-fast --dry-run",
+    "Reporting": "--explain --json --report --quiet --verbose --help",
+}
+"""Headings of help texts, and the options under each."""
+
+FEW_OPTIONS = 8
+
+
+class SectionedCommand(click.Command):
+    """A command whose help text lists its options under headings."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections that have options here, or one section where there are few."""
+        found = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
+        if len(found) < FEW_OPTIONS:
+            super().format_options(ctx, formatter)
+            return
+        for heading, names in SECTIONS.items():
+            records = [param.get_help_record(ctx) for name in names.split() for param in found if name in param.opts]
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl([record for record in records if record])
+
+
+class NumbersCommand(SectionedCommand):
     """A command whose arguments may begin with a minus and a number, such as '-1 0 1': no option does."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

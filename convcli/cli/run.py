@@ -9,7 +9,7 @@ from ..pipeline.network_request import NetworkRequest
 from . import option_groups, options, run_batch
 
 
-@click.command(no_args_is_help=True)
+@click.command(cls=options.SectionedCommand, no_args_is_help=True)
 @click.argument("network", type=options.NetworkText())
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @click.option(

@@ -470,6 +470,6 @@ def test_kernel_names_are_completed(shell):
 def test_the_readme_shows_what_is_printed(run, samples, monkeypatch):
     """Word for word."""
     monkeypatch.chdir(samples)
-    readme = (samples.parent / "README.md").read_text()
+    readme = (samples.parent / "convcli" / "manual" / "apply.md").read_text()
     ((line, shown),) = re.findall(r"^convcli (at .*camera.png.*)\n```\n\n```\n((?:.*\n)*?)```", readme, re.MULTILINE)
     assert run(*line.split()).out == shown

@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from convcli.cli.help import TOPICS, read_topic
 from convcli.cli.main import convcli
 from convcli.cli.options import SECTIONS
 from convcli.config.op_registry import OPS
@@ -23,7 +24,15 @@ from convcli.networks.analysis import trace
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+MANUAL = {topic: read_topic(topic) for topic in TOPICS}
+
+
+def blocks_of(text):
+    """Kinds and bodies of its blocks."""
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+BLOCKS = blocks_of(README)
 
 
 def commands(command=convcli, name="convcli"):
@@ -66,15 +75,18 @@ def test_ci_reads_the_commands_out_of_the_readme():
 
 
 def examples():
-    """Every line of the README that calls convcli, but for the install."""
-    for kind, body in BLOCKS:
-        for line in body.splitlines() if kind == "sh" else ():
-            if "convcli " in line and "pip install" not in line:
-                yield line
+    """Every line of the README and the manual that calls convcli, but for the install."""
+    lines = {}
+    for text in (README, *MANUAL.values()):
+        for kind, body in blocks_of(text):
+            lines |= {
+                line: None for line in body.splitlines() if kind == "sh" and "convcli " in line and "pip install" not in line
+            }
+    return list(lines)
 
 
-@pytest.mark.parametrize("line", list(examples()))
-def test_every_example_of_the_readme_runs(line, samples, tmp_path):
+@pytest.mark.parametrize("line", examples())
+def test_every_example_of_the_readme_and_the_manual_runs(line, samples, tmp_path):
     """As it is written, by a shell, on real pictures."""
     (tmp_path / "photos" / "2026").mkdir(parents=True)
     for name in ("photo.jpg", "other.jpg", "photos/a.jpg", "photos/2026/b.jpg"):
@@ -93,9 +105,10 @@ def test_every_example_of_the_readme_runs(line, samples, tmp_path):
     assert len(made) > 7 or result.stdout or "--shard" in line or "--in-place" in line
 
 
-def test_the_python_example_of_the_readme_runs():
+@pytest.mark.parametrize("text", [README, MANUAL["python"]], ids=["README", "python"])
+def test_the_python_example_runs(text):
     """And gives the shapes it says."""
-    (body,) = [body for kind, body in BLOCKS if kind == "python"]
+    (body,) = [body for kind, body in blocks_of(text) if kind == "python"]
     names = {}
     exec(compile(body, "README.md", "exec"), names)
     assert names["soft"].shape == (480, 640, 3)
@@ -103,9 +116,9 @@ def test_the_python_example_of_the_readme_runs():
     assert names["maps"].shape == (4, 480, 640)
 
 
-def test_the_config_example_of_the_readme_is_read(tmp_path):
+def test_the_config_example_of_the_manual_is_read(tmp_path):
     """By the reader of config files."""
-    body, _ = [body for kind, body in BLOCKS if kind == "toml"]
+    (body,) = [body for kind, body in blocks_of(MANUAL["config"]) if kind == "toml"]
     (tmp_path / "k.toml").write_text(body)
     np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.arange(16 * 25).reshape(16, 1, 5, 5)})
     catalogue = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
@@ -113,25 +126,25 @@ def test_the_config_example_of_the_readme_is_read(tmp_path):
     assert catalogue.find("seventh").matrix[0][0] == 7 * 25
 
 
-def test_the_network_of_the_readme_is_read(tmp_path):
+def test_the_network_of_the_manual_is_read(tmp_path):
     """Its layers take what they get; the table of operations names all that there are, and their keys."""
-    _, body = [body for kind, body in BLOCKS if kind == "toml"]
+    (body,) = [body for kind, body in blocks_of(MANUAL["networks"]) if kind == "toml"]
     (tmp_path / "k.toml").write_text(body)
     np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.zeros((4, 3, 5, 5)), "conv1.bias": np.zeros(4)})
     found = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]).network("mine")
     assert [row.given for row in trace(found, (3, 64, 64))][-1] == (10, 15, 15)
-    named = set(re.findall(r"`([a-z-]+)`", README))
+    named = set(re.findall(r"`([a-z-]+)`", MANUAL["networks"]))
     assert set(OPS) | {key for op in OPS.values() for key in op.keys} <= named
 
 
-def test_the_summary_in_the_readme_is_what_is_printed(run):
+def test_the_summary_in_the_manual_is_what_is_printed(run):
     """Word for word."""
-    assert f"```\n{run('summary', 'lenet-5').out}```" in README
+    assert f"```\n{run('summary', 'lenet-5').out}```" in MANUAL["networks"]
 
 
-def test_the_readme_names_every_kernel():
+def test_the_manual_names_every_kernel():
     """Those of a family may be left to its dots."""
-    named = set(re.findall(r"`([a-z0-9-]+)`", README))
+    named = set(re.findall(r"`([a-z0-9-]+)`", MANUAL["kernels"]))
     for one in load_kernels().values():
         family = re.sub(r"-(n|ne|e|se|s|sw|w|nw|\d)$", "", one.name)
         assert one.name in named or family in ("kirsch", "robinson", "frei-chen"), one.name
@@ -139,7 +152,7 @@ def test_the_readme_names_every_kernel():
 
 def test_the_readme_and_contributing_name_only_files_that_exist():
     """Links and code paths."""
-    for text in (README, (ROOT / "CONTRIBUTING.md").read_text()):
+    for text in (README, (ROOT / "CONTRIBUTING.md").read_text(), *MANUAL.values()):
         for path in re.findall(r"\]\(([^)#:]+)\)|`((?:convcli|tests|samples)/[\w/.]+)`", text):
             name = path[0] or path[1]
             assert (ROOT / name).exists(), name
@@ -170,3 +183,23 @@ def test_help_lists_every_option_under_a_heading(run, name):
     assert headings[1:] == [heading for heading in SECTIONS if heading in headings]
     for param in own:
         assert len(re.findall(rf"^  (?:-\w, )?{param.opts[-1]}\b", text, flags=re.MULTILINE)) == 1, param.name
+
+
+def test_the_readme_is_one_page_and_leads_to_the_manual():
+    """All topics, by links that hold; no file of the manual is left out."""
+    assert README.count("\n") <= 160
+    linked = re.findall(r"\]\(convcli/manual/(\w+)\.md\)", README)
+    assert tuple(linked) == TOPICS
+    assert sorted(TOPICS) == sorted(path.stem for path in (ROOT / "convcli" / "manual").iterdir())
+
+
+def test_help_shows_topics(run, shell):
+    """As plain Markdown into a pipe; an unknown one is one line."""
+    listed = run("help").out.splitlines()
+    assert [line.split()[0] for line in listed] == list(TOPICS)
+    assert run("help", "networks").out == MANUAL["networks"]
+    assert shell("help", "apply").stdout.decode() == MANUAL["apply"]
+    result = run("help", "network")
+    assert (result.status, result.err.count("\n")) == (2, 1)
+    assert "topic 'network' is unknown; there are apply, kernels, " in result.err
+    assert "did you mean 'networks'?" in result.err

@@ -21,6 +21,7 @@ COMMANDS = {
     "kernels": "List, show and check kernels.",
     "config": "The files that kernels come from.",
     "cache": "The machine code that is kept between runs.",
+    "help": "Show a topic of the manual.",
 }
 """Each command and what it does. Its module here has its name, and is imported when it is wanted."""
 

@@ -213,6 +213,15 @@ def _console(**options: Any) -> Any:
     return PlainConsole(**options)
 
 
+def page_markdown(text: str) -> None:
+    """Show Markdown on a terminal, in a pager."""
+    from rich.markdown import Markdown
+
+    console = _console()
+    with console.pager(styles=True):
+        console.print(Markdown(text))
+
+
 def show_places(
     rows: list[dict[str, str]], shadows: dict[str, list[str]], defaults: dict[str, tuple[str, object]], as_json: bool
 ) -> None:

@@ -7,7 +7,7 @@
     └── OutputError          1   an output that cannot be written
 
 The number is the exit status of the command line when the error stops the whole run. An error that concerns one
-input of many fails that input alone, and the run ends with 1. Rooms raise; only ``convcli.cli`` shows the text.
+input of many fails that input alone, and the run ends with 1. All packages raise; only ``convcli.cli`` shows the text.
 A message names the thing, the rule, the value and the remedy, in one line.
 """
 

@@ -41,7 +41,7 @@ from . import option_groups, options, run_batch
 )
 @click.option("--explain", is_flag=True, help="Tell for each kernel which method is taken, why, and what it takes.")
 @option_groups.TELLING
-def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, **wishes: Any) -> None:
+def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, **values: Any) -> None:
     """
     \b
     convcli apply photo.jpg -k sharpen -o sharp.jpg
@@ -60,20 +60,20 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
-    reporting = run_batch.take_report_options(wishes)
+    reporting = run_batch.take_report_options(values)
     registry = options.read_registry(config, no_config)
-    wishes |= options.read_defaults(registry, {"range": "rule"})
+    values |= options.read_defaults(registry, {"range": "rule"})
     maps = [one for text in kernels for one in feature_maps(registry.find(text))]
     weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
-    asked = run_batch.take_inputs(wishes)
+    asked = run_batch.take_inputs(values)
     asked["also_read"] += (*weights, *map(str, registry.read_files()))
     request = ApplyRequest(
         **asked,
         maps=tuple(unique_names(maps)),
-        form=wishes.pop("form"),
-        range=wishes.pop("rule"),
-        threads=wishes.pop("jobs"),
-        **wishes,
+        form=values.pop("form"),
+        range=values.pop("rule"),
+        threads=values.pop("jobs"),
+        **values,
     )
     run_batch.carry_out(request, reporting, lambda: _check_method(request))
 

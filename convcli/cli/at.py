@@ -48,7 +48,7 @@ def command(
     config: tuple[str, ...],
     no_config: bool,
     as_json: bool,
-    **wishes: Any,
+    **values: Any,
 ) -> None:
     """
     \b
@@ -63,12 +63,12 @@ def command(
     if len(kernels) > 1:
         raise click.UsageError(f"one pixel of one feature map is explained; give one -k, not {len(kernels)}")
     registry = options.read_registry(config, no_config)
-    wishes |= options.read_defaults(registry, {"range": "rule"})
+    values |= options.read_defaults(registry, {"range": "rule"})
     maps = feature_maps(registry.find(kernels[0]))
     if len(maps) > 1:
         raise ArgumentError(f"bank {kernels[0]!r} gives {len(maps)} feature maps; give one kernel, or a bank that merges them")
     given = Input(picture, None if picture == "-" else Path(picture))
-    request = ApplyRequest(inputs=(given,), maps=tuple(maps), output="", range=wishes.pop("rule"), **wishes)
+    request = ApplyRequest(inputs=(given,), maps=tuple(maps), output="", range=values.pop("rule"), **values)
     _tell(request, *_explain(request, position), as_json)
 
 

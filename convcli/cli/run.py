@@ -27,7 +27,7 @@ from . import option_groups, options, run_batch
 @options.with_config
 @option_groups.KEEPING
 @option_groups.TELLING
-def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str, ...], no_config: bool, **wishes: Any) -> None:
+def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str, ...], no_config: bool, **values: Any) -> None:
     """
     \b
     convcli run edge-energy photo.jpg -o maps/
@@ -42,21 +42,21 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
-    reporting = run_batch.take_report_options(wishes)
+    reporting = run_batch.take_report_options(values)
     registry = options.read_registry(config, no_config)
     defaults = options.read_defaults(registry, {"range": "rule"})
-    wishes |= {name: value for name, value in defaults.items() if name in wishes}
+    values |= {name: value for name, value in defaults.items() if name in values}
     model = LoadedNetwork(registry.network(network), taps)
-    asked = run_batch.take_inputs(wishes)
+    asked = run_batch.take_inputs(values)
     asked["also_read"] += tuple(map(str, registry.read_files()))
     request = NetworkRequest(
         **asked,
         model=model,
         maps=model.taps,
         resize=resize,
-        form=wishes.pop("form"),
-        range=wishes.pop("rule"),
-        threads=wishes.pop("jobs"),
-        **wishes,
+        form=values.pop("form"),
+        range=values.pop("rule"),
+        threads=values.pop("jobs"),
+        **values,
     )
     run_batch.carry_out(request, reporting, lambda: model.load(request.max_memory))

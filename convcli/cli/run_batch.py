@@ -30,28 +30,28 @@ class ReportOptions:
     verbose: bool
 
 
-def take_report_options(wishes: dict[str, Any]) -> ReportOptions:
-    """Take these out of the wishes, and see that they and the outputs go together. Raises click.UsageError."""
+def take_report_options(values: dict[str, Any]) -> ReportOptions:
+    """Take the reporting options out of the values. Raises click.UsageError where they exclude each other or the outputs."""
     names = ("dry_run", "fail_fast", "as_json", "quiet", "verbose")
-    reporting = ReportOptions(**{name: wishes.pop(name) for name in names})
+    reporting = ReportOptions(**{name: values.pop(name) for name in names})
     if reporting.quiet and reporting.verbose:
         raise click.UsageError("-q and -v exclude each other")
-    if wishes["report"] == "-":
-        reporting, wishes["report"] = replace(reporting, as_json=True), None
-    if reporting.dry_run and wishes["report"]:
+    if values["report"] == "-":
+        reporting, values["report"] = replace(reporting, as_json=True), None
+    if reporting.dry_run and values["report"]:
         raise click.UsageError("--report writes a file, and -n writes nothing; print the lines with --json")
-    if bool(wishes["output"]) == wishes["in_place"]:
+    if bool(values["output"]) == values["in_place"]:
         both = (
-            "-o and --in-place exclude each other" if wishes["in_place"] else "Missing option '-o' / '--output', or --in-place"
+            "-o and --in-place exclude each other" if values["in_place"] else "Missing option '-o' / '--output', or --in-place"
         )
         raise click.UsageError(both)
     return reporting
 
 
-def take_inputs(wishes: dict[str, Any]) -> dict[str, Any]:
-    """Those of the wishes that say which pictures are meant, as fields of a request."""
-    listing = [wishes["files_from"]] if wishes["files_from"] not in (None, "-") else []
-    return {"inputs": tuple(_read_inputs(wishes)), "also_read": tuple(listing)}
+def take_inputs(values: dict[str, Any]) -> dict[str, Any]:
+    """Take the options that say which pictures are inputs out of the values, as fields of a request."""
+    listing = [values["files_from"]] if values["files_from"] not in (None, "-") else []
+    return {"inputs": tuple(_read_inputs(values)), "also_read": tuple(listing)}
 
 
 def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[], object] | None = None) -> None:
@@ -70,10 +70,10 @@ def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[]
         raise SystemExit(1)
 
 
-def _read_inputs(wishes: dict[str, Any]) -> list[Input]:
-    """The pictures that are meant, by the words and the list of names; takes what it reads out of the wishes."""
-    words, listing, null = (wishes.pop(name) for name in ("inputs", "files_from", "null"))
-    search = Search(*(wishes.pop(name) for name in ("recursive", "hidden", "base")))
+def _read_inputs(values: dict[str, Any]) -> list[Input]:
+    """The inputs, from the arguments and the list of names."""
+    words, listing, null = (values.pop(name) for name in ("inputs", "files_from", "null"))
+    search = Search(*(values.pop(name) for name in ("recursive", "hidden", "base")))
     if listing is None:
         if null:
             raise click.UsageError("-0 tells how the names of --files-from end; give --files-from too")

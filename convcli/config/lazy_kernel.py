@@ -55,11 +55,11 @@ class Draft:
         return replace(self, shape=shape, anchor=anchor).then(lambda kernel: kernel.turn(degrees))
 
     def named(self, name: str) -> "Draft":
-        """The same kernel under another name."""
+        """A copy under another name."""
         return replace(self, name=name).then(lambda kernel: kernel.named(name))
 
     def guarded(self, guard: Guard) -> "Draft":
-        """The same, computed under a guard."""
+        """A copy that is computed under a guard."""
 
         def compute() -> Kernel:
             with guard():
@@ -95,11 +95,11 @@ class BankDraft:
         return replace(self, kernels=tuple(kernel.turn(degrees) for kernel in self.kernels))
 
     def named(self, name: str) -> "BankDraft":
-        """The same bank under another name."""
+        """A copy under another name."""
         return replace(self, bank=self.bank.named(name))
 
     def guarded(self, guard: Guard) -> "BankDraft":
-        """The same, each kernel computed under a guard."""
+        """A copy whose kernels are computed under a guard."""
         return replace(self, kernels=tuple(kernel.guarded(guard) for kernel in self.kernels))
 
 

@@ -11,7 +11,7 @@ LOADED = {np.dtype(name) for name in ("uint8", "uint16", "float32", "float64")}
 
 
 def loadable(array: Array) -> Array:
-    """The same values in a type that the loops read, C-contiguous."""
+    """A C-contiguous array of the same values, in a type that the loops read."""
     return np.ascontiguousarray(array, dtype=array.dtype if array.dtype in LOADED else real_of(array))
 
 

@@ -116,7 +116,7 @@ class Spectrum:
     whole: bool
 
     def below(self, top: int) -> "Spectrum":
-        """The same for padded rows from the top one on; beyond the last there is room for one tile more."""
+        """The spectrum for padded rows from ``top`` on, followed by rows that are not wanted, for one more tile."""
         nothing = np.full(2 * self.tiling.valid_rows + self.tile.rows, -2)
         row = np.concatenate([self.borders.row[top:], nothing])
         return replace(self, borders=self.borders._replace(row=row))

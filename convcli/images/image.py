@@ -59,15 +59,15 @@ class Image:
         return f"{width} x {height} {colour}{'' if self.alpha is None else ' with alpha'} {depth}"
 
     def noting(self, *notices: str) -> "Image":
-        """The same image with more notices."""
+        """A copy with more notices."""
         return replace(self, notices=(*self.notices, *notices))
 
     def losing(self, *lost: str) -> "Image":
-        """The same image with more words for what is lost."""
+        """A copy with more words for what is lost."""
         return replace(self, lost=(*self.lost, *lost))
 
     def using_first(self, used: int, count: int, what: str) -> "Image":
-        """The same image, saying that it is made of the first of some frames or channels, where there are more."""
+        """A copy that says that only the first frames or channels of the file are used, where there are more."""
         if count <= used:
             return self
         notice = f"has {count} {what}; the first {'is' if used == 1 else f'{used} are'} used"

@@ -117,7 +117,7 @@ class Kernel:
         return replace(self, matrix=matrix, anchor=turned(self.shape, self.anchor, degrees)[1])
 
     def named(self, name: str) -> "Kernel":
-        """The same kernel under another name."""
+        """A copy under another name."""
         return replace(self, name=name)
 
 
@@ -159,7 +159,7 @@ class Bank:
         return replace(self, kernels=tuple(kernel.turn(degrees) for kernel in self.kernels))
 
     def named(self, name: str) -> "Bank":
-        """The same bank under another name."""
+        """A copy under another name."""
         return replace(self, name=name)
 
 

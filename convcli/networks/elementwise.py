@@ -22,7 +22,6 @@ class Activation(Layer):
         return self.function
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Apply it."""
         from ..ops import activations
 
         result: Array = getattr(activations, self.function)(x)
@@ -38,7 +37,6 @@ class LeakyRelu(Layer):
     slope: float = 0.01
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Apply it."""
         from ..ops.activations import leaky_relu
 
         return leaky_relu(x, self.slope)
@@ -51,7 +49,6 @@ class Softmax(Layer):
     op: ClassVar[str] = "softmax"
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Apply it."""
         from ..ops.activations import softmax
 
         return softmax(x, axis=0)
@@ -69,11 +66,10 @@ class LocalResponseNorm(Layer):
     k: float = 1.0
 
     def out(self, shape: Shape) -> Shape:
-        """The same maps."""
+        """Maps of the same shape."""
         return as_maps(shape)
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Apply it."""
         from ..ops.normalization import local_response_norm
 
         return local_response_norm(x, self.size, self.alpha, self.beta, self.k)
@@ -95,7 +91,6 @@ class Affine(Layer):
         return math.prod(shape)
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Apply it."""
         from ..ops.normalization import affine
 
         maps = x if x.ndim == 3 else x[:, None, None]
@@ -121,7 +116,6 @@ class BatchNorm(Layer):
         return *learned, *measured
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Apply it."""
         from ..ops.normalization import batch_norm
 
         maps = x if x.ndim == 3 else x[:, None, None]
@@ -148,7 +142,6 @@ class Flatten(Layer):
         return
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Apply it."""
         return x.reshape(-1)
 
 

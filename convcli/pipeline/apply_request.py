@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class ApplyRequest(BaseRequest):
     """One ``apply``: its maps are those of kernels, and of banks that are merged.
 
-    Raises ArgumentError when two wishes do not go together.
+    Raises ArgumentError when two options exclude each other.
     """
 
     maps: tuple[Kernel | Bank, ...]

@@ -109,7 +109,7 @@ class _Finder:
             yield Input(name, Path(name), path.parent, found=True)
 
     def based(self, one: Input) -> Input:
-        """The same input, found below the base where there is one."""
+        """A copy that counts as found below the base, where there is one."""
         if self.search.base is None or one.source is None:
             return one
         try:

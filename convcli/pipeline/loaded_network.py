@@ -132,7 +132,7 @@ class LoadedNetwork:
 
 
 def _digest_of(arrays: Mapping[str, Mapping[str, "Array"]]) -> str:
-    """The same for the same numbers of the same types."""
+    """A digest of the weights: of their values and types."""
     digest = hashlib.sha256()
     for layer, by_role in arrays.items():
         for role, array in by_role.items():

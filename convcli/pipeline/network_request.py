@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkRequest(BaseRequest):
-    """One ``run``: its maps are those of tapped layers. Raises ArgumentError when two wishes do not go together."""
+    """One ``run``: its maps are those of tapped layers. Raises ArgumentError when two options exclude each other."""
 
     maps: tuple[Tap, ...]
     model: LoadedNetwork

@@ -1,4 +1,4 @@
-"""One picture through the house: read, convolve, merge, store, write."""
+"""Processes one picture: read, convolve, merge, store, write."""
 
 import contextlib
 import functools

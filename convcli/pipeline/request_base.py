@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEPTHS = ("same", "float")
 
 MEANING = 3
-"""Is raised when the same wishes come to give other pixels, so that outputs of the versions before are made again."""
+"""Increased when the same options give other pixels than before, so that outputs of earlier versions are made again."""
 
 
 class Map(Protocol):
@@ -36,7 +36,7 @@ class Map(Protocol):
 class BaseRequest(abc.ABC):
     """Which pictures, which feature maps of them, where to, and how they are stored.
 
-    Raises ArgumentError when two wishes do not go together.
+    Raises ArgumentError when two options exclude each other.
     """
 
     inputs: tuple[Input, ...]

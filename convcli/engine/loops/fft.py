@@ -27,7 +27,7 @@ from ..simd.reference import (
 
 
 class Tile(NamedTuple):
-    """Sizes of a tile, and the waves that it is made of. Its sides are powers of 4."""
+    """Sizes of a tile, and the twiddle factors of its transforms. Its sides are powers of 4."""
 
     rows: int
     columns: int  # pixels
@@ -136,7 +136,7 @@ def inverse_fft(real, imaginary, begin, stride, cosine, sine):
 
 
 def transpose_tile(source, rows, columns, stride, target, transposed_stride):
-    """Rows of a tile to columns. Sides are multiples of what a quarter vector holds, or there is room for that."""
+    """Transpose a tile. Its sides are multiples of a quarter vector, or the buffers are as large as if they were."""
     size = VECTOR_BYTES // 4 // source.itemsize
     for y in range(0, rows, size):
         for x in range(0, columns, size):

@@ -1,4 +1,4 @@
-"""The walls of the house: imports go down only, each outside library has one home, every dependency is declared."""
+"""Imports go down only, each outside library is used in one place, every dependency is declared."""
 
 import ast
 import re
@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-HOUSE = ROOT / "convcli"
-FLOORS = {
+PACKAGE = ROOT / "convcli"
+LEVELS = {
     "errors": 0,
     "npy_reader": 1,
     "range_rules": 1,
@@ -21,8 +21,8 @@ FLOORS = {
     "kernels": 5,
     "images": 5,
 }
-FLOORS |= {"config": 6, "pipeline": 7, "cli": 8, "__init__": 9, "__main__": 9}
-HOMES = {
+LEVELS |= {"config": 6, "pipeline": 7, "cli": 8, "__init__": 9, "__main__": 9}
+PLACES = {
     "numba": {"engine/jit/compile.py", "engine/simd/llvm.py"},
     "llvmlite": {"engine/jit/", "engine/simd/llvm.py"},
     "PIL": {"images/"},
@@ -32,11 +32,11 @@ HOMES = {
     "rich": {"cli/output.py"},
     "safetensors": {"kernels/weight_files.py"},
 }
-FILES = sorted(HOUSE.rglob("*.py"))
+FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imports_of(path):
-    """(name, whether it is ours): rooms for ours, top packages for others. Imports for type checking alone count too."""
+    """(name, whether it is ours) of all that a file imports: our packages, and the top packages of others."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             for alias in node.names:
@@ -45,29 +45,29 @@ def imports_of(path):
             if node.level == 0:
                 yield node.module.split(".")[0], False
             else:
-                folder = path.relative_to(HOUSE).parts[: -node.level]
+                folder = path.relative_to(PACKAGE).parts[: -node.level]
                 target = [*folder, *(node.module or "").split(".")] if node.module else list(folder)
-                rooms = [target[0]] if target and target[0] else [alias.name for alias in node.names]
-                for room in rooms:
-                    yield room, True
+                names = [target[0]] if target and target[0] else [alias.name for alias in node.names]
+                for name in names:
+                    yield name, True
 
 
-def room_of(path):
-    """The floor a file stands on, by its first folder or its own name."""
-    parts = path.relative_to(HOUSE).parts
+def unit_of(path):
+    """The package or top module that a file belongs to."""
+    parts = path.relative_to(PACKAGE).parts
     return parts[0] if len(parts) > 1 else path.stem
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(HOUSE)))
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_imports_go_down_only(path):
-    """A room knows its own floor's folder and the floors below; kernels and images do not know each other."""
-    room = room_of(path)
+    """From packages of a lower level; those of one level do not import each other."""
+    own = unit_of(path)
     for name, ours in imports_of(path):
-        if ours and name != room:
-            assert FLOORS[name] < FLOORS[room], f"{path} must not import {name}"
-        if not ours and name in HOMES:
-            home = str(path.relative_to(HOUSE))
-            assert any(home.startswith(place) for place in HOMES[name]), f"{name} lives in {HOMES[name]}, not in {home}"
+        if ours and name != own:
+            assert LEVELS[name] < LEVELS[own], f"{path} must not import {name}"
+        if not ours and name in PLACES:
+            place = str(path.relative_to(PACKAGE))
+            assert any(place.startswith(allowed) for allowed in PLACES[name]), f"{name} is for {PLACES[name]}, not for {place}"
 
 
 def test_every_import_is_a_declared_dependency():

@@ -33,8 +33,8 @@ from convcli.ops import filter as filter_module
 from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Input
 from convcli.pipeline.kernel_maps import KernelMaps
-from convcli.pipeline.outputs import Task
 from convcli.pipeline.process_image import Outcome
+from convcli.pipeline.tasks import Task
 
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 

@@ -1,6 +1,7 @@
 """Imports go down only, each outside library is used in one place, every dependency is declared."""
 
 import ast
+import graphlib
 import re
 import sys
 import tomllib
@@ -107,3 +108,20 @@ def test_public_names_exist():
     assert dir(convcli) == sorted(convcli.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         convcli.nothing  # noqa: B018
+
+
+def modules_in(path):
+    """The modules of ours that a file imports, by name, also those for type checking alone."""
+    own = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = ".".join([*own[: -node.level], *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def test_no_circles_of_imports():
+    """A module can be read after all that it imports."""
+    names = {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in FILES}
+    graph = {name: {other for other in modules_in(path) if other in names} for name, path in names.items()}
+    tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError

@@ -22,7 +22,8 @@ from convcli.pipeline import memory_budget
 from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Search, find_inputs
 from convcli.pipeline.loaded_network import LoadedNetwork
-from convcli.pipeline.memory_budget import Budget, estimate, free_memory
+from convcli.pipeline.memory_budget import Budget, free_memory
+from convcli.pipeline.memory_estimate import estimate
 from convcli.pipeline.network_request import NetworkRequest
 from convcli.pipeline.outputs import make_tasks
 from convcli.range_rules import parse_range
@@ -126,7 +127,7 @@ def test_the_estimate_of_a_network_is_near_what_is_measured(tmp_path, rng, layer
     (task,) = make_tasks(request)
     told = []
     with (tmp_path / f"{SIDE}.png").open("rb") as file:
-        decode(file, admit=lambda header: told.append(request.memory(task.targets, header)))
+        decode(file, admit=lambda header: told.append(estimate(request, task.targets, header)))
     assert told[0] == pytest.approx(measured - base, rel=0.25)
 
 

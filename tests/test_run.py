@@ -19,7 +19,7 @@ import convcli
 import naive
 from convcli.config import layer_weights, network_spec
 from convcli.networks.convolutions import Conv
-from convcli.pipeline import network_maps
+from convcli.pipeline import map_sources, network_maps
 from convcli.pipeline.loaded_network import LoadedNetwork
 from nets import network
 
@@ -392,7 +392,7 @@ def test_pictures_go_through_at_the_same_time_and_are_let_go(run, samples, tmp_p
             held.append(weakref.ref(self))
 
     monkeypatch.setattr(Conv, "run", meet)
-    monkeypatch.setattr(network_maps, "NetworkMaps", Watched)
+    monkeypatch.setattr(map_sources, "NetworkMaps", Watched)
     for name in "ab":
         shutil.copy(samples / "camera.png", tmp_path / f"{name}.png")
     words = ["run", "edge-energy", tmp_path / "a.png", tmp_path / "b.png", "-o", f"{tmp_path}/out/", "-j", "2"]

@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import json
 import math
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from ..errors import ArgumentError, OutputError
+from .counts import Counts
 from .output import printing
 
 if TYPE_CHECKING:
@@ -21,25 +21,6 @@ if TYPE_CHECKING:
 
 LONGEST_LINE = 16 << 20
 """Bytes of a line of a report: a picture with thousands of feature maps."""
-
-
-@dataclass
-class Counts:
-    """How many pictures there are, and what became of them."""
-
-    inputs: int
-    done: int = 0
-    skipped: int = 0
-    failed: int = 0
-
-    @property
-    def not_tried(self) -> int:
-        """Those that were left after --fail-fast."""
-        return self.inputs - self.done - self.skipped - self.failed
-
-    def add(self, status: str) -> None:
-        """Count one more."""
-        setattr(self, status, getattr(self, status) + 1)
 
 
 class Report:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..kernels.kernel import Bank, Kernel
     from ..pipeline.map_source import Explanation
     from ..pipeline.process_image import Outcome, Written
-    from .json_report import Counts
+    from .counts import Counts
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of text, and what is no character."""

@@ -13,7 +13,8 @@ from ..pipeline.inputs import Input, Search, find_inputs, read_names
 from ..pipeline.outputs import make_tasks
 from ..pipeline.request_base import BaseRequest
 from . import output
-from .json_report import Counts, Report
+from .counts import Counts
+from .json_report import Report
 
 COMPILING = "compiling for this processor what this run is the first to need (convcli cache warm does so for all) ..."
 COMPILING_ALWAYS = "compiling for this processor, on each run, as no folder can be written to (see convcli cache info) ..."

@@ -4,7 +4,6 @@ import array
 import functools
 import hashlib
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +18,7 @@ from ..range_rules import Range, parse_range
 from .request_base import BaseRequest
 
 if TYPE_CHECKING:
-    from ..images.image import Header, Image
-    from .kernel_maps import KernelMaps
-    from .outputs import Target
+    pass
 
 
 @dataclass(frozen=True)
@@ -133,15 +130,3 @@ class ApplyRequest(BaseRequest):
     def suffix_in(self, form: Format) -> str:
         """The kernel, where there are several and each has an output of its own."""
         return "_{kernel}" if len(self.maps) > 1 and not self.stacks_in(form) else ""
-
-    def map_source(self, image: "Image") -> "KernelMaps":
-        """What computes the maps of a picture."""
-        from .kernel_maps import KernelMaps  # what it needs is heavy to import
-
-        return KernelMaps(self, image)
-
-    def memory(self, targets: "Sequence[Target]", header: "Header") -> int:
-        """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself."""
-        from .memory_budget import estimate
-
-        return estimate(self, targets, header)

@@ -1,64 +1,20 @@
-"""How much memory a picture and its feature maps take, told by its header, and how much there is for all that are under way."""
+"""How much memory there is for all pictures that are processed at once."""
 
 import contextlib
-import math
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ConvcliError, ImageError
-from ..kernels.kernel import Bank
-from .apply_request import ApplyRequest
-from .outputs import Target
+from ..errors import ImageError
 
 if TYPE_CHECKING:
-    from ..images.image import Header
+    pass
 
 CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 SHARE = 0.75
 """Part of the free memory that may be taken."""
-
-ROWS = 6_000_000
-"""Bytes of the response that is stored as levels: some rows at a time."""
-
-
-def estimate(request: ApplyRequest, targets: Sequence[Target], header: "Header") -> int:
-    """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself.
-
-    That is within a quarter of what tests/test_memory.py measures, on 4 megapixels of several kinds.
-    """
-    pixels, real = header.height * header.width, max(header.itemsize, 4)
-    image = pixels * header.channels * header.itemsize
-    written = [_estimate_output(request, target, header, real) for target in targets]
-    explained = _premultiplied(header, real) if request.explain or request.method is not None else 0
-    return max(image + header.reading, image + max(explained, *written, 0))
-
-
-def _estimate_output(request: ApplyRequest, target: Target, header: "Header", real: int) -> int:
-    if not request.stacks_in(target.form):  # levels, a copy of them but for TIFF without alpha, and the file
-        copies = 2 if target.form.name == "tiff" and header.channels in (1, 3) else 3
-        numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
-        return copies * header.itemsize * numbers + min(ROWS, numbers * real)
-    colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
-    maps = sum(_count(request, index, header, colours) for index in target.maps)
-    merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
-    copied = maps * 4 if target.form.name == "tiff" else 0
-    return maps * real + max(_premultiplied(header, real) + merging * real, copied)
-
-
-def _premultiplied(header: "Header", real: int) -> int:
-    """Bytes of the colours of a picture multiplied by its alpha."""
-    return header.height * header.width * (header.channels - 1) * real if header.channels in (2, 4) else 0
-
-
-def _count(request: ApplyRequest, index: int, header: "Header", channels: int) -> int:
-    """Numbers in a feature map; none where there will be an error instead."""
-    try:
-        return math.prod(request.map_shape((header.height, header.width, channels), request.maps[index], strict=False))
-    except ConvcliError:
-        return 0
 
 
 class Budget:

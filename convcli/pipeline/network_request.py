@@ -1,23 +1,19 @@
 """What ``run`` asks for: a network, and the layers whose maps are wanted. Light: nothing here imports NumPy."""
 
 import functools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ArgumentError, ConvcliError
+from ..errors import ArgumentError
 from ..images.formats import Format
-from ..networks.analysis import REAL
 from ..networks.network import Network
 from ..range_rules import Range
 from .loaded_network import LoadedNetwork, Tap
 from .request_base import BaseRequest
 
 if TYPE_CHECKING:
-    from ..images.image import Header, Image
-    from .network_maps import NetworkMaps
-    from .outputs import Target
+    pass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,28 +101,3 @@ class NetworkRequest(BaseRequest):
         height, width = shape[1:] if len(shape) == 3 else (1, shape[0])
         self.check_memory(height, width)
         return height, width, 1
-
-    def map_source(self, image: "Image") -> "NetworkMaps":
-        """What computes the maps of a picture."""
-        from .network_maps import NetworkMaps  # what it needs is heavy to import
-
-        return NetworkMaps(self, image)
-
-    def memory(self, targets: "Sequence[Target]", header: "Header") -> int:
-        """Bytes that one picture takes: itself, what a layer takes and gives, and what is kept of the layers before."""
-        height, width = header.height, header.width
-        image = height * width * header.channels * header.itemsize
-        try:
-            rows = self.model.rows(self.size_for((height, width)))
-        except ConvcliError:  # which the picture is told
-            return image + header.reading
-        entering = math.prod(rows[0].taken)
-        resized = (self.network.input.channels + 1) * height * width if rows[0].taken[1:] != (height, width) else 0
-        kept, most, passing = 0, entering + resized, entering  # passing is held for the next layer alone
-        for row in rows:
-            made = math.prod(row.given)
-            most = max(most, kept + passing + made + row.layer.scratch(row.taken))
-            kept, passing = (kept + made, 0) if row.layer.name in self.model.tapped else (kept, made)
-        given = [array for layer in self.model.layers for array in layer.given]
-        cast = max((math.prod(one.shape) for one in given if one.itemsize > REAL), default=0)  # a copy for float32 pictures
-        return image + max(header.reading, max(most, kept) * max(header.itemsize, REAL) + cast * REAL)

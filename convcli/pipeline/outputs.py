@@ -13,7 +13,6 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import TypeAlias
 
@@ -21,35 +20,13 @@ from ..errors import ArgumentError, nearest_name
 from ..images.formats import BY_SUFFIX, Format, format_named, format_of
 from .inputs import Input, take_shard
 from .request_base import BaseRequest
+from .tasks import Target, Task
 
 Identity: TypeAlias = tuple[int, int]
 """Device and inode of a file, the same under all its names."""
 
 TOKENS = ("stem", "ext", "name", "parent", "relpath")
 BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
-
-
-@dataclass(frozen=True)
-class Target:
-    """One file to write: its path, None for standard output, its format, and which of the request's maps go into it.
-
-    ``replace`` tells that whatever stands under the name is replaced.
-    """
-
-    path: Path | None
-    form: Format
-    maps: tuple[int, ...]
-    replace: bool = True
-
-
-@dataclass(frozen=True)
-class Task:
-    """One picture and what comes of it. ``source`` None is standard input; ``fault`` tells why nothing can come of it."""
-
-    name: str
-    source: Path | None
-    targets: tuple[Target, ...] = ()
-    fault: str = ""
 
 
 class _UnfitError(ArgumentError):

@@ -128,7 +128,7 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> Point:
     The rows about it are made as ``apply`` makes them, so that it is that pixel bit by bit.
     """
     (one,) = request.maps
-    shape, rule, map_source = request.map_shape(image.size, one), request.rule_for(one), request.map_source(image)
+    shape, rule, map_source = request.map_shape(image.size, one), request.rule_for(one), KernelMaps(request, image)
     white = _white_of(image, rule, shape[2])
     if white is None:
         response = map_source.compute_map(one)

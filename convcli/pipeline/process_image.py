@@ -22,9 +22,11 @@ from ..images.read import decode, opened
 from ..images.write import WORDS, Encoding, encode, stored_white, write_maps, write_whole
 from ..range_rules import Range
 from .map_source import Explanation, MapSource, Response, Rows
+from .map_sources import map_source_for
 from .memory_budget import Budget
-from .outputs import Target, Task
+from .memory_estimate import estimate
 from .request_base import BaseRequest, Map
+from .tasks import Target, Task
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> 
             sweep(target.path.parent if target.path else Path())
         if image is None:
             return outcome
-        map_source = request.map_source(image)
+        map_source = map_source_for(request, image)
         outcome = replace(outcome, notices=(*outcome.notices, *map_source.notices))
         for target in left:
             provenance = Provenance(request.digest_for(target.form, target.maps), source)
@@ -121,7 +123,7 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
         if not left:
             yield Outcome(task, skipped=skipped), None, source, left
             return
-        image = decode(file, request.max_pixels, lambda header: take(request.memory(left, header)), request.axes)
+        image = decode(file, request.max_pixels, lambda header: take(estimate(request, left, header)), request.axes)
         _refuse_loss(request, image.lost)
         source = source or _digest(file)
         yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, left
@@ -170,7 +172,9 @@ def _is_up_to_date(request: BaseRequest, target: Target, source: str) -> bool:
 def plan_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
     """Read one picture and say which maps it would give; write nothing. Raises ConvcliError where that would fail."""
     with _read(request, task, pipes, budget) as (outcome, image, _, left):
-        return outcome if image is None else replace(outcome, written=tuple(_plan(request, request.map_source(image), left)))
+        return (
+            outcome if image is None else replace(outcome, written=tuple(_plan(request, map_source_for(request, image), left)))
+        )
 
 
 def _plan(request: BaseRequest, map_source: MapSource, targets: Iterable[Target]) -> Iterator[Written]:

@@ -14,9 +14,7 @@ from ..range_rules import Range
 from .inputs import Input
 
 if TYPE_CHECKING:
-    from ..images.image import Header, Image
-    from .map_source import MapSource
-    from .outputs import Target
+    pass
 
 DEPTHS = ("same", "float")
 
@@ -129,14 +127,6 @@ class BaseRequest(abc.ABC):
                 f"{form.name} holds one feature map, and there are {len(maps)}; write .npy, .npz or .tif, or give a folder or "
                 f"a template with {self.apart}"
             )
-
-    @abc.abstractmethod
-    def map_source(self, image: "Image") -> "MapSource":
-        """What computes the maps of a picture. Raises ArgumentError where there can be none."""
-
-    @abc.abstractmethod
-    def memory(self, targets: "Sequence[Target]", header: "Header") -> int:
-        """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself."""
 
     def digest_for(self, form: Format, maps: Sequence[int]) -> str:
         """32 hexadecimal digits that tell what is asked for in one output from anything else that may be asked for."""

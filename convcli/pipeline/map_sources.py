@@ -1,0 +1,17 @@
+"""Which map source a request needs."""
+
+from ..images.image import Image
+from .apply_request import ApplyRequest
+from .kernel_maps import KernelMaps
+from .map_source import MapSource
+from .network_maps import NetworkMaps
+from .network_request import NetworkRequest
+from .request_base import BaseRequest
+
+
+def map_source_for(request: BaseRequest, image: Image) -> MapSource:
+    """What computes the maps of a picture. Raises ArgumentError where there can be none."""
+    if isinstance(request, NetworkRequest):
+        return NetworkMaps(request, image)
+    assert isinstance(request, ApplyRequest)
+    return KernelMaps(request, image)

@@ -1,0 +1,76 @@
+"""How much memory one picture and its feature maps take, from its header."""
+
+import math
+from collections.abc import Sequence
+
+from ..errors import ConvcliError
+from ..images.image import Header
+from ..kernels.kernel import Bank
+from ..networks.analysis import REAL
+from .apply_request import ApplyRequest
+from .network_request import NetworkRequest
+from .request_base import BaseRequest
+from .tasks import Target
+
+ROWS = 6_000_000
+"""Bytes of the response that is stored as levels: some rows at a time."""
+
+
+def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) -> int:
+    """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself.
+
+    That is within a quarter of what tests/test_memory.py measures, on 4 megapixels of several kinds.
+    """
+    if isinstance(request, NetworkRequest):
+        return _estimate_network(request, header)
+    assert isinstance(request, ApplyRequest)
+    pixels, real = header.height * header.width, max(header.itemsize, 4)
+    image = pixels * header.channels * header.itemsize
+    written = [_estimate_output(request, target, header, real) for target in targets]
+    explained = _premultiplied(header, real) if request.explain or request.method is not None else 0
+    return max(image + header.reading, image + max(explained, *written, 0))
+
+
+def _estimate_output(request: ApplyRequest, target: Target, header: Header, real: int) -> int:
+    if not request.stacks_in(target.form):  # levels, a copy of them but for TIFF without alpha, and the file
+        copies = 2 if target.form.name == "tiff" and header.channels in (1, 3) else 3
+        numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
+        return copies * header.itemsize * numbers + min(ROWS, numbers * real)
+    colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
+    maps = sum(_count(request, index, header, colours) for index in target.maps)
+    merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
+    copied = maps * 4 if target.form.name == "tiff" else 0
+    return maps * real + max(_premultiplied(header, real) + merging * real, copied)
+
+
+def _premultiplied(header: Header, real: int) -> int:
+    """Bytes of the colours of a picture multiplied by its alpha."""
+    return header.height * header.width * (header.channels - 1) * real if header.channels in (2, 4) else 0
+
+
+def _count(request: ApplyRequest, index: int, header: Header, channels: int) -> int:
+    """Numbers in a feature map; none where there will be an error instead."""
+    try:
+        return math.prod(request.map_shape((header.height, header.width, channels), request.maps[index], strict=False))
+    except ConvcliError:
+        return 0
+
+
+def _estimate_network(request: NetworkRequest, header: Header) -> int:
+    """The picture itself, what a layer takes and gives, and what is kept of the layers before."""
+    height, width = header.height, header.width
+    image = height * width * header.channels * header.itemsize
+    try:
+        rows = request.model.rows(request.size_for((height, width)))
+    except ConvcliError:  # which the picture is told
+        return image + header.reading
+    entering = math.prod(rows[0].taken)
+    resized = (request.network.input.channels + 1) * height * width if rows[0].taken[1:] != (height, width) else 0
+    kept, most, passing = 0, entering + resized, entering  # passing is held for the next layer alone
+    for row in rows:
+        made = math.prod(row.given)
+        most = max(most, kept + passing + made + row.layer.scratch(row.taken))
+        kept, passing = (kept + made, 0) if row.layer.name in request.model.tapped else (kept, made)
+    given = [array for layer in request.model.layers for array in layer.given]
+    cast = max((math.prod(one.shape) for one in given if one.itemsize > REAL), default=0)  # a copy for float32 pictures
+    return image + max(header.reading, max(most, kept) * max(header.itemsize, REAL) + cast * REAL)

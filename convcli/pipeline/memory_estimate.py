@@ -19,7 +19,7 @@ ROWS = 6_000_000
 def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) -> int:
     """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself.
 
-    That is within a quarter of what tests/test_memory.py measures, on 4 megapixels of several kinds.
+    That is within a quarter of what tests/pipeline/test_memory.py measures, on 4 megapixels of several kinds.
     """
     if isinstance(request, NetworkRequest):
         return _estimate_network(request, header)

@@ -4,7 +4,7 @@
 
 An error is a part of the sum of the absolute weights times the extent of the picture, beside a unit in the last place of the
 response; none may be above 0.00001. Prints, for each method and for the one that is chosen, how many cases it took, its largest
-error, and where that was. Pictures, kernels and the sums in float64 (SciPy's) are those of ``tests/rounding.py``.
+error, and where that was. Pictures, kernels and the sums in float64 (SciPy's) are those of ``tests/support/rounding.py``.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy as np
 import convcli
 from convcli.ops.filter import explain_filter2d
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 import rounding
 
 METHODS = ("direct", "separable", "box", "fft")

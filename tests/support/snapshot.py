@@ -24,7 +24,7 @@ import PIL.PngImagePlugin
 import tifffile
 
 SAMPLES = Path(__file__).resolve().parents[2] / "samples"
-CAMERAS = Path(__file__).resolve().parents[1] / "cameras"
+CAMERAS = Path(__file__).resolve().parents[1] / "images" / "cameras"
 
 COMMANDS = """
 apply a.png -k sharpen -o out.png

@@ -22,7 +22,7 @@ from convcli.config.registry import load_kernels, load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.networks.analysis import trace
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 MANUAL = {topic: read_topic(topic) for topic in TOPICS}
 

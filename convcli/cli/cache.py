@@ -30,7 +30,7 @@ def show_info(as_json: bool) -> None:
 
     Prints the folder that this version uses on this processor, what is kept in it, and what others are kept beside it.
     """
-    from ..engine.jit.disk_cache import code_folder, kept_code
+    from ..engine.jit.disk_cache import code_folder, kept_code, refusals
 
     folder = code_folder()
     sizes = {path: size for path, size in kept_code()}
@@ -41,7 +41,9 @@ def show_info(as_json: bool) -> None:
             counts = {"loops": len(own), "bytes": sum(own), "others": len(others), "bytes_of_others": sum(others)}
             click.echo(json.dumps({"folder": None if folder is None else str(folder)} | counts))
             return
-        click.echo(folder or "no folder can be written to: each run compiles what it needs")
+        for reason in [] if folder else refusals():
+            click.echo(reason)
+        click.echo(folder or "no folder to keep code in: each run compiles what it needs")
         click.echo(f"{len(own)} loops, {sum(own) / 1e3:.0f} kB; of other versions {len(others)}, {sum(others) / 1e3:.0f} kB")
 
 

@@ -17,7 +17,9 @@ from .counts import Counts
 from .json_report import Report
 
 COMPILING = "compiling for this processor what this run is the first to need (convcli cache warm does so for all) ..."
-COMPILING_ALWAYS = "compiling for this processor, on each run, as no folder can be written to (see convcli cache info) ..."
+COMPILING_ALWAYS = (
+    "compiling for this processor, on each run, as there is no folder to keep code in (see convcli cache info) ..."
+)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,9 @@ from typing import Any, BinaryIO
 
 import PIL.Image
 
-from .exif import ORIENTATION, TIFF_LAYOUT, BrokenExif, check_block, holds_only_mark, of_tiff, patched
+from .exif import check_block, holds_only_mark, patched
+from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
+from .exif_tiff import of_tiff
 from .file_parts import unkept_parts, unkept_tags
 from .image import Image, Metadata
 from .provenance import SOFTWARE, without_provenance

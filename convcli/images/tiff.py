@@ -14,7 +14,8 @@ import PIL.Image
 
 from ..errors import ImageError
 from . import alpha
-from .exif import NO_BLOCK, Block, start_tiff
+from .exif_block import Block
+from .exif_tiff import NO_BLOCK, start_tiff
 from .image import Admit, Array, Header, Image, Metadata, as_levels, check_pixels, itemsize_of
 from .metadata import frames_in, metadata_of_tiff
 from .provenance import Provenance

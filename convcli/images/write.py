@@ -13,7 +13,9 @@ import PIL.PngImagePlugin
 
 from ..errors import ArgumentError, OutputError
 from . import array_files, tiff
-from .exif import BrokenExif, block_with, check_values, patched
+from .exif import block_with, patched
+from .exif_block import BrokenExif
+from .exif_tiff import check_values
 from .formats import Format
 from .image import Array, Image, Metadata
 from .provenance import Provenance

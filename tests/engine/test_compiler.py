@@ -114,6 +114,12 @@ def test_a_folder_that_others_can_write_is_not_used(tmp_path, monkeypatch):
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path / "cache"))
     disk_cache.code_folder.cache_clear()
     assert disk_cache.code_folder() is None
+    (told,) = disk_cache.refusals()
+    assert told.startswith(f"{tmp_path}/cache: belongs to others, or others may write to it")
+    monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path / "file" / "cache"))
+    (tmp_path / "file").touch()
+    (told,) = disk_cache.refusals()
+    assert told.startswith(f"{tmp_path}/file/cache: cannot be written: ")
     disk_cache.code_folder.cache_clear()
 
 

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from convcli.images.exif import PREFIX, patched
+from convcli.images.exif import patched
+from convcli.images.exif_block import PREFIX
 
 MAKERS = ("canon", "casio", "olympus", "panasonic", "ricoh", "sigma", "sony")
 CHANGED = {40962, 40963, 305, 34665, 34853, 40965}  # the sizes, Software, and where directories stand

@@ -78,18 +78,27 @@ def _code_in(path: Path) -> bytes | None:
 @functools.cache
 def code_folder() -> Path | None:
     """Folder for compiled loops: in ``$CONVCLI_CACHE_DIR``, the user's cache, or a private temporary folder; or None."""
-    for parent in cache_folders():
-        try:
-            parent.parent.mkdir(parents=True, exist_ok=True)
-            for folder in (parent, parent / _maker()):
-                folder.mkdir(mode=0o700, exist_ok=True)
-            with tempfile.TemporaryFile(dir=parent / _maker()):
-                pass
-            if _is_private(parent) and _is_private(parent / _maker()):
-                return parent / _maker()
-        except OSError:
-            continue
-    return None
+    return next((parent / _maker() for parent in cache_folders() if not _refusal(parent)), None)
+
+
+def refusals() -> list[str]:
+    """Why each folder that the code could be kept in is not used: its name and the reason."""
+    reasons = [(parent, _refusal(parent)) for parent in cache_folders()]
+    return [f"{parent}: {reason}" for parent, reason in reasons if reason]
+
+
+def _refusal(parent: Path) -> str:
+    """Why code is not kept in a folder; nothing where it can be. The folder is made."""
+    try:
+        parent.parent.mkdir(parents=True, exist_ok=True)
+        for folder in (parent, parent / _maker()):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        with tempfile.TemporaryFile(dir=parent / _maker()):
+            pass
+        private = _is_private(parent) and _is_private(parent / _maker())
+    except OSError as error:
+        return f"cannot be written: {error.strerror}"
+    return "" if private else "belongs to others, or others may write to it, and its files would be run as code"
 
 
 SOURCES = ("loops/*.py", "simd/*.py", "jit/*.py", "buffers.py")

@@ -120,8 +120,9 @@ def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield marker, file.read(min(max(size - 2, 0), 80))
         file.seek(begin + size)
         if marker == START_OF_SCAN:  # whose bytes 255 are followed by 0, or by one of ALONE
-            begin += size
-            file.seek(begin + file.read().find(b"\xff\xd9") + 2)
+            scan = file.read()
+            end = scan.find(b"\xff\xd9")
+            file.seek(begin + size + (end + 2 if end >= 0 else len(scan)))
             return
 
 

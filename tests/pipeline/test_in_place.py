@@ -168,6 +168,13 @@ def test_what_can_be_kept_is_replaced(run, tmp_path, frame, form):
         assert after.info.get("comment") == options.get("comment")
 
 
+@pytest.mark.parametrize("padding", [b"\0\0\0", b"\xff\xff\n"])
+def test_padding_behind_a_jpeg_is_no_loss(run, tmp_path, frame, padding):
+    """Cameras write it."""
+    (tmp_path / "a.jpg").write_bytes(encoded(frame(), "JPEG") + padding)
+    assert run("apply", tmp_path / "a.jpg", "-k", "1", "--in-place", "-q").status == 0
+
+
 def test_an_srgb_chunk_is_no_loss(run, tmp_path, frame):
     """It says what every reader takes for granted; so does the gamma beside it."""
     data = encoded(frame(), "PNG")

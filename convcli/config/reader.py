@@ -64,7 +64,7 @@ class ConfigFile:
 def read_config(path: Path) -> ConfigFile:
     """Read every kernel, bank, network and default of a file, and collect its faults. Raises KernelError if it is no TOML.
 
-    Whether names in it are known, and whether its kernels can be made, is seen by the catalogue.
+    Whether names in it are known, and whether its kernels can be made, is checked by the registry.
     """
     text, tables = _read_tables(path)
     faults = Faults()

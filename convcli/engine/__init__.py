@@ -1,1 +1,1 @@
-"""To be said."""
+"""How the operations are computed: which method, which tables, on which threads."""

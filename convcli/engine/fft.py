@@ -32,7 +32,7 @@ GAP = 16
 
 @dataclass(frozen=True)
 class Tiling:
-    """Tiles of ``rows`` x ``columns`` pixels for a plan."""
+    """Tiles of ``rows`` x ``columns`` pixels for a layout."""
 
     layout: Layout
     rows: int

@@ -1,4 +1,4 @@
-"""All tables for one plan and its kernels, kept for the next picture of the same size: making them takes 0.3 ms."""
+"""All tables for one layout and its kernels, kept for the next picture of the same size: making them takes 0.3 ms."""
 
 import functools
 from dataclasses import dataclass, replace

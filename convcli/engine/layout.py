@@ -1,6 +1,6 @@
 """How the work on one image is laid out: index tables, taps, and bands of rows for the threads.
 
-A Plan depends on sizes alone. Every loop in ``loops`` reads the tables made here, so that stride, dilation, padding, flip
+A Layout depends on sizes alone. The loop ``correlate`` reads the tables made here, so that stride, dilation, padding, flip
 and channel sums are all one thing to it: a list of taps, each a weight and an offset.
 """
 

@@ -157,7 +157,7 @@ def explain_filter2d(
     dilation: Pair = 1,
     method: str | None = None,
 ) -> tuple[Layout, Choice, int]:
-    """How ``filter2d`` would compute this: its plan, the way that it chooses, and the bytes of scratch memory for each thread.
+    """How ``filter2d`` would compute this: its layout, the method that it chooses, and the bytes of scratch memory for each thread.
 
     Raises ArgumentError as that does.
     """
@@ -201,7 +201,7 @@ def _check_rows(rows: tuple[int, int] | None, layout: Layout) -> tuple[int, int]
 
 
 def _layout_of_image(pixels: Array, weights: Array, stride: Pair, padding: Padding, dilation: Pair) -> Layout:
-    """The plan for an image (H, W) or (H, W, C) under a kernel (kh, kw) or (kh, kw, C)."""
+    """The layout of an image (H, W) or (H, W, C) under a kernel (kh, kw) or (kh, kw, C)."""
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if weights.ndim == 3 and weights.shape[2] != channels:
         raise ArgumentError(

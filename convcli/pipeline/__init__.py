@@ -1,1 +1,1 @@
-"""To be said."""
+"""One request carried out, and many: from inputs to written files."""

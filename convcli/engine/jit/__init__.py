@@ -1,1 +1,1 @@
-"""To be said."""
+"""Compiles loops, keeps their machine code on disk, and runs it."""

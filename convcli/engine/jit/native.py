@@ -86,7 +86,7 @@ def plain(arguments: Iterable[Any]) -> list[Any]:
 
 
 def load(code: bytes, symbol: str) -> Loop:
-    """The function of an object file made by ``build``. Raises Unfit."""
+    """The function of an object file made by ``compile.build``. Raises Unfit."""
     with _lock:
         engine = _engine()
         try:

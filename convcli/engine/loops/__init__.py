@@ -1,1 +1,1 @@
-"""To be said."""
+"""All compiled loops. Each file states what its tables hold."""

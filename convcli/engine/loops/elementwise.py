@@ -1,6 +1,6 @@
 """Loops over single numbers of feature maps: measured, stored as levels, merged, multiplied by alpha.
 
-The same rules hold as for ``loops``. ``out`` is changed in place where nothing else is said.
+The same rules hold as for ``correlate``. ``out`` is changed in place where nothing else is said.
 """
 
 import numpy as np

@@ -1,5 +1,5 @@
 """Loops for layers of many channels: six maps at a time share what they read, or every plane has its own. The same rules hold
-as for ``loops``.
+as for ``correlate``.
 
 The padded rows of a plane stand one after the other, so that a vector may run over the end of one row to the next: what it sums
 there is thrown away. For a stride, rows and columns are dealt out to as many planes, each of which is read without gaps.

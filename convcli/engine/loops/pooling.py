@@ -1,4 +1,4 @@
-"""The loops of pooling: the largest number or the mean under a window. The same rules hold as for ``loops``.
+"""The loops of pooling: the largest number or the mean under a window. The same rules hold as for ``correlate``.
 
 Down the columns first, into one line, then along that line: a window of 3 x 3 asks for 3 + 3 steps in place of 9. A line is
 worked on in quarter vectors, for maps are often small: 14 numbers a row.

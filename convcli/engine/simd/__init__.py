@@ -1,1 +1,1 @@
-"""To be said."""
+"""Vector operations that loops are written with: in NumPy (reference) and in machine code (llvm)."""

@@ -11,7 +11,7 @@ from numba.extending import intrinsic, models, register_model
 from ..buffers import LINE
 from ..jit import native
 
-CONTRACT = ("contract",)  # as in loops.POLICY
+CONTRACT = ("contract",)  # as in jit.compile.POLICY
 WORD = ir.IntType(32)
 NUMBERS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.int16: ir.IntType(16)}
 

@@ -157,7 +157,7 @@ def explain_filter2d(
     dilation: Pair = 1,
     method: str | None = None,
 ) -> tuple[Layout, Choice, int]:
-    """How ``filter2d`` would compute this: its layout, the method that it chooses, and the bytes of scratch memory for each thread.
+    """How ``filter2d`` would compute this: layout, choice of method, and bytes of scratch memory for each thread.
 
     Raises ArgumentError as that does.
     """

@@ -1,9 +1,10 @@
 """Loops that convolve by multiplying spectra: two tiles of a picture at a time, the real and the imaginary part of one.
 
-They are for large kernels: a tile costs the same for any kernel that fits in it. The same rules hold as for ``correlate``. The
-transforms are Cooley and Tukey's in steps of four (doi:10.1090/S0025-5718-1965-0178586-1), from natural order to that of reversed
-digits and back, in which spectra are multiplied as well as in any. They run along columns, a register of neighbours at a time;
-for those along rows the tile is transposed.
+They are for large kernels: a tile costs the same for any kernel that fits in it. The same rules hold as for ``correlate``.
+
+The transforms are Cooley and Tukey's, radix 4 (doi:10.1090/S0025-5718-1965-0178586-1), from natural to digit-reversed order and
+back; spectra can be multiplied in any order. They run along columns, a register of neighbours at a time. For the transforms along
+rows the tile is transposed.
 """
 
 from typing import Any, NamedTuple

@@ -3,8 +3,8 @@
 They are for large kernels: a tile costs the same for any kernel that fits in it. The same rules hold as for ``correlate``.
 
 The transforms are Cooley and Tukey's, radix 4 (doi:10.1090/S0025-5718-1965-0178586-1), from natural to digit-reversed order and
-back; spectra can be multiplied in any order. They run along columns, a register of neighbours at a time. For the transforms along
-rows the tile is transposed.
+back; spectra can be multiplied in any order. They run along columns, a register of neighbours at a time. For those along rows
+the tile is transposed.
 """
 
 from typing import Any, NamedTuple

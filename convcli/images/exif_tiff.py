@@ -65,7 +65,7 @@ def _first_pixel(block: Block) -> int:
     """Where the first bytes of pixels stand, or as far on as a block may reach."""
     offsets = [entry for entry in block.directory(block.first) if entry.tag in PIXEL_OFFSETS and entry.type in (SHORT, LONG)]
     numbers = (block.numbers(entry.at, f"{entry.count}{'H' if entry.type == SHORT else 'I'}") for entry in offsets)
-    return min((min(held) for held in numbers if held), default=LONGEST)
+    return min([LONGEST, *(number for held in numbers for number in held)])
 
 
 def _places_of(block: Block, entries: list[Entry], within: int = 0) -> Iterator[tuple[int, int]]:

@@ -87,34 +87,45 @@ def encode(image: Image, form: Format, encoding: Encoding, provenance: Provenanc
     if metadata.icc and channels == 1 and metadata.icc[16:20] == b"RGB ":  # which is not valid
         metadata = replace(metadata, icc=None)
         notices.append("colour profile not kept: it is one for colour, and the picture is grey")
-    if metadata.exif and form.name == "tiff":  # whose pixels stand behind it
-        try:
-            check_values(metadata.exif)
-        except BrokenExif as error:
-            metadata = replace(metadata, exif=None)
-            notices.append(f"EXIF is broken and not kept in this tiff: it {error}")
-            lost.append("its broken EXIF")
+    if metadata.exif and form.name == "tiff" and (broken := _fault_of(metadata.exif)):
+        metadata = replace(metadata, exif=None)
+        notices.append(f"EXIF is broken and not kept in this tiff: it {broken}")
+        lost.append("its broken EXIF")
     if metadata.exif:
         metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, form.longest))
     elif provenance is not None and "exif" in form.keeps:
         metadata = replace(metadata, exif=block_with(provenance))
-    levels = image.pixels if alpha is None else np.dstack([image.pixels, alpha])
+    data = _encoded(image.pixels, alpha, form, encoding, metadata)
+    return Encoded(data, tuple(notices), tuple(lost))
+
+
+def _fault_of(exif: bytes) -> str:
+    """What is wrong with a block in a TIFF file, whose pixels stand behind it."""
+    try:
+        check_values(exif)
+    except BrokenExif as error:
+        return str(error)
+    return ""
+
+
+def _encoded(pixels: Array, alpha: Array | None, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    """Levels as the bytes of a file. Raises OutputError."""
+    levels = pixels if alpha is None else np.dstack([pixels, alpha])
     try:
         if form.name == "tiff":
-            data = tiff.encode_levels(levels, metadata, alpha is not None)
-        else:
-            file = io.BytesIO()
-            picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
-            picture.save(file, form.name.upper(), **_save_options(form, encoding, metadata))
-            data = file.getvalue()
+            return tiff.encode_levels(levels, metadata, alpha is not None)
+        file = io.BytesIO()
+        picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
+        picture.save(file, form.name.upper(), **_save_options(form, encoding, metadata))
+        return file.getvalue()
     except MemoryError:
         raise
     # Pillow's encoders raise OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold.
     except Exception as error:
+        size = f"{levels.shape[1]} x {levels.shape[0]}"
         raise OutputError(
-            f"{width} x {height} with its metadata cannot be encoded as {form.name}: {str(error) or type(error).__name__}"
+            f"{size} with its metadata cannot be encoded as {form.name}: {str(error) or type(error).__name__}"
         ) from error
-    return Encoded(data, tuple(notices), tuple(lost))
 
 
 def _kept_metadata(metadata: Metadata, form: Format) -> tuple[Metadata, list[str]]:

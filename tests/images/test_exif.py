@@ -19,6 +19,7 @@ from numpy.testing import assert_array_equal
 
 from convcli.images.exif import patched
 from convcli.images.exif_block import PREFIX
+from convcli.images.exif_tiff import of_tiff
 
 MAKERS = ("canon", "casio", "olympus", "panasonic", "ricoh", "sigma", "sony")
 CHANGED = {40962, 40963, 305, 34665, 34853, 40965}  # the sizes, Software, and where directories stand
@@ -257,6 +258,21 @@ def test_a_note_behind_the_pixels_moves(run, tmp_path):
     result = run("apply", path, "-k", "1", "--in-place", "-q")
     assert (result.status, "would lose the place of its maker's note in place" in result.err) == (1, True)
     assert path.read_bytes() == before
+
+
+def test_a_note_far_before_the_pixels_moves(tmp_path):
+    """Beyond a megabyte nothing is kept free for it: it would be called broken, or the file would grow."""
+    gap = bytes((1 << 20) + 8)
+    note = 8 + len(gap)
+    inner = note + 6
+    first = inner + 18
+    exif = struct.pack("<HHHIII", 1, 37500, 7, 6, note, 0)
+    tags = struct.pack("<HHHIIHHIII", 2, 273, 4, 1, first + 40, 34665, 4, 1, inner, 0)
+    data = struct.pack("<2sHI", b"II", 42, first) + gap + b"a note" + exif + tags + bytes(100)
+    block, moved = of_tiff(io.BytesIO(data), set())
+    assert moved
+    assert b"a note" in block
+    assert len(block) < 200
 
 
 def test_exif_as_text_in_png(run, tmp_path, rng):

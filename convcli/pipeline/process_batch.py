@@ -65,7 +65,7 @@ def run_tasks(
     except GeneratorExit:
         stop_loops()
         raise
-    except BaseException:
+    except BaseException:  # an interrupt too: what is finished by then is reported before it goes on
         stop_loops()
         yield from _finished(under_way)
         raise

@@ -27,7 +27,7 @@ PLACES = {
     "numba": {"engine/jit/compile.py", "engine/simd/llvm.py"},
     "llvmlite": {"engine/jit/", "engine/simd/llvm.py"},
     "PIL": {"images/"},
-    "tifffile": {"images/tiff.py"},
+    "tifffile": {"images/codecs/tiff.py"},
     "tomllib": {"config/"},
     "click": {"cli/"},
     "rich": {"cli/output.py"},

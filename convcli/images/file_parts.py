@@ -1,7 +1,7 @@
 """What a file holds beside its pixels that no reader here carries over, in words.
 
 Each format is a list of parts with names: chunks of PNG (https://www.w3.org/TR/png-3/) and WebP, segments of JPEG, tags of
-TIFF. A part is carried over, or is untrue of any other picture, or is told: what is unknown is told too.
+TIFF. A part is carried over, or is untrue of any other picture, or is reported: what is unknown is reported too.
 """
 
 import re
@@ -39,22 +39,11 @@ APP0, APP15, COMMENT, START_OF_SCAN, ALONE = 0xE0, 0xEF, 0xFE, 0xDA, (0x01, *ran
 PADDING = b"\0\xff\r\n "
 
 PPM_HEADER = re.compile(rb"P4(?:(?:\s|#[^\n]*\n)+\d+){2}\s|P[56](?:(?:\s|#[^\n]*\n)+\d+){3}\s")
+COLOUR_PPM_HEADER = re.compile(rb"P[36](?:(?:\s|#[^\n]*\n)+(\d+)){3}\s")
 """https://netpbm.sourceforge.net/doc/ppm.html: two or three numbers, and comments between them."""
 
 TIFF_PARTS = {330: "its smaller images", 700: XMP, 37724: "Photoshop's layers"}
 """Tags that are not carried over: of other pictures, or of the pixels that were."""
-
-
-def unkept_parts(form: str | None, file: BinaryIO) -> list[str]:
-    """Words for what a file of a format, as Pillow calls it, holds that is not carried over. Leaves the file where it is."""
-    walk = {"PNG": _of_png, "JPEG": _of_jpeg, "MPO": _of_jpeg, "WEBP": _of_webp, "PPM": _of_ppm}.get(form or "")
-    if walk is None:
-        return []
-    place = file.tell()
-    file.seek(0)
-    found = list(dict.fromkeys(word for word in walk(file) if word))
-    file.seek(place)
-    return found
 
 
 def unkept_tags(tags: Iterable[int]) -> list[str]:
@@ -63,7 +52,8 @@ def unkept_tags(tags: Iterable[int]) -> list[str]:
     return [word for tag, word in TIFF_PARTS.items() if tag in held]
 
 
-def _of_png(file: BinaryIO) -> Iterator[str]:
+def of_png(file: BinaryIO) -> Iterator[str]:
+    """Words for the chunks of a PNG file that are not carried over, none for those that are no loss."""
     chunks = list(_png_chunks(file))
     names = {name for name, _ in chunks}
     for name, data in chunks:
@@ -89,7 +79,8 @@ def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
             return
 
 
-def _of_jpeg(file: BinaryIO) -> Iterator[str]:
+def of_jpeg(file: BinaryIO) -> Iterator[str]:
+    """Words for the segments of a JPEG file that are not carried over, and for what stands behind it."""
     held = []
     comments = 0
     for marker, data in _jpeg_segments(file):
@@ -126,7 +117,8 @@ def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             return
 
 
-def _of_webp(file: BinaryIO) -> Iterator[str]:
+def of_webp(file: BinaryIO) -> Iterator[str]:
+    """Words for the chunks of a WebP file that are not carried over."""
     size = int.from_bytes(file.read(8)[4:], "little") + 8
     file.seek(12)
     while file.tell() + 8 <= size and len(start := file.read(8)) == 8:
@@ -137,7 +129,21 @@ def _of_webp(file: BinaryIO) -> Iterator[str]:
     yield _behind(file)
 
 
-def _of_ppm(file: BinaryIO) -> Iterator[str]:
+def deep_kind_of_png(file: BinaryIO) -> str:
+    """Which samples of 16 bits a PNG file holds that Pillow cuts to 8, in words."""
+    bits, colour_type = file.read(26)[24:].ljust(2, b"\0")
+    kinds = {2: "16-bit colour", 4: "16-bit grey with alpha", 6: "16-bit colour"}
+    return kinds.get(colour_type, "") if bits == 16 else ""
+
+
+def deep_kind_of_ppm(file: BinaryIO) -> str:
+    """Which samples of 16 bits a PPM file holds that Pillow cuts to 8, in words."""
+    header = COLOUR_PPM_HEADER.match(file.read(4096))
+    return "16-bit colour" if header and int(header[1]) > 255 else ""
+
+
+def of_ppm(file: BinaryIO) -> Iterator[str]:
+    """Words for comments, and for what stands behind the pixels."""
     header = PPM_HEADER.match(file.read(4096))
     if header is None:  # numbers that are written out, or real
         return

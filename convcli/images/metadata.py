@@ -12,7 +12,8 @@ import PIL.Image
 from .exif import check_block, holds_only_mark, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import of_tiff
-from .file_parts import unkept_parts, unkept_tags
+from .file_parts import unkept_tags
+from .formats import Format
 from .image import Image, Metadata
 from .provenance import SOFTWARE, without_provenance
 
@@ -46,10 +47,10 @@ class Found:
         return image.noting(*self.notices).losing(*self.lost)
 
 
-def metadata_of(picture: PIL.Image.Image, file: BinaryIO) -> Found:
+def metadata_of(picture: PIL.Image.Image, file: BinaryIO, form: Format) -> Found:
     """What is found in a file of any format but TIFF, whose pixels are loaded. Leaves the file where it is."""
     info = picture.info
-    lost = unkept_parts(picture.format, file)
+    lost = _unkept_parts(file, form)
     notices = _not_kept(lost)
     try:
         exif = _exif_of(picture)
@@ -64,6 +65,15 @@ def metadata_of(picture: PIL.Image.Image, file: BinaryIO) -> Found:
     comment = comment.encode() if isinstance(comment, str) else comment or None
     metadata = Metadata(info.get("icc_profile") or None, exif, resolution(info.get("dpi")), tuple(text.items()), comment)
     return Found(metadata, tuple(notices), tuple(lost))
+
+
+def _unkept_parts(file: BinaryIO, form: Format) -> list[str]:
+    """Words for what a file holds that is not carried over. Leaves the file where it is."""
+    place = file.tell()
+    file.seek(0)
+    found = list(dict.fromkeys(filter(None, form.unkept_parts(file))))
+    file.seek(place)
+    return found
 
 
 def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None, dpi: tuple[Any, Any] | None) -> Found:

@@ -1,16 +1,12 @@
 """What stands under the name of an output before it is written."""
 
-import os
 import stat
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import PIL.Image
-
+from .codecs import codec_of
 from .formats import Format
-from .provenance import SOFTWARE, Provenance, digest_of, find_provenance, needs_sidecar, read_sidecar
-from .read import DECODERS, set_aside
+from .provenance import Provenance, digest_of, read_sidecar
 
 
 @dataclass(frozen=True)
@@ -35,28 +31,24 @@ def look_at(path: Path, form: Format) -> OutputState:
         return OutputState(exists=False)
     if not stat.S_ISREG(mode):
         return OutputState(exists=True)
-    provenance = None if needs_sidecar(form) else _read_mark(path, form)
+    provenance, whole = _look_inside(path, form)
     if provenance is None:
         return _look_beside(path)
-    whole = _is_whole(path, form)
     return OutputState(exists=True, ours=True, provenance=provenance if whole else None, whole=whole)
 
 
-def _is_whole(path: Path, form: Format) -> bool:
-    """Whether a file has its end, by the few bytes that tell."""
-    if form.name in ("npz", "webp"):  # which are not opened at all without their end
-        return True
+def _look_inside(path: Path, form: Format) -> tuple[Provenance | None, bool]:
+    """What a file says that it was made from, and whether it has its end."""
+    if not form.holds_provenance:
+        return None, True
     try:
-        if form.name == "tiff":
-            from .tiff import is_whole  # slow to import
-
-            return is_whole(path)
-        with path.open("rb") as file:
-            file.seek(-12, os.SEEK_END)
-            tail = file.read()
+        provenance = codec_of(form).read_provenance(path)
     except Exception:  # whatever is in it, it is no picture that was finished here
-        return False
-    return tail.endswith((b"IEND\xaeB\x60\x82", b"\xff\xd9"))
+        return None, True
+    try:
+        return provenance, codec_of(form).is_whole(path, form)
+    except Exception:
+        return provenance, False
 
 
 def _look_beside(path: Path) -> OutputState:
@@ -70,16 +62,3 @@ def _look_beside(path: Path) -> OutputState:
         return OutputState(exists=True)
     ours = digest in (sidecar.file, sidecar.before)
     return OutputState(exists=True, ours=ours, provenance=sidecar.provenance if digest == sidecar.file else None)
-
-
-def _read_mark(path: Path, form: Format) -> Provenance | None:
-    try:
-        if form.name == "npz":
-            with zipfile.ZipFile(path) as archive:
-                return find_provenance(archive.comment.decode("latin-1"))
-        with set_aside, PIL.Image.open(path, formats=DECODERS) as picture:
-            # Pillow loads all pixels of a PNG to look for EXIF behind them; ours stands before.
-            tags = picture.getexif() if picture.format != "PNG" or "exif" in picture.info else {}
-            return find_provenance(tags.get(SOFTWARE))
-    except Exception:  # whatever is in it, it is no picture that was finished here
-        return None

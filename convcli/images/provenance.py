@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from .formats import Format
-
 SOFTWARE = 305
 WORDS = re.compile(r"(?:; )?convcli:1:([0-9a-f]{32}):([0-9a-f]{32})")
 SIDECAR = ".convcli"
@@ -47,11 +45,6 @@ def find_provenance(text: object) -> Provenance | None:
 def without_provenance(text: str) -> str:
     """The text as it was before it was marked."""
     return WORDS.sub("", text)
-
-
-def needs_sidecar(form: Format) -> bool:
-    """Whether a format has no place for a mark."""
-    return "exif" not in form.keeps and form.name != "npz"
 
 
 def sidecar_of(path: Path) -> Path:

@@ -1,40 +1,20 @@
-"""Images to bytes: levels encoded by Pillow or tifffile, stacks of numbers."""
+"""Images and maps to bytes, with notices of what a format cannot hold."""
 
-import io
 import select
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import PIL.Image
-import PIL.PngImagePlugin
 
 from ..errors import ArgumentError, OutputError
-from . import array_files, tiff
+from .codecs import codec_of
 from .exif import block_with, patched
-from .exif_block import BrokenExif
-from .exif_tiff import check_values
-from .formats import Format
+from .formats import Encoding, Format
 from .image import Array, Image, Metadata
 from .provenance import Provenance
 
 WORDS = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"}
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """How hard to compress: PNG's level 0..9, and the quality 1..100 of JPEG and WebP.
-
-    Level 1 looks for runs alone: a photograph of a megapixel takes 61 ms and 1,182 kB, where Pillow's own default, level 6,
-    takes 342 ms and 1,205 kB, and its level 1 66 ms and 1,366 kB. Its edges are as large as at level 6, its blur is 7 %
-    larger; of patterns that repeat, such as text, level 6 makes 14 % less (Pillow 13 with zlib 1.2.13). JPEG takes 4 ms.
-    Quality 90 and above keeps JPEG's colours at full resolution; quality 100 makes WebP lossless.
-    """
-
-    png_level: int = 1
-    quality: int = 92
 
 
 def stored_white(form: Format, image: Image, channels: int) -> int:
@@ -87,40 +67,26 @@ def encode(image: Image, form: Format, encoding: Encoding, provenance: Provenanc
     if metadata.icc and channels == 1 and metadata.icc[16:20] == b"RGB ":  # which is not valid
         metadata = replace(metadata, icc=None)
         notices.append("colour profile not kept: it is one for colour, and the picture is grey")
-    if metadata.exif and form.name == "tiff" and (broken := _fault_of(metadata.exif)):
+    if metadata.exif and (fault := codec_of(form).fault_of_exif(metadata.exif)):
         metadata = replace(metadata, exif=None)
-        notices.append(f"EXIF is broken and not kept in this tiff: it {broken}")
+        notices.append(f"EXIF is broken and not kept in this {form.name}: it {fault}")
         lost.append("its broken EXIF")
     if metadata.exif:
-        metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, form.longest))
+        metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, form.max_metadata))
     elif provenance is not None and "exif" in form.keeps:
         metadata = replace(metadata, exif=block_with(provenance))
     data = _encoded(image.pixels, alpha, form, encoding, metadata)
     return Encoded(data, tuple(notices), tuple(lost))
 
 
-def _fault_of(exif: bytes) -> str:
-    """What is wrong with a block in a TIFF file, whose pixels stand behind it."""
-    try:
-        check_values(exif)
-    except BrokenExif as error:
-        return str(error)
-    return ""
-
-
 def _encoded(pixels: Array, alpha: Array | None, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
     """Levels as the bytes of a file. Raises OutputError."""
     levels = pixels if alpha is None else np.dstack([pixels, alpha])
     try:
-        if form.name == "tiff":
-            return tiff.encode_levels(levels, metadata, alpha is not None)
-        file = io.BytesIO()
-        picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
-        picture.save(file, form.name.upper(), **_save_options(form, encoding, metadata))
-        return file.getvalue()
+        return codec_of(form).encode(levels, alpha is not None, form, encoding, metadata)
     except MemoryError:
         raise
-    # Pillow's encoders raise OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold.
+    # Encoders raise OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold.
     except Exception as error:
         size = f"{levels.shape[1]} x {levels.shape[0]}"
         raise OutputError(
@@ -133,49 +99,22 @@ def _kept_metadata(metadata: Metadata, form: Format) -> tuple[Metadata, list[str
     values = {name: getattr(metadata, name) for name in WORDS}
     kept = {name: value for name, value in values.items() if name in form.keeps}
     lost = [WORDS[name] for name, value in values.items() if value and name not in kept]
-    if len(kept.get("exif") or b"") > form.longest:
+    if len(kept.get("exif") or b"") > form.max_metadata:
         lost.append(f"{len(kept.pop('exif'))} bytes of EXIF")
-    if len(kept.get("comment") or b"") > form.longest:
+    if len(kept.get("comment") or b"") > form.max_metadata:
         lost.append(f"{len(kept.pop('comment'))} bytes of comment")
     return Metadata(**kept), lost
-
-
-def _save_options(form: Format, encoding: Encoding, metadata: Metadata) -> dict[str, Any]:
-    options: dict[str, Any] = {"icc_profile": metadata.icc, "exif": metadata.exif, "dpi": metadata.dpi}
-    options["comment"] = metadata.comment
-    options = {name: value for name, value in options.items() if value}
-    if form.name == "png":
-        options |= {"compress_level": encoding.png_level, "pnginfo": _png_text(metadata)}
-        if encoding.png_level == 1:
-            options["compress_type"] = zlib.Z_RLE
-    elif form.name == "jpeg":
-        options |= {"quality": encoding.quality, "subsampling": 0 if encoding.quality >= 90 else 2}
-    elif form.name == "webp":
-        options |= {"quality": encoding.quality, "lossless": encoding.quality == 100}
-    return options
-
-
-def _png_text(metadata: Metadata) -> PIL.PngImagePlugin.PngInfo:
-    info = PIL.PngImagePlugin.PngInfo()
-    for key, value in metadata.text:
-        info.add_text(key, value, zip=len(value) > 1000)
-    return info
 
 
 def write_maps(
     file: BinaryIO, form: Format, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None = None
 ) -> None:
     """Write float maps, each (H, W, C), as one .npy, .npz or TIFF stack. Raises ArgumentError if their shapes differ."""
-    writers: dict[str, Callable[[BinaryIO, Sequence[Array], Sequence[str], Provenance | None], None]] = {
-        "npy": array_files.write_npy,
-        "npz": array_files.write_npz,
-        "tiff": tiff.write_stack,
-    }
     shapes = {one.shape for one in maps}
-    if form.name != "npz" and len(shapes) > 1:
+    if not form.holds_named_maps and len(shapes) > 1:
         sizes = ", ".join(f"{name} {' x '.join(map(str, one.shape))}" for name, one in zip(names, maps, strict=True))
         raise ArgumentError(f"maps of different shapes do not stack in {form.name}: {sizes}; write .npz")
-    writers[form.name](file, maps, names, provenance)
+    codec_of(form).write_maps(file, maps, names, provenance)
 
 
 def write_whole(stream: BinaryIO, data: bytes) -> None:

@@ -32,14 +32,14 @@ def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) ->
 
 
 def _estimate_output(request: ApplyRequest, target: Target, header: Header, real: int) -> int:
-    if not request.stacks_in(target.form):  # levels, a copy of them but for TIFF without alpha, and the file
-        copies = 2 if target.form.name == "tiff" and header.channels in (1, 3) else 3
+    if not request.stacks_in(target.form):
+        copies = target.form.encoding_copies[header.channels in (2, 4)]
         numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
         return copies * header.itemsize * numbers + min(ROWS, numbers * real)
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
-    copied = maps * 4 if target.form.name == "tiff" else 0
+    copied = maps * target.form.float_bits // 8 if target.form.float_bits < 64 else 0
     return maps * real + max(_premultiplied(header, real) + merging * real, copied)
 
 

@@ -64,7 +64,7 @@ class NetworkRequest(BaseRequest):
         """The layer where there are several, and the map where each has an output of its own."""
         if not self.stacks_in(form):
             return "_{layer}-{index}" if len(self.maps) > 1 else ""
-        return "_{layer}" if len(self._layers(range(len(self.maps)))) > 1 and form.name != "npz" else ""
+        return "_{layer}" if len(self._layers(range(len(self.maps)))) > 1 and not form.holds_named_maps else ""
 
     def stack_name(self, one: Tap) -> str:
         """The layer: its maps are one array."""
@@ -74,7 +74,7 @@ class NetworkRequest(BaseRequest):
         """Raise ArgumentError where one output cannot hold these maps."""
         super().refuse_together(form, maps)
         layers = self._layers(maps)
-        if len(layers) > 1 and form.name != "npz":
+        if len(layers) > 1 and not form.holds_named_maps:
             raise ArgumentError(
                 f"{form.name} holds the maps of one layer, and there are {len(layers)}: {', '.join(layers)}; write .npz, or "
                 "give a folder or a template with {layer}"

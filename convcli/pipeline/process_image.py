@@ -13,13 +13,13 @@ import numpy as np
 
 from ..errors import ConvcliError, ImageError, OutputError
 from ..images.atomic_write import ExistsError, sweep, write_atomically
-from ..images.formats import Format
+from ..images.formats import Encoding, Format
 from ..images.image import Array, Image
 from ..images.output_state import OutputState, look_at
-from ..images.provenance import Provenance, Sidecar, digest_of, needs_sidecar, read_sidecar, sidecar_of
+from ..images.provenance import Provenance, Sidecar, digest_of, read_sidecar, sidecar_of
 from ..images.quantize import RangeStatistics, check_scale, spread_of, statistics_of, store, to_levels, total_of
 from ..images.read import decode, opened
-from ..images.write import WORDS, Encoding, encode, stored_white, write_maps, write_whole
+from ..images.write import WORDS, encode, stored_white, write_maps, write_whole
 from ..range_rules import Range
 from .map_source import Explanation, MapSource, Response, Rows
 from .map_sources import map_source_for
@@ -297,7 +297,7 @@ def _write_stack(
     wanted = [request.maps[index] for index in target.maps]
     names = [one.name if target.form.picture else request.stack_name(one) for one in wanted]
     maps = [map_source.compute_map(one).colour for one in wanted]
-    if target.form.name == "tiff" and maps[0].dtype == np.float64:
+    if maps[0].itemsize * 8 > target.form.float_bits:
         notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
         lost.append("what 32 bits cannot hold")
     _refuse_loss(request, tuple(lost))
@@ -306,7 +306,7 @@ def _write_stack(
         target,
         output,
         lambda file: write_maps(file, target.form, maps, names, output.provenance),
-        not needs_sidecar(target.form),
+        target.form.holds_provenance,
     )
     return list(_stacked(request, target, maps)), notices
 

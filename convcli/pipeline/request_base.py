@@ -130,7 +130,7 @@ class BaseRequest(abc.ABC):
 
     def digest_for(self, form: Format, maps: Sequence[int]) -> str:
         """32 hexadecimal digits that tell what is asked for in one output from anything else that may be asked for."""
-        hardness = {"png": self.png_level, "jpeg": self.quality, "webp": self.quality}.get(form.name)
+        hardness = getattr(self, form.setting) if form.setting else None
         stored = (self.depth, self.stacks_in(form))
         facts = (MEANING, form.name, hardness, stored, self.facts, [self.digests[index] for index in maps])
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:32]

@@ -13,10 +13,10 @@ from numpy.testing import assert_array_equal
 
 from convcli.errors import ArgumentError, OutputError
 from convcli.images.atomic_write import write_atomically
-from convcli.images.formats import FORMATS, format_named, format_of
+from convcli.images.formats import FORMATS, Encoding, format_named, format_of
 from convcli.images.image import Image, Metadata
 from convcli.images.read import read_image
-from convcli.images.write import Encoding, encode, stored_white, write_maps
+from convcli.images.write import encode, stored_white, write_maps
 
 SRGB = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 
@@ -280,6 +280,8 @@ def test_unknown_suffixes(path):
 
 def test_format_names():
     """By name or suffix; a near one is suggested."""
-    assert {format_named(suffix[1:]) for form in FORMATS for suffix in form.suffixes} == set(FORMATS)
+    assert {format_named(suffix[1:]) for form in FORMATS for suffix in form.suffixes} == {
+        form for form in FORMATS if form.name != "gif"
+    }
     with pytest.raises(ArgumentError, match=r"format 'pgn' is unknown; there are .*did you mean 'p"):
         format_named("pgn")

@@ -14,7 +14,7 @@ import tifffile
 from convcli.images.atomic_write import PREFIX, _swept
 from convcli.images.formats import format_of
 from convcli.images.output_state import OutputState, look_at
-from convcli.images.provenance import Provenance, Sidecar, find_provenance, needs_sidecar, sidecar_of
+from convcli.images.provenance import Provenance, Sidecar, find_provenance, sidecar_of
 from convcli.pipeline import process_image as run_module
 from convcli.pipeline.apply_request import ApplyRequest
 
@@ -320,9 +320,9 @@ def test_an_output_that_was_cut_short_is_made_again(run, photo, tmp_path, name):
                 assert length > len(data) - 20
                 assert [label for label in cut.imagej_metadata["Labels"][::3]] == ["blur R", "edge R", "sobel-x R"]
                 assert cut.asarray().shape[0] == 3
-        elif needs_sidecar(form):
+        elif not form.holds_provenance:
             assert not look_at(out, form).ours
-    if not needs_sidecar(form) and form.name != "npz":
+    if form.holds_provenance and form.name != "npz":
         out.write_bytes(data[: 9 * len(data) // 10])
         assert look_at(out, form).provenance is None
 

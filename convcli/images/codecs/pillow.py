@@ -1,0 +1,176 @@
+"""Pictures through Pillow. The content of a file decides its format, never its name.
+
+Every mode that Pillow can open is handled by one written rule:
+
+    1, L, P and the 2- and 4-bit kinds   widened to 8 bits; a palette becomes colour, with alpha where it has some
+    LA, RGBA, La, RGBa                   8 bits and alpha, straight
+    I;16 and its byte orders             16-bit grey, and so is I, which Pillow makes of 16-bit PGM
+    F                                    32-bit real numbers
+    CMYK, YCbCr, LAB, HSV                converted to RGB, with a notice; the profile, which no longer fits, is dropped
+
+Samples of more bits that Pillow would cut to 8 are refused: ``Format.deep_kind`` finds them.
+"""
+
+import io
+import threading
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import PIL.Image
+import PIL.ImageOps
+import PIL.PngImagePlugin
+
+from ...errors import ImageError
+from ..formats import BY_PILLOW_NAME, DECODERS, Encoding, Format
+from ..image import Admit, Array, Header, Image, Metadata, check_pixels
+from ..metadata import Found, metadata_of
+from ..provenance import SOFTWARE, Provenance, find_provenance
+from .codec import Codec
+
+WITH_ALPHA = ("LA", "RGBA", "La", "RGBa", "PA")
+GREY = ("1", "L", "LA", "La")
+CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
+
+
+class _PillowsLimit:
+    """Sets Pillow's own size limit, and its warnings, aside while any thread reads; ours is checked on the header.
+
+    Both are settings of the whole process: the first reader keeps them, and the last one brings them back.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.readers = 0
+        self.limit: int | None = None
+        self.warnings = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.readers == 0:
+                self.limit = PIL.Image.MAX_IMAGE_PIXELS
+                self.warnings = warnings.catch_warnings()
+                self.warnings.__enter__()
+                warnings.simplefilter("ignore")
+                PIL.Image.MAX_IMAGE_PIXELS = None
+            self.readers += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self.lock:
+            self.readers -= 1
+            if self.readers == 0:
+                PIL.Image.MAX_IMAGE_PIXELS = self.limit
+                self.warnings.__exit__(None, None, None)
+
+
+set_aside = _PillowsLimit()
+"""Held while Pillow reads."""
+
+
+class PillowCodec(Codec):
+    """Every format whose samples Pillow reads and writes in full."""
+
+    def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
+        """Raises ImageError, and whatever Pillow raises on damaged data."""
+        with set_aside:
+            try:
+                picture = PIL.Image.open(file, formats=DECODERS)
+            except PIL.UnidentifiedImageError:
+                raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
+            with picture:
+                check_pixels(*picture.size, max_pixels)
+                form = BY_PILLOW_NAME[str(picture.format)]
+                _refuse_cut(file, form, picture)
+                admit(header_of(picture))
+                frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
+                picture.load()  # here, for PNG's metadata loads the pixels too, and a second load would hide what is wrong
+                return image_of(picture, metadata_of(picture, file, form), frames, samples)
+
+    def encode(self, levels: Array, has_alpha: bool, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+        """Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
+        options: dict[str, Any] = {
+            "icc_profile": metadata.icc,
+            "exif": metadata.exif,
+            "dpi": metadata.dpi,
+            "comment": metadata.comment,
+        }
+        if metadata.text:
+            options["pnginfo"] = _png_text(metadata)
+        picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
+        file = io.BytesIO()
+        given = {name: value for name, value in options.items() if value}
+        picture.save(file, form.pillow_names[0], **given, **form.save_options(encoding))
+        return file.getvalue()
+
+    def read_provenance(self, path: Path) -> Provenance | None:
+        """Raises whatever Pillow raises on damaged data."""
+        with set_aside, PIL.Image.open(path, formats=DECODERS) as picture:
+            # Pillow loads all pixels of a PNG to look for EXIF behind them; ours stands before.
+            tags = picture.getexif() if "exif" in picture.info else {}
+            return find_provenance(tags.get(SOFTWARE))
+
+
+def _refuse_cut(file: BinaryIO, form: Format, picture: PIL.Image.Image) -> None:
+    """Raise where Pillow would hand deep samples over as 8 bits, which it does without a word."""
+    place = file.tell()
+    file.seek(0)
+    kind = form.deep_kind(file)
+    file.seek(place)
+    if kind:
+        raise ImageError(
+            f"is {kind} in {picture.format}, which would be cut to 8 bits; convert it to TIFF, which is read in full"
+        )
+
+
+def header_of(picture: PIL.Image.Image) -> Header:
+    """What ``image_of`` will make of a picture."""
+    mode = picture.mode
+    itemsize = 4 if mode == "F" else 2 if mode.startswith("I") else 1
+    transparent = mode in WITH_ALPHA or "transparency" in picture.info
+    grey = itemsize > 1 or mode in GREY
+    channels = (1 if grey else 3) + transparent
+    stored = picture.height * picture.width * (1 if channels == 1 else 4) * itemsize  # Pillow keeps colours in fours
+    return Header(picture.height, picture.width, channels, itemsize, 2 * stored)
+
+
+def image_of(picture: PIL.Image.Image, found: Found, frames: int, samples: int) -> Image:
+    """A picture, made upright, as an image; its file has so many frames, and so many samples a pixel."""
+    PIL.ImageOps.exif_transpose(picture, in_place=True)
+    image = found.of(_to_image(picture, found.metadata))
+    used = min(len(picture.getbands()), 3 if picture.mode == "RGBX" else 4)
+    return image.using_first(1, frames, "frames").using_first(used, samples, "channels")
+
+
+def _to_image(picture: PIL.Image.Image, metadata: Metadata) -> Image:
+    """Apply the rule for this mode."""
+    mode, kind = picture.mode, str(picture.format)
+    if mode in CONVERTED:
+        notices = (f"is {mode}; converted to RGB" + (", its colour profile dropped" if metadata.icc else ""),)
+        kept = replace(metadata, icc=None)
+        return Image(np.asarray(picture.convert("RGB")), 255, None, kind, kept, notices, (f"its {mode} colour",))
+    if mode.startswith("I"):
+        levels = np.asarray(picture).astype(np.uint16)
+        transparent = picture.info.get("transparency")
+        alpha = None if transparent is None else np.where(levels == transparent, 0, 65535).astype(np.uint16)
+        return Image(levels[:, :, None], 65535, alpha, kind, metadata)
+    if mode == "F":
+        return Image(np.asarray(picture)[:, :, None], None, None, kind, metadata)
+    if mode in WITH_ALPHA or "transparency" in picture.info:
+        levels = np.asarray(_converted(picture, "RGBA"))
+        return Image(levels[:, :, : 1 if mode in GREY else 3], 255, levels[:, :, 3], kind, metadata)
+    levels = np.asarray(_converted(picture, "L" if mode in ("1", "L") else "RGB"))
+    return Image(np.atleast_3d(levels), 255, None, kind, metadata)
+
+
+def _converted(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
+    """The picture in a mode; Pillow would copy one that is in that mode already."""
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _png_text(metadata: Metadata) -> PIL.PngImagePlugin.PngInfo:
+    info = PIL.PngImagePlugin.PngInfo()
+    for key, value in metadata.text:
+        info.add_text(key, value, zip=len(value) > 1000)
+    return info

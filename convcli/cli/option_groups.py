@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ..images.formats import MAX_PIXELS
+from ..images.formats import MAX_PIXELS, NAMES
 from ..kernels.kernel import CHANNELS
 from ..pipeline.request_base import DEPTHS
 from . import options
@@ -37,7 +37,7 @@ def output(template: str) -> Callable[..., Any]:
             "--format",
             "form",
             type=options.FORMAT,
-            help="png, jpeg, tiff, webp, bmp, ppm, npy or npz, whatever the suffix says.",
+            help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}, whatever the suffix says.",
         ),
     )
 
@@ -140,7 +140,7 @@ STORING = _together(
         metavar="N",
         default=92,
         show_default=True,
-        help="JPEG and WebP; 100 makes WebP lossless.",
+        help="JPEG, WebP and AVIF; 100 makes WebP lossless.",
     ),
 )
 """How responses become what is stored."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import ArgumentError, nearest_name
-from . import file_parts
+from . import avif_boxes, file_parts
 
 MAX_PIXELS = 178_956_970
 """Largest picture by default: 512 MiB of 8-bit RGB."""
@@ -20,29 +20,37 @@ MAX_PIXELS = 178_956_970
 
 @dataclass(frozen=True)
 class Encoding:
-    """How hard to compress: PNG's level 0..9, and the quality 1..100 of JPEG and WebP.
+    """How hard to compress: PNG's level 0..9, and the quality 1..100 of JPEG, WebP and AVIF.
 
     Level 1 looks for runs alone: a photograph of a megapixel takes 61 ms and 1,182 kB, where Pillow's own default, level 6,
     takes 342 ms and 1,205 kB, and its level 1 66 ms and 1,366 kB. Its edges are as large as at level 6, its blur is 7 %
     larger; of patterns that repeat, such as text, level 6 makes 14 % less (Pillow 13 with zlib 1.2.13). JPEG takes 4 ms.
-    Quality 90 and above keeps JPEG's colours at full resolution; quality 100 makes WebP lossless.
+    Quality 90 and above keeps the colours of JPEG and AVIF at full resolution; quality 100 makes WebP lossless.
     """
 
     png_level: int = 1
     quality: int = 92
 
 
-def _options_of_png(encoding: Encoding) -> dict[str, Any]:
+def _options_of_png(encoding: Encoding, samples: int) -> dict[str, Any]:
     runs_alone = {"compress_type": zlib.Z_RLE} if encoding.png_level == 1 else {}
     return {"compress_level": encoding.png_level, **runs_alone}
 
 
-def _options_of_jpeg(encoding: Encoding) -> dict[str, Any]:
+def _options_of_jpeg(encoding: Encoding, samples: int) -> dict[str, Any]:
     return {"quality": encoding.quality, "subsampling": 0 if encoding.quality >= 90 else 2}
 
 
-def _options_of_webp(encoding: Encoding) -> dict[str, Any]:
+def _options_of_webp(encoding: Encoding, samples: int) -> dict[str, Any]:
     return {"quality": encoding.quality, "lossless": encoding.quality == 100}
+
+
+def _options_of_avif(encoding: Encoding, samples: int) -> dict[str, Any]:
+    """At speed 9 a photograph of half a megapixel takes 0.26 s and 186 kB, at Pillow's own speed 6 2.6 s and 178 kB; and the
+    bytes do not depend on the number of threads, as they do up to speed 8 (libavif 1.4.2).
+    """
+    colour = {"subsampling": "4:4:4" if encoding.quality >= 90 else "4:2:0"} if samples > 1 else {}
+    return {"quality": encoding.quality, **colour, "speed": 9}
 
 
 def _ends_with(end: bytes) -> Callable[[Path], bool]:
@@ -89,7 +97,7 @@ class Format:
     setting
         The field of ``Encoding`` that tells its bytes, which is part of what an output was made from.
     save_options
-        What Pillow's ``save`` is given.
+        What Pillow's ``save`` is given for so many samples a pixel.
     unkept_parts
         Words for what a file holds that is not carried over, found in its bytes.
     deep_kind
@@ -119,7 +127,7 @@ class Format:
     keeps: tuple[str, ...] = ()
     max_metadata: int = 1 << 30
     setting: str | None = None
-    save_options: Callable[[Encoding], dict[str, Any]] = lambda encoding: {}
+    save_options: Callable[[Encoding, int], dict[str, Any]] = lambda encoding, samples: {}
     unkept_parts: Callable[[BinaryIO], Iterable[str]] = lambda file: ()
     deep_kind: Callable[[BinaryIO], str] = lambda file: ""
     holds_provenance: bool = False
@@ -180,6 +188,19 @@ FORMATS = (
         save_options=_options_of_webp,
         unkept_parts=file_parts.of_webp,
         holds_provenance=True,
+    ),
+    Format(
+        "avif",
+        (".avif",),
+        pillow_names=("AVIF",),
+        alpha=True,
+        keeps=("icc", "exif"),
+        setting="quality",
+        save_options=_options_of_avif,
+        unkept_parts=avif_boxes.unkept_parts,
+        deep_kind=avif_boxes.deep_kind,
+        holds_provenance=True,
+        is_whole=avif_boxes.has_whole_boxes,
     ),
     Format("bmp", (".bmp",), pillow_names=("BMP",), keeps=("dpi",)),
     Format("gif", (), (".gif",), pillow_names=("GIF",)),

@@ -310,6 +310,7 @@ BAD = [
     (png(2, 1, 16, 4, b"\0" + b"\1" * 8), "is 16-bit grey with alpha in PNG"),
     (b"P6 2 1 65535\n" + bytes(12), "is 16-bit colour in PPM"),
     (b"P6 2 1 1023\n" + bytes(12), "is 16-bit colour in PPM"),
+    (b"P3 2 # a word\n1 1023\n" + b"1 " * 6, "is 16-bit colour in PPM"),
     (huge(100000, 100000), "is 100000 x 100000, 10000000000 pixels; the limit is 178956970; raise it with --max-pixels"),
     (huge(2**31 - 1, 2**31 - 1), "raise it with --max-pixels"),
     (png(4, 4, 8, 2, b"\0" * 52)[:45], "is truncated or corrupt"),
@@ -332,7 +333,17 @@ def test_bad_files_are_refused_in_one_line(data, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM"])
+@pytest.mark.parametrize(("flags", "bits"), [(0x40, 10), (0x60, 12)])
+def test_deep_avif_is_refused(flags, bits, colours):
+    """By the flags high_bitdepth and twelve_bit of its AV1 decoder; Pillow would cut it to 8 bits."""
+    data = bytearray(saved(PIL.Image.fromarray(np.tile(colours, (9, 9, 1))), "AVIF"))
+    data[data.index(b"av1C") + 6] |= flags
+    data[data.index(b"pixi") + 9 : data.index(b"pixi") + 12] = bytes([bits] * 3)
+    with pytest.raises(ImageError, match=f"is {bits}-bit colour in AVIF, which would be cut to 8 bits; convert it to TIFF"):
+        read(bytes(data))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "PPM"])
 def test_every_truncation_is_refused_or_whole(kind, colours):
     """Cut anywhere, a file gives an error, never a half-grey picture or another kind of exception."""
     picture = PIL.Image.fromarray(np.tile(colours, (9, 9, 1)))

@@ -57,6 +57,22 @@ def test_alpha_comes_back(name, channels, rng):
     assert_array_equal(again.pixels, pixels if name != "webp" else np.broadcast_to(pixels, (6, 5, 3)))
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_avif_is_near(samples, channels):
+    """It is never lossless, but grey stays grey, alpha is exact at quality 100, and its bytes are the same each time."""
+    image = read_image(samples / "chelsea.png")
+    pixels = image.pixels[:90, :120, :channels]
+    cover = np.ascontiguousarray(image.pixels[100:190, :120, 0])
+    again, notices = through(Image(pixels, 255), "avif")
+    assert again.pixels.shape == pixels.shape
+    assert np.sqrt(np.mean((again.pixels.astype(float) - pixels) ** 2)) < 3
+    assert notices == []
+    again, _ = through(Image(pixels, 255, cover), "avif", Encoding(quality=100))
+    assert_array_equal(again.alpha, cover)
+    first, second = (encode(Image(pixels, 255), format_named("avif"), Encoding()).data for _ in range(2))
+    assert first == second
+
+
 @pytest.mark.parametrize(("name", "channels", "alpha"), [("png", 1, False), ("ppm", 1, False), ("tiff", 1, False),
                                                          ("tiff", 3, False), ("tiff", 3, True), ("tiff", 1, True)])  # fmt: skip
 def test_16_bits_come_back(name, channels, alpha, rng):
@@ -80,7 +96,7 @@ def test_16_bit_colour_png_is_refused():
     assert stored_white(format_named("jpeg"), image, 3) == 255
 
 
-@pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp"])
+@pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp", "avif"])
 def test_metadata_comes_back(name, rng):
     """Profile, EXIF and resolution, as far as the format goes; what is lost is said."""
     pixels = rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)
@@ -91,12 +107,12 @@ def test_metadata_comes_back(name, rng):
     block.load(again.metadata.exif)
     assert block[0x010F] == "a maker"
     assert float(block.get_ifd(0x8769)[0x829A]) == pytest.approx(0.01)
-    if name == "webp":
+    if name in ("webp", "avif"):
         assert again.metadata.dpi is None
     else:
         assert again.metadata.dpi == pytest.approx((300, 150), rel=1e-3)
     assert again.metadata.text == ((("Title", "a title"),) if name == "png" else ())
-    lost = {"png": [], "jpeg": ["text"], "tiff": ["text"], "webp": ["resolution", "text"]}[name]
+    lost = {"png": [], "jpeg": ["text"], "tiff": ["text"]}.get(name, ["resolution", "text"])
     assert notices == ([f"{' and '.join(lost)} not kept in this {name}"] if lost else [])
 
 
@@ -144,6 +160,7 @@ def test_other_numbers_of_channels_are_no_picture(channels):
     [
         ("jpeg", (2, 70000, 3), Metadata()),
         ("webp", (2, 20000, 3), Metadata()),
+        ("avif", (2, 70000, 3), Metadata()),
         ("png", (2, 2, 3), Metadata(dpi=(4e9, 4e9))),
         ("bmp", (2, 2, 3), Metadata(dpi=(4e9, 4e9))),
     ],
@@ -160,7 +177,7 @@ def test_compression_and_quality_have_an_effect(samples):
     sizes = [len(encode(image, format_named("png"), Encoding(png_level=n)).data) for n in (0, 2, 9, 1)]
     assert sizes[0] > sizes[1] > sizes[2]
     assert sizes[3] < 1.05 * sizes[2]
-    for name in ("jpeg", "webp"):
+    for name in ("jpeg", "webp", "avif"):
         sizes = [len(encode(image, format_named(name), Encoding(quality=n)).data) for n in (10, 92)]
         assert sizes[0] < sizes[1]
 
@@ -274,7 +291,7 @@ def test_suffixes(path, name):
 @pytest.mark.parametrize("path", ["a", "a.gif", ".png", "a.png/b", ""])
 def test_unknown_suffixes(path):
     """The list of known ones."""
-    with pytest.raises(ArgumentError, match="use one of .png .jpg .tif .webp .bmp .ppm .npy .npz, or --format"):
+    with pytest.raises(ArgumentError, match="use one of .png .jpg .tif .webp .avif .bmp .ppm .npy .npz, or --format"):
         format_of(path)
 
 

@@ -97,6 +97,14 @@ LOSSES = {
     "xmp.webp": (lambda f: encoded(f(), "WEBP", xmp=b"<x:xmpmeta/>"), "XMP"),
     "longer.webp": (lambda f: encoded(f(), "WEBP") + b"and more", "8 bytes behind its end"),
     "own.webp": (lambda f: with_riff(encoded(f(), "WEBP"), b"prVt", b"abcd"), "its chunk prVt"),
+    "film.avif": (lambda f: encoded(f(), "AVIF", save_all=True, append_images=[f()]), "1 further frame"),
+    "xmp.avif": (lambda f: encoded(f(), "AVIF", xmp=b"<x:xmpmeta/>"), "XMP"),
+    "longer.avif": (lambda f: encoded(f(), "AVIF") + b"and more", "8 bytes behind its end"),
+    "own.avif": (lambda f: encoded(f(), "AVIF") + b"\0\0\0\x0cprVtabcd", "its box prVt"),
+    "space.avif": (
+        lambda f: encoded(f(), "AVIF").replace(b"nclx\0\x01\0\x0d", b"nclx\0\x09\0\x10"),  # BT.2020 and PQ
+        "its colour space",
+    ),
     "motion.jpg": (lambda f: encoded(f(), "JPEG") + b"\0\0\0\x18ftypmp42" + bytes(50), "62 bytes behind its end"),
     "twice.jpg": (lambda f: 2 * encoded(f(), "JPEG", progressive=True), "bytes behind its end"),
     "wide.jpg": (lambda f: (d := encoded(f(), "JPEG"))[:13] + struct.pack(">BHH", 0, 2, 1) + d[18:], "the shape of its pixels"),
@@ -147,13 +155,13 @@ def test_big_tiff_is_read_and_its_tags_are_told(run, tmp_path, frame):
         assert (result.status, told) == ((1, True) if name == "told.tif" else (0, False)), result.err
 
 
-@pytest.mark.parametrize("form", ["png", "jpg", "tif", "webp", "bmp"])
+@pytest.mark.parametrize("form", ["png", "jpg", "tif", "webp", "avif", "bmp"])
 def test_what_can_be_kept_is_replaced(run, tmp_path, frame, form):
     """With EXIF, a profile, a resolution, and alpha, as far as the format has them."""
     exif = PIL.Image.Exif()
     exif[271], exif[274] = "maker", 6
     picture = frame()
-    if form in ("png", "tif", "webp"):
+    if form in ("png", "tif", "webp", "avif"):
         picture.putalpha(picture.convert("L"))
     options = {} if form == "bmp" else {"exif": exif, "icc_profile": b"a profile"}
     options |= {"comment": b"a word"} if form == "jpg" else {}

@@ -69,6 +69,20 @@ set_aside = _PillowsLimit()
 """Held while Pillow reads."""
 
 
+class _FinishedExif(PIL.Image.Exif):
+    """A block that Pillow writes as it is; of bytes with an orientation its AVIF encoder would make a new block."""
+
+    def __init__(self, block: bytes) -> None:
+        super().__init__()
+        self.block = block
+
+    def __bool__(self) -> bool:
+        return True
+
+    def tobytes(self, offset: int = 8) -> bytes:
+        return self.block
+
+
 class PillowCodec(Codec):
     """Every format whose samples Pillow reads and writes in full."""
 
@@ -90,18 +104,13 @@ class PillowCodec(Codec):
 
     def encode(self, levels: Array, has_alpha: bool, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
-        options: dict[str, Any] = {
-            "icc_profile": metadata.icc,
-            "exif": metadata.exif,
-            "dpi": metadata.dpi,
-            "comment": metadata.comment,
-        }
-        if metadata.text:
-            options["pnginfo"] = _png_text(metadata)
+        options: dict[str, Any] = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "comment": metadata.comment}
+        options["exif"] = _FinishedExif(metadata.exif) if metadata.exif else None
+        options["pnginfo"] = _png_text(metadata) if metadata.text else None
         picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
         file = io.BytesIO()
         given = {name: value for name, value in options.items() if value}
-        picture.save(file, form.pillow_names[0], **given, **form.save_options(encoding))
+        picture.save(file, form.pillow_names[0], **given, **form.save_options(encoding, levels.shape[2]))
         return file.getvalue()
 
     def read_provenance(self, path: Path) -> Provenance | None:

@@ -288,8 +288,7 @@ def _write_stack(
 ) -> tuple[list[Written], list[str]]:
     image = map_source.image
     notices = []
-    words = WORDS | ({"exif": "TIFF tags"} if image.format == "TIFF" else {})
-    lost = [word for name, word in words.items() if getattr(image.metadata, name)] + ["alpha"] * (image.alpha is not None)
+    lost = [word for name, word in WORDS.items() if getattr(image.metadata, name)] + ["alpha"] * (image.alpha is not None)
     if lost and target.form.picture:  # of arrays nobody expects that
         notices.append(f"{' and '.join(lost)} not written: a stack holds the feature maps alone")
     if request.range.name != "auto":

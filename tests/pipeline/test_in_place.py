@@ -241,14 +241,14 @@ def test_a_file_that_could_not_stay_its_owners(run, tmp_path, frame, monkeypatch
 
 @pytest.mark.parametrize(
     ("words", "lost"),
-    [(["--depth", "float"], "alpha"), (["--range", "0..255"], "its real numbers"), (["--depth", "float"], "TIFF tags")],
+    [(["--depth", "float"], "alpha"), (["--range", "0..255"], "its real numbers"), (["--depth", "float"], "EXIF")],
 )
 def test_what_the_output_could_not_hold_is_refused(run, tmp_path, frame, words, lost):
     """Alpha and tags in a stack of floats, and real numbers as levels; they went with a notice, or without."""
     made = {
         "alpha": lambda: encoded(frame().convert("RGBA"), "TIFF"),
         "its real numbers": lambda: with_tag(frame, (284, 3, 1, 1, True), np.float32),
-        "TIFF tags": lambda: with_tag(frame, (315, 2, None, "me", True)),
+        "EXIF": lambda: with_tag(frame, (315, 2, None, "me", True)),
     }[lost]()
     (tmp_path / "a.tif").write_bytes(made)
     result = run("apply", tmp_path / "a.tif", "-k", "1", "--in-place", "-q", *words)

@@ -7,7 +7,7 @@ from .buffers import aligned
 from .jit.run import run_loop
 from .layout import Layout, source_table
 from .loops.im2col import SHARED, Buffers, LayerTables, correlate_each, correlate_maps
-from .offset import BOUND, can_be_shifted, error_of
+from .offset import BOUND, can_be_shifted, error_of, totals_of
 from .sample_facts import SMALLEST_FOR_FFT
 from .simd.reference import VECTOR_BYTES, Array
 
@@ -97,7 +97,7 @@ def with_totals(tables: LayerTables, weights: Array) -> LayerTables:
 
     Where weights are not finite, NaN stands for all: then none can be taken.
     """
-    totals = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.float64)
+    totals = totals_of(weights, tables.weight.dtype)
     return tables._replace(total=totals if can_be_shifted(tables.weight, totals) else np.full(len(weights), np.nan))
 
 

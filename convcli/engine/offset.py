@@ -89,6 +89,17 @@ def error_of(roundings: float, real: np.dtype) -> float:
     return (roundings + BESIDES) * float(np.finfo(real).eps) / 2 * FARTHEST
 
 
+def totals_of(weights: Array, real: np.dtype) -> Array:
+    """What the weights (maps, ...) of each map sum to, float64: what the offset is multiplied by at the end.
+
+    Rounded once where the response is float64: the terms of a sum near 0 are much larger than itself, and so is the offset.
+    """
+    if real == np.float64 and np.isfinite(np.abs(weights).sum()):
+        return np.array([math.fsum(one.flat) for one in weights])
+    totals: Array = weights.reshape(len(weights), -1).sum(axis=1, dtype=np.float64)
+    return totals
+
+
 def can_be_shifted(weights: Array, totals: Array) -> bool:
     """Whether weights, and what those of each map sum to, are finite: the offset times that is added to every sum."""
     return bool(np.isfinite(weights).all() and np.isfinite(totals.astype(weights.dtype)).all())

@@ -10,6 +10,7 @@ import numpy as np
 
 from .layout import Layout, halves
 from .loops.correlate import BOTH, FIRST, SECOND, Rows, TapPrograms
+from .offset import totals_of
 from .planner import LONGEST, LONGEST_OF_PRODUCTS, Choice, in_units, least_short_sum
 from .sample_facts import SampleFacts
 from .simd.reference import MAX_LANES, Array
@@ -69,7 +70,7 @@ def make_tap_programs(
         unit=units.astype(facts.real),
         rest=(units - units.astype(facts.real)).astype(facts.real),
         bias=bias.astype(np.float64),
-        total=weights.reshape(len(weights), -1).sum(axis=1),
+        total=totals_of(weights, facts.real),
         low=np.array(low or [0] * len(choices)),
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from .file_parts import SOME_PICTURES, XMP
+from .file_parts import SOME_PICTURES, XMP, Info
 
 KNOWN_BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip")
 MOST_HEADERS = 1 << 24
@@ -39,7 +39,7 @@ def has_whole_boxes(path: Path) -> bool:
     return bool(ends) and ends[-1] == size
 
 
-def unkept_parts(file: BinaryIO) -> Iterator[str]:
+def unkept_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Words for what the file holds that is not carried over."""
     size = file.seek(0, os.SEEK_END)
     boxes = list(_boxes(file, size))

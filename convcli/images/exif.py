@@ -7,6 +7,7 @@ What a maker note holds may count from the start of the block, so that a block w
     at the end  the text Software with our mark, where it does not fit in its place, and a directory with an entry more for it
 """
 
+import contextlib
 import io
 import struct
 from dataclasses import replace
@@ -18,11 +19,13 @@ from .exif_block import (
     ORIENTATION,
     PREFIX,
     SHORT,
+    UTF_8,
     Block,
     BrokenExif,
     Entry,
     Field,
     append,
+    value_ranges,
     write_at,
     write_first,
 )
@@ -51,20 +54,29 @@ def holds_only_mark(exif: bytes) -> bool:
     return not without_provenance(block.read(entries[0].at, entries[0].size).decode("latin-1").rstrip("\0"))
 
 
-def patched(exif: bytes, width: int, height: int, provenance: Provenance | None = None, most: int = 1 << 30) -> bytes:
-    """A block with its prefix for a picture of that size, upright, with the mark where that keeps it within ``most`` bytes.
+def patched(exif: bytes, width: int, height: int, provenance: Provenance | None = None, max_bytes: int = 1 << 30) -> bytes:
+    """A block with its prefix for a picture of that size, upright, with the mark where that keeps it within ``max_bytes``.
 
-    One that cannot be read stays as it is.
+    What cannot be read in it stays as it is: a wrong offset somewhere must not keep the orientation of before.
     """
     file = io.BytesIO(exif.removeprefix(PREFIX))
     try:
-        _patch(file, width, height)
-        without = file.getvalue()
-        _set_software(file, provenance)
+        block = Block.of(file)
+        entries = block.directory(block.first)
     except BrokenExif:
         return exif
+    _set_numbers(block, entries, width, height)
+    with contextlib.suppress(BrokenExif):
+        for inner in block.subdirectories(entries):
+            if inner.tag == EXIF:
+                _set_numbers(block, inner.entries, width, height)
+    with contextlib.suppress(BrokenExif):
+        _cut_thumbnail(file, block)
+    without = file.getvalue()
+    with contextlib.suppress(BrokenExif):
+        _set_software(file, provenance)
     with_mark = file.getvalue()
-    return PREFIX + (with_mark if len(PREFIX + with_mark) <= most else without)
+    return PREFIX + (with_mark if len(PREFIX + with_mark) <= max_bytes else without)
 
 
 def block_with(provenance: Provenance) -> bytes:
@@ -73,16 +85,12 @@ def block_with(provenance: Provenance) -> bytes:
     return PREFIX + struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, SOFTWARE, ASCII, len(text), 26, 0) + text
 
 
-def _patch(file: io.BytesIO, width: int, height: int) -> None:
-    block = Block.of(file)
-    entries = block.directory(block.first)
-    numbers = [*entries, *(one for inner in block.inner(entries) if inner.tag == EXIF for one in inner.entries)]
-    for entry in numbers:
+def _set_numbers(block: Block, entries: list[Entry], width: int, height: int) -> None:
+    for entry in entries:
         if entry.tag == ORIENTATION:  # of whatever type: readers take it from a ratio too
             _set_number(block, replace(entry, type=SHORT), 1)
         elif entry.tag in (*WIDTHS, *HEIGHTS) and entry.type in (SHORT, LONG) and entry.count == 1:
             _set_number(block, entry, width if entry.tag in WIDTHS else height)
-    _cut_thumbnail(file, block)
 
 
 def _set_number(block: Block, entry: Entry, value: int) -> None:
@@ -92,43 +100,47 @@ def _set_number(block: Block, entry: Entry, value: int) -> None:
 
 
 def _cut_thumbnail(file: io.BytesIO, block: Block) -> None:
-    """Cut off what stands behind the first directory, and clear the bytes of the picture in it."""
+    """Cut off the directory behind the first one, and clear the bytes of the picture in it, where nothing else stands there."""
     place = block.next_place(block.first)
-    (behind,) = block.numbers(place, "I")
-    if behind == 0:
+    (next_directory,) = block.numbers(place, "I")
+    if next_directory == 0:
         return
     write_at(file, place, bytes(4))
     numbers = {
         entry.tag: block.numbers(entry.at, "I" if entry.type == LONG else "H")[0]
-        for entry in block.directory(behind)
+        for entry in block.directory(next_directory)
         if entry.type in (SHORT, LONG) and entry.count == 1
     }
+    kept = [(0, 8), (block.first, place + 4 - block.first), *value_ranges(block, block.directory(block.first))]
     for place_tag, size_tag in THUMBNAILS:
         begin, size = numbers.get(place_tag, 0), numbers.get(size_tag, 0)
         end = len(file.getbuffer())
-        if 8 <= begin < begin + size <= end:
+        if begin < begin + size <= end and not any(begin < at + count and at < begin + size for at, count in kept):
             write_at(file, begin, bytes(size))
             if begin + size >= end - 1:  # nothing stands behind it
                 file.truncate(begin)
 
 
 def _set_software(file: io.BytesIO, provenance: Provenance | None) -> None:
-    """The text Software without the mark that it had, and with this one behind it."""
+    """The text Software without the mark that it had, and with this one behind it. What is no text stays."""
     block = Block.of(file)
     entries = block.directory(block.first)
-    held = next((entry for entry in entries if entry.tag == SOFTWARE and entry.type == ASCII), None)
-    if held is None:
-        if provenance is not None:
-            _add_entries(block, [(SOFTWARE, ASCII, str(provenance).encode() + b"\0")])
+    entry = next((entry for entry in entries if entry.tag == SOFTWARE), None)
+    if entry is None and provenance is not None:
+        _add_entries(block, [(SOFTWARE, ASCII, str(provenance).encode() + b"\0")])
+    if entry is None or entry.type not in (ASCII, UTF_8):
         return
-    before = block.read(held.at, held.size).split(b"\0")[0].decode("latin-1")
+    try:
+        before, room = block.read(entry.at, entry.size).split(b"\0")[0].decode("latin-1"), entry.size
+    except BrokenExif:  # it stands nowhere
+        before, room = "", 0
     rest = without_provenance(before)
     after = f"{rest}; {provenance}" if rest and provenance else str(provenance) if provenance else rest
     text = after.encode("latin-1") + b"\0"
-    if after != before and len(text) <= held.size:
-        write_at(file, held.at, text.ljust(held.size, b"\0"))
+    if after != before and len(text) <= room:
+        write_at(file, entry.at, text.ljust(room, b"\0"))
     elif after != before:
-        write_at(file, held.place + 4, struct.pack(f"{block.order}II", len(text), append(file, text)))
+        write_at(file, entry.place + 4, struct.pack(f"{block.order}II", len(text), append(file, text)))
 
 
 def _add_entries(block: Block, fields: list[Field]) -> None:

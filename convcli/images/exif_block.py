@@ -13,10 +13,10 @@ from typing import BinaryIO, TypeAlias
 PREFIX = b"Exif\0\0"
 """Stands before a block in JPEG, and in what Pillow hands over."""
 
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-"""Bytes of a value of each type."""
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
+"""Bytes of a value of each type: those of TIFF, of BigTIFF, and UTF-8 of EXIF 3.0."""
 
-ASCII, SHORT, LONG = 2, 3, 4
+ASCII, SHORT, LONG, UTF_8 = 2, 3, 4, 129
 
 ORIENTATION, EXIF, GPS, INTEROPERABILITY = 274, 34665, 34853, 40965
 
@@ -107,7 +107,7 @@ class Block:
         """Where the offset of the directory behind this one stands."""
         return at + 2 + 12 * self.numbers(at, "H")[0]
 
-    def inner(self, entries: Iterable[Entry], within: int = 0) -> Iterator["Directory"]:
+    def subdirectories(self, entries: Iterable[Entry], within: int = 0) -> Iterator["Directory"]:
         """The directories that these entries point to; ``within`` is the tag of theirs, 0 for the first."""
         held = {entry.tag: entry for entry in entries if entry.type in (LONG, 13) and entry.count == 1}
         for tag in DIRECTORIES.get(within, ()):
@@ -127,7 +127,15 @@ class Directory:
 
 def has_maker_note(block: Block, entries: list[Entry]) -> bool:
     """Whether a directory that these entries point to holds a maker note."""
-    return any(entry.tag == MAKER_NOTE for inner in block.inner(entries) for entry in inner.entries)
+    return any(entry.tag == MAKER_NOTE for inner in block.subdirectories(entries) for entry in inner.entries)
+
+
+def value_ranges(block: Block, entries: list[Entry], within: int = 0) -> Iterator[tuple[int, int]]:
+    """Where the values of entries stand, and the directories that they point to with theirs: (begin, size)."""
+    yield from ((entry.at, entry.size) for entry in entries if entry.size > 4)
+    for inner in block.subdirectories(entries, within):
+        yield inner.at, block.next_place(inner.at) + 4 - inner.at
+        yield from value_ranges(block, inner.entries, inner.tag)
 
 
 def write_at(file: BinaryIO, at: int, value: bytes) -> None:
@@ -143,7 +151,7 @@ def append(file: BinaryIO, value: bytes) -> int:
     return end + end % 2
 
 
-def write_first(block: Block, kept: list[bytes], behind: bytes, fields: Sequence[Field] = ()) -> None:
+def write_first(block: Block, kept: list[bytes], next_directory: bytes, fields: Sequence[Field] = ()) -> None:
     """Write a first directory at the end, of entries as they are and of fields, and the offset of the one behind it.
 
     The values of the fields stand behind the directory.
@@ -154,12 +162,12 @@ def write_first(block: Block, kept: list[bytes], behind: bytes, fields: Sequence
     first = append(block.file, bytes(2 + 12 * len(tags) + 4))
     for tag, kind, values in fields:
         count = len(values) // SIZES[kind]
-        entries[tag] = struct.pack(f"{order}HHI", tag, kind, count) + held(block.file, values, order)
-    directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + behind
+        entries[tag] = struct.pack(f"{order}HHI", tag, kind, count) + encode_value(block.file, values, order)
+    directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + next_directory
     write_at(block.file, first, directory)
     write_at(block.file, 4, struct.pack(f"{order}I", first))
 
 
-def held(file: BinaryIO, values: bytes, order: str) -> bytes:
+def encode_value(file: BinaryIO, values: bytes, order: str) -> bytes:
     """What an entry holds: its values, or where they stand at the end of the file."""
     return values.ljust(4, b"\0") if len(values) <= 4 else struct.pack(f"{order}I", append(file, values))

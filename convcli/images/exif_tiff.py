@@ -6,7 +6,6 @@ pixels, and the pixels follow. So a maker note counts from the same place as bef
 
 import io
 import struct
-from collections.abc import Iterator
 from typing import BinaryIO
 
 from .exif_block import (
@@ -19,8 +18,9 @@ from .exif_block import (
     Entry,
     Field,
     append,
+    encode_value,
     has_maker_note,
-    held,
+    value_ranges,
     write_at,
     write_first,
 )
@@ -38,7 +38,7 @@ NO_BLOCK = struct.pack("<2sHIHI", b"II", 42, 8, 0, 0)
 """A block that holds nothing."""
 
 
-def of_tiff(file: BinaryIO, stale: set[int]) -> tuple[bytes | None, bool]:
+def exif_of_tiff(file: BinaryIO, stale: set[int]) -> tuple[bytes | None, bool]:
     """The tags of a TIFF file's first page as a block, with the directories that they point to; whether a maker's note moved.
 
     Those that say how pixels are stored, and ``stale`` ones, are no part of it. A note stays where it is if that is before
@@ -50,7 +50,7 @@ def of_tiff(file: BinaryIO, stale: set[int]) -> tuple[bytes | None, bool]:
     if not entries:
         return None, False
     has_note = has_maker_note(source, entries)
-    end = max((begin + size for begin, size in _places_of(source, entries)), default=0)
+    end = max((begin + size for begin, size in value_ranges(source, entries)), default=0)
     stays = has_note and end <= _first_pixel(source)
     if stays:  # all that stands before the pixels: a note may point out of itself
         made = io.BytesIO(source.read(0, max(end, source.first if source.first <= _first_pixel(source) else 0)))
@@ -68,18 +68,10 @@ def _first_pixel(block: Block) -> int:
     return min([LONGEST, *(number for held in numbers for number in held)])
 
 
-def _places_of(block: Block, entries: list[Entry], within: int = 0) -> Iterator[tuple[int, int]]:
-    """Where the values of entries stand, and the directories that they point to with theirs: (begin, size)."""
-    yield from ((entry.at, entry.size) for entry in entries if entry.size > 4)
-    for inner in block.inner(entries, within):
-        yield inner.at, block.next_place(inner.at) + 4 - inner.at
-        yield from _places_of(block, inner.entries, inner.tag)
-
-
 def check_values(exif: bytes) -> None:
     """See that all values of a block stand in it. Raises BrokenExif."""
     block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
-    for begin, size in _places_of(block, block.directory(block.first)):
+    for begin, size in value_ranges(block, block.directory(block.first)):
         block.read(begin, size)
 
 
@@ -88,7 +80,7 @@ def start_tiff(exif: bytes, fields: list[Field]) -> io.BytesIO:
     file = io.BytesIO(exif.removeprefix(PREFIX))
     block = Block.of(file)
     entries = [entry for entry in block.directory(block.first) if entry.tag not in TIFF_LAYOUT]
-    for inner in block.inner(entries):
+    for inner in block.subdirectories(entries):
         _drop_entries(block, inner.at, JPEG_LAYOUT)
     raw = [block.read(entry.place, 12) for entry in entries]
     if block.next_place(block.first) + 4 == file.seek(0, io.SEEK_END):
@@ -109,18 +101,18 @@ def _drop_entries(block: Block, at: int, dropped: tuple[int, ...]) -> None:
 def _copy_tags(source: Block, entries: list[Entry], target: Block) -> None:
     """Write entries, and the directories that they point to, as all of a block of the same byte order."""
     fields = [(entry.tag, entry.type, source.read(entry.at, entry.size)) for entry in entries]
-    pointers = [(inner.tag, LONG, _append_directory(source, inner, target)) for inner in source.inner(entries)]
+    pointers = [(inner.tag, LONG, _append_directory(source, inner, target)) for inner in source.subdirectories(entries)]
     write_first(target, [], bytes(4), [*fields, *pointers])
 
 
 def _append_directory(source: Block, directory: Directory, target: Block) -> bytes:
     """Put a directory, and those within, at the end of another block; its offset there, as an entry holds it."""
     order = target.order
-    inner = source.inner(directory.entries, directory.tag)
+    inner = source.subdirectories(directory.entries, directory.tag)
     pointers = {within.tag: _append_directory(source, within, target) for within in inner}
     parts = []
     for entry in sorted(directory.entries, key=lambda one: one.tag):
         values = pointers.get(entry.tag) or source.read(entry.at, entry.size)
-        parts.append(struct.pack(f"{order}HHI", entry.tag, entry.type, entry.count) + held(target.file, values, order))
+        parts.append(struct.pack(f"{order}HHI", entry.tag, entry.type, entry.count) + encode_value(target.file, values, order))
     at = append(target.file, struct.pack(f"{order}H", len(parts)) + b"".join(parts) + bytes(4))
     return struct.pack(f"{order}I", at)

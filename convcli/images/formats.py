@@ -99,7 +99,7 @@ class Format:
     save_options
         What Pillow's ``save`` is given for so many samples a pixel.
     unkept_parts
-        Words for what a file holds that is not carried over, found in its bytes.
+        Words for what a file holds that is not carried over, by its bytes and by what Pillow read of them.
     deep_kind
         Which samples of a file Pillow would cut to 8 bits, in words; none where it keeps all.
     holds_provenance
@@ -128,7 +128,7 @@ class Format:
     max_metadata: int = 1 << 30
     setting: str | None = None
     save_options: Callable[[Encoding, int], dict[str, Any]] = lambda encoding, samples: {}
-    unkept_parts: Callable[[BinaryIO], Iterable[str]] = lambda file: ()
+    unkept_parts: Callable[[BinaryIO, file_parts.Info], Iterable[str]] = lambda file, info: ()
     deep_kind: Callable[[BinaryIO], str] = lambda file: ""
     holds_provenance: bool = False
     is_whole: Callable[[Path], bool] = lambda path: True
@@ -202,7 +202,7 @@ FORMATS = (
         holds_provenance=True,
         is_whole=avif_boxes.has_whole_boxes,
     ),
-    Format("bmp", (".bmp",), pillow_names=("BMP",), keeps=("dpi",)),
+    Format("bmp", (".bmp",), pillow_names=("BMP",), keeps=("dpi",), unkept_parts=file_parts.of_bmp),
     Format("gif", (), (".gif",), pillow_names=("GIF",)),
     Format(
         "ppm",

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import PIL.Image
+import PIL.JpegImagePlugin
 
 from .exif import check_block, holds_only_mark, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
-from .exif_tiff import of_tiff
-from .file_parts import unkept_tags
+from .exif_tiff import exif_of_tiff
+from .file_parts import Info, unkept_tags
 from .formats import Format
 from .image import Image, Metadata
 from .provenance import SOFTWARE, without_provenance
@@ -28,7 +29,8 @@ FINEST = 1e7
 
 BIG_TIFF = (b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, DESCRIPTION, SAMPLES, DEPTH = 256, 257, 270, 277, 32997
-X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, NO_UNIT, IMAGEJ_METADATA = 282, 283, 296, 1, 50839
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, NO_UNIT = 282, 283, 296, 1
+IMAGEJ_SIZES, IMAGEJ_METADATA = 50838, 50839
 IMAGEJ_CALIBRATION = re.compile(r"\AImageJ=(?:.|\n)*^(?:unit|vunit|spacing|finterval|[xyz]origin|cf|c\d)=", re.MULTILINE)
 SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
 """Descriptions by which ImageJ and tifffile tell how many pages of which size a file has: untrue of any other file."""
@@ -50,7 +52,7 @@ class Found:
 def metadata_of(picture: PIL.Image.Image, file: BinaryIO, form: Format) -> Found:
     """What is found in a file of any format but TIFF, whose pixels are loaded. Leaves the file where it is."""
     info = picture.info
-    lost = _unkept_parts(file, form)
+    lost = _unkept_parts(file, form, info)
     notices = _not_kept(lost)
     try:
         exif = _exif_of(picture)
@@ -63,15 +65,21 @@ def metadata_of(picture: PIL.Image.Image, file: BinaryIO, form: Format) -> Found
     text = {key: value for key, value in getattr(picture, "text", {}).items() if key not in STALE_TEXTS}
     comment = info.get("comment")
     comment = comment.encode() if isinstance(comment, str) else comment or None
-    metadata = Metadata(info.get("icc_profile") or None, exif, resolution(info.get("dpi")), tuple(text.items()), comment)
+    metadata = Metadata(info.get("icc_profile") or None, exif, resolution(_stated_dpi(picture)), tuple(text.items()), comment)
     return Found(metadata, tuple(notices), tuple(lost))
 
 
-def _unkept_parts(file: BinaryIO, form: Format) -> list[str]:
+def _stated_dpi(picture: PIL.Image.Image) -> Any:
+    """The resolution that a file states; Pillow makes up 72 for a JPEG with EXIF that states none."""
+    made_up = isinstance(picture, PIL.JpegImagePlugin.JpegImageFile) and picture.info.get("jfif_unit") not in (1, 2)
+    return None if made_up and X_RESOLUTION not in picture.getexif() else picture.info.get("dpi")
+
+
+def _unkept_parts(file: BinaryIO, form: Format, info: Info) -> list[str]:
     """Words for what a file holds that is not carried over. Leaves the file where it is."""
     place = file.tell()
     file.seek(0)
-    found = list(dict.fromkeys(filter(None, form.unkept_parts(file))))
+    found = list(dict.fromkeys(filter(None, form.unkept_parts(file, info))))
     file.seek(place)
     return found
 
@@ -91,7 +99,7 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
             stale = {DESCRIPTION} if str(tags.get(DESCRIPTION, "")).startswith(SHAPE_DESCRIPTIONS) else set()
             if set(tags) - TIFF_LAYOUT - stale == {SOFTWARE} and not without_provenance(str(tags[SOFTWARE])):
                 stale.add(SOFTWARE)  # our mark alone, which is made anew
-            exif, moved = of_tiff(file, stale)
+            exif, moved = exif_of_tiff(file, stale)
             if moved:
                 notices.append("the maker's note of its EXIF moves, and may count from where it was")
                 lost.append("the place of its maker's note")
@@ -110,8 +118,20 @@ def _calibration(tags: Mapping[int, Any]) -> Iterator[str]:
             yield "its resolution, which has no unit"
     if IMAGEJ_CALIBRATION.search(str(tags.get(DESCRIPTION, ""))):
         yield "ImageJ's calibration"
-    if any(word in bytes(tags.get(IMAGEJ_METADATA) or b"")[:64] for word in (b"info", b"ofni")):
+    if IMAGEJ_METADATA in tags and _imagej_kinds(tags) != {b"labl"}:
         yield "ImageJ's properties"
+
+
+def _imagej_kinds(tags: Mapping[int, Any]) -> set[bytes]:
+    """The kinds of what ImageJ stores beside the pixels; labels are those of the maps in an output.
+
+    The tag begins with IJIJ, or JIJI in the other byte order, then four letters and a count for each kind; the first of
+    the sizes in IMAGEJ_SIZES is that of this list.
+    """
+    sizes = tags.get(IMAGEJ_SIZES) or (0,)
+    kinds = bytes(tags[IMAGEJ_METADATA])[: int(sizes[0] if isinstance(sizes, tuple) else sizes)]
+    step = -1 if kinds.startswith(b"JIJI") else 1
+    return {kinds[place : place + 4][::step] for place in range(4, len(kinds), 8)}
 
 
 def resolution(dpi: Iterable[Any] | None) -> tuple[float, float] | None:

@@ -47,7 +47,8 @@ def parse_angle(text: str) -> float:
     """
     value = parse_number(text)
     if "pi" in text:
-        raise ValueError(f"is in radians, and degrees are taken; write {math.degrees(value):g}")
+        degrees = f"; write {math.degrees(value):g}" if abs(value) <= 2 * math.pi else ""
+        raise ValueError(f"is in radians, and degrees are taken{degrees}")
     return value
 
 

@@ -28,7 +28,7 @@ NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
 
 FILE = re.compile(r"@([^#]*?)(?:#(.*?))?(?::(\s*[a-z]+\s*=[^:]*))?", re.DOTALL | re.IGNORECASE)
-SIZED = re.compile(r"(\d{1,5})(?:x(\d{1,5}))?((?:[+-]\d{1,5}){0,2})([@<>]?)\s*:(.*)", re.ASCII | re.DOTALL)
+SIZED = re.compile(r"(\d{1,5})(?:[xX](\d{1,5}))?((?:[+-]\d{1,5}){0,2})([@<>]?)\s*:(.*)", re.ASCII | re.DOTALL)
 NESTED = re.compile(r"(?:\[[^\[\]]*\][\s,]*)+")
 
 

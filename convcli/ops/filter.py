@@ -82,7 +82,7 @@ def filter2d(
         How the sums are made; None takes the one that costs least. ``separable`` sums down columns, then along rows; ``box``
         does so with running sums, for weights that are all the same; ``fft`` multiplies spectra. All give the same within
         rounding: at most 1e-5 of the sum of the absolute weights times the extent of the image, its largest less its least
-        sample, beside the rounding of the result itself.
+        sample, and one unit in the last place of the result.
     rows : (from, to), optional
         Rows of the result to compute; None is all of them. They are those of the whole bit by bit; by spectra, within rounding.
 

@@ -41,7 +41,7 @@ def check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None 
 
 def _array_of(name: str, value: ArrayLike) -> Array:
     """An argument as an array of anything. Raises ArgumentError for what is none, or would lose something."""
-    if np.ma.is_masked(value) or (isinstance(value, list | tuple) and any(map(np.ma.is_masked, value))):
+    if _is_masked(value):
         raise ArgumentError(
             f"{name} has masked values, and what is under the mask would be read; fill them first, as {name}.filled(0) does"
         )
@@ -56,6 +56,13 @@ def _array_of(name: str, value: ArrayLike) -> Array:
     except (TypeError, RuntimeError) as error:  # a tensor elsewhere than in the processor's memory, or of bfloat16
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArgumentError(f"{name} must be an array: {reason}") from None
+
+
+def _is_masked(value: object) -> bool:
+    """Whether an array has masked values, or one in a list of lists of arrays."""
+    if isinstance(value, list | tuple):
+        return any(map(_is_masked, value))
+    return isinstance(value, np.ma.MaskedArray) and bool(np.ma.is_masked(value))
 
 
 def as_real(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None) -> Array:

@@ -125,6 +125,8 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
             return
         image = decode(file, request.max_pixels, lambda header: take(estimate(request, left, header)), request.axes)
         _refuse_loss(request, image.lost)
+        if request.in_place and (links := os.fstat(file.fileno()).st_nlink) > 1:
+            image = image.noting(f"has {links} hard links; the others keep the old picture")
         source = source or _digest(file)
         yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, left
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from fractions import Fraction
 
 import numpy as np
 import PIL.Image
@@ -238,3 +239,21 @@ def test_the_error_that_is_told(rng):
     }
     assert errors["exact"] == 0
     assert 0 < errors["float64"] < 1e-14 < errors["direct"] < BOUND > errors["fft"] > 0
+
+
+@pytest.mark.parametrize("level", [1e9, 1e13, 4e15])
+@pytest.mark.parametrize("layer", [False, True])
+def test_float64_at_a_high_level(level, layer, rng):
+    """Beside sums of fractions: the sum of the weights, near 0, was rounded before the level was multiplied by it."""
+    image = level + rng.integers(0, 10, (12, 12)).astype(float)
+    kernel = rng.standard_normal((5, 5))
+    kernel -= kernel.mean()
+    response = (
+        convcli.conv2d(np.stack([image, image]), np.stack([kernel, np.zeros((5, 5))])[None])[0]
+        if layer
+        else convcli.filter2d(image, kernel, padding="valid")
+    )
+    for y, x in np.ndindex(8, 8):
+        window = image[y : y + 5, x : x + 5]
+        exact = sum(Fraction(a) * Fraction(b) for a, b in zip(window.ravel(), kernel.ravel(), strict=True))
+        assert abs(response[y, x] - float(exact)) <= 1e-5 * np.abs(kernel).sum() * 9 + np.spacing(abs(float(exact)))

@@ -1,10 +1,12 @@
 """EXIF as cameras write it, through convcli: what is untrue of the new picture changes, and nothing else."""
 
+import contextlib
 import io
 import json
 import shutil
 import struct
 import subprocess
+import warnings
 
 import numpy as np
 import piexif
@@ -17,11 +19,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from convcli.images.exif import patched
-from convcli.images.exif_block import PREFIX
-from convcli.images.exif_tiff import of_tiff
+from convcli.images.exif import check_block, patched
+from convcli.images.exif_block import PREFIX, BrokenExif
+from convcli.images.exif_tiff import exif_of_tiff
+from convcli.images.provenance import Provenance
 
 MAKERS = ("canon", "casio", "olympus", "panasonic", "ricoh", "sigma", "sony")
+MARK = Provenance("a" * 32, "0" * 32)
 CHANGED = {40962, 40963, 305, 34665, 34853, 40965}  # the sizes, Software, and where directories stand
 NEEDS = pytest.mark.skipif(
     not (shutil.which("exiftool") and shutil.which("exiv2")), reason="exiftool and exiv2 are not installed"
@@ -109,6 +113,61 @@ def test_a_turned_picture(run, tmp_path, rng, order, suffix):
     assert not any(secret[i : i + 40] in data for i in range(0, 2900, 100))
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("broken", ["next directory", "GPS", "EXIF", "Software", "thumbnail"])
+def test_a_turned_picture_whose_exif_is_broken_behind(run, tmp_path, rng, order, suffix, broken):
+    """A wrong offset kept the orientation of before, so that viewers turned it twice; and a wrong thumbnail erased the rest."""
+    first = {271: (2, b"maker\0"), 274: (3, [6])}
+    nowhere = [99_999]
+    first |= {"GPS": {34853: (4, nowhere)}, "EXIF": {34665: (4, nowhere)}, "Software": {305: (2, nowhere)}}.get(broken, {})
+    behind = {"next directory": nowhere[0]}.get(broken, 0)
+    block = packed_block(order, first, behind, {513: (4, [8]), 514: (4, [40])} if broken == "thumbnail" else None)
+    picture = PIL.Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
+    picture.save(tmp_path / f"in.{suffix}", exif=PREFIX + block)
+    for name in ("in", "once", "twice"):
+        following = {"in": "once", "once": "twice", "twice": "thrice"}[name]
+        words = ["apply", tmp_path / f"{name}.{suffix}", "-k", "1", "-o", tmp_path / f"{following}.{suffix}", "-q"]
+        assert run(*words).status == 0
+        with PIL.Image.open(tmp_path / f"{following}.{suffix}") as after:
+            assert after.size == (30, 40)
+            assert after.info["exif"].find(b"maker") > 0
+            orientation = struct.pack(f"{order}HHIH", 274, 3, 1, 1)
+            assert orientation in after.info["exif"]
+
+
+def packed_block(order, entries, behind, thumbnail=None):
+    """A block with one directory {tag: (type, values)}, and perhaps the directory of a thumbnail right behind it."""
+    size = 8 + 2 + 12 * len(entries) + 4
+    parts, extra = [], b""
+    for tag, (kind, values) in sorted(entries.items()):
+        if isinstance(values, bytes):
+            count, value = len(values), struct.pack(f"{order}I", size + len(extra))
+            extra += values
+        else:  # an offset, also of a text that is nowhere, or a number
+            count, value = 20 if kind == 2 else 1, struct.pack(f"{order}{'H' if kind == 3 else 'I'}", *values).ljust(4, b"\0")
+        parts.append(struct.pack(f"{order}HHI", tag, kind, count) + value)
+    last = b""
+    if thumbnail:
+        behind = size + len(extra)
+        held = [struct.pack(f"{order}HHII", tag, kind, 1, *values) for tag, (kind, values) in thumbnail.items()]
+        last = struct.pack(f"{order}H", len(held)) + b"".join(held) + bytes(4)
+    begin = struct.pack(f"{order}2sHIH", b"II" if order == "<" else b"MM", 42, 8, len(entries))
+    return begin + b"".join(parts) + struct.pack(f"{order}I", behind) + extra + last
+
+
+def test_software_that_is_no_text_stays(tmp_path):
+    """The mark goes into a sidecar then; and UTF-8 of EXIF 3.0 is text."""
+    block = packed_block("<", {305: (3, [7])}, 0)
+    assert patched(PREFIX + block, 4, 4, MARK) == PREFIX + block
+    named = packed_block("<", {305: (2, "Künstler\0".encode())}, 0).replace(
+        struct.pack("<HH", 305, 2), struct.pack("<HH", 305, 129)
+    )
+    marked = patched(PREFIX + named, 4, 4, MARK)
+    assert f"Künstler; {MARK}\0".encode() in marked
+    assert struct.pack("<HH", 305, 129) in marked
+
+
 def made_block(order, first, exif, thumbnail=b""):
     """A block with these numbers {tag: (type, values)}, a directory of EXIF, and a thumbnail behind."""
     codes = {3: "H", 4: "I"}
@@ -145,9 +204,22 @@ def test_broken_blocks_are_no_trouble(data):
     for _ in range(data.draw(st.integers(1, 6))):
         block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
     block = bytes(block[: data.draw(st.integers(0, len(block)))])
-    result = patched(PREFIX + block, 5, 6)
+    result = patched(PREFIX + block, 5, 6, MARK)
     assert result.startswith(PREFIX)
     assert len(result) >= len(block) - 9
+    with contextlib.suppress(BrokenExif):  # of such a block nothing is applied, and nothing kept
+        check_block(PREFIX + block)
+        assert orientation_of(result) not in range(2, 9)
+
+
+def orientation_of(exif):
+    """What Pillow turns a picture by; 1 where it cannot read the block."""
+    found = PIL.Image.Exif()
+    with warnings.catch_warnings(), contextlib.suppress(Exception):
+        warnings.simplefilter("ignore")
+        found.load(exif)
+        return found.get(274, 1)
+    return 1
 
 
 @pytest.mark.parametrize("block", [b"nothing", b"II*\0", b"II+\0", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08\xff\xff"])
@@ -269,7 +341,7 @@ def test_a_note_far_before_the_pixels_moves(tmp_path):
     exif = struct.pack("<HHHIII", 1, 37500, 7, 6, note, 0)
     tags = struct.pack("<HHHIIHHIII", 2, 273, 4, 1, first + 40, 34665, 4, 1, inner, 0)
     data = struct.pack("<2sHI", b"II", 42, first) + gap + b"a note" + exif + tags + bytes(100)
-    block, moved = of_tiff(io.BytesIO(data), set())
+    block, moved = exif_of_tiff(io.BytesIO(data), set())
     assert moved
     assert b"a note" in block
     assert len(block) < 200

@@ -144,6 +144,10 @@ def test_masked_arrays_are_refused(name):
         FUNCTIONS[name](x)
     with pytest.raises(ArgumentError, match=r"has masked values"):
         convcli.conv2d(list(x), np.ones((1, len(x), 3, 3)))
+    with pytest.raises(ArgumentError, match=r"has masked values"):
+        convcli.conv2d([list(x)], np.ones((1, len(x), 3, 3)))
+    with pytest.raises(ArgumentError, match=r"has masked values"):
+        filter2d([[1, np.ma.masked], [2, 3]], [[1]])
     open_mask = np.ma.array(MAPS.astype(np.float32), mask=False)
     assert_array_equal(FUNCTIONS[name](open_mask), FUNCTIONS[name](open_mask.data))
 

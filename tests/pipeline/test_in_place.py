@@ -54,6 +54,23 @@ def with_riff(data, name, held):
     return b"RIFF" + struct.pack("<I", len(whole)) + whole
 
 
+def bmp_with_profile(picture):
+    """A BMP of version 5, whose colour profile stands behind the pixels."""
+    data = encoded(picture, "BMP")
+    pixels, profile = data[54:], b"a profile"
+    header = struct.pack("<IiiHHIIiiII", 124, *picture.size, 1, 24, 0, len(pixels), 0, 0, 0, 0)
+    header += bytes(16) + b"DEBM" + bytes(48) + struct.pack("<III", 124 + len(pixels), len(profile), 0)
+    size = 14 + len(header) + len(pixels) + len(profile)
+    return struct.pack("<2sIHHI", b"BM", size, 0, 0, 14 + len(header)) + header + pixels + profile
+
+
+def between_scans(picture, segment):
+    """A progressive JPEG with a segment between two of its scans."""
+    data = encoded(picture, "JPEG", progressive=True)
+    place = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+    return data[:place] + segment + data[place:]
+
+
 def with_tag(frame, tag, dtype=np.uint8):
     """A TIFF with one tag more."""
     grey = np.array(frame())[..., 0].astype(dtype)
@@ -97,6 +114,16 @@ LOSSES = {
     "xmp.webp": (lambda f: encoded(f(), "WEBP", xmp=b"<x:xmpmeta/>"), "XMP"),
     "longer.webp": (lambda f: encoded(f(), "WEBP") + b"and more", "8 bytes behind its end"),
     "own.webp": (lambda f: with_riff(encoded(f(), "WEBP"), b"prVt", b"abcd"), "its chunk prVt"),
+    "profile.bmp": (lambda f: bmp_with_profile(f()), "its colour profile"),
+    "longer.bmp": (lambda f: encoded(f(), "BMP") + b"and more", "8 bytes behind its end"),
+    "roi.tif": (lambda f: stacked(greys(f)[0], imagej=True, metadata={"ROI": b"Iout" + bytes(60)}), "ImageJ's properties"),
+    "invalid.png": (lambda f: with_chunk(f, b"iTXt", b"Author\0\0\0\0\0\xff\xfe"), "its text Author"),
+    "damaged.png": (lambda f: with_chunk(f, b"iCCP", b"name\0\0no deflate"), "its colour profile, which is damaged"),
+    "half.jpg": (
+        lambda f: with_segment(encoded(f(), "JPEG"), 0xE2, b"ICC_PROFILE\0\1\2part"),
+        "its colour profile, which is damaged",
+    ),
+    "between.jpg": (lambda f: between_scans(f(), b"\xff\xe5\0\x06\xff\xd9\0\0"), "its segment APP5"),
     "film.avif": (lambda f: encoded(f(), "AVIF", save_all=True, append_images=[f()]), "1 further frame"),
     "xmp.avif": (lambda f: encoded(f(), "AVIF", xmp=b"<x:xmpmeta/>"), "XMP"),
     "longer.avif": (lambda f: encoded(f(), "AVIF") + b"and more", "8 bytes behind its end"),
@@ -313,3 +340,27 @@ def test_no_access_list_of_the_folder(run, tmp_path, frame):
     assert run("apply", tmp_path / "a.png", "-k", "blur", "--in-place", "-q").status == 0
     assert "system.posix_acl_access" not in os.listxattr(tmp_path / "a.png")
     assert (tmp_path / "a.png").stat().st_mode == mode
+
+
+def test_hard_links_are_reported(run, tmp_path, frame):
+    """The other name keeps the picture of before: it becomes a file of its own."""
+    frame().save(tmp_path / "a.png")
+    os.link(tmp_path / "a.png", tmp_path / "b.png")
+    before = (tmp_path / "b.png").read_bytes()
+    result = run("apply", tmp_path / "a.png", "-k", "blur", "--in-place")
+    assert (result.status, (tmp_path / "b.png").read_bytes()) == (0, before)
+    assert f"{tmp_path}/a.png: has 2 hard links; the others keep the old picture" in result.err
+
+
+def test_a_resolution_that_pillow_makes_up_is_not_written(run, tmp_path, frame):
+    """A JPEG with EXIF and no unit of its resolution became one of 72 dots an inch."""
+    exif = PIL.Image.Exif()
+    exif[271] = "maker"
+    (tmp_path / "a.jpg").write_bytes(encoded(frame(), "JPEG", exif=exif))
+    assert run("apply", tmp_path / "a.jpg", "-k", "1", "-o", tmp_path / "a.png", "-q").status == 0
+    with PIL.Image.open(tmp_path / "a.png") as picture:
+        assert "dpi" not in picture.info
+    (tmp_path / "b.jpg").write_bytes(encoded(frame(), "JPEG", exif=exif, dpi=(72, 72)))
+    assert run("apply", tmp_path / "b.jpg", "-k", "1", "-o", tmp_path / "b.png", "-q").status == 0
+    with PIL.Image.open(tmp_path / "b.png") as picture:
+        assert picture.info["dpi"] == pytest.approx((72, 72), rel=1e-3)

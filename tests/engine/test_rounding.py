@@ -249,9 +249,9 @@ def test_float64_at_a_high_level(level, layer, rng):
     kernel = rng.standard_normal((5, 5))
     kernel -= kernel.mean()
     response = (
-        convcli.conv2d(np.stack([image, image]), np.stack([kernel, np.zeros((5, 5))])[None])[0]
+        conv2d(np.stack([image, image]), np.stack([kernel, np.zeros((5, 5))])[None])[0]
         if layer
-        else convcli.filter2d(image, kernel, padding="valid")
+        else filter2d(image, kernel, padding="valid")
     )
     for y, x in np.ndindex(8, 8):
         window = image[y : y + 5, x : x + 5]

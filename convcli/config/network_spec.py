@@ -19,7 +19,7 @@ from .diagnostics import Fault, Keys, Told
 from .field_values import Table, as_count, as_number, as_sides, as_text, described, read_each
 from .layer_weights import load_tensor, tensor_header
 from .lazy_kernel import AnyDraft, BankDraft, Draft
-from .op_registry import OPS, LayerSpec, read_layers
+from .layer_spec import OPS, LayerSpec, read_layers
 
 if TYPE_CHECKING:
     import numpy as np

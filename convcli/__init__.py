@@ -9,7 +9,7 @@ not import each other.
     cli/        the command line: one command per file, options, output (Rich is used here only)
     pipeline/   one request carried out, and many: requests, inputs, outputs, map sources, process_image, process_batch
     config/     kernels.toml: search path, reader, positions, diagnostics, kernel, bank and network specifications, registry
-    networks/   layers as values: shapes, parameters, costs, receptive field
+    networks/   layers as values: operations, shapes, parameters, costs, receptive field
     images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, quantize, atomic write, provenance
     kernels/    what to convolve with: kernel and bank values, generators, expressions, the syntax after -k, weight files
     ops/        the public operations on arrays, and what they ask of their arguments

@@ -14,12 +14,13 @@ from ..kernels.weight_files import WeightsError, WeightsFile
 from ..networks.convolutions import Channelwise, Sliding
 from ..networks.layer import Given, Layer
 from ..networks.network import Input, Network
+from ..networks.op_registry import OPS
 from ..range_rules import parse_range
 from .diagnostics import Fault, Keys, Told
 from .field_values import Table, as_count, as_number, as_sides, as_text, described, read_each
+from .layer_spec import LayerSpec, read_layers
 from .layer_weights import load_tensor, tensor_header
 from .lazy_kernel import AnyDraft, BankDraft, Draft
-from .layer_spec import OPS, LayerSpec, read_layers
 
 if TYPE_CHECKING:
     import numpy as np
@@ -136,10 +137,10 @@ def resolve_layer(definition: LayerSpec, find: Find, channels: int | None = None
         else:
             given = _from_files(definition, channels)
         for array in given:
-            for key, value in definition.op.make.told_by(array, said.get("groups", 1)).items():
+            for key, value in definition.op.layer.told_by(array, said.get("groups", 1)).items():
                 if said.setdefault(key, value) != value:
                     raise KernelError(f"says {key} = {_spelled(said[key])}, and {array.origin} has {_spelled(value)}")
-        layer = definition.op.make(name=definition.name, given=given, **said)
+        layer = definition.op.layer(name=definition.name, given=given, **said)
         if anchor is None or not isinstance(layer, Sliding) or layer.padding != "same":
             return layer
         return replace(layer, padding=same_padding(layer.size, anchor, layer.flip, layer.dilation))
@@ -162,7 +163,7 @@ def one_layer(text: str, taken: int, find: Find, *, channels: str, **sliding: An
 def _from_files(definition: LayerSpec, channels: int | None) -> tuple[Given, ...]:
     """The arrays of a layer that come from a file, by their headers."""
     found = []
-    seen = 1 if issubclass(definition.op.make, Channelwise) else channels and channels // definition.said.get("groups", 1)
+    seen = 1 if issubclass(definition.op.layer, Channelwise) else channels and channels // definition.said.get("groups", 1)
     for role, file in definition.arrays.items():
         order = definition.op.arrays[role][1]
         try:

@@ -10,7 +10,7 @@ from ..geometry.axes import Axis, TransposedAxis, make_axes, make_transposed_axe
 from ..geometry.borders import Border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Sides
-from .layer import Array, Given, Layer, Look, Parameter, Shape, as_maps, uneven
+from .layer import Array, Given, Layer, Look, Op, Parameter, Shape, as_maps, uneven
 
 Connections = tuple[tuple[int, ...], ...]
 
@@ -314,3 +314,25 @@ class Transposed(Layer):
         names = ("stride", "padding", "output_padding", "dilation", "groups")
         options: dict[str, Any] = {name: getattr(self, name) for name in names}
         return conv_transpose2d(x, arrays["weight"], arrays.get("bias"), threads=threads, **options)
+
+
+SLIDING = ("size", "stride", "padding", "dilation", "border", "flip")
+BIAS = {"bias": ("bias", "o")}
+WEIGHTS = {"weight": ("key", "oihw"), **BIAS}
+OPS = {
+    "conv": Op(Conv, ("filters", *SLIDING, "groups", "connections"), WEIGHTS, takes_kernels=True),
+    "depthwise": Op(Depthwise, (*SLIDING, "multiplier"), WEIGHTS, takes_kernels=True),
+    "pointwise": Op(
+        Conv,
+        ("filters", "stride", "groups"),
+        {"weight": ("key", "oi11"), **BIAS},
+        fixed={"size": (1, 1)},
+        about="The convolution with kernels of 1 x 1, which mixes channels.",
+    ),
+    "separable": Op(Separable, ("filters", *SLIDING, "multiplier"), {**WEIGHTS, "pointwise": ("pointwise", "oi11")}),
+    "transposed": Op(
+        Transposed,
+        ("filters", "size", "stride", "padding", "dilation", "output-padding", "groups"),
+        {"weight": ("key", "iohw"), **BIAS},
+    ),
+}

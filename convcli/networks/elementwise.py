@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .layer import Array, Given, Layer, Parameter, Shape, as_maps, as_vector
+from .layer import Array, Given, Layer, Op, Parameter, Shape, as_maps, as_vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Activation(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class LeakyRelu(Layer):
-    """Negative numbers are multiplied by ``slope``."""
+    """x, times the slope where it is negative."""
 
     op: ClassVar[str] = "leaky-relu"
 
@@ -56,7 +56,7 @@ class Softmax(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class LocalResponseNorm(Layer):
-    """Each number divided by a power of what its neighbours in ``size`` channels hold, as in ``local_response_norm``."""
+    """Each number divided by (k + alpha / size * the sum of squares over ``size`` neighbouring channels) ** beta."""
 
     op: ClassVar[str] = "local-response-norm"
 
@@ -99,7 +99,7 @@ class Affine(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchNorm(Layer):
-    """Each channel brought to a mean of 0 and a variance of 1, by what was measured in training, then as by Affine.
+    """Each channel brought to a mean of 0 and a variance of 1, by what was measured in training, then as by ``affine``.
 
     It counts no multiply-adds: once learned, it is part of the weights of the layer before.
     """
@@ -233,3 +233,25 @@ class Rbf(Layer):
         """Measure the distances."""
         result: Array = ((arrays["weight"].astype(x.dtype) - x.reshape(-1)) ** 2).sum(axis=1)
         return result
+
+
+def _activation(function: str, about: str) -> Op:
+    return Op(Activation, fixed={"function": function}, about=about)
+
+
+CHANNELWISE = {"weight": ("key", "o"), "bias": ("bias", "o")}
+OPS = {
+    "relu": _activation("relu", "The larger of x and 0."),
+    "leaky-relu": Op(LeakyRelu, ("slope",)),
+    "sigmoid": _activation("sigmoid", "1 / (1 + exp(-x))."),
+    "tanh": _activation("tanh", "The hyperbolic tangent of x."),
+    "abs": _activation("abs", "The absolute value of x."),
+    "square": _activation("square", "x times x."),
+    "softmax": Op(Softmax),
+    "local-response-norm": Op(LocalResponseNorm, ("size", "alpha", "beta", "k")),
+    "affine": Op(Affine, arrays=CHANNELWISE),
+    "batch-norm": Op(BatchNorm, ("epsilon",), {**CHANNELWISE, "mean": ("mean", "o"), "variance": ("variance", "o")}),
+    "flatten": Op(Flatten),
+    "dense": Op(Dense, ("units",), {"weight": ("key", "oi"), "bias": ("bias", "o")}),
+    "rbf": Op(Rbf, ("units",), {"weight": ("key", "oi")}),
+}

@@ -6,7 +6,7 @@ Shapes are (C, H, W) for maps and (C,) for a vector. Nothing here imports NumPy 
 import abc
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from ..errors import ArgumentError
@@ -160,6 +160,39 @@ class Layer(abc.ABC):
             expected = (asked[0], *asked[2:]) if given.shared else asked
             if given.shape != expected:
                 raise ArgumentError(f"the {given.role} of {given.origin} has shape {given.shape}, and must have {asked}")
+
+
+@dataclass(frozen=True)
+class Op:
+    """An operation that a config file may name. The reader of config files, their JSON schema, the manual, ``summary`` and
+    ``cache warm`` follow from it and from the class of its layer, which knows defaults, shapes and costs, and computes.
+
+    ``keys`` is what may be said of it: fields of the layer, with - for _. ``arrays`` are those that it takes from a file, by
+    their roles: the key that names the array, and its axes, of which those called 1 may be left out. ``takes_kernels`` tells
+    whether its weights may be those of a kernel or a bank. ``fixed`` are fields of the layer that no key says, and ``about`` is
+    what it computes, where the docstring of the layer is about other operations too.
+    """
+
+    layer: type[Layer]
+    keys: tuple[str, ...] = ()
+    arrays: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    takes_kernels: bool = False
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    about: str = ""
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """What each key stands for where it is not said; MISSING for those that must be said unless weights tell.
+
+        ``bias`` is among them where the layer may have a bias or not.
+        """
+        values = {one.name.replace("_", "-"): one.default for one in fields(self.layer)}
+        return {key: values[key] for key in (*self.keys, "bias") if key in values}
+
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The keys that must be said unless weights tell."""
+        return tuple(key for key, value in self.defaults.items() if value is MISSING)
 
 
 class PixelError(ArgumentError):

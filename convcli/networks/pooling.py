@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from ..geometry.axes import Axis, make_pool_axes
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Sides
-from .layer import Array, Layer, Look, Shape, as_maps, uneven
+from .layer import Array, Layer, Look, Op, Shape, as_maps, uneven
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class MaxPool(Pool):
 
 @dataclass(frozen=True, kw_only=True)
 class AvgPool(Pool):
-    """The mean of each window; ``count_padding`` counts the zeros of the padding too."""
+    """The mean of each window."""
 
     op: ClassVar[str] = "avg-pool"
 
@@ -92,7 +92,7 @@ class GlobalAvgPool(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Upsample(Layer):
-    """Every pixel repeated, ``factor`` times each way."""
+    """Every pixel repeated."""
 
     op: ClassVar[str] = "upsample"
 
@@ -113,3 +113,12 @@ class Upsample(Layer):
         from ..ops.pooling import upsample_nearest
 
         return upsample_nearest(x, self.factor)
+
+
+WINDOW = ("size", "stride", "padding", "ceil")
+OPS = {
+    "max-pool": Op(MaxPool, (*WINDOW, "dilation")),
+    "avg-pool": Op(AvgPool, (*WINDOW, "count-padding")),
+    "global-avg-pool": Op(GlobalAvgPool),
+    "upsample": Op(Upsample, ("factor",)),
+}

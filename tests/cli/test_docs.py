@@ -17,10 +17,10 @@ import pytest
 from convcli.cli.help import TOPICS, read_topic
 from convcli.cli.main import convcli
 from convcli.cli.options import SECTIONS
-from convcli.config.layer_spec import OPS
 from convcli.config.registry import load_kernels, load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.networks.analysis import trace
+from convcli.networks.op_registry import OPS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -305,6 +305,8 @@ def test_weights_say_how_many_filters_there_are(tmp_path):
     assert [one.filters for one in made[6:]] == [7, 7]
     with pytest.raises(KernelError, match="says filters = 3, and .*#conv has 5"):
         network(tmp_path, ["{ op = 'conv', file = 'w.npz', key = 'conv', filters = 3 }"])
+    with pytest.raises(KernelError, match="says size = 1 x 1, and .*#each has 3 x 3"):
+        network(tmp_path, ["{ op = 'pointwise', file = 'w.npz', key = 'each' }"])
     with pytest.raises(KernelError, match=r"has shape \(6, 9\), and must have 4 axes: o i h w"):
         network(tmp_path, ["{ op = 'conv', file = 'w.npz', key = 'dense' }"])
 

@@ -1,0 +1,115 @@
+"""The keys of layers in a config file: how each is read, its part of the JSON schema, and what it means.
+
+A key means the same in every operation that has it, or stands in ``KEYS`` a second time, after the operation and a dot.
+"""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..geometry.whole_numbers import FARTHEST
+from ..kernels.kernel import MAX_SIDE
+from ..networks.op_registry import OPS
+from .field_values import as_border, as_count, as_flag, as_number, as_padding, as_sides, described, read_each
+
+
+@dataclass(frozen=True)
+class Key:
+    """``read`` gives the value, or raises ValueError with the rule that is broken; ``schema`` takes what it reads."""
+
+    read: Callable[[Any], Any]
+    schema: Mapping[str, Any]
+    about: str
+
+
+def _size(value: Any) -> tuple[int, int]:
+    sides = as_sides("size", value)
+    if max(sides) > MAX_SIDE:
+        raise ValueError(f"must be at most {MAX_SIDE}, got {described(value)}")
+    return sides
+
+
+def _connections(value: Any) -> tuple[tuple[int, ...], ...]:
+    if not isinstance(value, list) or not value:
+        rule = "must be a list of the channels that each filter sees, such as [[0, 1], [1, 2]]"
+        raise ValueError(f"{rule}, got {described(value)}")
+    return read_each(value, _channels, "filter")
+
+
+def _channels(row: Any) -> tuple[int, ...]:
+    if not isinstance(row, list) or not row:
+        raise ValueError(f"must name the channels that it sees, such as [0, 1], got {described(row)}")
+    for channel in row:
+        if isinstance(channel, bool) or not isinstance(channel, int) or not 0 <= channel <= FARTHEST:
+            raise ValueError(f"must name channels by whole numbers from 0, got {described(channel)}")
+    if len(set(row)) < len(row):
+        raise ValueError("names a channel twice")
+    return tuple(row)
+
+
+def _whole(least: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": least, "maximum": FARTHEST}
+
+
+def _sides(name: str, about: str) -> Key:
+    return Key(functools.partial(as_sides, name), _defined("pair"), about)
+
+
+def _count(about: str) -> Key:
+    return Key(as_count, _whole(1), about)
+
+
+def _number(about: str) -> Key:
+    return Key(as_number, _defined("number"), about)
+
+
+def _flag(about: str) -> Key:
+    return Key(as_flag, {"type": "boolean"}, about)
+
+
+def _defined(name: str) -> dict[str, Any]:
+    """What the schema defines under that name."""
+    return {"allOf": [{"$ref": f"#/definitions/{name}"}]}
+
+
+_CHANNELS = {"type": "array", "minItems": 1, "uniqueItems": True, "items": _whole(0)}
+_OUTPUT_PADDING = {
+    "anyOf": [*_defined("pair")["allOf"], _whole(0), {"type": "array", "minItems": 2, "maxItems": 2, "items": _whole(0)}]
+}
+
+KEYS: Mapping[str, Key] = {
+    "filters": _count("how many maps it gives"),
+    "size": Key(_size, _defined("side"), "of the kernel or the window: 3 or [rows, columns]"),
+    "stride": _sides("stride", "pixels from one position to the next; in pools the size by default"),
+    "padding": Key(as_padding, _defined("padding"), "pixels, or valid, same, same-upper, same-lower, full"),
+    "dilation": _sides("dilation", "pixels from tap to tap"),
+    "border": Key(as_border, _defined("border"), "what the padding holds"),
+    "flip": _flag("turn the kernels by 180 degrees"),
+    "groups": _count("divides channels and filters"),
+    "connections": Key(
+        _connections,
+        {"type": "array", "minItems": 1, "items": _CHANNELS},
+        "the channels that each filter sees, such as [[0, 1], [1, 2]]; all by default",
+    ),
+    "multiplier": _count("filters of each channel; by default as many as the weights have, or 1"),
+    "output-padding": Key(
+        functools.partial(as_sides, "output-padding", least=0), _OUTPUT_PADDING, "rows and columns added behind"
+    ),
+    "ceil": _flag("a last window that is not full counts too"),
+    "count-padding": _flag("the mean counts zeros of the padding"),
+    "factor": _sides("factor", "how often each pixel is repeated"),
+    "slope": _number("what negative numbers are multiplied by"),
+    "local-response-norm.size": _count("neighbouring channels"),
+    "alpha": _number("weight of the neighbours' squares, divided by size"),
+    "beta": _number("the power"),
+    "k": _number("added before the power"),
+    "epsilon": _number("added to the variance"),
+    "units": _count("how many numbers it gives"),
+}
+"""Every key but those of weights."""
+
+
+def keys_of(op: str) -> dict[str, Key]:
+    """The keys of the operation of that name, in its order."""
+    return {name: KEYS.get(f"{op}.{name}") or KEYS[name] for name in OPS[op].keys}

@@ -1,19 +1,20 @@
 """Compiles what ``apply`` and ``run`` may need, by applying kernels and layers to tiny pictures of every kind."""
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
 
+from ..config.layer_keys import keys_of
 from ..images.image import Image
 from ..images.quantize import store, to_levels
 from ..kernels.kernel import Kernel
+from ..networks.layer import Array, PixelError
+from ..networks.op_registry import OPS
 from ..ops.conv import conv2d
-from ..ops.depthwise import depthwise_conv2d
 from ..ops.merge import merge
-from ..ops.normalization import affine
-from ..ops.pooling import avg_pool2d, max_pool2d
 from ..range_rules import parse_range
 from .apply_request import ApplyRequest
 from .inputs import Input
@@ -39,9 +40,16 @@ def warm_up() -> Iterator[Callable[[], object]]:
         maps, weight = np.ones((4, 9, 9), real), np.ones((4, 4, 3, 3), real)
         yield partial(conv2d, maps, weight)
         yield partial(conv2d, maps[:1], weight[:, :1])
-        yield partial(depthwise_conv2d, maps, weight[:, :1])
-        yield partial(max_pool2d, maps, 2)
-        yield partial(avg_pool2d, maps, 2)
-        yield partial(affine, maps, np.ones(4))
+        for op in OPS:
+            yield partial(_run_layer, op, maps)
         for how in ("l2", "max", "mean", "sum"):
             yield partial(merge, [response.copy(), response.copy()], how)
+
+
+def _run_layer(op: str, maps: Array) -> None:
+    """Run a layer of an operation that says no more than it must: 2 is a value of every key that is needed."""
+    said = {key: keys_of(op)[key].read(2) for key in OPS[op].required}
+    layer = OPS[op].layer(name=op, **OPS[op].fixed, **said)
+    with contextlib.suppress(PixelError):  # no loop is compiled for vectors
+        arrays = {one.role: np.ones(one.shape, maps.dtype) for one in layer.parameters(maps.shape)}
+        layer.run(maps, arrays, None)

@@ -36,7 +36,7 @@ PUBLIC = {
     "ops.conv": ("conv2d",),
     "ops.transposed": ("conv_transpose2d",),
     "ops.depthwise": ("connected_weight", "depthwise_conv2d", "pointwise_conv2d", "separable_conv2d"),
-    "ops.pooling": ("avg_pool2d", "global_avg_pool2d", "max_pool2d", "upsample_nearest"),
+    "ops.pooling": ("avg_pool2d", "global_avg_pool2d", "lp_pool2d", "max_pool2d", "upsample_nearest"),
     "ops.activations": ("abs", "leaky_relu", "relu", "sigmoid", "softmax", "square", "tanh"),
     "ops.normalization": ("affine", "batch_norm", "local_response_norm"),
     "ops.dense": ("dense", "flatten"),

@@ -42,6 +42,7 @@ FOREIGN = {
     "output_padding": "output-padding",
     "ceil_mode": "ceil",
     "count_include_pad": "count-padding",
+    "norm_type": "p",
     "out_features": "units",
     "negative_slope": "slope",
     "scale_factor": "factor",

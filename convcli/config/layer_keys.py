@@ -98,6 +98,7 @@ KEYS: Mapping[str, Key] = {
     ),
     "ceil": _flag("a last window that is not full counts too"),
     "count-padding": _flag("the mean counts zeros of the padding"),
+    "p": _count("the power in the norm: 1 for the sum of absolute values, 2 for the root of the sum of squares"),
     "factor": _sides("factor", "how often each pixel is repeated"),
     "slope": _number("what negative numbers are multiplied by"),
     "local-response-norm.size": _count("neighbouring channels"),

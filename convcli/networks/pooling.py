@@ -1,5 +1,6 @@
 """Layers that make maps smaller by windows, or larger by repeating."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -12,7 +13,7 @@ from .layer import Array, Layer, Look, Op, Shape, as_maps, uneven
 
 @dataclass(frozen=True, kw_only=True)
 class Pool(Layer):
-    """What both pools have: a window of that size, which steps by its size unless a stride is given."""
+    """What pools have: a window of that size, which steps by its size unless a stride is given."""
 
     size: Sides
     stride: Sides | None = None
@@ -70,6 +71,26 @@ class AvgPool(Pool):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LpPool(Pool):
+    """The norm of each window: the sum of abs(x) ** p, to the power of 1 / p."""
+
+    op: ClassVar[str] = "lp-pool"
+
+    p: int = 2
+
+    def scratch(self, shape: Shape) -> int:
+        """The powers and their sums, in float64, but for those that are summed as they are made."""
+        return 0 if self.p in (1, 2) else 2 * (math.prod(shape) + math.prod(self.out(shape)))
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        """Take the norm."""
+        from ..ops.pooling import lp_pool2d
+
+        options: dict[str, Any] = {"padding": self.padding, "dilation": self.dilation, "ceil_mode": self.ceil}
+        return lp_pool2d(x, self.size, norm_type=self.p, stride=self.stride, threads=threads, **options)
+
+
+@dataclass(frozen=True, kw_only=True)
 class GlobalAvgPool(Layer):
     """The mean of each map."""
 
@@ -119,6 +140,7 @@ WINDOW = ("size", "stride", "padding", "ceil")
 OPS = {
     "max-pool": Op(MaxPool, (*WINDOW, "dilation")),
     "avg-pool": Op(AvgPool, (*WINDOW, "count-padding")),
+    "lp-pool": Op(LpPool, (*WINDOW, "dilation", "p")),
     "global-avg-pool": Op(GlobalAvgPool),
     "upsample": Op(Upsample, ("factor",)),
 }

@@ -1,4 +1,4 @@
-"""Pooling: the largest number or the mean under a window, and what turns it round."""
+"""Pooling: the largest number, the mean or a norm under a window, and what turns it round."""
 
 import itertools
 from collections.abc import Callable
@@ -12,13 +12,14 @@ from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
 from ..engine.jit.run import run_loop
 from ..engine.layout import BESIDES, cut
-from ..engine.loops.pooling import Windows, take_largest, take_means
+from ..engine.loops.pooling import Windows, take_largest, take_means, take_norms
 from ..engine.simd.reference import MAX_LANES, Array
 from ..engine.threads import run_all
+from ..errors import ArgumentError
 from ..geometry.axes import Axis, make_pool_axes, taps_within
 from ..geometry.padding import Padding, resolve_padding
 from ..geometry.whole_numbers import Pair, as_count, as_pair
-from .validation import MAPS, as_flag, as_real, check_array, workers_for
+from .validation import MAPS, as_flag, as_number, as_real, check_array, workers_for
 
 
 def max_pool2d(
@@ -166,6 +167,70 @@ def avg_pool2d(
         run_loop(take_means, planes, laid, *counts, *rest)
 
     return _pool(maps, rows, columns, take, threads, np.dtype(np.float64))
+
+
+def lp_pool2d(
+    x: ArrayLike,
+    kernel_size: Pair,
+    *,
+    norm_type: float = 2,
+    stride: Pair | None = None,
+    padding: Padding = 0,
+    dilation: Pair = 1,
+    ceil_mode: bool = False,
+    threads: int | None = None,
+) -> Array:
+    """The norm of each window, sum(|x| ** norm_type) ** (1 / norm_type), with zeros in the padding.
+
+    Equal to ONNX's ``LpPool`` (https://onnx.ai/onnx/operators/onnx__LpPool.html) within rounding; norm_type is its p. PyTorch's
+    ``LPPool2d`` raises x itself to the power: with odd ones numbers of both signs cancel each other, and from 3 on a negative
+    sum gives NaN. With ceil_mode it also scales the sum of a window at the edge as if it were full, which ONNX does not.
+
+    Parameters
+    ----------
+    x, kernel_size, stride, padding, dilation, ceil_mode, threads
+        As in :func:`max_pool2d`.
+    norm_type : float
+        The power, at least 1: 2 is the root of the sum of squares, 1 the sum of absolute values.
+
+    Returns
+    -------
+    (N, C, H', W') or (C, H', W'), float32 or float64
+
+    Raises
+    ------
+    ArgumentError (a ValueError)
+        If a shape, value or word cannot be used, or a window would hold nothing but padding.
+
+    Notes
+    -----
+    Powers are summed in float64 as they are. A power beyond its largest number, 1.8e308, makes the norm infinite, and one below
+    its least, 4.9e-324, is 0: with norm_type 2, where numbers of float64 are beyond 1.3e154 or below 1.6e-162, and never for
+    float32. ONNX Runtime does the same in the type of x, so that its float32 has no square of 1.8e19.
+
+    Examples
+    --------
+    >>> import numpy as np, convcli
+    >>> convcli.lp_pool2d([[[3, -4, 1], [0, 0, 1]]], (2, 2), stride=1).tolist()
+    [[[5.0, 4.242640687119285]]]
+    """
+    maps, power = as_real("x", x, MAPS), as_number("norm_type", norm_type)
+    if power < 1:
+        raise ArgumentError(f"norm_type must be at least 1, got {norm_type!r}")
+    rows, columns = make_pool_axes(
+        maps.shape[-2:], kernel_size, stride, padding, dilation, ceil_mode=as_flag("ceil_mode", ceil_mode)
+    )
+
+    def take(planes: Array, laid: Windows, *rest: Any) -> None:
+        run_loop(take_norms, planes, laid, power == 2, *rest)
+
+    if power in (1, 2):
+        return _pool(maps, rows, columns, take, threads, np.dtype(np.float64))
+    with np.errstate(all="ignore"):
+        powers = np.abs(maps, dtype=np.float64)
+        np.power(powers, power, out=powers)
+        sums = _pool(powers, rows, columns, take, threads, powers.dtype)
+        return np.power(sums, 1 / power, out=sums).astype(maps.dtype, copy=False)
 
 
 def global_avg_pool2d(x: ArrayLike) -> Array:

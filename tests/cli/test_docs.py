@@ -14,8 +14,9 @@ import numpy as np
 import PIL.Image
 import pytest
 
+import convcli
 from convcli.cli.help import TOPICS, read_topic
-from convcli.cli.main import convcli
+from convcli.cli.main import convcli as command_line
 from convcli.cli.options import SECTIONS
 from convcli.config.registry import load_kernels, load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
@@ -35,7 +36,7 @@ def blocks_of(text):
 BLOCKS = blocks_of(README)
 
 
-def commands(command=convcli, name="convcli"):
+def commands(command=command_line, name="convcli"):
     """Every command with its full name."""
     yield name, command
     if isinstance(command, click.Group):
@@ -140,6 +141,12 @@ def test_the_network_of_the_manual_is_read(tmp_path):
 def test_the_summary_in_the_manual_is_what_is_printed(run):
     """Word for word."""
     assert f"```\n{run('summary', 'lenet-5').out}```" in MANUAL["networks"]
+
+
+def test_the_manual_names_every_function():
+    """Those on arrays, among the topics on Python."""
+    names = {name for module, names in convcli.PUBLIC.items() if module.startswith("ops.") for name in names}
+    assert names <= set(re.findall(r"\b(?:convcli\.)?(\w+)\b", MANUAL["python"]))
 
 
 def test_the_manual_names_every_kernel():

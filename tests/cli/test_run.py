@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import threading
+import tomllib
 import weakref
 
 import numpy as np
@@ -19,6 +20,7 @@ import convcli
 import naive
 from convcli.config import layer_weights, network_spec
 from convcli.networks.convolutions import Conv
+from convcli.networks.op_registry import OPS
 from convcli.pipeline import map_sources, network_maps
 from convcli.pipeline.loaded_network import LoadedNetwork
 from nets import network
@@ -118,6 +120,7 @@ layers = [
   { op = "depthwise", file = "w.npz", key = "d1", padding = 1 },
   { op = "avg-pool", size = 2, padding = 1, count-padding = false },
   { op = "upsample", factor = [2, 1] },
+  { op = "lp-pool", size = [3, 2], stride = 1, padding = [[1, 1], [1, 0]], p = 3 },
   { op = "pointwise", file = "w.npz", key = "p1", groups = 2 },
   { op = "square" },
   { op = "affine", file = "w.npz", key = "scale2", bias = "shift2" },
@@ -164,6 +167,11 @@ def by_hand(x, w):
     x = naive.pool(x, rows, columns, lambda numbers, count: numbers.mean())
     x = x.repeat(2, axis=1)
     given["upsample1"] = x
+    rows, columns = (
+        naive.windows(n, k, 1, pads, 1, False) for n, k, pads in zip(x.shape[1:], (3, 2), ((1, 1), (1, 0)), strict=True)
+    )
+    x = naive.pool(x, rows, columns, lambda numbers, count: naive.lp_norm(numbers, 3))
+    given["lp-pool1"] = x
     x = (naive.conv2d(x[None], w["p1"], np.zeros(4), groups=2)[0]) ** 2 * w_["scale2"] + w_["shift2"]
     given["affine1"] = x
     squares = np.pad(x**2, ((1, 1), (0, 0), (0, 0)))
@@ -182,6 +190,7 @@ def by_hand(x, w):
 
 def test_every_operation_with_its_options(run, samples, tmp_path, rng):
     """A network of all of them, from a config with weights in a file, layer by layer beside the oracles."""
+    assert {layer["op"] for layer in tomllib.loads(ALL)["networks"]["all"]["layers"]} == set(OPS) - {"global-avg-pool"}
     arrays = weights(rng) | {"fc": rng.normal(size=(560, 7)) / 20}
     np.savez(tmp_path / "w.npz", **arrays)
     (tmp_path / "all.toml").write_text(ALL)

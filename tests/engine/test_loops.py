@@ -32,6 +32,7 @@ results += [convcli.conv2d(rng.integers(0, 9, (2, 7, 8)), rng.integers(-3, 4, (8
 planes = rng.integers(0, 9, (3, 9, 40))
 results += [convcli.conv2d(planes, rng.integers(-3, 4, (6, 1, 3, 2)), groups=3, padding=1, stride=s) for s in (1, 2)]
 results += [pool(planes, 3, stride=s, padding=1) for pool in (convcli.max_pool2d, convcli.avg_pool2d) for s in (1, 2, 3)]
+results += [convcli.lp_pool2d(planes, 3, norm_type=p, stride=s, padding=1) for p in (1, 2) for s in (1, 2, 3)]
 response = rng.integers(-99, 99, 300).astype(np.float32)
 response[[5, 290]] = np.nan
 sys.stdout.write(repr([result.tolist() for result in results]) + repr(statistics_of(response, 0, 50)))

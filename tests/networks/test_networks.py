@@ -114,6 +114,7 @@ def test_what_a_depthwise_separable_convolution_costs(tmp_path):
     (7, "op = 'conv', filters = 1, size = 3, dilation = 2", 3),
     (5, "op = 'max-pool', size = 3, stride = 1", 3),
     (5, "op = 'avg-pool', size = 3, stride = 1", 3),
+    (5, "op = 'lp-pool', size = 3, stride = 1", 3),
     (2, "op = 'transposed', filters = 1, size = 3", 4),
     (6, "op = 'transposed', filters = 1, size = 4, padding = 2", 5),
     (5, "op = 'transposed', filters = 1, size = 3, padding = 1", 5),
@@ -138,6 +139,7 @@ FIELDS = [
     ["conv:3:2:1", "transposed:5:3:1", "conv:3:1:1"],
     ["avg-pool:4:4:1", "upsample:4", "conv:3:1:1"],
     ["avg-pool:3:3:1", "upsample:3", "conv:2:1:1"],
+    ["lp-pool:3:2:2", "conv:3:1:1"],
 ]
 
 

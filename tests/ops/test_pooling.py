@@ -1,5 +1,7 @@
 """Pooling: against the oracle, and published figures."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -8,7 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import naive
 import strategies as ours
-from convcli import ArgumentError, avg_pool2d, global_avg_pool2d, max_pool2d, upsample_nearest
+from convcli import ArgumentError, avg_pool2d, global_avg_pool2d, lp_pool2d, max_pool2d, upsample_nearest
 from convcli.geometry.axes import make_pool_axes
 
 RAMP = np.arange(1, 26).reshape(1, 5, 5)
@@ -68,6 +70,48 @@ def test_avg_pool2d_equals_the_oracle(side, kernel, stride, pads, ceil_mode, dty
     assert_array_equal(avg_pool2d(x[:, None], kernel, **options)[:, 0], result)
 
 
+@given(norm_type=st.sampled_from([1, 2, 3, 2.5, 7]), dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)), **pools)
+def test_lp_pool2d_equals_the_oracle(side, kernel, stride, pads, dilation, ceil_mode, dtype, threads, seed, norm_type):
+    """Every option at once, for every type; exactly where whole numbers have exact sums and one rounding; NaN wins."""
+    x = drawn(seed, side, dtype)
+    if x.dtype.kind == "f":
+        x[1, 0, seed % side[1]], x[2, 0, 0] = np.nan, -np.inf
+    axes = windows_of(side, kernel, stride, pads, dilation, ceil_mode)
+    expected = naive.pool(x, *axes, lambda numbers, _: naive.lp_norm(numbers, norm_type))
+    options = {"stride": stride, "padding": pads, "dilation": dilation, "ceil_mode": ceil_mode, "threads": threads}
+    result = lp_pool2d(x, kernel, norm_type=norm_type, **options)
+    assert result.dtype == np.result_type(dtype, np.float32)
+    if norm_type == 1:
+        assert_array_equal(result, expected)
+    assert_allclose(result, expected, rtol=2e-7 if result.dtype == np.float32 else 1e-14, atol=0)
+    assert_array_equal(lp_pool2d(x[:, None], kernel, norm_type=norm_type, **options)[:, 0], result)
+
+
+@pytest.mark.parametrize("norm_type", [1, 2, 3])
+def test_lp_pool2d_of_float16(norm_type):
+    """In float32, which holds the squares that float16 does not."""
+    x = np.array([[[300, -400]]], np.float16)
+    result = lp_pool2d(x, (1, 2), norm_type=norm_type)
+    assert result.dtype == np.float32
+    assert result.item() == {1: 700, 2: 500, 3: np.float32(91e6 ** (1 / 3))}[norm_type]
+
+
+def test_lp_pool2d_of_huge_and_tiny_numbers():
+    """Squares are summed in float64: those of any float32 are held, those of float64 overflow and vanish."""
+    for number in (1.5e38, 1e-45):
+        x = np.full((1, 1, 4), number, np.float32)
+        assert lp_pool2d(x, (1, 4)).item() == np.float32(2 * np.float64(x[0, 0, 0]))
+    assert lp_pool2d([[[1e155, 0]]], (1, 2)).item() == np.inf
+    assert lp_pool2d([[[1e-163, 1e-163]]], (1, 2)).item() == 0
+    assert lp_pool2d([[[1e155, -1e155]]], (1, 2), norm_type=1).item() == 2e155
+    assert lp_pool2d([[[10, 0]]], (1, 2), norm_type=400).item() == np.inf
+
+
+def test_lp_pool2d_takes_absolute_values_as_onnx_does():
+    """PyTorch's (x ** 3 summed) ** (1 / 3) of 1 and -2 is NaN, and of 2 and -1 less than 2."""
+    assert_allclose(lp_pool2d([[[1, -2, 2, -1]]], (1, 2), norm_type=3), [[[9 ** (1 / 3)] * 2]], rtol=1e-15)
+
+
 def test_figures_of_the_convolution_guide():
     """Dumoulin and Visin, figures 1.5 and 1.6: 3 x 3 at stride 1."""
     assert_allclose(avg_pool2d(GUIDE, 3, stride=1)[0], [[1.7, 1.7, 1.7], [1.0, 1.2, 1.8], [1.1, 0.8, 1.3]], atol=0.051)
@@ -84,6 +128,13 @@ def test_onnx_max_pool():
     small = np.arange(1, 17).reshape(1, 4, 4)
     assert_array_equal(max_pool2d(small, 2, stride=1, dilation=2)[0], [[11, 12], [15, 16]])
     assert_array_equal(max_pool2d(small, 3, stride=2, ceil_mode=True)[0], [[11, 12], [15, 16]])
+
+
+def test_onnx_lp_pool():
+    """The node test with dilations, onnx.backend.test.case.node.lppool."""
+    small = np.arange(1, 17, dtype=np.float32).reshape(1, 4, 4)
+    figures = [[14.560219778561036, 16.24807680927192], [21.633307652783937, 23.49468024894146]]
+    assert_array_equal(lp_pool2d(small, 2, stride=1, dilation=2)[0], np.float32(figures))
 
 
 def test_onnx_average_pool():
@@ -103,7 +154,8 @@ def test_onnx_average_pool():
 def test_threads_and_widths_do_not_change_a_bit(dtype, rng):
     """Rows longer than any register, in bands cut anywhere."""
     x = rng.normal(size=(5, 61, 301)).astype(dtype)
-    for pool in (max_pool2d, avg_pool2d):
+    norms = [partial(lp_pool2d, norm_type=norm_type) for norm_type in (1, 2, 3)]
+    for pool in (max_pool2d, avg_pool2d, *norms):
         alone = pool(x, (5, 3), stride=(2, 1), padding=1, threads=1)
         assert_array_equal(pool(x, (5, 3), stride=(2, 1), padding=1, threads=3), alone)
         parts = [pool(x[..., i : i + 3], (5, 3), stride=(2, 1), padding=((1, 1), (0, 0))) for i in range(299)]
@@ -115,7 +167,7 @@ def test_inputs_of_any_layout_are_not_changed(rng):
     x = rng.integers(-9, 9, (3, 12, 16)).astype(">f4")
     x.flags.writeable = False
     before = x.copy()
-    for pool in (max_pool2d, avg_pool2d):
+    for pool in (max_pool2d, avg_pool2d, lp_pool2d, partial(lp_pool2d, norm_type=3)):
         assert_array_equal(pool(x[:, ::2, ::-1], 2), pool(np.ascontiguousarray(x[:, ::2, ::-1]), 2))
     assert_array_equal(x, before)
 
@@ -146,6 +198,10 @@ BAD = [
     (lambda: avg_pool2d(RAMP, 2, count_include_pad=0), "count_include_pad must be True or False, got 0"),
     (lambda: max_pool2d(RAMP[0], 2), r"x must have 3 or 4 dimensions, got shape \(5, 5\)"),
     (lambda: max_pool2d(RAMP, 2, threads=0), "threads must be a whole number of at least 1, got 0"),
+    (lambda: lp_pool2d(RAMP, 2, norm_type=0.5), "norm_type must be at least 1, got 0.5"),
+    (lambda: lp_pool2d(RAMP, 2, norm_type=np.inf), "norm_type must be a finite number, got inf"),
+    (lambda: lp_pool2d(RAMP, 2, padding=2), "padding must leave a pixel in every window, got 2 before and 2 behind rows of 5"),
+    (lambda: lp_pool2d(RAMP, 2, ceil_mode=0), "ceil_mode must be True or False, got 0"),
     (lambda: upsample_nearest(RAMP, 1.5), "scale_factor must be a whole number or"),
 ]
 

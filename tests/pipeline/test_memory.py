@@ -103,6 +103,7 @@ LAYERS = {
     "soft": "{ op = 'depthwise', bank = 'compass' }, { op = 'sigmoid' }, { op = 'softmax' }, { op = 'avg-pool', size = 2 }",
     "norm": "{ op = 'conv', bank = 'compass', stride = 2 }, { op = 'local-response-norm', size = 5 }, "
     "{ op = 'upsample', factor = 2 }",
+    "power": "{ op = 'conv', bank = 'compass', padding = 'same' }, { op = 'lp-pool', size = 2, p = 3 }",
 }
 
 

@@ -47,6 +47,7 @@ def test_layers_as_others_write_them(run, tmp_path, said, told):
 @pytest.mark.parametrize(("word", "meant"), [
     ("Linear", "dense"), ("ConvTranspose2d", "transposed"), ("BatchNorm2d", "batch-norm"),
     ("GlobalAveragePool", "global-avg-pool"),
+    ("LPPool2d", "lp-pool"), ("LpPool", "lp-pool"),
     ("Conv2d", "conv"), ("LRN", "local-response-norm"),
 ])  # fmt: skip
 def test_operations_as_others_call_them(run, tmp_path, word, meant):

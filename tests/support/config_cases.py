@@ -28,6 +28,7 @@ GOOD = [
     N + "layers = [{ op = 'conv', kernel = 'sobel-x', name = 'edges' }, { op = 'relu' }, { op = 'max-pool', size = '2x1' }]",
     N + "layers = [{ op = 'conv', size = 3, connections = [[0], [0]] }, { op = 'local-response-norm', size = 2 }]",
     N + "layers = [{ op = 'depthwise', bank = 'compass', padding = [1, 1] }, { op = 'pointwise', filters = 2 }]",
+    N + "layers = [{ op = 'lp-pool', size = [2, 3], dilation = 2, p = 3 }, { op = 'lp-pool', size = 2, ceil = true }]",
     N + "layers = [{ op = 'transposed', filters = 2, size = 4, stride = 2, output-padding = 1, padding = 1 }]",
     "networks.n = { input = { channels = 3, size = [8, 9], range = '-1..1', mean = [0.4, 0.5, '1/2'], std = 0.2 }, "
     "layers = [{ op = 'separable', filters = 4, size = 3, border = 'edge' }, { op = 'upsample', factor = 2 }, "
@@ -220,6 +221,12 @@ BAD = [
     ),
     (N + "layers = [{ op = 'dense' }]", 3, "must say its units, or take its weights from file", True),
     (N + "layers = [{ op = 'max-pool' }]", 3, "networks.n.layers[0]: must say its size", True),
+    (
+        N + "layers = [{ op = 'lp-pool', size = 2, p = 0 }]",
+        3,
+        "layers[0].p: must be a whole number from 1 to 65535, got 0",
+        True,
+    ),
     (
         N + "layers = [{ op = 'conv', filters = 0, size = 3 }]",
         3,

@@ -89,6 +89,11 @@ def windows(size, kernel, stride, pads, dilation, ceil_mode):
     return [([i for i in taps if 0 <= i < size], sum(-pads[0] <= i < end for i in taps)) for taps in found]
 
 
+def lp_norm(numbers, p):
+    """The root of the sum of absolute values to the power of p."""
+    return sum(abs(float(number)) ** p for number in numbers.ravel()) ** (1 / p)
+
+
 def pool(x, rows, columns, how):
     """Planes (P, H, W), ``how(numbers, count)`` of each window of ``windows`` on the rows and on the columns."""
     return np.array([[[how(one[np.ix_(i, j)], n * m) for j, m in columns] for i, n in rows] for one in x])

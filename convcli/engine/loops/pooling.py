@@ -1,10 +1,12 @@
-"""The loops of pooling: the largest number or the mean under a window. The same rules hold as for ``correlate``.
+"""The loops of pooling: the largest number, the mean or a norm under a window. The same rules hold as for ``correlate``.
 
 Down the columns first, into one line, then along that line: a window of 3 x 3 asks for 3 + 3 steps in place of 9. A line is
 worked on in quarter vectors, for maps are often small: 14 numbers a row.
 """
 
 from typing import NamedTuple
+
+import numpy as np
 
 from ..simd.reference import VECTOR_BYTES, add, item, maximum_or_nan, quarter, store
 
@@ -36,6 +38,28 @@ def add_values(values, out):
     """Add values (n,) to out (n,)."""
     for x in range(out.size):
         out[x] += values[x]
+
+
+def add_magnitudes(values, out):
+    """Add the absolute values of values (n,) to out (n,)."""
+    for x in range(out.size):
+        out[x] += abs(values[x])
+
+
+def add_squares(values, out):
+    """Add the squares of values (n,) to out (n,), in the type of out."""
+    for x in range(out.size):
+        value = out.dtype.type(values[x])
+        out[x] += value * value
+
+
+def add_along(windows, count, line):
+    """Add up the taps of each of ``count`` windows on a line, in its place: what stands there is read no more."""
+    for x in range(0, (count - 1) * windows.column_stride + 1, VECTOR_BYTES // 4 // line.itemsize):
+        total = quarter(line, x)
+        for k in range(1, windows.column_taps):
+            total = add(total, quarter(line, x + k * windows.column_dilation))
+        store(total, line, x)
 
 
 def take_every(stride, line, out):
@@ -83,11 +107,26 @@ def take_means(planes, windows, row_counts, column_counts, band, line, out):
             row = i % windows.out * windows.row_stride - windows.above + k * windows.row_dilation
             if 0 <= row < windows.size:
                 add_values(planes[i // windows.out, row], middle)
-        for x in range(0, (out.shape[1] - 1) * windows.column_stride + 1, VECTOR_BYTES // 4 // line.itemsize):
-            total = quarter(line, x)
-            for k in range(1, windows.column_taps):
-                total = add(total, quarter(line, x + k * windows.column_dilation))
-            store(total, line, x)
+        add_along(windows, out.shape[1], line)
         means, high = out[i], row_counts[i % windows.out]
         for x in range(means.size):
             means[x] = item(line, windows.column_stride * x) / (high * column_counts[x])
+
+
+def take_norms(planes, windows, squared, band, line, out):
+    """The norm of each window, as ``take_largest``: the root of its sum of squares, or the sum of its absolute values."""
+    padded = line[: windows.padded]
+    middle = line[windows.left : windows.left + planes.shape[2]]
+    for i in range(band[0], band[1]):
+        padded[:] = 0
+        for k in range(windows.row_taps):
+            row = i % windows.out * windows.row_stride - windows.above + k * windows.row_dilation
+            if 0 <= row < windows.size and squared:
+                add_squares(planes[i // windows.out, row], middle)
+            elif 0 <= row < windows.size:
+                add_magnitudes(planes[i // windows.out, row], middle)
+        add_along(windows, out.shape[1], line)
+        norms = out[i]
+        for x in range(norms.size):
+            total = item(line, windows.column_stride * x)
+            norms[x] = np.sqrt(total) if squared else total

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ..geometry.borders import MODES
 from ..images.formats import MAX_PIXELS, NAMES
 from ..kernels.kernel import CHANNELS
 from ..pipeline.request_base import DEPTHS
@@ -68,8 +69,9 @@ _BORDER = click.option(
     envvar="CONVCLI_BORDER",
     show_envvar=True,
     show_default=True,
-    help="What the padding holds: zero, a number, edge (a a a|a b c d|d d d), reflect (d c b|a b c d|c b a), "
-    "symmetric (c b a|a b c d|d c b), wrap (b c d|a b c d|a b c).",
+    help="What the padding holds: zero, a number, "
+    + ", ".join(f"{mode.name} ({mode.picture})" for mode in MODES if not mode.is_constant)
+    + ".",
 )
 _DILATION = click.option(
     "--dilation", type=options.PAIR["dilation"], default="1", show_default=True, help="Pixels from tap to tap."

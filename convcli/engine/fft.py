@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from ..geometry.borders import BorderMode
 from .buffers import aligned
 from .jit.run import run_loop
 from .layout import Layout, source_table
@@ -130,7 +131,7 @@ def best_tiling(layout: Layout) -> Tiling | None:
     return min(small, key=lambda one: one.cost, default=None)
 
 
-def spectrum_of(tiling: Tiling, border: str, kernel: Array, unit: float, whole: bool, real: np.dtype) -> Spectrum:
+def spectrum_of(tiling: Tiling, border: BorderMode, kernel: Array, unit: float, whole: bool, real: np.dtype) -> Spectrum:
     """The spectrum of a kernel (kh, kw), over the numbers in a tile, by which the way back multiplies."""
     layout = tiling.layout
     tile, workspace = tiling.tile(1, real), tiling.workspace(1, real, real)

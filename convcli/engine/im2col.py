@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..engine.dtypes import real_of
+from ..geometry.borders import BorderMode
 from .buffers import aligned
 from .jit.run import run_loop
 from .layout import Layout, source_table
@@ -60,7 +61,7 @@ def is_depthwise(layout: Layout, weights: Array, images: Array) -> bool:
     return few and small and (bool(weights.all()) or images.dtype.kind == "u" or bool(np.isfinite(images).all()))
 
 
-def layer_tables_for(layout: Layout, border: str, weights: Array, bias: Array, real: np.dtype) -> LayerTables:
+def layer_tables_for(layout: Layout, border: BorderMode, weights: Array, bias: Array, real: np.dtype) -> LayerTables:
     """The tables for maps of weights (maps, planes, kh, kw, 1) with bias (maps,). Taps that are 0 in all maps are left out."""
     planes, kh, kw = shape = weights.shape[1:4]
     rows, columns = layout.rows, layout.columns
@@ -72,7 +73,7 @@ def layer_tables_for(layout: Layout, border: str, weights: Array, bias: Array, r
         used = np.asarray(weights[..., 0].any(axis=0))
         weights = weights[..., 0][:, used]
     column = source_table(columns, border)
-    if border == "constant" and columns.stride == 1 and columns.after <= columns.before:
+    if border.is_constant and columns.stride == 1 and columns.after <= columns.before:
         column = column[: columns.before + columns.size]  # what stands before the next row stands behind this one as well
     return LayerTables(
         source_table(rows, border),

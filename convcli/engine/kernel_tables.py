@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..geometry.borders import BorderMode
 from .fft import Spectrum, spectrum_of
 from .jit.native import Ready
 from .layout import Layout
@@ -62,7 +63,7 @@ class KernelTables:
 
 
 def kernel_tables_for(
-    layout: Layout, border: str, facts: SampleFacts, method: str | None, weights: Array, bias: Array
+    layout: Layout, border: BorderMode, facts: SampleFacts, method: str | None, weights: Array, bias: Array
 ) -> KernelTables:
     """The tables for maps of weights (maps, planes, kh, kw, depth) with bias (maps,). Raises ArgumentError as choose does."""
     numbers = [np.ascontiguousarray(part, np.float64).tobytes() for part in (weights, bias)]
@@ -71,7 +72,13 @@ def kernel_tables_for(
 
 
 def _make_tables(
-    layout: Layout, border: str, facts: SampleFacts, method: str | None, shape: tuple[int, ...], weights: bytes, bias: bytes
+    layout: Layout,
+    border: BorderMode,
+    facts: SampleFacts,
+    method: str | None,
+    shape: tuple[int, ...],
+    weights: bytes,
+    bias: bytes,
 ) -> KernelTables:
     maps = np.frombuffer(weights).reshape(shape)
     choices = tuple(choose(layout, one, facts, method) for one in maps)

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from ..geometry.axes import Axis
-from ..geometry.borders import source_index
+from ..geometry.borders import BorderMode
 from .buffers import LARGE, LINE, aligned
 from .loops.correlate import Columns, Rows, Scratch, TapPrograms
 from .simd.reference import MAX_LANES, Array
@@ -85,7 +85,7 @@ class Layout:
         """Numbers in a line of scratch memory: the last vector of it may be read from anywhere in it."""
         return (-(-self.step * self.phase // MAX_LANES) + 1) * MAX_LANES
 
-    def row_table(self, border: str, running: bool) -> Rows:
+    def row_table(self, border: BorderMode, running: bool) -> Rows:
         """Source of each padded row, and its line: there is one for each row that a pair covers, or for each image row."""
         axis, above = self.rows, self.rows.stride if running else 0
         source = source_table(axis, border)
@@ -98,7 +98,7 @@ class Layout:
         first_window_rows = above + axis.kernel
         return Rows(source, slot, slots, window_rows, above, first_window_rows, gap, axis.stride, axis.dilation, self.pair_step)
 
-    def column_table(self, border: str) -> Columns:
+    def column_table(self, border: BorderMode) -> Columns:
         """Source of the padding left and right, and how a padded row is sorted where outputs are more than a step apart."""
         source = source_table(self.columns, border)[: self.padded // self.pixel]
         before, after = self.columns.before, self.columns.before + self.columns.size
@@ -166,8 +166,8 @@ def halves(count: int) -> tuple[int, int, int]:
     return min(((side, count // side, count % side) for side in range(1, math.isqrt(count) + 1)), key=sum)
 
 
-def source_table(axis: Axis, border: str) -> Array:
+def source_table(axis: Axis, border: BorderMode) -> Array:
     """Image index at each padded position, -1 where the constant stands: (before + size + after,) int64."""
-    before = [source_index(i, axis.size, border) for i in range(-axis.before, 0)]
-    after = [source_index(axis.size + i, axis.size, border) for i in range(axis.after)]
+    before = [border.source_index(i, axis.size) for i in range(-axis.before, 0)]
+    after = [border.source_index(axis.size + i, axis.size) for i in range(axis.after)]
     return np.concatenate([before, np.arange(axis.size), after]).astype(np.int64)

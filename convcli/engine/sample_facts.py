@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..geometry.borders import BorderMode
 from .dtypes import real_of
 from .layout import Layout
 from .offset import Offset
@@ -34,8 +35,9 @@ class SampleFacts:
     least: float
 
 
-def sample_facts_of(planes: Array, layout: Layout, constant: float, offset: Offset, method: str | None) -> SampleFacts:
+def sample_facts_of(planes: Array, layout: Layout, border: BorderMode, offset: Offset, method: str | None) -> SampleFacts:
     """What sums of an image (P, H, numbers) are: those of whole numbers below 2**24 are exact in float32."""
+    constant = border.constant
     if planes.dtype.kind == "u":
         whole = constant == int(constant)
         white = float(np.iinfo(planes.dtype).max)

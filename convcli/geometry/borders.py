@@ -1,23 +1,11 @@
-"""What the padding holds: which pixel of an image is shown at a position outside it, or which number."""
+"""What the padding holds. Every border is defined here, and here alone; the rest of the package asks a BorderMode."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TypeAlias
 
 from ..errors import ArgumentError, nearest_name
-
-BORDERS = ("zero", "edge", "reflect", "symmetric", "wrap")
-BORDER_ALIASES = {
-    "zeros": "zero",
-    "constant": "zero",
-    "grid-constant": "zero",
-    "replicate": "edge",
-    "nearest": "edge",
-    "circular": "wrap",
-    "periodic": "wrap",
-    "grid-wrap": "wrap",
-    "grid-mirror": "symmetric",
-}
-"""What NumPy, SciPy, PyTorch, ONNX and TensorFlow call the borders, where that cannot mean two of them."""
 
 Border: TypeAlias = str | float
 LARGEST = 1e30
@@ -27,18 +15,87 @@ CONSTANT = -1
 """Stands where a padded position holds a constant and no pixel."""
 
 
-def check_border(border: Border) -> tuple[str, float]:
-    """Read a border as a word of NumPy's and the number it pads with, 0 where it does not pad with a number.
+@dataclass(frozen=True)
+class BorderMode:
+    """What stands at a padded position: a pixel of the image, or a constant.
 
-    >>> check_border("replicate"), check_border(7)
-    (('edge', 0.0), ('constant', 7.0))
+    ``picture`` is a row a b c d with three pixels of padding on each side, ``aliases`` are what NumPy, SciPy, PyTorch, ONNX and
+    TensorFlow call the border, where that cannot mean two of them. ``outside`` gives the pixel for a position outside an axis
+    of that size, 0 being the first pixel: an index within the image, or CONSTANT.
+    """
+
+    name: str
+    picture: str
+    outside: Callable[[int, int], int]
+    aliases: tuple[str, ...] = ()
+    constant: float = 0.0
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether the padding holds a number, and no pixels."""
+        return self.outside is _constant
+
+    def source_index(self, position: int, size: int) -> int:
+        """Pixel shown at a position, 0 being the first pixel: an index within the image, or CONSTANT.
+
+        Works at any distance from the image, as if the border went on for ever.
+
+        >>> [check_border("reflect").source_index(i, 4) for i in range(-5, 8)]
+        [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1]
+        """
+        return position if 0 <= position < size else self.outside(position, size)
+
+
+def _constant(position: int, size: int) -> int:
+    return CONSTANT
+
+
+def _edge(position: int, size: int) -> int:
+    return 0 if position < 0 else size - 1
+
+
+def _reflect(position: int, size: int) -> int:
+    if size == 1:
+        return 0
+    folded = position % (2 * size - 2)
+    return folded if folded < size else 2 * size - 2 - folded
+
+
+def _symmetric(position: int, size: int) -> int:
+    folded = position % (2 * size)
+    return folded if folded < size else 2 * size - 1 - folded
+
+
+def _wrap(position: int, size: int) -> int:
+    return position % size
+
+
+ZERO = BorderMode("zero", "0 0 0|a b c d|0 0 0", _constant, ("zeros", "constant", "grid-constant"))
+MODES = (
+    ZERO,
+    BorderMode("edge", "a a a|a b c d|d d d", _edge, ("replicate", "nearest")),
+    BorderMode("reflect", "d c b|a b c d|c b a", _reflect),
+    BorderMode("symmetric", "c b a|a b c d|d c b", _symmetric, ("grid-mirror",)),
+    BorderMode("wrap", "b c d|a b c d|a b c", _wrap, ("circular", "periodic", "grid-wrap")),
+)
+"""All borders. A number is ZERO with that number as its constant."""
+
+BORDERS = tuple(mode.name for mode in MODES)
+BORDER_ALIASES = {alias: mode.name for mode in MODES for alias in mode.aliases}
+RULE = f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}"
+
+
+def check_border(border: Border) -> BorderMode:
+    """The mode for a border that is a word, whatever system it is from, or a number. Raises ArgumentError.
+
+    >>> check_border("replicate").name, check_border(7).constant
+    ('edge', 7.0)
     """
     if isinstance(border, str):
-        word = border_word(border)
-        return ("constant" if word == "zero" else word), 0.0
+        return next(mode for mode in MODES if mode.name == border_word(border))
     if isinstance(border, Real) and not isinstance(border, bool) and abs(border) <= LARGEST:
-        return "constant", float(border)
-    raise ArgumentError(f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}, got {border!r}")
+        return replace(ZERO, constant=float(border))
+    raise ArgumentError(f"{RULE}, got {border!r}")
 
 
 def border_word(text: str) -> str:
@@ -55,34 +112,5 @@ def border_word(text: str) -> str:
         )
     word = BORDER_ALIASES.get(lower, lower)
     if word not in BORDERS:
-        names = ", ".join(sorted(BORDERS))
-        raise ArgumentError(
-            f"border must be a number up to {LARGEST:g} or one of {names}, got {text!r}"
-            f"{nearest_name(lower, (*BORDERS, *BORDER_ALIASES))}"
-        )
+        raise ArgumentError(f"{RULE}, got {text!r}{nearest_name(lower, (*BORDERS, *BORDER_ALIASES))}")
     return word
-
-
-def source_index(position: int, size: int, border: str) -> int:
-    """Pixel shown at a padded position, 0 being the first pixel: an index within the image, or CONSTANT.
-
-    Works at any distance from the image, as if the border went on for ever.
-
-    >>> [source_index(i, 4, "reflect") for i in range(-5, 8)]
-    [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1]
-    """
-    if 0 <= position < size:
-        return position
-    if border == "constant":
-        return CONSTANT
-    if border == "edge":
-        return 0 if position < 0 else size - 1
-    if border == "wrap":
-        return position % size
-    if border == "symmetric":
-        folded = position % (2 * size)
-        return folded if folded < size else 2 * size - 1 - folded
-    if size == 1:
-        return 0
-    folded = position % (2 * size - 2)
-    return folded if folded < size else 2 * size - 2 - folded

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..engine.jit.run import run_loop
 from ..engine.loops.elementwise import premultiply, unpremultiply
+from ..geometry.borders import Border
 from .image import Array, Image
 from .quantize import to_levels
 
@@ -27,6 +28,15 @@ def premultiplied(image: Image, rows: Array, outside: float) -> Array:
         run_loop(premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), white, part.reshape(-1, channels))
     out[rows < 0] = outside
     return out
+
+
+def border_of_alpha(border: Border, opaque: float) -> Border:
+    """What alpha holds beside an image whose colours have that border: "zero" is transparent there, a number opaque.
+
+    >>> border_of_alpha("zero", 255), border_of_alpha(0, 255), border_of_alpha("wrap", 255)
+    ('zero', 255, 'wrap')
+    """
+    return border if isinstance(border, str) else opaque
 
 
 def real_of(image: Image) -> np.dtype:

@@ -17,7 +17,7 @@ from ..engine.simd.reference import Array
 from ..engine.tasks import layer_tasks, tap_tasks
 from ..engine.threads import run_all
 from ..geometry.axes import make_axes
-from ..geometry.borders import Border, check_border
+from ..geometry.borders import Border, BorderMode, check_border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair
 from .validation import as_flag, check_array, check_bias, check_groups, check_method, workers_for
@@ -83,7 +83,7 @@ def conv2d(
     rows, columns = make_axes((height, width), weights.shape[2:], stride, padding, dilation)
     layout = Layout(rows, columns, pixel=1, depth=1)
     out = aligned((count, maps, rows.out, columns.out), real_of(batch))
-    word, constant = check_border(border)
+    mode = check_border(border)
     check_method(method)
     workers = workers_for(threads)
     weights = (weights[:, :, ::-1, ::-1] if as_flag("flip", flip) else weights)[..., None]
@@ -92,7 +92,7 @@ def conv2d(
     else:
         parts = [np.split(part, groups, axis) for part, axis in ((batch, 1), (weights, 0), (biases, 0), (out, 1))]
         layers = [_Layer(*group) for group in zip(*parts, strict=True)]
-    run_all([task for layer in layers for task in _tasks_of(layout, layer, word, constant, method, workers)], workers)
+    run_all([task for layer in layers for task in _tasks_of(layout, layer, mode, method, workers)], workers)
     return out if pixels.ndim == 4 else out[0]
 
 
@@ -111,19 +111,19 @@ class _Layer:
 
 
 def _tasks_of(
-    layout: Layout, layer: _Layer, word: str, constant: float, method: str | None, workers: int
+    layout: Layout, layer: _Layer, border: BorderMode, method: str | None, workers: int
 ) -> Iterator[Callable[[], None]]:
     """The work on all images of a layer. What is made for one image serves the next: most of a batch are alike."""
     layer_tables = last = tables = None
     for planes, out in zip(layer.images, layer.out, strict=True):
         offset = Offset(planes)
         if layer.each or (method is None and is_deep(layout, layer.weights, planes)):
-            layer_tables = layer_tables or layer_tables_for(layout, word, layer.weights, layer.bias, real_of(planes))
+            layer_tables = layer_tables or layer_tables_for(layout, border, layer.weights, layer.bias, real_of(planes))
             if offset.needed and not layer_tables.total.any():  # a millisecond for a million weights
                 layer_tables = with_totals(layer_tables, layer.weights)
-            yield from layer_tasks(layout, layer_tables, layer.each, planes, constant, offset, workers, out)
+            yield from layer_tasks(layout, layer_tables, layer.each, planes, border.constant, offset, workers, out)
             continue
-        facts = sample_facts_of(planes, layout, constant, offset, method)
+        facts = sample_facts_of(planes, layout, border, offset, method)
         if tables is None or facts != last:
-            last, tables = facts, kernel_tables_for(layout, word, facts, method, layer.weights, layer.bias)
-        yield from tap_tasks(layout, tables, layer.bias, planes, constant, offset, workers, out)
+            last, tables = facts, kernel_tables_for(layout, border, facts, method, layer.weights, layer.bias)
+        yield from tap_tasks(layout, tables, layer.bias, planes, border.constant, offset, workers, out)

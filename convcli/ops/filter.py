@@ -111,7 +111,7 @@ def filter2d(
     if wanted == np.float64:
         pixels = loadable(pixels.astype(np.float64, copy=False))
     begin, end = _check_rows(rows, layout)
-    word, constant = check_border(border)
+    mode = check_border(border)
     check_method(method)
     workers = workers_for(threads)
     if as_flag("flip", flip):
@@ -119,11 +119,11 @@ def filter2d(
 
     planes = pixels.reshape(1, pixels.shape[0], -1)
     offset = Offset(planes)
-    facts = sample_facts_of(planes, layout, constant, offset, method)
-    tables = kernel_tables_for(layout, word, facts, method, _as_maps(weights, layout), NO_BIAS)
+    facts = sample_facts_of(planes, layout, mode, offset, method)
+    tables = kernel_tables_for(layout, mode, facts, method, _as_maps(weights, layout), NO_BIAS)
     first = begin - begin % (2 * layout.pair_step)  # a row stands in the same pair, whatever rows are asked for
     out = aligned((1, end - first, layout.out_row), wanted if wanted in FUSED else real_of(pixels))
-    run_all(list(tap_tasks(layout, tables.below(first), NO_BIAS, planes, constant, offset, workers, out)), workers)
+    run_all(list(tap_tasks(layout, tables.below(first), NO_BIAS, planes, mode.constant, offset, workers, out)), workers)
 
     out = _as_type(out[:, begin - first :], wanted)
     shape = (end - begin, layout.columns.out)
@@ -162,9 +162,9 @@ def explain_filter2d(
     Raises ArgumentError as that does.
     """
     layout = _layout_of_image(image, kernel, stride, padding, dilation)
-    word, constant = check_border(border)
-    facts = sample_facts_of(image[None], layout, constant, Offset(image[None]), method)
-    tables = kernel_tables_for(layout, word, facts, method, _as_maps(kernel, layout), NO_BIAS)
+    mode = check_border(border)
+    facts = sample_facts_of(image[None], layout, mode, Offset(image[None]), method)
+    tables = kernel_tables_for(layout, mode, facts, method, _as_maps(kernel, layout), NO_BIAS)
     choice = tables.choices[0]
     if choice.tiling is not None:
         scratch: tuple[Any, ...] = choice.tiling.workspace(layout.pixel, facts.real, facts.real)

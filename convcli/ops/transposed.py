@@ -11,7 +11,7 @@ from ..engine.buffers import aligned
 from ..engine.simd.reference import Array
 from ..errors import ArgumentError
 from ..geometry.axes import TransposedAxis, make_transposed_axes
-from ..geometry.borders import Border, check_border
+from ..geometry.borders import ZERO, Border, check_border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair, Sides
 from .conv import conv2d
@@ -71,7 +71,7 @@ def conv_transpose2d(
     [[[1.0, 1.0, 2.0, 1.0, 1.0]]]
     """
     maps, weights = as_real("x", x, MAPS), check_array("weight", weight, dimensions=(4,))
-    if check_border(border) != ("constant", 0.0):
+    if check_border(border) != ZERO:
         raise ArgumentError(
             f"border of a transposed convolution must be zero, for its padding is cut off, not filled; got {border!r}; "
             "leave it out"

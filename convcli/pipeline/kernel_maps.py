@@ -100,10 +100,10 @@ class KernelMaps(MapSource):
             return filter2d(self.image.pixels, weights, **options)
         sizes, sides = self.image.pixels.shape[:2], weights.shape[:2]
         axis, columns = make_axes(sizes, sides, options["stride"], options["padding"], options["dilation"])
-        word, constant = check_border(options["border"])
+        border = check_border(options["border"])
         begin, end = options["rows"] or (0, axis.out)
-        rows = source_table(axis, word)[begin * axis.stride : (end - 1) * axis.stride + axis.extent]
-        pixels = transparency.premultiplied(self.image, rows, constant)
+        rows = source_table(axis, border)[begin * axis.stride : (end - 1) * axis.stride + axis.extent]
+        pixels = transparency.premultiplied(self.image, rows, border.constant)
         return filter2d(pixels, weights, **options | {"padding": ((0, 0), (columns.before, columns.after)), "rows": None})
 
     def _convolve(self, kernel: Kernel, rows: Rows | None) -> Response:
@@ -130,8 +130,7 @@ class KernelMaps(MapSource):
             seen[above, left] = 1  # the pixel that "same" padding puts under the kernel's anchor
             options |= {"flip": False, "dilation": 1}
         options["method"] = None  # alpha has a kernel of its own
-        border = request.border
-        options["border"] = "zero" if border == "zero" else image.opaque if not isinstance(border, str) else border
+        options["border"] = transparency.border_of_alpha(request.border, image.opaque)
         alpha = filter2d(image.alpha, seen / seen.sum(), **options)
         straight = colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque)
         return Response(_plus(straight, kernel.offset), alpha)

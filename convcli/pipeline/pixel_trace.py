@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..geometry.axes import Axis, make_axes
-from ..geometry.borders import CONSTANT, check_border, source_index
-from ..images.alpha import least_cover
+from ..geometry.borders import CONSTANT, BorderMode, check_border
+from ..images.alpha import border_of_alpha, least_cover
 from ..images.formats import format_named
 from ..images.image import Array, Image
 from ..images.write import stored_white
@@ -180,17 +180,18 @@ def _look(
     request, image = map_source.request, map_source.image
     height, width, channels = image.size
     turn = slice(None, None, -1 if request.flip else None)
-    word, constant = check_border(request.border)
+    border = check_border(request.border)
     sliding = request.stride, request.padding_for(kernel), request.dilation
     axes = make_axes((height, width), (kernel.shape[0], kernel.shape[1]), *sliding)
-    rows, columns = (_taps(axis, place, word) for axis, place in zip(axes, at[::-1], strict=True))
-    summed = levels = _under(image.pixels, rows, columns, constant)
+    rows, columns = (_taps(axis, place, border) for axis, place in zip(axes, at[::-1], strict=True))
+    summed = levels = _under(image.pixels, rows, columns, border.constant)
     cover = None
     if image.alpha is not None and seen is not None:
-        alpha = _under(image.alpha, rows, columns, 0.0 if request.border == "zero" else image.opaque)
+        outside = check_border(border_of_alpha(request.border, image.opaque)).constant
+        alpha = _under(image.alpha, rows, columns, outside)
         cover = Cover(alpha, None if kernel.sums_to_zero else _shares(kernel)[turn, turn], seen, image.opaque)
         if not map_source.opaque:
-            summed = np.where(_blank(rows, columns)[:, :, None], constant, levels * (alpha / image.opaque)[:, :, None])
+            summed = np.where(_blank(rows, columns)[:, :, None], border.constant, levels * (alpha / image.opaque)[:, :, None])
     weights = weights_for(request, image, kernel)[turn, turn]
     summing = weights.ndim == 3
     planes = []
@@ -202,10 +203,10 @@ def _look(
     return Look(kernel, rows, columns, tuple(planes), summing, cover, responses)
 
 
-def _taps(axis: Axis, place: int, border: str) -> Taps:
+def _taps(axis: Axis, place: int, border: BorderMode) -> Taps:
     """The taps of a kernel at one position along an axis."""
     at = tuple(place * axis.stride - axis.before + tap * axis.dilation for tap in range(axis.kernel))
-    return Taps(at, tuple(source_index(i, axis.size, border) for i in at), axis.size)
+    return Taps(at, tuple(border.source_index(i, axis.size) for i in at), axis.size)
 
 
 def _blank(rows: Taps, columns: Taps) -> Array:

@@ -14,6 +14,7 @@ from convcli import ArgumentError, conv2d, filter2d
 from convcli.engine.im2col import layer_tables_for
 from convcli.engine.layout import Layout
 from convcli.geometry.axes import make_axes
+from convcli.geometry.borders import ZERO
 
 SCIPY_WORDS = {"zero": "constant", "edge": "nearest", "reflect": "mirror", "symmetric": "reflect", "wrap": "grid-wrap"}
 
@@ -376,5 +377,5 @@ def test_taps_that_no_map_has_are_left_out_of_layers(left, rng):
     expected = naive.conv2d(x[None], weight, bias, pads=((1, 1), (1, 1)))[0]
     assert_array_equal(conv2d(x, weight, bias, padding=1), expected)
     axes = make_axes((8, 9), (3, 3), 1, 1, 1)
-    tables = layer_tables_for(Layout(*axes, pixel=1, depth=1), "constant", weight[..., None], bias, np.dtype(np.float32))
+    tables = layer_tables_for(Layout(*axes, pixel=1, depth=1), ZERO, weight[..., None], bias, np.dtype(np.float32))
     assert tables.plane.size == np.count_nonzero(weight.any(axis=0))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from convcli import ArgumentError
 from convcli.geometry.axes import make_axes
-from convcli.geometry.borders import BORDERS, check_border, source_index
+from convcli.geometry.borders import BORDERS, check_border
 from convcli.geometry.padding import resolve_padding
 from convcli.geometry.whole_numbers import as_pair
 from naive import NUMPY_WORDS
@@ -84,8 +84,7 @@ def test_padding_forms():
 def test_borders_are_numpys(size, before, after, border):
     """source_index walks as numpy.pad does, at any distance."""
     padded = np.pad(np.arange(1, size + 1), (before, after), mode=NUMPY_WORDS[border])
-    word, _ = check_border(border)
-    walked = [source_index(i, size, word) + 1 for i in range(-before, size + after)]
+    walked = [check_border(border).source_index(i, size) + 1 for i in range(-before, size + after)]
     assert walked == padded.tolist()
 
 

@@ -116,10 +116,10 @@ class Spectrum:
     unit: float
     whole: bool
 
-    def below(self, top: int) -> "Spectrum":
-        """The spectrum for padded rows from ``top`` on, followed by rows that are not wanted, for one more tile."""
+    def between(self, top: int, bottom: int | None) -> "Spectrum":
+        """The spectrum for padded rows top .. bottom, followed by rows that are not wanted, for one more tile."""
         nothing = np.full(2 * self.tiling.valid_rows + self.tile.rows, -2)
-        row = np.concatenate([self.borders.row[top:], nothing])
+        row = np.concatenate([self.borders.row[top:bottom], nothing])
         return replace(self, borders=self.borders._replace(row=row))
 
 

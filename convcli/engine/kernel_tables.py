@@ -35,13 +35,12 @@ class KernelTables:
     sums: TapPrograms
     spectra: tuple[Spectrum | None, ...]  # of each map
 
-    def below(self, first: int) -> "KernelTables":
-        """The tables for the output rows from the first one on; a tile may then reach beyond the last padded row."""
-        if first == 0:
+    def between(self, top: int, bottom: int | None = None) -> "KernelTables":
+        """The tables for padded rows top .. bottom; a tile may then reach beyond the last of them."""
+        if top == 0 and bottom is None:
             return self
-        top = first * self.rows.stride
-        rows = self.rows._replace(source=self.rows.source[top:], slot=self.rows.slot[top:])
-        return replace(self, rows=rows, spectra=tuple(one and one.below(top) for one in self.spectra))
+        rows = self.rows._replace(source=self.rows.source[top:bottom], slot=self.rows.slot[top:bottom])
+        return replace(self, rows=rows, spectra=tuple(one and one.between(top, bottom) for one in self.spectra))
 
     @functools.cached_property
     def ready(self) -> tuple[Ready, Ready, Ready]:

@@ -6,7 +6,7 @@ and channel sums are all one thing to it: a list of taps, each a weight and an o
 
 import itertools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -84,6 +84,12 @@ class Layout:
     def line(self) -> int:
         """Numbers in a line of scratch memory: the last vector of it may be read from anywhere in it."""
         return (-(-self.step * self.phase // MAX_LANES) + 1) * MAX_LANES
+
+    @cached_property
+    def of_padded_copy(self) -> "Layout":
+        """The layout of the image with its padding around it already."""
+        rows, columns = (replace(axis, size=axis.padded, before=0, after=0) for axis in (self.rows, self.columns))
+        return replace(self, rows=rows, columns=columns)
 
     def row_table(self, border: BorderMode, running: bool) -> Rows:
         """Source of each padded row, and its line: there is one for each row that a pair covers, or for each image row."""
@@ -171,3 +177,10 @@ def source_table(axis: Axis, border: BorderMode) -> Array:
     before = [border.source_index(i, axis.size) for i in range(-axis.before, 0)]
     after = [border.source_index(axis.size + i, axis.size) for i in range(axis.after)]
     return np.concatenate([before, np.arange(axis.size), after]).astype(np.int64)
+
+
+def gain_table(axis: Axis, border: BorderMode) -> Array:
+    """What the pixel at each padded position is multiplied by: (before + size + after,) float64."""
+    before = [border.gain(i, axis) for i in range(-axis.before, 0)]
+    after = [border.gain(axis.size + i, axis) for i in range(axis.after)]
+    return np.concatenate([before, np.ones(axis.size), after])

@@ -39,7 +39,7 @@ def sample_facts_of(planes: Array, layout: Layout, border: BorderMode, offset: O
     """What sums of an image (P, H, numbers) are: those of whole numbers below 2**24 are exact in float32."""
     constant = border.constant
     if planes.dtype.kind == "u":
-        whole = constant == int(constant)
+        whole = constant == int(constant) and not border.needs_copy
         white = float(np.iinfo(planes.dtype).max)
         largest = max(white, abs(constant))
         exact = whole and layout.rows.kernel * largest < 1 << 24

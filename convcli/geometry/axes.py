@@ -35,9 +35,14 @@ class Axis:
         return extent(self.kernel, self.dilation)
 
     @property
+    def padded(self) -> int:
+        """Pixels with the padding."""
+        return self.before + self.size + self.after
+
+    @property
     def out(self) -> int:
         """Positions of the kernel: floor((size + pads - extent) / stride) + 1, zero or less if it does not fit."""
-        return (self.size + self.before + self.after - self.extent) // self.stride + 1
+        return (self.padded - self.extent) // self.stride + 1
 
 
 def extent(kernel: int, dilation: int) -> int:

@@ -6,6 +6,7 @@ from numbers import Real
 from typing import TypeAlias
 
 from ..errors import ArgumentError, nearest_name
+from .axes import Axis
 
 Border: TypeAlias = str | float
 LARGEST = 1e30
@@ -17,18 +18,29 @@ CONSTANT = -1
 
 @dataclass(frozen=True)
 class BorderMode:
-    """What stands at a padded position: a pixel of the image, or a constant.
+    """What stands at a padded position: a pixel of the image, a pixel times a gain, or a constant.
 
     ``picture`` is a row a b c d with three pixels of padding on each side, ``aliases`` are what NumPy, SciPy, PyTorch, ONNX and
     TensorFlow call the border, where that cannot mean two of them. ``outside`` gives the pixel for a position outside an axis
-    of that size, 0 being the first pixel: an index within the image, or CONSTANT.
+    of that size, 0 being the first pixel: an index within the image, or CONSTANT. ``fade`` gives the gain so many pixels
+    outside, of so many that are padded on that side; the gains of the row and of the column are multiplied.
     """
 
     name: str
     picture: str
     outside: Callable[[int, int], int]
     aliases: tuple[str, ...] = ()
+    fade: Callable[[int, int], float] | None = None
     constant: float = 0.0
+
+    @property
+    def needs_copy(self) -> bool:
+        """Whether the padding holds numbers that no pixel has: the loops, which read pixels by index, get a padded copy."""
+        return self.fade is not None
+
+    def over(self, rows: Axis, columns: Axis) -> "BorderMode":
+        """The mode for an image of these axes: where nothing is padded, one that needs no copy."""
+        return self if rows.padded > rows.size or columns.padded > columns.size or not self.needs_copy else ZERO
 
     @property
     def is_constant(self) -> bool:
@@ -44,6 +56,17 @@ class BorderMode:
         [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1]
         """
         return position if 0 <= position < size else self.outside(position, size)
+
+    def gain(self, position: int, axis: Axis) -> float:
+        """What the pixel shown at a position of an axis is multiplied by; 1 in the image.
+
+        >>> axis = Axis(size=2, kernel=5, stride=1, dilation=1, before=4, after=1)
+        >>> [check_border("linear-ramp").gain(i, axis) for i in range(-4, 3)]
+        [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 0.0]
+        """
+        if self.fade is None or 0 <= position < axis.size:
+            return 1.0
+        return self.fade(-position, axis.before) if position < 0 else self.fade(position - axis.size + 1, axis.after)
 
 
 def _constant(position: int, size: int) -> int:
@@ -70,6 +93,11 @@ def _wrap(position: int, size: int) -> int:
     return position % size
 
 
+def _linear(distance: int, pads: int) -> float:
+    """From 1 at the edge of the image to 0 at the last padded pixel, as ``numpy.pad`` has it with ``end_values=0``."""
+    return (pads - distance) / pads
+
+
 ZERO = BorderMode("zero", "0 0 0|a b c d|0 0 0", _constant, ("zeros", "constant", "grid-constant"))
 MODES = (
     ZERO,
@@ -77,6 +105,7 @@ MODES = (
     BorderMode("reflect", "d c b|a b c d|c b a", _reflect),
     BorderMode("symmetric", "c b a|a b c d|d c b", _symmetric, ("grid-mirror",)),
     BorderMode("wrap", "b c d|a b c d|a b c", _wrap, ("circular", "periodic", "grid-wrap")),
+    BorderMode("linear-ramp", "0 a/3 2a/3|a b c d|2d/3 d/3 0", _edge, ("linear_ramp",), fade=_linear),
 )
 """All borders. A number is ZERO with that number as its constant."""
 

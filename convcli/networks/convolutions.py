@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ..errors import ArgumentError
 from ..geometry.axes import Axis, TransposedAxis, make_axes, make_transposed_axes
-from ..geometry.borders import Border
+from ..geometry.borders import Border, check_border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Sides
 from .layer import Array, Given, Layer, Look, Op, Parameter, Shape, as_maps, uneven
@@ -52,6 +52,15 @@ class Sliding(Layer):
         """How it slides, as ``conv2d`` takes it."""
         names = ("stride", "padding", "border", "dilation", "flip")
         return {name: getattr(self, name) for name in names}
+
+    def copied(self, shape: Shape) -> int:
+        """Numbers in the padded copy of what it takes, where the border needs one."""
+        rows, columns = self.axes(shape)
+        return shape[0] * rows.padded * columns.padded if check_border(self.border).over(rows, columns).needs_copy else 0
+
+    def scratch(self, shape: Shape) -> int:
+        """The padded copy."""
+        return self.copied(shape)
 
     def biases(self, maps: int) -> tuple[Parameter, ...]:
         """One for each map, where it has any."""
@@ -117,9 +126,11 @@ class Conv(Sliding):
         return height * width * seen * math.prod(self.size)
 
     def scratch(self, shape: Shape) -> int:
-        """The sums of channels that are convolved alike."""
+        """The sums of channels that are convolved alike, and the padded copy."""
         _, height, width = as_maps(shape)
-        return self.groups * height * width if self.is_shared and self.connections is None else 0
+        if not self.is_shared or self.connections is not None:
+            return self.copied(shape)
+        return self.groups * height * width + self.copied((self.groups, height, width))
 
     def prepared(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         """With weights of 0 for the channels that a filter does not see."""
@@ -235,9 +246,9 @@ class Separable(Channelwise):
         return height * width * sum(one.count for one in self.parameters(shape)[:2])
 
     def scratch(self, shape: Shape) -> int:
-        """What the first convolution gives."""
-        _, height, width = self.out(shape)
-        return shape[0] * self.each(shape[0]) * height * width
+        """What the first convolution gives, and the padded copy for it, which is gone before the second gives anything."""
+        maps, height, width = self.out(shape)
+        return shape[0] * self.each(shape[0]) * height * width + max(self.copied(shape) - maps * height * width, 0)
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         """Convolve each channel, then mix."""

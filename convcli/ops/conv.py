@@ -12,12 +12,13 @@ from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_totals
 from ..engine.kernel_tables import kernel_tables_for
 from ..engine.layout import Layout
 from ..engine.offset import Offset
+from ..engine.padded_copy import padded_copy
 from ..engine.sample_facts import sample_facts_of
 from ..engine.simd.reference import Array
 from ..engine.tasks import layer_tasks, tap_tasks
 from ..engine.threads import run_all
 from ..geometry.axes import make_axes
-from ..geometry.borders import Border, BorderMode, check_border
+from ..geometry.borders import ZERO, Border, BorderMode, check_border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair
 from .validation import as_flag, check_array, check_bias, check_groups, check_method, workers_for
@@ -83,7 +84,9 @@ def conv2d(
     rows, columns = make_axes((height, width), weights.shape[2:], stride, padding, dilation)
     layout = Layout(rows, columns, pixel=1, depth=1)
     out = aligned((count, maps, rows.out, columns.out), real_of(batch))
-    mode = check_border(border)
+    mode = check_border(border).over(rows, columns)
+    if mode.needs_copy:
+        batch, layout, mode = padded_copy(batch, layout, mode), layout.of_padded_copy, ZERO
     check_method(method)
     workers = workers_for(threads)
     weights = (weights[:, :, ::-1, ::-1] if as_flag("flip", flip) else weights)[..., None]

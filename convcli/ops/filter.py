@@ -9,10 +9,11 @@ from numpy.typing import ArrayLike, DTypeLike
 from ..engine.buffers import aligned
 from ..engine.dtypes import loadable, real_of
 from ..engine.jit.run import run_loop
-from ..engine.kernel_tables import kernel_tables_for
+from ..engine.kernel_tables import KernelTables, kernel_tables_for
 from ..engine.layout import Layout
 from ..engine.loops.elementwise import scale_to_levels
 from ..engine.offset import Offset
+from ..engine.padded_copy import padded_copy
 from ..engine.planner import Choice
 from ..engine.sample_facts import sample_facts_of
 from ..engine.simd.reference import Array
@@ -20,7 +21,7 @@ from ..engine.tasks import tap_tasks
 from ..engine.threads import run_all
 from ..errors import ArgumentError
 from ..geometry.axes import make_axes
-from ..geometry.borders import Border, check_border
+from ..geometry.borders import ZERO, Border, BorderMode, check_border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair
 from .validation import as_flag, check_array, check_method, limits_of, out_dtype, workers_for
@@ -66,10 +67,12 @@ def filter2d(
         Pixels added around the image. "same" adds extent - 1 in all, the smaller half first, whatever the stride.
         "same-upper" and "same-lower" add what ceil(size / stride) positions need, the odd pixel behind or before, as ONNX's
         SAME_UPPER and SAME_LOWER do; those words are taken too.
-    border : "zero", a number, "edge", "reflect", "symmetric" or "wrap"
+    border : "zero", a number, "edge", "reflect", "symmetric", "wrap" or "linear-ramp"
         What the padding holds, in NumPy's words: ``reflect`` is d c b|a b c d|c b a, ``symmetric`` c b a|a b c d|d c b.
         The padding may be wider than the image. Words of other systems that mean one of these are taken too: "zeros",
-        "replicate", "nearest", "circular", "periodic" and more.
+        "replicate", "nearest", "circular", "periodic" and more. ``linear-ramp`` falls from the pixel at the edge to 0 at the
+        last padded pixel of that side, so that it depends on how much is padded: numpy.pad's "linear_ramp" with end_values=0,
+        of real numbers, where NumPy rounds those of integers. It takes a padded copy of the image in the type of the sums.
     flip : bool
         False slides the kernel as it is written (cross-correlation); True turns it by 180 degrees first
         (mathematical convolution).
@@ -111,7 +114,7 @@ def filter2d(
     if wanted == np.float64:
         pixels = loadable(pixels.astype(np.float64, copy=False))
     begin, end = _check_rows(rows, layout)
-    mode = check_border(border)
+    mode = check_border(border).over(layout.rows, layout.columns)
     check_method(method)
     workers = workers_for(threads)
     if as_flag("flip", flip):
@@ -119,11 +122,16 @@ def filter2d(
 
     planes = pixels.reshape(1, pixels.shape[0], -1)
     offset = Offset(planes)
-    facts = sample_facts_of(planes, layout, mode, offset, method)
-    tables = kernel_tables_for(layout, mode, facts, method, _as_maps(weights, layout), NO_BIAS)
+    tables = _tables_for(layout, planes, weights, mode, offset, method)
     first = begin - begin % (2 * layout.pair_step)  # a row stands in the same pair, whatever rows are asked for
+    top, bottom = first * layout.rows.stride, (end - 1) * layout.rows.stride + layout.rows.extent
+    if mode.needs_copy:
+        planes = padded_copy(planes, layout, mode, top, bottom)
+        tables = tables.between(0, bottom - top)
+    else:
+        tables = tables.between(top)
     out = aligned((1, end - first, layout.out_row), wanted if wanted in FUSED else real_of(pixels))
-    run_all(list(tap_tasks(layout, tables.below(first), NO_BIAS, planes, mode.constant, offset, workers, out)), workers)
+    run_all(list(tap_tasks(layout, tables, NO_BIAS, planes, mode.constant, offset, workers, out)), workers)
 
     out = _as_type(out[:, begin - first :], wanted)
     shape = (end - begin, layout.columns.out)
@@ -142,9 +150,15 @@ def _as_type(out: Array, wanted: np.dtype[Any]) -> Array:
     return levels
 
 
-def _as_maps(weights: Array, layout: Layout) -> Array:
-    """Weights (kh, kw) or (kh, kw, C) as those of one map of one plane, (1, 1, kh, kw, depth)."""
-    return weights.reshape(1, 1, *weights.shape[:2], layout.depth)
+def _tables_for(
+    layout: Layout, planes: Array, weights: Array, border: BorderMode, offset: Offset, method: str | None
+) -> KernelTables:
+    """The tables for weights (kh, kw) or (kh, kw, C) over the planes, or over their padded copy where the border needs one."""
+    facts = sample_facts_of(planes, layout, border, offset, method)
+    if border.needs_copy:
+        layout, border = layout.of_padded_copy, ZERO
+    maps = weights.reshape(1, 1, *weights.shape[:2], layout.depth)
+    return kernel_tables_for(layout, border, facts, method, maps, NO_BIAS)
 
 
 def explain_filter2d(
@@ -162,14 +176,13 @@ def explain_filter2d(
     Raises ArgumentError as that does.
     """
     layout = _layout_of_image(image, kernel, stride, padding, dilation)
-    mode = check_border(border)
-    facts = sample_facts_of(image[None], layout, mode, Offset(image[None]), method)
-    tables = kernel_tables_for(layout, mode, facts, method, _as_maps(kernel, layout), NO_BIAS)
-    choice = tables.choices[0]
+    mode = check_border(border).over(layout.rows, layout.columns)
+    tables = _tables_for(layout, image[None], kernel, mode, Offset(image[None]), method)
+    choice, real = tables.choices[0], real_of(image)
     if choice.tiling is not None:
-        scratch: tuple[Any, ...] = choice.tiling.workspace(layout.pixel, facts.real, facts.real)
+        scratch: tuple[Any, ...] = choice.tiling.workspace(layout.pixel, real, real)
     else:
-        scratch = layout.scratch(tables.rows, 1, tables.sums, np.empty((1, 1, 0), facts.real))
+        scratch = layout.scratch(tables.rows, 1, tables.sums, np.empty((1, 1, 0), real))
     return layout, choice, sum(part.nbytes for part in scratch if isinstance(part, np.ndarray))
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ..engine.jit.run import run_loop
-from ..engine.layout import source_table
+from ..engine.layout import gain_table, source_table
 from ..engine.loops.elementwise import add_number
+from ..engine.padded_copy import fade
 from ..errors import ArgumentError
 from ..geometry.axes import check_extents, make_axes
 from ..geometry.borders import check_border
@@ -102,8 +103,9 @@ class KernelMaps(MapSource):
         axis, columns = make_axes(sizes, sides, options["stride"], options["padding"], options["dilation"])
         border = check_border(options["border"])
         begin, end = options["rows"] or (0, axis.out)
-        rows = source_table(axis, border)[begin * axis.stride : (end - 1) * axis.stride + axis.extent]
-        pixels = transparency.premultiplied(self.image, rows, border.constant)
+        read = slice(begin * axis.stride, (end - 1) * axis.stride + axis.extent)
+        pixels = transparency.premultiplied(self.image, source_table(axis, border)[read], border.constant)
+        fade(pixels, gain_table(axis, border)[read])
         return filter2d(pixels, weights, **options | {"padding": ((0, 0), (columns.before, columns.after)), "rows": None})
 
     def _convolve(self, kernel: Kernel, rows: Rows | None) -> Response:

@@ -1,11 +1,14 @@
 """How much memory one picture and its feature maps take, from its header."""
 
+import contextlib
 import math
 from collections.abc import Sequence
 
 from ..errors import ConvcliError
+from ..geometry.axes import make_axes
+from ..geometry.borders import check_border
 from ..images.image import Header
-from ..kernels.kernel import Bank
+from ..kernels.kernel import Bank, kernels_of
 from ..networks.analysis import REAL
 from .apply_request import ApplyRequest
 from .network_request import NetworkRequest
@@ -35,17 +38,31 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
     if not request.stacks_in(target.form):
         copies = target.form.encoding_copies[header.channels in (2, 4)]
         numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
-        return copies * header.itemsize * numbers + min(ROWS, numbers * real)
+        response = min(ROWS, numbers * real)
+        padded = _padded(request, target, header, real) * response // max(numbers * real, 1)
+        return copies * header.itemsize * numbers + response + padded
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
     copied = maps * target.form.float_bits // 8 if target.form.float_bits < 64 else 0
-    return maps * real + max(_premultiplied(header, real) + merging * real, copied)
+    return maps * real + max(_premultiplied(header, real) + _padded(request, target, header, real) + merging * real, copied)
 
 
 def _premultiplied(header: Header, real: int) -> int:
     """Bytes of the colours of a picture multiplied by its alpha."""
     return header.height * header.width * (header.channels - 1) * real if header.channels in (2, 4) else 0
+
+
+def _padded(request: ApplyRequest, target: Target, header: Header, real: int) -> int:
+    """Bytes of the largest copy of the colours with their border around them, where the border needs one."""
+    channels, sizes, largest = header.channels - (header.channels in (2, 4)), (header.height, header.width), 0
+    for kernel in (kernel for index in target.maps for kernel in kernels_of(request.maps[index])):
+        with contextlib.suppress(ConvcliError):  # which the picture is told
+            shape = kernel.shape[0], kernel.shape[1]
+            rows, columns = make_axes(sizes, shape, request.stride, request.padding_for(kernel), request.dilation)
+            if check_border(request.border).over(rows, columns).needs_copy:
+                largest = max(largest, rows.padded * columns.padded * channels * real)
+    return largest
 
 
 def _count(request: ApplyRequest, index: int, header: Header, channels: int) -> int:

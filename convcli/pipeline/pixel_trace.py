@@ -21,11 +21,13 @@ from .process_image import store_rows, stretch_of
 @dataclass(frozen=True)
 class Taps:
     """Where the taps of a kernel lie along one axis of a picture: ``at`` is negative, or not below ``size``, in the padding.
-    ``shown`` is the row or column of the picture that is seen there, CONSTANT for a number.
+    ``shown`` is the row or column of the picture that is seen there, CONSTANT for a number, and ``gains`` what it is
+    multiplied by.
     """
 
     at: tuple[int, ...]
     shown: tuple[int, ...]
+    gains: tuple[float, ...]
     size: int
 
     @property
@@ -38,7 +40,7 @@ class Taps:
 @dataclass(frozen=True)
 class Plane:
     """One channel under a kernel, each array (kh, kw) float64: the levels, what is summed of them (where there is alpha,
-    levels times alpha), the weights as they slide, and the products.
+    levels times alpha; a border that fades then fades alpha alone), the weights as they slide, and the products.
     """
 
     levels: Array
@@ -184,13 +186,15 @@ def _look(
     sliding = request.stride, request.padding_for(kernel), request.dilation
     axes = make_axes((height, width), (kernel.shape[0], kernel.shape[1]), *sliding)
     rows, columns = (_taps(axis, place, border) for axis, place in zip(axes, at[::-1], strict=True))
-    summed = levels = _under(image.pixels, rows, columns, border.constant)
-    cover = None
+    levels = _under(image.pixels, rows, columns, border.constant)
+    if image.alpha is None:
+        levels = _faded(levels, rows, columns)
+    summed, cover = levels, None
     if image.alpha is not None and seen is not None:
         outside = check_border(border_of_alpha(request.border, image.opaque)).constant
-        alpha = _under(image.alpha, rows, columns, outside)
+        alpha = _faded(_under(image.alpha, rows, columns, outside)[:, :, None], rows, columns)[:, :, 0]
         cover = Cover(alpha, None if kernel.sums_to_zero else _shares(kernel)[turn, turn], seen, image.opaque)
-        if not map_source.opaque:
+        if not map_source.opaque or border.needs_copy:
             summed = np.where(_blank(rows, columns)[:, :, None], border.constant, levels * (alpha / image.opaque)[:, :, None])
     weights = weights_for(request, image, kernel)[turn, turn]
     summing = weights.ndim == 3
@@ -206,7 +210,8 @@ def _look(
 def _taps(axis: Axis, place: int, border: BorderMode) -> Taps:
     """The taps of a kernel at one position along an axis."""
     at = tuple(place * axis.stride - axis.before + tap * axis.dilation for tap in range(axis.kernel))
-    return Taps(at, tuple(border.source_index(i, axis.size) for i in at), axis.size)
+    shown, gains = (border.source_index(i, axis.size) for i in at), (border.gain(i, axis) for i in at)
+    return Taps(at, tuple(shown), tuple(gains), axis.size)
 
 
 def _blank(rows: Taps, columns: Taps) -> Array:
@@ -219,6 +224,13 @@ def _under(pixels: Array, rows: Taps, columns: Taps, constant: float) -> Array:
     window = pixels[np.ix_(rows.shown, columns.shown)].astype(np.float64)
     window[_blank(rows, columns)] = constant
     return window
+
+
+def _faded(window: Array, rows: Taps, columns: Taps) -> Array:
+    """A window (kh, kw, channels) as it fades outside the picture."""
+    with np.errstate(invalid="ignore"):  # an infinity becomes NaN where it fades to 0
+        faded: Array = window * np.outer(rows.gains, columns.gains)[:, :, None]
+    return faded
 
 
 def _shares(kernel: Kernel) -> Array:

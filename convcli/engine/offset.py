@@ -15,7 +15,7 @@ from .simd.reference import Array
 
 BOUND = 1e-5
 """Error of a response at most, against float64, as a part of the sum of the absolute weights times the extent of the picture:
-max - min of its samples, and of the number that stands beyond its border.
+max - min of its samples, and of the number that stands beyond its border, or 0 where that fades.
 """
 
 FARTHEST = 1.2

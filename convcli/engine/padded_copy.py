@@ -33,11 +33,11 @@ def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 
         out[..., side, :] = inside[..., columns[side], :]
     fade(out.swapaxes(-3, -2), gain_table(layout.columns, border))
     fade(out, gain_table(layout.rows, border)[begin:end])
-    return out.reshape(*out.shape[:-2], -1)
+    return out.reshape(*out.shape[:-2], columns.size * layout.pixel)
 
 
 def fade(lines: Array, gain: Array) -> None:
     """Multiply lines (..., n, pixels, numbers) by gains (n,), in place."""
     faded = np.flatnonzero(gain != 1)
     with np.errstate(invalid="ignore"):  # an infinite pixel becomes NaN where it fades to 0, as in NumPy
-        lines[..., faded, :, :] *= gain[faded, None, None].astype(lines.dtype)
+        lines[..., faded, :, :] *= gain[faded, None, None]

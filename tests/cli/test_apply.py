@@ -27,8 +27,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import naive
 from convcli.cli.json_report import Report
+from convcli.config.registry import load_registry
+from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.images.image import Image
-from convcli.kernels.kernel import Kernel
+from convcli.kernels.kernel import Kernel, kernels_of
 from convcli.ops import filter as filter_module
 from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Input
@@ -260,6 +262,50 @@ def test_what_lies_outside_a_picture_with_alpha(run, tmp_path):
     for border, corner in (("zero", [90, 90, 90, 113]), ("0", [40, 40, 40, 255])):  # 4 of 9 pixels lie inside
         run("apply", tmp_path / "a.png", "-k", "average", "--border", border, "-o", tmp_path / "b.png")
         assert pixels(tmp_path / "b.png")[0, 0].tolist() == corner
+
+
+@pytest.mark.parametrize(
+    ("kernel", "method"), [("gaussian:sigma=3", None), ("gaussian:sigma=3", "fft"), ("sobel", "direct"), ("compass", None)]
+)
+@pytest.mark.parametrize("channels", ["each", "sum", "gray"])
+def test_a_border_that_fades(run, samples, tmp_path, kernel, method, channels):
+    """One kernel by several methods, a bank and a merged bank, over each channel and over sums, on NumPy's padding."""
+    image = np.asarray(PIL.Image.open(samples / "chelsea.png"))[:90, :120]
+    PIL.Image.fromarray(image).save(tmp_path / "a.png")
+    words = ["--border", "linear_ramp", "--padding", "7,0x3,9", "--stride", "2x1", "--channels", channels]
+    words += [] if method is None else ["--method", method]
+    if method == "fft" and channels != "each":
+        words[-1] = "direct"
+    assert run("apply", tmp_path / "a.png", "-k", kernel, *words, "-o", tmp_path / "x.npy").status == 0
+    found = np.load(tmp_path / "x.npy")
+    padded = np.pad(image.astype(float), ((7, 0), (3, 9), (0, 0)), mode="linear_ramp")
+    if channels != "each":
+        padded = padded @ ([1, 1, 1] if channels == "sum" else [0.299, 0.587, 0.114])
+    one = load_registry([ConfigLocation(built_in_file(), "built in")]).find(kernel)
+    planes = np.moveaxis(np.atleast_3d(padded), 2, 0)
+    maps = [np.stack([naive.correlate(plane, k.weights)[::2] for plane in planes], axis=2) for k in kernels_of(one)]
+    expected = [np.hypot(*maps)] if kernel == "sobel" else maps
+    assert_allclose(np.atleast_3d(found).reshape(np.shape(expected)), expected, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("opaque", [False, True])
+def test_alpha_fades_as_the_border_does(run, tmp_path, rng, opaque):
+    """Colours are those of what is seen: under the ramp those of the edge, ever less of them."""
+    levels = rng.integers(1, 256, (20, 30, 4), dtype=np.uint8)
+    if opaque:
+        levels[:, :, 3] = 255
+    PIL.Image.fromarray(levels).save(tmp_path / "a.png")
+    words = ["-k", "gaussian:sigma=2", "--border", "linear-ramp"]
+    assert run("apply", tmp_path / "a.png", *words, "-o", tmp_path / "b.png").status == 0
+    weights = load_registry([ConfigLocation(built_in_file(), "built in")]).find("gaussian:sigma=2").weights
+    half = len(weights) // 2
+    alpha = np.pad(levels[:, :, 3].astype(float), half, mode="linear_ramp")
+    seen = naive.correlate(alpha, weights / weights.sum())
+    edge = np.pad(levels[:, :, :3].astype(float), ((half, half), (half, half), (0, 0)), mode="edge")
+    colours = naive.filter2d(edge * alpha[:, :, None], weights / weights.sum()) / seen[:, :, None]
+    found = pixels(tmp_path / "b.png")
+    assert_allclose(found[:, :, 3], seen, atol=0.501)
+    assert_allclose(found[:, :, :3], colours, atol=0.501)
 
 
 @pytest.mark.parametrize(("kernel", "row"), [("1 1; 1 1", [1, 1]), ("binomial:size=3", [1, 2, 1])])
@@ -1019,6 +1065,8 @@ WAYS = [
     "-k sobel --range stretch",
     "-k edge --stride 3x2",
     "-k emboss --dilation 2",
+    "-k gaussian:sigma=2 --border linear-ramp",
+    "-k laplacian --border linear-ramp --padding 5,0x9,3 --stride 2",
 ]
 
 
@@ -1039,7 +1087,7 @@ def test_a_map_that_is_made_in_parts_is_the_same(run, samples, tmp_path, monkeyp
     assert told[0] == told[1]
 
 
-@pytest.mark.parametrize("border", ["zero", "edge", "reflect", "symmetric", "wrap", 7.0])
+@pytest.mark.parametrize("border", ["zero", "edge", "reflect", "symmetric", "wrap", "linear-ramp", 7.0])
 def test_transparent_pictures_are_multiplied_row_by_row(border, rng):
     """Only the rows that a part needs; where the kernel sums to zero the response is that of colours times alpha."""
     pixels, alpha = rng.integers(0, 256, (11, 9, 3), dtype=np.uint8), rng.integers(0, 256, (11, 9), dtype=np.uint8)

@@ -73,7 +73,12 @@ def any_options(rng):
     """Words for every option that ``at`` shares with ``apply``."""
     pick = lambda *words: str(rng.choice(words))  # noqa: E731
     words = ["--stride", pick("1", "2", "2x3"), "--padding", pick("same", "same", "valid", "full", "2", "1,3x0,2")]
-    words += ["--border", pick("zero", "7", "edge", "reflect", "symmetric", "wrap"), "--dilation", pick("1", "1", "2", "1x3")]
+    words += [
+        "--border",
+        pick("zero", "7", "edge", "reflect", "symmetric", "wrap", "linear-ramp"),
+        "--dilation",
+        pick("1", "1", "2", "1x3"),
+    ]
     words += ["--channels", pick("each", "sum", "gray"), "--range", pick(*RANGES), pick("--flip", "--no-flip")]
     return [*words, "--config", "k.toml"]
 
@@ -183,6 +188,41 @@ def test_the_window_is_numpys_padding(run, tmp_path, rng, border):
                     assert padded[taps][i, j] == 5 * row + column
                 else:
                     assert border in ("zero", "7")
+
+
+def test_the_window_of_a_ramp_is_numpys_padding(run, tmp_path, rng):
+    """With the numbers that stand outside."""
+    size, pads = (4, 5), ((7, 3), (6, 8))
+    image = rng.normal(size=size)
+    np.save(tmp_path / "real.npy", image)
+    padded = np.pad(image, pads, mode="linear_ramp")
+    words = ["-k", "1 2 3; 4 5 6; 7 8 9", "--padding", "7,3x6,8", "--dilation", "2x3", "--border", "linear_ramp", "--json"]
+    for x, y in ((0, 0), (12, 0), (0, 9), (12, 9), (5, 6), (6, 3)):
+        point = facts(run("at", f"{x},{y}", tmp_path / "real.npy", *words))
+        taps = padded[np.ix_(y + 2 * np.arange(3), x + 3 * np.arange(3))]
+        np.testing.assert_allclose(point["kernels"][0]["channels"][0]["levels"], taps, rtol=1e-14, atol=1e-16)
+        np.testing.assert_allclose(point["responses"], [(taps * np.arange(1, 10).reshape(3, 3)).sum()], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["rgba.png", "solid.png", "rgb.png"])
+def test_the_window_of_a_ramp_over_alpha(run, tmp_path, rng, name):
+    """Alpha fades under the colours of the edge, opaque pictures that have alpha, too; without alpha the colours fade."""
+    make_pictures(tmp_path, rng)
+    image = read_image(tmp_path / name)
+    (kernel,) = facts(run("at", "0,0", tmp_path / name, "-k", "gaussian:sigma=1", "--border", "linear-ramp", "--json"))[
+        "kernels"
+    ]
+    half = len(kernel["rows"]) // 2
+    window = (slice(2 * half + 1), slice(2 * half + 1))
+    if image.alpha is not None:
+        alpha = np.pad(image.alpha.astype(float), half, mode="linear_ramp")[window]
+        np.testing.assert_allclose(kernel["alpha"]["levels"], alpha, rtol=1e-14)
+    for c, channel in enumerate(kernel["channels"]):
+        colours = image.pixels[:, :, c].astype(float)
+        edge, faded = (np.pad(colours, half, mode=mode)[window] for mode in ("edge", "linear_ramp"))
+        np.testing.assert_allclose(channel["levels"], faded if image.alpha is None else edge, rtol=1e-14)
+        summed = faded if image.alpha is None else edge * alpha / 255
+        np.testing.assert_allclose(channel["summed"], summed, rtol=1e-14)
 
 
 def gimp(tmp_path):

@@ -45,7 +45,10 @@ WRONG_USAGE = [
     (["--padding", "1,2"], "padding must be one of valid, same, same-upper, same-lower, full"),
     (["--padding", "٣"], "padding must be one of valid, same, same-upper, same-lower, full"),
     (["--config", ""], "is no regular file"),
-    (["--border", "none"], "border must be a number up to 1e+30 or one of edge, reflect, symmetric, wrap, zero, got 'none'"),
+    (
+        ["--border", "none"],
+        "border must be a number up to 1e+30 or one of edge, linear-ramp, reflect, symmetric, wrap, zero, got 'none'",
+    ),
     (["--range", "loud"], "range must be one of auto, clip, abs, center, stretch, or LO..HI"),
     (["--range", "5..1"], "range LO..HI must rise from LO to HI"),
     (["--channels", "some"], "Invalid value for '--channels'"),

@@ -15,11 +15,13 @@ import PIL.Image
 import pytest
 
 import convcli
+from convcli import filter2d
 from convcli.cli.help import TOPICS, read_topic
 from convcli.cli.main import convcli as command_line
 from convcli.cli.options import SECTIONS
 from convcli.config.registry import load_kernels, load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
+from convcli.geometry.borders import MODES
 from convcli.networks.analysis import trace
 from convcli.networks.op_registry import OPS
 
@@ -155,6 +157,16 @@ def test_the_manual_names_every_kernel():
     for one in load_kernels().values():
         family = re.sub(r"-(n|ne|e|se|s|sw|w|nw|\d)$", "", one.name)
         assert one.name in named or family in ("kirsch", "robinson", "frei-chen"), one.name
+
+
+def test_the_help_and_the_manual_draw_every_border():
+    """With the picture and the words of other systems."""
+    (option,) = (one for one in dict(commands())["convcli apply"].params if one.name == "border")
+    for mode in MODES:
+        assert mode.is_constant or f"{mode.name} ({mode.picture})" in option.help
+        row = next(line for line in MANUAL["apply"].splitlines() if line.startswith(f"| `{mode.name}`"))
+        assert mode.picture.replace("|", " \\| ") in row
+        assert mode.name in filter2d.__doc__
 
 
 def test_the_readme_and_contributing_name_only_files_that_exist():

@@ -597,6 +597,33 @@ def test_a_number_as_border_of_a_kernel_that_sums_over_channels(run, samples, tm
     assert_allclose(found, convcli.conv2d(photo, kernel, padding=2, border=100), atol=1e-2)
 
 
+@pytest.mark.parametrize("op", ["conv", "conv of many maps", "depthwise", "separable", "kernel"])
+def test_a_border_that_fades(run, samples, tmp_path, rng, op):
+    """In every layer that has a border, with NumPy's word for it, on NumPy's padding."""
+    w = {"k": rng.normal(size=(2, 3, 5, 4)), "m": rng.normal(size=(8, 3, 3, 3)), "d": rng.normal(size=(6, 1, 3, 3))}
+    w["p"] = rng.normal(size=(4, 6))
+    np.savez(tmp_path / "w.npz", **w)
+    image = np.asarray(PIL.Image.open(samples / "chelsea.png"))[:31, :42]
+    PIL.Image.fromarray(image).save(tmp_path / "a.png")
+    words = {
+        "conv": "op = 'conv', file = 'w.npz', key = 'k'",
+        "conv of many maps": "op = 'conv', file = 'w.npz', key = 'm'",
+        "depthwise": "op = 'depthwise', file = 'w.npz', key = 'd'",
+        "separable": "op = 'separable', file = 'w.npz', key = 'd', pointwise = 'p'",
+        "kernel": "op = 'conv', kernel = 'blur'",
+    }
+    layers = f"{{ {words[op]}, padding = [[4, 1], [0, 6]], stride = [1, 2], border = 'linear_ramp' }}"
+    found, _ = written(run, tmp_path, layers, tmp_path / "a.png", channels=3)
+    kernel = {"conv": w["k"], "conv of many maps": w["m"], "kernel": np.tile(convcli.kernel("blur").weights, (1, 3, 1, 1))}
+    groups = 1 if op in kernel else 3
+    weight = kernel.get(op, w["d"])
+    x, options = image.transpose(2, 0, 1)[None].astype(float), {"stride": (1, 2), "pads": ((4, 1), (0, 6))}
+    (expected,) = naive.conv2d(x, weight, np.zeros(len(weight)), groups=groups, border="linear-ramp", **options)
+    if op == "separable":
+        expected = np.einsum("om,mhw->ohw", w["p"], expected)
+    assert_allclose(found, expected, rtol=0, atol=1e-2)
+
+
 def test_more_maps_than_a_run_writes(run, samples, tmp_path):
     """They are counted before they are named."""
     np.save(tmp_path / "w.npy", np.ones((40_000, 1, 1, 1), np.float32))

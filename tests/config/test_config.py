@@ -93,6 +93,15 @@ def test_the_schema_knows_every_generator_and_parameter(schema):
         }
 
 
+def test_the_schema_and_the_starter_file_know_every_border(schema):
+    """By the borders themselves."""
+    from convcli.cli.config import _packaged
+    from convcli.geometry.borders import BORDER_ALIASES, BORDERS
+
+    assert schema.schema["definitions"]["border"]["anyOf"][0]["enum"] == [*BORDERS, *BORDER_ALIASES]
+    assert f"# zero, a number, {', '.join(BORDERS[1:])}\n" in _packaged("starter.toml")
+
+
 def test_all_faults_of_a_file_at_once(tmp_path):
     """In the order of the lines, those of one table too."""
     text = (

@@ -217,8 +217,10 @@ BORDERS = {
     "grid-mirror": "symmetric",
     "SYMMETRIC": "symmetric",
     "REFLECT": "reflect",
+    "linear_ramp": "linear-ramp",
+    "LINEAR-RAMP": "linear-ramp",
 }
-NUMPYS = {"zero": "constant"}
+NUMPYS = {"zero": "constant", "linear-ramp": "linear_ramp"}
 
 
 @pytest.mark.parametrize(("word", "meaning"), BORDERS.items())

@@ -1,5 +1,6 @@
 """Sizes, pads and borders."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convcli import ArgumentError
-from convcli.geometry.axes import make_axes
-from convcli.geometry.borders import BORDERS, check_border
+from convcli.geometry.axes import Axis, make_axes
+from convcli.geometry.borders import BORDERS, MODES, check_border
 from convcli.geometry.padding import resolve_padding
 from convcli.geometry.whole_numbers import as_pair
 from naive import NUMPY_WORDS
@@ -82,10 +83,21 @@ def test_padding_forms():
 
 @given(size=st.integers(1, 6), before=st.integers(0, 20), after=st.integers(0, 20), border=st.sampled_from(BORDERS))
 def test_borders_are_numpys(size, before, after, border):
-    """source_index walks as numpy.pad does, at any distance."""
-    padded = np.pad(np.arange(1, size + 1), (before, after), mode=NUMPY_WORDS[border])
-    walked = [check_border(border).source_index(i, size) + 1 for i in range(-before, size + after)]
-    assert walked == padded.tolist()
+    """source_index and gain walk as numpy.pad does, at any distance."""
+    padded = np.pad(np.arange(1.0, size + 1), (before, after), mode=NUMPY_WORDS[border])
+    mode, axis = check_border(border), Axis(size, 1, 1, 1, before, after)
+    walked = [(mode.source_index(i, size) + 1) * mode.gain(i, axis) for i in range(-before, size + after)]
+    np.testing.assert_allclose(walked, padded, rtol=1e-14)
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+def test_the_picture_of_a_border_is_what_numpy_pads(mode):
+    """a b c d are 3, 6, 12 and 9 here: a picture with a letter too many or a wrong one does not fit."""
+    left, row, right = (part.split() for part in mode.picture.split("|"))
+    assert row == ["a", "b", "c", "d"]
+    numbers = dict(zip(row, (3.0, 6.0, 12.0, 9.0), strict=True))
+    told = [eval(re.sub(r"(\d)([a-d])", r"\1*\2", one), {}, numbers) for one in (*left, *row, *right)]
+    np.testing.assert_allclose(told, np.pad(list(numbers.values()), 3, mode=NUMPY_WORDS[mode.name]), rtol=1e-14)
 
 
 BAD = [
@@ -118,7 +130,8 @@ def test_bad_geometry_is_named(change, message):
 def test_unknown_border(border):
     """Only words that are known, and numbers."""
     with pytest.raises(
-        ArgumentError, match="border must be a number up to 1e.30 or one of edge, reflect, symmetric, wrap, zero, got"
+        ArgumentError,
+        match="border must be a number up to 1e.30 or one of edge, linear-ramp, reflect, symmetric, wrap, zero, got",
     ):
         check_border(border)
 

@@ -39,10 +39,10 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platfor
 """
 
 
-def peak(source, kernels, out, rule):
+def peak(source, kernels, out, rule, border="reflect"):
     """Bytes that a whole process holds at most."""
     words = [word for text in kernels for word in ("-k", text)]
-    return peak_of("apply", source, *words, "-o", out, "--range", rule)
+    return peak_of("apply", source, *words, "-o", out, "--range", rule, "--border", border)
 
 
 def peak_of(*words):
@@ -69,26 +69,30 @@ FOUR = ("gaussian", "blur", "sobel-x", "edge")
 
 @pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "deep"])
 @pytest.mark.parametrize(
-    ("kernels", "suffix", "rule"),
+    ("kernels", "suffix", "rule", "border"),
     [
-        (("gaussian",), ".tif", "auto"),
-        (("gaussian",), ".tif", "stretch"),
-        (("sobel",), ".npy", "auto"),
-        (FOUR, ".npz", "auto"),
-        (FOUR, ".tif", "auto"),
+        (("gaussian",), ".tif", "auto", "reflect"),
+        (("gaussian",), ".tif", "stretch", "reflect"),
+        (("sobel",), ".npy", "auto", "reflect"),
+        (FOUR, ".npz", "auto", "reflect"),
+        (FOUR, ".tif", "auto", "reflect"),
+        (("gaussian",), ".tif", "auto", "linear-ramp"),
+        (("gaussian",), ".npy", "auto", "linear-ramp"),
+        (("sobel",), ".npy", "auto", "linear-ramp"),
+        (FOUR, ".npz", "auto", "linear-ramp"),
     ],
     ids=str,
 )
-def test_the_estimate_is_near_what_is_measured(tmp_path, rng, kind, kernels, suffix, rule):
+def test_the_estimate_is_near_what_is_measured(tmp_path, rng, kind, kernels, suffix, rule, border):
     """Within a quarter, beside what a tiny picture takes."""
     paths = [tmp_path / f"{side}{'.tif' if kind == 'deep' else '.png'}" for side in (16, SIDE)]
     for path, side in zip(paths, (16, SIDE), strict=True):
         make_picture(path, kind, side, rng)
     out = str(tmp_path / f"out{suffix}")
-    peak(paths[0], kernels, out, rule)  # compiles what is not compiled yet
-    base, measured = (peak(path, kernels, out, rule) for path in paths)
+    peak(paths[0], kernels, out, rule, border)  # compiles what is not compiled yet
+    base, measured = (peak(path, kernels, out, rule, border) for path in paths)
     maps = tuple(one for text in kernels for one in feature_maps(kernel(text)))
-    request = ApplyRequest(find_inputs([str(paths[1])], Search()), maps, out, range=parse_range(rule))
+    request = ApplyRequest(find_inputs([str(paths[1])], Search()), maps, out, range=parse_range(rule), border=border)
     (task,) = make_tasks(request)
     told = []
     with paths[1].open("rb") as file:
@@ -101,6 +105,10 @@ LAYERS = {
     "apart": "{ op = 'separable', file = 'w.npz', key = 'd', pointwise = 'p', padding = 1 }, { op = 'avg-pool', size = 2 }",
     "edges": "{ op = 'conv', bank = 'compass', padding = 'same' }, { op = 'relu' }, { op = 'max-pool', size = 2 }",
     "soft": "{ op = 'depthwise', bank = 'compass' }, { op = 'sigmoid' }, { op = 'softmax' }, { op = 'avg-pool', size = 2 }",
+    "ramp": "{ op = 'conv', bank = 'compass', padding = 2, border = 'linear-ramp' }, { op = 'max-pool', size = 2 }",
+    "thin": "{ op = 'conv', file = 'w.npz', key = 'f', padding = 2, stride = 2, border = 'linear-ramp' }, { op = 'relu' }",
+    "both": "{ op = 'separable', file = 'w.npz', key = 'd', pointwise = 'p', padding = 1, border = 'linear-ramp' }, "
+    "{ op = 'avg-pool', size = 2 }",
     "norm": "{ op = 'conv', bank = 'compass', stride = 2 }, { op = 'local-response-norm', size = 5 }, "
     "{ op = 'upsample', factor = 2 }",
     "power": "{ op = 'conv', bank = 'compass', padding = 'same' }, { op = 'lp-pool', size = 2, p = 3 }",
@@ -112,6 +120,7 @@ def test_the_estimate_of_a_network_is_near_what_is_measured(tmp_path, rng, layer
     """Within a quarter, with one layer or two tapped."""
     config, out = tmp_path / "n.toml", str(tmp_path / f"out{suffix}")
     arrays = {"d": rng.normal(size=(3, 1, 3, 3)), "p": rng.normal(size=(8, 3)), "t": rng.normal(size=(8, 8, 2, 2))}
+    arrays["f"] = rng.normal(size=(2, 3, 5, 5))
     np.savez(tmp_path / "w.npz", **arrays)
     config.write_text(f"[networks.n]\ninput = {{ channels = 3 }}\nlayers = [{layers}]")
     for side in (16, SIDE):

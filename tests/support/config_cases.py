@@ -23,6 +23,8 @@ GOOD = [
     "[defaults]\nstride = 2\npadding = 'valid'\nborder = 'circular'\nchannels = 'sum'\nrange = 'stretch'\nflip = true",
     "[defaults]\nstride = [2, 1]\npadding = [[0, 1], [2, 3]]\nborder = 7.5",
     "[defaults]\nstride = '2x1'\npadding = '1,2x0,3'\nborder = '128'\nrange = '0..1'",
+    "[defaults]\nborder = 'linear-ramp'",
+    N + "layers = [{ op = 'conv', kernel = 'blur', padding = 2, border = 'linear_ramp' }]",
     "kernels.k.matrix = [[1]]\nbanks.b = { kernels = ['k'] }",
     N + "layers = [{ op = 'conv', filters = 4, size = [5, 3], stride = 2, padding = 'same-upper', bias = false }]",
     N + "layers = [{ op = 'conv', kernel = 'sobel-x', name = 'edges' }, { op = 'relu' }, { op = 'max-pool', size = '2x1' }]",

@@ -10,6 +10,7 @@
 import numpy as np
 
 NUMPY_WORDS = {"zero": "constant", "edge": "edge", "reflect": "reflect", "symmetric": "symmetric", "wrap": "wrap"}
+NUMPY_WORDS["linear-ramp"] = "linear_ramp"  # to 0, in float64: NumPy rounds the ramp of integers
 
 
 def correlate(image, kernel):

@@ -109,7 +109,8 @@ MODES = (
 )
 """All borders. A number is ZERO with that number as its constant."""
 
-BORDERS = tuple(mode.name for mode in MODES)
+_BY_NAME = {mode.name: mode for mode in MODES}
+BORDERS = tuple(_BY_NAME)
 BORDER_ALIASES = {alias: mode.name for mode in MODES for alias in mode.aliases}
 RULE = f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}"
 
@@ -121,7 +122,7 @@ def check_border(border: Border) -> BorderMode:
     ('edge', 7.0)
     """
     if isinstance(border, str):
-        return next(mode for mode in MODES if mode.name == border_word(border))
+        return _BY_NAME[border_word(border)]
     if isinstance(border, Real) and not isinstance(border, bool) and abs(border) <= LARGEST:
         return replace(ZERO, constant=float(border))
     raise ArgumentError(f"{RULE}, got {border!r}")

@@ -224,6 +224,68 @@ def test_numba_serves_a_program_as_before(tmp_path, before):
     assert (process.returncode, err) == (0, b""), err.decode()
 
 
+UNTOUCHED = """
+import threading
+import numba, numpy as np, convcli
+from numba.core import codegen, cpu, registry, runtime
+
+OWNERS = [
+    numba.config, codegen.CPUCodeLibrary, codegen.JITCodeLibrary, codegen.CPUCodegen, codegen.JITCPUCodegen, cpu.CPUContext,
+    registry.CPUTarget, registry.CPUDispatcher,
+]
+
+def state():  # without what Python itself keeps in a class, as copy.copy does
+    return [{{name: value for name, value in vars(owner).items() if name[:2] != "__"}} for owner in OWNERS]
+
+def compiled():
+    @numba.njit
+    def total(values):
+        found = 0
+        for value in values:
+            found += value * value
+        return found, values.copy()
+
+    @numba.njit
+    def factorial(n):
+        return n * factorial(n - 1) if n > 1 else 1
+
+    assert (total(np.arange(5))[0], factorial(np.int64(5))) == (30, 120)
+    (assembly,) = total.inspect_asm().values()
+    return [line.split()[0] for line in assembly.splitlines() if line[:1] == chr(9) and line[1] != "."]
+
+def watch():
+    while not done.wait(0.001):
+        states.append(state() == before)
+
+def compile_others():
+    while not done.is_set():
+        others.append(compiled())
+
+{first}
+before, states, others, done = state(), [], [], threading.Event()
+threads = [threading.Thread(target=target) for target in (watch, compile_others)]
+for thread in threads:
+    thread.start()
+convcli.filter2d(np.ones((4, 4), np.uint8), np.ones((3, 3)))
+done.set()
+for thread in threads:
+    thread.join()
+usual = compiled()
+assert len(usual) > 50 and states and all(states) and state() == before
+assert others and all(other == usual for other in others)
+assert type(runtime.rtsys.library) is codegen.JITCodeLibrary
+assert numba.core.registry.cpu_target.target_context.codegen().__class__ is codegen.JITCPUCodegen
+"""
+
+
+@pytest.mark.parametrize("first", ["", "compiled()"])
+def test_nothing_of_numba_is_changed(tmp_path, first):
+    """While a loop is compiled, other threads see Numba's classes as they are, and compile to the same code as ever."""
+    process = start({"CONVCLI_CACHE_DIR": str(tmp_path / "cache")}, UNTOUCHED.format(first=first))
+    _, err = process.communicate(timeout=300)
+    assert (process.returncode, err) == (0, b""), err.decode()
+
+
 @pytest.mark.parametrize("order", ["gaps", "backwards", "Fortran"])
 def test_arrays_are_read_as_they_lie(order):
     """Each order in memory has code of its own."""

@@ -4,9 +4,8 @@ Numba's own files of machine code ask for Numba when they are loaded, and import
 Here all that the loop itself does not call is taken out.
 """
 
-import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
@@ -42,8 +41,8 @@ def assembly(loop: Loop, arguments: tuple[Any, ...]) -> str:
     return str(machine().emit_assembly(_module(loop, loop.__name__, plain(arguments))))
 
 
-def jitted(loop: Loop, **options: Any) -> Any:
-    """The loop as Numba itself runs it."""
+def jitted(loop: Loop, jit: Callable[..., Any] = numba.njit, **options: Any) -> Any:
+    """A loop, and each function that it calls, as a function of Numba; ``jit`` says of which target."""
     module = vars(sys.modules[loop.__module__])
     namespace = {**module, "VECTOR_BYTES": vector_bytes()}
     for name, value in module.items():
@@ -51,47 +50,17 @@ def jitted(loop: Loop, **options: Any) -> Any:
             namespace[name] = getattr(simd, name)
         elif isinstance(value, FunctionType):
             own = FunctionType(value.__code__, namespace, name)
-            namespace[name] = numba.njit(**POLICY, **options, forceinline=True)(own)
+            namespace[name] = jit(own, **POLICY, **options, forceinline=True)
     return namespace[loop.__name__]
 
 
-@contextlib.contextmanager
-def _only_translating() -> Iterator[None]:
-    """Numba neither optimises, which the passes of ``_module`` do once, nor makes machine code of each function that a loop
-    calls: nobody would run it, and it takes 2.6 of 4 seconds.
-    """
-    changes: list[tuple[Any, str, Any]] = [(numba.config, "OPT", 0)]
-    with contextlib.suppress(AttributeError):  # all of these, or, where Numba's inner parts have changed, none
-        inner = [
-            (numba.core.codegen.JITCodeLibrary, "_finalize_specific", lambda library: None),
-            (numba.core.codegen.JITCPUCodegen, "_add_module", lambda codegen, module: None),
-            (numba.core.cpu.CPUContext, "get_executable", _handle),
-        ]
-        changes += [change for change in inner if getattr(*change[:2])]
-    with numba.core.compiler_lock.global_compiler_lock:
-        numba.njit(lambda: None).compile(())  # Numba's own parts, which a program may use later
-        usual = [getattr(owner, name) for owner, name, _ in changes]
-        try:
-            for owner, name, other in changes:
-                setattr(owner, name, other)
-            yield
-        finally:
-            for (owner, name, _), own in zip(changes, usual, strict=True):
-                setattr(owner, name, own)
-
-
-def _handle(context: Any, library: Any, description: Any, environment: Any) -> Any:
-    """What Numba takes for a function that could be called, and tells it from others by; its parts are linked."""
-    library.finalize()
-    return numba._dynfunc.make_function(description.lookup_module(), description.qualname, "", 1, environment, (library,))
-
-
 def _module(loop: Loop, symbol: str, arguments: list[Any]) -> Any:
-    dispatcher = jitted(loop, **ALONE)
     try:
-        with _only_translating():
-            dispatcher.compile(tuple(numba.typeof(argument) for argument in arguments))
-    except (AttributeError, TypeError) as error:  # Numba's inner parts have changed
+        from . import numba_target
+
+        dispatcher = jitted(loop, numba_target.jit, **ALONE)
+        dispatcher.compile(tuple(numba.typeof(argument) for argument in arguments))
+    except (AttributeError, ImportError, TypeError) as error:  # Numba's inner parts have changed
         raise Unfit(str(error)) from None
     module = llvm.parse_assembly(dispatcher.inspect_llvm(dispatcher.signatures[0]))
     wanted = module.get_function(dispatcher.overloads[dispatcher.signatures[0]].fndesc.llvm_func_name)

@@ -9,7 +9,7 @@ from ..geometry.borders import BorderMode
 from .fft import Spectrum, spectrum_of
 from .jit.native import Ready
 from .layout import Layout
-from .loops.correlate import Columns, Rows, TapPrograms
+from .loops.correlate import ColumnTable, RowTable, TapPrograms
 from .offset import can_be_shifted
 from .planner import Choice, choose, in_units
 from .sample_facts import SampleFacts
@@ -30,8 +30,8 @@ class KernelTables:
     """What the loops read beside the picture, and how each map is computed."""
 
     choices: tuple[Choice, ...]
-    rows: Rows
-    columns: Columns
+    rows: RowTable
+    columns: ColumnTable
     sums: TapPrograms
     spectra: tuple[Spectrum | None, ...]  # of each map
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..geometry.axes import Axis
 from ..geometry.borders import BorderMode
 from .buffers import LARGE, LINE, aligned
-from .loops.correlate import Columns, Rows, Scratch, TapPrograms
+from .loops.correlate import ColumnTable, RowTable, Scratch, TapPrograms
 from .simd.reference import MAX_LANES, Array
 
 SMALLEST_BAND = 40_000_000
@@ -91,7 +91,7 @@ class Layout:
         rows, columns = (replace(axis, size=axis.padded, before=0, after=0) for axis in (self.rows, self.columns))
         return replace(self, rows=rows, columns=columns)
 
-    def row_table(self, border: BorderMode, running: bool) -> Rows:
+    def row_table(self, border: BorderMode, running: bool) -> RowTable:
         """Source of each padded row, and its line: there is one for each row that a pair covers, or for each image row."""
         axis, above = self.rows, self.rows.stride if running else 0
         source = source_table(axis, border)
@@ -101,10 +101,20 @@ class Layout:
         slot = np.arange(source.size) % slots
         if slots > axis.size:
             slots, slot = axis.size + 1, np.where(source < 0, axis.size, source)
-        first_window_rows = above + axis.kernel
-        return Rows(source, slot, slots, window_rows, above, first_window_rows, gap, axis.stride, axis.dilation, self.pair_step)
+        return RowTable(
+            source=source,
+            slot=slot,
+            slots=slots,
+            window_rows=window_rows,
+            above=above,
+            first_window_rows=above + axis.kernel,
+            gap=gap,
+            stride=axis.stride,
+            dilation=axis.dilation,
+            pair_step=self.pair_step,
+        )
 
-    def column_table(self, border: BorderMode) -> Columns:
+    def column_table(self, border: BorderMode) -> ColumnTable:
         """Source of the padding left and right, and how a padded row is sorted where outputs are more than a step apart."""
         source = source_table(self.columns, border)[: self.padded // self.pixel]
         before, after = self.columns.before, self.columns.before + self.columns.size
@@ -116,9 +126,16 @@ class Layout:
             steps = np.zeros(self.phase // self.group * self.step * self.group, np.int32)
             steps[: self.padded] = numbers.ravel()
             number = steps.reshape(-1, self.step, self.group).transpose(1, 0, 2).ravel()
-        blank = np.flatnonzero(number < 0).astype(np.int32)
-        sides = source[:before].copy(), source[after:].copy()
-        return Columns(*sides, middle, self.pixel, self.group, self.step, np.maximum(number, 0), blank)
+        return ColumnTable(
+            left=source[:before].copy(),
+            right=source[after:].copy(),
+            middle=middle,
+            pixel=self.pixel,
+            group=self.group,
+            step=self.step,
+            sorted_source=np.maximum(number, 0),
+            sorted_constant=np.flatnonzero(number < 0).astype(np.int32),
+        )
 
     def starts(self, kernel_columns: Array, parts: Array | int = 0) -> Array:
         """Where in a padded row taps read: of kernel columns, and of the parts of a pixel that are summed."""
@@ -126,7 +143,7 @@ class Layout:
         starts: Array = offsets % self.step * self.phase + offsets // self.step * self.group
         return starts
 
-    def scratch(self, rows: Rows, planes: int, sums: TapPrograms, out: Array) -> Scratch:
+    def scratch(self, rows: RowTable, planes: int, sums: TapPrograms, out: Array) -> Scratch:
         """Memory for one band of ``planes``, of maps that go to ``out``."""
         own = 2 * int(np.count_nonzero(sums.line >= 0))
         kept = planes * rows.slots

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .layout import Layout, halves
-from .loops.correlate import BOTH, FIRST, SECOND, Rows, TapPrograms
+from .loops.correlate import BOTH, FIRST, SECOND, RowTable, TapPrograms
 from .offset import totals_of
 from .planner import LONGEST, LONGEST_OF_PRODUCTS, Choice, in_units, least_short_sum
 from .sample_facts import SampleFacts
@@ -46,7 +46,7 @@ class TapProgram:
 
 
 def make_tap_programs(
-    layout: Layout, rows: Rows, choices: Sequence[Choice], weights: Array, bias: Array, facts: SampleFacts
+    layout: Layout, rows: RowTable, choices: Sequence[Choice], weights: Array, bias: Array, facts: SampleFacts
 ) -> TapPrograms:
     """All sums for maps of weights (maps, planes, kh, kw, depth), each in the way chosen for it."""
     planes = weights.shape[1]
@@ -75,7 +75,7 @@ def make_tap_programs(
     )
 
 
-def _all_taps(layout: Layout, rows: Rows, weights: Array) -> Taps:
+def _all_taps(layout: Layout, rows: RowTable, weights: Array) -> Taps:
     """The taps of weights (planes, kh, kw, depth) that are not 0, in their order."""
     planes, kh, kw, depth = weights.shape
     both = np.zeros((planes, rows.window_rows, kw, depth, 2))
@@ -92,7 +92,7 @@ class _Product:
     """A map whose kernel is a sum of columns times rows. Its first line is number ``line``, which follows ``base`` rows."""
 
     layout: Layout
-    rows: Rows
+    rows: RowTable
     choice: Choice
     map: int
     line: int

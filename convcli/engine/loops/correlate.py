@@ -35,7 +35,7 @@ FIRST, BOTH, SECOND = 0, 1, 2
 """Which rows of a pair a run of taps belongs to."""
 
 
-class Rows(NamedTuple):
+class RowTable(NamedTuple):
     """Which image row stands at each padded row, and which line of scratch memory holds it.
 
     Output rows are made in pairs, ``pair_step`` apart.
@@ -53,7 +53,7 @@ class Rows(NamedTuple):
     pair_step: int
 
 
-class Columns(NamedTuple):
+class ColumnTable(NamedTuple):
     """How an image row becomes a padded row that the taps can slide along without gaps."""
 
     left: Array  # (left,) int64: image column that stands at each padded one, -1 for the constant
@@ -62,8 +62,8 @@ class Columns(NamedTuple):
     pixel: int  # numbers in a pixel
     group: int  # neighbouring numbers that share their taps
     step: int  # groups from one output pixel to the next
-    number: Array  # (line,) int32: where each number is found in an image row, if they do not stand side by side; else (0,)
-    blank: Array  # (blanks,) int32: those that are the constant
+    sorted_source: Array  # (line,) int32: index in the image row of each number of a sorted row; (0,) where none is sorted
+    sorted_constant: Array  # (n,) int32: numbers of a sorted row that are the constant
 
 
 class TapPrograms(NamedTuple):
@@ -140,22 +140,22 @@ def deinterleave_row(source, columns, line, size):
 
 def sort_row(source, columns, constant, line):
     """The same, sorted by the phase of each pixel, its position within a stride, so that strided taps read without gaps."""
-    size = columns.number.size // columns.step  # numbers of each phase
+    size = columns.sorted_source.size // columns.step  # numbers of each phase
     first, last = (0, 0) if columns.step != 2 else deinterleave_row(source, columns, line, size)
     for phase in range(columns.step):
-        indices, target = columns.number[phase * size : (phase + 1) * size], line[phase * size :]
+        indices, target = columns.sorted_source[phase * size : (phase + 1) * size], line[phase * size :]
         for begin, end in ((0, first), (last, size)):
             number, part = indices[begin:end], target[begin:]
             for x in range(number.size):
                 part[x] = item(source, item(number, x))
-    for i in range(columns.blank.size):
-        line[columns.blank[i]] = constant
+    for i in range(columns.sorted_constant.size):
+        line[columns.sorted_constant[i]] = constant
 
 
 def load_rows(planes, y, rows, columns, constant, offset, scratch):
     """Bring the rows under the kernel at output rows y and y + hop to their lines, less the offset, unless they are there."""
     padded = (columns.left.size + columns.right.size) * columns.pixel + columns.middle
-    filled = columns.number.size if columns.number.size else padded
+    filled = columns.sorted_source.size if columns.sorted_source.size else padded
     for p in range(planes.shape[0]):
         for k in range(rows.window_rows):
             row = y * rows.stride + (k + (rows.gap if k >= rows.first_window_rows else 0)) * rows.dilation - rows.above
@@ -170,7 +170,7 @@ def load_rows(planes, y, rows, columns, constant, offset, scratch):
             numbers = scratch.lines[line * scratch.width : (line + 1) * scratch.width]
             if source < 0:
                 numbers[:] = constant
-            elif columns.number.size == 0:
+            elif columns.sorted_source.size == 0:
                 pad_row(planes[p, source], columns, constant, numbers)
             else:
                 sort_row(planes[p, source], columns, constant, numbers)

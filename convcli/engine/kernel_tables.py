@@ -85,7 +85,7 @@ def _make_tables(
         spectrum_of(c.tiling, border, in_units(one[0, :, :, 0], c.unit), c.unit, c.whole, facts.real) if c.tiling else None
         for one, c in zip(maps, choices, strict=True)
     ]
-    rows = layout.row_table(border, running=any(choice.running for choice in choices))
+    rows = layout.row_table(border, running=any(choice.running_columns for choice in choices))
     with np.errstate(over="ignore"):  # a weight beyond float32 is infinite
         sums = make_tap_programs(layout, rows, choices, maps, np.frombuffer(bias), facts)
     return KernelTables(choices, rows, layout.column_table(border), sums, tuple(spectra))

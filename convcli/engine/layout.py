@@ -151,7 +151,7 @@ class Layout:
             lines=aligned(((kept + own) * self.line,), sums.first_weight.dtype),
             width=self.line,
             held_row=np.empty(kept, np.int64),
-            at=np.concatenate([np.zeros(planes * rows.window_rows, np.int64), np.arange(kept, kept + own)]),
+            row_line=np.concatenate([np.zeros(planes * rows.window_rows, np.int64), np.arange(kept, kept + own)]),
             tap_offset=np.empty(sums.row.size, np.int64),
             filled=np.empty(sums.line.size, np.int64),
             edge_rows=aligned((2, max(self.out_row, MAX_LANES)), out.dtype),
@@ -180,10 +180,10 @@ def cut(parts: int, cost: int, threads: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(parts * i // count for i in range(count + 1)))
 
 
-def halves(count: int) -> tuple[int, int, int]:
-    """A number as side * times + rest, with the smallest sum of the three.
+def nested_counts(count: int) -> tuple[int, int, int]:
+    """How a sum of ``count`` neighbours is made of sums of ``side`` of them: count = side * times + rest, the least to add.
 
-    >>> halves(31)
+    >>> nested_counts(31)
     (5, 6, 1)
     """
     return min(((side, count // side, count % side) for side in range(1, math.isqrt(count) + 1)), key=sum)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .fft import Tiling, best_tiling
-from .layout import Layout, halves
+from .layout import Layout, nested_counts
 from .low_rank import EXACT, Factors, factorise, unit_of
 from .offset import BOUND, FARTHEST, error_of
 from .sample_facts import SMALLEST_FOR_FFT, SampleFacts
@@ -50,8 +50,8 @@ class Choice:
 
     ``error`` bounds what rounding adds to a response before that is rounded to its own type, as a part of the sum of absolute
     weights times the extent of the picture; it is 0 where sums are exact.
-    ``running`` tells whether sums down the columns are kept from row to row, ``halves`` whether those along the rows are
-    made of sums of a few.
+    ``running_columns`` tells whether sums down the columns are kept from row to row, ``nested_rows`` whether those along the
+    rows are made of sums of a few neighbours.
     """
 
     method: str
@@ -59,8 +59,8 @@ class Choice:
     direct: float
     reason: str
     factors: Factors | None = None
-    running: bool = False
-    halves: bool = False
+    running_columns: bool = False
+    nested_rows: bool = False
     unit: float = 1.0  # what the sums are multiplied by at the end, and the weights divided by before
     tiling: Tiling | None = None
     error: float = 0.0
@@ -229,5 +229,5 @@ def _is_flat(parts: Array) -> bool:
 def _cost_of(layout: Layout, factors: Factors, running: bool, split: bool) -> float:
     """Multiply-adds for each number of the map: the sums down are made for every column, the sums along for those that stay."""
     down = 2 * layout.rows.stride if running else np.count_nonzero(factors.columns)
-    across = sum(halves(factors.rows.shape[1])) if split else np.count_nonzero(factors.rows)
+    across = sum(nested_counts(factors.rows.shape[1])) if split else np.count_nonzero(factors.rows)
     return float(down * layout.step + across)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .layout import Layout, halves
+from .layout import Layout, nested_counts
 from .loops.correlate import BOTH, FIRST, SECOND, RowTable, TapPrograms
 from .offset import totals_of
 from .planner import LONGEST, LONGEST_OF_PRODUCTS, Choice, in_units, least_short_sum
@@ -34,10 +34,10 @@ class Taps:
 
 @dataclass(frozen=True)
 class TapProgram:
-    """Two rows of ``size`` numbers for a map, or for lines that must be ``lookahead`` of those of the map."""
+    """One sum: two rows of ``size`` numbers, of a map, or of lines that are made ``lookahead`` numbers ahead of the map."""
 
-    first_runs: Taps  # at the first pair of a band
-    later_runs: Taps | None  # at the others, None for the same
+    taps: Taps  # at the first pair of a band, or at all
+    later_taps: Taps | None  # at the others, None for the same
     map: int
     size: int
     line: int = -1
@@ -108,14 +108,14 @@ class _Product:
         along: list[Taps] = []
         for term, (column, row) in enumerate(zip(factors.columns, factors.rows, strict=True)):
             line = self.line + 2 * term
-            if self.choice.running:  # sums of whole numbers stay whole: the weight goes to the row
+            if self.choice.running_columns:  # sums of whole numbers stay whole: the weight goes to the row
                 column, row = np.ones_like(column), row * column[0]
             down = _all_taps(self.layout, self.rows, column[None, :, None, None])
-            later_runs = self._run_down(line) if self.choice.running else None
-            found.append(TapProgram(down, later_runs, self.map, width, line, lookahead))
+            later_taps = self._run_down(line) if self.choice.running_columns else None
+            found.append(TapProgram(down, later_taps, self.map, width, line, lookahead))
             along.append(self._along(line, np.flatnonzero(row), row[row != 0]))
-        if self.choice.halves:  # of one row, of equal weights
-            side, times, rest = halves(row.size)
+        if self.choice.nested_rows:  # of one row, of equal weights
+            side, times, rest = nested_counts(row.size)
             few = self._along(line, np.arange(side), np.ones(side))
             reach = int(self.layout.starts(np.array([side - 1]))[0])
             found.append(TapProgram(few, None, self.map, width - reach, line + 2, lookahead - reach - MAX_LANES))
@@ -152,7 +152,7 @@ def _joined_programs(sums: list[TapProgram], before: int, number: np.dtype, **ma
     edges, first_runs, later_runs, compensated = [0], [], [], []
     for one in sums:
         spans = []
-        for own in (one.first_runs, one.later_runs):
+        for own in (one.taps, one.later_taps):
             if own is not None:
                 begin = len(kinds)
                 run_rows = np.where(own.weight[:, 1] == 0, FIRST, np.where(own.weight[:, 0] == 0, SECOND, BOTH))
@@ -164,7 +164,7 @@ def _joined_programs(sums: list[TapProgram], before: int, number: np.dtype, **ma
                 spans.append((begin, len(kinds)))
         first_runs.append(spans[0])
         later_runs.append(spans[-1])
-        compensated.append(np.count_nonzero(one.first_runs.weight, axis=0).max() > one.longest)
+        compensated.append(np.count_nonzero(one.taps.weight, axis=0).max() > one.longest)
     all_taps = Taps.joined(taps)
     return TapPrograms(
         row=all_taps.row,

@@ -13,7 +13,7 @@ import naive
 import strategies as ours
 from convcli import ArgumentError, conv2d, filter2d
 from convcli.engine import kernel_tables, tasks
-from convcli.engine.layout import halves
+from convcli.engine.layout import nested_counts
 from convcli.engine.low_rank import factorise
 from convcli.engine.offset import BOUND
 from convcli.ops.filter import explain_filter2d
@@ -195,9 +195,9 @@ def test_whole_numbers_that_are_not_factorised_exactly_are_not_at_all():
 
 
 @given(st.integers(1, 2000))
-def test_halves_make_up_the_number(count):
+def test_nested_counts_make_up_the_number(count):
     """Side times times, and the rest."""
-    side, times, rest = halves(count)
+    side, times, rest = nested_counts(count)
     assert side * times + rest == count
     assert side + times + rest <= 3 * count**0.5 + 1
 

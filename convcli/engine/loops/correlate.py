@@ -32,7 +32,7 @@ CHUNK = 1024
 """Numbers of an output row that are done before the next ones: what lies between two sums stays in the nearest memory."""
 
 FIRST, BOTH, SECOND = 0, 1, 2
-"""Which rows of a pair a run of taps belongs to."""
+"""Which rows of a pair the taps of a run have a weight for: the first, both, the second."""
 
 
 class RowTable(NamedTuple):
@@ -44,10 +44,10 @@ class RowTable(NamedTuple):
     source: Array  # (padded rows,) int64: image row, -1 for the constant
     slot: Array  # (padded rows,) int64: line, of those that each plane has
     slots: int  # lines that each plane has
-    window_rows: int  # rows under the kernel at one row of a pair or the other, and ``above``
-    above: int  # rows that running sums leave behind
-    first_window_rows: int  # rows under the kernel at the first, and ``above``
-    gap: int  # rows between those and the others, in steps of the dilation
+    window_rows: int  # rows under the kernel at either row of a pair, and ``above``
+    above: int  # rows above the kernel that running sums subtract
+    first_window_rows: int  # rows under the kernel at the first row of a pair, and ``above``
+    gap: int  # rows between those and the ones under the second row alone, in steps of the dilation
     stride: int
     dilation: int
     pair_step: int
@@ -69,7 +69,7 @@ class ColumnTable(NamedTuple):
 class TapPrograms(NamedTuple):
     """What is summed, one after the other: each sum gives two rows, to lines that later sums read, or of a map."""
 
-    row: Array  # (taps,) int64: row under the kernel, or line
+    row: Array  # (taps,) int64: row under the kernel, or that a sum gave: an index into ``row_line``
     start: Array  # (taps,) int64: offset in it
     first_weight: Array  # (taps,) number: for the first row of a pair
     second_weight: Array  # (taps,) number
@@ -80,7 +80,7 @@ class TapPrograms(NamedTuple):
     compensated: Array  # (sums,) int64: 1 where its runs are added with Kahan's compensation
     line: Array  # (sums,) int64: the first of its two lines, -1 for a map
     map: Array  # (sums,) int64
-    size: Array  # (sums,) int64: numbers in its rows
+    size: Array  # (sums,) int64: numbers in each of its two rows
     lookahead: Array  # (sums,) int64: by how many numbers it must be ahead of its map
     unit: Array  # (maps,) real: what a map's sum is multiplied by, before its bias is added
     rest: Array  # (maps,) real: and what that misses of it
@@ -94,8 +94,8 @@ class Scratch(NamedTuple):
 
     lines: Array  # (lines * width,) number: padded rows recently used, then what sums gave
     width: int
-    held_row: Array  # (planes * slots,) int64: image row in each line
-    at: Array  # (rows,) int64: line of each row under the kernel, then of each line that sums gave
+    held_row: Array  # (planes * slots,) int64: image row in each line, -1 for the constant, -2 for none yet
+    row_line: Array  # (rows,) int64: line of each row under the kernel, then of each row that sums gave
     tap_offset: Array  # (taps,) int64: where in ``lines`` each tap reads
     filled: Array  # (sums,) int64: numbers of its two rows that a sum has given
     edge_rows: Array  # (2, output row or vector) of the output's type
@@ -153,7 +153,7 @@ def sort_row(source, columns, constant, line):
 
 
 def load_rows(planes, y, rows, columns, constant, offset, scratch):
-    """Bring the rows under the kernel at output rows y and y + hop to their lines, less the offset, unless they are there."""
+    """Bring the rows under the kernel at output row y, and at the second of its pair, to their lines, less the offset."""
     padded = (columns.left.size + columns.right.size) * columns.pixel + columns.middle
     filled = columns.sorted_source.size if columns.sorted_source.size else padded
     for p in range(planes.shape[0]):
@@ -163,7 +163,7 @@ def load_rows(planes, y, rows, columns, constant, offset, scratch):
                 continue
             source = rows.source[row]
             line = p * rows.slots + rows.slot[row]
-            scratch.at[p * rows.window_rows + k] = line
+            scratch.row_line[p * rows.window_rows + k] = line
             if scratch.held_row[line] == source:
                 continue
             scratch.held_row[line] = source
@@ -232,9 +232,9 @@ def sum_to_lines(sums, s, runs, end, scratch):
 
 def split(number, real):
     """A float64 as a real number, and what that misses of it."""
-    first_window_rows = real(number)
-    rest = real(number - float(first_window_rows))
-    return first_window_rows, rest if rest - rest == 0 else real(0)  # infinity has no rest
+    nearest = real(number)
+    rest = real(number - float(nearest))
+    return nearest, rest if rest - rest == 0 else real(0)  # infinity has no rest
 
 
 def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
@@ -269,7 +269,7 @@ def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
     scratch.filled[s] = x
 
 
-def sum_pair(sums, chosen, y, second, offset, scratch, out):
+def sum_pair(sums, runs, y, second, offset, scratch, out):
     """All sums at output rows y and ``second``, which is -1 where there is none: its numbers are thrown away."""
     scratch.filled[:] = 0
     size = out.shape[2]
@@ -278,11 +278,11 @@ def sum_pair(sums, chosen, y, second, offset, scratch, out):
         for s in range(sums.line.size):
             end = min(sums.size[s], x + CHUNK + sums.lookahead[s])
             if sums.line[s] >= 0:
-                sum_to_lines(sums, s, chosen[s], end, scratch)
+                sum_to_lines(sums, s, runs[s], end, scratch)
                 continue
             first_out = scratch.edge_rows[0] if narrow else out[sums.map[s], y]
             second_out = scratch.edge_rows[1] if narrow or second < 0 else out[sums.map[s], second]
-            sum_to_map(sums, s, chosen[s], end, offset, scratch, first_out, second_out)
+            sum_to_map(sums, s, runs[s], end, offset, scratch, first_out, second_out)
             for i in range(size if narrow else 0):
                 out[sums.map[s], y, i] = first_out[i]
                 if second >= 0:
@@ -300,6 +300,6 @@ def correlate(planes, rows, columns, sums, constant, offset, band, scratch, out)
         for y in range(base, min(base + rows.pair_step, band[1])):
             load_rows(planes, y, rows, columns, constant, offset, scratch)
             for t in range(sums.row.size):
-                scratch.tap_offset[t] = scratch.at[sums.row[t]] * scratch.width + sums.start[t]
+                scratch.tap_offset[t] = scratch.row_line[sums.row[t]] * scratch.width + sums.start[t]
             second = y + rows.pair_step if y + rows.pair_step < band[1] else -1
             sum_pair(sums, sums.first_runs if base == band[0] else sums.later_runs, y, second, offset, scratch, out)

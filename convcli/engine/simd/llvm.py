@@ -21,7 +21,7 @@ class Vector(types.Type):
 
     def __init__(self, dtype, part=1, lanes=None):
         self.dtype, self.lanes = dtype, lanes or native.vector_bytes() // part * 8 // dtype.bitwidth
-        super().__init__(f"Strip({dtype}, {self.lanes})")
+        super().__init__(f"Vector({dtype}, {self.lanes})")
 
 
 @register_model(Vector)
@@ -217,13 +217,13 @@ def _widened(context, builder, vector, result, value, low):
     return builder.sitofp(wide, context.get_value_type(result))
 
 
-def _real_strip(vector, unit):
+def _real_vector(vector, unit):
     return vector if vector.dtype == unit else Vector(unit, lanes=vector.lanes)
 
 
 @intrinsic
 def scale_and_add(typing, vector, unit, bias, low):
-    result = _real_strip(vector, unit)
+    result = _real_vector(vector, unit)
 
     def make(context, builder, values):
         value = _widened(context, builder, vector, result, values[0], values[-1])
@@ -235,7 +235,7 @@ def scale_and_add(typing, vector, unit, bias, low):
 
 @intrinsic
 def scale_and_add_precisely(typing, vector, unit, rest, bias, low):
-    result = _real_strip(vector, unit)
+    result = _real_vector(vector, unit)
 
     def make(context, builder, values):
         value = _widened(context, builder, vector, result, values[0], values[-1])

@@ -71,13 +71,13 @@ def broadcast_half(number: Any) -> Array:
 
 
 def multiply_add(vector: Array, other: Any, total: Array) -> Array:
-    """Strip * other + total, with one rounding where the processor can; the other is a number or a vector."""
+    """Vector * other + total, with one rounding where the processor can; the other is a number or a vector."""
     product: Array = vector * other
     return product + total
 
 
 def scale_and_add(vector: Array, unit: Any, bias: Any, low: int) -> Array:
-    """Strip * unit + bias, real numbers of the type of these. One of int16 has 16 bits of whole numbers from low on."""
+    """Vector * unit + bias, real numbers of the type of these. One of int16 has 16 bits of whole numbers from low on."""
     if vector.dtype == np.int16:
         vector = (vector.astype(np.int64) - low) % (1 << 16) + low
     result: Array = vector.astype(unit.dtype) * unit + bias
@@ -85,7 +85,7 @@ def scale_and_add(vector: Array, unit: Any, bias: Any, low: int) -> Array:
 
 
 def scale_and_add_precisely(vector: Array, unit: Any, rest: Any, bias: Any, low: int) -> Array:
-    """Strip * (unit + rest) + bias, the rest being what the type does not hold of the unit; else as ``scale_and_add``."""
+    """Vector * (unit + rest) + bias, the rest being what the type does not hold of the unit; else as ``scale_and_add``."""
     if vector.dtype == np.int16:
         vector = (vector.astype(np.int64) - low) % (1 << 16) + low
     real = vector.astype(unit.dtype)
@@ -94,7 +94,7 @@ def scale_and_add_precisely(vector: Array, unit: Any, rest: Any, bias: Any, low:
 
 
 def multiply(vector: Array, other: Any) -> Array:
-    """Strip * other, a number or a vector."""
+    """Vector * other, a number or a vector."""
     product: Array = vector * other
     return product
 

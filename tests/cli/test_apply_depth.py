@@ -1,0 +1,79 @@
+"""convcli apply on 16-bit and real pictures, and what it keeps of their metadata."""
+
+import numpy as np
+import PIL.Image
+import scipy.ndimage
+import tifffile
+from numpy.testing import assert_array_equal
+
+from pictures import SOBEL_X, pixels
+
+
+def test_16_bit_grey_end_to_end(run, tmp_path, rng):
+    """No level is lost on the way."""
+    levels = rng.integers(0, 65536, (20, 30)).astype(np.uint16)
+    PIL.Image.fromarray(levels).save(tmp_path / "a.png")
+    for name in ("b.png", "b.tif", "b.ppm"):
+        assert run("apply", tmp_path / "a.png", "-k", "identity", "-o", tmp_path / name).status == 0
+        assert_array_equal(pixels(tmp_path / name), levels)
+    result = run("apply", tmp_path / "a.png", "-k", "identity", "-o", tmp_path / "b.jpg")
+    assert "16-bit levels stored with 8 bits: jpeg holds no more" in result.err
+
+
+def test_16_bit_colour_tiff_end_to_end(run, tmp_path, rng):
+    """In, through a kernel, and out again; PNG is refused."""
+    levels = rng.integers(0, 65536, (20, 30, 3)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", levels, photometric="rgb", compression="zlib")
+    assert run("apply", tmp_path / "a.tif", "-k", "identity", "-o", tmp_path / "b.tif").status == 0
+    assert_array_equal(tifffile.imread(tmp_path / "b.tif"), levels)
+    result = run("apply", tmp_path / "a.tif", "-k", "identity", "-o", tmp_path / "b.png")
+    assert result.status == 1
+    assert "16-bit colour or alpha is not written as png" in result.err
+    assert not (tmp_path / "b.png").exists()
+
+
+def test_real_numbers_need_a_scale_for_a_picture(run, tmp_path, rng):
+    """And keep their precision in arrays and TIFF."""
+    values = rng.normal(size=(9, 11))
+    np.save(tmp_path / "a.npy", values)
+    result = run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.png")
+    assert (result.status, len(result.lines)) == (1, 1)
+    assert "its maps hold numbers without a known white" in result.err
+    assert run("apply", tmp_path / "a.npy", "-k", "identity", "--range", "stretch", "-o", tmp_path / "b.png").status == 0
+    assert run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.npy").status == 0
+    assert_array_equal(np.load(tmp_path / "b.npy")[0], values)
+    result = run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.tif")
+    assert "stored as float32" in result.err
+    assert_array_equal(tifffile.imread(tmp_path / "b.tif"), values.astype(np.float32))
+
+
+def test_depth_float_writes_one_raw_map(run, samples, tmp_path):
+    """Signed, and unscaled."""
+    run("apply", samples / "camera.png", "-k", "sobel-x", "--depth", "float", "-o", tmp_path / "x.tif")
+    stored = tifffile.imread(tmp_path / "x.tif")
+    assert stored.dtype == np.float32
+    assert_array_equal(stored, scipy.ndimage.correlate(pixels(samples / "camera.png").astype(float), SOBEL_X, mode="mirror"))
+
+
+def test_a_range_that_cannot_apply_is_said(run, samples, tmp_path):
+    """Float numbers are raw."""
+    result = run("apply", samples / "camera.png", "-k", "blur", "--range", "stretch", "-o", tmp_path / "x.npy")
+    assert "--range stretch not applied: float numbers are stored raw" in result.err
+
+
+def test_metadata_end_to_end(run, samples, tmp_path):
+    """The profile and resolution of a real JPEG; orientation applied once."""
+    run("apply", samples / "rocket.jpg", "-k", "blur", "-o", tmp_path / "x.jpg")
+    with PIL.Image.open(samples / "rocket.jpg") as before, PIL.Image.open(tmp_path / "x.jpg") as after:
+        assert after.info["icc_profile"] == before.info["icc_profile"]
+        assert after.info["dpi"] == before.info["dpi"]
+    exif = PIL.Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "a maker"
+    photo = pixels(samples / "chelsea.png")
+    PIL.Image.fromarray(np.rot90(photo)).save(tmp_path / "turned.png", exif=exif)  # orientation 6 turns it back clockwise
+    run("apply", tmp_path / "turned.png", "-k", "sobel-x", "-o", tmp_path / "a.png")
+    run("apply", samples / "chelsea.png", "-k", "sobel-x", "-o", tmp_path / "b.png")
+    assert_array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))
+    with PIL.Image.open(tmp_path / "a.png") as after:
+        assert after.getexif()[0x010F] == "a maker"
+        assert after.getexif()[0x0112] == 1

@@ -1,0 +1,112 @@
+"""convcli apply that is ended by a signal."""
+
+import functools
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from convcli.cli.json_report import Report
+from convcli.pipeline.process_image import Outcome
+from convcli.pipeline.tasks import Task
+from pictures import pixels
+
+
+def test_a_batch_that_is_interrupted(samples, tmp_path):
+    """SIGINT and SIGTERM in the middle: what is there is whole, and nothing half written stays."""
+    for i in range(60):
+        (tmp_path / f"{i:02}.png").write_bytes((samples / "astronaut.png").read_bytes())
+    for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        out = tmp_path / str(status)
+        report = tmp_path / f"{status}.jsonl"
+        words = ["apply", tmp_path, "-k", "gaussian:sigma=9", "-q", "-o", f"{out}/", "--report", report]
+        command = [sys.executable, "-m", "convcli", *words]
+        heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=heed)
+        give_up = time.monotonic() + 60
+        while time.monotonic() < give_up and not (out.exists() and any(out.glob("*.png"))):
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert (process.returncode, err.strip()) == (status, b"")
+        names = [path.name for path in out.iterdir()]
+        assert 0 < len(names) < 60
+        assert not [name for name in names if name.startswith(".")]
+        for name in names:
+            assert pixels(out / name).shape == (512, 512, 3)
+        told = [json.loads(line) for line in report.read_text().splitlines()]
+        assert sorted(Path(one["outputs"][0]["path"]).name for one in told) == sorted(names)
+
+
+@pytest.mark.parametrize("moment", ["amid the report", "behind it"])
+def test_a_run_that_is_interrupted_while_it_tells(run, samples, tmp_path, monkeypatch, moment):
+    """What is done by then is in the report, once."""
+    for i in range(6):
+        shutil.copy(samples / "horse.png", tmp_path / f"{i}.png")
+    write = Report._write
+
+    def interrupted(report, *values):
+        if moment == "behind it":
+            write(report, *values)
+        if not interruptions:
+            interruptions.append(True)
+            time.sleep(0.3)  # others come to their end
+            raise KeyboardInterrupt
+        if moment != "behind it":
+            write(report, *values)
+
+    interruptions = []
+    monkeypatch.setattr(Report, "_write", interrupted)
+    words = ["apply", tmp_path, "-k", "blur", "-q", "-o", f"{tmp_path}/out/", "--report", tmp_path / "r.jsonl", "-j", "2"]
+    assert run(*words).status == 130
+    told = [Path(json.loads(line)["outputs"][0]["path"]).name for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    made = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(made) >= 2
+    assert sorted(set(told)) == made
+    assert len(told) == len(made)
+
+
+def test_an_outcome_whose_telling_is_interrupted_is_told_once(tmp_path, monkeypatch):
+    """A signal that comes while the line is flushed lets the outcome be reported again."""
+    outcome = Outcome(Task("a.png", None))
+    with Report(False, tmp_path / "r.jsonl") as report:
+        file = report.file
+        report.file = SimpleNamespace(write=file.write, flush=lambda: signal.default_int_handler(0, None), close=file.close)
+        with pytest.raises(KeyboardInterrupt):
+            report.outcome(outcome)
+        report.outcome(outcome)
+    assert len((tmp_path / "r.jsonl").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signals_leave_no_half_written_file(tmp_path, number, status):
+    """The old file stays, the temporary one goes."""
+    (tmp_path / "b.npy").write_bytes(b"old")
+    for moment, side, kernel in (("summing", 3000, "gaussian:sigma=30"), ("writing", 12000, "identity")):
+        np.save(tmp_path / "a.npy", np.zeros((side, side), np.uint8))
+        words = ["a.npy", "-k", kernel, "--method", "direct", "-o", "b.npy", "-j", "1", "-q"]
+        command = [sys.executable, "-m", "convcli", "apply", *words]
+        # A shell that starts the tests in the background ignores SIGINT, and so would its children.
+        heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=heed)
+        give_up = time.monotonic() + 60
+        while moment == "writing" and not list(tmp_path.glob(".convcli-*.part")) and time.monotonic() < give_up:
+            time.sleep(0.001)
+        time.sleep(2 if moment == "summing" else 0)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == status, (moment, err)
+        assert b"Traceback" not in err
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy"]
+        if moment == "summing" or (tmp_path / "b.npy").stat().st_size == 3:
+            assert (tmp_path / "b.npy").read_bytes() == b"old"
+        else:  # in the moment that it is given, the writing came to its end
+            assert_array_equal(np.load(tmp_path / "b.npy"), np.zeros((1, side, side), np.float32))

@@ -1,0 +1,20 @@
+"""Pictures of tests as arrays."""
+
+import numpy as np
+import PIL.Image
+
+SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+
+
+def pixels(path):
+    """A picture as an array."""
+    with PIL.Image.open(path) as picture:
+        return np.asarray(picture)
+
+
+def clipped(response, white=255):
+    """Rounded half to even and cut."""
+    return np.clip(np.rint(response), 0, white)
+
+
+TRANSPARENT_RED_BESIDE_WHITE = np.array([[[255, 255, 255, 255]] * 3 + [[255, 0, 0, 0]] * 3] * 3, np.uint8)

@@ -15,6 +15,7 @@ from ..kernels.kernel import feature_maps
 from ..pipeline.apply_request import ApplyRequest
 from ..pipeline.inputs import Input
 from . import option_groups, options, output, pixel_view, run_batch
+from .messages import Messages
 
 if TYPE_CHECKING:
     from ..images.image import Image
@@ -98,7 +99,7 @@ def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, 
     from ..images.read import read_image  # what these need is heavy to import
     from ..pipeline.pixel_trace import explain
 
-    run_batch.report_compiling(output.Messages(quiet=False, verbose=False))
+    run_batch.report_compiling(Messages(quiet=False, verbose=False))
     name = _name_of(request)
     with _about(name):
         image = read_image(given.source, pipes.input, request.max_pixels, request.axes)

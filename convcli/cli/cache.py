@@ -5,6 +5,7 @@ import json
 import click
 
 from . import output
+from .messages import Messages
 
 
 @click.group()
@@ -57,7 +58,7 @@ def clear() -> None:
     """
     from ..engine.jit.disk_cache import clear_code
 
-    output.Messages(quiet=False, verbose=False).note(f"{clear_code()} loops removed")
+    Messages(quiet=False, verbose=False).note(f"{clear_code()} loops removed")
 
 
 @command.command("warm", short_help="Compile now what apply needs.")

@@ -14,9 +14,7 @@ from ..errors import OutputError
 
 if TYPE_CHECKING:
     from ..kernels.kernel import Bank, Kernel
-    from ..pipeline.map_source import Explanation
-    from ..pipeline.process_image import Outcome, Written
-    from .counts import Counts
+
 
 UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, those that turn the direction of text, and what is no character."""
@@ -65,73 +63,6 @@ def printing() -> Iterator[None]:
         raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
 
 
-class Messages:
-    """Speaks on standard error, as loud as was asked."""
-
-    def __init__(self, quiet: bool, verbose: bool) -> None:
-        self.quiet = quiet
-        self.verbose = verbose and not quiet
-
-    def note(self, text: str) -> None:
-        """Say one line, unless quiet."""
-        if not self.quiet:
-            print_error(text)
-
-    def outcome(self, outcome: "Outcome", dry_run: bool) -> None:
-        """Say what became of one picture. A dry run's plan is its result, and goes to standard output."""
-        name = "standard input" if outcome.task.source is None else outcome.task.name
-        if self.verbose and not dry_run and outcome.image:
-            self.note(f"{name}: {outcome.image}")
-        for notice in outcome.notices:
-            self.note(f"{name}: {notice}")
-        for written in outcome.written:
-            if dry_run:
-                line = f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.map}, {written.rule}"
-                with printing():
-                    for text in (line, *map(_explanation, written.explanations)):
-                        click.echo(escaped(text))
-                continue
-            for way in written.explanations:
-                self.note(_explanation(way))
-            if written.statistics is not None:  # else it is the plan of a dry run, which --json prints
-                self.note(self._line(written))
-        for target in outcome.skipped if self.verbose else ():
-            self.note(f"{target.path}: up to date, left as it is")
-        if outcome.error is not None:
-            for line in outcome.error.lines:
-                print_error(f"Error: {name}: {line}")
-
-    def summary(self, tally: "Counts") -> None:
-        """Say what became of several pictures, if not all are done, or of each that was skipped."""
-        parts = {"failed": tally.failed, "done": tally.done, "skipped": tally.skipped, "not tried": tally.not_tried}
-        if (tally.inputs > 1 and tally.done < tally.inputs) or tally.skipped:
-            first, *others = [(word, count) for word, count in parts.items() if count]
-            line = f"{first[1]} of {tally.inputs} inputs {first[0]}"
-            self.note(", ".join([line, *(f"{count} {word}" for word, count in others)]))
-
-    def _line(self, written: "Written") -> str:
-        statistics = written.statistics
-        assert statistics is not None
-        if statistics.count == 0:
-            return f"{_where(written)}: {written.map}, nothing to see: transparent everywhere"
-        extremes = f"min {number(statistics.minimum)}, max {number(statistics.maximum)}"
-        line = f"{_where(written)}: {written.map}{_many(written)} {extremes}; "
-        if written.rule == "raw":
-            line += "stored raw"
-        else:
-            below, above = (share(n, statistics.count) for n in (statistics.below, statistics.above))
-            low, high = number(statistics.low), number(statistics.high)
-            line += f"range {written.rule}, {below} below {low}, {above} above {high}"
-        if statistics.unknown:
-            line += f", {share(statistics.unknown, statistics.count)} not a number"
-        if not self.verbose:
-            return line
-        counts = (
-            "" if written.rule == "raw" else f"; {statistics.below} + {statistics.above} of {statistics.count} numbers outside"
-        )
-        return f"{line} ({_size(written)}{counts})"
-
-
 @contextlib.contextmanager
 def progress(count: int, quiet: bool) -> Iterator[Callable[[], None]]:
     """A bar on standard error with pictures, rate and time left, for several pictures on a terminal; gives what moves it on."""
@@ -164,19 +95,6 @@ def _rate_column() -> Any:
             return Text(f"{task.speed:.1f}/s" if task.speed else "")
 
     return Rate()
-
-
-def _where(written: "Written") -> str:
-    return "standard output" if written.target.path is None else str(written.target.path)
-
-
-def _size(written: "Written") -> str:
-    height, width, channels = written.shape
-    return f"{width} x {height}" + (f", {channels} channels" if channels > 1 else "") + _many(written)
-
-
-def _many(written: "Written") -> str:
-    return f", {len(written.maps)} maps" if len(written.maps) > 1 else ""
 
 
 def number(value: float) -> str:
@@ -361,12 +279,3 @@ def _shade(weight: float, largest: float) -> str:
     fade = round(255 * (1 - strength))
     red, green, blue = (255, fade, fade) if weight > 0 else (fade, fade, 255)
     return f"{'black' if strength < 0.6 else 'white'} on rgb({red},{green},{blue})"
-
-
-def _explanation(way: "Explanation") -> str:
-    """How a kernel is computed, in a line."""
-    choice, rank = way.choice, f"rank {way.rank}, " if way.rank else ""
-    work = f"{choice.cost:.4g} multiply-adds a number" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")
-    amount = f"{way.multiply_adds / 1e6:.3g} million in all, {way.memory / 1e3:.3g} kB a thread"
-    error = f"error at most {choice.error:.2g} of its range" if choice.error else "exact sums"
-    return f"  {way.kernel}: {choice.method} ({choice.reason}); {rank}{work}, {amount}, {error}"

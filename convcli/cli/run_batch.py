@@ -15,6 +15,7 @@ from ..pipeline.request_base import BaseRequest
 from . import output
 from .counts import Counts
 from .json_report import Report
+from .messages import Messages
 
 COMPILING = "compiling for this processor what this run is the first to need (convcli cache warm does so for all) ..."
 COMPILING_ALWAYS = (
@@ -60,7 +61,7 @@ def take_inputs(values: dict[str, Any]) -> dict[str, Any]:
 def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[], object] | None = None) -> None:
     """Name every output, ``check`` what else must hold, and work through all pictures. Ends with status 1 where one failed."""
     tasks = make_tasks(request)
-    messages = output.Messages(quiet=reporting.quiet, verbose=reporting.verbose)
+    messages = Messages(quiet=reporting.quiet, verbose=reporting.verbose)
     if reporting.as_json and request.output == "-":
         raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
     if not request.inputs:
@@ -96,7 +97,7 @@ def _read_inputs(values: dict[str, Any]) -> list[Input]:
     return find_inputs(words, search, read_names(data, null))
 
 
-def report_compiling(messages: output.Messages) -> None:
+def report_compiling(messages: Messages) -> None:
     """Say so where what comes takes seconds the first time."""
     from ..engine.jit.disk_cache import code_folder
     from ..engine.jit.run import on_compiling
@@ -104,7 +105,7 @@ def report_compiling(messages: output.Messages) -> None:
     on_compiling(lambda: messages.note(COMPILING if code_folder() else COMPILING_ALWAYS))
 
 
-def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, messages: output.Messages, report: Report) -> int:
+def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, messages: Messages, report: Report) -> int:
     """Carry the tasks out and tell of each; return how many failed. What is heavy to import is imported here."""
     pipes = open_pipes(request)
     from ..pipeline.process_batch import finished_by, run_tasks
@@ -132,7 +133,7 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
 
 def open_pipes(request: BaseRequest) -> Any:
     """Standard input and output, checked: a terminal is no place for pixels."""
-    from ..pipeline.process_image import Pipes
+    from ..pipeline.write_output import Pipes
 
     if request.output == "-":
         if sys.stdout is None:

@@ -15,7 +15,7 @@ from ..range_rules import Range
 from .apply_request import ApplyRequest
 from .kernel_maps import KernelMaps, weights_for
 from .map_source import Response, Rows
-from .process_image import store_rows, stretch_of
+from .store_map import store_rows, stretch_of
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,10 @@ from ..engine.threads import usable_processors
 from ..errors import ConvcliError, ImageError
 from ..images.atomic_write import discard_unfinished
 from .memory_budget import Budget
-from .process_image import Outcome, Pipes, plan_task, run_task
+from .process_image import Outcome, plan_task, run_task
 from .request_base import BaseRequest
 from .tasks import Task
+from .write_output import Pipes
 
 PATIENCE = 1.2
 """Seconds that an interrupted batch waits for the pictures that are under way."""

@@ -1,32 +1,28 @@
 """Processes one picture: read, convolve, merge, store, write."""
 
 import contextlib
-import functools
-import io
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-import numpy as np
-
-from ..errors import ConvcliError, ImageError, OutputError
-from ..images.atomic_write import ExistsError, sweep, write_atomically
-from ..images.formats import Encoding, Format
+from ..errors import ConvcliError, ImageError
+from ..images.atomic_write import sweep
+from ..images.formats import Encoding
 from ..images.image import Array, Image
-from ..images.output_state import OutputState, look_at
-from ..images.provenance import Provenance, Sidecar, digest_of, read_sidecar, sidecar_of
-from ..images.quantize import RangeStatistics, check_scale, spread_of, statistics_of, store, to_levels, total_of
+from ..images.provenance import Provenance, digest_of
+from ..images.quantize import RangeStatistics, check_scale, statistics_of, total_of
 from ..images.read import decode, opened
-from ..images.write import WORDS, encode, stored_white, write_maps, write_whole
-from ..range_rules import Range
-from .map_source import Explanation, MapSource, Response, Rows
+from ..images.write import WORDS, encode, stored_white, write_maps
+from .map_source import Explanation, MapSource
 from .map_sources import map_source_for
 from .memory_budget import Budget
 from .memory_estimate import estimate
-from .request_base import BaseRequest, Map
+from .request_base import BaseRequest
+from .store_map import picture_of_map
 from .tasks import Target, Task
+from .write_output import Output, Pipes, is_up_to_date, write_output
 
 
 @dataclass(frozen=True)
@@ -60,22 +56,6 @@ class Outcome:
     def status(self) -> str:
         """In a word: done, skipped (nothing was left to do) or failed."""
         return "failed" if self.error else "skipped" if self.skipped and not self.written else "done"
-
-
-@dataclass(frozen=True)
-class Pipes:
-    """Standard input and output as binary files, where the request uses them."""
-
-    input: BinaryIO | None = None
-    output: BinaryIO | None = None
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where the bytes of an output may go, and the mark that they carry."""
-
-    pipes: Pipes
-    provenance: Provenance
 
 
 Reading: TypeAlias = tuple[Outcome, Image | None, str, list[Target]]
@@ -118,7 +98,7 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
         raise ImageError(task.fault)
     with opened(task.source, pipes.input) as file, budget.lease() as take:
         source = _digest(file) if request.skip_existing else ""
-        left = [target for target in task.targets if not _is_up_to_date(request, target, source)]
+        left = [target for target in task.targets if not is_up_to_date(request, target, source)]
         skipped = tuple(target for target in task.targets if target not in left)
         if not left:
             yield Outcome(task, skipped=skipped), None, source, left
@@ -146,29 +126,6 @@ def _digest(file: BinaryIO) -> str:
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror or error}") from None
     return digest
-
-
-def _look_at(request: BaseRequest, target: Target) -> OutputState:
-    """What stands under the name of an output, where --skip-existing asks. Raises OutputError for a file that is not ours."""
-    if not request.skip_existing or target.path is None:
-        return OutputState(exists=False)
-    state = look_at(target.path, target.form)
-    if request.in_place and not state.whole:  # is it the input, or its map? It must not be filtered twice
-        raise OutputError(f"{target.path}: carries a mark of convcli, but is cut short or was changed since; restore it")
-    if state.exists and not state.ours and not (request.overwrite or request.in_place):
-        raise OutputError(
-            f"{target.path}: exists already, and carries no mark of convcli; replace it with --overwrite, or move it away"
-        )
-    return state
-
-
-def _is_up_to_date(request: BaseRequest, target: Target, source: str) -> bool:
-    """Whether --skip-existing leaves an output as it is. Raises OutputError as _look_at does."""
-    state = _look_at(request, target)
-    asked = request.digest_for(target.form, target.maps)
-    if request.in_place:  # the output stands in the place of its input, whose digest nobody has any more
-        return state.provenance is not None and state.provenance.asked == asked
-    return state.provenance == Provenance(asked, source)
 
 
 def plan_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
@@ -208,7 +165,7 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
         return _write_stack(request, map_source, target, output)
     one = request.maps[target.maps[0]]
     rule = request.rule_for(one)
-    picture, statistics = _picture(request, map_source, one, rule, target.form)
+    picture, statistics = picture_of_map(request, map_source, one, rule, target.form)
     encoded = encode(picture, target.form, Encoding(request.png_level, request.quality), output.provenance)
     notices, lost = list(encoded.notices), list(encoded.lost)
     if picture.white == 255 and image.white == 65535:
@@ -217,72 +174,10 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
     if image.white is None:
         lost.append("its real numbers")
     _refuse_loss(request, tuple(lost))
-    _put(request, target, output, lambda file: file.write(encoded.data), str(output.provenance).encode() in encoded.data)
+    write_output(
+        request, target, output, lambda file: file.write(encoded.data), str(output.provenance).encode() in encoded.data
+    )
     return [Written(target, one.name, picture.pixels.shape, rule.name, statistics, target.maps)], notices
-
-
-def _picture(request: BaseRequest, map_source: MapSource, one: Map, rule: Range, form: Format) -> tuple[Image, RangeStatistics]:
-    """A map as levels, and its account: some rows at a time."""
-    image = map_source.image
-    shape = request.map_shape(image.size, one)
-    white = stored_white(form, image, shape[2])
-    dtype = np.dtype(np.uint8 if white == 255 else np.uint16)
-    pixels = np.empty(shape, dtype)
-    covered = None if image.alpha is None else np.empty(shape[:2], dtype)
-    spread = stretch_of(map_source, one, white) if rule.name == "stretch" else None
-    accounts = []
-    for begin, end in map_source.rows_of(one):
-        part = store_rows(map_source, one, (begin, end), rule, white, spread)
-        pixels[begin:end] = part.levels
-        if covered is not None and part.alpha is not None:
-            covered[begin:end] = part.alpha
-        accounts.append(part.statistics)
-    return replace(image, pixels=pixels, white=white, alpha=covered), total_of(accounts)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Some rows of a map: the response, its levels (H, W, C) and alpha (H, W) or None, as they are stored, and an account."""
-
-    response: Response
-    levels: Array
-    alpha: Array | None
-    statistics: RangeStatistics
-
-
-def store_rows(
-    map_source: MapSource, one: Map, rows: Rows, rule: Range, white: int, spread: tuple[float, float] | None
-) -> Part:
-    """Some rows of a map as levels 0..white; ``spread`` is what ``stretch_of`` gave, where the rule is to stretch."""
-    response = map_source.compute_map(one, rows)
-    alpha = _alpha_of(response, map_source.image, white)
-    visible = None if alpha is None else alpha > 0
-    levels, statistics = store(response.colour, rule, map_source.image.white, white, visible, spread)
-    return Part(response, levels, alpha, statistics)
-
-
-def stretch_of(map_source: MapSource, one: Map, white: int) -> tuple[float, float]:
-    """The responses that ``--range stretch`` makes black and white: the least and the largest that can be seen.
-
-    A map is computed for it once more: a part at a time takes a seventh of the memory.
-    """
-    known = map_source.spread_of(one)
-    if known is not None:
-        return known
-    spreads = []
-    for rows in map_source.rows_of(one):
-        response = map_source.compute_map(one, rows)
-        alpha = _alpha_of(response, map_source.image, white)
-        spreads.append(spread_of(response.colour, None if alpha is None else alpha > 0))
-    found = [spread for spread in spreads if spread]
-    return min((low for low, _ in found), default=0.0), max((high for _, high in found), default=0.0)
-
-
-def _alpha_of(response: Response, image: Image, white: int) -> Array | None:
-    """The alpha of a response as levels 0..white."""
-    if response.alpha is None or image.alpha is None:
-        return None
-    return to_levels(response.alpha, np.uint8 if white == 255 else np.uint16, white / image.opaque)
 
 
 def _write_stack(
@@ -302,7 +197,7 @@ def _write_stack(
         notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
         lost.append("what 32 bits cannot hold")
     _refuse_loss(request, tuple(lost))
-    _put(
+    write_output(
         request,
         target,
         output,
@@ -321,42 +216,3 @@ def _stacked(request: BaseRequest, target: Target, maps: Sequence[Array]) -> Ite
         statistics = total_of([statistics_of(maps[place]) for place in places])
         indices = tuple(target.maps[place] for place in places)
         yield Written(target, name, maps[places[0]].shape, "raw", statistics, indices)
-
-
-def _put(request: BaseRequest, target: Target, output: Output, write: Callable[[BinaryIO], object], carries: bool) -> None:
-    """Write an output; what it ``carries`` no mark of itself gets one beside, where there may be a run that looks for it."""
-    if target.path is None:
-        assert output.pipes.output is not None
-        memory = io.BytesIO()
-        write(memory)
-        write_whole(output.pipes.output, memory.getvalue())
-        return
-    ours = _look_at(request, target).ours  # again, as a picture can take minutes
-    replaces = request.overwrite or request.in_place or ours if request.skip_existing else target.replace
-    beside = None
-    if request.skip_existing and not carries:
-        beside = functools.partial(_write_sidecar, target.path, output.provenance, ours)
-    try:
-        with write_atomically(target.path, replaces, beside) as file:
-            write(file)
-    except ExistsError:
-        if request.skip_existing and look_at(target.path, target.form).provenance == output.provenance:
-            return  # another run made the same meanwhile
-        if beside is not None:
-            sidecar_of(target.path).unlink(missing_ok=True)
-        raise
-
-
-def _write_sidecar(path: Path, provenance: Provenance, replaces_ours: bool, finished: Path) -> None:
-    """Before the output has its name: an output without its sidecar would be taken for a file of somebody else."""
-    sidecar = sidecar_of(path)
-    if os.path.lexists(sidecar) and read_sidecar(path) is None:
-        raise OutputError(f"{sidecar}: exists already, and is no sidecar of convcli; move it away")
-    with finished.open("rb") as file:
-        digest = digest_of(file)
-    before = None
-    if replaces_ours:
-        with path.open("rb") as file:
-            before = digest_of(file)
-    with write_atomically(sidecar) as file:
-        file.write(str(Sidecar(provenance, digest, before)).encode())

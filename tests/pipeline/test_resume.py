@@ -16,6 +16,7 @@ from convcli.images.formats import format_of
 from convcli.images.output_state import OutputState, look_at
 from convcli.images.provenance import Provenance, Sidecar, find_provenance, sidecar_of
 from convcli.pipeline import process_image as run_module
+from convcli.pipeline import write_output
 from convcli.pipeline.apply_request import ApplyRequest
 
 MARK = Provenance("a" * 32, "0" * 32)
@@ -365,7 +366,7 @@ def test_what_somebody_put_there_meanwhile_is_kept(run, photo, tmp_path, monkeyp
         return compute(*arguments)
 
     monkeypatch.setattr(run_module, "encode", same)
-    monkeypatch.setattr(run_module, "_look_at", lambda *_: OutputState(exists=False))  # looked a moment before
+    monkeypatch.setattr(write_output, "_look_at", lambda *_: OutputState(exists=False))  # looked a moment before
     assert run(*words).status == 0
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == whole
 

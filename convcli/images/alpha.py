@@ -1,4 +1,4 @@
-"""Transparency. Colours are filtered multiplied by their alpha, so that what cannot be seen does not bleed into what can."""
+"""Transparency. Colours are multiplied by alpha before they are filtered, so that what is invisible does not bleed."""
 
 from dataclasses import replace
 
@@ -12,26 +12,30 @@ from .quantize import to_levels
 
 
 def is_opaque(image: Image) -> bool:
-    """Whether nothing can be seen through any pixel."""
+    """Return whether every pixel is opaque."""
     return image.alpha is None or bool((image.alpha == image.opaque).all())
 
 
 def premultiplied(image: Image, rows: Array, outside: float) -> Array:
-    """Rows (n,) of the pixels times alpha, (n, W, C) float32, float64 for float64 pixels. A row -1 lies outside."""
+    """Return the pixels of some rows, multiplied by alpha.
+
+    ``rows`` (n,) are indices; -1 is a row outside the image, which is filled with ``outside``. The result (n, W, C) is float32,
+    float64 for float64 pixels.
+    """
     assert image.alpha is not None
     _, width, channels = image.pixels.shape
-    out = np.empty((rows.size, width, channels), real_of(image))
-    for begin in range(0, rows.size, FEW):
-        few = rows[begin : begin + FEW]
-        pixels, alpha, part = image.pixels[few], image.alpha[few], out[begin : begin + FEW]
+    out = np.empty((rows.size, width, channels), float_dtype_of(image))
+    for begin in range(0, rows.size, ROWS_PER_CHUNK):
+        chunk = rows[begin : begin + ROWS_PER_CHUNK]
+        pixels, alpha, out_chunk = image.pixels[chunk], image.alpha[chunk], out[begin : begin + ROWS_PER_CHUNK]
         white = out.dtype.type(image.opaque)
-        run_loop(premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), white, part.reshape(-1, channels))
+        run_loop(premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), white, out_chunk.reshape(-1, channels))
     out[rows < 0] = outside
     return out
 
 
 def border_of_alpha(border: Border, opaque: float) -> Border:
-    """What alpha holds beside an image whose colours have that border: "zero" is transparent there, a number opaque.
+    """Return the border of alpha for a border of colours: outside of the image, "zero" is transparent, a number opaque.
 
     >>> border_of_alpha("zero", 255), border_of_alpha(0, 255), border_of_alpha("wrap", 255)
     ('zero', 255, 'wrap')
@@ -39,37 +43,40 @@ def border_of_alpha(border: Border, opaque: float) -> Border:
     return border if isinstance(border, str) else opaque
 
 
-def real_of(image: Image) -> np.dtype:
-    """The type of what is computed from the image."""
+def float_dtype_of(image: Image) -> np.dtype:
+    """Return the dtype of what is computed from an image: float64 for float64 pixels, else float32."""
     return np.dtype(np.float64 if image.pixels.dtype == np.float64 else np.float32)
 
 
-FEW = 64
-"""Rows that are copied before they are multiplied."""
+ROWS_PER_CHUNK = 64
+"""Rows that ``premultiplied`` copies at a time."""
 
 
-def least_cover(opaque: float) -> float:
-    """Cover that is stored as alpha 0, with 8 bits or with 16. Colours under less cannot be seen, and are not divided by it."""
+def least_visible_share(opaque: float) -> float:
+    """Return the share of alpha below which it is stored as 0, with 8 bits or with 16.
+
+    Colours under less are invisible, and are not divided by alpha.
+    """
     return 0.5 / (255 if opaque == 255 else 65_535)
 
 
-def straightened(colour: Array, alpha: Array, opaque: float, least: float | None = None) -> Array:
-    """Colours (H, W, C) real, multiplied by alpha (H, W) / opaque, as straight colours; 0 where no more than least covers.
+def unpremultiplied(colour: Array, alpha: Array, opaque: float, least_share: float | None = None) -> Array:
+    """Return straight colours (H, W, C) of colours that are multiplied by alpha (H, W) / opaque.
 
-    That is ``least_cover`` if None.
+    They are 0 where the share of alpha is not above ``least_share``; None is ``least_visible_share``.
     """
-    least = least_cover(opaque) if least is None else least
+    least_share = least_visible_share(opaque) if least_share is None else least_share
     out = np.array(colour)
     real = out.dtype.type
     flat = out.reshape(-1, out.shape[2])
-    run_loop(unpremultiply, np.ascontiguousarray(alpha, out.dtype).reshape(-1), real(opaque), real(least), flat)
+    run_loop(unpremultiply, np.ascontiguousarray(alpha, out.dtype).reshape(-1), real(opaque), real(least_share), flat)
     return out
 
 
 def with_alpha(image: Image, alpha: Array, associated: bool) -> Image:
-    """The image with this alpha; its colours are made straight if they come multiplied by it."""
-    covered = replace(image, alpha=alpha)
+    """Return the image with alpha. Colours of associated alpha, which are multiplied by it, become straight."""
+    with_channel = replace(image, alpha=alpha)
     if not associated:
-        return covered
-    straight = straightened(image.pixels.astype(real_of(image)), alpha, covered.opaque, least=0.0)
-    return replace(covered, pixels=straight if image.white is None else to_levels(straight, image.pixels.dtype))
+        return with_channel
+    straight = unpremultiplied(image.pixels.astype(float_dtype_of(image)), alpha, with_channel.opaque, least_share=0.0)
+    return replace(with_channel, pixels=straight if image.white is None else to_levels(straight, image.pixels.dtype))

@@ -1,10 +1,11 @@
-"""EXIF as bytes: only what a new picture makes untrue is changed, in place; nothing else moves.
+"""EXIF as bytes. Only what a new picture makes untrue is changed, and nothing else moves.
 
-What a maker note holds may count from the start of the block, so that a block written anew would lose it.
+A maker note may hold offsets from the start of the block, so that it would be lost if the block were written anew.
 
     in place    the orientation becomes 1, the sizes in pixels are those of the picture
-    cut off     the directory of the thumbnail, which shows the picture before; its bytes are cleared
-    at the end  the text Software with our mark, where it does not fit in its place, and a directory with an entry more for it
+    cut off     the directory of the thumbnail, which shows the old picture; its bytes are cleared
+    at the end  the text Software with the provenance, where it is too long for the old one, and a directory with one more
+                entry where there was none
 """
 
 import contextlib
@@ -34,30 +35,31 @@ from .provenance import SOFTWARE, Provenance, without_provenance
 WIDTHS, HEIGHTS = (256, 40962), (257, 40963)
 
 THUMBNAILS = ((513, 514), (273, 279))
-"""Where the bytes of a thumbnail stand, and how many: of JPEG, and of pixels."""
+"""Tags with the position and the size of a thumbnail: in JPEG, and as pixels."""
 
 
 def check_block(exif: bytes) -> bytes:
-    """A block with its prefix, whose first directory can be read. Raises BrokenExif."""
+    """Return a block with its prefix. Raises BrokenExif where its first directory cannot be read."""
     block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
-    block.next_place(block.first)
+    block.next_pointer(block.first)
     block.directory(block.first)
     return PREFIX + exif.removeprefix(PREFIX)
 
 
-def holds_only_mark(exif: bytes) -> bool:
-    """Whether a block is one that ``block_with`` made. Raises BrokenExif."""
+def holds_only_provenance(exif: bytes) -> bool:
+    """Return whether a block holds nothing but provenance, as ``block_with`` makes it. Raises BrokenExif."""
     block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
     entries = block.directory(block.first)
     if [entry.tag for entry in entries] != [SOFTWARE]:
         return False
-    return not without_provenance(block.read(entries[0].at, entries[0].size).decode("latin-1").rstrip("\0"))
+    return not without_provenance(block.read(entries[0].value_position, entries[0].size).decode("latin-1").rstrip("\0"))
 
 
 def patched(exif: bytes, width: int, height: int, provenance: Provenance | None = None, max_bytes: int = 1 << 30) -> bytes:
-    """A block with its prefix for a picture of that size, upright, with the mark where that keeps it within ``max_bytes``.
+    """Return a block with its prefix, changed for an upright picture of a size.
 
-    What cannot be read in it stays as it is: a wrong offset somewhere must not keep the orientation of before.
+    Provenance is added where the result still has at most ``max_bytes``. Parts that cannot be read stay as they are: a wrong
+    offset in one of them must not preserve the old orientation.
     """
     file = io.BytesIO(exif.removeprefix(PREFIX))
     try:
@@ -72,22 +74,22 @@ def patched(exif: bytes, width: int, height: int, provenance: Provenance | None 
                 _set_numbers(block, inner.entries, width, height)
     with contextlib.suppress(BrokenExif):
         _cut_thumbnail(file, block)
-    without = file.getvalue()
+    unmarked = file.getvalue()
     with contextlib.suppress(BrokenExif):
         _set_software(file, provenance)
-    with_mark = file.getvalue()
-    return PREFIX + (with_mark if len(PREFIX + with_mark) <= max_bytes else without)
+    marked = file.getvalue()
+    return PREFIX + (marked if len(PREFIX + marked) <= max_bytes else unmarked)
 
 
 def block_with(provenance: Provenance) -> bytes:
-    """A block that holds a mark and nothing else."""
+    """Return a block that holds provenance and nothing else."""
     text = str(provenance).encode() + b"\0"
     return PREFIX + struct.pack("<2sHIHHHIII", b"II", 42, 8, 1, SOFTWARE, ASCII, len(text), 26, 0) + text
 
 
 def _set_numbers(block: Block, entries: list[Entry], width: int, height: int) -> None:
     for entry in entries:
-        if entry.tag == ORIENTATION:  # of whatever type: readers take it from a ratio too
+        if entry.tag == ORIENTATION:  # of any type: readers accept a ratio too
             _set_number(block, replace(entry, type=SHORT), 1)
         elif entry.tag in (*WIDTHS, *HEIGHTS) and entry.type in (SHORT, LONG) and entry.count == 1:
             _set_number(block, entry, width if entry.tag in WIDTHS else height)
@@ -96,33 +98,35 @@ def _set_numbers(block: Block, entries: list[Entry], width: int, height: int) ->
 def _set_number(block: Block, entry: Entry, value: int) -> None:
     kind = LONG if value > 65_535 else entry.type
     packed = struct.pack(block.order + ("I" if kind == LONG else "HH"), *((value,) if kind == LONG else (value, 0)))
-    write_at(block.file, entry.place + 2, struct.pack(f"{block.order}HI", kind, 1) + packed)
+    write_at(block.file, entry.position + 2, struct.pack(f"{block.order}HI", kind, 1) + packed)
 
 
 def _cut_thumbnail(file: io.BytesIO, block: Block) -> None:
-    """Cut off the directory behind the first one, and clear the bytes of the picture in it, where nothing else stands there."""
-    place = block.next_place(block.first)
-    (next_directory,) = block.numbers(place, "I")
+    """Cut off the second directory, and clear the bytes of its thumbnail where no other value uses them."""
+    pointer = block.next_pointer(block.first)
+    (next_directory,) = block.numbers(pointer, "I")
     if next_directory == 0:
         return
-    write_at(file, place, bytes(4))
+    write_at(file, pointer, bytes(4))
     numbers = {
-        entry.tag: block.numbers(entry.at, "I" if entry.type == LONG else "H")[0]
+        entry.tag: block.numbers(entry.value_position, "I" if entry.type == LONG else "H")[0]
         for entry in block.directory(next_directory)
         if entry.type in (SHORT, LONG) and entry.count == 1
     }
-    kept = [(0, 8), (block.first, place + 4 - block.first), *value_ranges(block, block.directory(block.first))]
-    for place_tag, size_tag in THUMBNAILS:
-        begin, size = numbers.get(place_tag, 0), numbers.get(size_tag, 0)
+    used_ranges = [(0, 8), (block.first, pointer + 4 - block.first), *value_ranges(block, block.directory(block.first))]
+    for position_tag, size_tag in THUMBNAILS:
+        begin, size = numbers.get(position_tag, 0), numbers.get(size_tag, 0)
         end = len(file.getbuffer())
-        if begin < begin + size <= end and not any(begin < at + count and at < begin + size for at, count in kept):
+        if begin < begin + size <= end and not any(
+            begin < used_begin + used_size and used_begin < begin + size for used_begin, used_size in used_ranges
+        ):
             write_at(file, begin, bytes(size))
-            if begin + size >= end - 1:  # nothing stands behind it
+            if begin + size >= end - 1:  # nothing follows it
                 file.truncate(begin)
 
 
 def _set_software(file: io.BytesIO, provenance: Provenance | None) -> None:
-    """The text Software without the mark that it had, and with this one behind it. What is no text stays."""
+    """Replace the provenance in the text Software, or remove it for None. A value that is not text stays."""
     block = Block.of(file)
     entries = block.directory(block.first)
     entry = next((entry for entry in entries if entry.tag == SOFTWARE), None)
@@ -131,19 +135,21 @@ def _set_software(file: io.BytesIO, provenance: Provenance | None) -> None:
     if entry is None or entry.type not in (ASCII, UTF_8):
         return
     try:
-        before, room = block.read(entry.at, entry.size).split(b"\0")[0].decode("latin-1"), entry.size
-    except BrokenExif:  # it stands nowhere
-        before, room = "", 0
+        before, capacity = block.read(entry.value_position, entry.size).split(b"\0")[0].decode("latin-1"), entry.size
+    except BrokenExif:  # its position is beyond the end
+        before, capacity = "", 0
     rest = without_provenance(before)
     after = f"{rest}; {provenance}" if rest and provenance else str(provenance) if provenance else rest
     text = after.encode("latin-1") + b"\0"
-    if after != before and len(text) <= room:
-        write_at(file, entry.at, text.ljust(room, b"\0"))
+    if after != before and len(text) <= capacity:
+        write_at(file, entry.value_position, text.ljust(capacity, b"\0"))
     elif after != before:
-        write_at(file, entry.place + 4, struct.pack(f"{block.order}II", len(text), append(file, text)))
+        write_at(file, entry.position + 4, struct.pack(f"{block.order}II", len(text), append(file, text)))
 
 
 def _add_entries(block: Block, fields: list[Field]) -> None:
-    """Give the first directory more fields: it is written again at the end, its values stay."""
-    place = block.next_place(block.first)
-    write_first(block, [block.read(at, 12) for at in range(block.first + 2, place, 12)], block.read(place, 4), fields)
+    """Add fields to the first directory, which is written again at the end; the values of its entries stay in place."""
+    pointer = block.next_pointer(block.first)
+    write_first(
+        block, [block.read(position, 12) for position in range(block.first + 2, pointer, 12)], block.read(pointer, 4), fields
+    )

@@ -1,7 +1,7 @@
-"""The one registry of file formats: how each is known, what it can hold, and how it is stored.
+"""The registry of file formats: how each is recognised, what it can hold, and how it is stored.
 
-Everything else asks a ``Format``; a new format is one entry here, and, where Pillow cannot decode or encode it in full, a
-class in ``codecs``. The command line reads this module at its start, so that nothing heavy is imported here.
+A new format is one entry here and, where Pillow cannot decode or encode it in full, a class in ``codecs``. The command line
+imports this module at start-up, so that it imports nothing that is slow to import.
 """
 
 import os
@@ -15,17 +15,17 @@ from ..errors import ArgumentError, nearest_name
 from . import avif_boxes, file_parts
 
 MAX_PIXELS = 178_956_970
-"""Largest picture by default: 512 MiB of 8-bit RGB."""
+"""Default limit of the size of a picture: 512 MiB of 8-bit RGB."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How hard to compress: PNG's level 0..9, and the quality 1..100 of JPEG, WebP and AVIF.
+    """Compression settings: PNG's level 0..9, and the quality 1..100 of JPEG, WebP and AVIF.
 
-    Level 1 looks for runs alone: a photograph of a megapixel takes 61 ms and 1,182 kB, where Pillow's own default, level 6,
-    takes 342 ms and 1,205 kB, and its level 1 66 ms and 1,366 kB. Its edges are as large as at level 6, its blur is 7 %
-    larger; of patterns that repeat, such as text, level 6 makes 14 % less (Pillow 13 with zlib 1.2.13). JPEG takes 4 ms.
-    Quality 90 and above keeps the colours of JPEG and AVIF at full resolution; quality 100 makes WebP lossless.
+    PNG level 1 encodes runs only (zlib's Z_RLE). A photograph of a megapixel takes 61 ms and 1,182 kB; Pillow's default, level
+    6, takes 342 ms and 1,205 kB, and Pillow's level 1 66 ms and 1,366 kB. The edges of that photograph are as large as at
+    level 6, its blur is 7 % larger. Repeated patterns, such as text, are 14 % smaller at level 6 (Pillow 13 with zlib 1.2.13).
+    JPEG takes 4 ms. At quality 90 and above JPEG and AVIF keep colours at full resolution; quality 100 makes WebP lossless.
     """
 
     png_level: int = 1
@@ -46,8 +46,10 @@ def _options_of_webp(encoding: Encoding, samples: int) -> dict[str, Any]:
 
 
 def _options_of_avif(encoding: Encoding, samples: int) -> dict[str, Any]:
-    """At speed 9 a photograph of half a megapixel takes 0.26 s and 186 kB, at Pillow's own speed 6 2.6 s and 178 kB; and the
-    bytes do not depend on the number of threads, as they do up to speed 8 (libavif 1.4.2).
+    """Return the options of AVIF.
+
+    At speed 9 a photograph of half a megapixel takes 0.26 s and 186 kB, at Pillow's default, 6, it takes 2.6 s and 178 kB. Up
+    to speed 8 the bytes depend on the number of threads (libavif 1.4.2).
     """
     colour = {"subsampling": "4:4:4" if encoding.quality >= 90 else "4:2:0"} if samples > 1 else {}
     return {"quality": encoding.quality, **colour, "speed": 9}
@@ -69,45 +71,45 @@ class Format:
     Parameters
     ----------
     name
-        What --format takes.
+        Its name for --format.
     suffixes
-        By which an output is known to be of this format; none where it is only read.
+        Suffixes of outputs of this format; none where it is only read.
     further_suffixes
-        Others by which the pictures of a folder are known.
+        More suffixes of its pictures in a folder.
     magic
-        How its files begin, where a codec of its own reads them; else Pillow knows them.
+        First bytes of its files, where its own codec reads them; Pillow recognises the others.
     codec
-        Who decodes and encodes it: a name in ``codecs``.
+        What decodes and encodes it: a key of ``codecs.CODECS``.
     pillow_names
-        What Pillow calls it: the name to save as first. None where Pillow does not read it.
+        Its names in Pillow, the one to save as first; none where Pillow does not read it.
     is_read
         Whether its files can be inputs.
     picture, stack
-        Whether it holds levels to look at; any number of float maps.
+        Whether it holds levels of one picture; whether it holds any number of float maps.
     holds_named_maps
         Whether the maps of a stack have names and may have different shapes.
     float_bits
-        Of the samples in a stack.
+        Bits of a sample in a stack.
     alpha, deep_grey, deep_colour
-        Whether a picture may have alpha; 16 bits, in grey and in colour.
+        Whether a picture may have alpha; whether it may have 16 bits, in grey and in colour.
     keeps
         The fields of ``Metadata`` that it holds.
     max_metadata
-        Bytes of EXIF, with its prefix, or of a comment, at most.
+        Largest size in bytes of EXIF, with its prefix, and of a comment.
     setting
-        The field of ``Encoding`` that tells its bytes, which is part of what an output was made from.
+        The field of ``Encoding`` that its bytes depend on; it is part of the provenance of an output.
     save_options
-        What Pillow's ``save`` is given for so many samples a pixel.
+        Options of Pillow's ``save``, from an ``Encoding`` and the number of samples per pixel.
     unkept_parts
-        Words for what a file holds that is not carried over, by its bytes and by what Pillow read of them.
+        Describes what of a file is not carried over, from its bytes and from what Pillow read of them.
     deep_kind
-        Which samples of a file Pillow would cut to 8 bits, in words; none where it keeps all.
+        Returns the kind of samples that Pillow would cut to 8 bits; empty where it keeps them all.
     holds_provenance
-        Whether it has a place for what an output was made from; else a file beside has it.
+        Whether a file can carry provenance; otherwise a sidecar does.
     is_whole
-        Whether a file that opens has its end, by the few bytes that tell; a codec may know better. May raise anything.
+        Returns whether a file that opens is complete, from a few bytes; a codec may check more. May raise any exception.
     encoding_copies
-        Of the levels in memory while a picture is encoded: without alpha, and with.
+        Copies of the levels in memory while a picture is encoded: without alpha, and with.
     """
 
     name: str
@@ -135,7 +137,7 @@ class Format:
     encoding_copies: tuple[int, int] = (3, 3)
 
 
-EVERYWHERE = ("icc", "exif", "dpi")
+COMMON_METADATA = ("icc", "exif", "dpi")
 FORMATS = (
     Format(
         "png",
@@ -143,7 +145,7 @@ FORMATS = (
         pillow_names=("PNG",),
         alpha=True,
         deep_grey=True,
-        keeps=(*EVERYWHERE, "text"),
+        keeps=(*COMMON_METADATA, "text"),
         setting="png_level",
         save_options=_options_of_png,
         unkept_parts=file_parts.of_png,
@@ -155,7 +157,7 @@ FORMATS = (
         "jpeg",
         (".jpg", ".jpeg", ".jpe", ".jfif"),
         pillow_names=("JPEG", "MPO"),
-        keeps=(*EVERYWHERE, "comment"),
+        keeps=(*COMMON_METADATA, "comment"),
         max_metadata=65_533,
         setting="quality",
         save_options=_options_of_jpeg,
@@ -174,7 +176,7 @@ FORMATS = (
         alpha=True,
         deep_grey=True,
         deep_colour=True,
-        keeps=EVERYWHERE,
+        keeps=COMMON_METADATA,
         holds_provenance=True,
         encoding_copies=(2, 3),
     ),
@@ -226,7 +228,7 @@ FORMATS = (
     ),
 )
 READ_SUFFIXES = tuple(suffix for form in FORMATS if form.is_read for suffix in (*form.suffixes, *form.further_suffixes))
-"""By these a folder's pictures are known; a file that is named is read whatever it is called."""
+"""Suffixes of pictures in a folder. A file that is named itself is read whatever its suffix."""
 
 WRITTEN = tuple(form for form in FORMATS if form.suffixes)
 NAMES = tuple(form.name for form in WRITTEN)
@@ -234,28 +236,30 @@ BY_SUFFIX = {suffix: form for form in WRITTEN for suffix in form.suffixes}
 BY_NAME = {form.name: form for form in WRITTEN} | {suffix[1:]: form for suffix, form in BY_SUFFIX.items()}
 BY_PILLOW_NAME = {name: form for form in FORMATS for name in form.pillow_names}
 DECODERS = tuple(form.pillow_names[0] for form in FORMATS if form.pillow_names)
-"""The formats whose decoders may see a file. Others would run more code on it, Ghostscript for one."""
+"""Formats that Pillow may decode. Others would run further programs on an untrusted file, such as Ghostscript."""
 
 
 def format_named(name: str) -> Format:
-    """The format of a name such as png, jpg or tif. Raises ArgumentError."""
+    """Return the format of a name such as png, jpg or tif. Raises ArgumentError."""
     if name.lower() not in BY_NAME:
         raise ArgumentError(f"format {name!r} is unknown; there are {', '.join(NAMES)}{nearest_name(name, BY_NAME)}")
     return BY_NAME[name.lower()]
 
 
 def format_of(path: str) -> Format:
-    """The format that a file name asks for by its suffix. Raises ArgumentError."""
+    """Return the format of the suffix of an output. Raises ArgumentError."""
     base = path.replace(os.sep, "/").rpartition("/")[2]
     dot = base.rfind(".")
     suffix = base[dot:].lower() if dot > 0 else ""
     if suffix not in BY_SUFFIX:
-        known = " ".join(form.suffixes[0] for form in WRITTEN)
-        what = f"has the unknown suffix {suffix!r}" if suffix else "has no suffix that tells the format"
-        raise ArgumentError(f"output {path!r} {what}; use one of {known}, or --format, or end the name of a folder with /")
+        suffixes = " ".join(form.suffixes[0] for form in WRITTEN)
+        problem = f"has the unknown suffix {suffix!r}" if suffix else "has no suffix that tells the format"
+        raise ArgumentError(
+            f"output {path!r} {problem}; use one of {suffixes}, or --format, or end the name of a folder with /"
+        )
     return BY_SUFFIX[suffix]
 
 
 def format_beginning(start: bytes) -> Format | None:
-    """The format whose files begin so, where a codec of its own reads them."""
+    """Return the format whose files begin with these bytes, where its own codec reads them."""
     return next((form for form in FORMATS if any(map(start.startswith, form.magic))), None)

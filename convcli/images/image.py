@@ -1,4 +1,4 @@
-"""An image in memory: what every reader makes and every writer takes."""
+"""An image in memory, which every reader returns and every writer takes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says about its pixels beside their levels."""
+    """What a file says about its pixels, apart from their levels."""
 
     icc: bytes | None = None
     exif: bytes | None = None  # without the orientation, which is applied on reading
@@ -24,11 +24,11 @@ class Metadata:
 
 @dataclass(frozen=True)
 class Image:
-    """Pixels (H, W, C) with C = 1 for grey, 3 for colour, or any number from an array file; never with alpha in it.
+    """Pixels (H, W, C) with C = 1 for grey, 3 for colour, or any number from an array file; alpha is never among them.
 
-    ``white`` is the level of white: 255 for uint8, 65535 for uint16, None for real numbers whose scale nobody knows.
-    ``alpha`` is (H, W) in the type of the pixels, opaque at white, or at 1 where white is None. ``notices`` are sentences
-    for the user about what reading changed, and ``lost`` words for what of the file is in no picture that is made from this.
+    ``white`` is the level of white: 255 for uint8, 65535 for uint16, None for floats of unknown scale.
+    ``alpha`` is (H, W) of the dtype of the pixels; opaque is white, or 1 where white is None. ``notices`` report to the user
+    what reading changed. ``lost`` describes what of the file no output can hold that is made from this image.
     """
 
     pixels: Array
@@ -47,27 +47,27 @@ class Image:
 
     @property
     def opaque(self) -> float:
-        """Level of alpha that hides everything behind."""
+        """Level of opaque alpha."""
         return 1.0 if self.white is None else float(self.white)
 
     @property
     def summary(self) -> str:
-        """Size and kind in words: 512 x 512 RGB 8-bit."""
+        """Size and kind, such as ``512 x 512 RGB 8-bit``."""
         height, width, channels = self.pixels.shape
         colour = {1: "grey", 3: "RGB"}.get(channels, f"{channels} channels")
         depth = str(self.pixels.dtype) if self.white is None else f"{8 * self.pixels.itemsize}-bit"
         return f"{width} x {height} {colour}{'' if self.alpha is None else ' with alpha'} {depth}"
 
     def noting(self, *notices: str) -> "Image":
-        """A copy with more notices."""
+        """Return a copy with more notices."""
         return replace(self, notices=(*self.notices, *notices))
 
     def losing(self, *lost: str) -> "Image":
-        """A copy with more words for what is lost."""
+        """Return a copy that has lost more."""
         return replace(self, lost=(*self.lost, *lost))
 
     def using_first(self, used: int, count: int, what: str) -> "Image":
-        """A copy that says that only the first frames or channels of the file are used, where there are more."""
+        """Return a copy with a notice that only the first frames or channels are used, where the file has more."""
         if count <= used:
             return self
         notice = f"has {count} {what}; the first {'is' if used == 1 else f'{used} are'} used"
@@ -76,9 +76,9 @@ class Image:
 
 @dataclass(frozen=True)
 class Header:
-    """Rows, columns, channels (alpha among them) and bytes a number of an image that is yet to be read.
+    """Size of an image whose pixels are not read yet: rows, columns, channels with alpha, bytes per sample.
 
-    ``reading`` is the bytes that the reader takes beside those of the image.
+    ``reading`` is the memory in bytes that the reader takes in addition to the image.
     """
 
     height: int
@@ -89,11 +89,11 @@ class Header:
 
 
 Admit: TypeAlias = Callable[[Header], None]
-"""Is called when a header has been read, before its pixels are; raises what it likes."""
+"""Called with the header before the pixels are read. An error that it raises stops the reading."""
 
 
 def check_pixels(width: int, height: int, max_pixels: int) -> None:
-    """Refuse a picture by the size in its header."""
+    """Raise ImageError for a picture without pixels, or with more than ``max_pixels``."""
     if width < 1 or height < 1:
         raise ImageError(f"is {width} x {height}: it holds no pixels")
     if width * height > max_pixels:
@@ -103,14 +103,14 @@ def check_pixels(width: int, height: int, max_pixels: int) -> None:
 
 
 def itemsize_of(dtype: "np.dtype[Any]") -> int:
-    """Bytes of each number that ``as_levels`` makes of such an array."""
+    """Return the bytes per sample of what ``as_levels`` returns for such an array."""
     return as_levels(np.zeros(1, dtype))[0].itemsize
 
 
 def as_levels(array: Array) -> tuple[Array, int | None]:
-    """An array of any real type as pixels of a type that is kept, and the level of white.
+    """Return an array of any real dtype as pixels, and their level of white.
 
-    bool becomes 0 and 255. Integers other than uint8 and uint16, and float16, become real numbers wide enough for them.
+    uint8 and uint16 stay, bool becomes 0 and 255. Other integers and float16 become float32 or float64, whichever holds them.
     """
     if array.dtype == bool:
         return np.where(array, np.uint8(255), np.uint8(0)), 255

@@ -1,4 +1,4 @@
-"""What a file says of its pixels beside their levels, as far as it is carried over, and words for what is lost."""
+"""Reads the metadata of a file that is carried over, and describes what is lost."""
 
 import json
 import math
@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import PIL.Image
 import PIL.JpegImagePlugin
 
-from .exif import check_block, holds_only_mark, patched
+from .exif import check_block, holds_only_provenance, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import exif_of_tiff
 from .file_parts import Info, unkept_tags
@@ -19,13 +19,13 @@ from .image import Image, Metadata
 from .provenance import SOFTWARE, without_provenance
 
 STALE_TEXTS = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp")
-"""PNG texts that repeat the orientation, which is applied on reading, or that are EXIF itself."""
+"""PNG texts that repeat the orientation, which is applied on reading, or that hold EXIF."""
 
 EXIF_TEXT = "Raw profile type exif"
-"""Where ImageMagick put EXIF before PNG had a chunk for it: a line of its own, its name, its length, and hexadecimal digits."""
+"""Where ImageMagick stored EXIF before PNG had a chunk for it: an empty line, a name, a length, and hexadecimal digits."""
 
-FINEST = 1e7
-"""Dots an inch at most: a wavelength of light has some 50,000. A broken file may say more, which PNG cannot."""
+MAX_DPI = 1e7
+"""Highest resolution that is believed: a wavelength of light is about 1/50,000 inch. PNG cannot hold more."""
 
 BIG_TIFF = (b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, DESCRIPTION, SAMPLES, DEPTH = 256, 257, 270, 277, 32997
@@ -33,32 +33,32 @@ X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, NO_UNIT = 282, 283, 296, 1
 IMAGEJ_SIZES, IMAGEJ_METADATA = 50838, 50839
 IMAGEJ_CALIBRATION = re.compile(r"\AImageJ=(?:.|\n)*^(?:unit|vunit|spacing|finterval|[xyz]origin|cf|c\d)=", re.MULTILINE)
 SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
-"""Descriptions by which ImageJ and tifffile tell how many pages of which size a file has: untrue of any other file."""
+"""Starts of descriptions in which ImageJ and tifffile store the number and size of pages, untrue of any other file."""
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a file says of its pixels, sentences about what is not kept of that, and words for what is lost."""
+class FileMetadata:
+    """The metadata of a file, notices about what is not kept of it, and descriptions of what is lost."""
 
     metadata: Metadata
     notices: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
-    def of(self, image: Image) -> Image:
-        """The image with what was found."""
+    def add_to(self, image: Image) -> Image:
+        """Return the image with these notices and losses."""
         return image.noting(*self.notices).losing(*self.lost)
 
 
-def metadata_of(picture: PIL.Image.Image, file: BinaryIO, form: Format) -> Found:
-    """What is found in a file of any format but TIFF, whose pixels are loaded. Leaves the file where it is."""
+def metadata_of(picture: PIL.Image.Image, file: BinaryIO, form: Format) -> FileMetadata:
+    """Read the metadata of a file of any format but TIFF, whose pixels are loaded. Keeps the position in the file."""
     info = picture.info
     lost = _unkept_parts(file, form, info)
-    notices = _not_kept(lost)
+    notices = _notices_of_lost(lost)
     try:
         exif = _exif_of(picture)
     except BrokenExif as error:
         exif = None
-        info.pop("exif", None)  # in which Pillow would look for an orientation, and refuse the picture
+        info.pop("exif", None)  # Pillow would look for an orientation in it, and refuse the picture
         info.pop(EXIF_TEXT, None)
         notices.append(_broken(error))
         lost.append("its broken EXIF")
@@ -66,39 +66,39 @@ def metadata_of(picture: PIL.Image.Image, file: BinaryIO, form: Format) -> Found
     comment = info.get("comment")
     comment = comment.encode() if isinstance(comment, str) else comment or None
     metadata = Metadata(info.get("icc_profile") or None, exif, resolution(_stated_dpi(picture)), tuple(text.items()), comment)
-    return Found(metadata, tuple(notices), tuple(lost))
+    return FileMetadata(metadata, tuple(notices), tuple(lost))
 
 
 def _stated_dpi(picture: PIL.Image.Image) -> Any:
-    """The resolution that a file states; Pillow makes up 72 for a JPEG with EXIF that states none."""
+    """Return the resolution that a file states. For a JPEG with EXIF that states none, Pillow makes up 72."""
     made_up = isinstance(picture, PIL.JpegImagePlugin.JpegImageFile) and picture.info.get("jfif_unit") not in (1, 2)
     return None if made_up and X_RESOLUTION not in picture.getexif() else picture.info.get("dpi")
 
 
 def _unkept_parts(file: BinaryIO, form: Format, info: Info) -> list[str]:
-    """Words for what a file holds that is not carried over. Leaves the file where it is."""
-    place = file.tell()
+    """Describe what of a file is not carried over. Keeps the position in the file."""
+    position = file.tell()
     file.seek(0)
-    found = list(dict.fromkeys(filter(None, form.unkept_parts(file, info))))
-    file.seek(place)
-    return found
+    descriptions = list(dict.fromkeys(filter(None, form.unkept_parts(file, info))))
+    file.seek(position)
+    return descriptions
 
 
-def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None, dpi: tuple[Any, Any] | None) -> Found:
-    """What is found in the tags of the first page of a TIFF file, by number. Leaves the file where it is."""
-    place = file.tell()
+def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None, dpi: tuple[Any, Any] | None) -> FileMetadata:
+    """Read the metadata of the first page of a TIFF file. ``tags`` are by number. Keeps the position in the file."""
+    position = file.tell()
     file.seek(0)
     is_big = file.read(4) in BIG_TIFF
     lost = [*unkept_tags(tags), *_calibration(tags)]
     if is_big and set(tags) - TIFF_LAYOUT:
         lost.append("the tags of BigTIFF")
-    notices = _not_kept(lost)
+    notices = _notices_of_lost(lost)
     exif = None
     if not is_big:
         try:
             stale = {DESCRIPTION} if str(tags.get(DESCRIPTION, "")).startswith(SHAPE_DESCRIPTIONS) else set()
             if set(tags) - TIFF_LAYOUT - stale == {SOFTWARE} and not without_provenance(str(tags[SOFTWARE])):
-                stale.add(SOFTWARE)  # our mark alone, which is made anew
+                stale.add(SOFTWARE)  # nothing but provenance, which is made anew
             exif, moved = exif_of_tiff(file, stale)
             if moved:
                 notices.append("the maker's note of its EXIF moves, and may count from where it was")
@@ -106,12 +106,12 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
         except BrokenExif as error:
             notices.append(_broken(error))
             lost.append("its broken EXIF")
-    file.seek(place)
-    return Found(Metadata(icc or None, exif, resolution(dpi)), tuple(notices), tuple(lost))
+    file.seek(position)
+    return FileMetadata(Metadata(icc or None, exif, resolution(dpi)), tuple(notices), tuple(lost))
 
 
 def _calibration(tags: Mapping[int, Any]) -> Iterator[str]:
-    """Words for what microscopes' programs say of the size of pixels, which is not carried over."""
+    """Describe the calibration that programs of microscopes store, which is not carried over."""
     if int(tags.get(RESOLUTION_UNIT, 2)) == NO_UNIT:
         values = [tags[tag] for tag in (X_RESOLUTION, Y_RESOLUTION) if tag in tags]
         if any(tuple(value) != (1, 1) if isinstance(value, tuple) else value != 1 for value in values):
@@ -123,44 +123,45 @@ def _calibration(tags: Mapping[int, Any]) -> Iterator[str]:
 
 
 def _imagej_kinds(tags: Mapping[int, Any]) -> set[bytes]:
-    """The kinds of what ImageJ stores beside the pixels; labels are those of the maps in an output.
+    """Return the kinds of metadata in a tag of ImageJ. An output has labels, which are the names of its maps.
 
-    The tag begins with IJIJ, or JIJI in the other byte order, then four letters and a count for each kind; the first of
-    the sizes in IMAGEJ_SIZES is that of this list.
+    The tag begins with IJIJ, or JIJI in the other byte order, then four letters and a count for each kind. The first value
+    of IMAGEJ_SIZES is the size of this list.
     """
     sizes = tags.get(IMAGEJ_SIZES) or (0,)
     kinds = bytes(tags[IMAGEJ_METADATA])[: int(sizes[0] if isinstance(sizes, tuple) else sizes)]
     step = -1 if kinds.startswith(b"JIJI") else 1
-    return {kinds[place : place + 4][::step] for place in range(4, len(kinds), 8)}
+    return {kinds[position : position + 4][::step] for position in range(4, len(kinds), 8)}
 
 
 def resolution(dpi: Iterable[Any] | None) -> tuple[float, float] | None:
-    """Dots an inch along rows and columns, where they can be true."""
+    """Return the dots per inch (x, y), or None where they are implausible."""
     x, y = map(float, dpi) if dpi else (0.0, 0.0)
-    return (x, y) if 1 / FINEST <= min(x, y) <= max(x, y) <= FINEST else None
+    return (x, y) if 1 / MAX_DPI <= min(x, y) <= max(x, y) <= MAX_DPI else None
 
 
 def frames_in(file: BinaryIO, tags: Mapping[int, Any]) -> int:
-    """How many frames stand behind one directory of a TIFF file: ImageJ and tifffile write one for many, and volumes have one.
+    """Return the number of frames of one directory of a TIFF file.
 
-    Their descriptions count only if the file is as long as that: other programs copy them.
+    ImageJ and tifffile write one directory for many frames, and so do volumes. A description counts only if the file is long
+    enough for it, as other programs copy descriptions.
     """
-    described = str(tags.get(DESCRIPTION, ""))
+    description = str(tags.get(DESCRIPTION, ""))
     try:
         plane = int(tags[HEIGHT]) * int(tags[WIDTH]) * int(tags.get(SAMPLES, 1))
-        deep = int(tags.get(DEPTH, 1))
-        images = re.search(r"^images=(\d+)", described, re.MULTILINE) if described.startswith("ImageJ=") else None
-        shape = json.loads(described)["shape"] if described.startswith('{"shape"') else []
+        depth = int(tags.get(DEPTH, 1))
+        images = re.search(r"^images=(\d+)", description, re.MULTILINE) if description.startswith("ImageJ=") else None
+        shape = json.loads(description)["shape"] if description.startswith('{"shape"') else []
         frames = int(images[1]) if images else math.prod(map(int, shape)) // plane
     except (ValueError, TypeError, KeyError, ArithmeticError):
         return 1
-    place = file.tell()
+    position = file.tell()
     size = file.seek(0, 2)
-    file.seek(place)
-    return max(deep, frames if size >= frames * plane else 1)
+    file.seek(position)
+    return max(depth, frames if size >= frames * plane else 1)
 
 
-def _not_kept(lost: list[str]) -> list[str]:
+def _notices_of_lost(lost: list[str]) -> list[str]:
     return [f"{' and '.join(lost)} not kept"] if lost else []
 
 
@@ -169,17 +170,17 @@ def _broken(error: BrokenExif) -> str:
 
 
 def _exif_of(picture: PIL.Image.Image) -> bytes | None:
-    """EXIF as it stands in the file, but for the orientation, which is applied, and the thumbnail. Raises BrokenExif."""
+    """Return the EXIF of a file without its orientation, which is applied, and its thumbnail. Raises BrokenExif."""
     exif = picture.info.get("exif")
     if not exif and EXIF_TEXT in picture.info:
         try:
             exif = bytes.fromhex("".join(picture.info[EXIF_TEXT].split("\n")[3:]))
         except ValueError:
-            raise BrokenExif("is no hexadecimal text") from None
+            raise BrokenExif("is not hexadecimal text") from None
     if not exif:
         return None
     block = check_block(exif)
-    if holds_only_mark(block):  # which is made anew
+    if holds_only_provenance(block):  # it is made anew
         return None
-    turned = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
-    return patched(block, *(picture.size[::-1] if turned else picture.size))
+    is_rotated = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+    return patched(block, *(picture.size[::-1] if is_rotated else picture.size))

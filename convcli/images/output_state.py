@@ -1,4 +1,4 @@
-"""What stands under the name of an output before it is written."""
+"""The state of an output before it is written: absent, an output of convcli, or another file."""
 
 import stat
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from .provenance import Provenance, digest_of, read_sidecar
 
 @dataclass(frozen=True)
 class OutputState:
-    """What stands under the name of an output: nothing, a file of ours with a mark, or a file of somebody else.
+    """What exists under the name of an output. ``ours`` is a file that convcli wrote, as its provenance shows.
 
-    The mark of a sidecar counts only if the file is the one that it was written for; the one before that is ours too. One that
-    a file carries counts only if the file is ``whole``: has its end.
+    Provenance in a sidecar counts only for the file that it was written for; the file before that is ours too. Provenance that
+    a file carries itself counts only if the file is ``whole``, that is, not truncated.
     """
 
     exists: bool
@@ -23,27 +23,27 @@ class OutputState:
     whole: bool = True
 
 
-def look_at(path: Path, form: Format) -> OutputState:
-    """What stands under the name of an output of this format. What is no regular file is not opened."""
+def read_output_state(path: Path, form: Format) -> OutputState:
+    """Read the state of an output of a format. A special file is not opened."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError):
         return OutputState(exists=False)
     if not stat.S_ISREG(mode):
         return OutputState(exists=True)
-    provenance, whole = _look_inside(path, form)
+    provenance, whole = _read_provenance(path, form)
     if provenance is None:
-        return _look_beside(path)
+        return _read_sidecar_state(path)
     return OutputState(exists=True, ours=True, provenance=provenance if whole else None, whole=whole)
 
 
-def _look_inside(path: Path, form: Format) -> tuple[Provenance | None, bool]:
-    """What a file says that it was made from, and whether it has its end."""
+def _read_provenance(path: Path, form: Format) -> tuple[Provenance | None, bool]:
+    """Return the provenance that a file carries, and whether the file is complete."""
     if not form.holds_provenance:
         return None, True
     try:
         provenance = codec_of(form).read_provenance(path)
-    except Exception:  # whatever is in it, it is no picture that was finished here
+    except Exception:  # no complete picture, so no output either
         return None, True
     try:
         return provenance, codec_of(form).is_whole(path, form)
@@ -51,7 +51,7 @@ def _look_inside(path: Path, form: Format) -> tuple[Provenance | None, bool]:
         return provenance, False
 
 
-def _look_beside(path: Path) -> OutputState:
+def _read_sidecar_state(path: Path) -> OutputState:
     sidecar = read_sidecar(path)
     if sidecar is None:
         return OutputState(exists=True)

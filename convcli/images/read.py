@@ -1,4 +1,4 @@
-"""Files to images. The content decides the format, never the name."""
+"""Reads files as images. The content decides the format, never the name."""
 
 import io
 import stat
@@ -30,9 +30,11 @@ def decode(
     admit: Admit = lambda header: None,
     axes: str | None = None,
 ) -> Image:
-    """Read the first picture of an open file, upright, once ``admit`` has let its header pass; ``axes`` are those of an array.
+    """Read the first picture of an open file, upright.
 
-    Raises ImageError: the file is empty, no picture, truncated, corrupt, too large, or of a kind that cannot be read without
+    ``admit`` is called with the header before the pixels are read. ``axes`` names the axes of an array, such as ``"CYX"``.
+
+    Raises ImageError: the file is empty, not a picture, truncated, corrupt, too large, or of a kind that cannot be read without
     loss.
     """
     try:
@@ -53,7 +55,7 @@ def decode(
 
 @contextmanager
 def opened(source: Path | None, standard_input: BinaryIO | None = None) -> Iterator[BinaryIO]:
-    """The bytes of a file, or of standard input where source is None, to be read from any place. Raises ImageError."""
+    """Open a file, or the bytes of standard input where source is None, for random access. Raises ImageError."""
     if source is None:
         assert standard_input is not None
         yield io.BytesIO(standard_input.read())
@@ -63,7 +65,7 @@ def opened(source: Path | None, standard_input: BinaryIO | None = None) -> Itera
         if stat.S_ISDIR(mode):
             raise ImageError("is a folder; name the files in it")
         if not stat.S_ISREG(mode):
-            raise ImageError("is no regular file; use - to read a picture from standard input")
+            raise ImageError("is not a regular file; use - to read a picture from standard input")
         file = source.open("rb")
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)

@@ -1,4 +1,4 @@
-"""Maps brought to another size."""
+"""Resizing of maps."""
 
 import numpy as np
 from PIL import Image as Pillow
@@ -7,11 +7,13 @@ from .image import Array
 
 
 def resized(maps: Array, size: tuple[int, int]) -> Array:
-    """Maps (C, H, W) at another size (H', W'), of the same type: bilinear, over all pixels that one of the result covers, as
-    Pillow does, in float32.
+    """Return maps (C, H, W) at another size (H', W'), of the same dtype.
+
+    Bilinear interpolation as in Pillow, in float32: where the map shrinks, the filter is widened to all pixels that a new pixel
+    covers.
     """
     out = np.empty((len(maps), *size), maps.dtype)
-    for plane, into in zip(maps, out, strict=True):
+    for plane, resized_plane in zip(maps, out, strict=True):
         picture = Pillow.fromarray(plane.astype(np.float32, copy=False))
-        into[:] = np.asarray(picture.resize(size[::-1], Pillow.Resampling.BILINEAR))
+        resized_plane[:] = np.asarray(picture.resize(size[::-1], Pillow.Resampling.BILINEAR))
     return out

@@ -1,4 +1,4 @@
-"""Images and maps to bytes, with notices of what a format cannot hold."""
+"""Encodes images and maps, with notices about what a format cannot hold."""
 
 import select
 from collections.abc import Sequence
@@ -14,19 +14,19 @@ from .formats import Encoding, Format
 from .image import Array, Image, Metadata
 from .provenance import Provenance
 
-WORDS = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"}
+METADATA_NAMES = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"}
 
 
 def stored_white(form: Format, image: Image, channels: int) -> int:
-    """Level of white that a format stores a map of this image with: 65535 where both have 16 bits, else 255.
+    """Return the level of white in a file: 65535 where the image and the format have 16 bits, else 255.
 
-    Raises ArgumentError where the map cannot be stored without loss: the number of channels is no picture, the picture is
-    partly transparent and the format has no alpha, or it has 16-bit colour and the format, which could hold it, is not
-    written with that yet.
+    ``channels`` is that of the map. Raises ArgumentError where the map cannot be stored without loss: it has not 1 or 3
+    channels, the image is partly transparent and the format has no alpha, or the image has 16-bit colour and the format, which
+    could hold it, is only written with 8 bits.
     """
     if channels not in (1, 3):
         raise ArgumentError(
-            f"{channels} channels are no picture; use --channels sum, or write .npy, .npz or a .tif with --depth float"
+            f"{channels} channels are not a picture; use --channels sum, or write .npy, .npz or a .tif with --depth float"
         )
     if image.alpha is not None and not form.alpha and np.any(image.alpha != image.opaque):
         raise ArgumentError(f"{form.name} holds no alpha, and the picture is partly transparent; write .png, .webp or .tif")
@@ -41,7 +41,7 @@ def stored_white(form: Format, image: Image, channels: int) -> int:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The bytes of a picture; sentences about what its format could not hold, and words for what is lost by that."""
+    """The bytes of a picture, notices about what its format cannot hold, and descriptions of what is lost by that."""
 
     data: bytes
     notices: tuple[str, ...] = ()
@@ -49,10 +49,10 @@ class Encoded:
 
 
 def encode(image: Image, form: Format, encoding: Encoding, provenance: Provenance | None = None) -> Encoded:
-    """Encode levels, uint8 or uint16, with their metadata and a mark.
+    """Encode an image of uint8 or uint16 levels with its metadata and provenance.
 
-    Raises ArgumentError as stored_white does, and OutputError where the format has other limits, such as 65,535 pixels a
-    side for JPEG.
+    Raises ArgumentError as ``stored_white`` does, and OutputError where the format has other limits, such as 65,535 pixels per
+    side in JPEG.
     """
     height, width, channels = image.pixels.shape
     stored_white(form, image, channels)
@@ -64,12 +64,12 @@ def encode(image: Image, form: Format, encoding: Encoding, provenance: Provenanc
     metadata, lost = _kept_metadata(image.metadata, form)
     if lost:
         notices.append(f"{' and '.join(lost)} not kept in this {form.name}")
-    if metadata.icc and channels == 1 and metadata.icc[16:20] == b"RGB ":  # which is not valid
+    if metadata.icc and channels == 1 and metadata.icc[16:20] == b"RGB ":  # such a profile is not valid for grey
         metadata = replace(metadata, icc=None)
         notices.append("colour profile not kept: it is one for colour, and the picture is grey")
-    if metadata.exif and (fault := codec_of(form).fault_of_exif(metadata.exif)):
+    if metadata.exif and (reason := codec_of(form).check_exif(metadata.exif)):
         metadata = replace(metadata, exif=None)
-        notices.append(f"EXIF is broken and not kept in this {form.name}: it {fault}")
+        notices.append(f"EXIF is broken and not kept in this {form.name}: it {reason}")
         lost.append("its broken EXIF")
     if metadata.exif:
         metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, form.max_metadata))
@@ -80,7 +80,7 @@ def encode(image: Image, form: Format, encoding: Encoding, provenance: Provenanc
 
 
 def _encoded(pixels: Array, alpha: Array | None, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
-    """Levels as the bytes of a file. Raises OutputError."""
+    """Return levels as the bytes of a file. Raises OutputError."""
     levels = pixels if alpha is None else np.dstack([pixels, alpha])
     try:
         return codec_of(form).encode(levels, alpha is not None, form, encoding, metadata)
@@ -95,10 +95,10 @@ def _encoded(pixels: Array, alpha: Array | None, form: Format, encoding: Encodin
 
 
 def _kept_metadata(metadata: Metadata, form: Format) -> tuple[Metadata, list[str]]:
-    """What the format holds of the metadata, and the words for what it does not."""
-    values = {name: getattr(metadata, name) for name in WORDS}
+    """Return the metadata that the format holds, and descriptions of what it does not hold."""
+    values = {name: getattr(metadata, name) for name in METADATA_NAMES}
     kept = {name: value for name, value in values.items() if name in form.keeps}
-    lost = [WORDS[name] for name, value in values.items() if value and name not in kept]
+    lost = [METADATA_NAMES[name] for name, value in values.items() if value and name not in kept]
     if len(kept.get("exif") or b"") > form.max_metadata:
         lost.append(f"{len(kept.pop('exif'))} bytes of EXIF")
     if len(kept.get("comment") or b"") > form.max_metadata:
@@ -109,18 +109,18 @@ def _kept_metadata(metadata: Metadata, form: Format) -> tuple[Metadata, list[str
 def write_maps(
     file: BinaryIO, form: Format, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None = None
 ) -> None:
-    """Write float maps, each (H, W, C), as one .npy, .npz or TIFF stack. Raises ArgumentError if their shapes differ."""
-    shapes = {one.shape for one in maps}
+    """Write float maps, each (H, W, C), as one .npy, .npz or TIFF stack. Raises ArgumentError for shapes that differ."""
+    shapes = {map_.shape for map_ in maps}
     if not form.holds_named_maps and len(shapes) > 1:
-        sizes = ", ".join(f"{name} {' x '.join(map(str, one.shape))}" for name, one in zip(names, maps, strict=True))
+        sizes = ", ".join(f"{name} {' x '.join(map(str, map_.shape))}" for name, map_ in zip(names, maps, strict=True))
         raise ArgumentError(f"maps of different shapes do not stack in {form.name}: {sizes}; write .npz")
     codec_of(form).write_maps(file, maps, names, provenance)
 
 
 def write_whole(stream: BinaryIO, data: bytes) -> None:
-    """Write all of the data to standard output, which may take less at a time: unbuffered, or a pipe that does not block.
+    """Write all of the data to standard output, which may accept less at a time where it is unbuffered or a non-blocking pipe.
 
-    Raises OutputError; BrokenPipeError where the reader has gone.
+    Raises OutputError, and BrokenPipeError where the reader has closed the pipe.
     """
     rest = memoryview(data)
     try:

@@ -369,7 +369,7 @@ def test_broken_exif_as_text_in_png(run, tmp_path):
     info.add_text("Raw profile type exif", "\nexif\n  8\nnothing\n")
     PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.png", pnginfo=info)
     told = run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.png")
-    assert (told.status, "EXIF is broken and not kept: it is no hexadecimal text" in told.err) == (0, True)
+    assert (told.status, "EXIF is broken and not kept: it is not hexadecimal text" in told.err) == (0, True)
 
 
 @pytest.mark.parametrize(("size", "kept"), [(65_400, True), (66_000, False)])

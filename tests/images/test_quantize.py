@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.testing import assert_array_equal
 
 from convcli.errors import ArgumentError
-from convcli.images.quantize import statistics_of, store, to_levels
+from convcli.images.quantize import quantize, statistics_of, to_levels
 from convcli.range_rules import Range, parse_range
 
 SLACK = 16 * 2**-23  # 16 units in the last place of float32
@@ -27,26 +27,26 @@ def by_numpy(response, low, high, white):
 def test_clip_keeps_values(response):
     """Rounded half to even, cut at black and white; the input is unchanged."""
     before = response.copy()
-    levels, account = store(response, Range("clip"), 255, 255)
+    levels, statistics = quantize(response, Range("clip"), 255, 255)
     assert levels.dtype == np.uint8
     assert_array_equal(levels, np.clip(np.rint(response), 0, 255))
     assert_array_equal(response, before)
-    assert (account.below, account.above) == ((response < -EDGE).sum(), (response > 255 + EDGE).sum())
+    assert (statistics.below, statistics.above) == ((response < -EDGE).sum(), (response > 255 + EDGE).sum())
 
 
 @given(response=responses)
 def test_abs_drops_signs(response):
     """The account tells of the response as it was."""
-    levels, account = store(response, Range("abs"), 255, 255)
+    levels, statistics = quantize(response, Range("abs"), 255, 255)
     assert_array_equal(levels, np.clip(np.rint(np.abs(response)), 0, 255))
-    assert (account.minimum, account.maximum) == (response.min(), response.max())
-    assert (account.below, account.above) == ((response < -255 - 2 * EDGE).sum(), (response > 255 + 2 * EDGE).sum())
+    assert (statistics.minimum, statistics.maximum) == (response.min(), response.max())
+    assert (statistics.below, statistics.above) == ((response < -255 - 2 * EDGE).sum(), (response > 255 + 2 * EDGE).sum())
 
 
 @given(response=responses)
 def test_center_puts_zero_at_128(response):
     """And keeps differences as they are."""
-    levels, _ = store(response, Range("center"), 255, 255)
+    levels, _ = quantize(response, Range("center"), 255, 255)
     shifted = response + np.float32(128)
     assert_array_equal(levels, np.clip(np.rint(shifted), 0, 255))
 
@@ -54,59 +54,59 @@ def test_center_puts_zero_at_128(response):
 @given(response=responses)
 def test_limits_map_low_to_black_and_high_to_white(response):
     """-500..300, within one level of float64 arithmetic at halves."""
-    levels, account = store(response, parse_range("-500..300"), 255, 255)
+    levels, statistics = quantize(response, parse_range("-500..300"), 255, 255)
     assert np.all(np.abs(levels - by_numpy(response, -500, 300, 255)) <= 1)
-    assert (account.low, account.high) == (-500, 300)
-    assert account.below == (response < -500 - 800 * SLACK).sum()
+    assert (statistics.low, statistics.high) == (-500, 300)
+    assert statistics.below == (response < -500 - 800 * SLACK).sum()
 
 
 def test_stretch_uses_every_level(rng):
     """Minimum becomes black, maximum white; nothing is cut."""
     response = rng.normal(size=(20, 20, 3)).astype(np.float32)
-    levels, account = store(response, Range("stretch"), None, 255)
+    levels, statistics = quantize(response, Range("stretch"), None, 255)
     assert (levels.min(), levels.max()) == (0, 255)
-    assert (account.below, account.above) == (0, 0)
+    assert (statistics.below, statistics.above) == (0, 0)
 
 
 def test_narrow_ranges_are_exact(rng):
     """Seven levels of 16 bits, and float32 around a million, reach black and white."""
     for low in (40003, 1_000_000):
         response = (low + np.arange(8, dtype=np.float32)).reshape(2, 4, 1)
-        levels, _ = store(response, Range("stretch"), 65535, 255)
+        levels, _ = quantize(response, Range("stretch"), 65535, 255)
         assert_array_equal(levels.ravel(), np.rint(np.arange(8) * 255 / 7))
 
 
 def test_stretch_measures_finite_numbers_only():
     """One infinite number does not make the rest black."""
     response = np.array([[[0.0], [1.0], [np.inf], [np.nan]]], np.float32)
-    levels, account = store(response, Range("stretch"), None, 255)
+    levels, statistics = quantize(response, Range("stretch"), None, 255)
     assert levels.ravel().tolist() == [0, 255, 255, 0]
-    assert (account.above, account.unknown) == (1, 1)
+    assert (statistics.above, statistics.unknown) == (1, 1)
 
 
 def test_what_cannot_be_seen_counts_nowhere():
     """Neither in the account nor in what stretch measures."""
     response = np.array([[[0.0], [100.0], [1e8]]], np.float32)
-    levels, account = store(response, Range("stretch"), 255, 255, np.array([[True, True, False]]))
+    levels, statistics = quantize(response, Range("stretch"), 255, 255, np.array([[True, True, False]]))
     assert levels.ravel().tolist() == [0, 255, 255]
-    assert (account.maximum, account.above, account.count) == (100, 0, 2)
+    assert (statistics.maximum, statistics.above, statistics.count) == (100, 0, 2)
 
 
 def test_stretch_of_a_flat_response_is_black():
     """There is nothing to stretch."""
-    assert_array_equal(store(np.full((2, 2, 1), 7.0, np.float32), Range("stretch"), 255, 255)[0], 0)
+    assert_array_equal(quantize(np.full((2, 2, 1), 7.0, np.float32), Range("stretch"), 255, 255)[0], 0)
 
 
 def test_16_bits(rng):
     """16-bit levels are kept as they are, and scaled to 8 bits where the format holds no more."""
     response = np.array([[[-3.0], [0.5], [1.5], [65535.4], [70000.0]]], np.float32)
-    levels, _ = store(response, Range("clip"), 65535, 65535)
+    levels, _ = quantize(response, Range("clip"), 65535, 65535)
     assert levels.dtype == np.uint16
     assert levels.ravel().tolist() == [0, 0, 2, 65535, 65535]
-    levels, account = store(response, Range("clip"), 65535, 255)
+    levels, statistics = quantize(response, Range("clip"), 65535, 255)
     assert levels.ravel().tolist() == [0, 0, 0, 255, 255]
-    assert account.above == 2
-    assert store(np.zeros((1, 1, 1), np.float32), Range("center"), 65535, 65535)[0][0, 0, 0] == 32768
+    assert statistics.above == 2
+    assert quantize(np.zeros((1, 1, 1), np.float32), Range("center"), 65535, 65535)[0][0, 0, 0] == 32768
 
 
 @pytest.mark.parametrize("name", ["clip", "abs", "center"])
@@ -114,33 +114,33 @@ def test_real_numbers_without_a_white_need_a_scale(name):
     """A wrong guess would be worse than an error."""
     response = np.ones((2, 2, 1), np.float32)
     with pytest.raises(ArgumentError, match=f"--range {name} cannot store them as levels; give --range stretch or --range LO"):
-        store(response, Range(name), None, 255)
-    assert store(response, parse_range("0..2"), None, 255)[0][0, 0, 0] == 128
+        quantize(response, Range(name), None, 255)
+    assert quantize(response, parse_range("0..2"), None, 255)[0][0, 0, 0] == 128
 
 
 def test_nan_is_counted_and_stored_as_black():
     """And counts nowhere else."""
     response = np.array([[[np.nan], [np.inf], [-np.inf], [5.0]]], np.float32)
-    levels, account = store(response, Range("clip"), 255, 255)
+    levels, statistics = quantize(response, Range("clip"), 255, 255)
     assert levels.ravel().tolist() == [0, 255, 0, 5]
-    assert (account.unknown, account.below, account.above, account.count) == (1, 1, 1, 4)
-    assert (account.minimum, account.maximum) == (-np.inf, np.inf)
+    assert (statistics.unknown, statistics.below, statistics.above, statistics.count) == (1, 1, 1, 4)
+    assert (statistics.minimum, statistics.maximum) == (-np.inf, np.inf)
     assert np.isnan(statistics_of(np.full((1, 1, 1), np.nan)).minimum)
 
 
 @given(response=responses)
 def test_measure_equals_numpy(response):
     """Minimum, maximum and counts, exactly."""
-    account = statistics_of(response, -10, 10)
-    assert (account.minimum, account.maximum) == (response.min(), response.max())
-    assert (account.below, account.above) == ((response < -10 - 20 * SLACK).sum(), (response > 10 + 20 * SLACK).sum())
+    statistics = statistics_of(response, -10, 10)
+    assert (statistics.minimum, statistics.maximum) == (response.min(), response.max())
+    assert (statistics.below, statistics.above) == ((response < -10 - 20 * SLACK).sum(), (response > 10 + 20 * SLACK).sum())
 
 
 def test_rounding_is_not_taken_for_cutting():
     """The mean of white is white, whatever float32 makes of it; a true overshoot of a hundredth is counted."""
     response = np.array([[[255.00003], [255.01], [-0.00003], [-0.01]]], np.float32)
-    account = store(response, Range("clip"), 255, 255)[1]
-    assert (account.below, account.above) == (1, 1)
+    statistics = quantize(response, Range("clip"), 255, 255)[1]
+    assert (statistics.below, statistics.above) == (1, 1)
 
 
 def test_to_levels_does_not_use_up_its_input():
@@ -174,7 +174,7 @@ def test_limits_must_rise(text):
 def test_rounding_is_not_stretched():
     """A spread that is nothing but rounding, beside a white of 255, is flat."""
     noise = np.float32([[[77.0]], [[77.000015]], [[76.999985]]])
-    levels, account = store(noise, parse_range("stretch"), 255, 255)
-    assert (levels.max(), account.below, account.above) == (0, 0, 0)
-    levels, _ = store(noise - 77, parse_range("stretch"), None, 255)  # of numbers without a white, nobody knows
+    levels, statistics = quantize(noise, parse_range("stretch"), 255, 255)
+    assert (levels.max(), statistics.below, statistics.above) == (0, 0, 0)
+    levels, _ = quantize(noise - 77, parse_range("stretch"), None, 255)  # of numbers without a white, nobody knows
     assert levels.max() == 255

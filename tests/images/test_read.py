@@ -403,7 +403,7 @@ def test_places_that_are_no_files(tmp_path):
     for path, message in [
         (tmp_path / "none.png", "no such file"),
         (tmp_path, "is a folder; name the files in it"),
-        (tmp_path / "pipe", "is no regular file; use -"),
+        (tmp_path / "pipe", "is not a regular file; use -"),
         (tmp_path / "a\0b", "cannot be read"),
     ]:
         with pytest.raises(ImageError, match=message):

@@ -151,7 +151,7 @@ def test_formats_without_alpha(name):
 @pytest.mark.parametrize("channels", [2, 4, 5])
 def test_other_numbers_of_channels_are_no_picture(channels):
     """They are arrays."""
-    with pytest.raises(ArgumentError, match=f"{channels} channels are no picture; use --channels sum"):
+    with pytest.raises(ArgumentError, match=f"{channels} channels are not a picture; use --channels sum"):
         encode(Image(np.zeros((2, 2, channels), np.uint8), 255), format_named("png"), Encoding())
 
 

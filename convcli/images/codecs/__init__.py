@@ -10,5 +10,5 @@ CODECS: dict[str, Codec] = {"pillow": PillowCodec(), "tiff": TiffCodec(), "npy":
 
 
 def codec_of(form: Format | None) -> Codec:
-    """What decodes and encodes a format; for a file of no format that is known, the one that tries them all."""
+    """Return the codec of a format; for None, the codec of Pillow, which recognises the format itself."""
     return CODECS[form.codec if form else "pillow"]

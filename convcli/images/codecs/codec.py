@@ -1,4 +1,4 @@
-"""What decodes and encodes the files of one format, or of several."""
+"""The interface of codecs, each for the files of one format or of several."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,21 +10,21 @@ from ..provenance import Provenance
 
 
 class Codec:
-    """Decodes and encodes; has no state. Which of its methods are called follows from what a ``Format`` says that it holds."""
+    """Decodes and encodes files; has no state. A codec implements the methods that its ``Format`` entries need."""
 
     def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
-        """Read the first picture of a file, upright, once ``admit`` has let its header pass.
+        """Read the first picture of a file, upright. ``admit`` is called with its header before the pixels are read.
 
         Raises ImageError, and whatever the library raises on damaged data.
         """
         raise NotImplementedError
 
     def encode(self, levels: Array, has_alpha: bool, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
-        """Levels (H, W, C), uint8 or uint16, alpha last, as a file. Raises whatever the library raises."""
+        """Return levels (H, W, C), uint8 or uint16, alpha last, as the bytes of a file. Raises whatever the library raises."""
         raise NotImplementedError
 
-    def fault_of_exif(self, exif: bytes) -> str:
-        """Why the EXIF block of a picture cannot be written, in words; none where it can."""
+    def check_exif(self, exif: bytes) -> str:
+        """Return why an EXIF block cannot be written, as in "ends before its values do"; empty where it can."""
         return ""
 
     def write_maps(self, file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None) -> None:
@@ -32,9 +32,9 @@ class Codec:
         raise NotImplementedError
 
     def read_provenance(self, path: Path) -> Provenance | None:
-        """What a file was made from, where it says so. Raises whatever the library raises."""
+        """Return the provenance that a file carries, or None. Raises whatever the library raises."""
         return None
 
     def is_whole(self, path: Path, form: Format) -> bool:
-        """Whether a file that opens has its end. Raises whatever the library raises."""
+        """Return whether a file that opens is complete. Raises whatever the library raises."""
         return form.is_whole(path)

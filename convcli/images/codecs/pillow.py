@@ -1,14 +1,14 @@
-"""Pictures through Pillow. The content of a file decides its format, never its name.
+"""Reads and writes pictures with Pillow. The content of a file decides its format, never its name.
 
-Every mode that Pillow can open is handled by one written rule:
+Every mode of Pillow has a rule:
 
     1, L, P and the 2- and 4-bit kinds   widened to 8 bits; a palette becomes colour, with alpha where it has some
     LA, RGBA, La, RGBa                   8 bits and alpha, straight
-    I;16 and its byte orders             16-bit grey, and so is I, which Pillow makes of 16-bit PGM
-    F                                    32-bit real numbers
-    CMYK, YCbCr, LAB, HSV                converted to RGB, with a notice; the profile, which no longer fits, is dropped
+    I;16 and its byte orders             16-bit grey; so is I, in which Pillow opens 16-bit PGM
+    F                                    32-bit floats
+    CMYK, YCbCr, LAB, HSV                converted to RGB, with a notice; the profile, which no longer applies, is dropped
 
-Samples of more bits that Pillow would cut to 8 are refused: ``Format.deep_kind`` finds them.
+Samples that Pillow would cut to 8 bits are refused: ``Format.deep_kind`` finds them.
 """
 
 import io
@@ -26,7 +26,7 @@ import PIL.PngImagePlugin
 from ...errors import ImageError
 from ..formats import BY_PILLOW_NAME, DECODERS, Encoding, Format
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
-from ..metadata import Found, metadata_of
+from ..metadata import FileMetadata, metadata_of
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from .codec import Codec
 
@@ -35,10 +35,11 @@ GREY = ("1", "L", "LA", "La")
 CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
 
 
-class _PillowsLimit:
-    """Sets Pillow's own size limit, and its warnings, aside while any thread reads; ours is checked on the header.
+class _PillowSettings:
+    """Context manager that disables Pillow's size limit and its warnings while any thread reads.
 
-    Both are settings of the whole process: the first reader keeps them, and the last one brings them back.
+    Both are settings of the whole process: the first reader saves them, and the last one restores them. Sizes
+    are checked by ``check_pixels``.
     """
 
     def __init__(self) -> None:
@@ -65,12 +66,12 @@ class _PillowsLimit:
                 self.warnings.__exit__(None, None, None)
 
 
-set_aside = _PillowsLimit()
-"""Held while Pillow reads."""
+pillow_settings = _PillowSettings()
+"""Entered by every function that reads with Pillow."""
 
 
 class _FinishedExif(PIL.Image.Exif):
-    """A block that Pillow writes as it is; of bytes with an orientation its AVIF encoder would make a new block."""
+    """EXIF that Pillow writes unchanged. From bytes with an orientation, its AVIF encoder would make a new block."""
 
     def __init__(self, block: bytes) -> None:
         super().__init__()
@@ -84,11 +85,11 @@ class _FinishedExif(PIL.Image.Exif):
 
 
 class PillowCodec(Codec):
-    """Every format whose samples Pillow reads and writes in full."""
+    """The formats whose samples Pillow reads and writes in full."""
 
     def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
-        """Raises ImageError, and whatever Pillow raises on damaged data."""
-        with set_aside:
+        """Read the first picture. Raises ImageError, and whatever Pillow raises on damaged data."""
+        with pillow_settings:
             try:
                 picture = PIL.Image.open(file, formats=DECODERS)
             except PIL.UnidentifiedImageError:
@@ -99,34 +100,34 @@ class PillowCodec(Codec):
                 _refuse_cut(file, form, picture)
                 admit(header_of(picture))
                 frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
-                picture.load()  # here, for PNG's metadata loads the pixels too, and a second load would hide what is wrong
+                picture.load()  # now, as reading the metadata of PNG loads the pixels too, and a second load would hide errors
                 return image_of(picture, metadata_of(picture, file, form), frames, samples)
 
     def encode(self, levels: Array, has_alpha: bool, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
-        """Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
+        """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
         options: dict[str, Any] = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "comment": metadata.comment}
         options["exif"] = _FinishedExif(metadata.exif) if metadata.exif else None
         options["pnginfo"] = _png_text(metadata) if metadata.text else None
         picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
         file = io.BytesIO()
-        given = {name: value for name, value in options.items() if value}
-        picture.save(file, form.pillow_names[0], **given, **form.save_options(encoding, levels.shape[2]))
+        present = {name: value for name, value in options.items() if value}
+        picture.save(file, form.pillow_names[0], **present, **form.save_options(encoding, levels.shape[2]))
         return file.getvalue()
 
     def read_provenance(self, path: Path) -> Provenance | None:
-        """Raises whatever Pillow raises on damaged data."""
-        with set_aside, PIL.Image.open(path, formats=DECODERS) as picture:
-            # Pillow loads all pixels of a PNG to look for EXIF behind them; ours stands before.
+        """Return the provenance in the EXIF of a picture. Raises whatever Pillow raises on damaged data."""
+        with pillow_settings, PIL.Image.open(path, formats=DECODERS) as picture:
+            # Pillow would load all pixels of a PNG to look for EXIF after them; an output has it before them.
             tags = picture.getexif() if "exif" in picture.info else {}
             return find_provenance(tags.get(SOFTWARE))
 
 
 def _refuse_cut(file: BinaryIO, form: Format, picture: PIL.Image.Image) -> None:
-    """Raise where Pillow would hand deep samples over as 8 bits, which it does without a word."""
-    place = file.tell()
+    """Raise ImageError for samples that Pillow would cut to 8 bits, which it does without a warning."""
+    position = file.tell()
     file.seek(0)
     kind = form.deep_kind(file)
-    file.seek(place)
+    file.seek(position)
     if kind:
         raise ImageError(
             f"is {kind} in {picture.format}, which would be cut to 8 bits; convert it to TIFF, which is read in full"
@@ -134,31 +135,33 @@ def _refuse_cut(file: BinaryIO, form: Format, picture: PIL.Image.Image) -> None:
 
 
 def header_of(picture: PIL.Image.Image) -> Header:
-    """What ``image_of`` will make of a picture."""
+    """Return the size of what ``image_of`` makes of a picture."""
     mode = picture.mode
     itemsize = 4 if mode == "F" else 2 if mode.startswith("I") else 1
     transparent = mode in WITH_ALPHA or "transparency" in picture.info
     grey = itemsize > 1 or mode in GREY
     channels = (1 if grey else 3) + transparent
-    stored = picture.height * picture.width * (1 if channels == 1 else 4) * itemsize  # Pillow keeps colours in fours
+    stored = (
+        picture.height * picture.width * (1 if channels == 1 else 4) * itemsize
+    )  # Pillow stores four bytes per colour pixel
     return Header(picture.height, picture.width, channels, itemsize, 2 * stored)
 
 
-def image_of(picture: PIL.Image.Image, found: Found, frames: int, samples: int) -> Image:
-    """A picture, made upright, as an image; its file has so many frames, and so many samples a pixel."""
+def image_of(picture: PIL.Image.Image, file_metadata: FileMetadata, frames: int, samples: int) -> Image:
+    """Return a picture, made upright, as an image. ``frames`` and ``samples`` per pixel are those of its file."""
     PIL.ImageOps.exif_transpose(picture, in_place=True)
-    image = found.of(_to_image(picture, found.metadata))
+    image = file_metadata.add_to(_to_image(picture, file_metadata.metadata))
     used = min(len(picture.getbands()), 3 if picture.mode == "RGBX" else 4)
     return image.using_first(1, frames, "frames").using_first(used, samples, "channels")
 
 
 def _to_image(picture: PIL.Image.Image, metadata: Metadata) -> Image:
-    """Apply the rule for this mode."""
+    """Apply the rule of a mode."""
     mode, kind = picture.mode, str(picture.format)
     if mode in CONVERTED:
         notices = (f"is {mode}; converted to RGB" + (", its colour profile dropped" if metadata.icc else ""),)
-        kept = replace(metadata, icc=None)
-        return Image(np.asarray(picture.convert("RGB")), 255, None, kind, kept, notices, (f"its {mode} colour",))
+        without_profile = replace(metadata, icc=None)
+        return Image(np.asarray(picture.convert("RGB")), 255, None, kind, without_profile, notices, (f"its {mode} colour",))
     if mode.startswith("I"):
         levels = np.asarray(picture).astype(np.uint16)
         transparent = picture.info.get("transparency")
@@ -174,7 +177,7 @@ def _to_image(picture: PIL.Image.Image, metadata: Metadata) -> Image:
 
 
 def _converted(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:
-    """The picture in a mode; Pillow would copy one that is in that mode already."""
+    """Return the picture in a mode. Pillow would copy a picture that is in that mode already."""
     return picture if picture.mode == mode else picture.convert(mode)
 
 

@@ -1,4 +1,4 @@
-"""TIFF: up to 8 bits through Pillow; beyond, 16-bit colour, real numbers, and the float stacks that ImageJ reads."""
+"""TIFF: up to 8 bits with Pillow; 16-bit colour, floats, and the float stacks that ImageJ reads with tifffile."""
 
 import importlib.util
 import io
@@ -22,22 +22,22 @@ from ..metadata import SAMPLES, frames_in, metadata_of_tiff
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from ..quantize import to_levels
 from .codec import Codec
-from .pillow import header_of, image_of, set_aside
+from .pillow import header_of, image_of, pillow_settings
 
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds wrong becomes our one line
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its warnings become one line of ours
 
 ASSOCIATED, UNASSOCIATED, STRIP_OFFSETS = 1, 2, 273
 SHORT, LONG, RATIONAL, UNDEFINED = 3, 4, 5, 7
-CODES = {SHORT: "H", LONG: "I"}
+STRUCT_CODES = {SHORT: "H", LONG: "I"}
 MINISWHITE, MINISBLACK, RGB = 0, 1, 2
 SIGNED, FLOATING_POINT = 2, 3
 PHOTOMETRIC, SAMPLE_FORMAT = 262, 339
 BITS_PER_SAMPLE, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE = 258, 282, 283, 296, 274, 34675
 PER_INCH = {2: 1.0, 3: 2.54}
-PLAIN_CODECS = (1, 8, 32773, 32946)
-"""Compressions that tifffile decodes by itself: none, deflate, PackBits, old deflate. Others need imagecodecs, 78 MB."""
+BUILT_IN_COMPRESSIONS = (1, 8, 32773, 32946)
+"""Compressions that tifffile decodes itself: none, deflate, PackBits, old deflate. Others need imagecodecs, 78 MB."""
 
-UPRIGHT: dict[int, Callable[[Array], Array]] = {
+ORIENTATION_TURNS: dict[int, Callable[[Array], Array]] = {
     2: lambda a: a[:, ::-1],
     3: lambda a: a[::-1, ::-1],
     4: lambda a: a[::-1],
@@ -46,15 +46,15 @@ UPRIGHT: dict[int, Callable[[Array], Array]] = {
     7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
     8: lambda a: a.swapaxes(0, 1)[::-1],
 }
-"""What each orientation asks of pixels (row, column, ...)."""
+"""Functions that make pixels (row, column, ...) of each orientation upright."""
 
 
 class TiffCodec(Codec):
     """TIFF, BigTIFF, and stacks of float maps."""
 
     def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
-        """Raises ImageError, and whatever Pillow and tifffile raise on damaged data."""
-        with set_aside:
+        """Read the first page. Raises ImageError, and whatever Pillow and tifffile raise on damaged data."""
+        with pillow_settings:
             try:
                 picture = PIL.Image.open(file, formats=("TIFF",))
             except PIL.UnidentifiedImageError:
@@ -66,31 +66,31 @@ class TiffCodec(Codec):
                 admit(header_of(picture))
                 tags: Any = picture.tag_v2  # type: ignore[attr-defined]
                 frames = max(getattr(picture, "n_frames", 1), frames_in(file, tags))
-                dpi = picture.info.get("dpi") if X_RESOLUTION in tags else None  # Pillow makes up one dot an inch
-                found = metadata_of_tiff(file, tags, picture.info.get("icc_profile"), dpi)
-                return image_of(picture, found, frames, tags.get(SAMPLES, 1))
+                dpi = picture.info.get("dpi") if X_RESOLUTION in tags else None  # otherwise Pillow makes up one dot per inch
+                file_metadata = metadata_of_tiff(file, tags, picture.info.get("icc_profile"), dpi)
+                return image_of(picture, file_metadata, frames, tags.get(SAMPLES, 1))
 
     def encode(self, levels: Array, has_alpha: bool, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
-        """Encode levels uncompressed in one strip, behind their metadata.
+        """Encode levels uncompressed in one strip, after their metadata.
 
-        Pillow cannot encode 16-bit colour, and would write EXIF anew. The strip is last: a file in memory that grows behind
-        it takes as much again.
+        Pillow cannot encode 16-bit colour, and would write EXIF anew. The strip is written last: a file in memory that grows
+        after it would be copied.
         """
         order = "<" if b"II" in (metadata.exif or NO_BLOCK)[:8] else ">"
         data = np.ascontiguousarray(levels, levels.dtype.newbyteorder(order)).data.cast("B")
-        file = start_tiff(metadata.exif or NO_BLOCK, _entries(levels, has_alpha, metadata, order))
+        file = start_tiff(metadata.exif or NO_BLOCK, _pixel_fields(levels, has_alpha, metadata, order))
         begin = file.seek(0, io.SEEK_END)
         block = Block.of(file)
         (strip,) = (entry for entry in block.directory(block.first) if entry.tag == STRIP_OFFSETS)
-        file.seek(strip.at)
+        file.seek(strip.value_position)
         file.write(struct.pack(f"{order}I", begin + begin % 2))
         file.seek(begin)
         file.write(bytes(begin % 2))
         file.write(data)
         return file.getvalue()
 
-    def fault_of_exif(self, exif: bytes) -> str:
-        """What is wrong with a block whose directories become those of the file, with the pixels behind."""
+    def check_exif(self, exif: bytes) -> str:
+        """Return what is wrong with a block whose directories become those of the file, or an empty string."""
         try:
             check_values(exif)
         except BrokenExif as error:
@@ -102,43 +102,46 @@ class TiffCodec(Codec):
 
         N maps of one channel are N channels (axes CYX); N maps of C channels are N slices of C channels (ZCYX).
         """
-        import tifffile  # 10 ms, wanted for such files only
+        import tifffile  # 10 ms, needed for stacks only
 
         height, width, channels = maps[0].shape
         planes = np.empty((len(maps), channels, height, width), np.float32)
-        for plane, one in zip(planes, maps, strict=True):
-            plane[...] = np.moveaxis(one, 2, 0)
+        for plane, map_ in zip(planes, maps, strict=True):
+            plane[...] = np.moveaxis(map_, 2, 0)
         if channels == 1:
             labels, axes, planes = list(names), "CYX", planes[:, 0]
         else:
             letters = "RGB" if channels == 3 else [str(c) for c in range(channels)]
             labels, axes = [f"{name} {letter}" for name in names for letter in letters], "ZCYX"
-        described = {"axes": axes, "Labels": labels, "mode": "grayscale"}
-        tifffile.imwrite(file, planes, imagej=True, metadata=described, software=str(provenance or ""))
+        description = {"axes": axes, "Labels": labels, "mode": "grayscale"}
+        tifffile.imwrite(file, planes, imagej=True, metadata=description, software=str(provenance or ""))
 
     def read_provenance(self, path: Path) -> Provenance | None:
-        """Raises whatever Pillow raises on damaged data."""
-        with set_aside, PIL.Image.open(path, formats=("TIFF",)) as picture:
+        """Return the provenance in the tag Software. Raises whatever Pillow raises on damaged data."""
+        with pillow_settings, PIL.Image.open(path, formats=("TIFF",)) as picture:
             return find_provenance(picture.getexif().get(SOFTWARE))
 
     def is_whole(self, path: Path, form: Format) -> bool:
-        """Whether all that the directories of a TIFF name lies in the file, and each plane of a stack has one."""
+        """Return whether all data that the directories refer to lies in the file, and each plane of a stack has a directory."""
         import tifffile
 
         with tifffile.TiffFile(path) as file:
             if len(file.pages) < (file.imagej_metadata or {}).get("images", 1):
                 return False
             ends = [0]
-            for page in file.pages:
-                described: Any = page
-                ends.append(described.offset + 12 * len(described.tags) + 6)  # a count, 12 bytes a tag, where the next one is
-                ends += (tag.valueoffset + tag.valuebytecount for tag in described.tags)
-                ends += map(sum, zip(described.dataoffsets, described.databytecounts, strict=True))
+            for tiff_page in file.pages:
+                page: Any = tiff_page
+                ends.append(page.offset + 12 * len(page.tags) + 6)  # a count, 12 bytes per tag, a pointer
+                ends += (tag.valueoffset + tag.valuebytecount for tag in page.tags)
+                ends += map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))
             return max(ends) <= file.filehandle.size
 
 
 def _needs_tifffile(picture: PIL.Image.Image) -> bool:
-    """Whether Pillow would lose bits or turn signs: signed samples; beyond 8 bits, colour, alpha, wide integers, white as 0."""
+    """Return whether Pillow would lose bits or signs.
+
+    It would for signed samples, and above 8 bits for colour, alpha, wide integers, and white as 0.
+    """
     tags: Any = picture.tag_v2  # type: ignore[attr-defined]
     bits = tags.get(BITS_PER_SAMPLE, (1,))
     bits = bits if isinstance(bits, tuple) else (bits,)
@@ -147,7 +150,7 @@ def _needs_tifffile(picture: PIL.Image.Image) -> bool:
 
 
 def _read_by_tifffile(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
-    """Read the first page."""
+    """Read the first page with tifffile."""
     import tifffile
 
     file.seek(0)
@@ -162,28 +165,30 @@ def _read_by_tifffile(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
             raise ImageError("is truncated or corrupt: its pixels do not fill its size")
         tags = {tag.code: tag.value for tag in page.tags}
         frames = max(len(pages.pages), frames_in(file, tags))
-        found = metadata_of_tiff(file, tags, _tag(page, ICC_PROFILE), _resolution(page))
+        file_metadata = metadata_of_tiff(file, tags, _tag(page, ICC_PROFILE), _resolution(page))
         orientation = _tag(page, ORIENTATION) or 1
     if pixels.ndim == 3 and page.axes.startswith("S"):
         pixels = np.moveaxis(pixels, 0, 2)
-    turn = UPRIGHT.get(orientation)
+    turn = ORIENTATION_TURNS.get(orientation)
     levels, white = as_levels(np.atleast_3d(turn(pixels) if turn else pixels))
     if page.photometric == MINISWHITE:
         if white is None:
-            raise ImageError("is TIFF in real numbers with white as 0, which is not read; store it with black as 0")
+            raise ImageError("is TIFF in floats with white as 0, which is not read; store it with black as 0")
         levels = to_levels(levels.astype(np.float32), levels.dtype, scale=-1, zero=white)
     colours = 3 if page.photometric == RGB else 1
     extra = page.extrasamples[0] if levels.shape[2] > colours and page.extrasamples else 0
     used = colours + (extra in (ASSOCIATED, UNASSOCIATED))
-    image = found.of(Image(np.ascontiguousarray(levels[:, :, :colours]), white, None, "TIFF", found.metadata))
+    image = file_metadata.add_to(
+        Image(np.ascontiguousarray(levels[:, :, :colours]), white, None, "TIFF", file_metadata.metadata)
+    )
     image = image.using_first(1, frames, "frames").using_first(used, levels.shape[2], "channels")
     if used == colours:
         return image
     return alpha.with_alpha(image, np.ascontiguousarray(levels[:, :, colours]), associated=extra == ASSOCIATED)
 
 
-def _entries(levels: Array, has_alpha: bool, metadata: Metadata, order: str) -> list[tuple[int, int, bytes]]:
-    """Tag, type and packed values of what a directory says of levels (H, W, C) in one strip whose place is yet to be set."""
+def _pixel_fields(levels: Array, has_alpha: bool, metadata: Metadata, order: str) -> list[tuple[int, int, bytes]]:
+    """Return the fields of a directory for levels (H, W, C) in one strip, whose position is 0 until it is known."""
     height, width, samples = levels.shape
     photometric = RGB if samples - has_alpha == 3 else MINISBLACK
     sizes = ((256, width), (257, height), (STRIP_OFFSETS, 0), (278, height), (279, levels.nbytes))
@@ -193,7 +198,7 @@ def _entries(levels: Array, has_alpha: bool, metadata: Metadata, order: str) -> 
         (BITS_PER_SAMPLE, SHORT, (8 * levels.itemsize,) * samples),
         *([(338, SHORT, (UNASSOCIATED,))] if has_alpha else []),
     ]
-    packed = [(tag, kind, struct.pack(f"{order}{len(values)}{CODES[kind]}", *values)) for tag, kind, values in fields]
+    packed = [(tag, kind, struct.pack(f"{order}{len(values)}{STRUCT_CODES[kind]}", *values)) for tag, kind, values in fields]
     if metadata.dpi:
         per_inch = [Fraction(round(value * 400), 400).as_integer_ratio() for value in metadata.dpi]  # 1e7 * 400 has 32 bits
         ratios = zip((X_RESOLUTION, Y_RESOLUTION), per_inch, strict=True)
@@ -207,8 +212,8 @@ def _entries(levels: Array, has_alpha: bool, metadata: Metadata, order: str) -> 
 def _check_readable(page: Any) -> None:
     if page.photometric not in (MINISWHITE, MINISBLACK, RGB):
         raise ImageError(f"is TIFF of kind {page.photometric.name} beyond 8 bits, which is not read; convert it to RGB")
-    hard = page.compression not in PLAIN_CODECS or page.predictor == FLOATING_POINT
-    if hard and importlib.util.find_spec("imagecodecs") is None:
+    needs_imagecodecs = page.compression not in BUILT_IN_COMPRESSIONS or page.predictor == FLOATING_POINT
+    if needs_imagecodecs and importlib.util.find_spec("imagecodecs") is None:
         raise ImageError(
             f"is TIFF beyond 8 bits compressed with {page.compression.name}; save it uncompressed or with plain deflate, "
             "or install the Python package imagecodecs"

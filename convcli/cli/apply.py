@@ -66,7 +66,7 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
     maps = [one for text in kernels for one in feature_maps(registry.find(text))]
     weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
     asked = run_batch.take_inputs(values)
-    asked["also_read"] += (*weights, *map(str, registry.read_files()))
+    asked["other_inputs"] += (*weights, *map(str, registry.read_files()))
     request = ApplyRequest(
         **asked,
         maps=tuple(unique_names(maps)),

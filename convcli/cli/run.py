@@ -48,7 +48,7 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
     values |= {name: value for name, value in defaults.items() if name in values}
     model = LoadedNetwork(registry.network(network), taps)
     asked = run_batch.take_inputs(values)
-    asked["also_read"] += tuple(map(str, registry.read_files()))
+    asked["other_inputs"] += tuple(map(str, registry.read_files()))
     request = NetworkRequest(
         **asked,
         model=model,

@@ -55,7 +55,7 @@ def take_report_options(values: dict[str, Any]) -> ReportOptions:
 def take_inputs(values: dict[str, Any]) -> dict[str, Any]:
     """Take the options that say which pictures are inputs out of the values, as fields of a request."""
     listing = [values["files_from"]] if values["files_from"] not in (None, "-") else []
-    return {"inputs": tuple(_read_inputs(values)), "also_read": tuple(listing)}
+    return {"inputs": tuple(_read_inputs(values)), "other_inputs": tuple(listing)}
 
 
 def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[], object] | None = None) -> None:
@@ -108,7 +108,7 @@ def report_compiling(messages: Messages) -> None:
 def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, messages: Messages, report: Report) -> int:
     """Carry the tasks out and tell of each; return how many failed. What is heavy to import is imported here."""
     pipes = open_pipes(request)
-    from ..pipeline.process_batch import finished_by, run_tasks
+    from ..pipeline.process_batch import outcomes_after, run_tasks
 
     report_compiling(messages)
     tally = Counts(len(tasks))
@@ -123,7 +123,7 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
                 advance()
         except (KeyboardInterrupt, SystemExit) as interruption:
             begun = [] if outcome is None else [outcome]
-            for finished in (*begun, *finished_by(outcomes, interruption)):
+            for finished in (*begun, *outcomes_after(outcomes, interruption)):
                 report.outcome(finished)
             raise
     messages.summary(tally)

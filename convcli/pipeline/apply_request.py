@@ -1,11 +1,11 @@
-"""What ``apply`` asks for, checked once, frozen. Light: nothing here reads a picture or imports NumPy."""
+"""The request of ``apply``. Imports no NumPy, so that start-up is fast."""
 
 import array
 import functools
 import hashlib
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ArgumentError
 from ..geometry.axes import check_extents, make_axes
@@ -17,15 +17,12 @@ from ..kernels.kernel import Bank, Kernel, kernels_of, same_padding
 from ..range_rules import Range, parse_range
 from .request_base import BaseRequest
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True)
 class ApplyRequest(BaseRequest):
-    """One ``apply``: its maps are those of kernels, and of banks that are merged.
+    """A request of ``apply``. Each map is that of a kernel, or of a merged bank.
 
-    Raises ArgumentError when two options exclude each other.
+    Raises ArgumentError where two options exclude each other.
     """
 
     maps: tuple[Kernel | Bank, ...]
@@ -35,8 +32,8 @@ class ApplyRequest(BaseRequest):
     dilation: tuple[int, int] = (1, 1)
     flip: bool = False
     channels: str = "each"
-    method: str | None = None  # how the sums are made; None takes what costs least
-    explain: bool = False  # tell how
+    method: str | None = None  # None chooses the method that costs least
+    explain: bool = False  # report the method of each kernel
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -46,23 +43,25 @@ class ApplyRequest(BaseRequest):
             raise ArgumentError(f"kernel {summing!r} sums over the channels itself; leave out --channels gray")
         as_pair("stride", self.stride, least=1)
         for kernel in self.kernels:
-            covered = check_extents((kernel.shape[0], kernel.shape[1]), as_pair("dilation", self.dilation, least=1))
-            resolve_padding(self.padding, covered)
+            extents = check_extents((kernel.shape[0], kernel.shape[1]), as_pair("dilation", self.dilation, least=1))
+            resolve_padding(self.padding, extents)
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
-        """Every kernel of every map."""
-        return tuple(kernel for one in self.maps for kernel in kernels_of(one))
+        """All kernels of all maps."""
+        return tuple(kernel for map_ in self.maps for kernel in kernels_of(map_))
 
     @functools.cached_property
     def digests(self) -> tuple[str, ...]:
-        """What tells each map, and how it becomes levels, from any other, whatever the picture."""
-        return tuple(self._digest(one) for one in self.maps)
+        """For each map, a digest of its kernels and its rule for levels, independent of the picture."""
+        return tuple(self._digest(map_) for map_ in self.maps)
 
-    def _digest(self, one: Kernel | Bank) -> str:
-        kernels = kernels_of(one)
-        facts = [(kernel.name, kernel.shape, kernel.offset, kernel.anchor, self.padding_for(kernel)) for kernel in kernels]
-        digest = hashlib.sha256(repr((one.name, getattr(one, "merge", None), self.rule_for(one), facts)).encode())
+    def _digest(self, map_: Kernel | Bank) -> str:
+        kernels = kernels_of(map_)
+        kernel_facts = [
+            (kernel.name, kernel.shape, kernel.offset, kernel.anchor, self.padding_for(kernel)) for kernel in kernels
+        ]
+        digest = hashlib.sha256(repr((map_.name, getattr(map_, "merge", None), self.rule_for(map_), kernel_facts)).encode())
         for kernel in kernels:
             numbers = array.array("d", kernel.numbers)
             if sys.byteorder == "big":
@@ -71,28 +70,28 @@ class ApplyRequest(BaseRequest):
         return digest.hexdigest()
 
     @property
-    def facts(self) -> tuple[Any, ...]:
-        """The options that make the pixels of every map what they are."""
+    def settings(self) -> tuple[Any, ...]:
+        """The options that the pixels of every map depend on."""
         return self.stride, self.border, self.dilation, self.flip, self.channels, self.method
 
-    def map_shape(self, size: tuple[int, int, int], one: Kernel | Bank, strict: bool = True) -> tuple[int, int, int]:
-        """(H', W', C') of a map of a picture (H, W, C).
+    def map_shape(self, size: tuple[int, int, int], map_: Kernel | Bank, strict: bool = True) -> tuple[int, int, int]:
+        """Return (H', W', C') of a map of a picture (H, W, C).
 
-        Raises ArgumentError if the kernel does not fit or, where that is ``strict``, has other channels, or if the padding
-        makes the map too large.
+        Raises ArgumentError where the kernel does not fit, where the map is too large, and, if ``strict``, where the kernel has
+        another number of channels.
         """
-        if isinstance(one, Bank):
-            shapes = {self.map_shape(size, kernel, strict) for kernel in one.kernels}
+        if isinstance(map_, Bank):
+            shapes = {self.map_shape(size, kernel, strict) for kernel in map_.kernels}
             if len(shapes) > 1:
                 sizes = " and ".join(" x ".join(map(str, shape)) for shape in sorted(shapes))
-                raise ArgumentError(f"bank {one.name!r} merges maps of different shapes: {sizes}")
+                raise ArgumentError(f"bank {map_.name!r} merges maps of different shapes: {sizes}")
             return shapes.pop()
         channels = size[2]
         if strict:
-            self._check_channels(one, channels)
-        rows, columns = make_axes(size[:2], one.shape[:2], self.stride, self.padding_for(one), self.dilation)  # type: ignore[arg-type]
+            self._check_channels(map_, channels)
+        rows, columns = make_axes(size[:2], map_.shape[:2], self.stride, self.padding_for(map_), self.dilation)  # type: ignore[arg-type]
         self.check_memory(rows.out, columns.out)
-        return rows.out, columns.out, channels if self.channels == "each" and len(one.shape) == 2 else 1
+        return rows.out, columns.out, channels if self.channels == "each" and len(map_.shape) == 2 else 1
 
     def _check_channels(self, kernel: Kernel, channels: int) -> None:
         if len(kernel.shape) == 3 and kernel.shape[2] != channels:
@@ -100,33 +99,33 @@ class ApplyRequest(BaseRequest):
         if len(kernel.shape) == 2 and self.channels == "gray" and channels not in (1, 3):
             raise ArgumentError(f"--channels gray needs 1 or 3 channels, and the picture has {channels}; use each or sum")
 
-    def rule_for(self, one: Kernel | Bank) -> Range:
-        """How the response of a map becomes levels; auto means what the kernel asks for, where it does."""
-        rule = parse_range(one.range) if self.range.name == "auto" and one.range else self.range
-        return rule.resolve(one.is_signed)
+    def rule_for(self, map_: Kernel | Bank) -> Range:
+        """Return the rule by which the response of a map becomes levels. The range of a kernel takes the place of auto."""
+        rule = parse_range(map_.range) if self.range.name == "auto" and map_.range else self.range
+        return rule.resolve(map_.is_signed)
 
     def padding_for(self, kernel: Kernel) -> Padding:
-        """The padding of one kernel: where it is "same", the kernel's anchor lies over the pixel."""
+        """Return the padding of a kernel. For "same", it puts the anchor of the kernel over the pixel."""
         return self.same_padding(kernel) if self.padding == "same" else self.padding
 
     def same_padding(self, kernel: Kernel) -> Padding:
-        """The padding that lays the kernel's anchor over the pixel."""
+        """Return the "same" padding that puts the anchor of a kernel over the pixel."""
         return same_padding(kernel.shape, kernel.anchor, self.flip, self.dilation)
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """The name of the kernel, and the place of the map."""
+        """The name of the kernel, and the index of the map."""
         return "kernel", "index"
 
     @property
-    def apart(self) -> str:
-        """That one gives each map an output of its own."""
+    def distinguishing_tokens(self) -> str:
+        """The name of the kernel is enough."""
         return "{kernel}"
 
     def token_values(self, index: int) -> dict[str, str]:
-        """Those of one map."""
+        """Return the values of ``tokens`` for a map."""
         return {"kernel": self.maps[index].name, "index": str(index)}
 
     def suffix_in(self, form: Format) -> str:
-        """The kernel, where there are several and each has an output of its own."""
+        """Return the kernel token, where there are several maps and each has its own output."""
         return "_{kernel}" if len(self.maps) > 1 and not self.stacks_in(form) else ""

@@ -1,4 +1,4 @@
-"""Which pictures are meant: files, folders, patterns and lists of names become one fixed list, before anything is written."""
+"""Finds the input pictures: files, folders, patterns and lists of names become one list before anything is written."""
 
 import functools
 import glob
@@ -11,145 +11,151 @@ from pathlib import Path, PurePath
 
 from ..images.formats import READ_SUFFIXES
 
-MAGIC = frozenset("*?[")
+WILDCARDS = frozenset("*?[")
 
 
 @dataclass(frozen=True)
 class Input:
-    """One picture: its name as it is told, its file (None for standard input), and the folders between it and the folder or
-    pattern that it was found by. ``found`` tells that it was not named by itself, ``based`` that ``below`` counts from a base
-    that was given; ``fault`` why there is no picture.
+    """One picture, or an error in place of pictures.
+
+    ``name`` is shown in messages. ``source`` is the file, None for standard input. ``relative_folder`` is the folder of the
+    file relative to the searched folder, to the fixed part of the pattern, or with ``has_base`` to ``--base``. ``discovered``
+    is true for a file that a search or a list gave, false for one that was named itself.
     """
 
     name: str
     source: Path | None
-    below: PurePath = PurePath()
-    found: bool = False
-    fault: str = ""
-    based: bool = False
+    relative_folder: PurePath = PurePath()
+    discovered: bool = False
+    error: str = ""
+    has_base: bool = False
 
 
 @dataclass(frozen=True)
 class Search:
-    """How folders are searched: with all folders below, with hidden files. ``base`` is the folder to find all inputs below."""
+    """How folders are searched. ``base`` is the folder that all inputs must lie below."""
 
     recursive: bool = False
     hidden: bool = False
     base: str | None = None
 
 
-def find_inputs(words: Iterable[str], search: Search, listed: Iterable[str] = ()) -> list[Input]:
-    """Every picture that the words and then the ``listed`` names mean, in their order; none that was found twice.
+def find_inputs(arguments: Iterable[str], search: Search, listed: Iterable[str] = ()) -> list[Input]:
+    """Return the pictures of the arguments, then of the ``listed`` names, in order and without duplicates from searches.
 
-    A name in a list is a file or a folder as it stands there, found below the working folder if it lies there. A word is a
-    file, a folder (the pictures in it, by their suffix), a quoted pattern (``*``, ``?``, ``[a-z]``, and ``**`` for any
-    folders), or ``-`` for standard input. Links to folders are followed where they are named, not where they are found, so
-    that a loop of links has no way in. Folders and patterns that give nothing, or cannot be searched, are inputs with a fault,
-    behind all others.
+    An argument is a file, a folder (the pictures in it, by suffix), a quoted pattern (``*``, ``?``, ``[a-z]``, and ``**`` for
+    any folders), or ``-`` for standard input. A listed name is a file or a folder, and never a pattern; if it is below the
+    working folder, it counts as found by a search of that. Links to folders are followed where they are named, not where a
+    search finds them, so that a search cannot loop. Folders and patterns without pictures, or that cannot be searched, become
+    inputs with an error at the end of the list.
     """
     inputs: list[Input] = []
-    known: set[str] = set()
+    seen: set[str] = set()
     folder_of = functools.cache(os.path.realpath)
     finder = _Finder(search)
-    found = (one for word in words for one in finder.find(word))
-    named = (one for name in listed for one in finder.find_listed(name))
-    for one in map(finder.based, itertools.chain(found, named)):
-        name = one.name if one.source is None else f"{folder_of(one.source.parent)}{os.sep}{one.source.name}"
-        if not one.found or name not in known:
-            inputs.append(one)
-        known.add(name)
-    return [*inputs, *finder.faults.values()]
+    from_words = (input_ for argument in arguments for input_ in finder.find(argument))
+    from_list = (input_ for name in listed for input_ in finder.find_listed(name))
+    for input_ in map(finder.has_base, itertools.chain(from_words, from_list)):
+        name = input_.name if input_.source is None else f"{folder_of(input_.source.parent)}{os.sep}{input_.source.name}"
+        if not input_.discovered or name not in seen:
+            inputs.append(input_)
+        seen.add(name)
+    return [*inputs, *finder.errors.values()]
 
 
-def take_shard(inputs: Iterable[Input], part: int, parts: int) -> list[Input]:
-    """The inputs of one part of several, 1 being the first: each input is in exactly one, on any machine the same.
+def take_shard(inputs: Iterable[Input], index: int, count: int) -> list[Input]:
+    """Return the inputs of shard ``index``, from 1 to ``count``. Each input is in one shard, the same on any machine.
 
-    A picture that was found is told by its place below the folder that was searched, any other by its name.
+    A discovered picture is identified by its path relative to the searched folder, any other by its name.
     """
-    return [one for one in inputs if int.from_bytes(_digest(one)) % parts == part - 1]
+    return [input_ for input_ in inputs if int.from_bytes(_digest(input_)) % count == index - 1]
 
 
-def _digest(one: Input) -> bytes:
-    name = one.below / one.source.name if (one.found or one.based) and one.source else PurePath(one.name)
+def _digest(input_: Input) -> bytes:
+    name = (
+        input_.relative_folder / input_.source.name
+        if (input_.discovered or input_.has_base) and input_.source
+        else PurePath(input_.name)
+    )
     return hashlib.sha256(os.fsencode(name.as_posix())).digest()[:8]
 
 
 def read_names(data: bytes, null: bool) -> list[str]:
-    """The names in a list: one a line, or apart by NUL bytes; any bytes that the system takes. Empty ones are left out."""
-    parts = data.split(b"\0") if null else data.splitlines()
-    return [os.fsdecode(part) for part in parts if part]
+    """Return the names in a list, one per line or separated by NUL bytes. Empty names are left out."""
+    names = data.split(b"\0") if null else data.splitlines()
+    return [os.fsdecode(name) for name in names if name]
 
 
 class _Finder:
-    """Finds the pictures that one run means, and keeps what cannot be searched."""
+    """Finds pictures, and collects errors of searches by folder or pattern."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
-        self.faults: dict[str, Input] = {}
+        self.errors: dict[str, Input] = {}
 
-    def find(self, word: str) -> Iterator[Input]:
-        """The pictures that a word means."""
-        if word == "-":
+    def find(self, argument: str) -> Iterator[Input]:
+        """Yield the pictures of an argument."""
+        if argument == "-":
             yield Input("-", None)
-        elif MAGIC & set(word) and not os.path.lexists(word):
-            yield from self._in_pattern(word)
-        elif os.path.isdir(word):
-            yield from self._in_folder(word)
+        elif WILDCARDS & set(argument) and not os.path.lexists(argument):
+            yield from self._in_pattern(argument)
+        elif os.path.isdir(argument):
+            yield from self._in_folder(argument)
         else:
-            yield Input(word, Path(word))
+            yield Input(argument, Path(argument))
 
     def find_listed(self, name: str) -> Iterator[Input]:
-        """Those of a name in a list, which a search such as ``find`` has made: its folders below the working one count."""
+        """Yield the pictures of a listed name. A program such as ``find`` may have made the list: relative folders are kept."""
         path = PurePath(name)
         if os.path.isdir(name):
             yield from self._in_folder(name)
         elif path.is_absolute() or ".." in path.parts:
-            yield Input(name, Path(name), found=self.search.base is not None)
+            yield Input(name, Path(name), discovered=self.search.base is not None)
         else:
-            yield Input(name, Path(name), path.parent, found=True)
+            yield Input(name, Path(name), path.parent, discovered=True)
 
-    def based(self, one: Input) -> Input:
-        """A copy that counts as found below the base, where there is one."""
-        if self.search.base is None or one.source is None:
-            return one
+    def has_base(self, input_: Input) -> Input:
+        """Return the input relative to the base, where there is one; with an error if it does not lie below it."""
+        if self.search.base is None or input_.source is None:
+            return input_
         try:
-            below = PurePath(os.path.abspath(one.source.parent)).relative_to(os.path.abspath(self.search.base))
+            relative_folder = PurePath(os.path.abspath(input_.source.parent)).relative_to(os.path.abspath(self.search.base))
         except ValueError:
-            return replace(one, fault=f"does not lie below the --base {self.search.base}")
-        return replace(one, below=below, based=True)
+            return replace(input_, error=f"does not lie below the --base {self.search.base}")
+        return replace(input_, relative_folder=relative_folder, has_base=True)
 
     def _in_folder(self, folder: str) -> Iterator[Input]:
-        """The pictures in a folder, by their suffix; those in all folders below it too."""
-        count = len(self.faults)
-        found = False
-        for place in self._folders(folder) if self.search.recursive else [folder]:
-            for name in self._names(place, folders=False):
+        """Yield the pictures in a folder by suffix, with ``-r`` also those in the folders below it."""
+        errors_before = len(self.errors)
+        has_pictures = False
+        for subfolder in self._folders(folder) if self.search.recursive else [folder]:
+            for name in self._names(subfolder, folders=False):
                 if _is_picture(name):
-                    path = f"{place.rstrip(os.sep)}{os.sep}{name}"
-                    yield Input(path, Path(path), PurePath(os.path.relpath(place, folder)), found=True)
-                    found = True
-        if not found and count == len(self.faults):
-            more = "" if self.search.recursive else "; -r looks into the folders below it too"
-            self._note(folder, f"holds no pictures ({' '.join(READ_SUFFIXES)}){more}")
+                    path = f"{subfolder.rstrip(os.sep)}{os.sep}{name}"
+                    yield Input(path, Path(path), PurePath(os.path.relpath(subfolder, folder)), discovered=True)
+                    has_pictures = True
+        if not has_pictures and errors_before == len(self.errors):
+            hint = "" if self.search.recursive else "; -r looks into the folders below it too"
+            self._add_error(folder, f"holds no pictures ({' '.join(READ_SUFFIXES)}){hint}")
 
     def _in_pattern(self, pattern: str) -> Iterator[Input]:
-        """The files that a pattern matches, sorted; where it leaves the suffix open, pictures only."""
-        wanted = pattern.rstrip(os.sep)
-        if PurePath(wanted).name == "**":
-            wanted += f"{os.sep}*"
-        fixed = PurePath(*_before_magic(PurePath(wanted).parts))
-        fits = _is_picture if wanted.endswith("*") else bool
-        paths = sorted({path for path in self._match(wanted) if fits(path) and Path(path).is_file()})
+        """Yield the files that a pattern matches, sorted; only pictures if the pattern ends with ``*``."""
+        expanded = pattern.rstrip(os.sep)
+        if PurePath(expanded).name == "**":
+            expanded += f"{os.sep}*"
+        root = PurePath(*_before_wildcards(PurePath(expanded).parts))
+        matches = _is_picture if expanded.endswith("*") else bool
+        paths = sorted({path for path in self._match(expanded) if matches(path) and Path(path).is_file()})
         if not paths:
-            self._note(pattern, "matches no file")
+            self._add_error(pattern, "matches no file")
         for path in paths:
-            below = PurePath(path).parent.relative_to(fixed)
-            yield Input(path, Path(path), PurePath() if ".." in below.parts else below, found=True)
+            relative_folder = PurePath(path).parent.relative_to(root)
+            yield Input(path, Path(path), PurePath() if ".." in relative_folder.parts else relative_folder, discovered=True)
 
     def _match(self, pattern: str) -> Iterator[str]:
-        """Paths that a pattern matches; ``**`` stands for no folder or any folders."""
-        head, anywhere, tail = pattern.partition("**/")
-        if not anywhere:
+        """Yield the paths that a pattern matches; ``**`` matches any number of folders, also none."""
+        head, separator, tail = pattern.partition("**/")
+        if not separator:
             yield from glob.iglob(pattern, include_hidden=self.search.hidden)  # noqa: PTH207 - Path.glob takes hidden files always
             return
         for root in filter(os.path.isdir, self._match(head.rstrip(os.sep) or os.sep)) if head else [""]:
@@ -157,7 +163,7 @@ class _Finder:
                 yield from self._match(f"{glob.escape(folder)}{os.sep}{tail}" if folder else tail)
 
     def _folders(self, root: str) -> Iterator[str]:
-        """A folder and all folders below it, without following links."""
+        """Yield a folder and all folders below it, without following links."""
         waiting = [root]
         while waiting:
             folder = waiting.pop()
@@ -166,7 +172,7 @@ class _Finder:
             waiting += [f"{folder.rstrip(os.sep)}{os.sep}{name}" if folder else name for name in reversed(names)]
 
     def _names(self, folder: str, folders: bool) -> list[str]:
-        """The names of the folders in a folder, or of what else is in it, sorted; none where it cannot be read."""
+        """Return the sorted names in a folder: of its folders, or of everything else. An unreadable folder adds an error."""
         try:
             with os.scandir(folder or ".") as entries:
                 return sorted(
@@ -175,22 +181,22 @@ class _Finder:
                     if (self.search.hidden or not entry.name.startswith(".")) and _is_folder(entry, not folders) == folders
                 )
         except OSError as error:
-            self._note(folder or ".", f"cannot be searched: {error.strerror}")
+            self._add_error(folder or ".", f"cannot be searched: {error.strerror}")
             return []
 
-    def _note(self, name: str, fault: str) -> None:
-        self.faults.setdefault(name, Input(name, Path(name), fault=fault))
+    def _add_error(self, name: str, error: str) -> None:
+        self.errors.setdefault(name, Input(name, Path(name), error=error))
 
 
 def _is_picture(name: str) -> bool:
     return Path(name).suffix.lower() in READ_SUFFIXES
 
 
-def _before_magic(parts: tuple[str, ...]) -> list[str]:
-    """The folders of a pattern that are names."""
-    for place, part in enumerate(parts):
-        if MAGIC & set(part):
-            return list(parts[:place])
+def _before_wildcards(parts: tuple[str, ...]) -> list[str]:
+    """Return the parts of a pattern before the first with a wildcard."""
+    for index, part in enumerate(parts):
+        if WILDCARDS & set(part):
+            return list(parts[:index])
     return list(parts[:-1])
 
 

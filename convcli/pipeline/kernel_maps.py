@@ -134,7 +134,7 @@ class KernelMaps(MapSource):
         options["method"] = None  # alpha has a kernel of its own
         options["border"] = transparency.border_of_alpha(request.border, image.opaque)
         alpha = filter2d(image.alpha, seen / seen.sum(), **options)
-        straight = colour if kernel.sums_to_zero else transparency.straightened(colour, alpha, image.opaque)
+        straight = colour if kernel.sums_to_zero else transparency.unpremultiplied(colour, alpha, image.opaque)
         return Response(_plus(straight, kernel.offset), alpha)
 
 

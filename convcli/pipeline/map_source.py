@@ -1,4 +1,4 @@
-"""What computes the maps of one picture, whatever they are made of."""
+"""The interface of what computes the maps of one picture."""
 
 import abc
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ Rows: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True)
 class Response:
-    """A feature map: colour (H, W, C) real, and alpha (H, W) real in the image's levels, or None."""
+    """A feature map: colour (H, W, C) float, and alpha (H, W) float in the levels of the image, or None."""
 
     colour: Array
     alpha: Array | None
@@ -21,10 +21,11 @@ class Response:
 
 @dataclass(frozen=True)
 class Explanation:
-    """How one kernel is computed on a picture: the choice, the rank of the kernel (0 for one of several channels), and what
-    it takes: multiply-adds in all, and bytes beside the picture and the map, for each thread.
+    """How a kernel is computed on a picture.
 
-    It is told of the whole. A part of a picture with alpha, or of real numbers, may be summed in another way.
+    ``rank`` is that of the kernel, 0 for a kernel over several channels. ``multiply_adds`` are those of the whole map.
+    ``memory`` is in bytes per thread, without the picture and the map. A part of a picture with alpha, or of floats, may be
+    computed by another method.
     """
 
     kernel: str
@@ -35,30 +36,30 @@ class Explanation:
 
 
 class MapSource(abc.ABC):
-    """The maps of one image, row by row as they are asked for. All that it raises is ArgumentError."""
+    """Computes the maps of one image on demand, whole or some rows. Raises no error but ArgumentError."""
 
     notices: tuple[str, ...] = ()
-    """What is to be told of the picture."""
+    """Notices about the picture."""
 
     def __init__(self, image: Image) -> None:
         self.image = image
 
     @abc.abstractmethod
-    def rows_of(self, one: Any) -> Iterator[Rows]:
-        """All rows of a map, as many at a time as are best made together."""
+    def rows_of(self, map_: Any) -> Iterator[Rows]:
+        """Yield (begin, end) of consecutive rows of a map, in chunks that are efficient to compute."""
 
     @abc.abstractmethod
-    def compute_map(self, one: Any, rows: Rows | None = None) -> Response:
-        """Compute one feature map, or some rows of it."""
+    def compute_map(self, map_: Any, rows: Rows | None = None) -> Response:
+        """Compute a feature map, or its rows (begin, end)."""
 
     @abc.abstractmethod
-    def check(self, one: Any) -> None:
-        """See, without computing it, that a map can be computed."""
+    def check(self, map_: Any) -> None:
+        """Raise ArgumentError for a map that cannot be computed, without computing it."""
 
-    def explanations(self, one: Any) -> tuple[Explanation, ...]:
-        """How each kernel of a map is computed, where that is to be told."""
+    def explanations(self, map_: Any) -> tuple[Explanation, ...]:
+        """Return how each kernel of a map is computed, for --explain; empty without it."""
         return ()
 
-    def spread_of(self, one: Any) -> tuple[float, float] | None:
-        """Minimum and maximum that ``--range stretch`` is to take for a map; None are its own."""
+    def stretch_limits(self, map_: Any) -> tuple[float, float] | None:
+        """Return the minimum and maximum that ``--range stretch`` uses for a map; None for those of the map itself."""
         return None

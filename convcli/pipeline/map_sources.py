@@ -1,4 +1,4 @@
-"""Which map source a request needs."""
+"""Chooses the map source of a request."""
 
 from ..images.image import Image
 from .apply_request import ApplyRequest
@@ -10,7 +10,7 @@ from .request_base import BaseRequest
 
 
 def map_source_for(request: BaseRequest, image: Image) -> MapSource:
-    """What computes the maps of a picture. Raises ArgumentError where there can be none."""
+    """Return the map source of a picture. Raises ArgumentError where it has no maps."""
     if isinstance(request, NetworkRequest):
         return NetworkMaps(request, image)
     assert isinstance(request, ApplyRequest)

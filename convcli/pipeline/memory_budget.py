@@ -1,41 +1,40 @@
-"""How much memory there is for all pictures that are processed at once."""
+"""The memory for all pictures that are processed at the same time."""
 
 import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import ImageError
 
-if TYPE_CHECKING:
-    pass
-
-CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
-SHARE = 0.75
-"""Part of the free memory that may be taken."""
+CGROUPS, CGROUPS_OF_PROCESS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+FREE_MEMORY_SHARE = 0.75
+"""Share of the free memory that a run uses at most."""
 
 
 class Budget:
-    """Memory for the pictures that are under way: one may have to wait for others, and fails where it alone takes too much."""
+    """Shares memory among pictures. One may have to wait for others; one that needs more than the limit fails.
+
+    ``limit`` is in bytes; None is FREE_MEMORY_SHARE of the free memory.
+    """
 
     def __init__(self, limit: int | None = None) -> None:
         free = free_memory() if limit is None else None
-        self.limit = limit if free is None else int(SHARE * free)
+        self.limit = limit if free is None else int(FREE_MEMORY_SHARE * free)
         self.used = 0
         self.change = threading.Condition()
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[Callable[[int], None]]:
-        """Gives what takes so many bytes, to be called once at most; they are given back at the end of the block.
+        """Yield a function that reserves a number of bytes until the end of the block. It may be called once.
 
-        It raises ImageError where there will never be so many.
+        It waits until they are available, and raises ImageError for more than the limit.
         """
-        taken = 0
+        reserved = 0
 
-        def take(amount: int) -> None:
-            nonlocal taken
+        def reserve(amount: int) -> None:
+            nonlocal reserved
             if self.limit is None:
                 return
             if amount > self.limit:
@@ -47,18 +46,18 @@ class Budget:
             with self.change:
                 self.change.wait_for(lambda: self.used + amount <= limit)
                 self.used += amount
-                taken = amount
+                reserved = amount
 
         try:
-            yield take
+            yield reserve
         finally:
             with self.change:
-                self.used -= taken
+                self.used -= reserved
                 self.change.notify_all()
 
 
 def in_words(count: int) -> str:
-    """Bytes as people say them.
+    """Return a number of bytes with a unit.
 
     >>> in_words(411_041_792), in_words(40)
     ('411 MB', '40 bytes')
@@ -70,7 +69,7 @@ def in_words(count: int) -> str:
 
 
 def free_memory() -> int | None:
-    """Bytes that may be taken before the system swaps or a limit on the process's group ends it; None if nobody tells."""
+    """Return the bytes that can be used without swapping, and within the control groups of the process; None if unknown."""
     counts = [count for count in (_free_in_system(), *_free_in_groups()) if count is not None]
     return max(min(counts), 0) if counts else None
 
@@ -88,9 +87,9 @@ def _free_in_system() -> int | None:
 
 
 def _free_in_groups() -> Iterator[int | None]:
-    """What the control groups of this process leave, the innermost first; the files are those of version 2 and of version 1."""
+    """Yield the free bytes of each control group of this process, the innermost first, of version 2 and of version 1."""
     try:
-        groups = dict(line.split(":", 2)[1:] for line in OWN_GROUPS.read_text().splitlines())
+        groups = dict(line.split(":", 2)[1:] for line in CGROUPS_OF_PROCESS.read_text().splitlines())
     except (OSError, ValueError):
         return
     if "" in groups:
@@ -102,9 +101,9 @@ def _free_in_groups() -> Iterator[int | None]:
 
 def _free_below(root: Path, group: str, limit: str, usage: str, cache: str) -> Iterator[int | None]:
     folder = root / group.lstrip("/")
-    for place in (folder, *folder.parents):
-        if not place.is_relative_to(root):
+    for path in (folder, *folder.parents):
+        if not path.is_relative_to(root):
             return
         with contextlib.suppress(OSError, ValueError, KeyError):
-            kept = dict(line.split() for line in (place / "memory.stat").read_text().splitlines())
-            yield int((place / limit).read_text()) - int((place / usage).read_text()) + int(kept[cache])
+            statistics = dict(line.split() for line in (path / "memory.stat").read_text().splitlines())
+            yield int((path / limit).read_text()) - int((path / usage).read_text()) + int(statistics[cache])

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..images import alpha as transparency
 from ..images.image import Array, Image
-from ..images.quantize import spread_of
+from ..images.quantize import finite_extremes
 from ..images.resize import resized
 from ..networks.network import Input
 from ..ops.normalization import scale_into
@@ -29,7 +29,7 @@ class NetworkMaps(MapSource):
         self.request = request
         self.source = image
         self._tapped: dict[str, Array] = {}
-        self._spreads: dict[str, tuple[float, float]] = {}
+        self._stretch_limits: dict[str, tuple[float, float]] = {}
         if image.white is not None and request.network.input.doubt:
             self.notices = (f"network {request.network.name!r}: {request.network.input.doubt}",)
         if image.white is None and request.network.input.range is not None:
@@ -54,11 +54,11 @@ class NetworkMaps(MapSource):
         plane = found[None] if one.index is None else found[one.index]
         return Response(plane[slice(*rows or (None,)), :, None], None)
 
-    def spread_of(self, one: Tap) -> tuple[float, float]:
+    def stretch_limits(self, one: Tap) -> tuple[float, float]:
         """The minimum and the maximum of all maps of the layer, so that these can be compared."""
-        if one.layer not in self._spreads:
-            self._spreads[one.layer] = spread_of(self._maps_of(one.layer)) or (0.0, 0.0)
-        return self._spreads[one.layer]
+        if one.layer not in self._stretch_limits:
+            self._stretch_limits[one.layer] = finite_extremes(self._maps_of(one.layer)) or (0.0, 0.0)
+        return self._stretch_limits[one.layer]
 
     def _maps_of(self, layer: str) -> Array:
         """What a tapped layer gives, (C, H, W) or (C,)."""
@@ -77,7 +77,7 @@ def entering(request: NetworkRequest, image: Image) -> Array:
     """A picture as its network takes it: channels, size, range, mean and standard deviation; (C, H, W) float32 or float64."""
     taken = request.network.input
     height, width, channels = image.size
-    maps = np.empty((taken.channels, height, width), transparency.real_of(image))
+    maps = np.empty((taken.channels, height, width), transparency.float_dtype_of(image))
     step = max(PART // (width * channels), 1)
     for begin in range(0, height, step):
         rows = slice(begin, begin + step)

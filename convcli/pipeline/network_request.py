@@ -1,9 +1,9 @@
-"""What ``run`` asks for: a network, and the layers whose maps are wanted. Light: nothing here imports NumPy."""
+"""The request of ``run``. Imports no NumPy, so that start-up is fast."""
 
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ArgumentError
 from ..images.formats import Format
@@ -12,63 +12,60 @@ from ..range_rules import Range
 from .loaded_network import LoadedNetwork, Tap
 from .request_base import BaseRequest
 
-if TYPE_CHECKING:
-    pass
-
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkRequest(BaseRequest):
-    """One ``run``: its maps are those of tapped layers. Raises ArgumentError when two options exclude each other."""
+    """A request of ``run``. Its maps are those of the tapped layers."""
 
     maps: tuple[Tap, ...]
     model: LoadedNetwork
-    resize: bool = False  # bring each picture to the size that the network takes
+    resize: bool = False  # resize each picture to the input size of the network
 
     @property
     def network(self) -> Network:
-        """Whose layers are tapped."""
+        """The network whose layers are tapped."""
         return self.model.network
 
     @property
-    def held(self) -> int:
+    def resident_bytes(self) -> int:
         """Bytes of the weights."""
         return self.model.size
 
     @functools.cached_property
     def digests(self) -> tuple[str, ...]:
-        """What tells each map: its place, and the rule that makes levels of it."""
+        """For each map, its name and its rule for levels."""
         return tuple(repr((tap.name, self.rule_for(tap))) for tap in self.maps)
 
     @functools.cached_property
-    def facts(self) -> tuple[Any, ...]:
-        """The network, and the digest of all its weights."""
+    def settings(self) -> tuple[Any, ...]:
+        """The layers of the network, the digest of their weights, and the options that all maps depend on."""
         self.model.load(self.max_memory)
         return self.network.input, self.model.layers, self.model.digest, self.resize
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """The layer, and which of its maps."""
+        """The layer, and the index of the map in it."""
         return "layer", "index"
 
     @property
-    def apart(self) -> str:
-        """Both together give each map an output of its own."""
+    def distinguishing_tokens(self) -> str:
+        """Both are needed."""
         return "{layer} and {index}"
 
     def token_values(self, index: int) -> dict[str, str]:
-        """Those of one map; the index with as many digits as the last of its layer has, so that names sort."""
+        """Return the values of ``tokens`` for a map. Indices have leading zeros, so that names sort."""
         tap = self.maps[index]
         return {"layer": tap.layer, "index": str(tap.index or 0).zfill(self.model.digits[tap.layer])}
 
     def suffix_in(self, form: Format) -> str:
-        """The layer where there are several, and the map where each has an output of its own."""
+        """Return the tokens of layer and index where each map has its own output, the layer where each layer has."""
         if not self.stacks_in(form):
             return "_{layer}-{index}" if len(self.maps) > 1 else ""
         return "_{layer}" if len(self._layers(range(len(self.maps)))) > 1 and not form.holds_named_maps else ""
 
-    def stack_name(self, one: Tap) -> str:
-        """The layer: its maps are one array."""
-        return one.layer
+    def stack_name(self, tap: Tap) -> str:
+        """Return the layer, as its maps are one array."""
+        return tap.layer
 
     def refuse_together(self, form: Format, maps: Sequence[int]) -> None:
         """Raise ArgumentError where one output cannot hold these maps."""
@@ -83,21 +80,21 @@ class NetworkRequest(BaseRequest):
     def _layers(self, maps: Sequence[int]) -> list[str]:
         return list(dict.fromkeys(self.maps[index].layer for index in maps))
 
-    def rule_for(self, one: Tap) -> Range:
-        """How a map becomes levels: auto brings the least number of the whole layer to black, and the largest to white."""
+    def rule_for(self, tap: Tap) -> Range:
+        """Return the rule by which a map becomes levels. Auto maps the minimum and maximum of the layer to black and white."""
         return Range("stretch") if self.range.name == "auto" else self.range
 
     def size_for(self, size: tuple[int, int]) -> tuple[int, int]:
-        """The size that a picture (H, W) is brought to."""
+        """Return the size that a picture (H, W) is resized to."""
         return self.network.input.size or size if self.resize else size
 
-    def map_shape(self, size: tuple[int, int, int], one: Tap, strict: bool = True) -> tuple[int, int, int]:
-        """(H', W', 1) of a map of a picture (H, W, C), (1, n, 1) of a vector. Raises ArgumentError where there can be none."""
+    def map_shape(self, size: tuple[int, int, int], tap: Tap, strict: bool = True) -> tuple[int, int, int]:
+        """Return (H', W', 1) of a map of a picture (H, W, C), or (1, n, 1) of a vector. Raises ArgumentError."""
         if strict and size[2] not in (1, self.network.input.channels) and (size[2], self.network.input.channels) != (3, 1):
             raise ArgumentError(
                 f"network {self.network.name!r} takes {self.network.input.channels} channels, and the picture has {size[2]}"
             )
-        shape = self.model.shape_of(one.layer, self.size_for(size[:2]))
+        shape = self.model.shape_of(tap.layer, self.size_for(size[:2]))
         height, width = shape[1:] if len(shape) == 3 else (1, shape[0])
         self.check_memory(height, width)
         return height, width, 1

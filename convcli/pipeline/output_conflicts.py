@@ -1,4 +1,4 @@
-"""Outputs that must not be written: over each other, over an input, over a file that is there already."""
+"""Refuses outputs that would replace each other, an input, or an existing file."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ from .request_base import BaseRequest
 from .tasks import Task
 
 Identity: TypeAlias = tuple[int, int]
-"""Device and inode of a file, the same under all its names."""
+"""Device and inode, equal for all names of a file."""
 
 
 Pair: TypeAlias = tuple[Input, Task]
@@ -24,100 +24,101 @@ def refuse_output_below_file(output: str) -> None:
     if output in ("", "-"):
         return
     folder = _output_folder(output)
-    named = "{" not in output and not output.endswith(("/", os.sep))
-    places = (folder, *folder.parents)[named:]
-    state = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110 - a name too long is none
-    if state and not state.is_dir():
+    is_file = "{" not in output and not output.endswith(("/", os.sep))
+    folders = (folder, *folder.parents)[is_file:]
+    existing = next((path for path in folders if os.path.exists(path)), None)  # noqa: PTH110 - a name too long does not exist
+    if existing and not existing.is_dir():
         raise ArgumentError(f"{output}: lies below a file, or is one and no folder; give another folder")
 
 
 def without_links(pairs: list[Pair]) -> list[Pair]:
-    """Leave out links to a picture that is replaced anyway, and one that is named again."""
+    """Return the pairs without duplicates, and without links to a picture that is replaced itself."""
     replaced: dict[str, int] = {}
-    order = sorted(range(len(pairs)), key=lambda place: (source := pairs[place][0].source) is not None and source.is_symlink())
-    for place in order:
-        replaced.setdefault(_real(pairs[place][0].source or Path()), place)
-    return [pairs[place] for place in sorted(replaced.values())]
+    order = sorted(range(len(pairs)), key=lambda index: (source := pairs[index][0].source) is not None and source.is_symlink())
+    for index in order:
+        replaced.setdefault(_real_path(pairs[index][0].source or Path()), index)
+    return [pairs[index] for index in sorted(replaced.values())]
 
 
 def without_own_outputs(request: BaseRequest, pairs: list[Pair]) -> list[Pair]:
-    """Leave out the outputs of runs before that a search has found: they are no inputs.
+    """Return the pairs without outputs of earlier runs that a search has found, as they are not inputs.
 
-    Those are all pictures in the output folder, where that lies in the folder that is searched; beside the inputs, those
-    that are the output of another input and carry a mark. Raises ArgumentError if nothing is left.
+    These are all pictures in the output folder, where it lies in the searched folder. In the folders of the inputs, they are
+    the pictures that another input would be written to and that carry provenance. Raises ArgumentError if no input remains.
     """
     folder = _output_folder(request.output)
-    outside = [(one, task) for one, task in pairs if not _is_output_inside(one, folder)]
+    outside = [(input_, task) for input_, task in pairs if not _is_output_inside(input_, folder)]
     writers: dict[str, list[int]] = {}
-    for place, (_, task) in enumerate(outside):
+    for index, (_, task) in enumerate(outside):
         for target in task.targets:
-            writers.setdefault(_in_its_folder(target.path or Path()), []).append(place)
-    own = {place for place, pair in enumerate(outside) if _is_output_of_another(place, pair, writers)}
-    left = [
+            writers.setdefault(_path_in_real_folder(target.path or Path()), []).append(index)
+    own_outputs = {index for index, pair in enumerate(outside) if _is_output_of_another(index, pair, writers)}
+    remaining = [
         pair
-        for place, pair in enumerate(outside)
-        if place not in own or all(writer in own for writer in writers[_in_its_folder(pair[0].source or Path())])
+        for index, pair in enumerate(outside)
+        if index not in own_outputs
+        or all(writer in own_outputs for writer in writers[_path_in_real_folder(pair[0].source or Path())])
     ]
-    if pairs and not left:
+    if pairs and not remaining:
         raise ArgumentError(f"{request.output}: the output folder holds all the inputs; give another folder")
-    return left
+    return remaining
 
 
 def _output_folder(output: str) -> Path:
-    """The folder that all outputs lie in, as far as it is told by its name."""
+    """Return the folder that all outputs lie in: the part of the output before its first token."""
     fixed = output.partition("{")[0]
-    return Path(_real(Path(fixed if fixed == output else fixed.rpartition(os.sep)[0])))
+    return Path(_real_path(Path(fixed if fixed == output else fixed.rpartition(os.sep)[0])))
 
 
-def _is_output_inside(one: Input, folder: Path) -> bool:
-    """Whether a picture was found in the output folder, and that in the folder that was searched."""
-    if not one.found or one.source is None:
+def _is_output_inside(input_: Input, folder: Path) -> bool:
+    """Return whether a search found the picture in the output folder, and that folder lies in the searched one."""
+    if not input_.discovered or input_.source is None:
         return False
-    source = Path(_in_its_folder(one.source))
-    searched = source.parents[len(one.below.parts)]
+    source = Path(_path_in_real_folder(input_.source))
+    searched = source.parents[len(input_.relative_folder.parts)]
     return searched in folder.parents and folder in source.parents
 
 
-def _is_output_of_another(place: int, pair: Pair, writers: dict[str, list[int]]) -> bool:
-    one, _ = pair
-    if not one.found or one.source is None or set(writers.get(_in_its_folder(one.source), ())) <= {place}:
+def _is_output_of_another(index: int, pair: Pair, writers: dict[str, list[int]]) -> bool:
+    input_, _ = pair
+    if not input_.discovered or input_.source is None or set(writers.get(_path_in_real_folder(input_.source), ())) <= {index}:
         return False
-    from ..images.output_state import look_at  # what it needs is heavy to import
+    from ..images.output_state import read_output_state  # imports NumPy, which is slow
 
-    form = BY_SUFFIX.get(one.source.suffix.lower())
-    return form is not None and look_at(one.source, form).ours
+    form = BY_SUFFIX.get(input_.source.suffix.lower())
+    return form is not None and read_output_state(input_.source, form).ours
 
 
 def refuse_duplicates(tasks: list[Task]) -> None:
     """Raise ArgumentError where two results would be written to one file."""
-    taken: dict[str, Task] = {}
+    writers: dict[str, Task] = {}
     for task in tasks:
         for target in task.targets:
             if target.path is None:
                 continue
-            key = _real(target.path)
-            if key in taken:
-                other = taken[key]
+            key = _real_path(target.path)
+            if key in writers:
+                other = writers[key]
                 both = task.name if other.name == task.name else f"{other.name} and {task.name}"
-                same = other is not task and _real(Path(other.name)) == _real(Path(task.name))
+                same = other is not task and _real_path(Path(other.name)) == _real_path(Path(task.name))
                 remedy = "name that picture once" if same else "use a template"
                 raise ArgumentError(f"two results would have the name {target.path}, both of {both}; {remedy}")
-            taken[key] = task
+            writers[key] = task
 
 
 def refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:
     """Raise ArgumentError where an output or the report would replace a file that the run reads."""
     pictures = {_identity(task.source) if task.source else _identity_of_standard_input() for task in tasks}
-    others = {_identity(Path(name)) for name in request.also_read}
+    others = {_identity(Path(name)) for name in request.other_inputs}
     outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
-    _refuse_same(outputs, others if request.in_place else pictures | others)
+    _refuse_same_file(outputs, others if request.in_place else pictures | others)
     if request.report:
-        _refuse_same([Path(request.report)], pictures | others)
+        _refuse_same_file([Path(request.report)], pictures | others)
         if os.path.abspath(request.report) in map(os.path.abspath, outputs):
             raise ArgumentError(f"{request.report}: the report is an output too; give another name")
 
 
-def _refuse_same(outputs: list[Path], inputs: set[Identity | None]) -> None:
+def _refuse_same_file(outputs: list[Path], inputs: set[Identity | None]) -> None:
     known = inputs - {None}
     for path in outputs:
         if _identity(path) in known:
@@ -125,37 +126,37 @@ def _refuse_same(outputs: list[Path], inputs: set[Identity | None]) -> None:
 
 
 def refuse_existing(request: BaseRequest, tasks: list[Task]) -> None:
-    """With --skip-existing, each file is looked at when its picture's turn comes."""
+    """Raise ArgumentError where an output exists. With --skip-existing it is checked when its picture is processed."""
     targets = [target for task in tasks for target in task.targets if target.path and not target.replace]
     existing = [] if request.skip_existing else [target.path for target in targets if target.path and _identity(target.path)]
     if existing:
-        more = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
+        others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise ArgumentError(
-            f"{existing[0]}{more} exists already; replace it with --overwrite, keep what is up to date with --skip-existing, "
+            f"{existing[0]}{others} exists already; replace it with --overwrite, keep what is up to date with --skip-existing, "
             "or give another folder"
         )
 
 
-def _in_its_folder(path: Path) -> str:
-    """A name in its folder, whatever links lead to the folder."""
-    return _real_folder(str(path.parent)).rstrip(os.sep) + os.sep + path.name
+def _path_in_real_folder(path: Path) -> str:
+    """Return a path with the links to its folder resolved, but not the link that it may be itself."""
+    return _real_folder_path(str(path.parent)).rstrip(os.sep) + os.sep + path.name
 
 
-def _real(path: Path) -> str:
-    """The name that links lead to, the same for each of them."""
-    name = _in_its_folder(path)
+def _real_path(path: Path) -> str:
+    """Return a path with all links resolved."""
+    name = _path_in_real_folder(path)
     link = os.path.islink(name)  # noqa: PTH114 (to pathlib a name too long is an error)
-    return _real_folder(str(path)) if link or path.name in ("", "..") else name
+    return _real_folder_path(str(path)) if link or path.name in ("", "..") else name
 
 
 def forget_folders() -> None:
-    """Forget the real names of folders, which a later run may find changed."""
-    _real_folder.cache_clear()
+    """Clear the cache of resolved folders, which may have changed since an earlier run in this process."""
+    _real_folder_path.cache_clear()
 
 
 @functools.cache
-def _real_folder(path: str) -> str:
-    """The real name of a folder, in which there may be 10,000 pictures; forgotten when the next tasks are made."""
+def _real_folder_path(path: str) -> str:
+    """Return the resolved path of a folder. It is cached, as a folder may hold 10,000 pictures."""
     try:
         return os.path.realpath(path)
     except (OSError, ValueError):  # a NUL byte
@@ -163,16 +164,16 @@ def _real_folder(path: str) -> str:
 
 
 def _identity(path: Path) -> Identity | None:
-    """What a name leads to, the same for every link to it; None where there is nothing, or nothing that can be asked."""
+    """Return the identity of the file that a path leads to; None where there is none, or it cannot be read."""
     try:
-        status = Path(_real(path)).stat()  # a folder that is not there yet is passed, as it will be by then
+        status = Path(_real_path(path)).stat()  # a missing folder in the path counts as made
     except (OSError, ValueError):  # no such file; a name too long; a loop of links; a NUL byte
         return None
     return status.st_dev, status.st_ino
 
 
 def _identity_of_standard_input() -> Identity | None:
-    """None where it is no file."""
+    """Return the identity of standard input, None where it is not a file."""
     try:
         status = os.fstat(0)
     except OSError:  # closed

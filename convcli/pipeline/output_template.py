@@ -1,11 +1,11 @@
 """Templates of output names.
 
-A template names its parts in braces; anything else in braces is an error, and nothing in it is run:
+A template holds tokens in braces, which are replaced by text and never evaluated; an unknown token is an error:
 
     {stem} photo   {ext} .jpg   {name} photo.jpg   {parent} trip   {relpath} 2026/trip
 
-and those of the map: {kernel} sobel-x and {index} 0, or {layer} conv1 and {index} 0. ``relpath`` is the folders between the
-one that was searched and the picture, nothing for a picture that was named by itself.
+Tokens of the map are {kernel} sobel-x and {index} 0, or {layer} conv1 and {index} 0. ``relpath`` is the folder of the picture
+relative to the searched folder; it is empty for a picture that was named itself.
 """
 
 import re
@@ -22,22 +22,22 @@ BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 def tokens_in(template: str) -> set[str]:
-    """Return the names in braces."""
+    """Return the tokens that a template uses."""
     return {token for token in BRACES.findall(template) if token}
 
 
-def fill_template(template: str, one: Input, of_map: dict[str, str], known: Sequence[str]) -> str:
+def fill_template(template: str, input_: Input, map_values: dict[str, str], map_tokens: Sequence[str]) -> str:
     """Return a template with its tokens replaced. Raises ArgumentError for an unknown token and for a single brace."""
-    source = one.source
+    source = input_.source
     values = {
         "stem": source.stem if source else "stdin",
         "ext": source.suffix if source else "",
         "name": source.name if source else "stdin",
         "parent": source.absolute().parent.name if source else "",
-        "relpath": "" if one.below == PurePath() else str(one.below),
-        **of_map,
+        "relpath": "" if input_.relative_folder == PurePath() else str(input_.relative_folder),
+        **map_values,
     }
-    tokens = (*TOKENS, *known)
+    tokens = (*TOKENS, *map_tokens)
 
     def value(match: re.Match[str]) -> str:
         if match[0] in ("{{", "}}"):
@@ -55,10 +55,10 @@ def fill_template(template: str, one: Input, of_map: dict[str, str], known: Sequ
 
 
 def escape_braces(text: str) -> str:
-    """Return text that stands for itself in a template."""
+    """Return text as a template that gives it unchanged."""
     return text.replace("{", "{{").replace("}", "}}")
 
 
 def safe_name(name: str) -> str:
-    """A kernel's name as part of a file name on any system."""
+    """Return the name of a kernel as part of a file name that any system accepts."""
     return re.sub(r"[^A-Za-z0-9_.+=,@-]", "-", name)

@@ -1,4 +1,4 @@
-"""Which file each feature map goes to: a file, a folder, a template, or standard output."""
+"""Chooses the output of each feature map: a file, a file in a folder or of a template, or standard output."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -22,41 +22,41 @@ from .tasks import Target, Task
 
 
 class _UnfitError(ArgumentError):
-    """One input cannot have the output that others have."""
+    """One input cannot be written as the others are, and fails alone."""
 
 
 def make_tasks(request: BaseRequest) -> list[Task]:
-    """Name every output before anything is read; the tasks of one shard are those of the whole run that fall to it.
+    """Return the tasks of a request, with the paths of all outputs, before anything is read.
 
-    Raises ArgumentError: two outputs of one name, an output that is an input, a picture asked to hold several maps, a name
-    that gives no format.
+    Checks are made for the whole run, also if only one shard of it is returned. Raises ArgumentError: two outputs of one name,
+    an output that is an input, a picture format for several maps, a name without a known format, a file that exists.
     """
     refuse_output_below_file(request.output)
     forget_folders()
-    made = [(one, _make_task(request, one)) for one in request.inputs]
-    pairs = without_links(made) if request.in_place else without_own_outputs(request, made)
+    all_pairs = [(input_, _make_task(request, input_)) for input_ in request.inputs]
+    pairs = without_links(all_pairs) if request.in_place else without_own_outputs(request, all_pairs)
     tasks = [task for _, task in pairs]
     refuse_duplicates(tasks)
     refuse_inputs(request, tasks)
     if request.shard is not None:
-        kept = set(take_shard([one for one, _ in pairs], *request.shard))
-        tasks = [task for one, task in pairs if one in kept]
+        kept = set(take_shard([input_ for input_, _ in pairs], *request.shard))
+        tasks = [task for input_, task in pairs if input_ in kept]
     refuse_existing(request, tasks)
     return tasks
 
 
-def _make_task(request: BaseRequest, one: Input) -> Task:
-    """One picture and its targets."""
-    if one.fault:
-        return Task(one.name, one.source, fault=one.fault)
+def _make_task(request: BaseRequest, input_: Input) -> Task:
+    """Return the task of one input. An error that concerns only this input is a part of the task."""
+    if input_.error:
+        return Task(input_.name, input_.source, error=input_.error)
     try:
-        return Task(one.name, one.source, tuple(_make_targets(request, one)))
+        return Task(input_.name, input_.source, tuple(_make_targets(request, input_)))
     except _UnfitError as error:
-        return Task(one.name, one.source, fault=str(error))
+        return Task(input_.name, input_.source, error=str(error))
 
 
-def _make_targets(request: BaseRequest, one: Input) -> Iterable[Target]:
-    source = one.source
+def _make_targets(request: BaseRequest, input_: Input) -> Iterable[Target]:
+    source = input_.source
     if request.in_place:
         if source is None:
             raise ArgumentError("--in-place replaces files, and standard input is none; give -o")
@@ -75,9 +75,9 @@ def _make_targets(request: BaseRequest, one: Input) -> Iterable[Target]:
     elif output.endswith(("/", os.sep)) or os.path.isdir(output):
         form = request.form or _form_like(source)
         suffix = form.suffixes[0] if request.form or source is None or source.suffix.lower() not in form.suffixes else "{ext}"
-        mirrored = "/{relpath}" if not request.flat else ""
+        subfolders = "/{relpath}" if not request.flat else ""
         template = (
-            escape_braces(output.rstrip("/" + os.sep) or os.sep) + mirrored + "/{stem}" + request.suffix_in(form) + suffix
+            escape_braces(output.rstrip("/" + os.sep) or os.sep) + subfolders + "/{stem}" + request.suffix_in(form) + suffix
         )
     else:
         if request.pictures > 1:
@@ -86,28 +86,30 @@ def _make_targets(request: BaseRequest, one: Input) -> Iterable[Target]:
                 f"such as -o 'out/{{stem}}{request.suffix_in(format_named('png'))}.png'"
             )
         template = escape_braces(output)
-    return _expand(request, template, one)
+    return _expand(request, template, input_)
 
 
-def _expand(request: BaseRequest, template: str, source: Input) -> Iterable[Target]:
-    """The targets of one picture: one for all maps that the template does not tell apart."""
+def _expand(request: BaseRequest, template: str, input_: Input) -> Iterable[Target]:
+    """Return the targets of one picture. Maps for which the template gives the same name share a target."""
     used = [token for token in request.tokens if token in tokens_in(template)]
-    own = request.form is None and (template.endswith(("{ext}", "{name}")) or template != request.output)  # that of the input
+    has_own_format = request.form is None and (
+        template.endswith(("{ext}", "{name}")) or template != request.output
+    )  # the suffix is that of the input
 
     def target(values: dict[str, str], maps: Sequence[int]) -> Target:
-        path = fill_template(template, source, values, request.tokens)
+        path = fill_template(template, input_, values, request.tokens)
         try:
             return _make_target(request, Path(path), request.form or format_of(path), maps)
         except ArgumentError as error:
-            if own and request.pictures > 1:
+            if has_own_format and request.pictures > 1:
                 raise _UnfitError(str(error)) from None
             raise
 
-    together: dict[tuple[str, ...], list[int]] = {}
+    maps_by_values: dict[tuple[str, ...], list[int]] = {}
     for index in range(len(request.maps)):
         values = request.token_values(index)
-        together.setdefault(tuple(values[token] for token in used), []).append(index)
-    return [target(dict(zip(used, map(safe_name, key), strict=True)), maps) for key, maps in together.items()]
+        maps_by_values.setdefault(tuple(values[token] for token in used), []).append(index)
+    return [target(dict(zip(used, map(safe_name, key), strict=True)), maps) for key, maps in maps_by_values.items()]
 
 
 def _make_target(request: BaseRequest, path: Path | None, form: Format, maps: Sequence[int]) -> Target:
@@ -118,7 +120,7 @@ def _make_target(request: BaseRequest, path: Path | None, form: Format, maps: Se
 
 
 def _form_in_place(request: BaseRequest, source: Path) -> Format:
-    """The format of a picture that is replaced, which keeps its name. Raises _UnfitError."""
+    """Return the format of a picture that --in-place replaces under its own name. Raises _UnfitError."""
     suffix = source.suffix.lower()
     own = BY_SUFFIX.get(suffix)
     if suffix and own is None:
@@ -132,6 +134,6 @@ def _form_in_place(request: BaseRequest, source: Path) -> Format:
 
 
 def _form_like(source: Path | None) -> Format:
-    """The format for a folder: the input's own where it can be written as a picture, else PNG."""
+    """Return the format of outputs in a folder: that of the input where it can be written, else PNG."""
     form = BY_SUFFIX.get(source.suffix.lower()) if source else None
     return form if form and form.picture else format_named("png")

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..geometry.axes import Axis, make_axes
 from ..geometry.borders import CONSTANT, BorderMode, check_border
-from ..images.alpha import border_of_alpha, least_cover
+from ..images.alpha import border_of_alpha, least_visible_share
 from ..images.formats import format_named
 from ..images.image import Array, Image
 from ..images.write import stored_white
@@ -15,7 +15,7 @@ from ..range_rules import Range
 from .apply_request import ApplyRequest
 from .kernel_maps import KernelMaps, weights_for
 from .map_source import Response, Rows
-from .store_map import store_rows, stretch_of
+from .store_map import store_rows, stretch_limits
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Cover:
     def divisor(self) -> float | None:
         """What a sum of levels times alpha is divided by; 0 where too little is seen, None where the sum stays as it is."""
         share = self.seen / self.opaque
-        return None if self.weights is None else share if share > least_cover(self.opaque) else 0.0
+        return None if self.weights is None else share if share > least_visible_share(self.opaque) else 0.0
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> Point:
         looks = _looks(map_source, one, (x, y), response, None)
         return Point(x, y, shape, one, looks, _numbers(response.colour[y, x]), rule)
     rows = next((begin, end) for begin, end in map_source.rows_of(one) if begin <= y < end)
-    spread = stretch_of(map_source, one, white) if rule.name == "stretch" else None
+    spread = stretch_limits(map_source, one, white) if rule.name == "stretch" else None
     part = store_rows(map_source, one, rows, rule, white, spread)
     row = y - rows[0]
     return Point(

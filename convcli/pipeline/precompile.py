@@ -9,7 +9,7 @@ import numpy as np
 
 from ..config.layer_keys import keys_of
 from ..images.image import Image
-from ..images.quantize import store, to_levels
+from ..images.quantize import quantize, to_levels
 from ..kernels.kernel import Kernel
 from ..networks.layer import Array, PixelError
 from ..networks.op_registry import OPS
@@ -35,7 +35,7 @@ def warm_up() -> Iterator[Callable[[], object]]:
     for real in (np.float32, np.float64):
         response = np.ones((4, 4, 3), real)
         for white in (255, 65535):
-            yield partial(store, response, parse_range("abs"), white, white)
+            yield partial(quantize, response, parse_range("abs"), white, white)
             yield partial(to_levels, response, np.uint8 if white == 255 else np.uint16)
         maps, weight = np.ones((4, 9, 9), real), np.ones((4, 4, 3, 3), real)
         yield partial(conv2d, maps, weight)

@@ -1,4 +1,4 @@
-"""Many pictures, several at a time; a bad one fails alone."""
+"""Processes many pictures, several at a time. An error in one does not stop the others."""
 
 import functools
 import threading
@@ -18,64 +18,64 @@ from .request_base import BaseRequest
 from .tasks import Task
 from .write_output import Pipes
 
-PATIENCE = 1.2
-"""Seconds that an interrupted batch waits for the pictures that are under way."""
+INTERRUPT_WAIT_SECONDS = 1.2
+"""How long an interrupted batch waits for the pictures that are being processed."""
 
-NAME = "convcli-job"
+THREAD_NAME = "convcli-job"
 
 
 def run_tasks(
     request: BaseRequest, tasks: Iterable[Task], pipes: Pipes, *, dry_run: bool = False, fail_fast: bool = False
 ) -> Generator[Outcome, None, None]:
-    """Carry out every task and give the outcomes in the order of the tasks; an error that concerns one picture is its outcome.
+    """Process every task, and yield the outcomes in the order of the tasks. An error that concerns one picture is its outcome.
 
-    As many pictures as there are jobs are under way at once, each from reading to writing on a thread of its own; no more are
-    begun before their outcomes are taken than twice that number. A dry run writes nothing. ``fail_fast`` begins none after
-    the first that fails.
+    Each picture is processed by one thread, from reading to writing, and as many at a time as there are jobs. At most twice as
+    many are started before their outcomes are consumed. A dry run writes nothing. ``fail_fast`` starts none after the first
+    that fails.
     """
     tasks = list(tasks)
     jobs = request.threads or usable_processors()
     workers = max(min(jobs, len(tasks)), 1)
-    share = replace(request, threads=max(jobs // workers, 1))
-    budget = Budget(None if request.max_memory is None else max(request.max_memory - request.held, 0))
-    carry_out = functools.partial(_carry_out, share, pipes=pipes, budget=budget, dry_run=dry_run)
+    worker_request = replace(request, threads=max(jobs // workers, 1))
+    budget = Budget(None if request.max_memory is None else max(request.max_memory - request.resident_bytes, 0))
+    process = functools.partial(_process, worker_request, pipes=pipes, budget=budget, dry_run=dry_run)
     stop_loops(False)
-    pool = ThreadPoolExecutor(workers, NAME)
-    under_way: deque[Future[Outcome | None]] = deque()
+    pool = ThreadPoolExecutor(workers, THREAD_NAME)
+    pending: deque[Future[Outcome | None]] = deque()
     failed = threading.Event()
     rest = iter(tasks)
 
     def work(task: Task) -> Outcome | None:
         if fail_fast and failed.is_set():
             return None
-        outcome = carry_out(task)
+        outcome = process(task)
         if outcome is not None and outcome.error is not None:
             failed.set()
         return outcome
 
     try:
         while True:
-            while len(under_way) < 2 * workers and (task := next(rest, None)) is not None:
-                under_way.append(pool.submit(work, task))
-            if not under_way:
+            while len(pending) < 2 * workers and (task := next(rest, None)) is not None:
+                pending.append(pool.submit(work, task))
+            if not pending:
                 break
-            outcome = under_way[0].result()
-            under_way.popleft()
+            outcome = pending[0].result()
+            pending.popleft()
             if outcome is not None:
                 yield outcome
     except GeneratorExit:
         stop_loops()
         raise
-    except BaseException:  # an interrupt too: what is finished by then is reported before it goes on
+    except BaseException:  # an interrupt too: finished outcomes are reported before it is raised again
         stop_loops()
-        yield from _finished(under_way)
+        yield from _finished(pending)
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def finished_by(outcomes: Generator[Outcome, None, None], interruption: BaseException) -> Iterator[Outcome]:
-    """What a run still gives that is interrupted while its outcomes are told: those of pictures that are done."""
+def outcomes_after(outcomes: Generator[Outcome, None, None], interruption: BaseException) -> Iterator[Outcome]:
+    """Yield the outcomes of pictures that are done when a run is interrupted while it reports."""
     try:
         yield outcomes.throw(interruption)
         yield from outcomes
@@ -83,16 +83,16 @@ def finished_by(outcomes: Generator[Outcome, None, None], interruption: BaseExce
         return
 
 
-def _finished(under_way: Iterable[Future[Outcome | None]]) -> Iterator[Outcome]:
-    """The outcomes of pictures that are done by now, or in a moment."""
-    begun = [future for future in under_way if not future.cancel()]
-    wait(begun, PATIENCE / 2)
-    for future in begun:
+def _finished(pending: Iterable[Future[Outcome | None]]) -> Iterator[Outcome]:
+    """Yield the outcomes of pictures that are done, or will be within half of INTERRUPT_WAIT_SECONDS."""
+    started = [future for future in pending if not future.cancel()]
+    wait(started, INTERRUPT_WAIT_SECONDS / 2)
+    for future in started:
         if future.done() and (outcome := future.result()) is not None:
             yield outcome
 
 
-def _carry_out(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, dry_run: bool) -> Outcome | None:
+def _process(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, dry_run: bool) -> Outcome | None:
     try:
         return plan_task(request, task, pipes, budget) if dry_run else run_task(request, task, pipes, budget)
     except ConvcliError as error:
@@ -105,9 +105,9 @@ def _carry_out(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, d
 
 
 def abandon() -> None:
-    """Wait a moment for the pictures that are under way to be finished or given up, then remove what is half written."""
-    end = time.monotonic() + PATIENCE
+    """Wait up to INTERRUPT_WAIT_SECONDS for running pictures, then remove their unfinished files."""
+    end = time.monotonic() + INTERRUPT_WAIT_SECONDS
     for thread in threading.enumerate():
-        if thread.name.startswith(NAME):
+        if thread.name.startswith(THREAD_NAME):
             thread.join(max(end - time.monotonic(), 0))
     discard_unfinished()

@@ -12,9 +12,9 @@ from ..images.atomic_write import sweep
 from ..images.formats import Encoding
 from ..images.image import Array, Image
 from ..images.provenance import Provenance, digest_of
-from ..images.quantize import RangeStatistics, check_scale, statistics_of, total_of
+from ..images.quantize import RangeStatistics, check_scale, combine_statistics, statistics_of
 from ..images.read import decode, opened
-from ..images.write import WORDS, encode, stored_white, write_maps
+from ..images.write import METADATA_NAMES, encode, stored_white, write_maps
 from .map_source import Explanation, MapSource
 from .map_sources import map_source_for
 from .memory_budget import Budget
@@ -27,9 +27,9 @@ from .write_output import Output, Pipes, is_up_to_date, write_output
 
 @dataclass(frozen=True)
 class Written:
-    """A map that was written, or all maps of one layer. Without statistics it is yet to be written.
+    """A map, or all maps of a layer, in an output. ``statistics`` is None in a dry run.
 
-    ``maps`` are indices into the maps of the request, ``explanations`` say how their kernels were computed (--explain).
+    ``maps`` are indices into the maps of the request. ``explanations`` say how their kernels were computed (--explain).
     """
 
     target: Target
@@ -43,10 +43,10 @@ class Written:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one picture."""
+    """The result of one picture."""
 
     task: Task
-    image: str = ""  # size and kind of the input
+    image: str = ""  # its size and kind
     written: tuple[Written, ...] = ()
     skipped: tuple[Target, ...] = ()  # up to date already
     notices: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def status(self) -> str:
-        """In a word: done, skipped (nothing was left to do) or failed."""
+        """``"done"``, ``"skipped"`` (all outputs were up to date) or ``"failed"``."""
         return "failed" if self.error else "skipped" if self.skipped and not self.written else "done"
 
 
@@ -64,16 +64,16 @@ Reading: TypeAlias = tuple[Outcome, Image | None, str, list[Target]]
 def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
     """Read one picture, compute its maps and write them. Raises ConvcliError if it cannot be read.
 
-    What was written before a later map failed is in the outcome, beside the error.
+    If a map fails, the outcome has the error and the maps that were written before.
     """
-    with _read(request, task, pipes, budget) as (outcome, image, source, left):
+    with _read(request, task, pipes, budget) as (outcome, image, source, remaining):
         for target in outcome.skipped:
             sweep(target.path.parent if target.path else Path())
         if image is None:
             return outcome
         map_source = map_source_for(request, image)
         outcome = replace(outcome, notices=(*outcome.notices, *map_source.notices))
-        for target in left:
+        for target in remaining:
             provenance = Provenance(request.digest_for(target.form, target.maps), source)
             try:
                 explanations = {index: map_source.explanations(request.maps[index]) for index in target.maps}
@@ -81,38 +81,43 @@ def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> 
             except ConvcliError as error:
                 return replace(outcome, error=error)
             written = [
-                replace(one, explanations=tuple(way for index in one.maps for way in explanations[index])) for one in written
+                replace(
+                    written_map,
+                    explanations=tuple(explanation for index in written_map.maps for explanation in explanations[index]),
+                )
+                for written_map in written
             ]
-            every_notice = tuple(dict.fromkeys((*outcome.notices, *notices)))
-            outcome = replace(outcome, written=(*outcome.written, *written), notices=every_notice)
+            all_notices = tuple(dict.fromkeys((*outcome.notices, *notices)))
+            outcome = replace(outcome, written=(*outcome.written, *written), notices=all_notices)
         return outcome
 
 
 @contextlib.contextmanager
 def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Iterator[Reading]:
-    """The picture of a task, None where all its outputs are up to date, the digest of its file, and what is left to write.
+    """Yield an outcome, the picture, the digest of its file, and the targets that remain to be written.
 
-    While the block lasts, the memory that the picture and its maps take is kept from other pictures.
+    The picture is None where all its outputs are up to date. During the block, the memory of the picture and its maps is
+    reserved.
     """
-    if task.fault:
-        raise ImageError(task.fault)
-    with opened(task.source, pipes.input) as file, budget.lease() as take:
+    if task.error:
+        raise ImageError(task.error)
+    with opened(task.source, pipes.input) as file, budget.lease() as reserve:
         source = _digest(file) if request.skip_existing else ""
-        left = [target for target in task.targets if not is_up_to_date(request, target, source)]
-        skipped = tuple(target for target in task.targets if target not in left)
-        if not left:
-            yield Outcome(task, skipped=skipped), None, source, left
+        remaining = [target for target in task.targets if not is_up_to_date(request, target, source)]
+        skipped = tuple(target for target in task.targets if target not in remaining)
+        if not remaining:
+            yield Outcome(task, skipped=skipped), None, source, remaining
             return
-        image = decode(file, request.max_pixels, lambda header: take(estimate(request, left, header)), request.axes)
+        image = decode(file, request.max_pixels, lambda header: reserve(estimate(request, remaining, header)), request.axes)
         _refuse_loss(request, image.lost)
         if request.in_place and (links := os.fstat(file.fileno()).st_nlink) > 1:
             image = image.noting(f"has {links} hard links; the others keep the old picture")
         source = source or _digest(file)
-        yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, left
+        yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, remaining
 
 
 def _refuse_loss(request: BaseRequest, lost: tuple[str, ...]) -> None:
-    """Raise ImageError where a picture that is replaced would lose more than its map takes from it."""
+    """Raise ImageError where --in-place would lose something of a picture that its map could have kept."""
     if request.in_place and lost:
         listed = " and ".join(filter(None, (", ".join(lost[:-1]), lost[-1])))
         raise ImageError(f"would lose {listed} in place; write another file, with -o")
@@ -129,10 +134,12 @@ def _digest(file: BinaryIO) -> str:
 
 
 def plan_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
-    """Read one picture and say which maps it would give; write nothing. Raises ConvcliError where that would fail."""
-    with _read(request, task, pipes, budget) as (outcome, image, _, left):
+    """Read one picture and plan its maps, for a dry run. Raises ConvcliError where ``run_task`` would fail."""
+    with _read(request, task, pipes, budget) as (outcome, image, _, remaining):
         return (
-            outcome if image is None else replace(outcome, written=tuple(_plan(request, map_source_for(request, image), left)))
+            outcome
+            if image is None
+            else replace(outcome, written=tuple(_plan(request, map_source_for(request, image), remaining)))
         )
 
 
@@ -140,21 +147,21 @@ def _plan(request: BaseRequest, map_source: MapSource, targets: Iterable[Target]
     image = map_source.image
     for target in targets:
         for index in target.maps:
-            one = request.maps[index]
-            map_source.check(one)
-            shape = request.map_shape(image.size, one)
-            rule = request.rule_for(one)
+            map_ = request.maps[index]
+            map_source.check(map_)
+            shape = request.map_shape(image.size, map_)
+            rule = request.rule_for(map_)
             raw = _is_raw(request, image, target)
             if not raw:
                 check_scale(rule, image.white)
                 stored_white(target.form, image, shape[2])
             yield Written(
-                target, one.name, shape, "raw" if raw else rule.name, maps=(index,), explanations=map_source.explanations(one)
+                target, map_.name, shape, "raw" if raw else rule.name, maps=(index,), explanations=map_source.explanations(map_)
             )
 
 
 def _is_raw(request: BaseRequest, image: Image, target: Target) -> bool:
-    """Whether float numbers are stored: in a stack, and in TIFF where the picture itself is of real numbers."""
+    """Return whether floats are stored: in a stack, and in TIFF where the picture has floats of unknown scale."""
     unscaled = image.white is None and not request.rule_for(request.maps[target.maps[0]]).sets_scale
     return request.stacks_in(target.form) or (target.form.stack and unscaled)
 
@@ -163,9 +170,9 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
     image = map_source.image
     if _is_raw(request, image, target):
         return _write_stack(request, map_source, target, output)
-    one = request.maps[target.maps[0]]
-    rule = request.rule_for(one)
-    picture, statistics = picture_of_map(request, map_source, one, rule, target.form)
+    map_ = request.maps[target.maps[0]]
+    rule = request.rule_for(map_)
+    picture, statistics = picture_of_map(request, map_source, map_, rule, target.form)
     encoded = encode(picture, target.form, Encoding(request.png_level, request.quality), output.provenance)
     notices, lost = list(encoded.notices), list(encoded.lost)
     if picture.white == 255 and image.white == 65535:
@@ -177,7 +184,7 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
     write_output(
         request, target, output, lambda file: file.write(encoded.data), str(output.provenance).encode() in encoded.data
     )
-    return [Written(target, one.name, picture.pixels.shape, rule.name, statistics, target.maps)], notices
+    return [Written(target, map_.name, picture.pixels.shape, rule.name, statistics, target.maps)], notices
 
 
 def _write_stack(
@@ -185,14 +192,16 @@ def _write_stack(
 ) -> tuple[list[Written], list[str]]:
     image = map_source.image
     notices = []
-    lost = [word for name, word in WORDS.items() if getattr(image.metadata, name)] + ["alpha"] * (image.alpha is not None)
-    if lost and target.form.picture:  # of arrays nobody expects that
+    lost = [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)] + ["alpha"] * (
+        image.alpha is not None
+    )
+    if lost and target.form.picture:  # nobody expects metadata in arrays
         notices.append(f"{' and '.join(lost)} not written: a stack holds the feature maps alone")
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: float numbers are stored raw")
-    wanted = [request.maps[index] for index in target.maps]
-    names = [one.name if target.form.picture else request.stack_name(one) for one in wanted]
-    maps = [map_source.compute_map(one).colour for one in wanted]
+    requested = [request.maps[index] for index in target.maps]
+    names = [map_.name if target.form.picture else request.stack_name(map_) for map_ in requested]
+    maps = [map_source.compute_map(map_).colour for map_ in requested]
     if maps[0].itemsize * 8 > target.form.float_bits:
         notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
         lost.append("what 32 bits cannot hold")
@@ -208,11 +217,11 @@ def _write_stack(
 
 
 def _stacked(request: BaseRequest, target: Target, maps: Sequence[Array]) -> Iterator[Written]:
-    """What was written of each array of a stack: of one map, or of all that have its name there."""
-    held: dict[str, list[int]] = {}
-    for place, index in enumerate(target.maps):
-        held.setdefault(request.stack_name(request.maps[index]), []).append(place)
-    for name, places in held.items():
-        statistics = total_of([statistics_of(maps[place]) for place in places])
-        indices = tuple(target.maps[place] for place in places)
-        yield Written(target, name, maps[places[0]].shape, "raw", statistics, indices)
+    """Yield what was written for each array of a stack: one map, or all maps of a name."""
+    by_name: dict[str, list[int]] = {}
+    for position, index in enumerate(target.maps):
+        by_name.setdefault(request.stack_name(request.maps[index]), []).append(position)
+    for name, positions in by_name.items():
+        statistics = combine_statistics([statistics_of(maps[position]) for position in positions])
+        indices = tuple(target.maps[position] for position in positions)
+        yield Written(target, name, maps[positions[0]].shape, "raw", statistics, indices)

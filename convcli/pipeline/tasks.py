@@ -1,4 +1,4 @@
-"""What is to be done: one task per picture, one target per file."""
+"""The work of a run: a task for each picture, a target for each output file."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,9 +8,9 @@ from ..images.formats import Format
 
 @dataclass(frozen=True)
 class Target:
-    """One file to write: its path, None for standard output, its format, and which of the request's maps go into it.
+    """One file to write: its path (None for standard output), its format, and the indices of the maps that it holds.
 
-    ``replace`` tells that whatever stands under the name is replaced.
+    ``replace`` allows replacing an existing file.
     """
 
     path: Path | None
@@ -21,9 +21,9 @@ class Target:
 
 @dataclass(frozen=True)
 class Task:
-    """One picture and what comes of it. ``source`` None is standard input; ``fault`` tells why nothing can come of it."""
+    """One picture and its outputs. ``source`` None is standard input; ``error`` is why it cannot be processed."""
 
     name: str
     source: Path | None
     targets: tuple[Target, ...] = ()
-    fault: str = ""
+    error: str = ""

@@ -1,4 +1,4 @@
-"""Writes one output under its name, with what it was made from, and says whether it is up to date already."""
+"""Writes an output with its provenance, and checks whether it is up to date."""
 
 import functools
 import io
@@ -10,7 +10,7 @@ from typing import BinaryIO
 
 from ..errors import OutputError
 from ..images.atomic_write import ExistsError, write_atomically
-from ..images.output_state import OutputState, look_at
+from ..images.output_state import OutputState, read_output_state
 from ..images.provenance import Provenance, Sidecar, digest_of, read_sidecar, sidecar_of
 from ..images.write import write_whole
 from .request_base import BaseRequest
@@ -19,7 +19,7 @@ from .tasks import Target
 
 @dataclass(frozen=True)
 class Pipes:
-    """Standard input and output as binary files, where the request uses them."""
+    """Standard input and output as binary files, None where the request does not use them."""
 
     input: BinaryIO | None = None
     output: BinaryIO | None = None
@@ -27,18 +27,18 @@ class Pipes:
 
 @dataclass(frozen=True)
 class Output:
-    """Where the bytes of an output may go, and the mark that they carry."""
+    """The pipes of a run, and the provenance of an output."""
 
     pipes: Pipes
     provenance: Provenance
 
 
-def _look_at(request: BaseRequest, target: Target) -> OutputState:
-    """What stands under the name of an output, where --skip-existing asks. Raises OutputError for a file that is not ours."""
+def _state_of(request: BaseRequest, target: Target) -> OutputState:
+    """Return the state of an output for --skip-existing. Raises OutputError for a file that convcli did not write."""
     if not request.skip_existing or target.path is None:
         return OutputState(exists=False)
-    state = look_at(target.path, target.form)
-    if request.in_place and not state.whole:  # is it the input, or its map? It must not be filtered twice
+    state = read_output_state(target.path, target.form)
+    if request.in_place and not state.whole:  # it may be the input or its map, and must not be filtered twice
         raise OutputError(f"{target.path}: carries a mark of convcli, but is cut short or was changed since; restore it")
     if state.exists and not state.ours and not (request.overwrite or request.in_place):
         raise OutputError(
@@ -48,42 +48,42 @@ def _look_at(request: BaseRequest, target: Target) -> OutputState:
 
 
 def is_up_to_date(request: BaseRequest, target: Target, source: str) -> bool:
-    """Whether --skip-existing leaves an output as it is. Raises OutputError as _look_at does."""
-    state = _look_at(request, target)
-    asked = request.digest_for(target.form, target.maps)
-    if request.in_place:  # the output stands in the place of its input, whose digest nobody has any more
-        return state.provenance is not None and state.provenance.asked == asked
-    return state.provenance == Provenance(asked, source)
+    """Return whether --skip-existing keeps an output. Raises OutputError for a file that convcli did not write."""
+    state = _state_of(request, target)
+    request_digest = request.digest_for(target.form, target.maps)
+    if request.in_place:  # the output has replaced its input, whose digest is unknown
+        return state.provenance is not None and state.provenance.asked == request_digest
+    return state.provenance == Provenance(request_digest, source)
 
 
 def write_output(
-    request: BaseRequest, target: Target, output: Output, write: Callable[[BinaryIO], object], carries: bool
+    request: BaseRequest, target: Target, output: Output, write: Callable[[BinaryIO], object], carries_provenance: bool
 ) -> None:
-    """Write an output; what it ``carries`` no mark of itself gets one beside, where there may be a run that looks for it."""
+    """Write an output. With --skip-existing it gets a sidecar, unless it carries its provenance itself."""
     if target.path is None:
         assert output.pipes.output is not None
         memory = io.BytesIO()
         write(memory)
         write_whole(output.pipes.output, memory.getvalue())
         return
-    ours = _look_at(request, target).ours  # again, as a picture can take minutes
-    replaces = request.overwrite or request.in_place or ours if request.skip_existing else target.replace
-    beside = None
-    if request.skip_existing and not carries:
-        beside = functools.partial(_write_sidecar, target.path, output.provenance, ours)
+    replaces_ours = _state_of(request, target).ours  # checked again, as a picture can take minutes
+    may_replace = request.overwrite or request.in_place or replaces_ours if request.skip_existing else target.replace
+    write_sidecar = None
+    if request.skip_existing and not carries_provenance:
+        write_sidecar = functools.partial(_write_sidecar, target.path, output.provenance, replaces_ours)
     try:
-        with write_atomically(target.path, replaces, beside) as file:
+        with write_atomically(target.path, may_replace, write_sidecar) as file:
             write(file)
     except ExistsError:
-        if request.skip_existing and look_at(target.path, target.form).provenance == output.provenance:
-            return  # another run made the same meanwhile
-        if beside is not None:
+        if request.skip_existing and read_output_state(target.path, target.form).provenance == output.provenance:
+            return  # another run has written the same output meanwhile
+        if write_sidecar is not None:
             sidecar_of(target.path).unlink(missing_ok=True)
         raise
 
 
 def _write_sidecar(path: Path, provenance: Provenance, replaces_ours: bool, finished: Path) -> None:
-    """Before the output has its name: an output without its sidecar would be taken for a file of somebody else."""
+    """Write the sidecar before the output gets its name: without it, the output would count as a file of somebody else."""
     sidecar = sidecar_of(path)
     if os.path.lexists(sidecar) and read_sidecar(path) is None:
         raise OutputError(f"{sidecar}: exists already, and is no sidecar of convcli; move it away")

@@ -17,7 +17,7 @@ import pytest
 from batches import CONVCLI, contents, convcli, make_pictures
 from convcli.images import atomic_write
 from convcli.images.atomic_write import ExistsError, write_atomically
-from convcli.pipeline.process_batch import PATIENCE
+from convcli.pipeline.process_batch import INTERRUPT_WAIT_SECONDS
 
 PART = ".convcli-*.part"
 
@@ -219,7 +219,7 @@ def test_a_second_signal_ends_at_once(tmp_path, number, status, gap):
     second = time.monotonic()
     process.send_signal(number)
     assert process.wait(timeout=60) == status
-    assert time.monotonic() - second < PATIENCE * 0.8
+    assert time.monotonic() - second < INTERRUPT_WAIT_SECONDS * 0.8
     with contextlib.suppress(BrokenPipeError):
         process.stdin.close()
     assert not list(tmp_path.iterdir())

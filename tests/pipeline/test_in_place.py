@@ -261,7 +261,7 @@ def test_a_file_that_could_not_stay_its_owners(run, tmp_path, frame, monkeypatch
     monkeypatch.setattr(os, "chown", refuse)
     result = run("apply", tmp_path / "a.png", "-k", "blur", "--in-place", "-q")
     assert (result.status, len(result.lines)) == (1, 1)
-    assert "cannot be written: it belongs to user 1234 and group 2345, and its successor could not" in result.err
+    assert "cannot be written: it belongs to user 1234 and group 2345, and the new file could not" in result.err
     assert (tmp_path / "a.png").read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 

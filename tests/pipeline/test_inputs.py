@@ -30,7 +30,7 @@ def tree(tmp_path, monkeypatch):
 
 def found(*words, **search):
     """(name, folders below) of each input."""
-    return [(one.name, str(one.below)) for one in find_inputs(words, Search(**search))]
+    return [(one.name, str(one.relative_folder)) for one in find_inputs(words, Search(**search))]
 
 
 def test_a_folder_gives_its_pictures():
@@ -422,7 +422,7 @@ def test_faults_are_no_pictures(run, samples, tree, monkeypatch):
     assert found("*/../x.png") == [("a/../x.png", ".")]
     monkeypatch.setattr(os, "scandir", lambda path: (_ for _ in ()).throw(PermissionError(13, "Permission denied")))
     faults = find_inputs(["empty", "empty", "**/x.png"], Search())
-    assert [(one.name, one.fault) for one in faults if one.fault] == [
+    assert [(one.name, one.error) for one in faults if one.error] == [
         ("empty", "cannot be searched: Permission denied"),
         (".", "cannot be searched: Permission denied"),
     ]

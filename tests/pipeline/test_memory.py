@@ -242,6 +242,6 @@ def test_the_tightest_control_group_counts(tmp_path, monkeypatch):
         (folder / "memory.current").write_text(str(used))
         (folder / "memory.stat").write_text("anon 1\ninactive_file 4000000\n")
     monkeypatch.setattr(memory_budget, "CGROUPS", tmp_path)
-    monkeypatch.setattr(memory_budget, "OWN_GROUPS", tmp_path / "cgroup")
+    monkeypatch.setattr(memory_budget, "CGROUPS_OF_PROCESS", tmp_path / "cgroup")
     (tmp_path / "cgroup").write_text("0::/outer/inner\n")
     assert free_memory() == 30_000_000 - 25_000_000 + 4_000_000

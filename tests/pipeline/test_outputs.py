@@ -122,7 +122,7 @@ def test_weights_and_config_are_inputs_too(folder):
     """They are never written either."""
     (folder / "k.npy").write_bytes(b"")
     with pytest.raises(ArgumentError, match="k.npy: the output is an input"):
-        outputs(["a.png"], "k.npy", also_read=("k.npy",))
+        outputs(["a.png"], "k.npy", other_inputs=("k.npy",))
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".png", "y/" * 3000 + "a.png", "loop.png"])

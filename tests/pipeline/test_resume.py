@@ -13,7 +13,7 @@ import tifffile
 
 from convcli.images.atomic_write import PREFIX, _swept
 from convcli.images.formats import format_of
-from convcli.images.output_state import OutputState, look_at
+from convcli.images.output_state import OutputState, read_output_state
 from convcli.images.provenance import Provenance, Sidecar, find_provenance, sidecar_of
 from convcli.pipeline import process_image as run_module
 from convcli.pipeline import write_output
@@ -233,18 +233,18 @@ def test_exif_that_has_no_room_for_a_mark(run, tmp_path):
 def test_a_sidecar_belongs_to_one_file(tmp_path):
     """The file that it replaces is ours, but not up to date; any other, and one without a sidecar, is somebody else's."""
     path, form = tmp_path / "a.npy", format_of("a.npy")
-    assert look_at(path, form) == OutputState(exists=False)
+    assert read_output_state(path, form) == OutputState(exists=False)
     path.write_bytes(b"one")
-    assert look_at(path, form) == OutputState(exists=True)
+    assert read_output_state(path, form) == OutputState(exists=True)
     one = "7692c3ad3540bb803c020b3aee66cd88"  # the SHA-256, by another implementation: printf one | sha256sum
     for before, ours in ((None, False), ("e" * 32, False), (one, True)):
         sidecar_of(path).write_text(str(Sidecar(MARK, "f" * 32, before)))
-        assert look_at(path, form) == OutputState(exists=True, ours=ours)
+        assert read_output_state(path, form) == OutputState(exists=True, ours=ours)
     sidecar_of(path).write_text(str(Sidecar(MARK, one)))
-    assert look_at(path, form) == OutputState(exists=True, ours=True, provenance=MARK)
+    assert read_output_state(path, form) == OutputState(exists=True, ours=True, provenance=MARK)
     for broken in ("", "[]", "{}", '{"mark": 3, "file": 4}', "\0"):
         sidecar_of(path).write_text(broken)
-        assert look_at(path, form) == OutputState(exists=True)
+        assert read_output_state(path, form) == OutputState(exists=True)
 
 
 def test_what_the_user_put_in_the_place_of_an_output(run, photo, tmp_path):
@@ -279,7 +279,7 @@ def test_a_foreign_picture_is_not_decoded(tmp_path, monkeypatch):
     """Only its header is looked at, however large it is."""
     PIL.Image.new("RGB", (50, 50)).save(tmp_path / "a.png")
     monkeypatch.setattr(PIL.PngImagePlugin.PngImageFile, "load", lambda *_: pytest.fail("the pixels are loaded"))
-    assert look_at(tmp_path / "a.png", format_of("a.png")) == OutputState(exists=True)
+    assert read_output_state(tmp_path / "a.png", format_of("a.png")) == OutputState(exists=True)
 
 
 def test_sidecars_are_only_where_they_are_needed(run, photo, tmp_path):
@@ -313,19 +313,19 @@ def test_an_output_that_was_cut_short_is_made_again(run, photo, tmp_path, name):
     assert run(*words).status == 0
     out, form = tmp_path / name, format_of(name)
     data = out.read_bytes()
-    assert look_at(out, form).provenance is not None
+    assert read_output_state(out, form).provenance is not None
     for length in (*range(0, len(data), len(data) // 50), *range(len(data) - 250, len(data))):
         out.write_bytes(data[:length])
-        if look_at(out, form).provenance is not None:
+        if read_output_state(out, form).provenance is not None:
             with tifffile.TiffFile(out) as cut:
                 assert length > len(data) - 20
                 assert [label for label in cut.imagej_metadata["Labels"][::3]] == ["blur R", "edge R", "sobel-x R"]
                 assert cut.asarray().shape[0] == 3
         elif not form.holds_provenance:
-            assert not look_at(out, form).ours
+            assert not read_output_state(out, form).ours
     if form.holds_provenance and form.name != "npz":
         out.write_bytes(data[: 9 * len(data) // 10])
-        assert look_at(out, form).provenance is None
+        assert read_output_state(out, form).provenance is None
 
 
 def test_in_place_what_is_marked_but_not_whole_is_no_input(run, photo, tmp_path):
@@ -366,7 +366,7 @@ def test_what_somebody_put_there_meanwhile_is_kept(run, photo, tmp_path, monkeyp
         return compute(*arguments)
 
     monkeypatch.setattr(run_module, "encode", same)
-    monkeypatch.setattr(write_output, "_look_at", lambda *_: OutputState(exists=False))  # looked a moment before
+    monkeypatch.setattr(write_output, "_state_of", lambda *_: OutputState(exists=False))  # looked a moment before
     assert run(*words).status == 0
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == whole
 

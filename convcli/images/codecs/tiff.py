@@ -173,7 +173,7 @@ def _read_by_tifffile(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
     levels, white = as_levels(np.atleast_3d(turn(pixels) if turn else pixels))
     if page.photometric == MINISWHITE:
         if white is None:
-            raise ImageError("is TIFF in floats with white as 0, which is not read; store it with black as 0")
+            raise ImageError("is TIFF in real numbers with white as 0, which is not read; store it with black as 0")
         levels = to_levels(levels.astype(np.float32), levels.dtype, scale=-1, zero=white)
     colours = 3 if page.photometric == RGB else 1
     extra = page.extrasamples[0] if levels.shape[2] > colours and page.extrasamples else 0

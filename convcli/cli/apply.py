@@ -40,7 +40,7 @@ from . import option_groups, options, run_batch
     "  [default: what costs least]",
 )
 @click.option("--explain", is_flag=True, help="Tell for each kernel which method is taken, why, and what it takes.")
-@option_groups.TELLING
+@option_groups.REPORTING
 def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, **values: Any) -> None:
     """
     \b
@@ -63,12 +63,12 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
     reporting = run_batch.take_report_options(values)
     registry = options.read_registry(config, no_config)
     values |= options.read_defaults(registry, {"range": "rule"})
-    maps = [one for text in kernels for one in feature_maps(registry.find(text))]
-    weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
-    asked = run_batch.take_inputs(values)
-    asked["other_inputs"] += (*weights, *map(str, registry.read_files()))
+    maps = [map_ for text in kernels for map_ in feature_maps(registry.find(text))]
+    weights = [str(reference.path) for reference in map(parse_kernel, kernels) if isinstance(reference, WeightsFile)]
+    fields = run_batch.take_inputs(values)
+    fields["other_inputs"] += (*weights, *map(str, registry.read_files()))
     request = ApplyRequest(
-        **asked,
+        **fields,
         maps=tuple(unique_names(maps)),
         form=values.pop("form"),
         range=values.pop("rule"),
@@ -80,6 +80,6 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
 
 def _check_method(request: ApplyRequest) -> None:
     if request.method is not None:
-        from ..pipeline.kernel_maps import check_method  # what it needs is heavy to import
+        from ..pipeline.kernel_maps import check_method  # imports NumPy, which is slow
 
         check_method(request)

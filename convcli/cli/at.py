@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from ..images.image import Image
     from ..pipeline.pixel_trace import Point
 
-WIDTH = 80
-"""Columns to draw in where there is no terminal."""
+DEFAULT_WIDTH = 80
+"""Width in columns where standard output is not a terminal."""
 
 
 @click.command(cls=options.NumbersCommand, no_args_is_help=True)
@@ -68,21 +68,21 @@ def command(
     maps = feature_maps(registry.find(kernels[0]))
     if len(maps) > 1:
         raise ArgumentError(f"bank {kernels[0]!r} gives {len(maps)} feature maps; give one kernel, or a bank that merges them")
-    given = Input(picture, None if picture == "-" else Path(picture))
-    request = ApplyRequest(inputs=(given,), maps=tuple(maps), output="", range=values.pop("rule"), **values)
-    _tell(request, *_explain(request, position), as_json)
+    input_ = Input(picture, None if picture == "-" else Path(picture))
+    request = ApplyRequest(inputs=(input_,), maps=tuple(maps), output="", range=values.pop("rule"), **values)
+    _print(request, *_explain(request, position), as_json)
 
 
-def _tell(request: ApplyRequest, image: "Image", point: "Point", as_json: bool) -> None:
+def _print(request: ApplyRequest, image: "Image", point: "Point", as_json: bool) -> None:
     name = _name_of(request)
     for notice in image.notices:
-        if not notice.endswith("not kept"):  # which is of no interest where no file is written
+        if not notice.endswith("not kept"):  # which does not matter where no file is written
             output.print_error(f"{name}: {notice}")
     with output.printing():
         if as_json:
             click.echo(json.dumps({"input": name, **pixel_view.facts_of(point, image)}, allow_nan=False))
             return
-        width = shutil.get_terminal_size((WIDTH, 0)).columns if sys.stdout.isatty() else WIDTH
+        width = shutil.get_terminal_size((DEFAULT_WIDTH, 0)).columns if sys.stdout.isatty() else DEFAULT_WIDTH
         click.echo(output.escaped(f"{name}: {image.summary}"))
         for line in pixel_view.lines_of(point, request, width):
             click.echo(output.escaped(line).rstrip())
@@ -93,16 +93,16 @@ def _name_of(request: ApplyRequest) -> str:
 
 
 def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, Point]":
-    """Read the picture and look at the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
-    (given,) = request.inputs
+    """Read the picture and explain the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
+    (input_,) = request.inputs
     pipes = run_batch.open_pipes(request)
-    from ..images.read import read_image  # what these need is heavy to import
+    from ..images.read import read_image  # these import NumPy, which is slow
     from ..pipeline.pixel_trace import explain
 
     run_batch.report_compiling(Messages(quiet=False, verbose=False))
     name = _name_of(request)
-    with _about(name):
-        image = read_image(given.source, pipes.input, request.max_pixels, request.axes)
+    with _naming_picture(name):
+        image = read_image(input_.source, pipes.input, request.max_pixels, request.axes)
         height, width, _ = request.map_shape(image.size, request.maps[0])
     x, y = position
     if not (x < width and y < height):
@@ -110,13 +110,13 @@ def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, 
             f"position {x},{y} lies outside the map, which is {width} x {height}: X goes from 0 to {width - 1}, "
             f"Y from 0 to {height - 1}"
         )
-    with _about(name):
+    with _naming_picture(name):
         return image, explain(request, image, x, y)
 
 
 @contextlib.contextmanager
-def _about(name: str) -> Iterator[None]:
-    """What is wrong with a picture is said with its name, and fails with status 1, as it does in ``apply``."""
+def _naming_picture(name: str) -> Iterator[None]:
+    """Turn errors into an ImageError with the name of the picture, so that the exit status is 1, as in ``apply``."""
     try:
         yield
     except ConvcliError as error:

@@ -1,4 +1,4 @@
-"""convcli cache: the machine code that is kept between runs."""
+"""convcli cache: the compiled code that is kept between runs."""
 
 import json
 

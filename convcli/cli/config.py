@@ -41,12 +41,13 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     Prints every config file that is read, the one that counts most first; then each name that several of them define, and
     which one counts; then each default of an option, and where it comes from; and, on standard error, every fault of the files.
     """
-    places = find_locations(config, search=not no_config)
-    told: list[str] = []
-    registry = peek_registry(places, told)
+    locations = find_locations(config, search=not no_config)
+    faults: list[str] = []
+    registry = peek_registry(locations, faults)
     holds = {file.path: count_entries(file) for file in registry.files}
     rows = [
-        {"path": str(place.path), "reason": place.reason, "holds": holds.get(place.path, "cannot be read")} for place in places
+        {"path": str(location.path), "reason": location.reason, "holds": holds.get(location.path, "cannot be read")}
+        for location in locations
     ]
     owners: dict[str, list[str]] = {}
     defaults: dict[str, tuple[str, object]] = {}
@@ -54,12 +55,12 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
         for name in (*file.entries, *file.networks):
             owners.setdefault(name, []).append(str(file.path))
         for key, value in file.defaults.items():
-            if value is not None:  # a fault, which is told below
+            if value is not None:  # a fault, which is reported below
                 defaults.setdefault(key, (str(file.path), value))
     defaults |= {key: (f"${env}", os.environ[env]) for key, env in ENVIRONMENT.items() if os.environ.get(env)}
     with output.printing():
         output.show_places(rows, {name: paths for name, paths in owners.items() if len(paths) > 1}, defaults, as_json)
-    check_registry(registry, told)
+    check_registry(registry, faults)
 
 
 @command.command("init", short_help="Write a config file to start from.")
@@ -83,9 +84,9 @@ def write_starter(file: Path, user: bool) -> None:
         if own is None:
             raise ArgumentError("there is no home folder for your own kernels.toml; name a FILE instead")
         file = own
-    found = "in this folder and below" if file.name == NAME else f"with --config {file}"
+    scope = "in this folder and below" if file.name == NAME else f"with --config {file}"
     _write_new(file, _packaged("starter.toml"))
-    output.print_error(f"{file}: written; convcli reads it {'everywhere' if user else found}")
+    output.print_error(f"{file}: written; convcli reads it {'everywhere' if user else scope}")
     schema = file.with_name(SCHEMA)
     if not schema.exists():
         _write_new(schema, _packaged(SCHEMA))
@@ -110,7 +111,7 @@ def _packaged(name: str) -> str:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """Write a file that must not be there yet."""
+    """Write a new file. Raises ArgumentError where it exists."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8", newline="\n") as file:

@@ -1,11 +1,11 @@
-"""How many pictures there are, and what became of them."""
+"""Counts of pictures by their result."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Counts:
-    """How many pictures there are, and what became of them."""
+    """Numbers of pictures: in all, and by their result."""
 
     inputs: int
     done: int = 0
@@ -14,9 +14,9 @@ class Counts:
 
     @property
     def not_tried(self) -> int:
-        """Those that were left after --fail-fast."""
+        """Pictures that were not started, after --fail-fast."""
         return self.inputs - self.done - self.skipped - self.failed
 
     def add(self, status: str) -> None:
-        """Count one more."""
+        """Count a picture with a status such as ``"done"``."""
         setattr(self, status, getattr(self, status) + 1)

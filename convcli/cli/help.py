@@ -1,4 +1,4 @@
-"""convcli help: the manual, a topic at a time."""
+"""convcli help: the topics of the manual."""
 
 import importlib.resources
 import sys
@@ -13,12 +13,12 @@ TOPICS = ("apply", "kernels", "config", "batch", "networks", "formats", "python"
 
 
 class Topic(click.ParamType[str]):
-    """A topic of the manual."""
+    """The name of a topic of the manual."""
 
     name = "TOPIC"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """Offer the topics that begin so."""
+        """Return the topics that begin with the incomplete word."""
         return [CompletionItem(topic) for topic in TOPICS if topic.startswith(incomplete)]
 
 
@@ -48,10 +48,10 @@ def command(topic: str | None) -> None:
 
 
 def read_topic(topic: str) -> str:
-    """The Markdown text of a topic."""
+    """Return the Markdown text of a topic."""
     return (importlib.resources.files("convcli") / "manual" / f"{topic}.md").read_text("utf-8")
 
 
 def title_of(topic: str) -> str:
-    """The heading of a topic."""
+    """Return the heading of a topic."""
     return read_topic(topic).partition("\n")[0].removeprefix("# ")

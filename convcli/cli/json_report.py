@@ -1,4 +1,4 @@
-"""What became of each picture, for machines: one JSON line each, and one for all."""
+"""The report for machines: a JSON line for each picture, and a summary line."""
 
 import contextlib
 import dataclasses
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from ..pipeline.process_image import Outcome, Written
 
 
-LONGEST_LINE = 16 << 20
-"""Bytes of a line of a report: a picture with thousands of feature maps."""
+MAX_LINE_BYTES = 16 << 20
+"""Longest line of a report that is read: a picture with thousands of feature maps."""
 
 
 class Report:
-    """Writes JSON lines to standard output, to a file, to both or to neither. Each line is there once its picture is done."""
+    """Writes JSON lines to standard output, to a file, to both or to neither, each as soon as its picture is done."""
 
     def __init__(self, prints: bool, path: str | None) -> None:
         self.prints = prints
         self.path = path
         self.file: IO[str] | None = None
-        self.told: Outcome | None = None
+        self.last_outcome: Outcome | None = None
 
     def __enter__(self) -> "Report":
         if self.path is not None:
             try:
-                _refuse_other(Path(self.path))
+                _refuse_other_file(Path(self.path))
                 Path(self.path).parent.mkdir(parents=True, exist_ok=True)
                 self.file = open(self.path, "w", encoding="utf-8")  # noqa: SIM115, PTH123 - closed at the end of the block
             except ArgumentError:
@@ -46,18 +46,18 @@ class Report:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self.file is not None:
-            with contextlib.suppress(OSError):  # every line was flushed, or its error told
+            with contextlib.suppress(OSError):  # every line was flushed, or its error reported
                 self.file.close()
 
     def outcome(self, outcome: "Outcome") -> None:
-        """One picture: its name, whether it is done, its feature maps, notices, and the error. Twice the same is told once."""
-        if outcome is self.told:
+        """Write the line of a picture. An outcome that was written last is not written again."""
+        if outcome is self.last_outcome:
             return
         self._write(
             {
                 "input": outcome.task.name,
                 "status": outcome.status,
-                "outputs": [_described(written) for written in outcome.written],
+                "outputs": [_map_facts(written) for written in outcome.written],
                 "skipped": [str(target.path) for target in outcome.skipped],
                 "notices": list(outcome.notices),
                 "error": None if outcome.error is None else str(outcome.error),
@@ -65,16 +65,17 @@ class Report:
             outcome,
         )
 
-    def summary(self, tally: Counts) -> None:
-        """All pictures: how many are done, skipped, failed, and not tried after --fail-fast."""
-        self._write(dataclasses.asdict(tally) | {"not_tried": tally.not_tried})
+    def summary(self, counts: Counts) -> None:
+        """Write the summary line."""
+        self._write(dataclasses.asdict(counts) | {"not_tried": counts.not_tried})
 
-    def _write(self, value: dict[str, Any], told: "Outcome | None" = None) -> None:
+    def _write(self, value: dict[str, Any], outcome: "Outcome | None" = None) -> None:
         line = json.dumps(value)  # in ASCII, so that no name can break a terminal or a line
         if self.prints:
             with printing():
                 click.echo(line)
-        self.told = told  # a signal is heeded after a call: the line is in the file then, whether or not it is flushed
+        # Set before the write. Python handles a signal after it, when the line is in the file, flushed or not.
+        self.last_outcome = outcome
         if self.file is not None:
             try:
                 self.file.write(line + "\n")
@@ -83,21 +84,21 @@ class Report:
                 raise OutputError(f"{self.path}: cannot be written: {error.strerror or error}") from error
 
 
-def _refuse_other(path: Path) -> None:
-    """Raise ArgumentError where there is a file that is no report: a slip would cost it."""
+def _refuse_other_file(path: Path) -> None:
+    """Raise ArgumentError where the file exists and is not a report, so that a typing error cannot destroy it."""
     if path.is_file():
         with path.open("rb") as file:
-            line = file.readline(LONGEST_LINE)
+            line = file.readline(MAX_LINE_BYTES)
         try:
-            held = json.loads(line or b'{"not_tried": 0}')
-        except (ValueError, RecursionError):  # no JSON; brackets too deep for its reader
-            held = None
-        if not isinstance(held, dict) or not ("not_tried" in held or {"input", "status", "outputs", "notices"} <= set(held)):
+            value = json.loads(line or b'{"not_tried": 0}')
+        except (ValueError, RecursionError):  # not JSON; brackets nested too deep for the parser
+            value = None
+        if not isinstance(value, dict) or not ("not_tried" in value or {"input", "status", "outputs", "notices"} <= set(value)):
             raise ArgumentError(f"{path}: exists already and is no report; give another name for the report")
 
 
-def _described(written: "Written") -> dict[str, Any]:
-    """A feature map: its file, name, (height, width, channels), rule, and what was in it; numbers that are none are null."""
+def _map_facts(written: "Written") -> dict[str, Any]:
+    """Return the facts of a feature map: file, name, shape (H, W, C), rule, statistics. NaN and infinity are null."""
     facts: dict[str, Any] = {
         "path": None if written.target.path is None else str(written.target.path),
         "map": written.map,
@@ -106,7 +107,7 @@ def _described(written: "Written") -> dict[str, Any]:
         "range": written.rule,
     }
     if written.explanations:
-        facts["ways"] = [_told(way) for way in written.explanations]
+        facts["ways"] = [_explanation_facts(explanation) for explanation in written.explanations]
     statistics = written.statistics
     if statistics is None:
         return facts
@@ -115,15 +116,15 @@ def _described(written: "Written") -> dict[str, Any]:
     return facts | {name: value if math.isfinite(value) else None for name, value in limits.items()} | counts
 
 
-def _told(way: "Explanation") -> dict[str, Any]:
-    """How a kernel was computed: the method and why, its rank, multiply-adds, bytes for each thread, and the largest error."""
-    choice = way.choice
+def _explanation_facts(explanation: "Explanation") -> dict[str, Any]:
+    """Return how a kernel was computed: method, reason, rank, multiply-adds, bytes per thread, largest error."""
+    choice = explanation.choice
     return {
-        "kernel": way.kernel,
+        "kernel": explanation.kernel,
         "method": choice.method,
         "reason": choice.reason,
-        "rank": way.rank,
-        "multiply_adds": way.multiply_adds,
-        "memory": way.memory,
+        "rank": explanation.rank,
+        "multiply_adds": explanation.multiply_adds,
+        "memory": explanation.memory,
         "error": choice.error,
     }

@@ -1,4 +1,4 @@
-"""convcli kernels: what there is to convolve with."""
+"""convcli kernels: lists, shows and checks kernels and banks."""
 
 import json
 from pathlib import Path
@@ -68,13 +68,13 @@ def show_kernel(kernel: str, config: tuple[str, ...], no_config: bool, as_json: 
     Prints the numbers of a kernel, or of each kernel of a bank, with their sum, absolute sum and rank. Takes whatever -k of
     'convcli apply' takes.
     """
-    found = options.read_registry(config, no_config).find(kernel)
-    kernels = kernels_of(found)
+    kernel_or_bank = options.read_registry(config, no_config).find(kernel)
+    kernels = kernels_of(kernel_or_bank)
     with output.printing():
         if as_json:
-            click.echo(json.dumps({**_describe(found), "kernels": [_numbers(one) for one in kernels]}, indent=2))
+            click.echo(json.dumps({**_describe(kernel_or_bank), "kernels": [_numbers(member) for member in kernels]}, indent=2))
         else:
-            output.show_kernels(found, kernels)
+            output.show_kernels(kernel_or_bank, kernels)
 
 
 @command.command("check", short_help="Find every fault of config files.")
@@ -89,9 +89,9 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
     Reads each FILE, or every config file that is found, and the files of weights that it names. Prints every fault with its
     line; the exit status is then 2. Where a FILE is named, the others that are found are looked at too, for the names in it.
     """
-    places = find_locations((*config, *reversed(files)), search=not no_config)
-    checked = [Path(name) for name in files] or [place.path for place in places]
-    registry = load_registry(places, thorough=not files)
+    locations = find_locations((*config, *reversed(files)), search=not no_config)
+    checked = [Path(name) for name in files] or [location.path for location in locations]
+    registry = load_registry(locations, thorough=not files)
     with output.printing():
         for file in registry.files:
             if file.path in checked:
@@ -102,7 +102,7 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
 
 
 def count_entries(file: ConfigFile) -> str:
-    """How many kernels, banks and networks a file defines, in words."""
+    """Return a phrase with the numbers of kernels, banks and networks that a file defines."""
     kernels = sum(isinstance(entry, KernelSpec) for entry in file.entries.values())
     banks = len(file.entries) - kernels
     counts = ((kernels, "kernel"), (banks, "bank"), (len(file.networks), "network"))
@@ -110,12 +110,12 @@ def count_entries(file: ConfigFile) -> str:
     return ", ".join(words[:-1]) + (" and " if words[1:] else "") + words[-1] if words else "defines no kernels"
 
 
-def _describe(one: Kernel | Bank) -> dict[str, object]:
-    facts: dict[str, object] = {"name": one.name, "about": one.about, "source": one.source, "tags": list(one.tags)}
-    if isinstance(one, Bank):
-        members = [kernel.name for kernel in one.kernels]
-        return facts | {"maps": 1 if one.merge else len(members), "merge": one.merge, "members": members}
-    return facts | {"size": list(one.shape), "sum": one.sum}
+def _describe(entry: Kernel | Bank) -> dict[str, object]:
+    facts: dict[str, object] = {"name": entry.name, "about": entry.about, "source": entry.source, "tags": list(entry.tags)}
+    if isinstance(entry, Bank):
+        members = [kernel.name for kernel in entry.kernels]
+        return facts | {"maps": 1 if entry.merge else len(members), "merge": entry.merge, "members": members}
+    return facts | {"size": list(entry.shape), "sum": entry.sum}
 
 
 def _numbers(kernel: Kernel) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""The command ``convcli`` itself: finds its sub-commands, and turns errors and signals into one line and an exit status."""
+"""The command ``convcli``: finds subcommands, and turns errors and signals into one line and an exit status."""
 
 import contextlib
 import importlib
@@ -23,14 +23,14 @@ COMMANDS = {
     "cache": "The machine code that is kept between runs.",
     "help": "Show a topic of the manual.",
 }
-"""Each command and what it does. Its module here has its name, and is imported when it is wanted."""
+"""Each command and what it does. The module of its name is imported when the command is used."""
 
 BROKEN_PIPE, INTERRUPTED, TERMINATED = 141, 130, 143
 
 
 @contextlib.contextmanager
 def _quiet_pipes() -> Iterator[None]:
-    """A pipe whose reader has gone is no error but an end. Click would turn it into status 1."""
+    """Exit with BROKEN_PIPE, without a message, when the reader of a pipe has closed it. Click would exit with status 1."""
     try:
         yield
     except BrokenPipeError:
@@ -38,14 +38,14 @@ def _quiet_pipes() -> Iterator[None]:
 
 
 class Commands(click.Group):
-    """A group that imports a command when it is named."""
+    """A group that imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names, in order."""
+        """Return the names, in order."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command of a name."""
+        """Return the command of a name, or None."""
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = importlib.import_module(f"convcli.cli.{cmd_name}").command
@@ -57,7 +57,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def make_context(self, *args: Any, **options: Any) -> click.Context:
-        """Read the words, and print --help and --version."""
+        """Parse the arguments, and print --help and --version."""
         with _quiet_pipes():
             return super().make_context(*args, **options)
 
@@ -67,7 +67,7 @@ class Commands(click.Group):
             return super().invoke(ctx)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Find the command; say which one is near."""
+        """Find the command. The error for an unknown one suggests the nearest."""
         if args and not args[0].startswith("-") and args[0] not in COMMANDS:
             near = nearest_name(args[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
             raise click.UsageError(f"no command {args[0]!r}{near}", ctx)
@@ -90,7 +90,7 @@ def convcli() -> None:
 def run() -> None:
     """Entry point of the shell command."""
     signal.signal(signal.SIGTERM, _terminate)
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's background has it ignored
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell ignores it for background jobs
         signal.signal(signal.SIGINT, _interrupt)
     status = main()
     try:
@@ -107,11 +107,11 @@ def run() -> None:
         batch.abandon()
     with contextlib.suppress(OSError, AttributeError):  # AttributeError: there is no standard error
         sys.stderr.flush()
-    os._exit(status)  # all is written: Python would wait for threads that nobody can interrupt, and take 30 ms to clear up
+    os._exit(status)  # all is written; Python would wait for threads that cannot be interrupted, and needs 30 ms to shut down
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line and return its exit status; shows each error as one line on standard error."""
+    """Run the command line and return its exit status. Each error is printed as one line to standard error."""
     try:
         try:
             status = convcli.main(arguments, prog_name="convcli", standalone_mode=False)
@@ -132,7 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
         for line in error.lines:
             print_error(f"Error: {line}")
         return error.exit_status
-    except OSError as error:  # help texts are printed by click itself; every other place says what it could not do
+    except OSError as error:  # from click, which prints help texts; other code turns it into ConvcliError
         if error.filename is not None:
             raise
         print_error(f"Error: standard output cannot be written: {error.strerror or error}")
@@ -142,19 +142,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _terminate(number: int, frame: object) -> None:
-    """Leave through every ``finally``, so that no half-written file stays."""
+    """Handle SIGTERM: exit through every ``finally``, so that no unfinished file stays."""
     signal.signal(number, _end_at_once)
     raise SystemExit(TERMINATED)
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """The same for SIGINT."""
+    """Handle SIGINT in the same way."""
     signal.signal(number, _end_at_once)
     raise KeyboardInterrupt
 
 
 def _end_at_once(number: int, frame: object) -> None:
-    """A second signal waits for nothing, wherever the first is being heeded."""
+    """Handle a second signal: exit at once, wherever the first one is being handled."""
     batch = sys.modules.get("convcli.pipeline.process_batch")
     if batch is not None:
         batch.discard_unfinished()

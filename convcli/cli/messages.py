@@ -1,4 +1,4 @@
-"""What a run says on standard error: a line for each feature map, notices, errors, a summary."""
+"""Messages of a run on standard error: a line for each feature map, notices, errors, a summary."""
 
 from typing import TYPE_CHECKING
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 
 
 class Messages:
-    """Speaks on standard error, as loud as was asked."""
+    """Prints messages to standard error, as ``-q`` and ``-v`` ask."""
 
     def __init__(self, quiet: bool, verbose: bool) -> None:
         self.quiet = quiet
         self.verbose = verbose and not quiet
 
     def note(self, text: str) -> None:
-        """Say one line, unless quiet."""
+        """Print a line, unless quiet."""
         if not self.quiet:
             print_error(text)
 
     def outcome(self, outcome: "Outcome", dry_run: bool) -> None:
-        """Say what became of one picture. A dry run's plan is its result, and goes to standard output."""
+        """Report one picture. The plan of a dry run is its result, and goes to standard output."""
         name = "standard input" if outcome.task.source is None else outcome.task.name
         if self.verbose and not dry_run and outcome.image:
             self.note(f"{name}: {outcome.image}")
@@ -33,14 +33,14 @@ class Messages:
             self.note(f"{name}: {notice}")
         for written in outcome.written:
             if dry_run:
-                line = f"{name} ({outcome.image}) -> {_where(written)} ({_size(written)}) {written.map}, {written.rule}"
+                line = f"{name} ({outcome.image}) -> {_destination(written)} ({_size(written)}) {written.map}, {written.rule}"
                 with printing():
-                    for text in (line, *map(_explanation, written.explanations)):
+                    for text in (line, *map(_explanation_line, written.explanations)):
                         click.echo(escaped(text))
                 continue
-            for way in written.explanations:
-                self.note(_explanation(way))
-            if written.statistics is not None:  # else it is the plan of a dry run, which --json prints
+            for explanation in written.explanations:
+                self.note(_explanation_line(explanation))
+            if written.statistics is not None:  # None in a dry run, which --json prints
                 self.note(self._line(written))
         for target in outcome.skipped if self.verbose else ():
             self.note(f"{target.path}: up to date, left as it is")
@@ -48,21 +48,21 @@ class Messages:
             for line in outcome.error.lines:
                 print_error(f"Error: {name}: {line}")
 
-    def summary(self, tally: "Counts") -> None:
-        """Say what became of several pictures, if not all are done, or of each that was skipped."""
-        parts = {"failed": tally.failed, "done": tally.done, "skipped": tally.skipped, "not tried": tally.not_tried}
-        if (tally.inputs > 1 and tally.done < tally.inputs) or tally.skipped:
+    def summary(self, counts: "Counts") -> None:
+        """Print the counts of several pictures if not all of them are done, or if any were skipped."""
+        parts = {"failed": counts.failed, "done": counts.done, "skipped": counts.skipped, "not tried": counts.not_tried}
+        if (counts.inputs > 1 and counts.done < counts.inputs) or counts.skipped:
             first, *others = [(word, count) for word, count in parts.items() if count]
-            line = f"{first[1]} of {tally.inputs} inputs {first[0]}"
+            line = f"{first[1]} of {counts.inputs} inputs {first[0]}"
             self.note(", ".join([line, *(f"{count} {word}" for word, count in others)]))
 
     def _line(self, written: "Written") -> str:
         statistics = written.statistics
         assert statistics is not None
         if statistics.count == 0:
-            return f"{_where(written)}: {written.map}, nothing to see: transparent everywhere"
+            return f"{_destination(written)}: {written.map}, nothing to see: transparent everywhere"
         extremes = f"min {number(statistics.minimum)}, max {number(statistics.maximum)}"
-        line = f"{_where(written)}: {written.map}{_many(written)} {extremes}; "
+        line = f"{_destination(written)}: {written.map}{_map_count(written)} {extremes}; "
         if written.rule == "raw":
             line += "stored raw"
         else:
@@ -79,23 +79,23 @@ class Messages:
         return f"{line} ({_size(written)}{counts})"
 
 
-def _where(written: "Written") -> str:
+def _destination(written: "Written") -> str:
     return "standard output" if written.target.path is None else str(written.target.path)
 
 
 def _size(written: "Written") -> str:
     height, width, channels = written.shape
-    return f"{width} x {height}" + (f", {channels} channels" if channels > 1 else "") + _many(written)
+    return f"{width} x {height}" + (f", {channels} channels" if channels > 1 else "") + _map_count(written)
 
 
-def _many(written: "Written") -> str:
+def _map_count(written: "Written") -> str:
     return f", {len(written.maps)} maps" if len(written.maps) > 1 else ""
 
 
-def _explanation(way: "Explanation") -> str:
-    """How a kernel is computed, in a line."""
-    choice, rank = way.choice, f"rank {way.rank}, " if way.rank else ""
+def _explanation_line(explanation: "Explanation") -> str:
+    """Return a line about how a kernel is computed."""
+    choice, rank = explanation.choice, f"rank {explanation.rank}, " if explanation.rank else ""
     work = f"{choice.cost:.4g} multiply-adds a number" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")
-    amount = f"{way.multiply_adds / 1e6:.3g} million in all, {way.memory / 1e3:.3g} kB a thread"
+    amount = f"{explanation.multiply_adds / 1e6:.3g} million in all, {explanation.memory / 1e3:.3g} kB a thread"
     error = f"error at most {choice.error:.2g} of its range" if choice.error else "exact sums"
-    return f"  {way.kernel}: {choice.method} ({choice.reason}); {rank}{work}, {amount}, {error}"
+    return f"  {explanation.kernel}: {choice.method} ({choice.reason}); {rank}{work}, {amount}, {error}"

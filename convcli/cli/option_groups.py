@@ -1,4 +1,4 @@
-"""Options that several commands take, each spelled once, in groups: a group is one decorator."""
+"""Options that several commands share, each defined once. A group of options is one decorator."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +13,7 @@ from . import options
 
 
 def _together(*decorators: Callable[..., Any]) -> Callable[..., Any]:
-    """One decorator that adds all of these, in this order."""
+    """Return a decorator that adds all of these options, in this order."""
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         for decorator in reversed(decorators):
@@ -24,7 +24,7 @@ def _together(*decorators: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def output(template: str) -> Callable[..., Any]:
-    """Where results go; the help text shows such a template."""
+    """Options for the output. ``template`` is shown in the help text."""
     return _together(
         click.option(
             "-o",
@@ -95,14 +95,14 @@ _CHANNELS = click.option(
 )
 
 SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS)
-"""How kernels slide."""
+"""Options for how kernels slide."""
 
-STEPPING = _together(_STRIDE, _PADDING, _DILATION, _CHANNELS)
-"""What of that changes sizes and counts."""
+SIZING = _together(_STRIDE, _PADDING, _DILATION, _CHANNELS)
+"""Those of SLIDING that change sizes and costs."""
 
 
 def range_option(auto: str) -> Callable[..., Any]:
-    """How a response becomes levels; the help text says what ``auto`` does."""
+    """The option --range. ``auto`` is the help text for its default."""
     return click.option(
         "--range",
         "rule",
@@ -145,7 +145,7 @@ STORING = _together(
         help="JPEG, WebP and AVIF; 100 makes WebP lossless.",
     ),
 )
-"""How responses become what is stored."""
+"""Options for how maps are stored."""
 
 SEARCHING = _together(
     click.option("--in-place", is_flag=True, help="Replace each picture by its feature map, instead of -o."),
@@ -169,7 +169,7 @@ SEARCHING = _together(
     click.option("--shard", type=options.SHARD, help="Do part I of N of the inputs, the same part on any machine."),
     click.option("--flat", is_flag=True, help="Write all into one folder, not into the folders that the inputs were found in."),
 )
-"""Which pictures are inputs, and whose places the outputs mirror."""
+"""Options for which pictures are inputs, and which folders the outputs mirror."""
 
 LIMIT = _together(
     click.option(
@@ -185,7 +185,7 @@ LIMIT = _together(
         help="Refuse larger pictures by their header.",
     ),
 )
-"""How inputs are read, and how large they may be."""
+"""Options for how inputs are read, and how large they may be."""
 
 KEEPING = _together(
     click.option(
@@ -211,9 +211,9 @@ KEEPING = _together(
         help="Pictures at a time, or bands of one picture.  [default: the processors that this process may use]",
     ),
 )
-"""What may be replaced, and how much may be taken."""
+"""Options for existing outputs, and for limits."""
 
-TELLING = _together(
+REPORTING = _together(
     click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails."),
     click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each picture, and one for all at the end."),
     click.option(
@@ -226,4 +226,4 @@ TELLING = _together(
     click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
     click.option("-v", "--verbose", is_flag=True, help="Say more: sizes, kernels, counts."),
 )
-"""What is told, and when a run ends."""
+"""Options for reports, and for when a run stops."""

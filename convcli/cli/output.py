@@ -1,4 +1,4 @@
-"""What people see: lines on standard error, tables and kernels on standard output. Rich lives here only."""
+"""Prints lines to standard error, and tables and kernels to standard output. Only this module imports Rich."""
 
 import contextlib
 import json
@@ -16,42 +16,42 @@ if TYPE_CHECKING:
     from ..kernels.kernel import Bank, Kernel
 
 
-UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Control characters, those that turn the direction of text, and what is no character."""
+UNSAFE_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, characters that change the direction of text, and surrogates."""
 
 
 def escaped(text: str) -> str:
-    """Foreign text without bytes that a terminal would obey, or that it lacks, as backslash escapes.
+    """Return text with backslash escapes for characters that control a terminal, or that it cannot show.
 
     >>> escaped("a" + chr(27) + "b")
     'a\\\\x1bb'
     """
-    safe = UNSAFE.sub(lambda match: _escape(ord(match[0])), text)
-    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"  # Click would write UTF-8 to a terminal that said ASCII
+    safe = UNSAFE_CHARACTERS.sub(lambda match: _escape(ord(match[0])), text)
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"  # Click would write UTF-8 to a terminal that announces ASCII
     return safe.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _escape(code: int) -> str:
-    """A backslash escape; a byte that is no UTF-8, which Python keeps at U+DC80 and above, as that byte."""
+    """Return a backslash escape. A byte that is not UTF-8, which Python maps to U+DC80 and above, is shown as that byte."""
     return f"\\x{code & 0xFF:02x}" if code < 0x100 or 0xDC80 <= code < 0xDD00 else f"\\u{code:04x}"
 
 
-_bar: list[Any] = []
-"""The console of the progress bar that is shown, which a line must not run into."""
+_progress_consoles: list[Any] = []
+"""The console of the progress bar while it is shown. Lines are printed through it, so that they do not overlap the bar."""
 
 
 def print_error(text: str) -> None:
-    """Say one line on standard error. Where nobody can listen, the work goes on."""
+    """Print a line to standard error. An error of standard error itself is ignored."""
     with contextlib.suppress(OSError):
-        if _bar:
-            _bar[-1].print(escaped(text), markup=False, highlight=False, soft_wrap=True)
+        if _progress_consoles:
+            _progress_consoles[-1].print(escaped(text), markup=False, highlight=False, soft_wrap=True)
         else:
             click.echo(escaped(text), err=True)
 
 
 @contextlib.contextmanager
 def printing() -> Iterator[None]:
-    """Print to standard output in this block; OutputError if it is closed or full."""
+    """Context manager for printing to standard output. Raises OutputError if it is closed or full."""
     if sys.stdout is None:
         raise OutputError("standard output is closed")
     try:
@@ -65,7 +65,7 @@ def printing() -> Iterator[None]:
 
 @contextlib.contextmanager
 def progress(count: int, quiet: bool) -> Iterator[Callable[[], None]]:
-    """A bar on standard error with pictures, rate and time left, for several pictures on a terminal; gives what moves it on."""
+    """Show a progress bar on standard error, for several pictures on a terminal. Yield the function that advances it."""
     if quiet or count < 2 or sys.stderr is None or not sys.stderr.isatty():
         yield lambda: None
         return
@@ -78,15 +78,15 @@ def progress(count: int, quiet: bool) -> Iterator[Callable[[], None]]:
     columns = (bars.BarColumn(), bars.MofNCompleteColumn(), _rate_column(), bars.TimeRemainingColumn())
     with bars.Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=count)
-        _bar.append(console)
+        _progress_consoles.append(console)
         try:
             yield lambda: bar.advance(task)
         finally:
-            _bar.clear()
+            _progress_consoles.clear()
 
 
 def _rate_column() -> Any:
-    """Pictures a second."""
+    """Return a column with pictures per second."""
     from rich import progress as bars
     from rich.text import Text
 
@@ -98,7 +98,7 @@ def _rate_column() -> Any:
 
 
 def number(value: float) -> str:
-    """A number with as many digits as float32 tells apart, no more.
+    """Return a number with the digits that float32 distinguishes.
 
     >>> number(812.0), number(173.33333)
     ('812', '173.33333')
@@ -107,7 +107,7 @@ def number(value: float) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A share in percent that is 0 or 100 only where it is exactly that.
+    """Return a share in percent. It reads 0 or 100 only where it is exactly that.
 
     >>> share(0, 9), share(1, 3), share(999999, 1000000), share(1, 10**8), share(10, 9)
     ('0 %', '33.33 %', '99.9999 %', '1e-06 %', '111.1 %')
@@ -115,13 +115,13 @@ def share(part: int, whole: int) -> str:
     percent = 100 * part / max(whole, 1)
     if percent >= 1000:
         return f"{percent:.0f} %"
-    beside = abs(100 - percent)
-    digits = 4 if beside >= 1 or part == whole else 3 - math.floor(math.log10(max(beside, 1e-12)))
+    distance = abs(100 - percent)
+    digits = 4 if distance >= 1 or part == whole else 3 - math.floor(math.log10(max(distance, 1e-12)))
     return f"{percent:.{digits}g} %"
 
 
 def _console(**options: Any) -> Any:
-    """A Rich console on standard output that leaves a broken pipe to us; Rich would end with status 1."""
+    """Return a Rich console on standard output that raises BrokenPipeError. Rich would exit with status 1."""
     from rich.console import Console
 
     class PlainConsole(Console):
@@ -143,7 +143,7 @@ def page_markdown(text: str) -> None:
 def show_places(
     rows: list[dict[str, str]], shadows: dict[str, list[str]], defaults: dict[str, tuple[str, object]], as_json: bool
 ) -> None:
-    """Print the config files, the names that several of them define, and the defaults with where they come from."""
+    """Print the config files, the names that several of them define, and the defaults with their sources."""
     if as_json:
         hidden = [{"name": name, "from": paths[0], "hides": paths[1:]} for name, paths in shadows.items()]
         values = [{"name": key, "from": path, "value": value} for key, (path, value) in defaults.items()]
@@ -158,21 +158,21 @@ def show_places(
 
 
 def _spelled(value: object) -> str:
-    """A default as one would write it: 2x1 for a pair."""
-    if isinstance(value, tuple) and all(isinstance(part, int) for part in value):
+    """Return a default in the syntax of its option, such as 2x1."""
+    if isinstance(value, tuple) and all(isinstance(number_, int) for number_ in value):
         return "x".join(map(str, value))
     return str(getattr(value, "name", value))
 
 
 def fits(rows: list[list[str]]) -> bool:
-    """Whether a table of these cells is as wide as standard output, or less; all do where that is no terminal."""
+    """Return whether a table of these cells fits the terminal. Without a terminal every table does."""
     console = _console()
     width = sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
     return not console.is_terminal or width <= console.width
 
 
 def rounded(count: int) -> str:
-    """A count with three digits.
+    """Return a count with three digits and a unit.
 
     >>> rounded(105_415_200), rounded(999), rounded(61_234)
     ('105 M', '999', '61.2 k')
@@ -184,9 +184,9 @@ def rounded(count: int) -> str:
 
 
 def show_columns(headings: dict[str, str], rows: list[list[str]], wraps: tuple[str, ...] = ()) -> None:
-    """Print a table as wide as the terminal, or with one line for each row in a pipe.
+    """Print a table, as wide as the terminal, or with one line per row in a pipe.
 
-    ``headings`` tell whether a column is left or right; those that may wrap do so first.
+    ``headings`` gives the alignment of each column, "left" or "right". If the table is too wide, the columns in ``wraps`` wrap.
     """
     from rich.table import Table
     from rich.text import Text
@@ -222,13 +222,15 @@ def show_table(rows: list[dict[str, Any]]) -> None:
     show_columns(headings, cells, wraps=("parameters", "what it is for"))
 
 
-def show_kernels(found: "Kernel | Bank", kernels: "tuple[Kernel, ...]") -> None:
-    """Print kernels: numbers on colours where the terminal has them, and what there is to know about them."""
+def show_kernels(kernel_or_bank: "Kernel | Bank", kernels: "tuple[Kernel, ...]") -> None:
+    """Print kernels, with weights on colours where the terminal has them, and their properties."""
     console = _console(highlight=False, markup=False, soft_wrap=True)
-    merge = getattr(found, "merge", None)
+    merge = getattr(kernel_or_bank, "merge", None)
     if len(kernels) > 1 or merge:
-        console.print(f"{escaped(found.name)}: {len(kernels)} kernels, " + (f"merged by {merge}" if merge else "one map each"))
-        console.print(escaped(found.about))
+        console.print(
+            f"{escaped(kernel_or_bank.name)}: {len(kernels)} kernels, " + (f"merged by {merge}" if merge else "one map each")
+        )
+        console.print(escaped(kernel_or_bank.about))
         console.print()
     for index, kernel in enumerate(kernels):
         if index:
@@ -253,7 +255,7 @@ def _facts(kernel: "Kernel") -> str:
 
 
 def _show_matrix(console: Any, kernel: "Kernel") -> None:
-    """Draw (kh, kw); a (kh, kw, C) kernel as C of them. Too wide a matrix loses its numbers on a terminal, never in a pipe."""
+    """Print a kernel (kh, kw), or the C channels of a kernel (kh, kw, C). A terminal that is too narrow shows colours only."""
     from rich.text import Text
 
     planes = [kernel.weights] if len(kernel.shape) == 2 else [kernel.weights[:, :, c] for c in range(kernel.shape[2])]
@@ -274,7 +276,7 @@ def _show_matrix(console: Any, kernel: "Kernel") -> None:
 
 
 def _shade(weight: float, largest: float) -> str:
-    """Background for a weight: blue below zero, red above, white at zero, with black or white digits."""
+    """Return the style of a weight: a background from blue (negative) over white (zero) to red, with black or white digits."""
     strength = abs(weight) / largest if largest else 0.0
     fade = round(255 * (1 - strength))
     red, green, blue = (255, fade, fade) if weight > 0 else (fade, fade, 255)

@@ -26,7 +26,7 @@ from . import option_groups, options, run_batch
 @option_groups.SEARCHING
 @options.with_config
 @option_groups.KEEPING
-@option_groups.TELLING
+@option_groups.REPORTING
 def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str, ...], no_config: bool, **values: Any) -> None:
     """
     \b
@@ -47,10 +47,10 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
     defaults = options.read_defaults(registry, {"range": "rule"})
     values |= {name: value for name, value in defaults.items() if name in values}
     model = LoadedNetwork(registry.network(network), taps)
-    asked = run_batch.take_inputs(values)
-    asked["other_inputs"] += tuple(map(str, registry.read_files()))
+    fields = run_batch.take_inputs(values)
+    fields["other_inputs"] += tuple(map(str, registry.read_files()))
     request = NetworkRequest(
-        **asked,
+        **fields,
         model=model,
         maps=model.taps,
         resize=resize,

@@ -1,4 +1,4 @@
-"""What every command does that works through pictures: finds them, makes their maps, and tells what became of each."""
+"""The common part of commands that process pictures: finds them, writes their maps, and reports each."""
 
 import sys
 from collections.abc import Callable
@@ -25,7 +25,7 @@ COMPILING_ALWAYS = (
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """What is told of a run, and when it ends."""
+    """How a run reports, and when it stops."""
 
     dry_run: bool
     fail_fast: bool
@@ -35,7 +35,7 @@ class ReportOptions:
 
 
 def take_report_options(values: dict[str, Any]) -> ReportOptions:
-    """Take the reporting options out of the values. Raises click.UsageError where they exclude each other or the outputs."""
+    """Pop the reporting options from the values of a command. Raises click.UsageError where they exclude each other."""
     names = ("dry_run", "fail_fast", "as_json", "quiet", "verbose")
     reporting = ReportOptions(**{name: values.pop(name) for name in names})
     if reporting.quiet and reporting.verbose:
@@ -45,21 +45,21 @@ def take_report_options(values: dict[str, Any]) -> ReportOptions:
     if reporting.dry_run and values["report"]:
         raise click.UsageError("--report writes a file, and -n writes nothing; print the lines with --json")
     if bool(values["output"]) == values["in_place"]:
-        both = (
+        message = (
             "-o and --in-place exclude each other" if values["in_place"] else "Missing option '-o' / '--output', or --in-place"
         )
-        raise click.UsageError(both)
+        raise click.UsageError(message)
     return reporting
 
 
 def take_inputs(values: dict[str, Any]) -> dict[str, Any]:
-    """Take the options that say which pictures are inputs out of the values, as fields of a request."""
+    """Pop the options about inputs from the values of a command. Return them as fields of a request."""
     listing = [values["files_from"]] if values["files_from"] not in (None, "-") else []
     return {"inputs": tuple(_read_inputs(values)), "other_inputs": tuple(listing)}
 
 
 def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[], object] | None = None) -> None:
-    """Name every output, ``check`` what else must hold, and work through all pictures. Ends with status 1 where one failed."""
+    """Plan all outputs, call ``check``, and process all pictures. Raises SystemExit with status 1 where one failed."""
     tasks = make_tasks(request)
     messages = Messages(quiet=reporting.quiet, verbose=reporting.verbose)
     if reporting.as_json and request.output == "-":
@@ -75,16 +75,16 @@ def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[]
 
 
 def _read_inputs(values: dict[str, Any]) -> list[Input]:
-    """The inputs, from the arguments and the list of names."""
-    words, listing, null = (values.pop(name) for name in ("inputs", "files_from", "null"))
+    """Return the inputs of the arguments and of the list of names."""
+    arguments, listing, null = (values.pop(name) for name in ("inputs", "files_from", "null"))
     search = Search(*(values.pop(name) for name in ("recursive", "hidden", "base")))
     if listing is None:
         if null:
             raise click.UsageError("-0 tells how the names of --files-from end; give --files-from too")
-        if not words:
+        if not arguments:
             raise ArgumentError("no input; name a picture, or - for standard input")
-        return find_inputs(words, search)
-    if listing == "-" and "-" in words:
+        return find_inputs(arguments, search)
+    if listing == "-" and "-" in arguments:
         raise ArgumentError("standard input cannot be both a picture and the list of names")
     if listing == "-" and sys.stdin is None:
         raise click.UsageError("standard input is closed")
@@ -94,11 +94,11 @@ def _read_inputs(values: dict[str, Any]) -> list[Input]:
         raise ArgumentError(f"{listing}: the list of names cannot be read: {error.strerror}") from None
     if b"\0" in data and not null:
         raise ArgumentError(f"{listing}: the list of names holds NUL bytes; give -0 if the names end with them")
-    return find_inputs(words, search, read_names(data, null))
+    return find_inputs(arguments, search, read_names(data, null))
 
 
 def report_compiling(messages: Messages) -> None:
-    """Say so where what comes takes seconds the first time."""
+    """Print a message when loops are compiled, which takes seconds."""
     from ..engine.jit.disk_cache import code_folder
     from ..engine.jit.run import on_compiling
 
@@ -106,33 +106,33 @@ def report_compiling(messages: Messages) -> None:
 
 
 def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, messages: Messages, report: Report) -> int:
-    """Carry the tasks out and tell of each; return how many failed. What is heavy to import is imported here."""
+    """Process the tasks and report each. Return how many failed. Slow imports are made here."""
     pipes = open_pipes(request)
     from ..pipeline.process_batch import outcomes_after, run_tasks
 
     report_compiling(messages)
-    tally = Counts(len(tasks))
+    counts = Counts(len(tasks))
     outcome = None
     with output.progress(len(tasks), messages.quiet) as advance:
         outcomes = run_tasks(request, tasks, pipes, dry_run=reporting.dry_run, fail_fast=reporting.fail_fast)
         try:
             for outcome in outcomes:
                 report.outcome(outcome)
-                tally.add(outcome.status)
+                counts.add(outcome.status)
                 messages.outcome(outcome, dry_run=reporting.dry_run and not report.prints)
                 advance()
         except (KeyboardInterrupt, SystemExit) as interruption:
-            begun = [] if outcome is None else [outcome]
-            for finished in (*begun, *outcomes_after(outcomes, interruption)):
+            reported = [] if outcome is None else [outcome]
+            for finished in (*reported, *outcomes_after(outcomes, interruption)):
                 report.outcome(finished)
             raise
-    messages.summary(tally)
-    report.summary(tally)
-    return tally.failed
+    messages.summary(counts)
+    report.summary(counts)
+    return counts.failed
 
 
 def open_pipes(request: BaseRequest) -> Any:
-    """Standard input and output, checked: a terminal is no place for pixels."""
+    """Return standard input and output as far as they are used. Raises an error where one is a terminal or closed."""
     from ..pipeline.write_output import Pipes
 
     if request.output == "-":
@@ -140,7 +140,7 @@ def open_pipes(request: BaseRequest) -> Any:
             raise OutputError("standard output is closed")
         if sys.stdout.isatty():
             raise OutputError("standard output is a terminal; send it to a file or a pipe, or give -o FILE")
-    reads = any(one.source is None for one in request.inputs)
+    reads = any(input_.source is None for input_ in request.inputs)
     if reads:
         if sys.stdin is None:
             raise click.UsageError("standard input is closed")

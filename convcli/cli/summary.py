@@ -1,4 +1,4 @@
-"""convcli summary: what a network, a kernel or a bank holds and costs."""
+"""convcli summary: parameters and costs of a network, a kernel or a bank."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from . import option_groups, options, output
 
 
 def read_shape(text: str) -> Shape:
-    """Read HxWxC, or HxW for one channel, as (C, H, W). Raises ArgumentError.
+    """Parse HxWxC, or HxW for one channel, as (C, H, W). Raises ArgumentError.
 
     >>> read_shape("227x227x3")
     (3, 227, 227)
@@ -36,8 +36,10 @@ def read_shape(text: str) -> Shape:
 @click.command(cls=options.NumbersCommand, no_args_is_help=True)
 @click.argument("name", metavar="NETWORK|KERNEL|BANK", type=options.AnyText(), required=False)
 @click.option("--list", "lists", is_flag=True, help="List the networks that there are.")
-@click.option("--input", "shape", type=options.Word("HxWxC", read_shape), help="Rows, columns and channels of what it takes.")
-@option_groups.STEPPING
+@click.option(
+    "--input", "shape", type=options.ParsedText("HxWxC", read_shape), help="Rows, columns and channels of what it takes."
+)
+@option_groups.SIZING
 @options.with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 def command(
@@ -47,7 +49,7 @@ def command(
     config: tuple[str, ...],
     no_config: bool,
     as_json: bool,
-    **stepping: Any,
+    **sizing: Any,
 ) -> None:
     """
     \b
@@ -70,12 +72,12 @@ def command(
         _list(registry, name, lists, as_json)
         return
     if name in registry.networks:
-        options.refuse_set(stepping, f"{name} is a network, whose layers say so themselves")
+        options.refuse_options(sizing, f"{name} is a network, whose layers say so themselves")
         network = registry.network(name)
     else:
         defaults = options.read_defaults(registry, {})
-        stepping |= {key: value for key, value in defaults.items() if key in stepping}
-        network = _network_of(name, registry, shape, stepping)
+        sizing |= {key: value for key, value in defaults.items() if key in sizing}
+        network = _network_of(name, registry, shape, sizing)
         shape = shape and (network.input.channels, *shape[1:])
     rows = list(trace(network, _shape_for(network, shape)))
     fields = fields_of(rows)
@@ -87,42 +89,49 @@ def command(
 
 
 def _list(registry: Registry, name: str | None, lists: bool, as_json: bool) -> None:
-    """Every network with what it takes, how many layers it has, and what it is for."""
+    """Print every network with its input size, its number of layers and its description."""
     if name is not None or not lists:
         raise click.UsageError("name a network, a kernel or a bank, or give --list, and not both")
-    networks = [one for one, _ in registry.networks.values()]
+    networks = [network for network, _ in registry.networks.values()]
     with output.printing():
         if as_json:
-            click.echo(json.dumps([_listed(one) for one in networks], indent=2))
+            click.echo(json.dumps([_listed(network) for network in networks], indent=2))
             return
         cells = []
-        for one in networks:
-            size = one.input.size or ("any",)
-            cells.append([one.name, " x ".join(map(str, (*size, one.input.channels))), str(len(one.layers)), one.about])
+        for network in networks:
+            size = network.input.size or ("any",)
+            cells.append(
+                [network.name, " x ".join(map(str, (*size, network.input.channels))), str(len(network.layers)), network.about]
+            )
         headings = {"name": "left", "takes": "right", "layers": "right", "what it is for": "left"}
         output.show_columns(headings, cells, wraps=("what it is for",))
 
 
-def _listed(one: NetworkSpec) -> dict[str, Any]:
-    facts: dict[str, Any] = {"name": one.name, "about": one.about, "source": one.source, "layers": len(one.layers)}
-    return facts | {"size": one.input.size, "channels": one.input.channels}
+def _listed(network: NetworkSpec) -> dict[str, Any]:
+    facts: dict[str, Any] = {
+        "name": network.name,
+        "about": network.about,
+        "source": network.source,
+        "layers": len(network.layers),
+    }
+    return facts | {"size": network.input.size, "channels": network.input.channels}
 
 
-def _network_of(text: str, registry: Registry, shape: Shape | None, stepping: dict[str, Any]) -> Network:
-    """A kernel or a bank as a network of one layer."""
-    asked = parse_kernel(text)
-    if isinstance(asked, Reference) and asked.name not in registry.entries:
-        near = nearest_name(asked.name, [*registry.networks, *registry.entries])
-        raise KernelError(f"{asked.name!r} is no network, kernel or bank{near}")
+def _network_of(text: str, registry: Registry, shape: Shape | None, sizing: dict[str, Any]) -> Network:
+    """Return a kernel or a bank as a network of one layer. Raises KernelError or ArgumentError."""
+    reference = parse_kernel(text)
+    if isinstance(reference, Reference) and reference.name not in registry.entries:
+        near = nearest_name(reference.name, [*registry.networks, *registry.entries])
+        raise KernelError(f"{reference.name!r} is no network, kernel or bank{near}")
     if shape is None:
         raise ArgumentError(f"{text} is no network with an input of its own; say what it takes, such as --input 480x640x3")
-    if stepping["channels"] == "gray" and shape[0] not in (1, 3):
+    if sizing["channels"] == "gray" and shape[0] not in (1, 3):
         raise ArgumentError(f"--channels gray needs 1 or 3 channels, and --input has {shape[0]}")
-    return registry.network_of(text, 1 if stepping["channels"] == "gray" else shape[0], **stepping)
+    return registry.network_of(text, 1 if sizing["channels"] == "gray" else shape[0], **sizing)
 
 
 def _shape_for(network: Network, shape: Shape | None) -> Shape:
-    """(C, H, W) of the input: what was asked for, or what the network says."""
+    """Return (C, H, W) of the input: that of --input, or that of the network. Raises ArgumentError."""
     if shape is None and network.input.size is None:
         raise ArgumentError(f"network {network.name!r} takes pictures of any size; say one, such as --input 512x512x1")
     if shape is None:
@@ -134,11 +143,11 @@ def _shape_for(network: Network, shape: Shape | None) -> Shape:
 
 def _show(network: Network, rows: list[Row], fields: list[Field | None]) -> None:
     totals = total_of(rows)
-    taken = rows[0].taken
+    input_shape = rows[0].taken
     click.echo(output.escaped(f"{network.name}: {network.about}" if network.about else network.name))
     if network.source:
         click.echo(output.escaped(f"source: {network.source}"))
-    click.echo(f"input {described(taken)}")
+    click.echo(f"input {described(input_shape)}")
     click.echo()
     _show_layers(rows, fields, bool(totals.fixed))
     click.echo()
@@ -150,7 +159,7 @@ def _show(network: Network, rows: list[Row], fields: list[Field | None]) -> None
 
 
 def _show_layers(rows: list[Row], fields: list[Field | None], with_fixed: bool) -> None:
-    """A line a layer; on a terminal that is too narrow for them, with counts of three digits and without memory."""
+    """Print a line per layer. On a terminal that is too narrow, counts have three digits, and memory is left out."""
     headings = ["layer", "gives", "weights", "biases", *(["fixed"] if with_fixed else []), "multiply-adds", "sees", "every"]
     cells = [_cells(row, field, with_fixed, exact=True) for row, field in zip(rows, fields, strict=True)]
     if output.fits([[*headings, "memory"], *cells]):
@@ -187,11 +196,15 @@ def _total_lines(rows: list[Row], totals: Totals) -> Iterator[str]:
     fixed = f", and {totals.fixed:,} that are not learned" if totals.fixed else ""
     learned = f"{totals.learned:,} learned parameters: {totals.weights:,} weights and {totals.biases:,} biases{fixed}"
     yield f"{learned}; {totals.multiply_adds:,} multiply-adds"
-    for word, family in (("convolutions", "conv"), ("dense layers", "dense")):
-        part = total_of(rows, family)
-        shares = (output.share(part.learned, totals.learned), output.share(part.multiply_adds, totals.multiply_adds))
-        if part.learned or part.multiply_adds:
-            yield f"{word}: {part.learned:,} parameters ({shares[0]}), {part.multiply_adds:,} multiply-adds ({shares[1]})"
+    for plural, family in (("convolutions", "conv"), ("dense layers", "dense")):
+        part_totals = total_of(rows, family)
+        shares = (
+            output.share(part_totals.learned, totals.learned),
+            output.share(part_totals.multiply_adds, totals.multiply_adds),
+        )
+        if part_totals.learned or part_totals.multiply_adds:
+            products = f"{part_totals.multiply_adds:,} multiply-adds ({shares[1]})"
+            yield f"{plural}: {part_totals.learned:,} parameters ({shares[0]}), {products}"
     parameters = in_words(4 * (totals.learned + totals.fixed))
     yield f"memory in float32: parameters {parameters}, what all layers give {in_words(totals.memory)}"
 
@@ -210,8 +223,8 @@ def _show_separable(costs: list[tuple[Row, tuple[int, int]]]) -> None:
 
 
 def _as_json(network: Network, rows: list[Row], fields: list[Field | None]) -> dict[str, Any]:
-    """All that is known, for machines; shapes are rows, columns, channels."""
-    parts = {word: _totals(total_of(rows, family)) for word, family in (("convolutions", "conv"), ("dense", "dense"))}
+    """Return everything as JSON; shapes are [H, W, C]."""
+    subtotals = {word: _totals(total_of(rows, family)) for word, family in (("convolutions", "conv"), ("dense", "dense"))}
     return {
         "name": network.name,
         "about": network.about,
@@ -220,7 +233,7 @@ def _as_json(network: Network, rows: list[Row], fields: list[Field | None]) -> d
         "note": network.input.doubt,
         "layers": [_layer(row, field) for row, field in zip(rows, fields, strict=True)],
         "totals": _totals(total_of(rows)),
-        **parts,
+        **subtotals,
     }
 
 
@@ -255,5 +268,5 @@ def _totals(totals: Totals) -> dict[str, int]:
 
 
 def _ordered(shape: Shape) -> list[int]:
-    """(C, H, W) as [H, W, C]."""
+    """Return (C, H, W) as [H, W, C]."""
     return [*shape[1:], shape[0]]

@@ -35,11 +35,11 @@ from . import option_groups, options, run_batch
 @click.option(
     "--method",
     type=click.Choice(METHODS),
-    help="How the sums are made. direct: tap by tap. separable: columns, then rows. box: with running sums."
-    " fft: by spectra."
-    "  [default: what costs least]",
+    help="How sums are computed. direct: tap by tap. separable: columns, then rows. box: by running sums."
+    " fft: by Fourier transform."
+    "  [default: the one that costs least]",
 )
-@click.option("--explain", is_flag=True, help="Tell for each kernel which method is taken, why, and what it takes.")
+@click.option("--explain", is_flag=True, help="Report the method of each kernel, why it is chosen, and what it costs.")
 @option_groups.REPORTING
 def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, **values: Any) -> None:
     """
@@ -56,7 +56,7 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
 
     Slides one or more kernels over each INPUT and writes the feature maps. An INPUT is a picture, a .npy array, a folder of
     them, a quoted pattern with *, ?, [a-z] or ** for any folders, or - for standard input.
-    One line on standard error tells each map's minimum and maximum, and which share of it was cut.
+    One line on standard error reports the minimum and maximum of each map, and the share of it that was clipped.
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """

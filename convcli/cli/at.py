@@ -62,7 +62,7 @@ def command(
     an INPUT of that is, one picture, or - for standard input.
     """
     if len(kernels) > 1:
-        raise click.UsageError(f"one pixel of one feature map is explained; give one -k, not {len(kernels)}")
+        raise click.UsageError(f"explains a pixel of one feature map; give one -k, got {len(kernels)}")
     registry = options.read_registry(config, no_config)
     values |= options.read_defaults(registry, {"range": "rule"})
     maps = feature_maps(registry.find(kernels[0]))

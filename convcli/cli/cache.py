@@ -16,8 +16,8 @@ def command() -> None:
     convcli cache warm
     convcli cache clear
 
-    Loops are compiled for this processor when they are first wanted, which takes seconds, and kept. Where they are kept:
-    $CONVCLI_CACHE_DIR, or else the user's cache folder, or a private temporary one.
+    Loops are compiled for this processor when they are first needed, which takes seconds, and kept in
+    $CONVCLI_CACHE_DIR, or else in the user's cache folder, or in a private temporary one.
     """
 
 
@@ -29,7 +29,7 @@ def show_info(as_json: bool) -> None:
     convcli cache info
     convcli cache info --json
 
-    Prints the folder that this version uses on this processor, what is kept in it, and what others are kept beside it.
+    Prints the folder that this version uses on this processor, what is kept in it, and what is kept for other versions.
     """
     from ..engine.jit.disk_cache import code_folder, kept_code, refusals
 
@@ -62,7 +62,7 @@ def clear() -> None:
 
 
 @command.command("warm", short_help="Compile now what apply needs.")
-@click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+@click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
 def warm(quiet: bool) -> None:
     """
     \b

@@ -38,8 +38,9 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     convcli config path
     convcli config path --config mine.toml
 
-    Prints every config file that is read, the one that counts most first; then each name that several of them define, and
-    which one counts; then each default of an option, and where it comes from; and, on standard error, every fault of the files.
+    Prints every config file that is read, in order of precedence; then each name that several of them define, and the file
+    that has precedence; then each default of an option, and where it comes from; and, on standard error, every fault of the
+    files.
     """
     locations = find_locations(config, search=not no_config)
     faults: list[str] = []
@@ -72,8 +73,8 @@ def write_starter(file: Path, user: bool) -> None:
     convcli config init
     convcli config init --user
 
-    Writes a commented kernels.toml to the working folder, or where you say (- for standard output), and beside it the schema
-    that editors complete and check it with. A file that is there already is never replaced.
+    Writes a commented kernels.toml to the working folder, or to FILE (- for standard output), and next to it the schema by
+    which editors complete and check it. An existing file is never replaced.
     """
     if str(file) == "-":
         with output.printing():

@@ -94,7 +94,7 @@ def _refuse_other_file(path: Path) -> None:
         except (ValueError, RecursionError):  # not JSON; brackets nested too deep for the parser
             value = None
         if not isinstance(value, dict) or not ("not_tried" in value or {"input", "status", "outputs", "notices"} <= set(value)):
-            raise ArgumentError(f"{path}: exists already and is no report; give another name for the report")
+            raise ArgumentError(f"{path}: exists already and is not a report; give another name for the report")
 
 
 def _map_facts(written: "Written") -> dict[str, Any]:

@@ -23,7 +23,7 @@ def command() -> None:
     convcli kernels show gaussian:sigma=2
     convcli kernels check kernels.toml
 
-    What there is to convolve with.
+    Lists, shows and checks kernels and banks.
     """
 
 
@@ -38,8 +38,8 @@ def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_j
     convcli kernels list --tag edge
     convcli kernels list --json | jq -r '.[].name'
 
-    Prints every kernel and bank with its size, its sum and what it is for. A bank gives one map for each of its kernels, or
-    one in all where it says how they are merged.
+    Prints every kernel and bank with its size, its sum and its description. A bank gives one map for each of its kernels, or
+    a single one if it merges them.
     """
     registry = options.read_registry(config, no_config)
     rows = [
@@ -87,7 +87,7 @@ def check_kernels(files: tuple[str, ...], config: tuple[str, ...], no_config: bo
     convcli kernels check kernels.toml
 
     Reads each FILE, or every config file that is found, and the files of weights that it names. Prints every fault with its
-    line; the exit status is then 2. Where a FILE is named, the others that are found are looked at too, for the names in it.
+    line; the exit status is then 2. Where a FILE is named, those that are found are read too, for the names that it uses.
     """
     locations = find_locations((*config, *reversed(files)), search=not no_config)
     checked = [Path(name) for name in files] or [location.path for location in locations]

@@ -60,7 +60,7 @@ _PADDING = click.option(
     show_envvar=True,
     show_default=True,
     help="valid: none. same: the output has the size of the input. same-upper, same-lower: as ONNX pads for a stride, the "
-    "odd pixel behind or before. full: every overlap. Or pixels: 2, 2x1, or TOP,BOTTOMxLEFT,RIGHT.",
+    "odd pixel after or before. full: every overlap. Or pixels: 2, 2x1, or TOP,BOTTOMxLEFT,RIGHT.",
 )
 _BORDER = click.option(
     "--border",
@@ -74,7 +74,7 @@ _BORDER = click.option(
     + ".",
 )
 _DILATION = click.option(
-    "--dilation", type=options.PAIR["dilation"], default="1", show_default=True, help="Pixels from tap to tap."
+    "--dilation", type=options.PAIR["dilation"], default="1", show_default=True, help="Distance between taps, in pixels."
 )
 _FLIP = click.option(
     "--flip/--no-flip",
@@ -82,7 +82,7 @@ _FLIP = click.option(
     envvar="CONVCLI_FLIP",
     show_envvar=True,
     show_default=True,
-    help="Turn the kernel by 180 degrees first: the mathematical convolution. Without it, a kernel slides as written.",
+    help="Rotate the kernel by 180 degrees first: the mathematical convolution. Without it, a kernel slides as written.",
 )
 _CHANNELS = click.option(
     "--channels",
@@ -111,14 +111,14 @@ def range_option(auto: str) -> Callable[..., Any]:
         envvar="CONVCLI_RANGE",
         show_envvar=True,
         show_default=True,
-        help="How a response becomes levels. clip: as it is. abs: without its sign. center: 0 becomes mid-grey. "
-        f"stretch: minimum to maximum becomes black to white. LO..HI: so does LO to HI. auto: {auto}. "
+        help="How responses become levels. clip: unchanged. abs: absolute values. center: 0 becomes mid-grey. "
+        f"stretch: minimum to maximum becomes black to white. LO..HI: LO to HI becomes black to white. auto: {auto}. "
         "Float outputs are always raw.",
     )
 
 
 RANGE = range_option("abs for kernels that sum to zero and have negative weights, else clip")
-LAYER_RANGE = range_option("stretch; both measure all maps of a layer together")
+LAYER_RANGE = range_option("stretch, which measures all maps of a layer together")
 
 STORING = _together(
     click.option(
@@ -149,25 +149,25 @@ STORING = _together(
 
 SEARCHING = _together(
     click.option("--in-place", is_flag=True, help="Replace each picture by its feature map, instead of -o."),
-    click.option("-r", "--recursive", is_flag=True, help="Look into the folders below a folder too."),
-    click.option("--hidden", is_flag=True, help="Take hidden files and folders of a folder or a pattern too."),
+    click.option("-r", "--recursive", is_flag=True, help="Search the folders below a folder too."),
+    click.option("--hidden", is_flag=True, help="Include hidden files and folders in searches of folders and patterns."),
     click.option(
         "--files-from",
         type=click.Path(allow_dash=True),
         metavar="FILE",
-        help="More inputs, one a line of this file, or of standard input for -.",
+        help="Read more inputs from a file, one per line, or from standard input for -.",
     ),
-    click.option(
-        "-0", "--null", is_flag=True, help="The names of --files-from end with NUL bytes, as find -print0 writes them."
-    ),
+    click.option("-0", "--null", is_flag=True, help="Names in --files-from end with NUL bytes, as find -print0 writes them."),
     click.option(
         "--base",
         type=click.Path(exists=True, file_okay=False),
         metavar="DIR",
         help="Mirror the folders between this one and each input, wherever it was named or found.",
     ),
-    click.option("--shard", type=options.SHARD, help="Do part I of N of the inputs, the same part on any machine."),
-    click.option("--flat", is_flag=True, help="Write all into one folder, not into the folders that the inputs were found in."),
+    click.option(
+        "--shard", type=options.SHARD, help="Process part I of N of the inputs; the parts are the same on any machine."
+    ),
+    click.option("--flat", is_flag=True, help="Write all outputs into one folder, without the folders of the inputs."),
 )
 """Options for which pictures are inputs, and which folders the outputs mirror."""
 
@@ -175,7 +175,7 @@ LIMIT = _together(
     click.option(
         "--axes",
         type=click.Choice(("YX", "YXC", "CYX"), case_sensitive=False),
-        help="The axes of .npy inputs, where the shape may be read in two ways: rows Y, columns X, channels C.",
+        help="The axes of .npy inputs whose shape is ambiguous: rows Y, columns X, channels C.",
     ),
     click.option(
         "--max-pixels",
@@ -189,19 +189,19 @@ LIMIT = _together(
 
 KEEPING = _together(
     click.option(
-        "--overwrite", is_flag=True, help="Replace files in a folder or of a template; a single named file is replaced anyway."
+        "--overwrite", is_flag=True, help="Replace files in a folder or of a template; a single named file is always replaced."
     ),
     click.option(
         "--skip-existing",
         is_flag=True,
-        help="Leave outputs as they are that were made of the same input with the same kernels and options.",
+        help="Keep outputs that were made from the same input with the same kernels and options.",
     ),
     LIMIT,
     click.option(
         "--max-memory",
         type=options.SIZE,
-        help="Refuse pictures that take more with their maps, by their header, and work on fewer at a time, such as 2G or 500M."
-        "  [default: three quarters of what is free]",
+        help="Memory for pictures and their maps, such as 2G or 500M: larger pictures are refused by their header, and fewer "
+        "are processed at a time.  [default: three quarters of the free memory]",
     ),
     click.option(
         "-j",
@@ -215,15 +215,15 @@ KEEPING = _together(
 
 REPORTING = _together(
     click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails."),
-    click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each picture, and one for all at the end."),
+    click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each picture, and a summary line."),
     click.option(
         "--report",
         type=click.Path(dir_okay=False, allow_dash=True),
         metavar="FILE",
-        help="Write these JSON lines to a file, as the pictures are done; - is --json.",
+        help="Write these JSON lines to a file, as soon as each picture is done; - is --json.",
     ),
-    click.option("-n", "--dry-run", is_flag=True, help="Read the inputs and say what would be written; write nothing."),
-    click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors."),
-    click.option("-v", "--verbose", is_flag=True, help="Say more: sizes, kernels, counts."),
+    click.option("-n", "--dry-run", is_flag=True, help="Read the inputs and print what would be written; write nothing."),
+    click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
+    click.option("-v", "--verbose", is_flag=True, help="Print sizes, kernels and counts too."),
 )
 """Options for reports, and for when a run stops."""

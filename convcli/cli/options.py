@@ -189,14 +189,14 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         type=click.Path(),
         metavar="FILE",
-        help="A kernels.toml, before all that are found; of several, the last comes first.",
+        help="A kernels.toml that has precedence over those that are found; of several, the last has.",
     )
     no_config_option = click.option(
         "--no-config",
         is_flag=True,
         envvar="CONVCLI_NO_CONFIG",
         show_envvar=True,
-        help="Look for no config file: only the built-in kernels, and those of --config.",
+        help="Do not search for config files: use only the built-in kernels, and those of --config.",
     )
     return config_option(no_config_option(command))
 
@@ -211,7 +211,7 @@ def refuse_options(names: Iterable[str], reason: str) -> None:
     context = click.get_current_context()
     for name in names:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} means nothing here: {reason}")
+            raise click.UsageError(f"--{name} does not apply: {reason}")
 
 
 def read_defaults(registry: Registry, names: dict[str, str]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from . import option_groups, options, run_batch
     type=options.LayerText(),
     help="Write the maps of this layer, by its name; several --tap write those of several.  [default: the last layer]",
 )
-@click.option("--resize", is_flag=True, help="Bring pictures to the size that the network takes, whatever their shape.")
+@click.option("--resize", is_flag=True, help="Resize pictures to the input size of the network, whatever their shape.")
 @option_groups.output("{layer}-{index}")
 @option_groups.LAYER_RANGE
 @option_groups.STORING
@@ -37,7 +37,7 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
 
     Sends each INPUT through a network of [networks.NAME] in a config file, and writes what layers give: a feature map a
     file, or all maps of a layer in one .npy, .npz or .tif. A vector is a map of one row. 'convcli summary NETWORK' lists the
-    layers. As a picture, the least number of a layer is black and the largest white; --range says otherwise.
+    layers. In pictures, the minimum of a layer is black and the maximum white, unless --range is given.
     Inputs, outputs and the rest are those of 'convcli apply'.
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.

@@ -80,7 +80,7 @@ def _read_inputs(values: dict[str, Any]) -> list[Input]:
     search = Search(*(values.pop(name) for name in ("recursive", "hidden", "base")))
     if listing is None:
         if null:
-            raise click.UsageError("-0 tells how the names of --files-from end; give --files-from too")
+            raise click.UsageError("-0 applies to the names of --files-from; give --files-from too")
         if not arguments:
             raise ArgumentError("no input; name a picture, or - for standard input")
         return find_inputs(arguments, search)

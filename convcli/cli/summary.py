@@ -36,9 +36,7 @@ def read_shape(text: str) -> Shape:
 @click.command(cls=options.NumbersCommand, no_args_is_help=True)
 @click.argument("name", metavar="NETWORK|KERNEL|BANK", type=options.AnyText(), required=False)
 @click.option("--list", "lists", is_flag=True, help="List the networks that there are.")
-@click.option(
-    "--input", "shape", type=options.ParsedText("HxWxC", read_shape), help="Rows, columns and channels of what it takes."
-)
+@click.option("--input", "shape", type=options.ParsedText("HxWxC", read_shape), help="Rows, columns and channels of the input.")
 @option_groups.SIZING
 @options.with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
@@ -59,11 +57,11 @@ def command(
     convcli summary gabor:theta=45 --input 480x640x3 --stride 2
     convcli summary @conv1.npy --input 227x227x3 --json | jq .totals
 
-    Prints a row for each layer: what it gives, the weights and biases that are learned, the multiply-adds for one input, the
-    pixels of the input that one number sees at most, how far apart those of neighbours are, and the memory of what it gives in
-    float32. Then totals, the share of convolutions and of dense layers, and what each standard convolution would cost as a
-    depthwise separable one. Multiply-adds are products with weights; batch-norm counts none, as it becomes part of the layer
-    before.
+    Prints a row for each layer: its output shape, the weights and biases that are learned, the multiply-adds for one input,
+    the receptive field of one output in pixels of the input, its step from one output to the next, and the memory of the
+    output in float32. Then totals, the share of convolutions and of dense layers, and what each standard convolution would
+    cost as a depthwise separable one. Multiply-adds are products with weights; batch-norm counts none, as it becomes part of
+    the layer before.
 
     Exit status: 0 counted; 2 wrong usage, such as an input that some layer cannot take.
     """
@@ -122,9 +120,9 @@ def _network_of(text: str, registry: Registry, shape: Shape | None, sizing: dict
     reference = parse_kernel(text)
     if isinstance(reference, Reference) and reference.name not in registry.entries:
         near = nearest_name(reference.name, [*registry.networks, *registry.entries])
-        raise KernelError(f"{reference.name!r} is no network, kernel or bank{near}")
+        raise KernelError(f"{reference.name!r} is not a network, kernel or bank{near}")
     if shape is None:
-        raise ArgumentError(f"{text} is no network with an input of its own; say what it takes, such as --input 480x640x3")
+        raise ArgumentError(f"{text} has no input size of its own; give one, such as --input 480x640x3")
     if sizing["channels"] == "gray" and shape[0] not in (1, 3):
         raise ArgumentError(f"--channels gray needs 1 or 3 channels, and --input has {shape[0]}")
     return registry.network_of(text, 1 if sizing["channels"] == "gray" else shape[0], **sizing)
@@ -133,7 +131,7 @@ def _network_of(text: str, registry: Registry, shape: Shape | None, sizing: dict
 def _shape_for(network: Network, shape: Shape | None) -> Shape:
     """Return (C, H, W) of the input: that of --input, or that of the network. Raises ArgumentError."""
     if shape is None and network.input.size is None:
-        raise ArgumentError(f"network {network.name!r} takes pictures of any size; say one, such as --input 512x512x1")
+        raise ArgumentError(f"network {network.name!r} takes pictures of any size; give one, such as --input 512x512x1")
     if shape is None:
         return network.shape_for(network.input.size or (0, 0))
     if shape[0] != network.input.channels:

@@ -20,7 +20,7 @@ ITEM_DESCRIPTIONS = {
     b"application/rdf+xml": XMP,
     b"tmap": FURTHER_PICTURES,
     b"urn:com:photo:aux:hdrgainmap": FURTHER_PICTURES,
-    b"urn:mpeg:mpegB:cicp:systems:auxiliary:depth": "its map of depths",
+    b"urn:mpeg:mpegB:cicp:systems:auxiliary:depth": "its depth map",
     b"clap": "its crop",
 }
 """Descriptions of item types and properties that are not carried over."""
@@ -46,7 +46,7 @@ def unkept_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     yield from (f"its box {name.decode('latin-1')}" for name, _, end in boxes if name not in KNOWN_BOXES and end <= size)
     last_end = max((end for name, _, end in boxes if end <= size), default=0)
     if last_end < size and any(name == b"mdat" for name, _, end in boxes if end <= size):
-        yield f"{size - last_end} bytes behind its end"
+        yield f"{size - last_end} bytes after its end"
     headers = _headers(file)
     yield from (description for name, description in ITEM_DESCRIPTIONS.items() if name in headers)
     position = headers.find(COLOUR_CODES)

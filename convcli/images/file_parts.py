@@ -16,13 +16,13 @@ from typing import Any, BinaryIO, TypeAlias
 Info: TypeAlias = Mapping[Any, Any]
 """``Image.info``: what Pillow read of a file in addition to its pixels."""
 
-XMP, FURTHER_PICTURES = "XMP", "further pictures behind it, such as a gain map"
+XMP, FURTHER_PICTURES = "XMP", "further pictures after it, such as a gain map"
 
 PNG_CHUNKS = {
     **dict.fromkeys((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"eXIf", b"sRGB", b"tEXt", b"zTXt", b"iTXt"), ""),
     **dict.fromkeys((b"acTL", b"fcTL", b"fdAT"), ""),  # reported as frames
     **dict.fromkeys((b"sBIT", b"hIST", b"tIME"), ""),  # true of this picture alone: its bits, its colours, its last change
-    **{b"gAMA": "gamma", b"cHRM": "the colours of its screen", b"cICP": "its colour space", b"bKGD": "its background colour"},
+    **{b"gAMA": "gamma", b"cHRM": "its chromaticities", b"cICP": "its colour space", b"bKGD": "its background colour"},
 }
 """Descriptions of PNG chunks; empty for those that are no loss."""
 
@@ -196,4 +196,4 @@ def of_ppm(file: BinaryIO, info: Info) -> Iterator[str]:
 def _trailing_bytes(file: BinaryIO) -> str:
     """Describe the bytes from here to the end of the file, unless they are padding."""
     rest = file.read()
-    return f"{len(rest)} bytes behind its end" if rest.strip(PADDING_BYTES) else ""
+    return f"{len(rest)} bytes after its end" if rest.strip(PADDING_BYTES) else ""

@@ -253,7 +253,7 @@ def format_of(path: str) -> Format:
     suffix = base[dot:].lower() if dot > 0 else ""
     if suffix not in BY_SUFFIX:
         suffixes = " ".join(form.suffixes[0] for form in WRITTEN)
-        problem = f"has the unknown suffix {suffix!r}" if suffix else "has no suffix that tells the format"
+        problem = f"has the unknown suffix {suffix!r}" if suffix else "has no suffix that gives the format"
         raise ArgumentError(
             f"output {path!r} {problem}; use one of {suffixes}, or --format, or end the name of a folder with /"
         )

@@ -101,8 +101,8 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
                 stale.add(SOFTWARE)  # nothing but provenance, which is made anew
             exif, moved = exif_of_tiff(file, stale)
             if moved:
-                notices.append("the maker's note of its EXIF moves, and may count from where it was")
-                lost.append("the place of its maker's note")
+                notices.append("the maker note of its EXIF moves, and may hold offsets from its old position")
+                lost.append("the position of its maker note")
         except BrokenExif as error:
             notices.append(_broken(error))
             lost.append("its broken EXIF")

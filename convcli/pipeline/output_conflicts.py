@@ -28,7 +28,7 @@ def refuse_output_below_file(output: str) -> None:
     folders = (folder, *folder.parents)[is_file:]
     existing = next((path for path in folders if os.path.exists(path)), None)  # noqa: PTH110 - a name too long does not exist
     if existing and not existing.is_dir():
-        raise ArgumentError(f"{output}: lies below a file, or is one and no folder; give another folder")
+        raise ArgumentError(f"{output}: is a file, or lies below one; give another folder")
 
 
 def without_links(pairs: list[Pair]) -> list[Pair]:
@@ -122,7 +122,7 @@ def _refuse_same_file(outputs: list[Path], inputs: set[Identity | None]) -> None
     known = inputs - {None}
     for path in outputs:
         if _identity(path) in known:
-            raise ArgumentError(f"{path}: the output is an input; give another name, for no input is ever changed")
+            raise ArgumentError(f"{path}: the output is an input; give another name, as inputs are never changed")
 
 
 def refuse_existing(request: BaseRequest, tasks: list[Task]) -> None:

@@ -59,9 +59,9 @@ def _make_targets(request: BaseRequest, input_: Input) -> Iterable[Target]:
     source = input_.source
     if request.in_place:
         if source is None:
-            raise ArgumentError("--in-place replaces files, and standard input is none; give -o")
+            raise ArgumentError("--in-place replaces files, and standard input is not a file; give -o")
         if len(request.maps) > 1:
-            raise ArgumentError(f"--in-place leaves one map of each picture, and there are {len(request.maps)}; give -o")
+            raise ArgumentError(f"--in-place writes one map per picture, got {len(request.maps)}; give -o")
         return [_make_target(request, source, _form_in_place(request, source), range(len(request.maps)))]
     output = request.output
     if output == "-":
@@ -127,7 +127,7 @@ def _form_in_place(request: BaseRequest, source: Path) -> Format:
         raise _UnfitError(f"cannot be replaced, as {suffix} is not written; give -o")
     form = request.form or own
     if form is None:
-        raise _UnfitError("cannot be replaced, as its name has no suffix that tells the format; give --format too")
+        raise _UnfitError("cannot be replaced, as its name has no suffix that gives the format; give --format too")
     if own not in (None, form):
         raise _UnfitError(f"--in-place keeps its name, and {suffix} is not {form.name}; leave out --format, or give -o")
     return form

@@ -198,7 +198,7 @@ def _write_stack(
     if lost and target.form.picture:  # nobody expects metadata in arrays
         notices.append(f"{' and '.join(lost)} not written: a stack holds the feature maps alone")
     if request.range.name != "auto":
-        notices.append(f"--range {request.range.name} not applied: float numbers are stored raw")
+        notices.append(f"--range {request.range.name} not applied: floats are stored raw")
     requested = [request.maps[index] for index in target.maps]
     names = [map_.name if target.form.picture else request.stack_name(map_) for map_ in requested]
     maps = [map_source.compute_map(map_).colour for map_ in requested]

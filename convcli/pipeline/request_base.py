@@ -58,7 +58,7 @@ class BaseRequest(abc.ABC):
         if any(input_.name == "" for input_ in self.inputs):
             raise ArgumentError("an input has an empty name; name a picture, or - for standard input")
         if sum(input_.source is None for input_ in self.inputs) > 1:
-            raise ArgumentError("- stands for standard input, which can be read once only")
+            raise ArgumentError("- stands for standard input, which can be read only once")
 
     @functools.cached_property
     def pictures(self) -> int:

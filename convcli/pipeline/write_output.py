@@ -39,10 +39,10 @@ def _state_of(request: BaseRequest, target: Target) -> OutputState:
         return OutputState(exists=False)
     state = read_output_state(target.path, target.form)
     if request.in_place and not state.whole:  # it may be the input or its map, and must not be filtered twice
-        raise OutputError(f"{target.path}: carries a mark of convcli, but is cut short or was changed since; restore it")
+        raise OutputError(f"{target.path}: carries provenance of convcli, but is truncated or was changed since; restore it")
     if state.exists and not state.ours and not (request.overwrite or request.in_place):
         raise OutputError(
-            f"{target.path}: exists already, and carries no mark of convcli; replace it with --overwrite, or move it away"
+            f"{target.path}: exists already, and carries no provenance of convcli; replace it with --overwrite, or move it away"
         )
     return state
 
@@ -86,7 +86,7 @@ def _write_sidecar(path: Path, provenance: Provenance, replaces_ours: bool, fini
     """Write the sidecar before the output gets its name: without it, the output would count as a file of somebody else."""
     sidecar = sidecar_of(path)
     if os.path.lexists(sidecar) and read_sidecar(path) is None:
-        raise OutputError(f"{sidecar}: exists already, and is no sidecar of convcli; move it away")
+        raise OutputError(f"{sidecar}: exists already, and is not a sidecar of convcli; move it away")
     with finished.open("rb") as file:
         digest = digest_of(file)
     before = None

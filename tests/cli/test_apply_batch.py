@@ -51,7 +51,7 @@ def test_in_place_replaces_each_picture(run, samples, tmp_path):
     for words, message in [
         (["-", "-k", "blur"], "--in-place replaces files, and standard input is none"),
         ([tmp_path / "horse.png", "-k", "blur", "-o", "x.png"], "-o and --in-place exclude each other"),
-        ([tmp_path / "horse.png", "-k", "blur", "-k", "edge"], "--in-place leaves one map of each picture, and there are 2"),
+        ([tmp_path / "horse.png", "-k", "blur", "-k", "edge"], "--in-place writes one map per picture, got 2"),
         ([tmp_path / "w.npy", "-k", f"@{tmp_path}/w.npy"], "the output is an input"),
     ]:
         refused = run("apply", *words, "--in-place")
@@ -134,7 +134,7 @@ def test_a_report_goes_where_it_is_wanted(run, samples, tmp_path):
         (tmp_path / "notes.txt").write_text(mine)
         other = run(*words, "--report", tmp_path / "notes.txt")
         assert (other.status, (tmp_path / "notes.txt").read_text(), (tmp_path / "x.png").exists()) == (2, mine, False)
-        told = f"Error: {tmp_path}/notes.txt: exists already and is no report; give another name for the report"
+        told = f"Error: {tmp_path}/notes.txt: exists already and is not a report; give another name for the report"
         assert other.lines == [told]
 
 
@@ -152,7 +152,7 @@ def test_inputs_that_cannot_have_their_output_fail_alone(run, samples, tmp_path)
     assert result.lines == [
         f"Error: {folder}/b.gif: cannot be replaced, as .gif is not written; give -o",
         f"Error: {folder}/c.pbm: cannot be replaced, as .pbm is not written; give -o",
-        f"Error: {folder}/e: cannot be replaced, as its name has no suffix that tells the format; give --format too",
+        f"Error: {folder}/e: cannot be replaced, as its name has no suffix that gives the format; give --format too",
     ]
     changed = {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}
     assert changed == {"a.png", "d.jpg"}

@@ -38,7 +38,7 @@ def test_real_numbers_need_a_scale_for_a_picture(run, tmp_path, rng):
     np.save(tmp_path / "a.npy", values)
     result = run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.png")
     assert (result.status, len(result.lines)) == (1, 1)
-    assert "its maps hold numbers without a known white" in result.err
+    assert "its maps hold samples of unknown white" in result.err
     assert run("apply", tmp_path / "a.npy", "-k", "identity", "--range", "stretch", "-o", tmp_path / "b.png").status == 0
     assert run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.npy").status == 0
     assert_array_equal(np.load(tmp_path / "b.npy")[0], values)
@@ -58,7 +58,7 @@ def test_depth_float_writes_one_raw_map(run, samples, tmp_path):
 def test_a_range_that_cannot_apply_is_said(run, samples, tmp_path):
     """Float numbers are raw."""
     result = run("apply", samples / "camera.png", "-k", "blur", "--range", "stretch", "-o", tmp_path / "x.npy")
-    assert "--range stretch not applied: float numbers are stored raw" in result.err
+    assert "--range stretch not applied: floats are stored raw" in result.err
 
 
 def test_metadata_end_to_end(run, samples, tmp_path):

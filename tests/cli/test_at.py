@@ -415,7 +415,7 @@ WRONG = [
     (["3,-2"], 2, "position must be X,Y"),
     (["9" * 5000 + ",1"], 2, "position must be X,Y"),
     (["-1,2"], 2, "got '-1,2'"),
-    (["1,1", "-k", "blur"], 2, "one pixel of one feature map is explained; give one -k, not 2 (see convcli at --help)"),
+    (["1,1", "-k", "blur"], 2, "explains a pixel of one feature map; give one -k, got 2 (see convcli at --help)"),
     (["1,1", "extra.png"], 2, "unexpected extra argument"),
     (["1,1", "--range", "loud"], 2, "range must be one of auto"),
     (["1,1", "--padding", "60000"], 1, "camera.png: a map of 120510 x 120510 pixels is beyond the limit of 178956970"),

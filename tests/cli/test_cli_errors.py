@@ -57,7 +57,7 @@ WRONG_USAGE = [
     (["--jobs", "0"], "Invalid value for '-j' / '--jobs'"),
     (["--strid", "2"], "No such option '--strid'"),
     (["--config", "none.toml"], "none.toml: cannot be read: No such file or directory"),
-    (["-o", "out"], "has no suffix that tells the format"),
+    (["-o", "out"], "has no suffix that gives the format"),
     (["-o", "out.gif"], "has the unknown suffix '.gif'"),
     (["-o", "{stme}.png"], "{stme} is unknown"),
     (["-o", "-"], "writing to standard output needs --format"),

@@ -290,7 +290,7 @@ def test_a_picture_of_another_size_is_refused_or_resized(run, samples, tmp_path)
     (["edge-energy", "--tap", "edges", "--tap", "pooled", "-o", "x.npy"],
      "npy holds the maps of one layer, and there are 2: edges, pooled; write .npz, or give a folder or a template with"),
     (["edge-energy", "-o", "{kernel}.png"], "{kernel} is unknown; there are {stem} {ext} {name} {parent} {relpath} {layer}"),
-    (["edge-energy", "--in-place"], "--in-place leaves one map of each picture, and there are 8"),
+    (["edge-energy", "--in-place"], "--in-place writes one map per picture, got 8"),
     (["edge-energy"], "Missing option '-o'"),
 ])  # fmt: skip
 def test_wrong_words(run, samples, words, message):

@@ -89,19 +89,19 @@ def test_kernels_banks_and_files(run, tmp_path):
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["blurr", "--input", "9x9"], "'blurr' is no network, kernel or bank; did you mean 'blur'?"),
+    (["blurr", "--input", "9x9"], "'blurr' is not a network, kernel or bank; did you mean 'blur'?"),
     (["alexnt", "--input", "9x9"], "did you mean 'alexnet'?"),
-    (["blur"], "say what it takes, such as --input 480x640x3"),
-    (["edge-energy"], "network 'edge-energy' takes pictures of any size; say one, such as --input 512x512x1"),
+    (["blur"], "give one, such as --input 480x640x3"),
+    (["edge-energy"], "network 'edge-energy' takes pictures of any size; give one, such as --input 512x512x1"),
     (["edge-energy", "--input", "9x9x3"], "takes 1 channels, and --input has 3"),
     (["alexnet", "--input", "10x10x3"], "layer 'conv1' after the input, which gives 10 x 10 x 3: a kernel that covers 11 x 11"),
     (["alexnet", "--input", "60x60x3"], "layer 'pool5' after 'relu5', which gives 2 x 2 x 256: "),
-    (["alexnet", "--stride", "2"], "--stride means nothing here: alexnet is a network, whose layers say so themselves"),
+    (["alexnet", "--stride", "2"], "--stride does not apply: alexnet is a network, whose layers say so themselves"),
     (["blur", "--input", "0x9"], "input must be HxWxC such as 227x227x3, each from 1 to 65535, got '0x9'"),
     (["blur", "--input", "9"], "input must be HxWxC"),
     (["blur", "--input", "9x9x99999"], "each from 1 to 65535"),
     (["blur", "--input", "9x9x2", "--channels", "gray"], "--channels gray needs 1 or 3 channels, and --input has 2"),
-    (["lenet5"], "'lenet5' is no network, kernel or bank; did you mean 'lenet-5'?"),
+    (["lenet5"], "'lenet5' is not a network, kernel or bank; did you mean 'lenet-5'?"),
 ])  # fmt: skip
 def test_wrong_words(run, words, message):
     """One line, status 2."""

@@ -328,7 +328,7 @@ def test_a_note_behind_the_pixels_moves(run, tmp_path):
     assert (told.status, "the maker's note of its EXIF moves" in told.err) == (0, True)
     assert b"a note" in (tmp_path / "b.tif").read_bytes()
     result = run("apply", path, "-k", "1", "--in-place", "-q")
-    assert (result.status, "would lose the place of its maker's note in place" in result.err) == (1, True)
+    assert (result.status, "would lose the position of its maker note in place" in result.err) == (1, True)
     assert path.read_bytes() == before
 
 

@@ -432,9 +432,9 @@ def test_what_cannot_hold_any_output_is_refused(run, samples, tree):
     """An output below a file, a base that is none, a report that is a folder, a list of names that end with NUL bytes."""
     shutil.copy(samples / "horse.png", "h.png")
     wrong = {
-        ("-o", "h.png/x/"): "h.png/x/: lies below a file, or is one and no folder; give another folder",
-        ("-o", "h.png/y.png"): "h.png/y.png: lies below a file, or is one and no folder; give another folder",
-        ("-o", "h.png/{stem}.png"): "h.png/{stem}.png: lies below a file, or is one and no folder; give another folder",
+        ("-o", "h.png/x/"): "h.png/x/: is a file, or lies below one; give another folder",
+        ("-o", "h.png/y.png"): "h.png/y.png: is a file, or lies below one; give another folder",
+        ("-o", "h.png/{stem}.png"): "h.png/{stem}.png: is a file, or lies below one; give another folder",
         ("-o", "x.png/", "--base", "none"): "Invalid value for '--base': Directory 'none' does not exist",
         ("-o", "out/", "--report", "a"): "Invalid value for '--report': File 'a' is a directory",
         ("-o", "out/", "--files-from", "names"): "names: the list of names holds NUL bytes; give -0 if the names end with them",

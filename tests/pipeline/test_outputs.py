@@ -81,7 +81,7 @@ BAD = [
     (["a.png", "b.png"], "c.png", ["blur"], "one file cannot hold 2 results; give a folder"),
     (["a.png", "b.png"], "c.png", ["blur", "edge"], r"or a template, such as -o 'out/\{stem\}_\{kernel\}.png'"),
     (["a.png"], "c.png", ["blur", "edge"], "png holds one feature map, and there are 2"),
-    (["a.png"], "c", ["blur"], "has no suffix that tells the format"),
+    (["a.png"], "c", ["blur"], "has no suffix that gives the format"),
     (["a.png"], "c.gif", ["blur"], "has the unknown suffix '.gif'"),
     (["a.png"], "{stme}.png", ["blur"], r"\{stme\} is unknown; there are .*; did you mean 'stem'\?"),
     (["a.png"], "{stem.__class__}.png", ["blur"], "is unknown"),
@@ -91,7 +91,7 @@ BAD = [
     (["a.png"], "{stem.png", ["blur"], "{ stands alone; write {{"),
     (["x/a.png", "y/a.png"], "out/", ["blur"], "two results would have the name out/a.png, both of x/a.png and y/a.png"),
     (["a.png"], "out/{stem}{kernel}.png", ["blur", "blur"], "png holds one feature map, and there are 2"),
-    (["-", "-"], "out/", ["blur"], "which can be read once only"),
+    (["-", "-"], "out/", ["blur"], "which can be read only once"),
     (["a.png", "b.jpg"], "out/{name}.png", ["blur", "edge"], "png holds one feature map, and there are 2"),
     (["a.png", "b.jpg"], "out/{ext}/{stem}.gif", ["blur"], "has the unknown suffix '.gif'"),
 ]

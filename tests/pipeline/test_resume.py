@@ -145,7 +145,7 @@ def test_a_file_of_somebody_else_is_kept(run, photo, tmp_path, name):
     assert (result.status, result.lines) == (
         1,
         [
-            f"Error: {photo}: {theirs}: exists already, and carries no mark of convcli; replace it with --overwrite, "
+            f"Error: {photo}: {theirs}: exists already, and carries no provenance of convcli; replace it with --overwrite, "
             "or move it away"
         ],
     )
@@ -253,16 +253,16 @@ def test_what_the_user_put_in_the_place_of_an_output(run, photo, tmp_path):
     run("apply", *words, f"{tmp_path}/{{stem}}.npy")
     np.save(tmp_path / "photo.npy", np.arange(3))
     result = run("apply", *words, f"{tmp_path}/{{stem}}.npy")
-    assert (result.status, "carries no mark of convcli" in result.err) == (1, True)
+    assert (result.status, "carries no provenance of convcli" in result.err) == (1, True)
     assert np.load(tmp_path / "photo.npy").tolist() == [0, 1, 2]
     (tmp_path / "named.png").write_bytes(photo.read_bytes())
     result = run("apply", *words, tmp_path / "named.png")
-    assert (result.status, "carries no mark of convcli" in result.err) == (1, True)
+    assert (result.status, "carries no provenance of convcli" in result.err) == (1, True)
     assert (tmp_path / "named.png").read_bytes() == photo.read_bytes()
     (tmp_path / "x.bmp.convcli").write_text("theirs")
     result = run("apply", *words, tmp_path / "x.bmp")
     assert result.lines == [
-        f"Error: {photo}: {tmp_path}/x.bmp.convcli: exists already, and is no sidecar of convcli; move it away"
+        f"Error: {photo}: {tmp_path}/x.bmp.convcli: exists already, and is not a sidecar of convcli; move it away"
     ]
     assert (tmp_path / "x.bmp.convcli").read_text() == "theirs"
     assert not (tmp_path / "x.bmp").exists()
@@ -272,7 +272,7 @@ def test_an_output_that_is_no_regular_file_is_not_opened(run, photo, tmp_path):
     """A pipe that nobody reads would never be opened."""
     os.mkfifo(tmp_path / "out.png")
     result = run("apply", photo, "-k", "blur", "--skip-existing", "-o", tmp_path / "out.png")
-    assert (result.status, "carries no mark of convcli" in result.err) == (1, True)
+    assert (result.status, "carries no provenance of convcli" in result.err) == (1, True)
 
 
 def test_a_foreign_picture_is_not_decoded(tmp_path, monkeypatch):
@@ -329,7 +329,7 @@ def test_an_output_that_was_cut_short_is_made_again(run, photo, tmp_path, name):
 
 
 def test_in_place_what_is_marked_but_not_whole_is_no_input(run, photo, tmp_path):
-    """It would be filtered a second time: a PNG with bytes behind its end."""
+    """It would be filtered a second time: a PNG with bytes after its end."""
     words = ["apply", photo, "-k", "blur", "--in-place", "--skip-existing", "-q"]
     assert run(*words).status == 0
     photo.write_bytes(photo.read_bytes() + b"more")
@@ -337,7 +337,7 @@ def test_in_place_what_is_marked_but_not_whole_is_no_input(run, photo, tmp_path)
     for more in ([], ["--overwrite"], ["-n"]):
         result = run(*words, *more)
         assert (result.status, len(result.lines), photo.read_bytes()) == (1, 1, before)
-        assert "carries a mark of convcli, but is cut short or was changed since; restore it" in result.err
+        assert "carries provenance of convcli, but is truncated or was changed since; restore it" in result.err
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.bmp"])
@@ -356,7 +356,7 @@ def test_what_somebody_put_there_meanwhile_is_kept(run, photo, tmp_path, monkeyp
     monkeypatch.setattr(run_module, "encode", meanwhile)
     result = run(*words[:3], "edge", *words[4:])
     assert (result.status, out.read_bytes()) == (1, b"mine")
-    assert "exists already, and carries no mark of convcli" in result.err
+    assert "exists already, and carries no provenance of convcli" in result.err
     shutil.rmtree(out.parent)
 
     def same(*arguments):
@@ -402,4 +402,4 @@ def test_in_place_leaves_one_map(run, photo):
     """More have no place there."""
     result = run("apply", photo, "-k", "blur", "-k", "edge", "--in-place")
     assert (result.status, len(result.lines)) == (2, 1)
-    assert "--in-place leaves one map of each picture, and there are 2; give -o" in result.err
+    assert "--in-place writes one map per picture, got 2; give -o" in result.err

@@ -55,7 +55,7 @@ def find_inputs(arguments: Iterable[str], search: Search, listed: Iterable[str] 
     finder = _Finder(search)
     from_words = (input_ for argument in arguments for input_ in finder.find(argument))
     from_list = (input_ for name in listed for input_ in finder.find_listed(name))
-    for input_ in map(finder.has_base, itertools.chain(from_words, from_list)):
+    for input_ in map(finder.relative_to_base, itertools.chain(from_words, from_list)):
         name = input_.name if input_.source is None else f"{folder_of(input_.source.parent)}{os.sep}{input_.source.name}"
         if not input_.discovered or name not in seen:
             inputs.append(input_)
@@ -72,11 +72,9 @@ def take_shard(inputs: Iterable[Input], index: int, count: int) -> list[Input]:
 
 
 def _digest(input_: Input) -> bytes:
-    name = (
-        input_.relative_folder / input_.source.name
-        if (input_.discovered or input_.has_base) and input_.source
-        else PurePath(input_.name)
-    )
+    name = PurePath(input_.name)
+    if input_.source and (input_.discovered or input_.has_base):
+        name = input_.relative_folder / input_.source.name
     return hashlib.sha256(os.fsencode(name.as_posix())).digest()[:8]
 
 
@@ -114,7 +112,7 @@ class _Finder:
         else:
             yield Input(name, Path(name), path.parent, discovered=True)
 
-    def has_base(self, input_: Input) -> Input:
+    def relative_to_base(self, input_: Input) -> Input:
         """Return the input relative to the base, where there is one; with an error if it does not lie below it."""
         if self.search.base is None or input_.source is None:
             return input_

@@ -15,7 +15,6 @@ from .tasks import Task
 Identity: TypeAlias = tuple[int, int]
 """Device and inode, equal for all names of a file."""
 
-
 Pair: TypeAlias = tuple[Input, Task]
 
 
@@ -166,7 +165,7 @@ def _real_folder_path(path: str) -> str:
 def _identity(path: Path) -> Identity | None:
     """Return the identity of the file that a path leads to; None where there is none, or it cannot be read."""
     try:
-        status = Path(_real_path(path)).stat()  # a missing folder in the path counts as made
+        status = Path(_real_path(path)).stat()  # a missing folder before ".." is resolved as if it existed
     except (OSError, ValueError):  # no such file; a name too long; a loop of links; a NUL byte
         return None
     return status.st_dev, status.st_ino

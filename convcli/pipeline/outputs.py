@@ -76,9 +76,8 @@ def _make_targets(request: BaseRequest, input_: Input) -> Iterable[Target]:
         form = request.form or _form_like(source)
         suffix = form.suffixes[0] if request.form or source is None or source.suffix.lower() not in form.suffixes else "{ext}"
         subfolders = "/{relpath}" if not request.flat else ""
-        template = (
-            escape_braces(output.rstrip("/" + os.sep) or os.sep) + subfolders + "/{stem}" + request.suffix_in(form) + suffix
-        )
+        folder = escape_braces(output.rstrip("/" + os.sep) or os.sep)
+        template = folder + subfolders + "/{stem}" + request.suffix_in(form) + suffix
     else:
         if request.pictures > 1:
             raise ArgumentError(
@@ -92,16 +91,14 @@ def _make_targets(request: BaseRequest, input_: Input) -> Iterable[Target]:
 def _expand(request: BaseRequest, template: str, input_: Input) -> Iterable[Target]:
     """Return the targets of one picture. Maps for which the template gives the same name share a target."""
     used = [token for token in request.tokens if token in tokens_in(template)]
-    has_own_format = request.form is None and (
-        template.endswith(("{ext}", "{name}")) or template != request.output
-    )  # the suffix is that of the input
+    has_suffix_of_input = template.endswith(("{ext}", "{name}")) or template != request.output
 
     def target(values: dict[str, str], maps: Sequence[int]) -> Target:
         path = fill_template(template, input_, values, request.tokens)
         try:
             return _make_target(request, Path(path), request.form or format_of(path), maps)
         except ArgumentError as error:
-            if has_own_format and request.pictures > 1:
+            if request.form is None and has_suffix_of_input and request.pictures > 1:
                 raise _UnfitError(str(error)) from None
             raise
 

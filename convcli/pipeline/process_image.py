@@ -1,6 +1,7 @@
 """Processes one picture: read, convolve, merge, store, write."""
 
 import contextlib
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -81,11 +82,8 @@ def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> 
             except ConvcliError as error:
                 return replace(outcome, error=error)
             written = [
-                replace(
-                    written_map,
-                    explanations=tuple(explanation for index in written_map.maps for explanation in explanations[index]),
-                )
-                for written_map in written
+                replace(output, explanations=tuple(itertools.chain(*(explanations[index] for index in output.maps))))
+                for output in written
             ]
             all_notices = tuple(dict.fromkeys((*outcome.notices, *notices)))
             outcome = replace(outcome, written=(*outcome.written, *written), notices=all_notices)
@@ -117,7 +115,7 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
 
 
 def _refuse_loss(request: BaseRequest, lost: tuple[str, ...]) -> None:
-    """Raise ImageError where --in-place would lose something of a picture that its map could have kept."""
+    """Raise ImageError where --in-place would lose more of a picture than its old levels."""
     if request.in_place and lost:
         listed = " and ".join(filter(None, (", ".join(lost[:-1]), lost[-1])))
         raise ImageError(f"would lose {listed} in place; write another file, with -o")
@@ -136,11 +134,9 @@ def _digest(file: BinaryIO) -> str:
 def plan_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
     """Read one picture and plan its maps, for a dry run. Raises ConvcliError where ``run_task`` would fail."""
     with _read(request, task, pipes, budget) as (outcome, image, _, remaining):
-        return (
-            outcome
-            if image is None
-            else replace(outcome, written=tuple(_plan(request, map_source_for(request, image), remaining)))
-        )
+        if image is None:
+            return outcome
+        return replace(outcome, written=tuple(_plan(request, map_source_for(request, image), remaining)))
 
 
 def _plan(request: BaseRequest, map_source: MapSource, targets: Iterable[Target]) -> Iterator[Written]:
@@ -155,9 +151,8 @@ def _plan(request: BaseRequest, map_source: MapSource, targets: Iterable[Target]
             if not raw:
                 check_scale(rule, image.white)
                 stored_white(target.form, image, shape[2])
-            yield Written(
-                target, map_.name, shape, "raw" if raw else rule.name, maps=(index,), explanations=map_source.explanations(map_)
-            )
+            explanations = map_source.explanations(map_)
+            yield Written(target, map_.name, shape, "raw" if raw else rule.name, None, (index,), explanations)
 
 
 def _is_raw(request: BaseRequest, image: Image, target: Target) -> bool:
@@ -181,9 +176,8 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
     if image.white is None:
         lost.append("its real numbers")
     _refuse_loss(request, tuple(lost))
-    write_output(
-        request, target, output, lambda file: file.write(encoded.data), str(output.provenance).encode() in encoded.data
-    )
+    carries_provenance = str(output.provenance).encode() in encoded.data
+    write_output(request, target, output, lambda file: file.write(encoded.data), carries_provenance)
     return [Written(target, map_.name, picture.pixels.shape, rule.name, statistics, target.maps)], notices
 
 
@@ -192,9 +186,8 @@ def _write_stack(
 ) -> tuple[list[Written], list[str]]:
     image = map_source.image
     notices = []
-    lost = [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)] + ["alpha"] * (
-        image.alpha is not None
-    )
+    lost = [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)]
+    lost += [] if image.alpha is None else ["alpha"]
     if lost and target.form.picture:  # nobody expects metadata in arrays
         notices.append(f"{' and '.join(lost)} not written: a stack holds the feature maps alone")
     if request.range.name != "auto":
@@ -206,13 +199,11 @@ def _write_stack(
         notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
         lost.append("what 32 bits cannot hold")
     _refuse_loss(request, tuple(lost))
-    write_output(
-        request,
-        target,
-        output,
-        lambda file: write_maps(file, target.form, maps, names, output.provenance),
-        target.form.holds_provenance,
-    )
+
+    def write(file: BinaryIO) -> None:
+        write_maps(file, target.form, maps, names, output.provenance)
+
+    write_output(request, target, output, write, target.form.holds_provenance)
     return list(_stacked(request, target, maps)), notices
 
 

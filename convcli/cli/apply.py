@@ -60,12 +60,12 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
-    reporting = run_batch.take_report_options(values)
+    reporting = run_batch.pop_report_options(values)
     registry = options.read_registry(config, no_config)
     values |= options.read_defaults(registry, {"range": "rule"})
     maps = [map_ for text in kernels for map_ in feature_maps(registry.find(text))]
     weights = [str(reference.path) for reference in map(parse_kernel, kernels) if isinstance(reference, WeightsFile)]
-    fields = run_batch.take_inputs(values)
+    fields = run_batch.pop_inputs(values)
     fields["other_inputs"] += (*weights, *map(str, registry.read_files()))
     request = ApplyRequest(
         **fields,

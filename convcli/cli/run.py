@@ -42,12 +42,12 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
-    reporting = run_batch.take_report_options(values)
+    reporting = run_batch.pop_report_options(values)
     registry = options.read_registry(config, no_config)
     defaults = options.read_defaults(registry, {"range": "rule"})
     values |= {name: value for name, value in defaults.items() if name in values}
     model = LoadedNetwork(registry.network(network), taps)
-    fields = run_batch.take_inputs(values)
+    fields = run_batch.pop_inputs(values)
     fields["other_inputs"] += tuple(map(str, registry.read_files()))
     request = NetworkRequest(
         **fields,

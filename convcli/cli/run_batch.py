@@ -34,7 +34,7 @@ class ReportOptions:
     verbose: bool
 
 
-def take_report_options(values: dict[str, Any]) -> ReportOptions:
+def pop_report_options(values: dict[str, Any]) -> ReportOptions:
     """Pop the reporting options from the values of a command. Raises click.UsageError where they exclude each other."""
     names = ("dry_run", "fail_fast", "as_json", "quiet", "verbose")
     reporting = ReportOptions(**{name: values.pop(name) for name in names})
@@ -52,7 +52,7 @@ def take_report_options(values: dict[str, Any]) -> ReportOptions:
     return reporting
 
 
-def take_inputs(values: dict[str, Any]) -> dict[str, Any]:
+def pop_inputs(values: dict[str, Any]) -> dict[str, Any]:
     """Pop the options about inputs from the values of a command. Return them as fields of a request."""
     listing = [values["files_from"]] if values["files_from"] not in (None, "-") else []
     return {"inputs": tuple(_read_inputs(values)), "other_inputs": tuple(listing)}

@@ -28,7 +28,7 @@ PREFIX, SUFFIX = f".convcli-{re.sub(r'[^A-Za-z0-9.]', '-', platform.node())[:60]
 _unfinished: set[Path] = set()
 """Temporary files that are being written."""
 
-_swept: set[Path] = set()
+_cleaned_folders: set[Path] = set()
 """Folders whose leftovers were removed."""
 
 
@@ -66,7 +66,7 @@ def write_atomically(path: Path, replace: bool = True, before: Callable[[Path], 
         if target.parent.exists() and not target.parent.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{target.parent} is not a folder")
         target.parent.mkdir(parents=True, exist_ok=True)
-        sweep(target.parent)
+        remove_leftovers(target.parent)
         with _temporary_file(target) as (temporary, file):
             yield file
             file.flush()
@@ -149,11 +149,11 @@ def _take_name(temporary: Path, target: Path) -> None:
         temporary.replace(target)
 
 
-def sweep(folder: Path) -> None:
+def remove_leftovers(folder: Path) -> None:
     """Remove the leftovers of dead runs from a folder; at most once in a process."""
-    if folder in _swept or fcntl is None:
+    if folder in _cleaned_folders or fcntl is None:
         return
-    _swept.add(folder)
+    _cleaned_folders.add(folder)
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         leftovers = [entry.path for entry in entries if entry.name.startswith(PREFIX) and entry.name.endswith(SUFFIX)]
         for name in leftovers:

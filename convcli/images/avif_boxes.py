@@ -31,7 +31,7 @@ USUAL_PRIMARIES, USUAL_TRANSFERS = (1, 2), (1, 2, 6, 13)
 """Of ITU-T H.273: BT.709 or unknown; BT.709, unknown, BT.601 or sRGB, all of which viewers show as sRGB."""
 
 
-def has_whole_boxes(path: Path) -> bool:
+def ends_with_box(path: Path) -> bool:
     """Return whether the file ends where its last box does."""
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)

@@ -4,7 +4,7 @@ A file is a list of named parts: chunks of PNG (https://www.w3.org/TR/png-3/) an
 is carried over, or is untrue of any other picture, or is reported as lost. Unknown parts are reported too, and what Pillow
 left out of the ``info`` that it read.
 
-Each ``of_...`` function yields descriptions such as "gamma". An empty one is a part that is no loss.
+Each ``unkept_..._parts`` function yields descriptions such as "gamma". An empty one is a part that is no loss.
 """
 
 import re
@@ -67,7 +67,7 @@ def unkept_tags(tags: Iterable[int]) -> list[str]:
     return [description for tag, description in LOST_TIFF_TAGS.items() if tag in present]
 
 
-def of_png(file: BinaryIO, info: Info) -> Iterator[str]:
+def unkept_png_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Describe the chunks of a PNG file that are not carried over."""
     chunks = list(_png_chunks(file))
     names = {name for name, _ in chunks}
@@ -101,7 +101,7 @@ def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
             return
 
 
-def of_jpeg(file: BinaryIO, info: Info) -> Iterator[str]:
+def unkept_jpeg_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Describe the segments of a JPEG file that are not carried over, and bytes after its end."""
     descriptions = []
     comments = profiles = 0
@@ -143,7 +143,7 @@ def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     file.seek(position)
 
 
-def of_webp(file: BinaryIO, info: Info) -> Iterator[str]:
+def unkept_webp_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Describe the chunks of a WebP file that are not carried over."""
     size = int.from_bytes(file.read(8)[4:], "little") + 8
     file.seek(12)
@@ -155,7 +155,7 @@ def of_webp(file: BinaryIO, info: Info) -> Iterator[str]:
     yield _trailing_bytes(file)
 
 
-def of_bmp(file: BinaryIO, info: Info) -> Iterator[str]:
+def unkept_bmp_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Describe the profile of a BMP file, which Pillow does not read, and bytes after its end."""
     header = file.read(138).ljust(138, b"\0")
     (size,), (first_pixel, header_size) = struct.unpack_from("<I", header, 2), struct.unpack_from("<II", header, 10)
@@ -180,7 +180,7 @@ def deep_kind_of_ppm(file: BinaryIO) -> str:
     return "16-bit colour" if header and int(header[1]) > 255 else ""
 
 
-def of_ppm(file: BinaryIO, info: Info) -> Iterator[str]:
+def unkept_ppm_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Describe the comments of a PPM file, and bytes after its pixels."""
     header = PPM_HEADER.match(file.read(4096))
     if header is None:  # samples as text, or floats

@@ -56,12 +56,12 @@ def _options_of_avif(encoding: Encoding, samples: int) -> dict[str, Any]:
 
 
 def _ends_with(end: bytes) -> Callable[[Path], bool]:
-    def is_whole(path: Path) -> bool:
+    def is_complete(path: Path) -> bool:
         with path.open("rb") as file:
             file.seek(-len(end), os.SEEK_END)
             return file.read() == end
 
-    return is_whole
+    return is_complete
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Format:
         Returns the kind of samples that Pillow would cut to 8 bits; empty where it keeps them all.
     holds_provenance
         Whether a file can carry provenance; otherwise a sidecar does.
-    is_whole
+    is_complete
         Returns whether a file that opens is complete, from a few bytes; a codec may check more. May raise any exception.
     encoding_copies
         Copies of the levels in memory while a picture is encoded: without alpha, and with.
@@ -133,7 +133,7 @@ class Format:
     unkept_parts: Callable[[BinaryIO, file_parts.Info], Iterable[str]] = lambda file, info: ()
     deep_kind: Callable[[BinaryIO], str] = lambda file: ""
     holds_provenance: bool = False
-    is_whole: Callable[[Path], bool] = lambda path: True
+    is_complete: Callable[[Path], bool] = lambda path: True
     encoding_copies: tuple[int, int] = (3, 3)
 
 
@@ -148,10 +148,10 @@ FORMATS = (
         keeps=(*COMMON_METADATA, "text"),
         setting="png_level",
         save_options=_options_of_png,
-        unkept_parts=file_parts.of_png,
+        unkept_parts=file_parts.unkept_png_parts,
         deep_kind=file_parts.deep_kind_of_png,
         holds_provenance=True,
-        is_whole=_ends_with(b"IEND\xaeB\x60\x82"),
+        is_complete=_ends_with(b"IEND\xaeB\x60\x82"),
     ),
     Format(
         "jpeg",
@@ -161,9 +161,9 @@ FORMATS = (
         max_metadata=65_533,
         setting="quality",
         save_options=_options_of_jpeg,
-        unkept_parts=file_parts.of_jpeg,
+        unkept_parts=file_parts.unkept_jpeg_parts,
         holds_provenance=True,
-        is_whole=_ends_with(b"\xff\xd9"),
+        is_complete=_ends_with(b"\xff\xd9"),
     ),
     Format(
         "tiff",
@@ -188,7 +188,7 @@ FORMATS = (
         keeps=("icc", "exif"),
         setting="quality",
         save_options=_options_of_webp,
-        unkept_parts=file_parts.of_webp,
+        unkept_parts=file_parts.unkept_webp_parts,
         holds_provenance=True,
     ),
     Format(
@@ -202,9 +202,9 @@ FORMATS = (
         unkept_parts=avif_boxes.unkept_parts,
         deep_kind=avif_boxes.deep_kind,
         holds_provenance=True,
-        is_whole=avif_boxes.has_whole_boxes,
+        is_complete=avif_boxes.ends_with_box,
     ),
-    Format("bmp", (".bmp",), pillow_names=("BMP",), keeps=("dpi",), unkept_parts=file_parts.of_bmp),
+    Format("bmp", (".bmp",), pillow_names=("BMP",), keeps=("dpi",), unkept_parts=file_parts.unkept_bmp_parts),
     Format("gif", (), (".gif",), pillow_names=("GIF",)),
     Format(
         "ppm",
@@ -212,7 +212,7 @@ FORMATS = (
         (".pbm",),
         pillow_names=("PPM",),
         deep_grey=True,
-        unkept_parts=file_parts.of_ppm,
+        unkept_parts=file_parts.unkept_ppm_parts,
         deep_kind=file_parts.deep_kind_of_ppm,
     ),
     Format("npy", (".npy",), magic=(b"\x93NUMPY",), codec="npy", picture=False, stack=True),

@@ -58,20 +58,20 @@ class Image:
         depth = str(self.pixels.dtype) if self.white is None else f"{8 * self.pixels.itemsize}-bit"
         return f"{width} x {height} {colour}{'' if self.alpha is None else ' with alpha'} {depth}"
 
-    def noting(self, *notices: str) -> "Image":
+    def with_notices(self, *notices: str) -> "Image":
         """Return a copy with more notices."""
         return replace(self, notices=(*self.notices, *notices))
 
-    def losing(self, *lost: str) -> "Image":
+    def with_losses(self, *lost: str) -> "Image":
         """Return a copy that has lost more."""
         return replace(self, lost=(*self.lost, *lost))
 
-    def using_first(self, used: int, count: int, what: str) -> "Image":
+    def with_first_used(self, used: int, count: int, what: str) -> "Image":
         """Return a copy with a notice that only the first frames or channels are used, where the file has more."""
         if count <= used:
             return self
         notice = f"has {count} {what}; the first {'is' if used == 1 else f'{used} are'} used"
-        return self.noting(notice).losing(f"{count - used} further {what if count - used > 1 else what[:-1]}")
+        return self.with_notices(notice).with_losses(f"{count - used} further {what if count - used > 1 else what[:-1]}")
 
 
 @dataclass(frozen=True)

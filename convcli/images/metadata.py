@@ -46,7 +46,7 @@ class FileMetadata:
 
     def add_to(self, image: Image) -> Image:
         """Return the image with these notices and losses."""
-        return image.noting(*self.notices).losing(*self.lost)
+        return image.with_notices(*self.notices).with_losses(*self.lost)
 
 
 def metadata_of(picture: PIL.Image.Image, file: BinaryIO, form: Format) -> FileMetadata:

@@ -14,13 +14,13 @@ class OutputState:
     """What exists under the name of an output. ``ours`` is a file that convcli wrote, as its provenance shows.
 
     Provenance in a sidecar counts only for the file that it was written for; the file before that is ours too. Provenance that
-    a file carries itself counts only if the file is ``whole``, that is, not truncated.
+    a file carries itself counts only if the file is ``complete``, that is, not truncated.
     """
 
     exists: bool
     ours: bool = False
     provenance: Provenance | None = None
-    whole: bool = True
+    complete: bool = True
 
 
 def read_output_state(path: Path, form: Format) -> OutputState:
@@ -31,10 +31,10 @@ def read_output_state(path: Path, form: Format) -> OutputState:
         return OutputState(exists=False)
     if not stat.S_ISREG(mode):
         return OutputState(exists=True)
-    provenance, whole = _read_provenance(path, form)
+    provenance, complete = _read_provenance(path, form)
     if provenance is None:
         return _read_sidecar_state(path)
-    return OutputState(exists=True, ours=True, provenance=provenance if whole else None, whole=whole)
+    return OutputState(exists=True, ours=True, provenance=provenance if complete else None, complete=complete)
 
 
 def _read_provenance(path: Path, form: Format) -> tuple[Provenance | None, bool]:
@@ -46,7 +46,7 @@ def _read_provenance(path: Path, form: Format) -> tuple[Provenance | None, bool]
     except Exception:  # no complete picture, so no output either
         return None, True
     try:
-        return provenance, codec_of(form).is_whole(path, form)
+        return provenance, codec_of(form).is_complete(path, form)
     except Exception:
         return provenance, False
 

@@ -47,7 +47,7 @@ def without_provenance(text: str) -> str:
     return PROVENANCE_TEXT.sub("", text)
 
 
-def sidecar_of(path: Path) -> Path:
+def sidecar_path(path: Path) -> Path:
     """Return the path of the sidecar of a file. It is in the folder of the file itself, whatever links lead to it."""
     real = Path(os.path.realpath(path))
     return real.with_name(real.name + SIDECAR)
@@ -72,7 +72,7 @@ class Sidecar:
 def read_sidecar(path: Path) -> Sidecar | None:
     """Read the sidecar of a file; None where there is none, or another file of that name."""
     try:
-        fields: Any = json.loads(sidecar_of(path).read_text("utf-8"))
+        fields: Any = json.loads(sidecar_path(path).read_text("utf-8"))
         provenance = find_provenance(fields["mark"])
         return Sidecar(provenance, str(fields["file"]), fields["before"]) if provenance else None
     except (OSError, ValueError, TypeError, KeyError):

@@ -20,7 +20,7 @@ def read_image(
     axes: str | None = None,
 ) -> Image:
     """Read the first picture of a file, upright, or of standard input where source is None. Raises ImageError."""
-    with opened(source, standard_input) as file:
+    with open_input(source, standard_input) as file:
         return decode(file, max_pixels, axes=axes)
 
 
@@ -54,7 +54,7 @@ def decode(
 
 
 @contextmanager
-def opened(source: Path | None, standard_input: BinaryIO | None = None) -> Iterator[BinaryIO]:
+def open_input(source: Path | None, standard_input: BinaryIO | None = None) -> Iterator[BinaryIO]:
     """Open a file, or the bytes of standard input where source is None, for random access. Raises ImageError."""
     if source is None:
         assert standard_input is not None

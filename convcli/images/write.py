@@ -67,7 +67,7 @@ def encode(image: Image, form: Format, encoding: Encoding, provenance: Provenanc
     if metadata.icc and channels == 1 and metadata.icc[16:20] == b"RGB ":  # such a profile is not valid for grey
         metadata = replace(metadata, icc=None)
         notices.append("colour profile not kept: it is one for colour, and the picture is grey")
-    if metadata.exif and (reason := codec_of(form).check_exif(metadata.exif)):
+    if metadata.exif and (reason := codec_of(form).exif_error(metadata.exif)):
         metadata = replace(metadata, exif=None)
         notices.append(f"EXIF is broken and not kept in this {form.name}: it {reason}")
         lost.append("its broken EXIF")

@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 from ..errors import ConvcliError, ImageError
-from ..images.atomic_write import sweep
+from ..images.atomic_write import remove_leftovers
 from ..images.formats import Encoding
 from ..images.image import Array, Image
 from ..images.provenance import Provenance, digest_of
 from ..images.quantize import RangeStatistics, check_scale, combine_statistics, statistics_of
-from ..images.read import decode, opened
+from ..images.read import decode, open_input
 from ..images.write import METADATA_NAMES, encode, stored_white, write_maps
 from .map_source import Explanation, MapSource
 from .map_sources import map_source_for
 from .memory_budget import Budget
 from .memory_estimate import estimate
 from .request_base import BaseRequest
-from .store_map import picture_of_map
+from .store_map import quantize_map
 from .tasks import Target, Task
 from .write_output import Output, Pipes, is_up_to_date, write_output
 
@@ -69,7 +69,7 @@ def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> 
     """
     with _read(request, task, pipes, budget) as (outcome, image, source, remaining):
         for target in outcome.skipped:
-            sweep(target.path.parent if target.path else Path())
+            remove_leftovers(target.path.parent if target.path else Path())
         if image is None:
             return outcome
         map_source = map_source_for(request, image)
@@ -99,7 +99,7 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
     """
     if task.error:
         raise ImageError(task.error)
-    with opened(task.source, pipes.input) as file, budget.lease() as reserve:
+    with open_input(task.source, pipes.input) as file, budget.lease() as reserve:
         source = _digest(file) if request.skip_existing else ""
         remaining = [target for target in task.targets if not is_up_to_date(request, target, source)]
         skipped = tuple(target for target in task.targets if target not in remaining)
@@ -109,7 +109,7 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
         image = decode(file, request.max_pixels, lambda header: reserve(estimate(request, remaining, header)), request.axes)
         _refuse_loss(request, image.lost)
         if request.in_place and (links := os.fstat(file.fileno()).st_nlink) > 1:
-            image = image.noting(f"has {links} hard links; the others keep the old picture")
+            image = image.with_notices(f"has {links} hard links; the others keep the old picture")
         source = source or _digest(file)
         yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, remaining
 
@@ -167,7 +167,7 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
         return _write_stack(request, map_source, target, output)
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
-    picture, statistics = picture_of_map(request, map_source, map_, rule, target.form)
+    picture, statistics = quantize_map(request, map_source, map_, rule, target.form)
     encoded = encode(picture, target.form, Encoding(request.png_level, request.quality), output.provenance)
     notices, lost = list(encoded.notices), list(encoded.lost)
     if picture.white == 255 and image.white == 65535:

@@ -13,7 +13,7 @@ from .map_source import MapSource, Response, Rows
 from .request_base import BaseRequest, Map
 
 
-def picture_of_map(
+def quantize_map(
     request: BaseRequest, map_source: MapSource, map_: Map, rule: Range, form: Format
 ) -> tuple[Image, RangeStatistics]:
     """Return a map as an image of levels, and its statistics. It is computed some rows at a time."""

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ..errors import OutputError
 from ..images.atomic_write import ExistsError, write_atomically
 from ..images.output_state import OutputState, read_output_state
-from ..images.provenance import Provenance, Sidecar, digest_of, read_sidecar, sidecar_of
+from ..images.provenance import Provenance, Sidecar, digest_of, read_sidecar, sidecar_path
 from ..images.write import write_whole
 from .request_base import BaseRequest
 from .tasks import Target
@@ -38,7 +38,7 @@ def _state_of(request: BaseRequest, target: Target) -> OutputState:
     if not request.skip_existing or target.path is None:
         return OutputState(exists=False)
     state = read_output_state(target.path, target.form)
-    if request.in_place and not state.whole:  # it may be the input or its map, and must not be filtered twice
+    if request.in_place and not state.complete:  # it may be the input or its map, and must not be filtered twice
         raise OutputError(f"{target.path}: carries provenance of convcli, but is truncated or was changed since; restore it")
     if state.exists and not state.ours and not (request.overwrite or request.in_place):
         raise OutputError(
@@ -78,13 +78,13 @@ def write_output(
         if request.skip_existing and read_output_state(target.path, target.form).provenance == output.provenance:
             return  # another run has written the same output meanwhile
         if write_sidecar is not None:
-            sidecar_of(target.path).unlink(missing_ok=True)
+            sidecar_path(target.path).unlink(missing_ok=True)
         raise
 
 
 def _write_sidecar(path: Path, provenance: Provenance, replaces_ours: bool, finished: Path) -> None:
     """Write the sidecar before the output gets its name: without it, the output would count as a file of somebody else."""
-    sidecar = sidecar_of(path)
+    sidecar = sidecar_path(path)
     if os.path.lexists(sidecar) and read_sidecar(path) is None:
         raise OutputError(f"{sidecar}: exists already, and is not a sidecar of convcli; move it away")
     with finished.open("rb") as file:

@@ -11,10 +11,10 @@ import PIL.PngImagePlugin
 import pytest
 import tifffile
 
-from convcli.images.atomic_write import PREFIX, _swept
+from convcli.images.atomic_write import PREFIX, _cleaned_folders
 from convcli.images.formats import format_of
 from convcli.images.output_state import OutputState, read_output_state
-from convcli.images.provenance import Provenance, Sidecar, find_provenance, sidecar_of
+from convcli.images.provenance import Provenance, Sidecar, find_provenance, sidecar_path
 from convcli.pipeline import process_image as run_module
 from convcli.pipeline import write_output
 from convcli.pipeline.apply_request import ApplyRequest
@@ -238,12 +238,12 @@ def test_a_sidecar_belongs_to_one_file(tmp_path):
     assert read_output_state(path, form) == OutputState(exists=True)
     one = "7692c3ad3540bb803c020b3aee66cd88"  # the SHA-256, by another implementation: printf one | sha256sum
     for before, ours in ((None, False), ("e" * 32, False), (one, True)):
-        sidecar_of(path).write_text(str(Sidecar(MARK, "f" * 32, before)))
+        sidecar_path(path).write_text(str(Sidecar(MARK, "f" * 32, before)))
         assert read_output_state(path, form) == OutputState(exists=True, ours=ours)
-    sidecar_of(path).write_text(str(Sidecar(MARK, one)))
+    sidecar_path(path).write_text(str(Sidecar(MARK, one)))
     assert read_output_state(path, form) == OutputState(exists=True, ours=True, provenance=MARK)
     for broken in ("", "[]", "{}", '{"mark": 3, "file": 4}', "\0"):
-        sidecar_of(path).write_text(broken)
+        sidecar_path(path).write_text(broken)
         assert read_output_state(path, form) == OutputState(exists=True)
 
 
@@ -377,7 +377,7 @@ def test_a_dry_run_sweeps_nothing(run, photo, tmp_path):
     assert run(*words).status == 0
     left = tmp_path / "out" / f"{PREFIX}0123456789ab.part"
     left.write_bytes(b"")
-    _swept.clear()
+    _cleaned_folders.clear()
     assert run(*words, "-n").status == 0
     assert left.exists()
     assert run(*words).status == 0

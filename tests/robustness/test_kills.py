@@ -84,7 +84,7 @@ def test_every_step_of_a_save_may_be_the_last(run, tmp_path, rng, damage, name, 
                     assert result.returncode == 1, (call, step, result.stderr)
                     cause = re.search("No space left on device|Input/output error", result.stderr)
                     mute += cause is None  # where the call of that number of the other thread was this line itself
-            atomic_write._swept.clear()  # as in a new process
+            atomic_write._cleaned_folders.clear()  # as in a new process
             again = run("apply", tmp_path / "in.png", "-k", "blur", "-k", "edge", "-o", out / name, "--skip-existing", "-q")
             assert (again.status, again.err) == (0, "")
             left = contents(out)

@@ -44,7 +44,7 @@ class NpyCodec(Codec):
         image = Image(levels, white, None, "NPY")
         channels = levels.shape[2]
         is_ambiguous = axes is None and channels > MAX_PLAIN_CHANNELS
-        return image.noting(f"is read as (H, W, C) with {channels} channels") if is_ambiguous else image
+        return image.with_notices(f"is read as (H, W, C) with {channels} channels") if is_ambiguous else image
 
     def write_maps(self, file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None) -> None:
         """Write maps as one array (N, H, W), or (N, H, W, C) where C > 1, without their names."""

@@ -23,7 +23,7 @@ class Codec:
         """Return levels (H, W, C), uint8 or uint16, alpha last, as the bytes of a file. Raises whatever the library raises."""
         raise NotImplementedError
 
-    def check_exif(self, exif: bytes) -> str:
+    def exif_error(self, exif: bytes) -> str:
         """Return why an EXIF block cannot be written, as in "ends before its values do"; empty where it can."""
         return ""
 
@@ -35,6 +35,6 @@ class Codec:
         """Return the provenance that a file carries, or None. Raises whatever the library raises."""
         return None
 
-    def is_whole(self, path: Path, form: Format) -> bool:
+    def is_complete(self, path: Path, form: Format) -> bool:
         """Return whether a file that opens is complete. Raises whatever the library raises."""
-        return form.is_whole(path)
+        return form.is_complete(path)

@@ -152,7 +152,7 @@ def image_of(picture: PIL.Image.Image, file_metadata: FileMetadata, frames: int,
     PIL.ImageOps.exif_transpose(picture, in_place=True)
     image = file_metadata.add_to(_to_image(picture, file_metadata.metadata))
     used = min(len(picture.getbands()), 3 if picture.mode == "RGBX" else 4)
-    return image.using_first(1, frames, "frames").using_first(used, samples, "channels")
+    return image.with_first_used(1, frames, "frames").with_first_used(used, samples, "channels")
 
 
 def _to_image(picture: PIL.Image.Image, metadata: Metadata) -> Image:

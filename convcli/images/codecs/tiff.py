@@ -89,7 +89,7 @@ class TiffCodec(Codec):
         file.write(data)
         return file.getvalue()
 
-    def check_exif(self, exif: bytes) -> str:
+    def exif_error(self, exif: bytes) -> str:
         """Return what is wrong with a block whose directories become those of the file, or an empty string."""
         try:
             check_values(exif)
@@ -121,7 +121,7 @@ class TiffCodec(Codec):
         with pillow_settings, PIL.Image.open(path, formats=("TIFF",)) as picture:
             return find_provenance(picture.getexif().get(SOFTWARE))
 
-    def is_whole(self, path: Path, form: Format) -> bool:
+    def is_complete(self, path: Path, form: Format) -> bool:
         """Return whether all data that the directories refer to lies in the file, and each plane of a stack has a directory."""
         import tifffile
 
@@ -181,7 +181,7 @@ def _read_by_tifffile(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
     image = file_metadata.add_to(
         Image(np.ascontiguousarray(levels[:, :, :colours]), white, None, "TIFF", file_metadata.metadata)
     )
-    image = image.using_first(1, frames, "frames").using_first(used, levels.shape[2], "channels")
+    image = image.with_first_used(1, frames, "frames").with_first_used(used, levels.shape[2], "channels")
     if used == colours:
         return image
     return alpha.with_alpha(image, np.ascontiguousarray(levels[:, :, colours]), associated=extra == ASSOCIATED)

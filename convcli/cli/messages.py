@@ -43,7 +43,7 @@ class Messages:
             if written.statistics is not None:  # None in a dry run, which --json prints
                 self.note(self._line(written))
         for target in outcome.skipped if self.verbose else ():
-            self.note(f"{target.path}: up to date, left as it is")
+            self.note(f"{target.path}: up to date, not written")
         if outcome.error is not None:
             for line in outcome.error.lines:
                 print_error(f"Error: {name}: {line}")
@@ -60,7 +60,7 @@ class Messages:
         statistics = written.statistics
         assert statistics is not None
         if statistics.count == 0:
-            return f"{_destination(written)}: {written.map}, nothing to see: transparent everywhere"
+            return f"{_destination(written)}: {written.map}, all pixels are transparent"
         extremes = f"min {number(statistics.minimum)}, max {number(statistics.maximum)}"
         line = f"{_destination(written)}: {written.map}{_map_count(written)} {extremes}; "
         if written.rule == "raw":
@@ -73,10 +73,9 @@ class Messages:
             line += f", {share(statistics.unknown, statistics.count)} not a number"
         if not self.verbose:
             return line
-        counts = (
-            "" if written.rule == "raw" else f"; {statistics.below} + {statistics.above} of {statistics.count} numbers outside"
-        )
-        return f"{line} ({_size(written)}{counts})"
+        if written.rule == "raw":
+            return f"{line} ({_size(written)})"
+        return f"{line} ({_size(written)}; {statistics.below} + {statistics.above} of {statistics.count} samples outside)"
 
 
 def _destination(written: "Written") -> str:
@@ -95,7 +94,7 @@ def _map_count(written: "Written") -> str:
 def _explanation_line(explanation: "Explanation") -> str:
     """Return a line about how a kernel is computed."""
     choice, rank = explanation.choice, f"rank {explanation.rank}, " if explanation.rank else ""
-    work = f"{choice.cost:.4g} multiply-adds a number" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")
-    amount = f"{explanation.multiply_adds / 1e6:.3g} million in all, {explanation.memory / 1e3:.3g} kB a thread"
+    work = f"{choice.cost:.4g} multiply-adds per sample" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")
+    amount = f"{explanation.multiply_adds / 1e6:.3g} million in all, {explanation.memory / 1e3:.3g} kB per thread"
     error = f"error at most {choice.error:.2g} of its range" if choice.error else "exact sums"
     return f"  {explanation.kernel}: {choice.method} ({choice.reason}); {rank}{work}, {amount}, {error}"

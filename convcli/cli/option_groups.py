@@ -149,7 +149,7 @@ STORING = _together(
 
 SEARCHING = _together(
     click.option("--in-place", is_flag=True, help="Replace each picture by its feature map, instead of -o."),
-    click.option("-r", "--recursive", is_flag=True, help="Search the folders below a folder too."),
+    click.option("-r", "--recursive", is_flag=True, help="Search the subfolders of a folder too."),
     click.option("--hidden", is_flag=True, help="Include hidden files and folders in searches of folders and patterns."),
     click.option(
         "--files-from",

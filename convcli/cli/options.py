@@ -189,7 +189,7 @@ def with_config(command: Callable[..., Any]) -> Callable[..., Any]:
         multiple=True,
         type=click.Path(),
         metavar="FILE",
-        help="A kernels.toml that has precedence over those that are found; of several, the last has.",
+        help="A kernels.toml, with precedence over those that are found. The last of several has the highest.",
     )
     no_config_option = click.option(
         "--no-config",

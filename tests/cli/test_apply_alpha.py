@@ -105,7 +105,7 @@ def test_a_wholly_transparent_picture(run, tmp_path):
     """Has no minimum; it stays transparent."""
     PIL.Image.fromarray(np.full((4, 4, 4), (9, 9, 9, 0), np.uint8)).save(tmp_path / "a.png")
     result = run("apply", tmp_path / "a.png", "-k", "blur", "-o", tmp_path / "b.png")
-    assert (result.status, result.lines) == (0, [f"{tmp_path}/b.png: blur, nothing to see: transparent everywhere"])
+    assert (result.status, result.lines) == (0, [f"{tmp_path}/b.png: blur, all pixels are transparent"])
     assert not pixels(tmp_path / "b.png")[:, :, 3].any()
 
 

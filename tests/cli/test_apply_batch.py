@@ -207,7 +207,7 @@ def test_quiet_and_verbose(run, samples, tmp_path):
     assert "XMP not kept" in run(*words).err
     verbose = run(*words, "-v").lines
     assert verbose[0] == f"{samples}/horse.png: 400 x 328 RGB with alpha 8-bit"
-    assert re.search(rf"\(400 x 328, 3 channels; 0 \+ \d+ of {400 * 328 * 3} numbers outside\)$", verbose[-1])
+    assert re.search(rf"\(400 x 328, 3 channels; 0 \+ \d+ of {400 * 328 * 3} samples outside\)$", verbose[-1])
     assert run("apply", tmp_path / "none.png", "-k", "blur", "-o", tmp_path / "y.png", "-q").lines == [
         f"Error: {tmp_path}/none.png: no such file"
     ]

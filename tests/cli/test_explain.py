@@ -23,14 +23,14 @@ def test_explain_tells_each_kernel_and_why(run, samples, tmp_path):
     for text in (planned.out, done.err):
         told = [line.strip() for line in text.splitlines() if line.startswith("  ")]
         assert told[0].startswith(
-            "gaussian:sigma=3: separable (the kernel is a column times a row); rank 1, 50 multiply-adds a number instead of "
+            "gaussian:sigma=3: separable (the kernel is a column times a row); rank 1, 50 multiply-adds per sample instead of "
             "625, 39.3 million in all, "
         )
         assert told[1].startswith("average:size=15: box (all weights are the same); rank 1, 10 multiply-adds")
         assert told[2].startswith("sharpen: direct (")
         assert [line.split(":")[0] for line in told[3:]] == ["sobel-x", "sobel-y"]
-        assert "kB a thread, error at most 3.8e-06 of its range" in told[0]
-        assert all(line.endswith("kB a thread, exact sums") for line in told[1:])
+        assert "kB per thread, error at most 3.8e-06 of its range" in told[0]
+        assert all(line.endswith("kB per thread, exact sums") for line in told[1:])
 
 
 def test_explain_in_json(run, samples, tmp_path):

@@ -182,7 +182,7 @@ def test_a_dry_run_tells_what_is_left_to_do(run, photo, samples, tmp_path):
     run("apply", photo, *words[2:], "-q")
     result = run("apply", *words, "-n", "-v")
     assert [line.split(" -> ")[1].split()[0] for line in result.out.splitlines()] == [f"{tmp_path}/out/horse.png"]
-    assert f"{tmp_path}/out/photo.png: up to date, left as it is" in result.lines
+    assert f"{tmp_path}/out/photo.png: up to date, not written" in result.lines
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]
 
 

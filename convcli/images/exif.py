@@ -117,9 +117,8 @@ def _cut_thumbnail(file: io.BytesIO, block: Block) -> None:
     for position_tag, size_tag in THUMBNAILS:
         begin, size = numbers.get(position_tag, 0), numbers.get(size_tag, 0)
         end = len(file.getbuffer())
-        if begin < begin + size <= end and not any(
-            begin < used_begin + used_size and used_begin < begin + size for used_begin, used_size in used_ranges
-        ):
+        in_use = any(begin < used + count and used < begin + size for used, count in used_ranges)
+        if begin < begin + size <= end and not in_use:
             write_at(file, begin, bytes(size))
             if begin + size >= end - 1:  # nothing follows it
                 file.truncate(begin)

@@ -79,9 +79,8 @@ def quantize(
     low, high = stretch_limits or _limits(seen, rule, response_white)
     statistics = statistics_of(seen, -high if rule.name == "abs" else low, high)
     noise = TOLERANCE_ULPS * float(np.finfo(response.dtype).eps) * (response_white or 0) if rule.name == "stretch" else 0.0
-    scale = (
-        white / (high - low) if high - low > noise else 0.0
-    )  # a difference within rounding errors counts as a constant response
+    # A response whose extremes differ only by rounding errors counts as constant.
+    scale = white / (high - low) if high - low > noise else 0.0
     return to_levels(response, np.uint8 if white == 255 else np.uint16, scale, low, absolute=rule.name == "abs"), statistics
 
 

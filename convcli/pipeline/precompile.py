@@ -48,7 +48,7 @@ def warm_up() -> Iterator[Callable[[], object]]:
 
 def _run_layer(op: str, maps: Array) -> None:
     """Run a layer of an operation that says no more than it must: 2 is a value of every key that is needed."""
-    said = {key: keys_of(op)[key].read(2) for key in OPS[op].required}
+    said = {key.replace("-", "_"): keys_of(op)[key].read(2) for key in OPS[op].required}
     layer = OPS[op].layer(name=op, **OPS[op].fixed, **said)
     with contextlib.suppress(PixelError):  # no loop is compiled for vectors
         arrays = {one.role: np.ones(one.shape, maps.dtype) for one in layer.parameters(maps.shape)}

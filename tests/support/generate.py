@@ -1,8 +1,8 @@
-"""Writes what follows from the operations of networks: their part of the JSON schema, and the tables of the manual.
+"""Writes what follows from the operations of networks and from the borders into the JSON schema and the manual.
 
     python tests/support/generate.py
 
-To be run after a change of OPS, of a layer class or of KEYS; a test fails until it was.
+Run it after a change of OPS, of a layer class, of KEYS or of the borders; a test fails until then.
 """
 
 import json
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from convcli.config.layer_keys import KEYS, keys_of
 from convcli.config.layer_spec import WAYS, weight_keys
+from convcli.geometry.borders import BORDER_ALIASES, BORDERS
 from convcli.networks.op_registry import OPS
 
 PACKAGE = Path(__file__).resolve().parents[2] / "convcli"
@@ -114,9 +115,10 @@ def weight_rules(op, ways):
 
 
 def make_schema():
-    """The text of the schema, with what it says of layers made anew."""
+    """The text of the schema, with the parts for layers and borders made anew."""
     schema = json.loads(SCHEMA.read_text("utf-8"))
     schema["definitions"]["layer"] = layer_schema()
+    schema["definitions"]["border"]["anyOf"][0]["enum"] = [*BORDERS, *BORDER_ALIASES]
     return formatted(schema) + "\n"
 
 

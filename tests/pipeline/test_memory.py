@@ -105,10 +105,7 @@ LAYERS = {
     "apart": "{ op = 'separable', file = 'w.npz', key = 'd', pointwise = 'p', padding = 1 }, { op = 'avg-pool', size = 2 }",
     "edges": "{ op = 'conv', bank = 'compass', padding = 'same' }, { op = 'relu' }, { op = 'max-pool', size = 2 }",
     "soft": "{ op = 'depthwise', bank = 'compass' }, { op = 'sigmoid' }, { op = 'softmax' }, { op = 'avg-pool', size = 2 }",
-    "ramp": "{ op = 'conv', bank = 'compass', padding = 2, border = 'linear-ramp' }, { op = 'max-pool', size = 2 }",
     "thin": "{ op = 'conv', file = 'w.npz', key = 'f', padding = 2, stride = 2, border = 'linear-ramp' }, { op = 'relu' }",
-    "both": "{ op = 'separable', file = 'w.npz', key = 'd', pointwise = 'p', padding = 1, border = 'linear-ramp' }, "
-    "{ op = 'avg-pool', size = 2 }",
     "norm": "{ op = 'conv', bank = 'compass', stride = 2 }, { op = 'local-response-norm', size = 5 }, "
     "{ op = 'upsample', factor = 2 }",
     "power": "{ op = 'conv', bank = 'compass', padding = 'same' }, { op = 'lp-pool', size = 2, p = 3 }",

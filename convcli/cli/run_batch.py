@@ -17,10 +17,8 @@ from .counts import Counts
 from .json_report import Report
 from .messages import Messages
 
-COMPILING = "compiling for this processor what this run is the first to need (convcli cache warm does so for all) ..."
-COMPILING_ALWAYS = (
-    "compiling for this processor, on each run, as there is no folder to keep code in (see convcli cache info) ..."
-)
+COMPILING = "compiling loops that this run is the first to need (convcli cache warm compiles all of them) ..."
+COMPILING_ALWAYS = "compiling loops, on each run, as there is no folder to keep them in (see convcli cache info) ..."
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def test_in_place_replaces_each_picture(run, samples, tmp_path):
     assert (tmp_path / "bad.png").read_bytes() == bad
     np.save(tmp_path / "w.npy", np.ones((3, 3)))
     for words, message in [
-        (["-", "-k", "blur"], "--in-place replaces files, and standard input is none"),
+        (["-", "-k", "blur"], "--in-place replaces files, and standard input is not a file"),
         ([tmp_path / "horse.png", "-k", "blur", "-o", "x.png"], "-o and --in-place exclude each other"),
         ([tmp_path / "horse.png", "-k", "blur", "-k", "edge"], "--in-place writes one map per picture, got 2"),
         ([tmp_path / "w.npy", "-k", f"@{tmp_path}/w.npy"], "the output is an input"),

@@ -124,7 +124,7 @@ def test_a_warm_cache_needs_no_compiler(tmp_path, samples):
         assert (result.returncode, result.stderr) == (0, b""), result.stderr.decode()
 
 
-@pytest.mark.parametrize(("folder", "notice"), [("new", "what this run is the first to need"), ("file", "on each run")])
+@pytest.mark.parametrize(("folder", "notice"), [("new", "loops that this run is the first to need"), ("file", "on each run")])
 def test_compiling_is_told_of(samples, tmp_path, folder, notice):
     """And whether it will be needed again."""
     (tmp_path / "file").write_text("mine")

@@ -15,68 +15,10 @@ from ..kernels.syntax import NAME
 from ..ops.option_parsers import pair_reader, read_border, read_padding
 from ..range_rules import parse_range
 from .diagnostics import Fault, Faults, Keys
+from .foreign_names import FOREIGN_NAMES
 
 T = TypeVar("T")
 NO_TAGS: tuple[str, ...] = ()
-
-FOREIGN = {
-    "padding_mode": "border",
-    "mode": "border",
-    "border_mode": "border",
-    "cval": "border",
-    "kernel_size": "size",
-    "kernel_shape": "size",
-    "pool_size": "size",
-    "ksize": "size",
-    "strides": "stride",
-    "pads": "padding",
-    "pad": "padding",
-    "auto_pad": "padding",
-    "dilations": "dilation",
-    "dilation_rate": "dilation",
-    "out_channels": "filters",
-    "num_output": "filters",
-    "group": "groups",
-    "num_groups": "groups",
-    "depth_multiplier": "multiplier",
-    "output_padding": "output-padding",
-    "ceil_mode": "ceil",
-    "count_include_pad": "count-padding",
-    "norm_type": "p",
-    "out_features": "units",
-    "negative_slope": "slope",
-    "scale_factor": "factor",
-    "scales": "factor",
-    "eps": "epsilon",
-    "use_bias": "bias",
-    "type": "op",
-    "weight": "key",
-    "weights": "file",
-    "running_mean": "mean",
-    "moving_mean": "mean",
-    "running_var": "variance",
-    "moving_variance": "variance",
-    "var": "variance",
-    "linear": "dense",
-    "fc": "dense",
-    "gemm": "dense",
-    "fully-connected": "dense",
-    "deconv": "transposed",
-    "conv2dtranspose": "transposed",
-    "convtranspose": "transposed",
-    "convtranspose2d": "transposed",
-    "batchnorm2d": "batch-norm",
-    "batchnormalization": "batch-norm",
-    "lrn": "local-response-norm",
-    "globalaveragepool": "global-avg-pool",
-    "globalaveragepooling2d": "global-avg-pool",
-    "averagepool": "avg-pool",
-    "averagepooling2d": "avg-pool",
-    "maxpooling2d": "max-pool",
-    "resize": "upsample",
-    "interpolate": "upsample",
-}
-"""What PyTorch, ONNX, Keras, Caffe and SciPy call keys and operations, in lower case, by their names here."""
 
 
 class Misplaced(ValueError):
@@ -120,7 +62,7 @@ class Table:
         known = {*allowed, *also}
         unknown = [key for key in self.values if key not in known]
         for key in unknown:
-            meant = FOREIGN.get(key.lower())
+            meant = FOREIGN_NAMES.get(key.lower())
             near = meant if meant in allowed else nearest(key, allowed)
             question = f"; did you mean {near!r}?" if near else ""
             fault = Fault((*self.keys, key), f"unknown key; there are {', '.join(allowed)}{question}")
@@ -155,7 +97,7 @@ class Table:
         def read(value: Any) -> Any:
             if value not in choices or isinstance(value, bool):
                 known = [choice for choice in choices if isinstance(choice, str)]
-                meant = FOREIGN.get(value.lower()) if isinstance(value, str) else None
+                meant = FOREIGN_NAMES.get(value.lower()) if isinstance(value, str) else None
                 near = nearest_name(meant if meant in known else value, known) if isinstance(value, str) else ""
                 what = "" if known or not isinstance(value, str) else "the text "
                 raise ValueError(f"must be one of {', '.join(map(str, choices))}, got {what}{described(value)}{near}")

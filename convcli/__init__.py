@@ -31,7 +31,7 @@ from typing import Any
 PUBLIC = {
     "errors": ("ArgumentError", "ConvcliError", "ImageError", "KernelError", "OutputError"),
     "kernels.kernel": ("Bank", "Kernel"),
-    "config.registry": ("kernel", "load_kernels"),
+    "config.load": ("kernel", "load_kernels"),
     "ops.filter": ("filter2d",),
     "ops.conv": ("conv2d",),
     "ops.transposed": ("conv_transpose2d",),

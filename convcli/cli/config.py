@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ..config.registry import check_registry, peek_registry
+from ..config.load import check_registry, peek_registry
 from ..config.search_path import NAME, find_locations, user_file
 from ..errors import ArgumentError, OutputError
 from . import options, output

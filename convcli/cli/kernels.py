@@ -6,8 +6,8 @@ from pathlib import Path
 import click
 
 from ..config.kernel_spec import KernelSpec
+from ..config.load import load_registry
 from ..config.reader import ConfigFile
-from ..config.registry import load_registry
 from ..config.search_path import find_locations
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from . import options, output

@@ -8,7 +8,8 @@ import click
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
-from ..config.registry import Registry, load_registry, peek_registry
+from ..config.load import load_registry, peek_registry
+from ..config.registry import Registry
 from ..config.search_path import find_locations
 from ..errors import ArgumentError
 from ..geometry.padding import PADDINGS

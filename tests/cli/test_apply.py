@@ -9,7 +9,7 @@ import scipy.ndimage
 from numpy.testing import assert_allclose, assert_array_equal
 
 import naive
-from convcli.config.registry import load_registry
+from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.kernels.kernel import kernels_of
 from convcli.ops import filter as filter_module

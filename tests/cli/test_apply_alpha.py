@@ -10,7 +10,7 @@ import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
 import naive
-from convcli.config.registry import load_registry
+from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.images.image import Image
 from convcli.kernels.kernel import Kernel

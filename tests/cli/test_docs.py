@@ -19,7 +19,7 @@ from convcli import filter2d
 from convcli.cli.help import TOPICS, read_topic
 from convcli.cli.main import convcli as command_line
 from convcli.cli.options import SECTIONS
-from convcli.config.registry import load_kernels, load_registry
+from convcli.config.load import load_kernels, load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.geometry.borders import MODES
 from convcli.networks.analysis import trace

@@ -16,7 +16,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import convcli
 from config_cases import BAD, GOOD, UNREADABLE
 from convcli.config import reader, registry
-from convcli.config.registry import load_registry
+from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.config.toml_positions import find_lines
 from convcli.errors import KernelError

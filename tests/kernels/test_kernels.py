@@ -8,7 +8,7 @@ import pytest
 import scipy.ndimage
 from numpy.testing import assert_allclose, assert_array_equal
 
-from convcli.config.registry import load_registry
+from convcli.config.load import load_registry
 from convcli.errors import KernelError
 from convcli.kernels.generators import GENERATORS
 from convcli.kernels.kernel import Bank, Kernel, feature_maps, unique_names

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convcli.config.registry import load_registry
+from convcli.config.load import load_registry
 from convcli.errors import KernelError
 from convcli.kernels.expressions import parse_number
 from convcli.kernels.kernel import Bank, Kernel

@@ -15,7 +15,7 @@ import safetensors.numpy
 from numpy.testing import assert_array_equal
 
 from convcli.config import registry
-from convcli.config.registry import load_registry
+from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.errors import MOST_COMPARED, KernelError, nearest
 from convcli.kernels.weight_files import WeightsFile, load_weights

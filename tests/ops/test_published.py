@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from convcli import conv2d, filter2d
-from convcli.config.registry import load_registry
+from convcli.config.load import load_registry
 
 ONES = np.ones((1, 1, 3, 3))
 

@@ -13,7 +13,7 @@ import pytest
 import tifffile
 
 from convcli.cli.options import read_size
-from convcli.config.registry import kernel, load_registry
+from convcli.config.load import kernel, load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.errors import ImageError
 from convcli.images.read import decode

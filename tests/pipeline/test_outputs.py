@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from convcli.config.registry import load_registry
+from convcli.config.load import load_registry
 from convcli.errors import ArgumentError
 from convcli.images.formats import format_named
 from convcli.pipeline.apply_request import ApplyRequest

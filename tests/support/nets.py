@@ -1,6 +1,6 @@
 """Networks that tests make."""
 
-from convcli.config.registry import load_registry
+from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.networks.analysis import trace
 

@@ -1,0 +1,101 @@
+"""Reads config files into a registry of kernels, and checks them."""
+
+import contextlib
+import functools
+import gc
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..errors import KernelError
+from ..kernels.kernel import Bank, Kernel
+from .diagnostics import Located
+from .reader import ConfigFile, read_config
+from .registry import Registry
+from .search_path import ConfigLocation, built_in_file, find_locations
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Python's garbage collector left alone: it finds nothing among what a config becomes, and takes 60 % of the time."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
+@_uncollected()
+def load_registry(places: Iterable[ConfigLocation] | None = None, thorough: bool = False) -> Registry:
+    """The kernels of these config files, or of all that are found.
+
+    Raises KernelError with a line for every fault of every file. The built-in one is looked at only where that is to be
+    ``thorough``; the tests do so.
+    """
+    told: list[str] = []
+    registry = peek_registry(find_locations() if places is None else places, told)
+    check_registry(registry, told, thorough)
+    return registry
+
+
+@_uncollected()
+def check_registry(registry: Registry, told: Iterable[str], thorough: bool = False) -> None:
+    """Raise Located, a KernelError, with what is told already and a line for every fault of every file."""
+    lines = list(told)
+    for file in registry.files:
+        try:
+            if thorough or file.path != built_in_file():
+                registry.check(file)
+        except KernelError as error:
+            lines.extend(error.lines)
+    if lines:
+        raise Located(lambda: lines)
+
+
+def peek_registry(places: Iterable[ConfigLocation], told: list[str]) -> Registry:
+    """The kernels of these config files, where a file can be read, unchecked; ``told`` takes a line for each that cannot."""
+    files: list[ConfigFile] = []
+    for place in places:
+        try:
+            files.append(_built_in() if place.path == built_in_file() else read_config(place.path))
+        except KernelError as error:
+            told.extend(error.lines)
+    return Registry(files)
+
+
+@functools.cache
+def _built_in() -> ConfigFile:
+    return read_config(built_in_file())
+
+
+def load_kernels(path: str | os.PathLike[str] | None = None) -> dict[str, Kernel | Bank]:
+    """Every kernel and bank by name: those of one kernels.toml, or, without a path, all that a command run here would know.
+
+    Those are the built-in ones, and those of the config files found from the working folder, the user's and
+    ``$CONVCLI_CONFIG``. Raises KernelError with a line for each fault of a file.
+
+    >>> load_kernels()["sobel-x"].weights.tolist()
+    [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]
+    """
+    if path is not None and not isinstance(path, str | os.PathLike):
+        raise KernelError(f"path must be the name of a kernels.toml, got {type(path).__name__}")
+    registry = load_registry(
+        None if path is None else [ConfigLocation(Path(path), "path"), ConfigLocation(built_in_file(), "built in")]
+    )
+    names = registry.entries if path is None else registry.files[0].entries
+    return {name: registry.find(name) for name in names}
+
+
+def kernel(text: str) -> Kernel | Bank:
+    """The kernel or bank that ``-k`` with this text would take, from the config files that a command run here would read.
+
+    Raises KernelError.
+
+    >>> kernel("gaussian:sigma=2").weights.shape
+    (17, 17)
+    """
+    if not isinstance(text, str):
+        raise KernelError(f"kernel must be a text such as 'gaussian:sigma=2', got {type(text).__name__}")
+    return load_registry().find(text)

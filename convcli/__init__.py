@@ -8,7 +8,7 @@ not import each other.
 
     cli/        the command line: one command per file, options, output (Rich is used here only)
     pipeline/   one request carried out, and many: requests, inputs, outputs, map sources, process_image, process_batch
-    config/     kernels.toml: search path, reader, positions, diagnostics, kernel, bank and network specifications, registry
+    config/     kernels.toml: search path, parsers, specifications, validator, builder, diagnostics, registry
     networks/   layers as values: operations, shapes, parameters, costs, receptive field
     images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, quantize, atomic write, provenance
     kernels/    what to convolve with: kernel and bank values, generators, expressions, the syntax after -k, weight files

@@ -43,8 +43,7 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     files.
     """
     locations = find_locations(config, search=not no_config)
-    faults: list[str] = []
-    registry = peek_registry(locations, faults)
+    registry = peek_registry(locations)
     holds = {file.path: count_entries(file) for file in registry.files}
     rows = [
         {"path": str(location.path), "reason": location.reason, "holds": holds.get(location.path, "cannot be read")}
@@ -61,7 +60,7 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     defaults |= {key: (f"${env}", os.environ[env]) for key, env in ENVIRONMENT.items() if os.environ.get(env)}
     with output.printing():
         output.show_places(rows, {name: paths for name, paths in owners.items() if len(paths) > 1}, defaults, as_json)
-    check_registry(registry, faults)
+    check_registry(registry)
 
 
 @command.command("init", short_help="Write a config file to start from.")

@@ -145,7 +145,7 @@ class LayerText(click.ParamType[str]):
 
 def _peek(ctx: click.Context) -> Registry:
     """Return the contents of the config files of this command line, unchecked."""
-    return peek_registry(find_locations(ctx.params.get("config") or (), search=not ctx.params.get("no_config")), [])
+    return peek_registry(find_locations(ctx.params.get("config") or (), search=not ctx.params.get("no_config")))
 
 
 def read_position(text: str) -> tuple[int, int]:

@@ -1,96 +1,119 @@
-"""What can be wrong with a config file, and what making its kernels may cost."""
+"""Faults of config files: what is wrong, where it stands, and the lines that report it."""
 
 import functools
-from collections.abc import Callable, Iterable
-from typing import TypeAlias
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from ..errors import KernelError
+from .toml_positions import Keys, find_lines
 
 ENOUGH_FAULTS = 100
-"""Faults after which a file is read no further."""
+"""Faults after which a file is checked no further: more than anybody would read."""
 
-Keys: TypeAlias = tuple[str | int, ...]
+LONGEST_MESSAGE = 400
+"""Characters of a reported fault; names in a file may be of any length."""
+
+
+@dataclass(frozen=True, eq=False)
+class Document:
+    """The text of a config file."""
+
+    path: Path
+    text: str = field(repr=False)
+
+    def report(self, faults: Iterable["Fault"]) -> list[str]:
+        """A line for each fault, with file and line number, in the order of the lines.
+
+        To find the lines takes as long as to read the file, so that it is done once for all faults, and only to show them.
+        """
+        faults = list(faults)
+        numbers = find_lines(self.text, [fault.keys for fault in faults])
+        faults.sort(key=lambda fault: numbers[fault.keys])
+        return [f"{self.path}:{numbers[fault.keys]}: {_shortened(_dotted(fault.keys) + fault.message)}" for fault in faults]
 
 
 class Fault(KernelError):
-    """Something wrong in a config file, and the keys that lead to it; ``tangled`` where it is as Tangled says.
+    """Something wrong in a config file, and the keys that lead to it; shown with its line where the document is known."""
 
-    ``meant`` are the keys that a misspelt one stands for.
-    """
-
-    meant: Keys | None = None
-
-    def __init__(self, keys: Keys, message: str, tangled: bool = False) -> None:
+    def __init__(self, keys: Keys, message: str, document: Document | None = None) -> None:
         super().__init__(message)
         self.keys = keys
-        self.tangled = tangled
-
-
-class Tangled(KernelError):
-    """A kernel holds itself, or has too many within each other: the fault of each that holds it."""
-
-
-class Told(KernelError):
-    """Is no fault of the place that it passes: it is told elsewhere, or as it is."""
-
-
-class Unread(Told):
-    """A kernel is not drafted, as it has faults that are told already.
-
-    ``depth`` counts the kernels from there, each within the next.
-    """
-
-    def __init__(self, depth: int = 1) -> None:
-        super().__init__("is not looked at now")
-        self.depth = depth
-
-
-class TooMany(Exception):
-    """There are more faults than anybody would read."""
-
-
-class Faults(list[Fault]):
-    """The faults of a file, as they are found, up to a limit."""
-
-    def append(self, fault: Fault) -> None:
-        """Note one more. Raises TooMany at the limit."""
-        super().append(fault)
-        if len(self) >= ENOUGH_FAULTS:
-            raise TooMany
-
-
-class Located(Told):
-    """What is wrong in config files, a line each, with file and line: told as it is, wherever it comes up.
-
-    ``find`` gives the lines when they are wanted: to find where something stands takes as long as to read the file.
-    """
-
-    def __init__(self, find: Callable[[], Iterable[str]]) -> None:
-        super().__init__()
-        self.find = find
+        self.message = message
+        self.document = document
 
     @functools.cached_property
     def lines(self) -> tuple[str, ...]:
-        """One for each fault."""
-        return tuple(self.find())
+        """The message, with file and line."""
+        return tuple(self.document.report([self])) if self.document else (self.message,)
+
+    def __str__(self) -> str:
+        return self.lines[0]
+
+
+class Diagnostics:
+    """Collects the faults of a document, up to a limit."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.faults: list[Fault] = []
+        self.unreadable: set[Keys] = set()
+
+    @property
+    def full(self) -> bool:
+        """Whether there are so many faults that no more are collected."""
+        return len(self.faults) >= ENOUGH_FAULTS
+
+    def refuse(self, keys: Keys, message: str, meant: Keys | None = None) -> None:
+        """Collect a fault of the text: what the keys lead to could not be read, nor the keys that were ``meant`` instead."""
+        if self.full:
+            return
+        self.faults.append(Fault(keys, message, self.document))
+        for refused in (keys, meant or ()):
+            self.unreadable.update(refused[:length] for length in range(len(refused) + 1))
+
+    def note(self, keys: Keys, message: str) -> None:
+        """Collect a fault of what was read; one for the same keys."""
+        if not self.full and all(fault.keys != keys for fault in self.faults):
+            self.faults.append(Fault(keys, message, self.document))
+
+    def report(self) -> list[str]:
+        """A line for each fault."""
+        lines = self.document.report(self.faults) if self.faults else []
+        return [*lines, f"{self.document.path}: and perhaps more; mend these first"] if self.full else lines
+
+
+class ConfigError(KernelError):
+    """What is wrong with config files: ``messages`` of those that cannot be read, and the faults of the others."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostics], messages: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.diagnostics = tuple(diagnostics)
+        self.messages = tuple(messages)
+
+    @functools.cached_property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each fault, with file and line number."""
+        return (*self.messages, *(line for file in self.diagnostics for line in file.report()))
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
 
 
-class TooMuch(Told):
-    """Making the kernels of a file takes more than it may."""
+def _shortened(text: str) -> str:
+    """A message in one line, however long the names in it."""
+    line = text.replace("\n", "\\n").replace("\r", "\\r")
+    return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE // 2]} ... {line[-LONGEST_MESSAGE // 2 :]}"
 
 
-class Meter:
-    """Counts up to a limit; ``rule`` says what is beyond it."""
+def _dotted(keys: Keys) -> str:
+    """Keys as a prefix: kernels.soft.sigma or banks.b.kernels[1].
 
-    def __init__(self, limit: int, rule: str) -> None:
-        self.left = limit
-        self.rule = rule
-
-    def spend(self, weights: int) -> None:
-        """Count some more. Raises TooMuch."""
-        self.left -= weights
-        if self.left < 0:
-            raise TooMuch(self.rule)
+    An index into a list of numbers or words is left out, as the message says it; an index into a list of kernels is not.
+    """
+    end = len(keys)
+    while end and isinstance(keys[end - 1], int):
+        end -= 1
+    shown = keys if end and keys[end - 1] in ("kernels", "sum", "layers") else keys[:end]
+    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in shown).lstrip(".")
+    return f"{text}: " if text else ""

@@ -1,4 +1,4 @@
-"""Values of a config file: each is what it must be, or a ValueError tells the rule and what was found."""
+"""Values of a config file: each is what it must be, or a ValueError says the rule and what was found."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -14,15 +14,16 @@ from ..kernels.kernel import MAX_SIDE
 from ..kernels.syntax import NAME
 from ..ops.option_parsers import pair_reader, read_border, read_padding
 from ..range_rules import parse_range
-from .diagnostics import Fault, Faults, Keys
+from .diagnostics import ENOUGH_FAULTS, Diagnostics
 from .foreign_names import FOREIGN_NAMES
+from .toml_positions import Keys
 
 T = TypeVar("T")
 NO_TAGS: tuple[str, ...] = ()
 
 
-class Misplaced(ValueError):
-    """Wrong values in a list: where in it, and what of each."""
+class ItemsError(ValueError):
+    """Values of a list break a rule: the index of each, and what is wrong with it."""
 
     def __init__(self, wrong: list[tuple[int, str]]) -> None:
         super().__init__(wrong[0][1])
@@ -30,44 +31,45 @@ class Misplaced(ValueError):
 
 
 def read_each(values: list[Any], read: Callable[[Any], T], word: str) -> tuple[T, ...]:
-    """Every value of a list as ``read`` gives it. Raises Misplaced, which names each that is wrong by a word and its number."""
+    """Every value of a list as ``read`` gives it. Raises ItemsError, which names each wrong one by a word and its number."""
     found: list[T] = []
     wrong: list[tuple[int, str]] = []
-    for place, value in enumerate(values):
+    for index, value in enumerate(values):
         try:
             found.append(read(value))
         except ValueError as error:
-            wrong.append((place, f"{word} {place + 1} {error}"))
+            wrong.append((index, f"{word} {index + 1} {error}"))
     if wrong:
-        raise Misplaced(wrong)
+        raise ItemsError(wrong)
     return tuple(found)
 
 
 class Table:
-    """A table that is being read: gives its values, checked; notes what is wrong with them, and gives a stand-in."""
+    """A table that is being read: gives its values, checked; for a wrong one it collects a fault, and gives a default."""
 
-    def __init__(self, values: dict[str, Any], keys: Keys, faults: Faults) -> None:
+    def __init__(self, values: dict[str, Any], keys: Keys, faults: Diagnostics) -> None:
         self.values = values
         self.keys = keys
         self.faults = faults
         self.name = str(keys[-1])
 
     def fault(self, message: str, *more: str | int) -> None:
-        """Note what is wrong with this table, or with something in it."""
-        self.faults.append(Fault((*self.keys, *more), message))
+        """Collect what is wrong with this table, or with something in it."""
+        self.faults.refuse((*self.keys, *more), message)
 
     def check_keys(self, allowed: Iterable[str], also: Iterable[str] = ()) -> bool:
-        """Note every key that is not allowed, and say whether there are any; ``also`` are allowed, but not told."""
+        """Whether there are keys that are not allowed, each of which is a fault; ``also`` are allowed, but not listed in it."""
         allowed = tuple(allowed)
         known = {*allowed, *also}
         unknown = [key for key in self.values if key not in known]
         for key in unknown:
+            if self.faults.full:
+                break
             meant = FOREIGN_NAMES.get(key.lower())
             near = meant if meant in allowed else nearest(key, allowed)
             question = f"; did you mean {near!r}?" if near else ""
-            fault = Fault((*self.keys, key), f"unknown key; there are {', '.join(allowed)}{question}")
-            fault.meant = (*self.keys, near or key)
-            self.faults.append(fault)
+            message = f"unknown key; there are {', '.join(allowed)}{question}"
+            self.faults.refuse((*self.keys, key), message, meant=(*self.keys, near or key))
         return bool(unknown)
 
     def read(self, key: str, read: Callable[[Any], T], default: T) -> T:
@@ -76,9 +78,9 @@ class Table:
             return default
         try:
             return read(self.values[key])
-        except Misplaced as error:
-            for place, message in error.wrong:
-                self.fault(message, key, place)
+        except ItemsError as error:
+            for index, message in error.wrong[:ENOUGH_FAULTS]:
+                self.fault(message, key, index)
         except ValueError as error:
             self.fault(str(error), key)
         return default
@@ -105,8 +107,8 @@ class Table:
 
         return self.read(key, read, None)
 
-    def told(self) -> dict[str, Any]:
-        """What the table tells about its kernel or bank."""
+    def description(self) -> dict[str, Any]:
+        """What the table says of its kernel or bank."""
         return {
             "about": self.text("about"),
             "source": self.text("source"),
@@ -115,7 +117,7 @@ class Table:
         }
 
     def changes(self) -> dict[str, Any]:
-        """What is done with the weights."""
+        """What is done with the weights of its kernel."""
         if "divisor" in self.values and "normalize" in self.values:
             self.fault("cannot stand beside divisor; leave one of them out", "normalize")
         return {

@@ -8,10 +8,10 @@ from typing import Any
 from ..errors import KernelError, nearest
 from ..kernels.generators import GENERATORS, ParameterError, Recipe
 from ..kernels.kernel import MAX_SIDE, Matrix
-from ..kernels.syntax import parse_file
+from ..kernels.syntax import parse_file, parse_kernel
 from ..kernels.weight_files import WeightsError, WeightsFile, as_layout
 from .field_values import (
-    Misplaced,
+    ItemsError,
     Table,
     as_index,
     as_name,
@@ -22,12 +22,14 @@ from .field_values import (
     parameter_reader,
     read_each,
 )
-from .kernel_spec import MOST_MAPS, NO_BODY, Body, Filter, KernelSpec, Part, Product
+from .kernel_spec import Body, FileFilter, KernelSpec, Part, Product, Sum
+from .limits import MOST_MAPS
+from .toml_positions import Keys
 
 BODIES = {"matrix": (), "tensor": (), "column": ("row",), "generator": (), "file": ("key", "layout", "index"), "sum": ()}
-"""The key that tells how a kernel is given, and the keys that go with it; a generator takes its parameters."""
+"""The keys that give the weights of a kernel, and the keys that go with each; a generator takes its parameters."""
 
-TELLING = ("about", "source", "tags", "range")
+DESCRIBING = ("about", "source", "tags", "range")
 CHANGING = ("divisor", "normalize", "rotate", "offset", "anchor")
 
 
@@ -35,12 +37,15 @@ def read_kernel(table: Table, folder: Path, extra: tuple[str, ...] = ()) -> Kern
     """A kernel: [kernels.NAME], or a table in a bank or in a sum with its ``extra`` keys."""
     name = table.read("name", as_name, table.name) if "name" in extra else table.name
     within = ("kernel", *extra) if extra else ()
-    body = read_body(table, folder, (*TELLING, *CHANGING, *within))
-    return KernelSpec(name, table.keys, body, **table.changes(), **table.told())
+    body = read_body(table, folder, (*DESCRIBING, *CHANGING, *within))
+    return KernelSpec(name, table.keys, body, **table.changes(), **table.description())
 
 
-def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: bool = False) -> Body:
-    """What gives the weights; ``others`` are the keys that may stand beside it. ``all_filters`` of a file leave out index."""
+def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: bool = False) -> Body | None:
+    """What gives the weights, None where that cannot be read.
+
+    ``others`` are the keys that may stand beside it. ``all_filters`` of a file leave out index.
+    """
     given = [key for key in BODIES if key in table.values]
     if len(given) != 1:
         beside = (key for keys in BODIES.values() for key in keys)
@@ -50,7 +55,7 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: 
             table.fault(f"must have one of {explanations}; found {' and '.join(given) or 'none of them'}")
         for kind in given:
             read_given(table, kind, folder)
-        return NO_BODY
+        return None
     (kind,) = given
     if kind == "generator":
         generator = _meant(table)
@@ -67,14 +72,14 @@ def every_parameter() -> tuple[str, ...]:
     return tuple(dict.fromkeys(key for name in GENERATORS for key in Recipe(name).accepted))
 
 
-def read_given(table: Table, kind: str, folder: Path) -> Body:
-    """What one of the ways to give weights gives."""
+def read_given(table: Table, kind: str, folder: Path) -> Body | None:
+    """What one of the ways to give weights gives; None where it cannot be read."""
     if kind == "generator":
         return _read_recipe(table)
     if kind == "file":
         return _read_file(table, folder)
     if kind == "sum":
-        return read_parts(table, "sum", folder, ("weight",))
+        return Sum(read_parts(table, "sum", folder, ("weight",)))
     if kind == "column":
         column, row = (tuple(table.read(key, as_numbers, [1.0])) for key in ("column", "row"))
         if "row" not in table.values:
@@ -105,10 +110,10 @@ def _read_recipe(table: Table) -> Recipe:
         return recipe
 
 
-def _read_file(table: Table, folder: Path) -> Filter:
+def _read_file(table: Table, folder: Path) -> FileFilter:
     key, layout = table.read("key", as_text, None), table.read("layout", _as_layout, None)
     index = table.read("index", as_index, None)
-    return Filter(WeightsFile(folder / table.text("file"), key, layout), index)
+    return FileFilter(WeightsFile(folder / table.text("file"), key, layout), index)
 
 
 def _as_layout(value: Any) -> str:
@@ -119,36 +124,49 @@ def _as_layout(value: Any) -> str:
 
 
 def read_parts(table: Table, key: str, folder: Path, extra: tuple[str, ...]) -> tuple[Part, ...]:
-    """Kernels in a list, by the text after -k, or as tables with the keys of a kernel."""
+    """Kernels in a list, by the text after -k, or as tables with the keys of a kernel; without those that cannot be read."""
     values = table.values[key]
     if not isinstance(values, list) or not values:
         table.fault(f"must be a list of kernels, got {described(values)}", key)
-        return (Part((*table.keys, key), "identity"),)
+        return ()
     if len(values) > MOST_MAPS:
         table.fault(f"has {len(values)} kernels; the limit is {MOST_MAPS}", key)
-        return (Part((*table.keys, key), "identity"),)
-    return tuple(_read_part(table, key, index, value, folder, extra) for index, value in enumerate(values))
+        return ()
+    parts = (_read_part(table, key, index, value, folder, extra) for index, value in enumerate(values))
+    return tuple(part for part in parts if part is not None)
 
 
-def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, extra: tuple[str, ...]) -> Part:
+def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, extra: tuple[str, ...]) -> Part | None:
     keys = (*table.keys, key, index)
     if isinstance(value, str):
-        return Part(keys, relative(value, folder))
+        return _read_text(table, keys, value, folder)
     if not isinstance(value, dict):
         table.fault(f"must be the name of a kernel, or a table, got {described(value)}", key, index)
-        return Part(keys, "identity")
+        return None
     inner = Table(value, keys, table.faults)
     inner.name = f"{table.name}-{index}"
     weight = inner.number("weight", 1.0) if "weight" in extra else 1.0
     if "kernel" not in value:
-        return Part(keys, read_kernel(inner, folder, extra), weight)
+        return Part(keys, read_kernel(inner, folder, extra), weight=weight)
     inner.check_keys(("kernel", *extra))
     name = inner.read("name", as_name, None)
-    return Part(keys, relative(inner.text("kernel"), folder), weight, name)
+    text = inner.read("kernel", as_text, None)
+    part = None if text is None else _read_text(table, keys, text, folder)
+    return part and replace(part, weight=weight, name=name)
+
+
+def _read_text(table: Table, keys: Keys, text: str, folder: Path) -> Part | None:
+    """A kernel by the text after -k."""
+    try:
+        meaning = relative(text, folder)
+        return Part(keys, parse_kernel(meaning) if isinstance(meaning, str) else meaning, text.strip())
+    except KernelError as error:
+        table.faults.refuse(keys, str(error))
+        return None
 
 
 def relative(text: str, folder: Path) -> str | WeightsFile:
-    """The text after -k; a file of weights in it lies relative to the config file. What is wrong with it is told later."""
+    """The text after -k; a file of weights in it lies relative to the config file. Other faults of the text are left in it."""
     if text.strip().startswith("@"):
         with contextlib.suppress(KernelError):
             file = parse_file(text.strip())
@@ -156,27 +174,29 @@ def relative(text: str, folder: Path) -> str | WeightsFile:
     return text
 
 
-def _read_matrix(table: Table, kind: str) -> Matrix:
+def _read_matrix(table: Table, kind: str) -> Matrix | None:
     """Rows of numbers, or of lists of numbers; each wrong cell is a fault of its own."""
     rows = table.values[kind]
     example = "[[0, 1, 0], [1, -4, 1], [0, 1, 0]]" if kind == "matrix" else "[[[1, -1, 0]]]: rows of cells of channels"
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
         table.fault(f"must be a list of rows, such as {example}, got {described(rows)}", kind)
-        return NO_BODY
+        return None
     if len(rows) > MAX_SIDE or max(map(len, rows)) > MAX_SIDE:
         table.fault(f"has {len(rows)} rows of up to {max(map(len, rows))} numbers; the largest kernel side is {MAX_SIDE}", kind)
-        return NO_BODY
+        return None
     depth = len(rows[0][0]) if kind == "tensor" and isinstance(rows[0][0], list) else 0
     matrix = []
     for y, row in enumerate(rows):
+        if table.faults.full:
+            break
         if len(row) != len(rows[0]):
             table.fault(f"row {y + 1} has {len(row)} numbers, row 1 has {len(rows[0])}", kind, y)
         matrix.append(tuple(_read_cell(table, cell, (kind, y, x), depth) for x, cell in enumerate(row)))
     return tuple(matrix)
 
 
-def _read_cell(table: Table, cell: Any, place: tuple[str, int, int], depth: int) -> Any:
-    kind, y, x = place
+def _read_cell(table: Table, cell: Any, position: tuple[str, int, int], depth: int) -> Any:
+    kind, y, x = position
     where = f"row {y + 1}, column {x + 1}"
     try:
         if kind == "matrix":
@@ -186,7 +206,7 @@ def _read_cell(table: Table, cell: Any, place: tuple[str, int, int], depth: int)
         if len(cell) != depth:
             table.fault(f"{where} has {len(cell)} channels, and the first cell has {depth}", kind, y, x)
         return read_each(cell, as_number, "channel")
-    except Misplaced as error:
+    except ItemsError as error:
         for channel, message in error.wrong:
             table.fault(f"{where}, {message}", kind, y, x, channel)
         return (0.0,)

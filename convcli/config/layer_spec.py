@@ -8,10 +8,10 @@ from typing import Any
 from ..kernels.weight_files import WeightsFile
 from ..networks.layer import Op
 from ..networks.op_registry import OPS
-from .diagnostics import Keys
 from .field_values import Table, as_flag, as_name, as_text, described
 from .kernel_parser import relative
 from .layer_keys import Key, keys_of
+from .toml_positions import Keys
 
 MOST_LAYERS = 500
 """Layers of one network at most."""

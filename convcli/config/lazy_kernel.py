@@ -1,28 +1,28 @@
 """Kernels and banks before their weights are computed: what is known of them by then, and what computes them."""
 
-import contextlib
 import math
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ..errors import KernelError
 from ..kernels.expressions import LARGEST
 from ..kernels.kernel import Anchor, Bank, Kernel, turned
 from ..kernels.weight_files import Weights
-from .diagnostics import Fault, Keys, Tangled, Told
 
-Guard: TypeAlias = Callable[[], AbstractContextManager[None]]
+SURELY = LARGEST / 2
+"""What is below that before it is rounded does not exceed the limit after."""
+
+Compute: TypeAlias = Callable[[], Kernel]
+Count: TypeAlias = Callable[[int], None]
 
 
 @dataclass(frozen=True)
-class Draft:
+class LazyKernel:
     """A kernel yet to be computed.
 
-    ``largest`` is what its weights and its offset do not exceed, if it can be computed; ``sure`` tells that it can. ``depth``
-    counts the kernels that it is made of, each within the one before, itself among them. ``compute`` raises Fault.
+    ``largest`` is what its weights and its offset do not exceed, if it can be computed; ``sure`` says that it can.
+    ``nonzero`` are the norms of it that are certainly not 0. ``compute`` raises KernelError.
     """
 
     name: str
@@ -30,8 +30,8 @@ class Draft:
     anchor: Anchor | None
     largest: float
     sure: bool
-    compute: Callable[[], Kernel]
-    depth: int = 1
+    compute: Compute
+    nonzero: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -39,42 +39,36 @@ class Draft:
         return math.prod(self.shape)
 
     @property
-    def kernels(self) -> "tuple[Draft, ...]":
+    def kernels(self) -> "tuple[LazyKernel, ...]":
         """Itself, as a bank of one would have it."""
         return (self,)
 
-    def then(self, change: Callable[[Kernel], Kernel]) -> "Draft":
-        """The kernel with a change that its computing ends with."""
+    def wrap(self, wrapper: Callable[[Compute], Compute]) -> "LazyKernel":
+        """A copy that is computed by what ``wrapper`` makes of this one's ``compute``."""
+        return replace(self, compute=wrapper(self.compute))
+
+    def then(self, change: Callable[[Kernel], Kernel]) -> "LazyKernel":
+        """A copy with a change that its computing ends with."""
         return replace(self, compute=lambda: change(self.compute()))
 
-    def turn(self, degrees: int) -> "Draft":
+    def turn(self, degrees: int) -> "LazyKernel":
         """The kernel turned counter-clockwise by a multiple of 90 degrees."""
         if degrees % 360 == 0:
             return self
         shape, anchor = turned(self.shape, self.anchor, degrees)
         return replace(self, shape=shape, anchor=anchor).then(lambda kernel: kernel.turn(degrees))
 
-    def named(self, name: str) -> "Draft":
+    def named(self, name: str) -> "LazyKernel":
         """A copy under another name."""
         return replace(self, name=name).then(lambda kernel: kernel.named(name))
 
-    def guarded(self, guard: Guard) -> "Draft":
-        """A copy that is computed under a guard."""
-
-        def compute() -> Kernel:
-            with guard():
-                return self.compute()
-
-        return replace(self, compute=compute)
-
 
 @dataclass(frozen=True)
-class BankDraft:
+class LazyBank:
     """A bank yet to be computed; ``bank`` is all else that is known of it, and holds no kernels."""
 
-    kernels: tuple[Draft, ...]
+    kernels: tuple[LazyKernel, ...]
     bank: Bank
-    depth: int = 1
 
     @property
     def name(self) -> str:
@@ -87,61 +81,52 @@ class BankDraft:
         return sum(kernel.size for kernel in self.kernels)
 
     def compute(self) -> Bank:
-        """The bank. Raises Fault."""
+        """The bank. Raises KernelError."""
         return replace(self.bank, kernels=tuple(kernel.compute() for kernel in self.kernels))
 
-    def turn(self, degrees: int) -> "BankDraft":
+    def wrap(self, wrapper: Callable[[Compute], Compute]) -> "LazyBank":
+        """A copy whose kernels are computed by what ``wrapper`` makes of their ``compute``."""
+        return replace(self, kernels=tuple(kernel.wrap(wrapper) for kernel in self.kernels))
+
+    def turn(self, degrees: int) -> "LazyBank":
         """Every kernel turned counter-clockwise by a multiple of 90 degrees."""
         return replace(self, kernels=tuple(kernel.turn(degrees) for kernel in self.kernels))
 
-    def named(self, name: str) -> "BankDraft":
+    def named(self, name: str) -> "LazyBank":
         """A copy under another name."""
         return replace(self, bank=self.bank.named(name))
 
-    def guarded(self, guard: Guard) -> "BankDraft":
-        """A copy whose kernels are computed under a guard."""
-        return replace(self, kernels=tuple(kernel.guarded(guard) for kernel in self.kernels))
+
+Lazy: TypeAlias = LazyKernel | LazyBank
 
 
-AnyDraft: TypeAlias = Draft | BankDraft
-
-
-def draft_of(kernel: Kernel) -> Draft:
+def lazy_constant(kernel: Kernel) -> LazyKernel:
     """A kernel that is made already."""
     largest = max(abs(kernel.offset), max(map(abs, kernel.numbers)))
-    return Draft(kernel.name, kernel.shape, kernel.anchor, largest, largest <= LARGEST, lambda: kernel)
+    return LazyKernel(kernel.name, kernel.shape, kernel.anchor, largest, largest <= LARGEST, lambda: kernel)
 
 
-def draft_of_filter(weights: Weights, name: str, index: int, spend: Callable[[int], None], about: str = "") -> Draft:
-    """A filter of a file; ``spend`` counts its weights when they are wanted."""
+def lazy_filter(weights: Weights, name: str, index: int, count: Count, about: str = "") -> LazyKernel:
+    """A filter of a file; ``count`` counts its weights when they are computed."""
     shape = weights.filters.shape[1:]
 
     def compute() -> Kernel:
-        spend(math.prod(shape))
+        count(math.prod(shape))
         return weights.kernel(name, index, about)
 
-    return Draft(name, shape, None, max(weights.largest, abs(weights.offset)), True, compute)
+    return LazyKernel(name, shape, None, max(weights.largest, abs(weights.offset)), True, compute)
 
 
-def draft_of_file(weights: Weights, index: int | None, spend: Callable[[int], None]) -> AnyDraft:
-    """One kernel, or the bank of all filters of a file, or that of an index among them, named after its key or the file."""
+def lazy_file(weights: Weights, index: int | None, count: Count) -> Lazy:
+    """One kernel, or the bank of all filters of a file, or that of an index among them, named after its key or the file.
+
+    Raises KernelError for an index that the file does not have.
+    """
     file = weights.file
     about = f"from {file.path.name}" + (f", {file.key}" if file.key else "")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.key or file.path.stem)
     if not weights.several or index is not None:
         chosen = weights.one(index)
-        return draft_of_filter(weights, f"{name}-{chosen}" if weights.several else name, chosen, spend, about)
-    filters = range(len(weights.filters))
-    kernels = tuple(draft_of_filter(weights, f"{name}-{i}", i, spend, about) for i in filters)
-    return BankDraft(kernels, Bank(name, (), None, about))
-
-
-@contextlib.contextmanager
-def at(keys: Keys) -> Iterator[None]:
-    """What goes wrong in this block is a fault of this place in the file, unless it has one already."""
-    try:
-        yield
-    except (Fault, Told):
-        raise
-    except KernelError as error:
-        raise Fault(keys, str(error), isinstance(error, Tangled)) from None
+        return lazy_filter(weights, f"{name}-{chosen}" if weights.several else name, chosen, count, about)
+    kernels = tuple(lazy_filter(weights, f"{name}-{i}", i, count, about) for i in range(len(weights.filters)))
+    return LazyBank(kernels, Bank(name, (), None, about))

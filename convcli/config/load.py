@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ..errors import KernelError
 from ..kernels.kernel import Bank, Kernel
-from .diagnostics import Located
+from .diagnostics import ConfigError
 from .reader import ConfigFile, read_config
 from .registry import Registry
 from .search_path import ConfigLocation, built_in_file, find_locations
@@ -28,41 +28,38 @@ def _uncollected() -> Iterator[None]:
 
 
 @_uncollected()
-def load_registry(places: Iterable[ConfigLocation] | None = None, thorough: bool = False) -> Registry:
+def load_registry(locations: Iterable[ConfigLocation] | None = None, thorough: bool = False) -> Registry:
     """The kernels of these config files, or of all that are found.
 
-    Raises KernelError with a line for every fault of every file. The built-in one is looked at only where that is to be
-    ``thorough``; the tests do so.
+    Raises KernelError with a line for every fault of every file. The built-in one is checked only where ``thorough``; the
+    tests do so.
     """
-    told: list[str] = []
-    registry = peek_registry(find_locations() if places is None else places, told)
-    check_registry(registry, told, thorough)
+    registry = peek_registry(find_locations() if locations is None else locations)
+    check_registry(registry, thorough)
     return registry
 
 
 @_uncollected()
-def check_registry(registry: Registry, told: Iterable[str], thorough: bool = False) -> None:
-    """Raise Located, a KernelError, with what is told already and a line for every fault of every file."""
-    lines = list(told)
-    for file in registry.files:
-        try:
-            if thorough or file.path != built_in_file():
-                registry.check(file)
-        except KernelError as error:
-            lines.extend(error.lines)
-    if lines:
-        raise Located(lambda: lines)
+def check_registry(registry: Registry, thorough: bool = False) -> None:
+    """Raise ConfigError, a KernelError, with a line for each file that cannot be read and for every fault of the others."""
+    checked = [file for file in registry.files if thorough or file.path != built_in_file()]
+    for file in checked:
+        registry.check(file)
+    faulty = [file.diagnostics for file in checked if file.diagnostics.faults]
+    if faulty or registry.unreadable:
+        raise ConfigError(faulty, registry.unreadable)
 
 
-def peek_registry(places: Iterable[ConfigLocation], told: list[str]) -> Registry:
-    """The kernels of these config files, where a file can be read, unchecked; ``told`` takes a line for each that cannot."""
+def peek_registry(locations: Iterable[ConfigLocation]) -> Registry:
+    """The kernels of these config files, unchecked; of a file that cannot be read, the message alone."""
     files: list[ConfigFile] = []
-    for place in places:
+    unreadable: list[str] = []
+    for location in locations:
         try:
-            files.append(_built_in() if place.path == built_in_file() else read_config(place.path))
+            files.append(_built_in() if location.path == built_in_file() else read_config(location.path))
         except KernelError as error:
-            told.extend(error.lines)
-    return Registry(files)
+            unreadable.extend(error.lines)
+    return Registry(files, unreadable)
 
 
 @functools.cache

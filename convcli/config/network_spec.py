@@ -16,16 +16,18 @@ from ..networks.layer import Given, Layer
 from ..networks.network import Input, Network
 from ..networks.op_registry import OPS
 from ..range_rules import parse_range
-from .diagnostics import Fault, Keys, Told
+from .diagnostics import ConfigError, Fault
 from .field_values import Table, as_count, as_number, as_sides, as_text, described, read_each
 from .layer_spec import LayerSpec, read_layers
 from .layer_weights import load_tensor, tensor_header
-from .lazy_kernel import AnyDraft, BankDraft, Draft
+from .lazy_kernel import Lazy, LazyBank, LazyKernel
+from .limits import LimitError
+from .toml_positions import Keys
 
 if TYPE_CHECKING:
     import numpy as np
 
-Find = Callable[["str | WeightsFile"], AnyDraft]
+Find = Callable[["str | WeightsFile"], Lazy]
 ANY_INPUT = Input(1)
 
 TRIALS = (1 << 10, (1 << 10) - 1, 1 << 24, (1 << 24) - 1, 33, 32)
@@ -146,18 +148,18 @@ def resolve_layer(definition: LayerSpec, find: Find, channels: int | None = None
         return replace(layer, padding=same_padding(layer.size, anchor, layer.flip, layer.dilation))
 
 
-def one_layer(text: str, taken: int, find: Find, *, channels: str, **sliding: Any) -> Network:
+def one_layer(text: str, inputs: int, find: Find, *, channels: str, **sliding: Any) -> Network:
     """A kernel or a bank as a network of one layer: each of the channels that it takes on its own, or all in one sum.
 
     Raises KernelError.
     """
-    draft = find(text)
-    merge = draft.bank.merge if isinstance(draft, BankDraft) else None
-    shared = all(len(kernel.shape) == 2 for kernel in draft.kernels)
-    op = OPS["depthwise" if channels == "each" and shared and taken > 1 else "conv"]
+    lazy = find(text)
+    merge = lazy.bank.merge if isinstance(lazy, LazyBank) else None
+    shared = all(len(kernel.shape) == 2 for kernel in lazy.kernels)
+    op = OPS["depthwise" if channels == "each" and shared and inputs > 1 else "conv"]
     definition = LayerSpec((), "conv", op, {**sliding, "bias": False}, text, merges=True)
-    about = f"{len(draft.kernels)} kernels, whose maps are merged by {merge} after this" if merge else ""
-    return Network(text, Input(taken), (resolve_layer(definition, find),), about)
+    about = f"{len(lazy.kernels)} kernels, whose maps are merged by {merge} after this" if merge else ""
+    return Network(text, Input(inputs), (resolve_layer(definition, find),), about)
 
 
 def _from_files(definition: LayerSpec, channels: int | None) -> tuple[Given, ...]:
@@ -185,33 +187,33 @@ def _from_kernel(definition: LayerSpec, find: Find, altered: bool) -> tuple[Give
     Where they are ``altered``, turned or dilated, an even kernel without an anchor has no tap in its middle to lay there.
     """
     assert definition.kernel is not None
-    draft = find(definition.kernel)
+    lazy = find(definition.kernel)
     origin = str(definition.kernel).strip()
-    if isinstance(draft, BankDraft) and draft.bank.merge and not definition.merges:
-        raise KernelError(f"{origin!r} merges its kernels by {draft.bank.merge}, and a layer gives a map for each; name those")
-    drafts = draft.kernels
-    if len({one.shape[2:] for one in drafts}) > 1:
+    if isinstance(lazy, LazyBank) and lazy.bank.merge and not definition.merges:
+        raise KernelError(f"{origin!r} merges its kernels by {lazy.bank.merge}, and a layer gives a map for each; name those")
+    kernels = lazy.kernels
+    if len({one.shape[2:] for one in kernels}) > 1:
         raise KernelError(f"{origin!r} holds kernels of different channels, which make no one layer")
-    if altered and len({one.shape for one in drafts}) > 1:
-        even = [one.name for one in drafts if one.anchor is None and not all(side % 2 for side in one.shape[:2])]
+    if altered and len({one.shape for one in kernels}) > 1:
+        even = [one.name for one in kernels if one.anchor is None and not all(side % 2 for side in one.shape[:2])]
         if even:
             raise KernelError(
                 f"{origin!r} holds kernels of different sizes, and {even[0]!r} has an even side; give it an anchor"
             )
-    shape, anchor = laid_over([one.shape for one in drafts], [one.anchor for one in drafts])
-    load = functools.partial(_load_kernels, origin, drafts, shape, anchor)
-    return Given("weight", (len(drafts), *shape[2:], *shape[:2]), origin, load, shared=len(shape) == 2), anchor
+    shape, anchor = laid_over([one.shape for one in kernels], [one.anchor for one in kernels])
+    load = functools.partial(_load_kernels, origin, kernels, shape, anchor)
+    return Given("weight", (len(kernels), *shape[2:], *shape[:2]), origin, load, shared=len(shape) == 2), anchor
 
 
 def _load_kernels(
-    origin: str, drafts: tuple[Draft, ...], shape: tuple[int, ...], anchor: Anchor | None
+    origin: str, kernels: tuple[LazyKernel, ...], shape: tuple[int, ...], anchor: Anchor | None
 ) -> "np.ndarray[Any, np.dtype[np.float64]]":
     import numpy as np
 
-    weights = np.zeros((len(drafts), *shape))
+    weights = np.zeros((len(kernels), *shape))
     above, left = anchor or middle_of(shape)
-    for laid, draft in zip(weights, drafts, strict=True):
-        kernel = draft.compute()
+    for laid, lazy in zip(weights, kernels, strict=True):
+        kernel = lazy.compute()
         if kernel.offset:
             raise KernelError(f"{origin!r} adds an offset to its response, which the kernel of a layer cannot")
         (rows, columns), (top, start) = kernel.shape[:2], kernel.anchor_or_middle
@@ -224,7 +226,7 @@ def _at(keys: Keys) -> Iterator[None]:
     """What goes wrong in this block is a fault of this layer, at its file, key or layout where that is wrong."""
     try:
         yield
-    except (Fault, Told):
+    except (Fault, ConfigError, LimitError):
         raise
     except WeightsError as error:
         raise Fault((*keys, error.about), str(error)) from None

@@ -1,27 +1,23 @@
-"""Reads a kernels.toml: text in, definitions out, every fault of the file at once with its line."""
+"""Reads a kernels.toml: text in, specifications and faults out."""
 
-import contextlib
-import functools
-import math
 import re
 import tomllib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import KernelError, nearest, nearest_name
-from ..kernels.generators import GENERATORS, Recipe
-from ..kernels.kernel import CHANNELS, MERGES
+from ..kernels.kernel import CHANNELS
 from ..kernels.syntax import NAME
 from ..range_rules import parse_range
-from .bank_spec import BankSpec, Entry
-from .diagnostics import ENOUGH_FAULTS, Fault, Faults, Keys, Located, TooMany
-from .field_values import Table, as_border, as_flag, as_numbers, as_padding, as_stride, as_text, described, parameter_reader
-from .kernel_parser import CHANGING, TELLING, every_parameter, read_body, read_given, read_kernel, read_parts
-from .kernel_spec import MOST_MAPS, KernelSpec, Part
+from .bank_parser import read_bank
+from .bank_spec import Entry
+from .diagnostics import Diagnostics, Document
+from .field_values import Table, as_border, as_flag, as_padding, as_stride, as_text, described
+from .kernel_parser import read_kernel
 from .network_spec import NetworkSpec, read_network
-from .toml_positions import check_depth, find_lines
+from .toml_positions import check_depth
 
 LARGEST_FILE = 512 << 10
 """Bytes of a config file that are read at most."""
@@ -29,66 +25,56 @@ LARGEST_FILE = 512 << 10
 MOST_ENTRIES = 5_000
 """Kernels, banks and networks of one file at most."""
 
-LONGEST_MESSAGE = 400
-"""Characters of what is said of a fault; names in a file may be of any length."""
-
 SECTIONS = ("kernels", "banks", "networks", "defaults")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ConfigFile:
-    """One kernels.toml: its kernels and banks by name, its networks, and the defaults that it sets for options."""
+    """One kernels.toml: its kernels and banks by name, its networks, the defaults that it sets for options, and its faults."""
 
-    path: Path
-    text: str = field(repr=False)
+    document: Document
     entries: dict[str, Entry]
     networks: dict[str, NetworkSpec]
     defaults: dict[str, Any]
-    faults: Faults
+    diagnostics: Diagnostics
 
-    def check(self, faults: list[Fault]) -> None:
-        """Raise Located, a KernelError, with a line for each fault, if there are any."""
-        if faults:
-            raise Located(functools.partial(self.locate, faults))
-
-    def locate(self, faults: list[Fault]) -> list[str]:
-        """A line for each fault, with file and line."""
-        lines = find_lines(self.text, [fault.keys for fault in faults])
-        faults = sorted(faults, key=lambda fault: lines[fault.keys])
-        told = [f"{self.path}:{lines[fault.keys]}: {_shortened(_dotted(fault.keys) + str(fault))}" for fault in faults]
-        if len(told) >= ENOUGH_FAULTS:
-            told.append(f"{self.path}: and perhaps more; mend these first")
-        return told
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self.document.path
 
 
 def read_config(path: Path) -> ConfigFile:
     """Read every kernel, bank, network and default of a file, and collect its faults. Raises KernelError if it is no TOML.
 
-    Whether names in it are known, and whether its kernels can be made, is checked by the registry.
+    Whether names in it are known, and whether its kernels can be made, is not looked at here.
     """
     text, tables = _read_tables(path)
-    faults = Faults()
-    file = ConfigFile(path, text, {}, {}, {}, faults)
-    with contextlib.suppress(TooMany):
-        _read_sections(tables, file, faults)
+    document = Document(path, text)
+    file = ConfigFile(document, {}, {}, {}, Diagnostics(document))
+    for section, body in tables.items():
+        if file.diagnostics.full:
+            break
+        _read_section(section, body, file)
     return file
 
 
-def _read_sections(tables: dict[str, Any], file: ConfigFile, faults: Faults) -> None:
-    for section, body in tables.items():
-        if section not in SECTIONS:
-            near = nearest_name(section, SECTIONS)
-            known = "there are [kernels.NAME], [banks.NAME], [networks.NAME] and [defaults]"
-            faults.append(Fault((section,), f"unknown table; {known}{near}"))
-        elif not isinstance(body, dict):
-            faults.append(Fault((section,), f"must be a table, got {described(body)}"))
-        meant = nearest(section, SECTIONS)
-        if meant is None or not isinstance(body, dict):
-            continue
-        if meant == "defaults":
-            file.defaults.update(_read_defaults(Table(body, (section,), faults)))
-        else:
-            _read_section(Table(body, (section,), faults), READERS[meant], file)
+def _read_section(section: str, body: Any, file: ConfigFile) -> None:
+    """One of the sections, or what is meant to be."""
+    if section not in SECTIONS:
+        near = nearest_name(section, SECTIONS)
+        known = "there are [kernels.NAME], [banks.NAME], [networks.NAME] and [defaults]"
+        file.diagnostics.refuse((section,), f"unknown table; {known}{near}")
+    elif not isinstance(body, dict):
+        file.diagnostics.refuse((section,), f"must be a table, got {described(body)}")
+    meant = nearest(section, SECTIONS)
+    if meant is None or not isinstance(body, dict):
+        return
+    table = Table(body, (section,), file.diagnostics)
+    if meant == "defaults":
+        file.defaults.update(_read_defaults(table))
+    else:
+        _read_entries(table, READERS[meant], file)
 
 
 def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
@@ -131,9 +117,11 @@ def _unquoted(text: str, line: int) -> str:
     return f'; write numbers such as {match[0]} as text: "{match[0]}"' if match else ""
 
 
-def _read_section(section: Table, read: Callable[[Table, Path], Any], file: ConfigFile) -> None:
+def _read_entries(section: Table, read: Callable[[Table, Path], Any], file: ConfigFile) -> None:
     """The kernels, the banks or the networks."""
     for name, value in section.values.items():
+        if section.faults.full:
+            return
         if not isinstance(value, dict):
             section.fault(f"must be a table, [{section.name}.NAME], got {described(value)}", name)
             continue
@@ -149,58 +137,9 @@ def _read_section(section: Table, read: Callable[[Table, Path], Any], file: Conf
         entries.setdefault(name, entry)
 
 
-def _read_bank(table: Table, folder: Path) -> BankSpec:
-    others = ("merge", *TELLING)
-    kernels: tuple[Part, ...] = ()
-    each: KernelSpec | None = None
-    grid: tuple[tuple[str, tuple[float, ...]], ...] = ()
-    given = [key for key in ("kernels", "generator", "file") if key in table.values]
-    if len(given) != 1:
-        known = ("kernels", "generator", "grid", "file", "key", "layout", *others, *CHANGING)
-        misspelt = table.check_keys(known, also=every_parameter())
-        if given or not misspelt:
-            found = " and ".join(given) or "none of them"
-            table.fault(f"must have one of kernels, generator with grid, or file; found {found}")
-        if "kernels" in given:
-            kernels = read_parts(table, "kernels", folder, ("name",))
-        for body in [read_given(table, kind, folder) for kind in given if kind != "kernels"]:
-            if isinstance(body, Recipe) and "grid" in table.values:
-                _read_grid(table, body)
-        table.changes()
-    elif given == ["kernels"]:
-        table.check_keys(("kernels", *others))
-        kernels = read_parts(table, "kernels", folder, ("name",))
-    else:
-        grids = ("grid",) if given == ["generator"] else ()
-        body = read_body(table, folder, (*others, *CHANGING, *grids), all_filters=True)
-        each = KernelSpec(table.name, table.keys, body, **table.changes())
-        if isinstance(body, Recipe) and table.values["generator"] in tuple(GENERATORS):
-            grid = _read_grid(table, body)
-    merge = table.choice("merge", MERGES)
-    doubled = tuple(key for key, _ in grid if key in table.values)
-    return BankSpec(table.name, table.keys, kernels, each, grid, merge, doubled=doubled, **table.told())
-
-
-def _read_grid(table: Table, recipe: Recipe) -> tuple[tuple[str, tuple[float, ...]], ...]:
-    """The values of each parameter that a bank runs through."""
-    values = table.values.get("grid")
-    if not isinstance(values, dict) or not values:
-        table.fault(f"must be a table of lists, such as {{ theta = [0, 45, 90] }}, got {described(values)}", "grid")
-        return ()
-    inner = Table(values, (*table.keys, "grid"), table.faults)
-    inner.check_keys(recipe.accepted)
-    readers = {key: functools.partial(as_numbers, read=parameter_reader(key)) for key in values if key in recipe.accepted}
-    grid = tuple((key, tuple(inner.read(key, read, [1.0]))) for key, read in readers.items())
-    count = math.prod(len(numbers) for _, numbers in grid)
-    if count > MOST_MAPS:
-        table.fault(f"makes {count} kernels; the limit is {MOST_MAPS}", "grid")
-        return ()
-    return grid
-
-
 READERS: dict[str, Callable[[Table, Path], Any]] = {
     "kernels": read_kernel,
-    "banks": _read_bank,
+    "banks": read_bank,
     "networks": read_network,
 }
 """What reads each table of a section."""
@@ -218,23 +157,3 @@ def _read_defaults(table: Table) -> dict[str, Any]:
     }
     table.check_keys(readers)
     return {key: table.read(key, readers[key], None) for key in table.values if key in readers}
-
-
-def _shortened(text: str) -> str:
-    """A message in one line, however long the names in it."""
-    line = text.replace("\n", "\\n").replace("\r", "\\r")
-    return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE // 2]} ... {line[-LONGEST_MESSAGE // 2 :]}"
-
-
-def _dotted(keys: Keys) -> str:
-    """kernels.soft.sigma or banks.b.kernels[1], as a prefix."""
-    text = "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in _without_cells(keys)).lstrip(".")
-    return f"{text}: " if text else ""
-
-
-def _without_cells(keys: Keys) -> Keys:
-    """Keys without the places in a list of numbers or words, which the message tells; not those in a list of kernels."""
-    end = len(keys)
-    while end and isinstance(keys[end - 1], int):
-        end -= 1
-    return keys if keys[end - 1] in ("kernels", "sum", "layers") else keys[:end]

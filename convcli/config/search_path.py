@@ -24,15 +24,15 @@ def find_locations(chosen: Sequence[str] = (), search: bool = True) -> list[Conf
 
     The chosen ones and ``$CONVCLI_CONFIG`` must exist; no file is named twice.
     """
-    places = [ConfigLocation(Path(name), "--config") for name in reversed(chosen)]
+    locations = [ConfigLocation(Path(name), "--config") for name in reversed(chosen)]
     if search:
         if os.environ.get("CONVCLI_CONFIG"):
-            places.append(ConfigLocation(Path(os.environ["CONVCLI_CONFIG"]), "$CONVCLI_CONFIG"))
-        places += [ConfigLocation(path, "nearest from here upward") for path in nearest_file()]
-        places += [ConfigLocation(path, "user") for path in [user_file()] if path is not None and os.path.isfile(path)]
+            locations.append(ConfigLocation(Path(os.environ["CONVCLI_CONFIG"]), "$CONVCLI_CONFIG"))
+        locations += [ConfigLocation(path, "nearest from here upward") for path in nearest_file()]
+        locations += [ConfigLocation(path, "user") for path in [user_file()] if path is not None and os.path.isfile(path)]
     known: dict[Path, ConfigLocation] = {}
-    for place in (*places, ConfigLocation(built_in_file(), "built in")):
-        known.setdefault(_real(place.path), place)
+    for location in (*locations, ConfigLocation(built_in_file(), "built in")):
+        known.setdefault(_real(location.path), location)
     return list(known.values())
 
 

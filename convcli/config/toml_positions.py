@@ -1,11 +1,13 @@
-"""Where things stand in TOML text, which tomllib does not tell, and what would cost it too much to read."""
+"""Where things stand in TOML text, which tomllib does not say, and what would cost it too much to read."""
 
 import contextlib
 import re
 import tomllib
 from collections.abc import Iterable
+from typing import TypeAlias
 
-from .diagnostics import Keys
+Keys: TypeAlias = tuple[str | int, ...]
+"""The keys, and the indexes in lists, that lead to something in a document: ("kernels", "soft", "sigma")."""
 
 DEEPEST = 32
 """Brackets within brackets. tomllib calls itself for each."""
@@ -45,8 +47,8 @@ def _blanked(match: re.Match[str]) -> str:
     return "_" + "\n" * match[0].count("\n")
 
 
-def _line(text: str, place: int) -> int:
-    return text.count("\n", 0, place) + 1
+def _line(text: str, offset: int) -> int:
+    return text.count("\n", 0, offset) + 1
 
 
 def find_lines(text: str, wanted: Iterable[Keys]) -> dict[Keys, int]:
@@ -72,7 +74,7 @@ class _Scanner:
 
     def __init__(self, text: str, wanted: set[Keys], sought: set[Keys]) -> None:
         self.text = text
-        self.place = 0  # behind the token
+        self.offset = 0  # behind the token
         self.line_behind = 1
         self.wanted = wanted
         self.sought = sought
@@ -84,7 +86,7 @@ class _Scanner:
     def advance(self) -> str:
         """Give the token, and go to the next: a string, a mark, a line end or a bare word; "" for ever at the end."""
         token = self.token
-        while match := TOKEN.match(self.text, self.place):
+        while match := TOKEN.match(self.text, self.offset):
             self.line = self.line_behind
             self.move(match.end())
             if match[1] or match[2] or match[3]:
@@ -92,14 +94,14 @@ class _Scanner:
         self.token = match[0] if match else ""
         return token
 
-    def move(self, place: int) -> None:
-        self.line_behind += self.text.count("\n", self.place, place)
-        self.place = place
+    def move(self, offset: int) -> None:
+        self.line_behind += self.text.count("\n", self.offset, offset)
+        self.offset = offset
 
     def skip_brackets(self) -> None:
         """Go from an opening bracket to behind the one that closes it: one step where the tokens would be thousands."""
         depth = 1
-        for match in TEXT_COMMENT_OR_BRACKET.finditer(self.text, self.place):
+        for match in TEXT_COMMENT_OR_BRACKET.finditer(self.text, self.offset):
             depth += (match[0] in "[{") - (match[0] in "]}")
             if depth == 0:
                 self.move(match.end())

@@ -15,7 +15,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import convcli
 from config_cases import BAD, GOOD, UNREADABLE
-from convcli.config import reader, registry
+from convcli.config import diagnostics, name_table
 from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.config.toml_positions import find_lines
@@ -364,6 +364,21 @@ SEVERAL = {
         "".join(f"[kernels.c{i}]\nsum = ['c{i + 1}']\n" for i in range(20)) + "[kernels.c20]\nsum = ['@w.npy']",
         ["2: kernels.c0.sum[0]", "4: kernels.c1.sum[0]"],
     ),
+    "weights beside a misspelt key of their bank": (
+        "[banks.b]\nmerg = 'l2'\nkernels = ['blur', { matrix = [[1, -1]], normalize = 'sum' }, 'nope']",
+        ["2: banks.b.merg", "3: banks.b.kernels[1].normalize", "3: banks.b.kernels[2]"],
+    ),
+    "a circle behind another fault": (
+        "[kernels.m]\nsum = ['k']\n[kernels.k]\nsum = ['nope', 'j']\n[kernels.j]\nsum = ['k']\n[banks.b]\nkernels = ['m']",
+        ["2: kernels.m.sum[0]", "4: kernels.k.sum[0]", "4: kernels.k.sum[1]", "6: kernels.j.sum[0]", "8: banks.b.kernels[0]"],
+    ),
+    "depth of kernels that are written in others": (
+        "[kernels.k1]\nmatrix = [[1]]\n"
+        + "".join(f"[kernels.k{i}]\nsum = ['k{i - 1}']\n" for i in range(2, 20))
+        + "[kernels.a]\nsum = [{ sum = ['k18', 'gaussian:sigma=2'] }]\n[kernels.b]\nsum = ['blur', { sum = ['k19'] }]\n"
+        + "[kernels.c]\nsum = ['k19', 'a']",
+        ["42: kernels.b.sum[1]", "44: kernels.c.sum[1]"],
+    ),
     "a kernel that is named by others": (
         "[kernels.a]\ngenerator = 'disk'\nradius = -1\n[kernels.b]\nsum = ['a']\n[banks.c]\nkernels = ['a', 'b']",
         ["3: kernels.a.radius"],
@@ -412,6 +427,8 @@ def test_no_end_of_faults(tmp_path):
     told = faults_of(tmp_path, text)
     assert len(told) == 101
     assert told[-1] == " and perhaps more; mend these first"
+    for text in ("".join(f"x{i} = 1\n" for i in range(200)), "[kernels.k]\nmatrix = [" + "['x', 'y', 'z'],\n" * 200 + "]"):
+        assert len(faults_of(tmp_path, text)) == 101
 
 
 def test_the_meaning_of_each_key(tmp_path):
@@ -549,6 +566,27 @@ def test_kernels_within_kernels_within_kernels(tmp_path):
     assert "holds more than 1000 kernels, the limit" in faults_of(tmp_path, banks)[0]
 
 
+def test_thousands_of_names_within_each_other(tmp_path):
+    """In a row, in a circle, and in circles of circles: told without end of memory, of time or of calls."""
+    row = [f"[kernels.k{i}]\nsum = ['k{i + 1}', 'k{i + 1}']\n" for i in range(2000)]
+    for last in ("matrix = [[1]]", "sum = ['k0']", "sum = ['k1', 'k1999', 'k0']"):
+        told = faults_of(tmp_path, "".join(row) + "[kernels.k2000]\n" + last)
+        assert len(told) == 101
+        assert all("more than 20 deep" in line for line in told[:100])
+    ring = "".join(f"[kernels.k{i}]\nsum = ['k{(i + 1) % 30}']\n" for i in range(30))
+    assert " > ".join(f"k{i % 30}" for i in range(31)) in faults_of(tmp_path, ring)[0]
+
+
+def test_each_kernel_is_validated_once(tmp_path, monkeypatch):
+    """However often it is named, and before it is defined."""
+    made = []
+    make = Recipe.formula
+    monkeypatch.setattr(Recipe, "formula", lambda recipe: made.append(recipe.generator) or make(recipe))
+    text = "".join(f"[kernels.s{i}]\nsum = ['d', 'd@90']\n" for i in range(50)) + "[kernels.d]\ngenerator = 'disk'"
+    assert registry_of(tmp_path, text).find("s7").shape == (5, 5)
+    assert made == ["disk"]
+
+
 def test_encodings(tmp_path):
     """A byte order mark and Windows line ends are accepted."""
     catalogue = registry_of(tmp_path, b"\xef\xbb\xbf[kernels.k]\r\nmatrix = [[1]]\r\n")
@@ -650,9 +688,9 @@ def test_a_thousand_kernels(tmp_path):
 def test_lines_are_looked_for_once(tmp_path, monkeypatch):
     """Not for each of a thousand kernels that others name: that took 43 s. Names are compared for the first hundred faults."""
     looked, compared = [], []
-    find, near = reader.find_lines, registry.nearest_name
-    monkeypatch.setattr(reader, "find_lines", lambda *words: looked.append(1) or find(*words))
-    monkeypatch.setattr(registry, "nearest_name", lambda *words: compared.append(1) or near(*words))
+    find, near = diagnostics.find_lines, name_table.nearest_name
+    monkeypatch.setattr(diagnostics, "find_lines", lambda *words: looked.append(1) or find(*words))
+    monkeypatch.setattr(name_table, "nearest_name", lambda *words: compared.append(1) or near(*words))
     with pytest.raises(KernelError) as caught:
         registry_of(tmp_path, "".join(f"[kernels.k{i}]\nsum = ['k{1000 + i}']\n" for i in range(1900)))
     assert len(caught.value.lines) > 100

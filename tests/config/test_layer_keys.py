@@ -7,6 +7,7 @@ import jsonschema
 import pytest
 
 import generate
+from convcli.config.diagnostics import Diagnostics, Document
 from convcli.config.field_values import Table
 from convcli.config.layer_keys import KEYS
 from convcli.config.layer_spec import read_layers, weight_keys
@@ -40,9 +41,9 @@ def least_tables(name, op):
 
 def is_read(layer):
     """Whether the reader takes a layer."""
-    faults = []
-    read_layers(Table({"layers": [layer]}, ("networks", "n"), faults), Path())
-    return not faults
+    diagnostics = Diagnostics(Document(Path("kernels.toml"), ""))
+    read_layers(Table({"layers": [layer]}, ("networks", "n"), diagnostics), Path())
+    return not diagnostics.faults
 
 
 @pytest.mark.parametrize("op_name", OPS)

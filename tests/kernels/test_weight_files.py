@@ -14,7 +14,7 @@ import safetensors
 import safetensors.numpy
 from numpy.testing import assert_array_equal
 
-from convcli.config import registry
+from convcli.config import resources
 from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.errors import MOST_COMPARED, KernelError, nearest
@@ -327,7 +327,7 @@ def test_directories_that_are_long_are_not_read(tmp_path, monkeypatch):
 
 
 def test_filters_and_offsets_are_within_the_limit(tmp_path):
-    """What is drafted of a filter is as large as its weights, or its offset: a sum of such is looked at."""
+    """What is known of a filter is that it is as large as its weights, or its offset: a sum of such is looked at."""
     np.save(tmp_path / "w.npy", np.full((3, 3), 9e29))
     (tmp_path / "k.toml").write_text("[kernels.s]\nsum = ['@w.npy', '@w.npy']")
     with pytest.raises(KernelError, match="must be a finite number of at most 1e\\+30|at most 1e\\+30"):
@@ -346,8 +346,8 @@ def test_the_nearest_of_many_names(tmp_path):
 def test_a_file_that_cannot_be_read_is_read_once(tmp_path, monkeypatch):
     """However often it is named, and it is told in each place; many such are too many."""
     read = []
-    load = registry.load_weights
-    monkeypatch.setattr(registry, "load_weights", lambda file: read.append(file) or load(file))
+    load = resources.load_weights
+    monkeypatch.setattr(resources, "load_weights", lambda file: read.append(file) or load(file))
     (tmp_path / "bad.txt").write_text("1 2\n" * 1000 + "x")
     (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {['@bad.txt'] * 50}")
     places = [ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]

@@ -1,0 +1,112 @@
+"""What the names in config files mean, and how deep kernels lie within each other by the names that they hold."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeAlias
+
+from ..errors import KernelError, nearest_name
+from ..kernels.syntax import Reference
+from ..kernels.weight_files import hint_of_file
+from .bank_spec import Entry
+from .diagnostics import ENOUGH_FAULTS
+from .kernel_spec import KernelSpec, Part
+from .limits import DEEPEST
+from .reader import ConfigFile
+
+Key: TypeAlias = tuple[ConfigFile, str]
+"""A kernel or bank: the file that defines it, and its name there."""
+
+
+class NameTable:
+    """The kernels and banks of some config files, the most specific first."""
+
+    def __init__(self, files: Sequence[ConfigFile]) -> None:
+        self.files = files
+        self.entries: dict[str, Entry] = {}
+        for file in reversed(files):
+            self.entries |= file.entries
+        self._unknown: set[str] = set()
+        self._depths: dict[Key, float] = {}
+
+    def find(self, name: str, scope: ConfigFile | None) -> Key:
+        """A kernel or bank by its name. Raises KernelError.
+
+        In a file, a name means the kernel of that file, else that of a file behind it, else that of one before it.
+        """
+        key = self._find(name, scope)
+        if key is not None:
+            return key
+        if any(name in file.networks for file in self.files):
+            raise KernelError(f"{name!r} is a network, which is no kernel; see convcli summary {name}")
+        self._unknown.add(name)
+        near = nearest_name(name, self.entries) if len(self._unknown) <= ENOUGH_FAULTS else ""  # it takes 10 ms
+        raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near or hint_of_file(name)}")
+
+    def _find(self, name: str, scope: ConfigFile | None) -> Key | None:
+        start = self.files.index(scope) if scope else 0
+        return next(((file, name) for file in (*self.files[start:], *self.files[:start]) if name in file.entries), None)
+
+    def check_depth(self, key: Key, holder: Key | None = None) -> None:
+        """Raise KernelError where a kernel that ``holder`` names holds itself, or there are too many within each other."""
+        if self._depth(key) + (holder is not None) <= DEEPEST:
+            return
+        path = [holder, key] if holder else [key]
+        while path[-1] not in path[:-1]:
+            inner = (key for key in self._named_in(path[-1]) if self._depths[key] == math.inf)
+            following = next(inner, None)
+            if following is None or len(path) > 2 * DEEPEST:
+                raise KernelError(f"kernels within kernels, more than {DEEPEST} deep")
+            path.append(following)
+        names = [name for _, name in path[path.index(path[-1]) :]]
+        raise KernelError(f"{names[0]!r} holds itself: {' > '.join(names)}")
+
+    def depth_of(self, spec: KernelSpec, holder: Key) -> float:
+        """How many kernels there are, each within the next, from a kernel on that is written in another."""
+        self._depth(holder)
+        return self._depth_of(spec, holder[0])
+
+    def _depth(self, start: Key) -> float:
+        """The depth of a kernel, infinite where it is made of one that holds itself.
+
+        Walks over all that it is made of, the innermost first; without recursion, as thousands may hold each other. A kernel
+        that is met again before its depth is known holds itself.
+        """
+        entered: set[Key] = set()
+        stack = [start]
+        while stack:
+            key = stack[-1]
+            if key not in self._depths and key not in entered:
+                entered.add(key)
+                stack.extend(inner for inner in self._named_in(key) if inner not in self._depths and inner not in entered)
+                continue
+            file, name = stack.pop()
+            if key not in self._depths:
+                self._depths[key] = self._depth_of(file.entries[name], file)
+        return self._depths[start]
+
+    def _depth_of(self, entry: Entry, file: ConfigFile) -> float:
+        """The depth of an entry, from those of the kernels that it names."""
+        return 1 + max((self._depth_of_part(part, file) for part in entry.parts), default=0)
+
+    def _depth_of_part(self, part: Part, file: ConfigFile) -> float:
+        if isinstance(part.kernel, KernelSpec):
+            return self._depth_of(part.kernel, file)
+        key = self._named_by(part, file)
+        return self._depths.get(key, math.inf) if key else 1
+
+    def _named_in(self, key: Key) -> Iterator[Key]:
+        """The kernels and banks that one holds by their names."""
+        file, name = key
+        found = (self._named_by(part, file) for part in _parts_within(file.entries[name].parts))
+        return (inner for inner in found if inner is not None)
+
+    def _named_by(self, part: Part, file: ConfigFile) -> Key | None:
+        return self._find(part.kernel.name, file) if isinstance(part.kernel, Reference) else None
+
+
+def _parts_within(parts: Iterable[Part]) -> Iterator[Part]:
+    """Parts, and those of the kernels that are written in them."""
+    for part in parts:
+        yield part
+        if isinstance(part.kernel, KernelSpec):
+            yield from _parts_within(part.kernel.parts)

@@ -1,0 +1,101 @@
+"""Validates the kernels and banks of config files, each once, and gives them to those that name them."""
+
+from dataclasses import dataclass, replace
+
+from ..errors import KernelError
+from ..kernels.generators import ParameterError
+from ..kernels.kernel import Kernel
+from ..kernels.syntax import Inline, KernelText, Reference
+from ..kernels.weight_files import WeightsFile
+from .diagnostics import Diagnostics
+from .entry_validator import EntryValidator
+from .kernel_builder import prefix_errors
+from .lazy_kernel import Lazy, LazyKernel, lazy_constant, lazy_file
+from .limits import COPY_COST, NAME_COST, Limits
+from .name_table import Key, NameTable
+from .reader import ConfigFile
+from .resources import Resources
+
+
+@dataclass(frozen=True)
+class Validated:
+    """A kernel or a bank, None where it has faults.
+
+    ``unsure`` are the kernels in it whose weights may show more faults; a sum with faults is never computed, its terms can be.
+    """
+
+    lazy: Lazy | None
+    unsure: tuple[LazyKernel, ...]
+
+
+class Validator:
+    """Validates each kernel and bank of config files once, when it is first named."""
+
+    def __init__(self, names: NameTable) -> None:
+        self.names = names
+        self.resources = Resources()
+        self._validated: dict[Key, Validated] = {}
+        self._computed: dict[Key, Kernel] = {}
+
+    def begin(self, weights: int) -> None:
+        """Count anew what is defined, computed and read; forget the kernels that were computed."""
+        self.resources.limits = Limits(weights)
+        self._computed.clear()
+
+    def entry(self, key: Key) -> Validated:
+        """A kernel or bank of a file; its faults are noted in the diagnostics of the file. Raises LimitError."""
+        if key not in self._validated:
+            file, name = key
+            run = self._run(key, file.diagnostics)
+            lazy = run.validate(file.entries[name])
+            self._validated[key] = Validated(self._remember(key, lazy), tuple(run.unsure))
+        return self._validated[key]
+
+    def resolve(self, asked: KernelText, text: str, scope: ConfigFile | None = None, holder: Key | None = None) -> Lazy | None:
+        """What a text after ``-k`` gives, for a kernel that holds it or alone; None where its faults are noted in its file.
+
+        Raises KernelError where the text itself is wrong.
+        """
+        if isinstance(asked, Inline):
+            rows, columns = len(asked.matrix), len(asked.matrix[0])
+            return lazy_constant(Kernel(f"matrix-{rows}x{columns}", asked.matrix, "written out"))
+        if isinstance(asked, WeightsFile):
+            lazy = lazy_file(self.resources.load(replace(asked, index=None)), asked.index, self.resources.count_weights)
+            self.resources.limits.defined.count(COPY_COST * len(lazy.kernels))
+            return lazy
+        key = self.names.find(asked.name, scope)
+        if key == holder or not asked.parameters:  # what takes parameters names no kernels
+            self.names.check_depth(key, holder)
+        found = self._change(key, asked) if asked.parameters else self.entry(key).lazy
+        if found is None:
+            return None
+        self.resources.limits.defined.count(NAME_COST + COPY_COST * len(found.kernels))
+        return found.turn(asked.turn).named(text)
+
+    def _run(self, key: Key, diagnostics: Diagnostics) -> EntryValidator:
+        return EntryValidator(key, diagnostics, self.names, self.resources, self.resolve)
+
+    def _change(self, key: Key, asked: Reference) -> Lazy | None:
+        """An entry with other parameters, whose faults are those of the text that asks for them. Raises KernelError."""
+        file, name = key
+        try:
+            entry = file.entries[name].change(asked.parameters)
+        except ParameterError as error:
+            raise KernelError(f"{name}: {error}") from None
+        diagnostics = Diagnostics(file.document)
+        lazy = self._run(key, diagnostics).validate(entry)
+        if diagnostics.faults:
+            raise KernelError(f"{name}: {diagnostics.faults[0].message}")
+        return lazy and lazy.wrap(lambda compute: prefix_errors(compute, name))
+
+    def _remember(self, key: Key, lazy: Lazy | None) -> Lazy | None:
+        """A kernel that is computed once for all that are made of it, until the next ``begin``."""
+        if not isinstance(lazy, LazyKernel):
+            return lazy
+
+        def compute() -> Kernel:
+            if key not in self._computed:
+                self._computed[key] = lazy.compute()
+            return self._computed[key]
+
+        return replace(lazy, compute=compute)

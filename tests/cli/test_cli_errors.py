@@ -166,7 +166,7 @@ def test_an_output_place_that_cannot_be(run, samples, tmp_path):
     (tmp_path / "x.png").mkdir()
     result = run("apply", samples / "camera.png", "-k", "blur", "-o", tmp_path / "file" / "x.png")
     assert (result.status, len(result.lines)) == (2, 1), result.err
-    assert "lies below a file" in result.err
+    assert "is a file, or lies below one" in result.err
 
 
 def test_real_file_permissions(samples, tmp_path):

@@ -31,7 +31,7 @@ PLACES = {
     "tomllib": {"config/"},
     "click": {"cli/"},
     "rich": {"cli/output.py"},
-    "safetensors": {"kernels/weight_files.py"},
+    "safetensors": {"kernels/weight_arrays.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from ..errors import KernelError
 from ..kernels.generators import ParameterError, Recipe, takers_of
 from ..kernels.kernel import Bank, Kernel
-from ..kernels.weight_files import WeightsFile
+from ..kernels.weights import WeightsFile
 from .diagnostics import Fault, Keys, Unread
 from .kernel_spec import MOST_MAPS, MOST_WEIGHTS, Drafter, Filter, KernelSpec, Parameters, Part, files_in, reporting
 from .lazy_kernel import BankDraft, Draft, at, draft_of_filter

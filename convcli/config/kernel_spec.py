@@ -11,7 +11,7 @@ from ..kernels.arithmetic import added, divided, laid_over
 from ..kernels.expressions import LARGEST
 from ..kernels.generators import Formula, ParameterError, Recipe, takers_of
 from ..kernels.kernel import Anchor, Kernel, Matrix, turned
-from ..kernels.weight_files import Weights, WeightsError, WeightsFile
+from ..kernels.weights import Weights, WeightsError, WeightsFile
 from .diagnostics import Fault, Keys, Unread
 from .lazy_kernel import AnyDraft, BankDraft, Draft, at, draft_of, draft_of_filter
 

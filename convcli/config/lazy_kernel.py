@@ -11,7 +11,7 @@ from typing import TypeAlias
 from ..errors import KernelError
 from ..kernels.expressions import LARGEST
 from ..kernels.kernel import Anchor, Bank, Kernel, turned
-from ..kernels.weight_files import Weights
+from ..kernels.weights import Weights
 from .diagnostics import Fault, Keys, Tangled, Told
 
 Guard: TypeAlias = Callable[[], AbstractContextManager[None]]

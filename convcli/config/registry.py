@@ -13,7 +13,8 @@ from ..errors import KernelError, nearest_name
 from ..kernels.generators import ParameterError, Recipe
 from ..kernels.kernel import Bank, Kernel
 from ..kernels.syntax import Inline, Reference, parse_kernel
-from ..kernels.weight_files import Weights, WeightsError, WeightsFile, cost_of_failing, hint_of_file, load_weights
+from ..kernels.weight_files import cost_of_failing, hint_of_file, load_weights
+from ..kernels.weights import Weights, WeightsError, WeightsFile
 from ..networks.network import Network
 from .bank_spec import Entry
 from .diagnostics import ENOUGH_FAULTS, Fault, Keys, Located, Meter, Tangled, TooMany, TooMuch

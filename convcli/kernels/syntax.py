@@ -22,7 +22,9 @@ from ..errors import KernelError
 from .expressions import parse_angle, parse_number, shortened
 from .generators import ANGLES
 from .kernel import Matrix
-from .weight_files import WeightsError, WeightsFile, as_layout, hint_of_file
+from .weight_files import hint_of_file
+from .weight_layouts import as_layout
+from .weights import WeightsError, WeightsFile
 
 NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)

@@ -9,7 +9,7 @@ import safetensors.numpy
 from numpy.testing import assert_allclose, assert_array_equal
 
 import convcli
-from convcli.kernels.weight_files import other_layouts
+from convcli.kernels.weight_layouts import other_layouts
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from convcli.errors import KernelError
 from convcli.kernels.expressions import parse_number
 from convcli.kernels.kernel import Bank, Kernel
 from convcli.kernels.syntax import Inline, Reference, parse_kernel
-from convcli.kernels.weight_files import WeightsFile
+from convcli.kernels.weights import WeightsFile
 
 GOOD = [
     ("sharpen", Reference("sharpen")),

@@ -18,7 +18,8 @@ from convcli.config import registry
 from convcli.config.registry import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.errors import MOST_COMPARED, KernelError, nearest
-from convcli.kernels.weight_files import WeightsFile, load_weights
+from convcli.kernels.weight_files import load_weights
+from convcli.kernels.weights import WeightsFile
 
 
 def find(text):

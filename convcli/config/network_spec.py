@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ArgumentError, KernelError
 from ..kernels.arithmetic import laid_over
 from ..kernels.kernel import Anchor, middle_of, same_padding
-from ..kernels.weight_files import WeightsError, WeightsFile
-from ..networks.convolutions import Channelwise, Sliding
+from ..kernels.weights import WeightsError, WeightsFile
+from ..networks.depthwise import Channelwise
 from ..networks.layer import Given, Layer
 from ..networks.network import Input, Network
 from ..networks.op_registry import OPS
+from ..networks.sliding import Sliding
 from ..range_rules import parse_range
 from .diagnostics import Fault, Keys, Told
 from .field_values import Table, as_count, as_number, as_sides, as_text, described, read_each

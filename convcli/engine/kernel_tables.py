@@ -9,7 +9,7 @@ from ..geometry.borders import BorderMode
 from .fft import Spectrum, spectrum_of
 from .jit.native import Ready
 from .layout import Layout
-from .loops.correlate import ColumnTable, RowTable, TapPrograms
+from .loops.correlate_tables import ColumnTable, RowTable, TapPrograms
 from .offset import can_be_shifted
 from .planner import Choice, choose, in_units
 from .sample_facts import SampleFacts

@@ -14,7 +14,7 @@ import numpy as np
 from ..geometry.axes import Axis
 from ..geometry.borders import BorderMode
 from .buffers import LARGE, LINE, aligned
-from .loops.correlate import ColumnTable, RowTable, Scratch, TapPrograms
+from .loops.correlate_tables import ColumnTable, RowTable, Scratch, TapPrograms
 from .simd.reference import MAX_LANES, Array
 
 SMALLEST_BAND = 40_000_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .layout import Layout, nested_counts
-from .loops.correlate import BOTH, FIRST, SECOND, RowTable, TapPrograms
+from .loops.correlate_tables import BOTH, FIRST, SECOND, RowTable, TapPrograms
 from .offset import totals_of
 from .planner import LONGEST, LONGEST_OF_PRODUCTS, Choice, in_units, least_short_sum
 from .sample_facts import SampleFacts

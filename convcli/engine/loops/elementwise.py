@@ -5,7 +5,7 @@ The same rules hold as for ``correlate``. ``out`` is changed in place where noth
 
 import numpy as np
 
-from ..simd.reference import VECTOR_BYTES, broadcast, count_above, count_below, count_unknown, load, maximum, minimum, store
+from ..simd.reference import VECTOR_BYTES, broadcast, count_above, count_below, count_nan, load, maximum, minimum, store
 
 
 def measure(values, low, high, line, out):
@@ -23,7 +23,7 @@ def measure(values, low, high, line, out):
         least, most = minimum(vector, least), maximum(vector, most)
         below += count_below(vector, low)
         above += count_above(vector, high)
-        unknown += count_unknown(vector)
+        unknown += count_nan(vector)
     store(least, line, 0)
     store(most, line, size)
     smallest, largest = infinity, -infinity

@@ -9,7 +9,7 @@ from .fft import correlate_by_spectrum
 from .im2col import correlate_dense, correlate_depthwise
 from .jit.run import run_loop
 from .kernel_tables import KernelTables
-from .layout import BESIDES, Layout, cut
+from .layout import SAMPLE_OVERHEAD, Layout, cut
 from .loops.correlate import correlate
 from .loops.im2col import LayerTables
 from .offset import Offset
@@ -54,6 +54,6 @@ def layer_tasks(
     subtracted = offset.mean if sums and offset.needed and np.isfinite(tables.total).all() else 0.0
     bands = layout.bands(layout.rows.out, tables.weight.size, workers)
     if depthwise:
-        bands = cut(len(planes), out.size * (tables.weight.size // len(out) + BESIDES), workers)
+        bands = cut(len(planes), out.size * (tables.weight.size // len(out) + SAMPLE_OVERHEAD), workers)
     run_band = correlate_depthwise if depthwise else correlate_dense
     yield from (partial(run_band, layout, tables, planes, constant, subtracted, band, out) for band in bands)

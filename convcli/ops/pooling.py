@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
 from ..engine.jit.run import run_loop
-from ..engine.layout import BESIDES, cut
+from ..engine.layout import SAMPLE_OVERHEAD, cut
 from ..engine.loops.pooling import Windows, take_largest, take_means, take_norms
 from ..engine.simd.reference import MAX_LANES, Array
 from ..engine.threads import run_all
@@ -109,7 +109,7 @@ def _pool(
     def take_band(band: tuple[int, int]) -> None:
         take(planes, laid, band, np.empty(padded + MAX_LANES, between), lines)
 
-    work = len(lines) * (padded * (rows.kernel + columns.kernel) + BESIDES * columns.out)
+    work = len(lines) * (padded * (rows.kernel + columns.kernel) + SAMPLE_OVERHEAD * columns.out)
     run_all([partial(take_band, band) for band in cut(len(lines), work, workers)], workers)
     return out
 

@@ -5,21 +5,21 @@ from typing import NamedTuple
 from ..simd.reference import Array
 
 FIRST, BOTH, SECOND = 0, 1, 2
-"""Which rows of a pair the taps of a run have a weight for: the first, both, the second."""
+"""The rows of a pair for which the taps of a run have a weight: the first, both, the second."""
 
 
 class RowTable(NamedTuple):
-    """Which image row stands at each padded row, and which line of scratch memory holds it.
+    """The image row of each padded row, and the line of scratch memory that holds it.
 
-    Output rows are made in pairs, ``pair_step`` apart.
+    Output rows are computed in pairs, ``pair_step`` apart.
     """
 
     source: Array  # (padded rows,) int64: image row, -1 for the constant
-    slot: Array  # (padded rows,) int64: line, of those that each plane has
-    slots: int  # lines that each plane has
-    window_rows: int  # rows under the kernel at either row of a pair, and ``above``
+    slot: Array  # (padded rows,) int64: one of the lines of a plane
+    slots: int  # lines of a plane
+    window_rows: int  # rows under the kernel at either row of a pair, plus ``above``
     above: int  # rows above the kernel that running sums subtract
-    first_window_rows: int  # rows under the kernel at the first row of a pair, and ``above``
+    first_window_rows: int  # rows under the kernel at the first row of a pair, plus ``above``
     gap: int  # rows between those and the ones under the second row alone, in steps of the dilation
     stride: int
     dilation: int
@@ -27,49 +27,49 @@ class RowTable(NamedTuple):
 
 
 class ColumnTable(NamedTuple):
-    """How an image row becomes a padded row that the taps can slide along without gaps."""
+    """How an image row becomes a padded row that taps read without gaps."""
 
-    left: Array  # (left,) int64: image column that stands at each padded one, -1 for the constant
+    left: Array  # (left,) int64: image column of each padded column, -1 for the constant
     right: Array  # (right,) int64
-    middle: int  # numbers between them, from the image row's first on
-    pixel: int  # numbers in a pixel
-    group: int  # neighbouring numbers that share their taps
+    middle: int  # samples between them, copied from the start of the image row
+    pixel: int  # samples in a pixel
+    group: int  # neighbouring samples that share their taps
     step: int  # groups from one output pixel to the next
-    sorted_source: Array  # (line,) int32: index in the image row of each number of a sorted row; (0,) where none is sorted
-    sorted_constant: Array  # (n,) int32: numbers of a sorted row that are the constant
+    sorted_source: Array  # (line,) int32: index in the image row of each sample of a sorted row; (0,) where none is sorted
+    sorted_constant: Array  # (n,) int32: positions in a sorted row of the constant
 
 
 class TapPrograms(NamedTuple):
-    """What is summed, one after the other: each sum gives two rows, to lines that later sums read, or of a map."""
+    """The sums, in order. Each computes two rows: of a map, or of lines that later sums read."""
 
-    row: Array  # (taps,) int64: row under the kernel, or that a sum gave: an index into ``row_line``
-    start: Array  # (taps,) int64: offset in it
+    row: Array  # (taps,) int64: row under the kernel, or row of an earlier sum: an index into ``row_line``
+    start: Array  # (taps,) int64: offset in that row
     first_weight: Array  # (taps,) number: for the first row of a pair
     second_weight: Array  # (taps,) number
     run_rows: Array  # (runs,) int64: FIRST, BOTH or SECOND
-    run_start: Array  # (runs + 1,) int64: where each run of taps begins
-    first_runs: Array  # (sums, 2) int64: its runs, from .. to, at the first pair of a band
-    later_runs: Array  # (sums, 2) int64: and at the others
+    run_start: Array  # (runs + 1,) int64: first tap of each run
+    first_runs: Array  # (sums, 2) int64: runs of the sum, from .. to, at the first pair of a band
+    later_runs: Array  # (sums, 2) int64: the same at the other pairs
     compensated: Array  # (sums,) int64: 1 where its runs are added with Kahan's compensation
     line: Array  # (sums,) int64: the first of its two lines, -1 for a map
     map: Array  # (sums,) int64
-    size: Array  # (sums,) int64: numbers in each of its two rows
-    lookahead: Array  # (sums,) int64: by how many numbers it must be ahead of its map
-    unit: Array  # (maps,) real: what a map's sum is multiplied by, before its bias is added
-    rest: Array  # (maps,) real: and what that misses of it
+    size: Array  # (sums,) int64: samples in each of its two rows
+    lookahead: Array  # (sums,) int64: samples that it must be ahead of its map
+    unit: Array  # (maps,) real: factor of a map's sum, before its bias is added
+    rest: Array  # (maps,) real: the rounding error of unit
     bias: Array  # (maps,) float64
-    total: Array  # (maps,) float64: what the weights of a map sum to
-    low: Array  # (maps,) int64: the least that a sum of int16 can be
+    total: Array  # (maps,) float64: sum of the weights of a map
+    low: Array  # (maps,) int64: the least possible sum, where sums are int16
 
 
 class Scratch(NamedTuple):
     """Memory of one band."""
 
-    lines: Array  # (lines * width,) number: padded rows recently used, then what sums gave
+    lines: Array  # (lines * width,) number: padded rows recently used, then the lines of sums
     width: int
-    held_row: Array  # (planes * slots,) int64: image row in each line, -1 for the constant, -2 for none yet
-    row_line: Array  # (rows,) int64: line of each row under the kernel, then of each row that sums gave
-    tap_offset: Array  # (taps,) int64: where in ``lines`` each tap reads
-    filled: Array  # (sums,) int64: numbers of its two rows that a sum has given
-    edge_rows: Array  # (2, output row or vector) of the output's type
-    streamed: int  # 1 where maps are too large to stay in the cache, and their rows begin where a line of it does
+    loaded_row: Array  # (planes * slots,) int64: image row in each line, -1 for the constant, -2 for none yet
+    row_line: Array  # (rows,) int64: line of each row under the kernel, then of each row of a sum
+    tap_offset: Array  # (taps,) int64: index in ``lines`` that each tap reads
+    filled: Array  # (sums,) int64: samples of its two rows that a sum has computed
+    edge_rows: Array  # (2, output row or vector) of the output's dtype
+    streamed: int  # 1 where maps are too large for the cache and their rows begin at cache lines: non-temporal stores

@@ -11,7 +11,7 @@ import click
 from ..config.network_spec import NetworkSpec
 from ..config.registry import Registry
 from ..errors import ArgumentError, KernelError, nearest_name
-from ..geometry.whole_numbers import FARTHEST
+from ..geometry.whole_numbers import MAX_EXTENT
 from ..kernels.syntax import Reference, parse_kernel
 from ..networks.analysis import Field, Row, Totals, fields_of, separable_cost, total_of, trace
 from ..networks.layer import Shape, described
@@ -28,8 +28,8 @@ def read_shape(text: str) -> Shape:
     """
     match = re.fullmatch(r"(\d{1,9})x(\d{1,9})(?:x(\d{1,9}))?", text, re.ASCII | re.IGNORECASE)
     height, width, channels = (int(match[1]), int(match[2]), int(match[3] or 1)) if match else (0, 0, 0)
-    if not all(1 <= length <= FARTHEST for length in (height, width, channels)):
-        raise ArgumentError(f"input must be HxWxC such as 227x227x3, each from 1 to {FARTHEST}, got {text!r}")
+    if not all(1 <= length <= MAX_EXTENT for length in (height, width, channels)):
+        raise ArgumentError(f"input must be HxWxC such as 227x227x3, each from 1 to {MAX_EXTENT}, got {text!r}")
     return channels, height, width
 
 

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from ..errors import nearest, nearest_name
 from ..geometry.borders import check_border
 from ..geometry.padding import PADDINGS, resolve_padding
-from ..geometry.whole_numbers import FARTHEST, as_pair
+from ..geometry.whole_numbers import MAX_EXTENT, as_pair
 from ..kernels.expressions import LARGEST, is_plain, parse_number
 from ..kernels.generators import ANGLES, NORMS
 from ..kernels.kernel import MAX_SIDE
@@ -269,8 +269,8 @@ def as_divisor(value: Any) -> float:
 
 def as_index(value: Any) -> int:
     """A whole number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= FARTHEST:
-        raise ValueError(f"must be a whole number from 0 to {FARTHEST}, got {described(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_EXTENT:
+        raise ValueError(f"must be a whole number from 0 to {MAX_EXTENT}, got {described(value)}")
     return value
 
 
@@ -343,6 +343,6 @@ def as_sides(name: str, value: Any, least: int = 1) -> tuple[int, int]:
 
 def as_count(value: Any) -> int:
     """A whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= FARTHEST:
-        raise ValueError(f"must be a whole number from 1 to {FARTHEST}, got {described(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_EXTENT:
+        raise ValueError(f"must be a whole number from 1 to {MAX_EXTENT}, got {described(value)}")
     return value

@@ -17,7 +17,7 @@ from numpy.testing import assert_array_equal
 from convcli.config import registry
 from convcli.config.registry import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
-from convcli.errors import MOST_COMPARED, KernelError, nearest
+from convcli.errors import MAX_CANDIDATES, KernelError, nearest
 from convcli.kernels.weight_files import load_weights
 from convcli.kernels.weights import WeightsFile
 
@@ -337,11 +337,11 @@ def test_filters_and_offsets_are_within_the_limit(tmp_path):
 
 def test_the_nearest_of_many_names(tmp_path):
     """Of more than 200, those that begin alike and are as long, up to 200."""
-    names = [f"b{i}" for i in range(MOST_COMPARED)] + ["gaussian"]
+    names = [f"b{i}" for i in range(MAX_CANDIDATES)] + ["gaussian"]
     assert nearest("gausian", names) == "gaussian"
     assert nearest("qaussian", names) is None
     assert nearest("qaussian", names[1:]) == "gaussian"
-    assert nearest("bgaussia", [f"b{i:06}" for i in range(MOST_COMPARED)] + ["bgaussian"]) is None
+    assert nearest("bgaussia", [f"b{i:06}" for i in range(MAX_CANDIDATES)] + ["bgaussian"]) is None
 
 
 def test_a_file_that_cannot_be_read_is_read_once(tmp_path, monkeypatch):

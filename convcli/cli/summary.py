@@ -134,7 +134,7 @@ def _shape_for(network: Network, shape: Shape | None) -> Shape:
 
 def _show(network: Network, rows: list[Row], fields: list[Field | None]) -> None:
     totals = total_of(rows)
-    taken = rows[0].taken
+    taken = rows[0].input_shape
     click.echo(output.escaped(f"{network.name}: {network.about}" if network.about else network.name))
     if network.source:
         click.echo(output.escaped(f"source: {network.source}"))
@@ -166,11 +166,11 @@ def _cells(row: Row, field: Field | None, with_fixed: bool, exact: bool) -> list
     numbers = [row.weights, row.biases, *([row.fixed] if with_fixed else []), row.multiply_adds]
     sees, every = (_sides(field.span), _sides(field.step)) if field else ("all", "")
     if not exact:
-        short = (described(row.given), sees, every)
+        short = (described(row.output_shape), sees, every)
         gives, sees, every = (text.replace(" ", "") for text in short)
         return [layer.name, gives, *map(output.rounded, numbers), sees, every]
     name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
-    return [name, described(row.given), *(f"{number:,}" for number in numbers), sees, every, in_words(row.memory)]
+    return [name, described(row.output_shape), *(f"{number:,}" for number in numbers), sees, every, in_words(row.memory)]
 
 
 def _sides(sides: tuple[Fraction | int, Fraction | int] | None) -> str:
@@ -216,7 +216,7 @@ def _as_json(network: Network, rows: list[Row], fields: list[Field | None]) -> d
         "name": network.name,
         "about": network.about,
         "source": network.source,
-        "input": _ordered(rows[0].taken),
+        "input": _ordered(rows[0].input_shape),
         "note": network.input.doubt,
         "layers": [_layer(row, field) for row, field in zip(rows, fields, strict=True)],
         "totals": _totals(total_of(rows)),
@@ -229,8 +229,8 @@ def _layer(row: Row, field: Field | None) -> dict[str, Any]:
     return {
         "name": row.layer.name,
         "op": row.layer.kind,
-        "input": _ordered(row.taken),
-        "output": _ordered(row.given),
+        "input": _ordered(row.input_shape),
+        "output": _ordered(row.output_shape),
         "weights": row.weights,
         "biases": row.biases,
         "fixed": row.fixed,

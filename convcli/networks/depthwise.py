@@ -5,19 +5,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .layer import Array, Given, Parameter, Shape, as_maps
+from .layer import Array, ArraySource, Parameter, Shape, as_maps
 from .sliding import Sliding
 
 
 @dataclass(frozen=True, kw_only=True)
 class Channelwise(Sliding):
-    """What has filters for every channel on its own: ``multiplier`` of them, or as many as there are weights for."""
+    """A convolution with filters of their own for every channel: ``multiplier`` of them, or as many as the weights have."""
 
     multiplier: int | None = None
 
-    def each(self, channels: int) -> int:
-        """Filters of each channel: as many as it says, or as its weights have, or one."""
-        weights = [one for one in self.given if one.role == "weight" and not one.shared]
+    def filters_per_channel(self, channels: int) -> int:
+        """Return the multiplier, or that of the weights, or 1."""
+        weights = [source for source in self.sources if source.role == "weight" and not source.shared]
         return self.multiplier or (max(weights[0].shape[0] // channels, 1) if weights else 1)
 
 
@@ -28,31 +28,27 @@ class Depthwise(Channelwise):
     op: ClassVar[str] = "depthwise"
 
     @classmethod
-    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
-        """The size, and how many filters there are where each channel has the same."""
+    def fields_from(cls, array: ArraySource, groups: int) -> dict[str, Any]:
         if array.role != "weight":
             return {}
         return {"size": array.shape[-2:]} | ({"multiplier": array.shape[0]} if array.shared else {})
 
     def channels(self, before: int | None) -> int | None:
-        """Those of the first channel, then those of the next."""
-        return before and before * self.each(before)
+        return before and before * self.filters_per_channel(before)
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """The weights (channels * multiplier, 1, rows, columns), and a bias for each map."""
-        each = self.each(shape[0])
-        maps = as_maps(shape)[0] * each
+        """Return the weights (channels * multiplier, 1, rows, columns), and a bias for each map."""
+        multiplier = self.filters_per_channel(shape[0])
+        maps = as_maps(shape)[0] * multiplier
         weight = Parameter.full("weight", maps, 1, *self.size)
-        if any(one.shared for one in self.given):
-            weight = Parameter("weight", (each, 1, *self.size), each * math.prod(self.size))
+        if any(source.shared for source in self.sources):
+            weight = Parameter("weight", (multiplier, 1, *self.size), multiplier * math.prod(self.size))
         return weight, *self.biases(maps)
 
     def multiply_adds(self, shape: Shape) -> int:
-        """Every weight at every position."""
         return math.prod(self.out(shape)) * math.prod(self.size)
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Convolve each channel."""
         from ..ops.conv import conv2d
         from ..ops.depthwise import depthwise_conv2d
 
@@ -73,33 +69,31 @@ class Separable(Channelwise):
     filters: int
 
     @classmethod
-    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
-        """The size from the first weights, how many filters there are from the second."""
-        told: dict[str, dict[str, Any]] = {"weight": {"size": array.shape[-2:]}, "pointwise": {"filters": array.shape[0]}}
-        return told.get(array.role, {})
+    def fields_from(cls, array: ArraySource, groups: int) -> dict[str, Any]:
+        fields: dict[str, dict[str, Any]] = {"weight": {"size": array.shape[-2:]}, "pointwise": {"filters": array.shape[0]}}
+        return fields.get(array.role, {})
 
     def channels(self, before: int | None) -> int | None:
-        """One for each filter of the second."""
         return self.filters
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """The weights of the first (channels * multiplier, 1, rows, columns), those of the second, and its biases."""
-        channels = as_maps(shape)[0] * self.each(shape[0])
+        """Return the weights (channels * multiplier, 1, rows, columns), the pointwise weights, and a bias for each map."""
+        channels = as_maps(shape)[0] * self.filters_per_channel(shape[0])
         first = Parameter.full("weight", channels, 1, *self.size)
         return first, Parameter.full("pointwise", self.filters, channels, 1, 1), *self.biases(self.filters)
 
     def multiply_adds(self, shape: Shape) -> int:
-        """Every weight of both at every position of the result."""
         _, height, width = self.out(shape)
-        return height * width * sum(one.count for one in self.parameters(shape)[:2])
+        return height * width * sum(parameter.count for parameter in self.parameters(shape)[:2])
 
     def scratch(self, shape: Shape) -> int:
-        """What the first convolution gives, and the padded copy for it, which is gone before the second gives anything."""
+        """Count the output of the first convolution, and its padded copy, which is freed before the second allocates."""
         maps, height, width = self.out(shape)
-        return shape[0] * self.each(shape[0]) * height * width + max(self.copied(shape) - maps * height * width, 0)
+        return shape[0] * self.filters_per_channel(shape[0]) * height * width + max(
+            self.padded_copy(shape) - maps * height * width, 0
+        )
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Convolve each channel, then mix."""
         from ..ops.depthwise import separable_conv2d
 
         weights = (arrays["weight"], arrays["pointwise"])

@@ -81,7 +81,7 @@ class LoadedNetwork:
     @property
     def size(self) -> int:
         """Bytes of all weights."""
-        return sum(math.prod(array.shape) * array.itemsize for layer in self.layers for array in layer.given)
+        return sum(math.prod(array.shape) * array.itemsize for layer in self.layers for array in layer.sources)
 
     def load(self, limit: int | None = None) -> Mapping[str, Mapping[str, "Array"]]:
         """The weights of every layer by role, read-only, loaded when they are first asked for.
@@ -104,7 +104,7 @@ class LoadedNetwork:
         import numpy as np
 
         try:
-            prepared = layer.prepared({array.role: array.load() for array in layer.given})
+            prepared = layer.prepared({array.role: array.load() for array in layer.sources})
         except KernelError as error:
             raise KernelError(f"network {self.network.name!r}: layer {layer.name!r}: {error}") from None
         arrays = {role: np.ascontiguousarray(array) for role, array in prepared.items()}
@@ -128,7 +128,7 @@ class LoadedNetwork:
 
     def shape_of(self, layer: str, size: tuple[int, int]) -> Shape:
         """What a layer gives for a picture (H, W). Raises ArgumentError."""
-        return self.rows(size)[self.network.layer_named(layer)].given
+        return self.rows(size)[self.network.layer_named(layer)].output_shape
 
 
 def _digest_of(arrays: Mapping[str, Mapping[str, "Array"]]) -> str:

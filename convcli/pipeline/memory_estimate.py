@@ -81,13 +81,13 @@ def _estimate_network(request: NetworkRequest, header: Header) -> int:
         rows = request.model.rows(request.size_for((height, width)))
     except ConvcliError:  # which the picture is told
         return image + header.reading
-    entering = math.prod(rows[0].taken)
-    resized = (request.network.input.channels + 1) * height * width if rows[0].taken[1:] != (height, width) else 0
+    entering = math.prod(rows[0].input_shape)
+    resized = (request.network.input.channels + 1) * height * width if rows[0].input_shape[1:] != (height, width) else 0
     kept, most, passing = 0, entering + resized, entering  # passing is held for the next layer alone
     for row in rows:
-        made = math.prod(row.given)
-        most = max(most, kept + passing + made + row.layer.scratch(row.taken))
+        made = math.prod(row.output_shape)
+        most = max(most, kept + passing + made + row.layer.scratch(row.input_shape))
         kept, passing = (kept + made, 0) if row.layer.name in request.model.tapped else (kept, made)
-    given = [array for layer in request.model.layers for array in layer.given]
+    given = [array for layer in request.model.layers for array in layer.sources]
     cast = max((math.prod(one.shape) for one in given if one.itemsize > REAL), default=0)  # a copy for float32 pictures
     return image + max(header.reading, max(most, kept) * max(header.itemsize, REAL) + cast * REAL)

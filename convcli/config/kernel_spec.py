@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from ..errors import KernelError
 from ..kernels.arithmetic import added, divided, laid_over
-from ..kernels.expressions import LARGEST
+from ..kernels.expressions import MAX_WEIGHT
 from ..kernels.generators import Formula, ParameterError, Recipe, takers_of
 from ..kernels.kernel import Anchor, Kernel, Matrix, turned
 from ..kernels.weights import Weights, WeightsError, WeightsFile
@@ -21,7 +21,7 @@ MOST_MAPS = 1000
 MOST_WEIGHTS = 4_000_000
 """Weights of one bank, or of all kernels of a sum, at most."""
 
-SURELY = LARGEST / 2
+SURELY = MAX_WEIGHT / 2
 """What is below that before it is rounded does not exceed the limit after."""
 
 DEEPEST = 20
@@ -209,7 +209,7 @@ class KernelSpec:
             name=self.name,
             shape=shape,
             anchor=anchor,
-            largest=largest if sure else LARGEST,
+            largest=largest if sure else MAX_WEIGHT,
             sure=sure,
             compute=lambda: self._compute(body),
             depth=body.depth,
@@ -259,13 +259,13 @@ class KernelSpec:
                 return Kernel(self.name, formula.compute())
 
             sure = formula.largest <= SURELY
-            draft = Draft(self.name, formula.shape, None, formula.largest if sure else LARGEST, sure, compute)
+            draft = Draft(self.name, formula.shape, None, formula.largest if sure else MAX_WEIGHT, sure, compute)
             return draft, formula.nonzero
         if isinstance(self.body, Filter):
             weights = self.body.load(self.keys, drafter)
             index = 0  # stands for a wrong one, so that what else is wrong is seen
             with reporting(drafter), at((*self.keys, "file" if self.body.index is None else "index")):
-                index = weights.one(self.body.index)
+                index = weights.filter_index(self.body.index)
             return draft_of_filter(weights, self.name, index, drafter.spend), ()
         if _is_sum(self.body):
             return self._sum(drafter), ()
@@ -303,7 +303,7 @@ class KernelSpec:
         largest = sum(abs(weight) * term.largest for weight, term in terms)
         sure = all(term.sure for _, term in terms) and largest <= SURELY
         return Draft(
-            self.name, shape, anchor, largest if sure else LARGEST, sure, compute, 1 + max(term.depth for _, term in terms)
+            self.name, shape, anchor, largest if sure else MAX_WEIGHT, sure, compute, 1 + max(term.depth for _, term in terms)
         )
 
 

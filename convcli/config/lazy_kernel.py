@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..errors import KernelError
-from ..kernels.expressions import LARGEST
+from ..kernels.expressions import MAX_WEIGHT
 from ..kernels.kernel import Anchor, Bank, Kernel, turned
 from ..kernels.weights import Weights
 from .diagnostics import Fault, Keys, Tangled, Told
@@ -109,7 +109,7 @@ AnyDraft: TypeAlias = Draft | BankDraft
 def draft_of(kernel: Kernel) -> Draft:
     """A kernel that is made already."""
     largest = max(abs(kernel.offset), max(map(abs, kernel.numbers)))
-    return Draft(kernel.name, kernel.shape, kernel.anchor, largest, largest <= LARGEST, lambda: kernel)
+    return Draft(kernel.name, kernel.shape, kernel.anchor, largest, largest <= MAX_WEIGHT, lambda: kernel)
 
 
 def draft_of_filter(weights: Weights, name: str, index: int, spend: Callable[[int], None], about: str = "") -> Draft:
@@ -129,7 +129,7 @@ def draft_of_file(weights: Weights, index: int | None, spend: Callable[[int], No
     about = f"from {file.path.name}" + (f", {file.key}" if file.key else "")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.key or file.path.stem)
     if not weights.several or index is not None:
-        chosen = weights.one(index)
+        chosen = weights.filter_index(index)
         return draft_of_filter(weights, f"{name}-{chosen}" if weights.several else name, chosen, spend, about)
     filters = range(len(weights.filters))
     kernels = tuple(draft_of_filter(weights, f"{name}-{i}", i, spend, about) for i in filters)

@@ -1,9 +1,9 @@
-"""Weights from files: numbers only, never code. The suffix says which kind of file it is.
+"""Reads weights from files, which can hold numbers only and never code. The suffix decides the format.
 
 .npy .npz        NumPy's arrays
-.safetensors     read by the safetensors library, which is an extra
-.mat             a matrix as libvips writes it: a line of width, height and perhaps scale and offset, then the rows
-.txt .csv .dat   rows of numbers, apart by spaces or commas; # begins a comment
+.safetensors     read by the safetensors library, an optional dependency
+.mat             libvips' matrix format: a line of width, height and optionally scale and offset, then the rows
+.txt .csv .dat   rows of numbers separated by spaces or commas; # starts a comment
 """
 
 import stat
@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError
-from .expressions import LARGEST
+from .expressions import MAX_WEIGHT
 from .kernel import MAX_SIDE
-from .weight_arrays import LARGEST_ARRAY, read_array
+from .weight_arrays import MAX_ARRAY_BYTES, read_array
 from .weight_layouts import LAYOUTS, check_meaning
-from .weight_text import LONGEST_EXPRESSIONS, read_text
+from .weight_text import MAX_EXPRESSION_CHARACTERS, read_text
 from .weights import ARRAY_COST, EXPRESSION_COST, FILE_COST, TEXT_COST, Weights, WeightsError, WeightsFile
 
 if TYPE_CHECKING:
     import numpy as np
 
-MOST_FILTERS = 4096
-"""Filters of one file at most; the widest layers of the known networks have 2,048."""
+MAX_FILTERS = 4096
+"""Filters of one file at most; the widest layers of well-known networks have 2,048."""
 
 TEXTS = (".mat", ".txt", ".csv", ".dat")
 ARRAYS = (".npy", ".npz", ".safetensors")
@@ -36,45 +36,45 @@ PYTORCH = "save its state dictionary by safetensors.torch.save_file(model.state_
 KERAS = "save it by numpy.savez('weights.npz', **{w.path: w.numpy() for w in model.weights}), with layout = 'hwio'"
 ONNX = "save it by numpy.savez('weights.npz', **{i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer})"
 TENSORFLOW = "save it by numpy.savez('weights.npz', **{v.name: v.numpy() for v in model.variables}), with layout = 'hwio'"
-OTHERS = {
+CONVERSIONS = {
     **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), PYTORCH),
     **dict.fromkeys((".h5", ".hdf5", ".keras"), KERAS),
     **dict.fromkeys((".onnx",), ONNX),
     **dict.fromkeys((".pb", ".tflite", ".index"), TENSORFLOW),
 }
-"""What turns the weights of other systems into a file that is read, by its suffix."""
+"""Instructions to convert the weights of other systems, by suffix."""
 
 
 def load_weights(file: WeightsFile) -> Weights:
     """Read a file of weights. Raises WeightsError, a KernelError, which names the file.
 
-    (kw,) and (kh, kw) are one kernel; (kh, kw, C) one kernel summed over C channels; (N, C, kh, kw), the order of PyTorch and
-    ONNX, N of those; a layout says otherwise.
+    (kw,) and (kh, kw) are one kernel; (kh, kw, C) is one kernel summed over C channels; (N, C, kh, kw), the order of PyTorch
+    and ONNX, is N of those. A layout overrides this.
     """
     with reporting(file):
         suffix = file.path.suffix.lower()
         weights = read_text(file, suffix) if suffix in TEXTS else _arranged(file, *read_array(file))
-        if not weights.largest <= LARGEST:
-            raise KernelError(f"must hold finite numbers of at most {LARGEST:g}")
+        if not weights.largest <= MAX_WEIGHT:
+            raise KernelError(f"must hold finite numbers of at most {MAX_WEIGHT:g}")
         return weights
 
 
 def hint_of_file(text: str) -> str:
-    """How weights in a file are written, where a text that is no kernel looks like the name of one."""
+    """Return the end of an error message for an invalid kernel that looks like a file name; empty for another text."""
     suffix = Path(text.partition("#")[0]).suffix.lower()
-    return f"; weights in a file are written '@{text}'" if suffix in (*SUFFIXES, *OTHERS) else ""
+    return f"; weights in a file are written '@{text}'" if suffix in (*SUFFIXES, *CONVERSIONS) else ""
 
 
 @contextmanager
 def reporting(file: WeightsFile, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[None]:
-    """What goes wrong with a file in this block is a WeightsError that names it; so is a file that cannot hold weights."""
+    """Raise errors in this block as WeightsErrors that name the file; raise one for another suffix or a missing file."""
     suffix = file.path.suffix.lower()
     if suffix not in suffixes:
-        remedy = f"; {OTHERS[suffix]}" if suffix in OTHERS else ""
+        remedy = f"; {CONVERSIONS[suffix]}" if suffix in CONVERSIONS else ""
         raise WeightsError(f"@{file}: the file must end in {', '.join(suffixes[:-1])} or {suffixes[-1]}{remedy}")
     try:
         if not stat.S_ISREG(file.path.stat().st_mode):
-            raise KernelError("is no regular file")
+            raise KernelError("is not a regular file")
         yield
     except KernelError as error:
         raise WeightsError(f"@{file}: {error}", getattr(error, "about", "file")) from None
@@ -87,19 +87,19 @@ def reporting(file: WeightsFile, suffixes: tuple[str, ...] = SUFFIXES) -> Iterat
 
 
 def cost_of_failing(file: WeightsFile) -> int:
-    """What reading a file counted that could not be read: as if all that may be had been."""
+    """Return the cost of an unsuccessful attempt to read a file: that of reading as much as the limits allow."""
     try:
         size = file.path.stat().st_size
     except (OSError, ValueError):
         return FILE_COST
     text = file.path.suffix.lower() in TEXTS
     return FILE_COST + (
-        EXPRESSION_COST * min(size, LONGEST_EXPRESSIONS) + TEXT_COST * size if text else min(size, LARGEST_ARRAY)
+        EXPRESSION_COST * min(size, MAX_EXPRESSION_CHARACTERS) + TEXT_COST * size if text else min(size, MAX_ARRAY_BYTES)
     )
 
 
-def _arranged(file: WeightsFile, array: "np.ndarray[Any, Any]", beside: int) -> Weights:
-    """An array with its axes in the order of Weights."""
+def _arranged(file: WeightsFile, array: "np.ndarray[Any, Any]", count: int) -> Weights:
+    """Return an array, of ``count`` in its file, with its axes in the order of Weights."""
     check_meaning(file, array.shape, LAYOUTS[array.ndim])
     axes = file.layout or LAYOUTS[array.ndim]
     if len(axes) != array.ndim:
@@ -114,6 +114,6 @@ def _arranged(file: WeightsFile, array: "np.ndarray[Any, Any]", beside: int) -> 
         raise KernelError(f"has shape {array.shape}; the largest kernel side is {MAX_SIDE}")
     if several and "i" in axes and filters.shape[3] == 1:
         filters = filters[..., 0]
-    if len(filters) > MOST_FILTERS:
-        raise KernelError(f"has shape {array.shape}, {len(filters)} filters; the limit is {MOST_FILTERS}")
-    return Weights(file, filters, several, cost=FILE_COST + array.nbytes + ARRAY_COST * beside)
+    if len(filters) > MAX_FILTERS:
+        raise KernelError(f"has shape {array.shape}, {len(filters)} filters; the limit is {MAX_FILTERS}")
+    return Weights(file, filters, several, cost=FILE_COST + array.nbytes + ARRAY_COST * count)

@@ -4,32 +4,32 @@ import re
 from contextlib import suppress
 
 from ..errors import KernelError
-from .expressions import LARGEST, parse_number
+from .expressions import MAX_WEIGHT, parse_number
 from .kernel import MAX_SIDE
 from .weights import EXPRESSION_COST, FILE_COST, TEXT_COST, Weights, WeightsError, WeightsFile
 
-LARGEST_TEXT = 4 << 20
-"""Bytes of a text file that are read at most."""
+MAX_TEXT_BYTES = 4 << 20
+"""Largest text file that is read."""
 
-LONGEST_EXPRESSIONS = 300_000
-"""Characters of all expressions of a text file at most: a third of a second."""
+MAX_EXPRESSION_CHARACTERS = 300_000
+"""Characters of all expressions of a text file at most, which take a third of a second to evaluate."""
 
 PLAIN = frozenset("0123456789.eE+-")
-"""What decimal numbers are written with."""
+"""The characters of decimal numbers."""
 
 
 def read_text(file: WeightsFile, suffix: str) -> Weights:
-    """A matrix in a text file."""
+    """Read a matrix from a text file. Raises KernelError."""
     if file.key is not None:
         raise WeightsError(f"a {suffix} file holds one matrix without a name; leave out #{file.key}", "key")
     if file.layout not in (None, "hw"):
         raise WeightsError(f"a {suffix} file holds rows and columns; its layout is 'hw', got {file.layout!r}", "layout")
     with file.path.open("rb") as stream:
-        data = stream.read(LARGEST_TEXT + 1)
-    if len(data) > LARGEST_TEXT:
-        raise KernelError(f"is larger than the limit of {LARGEST_TEXT} bytes for text")
+        data = stream.read(MAX_TEXT_BYTES + 1)
+    if len(data) > MAX_TEXT_BYTES:
+        raise KernelError(f"is larger than the limit of {MAX_TEXT_BYTES} bytes for text")
     if data.startswith(b"MATLAB"):
-        raise KernelError("is a file of MATLAB; save the matrix as text, or as .npy")
+        raise KernelError("is a MATLAB file; save the matrix as text, or as .npy")
     text = data.decode("utf-8-sig")
     rows, expressions = _rows(text)
     if not rows:
@@ -38,23 +38,23 @@ def read_text(file: WeightsFile, suffix: str) -> Weights:
     if suffix == ".mat":
         (width, height, scale, offset), rows = _vips_header(rows[0][1]), rows[1:]
         if (height, width) != (len(rows), len(rows[0][1]) if rows else 0):
-            found = f"{len(rows[0][1]) if rows else 0} x {len(rows)}"
-            raise KernelError(f"its first line promises {width:g} x {height:g} numbers, and {found} follow")
+            size = f"{len(rows[0][1]) if rows else 0} x {len(rows)}"
+            raise KernelError(f"its first line promises {width:g} x {height:g} numbers, and {size} follow")
     for number, row in rows:
         if len(row) != len(rows[0][1]):
             raise KernelError(f"line {number} has {len(row)} numbers, line {rows[0][0]} has {len(rows[0][1])}")
     if len(rows) > MAX_SIDE:
         raise KernelError(f"has {len(rows)} rows; the largest kernel side is {MAX_SIDE}")
-    import numpy as np  # here, so that a wrong name costs nothing
+    import numpy as np  # here, as importing NumPy takes time that an error does not need
 
-    with np.errstate(all="ignore"):  # numbers that are none are refused after
+    with np.errstate(all="ignore"):  # NaN and infinities raise an error later
         filters = np.array([[row for _, row in rows]]) / (scale or 1.0)
     cost = FILE_COST + TEXT_COST * len(data) + EXPRESSION_COST * expressions
     return Weights(file, filters, offset=offset or 0.0, cost=cost)
 
 
 def _vips_header(values: list[float]) -> tuple[float, float, float, float]:
-    """Width, height, scale and offset from the numbers of the first line."""
+    """Return width, height, scale and offset from the numbers of the first line."""
     if len(values) not in (2, 3, 4):
         raise KernelError(f"its first line must be WIDTH HEIGHT [SCALE [OFFSET]], got {len(values)} numbers")
     width, height, scale, offset = (*values, *(1.0, 0.0)[len(values) - 2 :])
@@ -64,7 +64,7 @@ def _vips_header(values: list[float]) -> tuple[float, float, float, float]:
 
 
 def _rows(text: str) -> tuple[list[tuple[int, list[float]]], int]:
-    """Line number and numbers of each line that has some; and how many characters those have that are no plain decimals."""
+    """Return line number and numbers of each line that has some, and the characters of lines with expressions."""
     rows: list[tuple[int, list[float]]] = []
     expressions = 0
     for number, line in enumerate(text.splitlines(), start=1):
@@ -73,7 +73,9 @@ def _rows(text: str) -> tuple[list[tuple[int, list[float]]], int]:
             rule = f"line {number} has semicolons, and commas or spaces too"
             raise KernelError(f"{rule}; write each row on a line of its own, and decimal points")
         if "," in bare and re.search(r"\d,\d", bare) and re.search(r"[^\s,;]\s+[^\s,;]", bare):
-            raise KernelError(f"line {number} has numbers apart by commas and by spaces; write a decimal point, not a comma")
+            raise KernelError(
+                f"line {number} has numbers separated by commas and by spaces; write a decimal point, not a comma"
+            )
         words = re.split(r"\s*[,;]\s*|\s+", bare) if "," in bare or ";" in bare else bare.split() or [""]
         if number > 2 * MAX_SIDE or len(words) > MAX_SIDE:
             raise KernelError(f"line {number} is beyond the largest kernel, {MAX_SIDE} x {MAX_SIDE}")
@@ -82,19 +84,21 @@ def _rows(text: str) -> tuple[list[tuple[int, list[float]]], int]:
         numbers = _decimals(words)
         if numbers is None:
             expressions += len(bare)
-            if expressions > LONGEST_EXPRESSIONS:
-                raise KernelError(f"has more than {LONGEST_EXPRESSIONS} characters in rows that are no plain decimal numbers")
+            if expressions > MAX_EXPRESSION_CHARACTERS:
+                raise KernelError(
+                    f"has more than {MAX_EXPRESSION_CHARACTERS} characters in rows that are not plain decimal numbers"
+                )
             numbers = [_number(word, number, column) for column, word in enumerate(words, start=1)]
         rows.append((number, numbers))
     return rows, expressions
 
 
 def _decimals(words: list[str]) -> list[float] | None:
-    """Plain decimal numbers within the limit, None where there are others."""
+    """Parse plain decimal numbers up to MAX_WEIGHT; return None for other texts."""
     if PLAIN.issuperset("".join(words)):
-        with suppress(ValueError):  # float() is ten times as fast as our grammar, and reads the same from these characters
+        with suppress(ValueError):  # float() is ten times as fast as parse_number, and gives the same for these characters
             numbers = list(map(float, words))
-            if max(map(abs, numbers)) <= LARGEST:
+            if max(map(abs, numbers)) <= MAX_WEIGHT:
                 return numbers
     return None
 

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     import numpy as np
 
 FILE_COST, ARRAY_COST, TEXT_COST, EXPRESSION_COST = 20_000, 300, 12, 48
-"""What opening a file counts, an array beside the wanted one, a character of text and one of an expression: bytes of an
-array that are read in that time."""
+"""Cost of opening a file, of each other array in it, of a character of text, and of a character of an expression.
+
+The unit is the time to read one byte of an array.
+"""
 
 
 class WeightsError(KernelError):
-    """A file holds no weights as they are asked for; ``about`` is what of that is wrong: "file", "key" or "layout"."""
+    """A file does not hold the requested weights; ``about`` is the part of the request at fault: "file", "key" or "layout"."""
 
     def __init__(self, message: str, about: str = "file") -> None:
         super().__init__(message)
@@ -26,12 +28,12 @@ class WeightsError(KernelError):
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """Weights in a file, under a key where it holds several arrays, with the meaning of the axes where it is not the usual."""
+    """A reference to weights in a file: the key of an array, and the order of its axes, where they are not the default."""
 
     path: Path
     key: str | None = None
     layout: str | None = None
-    index: int | None = None  # of one filter, where that is all that is wanted
+    index: int | None = None  # of one filter; None for all
 
     def __str__(self) -> str:
         return f"{self.path}" + (f"#{self.key}" if self.key else "")
@@ -39,9 +41,9 @@ class WeightsFile:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """What a file holds: one filter or ``several``, (N, kh, kw) or (N, kh, kw, C), and the offset that it asks for.
+    """The weights of a file: filters (N, kh, kw) or (N, kh, kw, C), and an offset. N is 1 without ``several``.
 
-    ``cost`` is what reading it counted.
+    ``cost`` is the cost of reading it, in bytes.
     """
 
     file: WeightsFile
@@ -52,15 +54,15 @@ class Weights:
 
     @functools.cached_property
     def largest(self) -> float:
-        """The largest absolute value of all, NaN where one is no number."""
+        """The largest absolute value, NaN if one is NaN."""
         return max(abs(float(self.filters.min())), abs(float(self.filters.max())))
 
     def kernel(self, name: str, index: int = 0, about: str = "") -> Kernel:
-        """One of the filters."""
+        """Return one of the filters as a kernel."""
         return Kernel(name, _nested(self.filters[index].astype(float)), about, offset=self.offset)
 
-    def one(self, index: int | None) -> int:
-        """Which filter is meant, where one is. Raises KernelError."""
+    def filter_index(self, index: int | None) -> int:
+        """Return the index of the requested filter; None is the only one. Raises KernelError."""
         count = len(self.filters)
         if not self.several and index is not None:
             raise KernelError(f"@{self.file}: holds one kernel, not several filters; leave out index")
@@ -72,5 +74,5 @@ class Weights:
 
 
 def _nested(array: "np.ndarray[Any, Any]") -> Any:
-    """Nested tuples of floats, as a Kernel holds them."""
-    return tuple(_nested(part) for part in array) if array.ndim > 1 else tuple(array.tolist())
+    """Return nested tuples of floats, as a Kernel holds them."""
+    return tuple(_nested(row) for row in array) if array.ndim > 1 else tuple(array.tolist())

@@ -124,10 +124,10 @@ def test_matrices_as_others_write_them(text, matrix):
     ("[", "must be rows in brackets"),
     ("[]", "kernel is empty"),
     ("[[1,2]]x", "must be rows in brackets"),
-    ("gabor:theta=pi/4", "parameter theta of gabor: 'pi/4' is in radians, and degrees are taken; write 45"),
-    ("gabor:psi=-pi/2", "'-pi/2' is in radians, and degrees are taken; write -90"),
+    ("gabor:theta=pi/4", "parameter theta of gabor: 'pi/4' is in radians, and must be in degrees; write 45"),
+    ("gabor:psi=-pi/2", "'-pi/2' is in radians, and must be in degrees; write -90"),
     ("motion:angle=pi", "write 180"),
-    ("gabor:theta=180/pi", "'180/pi' is in radians, and degrees are taken$"),
+    ("gabor:theta=180/pi", "'180/pi' is in radians, and must be in degrees$"),
 ])  # fmt: skip
 def test_what_was_misread(text, message):
     """Nine numbers in a row became 1 x 9, and pi / 4 less than a degree."""

@@ -209,14 +209,14 @@ def test_layouts(tmp_path, rng, layout):
     weights = load_weights(file)
     for index in range(4):
         assert_array_equal(weights.kernel("k", index).weights, filters[index].transpose(1, 2, 0))
-    assert weights.one(2) == 2
+    assert weights.filter_index(2) == 2
     with pytest.raises(KernelError, match="holds the filters 0 to 3, and index is 4"):
-        weights.one(4)
+        weights.filter_index(4)
     np.save(tmp_path / "w.npy", np.ones((3, 3)))
     (tmp_path / "w.txt").write_text("1")
     for name in ("w.npy", "w.txt"):
         with pytest.raises(KernelError, match="holds one kernel, not several filters; leave out index"):
-            load_weights(WeightsFile(tmp_path / name)).one(0)
+            load_weights(WeightsFile(tmp_path / name)).filter_index(0)
     with pytest.raises(KernelError, match=r"has 4 dimensions, shape .*, which the layout 'hw' does not name"):
         load_weights(WeightsFile(tmp_path / "w.npz", "w", "hw"))
 

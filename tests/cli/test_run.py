@@ -282,7 +282,7 @@ def test_a_picture_of_another_size_is_refused_or_resized(run, samples, tmp_path)
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["alexnet", "-o", "x.npy"], "network 'alexnet' can be counted, and not run: layer 'conv1' has no weights"),
+    (["alexnet", "-o", "x.npy"], "network 'alexnet' can be counted, but not run: layer 'conv1' has no weights"),
     (["alexnt", "-o", "x.npy"], "network 'alexnt' is unknown; did you mean 'alexnet'?"),
     (["edge-energy", "--tap", "edge", "-o", "x.npy"], "network 'edge-energy' has no layer 'edge'; did you mean 'edges'?"),
     (["edge-energy", "--tap", "zzz", "-o", "x.npy"], "no layer 'zzz'; there are edges, rectified, pooled, pooled-again"),

@@ -141,21 +141,21 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> PixelTrace:
         traces = _trace_kernels(map_source, map_, (x, y), response, None)
         return PixelTrace(x, y, shape, map_, traces, _numbers(response.colour[y, x]), rule)
     rows = next((begin, end) for begin, end in map_source.rows_of(map_) if begin <= y < end)
-    spread = stretch_of(map_source, map_, white) if rule.name == "stretch" else None
-    part = store_rows(map_source, map_, rows, rule, white, spread)
+    stretch_limits = stretch_of(map_source, map_, white) if rule.name == "stretch" else None
+    stored = store_rows(map_source, map_, rows, rule, white, stretch_limits)
     row = y - rows[0]
     return PixelTrace(
         x,
         y,
         shape,
         map_,
-        _trace_kernels(map_source, map_, (x, y), part.response, rows),
-        _numbers(part.response.colour[row, x]),
+        _trace_kernels(map_source, map_, (x, y), stored.response, rows),
+        _numbers(stored.response.colour[row, x]),
         rule,
-        limits=(0.0 if rule.name == "abs" else part.statistics.low, part.statistics.high),
+        limits=(0.0 if rule.name == "abs" else stored.statistics.low, stored.statistics.high),
         white=white,
-        levels=tuple(map(int, part.levels[row, x])),
-        alpha=None if part.alpha is None else int(part.alpha[row, x]),
+        levels=tuple(map(int, stored.levels[row, x])),
+        alpha=None if stored.alpha is None else int(stored.alpha[row, x]),
     )
 
 

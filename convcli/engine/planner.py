@@ -143,11 +143,11 @@ def _by_low_rank(layout: Layout, weights: Array, facts: SampleFacts, direct: Cho
         most = min(most, max(int(WORTHWHILE_COST * direct.cost / sum(kernel.shape)), 1))
     factors = factorise(kernel, float(np.finfo(facts.real).eps), most)
     if factors is None:
-        rule = "has no columns and rows that would be a gain" if facts.finite else "is no column times a row"
+        rule = "has no columns and rows that would be faster" if facts.finite else "is not a column times a row"
         return _refused(direct, method, rule)
     exact = _is_exact(kernel, facts, factors.growth)
     if method is None and not exact and _noise_shows(NOISE_OF_PRODUCTS, weights, facts):
-        return _refused(direct, method, "is so large in all that rounding of sums between would be seen")
+        return _refused(direct, method, "is so large that rounding of the intermediate sums would show")
     error = 0.0 if exact else error_of(factors.growth * _roundings_of(factors), facts.real) + factors.error * MAX_DISTANCE
     if error > BOUND:
         return _refused(direct, method, f"is a sum of products so large that rounding could be {error:.2g} of what it gives")
@@ -162,7 +162,7 @@ def _by_low_rank(layout: Layout, weights: Array, facts: SampleFacts, direct: Cho
     cost = _cost_of(layout, factors, running, nested)
     name = "box" if method == "box" or (flat and (running or nested)) else "separable"
     if method is None and cost > WORTHWHILE_COST * direct.cost:
-        return replace(direct, reason=f"{name} would take {cost:.3g}, which is no gain")
+        return replace(direct, reason=f"{name} would take {cost:.3g}, which is not faster")
     return Choice(name, cost, direct.direct, _reason(name, factors), factors, running, nested, direct.unit, error=error)
 
 

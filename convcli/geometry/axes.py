@@ -107,7 +107,7 @@ def make_pool_axes(
     for name, axis in (("row", rows), ("column", columns)):
         if not _sees_pixels(axis):
             raise ArgumentError(
-                f"padding must leave a pixel in every window, got {axis.before} before and {axis.after} behind {name}s of "
+                f"padding must leave a pixel in every window, got {axis.before} before and {axis.after} after {name}s of "
                 f"{axis.size} pixels under a window that covers {axis.extent}; use less padding"
             )
     return rows, columns

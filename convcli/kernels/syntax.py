@@ -184,7 +184,7 @@ def parse_file(text: str) -> WeightsFile:
     options = {name.strip().lower(): value.strip() for name, _, value in pairs}
     layout, index = options.get("layout"), options.get("index")
     if len(options) < (option_text or "").count("=") or not set(options) <= {"layout", "index"}:
-        raise KernelError(f"{text} may say layout=AXES and index=N behind its name, each once, such as :layout=hwio,index=7")
+        raise KernelError(f"{text} may have layout=AXES and index=N after its name, each once, such as :layout=hwio,index=7")
     if index is not None and not re.fullmatch(r"\d{1,9}", index, re.ASCII):
         raise KernelError(f"{text}: index must be a whole number from 0, got {index!r}")
     try:

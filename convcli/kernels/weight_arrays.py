@@ -55,7 +55,7 @@ def _member(file: BinaryIO, key: str | None, largest: int) -> Iterator[tuple[Bin
     with zipfile.ZipFile(file) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         if any(name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) for name in members):
-            raise KernelError("holds a name that leads out of the file, which NumPy does not write")
+            raise KernelError("holds a name that points outside of the archive, which NumPy does not write")
         member = members[_array_name(key, list(members))]
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise KernelError("is compressed by a method that NumPy does not use")

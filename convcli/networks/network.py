@@ -25,7 +25,7 @@ class Input:
         """A warning for mean and std that were measured in another range than the input has, or an empty text.
 
         >>> Input(3, mean=(0.485, 0.456, 0.406)).doubt
-        "its mean is of numbers from 0 to 1, and levels are taken from 0 to 255 and more; say range = '0..1' there"
+        "its mean is of numbers from 0 to 1, but levels range from 0 to 255 or more; write range = '0..1' there"
         >>> Input(3, range=(0, 1), mean=(0.485, 0.456, 0.406)).doubt
         ''
         """
@@ -33,12 +33,12 @@ class Input:
         subject = f"mean{names}" if self.mean else "std is"
         largest = max((abs(number) for number in (*self.mean, *self.std) if number != 1), default=0.0)
         if self.range is None and 0 < largest < 1:
-            return (
-                f"its {subject} of numbers from 0 to 1, and levels are taken from 0 to 255 and more; say range = '0..1' there"
-            )
+            return f"its {subject} of numbers from 0 to 1, but levels range from 0 to 255 or more; write range = '0..1' there"
         if self.range is not None and largest > 2 * max(map(abs, self.range)):
             low, high = self.range
-            return f"its {subject} of larger numbers than its range {low:g}..{high:g} gives; leave the range out, or say 0..255"
+            return (
+                f"its {subject} of larger numbers than its range {low:g}..{high:g} gives; leave the range out, or write 0..255"
+            )
         return ""
 
 

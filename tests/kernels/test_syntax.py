@@ -117,7 +117,7 @@ def test_matrices_as_others_write_them(text, matrix):
     ("0x0:", "sides must be at least 1, got 0 x 0"),
     (";1 2", "row 2 has 2 numbers, row 1 has 0"),
     ("@w.npz#k:layout=", "layout must name each axis once, by o, i, h and w, such as oihw or hwio, got ''"),
-    ("@w.npz#k:lay=hwio", "may say layout=AXES and index=N behind its name"),
+    ("@w.npz#k:lay=hwio", "may have layout=AXES and index=N after its name"),
     ("[[1,2],[3]]", "row 2 has 1 numbers, row 1 has 2"),
     ("[[[1]]]", r"must be rows in brackets, such as \[\[0, 1, 0\]"),
     ("[[1,2", "must be rows in brackets"),

@@ -148,7 +148,7 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
     """Nothing is ever unpacked, but no honest writer gives such names."""
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
         archive.writestr(f"{name}.npy", npy(np.ones((3, 3))))
-    with pytest.raises(KernelError, match="holds a name that leads out of the file"):
+    with pytest.raises(KernelError, match="holds a name that points outside of the archive"):
         find(f"@{tmp_path / 'w.npz'}")
 
 

@@ -19,7 +19,7 @@ not import each other.
     errors      the exceptions;  range_rules  the words of --range;  npy_reader  reads .npy files that nobody should trust
 
 Each outside library is used in one place: numba in engine/jit, Pillow and tifffile in images, tomllib in config,
-safetensors in kernels/weight_files, click in cli, rich in cli/output. Data flows one way, and each arrow is a frozen value
+safetensors in kernels/weight_arrays, click in cli, rich in cli/output. Data flows one way, and each arrow is a frozen value
 or an array:
 
     words -> request -> task -> image -> layout -> response -> levels -> file

@@ -1,7 +1,7 @@
-"""Every error a user can cause, in one small tree.
+"""The exceptions for errors that a user can cause.
 
-    ConvcliError                 never raised itself
-    ├── ArgumentError        2   a word, shape or value that cannot be used (also a ValueError)
+    ConvcliError                 the base class, never raised itself
+    ├── ArgumentError        2   a name, shape or value that cannot be used (also a ValueError)
     ├── KernelError          2   an unknown or malformed kernel or kernels.toml (also a ValueError)
     ├── ImageError           1   an input that cannot be read
     └── OutputError          1   an output that cannot be written
@@ -15,18 +15,18 @@ from collections.abc import Iterable
 
 
 class ConvcliError(Exception):
-    """The root of all errors raised on purpose."""
+    """The base class of all errors that convcli raises."""
 
     exit_status = 1
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """What to tell, a line for each thing that is wrong."""
+        """The message, one line for each fault."""
         return (str(self),)
 
 
 class ArgumentError(ConvcliError, ValueError):
-    """A word, shape or value breaks a rule."""
+    """A name, shape or value breaks a rule."""
 
     exit_status = 2
 
@@ -42,25 +42,26 @@ class ImageError(ConvcliError):
 
 
 class OutputError(ConvcliError):
-    """An output cannot be written; what had its name before is untouched."""
+    """An output cannot be written; a file of the same name is unchanged."""
 
 
-LONGEST_NAME, MOST_COMPARED = 60, 200
-"""Of longer names the start is compared; of more names those that begin alike."""
+MAX_NAME_LENGTH, MAX_CANDIDATES = 60, 200
+"""Only the start of longer names is compared; of more candidates, only those of the same first letter and a similar length."""
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str:
-    """A question that ends an error text: "; did you mean 'sobel-x'?", or nothing where no name is near."""
-    near = nearest(name, names)
-    return f"; did you mean {near!r}?" if near else ""
+    """Return the end of an error message, "; did you mean 'sobel-x'?", or an empty text where no name is similar."""
+    candidate = nearest(name, names)
+    return f"; did you mean {candidate!r}?" if candidate else ""
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that is nearest, if one is near."""
-    from difflib import get_close_matches  # 5 ms to import, wanted only here
+    """Return the most similar name, or None where none is similar."""
+    from difflib import get_close_matches  # here, as it takes 5 ms to import
 
-    name = name.lower().replace("_", "-")[:LONGEST_NAME]
-    known = list(names)
-    if len(known) > MOST_COMPARED:
-        known = [one for one in known if one[:1] == name[:1] and abs(len(one) - len(name)) < 3][:MOST_COMPARED]
-    return next(iter(get_close_matches(name, known, n=1)), None)
+    name = name.lower().replace("_", "-")[:MAX_NAME_LENGTH]
+    candidates = list(names)
+    if len(candidates) > MAX_CANDIDATES:
+        similar = (known for known in candidates if known[:1] == name[:1] and abs(len(known) - len(name)) < 3)
+        candidates = list(similar)[:MAX_CANDIDATES]
+    return next(iter(get_close_matches(name, candidates, n=1)), None)

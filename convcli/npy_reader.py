@@ -1,4 +1,4 @@
-"""Reads one .npy array without trusting it: no pickles, and no memory before its header has been looked at."""
+"""Reads .npy arrays from untrusted files: no pickles, and no memory is allocated before the header is checked."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
@@ -9,14 +9,15 @@ if TYPE_CHECKING:
 Check: TypeAlias = "Callable[[tuple[int, ...], np.dtype[Any]], None]"
 
 
-LONGEST_HEADER = 10_000
-"""Bytes of a header at most, as in NumPy, which reads all that it claims to have before it looks."""
+MAX_HEADER_BYTES = 10_000
+"""Largest header, as in NumPy, which would read the whole of a longer one before it checks the length."""
 
 
 def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
-    """Read an array after ``check(shape, dtype)`` has let its header pass.
+    """Read an array after ``check(shape, dtype)`` has accepted its header.
 
-    Raises ValueError, in one line, if the bytes are not a whole .npy array of plain numbers or text; and what check raises.
+    Raises ValueError with a message of one line if the file does not hold a complete .npy array of numbers or text, and what
+    ``check`` raises.
     """
     import numpy as np
 
@@ -26,7 +27,7 @@ def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
         _check_header(file, version)
         read_header: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read_header(file)
-    # The header is read by Python's own parsers, which raise ValueError, SyntaxError, TokenError, MemoryError and more.
+    # Python's own parsers read the header: they raise ValueError, SyntaxError, TokenError, MemoryError and more.
     except Exception as error:
         raise ValueError((str(error) or type(error).__name__).splitlines()[0][:200]) from None
     if any(isinstance(length, bool) or length < 0 for length in shape):
@@ -40,9 +41,9 @@ def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
 
 
 def _check_header(file: BinaryIO, version: tuple[int, int]) -> None:
-    """Refuse a header by its length; raises ValueError."""
-    place = file.tell()
+    """Raise ValueError for a header that is too long."""
+    start = file.tell()
     length = int.from_bytes(file.read(2 if version == (1, 0) else 4), "little")
-    if length > LONGEST_HEADER:
+    if length > MAX_HEADER_BYTES:
         raise ValueError(f"its header has {length} bytes")
-    file.seek(place)
+    file.seek(start)

@@ -1,37 +1,37 @@
-"""The ``--range`` words: how a float response becomes stored levels. ``levels`` carries them out."""
+"""The rules of ``--range``: how a float response becomes stored levels. ``images.quantize`` applies them."""
 
 import re
 from dataclasses import dataclass
 
 from .errors import ArgumentError, nearest_name
 
-LARGEST = 1e30
-"""Largest end of LO..HI, far within float32."""
+MAX_LIMIT = 1e30
+"""Largest absolute value of LO and HI: differences of them are finite in float32."""
 
 NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-"""A decimal number: less than Python's float takes, which reads 1_000 and nan too."""
+"""A decimal number. Python's ``float`` would also accept 1_000 and nan."""
 
 RANGES = ("auto", "clip", "abs", "center", "stretch")
 
 
 @dataclass(frozen=True)
 class Range:
-    """A rule from responses to levels 0..white. All rules round half to even and cut what lies outside.
+    """A rule that maps responses to levels 0..white. All rules round half to even and clip to that range.
 
-    clip keeps values; abs drops signs; center puts 0 at mid-grey; stretch maps minimum..maximum to 0..white; ``limits``
-    (LO, HI) maps LO..HI to 0..white. auto is abs for signed kernels, else clip.
+    clip keeps values; abs takes absolute values; center maps 0 to mid-grey; stretch maps minimum..maximum to 0..white;
+    ``limits`` (LO, HI) maps LO..HI to 0..white. auto is abs for signed kernels, else clip.
     """
 
     name: str = "auto"
     limits: tuple[float, float] | None = None
 
     def resolve(self, signed: bool) -> "Range":
-        """The rule that auto stands for."""
+        """Return the rule, with auto replaced by abs or clip."""
         return Range("abs" if signed else "clip") if self.name == "auto" else self
 
     @property
     def sets_scale(self) -> bool:
-        """Whether the rule needs no known white in the response."""
+        """Whether the rule works for responses without a known white."""
         return self.limits is not None or self.name == "stretch"
 
 
@@ -45,7 +45,7 @@ def parse_range(text: str) -> Range:
         return Range(text)
     low, _, high = text.partition("..")
     limits = (float(low), float(high)) if NUMBER.fullmatch(low) and NUMBER.fullmatch(high) else None
-    if limits is None or not all(abs(limit) <= LARGEST for limit in limits):
+    if limits is None or not all(abs(limit) <= MAX_LIMIT for limit in limits):
         raise ArgumentError(
             f"range must be one of {', '.join(RANGES)}, or LO..HI such as -255..255, got {text!r}{nearest_name(text, RANGES)}"
         )

@@ -24,14 +24,14 @@ LEVELS = {
 }
 LEVELS |= {"config": 6, "pipeline": 7, "cli": 8, "__init__": 9, "__main__": 9}
 PLACES = {
-    "numba": {"engine/jit/compile.py", "engine/jit/numba_target.py", "engine/simd/llvm.py"},
-    "llvmlite": {"engine/jit/", "engine/simd/llvm.py"},
+    "numba": {"engine/jit/compile.py", "engine/jit/numba_target.py", "engine/simd/llvm"},
+    "llvmlite": {"engine/jit/", "engine/simd/llvm"},
     "PIL": {"images/"},
     "tifffile": {"images/codecs/tiff.py"},
     "tomllib": {"config/"},
     "click": {"cli/"},
     "rich": {"cli/output.py"},
-    "safetensors": {"kernels/weight_files.py"},
+    "safetensors": {"kernels/weight_arrays.py"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -6,7 +6,7 @@ import click
 
 from ..kernels.kernel import feature_maps, unique_names
 from ..kernels.syntax import parse_kernel
-from ..kernels.weight_files import WeightsFile
+from ..kernels.weights import WeightsFile
 from ..ops.option_parsers import METHODS
 from ..pipeline.apply_request import ApplyRequest
 from . import option_groups, options, run_batch

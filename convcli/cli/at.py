@@ -19,7 +19,7 @@ from .messages import Messages
 
 if TYPE_CHECKING:
     from ..images.image import Image
-    from ..pipeline.pixel_trace import Point
+    from ..pipeline.pixel_trace import PixelTrace
 
 DEFAULT_WIDTH = 80
 """Width in columns where standard output is not a terminal."""
@@ -73,18 +73,18 @@ def command(
     _print(request, *_explain(request, position), as_json)
 
 
-def _print(request: ApplyRequest, image: "Image", point: "Point", as_json: bool) -> None:
+def _print(request: ApplyRequest, image: "Image", pixel: "PixelTrace", as_json: bool) -> None:
     name = _name_of(request)
     for notice in image.notices:
         if not notice.endswith("not kept"):  # which does not matter where no file is written
             output.print_error(f"{name}: {notice}")
     with output.printing():
         if as_json:
-            click.echo(json.dumps({"input": name, **pixel_view.facts_of(point, image)}, allow_nan=False))
+            click.echo(json.dumps({"input": name, **pixel_view.facts_of(pixel, image)}, allow_nan=False))
             return
         width = shutil.get_terminal_size((DEFAULT_WIDTH, 0)).columns if sys.stdout.isatty() else DEFAULT_WIDTH
         click.echo(output.escaped(f"{name}: {image.summary}"))
-        for line in pixel_view.lines_of(point, request, width):
+        for line in pixel_view.lines_of(pixel, request, width):
             click.echo(output.escaped(line).rstrip())
 
 
@@ -92,7 +92,7 @@ def _name_of(request: ApplyRequest) -> str:
     return "standard input" if request.inputs[0].source is None else request.inputs[0].name
 
 
-def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, Point]":
+def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, PixelTrace]":
     """Read the picture and explain the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
     (input_,) = request.inputs
     pipes = run_batch.open_pipes(request)

@@ -1,4 +1,4 @@
-"""One pixel as text: windows, kernels and products side by side, and what they come to; or all of it as JSON."""
+"""Formats the explanation of a pixel as text, with windows, kernels and products side by side; or as JSON."""
 
 import math
 from collections.abc import Iterator
@@ -9,144 +9,143 @@ from .output import number
 if TYPE_CHECKING:
     from ..images.image import Array, Image
     from ..pipeline.apply_request import ApplyRequest
-    from ..pipeline.pixel_trace import Cover, Look, Plane, Point, Taps
+    from ..pipeline.pixel_trace import AlphaTrace, KernelTrace, PixelTrace, Plane, Taps
 
-MOST_COLUMNS, MOST_ROWS = 15, 31
-"""Of a kernel that is drawn; of a wider one each row is told in a line, of a higher one all of it."""
+MAX_COLUMNS, MAX_ROWS = 15, 31
+"""Largest kernel that is shown number by number. A wider one is summarised by row, a higher one as a whole."""
 
-MOST_PARTS = 1024
-"""Of which a kernel may be a whole number, to be drawn as that."""
+MAX_DENOMINATOR = 1024
+"""Largest denominator with which a kernel is shown as whole numbers, such as 1/16."""
 
 COLOURS = ("red", "green", "blue")
 
 Block: TypeAlias = list[str]
-"""Lines of one width, a heading first."""
+"""Lines of equal width, of which the first is a heading."""
 
 
-def lines_of(point: "Point", request: "ApplyRequest", width: int) -> Iterator[str]:
-    """The pixel in lines of at most so many columns, as far as names allow."""
-    height, across, channels = point.shape
-    yield f"{point.one.name} at column {point.x}, row {point.y} of {across} x {height}"
-    if not point.merge:
-        yield f"over {_span(point.looks[0])}"
-    if any(look.outside.any() for look in point.looks):
+def lines_of(pixel: "PixelTrace", request: "ApplyRequest", width: int) -> Iterator[str]:
+    """Yield the explanation in lines of at most ``width`` columns, unless names are longer."""
+    height, map_width, channels = pixel.shape
+    yield f"{pixel.map_.name} at column {pixel.x}, row {pixel.y} of {map_width} x {height}"
+    if not pixel.merge:
+        yield f"over {_span(pixel.traces[0])}"
+    if any(trace.outside.any() for trace in pixel.traces):
         border = request.border if isinstance(request.border, str) else number(request.border)
         yield f"[ ] lies outside the picture: --border {border}"
     if request.flip:
         yield "the kernel is turned by 180 degrees: --flip"
-    if request.channels == "gray" and len(point.looks[0].planes) > 1:
+    if request.channels == "gray" and len(pixel.traces[0].planes) > 1:
         yield "grey first: the kernel is multiplied by 0.299, 0.587 and 0.114"
-    for look in point.looks:
+    for trace in pixel.traces:
         yield ""
-        if point.merge:
-            yield f"{look.kernel.name}, over {_span(look)}"
-        yield from _lines_of_look(look, point, width)
-    if point.merge:
+        if pixel.merge:
+            yield f"{trace.kernel.name}, over {_span(trace)}"
+        yield from _lines_of_kernel(trace, pixel, width)
+    if pixel.merge:
         yield ""
         for channel in range(channels):
-            parts = ", ".join(_plain(look.responses[channel]) for look in point.looks)
-            told = f"{_prefix(channel, channels)}{point.merge} of {parts}: {_plain(point.responses[channel])}"
-            yield from _joined(told, _stored(point, channel), width)
-    if point.alpha is not None:
-        yield f"alpha stored {point.alpha} of {point.white}"
+            responses = ", ".join(_plain(trace.responses[channel]) for trace in pixel.traces)
+            merged = f"{_prefix(channel, channels)}{pixel.merge} of {responses}: {_plain(pixel.responses[channel])}"
+            yield from _joined(merged, _stored(pixel, channel), width)
+    if pixel.alpha is not None:
+        yield f"alpha stored {pixel.alpha} of {pixel.white}"
 
 
-def _lines_of_look(look: "Look", point: "Point", width: int) -> Iterator[str]:
-    """One kernel: each channel, its alpha where the picture is seen through, and what comes of it."""
-    several = len(look.planes) > 1
-    if look.cover is not None:
-        yield from (*_lines_of_cover(look, look.cover, width), "")
-    for channel, plane in enumerate(look.planes):
+def _lines_of_kernel(trace: "KernelTrace", pixel: "PixelTrace", width: int) -> Iterator[str]:
+    """Yield the lines of one kernel: alpha, if any, each channel, and the results."""
+    several = len(trace.planes) > 1
+    if trace.alpha_trace is not None:
+        yield from (*_lines_of_alpha(trace, trace.alpha_trace, width), "")
+    for channel, plane in enumerate(trace.planes):
         if several:
             yield from ("",) * (channel > 0)
-            yield _channel(channel, len(look.planes))
-        yield from _drawn(look, plane, width)
-        if not look.summing:
-            yield from _come_to(look, point, channel, width)
+            yield _channel(channel, len(trace.planes))
+        yield from _drawn(trace, plane, width)
+        if not trace.summing:
+            yield from _results(trace, pixel, channel, width)
         elif several:
             yield f"  sum {_plain(plane.sum)}"
-    if look.summing:
+    if trace.summing:
         if several:
             yield from ("", "all channels")
-        yield from _come_to(look, point, 0, width)
+        yield from _results(trace, pixel, 0, width)
 
 
-def _come_to(look: "Look", point: "Point", channel: int, width: int) -> Iterator[str]:
-    """The sum of the products, what is done with it, and what is stored."""
-    total, response, offset = look.sums[channel], look.responses[channel], look.kernel.offset
+def _results(trace: "KernelTrace", pixel: "PixelTrace", channel: int, width: int) -> Iterator[str]:
+    """Yield the sum of the products, the steps after it, and the stored level."""
+    total, response, offset = trace.sums[channel], trace.responses[channel], trace.kernel.offset
     steps = [f"  sum {_plain(total)}"]
-    divisor = look.cover.divisor if look.cover is not None else None
+    divisor = trace.alpha_trace.divisor if trace.alpha_trace is not None else None
     if divisor is not None and _plain(divisor) != "1":
         steps.append(f"divided by alpha {_plain(divisor)}" if divisor else "under no alpha: 0")
     if offset:
         steps.append(f"offset {offset:+.8g}")
     if len(steps) > 1 or _plain(response) != _plain(total):
         steps.append(f"response {_plain(response)}")
-    yield from _joined(", ".join(steps), "" if point.merge else _stored(point, channel), width)
+    yield from _joined(", ".join(steps), "" if pixel.merge else _stored(pixel, channel), width)
 
 
-def _joined(told: str, stored: str, width: int) -> Iterator[str]:
-    """What is told and what is stored, in a line if it holds both."""
-    if stored and len(told) + len(stored) + 2 <= width:
-        yield f"{told}; {stored}"
+def _joined(result: str, stored: str, width: int) -> Iterator[str]:
+    """Yield a result and what is stored, in one line if both fit."""
+    if stored and len(result) + len(stored) + 2 <= width:
+        yield f"{result}; {stored}"
     else:
-        yield from (told, f"  {stored}") if stored else (told,)
+        yield from (result, f"  {stored}") if stored else (result,)
 
 
-def _stored(point: "Point", channel: int) -> str:
-    """What ``apply`` stores."""
-    if point.white is None or point.limits is None:
+def _stored(pixel: "PixelTrace", channel: int) -> str:
+    """Return what ``apply`` stores."""
+    if pixel.white is None or pixel.limits is None:
         return "stored raw"
-    rule = point.rule.name
+    rule = pixel.rule.name
     if rule in ("stretch", "center"):
-        rule += ", {}..{}".format(*map(_plain, point.limits))
-    return f"stored {point.levels[channel]} of {point.white} (range {rule})"
+        rule += ", {}..{}".format(*map(_plain, pixel.limits))
+    return f"stored {pixel.levels[channel]} of {pixel.white} (range {rule})"
 
 
-def _lines_of_cover(look: "Look", cover: "Cover", width: int) -> Iterator[str]:
-    """Alpha, where not all is opaque."""
-    seen = f"{_plain(cover.seen)} of {_plain(cover.opaque)}"
-    if (cover.levels == cover.opaque).all():
+def _lines_of_alpha(trace: "KernelTrace", alpha: "AlphaTrace", width: int) -> Iterator[str]:
+    """Yield the lines of alpha."""
+    seen = f"{_plain(alpha.seen)} of {_plain(alpha.opaque)}"
+    if (alpha.levels == alpha.opaque).all():
         yield f"  alpha {seen}, opaque under all of the kernel"
         return
-    if _is_small(look):
-        blocks = [_block("alpha", cover.levels, look.outside)]
-        blocks += [] if cover.weights is None else [_block("kernel / its sum", cover.weights)]
+    if _is_small(trace):
+        blocks = [_block("alpha", alpha.levels, trace.outside)]
+        blocks += [] if alpha.weights is None else [_block("kernel / its sum", alpha.weights)]
         if _fit(blocks, width):
             yield from _fitted(blocks, "x", width)
-    yield f"  alpha {seen}" + (", that of the pixel, as the kernel sums to 0" if cover.weights is None else "")
+    yield f"  alpha {seen}" + (", that of the pixel, as the kernel sums to 0" if alpha.weights is None else "")
 
 
-def _drawn(look: "Look", plane: "Plane", width: int) -> Iterator[str]:
-    """The window, the kernel and the products of one channel; of a large kernel a line a row, or one in all."""
-    word = "levels" if plane.summed is plane.levels else "levels x alpha"
-    if _is_small(look):
+def _drawn(trace: "KernelTrace", plane: "Plane", width: int) -> Iterator[str]:
+    """Yield window, kernel and products of one channel; for a large kernel one line per row, or two in all."""
+    heading = "levels" if plane.summed is plane.levels else "levels x alpha"
+    if _is_small(trace):
         blocks = [
-            _block(word, plane.summed, look.outside),
+            _block(heading, plane.summed, trace.outside),
             _block(*_weights_of(plane)),
             _block("products", plane.products),
         ]
         if _fit(blocks, width):
             yield from _fitted(blocks, "x=", width)
             return
-    if len(look.rows.at) <= MOST_ROWS:
-        rows = zip(look.rows.at, look.rows.outside, plane.summed, plane.weights, plane.products, strict=True)
-        table = [("row", word, "kernel's sum", "products' sum")]
-        for at, outside, *numbers in rows:
-            levels, weights, products = numbers
-            place = f"[{at}]" if outside else f"{at} "
-            table.append((place, _extent(levels), f"{weights.sum():.4g}", f"{products.sum():.4g}"))
+    if len(trace.rows.positions) <= MAX_ROWS:
+        rows = zip(trace.rows.positions, trace.rows.outside, plane.summed, plane.weights, plane.products, strict=True)
+        table = [("row", heading, "kernel's sum", "products' sum")]
+        for position, outside, levels, weights, products in rows:
+            row_name = f"[{position}]" if outside else f"{position} "
+            table.append((row_name, _extent(levels), f"{weights.sum():.4g}", f"{products.sum():.4g}"))
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        yield from ("  " + "   ".join(f"{cell:>{wide}}" for cell, wide in zip(row, widths, strict=True)) for row in table)
+        yield from ("  " + "   ".join(f"{cell:>{size}}" for cell, size in zip(row, widths, strict=True)) for row in table)
     else:
-        outside = int(look.outside.sum())
-        yield f"  {plane.levels.size} taps, {outside} of them outside the picture; {word} {_extent(plane.summed)}"
+        outside = int(trace.outside.sum())
+        yield f"  {plane.levels.size} taps, {outside} of them outside the picture; {heading} {_extent(plane.summed)}"
         yield f"  kernel {_extent(plane.weights)}, products {_extent(plane.products)}"
-    yield "  --json tells every number"
+    yield "  --json shows every number"
 
 
-def _is_small(look: "Look") -> bool:
-    return len(look.columns.at) <= MOST_COLUMNS and len(look.rows.at) <= MOST_ROWS
+def _is_small(trace: "KernelTrace") -> bool:
+    return len(trace.columns.positions) <= MAX_COLUMNS and len(trace.rows.positions) <= MAX_ROWS
 
 
 def _fit(blocks: list[Block], width: int) -> bool:
@@ -154,7 +153,7 @@ def _fit(blocks: list[Block], width: int) -> bool:
 
 
 def _fitted(blocks: list[Block], signs: str, width: int) -> Iterator[str]:
-    """Blocks side by side with signs between them in the middle row; as many in a line as it holds."""
+    """Yield blocks side by side, with signs between them in the middle row; blocks that do not fit follow below."""
     for gap in (5, 3):
         if 2 + sum(len(block[0]) for block in blocks) + gap * (len(blocks) - 1) <= width:
             break
@@ -165,69 +164,69 @@ def _fitted(blocks: list[Block], signs: str, width: int) -> Iterator[str]:
             yield from _fitted([[f"{signs[-1]} {heading}", *rows]], "", width)
             return
     middle = 1 + (len(blocks[0]) - 2) // 2
-    for index, parts in enumerate(zip(*blocks, strict=True)):
-        line = parts[0]
-        for sign, part in zip(signs, parts[1:], strict=False):
-            line += (sign if index == middle else "").center(gap) + part
+    for index, block_lines in enumerate(zip(*blocks, strict=True)):
+        line = block_lines[0]
+        for sign, block_line in zip(signs, block_lines[1:], strict=False):
+            line += (sign if index == middle else "").center(gap) + block_line
         yield "  " + line.rstrip()
 
 
 def _weights_of(plane: "Plane") -> "tuple[str, Array]":
-    """The kernel, and its heading: whole numbers, where it is a whole number of parts, such as sixteenths."""
+    """Return a heading and the kernel: whole numbers with a common denominator in the heading, if there is one."""
     weights = plane.weights
-    parts = round(1 / max(min((abs(w) for w in weights.ravel().tolist() if w), default=1.0), 1 / MOST_PARTS))
-    whole = (weights * parts).round()
-    if parts > 1 and abs(weights * parts - whole).max() < 1e-9:
-        return f"kernel 1/{parts}", whole
+    denominator = round(1 / max(min((abs(w) for w in weights.ravel().tolist() if w), default=1.0), 1 / MAX_DENOMINATOR))
+    whole = (weights * denominator).round()
+    if denominator > 1 and abs(weights * denominator - whole).max() < 1e-9:
+        return f"kernel 1/{denominator}", whole
     return "kernel", weights
 
 
 def _block(heading: str, numbers: "Array", outside: "Array | None" = None) -> Block:
-    """Numbers under a heading, those that are outside in brackets."""
+    """Return numbers under a heading, those outside the image in brackets."""
     texts = _aligned(numbers.tolist())
     if outside is not None and outside.any():
         texts = [
             [f"[{text}]" if out else f"{text} " for text, out in zip(row, outs, strict=True)]
             for row, outs in zip(texts, outside.tolist(), strict=True)
         ]
-    wide = max(len(text) for row in texts for text in row)
-    lines = [" ".join(text.rjust(wide) for text in row) for row in texts]
-    across = max(len(heading), len(lines[0]))
-    return [line.ljust(across) for line in (heading, *lines)]
+    cell_width = max(len(text) for row in texts for text in row)
+    lines = [" ".join(text.rjust(cell_width) for text in row) for row in texts]
+    width = max(len(heading), len(lines[0]))
+    return [line.ljust(width) for line in (heading, *lines)]
 
 
 def _aligned(rows: list[list[float]]) -> list[list[str]]:
-    """Whole numbers as they are; others with as many decimals as give the largest four digits. Only 0 is written 0."""
-    known = [abs(value) for row in rows for value in row if math.isfinite(value)]
-    largest = max(known, default=0.0)
+    """Format integers without decimals, others with as many decimals as give the largest four digits. Only 0 becomes "0"."""
+    finite = [abs(value) for row in rows for value in row if math.isfinite(value)]
+    largest = max(finite, default=0.0)
     if largest >= 1e7 or 0 < largest < 1e-3:
         return [[f"{value:.4g}" for value in row] for row in rows]
-    whole = all(value.is_integer() for value in known)
+    whole = all(value.is_integer() for value in finite)
     decimals = 0 if whole else max(3 - math.floor(math.log10(largest)), 0)
     return [[f"{value:.{decimals}f}" if value else "0" for value in row] for row in rows]
 
 
 def _extent(numbers: "Array") -> str:
-    """The smallest and the largest."""
+    """Format the least and the largest of some numbers."""
     return f"{numbers.min() + 0.0:.4g}..{numbers.max() + 0.0:.4g}"
 
 
 def _plain(value: float) -> str:
-    """A number as reports write it; 0 has no sign."""
+    """Format a number as in reports; 0 has no sign."""
     return number(value + 0.0)
 
 
-def _span(look: "Look") -> str:
-    """The rows and columns that the kernel lies over: rows 1..3, columns 2..6 by 2."""
+def _span(trace: "KernelTrace") -> str:
+    """Return the rows and columns under the kernel: rows 1..3, columns 2..6 by 2."""
 
-    def words(one: str, taps: "Taps") -> str:
-        first, last = taps.at[0], taps.at[-1]
+    def axis_span(singular: str, taps: "Taps") -> str:
+        first, last = taps.positions[0], taps.positions[-1]
         if first == last:
-            return f"{one} {first}"
-        step = taps.at[1] - first
-        return f"{one}s {first}..{last}" + (f" by {step}" if step > 1 else "")
+            return f"{singular} {first}"
+        step = taps.positions[1] - first
+        return f"{singular}s {first}..{last}" + (f" by {step}" if step > 1 else "")
 
-    return f"{words('row', look.rows)}, {words('column', look.columns)}"
+    return f"{axis_span('row', trace.rows)}, {axis_span('column', trace.columns)}"
 
 
 def _channel(index: int, channels: int) -> str:
@@ -238,58 +237,58 @@ def _prefix(index: int, channels: int) -> str:
     return f"{_channel(index, channels)}: " if channels > 1 else ""
 
 
-def facts_of(point: "Point", image: "Image") -> dict[str, Any]:
-    """All that is known of the pixel, as JSON holds it: whole numbers without a point, NaN and infinity as null."""
+def facts_of(pixel: "PixelTrace", image: "Image") -> dict[str, Any]:
+    """Return the explanation for JSON: integers without a decimal point, NaN and infinity as null."""
     height, width, channels = image.size
-    high, wide, maps = point.shape
-    low, white = point.limits or (None, None)
+    map_height, map_width, map_channels = pixel.shape
+    low, white = pixel.limits or (None, None)
     return {
         "size": {"width": width, "height": height, "channels": channels},
-        "kernel": point.one.name,
-        "x": point.x,
-        "y": point.y,
-        "map": {"width": wide, "height": high, "channels": maps},
-        "kernels": [_facts_of_look(look) for look in point.looks],
-        "merge": point.merge,
-        "responses": _jsonable(list(point.responses)),
-        "range": {"rule": point.rule.name, "low": _jsonable(low), "high": _jsonable(white)} if point.limits else None,
-        "white": point.white,
-        "levels": list(point.levels) if point.white is not None else None,
-        "alpha": point.alpha,
+        "kernel": pixel.map_.name,
+        "x": pixel.x,
+        "y": pixel.y,
+        "map": {"width": map_width, "height": map_height, "channels": map_channels},
+        "kernels": [_facts_of_kernel(trace) for trace in pixel.traces],
+        "merge": pixel.merge,
+        "responses": _jsonable(list(pixel.responses)),
+        "range": {"rule": pixel.rule.name, "low": _jsonable(low), "high": _jsonable(white)} if pixel.limits else None,
+        "white": pixel.white,
+        "levels": list(pixel.levels) if pixel.white is not None else None,
+        "alpha": pixel.alpha,
     }
 
 
-def _facts_of_look(look: "Look") -> dict[str, Any]:
-    cover = look.cover
-    alpha = cover and {
-        "levels": _jsonable(cover.levels.tolist()),
-        "weights": None if cover.weights is None else _jsonable(cover.weights.tolist()),
-        "seen": _jsonable(cover.seen),
-        "opaque": _jsonable(cover.opaque),
-        "divisor": _jsonable(cover.divisor),
+def _facts_of_kernel(trace: "KernelTrace") -> dict[str, Any]:
+    alpha = trace.alpha_trace
+    alpha_facts = alpha and {
+        "levels": _jsonable(alpha.levels.tolist()),
+        "weights": None if alpha.weights is None else _jsonable(alpha.weights.tolist()),
+        "seen": _jsonable(alpha.seen),
+        "opaque": _jsonable(alpha.opaque),
+        "divisor": _jsonable(alpha.divisor),
     }
     names = ("levels", "summed", "weights", "products")
-    planes = [{name: _jsonable(getattr(plane, name).tolist()) for name in names} for plane in look.planes]
+    planes = [{name: _jsonable(getattr(plane, name).tolist()) for name in names} for plane in trace.planes]
     return {
-        "name": look.kernel.name,
-        "rows": list(look.rows.at),
-        "columns": list(look.columns.at),
-        "shown_rows": [None if i < 0 else i for i in look.rows.shown],
-        "shown_columns": [None if i < 0 else i for i in look.columns.shown],
-        "border": look.outside.tolist(),
-        "channels": [facts | {"sum": _jsonable(plane.sum)} for facts, plane in zip(planes, look.planes, strict=True)],
-        "alpha": alpha,
-        "summed_over_channels": look.summing,
-        "sums": _jsonable(list(look.sums)),
-        "offset": _jsonable(look.kernel.offset),
-        "responses": _jsonable(list(look.responses)),
+        "name": trace.kernel.name,
+        "rows": list(trace.rows.positions),
+        "columns": list(trace.columns.positions),
+        "shown_rows": [None if i < 0 else i for i in trace.rows.sources],
+        "shown_columns": [None if i < 0 else i for i in trace.columns.sources],
+        "border": trace.outside.tolist(),
+        "channels": [facts | {"sum": _jsonable(plane.sum)} for facts, plane in zip(planes, trace.planes, strict=True)],
+        "alpha": alpha_facts,
+        "summed_over_channels": trace.summing,
+        "sums": _jsonable(list(trace.sums)),
+        "offset": _jsonable(trace.kernel.offset),
+        "responses": _jsonable(list(trace.responses)),
     }
 
 
 def _jsonable(value: Any) -> Any:
-    """Numbers in lists of any depth."""
+    """Convert numbers in nested lists."""
     if isinstance(value, list):
-        return [_jsonable(one) for one in value]
+        return [_jsonable(item) for item in value]
     if value is None or not math.isfinite(value):
         return None
     return int(value) if value == int(value) and abs(value) < 1 << 53 else value

@@ -11,7 +11,7 @@ import click
 from ..config.network_spec import NetworkSpec
 from ..config.registry import Registry
 from ..errors import ArgumentError, KernelError, nearest_name
-from ..geometry.whole_numbers import FARTHEST
+from ..geometry.whole_numbers import MAX_EXTENT
 from ..kernels.syntax import Reference, parse_kernel
 from ..networks.analysis import Field, Row, Totals, fields_of, separable_cost, total_of, trace
 from ..networks.layer import Shape, described
@@ -28,8 +28,8 @@ def read_shape(text: str) -> Shape:
     """
     match = re.fullmatch(r"(\d{1,9})x(\d{1,9})(?:x(\d{1,9}))?", text, re.ASCII | re.IGNORECASE)
     height, width, channels = (int(match[1]), int(match[2]), int(match[3] or 1)) if match else (0, 0, 0)
-    if not all(1 <= length <= FARTHEST for length in (height, width, channels)):
-        raise ArgumentError(f"input must be HxWxC such as 227x227x3, each from 1 to {FARTHEST}, got {text!r}")
+    if not all(1 <= length <= MAX_EXTENT for length in (height, width, channels)):
+        raise ArgumentError(f"input must be HxWxC such as 227x227x3, each from 1 to {MAX_EXTENT}, got {text!r}")
     return channels, height, width
 
 
@@ -141,7 +141,7 @@ def _shape_for(network: Network, shape: Shape | None) -> Shape:
 
 def _show(network: Network, rows: list[Row], fields: list[Field | None]) -> None:
     totals = total_of(rows)
-    input_shape = rows[0].taken
+    input_shape = rows[0].input_shape
     click.echo(output.escaped(f"{network.name}: {network.about}" if network.about else network.name))
     if network.source:
         click.echo(output.escaped(f"source: {network.source}"))
@@ -173,11 +173,11 @@ def _cells(row: Row, field: Field | None, with_fixed: bool, exact: bool) -> list
     numbers = [row.weights, row.biases, *([row.fixed] if with_fixed else []), row.multiply_adds]
     sees, every = (_sides(field.span), _sides(field.step)) if field else ("all", "")
     if not exact:
-        short = (described(row.given), sees, every)
+        short = (described(row.output_shape), sees, every)
         gives, sees, every = (text.replace(" ", "") for text in short)
         return [layer.name, gives, *map(output.rounded, numbers), sees, every]
     name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
-    return [name, described(row.given), *(f"{number:,}" for number in numbers), sees, every, in_words(row.memory)]
+    return [name, described(row.output_shape), *(f"{number:,}" for number in numbers), sees, every, in_words(row.memory)]
 
 
 def _sides(sides: tuple[Fraction | int, Fraction | int] | None) -> str:
@@ -227,7 +227,7 @@ def _as_json(network: Network, rows: list[Row], fields: list[Field | None]) -> d
         "name": network.name,
         "about": network.about,
         "source": network.source,
-        "input": _ordered(rows[0].taken),
+        "input": _ordered(rows[0].input_shape),
         "note": network.input.doubt,
         "layers": [_layer(row, field) for row, field in zip(rows, fields, strict=True)],
         "totals": _totals(total_of(rows)),
@@ -240,8 +240,8 @@ def _layer(row: Row, field: Field | None) -> dict[str, Any]:
     return {
         "name": row.layer.name,
         "op": row.layer.kind,
-        "input": _ordered(row.taken),
-        "output": _ordered(row.given),
+        "input": _ordered(row.input_shape),
+        "output": _ordered(row.output_shape),
         "weights": row.weights,
         "biases": row.biases,
         "fixed": row.fixed,

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from ..errors import KernelError
 from ..kernels.generators import Recipe, takers_of
-from ..kernels.weight_files import WeightsFile
+from ..kernels.weights import WeightsFile
 from .kernel_spec import KernelSpec, Parameters, Part, files_of
 from .toml_positions import Keys
 

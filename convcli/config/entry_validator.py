@@ -9,11 +9,11 @@ from typing import TypeAlias
 
 from ..errors import KernelError
 from ..kernels.arithmetic import added, laid_over
-from ..kernels.expressions import LARGEST
+from ..kernels.expressions import MAX_WEIGHT
 from ..kernels.generators import ParameterError, Recipe
 from ..kernels.kernel import Bank, Kernel, turned
 from ..kernels.syntax import KernelText
-from ..kernels.weight_files import Weights, WeightsError
+from ..kernels.weights import Weights, WeightsError
 from .bank_spec import BankSpec, Entry
 from .diagnostics import Diagnostics
 from .kernel_builder import build_kernel, locate_errors
@@ -126,7 +126,7 @@ class EntryValidator:
             return Kernel(spec.name, formula.compute())
 
         sure = formula.largest <= SURELY
-        largest = formula.largest if sure else LARGEST
+        largest = formula.largest if sure else MAX_WEIGHT
         return LazyKernel(spec.name, formula.shape, None, largest, sure, compute, formula.nonzero)
 
     def _note_parameters(self, spec: KernelSpec, error: ParameterError) -> None:
@@ -147,7 +147,7 @@ class EntryValidator:
             return None
         index = 0  # in place of a wrong one, so that the anchor is looked at too
         with self._noting((*spec.keys, "file" if body.index is None else "index")):
-            index = weights.one(body.index)
+            index = weights.filter_index(body.index)
         return lazy_filter(weights, spec.name, index, self.resources.count_weights)
 
     def _terms(self, body: Sum) -> list[tuple[float, LazyKernel]]:
@@ -180,7 +180,7 @@ class EntryValidator:
 
         largest = sum(abs(weight) * term.largest for weight, term in terms)
         sure = all(term.sure for _, term in terms) and largest <= SURELY
-        return LazyKernel(spec.name, shape, anchor, largest if sure else LARGEST, sure, compute)
+        return LazyKernel(spec.name, shape, anchor, largest if sure else MAX_WEIGHT, sure, compute)
 
     def _part(self, part: Part) -> Lazy | None:
         """A kernel or bank within another."""
@@ -215,7 +215,7 @@ class EntryValidator:
             sure = body.sure and largest <= SURELY
         document = self.file.document
         compute = locate_errors(lambda: build_kernel(spec, body.compute(), document), spec.keys, document)
-        return LazyKernel(spec.name, shape, anchor, largest if sure else LARGEST, sure, compute)
+        return LazyKernel(spec.name, shape, anchor, largest if sure else MAX_WEIGHT, sure, compute)
 
     def _bank(self, spec: BankSpec) -> LazyBank | None:
         self.resources.limits.defined.count(KERNEL_COST)

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 from ..errors import nearest, nearest_name
 from ..geometry.borders import check_border
 from ..geometry.padding import PADDINGS, resolve_padding
-from ..geometry.whole_numbers import FARTHEST, as_pair
-from ..kernels.expressions import LARGEST, is_plain, parse_number
+from ..geometry.whole_numbers import MAX_EXTENT, as_pair
+from ..kernels.expressions import MAX_WEIGHT, is_plain, parse_number
 from ..kernels.generators import ANGLES, NORMS
 from ..kernels.kernel import MAX_SIDE
 from ..kernels.syntax import NAME
@@ -165,7 +165,7 @@ def as_flag(value: Any) -> bool:
 def as_number(value: Any) -> float:
     """A number, or a text such as "1/9" that is an expression; no text that is just a number, for that is a slip."""
     if isinstance(value, str):
-        if is_plain(value) and abs(float(value)) <= LARGEST:
+        if is_plain(value) and abs(float(value)) <= MAX_WEIGHT:
             raise ValueError(f"must be a number, got the text {value!r}; write {value.strip()} without quotes")
         try:
             return parse_number(value)
@@ -174,8 +174,8 @@ def as_number(value: Any) -> float:
                              f"which {error}") from None  # fmt: skip
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"must be a number, got {described(value)}")
-    if not abs(value) <= LARGEST:
-        raise ValueError(f"must be a finite number of at most {LARGEST:g}, got {described(value)}")
+    if not abs(value) <= MAX_WEIGHT:
+        raise ValueError(f"must be a finite number of at most {MAX_WEIGHT:g}, got {described(value)}")
     return float(value)
 
 
@@ -206,15 +206,15 @@ def as_divisor(value: Any) -> float:
     number = as_number(value)
     if number == 0:
         raise ValueError("must not be 0")
-    if abs(number) < 1 / LARGEST:
-        raise ValueError(f"must be at least {1 / LARGEST:g}, got {number:g}")
+    if abs(number) < 1 / MAX_WEIGHT:
+        raise ValueError(f"must be at least {1 / MAX_WEIGHT:g}, got {number:g}")
     return number
 
 
 def as_index(value: Any) -> int:
     """A whole number of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= FARTHEST:
-        raise ValueError(f"must be a whole number from 0 to {FARTHEST}, got {described(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_EXTENT:
+        raise ValueError(f"must be a whole number from 0 to {MAX_EXTENT}, got {described(value)}")
     return value
 
 
@@ -287,6 +287,6 @@ def as_sides(name: str, value: Any, least: int = 1) -> tuple[int, int]:
 
 def as_count(value: Any) -> int:
     """A whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= FARTHEST:
-        raise ValueError(f"must be a whole number from 1 to {FARTHEST}, got {described(value)}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_EXTENT:
+        raise ValueError(f"must be a whole number from 1 to {MAX_EXTENT}, got {described(value)}")
     return value

@@ -9,7 +9,8 @@ from ..errors import KernelError, nearest
 from ..kernels.generators import GENERATORS, ParameterError, Recipe
 from ..kernels.kernel import MAX_SIDE, Matrix
 from ..kernels.syntax import parse_file, parse_kernel
-from ..kernels.weight_files import WeightsError, WeightsFile, as_layout
+from ..kernels.weight_layouts import as_layout
+from ..kernels.weights import WeightsError, WeightsFile
 from .field_values import (
     ItemsError,
     Table,

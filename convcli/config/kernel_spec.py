@@ -7,7 +7,7 @@ from ..errors import KernelError
 from ..kernels.generators import Formula, Recipe, takers_of
 from ..kernels.kernel import Anchor, Matrix
 from ..kernels.syntax import KernelText
-from ..kernels.weight_files import WeightsFile
+from ..kernels.weights import WeightsFile
 from .toml_positions import Keys
 
 Parameters: TypeAlias = tuple[tuple[str, float], ...]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..geometry.whole_numbers import FARTHEST
+from ..geometry.whole_numbers import MAX_EXTENT
 from ..kernels.kernel import MAX_SIDE
 from ..networks.op_registry import OPS
 from .field_values import as_border, as_count, as_flag, as_number, as_padding, as_sides, described, read_each
@@ -41,7 +41,7 @@ def _channels(row: Any) -> tuple[int, ...]:
     if not isinstance(row, list) or not row:
         raise ValueError(f"must name the channels that it sees, such as [0, 1], got {described(row)}")
     for channel in row:
-        if isinstance(channel, bool) or not isinstance(channel, int) or not 0 <= channel <= FARTHEST:
+        if isinstance(channel, bool) or not isinstance(channel, int) or not 0 <= channel <= MAX_EXTENT:
             raise ValueError(f"must name channels by whole numbers from 0, got {described(channel)}")
     if len(set(row)) < len(row):
         raise ValueError("names a channel twice")
@@ -49,7 +49,7 @@ def _channels(row: Any) -> tuple[int, ...]:
 
 
 def _whole(least: int) -> dict[str, Any]:
-    return {"type": "integer", "minimum": least, "maximum": FARTHEST}
+    return {"type": "integer", "minimum": least, "maximum": MAX_EXTENT}
 
 
 def _sides(name: str, about: str) -> Key:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..kernels.weight_files import WeightsFile
+from ..kernels.weights import WeightsFile
 from ..networks.layer import Op
 from ..networks.op_registry import OPS
 from .field_values import Table, as_flag, as_name, as_text, described

@@ -4,7 +4,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError
-from ..kernels.weight_files import ARRAYS, WeightsError, WeightsFile, check_meaning, read_array, reporting
+from ..kernels.weight_arrays import read_array
+from ..kernels.weight_files import ARRAYS, reporting
+from ..kernels.weight_layouts import check_meaning
+from ..kernels.weights import WeightsError, WeightsFile
 
 if TYPE_CHECKING:
     import numpy as np

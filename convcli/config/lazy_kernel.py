@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ..kernels.expressions import LARGEST
+from ..kernels.expressions import MAX_WEIGHT
 from ..kernels.kernel import Anchor, Bank, Kernel, turned
-from ..kernels.weight_files import Weights
+from ..kernels.weights import Weights
 
-SURELY = LARGEST / 2
+SURELY = MAX_WEIGHT / 2
 """What is below that before it is rounded does not exceed the limit after."""
 
 Compute: TypeAlias = Callable[[], Kernel]
@@ -103,7 +103,7 @@ Lazy: TypeAlias = LazyKernel | LazyBank
 def lazy_constant(kernel: Kernel) -> LazyKernel:
     """A kernel that is made already."""
     largest = max(abs(kernel.offset), max(map(abs, kernel.numbers)))
-    return LazyKernel(kernel.name, kernel.shape, kernel.anchor, largest, largest <= LARGEST, lambda: kernel)
+    return LazyKernel(kernel.name, kernel.shape, kernel.anchor, largest, largest <= MAX_WEIGHT, lambda: kernel)
 
 
 def lazy_filter(weights: Weights, name: str, index: int, count: Count, about: str = "") -> LazyKernel:
@@ -126,7 +126,7 @@ def lazy_file(weights: Weights, index: int | None, count: Count) -> Lazy:
     about = f"from {file.path.name}" + (f", {file.key}" if file.key else "")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.key or file.path.stem)
     if not weights.several or index is not None:
-        chosen = weights.one(index)
+        chosen = weights.filter_index(index)
         return lazy_filter(weights, f"{name}-{chosen}" if weights.several else name, chosen, count, about)
     kernels = tuple(lazy_filter(weights, f"{name}-{i}", i, count, about) for i in range(len(weights.filters)))
     return LazyBank(kernels, Bank(name, (), None, about))

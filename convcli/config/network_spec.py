@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ArgumentError, KernelError
 from ..kernels.arithmetic import laid_over
 from ..kernels.kernel import Anchor, middle_of, same_padding
-from ..kernels.weight_files import WeightsError, WeightsFile
-from ..networks.convolutions import Channelwise, Sliding
-from ..networks.layer import Given, Layer
+from ..kernels.weights import WeightsError, WeightsFile
+from ..networks.depthwise import Channelwise
+from ..networks.layer import ArraySource, Layer
 from ..networks.network import Input, Network
 from ..networks.op_registry import OPS
+from ..networks.sliding import Sliding
 from ..range_rules import parse_range
 from .diagnostics import ConfigError, Fault
 from .field_values import Table, as_count, as_number, as_sides, as_text, described, read_each
@@ -135,14 +136,14 @@ def resolve_layer(definition: LayerSpec, find: Find, channels: int | None = None
         if definition.kernel is not None:
             altered = said.get("flip", False) or said.get("dilation", (1, 1)) != (1, 1)
             weight, anchor = _from_kernel(definition, find, altered)
-            given: tuple[Given, ...] = (weight,)
+            given: tuple[ArraySource, ...] = (weight,)
         else:
             given = _from_files(definition, channels)
         for array in given:
-            for key, value in definition.op.layer.told_by(array, said.get("groups", 1)).items():
+            for key, value in definition.op.layer.fields_from(array, said.get("groups", 1)).items():
                 if said.setdefault(key, value) != value:
                     raise KernelError(f"says {key} = {_spelled(said[key])}, and {array.origin} has {_spelled(value)}")
-        layer = definition.op.layer(name=definition.name, given=given, **said)
+        layer = definition.op.layer(name=definition.name, sources=given, **said)
         if anchor is None or not isinstance(layer, Sliding) or layer.padding != "same":
             return layer
         return replace(layer, padding=same_padding(layer.size, anchor, layer.flip, layer.dilation))
@@ -162,7 +163,7 @@ def one_layer(text: str, inputs: int, find: Find, *, channels: str, **sliding: A
     return Network(text, Input(inputs), (resolve_layer(definition, find),), about)
 
 
-def _from_files(definition: LayerSpec, channels: int | None) -> tuple[Given, ...]:
+def _from_files(definition: LayerSpec, channels: int | None) -> tuple[ArraySource, ...]:
     """The arrays of a layer that come from a file, by their headers."""
     found = []
     seen = 1 if issubclass(definition.op.layer, Channelwise) else channels and channels // definition.said.get("groups", 1)
@@ -177,11 +178,11 @@ def _from_files(definition: LayerSpec, channels: int | None) -> tuple[Given, ...
             key = definition.op.arrays[role][0] if file.key is not None else "file"
             about = key if unsaid or error.about == "key" else error.about
             raise Fault((*definition.keys, about), str(error)) from None
-        found.append(Given(role, shape, f"@{file}", functools.partial(load_tensor, file, order), itemsize=itemsize))
+        found.append(ArraySource(role, shape, f"@{file}", functools.partial(load_tensor, file, order), itemsize=itemsize))
     return tuple(found)
 
 
-def _from_kernel(definition: LayerSpec, find: Find, altered: bool) -> tuple[Given, Anchor | None]:
+def _from_kernel(definition: LayerSpec, find: Find, altered: bool) -> tuple[ArraySource, Anchor | None]:
     """The weights of a kernel, or of all kernels of a bank, and their anchor: smaller kernels have zeros around them.
 
     Where they are ``altered``, turned or dilated, an even kernel without an anchor has no tap in its middle to lay there.
@@ -202,7 +203,7 @@ def _from_kernel(definition: LayerSpec, find: Find, altered: bool) -> tuple[Give
             )
     shape, anchor = laid_over([one.shape for one in kernels], [one.anchor for one in kernels])
     load = functools.partial(_load_kernels, origin, kernels, shape, anchor)
-    return Given("weight", (len(kernels), *shape[2:], *shape[:2]), origin, load, shared=len(shape) == 2), anchor
+    return ArraySource("weight", (len(kernels), *shape[2:], *shape[:2]), origin, load, shared=len(shape) == 2), anchor
 
 
 def _load_kernels(

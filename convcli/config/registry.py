@@ -8,7 +8,7 @@ from ..errors import KernelError, nearest_name
 from ..kernels.generators import Recipe
 from ..kernels.kernel import Bank, Kernel
 from ..kernels.syntax import parse_kernel
-from ..kernels.weight_files import WeightsFile
+from ..kernels.weights import WeightsFile
 from ..networks.network import Network
 from .bank_spec import Entry
 from .diagnostics import ConfigError, Fault

@@ -2,7 +2,8 @@
 
 import contextlib
 
-from ..kernels.weight_files import Weights, WeightsError, WeightsFile, cost_of_failing, load_weights
+from ..kernels.weight_files import cost_of_failing, load_weights
+from ..kernels.weights import Weights, WeightsError, WeightsFile
 from .limits import MOST_WEIGHTS, LimitError, Limits
 
 

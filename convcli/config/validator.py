@@ -6,7 +6,7 @@ from ..errors import KernelError
 from ..kernels.generators import ParameterError
 from ..kernels.kernel import Kernel
 from ..kernels.syntax import Inline, KernelText, Reference
-from ..kernels.weight_files import WeightsFile
+from ..kernels.weights import WeightsFile
 from .diagnostics import Diagnostics
 from .entry_validator import EntryValidator
 from .kernel_builder import prefix_errors

@@ -1,1 +1,1 @@
-"""How the operations are computed: which method, which tables, on which threads."""
+"""Computes the operations: chooses a method, builds tables, and runs compiled loops on threads."""

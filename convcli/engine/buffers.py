@@ -1,8 +1,7 @@
-"""Memory for arrays: beginning where the processor likes it, and used again where there is much of it.
+"""Memory for arrays: aligned to cache lines, and reused where it is large.
 
-A system hands out large memory cleared, page by page as it is first written: 3.7 of the 11 milliseconds that a 3 x 3 kernel
-takes over 2048 x 2048 x 3 numbers into float32. The memory of the last large array that nobody holds any more is kept for
-the next.
+The system clears large memory page by page on the first write: 3.7 of the 11 ms that a 3 x 3 kernel takes over
+2048 x 2048 x 3 samples into float32. So the memory of the last large array that was freed is kept for the next.
 """
 
 import contextlib
@@ -15,16 +14,16 @@ import numpy as np
 from .simd.reference import Array
 
 LINE = 64
-"""Bytes in a line of the processor's caches."""
+"""Bytes in a cache line."""
 
-LARGE, LARGEST = 8 << 20, 256 << 20
-"""Bytes from which, and up to which, memory is kept. What is smaller the C library keeps by itself."""
+MIN_REUSED_BYTES, MAX_REUSED_BYTES = 8 << 20, 256 << 20
+"""Sizes of the memory that is kept for reuse. The C library itself reuses smaller memory."""
 
 _kept: list[Array] = []
 
 
 class _Loan:
-    """Memory on loan: NumPy's arrays in it hold this, and when the last is gone the memory comes back."""
+    """Memory that arrays refer to: when the last of them is freed, the memory is kept for the next."""
 
     def __init__(self, memory: Array) -> None:
         self.__array_interface__ = memory.__array_interface__
@@ -32,18 +31,19 @@ class _Loan:
 
 
 def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
-    """An array of anything that begins where a line of the cache does: NumPy's own begin 16 bytes later, and each vector
-    register is then written to two lines, at half the speed.
+    """Return an uninitialised array that starts at a cache line.
+
+    NumPy's arrays start 16 bytes after one, so that each vector register is stored to two lines, at half the speed.
     """
     size = math.prod(shape) * dtype.itemsize
-    memory = np.empty(size + LINE, np.uint8) if size < LARGE else np.asarray(_Loan(_large(size + LINE)))
-    begin = -memory.ctypes.data % LINE
-    return memory[begin : begin + size].view(dtype).reshape(shape)
+    memory = np.empty(size + LINE, np.uint8) if size < MIN_REUSED_BYTES else np.asarray(_Loan(_large(size + LINE)))
+    start = -memory.ctypes.data % LINE
+    return memory[start : start + size].view(dtype).reshape(shape)
 
 
 def _large(size: int) -> Array:
-    """Memory for so many bytes: what is kept, if it fits and is no more than twice as large; else new, and none is kept."""
-    with contextlib.suppress(IndexError):  # another thread may be faster
+    """Return the kept memory if it has at least ``size`` bytes and at most twice as many; else free it and allocate."""
+    with contextlib.suppress(IndexError):  # another thread may take it first
         memory = _kept.pop()
         if size <= memory.size <= 2 * size:
             return memory
@@ -51,5 +51,5 @@ def _large(size: int) -> Array:
 
 
 def _take_back(memory: Array) -> None:
-    if memory.size <= LARGEST:
+    if memory.size <= MAX_REUSED_BYTES:
         _kept[:] = [memory]

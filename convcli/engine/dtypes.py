@@ -1,4 +1,4 @@
-"""The types that loops read, and those of their sums."""
+"""The dtypes that loops read, and those of their sums."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ import numpy as np
 from .simd.reference import Array
 
 LOADED = {np.dtype(name) for name in ("uint8", "uint16", "float32", "float64")}
-"""Types that the loops read as they are; every other real type is converted first."""
+"""Dtypes that the loops read directly; every other real dtype is converted first."""
 
 
 def loadable(array: Array) -> Array:
-    """A C-contiguous array of the same values, in a type that the loops read."""
+    """Return a C-contiguous array of the same values, in a dtype that the loops read."""
     return np.ascontiguousarray(array, dtype=array.dtype if array.dtype in LOADED else real_of(array))
 
 
 def real_of(array: Array) -> np.dtype[Any]:
-    """The type of the sums: float32 where it holds every value of the array's type, else float64.
+    """Return the dtype of the sums: float32 where it holds every value of the array's dtype, else float64.
 
     >>> real_of(np.arange(3, dtype=np.int16)), real_of(np.arange(3, dtype=np.int32))
     (dtype('float32'), dtype('float64'))

@@ -1,4 +1,4 @@
-"""How a large kernel is slid by its spectrum: tiles of the padded image, two at a time, and what they cost."""
+"""Convolution by spectra, for large kernels: the tiles of the padded image, their cost, and the spectrum of a kernel."""
 
 import itertools
 import math
@@ -12,23 +12,23 @@ from .buffers import aligned
 from .jit.run import run_loop
 from .layout import Layout, source_table
 from .loops.correlate import split
-from .loops.fft import Borders, Finish, Tile, Workspace, correlate_spectra, kernel_spectrum
+from .loops.fft import Borders, Finish, KernelSpectrum, Tile, Workspace, correlate_spectra, kernel_spectrum
 from .simd.reference import Array
 
-SIDES = (64, 256, 1024)
-"""Sides of tiles: the transforms go in steps of four."""
+TILE_SIDES = (64, 256, 1024)
+"""Sides of tiles, powers of four: the transforms are radix 4."""
 
-LARGEST = 1 << 20
-"""Numbers in a tile at most, unless the kernel needs more: the memory for two of them, and for those turned, is 16 MB."""
+MAX_TILE_SAMPLES = 1 << 20
+"""Samples in a tile at most, unless the kernel needs a larger one. Two tiles and their transposes then take 16 MB."""
 
-STEP = 7.0
-"""Multiply-adds that take as long as one step of one number, there or back, measured beside the direct way."""
+STEP_COST = 7.0
+"""Cost of one radix-4 step of one sample, in multiply-adds of the direct method. Measured."""
 
-LONGEST = 100
-"""Pairs after which Python may look for Ctrl-C: about a tenth of a second of work."""
+MAX_TASK_PAIRS = 100
+"""Pairs of tiles in a task at most, about a tenth of a second of work: Python checks for Ctrl-C between tasks."""
 
-GAP = 16
-"""Numbers between the rows of a tile: rows a power of two apart would all share a few lines of the caches."""
+ROW_GAP = 16
+"""Samples between the rows of a tile: rows a power of two apart would all map to the same few cache lines."""
 
 
 @dataclass(frozen=True)
@@ -55,49 +55,51 @@ class Tiling:
         return -(-self.layout.columns.out * self.layout.columns.stride // self.valid_columns)
 
     def pairs(self, rows: int) -> int:
-        """Pairs of tiles above each other, for so many output rows."""
+        """Count the pairs of tiles that ``rows`` output rows need. A pair is two tiles one above the other."""
         return -(-rows * self.layout.rows.stride // (2 * self.valid_rows)) * self.tiles_across
 
     @property
     def size(self) -> int:
-        """Numbers in a tile."""
+        """Samples in a tile."""
         return self.rows * self.columns * self.layout.pixel
 
     @cached_property
     def cost(self) -> float:
-        """What all tiles cost, in multiply-adds for each number of the map."""
-        steps = math.log(self.rows * self.columns, 4) + 3  # laying, turning, multiplying
-        return self.pairs(self.layout.rows.out) * self.size * steps * STEP * 2 / (self.layout.rows.out * self.layout.out_row)
+        """Cost of all tiles, in multiply-adds per sample of the map."""
+        steps = math.log(self.rows * self.columns, 4) + 3  # 3: copy, transpose, multiply
+        samples = self.pairs(self.layout.rows.out) * self.size
+        return samples * steps * STEP_COST * 2 / (self.layout.rows.out * self.layout.out_row)
 
-    def parts(self, rows: int, threads: int) -> list[tuple[int, int]]:
-        """Cut the pairs for so many output rows into parts: two a thread, and none too long."""
+    def pair_ranges(self, rows: int, threads: int) -> list[tuple[int, int]]:
+        """Divide the pairs of tiles for ``rows`` output rows into ranges: two per thread, each short enough for Ctrl-C."""
         pairs = self.pairs(rows)
-        count = min(max(2 * threads if threads > 1 else 1, -(-pairs // LONGEST)), pairs)
+        count = min(max(2 * threads if threads > 1 else 1, -(-pairs // MAX_TASK_PAIRS)), pairs)
         edges = [pairs * i // count for i in range(count + 1)]
         return list(itertools.pairwise(edges))
 
     def tile(self, pixel: int, real: np.dtype) -> Tile:
-        """What the loops must know of a tile with so many numbers in a pixel."""
-        turns = [2 * np.pi * np.arange(side) / side for side in (self.rows, self.columns)]
-        tables = [wave(turn).astype(real) for turn in turns for wave in (np.cos, np.sin)]
-        stride, transposed_stride = self.columns * pixel + GAP, self.rows + GAP
-        steps = self.layout.rows.stride, self.layout.columns.stride
+        """Return the sizes and twiddle factors of a tile with ``pixel`` samples in a pixel, for the loops."""
+        row_angle, column_angle = (2 * np.pi * np.arange(side) / side for side in (self.rows, self.columns))
         return Tile(
-            self.rows,
-            self.columns,
-            pixel,
-            stride,
-            transposed_stride,
-            self.valid_rows,
-            self.valid_columns,
-            *steps,
-            self.tiles_across,
-            *tables,
+            rows=self.rows,
+            columns=self.columns,
+            pixel=pixel,
+            stride=self.columns * pixel + ROW_GAP,
+            transposed_stride=self.rows + ROW_GAP,
+            valid_rows=self.valid_rows,
+            valid_columns=self.valid_columns,
+            row_stride=self.layout.rows.stride,
+            column_stride=self.layout.columns.stride,
+            tiles_across=self.tiles_across,
+            row_cosine=np.cos(row_angle).astype(real),
+            row_sine=np.sin(row_angle).astype(real),
+            column_cosine=np.cos(column_angle).astype(real),
+            column_sine=np.sin(column_angle).astype(real),
         )
 
     def workspace(self, pixel: int, real: np.dtype, out: np.dtype) -> Workspace:
-        """Memory for two tiles."""
-        flat, transposed = (self.rows * (self.columns * pixel + GAP),), (self.columns * pixel * (self.rows + GAP),)
+        """Allocate memory for two tiles of dtype ``real``, and for an output row of dtype ``out``."""
+        flat, transposed = (self.rows * (self.columns * pixel + ROW_GAP),), (self.columns * pixel * (self.rows + ROW_GAP),)
         real_part, imaginary = aligned(flat, real), aligned(flat, real)
         line = np.empty(self.columns * pixel, out)
         return Workspace(real_part, imaginary, aligned(transposed, real), aligned(transposed, real), line)
@@ -105,34 +107,33 @@ class Tiling:
 
 @dataclass(frozen=True)
 class Spectrum:
-    """A kernel's spectrum, and what stands at each padded row and column."""
+    """A kernel's spectrum, and the tables for the padded rows and columns that it slides over."""
 
     tiling: Tiling
     tile: Tile
     borders: Borders
-    real: Array
-    imaginary: Array
-    weight: float  # of all taps together, in units
+    kernel: KernelSpectrum
+    weight: float  # sum of the weights, in units
     unit: float
-    whole: bool
+    whole: bool  # whether sums are rounded to whole numbers of the unit
 
     def between(self, top: int, bottom: int | None) -> "Spectrum":
-        """The spectrum for padded rows top .. bottom, followed by rows that are not wanted, for one more tile."""
-        nothing = np.full(2 * self.tiling.valid_rows + self.tile.rows, -2)
-        row = np.concatenate([self.borders.row[top:bottom], nothing])
+        """Return the spectrum for padded rows top .. bottom, followed by unused rows for one more pair of tiles."""
+        unused = np.full(2 * self.tiling.valid_rows + self.tile.rows, -2)
+        row = np.concatenate([self.borders.row[top:bottom], unused])
         return replace(self, borders=self.borders._replace(row=row))
 
 
 def best_tiling(layout: Layout) -> Tiling | None:
-    """The tiles that cost least, or None where the kernel is too large for any."""
-    tilings = [Tiling(layout, rows, columns) for rows in SIDES for columns in SIDES]
-    fitting = [one for one in tilings if min(one.valid_rows, one.valid_columns) > 0]
-    small = [one for one in fitting if one.size <= LARGEST] or fitting[:1]
-    return min(small, key=lambda one: one.cost, default=None)
+    """Return the tiles of least cost, or None where the kernel is too large for any tile."""
+    tilings = [Tiling(layout, rows, columns) for rows in TILE_SIDES for columns in TILE_SIDES]
+    fitting = [tiling for tiling in tilings if min(tiling.valid_rows, tiling.valid_columns) > 0]
+    small = [tiling for tiling in fitting if tiling.size <= MAX_TILE_SAMPLES] or fitting[:1]
+    return min(small, key=lambda tiling: tiling.cost, default=None)
 
 
 def spectrum_of(tiling: Tiling, border: BorderMode, kernel: Array, unit: float, whole: bool, real: np.dtype) -> Spectrum:
-    """The spectrum of a kernel (kh, kw), over the numbers in a tile, by which the way back multiplies."""
+    """Compute the spectrum of a kernel (kh, kw) in units, and the tables of its borders."""
     layout = tiling.layout
     tile, workspace = tiling.tile(1, real), tiling.workspace(1, real, real)
     run_loop(kernel_spectrum, kernel.astype(real), (layout.rows.dilation, layout.columns.dilation), tile, workspace)
@@ -142,24 +143,26 @@ def spectrum_of(tiling: Tiling, border: BorderMode, kernel: Array, unit: float, 
             tiling.pairs(layout.rows.out) // tiling.tiles_across * 2 * tiling.valid_rows + tile.rows,
         ),
         _extended(source_table(layout.columns, border), tiling.tiles_across * tiling.valid_columns + tile.columns),
+        real.type(border.constant),
     )
-    both = workspace.transposed_real, workspace.transposed_imaginary
-    return Spectrum(tiling, tiling.tile(layout.pixel, real), borders, *both, float(kernel.sum()), unit, whole)
+    spectrum = KernelSpectrum(workspace.transposed_real, workspace.transposed_imaginary)
+    return Spectrum(tiling, tiling.tile(layout.pixel, real), borders, spectrum, float(kernel.sum()), unit, whole)
 
 
 def _extended(source: Array, size: int) -> Array:
+    """Cut a source table to a size, or extend it by unused positions."""
     return np.pad(source[:size], (0, max(size - source.size, 0)), constant_values=-2)
 
 
 def correlate_by_spectrum(
-    spectrum: Spectrum, plane: Array, constant: float, offset: float, bias: float, pairs: tuple[int, int], out: Array
+    spectrum: Spectrum, plane: Array, offset: float, bias: float, pairs: tuple[int, int], out: Array
 ) -> None:
-    """Slide the kernel over plane (H, numbers), into those pairs of tiles of out (H', numbers)."""
-    real = spectrum.real.dtype
+    """Slide the kernel over plane (H, samples), into the pairs of tiles pairs[0] .. pairs[1] of out (H', samples)."""
+    real = spectrum.kernel.real.dtype
     workspace = spectrum.tiling.workspace(spectrum.tile.pixel, real, out.dtype)
-    taken = offset * spectrum.weight
-    shift, bias = (taken, bias) if spectrum.whole else (0.0, taken * spectrum.unit + bias)
-    numbers = (part for one in (spectrum.unit, bias) for part in split(one, real.type))  # type: ignore[no-untyped-call]
-    finish = Finish(int(spectrum.whole), real.type(shift), *numbers)
-    kernel = real.type(constant), real.type(offset), spectrum.real, spectrum.imaginary
-    run_loop(correlate_spectra, plane, spectrum.borders, spectrum.tile, *kernel, pairs, finish, workspace, out)
+    offset_sum = offset * spectrum.weight  # what subtracting the offset takes from every sum
+    shift, bias = (offset_sum, bias) if spectrum.whole else (0.0, offset_sum * spectrum.unit + bias)
+    unit, rest = split(spectrum.unit, real.type)  # type: ignore[no-untyped-call]
+    finish = Finish(int(spectrum.whole), real.type(shift), unit, rest, *split(bias, real.type))  # type: ignore[no-untyped-call]
+    tables = spectrum.tile, spectrum.borders, spectrum.kernel, finish
+    run_loop(correlate_spectra, plane, *tables, real.type(offset), pairs, workspace, out)

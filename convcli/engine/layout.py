@@ -1,7 +1,7 @@
-"""How the work on one image is laid out: index tables, taps, and bands of rows for the threads.
+"""The layout of one image under a kernel: index tables, tap offsets, and bands of rows for the threads.
 
-A Layout depends on sizes alone. The loop ``correlate`` reads the tables made here, so that stride, dilation, padding, flip
-and channel sums are all one thing to it: a list of taps, each a weight and an offset.
+A Layout depends on sizes alone. Stride, dilation, padding and sums over channels are resolved in its tables: the loop
+``correlate`` only reads a list of taps, each a weight and an offset.
 """
 
 import itertools
@@ -13,26 +13,25 @@ import numpy as np
 
 from ..geometry.axes import Axis
 from ..geometry.borders import BorderMode
-from .buffers import LARGE, LINE, aligned
-from .loops.correlate import ColumnTable, RowTable, Scratch, TapPrograms
+from .buffers import LINE, MIN_REUSED_BYTES, aligned
+from .loops.correlate_tables import ColumnTable, RowTable, Scratch, TapPrograms
 from .simd.reference import MAX_LANES, Array
 
 SMALLEST_BAND = 40_000_000
-"""Multiply-adds of which another band is made, for another thread: 0.7 milliseconds of work. A thread takes 0.2 to begin."""
+"""Multiply-adds of a band for another thread at least: 0.7 ms of work, where starting a thread takes 0.2 ms."""
 
-BESIDES = 16
-"""Multiply-adds that would take as long as the rest of the work on a number: to read, convert and store it."""
+SAMPLE_OVERHEAD = 16
+"""Cost of reading, converting and storing a sample, in multiply-adds."""
 
 LARGEST_BAND = 4_000_000_000
-"""Multiply-adds after which Python may look for Ctrl-C: less than a tenth of a second of work."""
+"""Multiply-adds of a band at most, less than a tenth of a second of work: Python checks for Ctrl-C between bands."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """An image of given size under a kernel of given size.
 
-    ``depth`` is the number of kernel columns' worth of numbers that stand side by side in a pixel and are summed: the
-    channels of a (kh, kw, C) kernel, else 1.
+    ``pixel`` is the number of samples in a pixel. ``depth`` of them are summed: the channels of a (kh, kw, C) kernel, else 1.
     """
 
     rows: Axis
@@ -42,7 +41,7 @@ class Layout:
 
     @cached_property
     def group(self) -> int:
-        """Neighbouring numbers that share their taps."""
+        """Neighbouring samples that share their taps."""
         return self.pixel // self.depth
 
     @cached_property
@@ -52,22 +51,22 @@ class Layout:
 
     @cached_property
     def padded(self) -> int:
-        """Numbers in a padded row, as far as the kernel reads it."""
+        """Samples in a padded row, as far as the kernel reads it."""
         return ((self.columns.out - 1) * self.columns.stride + self.columns.extent) * self.pixel
 
     @cached_property
     def phase(self) -> int:
-        """Numbers in each phase of a padded row: one of every ``step`` groups, rounded up."""
+        """Samples in each phase of a padded row: one of every ``step`` groups, rounded up."""
         return -(-self.padded // self.group // self.step) * self.group
 
     @cached_property
     def out_row(self) -> int:
-        """Numbers in an output row."""
+        """Samples in an output row."""
         return self.columns.out * self.group
 
     @cached_property
     def pair_step(self) -> int:
-        """From the first output row of a pair to the second: the nearest whose taps fall on the same rows."""
+        """Distance of the two output rows of a pair: the least at which their taps fall on the same padded rows."""
         return self.rows.dilation // math.gcd(self.rows.stride, self.rows.dilation)
 
     @cached_property
@@ -77,22 +76,22 @@ class Layout:
 
     @cached_property
     def extra_rows(self) -> int:
-        """Rows under the kernel at the second row of a pair that are not under it at the first."""
+        """Padded rows under the kernel at the second row of a pair only."""
         return min(self.row_shift, self.rows.kernel)
 
     @cached_property
     def line(self) -> int:
-        """Numbers in a line of scratch memory: the last vector of it may be read from anywhere in it."""
+        """Samples in a line of scratch memory: long enough to load a vector from any position of a padded row."""
         return (-(-self.step * self.phase // MAX_LANES) + 1) * MAX_LANES
 
     @cached_property
     def of_padded_copy(self) -> "Layout":
-        """The layout of the image with its padding around it already."""
+        """The layout of a copy of the image that includes the padding."""
         rows, columns = (replace(axis, size=axis.padded, before=0, after=0) for axis in (self.rows, self.columns))
         return replace(self, rows=rows, columns=columns)
 
     def row_table(self, border: BorderMode, running: bool) -> RowTable:
-        """Source of each padded row, and its line: there is one for each row that a pair covers, or for each image row."""
+        """Return the source and the line of each padded row. There is a line for each row of a pair, or for each image row."""
         axis, above = self.rows, self.rows.stride if running else 0
         source = source_table(axis, border)
         window_rows = above + axis.kernel + self.extra_rows
@@ -115,17 +114,17 @@ class Layout:
         )
 
     def column_table(self, border: BorderMode) -> ColumnTable:
-        """Source of the padding left and right, and how a padded row is sorted where outputs are more than a step apart."""
+        """Return the sources of the padding left and right and, with a step above 1, the order of samples by phase."""
         source = source_table(self.columns, border)[: self.padded // self.pixel]
         before, after = self.columns.before, self.columns.before + self.columns.size
         middle = source[before:after].size * self.pixel
-        number = np.empty(0, np.int32)
+        order = np.empty(0, np.int32)
         if self.step > 1:
-            numbers = (source[:, None] * self.pixel + np.arange(self.pixel)).astype(np.int32)
-            numbers[source < 0] = -1
+            samples = (source[:, None] * self.pixel + np.arange(self.pixel)).astype(np.int32)
+            samples[source < 0] = -1
             steps = np.zeros(self.phase // self.group * self.step * self.group, np.int32)
-            steps[: self.padded] = numbers.ravel()
-            number = steps.reshape(-1, self.step, self.group).transpose(1, 0, 2).ravel()
+            steps[: self.padded] = samples.ravel()
+            order = steps.reshape(-1, self.step, self.group).transpose(1, 0, 2).ravel()
         return ColumnTable(
             left=source[:before].copy(),
             right=source[after:].copy(),
@@ -133,55 +132,59 @@ class Layout:
             pixel=self.pixel,
             group=self.group,
             step=self.step,
-            sorted_source=np.maximum(number, 0),
-            sorted_constant=np.flatnonzero(number < 0).astype(np.int32),
+            sorted_source=np.maximum(order, 0),
+            sorted_constant=np.flatnonzero(order < 0).astype(np.int32),
         )
 
-    def starts(self, kernel_columns: Array, parts: Array | int = 0) -> Array:
-        """Where in a padded row taps read: of kernel columns, and of the parts of a pixel that are summed."""
-        offsets = kernel_columns * self.columns.dilation * self.depth + parts  # in groups
+    def starts(self, kernel_columns: Array, channels: Array | int = 0) -> Array:
+        """Return the index in a padded row that the taps of kernel columns read, for channels of the ``depth`` summed ones."""
+        offsets = kernel_columns * self.columns.dilation * self.depth + channels  # in groups
         starts: Array = offsets % self.step * self.phase + offsets // self.step * self.group
         return starts
 
     def scratch(self, rows: RowTable, planes: int, sums: TapPrograms, out: Array) -> Scratch:
-        """Memory for one band of ``planes``, of maps that go to ``out``."""
-        own = 2 * int(np.count_nonzero(sums.line >= 0))
-        kept = planes * rows.slots
+        """Allocate memory for one band of ``planes`` planes, whose maps are written to ``out``."""
+        sum_lines = 2 * int(np.count_nonzero(sums.line >= 0))
+        row_lines = planes * rows.slots
+        line_of_row = [np.zeros(planes * rows.window_rows, np.int64), np.arange(row_lines, row_lines + sum_lines)]
+        large = out.nbytes >= MIN_REUSED_BYTES and out.itemsize >= 4
         return Scratch(
-            lines=aligned(((kept + own) * self.line,), sums.first_weight.dtype),
+            lines=aligned(((row_lines + sum_lines) * self.line,), sums.first_weight.dtype),
             width=self.line,
-            held_row=np.empty(kept, np.int64),
-            row_line=np.concatenate([np.zeros(planes * rows.window_rows, np.int64), np.arange(kept, kept + own)]),
+            loaded_row=np.empty(row_lines, np.int64),
+            row_line=np.concatenate(line_of_row),
             tap_offset=np.empty(sums.row.size, np.int64),
             filled=np.empty(sums.line.size, np.int64),
             edge_rows=aligned((2, max(self.out_row, MAX_LANES)), out.dtype),
-            streamed=int(out.nbytes >= LARGE and out.itemsize >= 4 and out.strides[-2] % LINE == 0 == out.ctypes.data % LINE),
+            streamed=int(large and out.strides[-2] % LINE == 0 == out.ctypes.data % LINE),
         )
 
     def bands(self, rows: int, taps: float, threads: int) -> list[tuple[int, int]]:
-        """Cut output rows into bands: two a thread, so that a slow thread does not hold up the rest, and none too long.
+        """Divide output rows into bands from .. to: two per thread, so that threads end together, each short enough for Ctrl-C.
 
         >>> Layout(Axis(9, 3, 1, 1, 1, 1), Axis(9, 3, 1, 1, 1, 1), pixel=1, depth=1).bands(9, taps=9, threads=2)
         [(0, 9)]
         """
-        pairs = -(-rows // (2 * self.pair_step))  # a row stands in the same pair, however many threads there are
-        cuts = cut(pairs, int(rows * self.out_row * (taps + BESIDES)), threads)
+        pairs = -(-rows // (2 * self.pair_step))  # whole pairs, so that rounding does not depend on the number of threads
+        cuts = cut(pairs, int(rows * self.out_row * (taps + SAMPLE_OVERHEAD)), threads)
         return [(begin * 2 * self.pair_step, min(end * 2 * self.pair_step, rows)) for begin, end in cuts]
 
 
-def cut(parts: int, cost: int, threads: int) -> list[tuple[int, int]]:
-    """Cut so many parts into bands for so many threads, ``cost`` being the multiply-adds of them all.
+def cut(count: int, cost: int, threads: int) -> list[tuple[int, int]]:
+    """Divide ``count`` items into bands from .. to for threads. ``cost`` is the multiply-adds of all items together.
 
     >>> cut(9, cost=LARGEST_BAND * 2, threads=1)
     [(0, 4), (4, 9)]
     """
     shared = min(2 * threads, 1 + cost // SMALLEST_BAND) if threads > 1 else 1
-    count = min(max(shared, -(-cost // LARGEST_BAND)), parts)
-    return list(itertools.pairwise(parts * i // count for i in range(count + 1)))
+    bands = min(max(shared, -(-cost // LARGEST_BAND)), count)
+    return list(itertools.pairwise(count * i // bands for i in range(bands + 1)))
 
 
 def nested_counts(count: int) -> tuple[int, int, int]:
-    """How a sum of ``count`` neighbours is made of sums of ``side`` of them: count = side * times + rest, the least to add.
+    """Return (side, times, rest), count = side * times + rest, that need the fewest additions.
+
+    A sum of ``count`` neighbours is computed from ``times`` sums of ``side`` neighbours and ``rest`` single samples.
 
     >>> nested_counts(31)
     (5, 6, 1)
@@ -190,14 +193,14 @@ def nested_counts(count: int) -> tuple[int, int, int]:
 
 
 def source_table(axis: Axis, border: BorderMode) -> Array:
-    """Image index at each padded position, -1 where the constant stands: (before + size + after,) int64."""
+    """Return the image index at each padded position, -1 for the constant: (before + size + after,) int64."""
     before = [border.source_index(i, axis.size) for i in range(-axis.before, 0)]
     after = [border.source_index(axis.size + i, axis.size) for i in range(axis.after)]
     return np.concatenate([before, np.arange(axis.size), after]).astype(np.int64)
 
 
 def gain_table(axis: Axis, border: BorderMode) -> Array:
-    """What the pixel at each padded position is multiplied by: (before + size + after,) float64."""
+    """Return the factor of the pixel at each padded position: (before + size + after,) float64."""
     before = [border.gain(i, axis) for i in range(-axis.before, 0)]
     after = [border.gain(axis.size + i, axis) for i in range(axis.after)]
     return np.concatenate([before, np.ones(axis.size), after])

@@ -1,4 +1,4 @@
-"""A kernel as a sum of columns times rows: then kh + kw multiply-adds for each do what kh * kw did."""
+"""A kernel as a sum of outer products of a column and a row: each takes kh + kw multiply-adds instead of kh * kw."""
 
 from dataclasses import dataclass
 
@@ -7,15 +7,15 @@ import numpy as np
 from .simd.reference import Array
 
 EXACT = float(1 << 24)
-"""Whole numbers up to here are exact in float32."""
+"""float32 holds all integers up to this."""
 
 
 @dataclass(frozen=True)
 class Factors:
-    """Columns (R, kh) and rows (R, kw), float64, whose products are summed; and by how much that misses the kernel at most.
+    """Columns (R, kh) and rows (R, kw), float64, whose outer products sum to the kernel within ``error``.
 
-    ``error`` is the sum of the absolute differences over the sum of the absolute weights: the error of a response is at most
-    that part of what the kernel could give, and no more than the same part of white for a mean.
+    ``error`` is the sum of the absolute differences over the sum of the absolute weights. The error of a response is at most
+    that fraction of the largest possible response: of white, for a mean.
     """
 
     columns: Array
@@ -24,23 +24,23 @@ class Factors:
 
     @property
     def growth(self) -> float:
-        """The sum of the absolute products over that of the absolute weights: by so much more is rounded."""
-        sides = [np.abs(part).sum(axis=1) for part in (self.columns, self.rows)]
+        """Sum of the absolute products over that of the absolute weights: the factor by which rounding errors grow."""
+        sides = [np.abs(vectors).sum(axis=1) for vectors in (self.columns, self.rows)]
         return float(sides[0] @ sides[1] / np.abs(self.columns.T @ self.rows).sum())
 
     @property
     def rank(self) -> int:
-        """How many there are."""
+        """Number of outer products."""
         return len(self.columns)
 
 
 def factorise(kernel: Array, tolerance: float, most: int) -> Factors | None:
-    """The fewest columns and rows, ``most`` at most, that miss a kernel (kh, kw) by no more than the tolerance, or None.
+    """Return the fewest outer products, ``most`` at most, that equal a kernel (kh, kw) within the tolerance, or None.
 
-    Whole numbers, and multiples of a unit, are factorised into such by elimination, or not at all, so that sums of levels
-    stay exact where they were: a sum that lies half way between two levels must not slip to one side. Other kernels are a
-    column times a row, or the first terms of their singular value decomposition, to which no sum of as many products comes
-    nearer (Eckart and Young 1936, doi:10.1007/BF02288367).
+    Integers, and multiples of a unit, are factorised into such by elimination, or not at all, so that sums of levels stay
+    exact: a sum half way between two levels is then rounded by the rule and not by its rounding error. Other kernels are a
+    column times a row, or the first terms of their singular value decomposition, which is the nearest sum of that many
+    products (Eckart and Young 1936, doi:10.1007/BF02288367).
 
     >>> factorise(np.outer([1.0, 2, 1], [1.0, 0, -1]), 1e-7, 3).rank
     1
@@ -63,7 +63,10 @@ def factorise(kernel: Array, tolerance: float, most: int) -> Factors | None:
 
 
 def unit_of(kernel: Array) -> float | None:
-    """What all weights are multiples of, within the rounding of the weights: of the smallest one, or of a power of two."""
+    """Return the number that all weights are multiples of, within their rounding, or None.
+
+    It is a multiple of the smallest weight, of 2**-10 or of 2**-24.
+    """
     smallest = float(np.abs(kernel[kernel != 0]).min())
     for unit in (smallest, 2.0**-10, 2.0**-24):
         times = kernel / unit
@@ -73,7 +76,7 @@ def unit_of(kernel: Array) -> float | None:
 
 
 def _eliminate(whole: Array, unit: float, most: int) -> Factors | None:
-    """Columns and rows of whole numbers that make up a kernel of such; each takes the row of the smallest weight away."""
+    """Factorise a kernel of integers into integers: each step subtracts a multiple of the row of the smallest weight."""
     rest = whole
     columns: list[Array] = []
     rows: list[Array] = []

@@ -1,4 +1,4 @@
-"""A copy of an image with its border around it, for borders whose padding holds numbers that no pixel has."""
+"""A copy of an image with its border, for borders whose padding holds values that no pixel has."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from .dtypes import real_of
 from .layout import Layout, gain_table, source_table
 from .simd.reference import Array
 
-FEW = 64
-"""Rows that are gathered at a time."""
+ROWS_PER_CHUNK = 64
+"""Rows that are gathered at a time, which bounds temporary memory."""
 
 
 def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 0, end: int | None = None) -> Array:
-    """Padded rows begin .. end of planes (..., H, numbers), as (..., end - begin, padded numbers) in the type of their sums.
+    """Return padded rows begin .. end of planes (..., H, samples): (..., end - begin, padded samples), float32 or float64.
 
-    That is real, so that nothing of the border is rounded to integers.
+    The result is real, so that the border is not rounded to integers.
 
     >>> from ..geometry.axes import make_axes
     >>> from ..geometry.borders import check_border
@@ -27,8 +27,8 @@ def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 
     pixels = planes.reshape(*planes.shape[:-1], layout.columns.size, layout.pixel)
     out = np.empty((*planes.shape[:-2], rows.size, columns.size, layout.pixel), real_of(planes))
     inside = out[..., left:right, :]
-    for first in range(0, rows.size, FEW):
-        inside[..., first : first + FEW, :, :] = pixels[..., rows[first : first + FEW], :, :]
+    for first in range(0, rows.size, ROWS_PER_CHUNK):
+        inside[..., first : first + ROWS_PER_CHUNK, :, :] = pixels[..., rows[first : first + ROWS_PER_CHUNK], :, :]
     for side in (slice(left), slice(right, None)):
         out[..., side, :] = inside[..., columns[side], :]
     fade(out.swapaxes(-3, -2), gain_table(layout.columns, border))
@@ -37,7 +37,7 @@ def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 
 
 
 def fade(lines: Array, gain: Array) -> None:
-    """Multiply lines (..., n, pixels, numbers) by gains (n,), in place."""
+    """Multiply lines (..., n, pixels, samples) by gains (n,), in place."""
     faded = np.flatnonzero(gain != 1)
     with np.errstate(invalid="ignore"):  # an infinite pixel becomes NaN where it fades to 0, as in NumPy
         lines[..., faded, :, :] *= gain[faded, None, None]

@@ -1,4 +1,4 @@
-"""How a kernel is summed: tap by tap, as columns times rows, with running sums, by spectra. The cheapest of the same result."""
+"""Chooses the method for a kernel: direct, separable, box or fft; the cheapest whose rounding does not show."""
 
 import math
 from dataclasses import dataclass, replace
@@ -9,49 +9,51 @@ from ..errors import ArgumentError
 from .fft import Tiling, best_tiling
 from .layout import Layout, nested_counts
 from .low_rank import EXACT, Factors, factorise, unit_of
-from .offset import BOUND, FARTHEST, error_of
+from .offset import BOUND, MAX_DISTANCE, error_of
 from .sample_facts import SMALLEST_FOR_FFT, SampleFacts
 from .simd.reference import Array
 
-LONGEST, LONGEST_OF_PRODUCTS = 64, 32
-"""Taps that are summed one after the other, and of columns and of rows, whose roundings add up. Longer sums are made of such,
-added with compensation.
+MAX_RUN, MAX_RUN_OF_PRODUCTS = 64, 32
+"""Taps in a run at most; the second for separable sums, where the roundings of columns and rows add up.
+
+Longer sums are split into runs, which are added with compensation.
 """
 
-RUN = 4
-"""Rows of a column for each that is stepped over, above which running sums are faster: they go over a row once for each."""
+RUNNING_SUM_ROWS = 4
+"""Kernel rows per row of stride above which running sums are faster: they read each row twice."""
 
-SLOWER = 1.7
-"""Times that a multiply-add of columns and rows takes, beside one of the direct way."""
+SEPARABLE_SLOWDOWN = 1.7
+"""Time of a multiply-add of the separable method, relative to the direct one."""
 
-FINE = 1e-4
-"""Units of weights so fine that sums come half way between two levels no more often than one in 10,000 times."""
+FINE_UNIT = 1e-4
+"""Units of weights so fine that at most one sum in 10,000 lies half way between two levels."""
 
-WHOLEST = 1e6
-"""Whole numbers that spectra give within 0.1: they miss by 0.00000005 of the largest, in the worst of 10 million."""
+MAX_FFT_INTEGER = 1e6
+"""Largest integer sums that spectra give within 0.1: their error is 5e-8 of the largest, in the worst of 10 million."""
 
 NOISE, NOISE_OF_PRODUCTS = 0.8, 2.1
-"""Standard deviation of what spectra, and columns times rows, miss: over the root of the sum of squared weights, the largest
-number and the precision. Measured on photographs."""
+"""Standard deviation of the error of spectra, and of separable sums, measured on photographs.
 
-QUIET, QUIET_ENOUGH = 6e-5, 0.05
-"""Noise in levels: so that one rounded level in 10,000 differs; so that none differs by two."""
+It is relative to the root of the sum of squared weights, times the largest sample, times the eps of the dtype.
+"""
 
-SHORT = (1 << 16) - 1
-"""The largest number of 16 bits."""
+MAX_NOISE_UINT8, MAX_NOISE_UINT16 = 6e-5, 0.05
+"""Largest noise in levels: at most one rounded uint8 level in 10,000 differs; no uint16 level differs by two."""
 
-WORTH = 0.75
-"""Part of the direct multiply-adds below which columns times rows are faster: they go over a row once more."""
+MAX_UINT16 = (1 << 16) - 1
+"""The largest 16-bit number."""
+
+WORTHWHILE_COST = 0.75
+"""Cost relative to the direct method below which the separable one is faster: it goes over each row once more."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """How one map is computed. ``cost`` counts multiply-adds for each number of it, ``direct`` those of the direct way.
+    """The method for one map. ``cost`` is its multiply-adds per sample, ``direct`` those of the direct method.
 
-    ``error`` bounds what rounding adds to a response before that is rounded to its own type, as a part of the sum of absolute
-    weights times the extent of the picture; it is 0 where sums are exact.
-    ``running_columns`` tells whether sums down the columns are kept from row to row, ``nested_rows`` whether those along the
-    rows are made of sums of a few neighbours.
+    ``error`` bounds the rounding error of a response, before that is rounded to its own dtype, as a fraction of the sum of
+    absolute weights times the extent of the image; it is 0 where sums are exact. ``running_columns``: sums down the columns
+    are updated from row to row. ``nested_rows``: sums along the rows are computed from sums of a few neighbours.
     """
 
     method: str
@@ -61,21 +63,21 @@ class Choice:
     factors: Factors | None = None
     running_columns: bool = False
     nested_rows: bool = False
-    unit: float = 1.0  # what the sums are multiplied by at the end, and the weights divided by before
+    unit: float = 1.0  # weights are divided by it before, sums multiplied by it at the end
     tiling: Tiling | None = None
     error: float = 0.0
     whole: bool = False  # whether sums by spectra are rounded to whole numbers of the unit
 
     @property
     def rank(self) -> int:
-        """Columns times rows that are summed, 0 for the direct way."""
+        """Number of outer products that are summed, 0 for the direct method."""
         return self.factors.rank if self.factors else 0
 
 
 def choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | None = None) -> Choice:
-    """The way for one map of weights (P, kh, kw, depth); ``method`` asks for one. Raises ArgumentError where it cannot be.
+    """Choose the method for one map of weights (P, kh, kw, depth). Raises ArgumentError where ``method`` cannot be used.
 
-    Sums of several products are for finite numbers only: an infinity would meet its negative in them, a weight of 0 not.
+    Sums of several outer products are for finite samples only: an infinity would meet its negative in them and become NaN.
     """
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
         return _choose(layout, weights, facts, method)
@@ -86,8 +88,8 @@ def _choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | No
     if not np.isfinite(weights.astype(facts.real)).all():
         return _refused(Choice("direct", taps, taps, "asked for"), None if method == "direct" else method, "is not finite")
     direct = Choice("direct", taps, taps, "asked for", unit=_unit_for(weights) if facts.whole else 1.0)
-    if taps > 1 and not _is_exact(in_units(weights, direct.unit), facts):  # one product is rounded as the result is
-        direct = replace(direct, error=error_of(min(taps, LONGEST), facts.real))
+    if taps > 1 and not _is_exact(in_units(weights, direct.unit), facts):  # a single product is rounded once
+        direct = replace(direct, error=error_of(min(taps, MAX_RUN), facts.real))
     if method == "direct":
         return direct
     if method == "fft":
@@ -95,13 +97,13 @@ def _choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | No
     chosen = _by_low_rank(layout, weights, facts, direct, method)
     if method is None and taps >= SMALLEST_FOR_FFT:
         spectra = _by_fft(layout, weights, facts, chosen, method)
-        if spectra.tiling and spectra.cost < chosen.cost * (SLOWER if chosen.factors else 1):
+        if spectra.tiling and spectra.cost < chosen.cost * (SEPARABLE_SLOWDOWN if chosen.factors else 1):
             return spectra
     return chosen
 
 
 def _by_fft(layout: Layout, weights: Array, facts: SampleFacts, other: Choice, method: str | None) -> Choice:
-    """The way by spectra, or the other where it does not fit."""
+    """Return the choice of spectra, or ``other`` where they cannot be used."""
     if weights.shape[0] > 1 or weights.shape[3] > 1:
         return _refused(other, method, "sums over channels")
     if not facts.finite:
@@ -113,60 +115,59 @@ def _by_fft(layout: Layout, weights: Array, facts: SampleFacts, other: Choice, m
     if most > float(np.finfo(facts.real).max) / 100:
         return _refused(other, method, "is slid over numbers so large that their spectrum would overflow")
     if method is None and not facts.even:
-        return other  # rounding of the largest would be seen beside most
+        return other  # the rounding error of the largest samples would show in the others
     unit = unit_of(weights) if facts.whole and weights.any() else None
-    coarse = unit is not None and unit > FINE
-    whole = coarse and np.abs(weights).sum() / unit * facts.largest <= WHOLEST
+    coarse = unit is not None and unit > FINE_UNIT
+    whole = coarse and np.abs(weights).sum() / unit * facts.largest <= MAX_FFT_INTEGER
     if method is None and not whole and (coarse or _noise_shows(NOISE, weights, facts)):
-        return other  # rounding of the spectrum would be seen
+        return other  # the rounding error of the spectrum would show
     reason = f"tiles of {tiling.rows} x {tiling.columns} take as long as {tiling.cost:.3g} multiply-adds"
     error = 0.0 if whole else float(np.finfo(facts.real).eps) * math.log2(tiling.rows * tiling.columns)
-    found = Choice("fft", tiling.cost, other.direct, reason, unit=unit if whole and unit else 1.0, tiling=tiling, whole=whole)
-    return replace(found, error=error)
+    unit = unit if whole and unit else 1.0
+    return Choice("fft", tiling.cost, other.direct, reason, unit=unit, tiling=tiling, error=error, whole=whole)
 
 
 def _noise_shows(noise: float, weights: Array, facts: SampleFacts) -> bool:
-    """Whether levels would show what is missed."""
+    """Whether stored levels would show the rounding errors of a method."""
     amount = noise * math.sqrt(np.square(weights).sum()) * facts.largest * np.finfo(facts.real).eps
-    return bool(facts.whole and amount > (QUIET if facts.largest < 256 else QUIET_ENOUGH))
+    return bool(facts.whole and amount > (MAX_NOISE_UINT8 if facts.largest < 256 else MAX_NOISE_UINT16))
 
 
 def _by_low_rank(layout: Layout, weights: Array, facts: SampleFacts, direct: Choice, method: str | None) -> Choice:
-    """Columns times rows, with running sums where they help; or the direct way."""
+    """Return the choice of a separable or box sum, or ``direct`` where they cannot be used or are slower."""
     if weights.shape[0] > 1 or weights.shape[3] > 1:
         return _refused(direct, method, "sums over channels")
     kernel = in_units(weights[0, :, :, 0], direct.unit)
     most = min(kernel.shape) if facts.finite else 1
-    if method is None:  # no more products than can be worth it
-        most = min(most, max(int(WORTH * direct.cost / sum(kernel.shape)), 1))
+    if method is None:  # more products would be slower
+        most = min(most, max(int(WORTHWHILE_COST * direct.cost / sum(kernel.shape)), 1))
     factors = factorise(kernel, float(np.finfo(facts.real).eps), most)
     if factors is None:
-        rule = "has no columns and rows that would be a gain" if facts.finite else "is no column times a row"
+        rule = "has no columns and rows that would be faster" if facts.finite else "is not a column times a row"
         return _refused(direct, method, rule)
     exact = _is_exact(kernel, facts, factors.growth)
     if method is None and not exact and _noise_shows(NOISE_OF_PRODUCTS, weights, facts):
-        return _refused(direct, method, "is so large in all that rounding of sums between would be seen")
-    error = 0.0 if exact else error_of(factors.growth * _roundings_of(factors), facts.real) + factors.error * FARTHEST
+        return _refused(direct, method, "is so large that rounding of the intermediate sums would show")
+    error = 0.0 if exact else error_of(factors.growth * _roundings_of(factors), facts.real) + factors.error * MAX_DISTANCE
     if error > BOUND:
         return _refused(direct, method, f"is a sum of products so large that rounding could be {error:.2g} of what it gives")
-    flat_column, flat_row = (_is_flat(part) for part in (factors.columns, factors.rows))
+    flat_column, flat_row = _is_flat(factors.columns), _is_flat(factors.rows)
     flat = factors.rank == 1 and flat_column and flat_row
     if method == "box" and not flat:
         return _refused(direct, method, "has weights that differ")
     single = factors.rank == 1 and method != "separable"
-    running = (
-        single and flat_column and facts.exact and layout.rows.dilation == 1 and kernel.shape[0] > RUN * layout.rows.stride
-    )
-    split = single and flat_row and layout.step == 1 and kernel.shape[1] > 3
-    count = _cost_of(layout, factors, running, split)
-    name = "box" if method == "box" or (flat and (running or split)) else "separable"
-    if method is None and count > WORTH * direct.cost:
-        return replace(direct, reason=f"{name} would take {count:.3g}, which is no gain")
-    return Choice(name, count, direct.direct, _reason(name, factors), factors, running, split, direct.unit, error=error)
+    many_rows = kernel.shape[0] > RUNNING_SUM_ROWS * layout.rows.stride
+    running = single and flat_column and facts.exact and layout.rows.dilation == 1 and many_rows
+    nested = single and flat_row and layout.step == 1 and kernel.shape[1] > 3
+    cost = _cost_of(layout, factors, running, nested)
+    name = "box" if method == "box" or (flat and (running or nested)) else "separable"
+    if method is None and cost > WORTHWHILE_COST * direct.cost:
+        return replace(direct, reason=f"{name} would take {cost:.3g}, which is not faster")
+    return Choice(name, cost, direct.direct, _reason(name, factors), factors, running, nested, direct.unit, error=error)
 
 
 def _is_exact(kernel: Array, facts: SampleFacts, growth: float = 1.0) -> bool:
-    """Whether all sums of the kernel, as multiples of its unit, are whole numbers that ``real`` holds, though products grow."""
+    """Whether all sums of the kernel, as multiples of its unit, are integers that float32 holds; ``growth`` as in Factors."""
     if not facts.whole:
         return False
     unit = unit_of(kernel) if kernel.any() else None
@@ -174,36 +175,37 @@ def _is_exact(kernel: Array, facts: SampleFacts, growth: float = 1.0) -> bool:
 
 
 def _roundings_of(factors: Factors) -> float:
-    """Roundings one after the other: down the columns, then along all rows."""
+    """Count the successive roundings: down the columns, then along all rows."""
     down, along = factors.columns.shape[1], factors.rows.size
-    return float(min(down, LONGEST_OF_PRODUCTS) + min(along, LONGEST_OF_PRODUCTS))
+    return float(min(down, MAX_RUN_OF_PRODUCTS) + min(along, MAX_RUN_OF_PRODUCTS))
 
 
 def in_units(weights: Array, unit: float) -> Array:
-    """Weights as multiples of their unit."""
+    """Return weights as integer multiples of their unit; unchanged for a unit of 1."""
     return weights if unit == 1 else np.rint(weights / unit)
 
 
 def least_short_sum(choice: Choice, weights: Array, facts: SampleFacts) -> int | None:
-    """The least sum that levels can give, in units, where 16 bits tell all sums apart; else None.
+    """Return the least possible sum in units, where int16 accumulators can hold all sums; else None.
 
-    Then twice as many are worked on at once, and whatever lies between is right but for multiples of 2**16.
+    Then a vector holds twice as many samples. Intermediate sums may overflow: all sums are exact modulo 2**16, and the final
+    ones span less than that.
     """
-    if not facts.whole or facts.largest > SHORT // 2 or choice.tiling is not None:
+    if not facts.whole or facts.largest > MAX_UINT16 // 2 or choice.tiling is not None:
         return None
     kernel = in_units(weights, choice.unit)
-    parts = [kernel, *((choice.factors.columns, choice.factors.rows) if choice.factors else ())]
-    if not all((part == np.rint(part)).all() and np.abs(part).max() <= SHORT // 2 for part in parts):
+    arrays = [kernel, *((choice.factors.columns, choice.factors.rows) if choice.factors else ())]
+    if not all((array == np.rint(array)).all() and np.abs(array).max() <= MAX_UINT16 // 2 for array in arrays):
         return None
     more, less = float(kernel[kernel > 0].sum()), float(kernel[kernel < 0].sum())
     low, high = more * facts.least + less * facts.largest, more * facts.largest + less * facts.least
-    return int(low) if high - low <= SHORT else None
+    return int(low) if high - low <= MAX_UINT16 else None
 
 
 def _unit_for(weights: Array) -> float:
-    """What all weights are multiples of, where sums of levels are exact then.
+    """Return the number that all weights are multiples of, if sums of levels in that unit are exact; else 1.
 
-    A mean of whole numbers that lies half way between two levels is then rounded by the rule, not by chance.
+    An exact mean that lies half way between two levels is rounded by the rule, and not by its rounding error.
     """
     unit = unit_of(weights) if weights.any() else None
     exact = unit is not None and np.abs(weights).sum() / unit < 1 << 16
@@ -211,6 +213,7 @@ def _unit_for(weights: Array) -> float:
 
 
 def _refused(direct: Choice, method: str | None, rule: str) -> Choice:
+    """Return ``direct`` with the reason; raise ArgumentError where the user asked for a method."""
     if method is not None:
         raise ArgumentError(f"method {method} cannot be used: the kernel {rule}; leave the method out")
     return replace(direct, reason=f"the kernel {rule}")
@@ -222,12 +225,13 @@ def _reason(name: str, factors: Factors) -> str:
     return "the kernel is " + ("a column times a row" if factors.rank == 1 else f"the sum of {factors.rank} columns times rows")
 
 
-def _is_flat(parts: Array) -> bool:
-    return bool((parts[0] == parts[0, 0]).all() and parts[0, 0] != 0)
+def _is_flat(vectors: Array) -> bool:
+    """Whether the first of some columns or rows has equal weights, which are not 0."""
+    return bool((vectors[0] == vectors[0, 0]).all() and vectors[0, 0] != 0)
 
 
-def _cost_of(layout: Layout, factors: Factors, running: bool, split: bool) -> float:
-    """Multiply-adds for each number of the map: the sums down are made for every column, the sums along for those that stay."""
+def _cost_of(layout: Layout, factors: Factors, running: bool, nested: bool) -> float:
+    """Return multiply-adds per sample of the map. Sums down are computed for every column, sums along for output columns."""
     down = 2 * layout.rows.stride if running else np.count_nonzero(factors.columns)
-    across = sum(nested_counts(factors.rows.shape[1])) if split else np.count_nonzero(factors.rows)
-    return float(down * layout.step + across)
+    along = sum(nested_counts(factors.rows.shape[1])) if nested else np.count_nonzero(factors.rows)
+    return float(down * layout.step + along)

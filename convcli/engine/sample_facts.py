@@ -1,4 +1,4 @@
-"""What kind of numbers an image holds, as far as that decides how its sums are made."""
+"""Properties of the samples of an image that decide how its sums can be computed."""
 
 import math
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from .offset import Offset
 from .simd.reference import Array
 
 SMALLEST_FOR_FFT = 100
-"""Taps below which spectra are no gain."""
+"""Fewest taps for which spectra are faster."""
 
-UNEVEN = 256
-"""Times that the largest sample may be farther from the offset than most are, for spectra."""
+MAX_UNEVENNESS = 256
+"""Largest ratio of the largest to the mean distance of samples from the offset, for spectra."""
 
 
 @dataclass(frozen=True)
 class SampleFacts:
-    """What is summed, and how exactly: in float32 or float64 (``real``), where sums down a column may be ``exact``.
+    """The samples, border included: sums are float32 or float64 (``real``); those down a column may be ``exact``.
 
-    ``finite`` tells that no number is NaN or infinite, ``whole`` that all are whole numbers, ``even`` that none is much larger
-    than most are. None is larger than ``largest``, nor less than ``least``.
+    ``finite``: no sample is NaN or infinite. ``whole``: all are integers. ``even``: none is much larger than most. All lie
+    between ``least`` and ``largest``.
     """
 
     real: np.dtype
@@ -36,7 +36,7 @@ class SampleFacts:
 
 
 def sample_facts_of(planes: Array, layout: Layout, border: BorderMode, offset: Offset, method: str | None) -> SampleFacts:
-    """What sums of an image (P, H, numbers) are: those of whole numbers below 2**24 are exact in float32."""
+    """Return the facts of an image (P, H, samples). Sums of integers below 2**24 are exact in float32."""
     constant = border.constant
     if planes.dtype.kind == "u":
         whole = constant == int(constant) and not border.needs_copy
@@ -44,11 +44,12 @@ def sample_facts_of(planes: Array, layout: Layout, border: BorderMode, offset: O
         largest = max(white, abs(constant))
         exact = whole and layout.rows.kernel * largest < 1 << 24
         return SampleFacts(real_of(planes), True, whole, 0 <= constant <= white, exact, largest, min(constant, 0.0))
-    asked = method in ("fft", "separable") or (
+    needs_extremes = method in ("fft", "separable") or (
         method is None and layout.rows.kernel * layout.columns.kernel >= SMALLEST_FOR_FFT
     )
-    extremes = np.array([planes.min(), planes.max(), constant], np.float64) if asked else np.full(3, np.inf)
+    extremes = np.array([planes.min(), planes.max(), constant], np.float64) if needs_extremes else np.full(3, np.inf)
     finite, largest = bool(np.isfinite(extremes).all()), float(np.abs(extremes).max())
-    even = finite and float(np.abs(extremes - offset.mean).max()) <= UNEVEN * offset.deviation
-    rounded = 2.0 ** (32 * math.ceil(math.log2(largest) / 32)) if finite and largest else largest  # the same for most parts
+    even = finite and float(np.abs(extremes - offset.mean).max()) <= MAX_UNEVENNESS * offset.deviation
+    # Rounded up to a power of 2**32, so that most images share their tables.
+    rounded = 2.0 ** (32 * math.ceil(math.log2(largest) / 32)) if finite and largest else largest
     return SampleFacts(real_of(planes), finite, False, even, False, rounded, -rounded)

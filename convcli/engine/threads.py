@@ -1,18 +1,18 @@
-"""Threads that are kept from one call to the next: starting them takes half a millisecond."""
+"""Threads that are reused by later calls: starting them takes half a millisecond."""
 
 import functools
 import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
-MOST = max(os.cpu_count() or 1, 8)
-"""Threads beside those that ask for work, which do it themselves where all are busy."""
+MAX_THREADS = max(os.cpu_count() or 1, 8)
+"""Threads of the pool. A calling thread works too, and does all of its tasks where the pool is busy."""
 
 
 def run_all(tasks: list[Callable[[], None]], workers: int) -> None:
-    """Run all tasks, the first ones first, on so many threads at most, of which this is one; the list is empty afterwards.
+    """Run all tasks in order on at most ``workers`` threads, this one included. The list is empty afterwards.
 
-    After an error, or Ctrl-C, only those under way are waited for.
+    After an error or Ctrl-C no task is started any more, and those that run are waited for.
     """
     tasks.reverse()
 
@@ -24,7 +24,7 @@ def run_all(tasks: list[Callable[[], None]], workers: int) -> None:
                 return
             try:
                 task()
-            except BaseException:  # an interrupt too: the others are to begin nothing more, and the caller is told
+            except BaseException:  # an interrupt too: no other thread starts a task, and the caller gets the exception
                 tasks.clear()
                 raise
 
@@ -39,18 +39,18 @@ def run_all(tasks: list[Callable[[], None]], workers: int) -> None:
     finally:
         tasks.clear()
         wait([helper for helper in helpers if not helper.cancel()])
-        helpers.clear()  # an error holds this frame, and a helper the error
+        helpers.clear()  # breaks a reference cycle: an error refers to this frame, and a helper to the error
 
 
 @functools.cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(MOST, "convcli")
+    return ThreadPoolExecutor(MAX_THREADS, "convcli")
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_threads.cache_clear)  # they stay with the parent
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # a forked child has none of the threads
 
 
 def usable_processors() -> int:
-    """Processors that this process may use."""
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

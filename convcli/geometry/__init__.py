@@ -1,1 +1,1 @@
-"""Sizes, padding and borders of a sliding kernel. Plain numbers only; nothing here needs NumPy."""
+"""Sizes, padding and borders of a sliding kernel, in plain Python numbers without NumPy."""

@@ -1,4 +1,4 @@
-"""Sizes of a sliding kernel, one axis at a time: integers only, no arrays. Rows and columns follow the same rules.
+"""Sizes of a sliding kernel along one axis, rows or columns, as integers.
 
 The formulas are those of Dumoulin & Visin, "A guide to convolution arithmetic for deep learning"
 (https://arxiv.org/abs/1603.07285), with an extent in place of the kernel size.
@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ..errors import ArgumentError
 from .padding import Padding, padding_word, resolve_padding, split_in_halves
-from .whole_numbers import FARTHEST, Pair, Sides, as_pair
+from .whole_numbers import MAX_EXTENT, Pair, Sides, as_pair
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Axis:
 
 
 def extent(kernel: int, dilation: int) -> int:
-    """Pixels that a dilated kernel covers.
+    """Return the pixels that a dilated kernel covers along an axis.
 
     >>> extent(3, dilation=2)
     5
@@ -55,15 +55,15 @@ def extent(kernel: int, dilation: int) -> int:
 
 
 def check_extents(kernel: Sides, dilation: Sides) -> Sides:
-    """Pixels that a kernel covers in each direction. Raises ArgumentError beyond FARTHEST."""
+    """Return the rows and columns that a kernel covers. Raises ArgumentError beyond MAX_EXTENT."""
     covered = (extent(kernel[0], dilation[0]), extent(kernel[1], dilation[1]))
-    if max(covered) > FARTHEST:
-        raise ArgumentError(f"a kernel may cover at most {FARTHEST} pixels a side, got {covered[0]} x {covered[1]}")
+    if max(covered) > MAX_EXTENT:
+        raise ArgumentError(f"a kernel may cover at most {MAX_EXTENT} pixels a side, got {covered[0]} x {covered[1]}")
     return covered
 
 
 def make_axes(sizes: Sides, kernel: Sides, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Axis, Axis]:
-    """Lay a kernel over an image: the row axis and the column axis. Raises ArgumentError where it does not fit."""
+    """Return the row axis and the column axis of a kernel over an image. Raises ArgumentError where it does not fit."""
     strides = as_pair("stride", stride, least=1)
     dilations = as_pair("dilation", dilation, least=1)
     pads = resolve_padding(padding, check_extents(kernel, dilations), sizes, strides)
@@ -73,7 +73,6 @@ def make_axes(sizes: Sides, kernel: Sides, stride: Pair, padding: Padding, dilat
 
 
 def _check_fit(rows: Axis, columns: Axis) -> None:
-    """Raise ArgumentError where a kernel does not fit an image."""
     if rows.out < 1 or columns.out < 1:
         padded = tuple(axis.size + axis.before + axis.after for axis in (rows, columns))
         raise ArgumentError(
@@ -85,12 +84,13 @@ def _check_fit(rows: Axis, columns: Axis) -> None:
 def make_pool_axes(
     sizes: Sides, kernel_size: Pair, stride: Pair | None, padding: Padding, dilation: Pair = 1, ceil_mode: bool = False
 ) -> tuple[Axis, Axis]:
-    """Lay a window over maps: the row axis and the column axis. A stride of None is the size of the window.
+    """Return the row axis and the column axis of a window over maps. A stride of None is the size of the window.
 
-    ``ceil_mode`` has one more window where the last one would leave pixels over, as long as it begins on the map or the
-    padding before it: the padding behind then grows (https://pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html).
+    ``ceil_mode`` rounds the output size up: there is one more window where pixels remain after the last one, as long as it
+    starts on the map or the padding before it. The padding after the map then grows
+    (https://pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html).
 
-    Raises ArgumentError where the window does not fit, or would somewhere hold nothing but padding.
+    Raises ArgumentError where the window does not fit, or a window would lie on padding alone.
 
     >>> rows, columns = make_pool_axes((6, 7), 3, 2, 0, ceil_mode=True)
     >>> (rows.out, rows.after), (columns.out, columns.after)
@@ -102,19 +102,19 @@ def make_pool_axes(
     pads = resolve_padding(padding, check_extents(window, dilations), sizes, strides)
     rows, columns = (Axis(sizes[i], window[i], strides[i], dilations[i], *pads[i]) for i in (0, 1))
     if ceil_mode:
-        rows, columns = _rounded_up(rows), _rounded_up(columns)
+        rows, columns = _with_ceil_mode(rows), _with_ceil_mode(columns)
     _check_fit(rows, columns)
     for name, axis in (("row", rows), ("column", columns)):
         if not _sees_pixels(axis):
             raise ArgumentError(
-                f"padding must leave a pixel in every window, got {axis.before} before and {axis.after} behind {name}s of "
+                f"padding must leave a pixel in every window, got {axis.before} before and {axis.after} after {name}s of "
                 f"{axis.size} pixels under a window that covers {axis.extent}; use less padding"
             )
     return rows, columns
 
 
 def _sees_pixels(axis: Axis) -> bool:
-    """Whether every window has a tap on a pixel, and not on padding alone."""
+    """Whether every window has a tap on a pixel."""
     last = (axis.out - 1) * axis.stride - axis.before
     if last >= axis.size or axis.extent <= axis.before:
         return False
@@ -122,15 +122,15 @@ def _sees_pixels(axis: Axis) -> bool:
     return axis.size >= axis.dilation or all(first % axis.dilation < axis.size for first in before)
 
 
-def _rounded_up(axis: Axis) -> Axis:
-    """The axis with as much padding behind as its windows need, counted as ``ceil_mode`` does."""
+def _with_ceil_mode(axis: Axis) -> Axis:
+    """Return the axis with the padding after it that its windows need with ``ceil_mode``."""
     out = -((axis.extent - axis.size - axis.before - axis.after) // axis.stride) + 1
     out -= (out - 1) * axis.stride >= axis.size + axis.before
     return replace(axis, after=max((out - 1) * axis.stride + axis.extent - axis.size - axis.before, 0))
 
 
 def taps_within(axis: Axis, begin: int, end: int) -> list[int]:
-    """How many taps lie on pixels ``begin`` .. ``end`` at each position of the kernel, 0 being the first pixel of the image.
+    """Count the taps on pixels ``begin`` .. ``end`` at each position of the kernel. Pixel 0 is the first of the image.
 
     >>> taps_within(Axis(size=5, kernel=3, stride=2, dilation=1, before=1, after=1), 0, 5)
     [2, 3, 2]
@@ -145,9 +145,9 @@ def taps_within(axis: Axis, begin: int, end: int) -> list[int]:
 
 @dataclass(frozen=True)
 class TransposedAxis:
-    """A kernel laid along one axis by every pixel of a map: a convolution turned round (Dumoulin & Visin, chapter 4).
+    """A transposed convolution along one axis: every input pixel adds the kernel to the output (Dumoulin & Visin, chapter 4).
 
-    ``before`` and ``after`` are cut from what it gives, and ``extra`` pixels are added behind.
+    ``before`` and ``after`` pixels are cut from the output, and ``extra`` pixels (the output padding) are added after it.
 
     >>> TransposedAxis(size=3, kernel=3, stride=2, dilation=1, before=1, after=1, extra=1).out
     6
@@ -168,33 +168,33 @@ class TransposedAxis:
 
     @property
     def out(self) -> int:
-        """Pixels of the result, zero or less if all are cut."""
+        """Pixels of the output, zero or less if all are cut."""
         return self.stride * (self.size - 1) + self.extent - self.before - self.after + self.extra
 
 
 def make_transposed_axes(
     sizes: Sides, kernel: Sides, stride: Pair, padding: Padding, output_padding: Pair, dilation: Pair
 ) -> tuple[TransposedAxis, TransposedAxis]:
-    """Lay the kernel of a transposed convolution: the row axis and the column axis. "valid" is a padding of 0.
+    """Return the row axis and the column axis of a transposed convolution. "valid" is a padding of 0.
 
-    With "same-upper" and "same-lower" the output is size * stride, as ONNX has it, the odd pixel cut behind or before
-    (https://onnx.ai/onnx/operators/onnx__ConvTranspose.html); where the kernel covers less than the stride, nothing is cut, as
-    ONNX Runtime has it. Raises ArgumentError where nothing would be left.
+    With "same-upper" and "same-lower" the output is size * stride, as in ONNX
+    (https://onnx.ai/onnx/operators/onnx__ConvTranspose.html); an odd pixel is cut after or before. Where the kernel covers less
+    than the stride, nothing is cut, as in ONNX Runtime. Raises ArgumentError where the output would be empty.
 
     >>> [axis.out for axis in make_transposed_axes((2, 3), (3, 3), 2, "same-upper", 0, 1)]
     [4, 6]
     """
     strides, dilations = as_pair("stride", stride, least=1), as_pair("dilation", dilation, least=1)
     extras = as_pair("output_padding", output_padding, least=0)
-    if any(extra >= max(step, spread) for extra, step, spread in zip(extras, strides, dilations, strict=True)):
+    if any(extra >= max(lengths) for extra, *lengths in zip(extras, strides, dilations, strict=True)):
         raise ArgumentError(f"output_padding must be less than the stride or the dilation, got {output_padding!r}")
     covered = check_extents(kernel, dilations)
     word = padding_word(padding) if isinstance(padding, str) else ""
     if word in ("same", "full"):
         raise ArgumentError(f"padding must be valid, same-upper, same-lower or pixels to cut off, got {padding!r}")
     if word.startswith("same-"):
-        spare = [max(covered[i] + extras[i] - strides[i], 0) for i in (0, 1)]
-        pads = split_in_halves(spare[0], word), split_in_halves(spare[1], word)
+        cut = [max(covered[i] + extras[i] - strides[i], 0) for i in (0, 1)]
+        pads = split_in_halves(cut[0], word), split_in_halves(cut[1], word)
     else:
         pads = resolve_padding(padding, covered)
     rows, columns = (TransposedAxis(sizes[i], kernel[i], strides[i], dilations[i], *pads[i], extras[i]) for i in (0, 1))

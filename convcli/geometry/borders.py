@@ -1,4 +1,4 @@
-"""What the padding holds. Every border is defined here, and here alone; the rest of the package asks a BorderMode."""
+"""Borders: the values of the padding. This module alone defines them; all others use a BorderMode."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,21 +9,21 @@ from ..errors import ArgumentError, nearest_name
 from .axes import Axis
 
 Border: TypeAlias = str | float
-LARGEST = 1e30
-"""Largest number to pad with: sums of it under any kernel stay finite in float32."""
+MAX_CONSTANT = 1e30
+"""Largest constant to pad with: sums of it under any kernel stay finite in float32."""
 
 CONSTANT = -1
-"""Stands where a padded position holds a constant and no pixel."""
+"""The source index of a padded position that holds a constant instead of a pixel."""
 
 
 @dataclass(frozen=True)
 class BorderMode:
-    """What stands at a padded position: a pixel of the image, a pixel times a gain, or a constant.
+    """The value of a padded position: a pixel of the image, a pixel times a gain, or a constant.
 
-    ``picture`` is a row a b c d with three pixels of padding on each side, ``aliases`` are what NumPy, SciPy, PyTorch, ONNX and
-    TensorFlow call the border, where that cannot mean two of them. ``outside`` gives the pixel for a position outside an axis
-    of that size, 0 being the first pixel: an index within the image, or CONSTANT. ``fade`` gives the gain so many pixels
-    outside, of so many that are padded on that side; the gains of the row and of the column are multiplied.
+    ``picture`` shows a row a b c d with three pixels of padding on each side. ``aliases`` are the names in NumPy, SciPy,
+    PyTorch, ONNX and TensorFlow, where they are unambiguous. ``outside(position, size)`` returns the image index for a
+    position outside 0 .. size - 1, or CONSTANT. ``fade(distance, pads)`` returns the gain ``distance`` pixels outside the
+    image, with ``pads`` pixels of padding on that side; the gains of the row and of the column are multiplied.
     """
 
     name: str
@@ -35,22 +35,22 @@ class BorderMode:
 
     @property
     def needs_copy(self) -> bool:
-        """Whether the padding holds numbers that no pixel has: the loops, which read pixels by index, get a padded copy."""
+        """Whether the padding holds values that no pixel has: the loops, which read pixels by index, then get a padded copy."""
         return self.fade is not None
 
     def over(self, rows: Axis, columns: Axis) -> "BorderMode":
-        """The mode for an image of these axes: where nothing is padded, one that needs no copy."""
+        """Return the mode for an image of these axes: one that needs no copy where nothing is padded."""
         return self if rows.padded > rows.size or columns.padded > columns.size or not self.needs_copy else ZERO
 
     @property
     def is_constant(self) -> bool:
-        """Whether the padding holds a number, and no pixels."""
+        """Whether the padding holds a constant, and no pixels."""
         return self.outside is _constant
 
     def source_index(self, position: int, size: int) -> int:
-        """Pixel shown at a position, 0 being the first pixel: an index within the image, or CONSTANT.
+        """Return the image index for a position, or CONSTANT. Position 0 is the first pixel.
 
-        Works at any distance from the image, as if the border went on for ever.
+        Positions at any distance outside the image are valid.
 
         >>> [check_border("reflect").source_index(i, 4) for i in range(-5, 8)]
         [1, 2, 3, 2, 1, 0, 1, 2, 3, 2, 1, 0, 1]
@@ -58,7 +58,7 @@ class BorderMode:
         return position if 0 <= position < size else self.outside(position, size)
 
     def gain(self, position: int, axis: Axis) -> float:
-        """What the pixel shown at a position of an axis is multiplied by; 1 in the image.
+        """Return the factor of the pixel at a position of an axis; 1 in the image.
 
         >>> axis = Axis(size=2, kernel=5, stride=1, dilation=1, before=4, after=1)
         >>> [check_border("linear-ramp").gain(i, axis) for i in range(-4, 3)]
@@ -94,7 +94,7 @@ def _wrap(position: int, size: int) -> int:
 
 
 def _linear(distance: int, pads: int) -> float:
-    """From 1 at the edge of the image to 0 at the last padded pixel, as ``numpy.pad`` has it with ``end_values=0``."""
+    """Fall from 1 at the edge of the image to 0 at the last padded pixel, as ``numpy.pad`` does with ``end_values=0``."""
     return (pads - distance) / pads
 
 
@@ -112,24 +112,24 @@ MODES = (
 _BY_NAME = {mode.name: mode for mode in MODES}
 BORDERS = tuple(_BY_NAME)
 BORDER_ALIASES = {alias: mode.name for mode in MODES for alias in mode.aliases}
-RULE = f"border must be a number up to {LARGEST:g} or one of {', '.join(sorted(BORDERS))}"
+RULE = f"border must be a number up to {MAX_CONSTANT:g} or one of {', '.join(sorted(BORDERS))}"
 
 
 def check_border(border: Border) -> BorderMode:
-    """The mode for a border that is a word, whatever system it is from, or a number. Raises ArgumentError.
+    """Return the mode for a border: a name, in NumPy's or another system's words, or a number. Raises ArgumentError.
 
     >>> check_border("replicate").name, check_border(7).constant
     ('edge', 7.0)
     """
     if isinstance(border, str):
         return _BY_NAME[border_word(border)]
-    if isinstance(border, Real) and not isinstance(border, bool) and abs(border) <= LARGEST:
+    if isinstance(border, Real) and not isinstance(border, bool) and abs(border) <= MAX_CONSTANT:
         return replace(ZERO, constant=float(border))
     raise ArgumentError(f"{RULE}, got {border!r}")
 
 
 def border_word(text: str) -> str:
-    """The word for a border, whatever system it is from, in any case. Raises ArgumentError.
+    """Return convcli's name for a border that another system may name differently, in any case. Raises ArgumentError.
 
     >>> border_word("circular")
     'wrap'

@@ -1,1 +1,1 @@
-"""What to convolve with."""
+"""Kernels and banks: values, generators, expressions, the syntax after -k, and weight files."""

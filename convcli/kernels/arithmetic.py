@@ -8,14 +8,14 @@ from .kernel import MAX_SIDE, Anchor, Kernel, Matrix, middle_of
 
 
 def divided(matrix: Matrix, divisor: float) -> Matrix:
-    """Every weight divided by a number."""
+    """Divide every weight by a number."""
     if isinstance(matrix[0][0], tuple):
         return tuple(tuple(tuple(number / divisor for number in cell) for cell in row) for row in matrix)  # type: ignore[union-attr]
     return tuple(tuple([cell / divisor for cell in row]) for row in matrix)  # type: ignore[operator]
 
 
 def laid_over(shapes: Sequence[tuple[int, ...]], anchors: Sequence[Anchor | None]) -> tuple[tuple[int, ...], Anchor | None]:
-    """Shape and anchor of a sum of kernels of these shapes and anchors. Raises KernelError if it is too large."""
+    """Return shape and anchor of a sum of kernels whose anchors coincide. Raises KernelError if it is too large."""
     taps = [anchor or middle_of(shape) for shape, anchor in zip(shapes, anchors, strict=True)]
     above, left = (max(tap[axis] for tap in taps) for axis in (0, 1))
     below, right = (max(shape[axis] - tap[axis] for shape, tap in zip(shapes, taps, strict=True)) for axis in (0, 1))
@@ -26,8 +26,8 @@ def laid_over(shapes: Sequence[tuple[int, ...]], anchors: Sequence[Anchor | None
 
 
 def added(name: str, terms: Sequence[tuple[float, Kernel]]) -> Kernel:
-    """The sum of weight times kernel, each kernel with its anchor in the same place. Raises KernelError."""
-    (height, width, *channels), anchor = laid_over([one.shape for _, one in terms], [one.anchor for _, one in terms])
+    """Return the sum of weight * kernel over the terms, with all anchors at the same tap. Raises KernelError."""
+    (height, width, *channels), anchor = laid_over([k.shape for _, k in terms], [k.anchor for _, k in terms])
     above, left = anchor or middle_of((height, width))
     depth = channels[0] if channels else 1
     total = [[[0.0] * depth for _ in range(width)] for _ in range(height)]

@@ -1,13 +1,13 @@
-"""Numbers as people write them: 0.5, 1/9, sqrt(2)/4, -2*pi. A grammar of its own: nothing of a text is ever run."""
+"""Parses numbers and expressions such as 0.5, 1/9, sqrt(2)/4 and -2*pi, without running any code."""
 
 import math
 import re
 
-LARGEST = 1e30
-"""Largest number of a kernel: float32 sums of it over a kernel stay finite."""
+MAX_WEIGHT = 1e30
+"""Largest absolute value of a weight: float32 sums over a kernel stay finite."""
 
-LONGEST = 100
-"""Characters of an expression; nothing that deep or long is written by hand."""
+MAX_LENGTH = 100
+"""Characters of an expression at most, which also limits the depth of recursion."""
 
 DECIMAL = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 PLAIN = re.compile(rf"[+-]?{DECIMAL}", re.ASCII)
@@ -15,23 +15,23 @@ TOKEN = re.compile(rf"\s*({DECIMAL}|sqrt|pi|[-+*/()])", re.ASCII)
 
 
 def parse_number(text: str) -> float:
-    """Read a decimal number, or an expression of + - * / ( ) sqrt and pi. Raises ValueError that says what is wrong.
+    """Parse a decimal number, or an expression of + - * / ( ) sqrt and pi. Raises ValueError with the end of a message.
 
     >>> parse_number("-1/8"), parse_number("sqrt(2)/4 * (1 + 3)")
     (-0.125, 1.4142135623730951)
     """
-    if len(text) > LONGEST:
-        raise ValueError(f"is longer than {LONGEST} characters")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"is longer than {MAX_LENGTH} characters")
     if is_plain(text):
         return _checked(float(text))
     tokens: list[str] = []
-    place, end = 0, len(text.rstrip())
-    while place < end:
-        match = TOKEN.match(text, place)
+    position, end = 0, len(text.rstrip())
+    while position < end:
+        match = TOKEN.match(text, position)
         if match is None:
             raise ValueError("is not a number")
         tokens.append(match[1])
-        place = match.end()
+        position = match.end()
     tokens.reverse()
     value = _sum(tokens)
     if tokens:
@@ -40,7 +40,7 @@ def parse_number(text: str) -> float:
 
 
 def parse_angle(text: str) -> float:
-    """Read degrees as parse_number does. Raises ValueError for a number with pi too, which would be radians.
+    """Parse an angle in degrees as ``parse_number`` does. Raises ValueError also for pi, which implies radians.
 
     >>> parse_angle("45")
     45.0
@@ -48,22 +48,22 @@ def parse_angle(text: str) -> float:
     value = parse_number(text)
     if "pi" in text:
         degrees = f"; write {math.degrees(value):g}" if abs(value) <= 2 * math.pi else ""
-        raise ValueError(f"is in radians, and degrees are taken{degrees}")
+        raise ValueError(f"is in radians, and must be in degrees{degrees}")
     return value
 
 
 def shortened(text: str) -> str:
-    """A text in quotes, or its beginning where it is long."""
+    """Quote a text, or the start of a long one."""
     return repr(text if len(text) <= 60 else f"{text[:57]}...")
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text is a decimal number and no expression."""
+    """Whether a text is a decimal number and not an expression."""
     return PLAIN.fullmatch(text.strip()) is not None
 
 
 def _sum(tokens: list[str]) -> float:
-    """Sums and differences; takes what it reads off the end of tokens, which are in reverse."""
+    """Evaluate sums and differences. Tokens are in reverse order, and are removed from the end as they are read."""
     value = _product(tokens)
     while tokens and tokens[-1] in "+-":
         value = _checked(value + _product(tokens) if tokens.pop() == "+" else value - _product(tokens))
@@ -84,7 +84,7 @@ def _product(tokens: list[str]) -> float:
 
 
 def _factor(tokens: list[str]) -> float:
-    """A number with at most one sign, pi, a root, or something in parentheses."""
+    """Evaluate a number with at most one sign, pi, a root, or an expression in parentheses."""
     token = tokens.pop() if tokens else ""
     if token in ("+", "-"):
         value = _factor(tokens) if tokens and tokens[-1] not in "+-" else math.nan
@@ -111,6 +111,6 @@ def _factor(tokens: list[str]) -> float:
 
 
 def _checked(value: float) -> float:
-    if not abs(value) <= LARGEST:
-        raise ValueError(f"is beyond {LARGEST:g}")
+    if not abs(value) <= MAX_WEIGHT:
+        raise ValueError(f"is beyond {MAX_WEIGHT:g}")
     return value

@@ -1,7 +1,7 @@
-"""Kernels that follow a formula: one generator each. Plain Python numbers; every parameter has a default.
+"""Generators: kernels computed from a formula with parameters, in plain Python numbers. Every parameter has a default.
 
-Lengths are pixels, angles are degrees. Each generator looks at its parameters, raises ParameterError where one is out of range,
-and returns a Formula: the sides of the matrix, and what computes it.
+Lengths are in pixels, angles in degrees. A generator checks its parameters, raises ParameterError where one is out of range,
+and returns a Formula: the shape of the matrix, and the function that computes it.
 """
 
 import math
@@ -12,12 +12,12 @@ from ..errors import KernelError, nearest_name
 from .kernel import MAX_SIDE, Matrix
 
 NORMS = ("sum", "abs", "l2")
-"""What weights can be divided by: their sum, their absolute sum, the root of the sum of their squares."""
+"""Divisors for normalisation: the sum of the weights, of their absolute values, the root of the sum of their squares."""
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A matrix yet to be computed: its sides, what no weight exceeds, and the norms that are certainly not 0."""
+    """A matrix that is computed on demand: its shape, an upper bound of its weights, and the norms that are surely not 0."""
 
     shape: tuple[int, int]
     compute: Callable[[], Matrix]
@@ -26,7 +26,7 @@ class Formula:
 
 
 def average(size: int = 3) -> Formula:
-    """The mean of size x size pixels: 1 / size**2 everywhere.
+    """Mean of size x size pixels: all weights are 1 / size**2.
 
     >>> average(2).compute()
     ((0.25, 0.25), (0.25, 0.25))
@@ -37,7 +37,7 @@ def average(size: int = 3) -> Formula:
 
 
 def binomial(size: int = 5) -> Formula:
-    """A row of Pascal's triangle times itself, sum 1: the small-integer neighbour of a Gaussian of sigma sqrt(size - 1) / 2.
+    """Outer product of a row of Pascal's triangle with itself, sum 1: approximates a Gaussian of sigma sqrt(size - 1) / 2.
 
     >>> [w * 16 for row in binomial(3).compute() for w in row]
     [1.0, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0]
@@ -48,7 +48,7 @@ def binomial(size: int = 5) -> Formula:
 
 
 def gaussian(sigma: float = 1.0, truncate: float = 4.0) -> Formula:
-    """exp(-(x**2 + y**2) / (2 sigma**2)) sampled to floor(truncate * sigma + 1/2) pixels around, sum 1.
+    """Gaussian: exp(-(x**2 + y**2) / (2 sigma**2)) sampled up to floor(truncate * sigma + 1/2) pixels from the centre, sum 1.
 
     Equal to the response of ``scipy.ndimage.gaussian_filter`` to an impulse.
     """
@@ -57,7 +57,7 @@ def gaussian(sigma: float = 1.0, truncate: float = 4.0) -> Formula:
 
 
 def disk(radius: float = 2.0) -> Formula:
-    """The mean of the pixels whose centres lie within radius: a lens out of focus.
+    """Mean of the pixels whose centres lie within radius: a defocused lens.
 
     >>> [[round(w * 5) for w in row] for row in disk(1).compute()]
     [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
@@ -73,9 +73,9 @@ def disk(radius: float = 2.0) -> Formula:
 
 
 def motion(length: float = 9.0, angle: float = 0.0) -> Formula:
-    """A camera that moves by length pixels at angle, counter-clockwise from the right.
+    """Motion blur of a camera that moves by length pixels at angle, counter-clockwise from the right.
 
-    A weight falls from 1 on the line of movement to 0 at one pixel from it; the sum is 1. The rule is the one that
+    A weight falls linearly from 1 on the line of movement to 0 at a distance of one pixel; the sum is 1. This is the rule that
     MATLAB documents for ``fspecial("motion")``.
 
     >>> motion(3).compute()
@@ -85,7 +85,7 @@ def motion(length: float = 9.0, angle: float = 0.0) -> Formula:
     half = (length - 1) / 2
     _side("length", length, length + 2)
     cosine, sine = round(math.cos(math.radians(angle)), 12), round(math.sin(math.radians(angle)), 12)
-    across, up = (max(math.ceil(half * abs(part) + 1) - 1, 0) for part in (cosine, sine))
+    across, up = (max(math.ceil(half * abs(component) + 1) - 1, 0) for component in (cosine, sine))
 
     def weight(x: int, y: int) -> float:
         along = min(max(x * cosine + y * sine, -half), half)
@@ -96,7 +96,7 @@ def motion(length: float = 9.0, angle: float = 0.0) -> Formula:
 
 
 def unsharp(amount: float = 1.0, size: int = 5) -> Formula:
-    """The picture plus amount times what a binomial blur of that size takes away from it; sum 1."""
+    """Unsharp mask: the image plus amount times its difference from a binomial blur of that size; sum 1."""
     _require(size % 2 == 1, "size", "odd, so that the blur has a centre", size)
     blur = binomial(size)
     centre = size // 2
@@ -112,9 +112,9 @@ def unsharp(amount: float = 1.0, size: int = 5) -> Formula:
 
 
 def log(sigma: float = 1.4, truncate: float = 4.0) -> Formula:
-    """Laplacian of a Gaussian, ((x**2 + y**2) / sigma**4 - 2 / sigma**2) * gaussian, shifted to sum exactly to zero.
+    """Laplacian of a Gaussian: ((x**2 + y**2) / sigma**4 - 2 / sigma**2) * gaussian, minus its mean, so that the sum is zero.
 
-    Negative in the centre, as ``laplacian`` and ``scipy.ndimage.gaussian_laplace`` are.
+    Negative in the centre, as ``laplacian`` and ``scipy.ndimage.gaussian_laplace``.
     """
     r = _gaussian_radius(sigma, truncate)
     around = range(-r, r + 1)
@@ -129,13 +129,13 @@ def log(sigma: float = 1.4, truncate: float = 4.0) -> Formula:
 
 
 def dog(sigma1: float = 1.0, sigma2: float = 1.6, truncate: float = 4.0) -> Formula:
-    """Difference of two Gaussians, narrow minus wide; the ratio 1.6 comes closest to a Laplacian of a Gaussian."""
+    """Difference of two Gaussians, narrow minus wide; the ratio 1.6 best approximates a Laplacian of a Gaussian."""
     radii = [_gaussian_radius(sigma, truncate, name) for sigma, name in ((sigma1, "sigma1"), (sigma2, "sigma2"))]
     side = 2 * max(radii) + 1
 
     def row(sigma: float, r: int) -> list[float]:
-        beside = [0.0] * ((side - 1) // 2 - r)
-        return [*beside, *_gaussian_row(sigma, r), *beside]
+        zeros = [0.0] * ((side - 1) // 2 - r)
+        return [*zeros, *_gaussian_row(sigma, r), *zeros]
 
     def samples() -> Matrix:
         narrow, wide = (row(sigma, r) for sigma, r in zip((sigma1, sigma2), radii, strict=True))
@@ -147,10 +147,10 @@ def dog(sigma1: float = 1.0, sigma2: float = 1.6, truncate: float = 4.0) -> Form
 def gabor(
     theta: float = 0.0, wavelength: float = 6.0, sigma: float = 0.0, gamma: float = 0.5, psi: float = 0.0, size: int = 0
 ) -> Formula:
-    """A wave under a Gaussian: exp(-(x'**2 + gamma**2 y'**2) / (2 sigma**2)) * cos(2 pi x' / wavelength + psi).
+    """Gabor filter: exp(-(x'**2 + gamma**2 y'**2) / (2 sigma**2)) * cos(2 pi x' / wavelength + psi).
 
-    x', y' are turned by theta. sigma 0 means a bandwidth of one octave, 0.56 wavelengths; size 0 means three sigmas around.
-    Equal to OpenCV's ``getGaborKernel``, whose samples run from the far corner to the near one.
+    x', y' are rotated by theta. sigma 0 means a bandwidth of one octave, 0.56 wavelengths; size 0 means three sigmas on each
+    side. Equal to OpenCV's ``getGaborKernel``, in which coordinates decrease from the first sample to the last.
     """
     _require_all(
         (wavelength >= 1, "wavelength", "at least 1", wavelength),
@@ -158,20 +158,20 @@ def gabor(
         (0.01 <= gamma <= 100, "gamma", "between 0.01 and 100", gamma),
         (size == 0 or (size > 0 and size % 2 == 1), "size", "odd, or 0 for three sigmas around", size),
     )
-    spread = sigma or wavelength * 3 / math.pi * math.sqrt(math.log(2) / 2)
+    deviation = sigma or wavelength * 3 / math.pi * math.sqrt(math.log(2) / 2)
     cosine, sine = math.cos(math.radians(theta)), math.sin(math.radians(theta))
-    _side("size" if size else "sigma", size or spread, size or 6 * spread * max(1, 1 / gamma))
-    across = size // 2 if size else round(3 * max(abs(spread * cosine), abs(spread / gamma * sine)))
-    down = size // 2 if size else round(3 * max(abs(spread * sine), abs(spread / gamma * cosine)))
+    _side("size" if size else "sigma", size or deviation, size or 6 * deviation * max(1, 1 / gamma))
+    across = size // 2 if size else round(3 * max(abs(deviation * cosine), abs(deviation / gamma * sine)))
+    down = size // 2 if size else round(3 * max(abs(deviation * sine), abs(deviation / gamma * cosine)))
 
     def weight(x: int, y: int) -> float:
-        along, beside = x * cosine + y * sine, y * cosine - x * sine
-        envelope = math.exp(-(along**2 + (gamma * beside) ** 2) / (2 * spread**2))
+        along, across_wave = x * cosine + y * sine, y * cosine - x * sine
+        envelope = math.exp(-(along**2 + (gamma * across_wave) ** 2) / (2 * deviation**2))
         return envelope * math.cos(2 * math.pi * along / wavelength + math.radians(psi))
 
     xs, ys = range(across, -across - 1, -1), range(down, -down - 1, -1)
     compute = lambda: tuple(tuple(weight(x, y) for x in xs) for y in ys)  # noqa: E731
-    return Formula((len(ys), len(xs)), compute, nonzero=("abs", "l2"))  # no double has a cosine of 0
+    return Formula((len(ys), len(xs)), compute, nonzero=("abs", "l2"))  # no float64 has a cosine of exactly 0
 
 
 GENERATORS: dict[str, Callable[..., Formula]] = {
@@ -180,11 +180,11 @@ GENERATORS: dict[str, Callable[..., Formula]] = {
 
 
 ANGLES = ("angle", "theta", "psi")
-"""Parameters that are degrees."""
+"""Parameters in degrees."""
 
 
 class ParameterError(KernelError):
-    """Parameters have no such values, or are none of the generator's; each is named, with what is wrong with it."""
+    """Parameters are unknown or out of range: ``wrong`` holds (name, message) of each."""
 
     def __init__(self, *wrong: tuple[str, str]) -> None:
         super().__init__("; ".join(message for _, message in wrong))
@@ -193,27 +193,27 @@ class ParameterError(KernelError):
 
 @dataclass(frozen=True)
 class Recipe:
-    """A generator with its parameters: a matrix yet to be made."""
+    """A generator with its parameters."""
 
     generator: str
     parameters: tuple[tuple[str, float], ...] = ()
 
     @property
     def accepted(self) -> dict[str, float]:
-        """Every parameter that the generator takes, with its value in this recipe."""
+        """All parameters of the generator, with their values in this recipe."""
         function = GENERATORS[self.generator]
         code = function.__code__
         defaults = dict(zip(code.co_varnames[: code.co_argcount], function.__defaults__ or (), strict=True))
         return {**defaults, **dict(self.parameters)}
 
     def change(self, parameters: tuple[tuple[str, float], ...]) -> "Recipe":
-        """The recipe with other values for some parameters. Raises ParameterError if the generator does not take them."""
+        """Return the recipe with other values for some parameters. Raises ParameterError for unknown parameters."""
         kinds = GENERATORS[self.generator].__annotations__
         wrong = []
         for name, value in parameters:
             if name not in self.accepted:
-                near = nearest_name(name, self.accepted) or takers_of(name)
-                wrong.append((name, f"there is no parameter {name!r}; it takes {', '.join(self.accepted)}{near}"))
+                hint = nearest_name(name, self.accepted) or takers_of(name)
+                wrong.append((name, f"there is no parameter {name!r}; it takes {', '.join(self.accepted)}{hint}"))
             elif kinds[name] is int and value != int(value):
                 wrong.append((name, f"{name} must be a whole number, got {value:g}"))
         if wrong:
@@ -222,14 +222,14 @@ class Recipe:
         return replace(self, parameters=tuple(merged.items()))
 
     def formula(self) -> Formula:
-        """What computes the matrix. Raises ParameterError if a parameter is out of range."""
+        """Return the formula of the matrix. Raises ParameterError if a parameter is out of range."""
         kinds = GENERATORS[self.generator].__annotations__
         values = {name: int(value) if kinds[name] is int else float(value) for name, value in self.parameters}
         return GENERATORS[self.generator](**values)
 
 
 def takers_of(name: str) -> str:
-    """What ends an error text: the generators that take a parameter; nothing where none does.
+    """Return the end of an error message: the generators that have a parameter; empty where none has it.
 
     >>> takers_of("sigma")
     "; 'sigma' is a parameter of gaussian, log, gabor"
@@ -249,7 +249,7 @@ def _require(holds: bool, name: str, rule: str, value: float) -> None:
 
 
 def _side(name: str, value: float, length: float) -> int:
-    """A kernel side as an int, unless it is too large to build."""
+    """Return a kernel side as an int. Raises ParameterError if it is too large."""
     if not length <= MAX_SIDE:
         text = f"{name}={value:g} makes a kernel {length:.6g} wide; the largest is {MAX_SIDE}"
         raise ParameterError((name, text))
@@ -271,7 +271,7 @@ def _gaussian_row(sigma: float, r: int) -> list[float]:
 
 
 def _square(side: int, make_row: Callable[[], list[float]]) -> Formula:
-    """A row times itself."""
+    """Return the formula of the outer product of a row with itself."""
 
     def compute() -> Matrix:
         row = make_row()

@@ -1,4 +1,4 @@
-"""What is slid over an image: a Kernel, or a Bank of them. Frozen values that need no NumPy to be made, listed or shown."""
+"""Kernels and banks of kernels: frozen values, which need NumPy only for their ``weights``."""
 
 import functools
 import itertools
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import KernelError
 from ..geometry.padding import Padding
-from .expressions import LARGEST
+from .expressions import MAX_WEIGHT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,19 +21,19 @@ Anchor: TypeAlias = tuple[int, int]
 MERGES = ("l2", "max", "mean", "sum")
 
 CHANNELS = ("each", "sum", "gray")
-"""How a (kh, kw) kernel meets a picture of several channels: each on its own, all in one sum, or grey first."""
+"""How a (kh, kw) kernel is applied to an image of several channels: to each, to their sum, or to their luma."""
 
 MAX_SIDE = 1023
-"""Largest kernel side. Far above any use, and small enough that a slip such as sigma=1e9 costs nothing."""
+"""Largest kernel side: far above any use, and small enough that a typing error such as sigma=1e9 is harmless."""
 
 
 @dataclass(frozen=True)
 class Kernel:
     """A named matrix of weights, (kh, kw), or (kh, kw, C) to be summed over C channels.
 
-    ``offset`` is added to every response, in levels of the picture. ``anchor`` (row, column) is the tap that ``"same"``
-    padding lays over the pixel it is computed for; None is the middle, of an even side the first of the two. ``range`` is
-    what ``--range auto`` means for this kernel, where it has one.
+    ``offset`` is added to every response, in levels of the image. ``anchor`` (row, column) is the tap at the output pixel
+    with ``"same"`` padding; None is the middle tap, the first of the two on an even side. ``range`` replaces ``--range auto``
+    for this kernel.
 
     >>> Kernel("average", ((0.25, 0.25), (0.25, 0.25))).sum
     1.0
@@ -50,9 +50,9 @@ class Kernel:
 
     def __post_init__(self) -> None:
         numbers = (*self.numbers, self.offset)
-        # The sum is quick, and tells of nearly all kernels that no weight is too large or no number.
-        if not (sum(map(abs, numbers)) <= LARGEST or all(abs(number) <= LARGEST for number in numbers)):
-            raise KernelError(f"kernel {self.name!r} must hold finite numbers of at most {LARGEST:g}")
+        # The sum is fast, and proves for nearly all kernels that no weight is too large or NaN.
+        if not (sum(map(abs, numbers)) <= MAX_WEIGHT or all(abs(number) <= MAX_WEIGHT for number in numbers)):
+            raise KernelError(f"kernel {self.name!r} must hold finite numbers of at most {MAX_WEIGHT:g}")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -62,7 +62,7 @@ class Kernel:
 
     @property
     def anchor_or_middle(self) -> Anchor:
-        """The tap that ``"same"`` padding lays over the pixel."""
+        """The tap at the output pixel with ``"same"`` padding."""
         return self.anchor or middle_of(self.shape)
 
     @property
@@ -73,22 +73,22 @@ class Kernel:
 
     @property
     def sum(self) -> float:
-        """Response to a flat image of level 1."""
+        """Sum of the weights: the response to a constant image of level 1."""
         return math.fsum(self.numbers)
 
     @property
     def absolute_sum(self) -> float:
-        """Largest response to an image with levels between -1 and 1."""
+        """Sum of the absolute weights: the largest response to an image with levels from -1 to 1."""
         return math.fsum(map(abs, self.numbers))
 
     @property
     def sums_to_zero(self) -> bool:
-        """Whether a flat image gives 0, but for rounding: a millionth of the absolute sum."""
+        """Whether the weights sum to zero, within a millionth of their absolute sum."""
         return abs(self.sum) <= 1e-6 * self.absolute_sum
 
     @property
     def is_signed(self) -> bool:
-        """Whether the responses of a picture lie around 0: the weights sum to zero, some are negative, nothing is added."""
+        """Whether responses lie around 0: the weights sum to zero, some are negative, and the offset is 0."""
         return self.sums_to_zero and self.offset == 0 and any(w < 0 for w in self.numbers)
 
     @functools.cached_property
@@ -102,13 +102,13 @@ class Kernel:
 
     @property
     def rank(self) -> int:
-        """How many products of a column and a row make up the matrix; 1 means separable. (kh, kw) kernels only."""
+        """Rank of the matrix, for (kh, kw) kernels only; 1 means separable."""
         import numpy as np
 
         return int(np.linalg.matrix_rank(self.weights))
 
     def turn(self, degrees: int) -> "Kernel":
-        """The kernel turned counter-clockwise by a multiple of 90 degrees."""
+        """Return the kernel rotated counter-clockwise by a multiple of 90 degrees."""
         if degrees % 360 == 0:
             return self
         matrix = self.matrix
@@ -117,13 +117,13 @@ class Kernel:
         return replace(self, matrix=matrix, anchor=turned(self.shape, self.anchor, degrees)[1])
 
     def named(self, name: str) -> "Kernel":
-        """A copy under another name."""
+        """Return a copy with another name."""
         return replace(self, name=name)
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Several kernels side by side: one feature map each, or one in all when ``merge`` says how."""
+    """Several kernels: one feature map each, or one merged map with ``merge``."""
 
     name: str
     kernels: tuple[Kernel, ...]
@@ -144,32 +144,32 @@ class Bank:
         shapes = {kernel.shape for kernel in self.kernels}
         if len(shapes) > 1:
             sizes = ", ".join(f"{kernel.name} {' x '.join(map(str, kernel.shape))}" for kernel in self.kernels)
-            raise KernelError(f"bank {self.name!r} holds kernels of different shapes, which make no one array: {sizes}")
+            raise KernelError(f"bank {self.name!r} holds kernels of different shapes, which do not fit one array: {sizes}")
         array = np.array([kernel.matrix for kernel in self.kernels], np.float64)
         array.flags.writeable = False
         return array
 
     @property
     def is_signed(self) -> bool:
-        """Whether the merged responses of a picture can lie on both sides of 0."""
+        """Whether merged responses can lie on both sides of 0."""
         return self.merge != "l2" and all(kernel.is_signed for kernel in self.kernels)
 
     def turn(self, degrees: int) -> "Bank":
-        """Every kernel turned counter-clockwise by a multiple of 90 degrees."""
+        """Return the bank with every kernel rotated counter-clockwise by a multiple of 90 degrees."""
         return replace(self, kernels=tuple(kernel.turn(degrees) for kernel in self.kernels))
 
     def named(self, name: str) -> "Bank":
-        """A copy under another name."""
+        """Return a copy with another name."""
         return replace(self, name=name)
 
 
 def middle_of(shape: tuple[int, ...]) -> Anchor:
-    """The middle tap of a kernel, of an even side the first of the two."""
+    """Return the middle tap of a kernel, the first of the two on an even side."""
     return (shape[0] - 1) // 2, (shape[1] - 1) // 2
 
 
 def turned(shape: tuple[int, ...], anchor: Anchor | None, degrees: int) -> tuple[tuple[int, ...], Anchor | None]:
-    """Shape and anchor of a kernel that is turned counter-clockwise by a multiple of 90 degrees."""
+    """Return shape and anchor of a kernel rotated counter-clockwise by a multiple of 90 degrees."""
     for _ in range(degrees // 90 % 4):
         anchor = anchor and (shape[1] - 1 - anchor[1], anchor[0])
         shape = (shape[1], shape[0], *shape[2:])
@@ -177,7 +177,7 @@ def turned(shape: tuple[int, ...], anchor: Anchor | None, degrees: int) -> tuple
 
 
 def same_padding(shape: tuple[int, ...], anchor: Anchor | None, flip: bool, dilation: tuple[int, int]) -> Padding:
-    """The padding that lays the anchor of a kernel over the pixel."""
+    """Return the "same" padding that places the anchor of a kernel at the output pixel."""
     if anchor is None:
         return "same"
     ends = [(tap, side - 1 - tap) for tap, side in zip(anchor, shape, strict=False)]
@@ -186,30 +186,30 @@ def same_padding(shape: tuple[int, ...], anchor: Anchor | None, flip: bool, dila
     return rows, columns
 
 
-def kernels_of(found: Kernel | Bank) -> tuple[Kernel, ...]:
-    """The kernels of a bank, or the kernel alone."""
-    return found.kernels if isinstance(found, Bank) else (found,)
+def kernels_of(kernel_or_bank: Kernel | Bank) -> tuple[Kernel, ...]:
+    """Return the kernels of a bank, or the kernel alone."""
+    return kernel_or_bank.kernels if isinstance(kernel_or_bank, Bank) else (kernel_or_bank,)
 
 
-def feature_maps(found: Kernel | Bank) -> list[Kernel | Bank]:
-    """What gives one feature map each: a kernel, a merged bank, or every kernel of another bank."""
-    if isinstance(found, Bank) and found.merge is None:
-        return list(found.kernels)
-    return [found]
+def feature_maps(kernel_or_bank: Kernel | Bank) -> list[Kernel | Bank]:
+    """Return an item for each feature map: a kernel, a merged bank, or every kernel of another bank."""
+    if isinstance(kernel_or_bank, Bank) and kernel_or_bank.merge is None:
+        return list(kernel_or_bank.kernels)
+    return [kernel_or_bank]
 
 
 def unique_names(maps: list[Kernel | Bank]) -> list[Kernel | Bank]:
-    """Number the maps whose names are taken: blur, blur-2, blur-3."""
-    taken = {one.name for one in maps}
+    """Number the maps whose names repeat: blur, blur-2, blur-3. No number makes the name of another map."""
+    original = {map_.name for map_ in maps}
     used: set[str] = set()
     named = []
-    for one in maps:
-        name = one.name
+    for map_ in maps:
+        name = map_.name
         count = 1
         while name in used:
             count += 1
-            candidate = f"{one.name}-{count}"
-            name = candidate if candidate not in taken else name
+            candidate = f"{map_.name}-{count}"
+            name = candidate if candidate not in original else name
         used.add(name)
-        named.append(one.named(name))
+        named.append(map_.named(name))
     return named

@@ -1,13 +1,13 @@
-"""The text after ``-k``: a name, a matrix or a file. Text in, frozen values out; nothing is looked up here.
+"""Parses the text after ``-k``, a name, a matrix or a file, to frozen values. Names are looked up elsewhere.
 
 sharpen                      a name
 gaussian:sigma=2             a name with parameters
-sobel-x@90                   a name, turned counter-clockwise by 90, 180 or 270 degrees
-0 -1 0; -1 5 -1; 0 -1 0      a matrix: rows end with ; or a new line, numbers stand apart with spaces or commas
-3x3: 0,-1,0 -1,5,-1 0,-1,0   the same as ImageMagick writes it, width x height; 3x1: is one row
-[[0, -1, 0], [-1, 5, -1]]    the same as JSON and NumPy write it
+sobel-x@90                   a name, rotated counter-clockwise by 90, 180 or 270 degrees
+0 -1 0; -1 5 -1; 0 -1 0      a matrix: rows end with ; or a new line, numbers are separated by spaces or commas
+3x3: 0,-1,0 -1,5,-1 0,-1,0   the same in ImageMagick's syntax, width x height; 3x1: is one row
+[[0, -1, 0], [-1, 5, -1]]    the same in the syntax of JSON and NumPy
 @weights.npz#conv1           a file, and the array in it
-@w.npz#conv1:layout=hwio,index=7   with the meaning of its axes, and one of its filters
+@w.npz#conv1:layout=hwio,index=7   with the order of its axes, and one of its filters
 
 A number may be an expression without spaces, such as 1/9 or sqrt(2)/4.
 """
@@ -22,7 +22,9 @@ from ..errors import KernelError
 from .expressions import parse_angle, parse_number, shortened
 from .generators import ANGLES
 from .kernel import Matrix
-from .weight_files import WeightsError, WeightsFile, as_layout, hint_of_file
+from .weight_files import hint_of_file
+from .weight_layouts import as_layout
+from .weights import WeightsError, WeightsFile
 
 NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
 REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
@@ -34,7 +36,7 @@ NESTED = re.compile(r"(?:\[[^\[\]]*\][\s,]*)+")
 
 @dataclass(frozen=True)
 class Reference:
-    """A kernel or bank by its name, with changed parameters, turned by ``turn`` degrees counter-clockwise."""
+    """A kernel or bank by its name, with changed parameters, rotated by ``turn`` degrees counter-clockwise."""
 
     name: str
     parameters: tuple[tuple[str, float], ...] = ()
@@ -43,7 +45,7 @@ class Reference:
 
 @dataclass(frozen=True)
 class Inline:
-    """A matrix written out."""
+    """A matrix in the text itself."""
 
     matrix: Matrix
 
@@ -52,7 +54,7 @@ KernelText: TypeAlias = Reference | Inline | WeightsFile
 
 
 def parse_kernel(text: str) -> KernelText:
-    """Read the text after ``-k``. Raises KernelError.
+    """Parse the text after ``-k``. Raises KernelError.
 
     >>> parse_kernel("gaussian:sigma=2@90")
     Reference(name='gaussian', parameters=(('sigma', 2.0),), turn=90)
@@ -73,7 +75,7 @@ def parse_kernel(text: str) -> KernelText:
 
 
 def _parse_inline(text: str) -> Matrix:
-    """Read a matrix in any of the ways that there are. Raises KernelError."""
+    """Parse a matrix in any syntax. Raises KernelError."""
     if text.startswith("["):
         return _parse_nested(text)
     sized = SIZED.fullmatch(text)
@@ -91,7 +93,7 @@ def _parse_inline(text: str) -> Matrix:
 
 
 def _parse_nested(text: str) -> Matrix:
-    """Read rows in brackets, within brackets; or one row in brackets, which is looked at as without."""
+    """Parse rows in nested brackets, or one row in brackets, which is parsed without them."""
     inner = text[1:-1].strip() if text.endswith("]") else "["
     if not set(inner) & set("[]"):
         return _parse_inline(inner)
@@ -101,7 +103,7 @@ def _parse_nested(text: str) -> Matrix:
 
 
 def _parse_sized(text: str, width: str, height: str | None, origin: str, turned: str, body: str) -> Matrix:
-    """Read ImageMagick's WIDTHxHEIGHT: NUMBERS (https://imagemagick.org/Usage/morphology/#user); nan and - are 0."""
+    """Parse ImageMagick's WIDTHxHEIGHT: NUMBERS (https://imagemagick.org/Usage/morphology/#user); nan and - are 0."""
     if origin or turned:
         rule = "a kernel that it turns" if turned else "an origin; in a config file that is anchor = [row, column]"
         raise KernelError(f"matrix {shortened(text)}: takes sizes and numbers, not {rule}")
@@ -115,12 +117,12 @@ def _parse_sized(text: str, width: str, height: str | None, origin: str, turned:
 
 
 def parse_matrix(text: str) -> Matrix:
-    """Read rows of numbers. Raises KernelError that says where.
+    """Parse rows of numbers. Raises KernelError with row and column.
 
     >>> parse_matrix("1, 2; 3, 4")
     ((1.0, 2.0), (3.0, 4.0))
     """
-    lines = [line for line in re.split(r"[;\n]", text.rstrip().removesuffix(";"))]
+    lines = re.split(r"[;\n]", text.rstrip().removesuffix(";"))
     rows = tuple(tuple(_parse_row(line, number)) for number, line in enumerate(lines, start=1))
     if not any(rows):
         raise KernelError("kernel is empty; give a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', or @FILE")
@@ -143,18 +145,18 @@ def _parse_row(line: str, number: int) -> list[float]:
 def _parse_parameters(name: str, text: str | None) -> tuple[tuple[str, float], ...]:
     if text is None:
         return ()
-    found: dict[str, float] = {}
-    for part in text.split(","):
-        key, equals, value = (piece.strip() for piece in part.partition("="))
+    parameters: dict[str, float] = {}
+    for item in text.split(","):
+        key, equals, value = (piece.strip() for piece in item.partition("="))
         if not key or not equals:
-            raise KernelError(f"parameters of {name} must be written NAME=NUMBER, such as gaussian:sigma=2, got {part!r}")
-        if key in found:
+            raise KernelError(f"parameters of {name} must be written NAME=NUMBER, such as gaussian:sigma=2, got {item!r}")
+        if key in parameters:
             raise KernelError(f"parameter {key!r} of {name} is given twice")
         try:
-            found[key] = (parse_angle if key in ANGLES else parse_number)(value)
+            parameters[key] = (parse_angle if key in ANGLES else parse_number)(value)
         except ValueError as error:
             raise KernelError(f"parameter {key} of {name}: {value!r} {error}") from None
-    return tuple(found.items())
+    return tuple(parameters.items())
 
 
 def _parse_turn(text: str, degrees: str | None) -> int:
@@ -166,23 +168,23 @@ def _parse_turn(text: str, degrees: str | None) -> int:
 
 
 def parse_file(text: str) -> WeightsFile:
-    """Read @FILE, @FILE#KEY, and what may follow either: :layout=AXES, :index=N or both. Raises KernelError.
+    """Parse @FILE or @FILE#KEY, optionally followed by :layout=AXES, :index=N or both. Raises KernelError.
 
-    Other colons are part of the name or of the key, as in those that TensorFlow gives.
+    Other colons are part of the name or of the key, as in TensorFlow's names of variables.
 
     >>> parse_file("@w.npz#conv/kernel:0:layout=HWIO,index=7").index
     7
     """
     match = FILE.fullmatch(text)
     assert match is not None
-    path, key, words = match.groups()
+    path, key, option_text = match.groups()
     if not path:
         raise KernelError("@ must be followed by the name of a file, such as @weights.npy or @weights.npz#conv1")
-    pairs = [part.partition("=") for part in words.split(",")] if words else []
+    pairs = [item.partition("=") for item in option_text.split(",")] if option_text else []
     options = {name.strip().lower(): value.strip() for name, _, value in pairs}
     layout, index = options.get("layout"), options.get("index")
-    if len(options) < (words or "").count("=") or not set(options) <= {"layout", "index"}:
-        raise KernelError(f"{text} may say layout=AXES and index=N behind its name, each once, such as :layout=hwio,index=7")
+    if len(options) < (option_text or "").count("=") or not set(options) <= {"layout", "index"}:
+        raise KernelError(f"{text} may have layout=AXES and index=N after its name, each once, such as :layout=hwio,index=7")
     if index is not None and not re.fullmatch(r"\d{1,9}", index, re.ASCII):
         raise KernelError(f"{text}: index must be a whole number from 0, got {index!r}")
     try:

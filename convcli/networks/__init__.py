@@ -1,1 +1,1 @@
-"""Layers and networks: shapes, parameters and costs, and what computes them."""
+"""Layers and networks: shapes, parameters, costs and computation."""

@@ -1,4 +1,4 @@
-"""Convolutions as layers: standard, depthwise, depthwise separable and transposed."""
+"""The convolution layer, the transposed convolution, and the operations of all convolution layers."""
 
 import math
 from collections.abc import Mapping
@@ -6,65 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import ArgumentError
-from ..geometry.axes import Axis, TransposedAxis, make_axes, make_transposed_axes
-from ..geometry.borders import Border, check_border
+from ..geometry.axes import TransposedAxis, make_transposed_axes
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Sides
-from .layer import Array, Given, Layer, Look, Op, Parameter, Shape, as_maps, uneven
+from .depthwise import Depthwise, Separable
+from .layer import Array, ArraySource, InputTaps, Layer, Op, Parameter, Shape, as_maps
+from .sliding import Sliding
 
 Connections = tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sliding(Layer):
-    """What all convolutions have: a kernel of that size, and how it slides."""
-
-    family: ClassVar[str] = "conv"
-    needs: ClassVar[tuple[str, ...]] = ("weight",)
-
-    size: Sides
-    stride: Sides = (1, 1)
-    padding: Padding = 0
-    border: Border = "zero"
-    dilation: Sides = (1, 1)
-    flip: bool = False
-    bias: bool = True
-
-    def axes(self, shape: Shape) -> tuple[Axis, Axis]:
-        """The kernel laid over the rows and over the columns."""
-        return make_axes(as_maps(shape)[1:], self.size, self.stride, self.padding, self.dilation)
-
-    def looks(self, shape: Shape) -> tuple[Look, Look]:
-        """The taps of the kernel, which slides."""
-        rows, columns = map(Look.along, self.axes(shape))
-        return rows, columns
-
-    def note(self, shape: Shape) -> str:
-        """Where the stride does not divide what it steps over."""
-        return uneven(self.axes(shape))
-
-    def out(self, shape: Shape) -> Shape:
-        """As many maps as there are filters."""
-        rows, columns = self.axes(shape)
-        return self.channels(shape[0]) or 0, rows.out, columns.out
-
-    def options(self) -> dict[str, Any]:
-        """How it slides, as ``conv2d`` takes it."""
-        names = ("stride", "padding", "border", "dilation", "flip")
-        return {name: getattr(self, name) for name in names}
-
-    def copied(self, shape: Shape) -> int:
-        """Numbers in the padded copy of what it takes, where the border needs one."""
-        rows, columns = self.axes(shape)
-        return shape[0] * rows.padded * columns.padded if check_border(self.border).over(rows, columns).needs_copy else 0
-
-    def scratch(self, shape: Shape) -> int:
-        """The padded copy."""
-        return self.copied(shape)
-
-    def biases(self, maps: int) -> tuple[Parameter, ...]:
-        """One for each map, where it has any."""
-        return (Parameter.full("bias", maps),) if self.bias else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,21 +27,18 @@ class Conv(Sliding):
     connections: Connections | None = None
 
     @classmethod
-    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
-        """How many filters of which size there are."""
+    def fields_from(cls, array: ArraySource, groups: int) -> dict[str, Any]:
         return {"filters": array.shape[0], "size": array.shape[-2:]} if array.role == "weight" else {}
 
     @property
     def kind(self) -> str:
-        """What a config calls it."""
         return "pointwise" if self.size == (1, 1) else self.op
 
     def channels(self, before: int | None) -> int | None:
-        """One for each filter."""
         return self.filters
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """The weights (filters, channels / groups, rows, columns), and a bias for each filter."""
+        """Return the weights (filters, channels / groups, rows, columns), and a bias for each filter."""
         channels = as_maps(shape)[0]
         if channels % self.groups or self.filters % self.groups:
             rule = f"groups must divide its {self.filters} filters and the {channels} channels that it gets"
@@ -111,38 +57,36 @@ class Conv(Sliding):
 
     @property
     def is_standard(self) -> bool:
-        """Whether every filter has weights of its own for each channel, on more than one pixel."""
+        """Whether every filter has separate weights for each channel, on more than one pixel."""
         return self.groups == 1 and self.connections is None and self.size != (1, 1) and not self.is_shared
 
     @property
     def is_shared(self) -> bool:
-        """Whether a filter has the same weights for every channel."""
-        return any(one.shared for one in self.given)
+        """Whether all channels share the weights of a filter."""
+        return any(source.shared for source in self.sources)
 
     def multiply_adds(self, shape: Shape) -> int:
-        """Every weight at every position."""
         _, height, width = self.out(shape)
-        seen = self.filters * (shape[0] // self.groups) if self.connections is None else sum(map(len, self.connections))
-        return height * width * seen * math.prod(self.size)
+        planes = self.filters * (shape[0] // self.groups) if self.connections is None else sum(map(len, self.connections))
+        return height * width * planes * math.prod(self.size)
 
     def scratch(self, shape: Shape) -> int:
-        """The sums of channels that are convolved alike, and the padded copy."""
+        """Count the sums of channels with shared weights, and the padded copy."""
         _, height, width = as_maps(shape)
         if not self.is_shared or self.connections is not None:
-            return self.copied(shape)
-        return self.groups * height * width + self.copied((self.groups, height, width))
+            return self.padded_copy(shape)
+        return self.groups * height * width + self.padded_copy((self.groups, height, width))
 
     def prepared(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
-        """With weights of 0 for the channels that a filter does not see."""
+        """Set the weights of channels that a filter does not read to 0."""
         weight = arrays["weight"]
         if self.connections is None or weight.ndim == 3:
             return arrays
-        for one, channels in zip(weight, self.connections, strict=True):
-            one[[channel for channel in range(len(one)) if channel not in channels]] = 0
+        for kernel, channels in zip(weight, self.connections, strict=True):
+            kernel[[channel for channel in range(len(kernel)) if channel not in channels]] = 0
         return arrays
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Convolve."""
         import numpy as np
 
         from ..ops.conv import conv2d
@@ -150,112 +94,15 @@ class Conv(Sliding):
         weight, options = arrays["weight"], self.options()
         if weight.ndim == 3 and self.connections is not None:
             full = np.zeros((len(weight), len(x), *weight.shape[1:]), weight.dtype)
-            for one, channels, plane in zip(full, self.connections, weight, strict=True):
-                one[list(channels)] = plane
+            for kernel, channels, plane in zip(full, self.connections, weight, strict=True):
+                kernel[list(channels)] = plane
             weight = full
-        elif weight.ndim == 3:  # the same for every channel: the sum of the channels is convolved
-            each = len(x) // self.groups
-            x = x.reshape(self.groups, each, *x.shape[1:]).sum(axis=1, dtype=np.float64).astype(x.dtype)
+        elif weight.ndim == 3:  # shared weights: the sum of the channels is convolved, and the constant border summed too
+            group_size = len(x) // self.groups
+            x = x.reshape(self.groups, group_size, *x.shape[1:]).sum(axis=1, dtype=np.float64).astype(x.dtype)
             weight = weight[:, None]
-            options["border"] = self.border if isinstance(self.border, str) else self.border * each
+            options["border"] = self.border if isinstance(self.border, str) else self.border * group_size
         return conv2d(x, weight, arrays.get("bias"), groups=self.groups, threads=threads, **options)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Channelwise(Sliding):
-    """What has filters for every channel on its own: ``multiplier`` of them, or as many as there are weights for."""
-
-    multiplier: int | None = None
-
-    def each(self, channels: int) -> int:
-        """Filters of each channel: as many as it says, or as its weights have, or one."""
-        weights = [one for one in self.given if one.role == "weight" and not one.shared]
-        return self.multiplier or (max(weights[0].shape[0] // channels, 1) if weights else 1)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Depthwise(Channelwise):
-    """Every channel under filters of its own."""
-
-    op: ClassVar[str] = "depthwise"
-
-    @classmethod
-    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
-        """The size, and how many filters there are where each channel has the same."""
-        if array.role != "weight":
-            return {}
-        return {"size": array.shape[-2:]} | ({"multiplier": array.shape[0]} if array.shared else {})
-
-    def channels(self, before: int | None) -> int | None:
-        """Those of the first channel, then those of the next."""
-        return before and before * self.each(before)
-
-    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """The weights (channels * multiplier, 1, rows, columns), and a bias for each map."""
-        each = self.each(shape[0])
-        maps = as_maps(shape)[0] * each
-        weight = Parameter.full("weight", maps, 1, *self.size)
-        if any(one.shared for one in self.given):
-            weight = Parameter("weight", (each, 1, *self.size), each * math.prod(self.size))
-        return weight, *self.biases(maps)
-
-    def multiply_adds(self, shape: Shape) -> int:
-        """Every weight at every position."""
-        return math.prod(self.out(shape)) * math.prod(self.size)
-
-    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Convolve each channel."""
-        from ..ops.conv import conv2d
-        from ..ops.depthwise import depthwise_conv2d
-
-        weight = arrays["weight"]
-        if weight.ndim == 3:  # the same for every channel
-            maps = conv2d(x[:, None], weight[:, None], threads=threads, **self.options())
-            return maps.reshape(-1, *maps.shape[2:])
-        return depthwise_conv2d(x, weight, arrays.get("bias"), threads=threads, **self.options())
-
-
-@dataclass(frozen=True, kw_only=True)
-class Separable(Channelwise):
-    """A depthwise convolution, then a 1 x 1 convolution that mixes the channels into maps."""
-
-    op: ClassVar[str] = "separable"
-    needs: ClassVar[tuple[str, ...]] = ("weight", "pointwise")
-
-    filters: int
-
-    @classmethod
-    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
-        """The size from the first weights, how many filters there are from the second."""
-        told: dict[str, dict[str, Any]] = {"weight": {"size": array.shape[-2:]}, "pointwise": {"filters": array.shape[0]}}
-        return told.get(array.role, {})
-
-    def channels(self, before: int | None) -> int | None:
-        """One for each filter of the second."""
-        return self.filters
-
-    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """The weights of the first (channels * multiplier, 1, rows, columns), those of the second, and its biases."""
-        channels = as_maps(shape)[0] * self.each(shape[0])
-        first = Parameter.full("weight", channels, 1, *self.size)
-        return first, Parameter.full("pointwise", self.filters, channels, 1, 1), *self.biases(self.filters)
-
-    def multiply_adds(self, shape: Shape) -> int:
-        """Every weight of both at every position of the result."""
-        _, height, width = self.out(shape)
-        return height * width * sum(one.count for one in self.parameters(shape)[:2])
-
-    def scratch(self, shape: Shape) -> int:
-        """What the first convolution gives, and the padded copy for it, which is gone before the second gives anything."""
-        maps, height, width = self.out(shape)
-        return shape[0] * self.each(shape[0]) * height * width + max(self.copied(shape) - maps * height * width, 0)
-
-    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Convolve each channel, then mix."""
-        from ..ops.depthwise import separable_conv2d
-
-        weights = (arrays["weight"], arrays["pointwise"])
-        return separable_conv2d(x, *weights, arrays.get("bias"), threads=threads, **self.options())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -276,26 +123,23 @@ class Transposed(Layer):
     bias: bool = True
 
     @classmethod
-    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
-        """How many filters of which size there are."""
+    def fields_from(cls, array: ArraySource, groups: int) -> dict[str, Any]:
         return {"filters": array.shape[1] * groups, "size": array.shape[-2:]} if array.role == "weight" else {}
 
     def channels(self, before: int | None) -> int | None:
-        """One for each filter."""
         return self.filters
 
     def axes(self, shape: Shape) -> tuple[TransposedAxis, TransposedAxis]:
-        """The rows and the columns."""
+        """Return the row axis and the column axis."""
         sizes = as_maps(shape)[1:]
         return make_transposed_axes(sizes, self.size, self.stride, self.padding, self.output_padding, self.dilation)
 
     def out(self, shape: Shape) -> Shape:
-        """As many maps as there are filters."""
         rows, columns = self.axes(shape)
         return self.filters, rows.out, columns.out
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """The weights (channels, filters / groups, rows, columns), and a bias for each filter."""
+        """Return the weights (channels, filters / groups, rows, columns), and a bias for each filter."""
         channels = as_maps(shape)[0]
         if channels % self.groups or self.filters % self.groups:
             rule = f"groups must divide its {self.filters} filters and the {channels} channels that it gets"
@@ -304,22 +148,20 @@ class Transposed(Layer):
         return weight, *((Parameter.full("bias", self.filters),) if self.bias else ())
 
     def multiply_adds(self, shape: Shape) -> int:
-        """Every weight at every position of the input."""
         _, height, width = as_maps(shape)
         return height * width * self.parameters(shape)[0].count
 
-    def looks(self, shape: Shape) -> tuple[Look, Look]:
-        """The pixels a tap of whose kernels lies on the output, each ``stride`` outputs from the next."""
+    def input_taps(self, shape: Shape) -> tuple[InputTaps, InputTaps]:
+        """Return the inverse of a sliding kernel: input i adds tap k to output i * stride + k * dilation - before."""
         axes = self.axes(shape)
-        rows, columns = (Look(a.kernel, first=a.before, spread=-a.dilation, parts=a.stride) for a in axes)
+        rows, columns = (InputTaps(a.kernel, first=a.before, dilation=-a.dilation, upsampling=a.stride) for a in axes)
         return rows, columns
 
     def scratch(self, shape: Shape) -> int:
-        """All phases of the result, before they are laid between each other."""
+        """Count all phases of the output, before they are interleaved."""
         return math.prod(self.out(shape))
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Convolve."""
         from ..ops.transposed import conv_transpose2d
 
         names = ("stride", "padding", "output_padding", "dilation", "groups")

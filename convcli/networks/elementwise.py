@@ -1,11 +1,11 @@
-"""Layers that do not slide: non-linearities, normalisations, and the dense end."""
+"""Layers without a sliding window: activations, normalisation, flatten, dense and radial basis functions."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from .layer import Array, Given, Layer, Op, Parameter, Shape, as_maps, as_vector
+from .layer import Array, ArraySource, Layer, Op, Parameter, Shape, as_maps, as_vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +18,6 @@ class Activation(Layer):
 
     @property
     def kind(self) -> str:
-        """What a config calls it."""
         return self.function
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
@@ -66,7 +65,6 @@ class LocalResponseNorm(Layer):
     k: float = 1.0
 
     def out(self, shape: Shape) -> Shape:
-        """Maps of the same shape."""
         return as_maps(shape)
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
@@ -83,11 +81,9 @@ class Affine(Layer):
     needs: ClassVar[tuple[str, ...]] = ("weight",)
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """Two numbers a channel."""
         return Parameter.full("weight", shape[0]), Parameter.full("bias", shape[0])
 
     def multiply_adds(self, shape: Shape) -> int:
-        """One for each number."""
         return math.prod(shape)
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
@@ -110,7 +106,7 @@ class BatchNorm(Layer):
     epsilon: float = 1e-5
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """Two numbers a channel that are learned, and two that are measured."""
+        """Return two learned numbers per channel, and two that were measured in training."""
         learned = (Parameter.full("weight", shape[0]), Parameter.full("bias", shape[0]))
         measured = (Parameter.full(role, shape[0], learned=False) for role in ("mean", "variance"))
         return *learned, *measured
@@ -130,15 +126,12 @@ class Flatten(Layer):
     op: ClassVar[str] = "flatten"
 
     def channels(self, before: int | None) -> None:
-        """It gives a vector."""
         return
 
     def out(self, shape: Shape) -> Shape:
-        """A vector."""
         return (math.prod(shape),)
 
-    def looks(self, shape: Shape) -> None:
-        """What follows sees all."""
+    def input_taps(self, shape: Shape) -> None:
         return
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
@@ -157,34 +150,28 @@ class Dense(Layer):
     bias: bool = True
 
     @classmethod
-    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
-        """How many units there are."""
+    def fields_from(cls, array: ArraySource, groups: int) -> dict[str, Any]:
         return {"units": array.shape[0]} if array.role == "weight" else {}
 
     def channels(self, before: int | None) -> None:
-        """It gives a vector."""
         return
 
     def out(self, shape: Shape) -> Shape:
-        """One number a unit."""
         as_vector(shape)
         return (self.units,)
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """The weights (units, inputs), and a bias for each unit."""
+        """Return the weights (units, inputs), and a bias for each unit."""
         weight = Parameter.full("weight", self.units, as_vector(shape))
         return weight, *((Parameter.full("bias", self.units),) if self.bias else ())
 
     def multiply_adds(self, shape: Shape) -> int:
-        """Every weight once."""
         return self.units * as_vector(shape)
 
-    def looks(self, shape: Shape) -> None:
-        """It sees all."""
+    def input_taps(self, shape: Shape) -> None:
         return
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Sum up."""
         from ..ops.dense import dense
 
         return dense(x.reshape(-1), arrays["weight"], arrays.get("bias"))
@@ -204,33 +191,27 @@ class Rbf(Layer):
     units: int
 
     @classmethod
-    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
-        """How many units there are."""
+    def fields_from(cls, array: ArraySource, groups: int) -> dict[str, Any]:
         return {"units": array.shape[0]} if array.role == "weight" else {}
 
     def channels(self, before: int | None) -> None:
-        """It gives a vector."""
         return
 
     def out(self, shape: Shape) -> Shape:
-        """One number a unit."""
         as_vector(shape)
         return (self.units,)
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """The patterns (units, inputs)."""
+        """Return the patterns (units, inputs)."""
         return (Parameter.full("weight", self.units, as_vector(shape), learned=False),)
 
     def multiply_adds(self, shape: Shape) -> int:
-        """A difference squared for each number of each pattern."""
         return self.units * as_vector(shape)
 
-    def looks(self, shape: Shape) -> None:
-        """It sees all."""
+    def input_taps(self, shape: Shape) -> None:
         return
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Measure the distances."""
         result: Array = ((arrays["weight"].astype(x.dtype) - x.reshape(-1)) ** 2).sum(axis=1)
         return result
 

@@ -1,4 +1,4 @@
-"""One layer of a network: what it makes of a shape, which numbers it holds, what it costs, how far it looks, how it is run.
+"""One layer of a network: output shape, parameters, cost, receptive field, and its computation.
 
 Shapes are (C, H, W) for maps and (C,) for a vector. Nothing here imports NumPy before a layer is run.
 """
@@ -21,8 +21,9 @@ Array: TypeAlias = "np.ndarray[Any, Any]"
 
 @dataclass(frozen=True)
 class Parameter:
-    """An array of numbers that a layer holds: its role, its shape, how many numbers of it there are, and whether they are
-    learned. A table of connections leaves some out of the shape.
+    """An array of a layer: its role, its shape, the count of its numbers, and whether they are learned.
+
+    The count is less than the shape says where a table of connections leaves some weights out.
     """
 
     role: str
@@ -32,16 +33,15 @@ class Parameter:
 
     @classmethod
     def full(cls, role: str, *shape: int, learned: bool = True) -> "Parameter":
-        """An array of which every number is held."""
+        """Return a parameter whose count is that of its shape."""
         return cls(role, shape, math.prod(shape), learned)
 
 
 @dataclass(frozen=True)
-class Given:
-    """An array that a layer was given for a parameter; ``load`` reads it, as float64 or float32 by ``itemsize``, and raises
-    KernelError.
+class ArraySource:
+    """The source of an array for a parameter: ``load`` reads it, as float64 or float32 by ``itemsize``, and raises KernelError.
 
-    ``shared`` tells that the array is one plane of weights, used for every channel alike.
+    ``shared``: the array is one plane of weights, which all channels share.
     """
 
     role: str
@@ -53,124 +53,124 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Look:
-    """Which inputs an output of a layer reads, along one axis: output o, by each of its taps k, the input
-    (o * step + first + k * spread) / parts, where that is a whole number.
+class InputTaps:
+    """The inputs that an output of a layer reads along one axis.
+
+    Tap k of output o reads input (o * stride + first + k * dilation) / upsampling, where that is an integer.
     """
 
     taps: int = 1
-    step: int = 1
+    stride: int = 1
     first: int = 0
-    spread: int = 1
-    parts: int = 1
+    dilation: int = 1
+    upsampling: int = 1
 
     @classmethod
-    def along(cls, axis: Axis) -> "Look":
-        """That of a window which slides.
+    def sliding(cls, axis: Axis) -> "InputTaps":
+        """Return the taps of a window that slides along an axis.
 
-        >>> list(Look.along(Axis(9, 3, stride=2, dilation=1, before=1, after=1)).reads(4))
+        >>> list(InputTaps.sliding(Axis(9, 3, stride=2, dilation=1, before=1, after=1)).inputs_of(4))
         [7, 8, 9]
         """
         return cls(axis.kernel, axis.stride, -axis.before, axis.dilation)
 
-    def reads(self, output: int) -> Iterator[int]:
-        """The inputs that an output reads, as if there were some on all sides.
+    def inputs_of(self, output: int) -> Iterator[int]:
+        """Yield the inputs that an output reads, as if the input had no edges.
 
-        >>> list(Look(taps=2, spread=-1, parts=2).reads(3))  # up-sampled by 2
+        >>> list(InputTaps(taps=2, dilation=-1, upsampling=2).inputs_of(3))  # up-sampled by 2
         [1]
         """
         for tap in range(self.taps):
-            place, rest = divmod(output * self.step + self.first + tap * self.spread, self.parts)
+            index, rest = divmod(output * self.stride + self.first + tap * self.dilation, self.upsampling)
             if rest == 0:
-                yield place
+                yield index
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer(abc.ABC):
-    """A layer under its name. Methods that take a shape raise ArgumentError where the layer cannot take it."""
+    """A layer of a network. Methods raise ArgumentError for an input shape that the layer does not accept."""
 
     op: ClassVar[str]
-    """What a config calls it."""
+    """The name of the operation in a config file."""
 
     family: ClassVar[str] = "other"
-    """conv or dense, of which summaries tell the share."""
+    """conv, dense or other: summaries show the share of the first two."""
 
     needs: ClassVar[tuple[str, ...]] = ()
-    """The roles of the arrays without which it can be counted, and not run."""
+    """Roles of the arrays that ``run`` requires. Without them a layer can be analysed only."""
 
     name: str
-    given: tuple[Given, ...] = ()
+    sources: tuple[ArraySource, ...] = ()
 
     @property
     def kind(self) -> str:
-        """What a config calls it."""
+        """The name of the operation in a config file, pointwise apart from conv."""
         return self.op
 
     @classmethod
-    def told_by(cls, array: Given, groups: int) -> dict[str, Any]:
-        """What an array says of the layer that it is given to."""
+    def fields_from(cls, array: ArraySource, groups: int) -> dict[str, Any]:
+        """Return the fields of the layer that follow from the shape of an array."""
         return {}
 
     def channels(self, before: int | None) -> int | None:
-        """How many maps it gives for so many, whatever their size; None is a vector."""
+        """Return the number of output maps for ``before`` input maps of any size; None is a vector."""
         return before
 
     def out(self, shape: Shape) -> Shape:
-        """The shape of what it gives."""
+        """Return the output shape."""
         return shape
 
     def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
-        """The arrays that it holds."""
+        """Return the arrays of the layer."""
         return ()
 
     def multiply_adds(self, shape: Shape) -> int:
-        """Products with its weights that are added up, for one input."""
+        """Return the multiply-adds for one input."""
         return 0
 
-    def looks(self, shape: Shape) -> tuple[Look, Look] | None:
-        """How each output looks at the input's rows and columns; None where it sees all of them."""
-        return Look(), Look()
+    def input_taps(self, shape: Shape) -> tuple[InputTaps, InputTaps] | None:
+        """Return the inputs that each output reads, along rows and columns; None where it reads all of them."""
+        return InputTaps(), InputTaps()
 
     def note(self, shape: Shape) -> str:
-        """What is worth knowing about this layer on this shape."""
+        """Return a remark about this layer on this shape, or an empty text."""
         return ""
 
     def scratch(self, shape: Shape) -> int:
-        """Numbers that are held while it is run, beside what it takes and gives."""
+        """Return the count of temporary numbers while the layer runs, besides its input and output."""
         return 0
 
     def prepared(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
-        """The arrays as ``run`` takes them."""
+        """Return loaded arrays in the form that ``run`` takes."""
         return arrays
 
     @abc.abstractmethod
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Compute it on maps (C, H, W) or a vector (C,), with the arrays of its parameters by their roles."""
+        """Compute the layer on maps (C, H, W) or a vector (C,), with the arrays of its parameters by role."""
 
     @property
     def lacks_weights(self) -> bool:
-        """Whether it was not given all that it needs; it can be counted then, but not run."""
-        return not set(self.needs) <= {one.role for one in self.given}
+        """Whether a required array has no source: the layer can be analysed, but not run."""
+        return not set(self.needs) <= {source.role for source in self.sources}
 
-    def check_given(self, shape: Shape) -> None:
-        """Raise ArgumentError where an array that it was given has another shape than it needs."""
-        needed = {one.role: one.shape for one in self.parameters(shape)}
-        for given in self.given:
-            asked = needed[given.role]
-            expected = (asked[0], *asked[2:]) if given.shared else asked
-            if given.shape != expected:
-                raise ArgumentError(f"the {given.role} of {given.origin} has shape {given.shape}, and must have {asked}")
+    def check_sources(self, shape: Shape) -> None:
+        """Raise ArgumentError where the shape of an array is not that of its parameter."""
+        shapes = {parameter.role: parameter.shape for parameter in self.parameters(shape)}
+        for source in self.sources:
+            required = shapes[source.role]
+            expected = (required[0], *required[2:]) if source.shared else required
+            if source.shape != expected:
+                raise ArgumentError(f"the {source.role} of {source.origin} has shape {source.shape}, and must have {required}")
 
 
 @dataclass(frozen=True)
 class Op:
-    """An operation that a config file may name. The reader of config files, their JSON schema, the manual, ``summary`` and
-    ``cache warm`` follow from it and from the class of its layer, which knows defaults, shapes and costs, and computes.
+    """An operation of a config file, the one definition for the config reader, schema, manual, ``summary`` and ``cache warm``.
 
-    ``keys`` is what may be said of it: fields of the layer, with - for _. ``arrays`` are those that it takes from a file, by
-    their roles: the key that names the array, and its axes, of which those called 1 may be left out. ``takes_kernels`` tells
-    whether its weights may be those of a kernel or a bank. ``fixed`` are fields of the layer that no key says, and ``about`` is
-    what it computes, where the docstring of the layer is about other operations too.
+    ``layer`` is the class with its defaults, shapes, costs and computation. ``keys`` are the keys of the operation: fields of
+    the layer, with - for _. ``arrays`` maps the roles of arrays from a file to the key that names the array, and its axes, of
+    which those called 1 may be missing. ``takes_kernels``: the weights may be those of a kernel or a bank. ``fixed`` are
+    fields of the layer without a key. ``about`` describes the operation, where the docstring of the layer covers several.
     """
 
     layer: type[Layer]
@@ -182,25 +182,25 @@ class Op:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """What each key stands for where it is not said; MISSING for those that must be said unless weights tell.
+        """The default of each key; MISSING for those that are required unless the weights imply them.
 
-        ``bias`` is among them where the layer may have a bias or not.
+        ``bias`` is included where the bias of the layer is optional.
         """
-        values = {one.name.replace("_", "-"): one.default for one in fields(self.layer)}
+        values = {field_.name.replace("_", "-"): field_.default for field_ in fields(self.layer)}
         return {key: values[key] for key in (*self.keys, "bias") if key in values}
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The keys that must be said unless weights tell."""
+        """The keys that are required unless the weights imply them."""
         return tuple(key for key, value in self.defaults.items() if value is MISSING)
 
 
 class PixelError(ArgumentError):
-    """A vector is asked for and there are maps, which may be a pixel each for a picture of another size."""
+    """A vector is required, and the input has maps of several pixels; for an image of another size they may have one pixel."""
 
 
 def as_maps(shape: Shape) -> tuple[int, int, int]:
-    """(C, H, W). Raises ArgumentError for a vector."""
+    """Return the shape as (C, H, W). Raises ArgumentError for a vector."""
     if len(shape) != 3:
         raise ArgumentError(f"takes maps, and gets a vector of {shape[0]} numbers")
     channels, height, width = shape
@@ -208,14 +208,14 @@ def as_maps(shape: Shape) -> tuple[int, int, int]:
 
 
 def as_vector(shape: Shape) -> int:
-    """How many numbers a vector has. Raises PixelError, an ArgumentError, for maps of more than a pixel."""
+    """Return the length of a vector, or of maps of one pixel. Raises PixelError, an ArgumentError, for larger maps."""
     if len(shape) == 3 and shape[1:] != (1, 1):
         raise PixelError(f"takes a vector, and gets maps of {described(shape)}; put a flatten layer before it")
     return shape[0]
 
 
 def described(shape: Shape) -> str:
-    """A shape as people write it: 28 x 28 x 6, or 120.
+    """Return a shape as text: 28 x 28 x 6, or 120.
 
     >>> described((6, 28, 28)), described((120,))
     ('28 x 28 x 6', '120')
@@ -224,22 +224,22 @@ def described(shape: Shape) -> str:
 
 
 def uneven(axes: tuple[Axis, Axis]) -> str:
-    """Where a stride does not divide what it steps over, the sum that shows it; else nothing.
+    """Return the size formula of axes whose stride leaves a remainder, or an empty text.
 
     >>> from ..geometry.axes import make_axes
     >>> uneven(make_axes((224, 224), (11, 11), 4, 0, 1))
     '(224 - 11) / 4 + 1 = 54.25 is taken as 54'
     """
-    told = [_uneven(axis) for axis in axes]
-    if told[0] == told[1]:
-        return told[0]
-    return "; ".join(f"{text} {word}" for text, word in zip(told, ("rows", "columns"), strict=True) if text)
+    formulas = [_uneven(axis) for axis in axes]
+    if formulas[0] == formulas[1]:
+        return formulas[0]
+    return "; ".join(f"{formula} {name}" for formula, name in zip(formulas, ("rows", "columns"), strict=True) if formula)
 
 
 def _uneven(axis: Axis) -> str:
-    stepped = axis.size + axis.before + axis.after - axis.extent
-    if stepped % axis.stride == 0:
+    length = axis.size + axis.before + axis.after - axis.extent
+    if length % axis.stride == 0:
         return ""
     pads = f" + {axis.before + axis.after}" if axis.before + axis.after else ""
-    exact = f"{stepped / axis.stride + 1:.6g}"
+    exact = f"{length / axis.stride + 1:.6g}"
     return f"({axis.size}{pads} - {axis.extent}) / {axis.stride} + 1 = {exact} is taken as {axis.out}"

@@ -1,4 +1,4 @@
-"""A network: what it takes, and its layers one after the other."""
+"""A network: its input and its layers in order."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ from .layer import Layer, Shape
 
 @dataclass(frozen=True)
 class Input:
-    """What a network takes: maps of so many channels, of one size or of any (None).
+    """The input of a network: maps of ``channels`` channels, of one size (H, W) or of any (None).
 
-    ``range`` is what black and white become, None leaves levels as they are; then ``mean`` is taken off each channel, and
-    what is left divided by ``std``.
+    ``range`` is the value of black and white; None keeps the levels. Then ``mean`` is subtracted from each channel, and the
+    result is divided by ``std``.
     """
 
     channels: int
@@ -22,27 +22,29 @@ class Input:
 
     @property
     def doubt(self) -> str:
-        """What looks like a slip: a mean and a deviation measured in another range than levels have here; else nothing.
+        """A warning for mean and std that were measured in another range than the input has, or an empty text.
 
         >>> Input(3, mean=(0.485, 0.456, 0.406)).doubt
-        "its mean is of numbers from 0 to 1, and levels are taken from 0 to 255 and more; say range = '0..1' there"
+        "its mean is of numbers from 0 to 1, but levels range from 0 to 255 or more; write range = '0..1' there"
         >>> Input(3, range=(0, 1), mean=(0.485, 0.456, 0.406)).doubt
         ''
         """
         names = " and std are" if self.mean and self.std else " is" if self.mean else ""
-        told = f"mean{names}" if self.mean else "std is"
+        subject = f"mean{names}" if self.mean else "std is"
         largest = max((abs(number) for number in (*self.mean, *self.std) if number != 1), default=0.0)
         if self.range is None and 0 < largest < 1:
-            return f"its {told} of numbers from 0 to 1, and levels are taken from 0 to 255 and more; say range = '0..1' there"
+            return f"its {subject} of numbers from 0 to 1, but levels range from 0 to 255 or more; write range = '0..1' there"
         if self.range is not None and largest > 2 * max(map(abs, self.range)):
             low, high = self.range
-            return f"its {told} of larger numbers than its range {low:g}..{high:g} gives; leave the range out, or say 0..255"
+            return (
+                f"its {subject} of larger numbers than its range {low:g}..{high:g} gives; leave the range out, or write 0..255"
+            )
         return ""
 
 
 @dataclass(frozen=True)
 class Network:
-    """Layers, each of which takes what the one before gives."""
+    """Layers in order: each takes the output of the one before."""
 
     name: str
     input: Input
@@ -51,7 +53,7 @@ class Network:
     source: str = ""
 
     def shape_for(self, size: tuple[int, int]) -> Shape:
-        """(C, H, W) of an input of that size. Raises ArgumentError where the network takes another."""
+        """Return (C, H, W) for an input of that size. Raises ArgumentError where the network takes another size."""
         if self.input.size not in (None, size):
             height, width = self.input.size
             raise ArgumentError(
@@ -61,9 +63,9 @@ class Network:
         return self.input.channels, *size
 
     def layer_named(self, name: str) -> int:
-        """The place of a layer. Raises ArgumentError, with the nearest name."""
+        """Return the index of a layer. Raises ArgumentError, with the nearest name."""
         names = [layer.name for layer in self.layers]
         if name not in names:
-            near = nearest_name(name, names) or f"; there are {', '.join(names)}"
-            raise ArgumentError(f"network {self.name!r} has no layer {name!r}{near}")
+            hint = nearest_name(name, names) or f"; there are {', '.join(names)}"
+            raise ArgumentError(f"network {self.name!r} has no layer {name!r}{hint}")
         return names.index(name)

@@ -1,7 +1,7 @@
-"""Every operation of networks by its name in a config file.
+"""The operations of networks by their names in a config file.
 
-A new operation is a layer class in one of these modules, and an entry in the ``OPS`` of that module. Nothing else lists the
-operations by hand: ``python tests/support/generate.py`` writes the schema and the manual anew.
+A new operation is a layer class, and an entry in the ``OPS`` of one of these modules. Nothing else lists the operations by
+hand: ``python tests/support/generate.py`` generates the schema and the manual.
 """
 
 from collections.abc import Mapping

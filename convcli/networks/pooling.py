@@ -1,4 +1,4 @@
-"""Layers that make maps smaller by windows, or larger by repeating."""
+"""Pooling layers, and up-sampling."""
 
 import math
 from collections.abc import Mapping
@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 from ..geometry.axes import Axis, make_pool_axes
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Sides
-from .layer import Array, Layer, Look, Op, Shape, as_maps, uneven
+from .layer import Array, InputTaps, Layer, Op, Shape, as_maps, uneven
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pool(Layer):
-    """What pools have: a window of that size, which steps by its size unless a stride is given."""
+    """A pooling layer: a window whose stride is its size by default."""
 
     size: Sides
     stride: Sides | None = None
@@ -22,21 +22,18 @@ class Pool(Layer):
     ceil: bool = False
 
     def axes(self, shape: Shape) -> tuple[Axis, Axis]:
-        """The window laid over the rows and over the columns."""
+        """Return the row axis and the column axis of the window over the input."""
         return make_pool_axes(as_maps(shape)[1:], self.size, self.stride, self.padding, self.dilation, self.ceil)
 
     def out(self, shape: Shape) -> Shape:
-        """As many maps, smaller ones."""
         rows, columns = self.axes(shape)
         return shape[0], rows.out, columns.out
 
-    def looks(self, shape: Shape) -> tuple[Look, Look]:
-        """The taps of the window, which slides."""
-        rows, columns = map(Look.along, self.axes(shape))
+    def input_taps(self, shape: Shape) -> tuple[InputTaps, InputTaps]:
+        rows, columns = map(InputTaps.sliding, self.axes(shape))
         return rows, columns
 
     def note(self, shape: Shape) -> str:
-        """Where the stride does not divide what it steps over."""
         return uneven(self.axes(shape))
 
 
@@ -47,7 +44,6 @@ class MaxPool(Pool):
     op: ClassVar[str] = "max-pool"
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Take the largest."""
         from ..ops.pooling import max_pool2d
 
         options: dict[str, Any] = {"padding": self.padding, "dilation": self.dilation, "ceil_mode": self.ceil}
@@ -63,7 +59,6 @@ class AvgPool(Pool):
     count_padding: bool = True
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Take the mean."""
         from ..ops.pooling import avg_pool2d
 
         options: dict[str, Any] = {"padding": self.padding, "ceil_mode": self.ceil, "count_include_pad": self.count_padding}
@@ -79,11 +74,10 @@ class LpPool(Pool):
     p: int = 2
 
     def scratch(self, shape: Shape) -> int:
-        """The powers and their sums, in float64, but for those that are summed as they are made."""
+        """Count powers and their sums, in float64. For 1 and 2 the loop sums powers without storing them."""
         return 0 if self.p in (1, 2) else 2 * (math.prod(shape) + math.prod(self.out(shape)))
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Take the norm."""
         from ..ops.pooling import lp_pool2d
 
         options: dict[str, Any] = {"padding": self.padding, "dilation": self.dilation, "ceil_mode": self.ceil}
@@ -97,15 +91,12 @@ class GlobalAvgPool(Layer):
     op: ClassVar[str] = "global-avg-pool"
 
     def out(self, shape: Shape) -> Shape:
-        """One pixel of each map."""
         return as_maps(shape)[0], 1, 1
 
-    def looks(self, shape: Shape) -> None:
-        """It sees all."""
+    def input_taps(self, shape: Shape) -> None:
         return
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Take the mean."""
         from ..ops.pooling import global_avg_pool2d
 
         return global_avg_pool2d(x)
@@ -120,17 +111,14 @@ class Upsample(Layer):
     factor: Sides
 
     def out(self, shape: Shape) -> Shape:
-        """As many maps, larger ones."""
         channels, height, width = as_maps(shape)
         return channels, height * self.factor[0], width * self.factor[1]
 
-    def looks(self, shape: Shape) -> tuple[Look, Look]:
-        """One pixel, which the next one may see too."""
-        rows, columns = (Look(factor, spread=-1, parts=factor) for factor in self.factor)
+    def input_taps(self, shape: Shape) -> tuple[InputTaps, InputTaps]:
+        rows, columns = (InputTaps(factor, dilation=-1, upsampling=factor) for factor in self.factor)
         return rows, columns
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        """Repeat."""
         from ..ops.pooling import upsample_nearest
 
         return upsample_nearest(x, self.factor)

@@ -1,1 +1,1 @@
-"""The public operations on arrays, and what they ask of their arguments. No files, no terminal."""
+"""The public operations on arrays, and the checks of their arguments."""

@@ -1,7 +1,8 @@
-"""Activations: real arrays of any shape in, new arrays of the same shape out. Equal to PyTorch's functions of these names.
+"""Activations: functions of real arrays of any shape, equal to PyTorch's functions of these names.
 
-float64 stays float64; every other type is computed in float32. What is NaN stays so, infinities have their limits, and what is
-too large becomes infinite without a warning. All raise ArgumentError for what is no array of real numbers, or empty.
+They return new arrays of the same shape: float64 for float64, float32 for every other dtype. NaN stays NaN, infinities give
+the limits of the function, and overflow gives infinity without a warning. All raise ArgumentError if x is not an array of
+real numbers, or is empty.
 """
 
 import operator
@@ -14,12 +15,12 @@ from ..engine.simd.reference import Array
 from ..errors import ArgumentError
 from .validation import as_number, as_real
 
-PART = 1 << 14
-"""Numbers that are worked on at a time where there are several steps."""
+CHUNK_SIZE = 1 << 14
+"""Values computed at a time by functions of several steps."""
 
 
 def relu(x: ArrayLike) -> Array:
-    """What is negative becomes 0.
+    """Replace negative values by 0.
 
     >>> relu([-2, 3]).tolist()
     [0.0, 3.0]
@@ -28,26 +29,26 @@ def relu(x: ArrayLike) -> Array:
 
 
 def leaky_relu(x: ArrayLike, negative_slope: float = 0.01) -> Array:
-    """What is negative is multiplied by the slope.
+    """Multiply negative values by the slope.
 
     >>> leaky_relu([-2, 3], 0.5).tolist()
     [-1.0, 3.0]
     """
     slope = as_number("negative_slope", negative_slope)
-    return _in_parts(lambda values: np.maximum(values, 0) + values.dtype.type(slope) * np.minimum(values, 0), x)
+    return _in_chunks(lambda values: np.maximum(values, 0) + values.dtype.type(slope) * np.minimum(values, 0), x)
 
 
 def sigmoid(x: ArrayLike) -> Array:
-    """1 / (1 + exp(-x)), from powers of negative numbers, which cannot overflow.
+    """Return 1 / (1 + exp(-x)), computed from exponentials of negative numbers, which cannot overflow.
 
     >>> sigmoid([-np.inf, 0, np.inf]).tolist()
     [0.0, 0.5, 1.0]
     """
-    return _in_parts(lambda values: np.exp(np.minimum(values, 0)) / (1 + np.exp(-np.abs(values))), x)
+    return _in_chunks(lambda values: np.exp(np.minimum(values, 0)) / (1 + np.exp(-np.abs(values))), x)
 
 
 def tanh(x: ArrayLike) -> Array:
-    """The hyperbolic tangent.
+    """Return the hyperbolic tangent.
 
     >>> tanh([-np.inf, 0, np.inf]).tolist()
     [-1.0, 0.0, 1.0]
@@ -57,7 +58,7 @@ def tanh(x: ArrayLike) -> Array:
 
 
 def abs(x: ArrayLike) -> Array:
-    """The absolute value.
+    """Return the absolute value.
 
     >>> abs([-2, 3]).tolist()
     [2.0, 3.0]
@@ -66,7 +67,7 @@ def abs(x: ArrayLike) -> Array:
 
 
 def square(x: ArrayLike) -> Array:
-    """X times x.
+    """Return x * x.
 
     >>> square([-2, 3]).tolist()
     [4.0, 9.0]
@@ -76,10 +77,10 @@ def square(x: ArrayLike) -> Array:
 
 
 def softmax(x: ArrayLike, axis: int | None = None) -> Array:
-    """exp(x) over its sum along an axis, the largest number being taken off first. ArgumentError where there is no such axis.
+    """Return exp(x - max(x)) divided by its sum along an axis. Raises ArgumentError for an axis that x does not have.
 
-    None is the axis of the channels, as in a network: of (C,), (N, C), (C, H, W) and (N, C, H, W). PyTorch takes it where its
-    ``dim`` is left out; SciPy takes all axes then. An infinite number, or nothing but its negative, makes NaN of its line.
+    None is the axis of the channels in (C,), (N, C), (C, H, W) and (N, C, H, W), PyTorch's default for ``dim``; SciPy's
+    default is all axes. Values along the axis become NaN where one is infinite, or all are negative infinity.
 
     >>> softmax([[0, 0], [0, 1000]]).tolist()
     [[0.5, 0.5], [0.0, 1.0]]
@@ -87,24 +88,24 @@ def softmax(x: ArrayLike, axis: int | None = None) -> Array:
     values = as_real("x", x)
     axis = int(values.ndim not in (0, 1, 3)) if axis is None else axis
     try:
-        along = operator.index(axis)
+        index = operator.index(axis)
     except TypeError:
-        along = values.ndim
-    if isinstance(axis, bool) or not -values.ndim <= along < values.ndim:
+        index = values.ndim
+    if isinstance(axis, bool) or not -values.ndim <= index < values.ndim:
         raise ArgumentError(f"axis must be a whole number, one of the {values.ndim} dimensions of x, got {axis!r}")
     with np.errstate(all="ignore"):
-        powers = np.asarray(values - values.max(axis=along, keepdims=True, initial=-np.inf))
+        powers = np.asarray(values - values.max(axis=index, keepdims=True, initial=-np.inf))
         np.exp(powers, out=powers)
-        powers /= powers.sum(axis=along, keepdims=True)
+        powers /= powers.sum(axis=index, keepdims=True)
     return powers
 
 
-def _in_parts(function: Callable[[Array], Array], x: ArrayLike) -> Array:
-    """A function of each number, a part at a time: what it makes on the way stays in the cache, and takes no memory."""
+def _in_chunks(function: Callable[[Array], Array], x: ArrayLike) -> Array:
+    """Apply an elementwise function chunk by chunk: its temporary arrays stay in the cache."""
     values = as_real("x", x)
     out = np.empty(values.shape, values.dtype)
-    flat, into = values.reshape(-1), out.reshape(-1)
+    flat, flat_out = values.reshape(-1), out.reshape(-1)
     with np.errstate(all="ignore"):
-        for begin in range(0, flat.size, PART):
-            into[begin : begin + PART] = function(flat[begin : begin + PART])
+        for begin in range(0, flat.size, CHUNK_SIZE):
+            flat_out[begin : begin + CHUNK_SIZE] = function(flat[begin : begin + CHUNK_SIZE])
     return out

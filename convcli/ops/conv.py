@@ -40,10 +40,10 @@ def conv2d(
 ) -> Array:
     """The convolution layer of the deep-learning frameworks, on NumPy arrays.
 
-    Equal to PyTorch's ``conv2d`` and ONNX's ``Conv`` within float32 rounding, with PyTorch's order of arguments. What differs
-    from PyTorch: a weight of 0 is no part of the kernel, so that a NaN or an infinity under it does not spread, which it does
-    there; "same" goes with any stride; a padding may have two sizes an axis, and a border of any kind; integers are taken, and
-    what is float16 is computed in float32.
+    Equal to PyTorch's ``conv2d`` and ONNX's ``Conv`` within float32 rounding, with PyTorch's order of arguments. It differs
+    from PyTorch in this: a weight of 0 is not part of the kernel, so that a NaN or an infinity under it does not spread;
+    "same" works with any stride; padding may differ before and after, and may hold any border; x may hold integers; float16
+    is computed in float32.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def conv2d(
     Raises
     ------
     ArgumentError (a ValueError)
-        If a shape, value or word cannot be used; it names the argument, the rule and the value.
+        If a shape, value or name cannot be used; the message names the argument, the rule and the value.
 
     Examples
     --------
@@ -91,42 +91,42 @@ def conv2d(
     workers = workers_for(threads)
     weights = (weights[:, :, ::-1, ::-1] if as_flag("flip", flip) else weights)[..., None]
     if method is None and groups == channels and is_depthwise(layout, weights[..., 0], batch):
-        layers = [_Layer(batch, weights, biases, out, each=True)]
+        layers = [_Layer(batch, weights, biases, out, depthwise=True)]
     else:
-        parts = [np.split(part, groups, axis) for part, axis in ((batch, 1), (weights, 0), (biases, 0), (out, 1))]
-        layers = [_Layer(*group) for group in zip(*parts, strict=True)]
+        split = [np.split(array, groups, axis) for array, axis in ((batch, 1), (weights, 0), (biases, 0), (out, 1))]
+        layers = [_Layer(*arrays) for arrays in zip(*split, strict=True)]
     run_all([task for layer in layers for task in _tasks_of(layout, layer, mode, method, workers)], workers)
     return out if pixels.ndim == 4 else out[0]
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """Images (N, P, H, numbers) of P planes under weights (M, P, kh, kw, depth), with bias (M,), into (N, M, H', numbers).
+    """Images (N, P, H, samples) of P planes, weights (M, P, kh, kw, depth), bias (M,), and out (N, M, H', samples).
 
-    With ``each``, every plane has M / P maps of its own: the weights are (M, 1, kh, kw, 1).
+    With ``depthwise``, every plane has M / P maps of its own: the weights are (M, 1, kh, kw, 1).
     """
 
     images: Array
     weights: Array
     bias: Array
     out: Array
-    each: bool = False
+    depthwise: bool = False
 
 
 def _tasks_of(
     layout: Layout, layer: _Layer, border: BorderMode, method: str | None, workers: int
 ) -> Iterator[Callable[[], None]]:
-    """The work on all images of a layer. What is made for one image serves the next: most of a batch are alike."""
-    layer_tables = last = tables = None
+    """Yield the tasks for all images of a layer. An image reuses the tables of the one before where their facts are equal."""
+    layer_tables = last_facts = tables = None
     for planes, out in zip(layer.images, layer.out, strict=True):
         offset = Offset(planes)
-        if layer.each or (method is None and is_deep(layout, layer.weights, planes)):
+        if layer.depthwise or (method is None and is_deep(layout, layer.weights, planes)):
             layer_tables = layer_tables or layer_tables_for(layout, border, layer.weights, layer.bias, real_of(planes))
-            if offset.needed and not layer_tables.total.any():  # a millisecond for a million weights
+            if offset.needed and not layer_tables.total.any():  # here, as it takes 1 ms for a million weights
                 layer_tables = with_totals(layer_tables, layer.weights)
-            yield from layer_tasks(layout, layer_tables, layer.each, planes, border.constant, offset, workers, out)
+            yield from layer_tasks(layout, layer_tables, layer.depthwise, planes, border.constant, offset, workers, out)
             continue
         facts = sample_facts_of(planes, layout, border, offset, method)
-        if tables is None or facts != last:
-            last, tables = facts, kernel_tables_for(layout, border, facts, method, layer.weights, layer.bias)
+        if tables is None or facts != last_facts:
+            last_facts, tables = facts, kernel_tables_for(layout, border, facts, method, layer.weights, layer.bias)
         yield from tap_tasks(layout, tables, layer.bias, planes, border.constant, offset, workers, out)

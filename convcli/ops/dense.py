@@ -1,4 +1,4 @@
-"""Layers without a place: every number of the input is a number of its own."""
+"""The dense layer, and the flattening of maps before it."""
 
 import math
 
@@ -11,9 +11,9 @@ from .validation import MAPS, as_real, check_array, check_bias
 
 
 def flatten(x: ArrayLike) -> Array:
-    """Maps (N, C, H, W) as (N, C * H * W), or (C, H, W) as (C * H * W,), of the same dtype.
+    """Reshape maps (N, C, H, W) to (N, C * H * W), or (C, H, W) to (C * H * W,), of the same dtype.
 
-    It may be a view of x, as NumPy's ``reshape`` gives. Raises ArgumentError for what are no maps.
+    The result may be a view of x, as from NumPy's ``reshape``. Raises ArgumentError for another number of dimensions.
 
     >>> flatten(np.zeros((2, 3, 4, 5))).shape
     (2, 60)
@@ -23,18 +23,18 @@ def flatten(x: ArrayLike) -> Array:
 
 
 def dense(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None) -> Array:
-    """x (N, in) or (in,) times weight (out, in), plus bias (out,): (N, out) or (out,), float32 or float64.
+    """Return x @ weight.T + bias: x is (N, in) or (in,), weight (out, in), bias (out,).
 
-    Equal to PyTorch's ``linear`` within rounding. Raises ArgumentError.
+    The result is (N, out) or (out,), float32 or float64. Equal to PyTorch's ``linear`` within rounding. Raises ArgumentError.
 
     >>> dense([1, 2], [[3, 4], [5, 6]], bias=[0, 1]).tolist()
     [11.0, 18.0]
     """
-    numbers, weights = as_real("x", x, (1, 2)), check_array("weight", weight, dimensions=(2,))
-    if weights.shape[1] != numbers.shape[-1]:
-        raise ArgumentError(f"weight must have shape (out, in) with in = {numbers.shape[-1]}, got {weights.shape}")
+    values, weights = as_real("x", x, (1, 2)), check_array("weight", weight, dimensions=(2,))
+    if weights.shape[1] != values.shape[-1]:
+        raise ArgumentError(f"weight must have shape (out, in) with in = {values.shape[-1]}, got {weights.shape}")
     biases = check_bias(bias, weights.shape[0])
     with np.errstate(all="ignore"):
-        out = numbers @ weights.astype(numbers.dtype, copy=False).T
-        out += biases.astype(numbers.dtype)
+        out = values @ weights.astype(values.dtype, copy=False).T
+        out += biases.astype(values.dtype)
     return np.asarray(out)

@@ -1,4 +1,4 @@
-"""Layers whose maps see some of the planes only: a plane each, all planes at a pixel, or those of a list."""
+"""Convolutions with restricted connections: depthwise, pointwise, separable, and by a table of connections."""
 
 import operator
 from collections.abc import Sequence
@@ -28,10 +28,10 @@ def depthwise_conv2d(
     threads: int | None = None,
     method: str | None = None,
 ) -> Array:
-    """The convolution of each plane on its own: :func:`conv2d` with a group for each channel.
+    """Convolve each channel with filters of its own: :func:`conv2d` with a group for each channel.
 
     x is (N, C, H, W) or (C, H, W); weight (C * multiplier, 1, kh, kw) or (C * multiplier, kh, kw); bias (C * multiplier,). The
-    result has C * multiplier maps, those of the first channel first, in float32 or float64. Options and errors are those of
+    result has C * multiplier maps, those of the first channel first, float32 or float64. Options and errors are those of
     conv2d.
 
     >>> depthwise_conv2d([[[1, 2]], [[3, 4]]], [[[10]], [[100]]]).tolist()
@@ -59,7 +59,7 @@ def depthwise_conv2d(
 
 
 def pointwise_conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = None, threads: int | None = None) -> Array:
-    """The convolution of single pixels, which mixes channels: weight is (Cout, Cin) or (Cout, Cin, 1, 1).
+    """Mix channels by a 1 x 1 convolution: weight is (Cout, Cin) or (Cout, Cin, 1, 1).
 
     x is (N, Cin, H, W) or (Cin, H, W), bias (Cout,). Results and errors are those of :func:`conv2d`.
 
@@ -70,7 +70,7 @@ def pointwise_conv2d(x: ArrayLike, weight: ArrayLike, bias: ArrayLike | None = N
 
 
 def _mixed(x: ArrayLike, name: str, weight: ArrayLike, bias: ArrayLike | None, threads: int | None) -> Array:
-    """Channels mixed by a weight, which errors call by that name."""
+    """Mix channels by a weight; ``name`` is the name of the argument in error messages."""
     channels = check_array("x", x, MAPS, batched=True).shape[-3]
     weights = check_array(name, weight, dimensions=(2, 4))
     if weights.shape[2:] not in ((), (1, 1)) or weights.shape[1] != channels:
@@ -92,10 +92,10 @@ def separable_conv2d(
     threads: int | None = None,
     method: str | None = None,
 ) -> Array:
-    """:func:`depthwise_conv2d` with the weight ``depthwise`` and these options, then :func:`pointwise_conv2d` with the others.
+    """Convolve each channel by ``depthwise``, with these options, then mix the channels by ``pointwise`` and add the bias.
 
-    depthwise is (C * multiplier, 1, kh, kw) or (C * multiplier, kh, kw), and pointwise (Cout, C * multiplier) or
-    (Cout, C * multiplier, 1, 1).
+    It is :func:`depthwise_conv2d` followed by :func:`pointwise_conv2d`. depthwise is (C * multiplier, 1, kh, kw) or (C *
+    multiplier, kh, kw), and pointwise (Cout, C * multiplier) or (Cout, C * multiplier, 1, 1).
 
     >>> separable_conv2d([[[1, 2]], [[3, 4]]], np.ones((2, 1, 2)), [[10, 1]], bias=[5]).tolist()
     [[[42.0]]]
@@ -106,11 +106,11 @@ def separable_conv2d(
 
 
 def connected_weight(weights: Sequence[ArrayLike], connections: Sequence[Sequence[int]], channels: int) -> Array:
-    """The weight (Cout, channels, kh, kw) of a :func:`conv2d` where map m sees only the planes ``connections[m]``.
+    """Return the weight (Cout, channels, kh, kw) of a :func:`conv2d` in which map m reads only the planes ``connections[m]``.
 
-    weights[m] is (len(connections[m]), kh, kw), a plane for each of them in that order, or else (channels, kh, kw), whose other
-    planes are left out. So are the maps of the
-    layer C3 of LeNet-5 connected (LeCun 1998, table I), as no groups can be. Raises ArgumentError that names the map.
+    weights[m] is (len(connections[m]), kh, kw), with a plane for each of them in that order, or (channels, kh, kw), of which
+    the other planes are ignored. The maps of layer C3 of LeNet-5 are connected in this way (LeCun 1998, table I), which
+    groups cannot express. Raises ArgumentError that names the map.
 
     >>> connected_weight([[[[1]]], [[[2]], [[3]]]], [[1], [0, 2]], channels=3)[:, :, 0, 0].tolist()
     [[0, 1, 0], [2, 0, 3]]
@@ -118,21 +118,21 @@ def connected_weight(weights: Sequence[ArrayLike], connections: Sequence[Sequenc
     count = as_count("channels", channels)
     if len(weights) != len(connections) or not len(weights):
         raise ArgumentError(f"connections must have a list for each of the {len(weights)} weights, got {len(connections)}")
-    parts = [check_array(f"weights of map {m}", one, dimensions=(3,)) for m, one in enumerate(weights)]
-    out = np.zeros((len(parts), count, *parts[0].shape[1:]), np.result_type(*parts))
-    for m, (part, planes) in enumerate(zip(parts, connections, strict=True)):
+    kernels = [check_array(f"weights of map {m}", kernel, dimensions=(3,)) for m, kernel in enumerate(weights)]
+    out = np.zeros((len(kernels), count, *kernels[0].shape[1:]), np.result_type(*kernels))
+    for m, (kernel, planes) in enumerate(zip(kernels, connections, strict=True)):
         chosen = _as_planes(m, planes, count)
-        if len(part) not in (len(chosen), count) or part.shape[1:] != out.shape[2:]:
+        if len(kernel) not in (len(chosen), count) or kernel.shape[1:] != out.shape[2:]:
             sides = " x ".join(map(str, out.shape[2:]))
             raise ArgumentError(
-                f"weights of map {m} must have {len(chosen)} or {count} planes of {sides} as map 0, got shape {part.shape}"
+                f"weights of map {m} must have {len(chosen)} or {count} planes of {sides} as map 0, got shape {kernel.shape}"
             )
-        out[m, chosen] = part if len(part) == len(chosen) else part[chosen]
+        out[m, chosen] = kernel if len(kernel) == len(chosen) else kernel[chosen]
     return out
 
 
 def _as_planes(m: int, planes: Sequence[int], channels: int) -> list[int]:
-    """The planes that a map sees, each once. Raises ArgumentError."""
+    """Read the planes of one map, each once. Raises ArgumentError."""
     try:
         chosen = [operator.index(plane) for plane in planes]
     except TypeError:

@@ -1,4 +1,4 @@
-"""``filter2d``: one kernel over one image; and what decides how it is computed."""
+"""``filter2d``: filters an image with a kernel; and the explanation of how it does so."""
 
 import operator
 from typing import Any
@@ -26,11 +26,11 @@ from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair
 from .validation import as_flag, check_array, check_method, limits_of, out_dtype, workers_for
 
-PART = 1 << 20
-"""Numbers in the rows that are made at a time."""
+CHUNK_SIZE = 1 << 20
+"""Samples in the rows that are computed at a time."""
 
-FUSED = {np.dtype(name) for name in ("uint8", "uint16")}
-"""Types of results that each row is rounded to as it is done; other integers are rounded at the end."""
+FUSED_DTYPES = {np.dtype(name) for name in ("uint8", "uint16")}
+"""Dtypes of results to which the loop rounds each vector; other integers are rounded at the end."""
 
 
 NO_BIAS = np.zeros(1)
@@ -59,35 +59,36 @@ def filter2d(
         32 bits and more, as NumPy promotes them.
     kernel : (kh, kw) or (kh, kw, C)
         A (kh, kw) kernel filters every channel on its own; a (kh, kw, C) kernel sums over the channels. A weight of 0
-        is no part of the kernel: a NaN under it does not spread.
+        is not part of the kernel: a NaN under it does not spread.
     stride, dilation : int or (rows, columns)
         Pixels from one position of the kernel to the next; pixels from one tap to the next. Each, and what the dilated
         kernel covers, is at most 65535.
     padding : "valid", "same", "same-upper", "same-lower", "full", int, (rows, columns) or ((top, bottom), (left, right))
         Pixels added around the image. "same" adds extent - 1 in all, the smaller half first, whatever the stride.
-        "same-upper" and "same-lower" add what ceil(size / stride) positions need, the odd pixel behind or before, as ONNX's
-        SAME_UPPER and SAME_LOWER do; those words are taken too.
+        "same-upper" and "same-lower" add what ceil(size / stride) positions need, the odd pixel after or before, as ONNX's
+        SAME_UPPER and SAME_LOWER, which are accepted too.
     border : "zero", a number, "edge", "reflect", "symmetric", "wrap" or "linear-ramp"
-        What the padding holds, in NumPy's words: ``reflect`` is d c b|a b c d|c b a, ``symmetric`` c b a|a b c d|d c b.
-        The padding may be wider than the image. Words of other systems that mean one of these are taken too: "zeros",
-        "replicate", "nearest", "circular", "periodic" and more. ``linear-ramp`` falls from the pixel at the edge to 0 at the
-        last padded pixel of that side, so that it depends on how much is padded: numpy.pad's "linear_ramp" with end_values=0,
-        of real numbers, where NumPy rounds those of integers. It takes a padded copy of the image in the type of the sums.
+        The values of the padding, by NumPy's names: ``reflect`` is d c b|a b c d|c b a, ``symmetric`` c b a|a b c d|d c b.
+        The padding may be wider than the image. Unambiguous names of other systems are accepted too: "zeros", "replicate",
+        "nearest", "circular", "periodic" and more. ``linear-ramp`` falls from the pixel at the edge to 0 at the last padded
+        pixel of that side, so that it depends on the amount of padding: numpy.pad's "linear_ramp" with end_values=0, in real
+        numbers, where NumPy rounds those of integers. It takes memory for a padded copy of the image in the dtype of the sums.
     flip : bool
         False slides the kernel as it is written (cross-correlation); True turns it by 180 degrees first
         (mathematical convolution).
     dtype : real dtype, optional
         None gives the float result, unclipped. An integer dtype rounds half to even and saturates; NaN becomes 0. float16 and
-        float32 round that float result, float64 is computed in float64.
+        float32 round the float result; float64 is computed in float64.
     threads : int, optional
-        Bands of rows computed at once; None takes the processors this process may use. The result is the same for any.
+        Bands of rows computed in parallel; None uses all processors of this process. The result does not depend on it.
     method : "direct", "separable", "box" or "fft", optional
-        How the sums are made; None takes the one that costs least. ``separable`` sums down columns, then along rows; ``box``
-        does so with running sums, for weights that are all the same; ``fft`` multiplies spectra. All give the same within
-        rounding: at most 1e-5 of the sum of the absolute weights times the extent of the image, its largest less its least
-        sample, and one unit in the last place of the result.
+        How sums are computed; None chooses the cheapest. ``separable`` sums down columns, then along rows; ``box`` does so
+        with running sums, for equal weights; ``fft`` multiplies spectra. Results differ by rounding only: at most 1e-5 of the
+        sum of the absolute weights times the extent of the image, its largest minus its least sample, and one unit in the last
+        place of the result.
     rows : (from, to), optional
-        Rows of the result to compute; None is all of them. They are those of the whole bit by bit; by spectra, within rounding.
+        Rows of the result to compute; None is all of them. They equal those of the whole result bit by bit; with spectra,
+        within rounding.
 
     Returns
     -------
@@ -96,7 +97,7 @@ def filter2d(
     Raises
     ------
     ArgumentError (a ValueError)
-        If a shape, value or word cannot be used; it names the argument, the rule and the value.
+        If a shape, value or name cannot be used; the message names the argument, the rule and the value.
 
     Examples
     --------
@@ -110,8 +111,8 @@ def filter2d(
     pixels = loadable(check_array("image", image, dimensions=(2, 3)))
     weights = check_array("kernel", kernel, dimensions=(2, 3))
     layout = _layout_of_image(pixels, weights, stride, padding, dilation)
-    wanted = out_dtype(dtype, real_of(pixels))
-    if wanted == np.float64:
+    result_dtype = out_dtype(dtype, real_of(pixels))
+    if result_dtype == np.float64:
         pixels = loadable(pixels.astype(np.float64, copy=False))
     begin, end = _check_rows(rows, layout)
     mode = check_border(border).over(layout.rows, layout.columns)
@@ -123,37 +124,37 @@ def filter2d(
     planes = pixels.reshape(1, pixels.shape[0], -1)
     offset = Offset(planes)
     tables = _tables_for(layout, planes, weights, mode, offset, method)
-    first = begin - begin % (2 * layout.pair_step)  # a row stands in the same pair, whatever rows are asked for
+    first = begin - begin % (2 * layout.pair_step)  # whole pairs, so that rounding does not depend on the requested rows
     top, bottom = first * layout.rows.stride, (end - 1) * layout.rows.stride + layout.rows.extent
     if mode.needs_copy:
         planes = padded_copy(planes, layout, mode, top, bottom)
         tables = tables.between(0, bottom - top)
     else:
         tables = tables.between(top)
-    out = aligned((1, end - first, layout.out_row), wanted if wanted in FUSED else real_of(pixels))
+    out = aligned((1, end - first, layout.out_row), result_dtype if result_dtype in FUSED_DTYPES else real_of(pixels))
     run_all(list(tap_tasks(layout, tables, NO_BIAS, planes, mode.constant, offset, workers, out)), workers)
 
-    out = _as_type(out[:, begin - first :], wanted)
+    out = _as_type(out[:, begin - first :], result_dtype)
     shape = (end - begin, layout.columns.out)
     return out.reshape((*shape, layout.pixel) if pixels.ndim == 3 and weights.ndim == 2 else shape)
 
 
-def _as_type(out: Array, wanted: np.dtype[Any]) -> Array:
-    """A result in the type that is wanted, where it was not computed in that."""
-    if out.dtype == wanted:
+def _as_type(out: Array, result_dtype: np.dtype[Any]) -> Array:
+    """Convert a result to a dtype, if it was not computed in that."""
+    if out.dtype == result_dtype:
         return out
-    if wanted.kind == "f":
-        with np.errstate(over="ignore"):  # a number beyond float16 is infinite
-            return out.astype(wanted)
-    values, levels = out.reshape(-1), np.empty(out.size, wanted)
-    run_loop(scale_to_levels, values, values.dtype.type(0), values.dtype.type(1), *limits_of(wanted), levels)
+    if result_dtype.kind == "f":
+        with np.errstate(over="ignore"):  # a value beyond float16 becomes infinite
+            return out.astype(result_dtype)
+    values, levels = out.reshape(-1), np.empty(out.size, result_dtype)
+    run_loop(scale_to_levels, values, values.dtype.type(0), values.dtype.type(1), *limits_of(result_dtype), levels)
     return levels
 
 
 def _tables_for(
     layout: Layout, planes: Array, weights: Array, border: BorderMode, offset: Offset, method: str | None
 ) -> KernelTables:
-    """The tables for weights (kh, kw) or (kh, kw, C) over the planes, or over their padded copy where the border needs one."""
+    """Return the tables for weights (kh, kw) or (kh, kw, C) over planes, or over their padded copy if the border needs one."""
     facts = sample_facts_of(planes, layout, border, offset, method)
     if border.needs_copy:
         layout, border = layout.of_padded_copy, ZERO
@@ -171,9 +172,9 @@ def explain_filter2d(
     dilation: Pair = 1,
     method: str | None = None,
 ) -> tuple[Layout, Choice, int]:
-    """How ``filter2d`` would compute this: layout, choice of method, and bytes of scratch memory for each thread.
+    """Return how ``filter2d`` would compute this: layout, choice of method, and bytes of scratch memory per thread.
 
-    Raises ArgumentError as that does.
+    Raises ArgumentError as ``filter2d`` does.
     """
     layout = _layout_of_image(image, kernel, stride, padding, dilation)
     mode = check_border(border).over(layout.rows, layout.columns)
@@ -183,23 +184,23 @@ def explain_filter2d(
         scratch: tuple[Any, ...] = choice.tiling.workspace(layout.pixel, real, real)
     else:
         scratch = layout.scratch(tables.rows, 1, tables.sums, np.empty((1, 1, 0), real))
-    return layout, choice, sum(part.nbytes for part in scratch if isinstance(part, np.ndarray))
+    return layout, choice, sum(array.nbytes for array in scratch if isinstance(array, np.ndarray))
 
 
 def rows_at_once(image: Array, kernel: Array, **options: Any) -> int:
-    """How many rows of ``filter2d`` are best asked for at a time, by who wants little memory: about 4 MB of float32.
+    """Return how many rows of ``filter2d`` to request at a time for little memory: about 4 MB of float32.
 
     The options are those of ``explain_filter2d``.
     """
     layout, choice, _ = explain_filter2d(image, kernel, **options)
-    together = 2 * layout.pair_step
+    multiple = 2 * layout.pair_step
     if choice.tiling is not None:
-        together *= max(2 * choice.tiling.valid_rows // layout.rows.stride // together, 1)
-    return together * max(PART // (layout.out_row * together), 1)
+        multiple *= max(2 * choice.tiling.valid_rows // layout.rows.stride // multiple, 1)
+    return multiple * max(CHUNK_SIZE // (layout.out_row * multiple), 1)
 
 
 def _check_rows(rows: tuple[int, int] | None, layout: Layout) -> tuple[int, int]:
-    """The rows that are asked for: from .. to."""
+    """Return the requested rows, from .. to. Raises ArgumentError."""
     if rows is None:
         return 0, layout.rows.out
     try:
@@ -214,7 +215,7 @@ def _check_rows(rows: tuple[int, int] | None, layout: Layout) -> tuple[int, int]
 
 
 def _layout_of_image(pixels: Array, weights: Array, stride: Pair, padding: Padding, dilation: Pair) -> Layout:
-    """The layout of an image (H, W) or (H, W, C) under a kernel (kh, kw) or (kh, kw, C)."""
+    """Return the layout of an image (H, W) or (H, W, C) under a kernel (kh, kw) or (kh, kw, C)."""
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
     if weights.ndim == 3 and weights.shape[2] != channels:
         raise ArgumentError(

@@ -1,4 +1,4 @@
-"""Normalisation of maps (N, C, H, W) or (C, H, W). float64 stays float64; every other type is computed in float32."""
+"""Normalisation of maps (N, C, H, W) or (C, H, W). float64 gives float64; every other dtype gives float32."""
 
 import math
 
@@ -12,42 +12,43 @@ from ..engine.simd.reference import Array
 from ..geometry.whole_numbers import as_count
 from .validation import MAPS, as_number, as_real, per_channel
 
-PART = 1 << 19
-"""Numbers that are worked on at a time where there are several steps."""
+CHUNK_SIZE = 1 << 19
+"""Values in the rows that are computed at a time."""
 
 
 def local_response_norm(x: ArrayLike, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Array:
-    """x / (k + alpha / size * sum of squares over ``size`` neighbouring channels) ** beta (Krizhevsky 2012, section 3.3).
+    """Return x / (k + alpha / size * sum of squares over ``size`` neighbouring channels) ** beta.
 
-    Equal to PyTorch's function of this name within rounding: the window begins size // 2 channels before. ONNX's ``LRN`` lets
-    it begin (size - 1) // 2 before, so that for even sizes the odd channel stands behind. Raises ArgumentError.
+    The formula is from Krizhevsky et al. 2012, section 3.3. Equal to PyTorch's function of this name within rounding: the
+    window starts size // 2 channels before. In ONNX's ``LRN`` it starts (size - 1) // 2 before, which differs for even sizes.
+    Raises ArgumentError.
 
     >>> local_response_norm(np.ones((2, 1, 1)), size=2, alpha=2, beta=1).ravel().tolist()
     [0.5, 0.3333333333333333]
     """
     maps, count = as_real("x", x, MAPS), as_count("size", size)
-    numbers = [as_number(name, value) for name, value in (("alpha", alpha), ("beta", beta), ("k", k))]
-    share, power, least = (maps.dtype.type(number) for number in (numbers[0] / count, *numbers[1:]))
+    alpha, beta, k = as_number("alpha", alpha), as_number("beta", beta), as_number("k", k)
+    scale, power, bias = (maps.dtype.type(number) for number in (alpha / count, beta, k))
     channels = maps.shape[-3]
     out = np.empty(maps.shape, maps.dtype)
-    step = max(PART // max(maps.size // maps.shape[-2], 1), 1)
+    step = max(CHUNK_SIZE // max(maps.size // maps.shape[-2], 1), 1)
     with np.errstate(all="ignore"):
-        for row in range(0, maps.shape[-2], step):  # some rows at a time: their squares stay in the cache
-            part = maps[..., row : row + step, :]
-            squares = np.square(part)
-            sums = np.zeros(part.shape, part.dtype)
+        for row in range(0, maps.shape[-2], step):  # chunks of rows, whose squares stay in the cache
+            chunk = maps[..., row : row + step, :]
+            squares = np.square(chunk)
+            sums = np.zeros(chunk.shape, chunk.dtype)
             for offset in range(max(-(count // 2), 1 - channels), min((count - 1) // 2, channels - 1) + 1):
                 begin, end = max(-offset, 0), min(channels - offset, channels)
                 sums[..., begin:end, :, :] += squares[..., begin + offset : end + offset, :, :]
-            sums *= share
-            sums += least
+            sums *= scale
+            sums += bias
             np.power(sums, power, out=sums)
-            np.divide(part, sums, out=out[..., row : row + step, :])
+            np.divide(chunk, sums, out=out[..., row : row + step, :])
     return out
 
 
 def affine(x: ArrayLike, scale: ArrayLike, shift: ArrayLike | None = None) -> Array:
-    """X * scale + shift, with one of each (C,) for every channel, in float64 before it is rounded. Raises ArgumentError.
+    """Return x * scale + shift, computed in float64. scale and shift are (C,), one value per channel. Raises ArgumentError.
 
     >>> affine([[[1, 2]], [[3, 4]]], scale=[2, 10], shift=[0, 5]).tolist()
     [[[2.0, 4.0]], [[35.0, 45.0]]]
@@ -61,7 +62,10 @@ def affine(x: ArrayLike, scale: ArrayLike, shift: ArrayLike | None = None) -> Ar
 
 
 def scale_into(maps: Array, scales: Array, shifts: Array, out: Array) -> None:
-    """Maps (..., C, H, W) times a scale and plus a shift for each channel, float64, into ``out``, which may be the maps."""
+    """Write maps (..., C, H, W) * scales + shifts to ``out``, which may be the maps.
+
+    Both are float64, one value per channel.
+    """
     planes = maps.reshape(math.prod(maps.shape[:-2]), math.prod(maps.shape[-2:]))
     with np.errstate(all="ignore"):
         run_loop(scale_and_shift, planes, scales.ravel(), shifts.ravel(), out.reshape(planes.shape))
@@ -75,7 +79,7 @@ def batch_norm(
     shift: ArrayLike | None = None,
     epsilon: float = 1e-5,
 ) -> Array:
-    """(x - mean) / sqrt(variance + epsilon) * scale + shift, with one of each (C,) for every channel.
+    """Return (x - mean) / sqrt(variance + epsilon) * scale + shift. All are (C,), one value per channel.
 
     Equal to PyTorch's ``batch_norm`` in inference and ONNX's ``BatchNormalization`` within rounding. Raises ArgumentError.
 
@@ -84,10 +88,10 @@ def batch_norm(
     """
     maps = as_real("x", x, MAPS)
     channels = maps.shape[-3]
-    centre, spread = per_channel("mean", mean, channels), per_channel("variance", variance, channels)
-    factor = 1.0 if scale is None else per_channel("scale", scale, channels)
-    added = 0.0 if shift is None else per_channel("shift", shift, channels)
+    means, variances = per_channel("mean", mean, channels), per_channel("variance", variance, channels)
+    scales = 1.0 if scale is None else per_channel("scale", scale, channels)
+    shifts = 0.0 if shift is None else per_channel("shift", shift, channels)
     with np.errstate(all="ignore"):
-        factor = factor / np.sqrt(spread + as_number("epsilon", epsilon))
-        added = added - centre * factor
-    return affine(maps, factor.ravel(), added.ravel())
+        scales = scales / np.sqrt(variances + as_number("epsilon", epsilon))
+        shifts = shifts - means * scales
+    return affine(maps, scales.ravel(), shifts.ravel())

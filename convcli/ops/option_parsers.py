@@ -1,4 +1,4 @@
-"""Stride, padding and border as people write them, on the command line, in the environment and in a config file."""
+"""Parsers of stride, padding and border as text: on the command line, in the environment and in a config file."""
 
 import re
 from collections.abc import Callable
@@ -12,11 +12,11 @@ from ..range_rules import NUMBER
 BORDER_WORDS = (*BORDERS, *BORDER_ALIASES)
 
 METHODS = ("direct", "separable", "box", "fft")
-"""How sums are made: tap by tap; down columns, then along rows; so with running sums; by multiplying spectra."""
+"""How sums are computed: tap by tap; down columns, then along rows; the same with running sums; by spectra."""
 
 
 def pair_reader(name: str) -> Callable[[str], Sides]:
-    """A reader of 2 or 2x1 as (rows, columns), each at least 1; it raises ArgumentError.
+    """Return a parser of 2 or 2x1 as (rows, columns), each at least 1. It raises ArgumentError with this name.
 
     >>> pair_reader("stride")("2x1")
     (2, 1)
@@ -51,7 +51,7 @@ def read_padding(text: str) -> Padding:
 
 
 def read_border(text: str) -> Border:
-    """Read a border word, another system's word for one, or a number. Raises ArgumentError.
+    """Read the name of a border, in any system's words, or a number. Raises ArgumentError.
 
     >>> read_border("circular"), read_border("7")
     ('wrap', 7.0)

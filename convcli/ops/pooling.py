@@ -1,4 +1,4 @@
-"""Pooling: the largest number, the mean or a norm under a window, and what turns it round."""
+"""Pooling: the maximum, the mean or a norm of each window; and up-sampling."""
 
 import itertools
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
 from ..engine.jit.run import run_loop
-from ..engine.layout import BESIDES, cut
+from ..engine.layout import SAMPLE_OVERHEAD, cut
 from ..engine.loops.pooling import Windows, take_largest, take_means, take_norms
 from ..engine.simd.reference import MAX_LANES, Array
 from ..engine.threads import run_all
@@ -32,9 +32,9 @@ def max_pool2d(
     *,
     threads: int | None = None,
 ) -> Array:
-    """The largest number under each window. Equal to PyTorch's ``max_pool2d`` and ONNX's ``MaxPool``, of any dtype.
+    """Return the maximum of each window. Equal to PyTorch's ``max_pool2d`` and ONNX's ``MaxPool``, for any dtype.
 
-    Padding never wins; NaN does.
+    Padding is never the maximum; NaN always is.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def max_pool2d(
         A stride of None is the size of the window.
     padding : as in :func:`conv2d`
     ceil_mode : bool
-        Whether pixels that the last window would leave over have one of their own.
+        Whether the output size is rounded up, so that pixels after the last full window have a window too.
     threads : int, optional
         As in :func:`filter2d`.
 
@@ -55,7 +55,7 @@ def max_pool2d(
     Raises
     ------
     ArgumentError (a ValueError)
-        If a shape, value or word cannot be used, or a window would hold nothing but padding.
+        If a shape, value or name cannot be used, or a window would lie on padding alone.
 
     Examples
     --------
@@ -63,23 +63,23 @@ def max_pool2d(
     >>> convcli.max_pool2d(np.arange(16).reshape(1, 4, 4), 2).tolist()
     [[[5, 7], [13, 15]]]
     """
-    given = check_array("x", x, MAPS, batched=True)
+    values = check_array("x", x, MAPS, batched=True)
     flag = as_flag("ceil_mode", ceil_mode)
-    rows, columns = make_pool_axes(given.shape[-2:], kernel_size, stride, padding, dilation, flag)
-    if given.dtype.itemsize > 8 or (given.dtype.itemsize == 8 and given.dtype.kind in "ui"):  # float64 does not hold them
+    rows, columns = make_pool_axes(values.shape[-2:], kernel_size, stride, padding, dilation, flag)
+    if values.dtype.itemsize > 8 or (values.dtype.itemsize == 8 and values.dtype.kind in "ui"):  # float64 does not hold them
         workers_for(threads)
-        return _largest_of(given, rows, columns)
-    maps = given.astype(real_of(given), copy=False)
+        return _largest_of(values, rows, columns)
+    maps = values.astype(real_of(values), copy=False)
     lowest = maps.dtype.type(-np.inf)
 
-    def take(planes: Array, laid: Windows, *rest: Any) -> None:
-        run_loop(take_largest, planes, laid, lowest, *rest)
+    def take(planes: Array, windows: Windows, *rest: Any) -> None:
+        run_loop(take_largest, planes, windows, lowest, *rest)
 
-    return _pool(maps, rows, columns, take, threads, maps.dtype).astype(given.dtype, copy=False)
+    return _pool(maps, rows, columns, take, threads, maps.dtype).astype(values.dtype, copy=False)
 
 
 def _largest_of(maps: Array, rows: Axis, columns: Axis) -> Array:
-    """The largest number under each window on maps of any type, a tap after the other."""
+    """Return the maximum of each window on maps of any dtype, tap by tap with NumPy."""
     integer = np.issubdtype(maps.dtype, np.integer)
     lowest = np.iinfo(maps.dtype).min if integer else -np.inf
     pads = [(0, 0)] * (maps.ndim - 2) + [(axis.before, axis.after) for axis in (rows, columns)]
@@ -93,9 +93,9 @@ def _largest_of(maps: Array, rows: Axis, columns: Axis) -> Array:
 
 
 def _pool(
-    maps: Array, rows: Axis, columns: Axis, take: Callable[..., None], threads: int | None, between: np.dtype[Any]
+    maps: Array, rows: Axis, columns: Axis, take: Callable[..., None], threads: int | None, line_dtype: np.dtype[Any]
 ) -> Array:
-    """Maps pooled by ``take(planes, windows, band, line, out)``, in bands of output rows; a line is of the type between."""
+    """Pool maps by ``take(planes, windows, band, line, out)``, in bands of output rows. ``line`` has the dtype line_dtype."""
     workers = workers_for(threads)
     out = aligned((*maps.shape[:-2], rows.out, columns.out), maps.dtype)
     if out.size == 0:
@@ -103,13 +103,13 @@ def _pool(
     planes = np.ascontiguousarray(maps).reshape(-1, *maps.shape[-2:])
     lines = out.reshape(-1, columns.out)
     padded = columns.before + columns.size + columns.after
-    down = rows.size, rows.out, rows.kernel, rows.stride, rows.dilation, rows.before
-    laid = Windows(*down, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
+    row_fields = rows.size, rows.out, rows.kernel, rows.stride, rows.dilation, rows.before
+    windows = Windows(*row_fields, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
 
     def take_band(band: tuple[int, int]) -> None:
-        take(planes, laid, band, np.empty(padded + MAX_LANES, between), lines)
+        take(planes, windows, band, np.empty(padded + MAX_LANES, line_dtype), lines)
 
-    work = len(lines) * (padded * (rows.kernel + columns.kernel) + BESIDES * columns.out)
+    work = len(lines) * (padded * (rows.kernel + columns.kernel) + SAMPLE_OVERHEAD * columns.out)
     run_all([partial(take_band, band) for band in cut(len(lines), work, workers)], workers)
     return out
 
@@ -125,16 +125,16 @@ def avg_pool2d(
     *,
     threads: int | None = None,
 ) -> Array:
-    """The mean under each window, summed in float64. Equal to PyTorch's ``avg_pool2d`` and ONNX's ``AveragePool``.
+    """Return the mean of each window, summed in float64. Equal to PyTorch's ``avg_pool2d`` and ONNX's ``AveragePool``.
 
     Parameters
     ----------
     x, kernel_size, stride, padding, ceil_mode, threads
         As in :func:`max_pool2d`.
     count_include_pad : bool
-        Whether the zeros of the padding count; what ``ceil_mode`` adds behind it never does. ONNX's default is False.
+        Whether the zeros of the padding count; those that ``ceil_mode`` adds never do. ONNX's default is False.
     divisor_override : int, optional
-        What every sum is divided by, in place of the count of its numbers.
+        The divisor of every sum, in place of the count of its values.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def avg_pool2d(
     Raises
     ------
     ArgumentError (a ValueError)
-        If a shape, value or word cannot be used, or a window would hold nothing but padding.
+        If a shape, value or name cannot be used, or a window would lie on padding alone.
 
     Examples
     --------
@@ -163,8 +163,8 @@ def avg_pool2d(
     if divisor_override is not None:
         counts = [np.full(rows.out, as_count("divisor_override", divisor_override), np.float64), np.ones(columns.out)]
 
-    def take(planes: Array, laid: Windows, *rest: Any) -> None:
-        run_loop(take_means, planes, laid, *counts, *rest)
+    def take(planes: Array, windows: Windows, *rest: Any) -> None:
+        run_loop(take_means, planes, windows, *counts, *rest)
 
     return _pool(maps, rows, columns, take, threads, np.dtype(np.float64))
 
@@ -180,11 +180,11 @@ def lp_pool2d(
     ceil_mode: bool = False,
     threads: int | None = None,
 ) -> Array:
-    """The norm of each window, sum(|x| ** norm_type) ** (1 / norm_type), with zeros in the padding.
+    """Return the norm of each window, sum(|x| ** norm_type) ** (1 / norm_type), with zeros in the padding.
 
     Equal to ONNX's ``LpPool`` (https://onnx.ai/onnx/operators/onnx__LpPool.html) within rounding; norm_type is its p. PyTorch's
-    ``LPPool2d`` raises x itself to the power: with odd ones numbers of both signs cancel each other, and from 3 on a negative
-    sum gives NaN. With ceil_mode it also scales the sum of a window at the edge as if it were full, which ONNX does not.
+    ``LPPool2d`` raises x itself to the power: with odd powers values of both signs cancel, and from 3 on a negative sum gives
+    NaN. With ceil_mode it also scales the sum of a window at the edge as if the window were full, which ONNX does not.
 
     Parameters
     ----------
@@ -200,13 +200,11 @@ def lp_pool2d(
     Raises
     ------
     ArgumentError (a ValueError)
-        If a shape, value or word cannot be used, or a window would hold nothing but padding.
+        If a shape, value or name cannot be used, or a window would lie on padding alone.
 
-    Notes
-    -----
-    Powers are summed in float64 as they are. A power beyond its largest number, 1.8e308, makes the norm infinite, and one below
-    its least, 4.9e-324, is 0: with norm_type 2, where numbers of float64 are beyond 1.3e154 or below 1.6e-162, and never for
-    float32. ONNX Runtime does the same in the type of x, so that its float32 has no square of 1.8e19.
+    Notes ----- Powers are summed in float64 without scaling. A power above 1.8e308 makes the norm infinite, and one below
+    4.9e-324 is 0: with norm_type 2 for float64 values above 1.3e154 or below 1.6e-162, and never for float32. ONNX Runtime
+    does the same in the dtype of x, so that its float32 squares overflow from 1.8e19 on.
 
     Examples
     --------
@@ -221,8 +219,8 @@ def lp_pool2d(
         maps.shape[-2:], kernel_size, stride, padding, dilation, ceil_mode=as_flag("ceil_mode", ceil_mode)
     )
 
-    def take(planes: Array, laid: Windows, *rest: Any) -> None:
-        run_loop(take_norms, planes, laid, power == 2, *rest)
+    def take(planes: Array, windows: Windows, *rest: Any) -> None:
+        run_loop(take_norms, planes, windows, power == 2, *rest)
 
     if power in (1, 2):
         return _pool(maps, rows, columns, take, threads, np.dtype(np.float64))
@@ -234,9 +232,9 @@ def lp_pool2d(
 
 
 def global_avg_pool2d(x: ArrayLike) -> Array:
-    """The mean of each map, summed in float64: x (N, C, H, W) or (C, H, W) gives (N, C, 1, 1) or (C, 1, 1).
+    """Return the mean of each map, summed in float64: x (N, C, H, W) or (C, H, W) gives (N, C, 1, 1) or (C, 1, 1).
 
-    Equal to ONNX's ``GlobalAveragePool`` within rounding. Raises ArgumentError for what are no maps.
+    Equal to ONNX's ``GlobalAveragePool`` within rounding. Raises ArgumentError for another number of dimensions.
 
     >>> global_avg_pool2d([[[1, 2], [3, 6]]]).tolist()
     [[[3.0]]]
@@ -248,10 +246,10 @@ def global_avg_pool2d(x: ArrayLike) -> Array:
 
 
 def upsample_nearest(x: ArrayLike, scale_factor: Pair) -> Array:
-    """Repeat every pixel of maps (N, C, H, W) or (C, H, W), so many times in each direction: an int or (rows, columns).
+    """Repeat every pixel of maps (N, C, H, W) or (C, H, W) ``scale_factor`` times: an int or (rows, columns).
 
-    Equal to PyTorch's ``interpolate`` and ONNX's ``Resize`` with mode nearest, for whole factors. Gives the dtype of x.
-    Raises ArgumentError.
+    Equal to PyTorch's ``interpolate`` and ONNX's ``Resize`` with mode nearest, for integer factors. The result has the dtype of
+    x. Raises ArgumentError.
 
     >>> upsample_nearest([[[1, 2]]], 2).tolist()
     [[[1, 1, 2, 2], [1, 1, 2, 2]]]

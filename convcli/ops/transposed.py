@@ -1,4 +1,4 @@
-"""The transposed convolution, by phases: each is an ordinary convolution, so that no zeros are multiplied."""
+"""The transposed convolution, computed by phases: each is an ordinary convolution, so that no zeros are multiplied."""
 
 import itertools
 import math
@@ -31,10 +31,10 @@ def conv_transpose2d(
     border: Border = "zero",
     threads: int | None = None,
 ) -> Array:
-    """The transposed convolution: every pixel of x lays down the kernel times itself.
+    """The transposed convolution: every pixel of x adds the kernel, times its value, to the result.
 
     Equal to PyTorch's ``conv_transpose2d`` and ONNX's ``ConvTranspose`` within rounding, with PyTorch's order of arguments. A
-    weight of 0 is no part of the kernel, as in :func:`conv2d`.
+    weight of 0 is not part of the kernel, as in :func:`conv2d`.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def conv_transpose2d(
     weight : (Cin, Cout / groups, kh, kw)
     bias : (Cout,), optional
     stride, dilation : int or (rows, columns)
-        Pixels of the result from one laid kernel to the next; from one tap to the next.
+        Pixels of the result from one kernel to the next; from one tap to the next.
     padding : int, (rows, columns), ((top, bottom), (left, right)), "valid", "same-upper" or "same-lower"
         Pixels cut from the result. "valid" cuts none; with the others the result has the size of x times the stride.
     output_padding : int or (rows, columns)
@@ -51,7 +51,7 @@ def conv_transpose2d(
     groups : int
         Divides Cin and Cout.
     border : "zero"
-        There is no other: nothing is padded, for each pixel of x lays a kernel down, and the padding is cut from those.
+        No other border is possible: padding is cut from the result, and nothing is filled.
     threads : int, optional
         As in :func:`filter2d`.
 
@@ -62,7 +62,7 @@ def conv_transpose2d(
     Raises
     ------
     ArgumentError (a ValueError)
-        If a shape, value or word cannot be used; it names the argument, the rule and the value.
+        If a shape, value or name cannot be used; the message names the argument, the rule and the value.
 
     Examples
     --------
@@ -78,52 +78,57 @@ def conv_transpose2d(
         )
     check_transposed_groups(groups, maps.shape[-3], weights.shape)
     batch = maps if maps.ndim == 4 else maps[None]
-    cin, own, *kernel = weights.shape
-    biases = check_bias(bias, own * groups)
+    cin, group_maps, *kernel = weights.shape
+    biases = check_bias(bias, group_maps * groups)
     workers_for(threads)
     rows, columns = make_transposed_axes(batch.shape[2:], (kernel[0], kernel[1]), stride, padding, output_padding, dilation)
-    turned = weights.reshape(groups, cin // groups, own, *kernel).swapaxes(1, 2)
-    out = aligned((len(batch), groups, own, rows.out, columns.out), batch.dtype)
+    swapped = weights.reshape(groups, cin // groups, group_maps, *kernel).swapaxes(1, 2)  # conv2d's order: output, input
+    out = aligned((len(batch), groups, group_maps, rows.out, columns.out), batch.dtype)
     for down, along in itertools.product(_phases(rows), _phases(columns)):
-        places = list(itertools.product(down.firsts, along.firsts))
-        parts = [out[..., top :: rows.stride, left :: columns.stride] for top, left in places]
+        offsets = list(itertools.product(down.firsts, along.firsts))
+        targets = [out[..., top :: rows.stride, left :: columns.stride] for top, left in offsets]
         if down.unseen or along.unseen:
-            for part in parts:
-                part[:] = biases.reshape(groups, own, 1, 1)
+            for target in targets:
+                target[:] = biases.reshape(groups, group_maps, 1, 1)
             continue
-        taps = np.stack([turned[..., i, j] for i, j in itertools.product(down.taps, along.taps)], axis=1)
-        laid = conv2d(
+        taps = np.stack([swapped[..., i, j] for i, j in itertools.product(down.taps, along.taps)], axis=1)
+        maps_of_phases = conv2d(
             batch[:, :, down.pixels, along.pixels],
             taps.reshape(-1, *taps.shape[3:])[..., ::-1, ::-1],
-            np.repeat(biases.reshape(groups, 1, own), len(places), axis=1).ravel(),
+            np.repeat(biases.reshape(groups, 1, group_maps), len(offsets), axis=1).ravel(),
             padding=(down.pads, along.pads),
             dilation=(down.dilation, along.dilation),
             groups=groups,
             threads=threads,
         )
-        for i, part in enumerate(parts):
-            part[:] = laid.reshape(len(batch), groups, len(places), own, *laid.shape[2:])[:, :, i]
-    out = out.reshape(len(batch), groups * own, rows.out, columns.out)
+        by_phase = maps_of_phases.reshape(len(batch), groups, len(offsets), group_maps, *maps_of_phases.shape[2:])
+        for i, target in enumerate(targets):
+            target[:] = by_phase[:, :, i]
+    out = out.reshape(len(batch), groups * group_maps, rows.out, columns.out)
     return out if maps.ndim == 4 else out[0]
 
 
 @dataclass(frozen=True)
 class _Phases:
-    """Each takes every so many-th pixel of a result, from its first on; all read the same pixels, each by its own taps."""
+    """Phases of a result that read the same input pixels, each with taps of its own.
+
+    A phase is every stride-th output pixel, starting at ``first``.
+    """
 
     firsts: tuple[int, ...]
     taps: tuple[slice, ...]
-    pixels: slice
+    pixels: slice  # of the input
     pads: Sides
     dilation: int
-    unseen: bool  # whether there are no taps, or all read beside the maps
+    unseen: bool  # whether there are no taps, or all lie outside the input
 
 
 def _phases(axis: TransposedAxis) -> list[_Phases]:
-    """The phases of an axis that have pixels, those together that read the same.
+    """Return the phases of an axis that have pixels, grouped by the input pixels that they read.
 
-    Output o = first + stride * t comes from the taps j where j * dilation = o + before (mod stride): every (stride / g)-th,
-    g being the greatest common divisor of both. Each such step moves dilation / g pixels back in the input.
+    Output o = first + stride * t is summed from the taps j with j * dilation = o + before (mod stride). These are every
+    (stride / g)-th tap, g being the greatest common divisor of both. Each such step moves dilation / g pixels back in the
+    input.
 
     >>> axis = TransposedAxis(size=3, kernel=3, stride=2, dilation=1, before=0, after=0, extra=0)
     >>> [(phase.firsts, phase.taps, phase.pads) for phase in _phases(axis)]
@@ -132,19 +137,19 @@ def _phases(axis: TransposedAxis) -> list[_Phases]:
     common = math.gcd(axis.stride, axis.dilation)
     step, dilation = axis.stride // common, axis.dilation // common
     starts = {j * axis.dilation % axis.stride: j for j in range(min(step, axis.kernel))}
-    found: dict[tuple[int, int, int], list[tuple[int, slice]]] = {}
+    by_pixels: dict[tuple[int, int, int], list[tuple[int, slice]]] = {}
     for first in range(min(axis.stride, axis.out)):
-        place = first + axis.before
-        start = starts.get(place % axis.stride, axis.kernel)
+        position = first + axis.before
+        start = starts.get(position % axis.stride, axis.kernel)
         count = len(range(start, axis.kernel, step))
-        last = (place - start * axis.dilation) // axis.stride  # the pixel that the first tap reads
+        last = (position - start * axis.dilation) // axis.stride  # the pixel that the first tap reads
         begin, end = last - (count - 1) * dilation, last + len(range(first, axis.out, axis.stride))
-        found.setdefault((count, begin, end), []).append((first, slice(start, None, step)))
+        by_pixels.setdefault((count, begin, end), []).append((first, slice(start, None, step)))
     phases = []
-    for (count, begin, end), each in found.items():
+    for (count, begin, end), members in by_pixels.items():
         pixels = slice(max(begin, 0), min(end, axis.size))
         pads = max(-begin, 0), max(end - axis.size, 0)
         unseen = count == 0 or pixels.start >= pixels.stop
-        firsts, taps = zip(*each, strict=True)
+        firsts, taps = zip(*members, strict=True)
         phases.append(_Phases(firsts, taps, pixels, pads, dilation, unseen))
     return phases

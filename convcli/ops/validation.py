@@ -1,4 +1,4 @@
-"""What the public functions ask of their arguments, and the types that they compute in."""
+"""Checks of the arguments of the public functions, and the dtypes that they compute in."""
 
 from numbers import Real
 from typing import Any
@@ -14,16 +14,16 @@ from ..geometry.whole_numbers import as_count
 from .option_parsers import METHODS
 
 FLOATS = [np.dtype(name) for name in ("float16", "float32", "float64")]
-"""Types of real results."""
+"""Floating-point dtypes of results."""
 
 MAPS = (3, 4)
 """Dimensions of maps: (C, H, W), or (N, C, H, W)."""
 
 
 def check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None, *, batched: bool = False) -> Array:
-    """Read an argument as an array of real numbers that is not empty; None takes any number of dimensions.
+    """Read an argument as a non-empty array of real numbers. ``dimensions`` of None allows any number of them.
 
-    With ``batched``, an array of two or four dimensions may be a batch of nothing, N = 0. Raises ArgumentError.
+    With ``batched``, an array of two or four dimensions may be an empty batch, N = 0. Raises ArgumentError.
 
     >>> check_array("x", [[1, 2]], dimensions=(2,)).shape
     (1, 2)
@@ -40,7 +40,7 @@ def check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None 
 
 
 def _array_of(name: str, value: ArrayLike) -> Array:
-    """An argument as an array of anything. Raises ArgumentError for what is none, or would lose something."""
+    """Read an argument as an array of any dtype. Raises ArgumentError if it is not one, or has a mask or a gradient."""
     if _is_masked(value):
         raise ArgumentError(
             f"{name} has masked values, and what is under the mask would be read; fill them first, as {name}.filled(0) does"
@@ -53,28 +53,28 @@ def _array_of(name: str, value: ArrayLike) -> Array:
         return np.asarray(value)
     except ValueError:  # ragged nested lists
         raise ArgumentError(f"{name} must be an array, got rows of different lengths") from None
-    except (TypeError, RuntimeError) as error:  # a tensor elsewhere than in the processor's memory, or of bfloat16
+    except (TypeError, RuntimeError) as error:  # a tensor on another device, or of bfloat16
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise ArgumentError(f"{name} must be an array: {reason}") from None
 
 
 def _is_masked(value: object) -> bool:
-    """Whether an array has masked values, or one in a list of lists of arrays."""
+    """Whether an array, or one in nested lists, has masked values."""
     if isinstance(value, list | tuple):
         return any(map(_is_masked, value))
     return isinstance(value, np.ma.MaskedArray) and bool(np.ma.is_masked(value))
 
 
 def as_real(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None) -> Array:
-    """Read an argument, or a batch of nothing, in the type that it is computed in; it is the array itself where that has this.
+    """Read an argument as ``check_array`` does, and convert it to float32 or float64 as ``real_of`` says.
 
-    Raises ArgumentError as check_array does.
+    An array of that dtype is not copied. The batch may be empty. Raises ArgumentError.
 
     >>> as_real("x", np.arange(3, dtype=np.uint8)).dtype
     dtype('float32')
     """
     array = check_array(name, value, dimensions, batched=True)
-    with np.errstate(over="ignore"):  # a longer number beyond float64 is infinite
+    with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinite
         return np.asarray(array, real_of(array))
 
 
@@ -101,7 +101,7 @@ def as_number(name: str, value: float) -> float:
 
 
 def per_channel(name: str, value: ArrayLike, channels: int) -> Array:
-    """Read one number for each channel of maps as (C, 1, 1) float64, which stands beside these. Raises ArgumentError."""
+    """Read one number for each channel as (C, 1, 1) float64, which broadcasts with maps. Raises ArgumentError."""
     numbers = check_array(name, value, dimensions=(1,))
     if numbers.size != channels:
         raise ArgumentError(f"{name} must have one value for each of the {channels} channels of x, got {numbers.size}")
@@ -109,18 +109,18 @@ def per_channel(name: str, value: ArrayLike, channels: int) -> Array:
 
 
 def workers_for(threads: int | None) -> int:
-    """How many threads are asked for: None takes the processors that this process may use. Raises ArgumentError."""
+    """Read the number of threads; None is the number of processors of this process. Raises ArgumentError."""
     return usable_processors() if threads is None else as_count("threads", threads)
 
 
 def check_method(method: str | None) -> None:
-    """Raise ArgumentError for a word that is no method."""
+    """Raise ArgumentError for an unknown method."""
     if method is not None and method not in METHODS:
         raise ArgumentError(f"method must be one of {', '.join(METHODS)}, or None, got {method!r}")
 
 
 def check_groups(groups: int, channels: int, shape: tuple[int, ...]) -> None:
-    """Raise ArgumentError for groups that do not fit x of these channels and a weight (Cout, Cin / groups, kh, kw)."""
+    """Raise ArgumentError if groups do not match the channels of x and the shape of weight, (Cout, Cin / groups, kh, kw)."""
     count = as_count("groups", groups)
     if channels % count or shape[0] % count:
         raise ArgumentError(f"groups must divide the {channels} channels of x and the {shape[0]} of weight, got {count}")
@@ -131,7 +131,7 @@ def check_groups(groups: int, channels: int, shape: tuple[int, ...]) -> None:
 
 
 def check_transposed_groups(groups: int, channels: int, shape: tuple[int, ...]) -> None:
-    """Raise ArgumentError for groups that do not fit x of these channels and a weight (Cin, Cout / groups, kh, kw)."""
+    """Raise ArgumentError if groups do not match the channels of x and the shape of weight, (Cin, Cout / groups, kh, kw)."""
     if channels % as_count("groups", groups):
         raise ArgumentError(f"groups must divide the {channels} channels of x, got {groups}")
     if shape[0] != channels:
@@ -139,7 +139,7 @@ def check_transposed_groups(groups: int, channels: int, shape: tuple[int, ...]) 
 
 
 def check_bias(bias: ArrayLike | None, maps: int) -> Array:
-    """Read a bias (maps,); None is 0. Raises ArgumentError."""
+    """Read a bias (maps,); None is zeros. Raises ArgumentError."""
     if bias is None:
         return np.zeros(maps)
     biases = check_array("bias", bias, dimensions=(1,))
@@ -149,7 +149,7 @@ def check_bias(bias: ArrayLike | None, maps: int) -> Array:
 
 
 def out_dtype(dtype: DTypeLike | None, real: np.dtype[Any]) -> np.dtype[Any]:
-    """The type of a result: an integer type, float16, float32 or float64; None is the one given. Raises ArgumentError."""
+    """Read the dtype of a result: an integer type, float16, float32 or float64; None is ``real``. Raises ArgumentError."""
     if dtype is None:
         return real
     try:
@@ -162,6 +162,6 @@ def out_dtype(dtype: DTypeLike | None, real: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def limits_of(dtype: np.dtype[Any]) -> tuple[Any, Any]:
-    """The lowest and the highest number of an integer type, in that type."""
+    """Return the least and the largest value of an integer dtype, in that dtype."""
     limits = np.iinfo(dtype)
     return dtype.type(limits.min), dtype.type(limits.max)

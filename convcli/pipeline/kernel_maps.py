@@ -1,4 +1,4 @@
-"""Feature maps of one picture: its channels, its alpha and a kernel, or a bank merged into one map."""
+"""Feature maps of one image under a kernel or a merged bank, with alpha."""
 
 import contextlib
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ from .apply_request import ApplyRequest
 from .map_source import Explanation, MapSource, Response, Rows
 
 LUMA = (0.299, 0.587, 0.114)
-"""Red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
+"""Weights of red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
 
 
 class KernelMaps(MapSource):
@@ -34,45 +34,45 @@ class KernelMaps(MapSource):
         self.request = request
         self.opaque = transparency.is_opaque(image)
 
-    def rows_of(self, one: Kernel | Bank) -> Iterator[Rows]:
-        """All rows of a map, as many at a time as are best made together."""
-        height = self.request.map_shape(self.image.size, one)[0]
-        step = max(self._rows_at_once(kernel) for kernel in kernels_of(one))
+    def rows_of(self, map_: Kernel | Bank) -> Iterator[Rows]:
+        """Yield the rows of a map in chunks, from .. to, of the best size to compute."""
+        height = self.request.map_shape(self.image.size, map_)[0]
+        step = max(self._rows_at_once(kernel) for kernel in kernels_of(map_))
         return ((begin, min(begin + step, height)) for begin in range(0, height, step))
 
-    def compute_map(self, one: Kernel | Bank, rows: Rows | None = None) -> Response:
+    def compute_map(self, map_: Kernel | Bank, rows: Rows | None = None) -> Response:
         """Compute one feature map, or some rows of it."""
-        self.request.map_shape(self.image.size, one)
-        if isinstance(one, Kernel):
-            return self._convolve(one, rows)
+        self.request.map_shape(self.image.size, map_)
+        if isinstance(map_, Kernel):
+            return self._convolve(map_, rows)
         alphas: list[Array] = []
 
         def colours() -> Iterator[Array]:
-            for kernel in one.kernels:
+            for kernel in map_.kernels:
                 response = self._convolve(kernel, rows)
                 if response.alpha is not None:
                     alphas.append(response.alpha)
                 yield response.colour
 
-        assert one.merge is not None
-        colour = merge(colours(), one.merge)
+        assert map_.merge is not None
+        colour = merge(colours(), map_.merge)
         return Response(colour, merge(alphas, "max") if alphas else None)
 
-    def check(self, one: Kernel | Bank) -> None:
-        """See that the kernels fit, and that they can be summed as --method asks."""
-        self.request.map_shape(self.image.size, one)
+    def check(self, map_: Kernel | Bank) -> None:
+        """Raise ArgumentError where kernels do not fit the image, or --method cannot be used."""
+        self.request.map_shape(self.image.size, map_)
         if self.request.method is not None:
-            self._explanations(one)
+            self._explanations(map_)
 
-    def explanations(self, one: Kernel | Bank) -> tuple[Explanation, ...]:
-        """How each kernel of a feature map is computed, with --explain."""
-        return self._explanations(one) if self.request.explain else ()
+    def explanations(self, map_: Kernel | Bank) -> tuple[Explanation, ...]:
+        """Return how each kernel of a feature map is computed, with --explain."""
+        return self._explanations(map_) if self.request.explain else ()
 
-    def _explanations(self, one: Kernel | Bank) -> tuple[Explanation, ...]:
-        return tuple(self._explanation(kernel) for kernel in kernels_of(one))
+    def _explanations(self, map_: Kernel | Bank) -> tuple[Explanation, ...]:
+        return tuple(self._explanation(kernel) for kernel in kernels_of(map_))
 
     def _options(self, kernel: Kernel) -> dict[str, Any]:
-        """What decides how a kernel is computed."""
+        """Return the arguments of ``filter2d`` that decide how a kernel is computed."""
         request = self.request
         return {
             "stride": request.stride,
@@ -96,24 +96,24 @@ class KernelMaps(MapSource):
         return Explanation(kernel.name, choice, rank, int(choice.cost * plan.rows.out * plan.out_row), memory)
 
     def _convolve_colours(self, weights: Array, options: dict[str, Any]) -> Array:
-        """Slide weights over the pixels, or over those that the rows of the map need, multiplied by alpha."""
+        """Convolve the colours of an opaque image, or those that the rows of the map need, multiplied by alpha."""
         if self.opaque:
             return filter2d(self.image.pixels, weights, **options)
         sizes, sides = self.image.pixels.shape[:2], weights.shape[:2]
         axis, columns = make_axes(sizes, sides, options["stride"], options["padding"], options["dilation"])
         border = check_border(options["border"])
         begin, end = options["rows"] or (0, axis.out)
-        read = slice(begin * axis.stride, (end - 1) * axis.stride + axis.extent)
-        pixels = transparency.premultiplied(self.image, source_table(axis, border)[read], border.constant)
-        fade(pixels, gain_table(axis, border)[read])
+        padded_rows = slice(begin * axis.stride, (end - 1) * axis.stride + axis.extent)
+        pixels = transparency.premultiplied(self.image, source_table(axis, border)[padded_rows], border.constant)
+        fade(pixels, gain_table(axis, border)[padded_rows])
         return filter2d(pixels, weights, **options | {"padding": ((0, 0), (columns.before, columns.after)), "rows": None})
 
     def _convolve(self, kernel: Kernel, rows: Rows | None) -> Response:
-        """Slide one kernel over the colours, and over alpha where there is one.
+        """Convolve the colours with one kernel, and alpha where there is one.
 
-        Colours multiplied by alpha are summed, and divided by the alpha that the kernel saw, in units of its sum, so that the
-        result is that of an opaque picture where the picture is opaque. A kernel that sums to zero has no such unit: its
-        response stays multiplied, and alpha stays as it was.
+        Colours are multiplied by alpha before the convolution. The response is divided by the convolved alpha over the sum of
+        the kernel, so that it equals that of an opaque image where the image is opaque. With a kernel that sums to zero there
+        is no such division: the response stays multiplied, and alpha does not change.
         """
         request, image = self.request, self.image
         options = self._options(kernel) | {"flip": request.flip, "threads": request.threads, "rows": rows}
@@ -124,44 +124,44 @@ class KernelMaps(MapSource):
             colour = colour[:, :, None]
         if image.alpha is None:
             return Response(_plus(colour, kernel.offset), None)
-        seen = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
+        alpha_kernel = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
         if kernel.sums_to_zero:
-            covered = check_extents(seen.shape, request.dilation)
+            covered = check_extents(alpha_kernel.shape, request.dilation)
             (above, _), (left, _) = resolve_padding(request.same_padding(kernel), covered)
-            seen = np.zeros(covered)
-            seen[above, left] = 1  # the pixel that "same" padding puts under the kernel's anchor
+            alpha_kernel = np.zeros(covered)
+            alpha_kernel[above, left] = 1  # the pixel at the kernel's anchor with "same" padding
             options |= {"flip": False, "dilation": 1}
-        options["method"] = None  # alpha has a kernel of its own
+        options["method"] = None  # --method is for the kernel of the colours
         options["border"] = transparency.border_of_alpha(request.border, image.opaque)
-        alpha = filter2d(image.alpha, seen / seen.sum(), **options)
+        alpha = filter2d(image.alpha, alpha_kernel / alpha_kernel.sum(), **options)
         straight = colour if kernel.sums_to_zero else transparency.unpremultiplied(colour, alpha, image.opaque)
         return Response(_plus(straight, kernel.offset), alpha)
 
 
 def check_method(request: ApplyRequest) -> None:
-    """Raise ArgumentError for a kernel that cannot be summed as --method asks, whatever the picture.
+    """Raise ArgumentError for a kernel that cannot be computed by --method, whatever the image.
 
-    Of a kernel that is summed over the channels of each picture only the picture can tell.
+    With sums over channels that depends on the image, and nothing is checked here.
     """
     if request.channels != "each":
         return
     options: dict[str, Any] = {"stride": request.stride, "dilation": request.dilation, "method": request.method}
     options |= {"padding": "full", "border": "zero"}
-    for kernel in dict.fromkeys(kernel for one in request.maps for kernel in kernels_of(one)):
+    for kernel in dict.fromkeys(kernel for map_ in request.maps for kernel in kernels_of(map_)):
         pixel = np.zeros((1, 1, *kernel.weights.shape[2:]), np.uint8)
         with _naming(kernel):
             try:
                 explain_filter2d(pixel, kernel.weights, **options)
-            except ArgumentError as refused:
+            except ArgumentError as error:
                 with contextlib.suppress(ArgumentError):
-                    explain_filter2d(pixel.astype(np.float64), kernel.weights, **options)  # which bears larger numbers
+                    explain_filter2d(pixel.astype(np.float64), kernel.weights, **options)  # float64 has a larger range
                     continue
-                raise refused from None
+                raise error from None
 
 
 @contextlib.contextmanager
 def _naming(kernel: Kernel) -> Iterator[None]:
-    """Say which kernel it is that something is wrong with."""
+    """Add the name of the kernel to errors."""
     try:
         yield
     except ArgumentError as error:
@@ -169,14 +169,14 @@ def _naming(kernel: Kernel) -> Iterator[None]:
 
 
 def _plus(response: Array, offset: float) -> Array:
-    """The response with the kernel's offset added to it, in place."""
+    """Add the kernel's offset to a response, in place."""
     if offset:
         run_loop(add_number, response.dtype.type(offset), response.reshape(-1))
     return response
 
 
 def weights_for(request: ApplyRequest, image: Image, kernel: Kernel) -> Array:
-    """The kernel as ``--channels`` asks for it: (kh, kw) for each channel, or (kh, kw, C) to be summed."""
+    """Return the kernel for ``--channels``: (kh, kw) for each channel, or (kh, kw, C) to sum over channels."""
     channels = image.pixels.shape[2]
     weights = kernel.weights
     if weights.ndim == 3:

@@ -1,7 +1,8 @@
-"""A network and its weights, loaded once for all pictures. Light: nothing here imports NumPy before they are loaded."""
+"""A network and its weights, loaded once for all images. Nothing here imports NumPy before the weights are loaded."""
 
 import functools
 import hashlib
+import itertools
 import math
 import threading
 from collections.abc import Mapping, Sequence
@@ -17,41 +18,41 @@ from .memory_budget import Budget, in_words
 if TYPE_CHECKING:
     from ..networks.layer import Array
 
-MOST_TAPS = 1 << 16
-"""Maps that a run writes of each picture at most."""
+MAX_TAPS = 1 << 16
+"""Maps that a run writes for each image at most."""
 
-MOST_SIZES = 64
-"""Sizes of pictures whose shapes are remembered."""
+CACHED_SIZES = 64
+"""Image sizes for which the analysis of the network is cached."""
 
 
 @dataclass(frozen=True)
 class Tap:
-    """A feature map of a layer, or the vector that it gives (index None)."""
+    """A feature map of a layer, or its vector (index None)."""
 
     layer: str
     index: int | None
 
     @property
     def name(self) -> str:
-        """The layer, and which of its maps."""
+        """The name of the layer, and the index of the map."""
         return self.layer if self.index is None else f"{self.layer}-{self.index}"
 
 
 class LoadedNetwork:
-    """The layers of a network up to the last that is tapped, and their weights.
+    """The layers of a network up to the last tapped one, and their weights.
 
-    Raises ArgumentError for a tap that is no layer, a layer that has no weights, and more maps than a run writes.
+    Raises ArgumentError for an unknown layer, a layer without weights, and more than MAX_TAPS maps.
     """
 
     def __init__(self, network: Network, tapped: Sequence[str] = ()) -> None:
-        places = sorted({network.layer_named(name) for name in tapped} or {len(network.layers) - 1})
+        indices = sorted({network.layer_named(name) for name in tapped} or {len(network.layers) - 1})
         self.network = network
-        self.layers: tuple[Layer, ...] = network.layers[: places[-1] + 1]
-        self.tapped = tuple(network.layers[place].name for place in places)
+        self.layers: tuple[Layer, ...] = network.layers[: indices[-1] + 1]
+        self.tapped = tuple(network.layers[index].name for index in indices)
         for layer in self.layers:
             if layer.lacks_weights:
                 raise ArgumentError(
-                    f"network {network.name!r} can be counted, and not run: layer {layer.name!r} has no weights; give each "
+                    f"network {network.name!r} can be counted, but not run: layer {layer.name!r} has no weights; give each "
                     "layer a kernel, a bank or a file in a config"
                 )
         self.taps = tuple(self._find_taps())
@@ -62,31 +63,31 @@ class LoadedNetwork:
 
     @functools.cached_property
     def digits(self) -> dict[str, int]:
-        """Digits of the last index of each tapped layer."""
+        """The number of digits of the last index of each tapped layer."""
         return {tap.layer: len(str(tap.index or 0)) for tap in self.taps}
 
     def _find_taps(self) -> list[Tap]:
-        """The maps of the tapped layers, in the order of the layers."""
+        """Return the maps of the tapped layers, in the order of the layers."""
         taps: list[Tap] = []
         channels: int | None = self.network.input.channels
         for layer in self.layers:
             channels = layer.channels(channels)
             if layer.name not in self.tapped:
                 continue
-            if len(taps) + (channels or 1) > MOST_TAPS:
-                raise ArgumentError(f"layer {layer.name!r} gives {channels} maps; a run writes at most {MOST_TAPS}")
+            if len(taps) + (channels or 1) > MAX_TAPS:
+                raise ArgumentError(f"layer {layer.name!r} gives {channels} maps; a run writes at most {MAX_TAPS}")
             taps += [Tap(layer.name, index) for index in ([None] if channels is None else range(channels))]
         return taps
 
     @property
     def size(self) -> int:
         """Bytes of all weights."""
-        return sum(math.prod(array.shape) * array.itemsize for layer in self.layers for array in layer.given)
+        return sum(math.prod(array.shape) * array.itemsize for layer in self.layers for array in layer.sources)
 
     def load(self, limit: int | None = None) -> Mapping[str, Mapping[str, "Array"]]:
-        """The weights of every layer by role, read-only, loaded when they are first asked for.
+        """Return the weights of every layer by role, read-only, loaded by the first call.
 
-        Raises KernelError, and ArgumentError where they take more memory than may be taken: the limit, or what is free.
+        Raises KernelError, and ArgumentError where they take more memory than the limit in bytes, or than is free.
         """
         with self._lock:
             if self._arrays is None:
@@ -104,7 +105,7 @@ class LoadedNetwork:
         import numpy as np
 
         try:
-            prepared = layer.prepared({array.role: array.load() for array in layer.given})
+            prepared = layer.prepared({array.role: array.load() for array in layer.sources})
         except KernelError as error:
             raise KernelError(f"network {self.network.name!r}: layer {layer.name!r}: {error}") from None
         arrays = {role: np.ascontiguousarray(array) for role, array in prepared.items()}
@@ -113,26 +114,22 @@ class LoadedNetwork:
         return arrays
 
     def rows(self, size: tuple[int, int]) -> list[Row]:
-        """What each layer makes of a picture (H, W), as it enters. Raises ArgumentError."""
-        known = self._rows.get(size)  # once, as another thread may forget it meanwhile
-        if known is None:
-            known = []
-            for row in trace(self.network, self.network.shape_for(size)):
-                known.append(row)
-                if len(known) == len(self.layers):
-                    break
-            if len(self._rows) >= MOST_SIZES:
+        """Return the analysis of each layer for an image (H, W) after resizing. Raises ArgumentError."""
+        rows = self._rows.get(size)  # only once, as another thread may clear the cache meanwhile
+        if rows is None:
+            rows = list(itertools.islice(trace(self.network, self.network.shape_for(size)), len(self.layers)))
+            if len(self._rows) >= CACHED_SIZES:
                 self._rows.clear()
-            self._rows[size] = known
-        return known
+            self._rows[size] = rows
+        return rows
 
     def shape_of(self, layer: str, size: tuple[int, int]) -> Shape:
-        """What a layer gives for a picture (H, W). Raises ArgumentError."""
-        return self.rows(size)[self.network.layer_named(layer)].given
+        """Return the output shape of a layer for an image (H, W). Raises ArgumentError."""
+        return self.rows(size)[self.network.layer_named(layer)].output_shape
 
 
 def _digest_of(arrays: Mapping[str, Mapping[str, "Array"]]) -> str:
-    """A digest of the weights: of their values and types."""
+    """Return a digest of the values and dtypes of all weights."""
     digest = hashlib.sha256()
     for layer, by_role in arrays.items():
         for role, array in by_role.items():

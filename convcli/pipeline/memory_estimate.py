@@ -1,4 +1,4 @@
-"""How much memory one picture and its feature maps take, from its header."""
+"""Estimates the memory that one image and its feature maps take, from the header of the image."""
 
 import contextlib
 import math
@@ -15,14 +15,14 @@ from .network_request import NetworkRequest
 from .request_base import BaseRequest
 from .tasks import Target
 
-ROWS = 6_000_000
-"""Bytes of the response that is stored as levels: some rows at a time."""
+CHUNK_BYTES = 6_000_000
+"""Bytes of a response that is stored as levels, chunk by chunk."""
 
 
 def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) -> int:
-    """Bytes that one picture takes from reading to writing these outputs of it, beside the process itself.
+    """Return the bytes that one image takes, from reading it to writing its outputs, without the process itself.
 
-    That is within a quarter of what tests/pipeline/test_memory.py measures, on 4 megapixels of several kinds.
+    The estimate is within a quarter of what tests/pipeline/test_memory.py measures, on 4 megapixels of several dtypes.
     """
     if isinstance(request, NetworkRequest):
         return _estimate_network(request, header)
@@ -38,7 +38,7 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
     if not request.stacks_in(target.form):
         copies = target.form.encoding_copies[header.channels in (2, 4)]
         numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
-        response = min(ROWS, numbers * real)
+        response = min(CHUNK_BYTES, numbers * real)
         padded = _padded(request, target, header, real) * response // max(numbers * real, 1)
         return copies * header.itemsize * numbers + response + padded
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
@@ -49,15 +49,15 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
 
 
 def _premultiplied(header: Header, real: int) -> int:
-    """Bytes of the colours of a picture multiplied by its alpha."""
+    """Return the bytes of the colours of an image multiplied by its alpha."""
     return header.height * header.width * (header.channels - 1) * real if header.channels in (2, 4) else 0
 
 
 def _padded(request: ApplyRequest, target: Target, header: Header, real: int) -> int:
-    """Bytes of the largest copy of the colours with their border around them, where the border needs one."""
+    """Return the bytes of the largest padded copy of the colours, 0 where the border needs none."""
     channels, sizes, largest = header.channels - (header.channels in (2, 4)), (header.height, header.width), 0
     for kernel in (kernel for index in target.maps for kernel in kernels_of(request.maps[index])):
-        with contextlib.suppress(ConvcliError):  # which the picture is told
+        with contextlib.suppress(ConvcliError):  # reported when the image is processed
             shape = kernel.shape[0], kernel.shape[1]
             rows, columns = make_axes(sizes, shape, request.stride, request.padding_for(kernel), request.dilation)
             if check_border(request.border).over(rows, columns).needs_copy:
@@ -66,7 +66,7 @@ def _padded(request: ApplyRequest, target: Target, header: Header, real: int) ->
 
 
 def _count(request: ApplyRequest, index: int, header: Header, channels: int) -> int:
-    """Numbers in a feature map; none where there will be an error instead."""
+    """Return the count of values in a feature map; 0 where it cannot be computed."""
     try:
         return math.prod(request.map_shape((header.height, header.width, channels), request.maps[index], strict=False))
     except ConvcliError:
@@ -74,20 +74,20 @@ def _count(request: ApplyRequest, index: int, header: Header, channels: int) -> 
 
 
 def _estimate_network(request: NetworkRequest, header: Header) -> int:
-    """The picture itself, what a layer takes and gives, and what is kept of the layers before."""
+    """Return the bytes of the image, of the input and output of a layer, and of the maps of earlier layers that are kept."""
     height, width = header.height, header.width
     image = height * width * header.channels * header.itemsize
     try:
         rows = request.model.rows(request.size_for((height, width)))
-    except ConvcliError:  # which the picture is told
+    except ConvcliError:  # reported when the image is processed
         return image + header.reading
-    entering = math.prod(rows[0].taken)
-    resized = (request.network.input.channels + 1) * height * width if rows[0].taken[1:] != (height, width) else 0
-    kept, most, passing = 0, entering + resized, entering  # passing is held for the next layer alone
+    entering = math.prod(rows[0].input_shape)
+    resized = (request.network.input.channels + 1) * height * width if rows[0].input_shape[1:] != (height, width) else 0
+    kept, peak, current = 0, entering + resized, entering  # current: the input of the next layer, if it is not kept
     for row in rows:
-        made = math.prod(row.given)
-        most = max(most, kept + passing + made + row.layer.scratch(row.taken))
-        kept, passing = (kept + made, 0) if row.layer.name in request.model.tapped else (kept, made)
-    given = [array for layer in request.model.layers for array in layer.given]
-    cast = max((math.prod(one.shape) for one in given if one.itemsize > REAL), default=0)  # a copy for float32 pictures
-    return image + max(header.reading, max(most, kept) * max(header.itemsize, REAL) + cast * REAL)
+        out = math.prod(row.output_shape)
+        peak = max(peak, kept + current + out + row.layer.scratch(row.input_shape))
+        kept, current = (kept + out, 0) if row.layer.name in request.model.tapped else (kept, out)
+    sources = [source for layer in request.model.layers for source in layer.sources]
+    cast = max((math.prod(source.shape) for source in sources if source.itemsize > REAL), default=0)  # for float32 images
+    return image + max(header.reading, max(peak, kept) * max(header.itemsize, REAL) + cast * REAL)

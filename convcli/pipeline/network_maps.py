@@ -1,4 +1,4 @@
-"""A picture through a network: what enters it, and what each layer makes of it."""
+"""Runs an image through a network: prepares the input, and returns the maps of the layers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,12 +16,12 @@ from .loaded_network import Tap
 from .map_source import MapSource, Response, Rows
 from .network_request import NetworkRequest
 
-PART = 1 << 18
-"""Numbers of a picture that are brought to what a network takes at a time."""
+CHUNK_SIZE = 1 << 18
+"""Samples of an image that are converted to the input of a network at a time."""
 
 
 class NetworkMaps(MapSource):
-    """The maps of layers. All that are tapped are computed when the first is asked for."""
+    """The maps of layers. The first request computes all tapped layers."""
 
     def __init__(self, request: NetworkRequest, image: Image) -> None:
         white = image.white if request.network.input.range is None and not request.network.input.std else None
@@ -39,58 +39,61 @@ class NetworkMaps(MapSource):
         if image.pixels.dtype == np.float64 and request.size_for(image.size[:2]) != image.size[:2]:
             self.notices = (*self.notices, "resized in float32")
 
-    def rows_of(self, one: Tap) -> Iterator[Rows]:
-        """All rows at once, as they are computed together."""
-        yield 0, self.request.map_shape(self.image.size, one)[0]
+    def rows_of(self, tap: Tap) -> Iterator[Rows]:
+        """Yield all rows at once, as they are computed together."""
+        yield 0, self.request.map_shape(self.image.size, tap)[0]
 
-    def check(self, one: Tap) -> None:
-        """See that every layer can take what it gets."""
-        self.request.map_shape(self.image.size, one)
+    def check(self, tap: Tap) -> None:
+        """Raise ArgumentError where a layer does not accept its input."""
+        self.request.map_shape(self.image.size, tap)
 
-    def compute_map(self, one: Tap, rows: Rows | None = None) -> Response:
-        """One map (H, W, 1), or a vector as one row."""
-        self.check(one)
-        found = self._maps_of(one.layer)
-        plane = found[None] if one.index is None else found[one.index]
+    def compute_map(self, tap: Tap, rows: Rows | None = None) -> Response:
+        """Return one map (H, W, 1), or a vector as one row."""
+        self.check(tap)
+        maps = self._maps_of(tap.layer)
+        plane = maps[None] if tap.index is None else maps[tap.index]
         return Response(plane[slice(*rows or (None,)), :, None], None)
 
-    def stretch_limits(self, one: Tap) -> tuple[float, float]:
-        """The minimum and the maximum of all maps of the layer, so that these can be compared."""
-        if one.layer not in self._stretch_limits:
-            self._stretch_limits[one.layer] = finite_extremes(self._maps_of(one.layer)) or (0.0, 0.0)
-        return self._stretch_limits[one.layer]
+    def stretch_limits(self, tap: Tap) -> tuple[float, float]:
+        """Return minimum and maximum of all maps of the layer, which makes them comparable."""
+        if tap.layer not in self._stretch_limits:
+            self._stretch_limits[tap.layer] = finite_extremes(self._maps_of(tap.layer)) or (0.0, 0.0)
+        return self._stretch_limits[tap.layer]
 
-    def _maps_of(self, layer: str) -> Array:
-        """What a tapped layer gives, (C, H, W) or (C,)."""
+    def _maps_of(self, name: str) -> Array:
+        """Return the output of a tapped layer, (C, H, W) or (C,)."""
         if not self._tapped:
             model = self.request.model
             arrays = model.load(self.request.max_memory)
             x = entering(self.request, self.source)
-            for one in model.layers:
-                x = one.run(x, arrays[one.name], self.request.threads)
-                if one.name in model.tapped:
-                    self._tapped[one.name] = x
-        return self._tapped[layer]
+            for layer in model.layers:
+                x = layer.run(x, arrays[layer.name], self.request.threads)
+                if layer.name in model.tapped:
+                    self._tapped[layer.name] = x
+        return self._tapped[name]
 
 
 def entering(request: NetworkRequest, image: Image) -> Array:
-    """A picture as its network takes it: channels, size, range, mean and standard deviation; (C, H, W) float32 or float64."""
-    taken = request.network.input
+    """Convert an image to the input of its network: (C, H, W), float32 or float64.
+
+    Channels, size, range, mean and standard deviation are those of ``Input``.
+    """
+    network_input = request.network.input
     height, width, channels = image.size
-    maps = np.empty((taken.channels, height, width), transparency.float_dtype_of(image))
-    step = max(PART // (width * channels), 1)
+    maps = np.empty((network_input.channels, height, width), transparency.float_dtype_of(image))
+    step = max(CHUNK_SIZE // (width * channels), 1)
     for begin in range(0, height, step):
         rows = slice(begin, begin + step)
-        part = image.pixels[rows]
+        pixels = image.pixels[rows]
         if image.alpha is not None:
-            part = transparency.premultiplied(image, np.arange(begin, begin + len(part)), 0)
-        _mix(part.transpose(2, 0, 1), maps[:, rows])
+            pixels = transparency.premultiplied(image, np.arange(begin, begin + len(pixels)), 0)
+        _mix(pixels.transpose(2, 0, 1), maps[:, rows])
     size = request.size_for((height, width))
-    return _scaled(maps if size == (height, width) else resized(maps, size), taken, image.white)
+    return _scaled(maps if size == (height, width) else resized(maps, size), network_input, image.white)
 
 
 def _mix(channels: Array, out: Array) -> None:
-    """Channels (C, h, W) as so many as are taken: the same, grey for three, or all the same for one."""
+    """Convert channels (C, h, W) to those of out: unchanged, RGB to grey, or grey to equal channels."""
     if len(channels) == 3 and len(out) == 1:
         real = out.dtype.type
         out[0] = sum(real(share) * channel for share, channel in zip(LUMA, channels, strict=True))
@@ -98,16 +101,16 @@ def _mix(channels: Array, out: Array) -> None:
         out[:] = channels
 
 
-def _scaled(maps: Array, taken: Input, white: int | None) -> Array:
-    """Levels in the range that the network takes, less the mean, by the standard deviation: rounded once. In place."""
+def _scaled(maps: Array, network_input: Input, white: int | None) -> Array:
+    """Scale levels to the range of the network, subtract the mean and divide by std, in place, rounded once."""
     scales, shifts = np.ones(len(maps)), np.zeros(len(maps))
-    if taken.range is not None and white is not None:  # real numbers of no known white are taken as they are
-        low, high = taken.range
+    if network_input.range is not None and white is not None:  # floats without a known white are not scaled
+        low, high = network_input.range
         scales *= (high - low) / white
         shifts += low
-    shifts -= taken.mean or 0.0
-    scales /= taken.std or 1.0
-    shifts /= taken.std or 1.0
+    shifts -= network_input.mean or 0.0
+    scales /= network_input.std or 1.0
+    shifts /= network_input.std or 1.0
     if shifts.any() or (scales != 1).any():
         scale_into(maps, scales, shifts, maps)
     return maps

@@ -1,4 +1,4 @@
-"""One pixel of a feature map, explained: what each kernel lies over there, the products, their sum, and what is stored."""
+"""Explains one pixel of a feature map: the levels under each kernel, the products, their sum, and the stored level."""
 
 from dataclasses import dataclass
 
@@ -20,27 +20,29 @@ from .store_map import store_rows, stretch_limits
 
 @dataclass(frozen=True)
 class Taps:
-    """Where the taps of a kernel lie along one axis of a picture: ``at`` is negative, or not below ``size``, in the padding.
-    ``shown`` is the row or column of the picture that is seen there, CONSTANT for a number, and ``gains`` what it is
-    multiplied by.
+    """The taps of a kernel along one axis of an image.
+
+    ``positions`` outside 0 .. ``size`` - 1 are in the padding. ``sources`` are the rows or columns of the image that are read,
+    CONSTANT for the constant of the border. ``gains`` are their factors.
     """
 
-    at: tuple[int, ...]
-    shown: tuple[int, ...]
+    positions: tuple[int, ...]
+    sources: tuple[int, ...]
     gains: tuple[float, ...]
     size: int
 
     @property
     def outside(self) -> Array:
-        """Which of them lie in the padding."""
-        places = np.array(self.at)
-        return (places < 0) | (places >= self.size)
+        """Whether each tap lies in the padding: (taps,) bool."""
+        positions = np.array(self.positions)
+        return (positions < 0) | (positions >= self.size)
 
 
 @dataclass(frozen=True)
 class Plane:
-    """One channel under a kernel, each array (kh, kw) float64: the levels, what is summed of them (where there is alpha,
-    levels times alpha; a border that fades then fades alpha alone), the weights as they slide, and the products.
+    """One channel under a kernel: levels, the values that are summed, weights as they slide, and products, (kh, kw) float64.
+
+    The values that are summed are the levels; with alpha, levels times alpha. A border that fades then fades alpha alone.
     """
 
     levels: Array
@@ -50,15 +52,15 @@ class Plane:
 
     @property
     def sum(self) -> float:
-        """All products."""
+        """Sum of the products."""
         return float(self.products.sum())
 
 
 @dataclass(frozen=True)
-class Cover:
-    """Alpha under a kernel: its levels (kh, kw), the weights (kh, kw) that it is summed with, and what that gives.
+class AlphaTrace:
+    """Alpha under a kernel: its levels (kh, kw), their weights (kh, kw), and the sum ``seen``. ``opaque`` is full alpha.
 
-    The weights are None where the kernel sums to zero: alpha is then that of the pixel under its anchor.
+    The weights are None where the kernel sums to zero: alpha is then that of the pixel under the anchor.
     """
 
     levels: Array
@@ -68,16 +70,16 @@ class Cover:
 
     @property
     def divisor(self) -> float | None:
-        """What a sum of levels times alpha is divided by; 0 where too little is seen, None where the sum stays as it is."""
+        """Divisor of a sum of levels times alpha; 0 where alpha is too small, None where the sum is not divided."""
         share = self.seen / self.opaque
         return None if self.weights is None else share if share > least_visible_share(self.opaque) else 0.0
 
 
 @dataclass(frozen=True)
-class Look:
-    """One kernel at one position: its taps, and the channels under it, summed into one response where it is ``summing``.
+class KernelTrace:
+    """One kernel at one pixel: its taps and the channels under it, which are summed into one response with ``summing``.
 
-    ``responses`` are what the loops give, one for each channel of the map, the kernel's offset in it.
+    ``responses`` are the results of the loops, one for each channel of the map, the kernel's offset included.
     """
 
     kernel: Kernel
@@ -85,32 +87,34 @@ class Look:
     columns: Taps
     planes: tuple[Plane, ...]
     summing: bool
-    cover: Cover | None
+    alpha_trace: AlphaTrace | None
     responses: tuple[float, ...]
 
     @property
     def outside(self) -> Array:
-        """Which taps (kh, kw) lie in the padding."""
+        """Whether each tap lies in the padding: (kh, kw) bool."""
         return np.logical_or.outer(self.rows.outside, self.columns.outside)
 
     @property
     def sums(self) -> tuple[float, ...]:
         """The sum of the products, for each channel of the map."""
-        each = tuple(plane.sum for plane in self.planes)
-        return (sum(each),) if self.summing else each
+        sums = tuple(plane.sum for plane in self.planes)
+        return (sum(sums),) if self.summing else sums
 
 
 @dataclass(frozen=True)
-class Point:
-    """The pixel in column x, row y of a map of ``shape`` (H, W, C). Without ``white`` it is stored raw, else as ``levels``
-    0..white and alpha; ``limits`` are the responses that become 0 and white.
+class PixelTrace:
+    """The pixel in column x, row y of a map of ``shape`` (H, W, C).
+
+    It is stored as ``levels`` 0..white and alpha, or raw where ``white`` is None. ``limits`` are the responses that become 0
+    and white.
     """
 
     x: int
     y: int
     shape: tuple[int, int, int]
-    one: Kernel | Bank
-    looks: tuple[Look, ...]
+    map_: Kernel | Bank
+    traces: tuple[KernelTrace, ...]
     responses: tuple[float, ...]
     rule: Range
     limits: tuple[float, float] | None = None
@@ -120,128 +124,129 @@ class Point:
 
     @property
     def merge(self) -> str | None:
-        """How the responses of a bank become one."""
-        return getattr(self.one, "merge", None)
+        """How the responses of a bank are merged; None for a kernel."""
+        return getattr(self.map_, "merge", None)
 
 
-def explain(request: ApplyRequest, image: Image, x: int, y: int) -> Point:
+def explain(request: ApplyRequest, image: Image, x: int, y: int) -> PixelTrace:
     """Explain a pixel of the only map of a request. Raises ArgumentError as ``apply`` does.
 
-    The rows about it are made as ``apply`` makes them, so that it is that pixel bit by bit.
+    The rows around it are computed as ``apply`` computes them, so that the pixel is equal bit by bit.
     """
-    (one,) = request.maps
-    shape, rule, map_source = request.map_shape(image.size, one), request.rule_for(one), KernelMaps(request, image)
+    (map_,) = request.maps
+    shape, rule, map_source = request.map_shape(image.size, map_), request.rule_for(map_), KernelMaps(request, image)
     white = _white_of(image, rule, shape[2])
     if white is None:
-        response = map_source.compute_map(one)
-        looks = _looks(map_source, one, (x, y), response, None)
-        return Point(x, y, shape, one, looks, _numbers(response.colour[y, x]), rule)
-    rows = next((begin, end) for begin, end in map_source.rows_of(one) if begin <= y < end)
-    spread = stretch_limits(map_source, one, white) if rule.name == "stretch" else None
-    part = store_rows(map_source, one, rows, rule, white, spread)
+        response = map_source.compute_map(map_)
+        traces = _trace_kernels(map_source, map_, (x, y), response, None)
+        return PixelTrace(x, y, shape, map_, traces, _numbers(response.colour[y, x]), rule)
+    rows = next((begin, end) for begin, end in map_source.rows_of(map_) if begin <= y < end)
+    limits = stretch_limits(map_source, map_, white) if rule.name == "stretch" else None
+    stored = store_rows(map_source, map_, rows, rule, white, limits)
     row = y - rows[0]
-    return Point(
+    return PixelTrace(
         x,
         y,
         shape,
-        one,
-        _looks(map_source, one, (x, y), part.response, rows),
-        _numbers(part.response.colour[row, x]),
+        map_,
+        _trace_kernels(map_source, map_, (x, y), stored.response, rows),
+        _numbers(stored.response.colour[row, x]),
         rule,
-        limits=(0.0 if rule.name == "abs" else part.statistics.low, part.statistics.high),
+        limits=(0.0 if rule.name == "abs" else stored.statistics.low, stored.statistics.high),
         white=white,
-        levels=tuple(map(int, part.levels[row, x])),
-        alpha=None if part.alpha is None else int(part.alpha[row, x]),
+        levels=tuple(map(int, stored.levels[row, x])),
+        alpha=None if stored.alpha is None else int(stored.alpha[row, x]),
     )
 
 
 def _white_of(image: Image, rule: Range, channels: int) -> int | None:
-    """White of the file that holds the map best, as a TIFF does; None for a map that is no picture, and is stored raw."""
+    """Return white of the map in a TIFF, the format with the widest range; None for a map that is stored raw."""
     if channels not in (1, 3) or (image.white is None and not rule.sets_scale):
         return None
     return stored_white(format_named("tiff"), image, channels)
 
 
-def _looks(
-    map_source: KernelMaps, one: Kernel | Bank, at: tuple[int, int], whole: Response, rows: Rows | None
-) -> tuple[Look, ...]:
-    """Each kernel of a map; ``whole`` is the response of the map in some rows, or in all of them."""
-    x, row = at[0], at[1] - (rows[0] if rows else 0)
-    looks = []
-    for kernel in kernels_of(one):
-        response = whole if kernel is one else map_source.compute_map(kernel, rows)
+def _trace_kernels(
+    map_source: KernelMaps, map_: Kernel | Bank, pixel: tuple[int, int], response_of_map: Response, rows: Rows | None
+) -> tuple[KernelTrace, ...]:
+    """Trace each kernel of a map at pixel (x, y). The response of the map covers ``rows``; None is all rows."""
+    x, row = pixel[0], pixel[1] - (rows[0] if rows else 0)
+    traces = []
+    for kernel in kernels_of(map_):
+        response = response_of_map if kernel is map_ else map_source.compute_map(kernel, rows)
         seen = None if response.alpha is None else float(response.alpha[row, x])
-        looks.append(_look(map_source, kernel, at, _numbers(response.colour[row, x]), seen))
-    return tuple(looks)
+        traces.append(_trace_kernel(map_source, kernel, pixel, _numbers(response.colour[row, x]), seen))
+    return tuple(traces)
 
 
-def _look(
-    map_source: KernelMaps, kernel: Kernel, at: tuple[int, int], responses: tuple[float, ...], seen: float | None
-) -> Look:
-    """``seen`` is the alpha that the loops give."""
+def _trace_kernel(
+    map_source: KernelMaps, kernel: Kernel, pixel: tuple[int, int], responses: tuple[float, ...], seen: float | None
+) -> KernelTrace:
+    """Trace a kernel at pixel (x, y). ``responses`` and the alpha ``seen`` are results of the compiled loops."""
     request, image = map_source.request, map_source.image
     height, width, channels = image.size
     turn = slice(None, None, -1 if request.flip else None)
     border = check_border(request.border)
     sliding = request.stride, request.padding_for(kernel), request.dilation
     axes = make_axes((height, width), (kernel.shape[0], kernel.shape[1]), *sliding)
-    rows, columns = (_taps(axis, place, border) for axis, place in zip(axes, at[::-1], strict=True))
+    rows, columns = (_taps(axis, position, border) for axis, position in zip(axes, pixel[::-1], strict=True))
     levels = _under(image.pixels, rows, columns, border.constant)
     if image.alpha is None:
         levels = _faded(levels, rows, columns)
-    summed, cover = levels, None
+    summed, alpha_trace = levels, None
     if image.alpha is not None and seen is not None:
         outside = check_border(border_of_alpha(request.border, image.opaque)).constant
         alpha = _faded(_under(image.alpha, rows, columns, outside)[:, :, None], rows, columns)[:, :, 0]
-        cover = Cover(alpha, None if kernel.sums_to_zero else _shares(kernel)[turn, turn], seen, image.opaque)
+        alpha_trace = AlphaTrace(alpha, None if kernel.sums_to_zero else _shares(kernel)[turn, turn], seen, image.opaque)
         if not map_source.opaque or border.needs_copy:
-            summed = np.where(_blank(rows, columns)[:, :, None], border.constant, levels * (alpha / image.opaque)[:, :, None])
+            summed = np.where(
+                _is_constant(rows, columns)[:, :, None], border.constant, levels * (alpha / image.opaque)[:, :, None]
+            )
     weights = weights_for(request, image, kernel)[turn, turn]
     summing = weights.ndim == 3
     planes = []
     for c in range(channels):
-        seen_as = levels[:, :, c]
-        planes.append(
-            _plane(seen_as, seen_as if summed is levels else summed[:, :, c], weights[:, :, c] if summing else weights)
-        )
-    return Look(kernel, rows, columns, tuple(planes), summing, cover, responses)
+        plane_levels = levels[:, :, c]
+        plane_summed = plane_levels if summed is levels else summed[:, :, c]
+        planes.append(_plane(plane_levels, plane_summed, weights[:, :, c] if summing else weights))
+    return KernelTrace(kernel, rows, columns, tuple(planes), summing, alpha_trace, responses)
 
 
-def _taps(axis: Axis, place: int, border: BorderMode) -> Taps:
-    """The taps of a kernel at one position along an axis."""
-    at = tuple(place * axis.stride - axis.before + tap * axis.dilation for tap in range(axis.kernel))
-    shown, gains = (border.source_index(i, axis.size) for i in at), (border.gain(i, axis) for i in at)
-    return Taps(at, tuple(shown), tuple(gains), axis.size)
+def _taps(axis: Axis, output: int, border: BorderMode) -> Taps:
+    """Return the taps of a kernel at one output position along an axis."""
+    positions = tuple(output * axis.stride - axis.before + tap * axis.dilation for tap in range(axis.kernel))
+    sources, gains = (border.source_index(i, axis.size) for i in positions), (border.gain(i, axis) for i in positions)
+    return Taps(positions, tuple(sources), tuple(gains), axis.size)
 
 
-def _blank(rows: Taps, columns: Taps) -> Array:
-    """Where a number is shown in place of a pixel: (kh, kw) bool."""
-    return np.logical_or.outer(np.equal(rows.shown, CONSTANT), np.equal(columns.shown, CONSTANT))
+def _is_constant(rows: Taps, columns: Taps) -> Array:
+    """Whether each tap reads the constant of the border: (kh, kw) bool."""
+    return np.logical_or.outer(np.equal(rows.sources, CONSTANT), np.equal(columns.sources, CONSTANT))
 
 
 def _under(pixels: Array, rows: Taps, columns: Taps, constant: float) -> Array:
-    """The pixels that are shown under the taps, or the constant, as float64."""
-    window = pixels[np.ix_(rows.shown, columns.shown)].astype(np.float64)
-    window[_blank(rows, columns)] = constant
+    """Return the pixels under the taps, or the constant, as float64."""
+    window = pixels[np.ix_(rows.sources, columns.sources)].astype(np.float64)
+    window[_is_constant(rows, columns)] = constant
     return window
 
 
 def _faded(window: Array, rows: Taps, columns: Taps) -> Array:
-    """A window (kh, kw, channels) as it fades outside the picture."""
+    """Multiply a window (kh, kw, channels) by the gains of the border."""
     with np.errstate(invalid="ignore"):  # an infinity becomes NaN where it fades to 0
         faded: Array = window * np.outer(rows.gains, columns.gains)[:, :, None]
     return faded
 
 
 def _shares(kernel: Kernel) -> Array:
-    """The weights that alpha is summed with, 1 in all."""
+    """Return the weights of alpha, with sum 1."""
     weights = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
     shares: Array = weights / weights.sum()
     return shares
 
 
 def _plane(levels: Array, summed: Array, weights: Array) -> Plane:
-    """A weight of 0 is no part of the kernel, whatever lies under it; adding 0.0 makes a 0 of -0."""
+    """Return a plane with its products: 0 for weights of 0, even over NaN. Adding 0.0 turns -0 into 0."""
     with np.errstate(invalid="ignore"):
         return Plane(levels, summed, weights, np.where(weights == 0, 0.0, summed * weights) + 0.0)
 

@@ -1,4 +1,4 @@
-"""Compiles what ``apply`` and ``run`` may need, by applying kernels and layers to tiny pictures of every kind."""
+"""Compiles the loops of ``apply`` and ``run`` in advance, by applying kernels and layers to tiny images of every dtype."""
 
 import contextlib
 import itertools
@@ -24,7 +24,7 @@ WHITES = {np.uint8: 255, np.uint16: 65535, np.float32: None, np.float64: None}
 
 
 def warm_up() -> Iterator[Callable[[], object]]:
-    """Calls that compile a part each."""
+    """Yield functions that each compile some loops."""
     kernels = [Kernel("mean", ((0.25, 0.25),), offset=1.0), Kernel("real", ((0.3, 0.7),))]  # sums in 16 bits, and in float32
     requests = [ApplyRequest((Input("-", None),), tuple(kernels), "out.png", method=method) for method in (None, "fft")]
     for dtype, alpha in itertools.product(WHITES, (False, True)):
@@ -47,9 +47,9 @@ def warm_up() -> Iterator[Callable[[], object]]:
 
 
 def _run_layer(op: str, maps: Array) -> None:
-    """Run a layer of an operation that says no more than it must: 2 is a value of every key that is needed."""
-    said = {key.replace("-", "_"): keys_of(op)[key].read(2) for key in OPS[op].required}
-    layer = OPS[op].layer(name=op, **OPS[op].fixed, **said)
-    with contextlib.suppress(PixelError):  # no loop is compiled for vectors
-        arrays = {one.role: np.ones(one.shape, maps.dtype) for one in layer.parameters(maps.shape)}
+    """Run a layer of an operation with its required keys only. 2 is a valid value of all of them."""
+    keys = {key: keys_of(op)[key].read(2) for key in OPS[op].required}
+    layer = OPS[op].layer(name=op, **OPS[op].fixed, **keys)
+    with contextlib.suppress(PixelError):  # layers of vectors have no compiled loops
+        arrays = {p.role: np.ones(p.shape, maps.dtype) for p in layer.parameters(maps.shape)}
         layer.run(maps, arrays, None)

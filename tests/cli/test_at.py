@@ -315,7 +315,7 @@ def test_nothing_is_wider_than_80_columns(run, samples, tmp_path, monkeypatch, p
         side_by_side = any(re.search("levels.* kernel.* products$", line) for line in lines)
         if picture != "alpha.png" or kernel != "binomial:size=5":  # which may fit or not
             assert side_by_side == (kernel in ("sobel", "sobel-x", "binomial:size=5"))
-        assert ("--json tells every number" in "".join(lines)) == (
+        assert ("--json shows every number" in "".join(lines)) == (
             kernel in ("gaussian:sigma=1.4", "average:size=99", "motion:length=301")
         )
 

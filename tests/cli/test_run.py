@@ -282,7 +282,7 @@ def test_a_picture_of_another_size_is_refused_or_resized(run, samples, tmp_path)
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["alexnet", "-o", "x.npy"], "network 'alexnet' can be counted, and not run: layer 'conv1' has no weights"),
+    (["alexnet", "-o", "x.npy"], "network 'alexnet' can be counted, but not run: layer 'conv1' has no weights"),
     (["alexnt", "-o", "x.npy"], "network 'alexnt' is unknown; did you mean 'alexnet'?"),
     (["edge-energy", "--tap", "edge", "-o", "x.npy"], "network 'edge-energy' has no layer 'edge'; did you mean 'edges'?"),
     (["edge-energy", "--tap", "zzz", "-o", "x.npy"], "no layer 'zzz'; there are edges, rectified, pooled, pooled-again"),
@@ -675,8 +675,8 @@ def test_separable_with_a_depth_multiplier(run, tmp_path, rng, said):
 
 @pytest.mark.parametrize(("said", "told"), [
     ("mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", "its mean and std are of numbers from 0 to 1, and levels"),
-    ("std = 0.5", "its std is of numbers from 0 to 1, and levels are taken from 0 to 255 and more; say range = '0..1' there"),
-    ("range = '0..1', mean = 123.7", "its mean is of larger numbers than its range 0..1 gives; leave the range out, or say"),
+    ("std = 0.5", "its std is of numbers from 0 to 1, but levels range from 0 to 255 or more; write range = '0..1' there"),
+    ("range = '0..1', mean = 123.7", "its mean is of larger numbers than its range 0..1 gives; leave the range out, or write"),
     ("range = '0..1', mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", ""),
     ("mean = [123.7, 116.3, 103.5], std = 1", ""),
     ("mean = 0, std = 1", ""),

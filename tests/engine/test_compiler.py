@@ -155,7 +155,7 @@ def test_code_of_another_making_is_not_taken(tmp_path, monkeypatch, change):
     monkeypatch.setenv("CONVCLI_CACHE_DIR", str(tmp_path))
     names = []
     for changed in (False, True):
-        for function in (disk_cache.code_folder, disk_cache._maker):
+        for function in (disk_cache.code_folder, disk_cache._folder_name):
             function.cache_clear()
         if changed and change == "the processor":
             monkeypatch.setattr(disk_cache.llvm, "get_host_cpu_name", lambda: "another")
@@ -164,7 +164,7 @@ def test_code_of_another_making_is_not_taken(tmp_path, monkeypatch, change):
             monkeypatch.setattr(Path, "read_bytes", functools.partialmethod(changed_in, name, Path.read_bytes))
         names.append(disk_cache.code_folder().name)
     assert len(set(names)) == 2
-    for function in (disk_cache.code_folder, disk_cache._maker):
+    for function in (disk_cache.code_folder, disk_cache._folder_name):
         function.cache_clear()
 
 

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 import convcli
 from convcli.engine import buffers
-from convcli.engine.buffers import LARGE, LARGEST, LINE, aligned
+from convcli.engine.buffers import LINE, MAX_REUSED_BYTES, MIN_REUSED_BYTES, aligned
 from convcli.engine.threads import run_all
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (1500, 1500), dtype=np.uint8)
@@ -112,7 +112,7 @@ def test_a_forked_process_starts_threads_of_its_own():
 def test_memory_of_a_large_map_is_used_again_once_nobody_holds_it():
     """Not while a view of it is held."""
     first = convcli.filter2d(IMAGE, ONE)
-    assert first.nbytes > LARGE
+    assert first.nbytes > MIN_REUSED_BYTES
     place = first.ctypes.data
     del first
     second = convcli.filter2d(IMAGE, 2 * ONE)
@@ -128,7 +128,14 @@ def test_memory_that_does_not_fit_is_given_back():
     """Half of it would be kept for nothing, and what is too small is of no use."""
     buffers._kept.clear()
     kept = []
-    for size in [LARGE, 3 * LARGE, LARGE + 64, 2 * LARGE, LARGE, LARGEST]:
+    for size in [
+        MIN_REUSED_BYTES,
+        3 * MIN_REUSED_BYTES,
+        MIN_REUSED_BYTES + 64,
+        2 * MIN_REUSED_BYTES,
+        MIN_REUSED_BYTES,
+        MAX_REUSED_BYTES,
+    ]:
         array = aligned((size,), np.dtype(np.uint8))
         array[:1] = 1
         assert array.ctypes.data % 64 == 0
@@ -136,7 +143,7 @@ def test_memory_that_does_not_fit_is_given_back():
         assert not buffers._kept
         del array
         kept += [memory.size - LINE for memory in buffers._kept]
-    assert kept == [LARGE, 3 * LARGE, LARGE + 64, 2 * LARGE, 2 * LARGE]
+    assert kept == [MIN_REUSED_BYTES, 3 * MIN_REUSED_BYTES, MIN_REUSED_BYTES + 64, 2 * MIN_REUSED_BYTES, 2 * MIN_REUSED_BYTES]
 
 
 @pytest.mark.parametrize("width", [512, 500, 509])
@@ -146,8 +153,8 @@ def test_large_maps_are_those_of_their_parts(width, dtype):
     image = np.random.default_rng(1).integers(0, 256, (1501, width, 3)).astype(dtype)
     kernel = np.array([[1, -2.5, 3], [0, 1.25, -1]])
     whole = convcli.filter2d(image, kernel, threads=3)
-    assert whole.nbytes > LARGE
+    assert whole.nbytes > MIN_REUSED_BYTES
     for begin in range(0, 1500, 100):
         part = convcli.filter2d(image, kernel, rows=(begin, begin + 101))
-        assert part.nbytes < LARGE
+        assert part.nbytes < MIN_REUSED_BYTES
         assert_array_equal(whole[begin : begin + 101], part)

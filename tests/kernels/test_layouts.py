@@ -9,7 +9,7 @@ import safetensors.numpy
 from numpy.testing import assert_allclose, assert_array_equal
 
 import convcli
-from convcli.kernels.weight_files import other_layouts
+from convcli.kernels.weight_layouts import other_layouts
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def test_an_index_behind_the_name(run, weights, text, filter_of):
     ("@w.npz#torch:index=8", "holds the filters 0 to 7, and index is 8"),
     ("@w.npz#square:index=0", "holds one kernel, not several filters; leave out index"),
     ("@w.npz#torch:index=-1", "index must be a whole number from 0, got '-1'"),
-    ("@w.npz#torch:index=1,index=2", "may say layout=AXES and index=N behind its name, each once"),
+    ("@w.npz#torch:index=1,index=2", "may have layout=AXES and index=N after its name, each once"),
     ("@w.npz#torch:layout=ohwx", "layout must name each axis once, by o, i, h and w, such as oihw or hwio, got 'ohwx'"),
     ("@w.npz#torch:layout=hw", "which the layout 'hw' does not name"),
     ("@w.npz:layout=hwio", "holds 6 arrays"),

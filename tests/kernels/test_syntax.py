@@ -12,7 +12,7 @@ from convcli.errors import KernelError
 from convcli.kernels.expressions import parse_number
 from convcli.kernels.kernel import Bank, Kernel
 from convcli.kernels.syntax import Inline, Reference, parse_kernel
-from convcli.kernels.weight_files import WeightsFile
+from convcli.kernels.weights import WeightsFile
 
 GOOD = [
     ("sharpen", Reference("sharpen")),
@@ -117,17 +117,17 @@ def test_matrices_as_others_write_them(text, matrix):
     ("0x0:", "sides must be at least 1, got 0 x 0"),
     (";1 2", "row 2 has 2 numbers, row 1 has 0"),
     ("@w.npz#k:layout=", "layout must name each axis once, by o, i, h and w, such as oihw or hwio, got ''"),
-    ("@w.npz#k:lay=hwio", "may say layout=AXES and index=N behind its name"),
+    ("@w.npz#k:lay=hwio", "may have layout=AXES and index=N after its name"),
     ("[[1,2],[3]]", "row 2 has 1 numbers, row 1 has 2"),
     ("[[[1]]]", r"must be rows in brackets, such as \[\[0, 1, 0\]"),
     ("[[1,2", "must be rows in brackets"),
     ("[", "must be rows in brackets"),
     ("[]", "kernel is empty"),
     ("[[1,2]]x", "must be rows in brackets"),
-    ("gabor:theta=pi/4", "parameter theta of gabor: 'pi/4' is in radians, and degrees are taken; write 45"),
-    ("gabor:psi=-pi/2", "'-pi/2' is in radians, and degrees are taken; write -90"),
+    ("gabor:theta=pi/4", "parameter theta of gabor: 'pi/4' is in radians, and must be in degrees; write 45"),
+    ("gabor:psi=-pi/2", "'-pi/2' is in radians, and must be in degrees; write -90"),
     ("motion:angle=pi", "write 180"),
-    ("gabor:theta=180/pi", "'180/pi' is in radians, and degrees are taken$"),
+    ("gabor:theta=180/pi", "'180/pi' is in radians, and must be in degrees$"),
 ])  # fmt: skip
 def test_what_was_misread(text, message):
     """Nine numbers in a row became 1 x 9, and pi / 4 less than a degree."""

@@ -17,8 +17,9 @@ from numpy.testing import assert_array_equal
 from convcli.config import resources
 from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
-from convcli.errors import MOST_COMPARED, KernelError, nearest
-from convcli.kernels.weight_files import WeightsFile, load_weights
+from convcli.errors import MAX_CANDIDATES, KernelError, nearest
+from convcli.kernels.weight_files import load_weights
+from convcli.kernels.weights import WeightsFile
 
 
 def find(text):
@@ -147,7 +148,7 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
     """Nothing is ever unpacked, but no honest writer gives such names."""
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
         archive.writestr(f"{name}.npy", npy(np.ones((3, 3))))
-    with pytest.raises(KernelError, match="holds a name that leads out of the file"):
+    with pytest.raises(KernelError, match="holds a name that points outside of the archive"):
         find(f"@{tmp_path / 'w.npz'}")
 
 
@@ -208,14 +209,14 @@ def test_layouts(tmp_path, rng, layout):
     weights = load_weights(file)
     for index in range(4):
         assert_array_equal(weights.kernel("k", index).weights, filters[index].transpose(1, 2, 0))
-    assert weights.one(2) == 2
+    assert weights.filter_index(2) == 2
     with pytest.raises(KernelError, match="holds the filters 0 to 3, and index is 4"):
-        weights.one(4)
+        weights.filter_index(4)
     np.save(tmp_path / "w.npy", np.ones((3, 3)))
     (tmp_path / "w.txt").write_text("1")
     for name in ("w.npy", "w.txt"):
         with pytest.raises(KernelError, match="holds one kernel, not several filters; leave out index"):
-            load_weights(WeightsFile(tmp_path / name)).one(0)
+            load_weights(WeightsFile(tmp_path / name)).filter_index(0)
     with pytest.raises(KernelError, match=r"has 4 dimensions, shape .*, which the layout 'hw' does not name"):
         load_weights(WeightsFile(tmp_path / "w.npz", "w", "hw"))
 
@@ -293,7 +294,7 @@ def test_a_directory_that_lies_is_believed(tmp_path):
     with zipfile.ZipFile(tmp_path / "w.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("k.npy", honest + bytes(50 << 20))
     data = bytearray((tmp_path / "w.npz").read_bytes())
-    with pytest.raises(KernelError, match="holds more behind the array"):
+    with pytest.raises(KernelError, match="holds more data after the array"):
         find(f"@{tmp_path / 'w.npz'}")
     data[-22 - 46 - 5 + 24 : -22 - 46 - 5 + 28] = len(honest).to_bytes(4, "little")  # the size in the directory
     (tmp_path / "w.npz").write_bytes(data)
@@ -322,7 +323,7 @@ def test_directories_that_are_long_are_not_read(tmp_path, monkeypatch):
     monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("was read"))
     monkeypatch.setattr(safetensors, "safe_open", lambda *_, **__: pytest.fail("was read"))
     for name in ("w.npz", "large.npz", "w.safetensors"):
-        with pytest.raises(KernelError, match="holds more arrays than are looked at"):
+        with pytest.raises(KernelError, match="holds too many arrays"):
             find(f"@{tmp_path / name}")
 
 
@@ -336,11 +337,11 @@ def test_filters_and_offsets_are_within_the_limit(tmp_path):
 
 def test_the_nearest_of_many_names(tmp_path):
     """Of more than 200, those that begin alike and are as long, up to 200."""
-    names = [f"b{i}" for i in range(MOST_COMPARED)] + ["gaussian"]
+    names = [f"b{i}" for i in range(MAX_CANDIDATES)] + ["gaussian"]
     assert nearest("gausian", names) == "gaussian"
     assert nearest("qaussian", names) is None
     assert nearest("qaussian", names[1:]) == "gaussian"
-    assert nearest("bgaussia", [f"b{i:06}" for i in range(MOST_COMPARED)] + ["bgaussian"]) is None
+    assert nearest("bgaussia", [f"b{i:06}" for i in range(MAX_CANDIDATES)] + ["bgaussian"]) is None
 
 
 def test_a_file_that_cannot_be_read_is_read_once(tmp_path, monkeypatch):
@@ -384,7 +385,7 @@ BAD_TEXTS = [
     ("k.txt", b"", "holds no numbers"),
     ("k.txt", b"1 2\n3", "line 2 has 1 numbers, line 1 has 2"),
     ("k.txt", b"1 2\n3 x", "line 2, column 2: 'x' is not a number"),
-    ("k.txt", b"1,5 2,5", "line 1 has numbers apart by commas and by spaces; write a decimal point, not a comma"),
+    ("k.txt", b"1,5 2,5", "line 1 has numbers separated by commas and by spaces; write a decimal point, not a comma"),
     ("k.txt", b"1 2; 3 4", "line 1 has semicolons, and commas or spaces too; write each row on a line of its own"),
     ("k.txt", b"1,5;2,5", "line 1 has semicolons, and commas or spaces too"),
     ("k.txt", b"1 nan", "line 1, column 2: 'nan' is not a number"),
@@ -392,9 +393,9 @@ BAD_TEXTS = [
     ("k.txt", b"1\n" * 3000, "beyond the largest kernel, 1023 x 1023"),
     ("k.txt", b"1 " * 2000, "line 1 is beyond the largest kernel"),
     ("k.txt", b"1\n" * 1500, "has 1500 rows; the largest kernel side is 1023"),
-    ("k.txt", (b"1/2 " * 1000 + b"\n") * 100, "more than 300000 characters in rows that are no plain decimal numbers"),
+    ("k.txt", (b"1/2 " * 1000 + b"\n") * 100, "more than 300000 characters in rows that are not plain decimal numbers"),
     ("k.txt", b"#" * (5 << 20), "is larger than the limit of 4194304 bytes for text"),
-    ("k.mat", b"MATLAB 5.0 MAT-file", "is a file of MATLAB"),
+    ("k.mat", b"MATLAB 5.0 MAT-file", "is a MATLAB file"),
     ("k.mat", b"2\n1 2", "its first line must be WIDTH HEIGHT"),
     ("k.mat", b"3 1\n1 2", "promises 3 x 1 numbers, and 2 x 1 follow"),
     ("k.mat", b"2 1 0\n1 2", "divides by a scale of 0"),
@@ -423,7 +424,7 @@ def test_what_is_no_archive_is_said_so(tmp_path):
 def test_a_second_array_in_a_file_is_not_overlooked(tmp_path):
     """NumPy writes one behind the other when it is told to."""
     (tmp_path / "w.npy").write_bytes(2 * npy(np.ones((3, 3))))
-    with pytest.raises(KernelError, match="holds more behind the array"):
+    with pytest.raises(KernelError, match="holds more data after the array"):
         find(f"@{tmp_path / 'w.npy'}")
 
 

@@ -21,8 +21,9 @@ def test_lenet_5():
     totals = total_of(list(rows.values()))
     assert (totals.learned, totals.fixed) == (60_000, 840)
     shapes = [(6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5), (120, 1, 1), (84,), (10,)]
-    assert [rows[name].given for name in published] == shapes
-    connections = {name: rows[name].multiply_adds + rows[name].biases * np.prod(rows[name].given[1:]) for name in ("C1", "C3")}
+    assert [rows[name].output_shape for name in published] == shapes
+    layers = {name: rows[name] for name in ("C1", "C3")}
+    connections = {name: row.multiply_adds + row.biases * np.prod(row.output_shape[1:]) for name, row in layers.items()}
     assert connections == {"C1": 122_304, "C3": 151_600}
 
 
@@ -36,7 +37,7 @@ def test_alexnet(name, convolutions, total):
     assert tuple(learned(rows[f"conv{i}"]) for i in range(1, 6)) == convolutions
     assert tuple(learned(rows[layer]) for layer in ("fc6", "fc7", "fc8")) == (37_752_832, 16_781_312, 4_097_000)
     assert total_of(list(rows.values())).learned == total
-    sizes = [rows[layer].given[1] for layer in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv5", "pool5")]
+    sizes = [rows[layer].output_shape[1] for layer in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv5", "pool5")]
     assert sizes == [55, 27, 27, 13, 13, 13, 6]
     assert all(not row.note for row in rows.values())
 
@@ -45,7 +46,7 @@ def test_alexnet_on_224_says_that_the_stride_does_not_divide():
     """(224 - 11) / 4 + 1 is 54.25; with padding 2 it would be 55.25. Nothing is said where it divides."""
     rows = rows_of(BUILT_IN.network("alexnet"), (3, 224, 224))
     assert rows["conv1"].note == "(224 - 11) / 4 + 1 = 54.25 is taken as 54"
-    assert rows["conv1"].given == (96, 54, 54)
+    assert rows["conv1"].output_shape == (96, 54, 54)
     assert rows["conv2"].note == ""
 
 
@@ -70,7 +71,7 @@ def test_mobilenet():
     norms = sum(learned(row) for row in rows.values() if row.layer.op == "batch-norm")
     assert (totals.learned - norms, totals.learned, totals.learned + totals.fixed) == (4_210_088, 4_231_976, 4_253_864)
     assert totals.multiply_adds == 568_740_352
-    assert rows["pw13"].given == (1024, 7, 7)
+    assert rows["pw13"].output_shape == (1024, 7, 7)
 
 
 def test_the_shares_add_up():
@@ -84,7 +85,7 @@ def test_the_shares_add_up():
 def test_small_counts(tmp_path):
     """Four 5 x 5 x 3 filters have 300 weights and 4 biases; 1 x 1 from 256 to 64 channels 16,384 and 64."""
     (row,) = rows_of(network(tmp_path, ['{ op = "conv", filters = 4, size = 5 }'], channels=3), (3, 32, 32)).values()
-    assert (row.weights, row.biases, row.given) == (300, 4, (4, 28, 28))
+    assert (row.weights, row.biases, row.output_shape) == (300, 4, (4, 28, 28))
     (row,) = rows_of(network(tmp_path, ['{ op = "pointwise", filters = 64 }'], channels=256), (256, 14, 14)).values()
     assert (row.weights, row.biases, row.multiply_adds) == (16_384, 64, 14 * 14 * 16_384)
     assert separable_cost(row) is None  # 1 x 1 has nothing to separate
@@ -126,7 +127,7 @@ def test_what_a_depthwise_separable_convolution_costs(tmp_path):
 def test_sizes_of_dumoulin_and_visin(tmp_path, size, layer, given):
     """The examples of "A guide to convolution arithmetic for deep learning" (arXiv 1603.07285)."""
     (row,) = rows_of(network(tmp_path, [f"{{ {layer} }}"]), (1, size, size)).values()
-    assert row.given == (1, given, given)
+    assert row.output_shape == (1, given, given)
 
 
 FIELDS = [
@@ -164,15 +165,15 @@ def test_what_a_number_sees_is_what_can_change_it(tmp_path, layers):
     side = 40
     traced = list(trace(found, (1, side, 1)))
     last, field = traced[-1], fields_of(traced)[-1]
-    seen = np.zeros((side, last.given[1]), bool)
+    seen = np.zeros((side, last.output_shape[1]), bool)
     for y in range(side):
         maps = np.zeros((1, side, 1), np.float32)
         maps[0, y] = np.nan
         for layer in found.layers:
-            maps = layer.run(maps, {one.role: one.load() for one in layer.given}, 1)
+            maps = layer.run(maps, {one.role: one.load() for one in layer.sources}, 1)
         seen[y] = np.isnan(maps[0, :, 0])
     spans = {}
-    for place in range(last.given[1]):
+    for place in range(last.output_shape[1]):
         rows = np.flatnonzero(seen[:, place])
         if rows.size and rows[0] > 0 and rows[-1] < side - 1:  # a whole window
             spans[place] = (rows[0], rows[-1] - rows[0] + 1)
@@ -324,7 +325,7 @@ def test_a_network_that_takes_large_pictures_alone_is_no_fault(tmp_path):
     """After eleven poolings a picture of 1024 has no pixel left; what holds for any size is told when the file is read."""
     pools = ["{ op = 'max-pool', size = 2 }"] * 11
     found = network(tmp_path, [*pools, "{ op = 'flatten' }", "{ op = 'dense', units = 3 }"])
-    assert [row.given for row in trace(found, (1, 4096, 4096))][-1] == (3,)
+    assert [row.output_shape for row in trace(found, (1, 4096, 4096))][-1] == (3,)
     with pytest.raises(KernelError, match="on a picture of 1024 x 1024: network 'n': layer 'conv1' after the input"):
         network(tmp_path, ["{ op = 'conv', filters = 2, size = 3, groups = 2 }", *pools])
     padded = network(tmp_path, ["{ op = 'conv', kernel = 'blur', padding = [[0, 1], [2, 1]] }"])

@@ -1,1 +1,1 @@
-"""Compiles loops, keeps their machine code on disk, and runs it."""
+"""Compiles loops, caches their machine code on disk, and runs it."""

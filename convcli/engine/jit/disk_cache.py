@@ -1,7 +1,7 @@
-"""Where compiled loops are kept between runs: a folder that only the user can write to, as its files are run as code.
+"""The disk cache of compiled loops: a folder that only the user can write to, as its files are run as code.
 
-The folder is named after what the code was made from and for: this processor, the compiler, and the loops themselves. A
-file is whole or not there; one that is damaged is known by its digest.
+The name of the folder contains a digest of the processor, the compiler and the source of the loops. Files are written whole
+or not at all; each begins with a digest of its content, by which damage is detected.
 """
 
 import contextlib
@@ -18,35 +18,35 @@ import llvmlite
 import llvmlite.binding as llvm
 
 DIGEST = 32
-"""Bytes of the digest that a file begins with."""
+"""Bytes of the digest at the start of a file."""
 
 
 def read_code(name: str) -> bytes | None:
-    """The code that was kept under a name; None where there is none, or it is damaged."""
+    """Read the code of a name; None where the cache has none, or it is damaged."""
     folder = code_folder()
     return None if folder is None else _code_in(folder / name)
 
 
 def keep_code(name: str, code: bytes) -> None:
-    """Keep code under a name, where it can be kept."""
+    """Write code to the cache under a name, if a folder is available."""
     folder = code_folder()
     if folder is None:
         return
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
-            part = Path(file.name)
+            temporary = Path(file.name)
             try:
                 file.write(hashlib.sha256(code).digest() + code)
                 file.close()
-                part.replace(folder / name)
+                temporary.replace(folder / name)
             except OSError:
-                part.unlink()
-    except OSError:  # a full disk, say: the code is used, and made anew next time
+                temporary.unlink()
+    except OSError:  # such as a full disk: the next run compiles again
         pass
 
 
 def kept_code() -> Iterator[tuple[Path, int]]:
-    """All files of code, of other versions and processors too, and their sizes. They are known by their digest."""
+    """Yield all files of the cache and their sizes in bytes, those of other versions and processors too."""
     for parent in cache_folders():
         for path in sorted(parent.glob(f"*-{'[0-9a-f]' * 16}/*")):
             if _code_in(path) is not None:
@@ -54,19 +54,19 @@ def kept_code() -> Iterator[tuple[Path, int]]:
 
 
 def clear_code() -> int:
-    """Remove all files of code, and the folders that are then empty; return how many."""
+    """Remove all files of the cache, and the folders that are empty then. Return the number of files."""
     count = 0
     for path, _ in kept_code():
         path.unlink(missing_ok=True)
         count += 1
-        with contextlib.suppress(OSError):  # something else is in it
+        with contextlib.suppress(OSError):  # it holds other files
             path.parent.rmdir()
     code_folder.cache_clear()
     return count
 
 
 def _code_in(path: Path) -> bytes | None:
-    """The code of a file; None where it is damaged, or none of ours."""
+    """Read the code of a file; None where the file is damaged or not from this cache."""
     try:
         data = path.read_bytes()
     except OSError:
@@ -77,37 +77,37 @@ def _code_in(path: Path) -> bytes | None:
 
 @functools.cache
 def code_folder() -> Path | None:
-    """Folder for compiled loops: in ``$CONVCLI_CACHE_DIR``, the user's cache, or a private temporary folder; or None."""
-    return next((parent / _maker() for parent in cache_folders() if not _refusal(parent)), None)
+    """Return the folder in use, in ``$CONVCLI_CACHE_DIR``, the user's cache or a private temporary folder; or None."""
+    return next((parent / _folder_name() for parent in cache_folders() if not _refusal(parent)), None)
 
 
 def refusals() -> list[str]:
-    """Why each folder that the code could be kept in is not used: its name and the reason."""
+    """Return the name of each possible folder that cannot be used, and the reason."""
     reasons = [(parent, _refusal(parent)) for parent in cache_folders()]
     return [f"{parent}: {reason}" for parent, reason in reasons if reason]
 
 
 def _refusal(parent: Path) -> str:
-    """Why code is not kept in a folder; nothing where it can be. The folder is made."""
+    """Return the reason why a folder cannot be used, or an empty text. Creates the folder."""
     try:
         parent.parent.mkdir(parents=True, exist_ok=True)
-        for folder in (parent, parent / _maker()):
+        for folder in (parent, parent / _folder_name()):
             folder.mkdir(mode=0o700, exist_ok=True)
-        with tempfile.TemporaryFile(dir=parent / _maker()):
+        with tempfile.TemporaryFile(dir=parent / _folder_name()):
             pass
-        private = _is_private(parent) and _is_private(parent / _maker())
+        private = _is_private(parent) and _is_private(parent / _folder_name())
     except OSError as error:
         return f"cannot be written: {error.strerror}"
     return "" if private else "belongs to others, or others may write to it, and its files would be run as code"
 
 
 SOURCES = ("loops/*.py", "simd/*.py", "jit/*.py", "buffers.py")
-"""Files of the engine that the code is made from."""
+"""Source files of the engine that the code depends on."""
 
 
 @functools.cache
-def _maker() -> str:
-    """A name for what makes the code: versions, processor and sources. Found without importing Numba."""
+def _folder_name() -> str:
+    """Return a name from the versions, the processor and the sources, without importing Numba."""
     numba = importlib.util.find_spec("numba")
     version = Path(numba.origin).with_name("_version.py") if numba and numba.origin else Path()
     engine = Path(__file__).parent.parent
@@ -120,7 +120,7 @@ def _maker() -> str:
 
 
 def cache_folders() -> list[Path]:
-    """Where the folder may be, the best place first."""
+    """Return the possible parent folders, in order of preference."""
     chosen = os.environ.get("CONVCLI_CACHE_DIR")
     if chosen:
         return [Path(chosen).absolute()]
@@ -141,7 +141,7 @@ def _user_cache() -> Path:
 
 
 def _is_private(folder: Path) -> bool:
-    """Whether only this user can write here. Windows keeps its own per-user rights on these folders."""
+    """Whether only this user can write to a folder. Windows itself restricts these folders to the user."""
     if not hasattr(os, "getuid"):
         return True
     mine = {folder.lstat().st_uid, folder.stat().st_uid} == {os.getuid()}

@@ -1,4 +1,4 @@
-"""Machine code made callable with arrays: llvmlite alone, in a few milliseconds, where importing Numba takes 150."""
+"""Loads machine code and calls it with arrays. It needs llvmlite alone: importing Numba would take 150 ms."""
 
 import ctypes
 import functools
@@ -25,7 +25,7 @@ _lock = threading.Lock()
 
 @functools.cache
 def machine() -> Any:
-    """The processor, as LLVM makes code for it."""
+    """Return LLVM's target machine for this processor."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     features = llvm.get_host_cpu_features().flatten()
@@ -37,26 +37,26 @@ def machine() -> Any:
 
 @functools.cache
 def vector_bytes() -> int:
-    """Bytes in a vector: half as many where there are 16 vector registers, or narrow ones."""
+    """Return the bytes in a vector: VECTOR_BYTES with AVX-512, else half, for 16 registers or narrower ones."""
     return VECTOR_BYTES if llvm.get_host_cpu_features().get("avx512f") else VECTOR_BYTES // 2
 
 
 @functools.cache
 def _engine() -> Any:
     machine()
-    own = llvm.Target.from_default_triple().create_target_machine()  # belongs to the engine from then on
-    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), own)
+    target_machine = llvm.Target.from_default_triple().create_target_machine()  # owned by the engine from then on
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine)
 
 
 class Ready:
-    """An argument that is the same for many calls: its type, and what the machine code takes of it, are found once."""
+    """An argument of many calls: its type and its words are computed once."""
 
     def __init__(self, value: tuple[Any, ...]) -> None:
         self.value, self.words, self.type = value, words([value]), type_of(value)
 
 
 def type_of(value: Any) -> Any:
-    """What machine code depends on: dtype, dimensions and order of an array, and the same of all parts of a tuple.
+    """Return what machine code depends on: dtype, dimensions and order of an array, and the same for each item of a tuple.
 
     >>> type_of((np.zeros((2, 3), np.uint8), (0, 1), np.float32(1), np.zeros((2, 3), np.uint8)[:, 0]))
     ('uint8_2', ('int', 'int'), 'float32_0', 'uint8_1a')
@@ -72,21 +72,21 @@ def type_of(value: Any) -> Any:
 
 @functools.cache
 def _name(dtype: np.dtype[Any]) -> str:
-    return dtype.name  # NumPy makes it up anew each time, in a microsecond
+    return dtype.name  # NumPy takes a microsecond to build it
 
 
 def _order(array: Any) -> str:
-    """How an array lies in memory, as Numba names it: in C order, in Fortran order (f), or with gaps (a)."""
+    """Return the memory order of an array in Numba's letters: empty for C order, f for Fortran order, a for any other."""
     return "" if array.flags.c_contiguous else "f" if array.flags.f_contiguous else "a"
 
 
 def plain(arguments: Iterable[Any]) -> list[Any]:
-    """The arguments themselves."""
+    """Return the values of ``Ready`` arguments, and other arguments unchanged."""
     return [value.value if isinstance(value, Ready) else value for value in arguments]
 
 
 def load(code: bytes, symbol: str) -> Loop:
-    """The function of an object file made by ``compile.build``. Raises Unfit."""
+    """Return the function of an object file from ``compile.build``. Raises Unfit."""
     with _lock:
         engine = _engine()
         try:
@@ -100,30 +100,30 @@ def load(code: bytes, symbol: str) -> Loop:
     function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(address)
 
     def call(*arguments: Any) -> None:
-        found = words(arguments)
-        if function(struct.pack(f"{len(found)}q", *found)):
+        packed = words(arguments)
+        if function(struct.pack(f"{len(packed)}q", *packed)):
             raise RuntimeError(f"{symbol} failed")
 
     return call
 
 
 def words(arguments: Iterable[Any]) -> list[int]:
-    """What Numba's machine code takes of each argument, as words of 64 bits.
+    """Return the 64-bit words that Numba's calling convention passes for each argument.
 
-    Of an array its owner and its parent, none here, its size, itemsize, address, sides and strides; of a tuple its parts.
+    An array: owner and parent (0 here), size, itemsize, address, shape and strides. A tuple: the words of its items.
     (https://numba.readthedocs.io/en/stable/extending/low-level.html, https://numba.readthedocs.io/en/stable/developer/numba-runtime.html)
     """
-    found: list[int] = []
+    result: list[int] = []
     for value in arguments:
         if isinstance(value, np.ndarray):
             address = value.__array_interface__["data"][0]
-            found += (0, 0, value.size, value.itemsize, address, *value.shape, *value.strides)
+            result += (0, 0, value.size, value.itemsize, address, *value.shape, *value.strides)
         elif isinstance(value, tuple):
-            found += words(value)
+            result += words(value)
         elif isinstance(value, Ready):
-            found += value.words
+            result += value.words
         elif isinstance(value, np.generic):
-            found.append(int.from_bytes(value.tobytes().ljust(8, b"\0"), sys.byteorder, signed=True))
+            result.append(int.from_bytes(value.tobytes().ljust(8, b"\0"), sys.byteorder, signed=True))
         else:
-            found.append(value)
-    return found
+            result.append(value)
+    return result

@@ -1,8 +1,8 @@
-"""A target of our own in Numba: it translates a loop to an LLVM module, and makes no machine code of it.
+"""A Numba target that translates a loop to an LLVM module without machine code.
 
-Numba's own target would optimise, and make machine code of, each function that a loop calls, though nobody calls these by
-themselves: a third of the time. ``compile`` optimises the loop once, with all that it calls in it. A target is a few
-subclasses, as in Numba's example (numba/tests/test_target_extension.py): nothing changes for others who use Numba here.
+Numba's own target would also optimise and compile each function that a loop calls, a third of the time, though only the loop is
+called. ``compile`` optimises the loop once, with all functions inlined. A target is a few subclasses, as in Numba's example
+(numba/tests/test_target_extension.py): other users of Numba in the process are not affected.
 """
 
 from functools import cached_property
@@ -13,7 +13,7 @@ from numba.core.compiler_lock import global_compiler_lock
 
 
 class _Library(codegen.JITCodeLibrary):
-    """The LLVM module of one function, with those that it calls."""
+    """The LLVM module of one function, with the functions that it calls."""
 
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
@@ -26,7 +26,7 @@ class _Library(codegen.JITCodeLibrary):
         pass
 
     def get_pointer_to_function(self, name: str) -> int:
-        """Any address but 0, which would mean that there is no such function: nobody calls it."""
+        """Return any address but 0, which would mean that the function does not exist. It is never called."""
         self._ensure_finalized()
         return 1
 
@@ -46,11 +46,11 @@ class _Target(registry.CPUTarget):
 
     @cached_property
     def target_context(self) -> Any:
-        """Numba's own, with another code generator."""
+        """Numba's CPU context, with another code generator."""
         with global_compiler_lock:
-            own = registry.cpu_target.target_context
-            own.refresh()  # compiles Numba's runtime, once in a process: here it would not become machine code
-            return own.subtarget(_internal_codegen=_Codegen("convcli"))
+            context = registry.cpu_target.target_context
+            context.refresh()  # compiles Numba's runtime, once in a process, which this target could not
+            return context.subtarget(_internal_codegen=_Codegen("convcli"))
 
 
 class _Dispatcher(registry.CPUDispatcher):
@@ -58,5 +58,5 @@ class _Dispatcher(registry.CPUDispatcher):
 
 
 def jit(function: Any, **options: Any) -> Any:
-    """As ``numba.njit``, for this target."""
+    """Compile as ``numba.njit`` does, for this target."""
     return _Dispatcher(function, targetoptions={"nopython": True, **options})

@@ -1,7 +1,7 @@
-"""Runs a loop as machine code: from the folder where that is kept, else compiled and kept there.
+"""Runs a loop as machine code, from the disk cache or compiled and cached.
 
-Each combination of types has a file of its own, so that many processes can begin at once. What does not match in any way,
-such as another processor, version or source, is compiled anew; what cannot be kept or loaded is run by Numba itself.
+Each combination of argument types has a file of its own, so that several processes can fill the cache at once. Code for another
+processor, version or source is compiled anew. Numba itself runs a loop whose code cannot be built or loaded.
 """
 
 import functools
@@ -26,12 +26,12 @@ class Stopped(Exception):
 
 
 def stop_loops(stopped: bool = True) -> None:
-    """Let every call of a loop, on any thread, raise Stopped from now on; or no longer."""
+    """Make every later call of a loop, on any thread, raise Stopped; False allows calls again."""
     (_stopped.set if stopped else _stopped.clear)()
 
 
 def on_compiling(listener: Callable[[], None]) -> None:
-    """Call ``listener`` once, before the first loop that is not kept is compiled: that takes seconds."""
+    """Call ``listener`` once, before the first loop that is not in the cache is compiled: that takes seconds."""
     _listeners.append(listener)
 
 
@@ -52,15 +52,15 @@ def run_loop(loop: Loop, *arguments: Any) -> None:
 
 
 def _file_name(loop: Loop, arguments: tuple[Any, ...]) -> str:
-    """Module and function of a loop, the types of its arrays in words, and a digest of all types, those in tuples too."""
+    """Join module and function of a loop, the types of its arrays, and a digest of all types, those in tuples too."""
     types = [type_of(value) for value in arguments]
-    words = "-".join(word for word in types if isinstance(word, str) and "_" in word)
+    array_types = "-".join(name for name in types if isinstance(name, str) and "_" in name)
     digest = hashlib.sha256(repr(types).encode()).hexdigest()[:12]
-    return f"{loop.__module__.rpartition('.')[2]}.{loop.__name__}-{words}-{digest}"
+    return f"{loop.__module__.rpartition('.')[2]}.{loop.__name__}-{array_types}-{digest}"
 
 
-def _taking_plain(loop: Loop) -> Loop:
-    """A loop that is no machine code of ours."""
+def _without_ready(loop: Loop) -> Loop:
+    """Wrap a Python or Numba function to take the values of ``Ready`` arguments."""
 
     @functools.wraps(loop)
     def run(*arguments: Any) -> Any:
@@ -70,9 +70,9 @@ def _taking_plain(loop: Loop) -> Loop:
 
 
 def _find(loop: Loop, arguments: tuple[Any, ...]) -> Loop:
-    """The machine code of a loop, kept or new."""
+    """Load or compile the machine code of a loop."""
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
-        return _taking_plain(loop)
+        return _without_ready(loop)
     name = _file_name(loop, arguments)
     code = read_code(name)
     if code is not None:
@@ -83,12 +83,12 @@ def _find(loop: Loop, arguments: tuple[Any, ...]) -> Loop:
     while _listeners:
         _listeners.pop()()
 
-    from .compile import build, jitted  # Numba takes 150 ms to import, wanted only here
+    from .compile import build, jitted  # here, as Numba takes 150 ms to import
 
     try:
         code = build(loop, name, arguments)
-        found = native.load(code, name)
+        machine_code = native.load(code, name)
     except native.Unfit:
-        return _taking_plain(jitted(loop))
+        return _without_ready(jitted(loop))
     keep_code(name, code)
-    return found
+    return machine_code

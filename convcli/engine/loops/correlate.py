@@ -1,19 +1,16 @@
-"""The loop that slides kernels over an image, and the tables that it reads.
+"""The loop that slides kernels over an image.
 
 Loops are plain Python, compiled by ``jit.compile`` when ``jit.run.run_loop`` calls one. A loop checks nothing: its caller
 guarantees shapes and types. Arrays are in C order, ``out`` comes last, and nothing is allocated here. Below, ``real`` means
 float32, or float64 for float64 images; ``number`` is the type of the weights, of the scratch memory and of all accumulators:
 real, or int16 where all sums differ by less than 2**16.
 
-Accumulators are vectors (``simd``). Elsewhere an array is sliced before a loop and indexed by the plain loop variable in it:
-for all Numba knows, an index such as ``x + 3`` may be negative, and the loop becomes a gather, five times slower.
+Accumulators are vectors (``simd``). Elsewhere an array is sliced before a loop and indexed by the plain loop variable: an index
+such as ``x + 3`` could be negative for all that Numba knows, and the loop would become a gather, five times slower.
 """
-
-from typing import NamedTuple
 
 from ..simd.reference import (
     VECTOR_BYTES,
-    Array,
     add,
     broadcast,
     deinterleave,
@@ -27,83 +24,14 @@ from ..simd.reference import (
     stream,
     subtract,
 )
+from .correlate_tables import FIRST, SECOND
 
 CHUNK = 1024
-"""Numbers of an output row that are done before the next ones: what lies between two sums stays in the nearest memory."""
-
-FIRST, BOTH, SECOND = 0, 1, 2
-"""Which rows of a pair the taps of a run have a weight for: the first, both, the second."""
-
-
-class RowTable(NamedTuple):
-    """Which image row stands at each padded row, and which line of scratch memory holds it.
-
-    Output rows are made in pairs, ``pair_step`` apart.
-    """
-
-    source: Array  # (padded rows,) int64: image row, -1 for the constant
-    slot: Array  # (padded rows,) int64: line, of those that each plane has
-    slots: int  # lines that each plane has
-    window_rows: int  # rows under the kernel at either row of a pair, and ``above``
-    above: int  # rows above the kernel that running sums subtract
-    first_window_rows: int  # rows under the kernel at the first row of a pair, and ``above``
-    gap: int  # rows between those and the ones under the second row alone, in steps of the dilation
-    stride: int
-    dilation: int
-    pair_step: int
-
-
-class ColumnTable(NamedTuple):
-    """How an image row becomes a padded row that the taps can slide along without gaps."""
-
-    left: Array  # (left,) int64: image column that stands at each padded one, -1 for the constant
-    right: Array  # (right,) int64
-    middle: int  # numbers between them, from the image row's first on
-    pixel: int  # numbers in a pixel
-    group: int  # neighbouring numbers that share their taps
-    step: int  # groups from one output pixel to the next
-    sorted_source: Array  # (line,) int32: index in the image row of each number of a sorted row; (0,) where none is sorted
-    sorted_constant: Array  # (n,) int32: numbers of a sorted row that are the constant
-
-
-class TapPrograms(NamedTuple):
-    """What is summed, one after the other: each sum gives two rows, to lines that later sums read, or of a map."""
-
-    row: Array  # (taps,) int64: row under the kernel, or that a sum gave: an index into ``row_line``
-    start: Array  # (taps,) int64: offset in it
-    first_weight: Array  # (taps,) number: for the first row of a pair
-    second_weight: Array  # (taps,) number
-    run_rows: Array  # (runs,) int64: FIRST, BOTH or SECOND
-    run_start: Array  # (runs + 1,) int64: where each run of taps begins
-    first_runs: Array  # (sums, 2) int64: its runs, from .. to, at the first pair of a band
-    later_runs: Array  # (sums, 2) int64: and at the others
-    compensated: Array  # (sums,) int64: 1 where its runs are added with Kahan's compensation
-    line: Array  # (sums,) int64: the first of its two lines, -1 for a map
-    map: Array  # (sums,) int64
-    size: Array  # (sums,) int64: numbers in each of its two rows
-    lookahead: Array  # (sums,) int64: by how many numbers it must be ahead of its map
-    unit: Array  # (maps,) real: what a map's sum is multiplied by, before its bias is added
-    rest: Array  # (maps,) real: and what that misses of it
-    bias: Array  # (maps,) float64
-    total: Array  # (maps,) float64: what the weights of a map sum to
-    low: Array  # (maps,) int64: the least that a sum of int16 can be
-
-
-class Scratch(NamedTuple):
-    """Memory of one band."""
-
-    lines: Array  # (lines * width,) number: padded rows recently used, then what sums gave
-    width: int
-    held_row: Array  # (planes * slots,) int64: image row in each line, -1 for the constant, -2 for none yet
-    row_line: Array  # (rows,) int64: line of each row under the kernel, then of each row that sums gave
-    tap_offset: Array  # (taps,) int64: where in ``lines`` each tap reads
-    filled: Array  # (sums,) int64: numbers of its two rows that a sum has given
-    edge_rows: Array  # (2, output row or vector) of the output's type
-    streamed: int  # 1 where maps are too large to stay in the cache, and their rows begin where a line of it does
+"""Samples of an output row that all sums compute before the next ones: the lines between two sums stay in the L1 cache."""
 
 
 def pad_row(source, columns, constant, line):
-    """Convert one image row and lay its border around it."""
+    """Convert one image row and add its border."""
     pixel = columns.pixel
     start = columns.left.size * pixel
     inside = source[: columns.middle]
@@ -120,7 +48,7 @@ def pad_row(source, columns, constant, line):
 
 
 def deinterleave_row(source, columns, line, size):
-    """Deal groups of an image row by turns to the two places of a line; return which numbers of each are done."""
+    """Copy even and odd groups of an image row to the two phases of a line; return the range that is done in each."""
     group = columns.group
     before = columns.left.size * columns.pixel // group  # groups before the middle
     first = (before + 1) // 2 * group
@@ -139,63 +67,63 @@ def deinterleave_row(source, columns, line, size):
 
 
 def sort_row(source, columns, constant, line):
-    """The same, sorted by the phase of each pixel, its position within a stride, so that strided taps read without gaps."""
-    size = columns.sorted_source.size // columns.step  # numbers of each phase
+    """Do as ``pad_row``, with pixels sorted by their phase, the position within a stride: strided taps read without gaps."""
+    size = columns.sorted_source.size // columns.step  # samples of each phase
     first, last = (0, 0) if columns.step != 2 else deinterleave_row(source, columns, line, size)
     for phase in range(columns.step):
         indices, target = columns.sorted_source[phase * size : (phase + 1) * size], line[phase * size :]
         for begin, end in ((0, first), (last, size)):
-            number, part = indices[begin:end], target[begin:]
-            for x in range(number.size):
-                part[x] = item(source, item(number, x))
+            index, slice_of_target = indices[begin:end], target[begin:]
+            for x in range(index.size):
+                slice_of_target[x] = item(source, item(index, x))
     for i in range(columns.sorted_constant.size):
         line[columns.sorted_constant[i]] = constant
 
 
 def load_rows(planes, y, rows, columns, constant, offset, scratch):
-    """Bring the rows under the kernel at output row y, and at the second of its pair, to their lines, less the offset."""
+    """Load the rows under the kernel at output row y and at the second row of its pair into their lines, minus the offset."""
     padded = (columns.left.size + columns.right.size) * columns.pixel + columns.middle
     filled = columns.sorted_source.size if columns.sorted_source.size else padded
     for p in range(planes.shape[0]):
         for k in range(rows.window_rows):
             row = y * rows.stride + (k + (rows.gap if k >= rows.first_window_rows else 0)) * rows.dilation - rows.above
-            if row < 0 or row >= rows.source.size:  # of a second row that there is not
+            if row < 0 or row >= rows.source.size:  # below the image: the pair has no second row
                 continue
             source = rows.source[row]
             line = p * rows.slots + rows.slot[row]
             scratch.row_line[p * rows.window_rows + k] = line
-            if scratch.held_row[line] == source:
+            if scratch.loaded_row[line] == source:
                 continue
-            scratch.held_row[line] = source
-            numbers = scratch.lines[line * scratch.width : (line + 1) * scratch.width]
+            scratch.loaded_row[line] = source
+            samples = scratch.lines[line * scratch.width : (line + 1) * scratch.width]
             if source < 0:
-                numbers[:] = constant
+                samples[:] = constant
             elif columns.sorted_source.size == 0:
-                pad_row(planes[p, source], columns, constant, numbers)
+                pad_row(planes[p, source], columns, constant, samples)
             else:
-                sort_row(planes[p, source], columns, constant, numbers)
+                sort_row(planes[p, source], columns, constant, samples)
             if offset != 0:
                 for x in range(filled):
-                    numbers[x] -= offset
+                    samples[x] -= offset
 
 
 def add_run(sums, r, scratch, x, first, second):
-    """Add a run of taps to the vectors of both rows of a pair."""
+    """Add a run of taps to the accumulators of both rows of a pair."""
     run_rows = item(sums.run_rows, r)
     for t in range(item(sums.run_start, r), item(sums.run_start, r + 1)):
-        part = load(scratch.lines, item(scratch.tap_offset, t) + x)
+        samples = load(scratch.lines, item(scratch.tap_offset, t) + x)
         if run_rows != SECOND:
-            first = multiply_add(part, item(sums.first_weight, t), first)
+            first = multiply_add(samples, item(sums.first_weight, t), first)
         if run_rows != FIRST:
-            second = multiply_add(part, item(sums.second_weight, t), second)
+            second = multiply_add(samples, item(sums.second_weight, t), second)
     return first, second
 
 
 def sum_vectors(sums, s, runs, scratch, x):
-    """Both rows of sum s, the vectors at x.
+    """Return the vectors at x of both rows of sum s.
 
-    A plain float32 sum of the 1,046,529 taps of a mean over 1023 x 1023 pixels of level 254 comes out as 255.26. Long sums
-    are made of short ones, added with Kahan's compensation (doi:10.1145/363707.363723).
+    A plain float32 sum of the 1,046,529 taps of a mean over 1023 x 1023 pixels of level 254 comes out as 255.26. So long sums
+    are split into runs, which are added with Kahan's compensation (doi:10.1145/363707.363723).
     """
     zero = broadcast(scratch.lines.dtype.type(0))
     first = second = zero
@@ -203,14 +131,14 @@ def sum_vectors(sums, s, runs, scratch, x):
         lost_first = lost_second = zero
         for r in range(runs[0], runs[1]):
             more_first, more_second = add_run(sums, r, scratch, x, zero, zero)
-            wanted = subtract(more_first, lost_first)
-            reached = add(first, wanted)
-            lost_first = finite_or_zero(subtract(subtract(reached, first), wanted))  # infinity minus infinity is no rounding
-            first = reached
-            wanted = subtract(more_second, lost_second)
-            reached = add(second, wanted)
-            lost_second = finite_or_zero(subtract(subtract(reached, second), wanted))
-            second = reached
+            corrected = subtract(more_first, lost_first)
+            total = add(first, corrected)
+            lost_first = finite_or_zero(subtract(subtract(total, first), corrected))  # inf - inf is not a rounding error
+            first = total
+            corrected = subtract(more_second, lost_second)
+            total = add(second, corrected)
+            lost_second = finite_or_zero(subtract(subtract(total, second), corrected))
+            second = total
     else:
         for r in range(runs[0], runs[1]):
             first, second = add_run(sums, r, scratch, x, first, second)
@@ -218,7 +146,7 @@ def sum_vectors(sums, s, runs, scratch, x):
 
 
 def sum_to_lines(sums, s, runs, end, scratch):
-    """Bring sum s to its lines, until so many numbers of its rows are done."""
+    """Compute sum s into its lines, until ``end`` samples of its rows are done."""
     first_line = scratch.lines[sums.line[s] * scratch.width :]
     second_line = first_line[scratch.width :]
     x = scratch.filled[s]
@@ -231,33 +159,33 @@ def sum_to_lines(sums, s, runs, end, scratch):
 
 
 def split(number, real):
-    """A float64 as a real number, and what that misses of it."""
+    """Return a float64 rounded to dtype ``real``, and the rounding error in that dtype."""
     nearest = real(number)
     rest = real(number - float(nearest))
-    return nearest, rest if rest - rest == 0 else real(0)  # infinity has no rest
+    return nearest, rest if rest - rest == 0 else real(0)  # the error of an infinity is NaN
 
 
 def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
-    """Bring sum s to two rows of its map, until so many numbers are done. The last vector ends with the row."""
+    """Compute sum s into two rows of its map, until ``end`` samples are done. The last vector ends with the row."""
     size = VECTOR_BYTES // scratch.lines.itemsize
     last = max(sums.size[s] - size, 0)
     bias, low = sums.bias[sums.map[s]], sums.low[sums.map[s]]
     if offset != 0:  # else the total may be infinite
         bias += offset * sums.total[sums.map[s]]
     unit, rest = sums.unit[sums.map[s]], sums.rest[sums.map[s]]
-    bias, more = split(bias, sums.unit.dtype.type)
-    begin = more if offset != 0 else bias
+    bias, bias_rest = split(bias, sums.unit.dtype.type)
+    addend = bias_rest if offset != 0 else bias
     x = scratch.filled[s]
     while x < end:
         first, second = sum_vectors(sums, s, runs, scratch, min(x, last))
         if rest != 0:
             first, second = (
-                scale_and_add_precisely(first, unit, rest, begin, low),
-                scale_and_add_precisely(second, unit, rest, begin, low),
+                scale_and_add_precisely(first, unit, rest, addend, low),
+                scale_and_add_precisely(second, unit, rest, addend, low),
             )
         else:
-            first, second = scale_and_add(first, unit, begin, low), scale_and_add(second, unit, begin, low)
-        if offset != 0:  # what it gives may be much larger than what the sum is
+            first, second = scale_and_add(first, unit, addend, low), scale_and_add(second, unit, addend, low)
+        if offset != 0:  # added last: the offset times the weights may be much larger than the sum
             first, second = add(first, bias), add(second, bias)
         if scratch.streamed and x <= last:
             stream(first, first_out, x)
@@ -270,7 +198,7 @@ def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
 
 
 def sum_pair(sums, runs, y, second, offset, scratch, out):
-    """All sums at output rows y and ``second``, which is -1 where there is none: its numbers are thrown away."""
+    """Compute all sums at output rows y and ``second``. -1 is no second row: its sums are discarded."""
     scratch.filled[:] = 0
     size = out.shape[2]
     narrow = size < VECTOR_BYTES // scratch.lines.itemsize
@@ -290,12 +218,12 @@ def sum_pair(sums, runs, y, second, offset, scratch, out):
 
 
 def correlate(planes, rows, columns, sums, constant, offset, band, scratch, out):
-    """Slide every map over output rows band[0] .. band[1] of planes (P, H, numbers), into out (maps, H', n).
+    """Compute output rows band[0] .. band[1] of every map of planes (P, H, samples), into out (maps, H', samples').
 
-    The offset is taken from every sample, so that rounding is small, and what it gives is added to every sum.
-    out is real, or of an integer type that each vector is rounded to. band[0] is the first row of a pair.
+    The offset is subtracted from every sample, so that rounding is small, and offset * total is added to every sum. out is
+    real, or of an integer dtype that each vector is rounded to. band[0] is the first row of a pair.
     """
-    scratch.held_row[:] = -2
+    scratch.loaded_row[:] = -2
     for base in range(band[0], band[1], 2 * rows.pair_step):
         for y in range(base, min(base + rows.pair_step, band[1])):
             load_rows(planes, y, rows, columns, constant, offset, scratch)

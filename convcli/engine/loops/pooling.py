@@ -1,7 +1,7 @@
-"""The loops of pooling: the largest number, the mean or a norm under a window. The same rules hold as for ``correlate``.
+"""The loops of pooling: the maximum, the mean or a norm of each window. The rules of ``correlate`` hold here too.
 
-Down the columns first, into one line, then along that line: a window of 3 x 3 asks for 3 + 3 steps in place of 9. A line is
-worked on in quarter vectors, for maps are often small: 14 numbers a row.
+A window is reduced down its columns into one line, then along that line: 3 + 3 steps in place of 9 for a window of 3 x 3. A
+line is computed in quarter vectors, as maps are often small: 14 samples a row.
 """
 
 from typing import NamedTuple
@@ -12,7 +12,7 @@ from ..simd.reference import VECTOR_BYTES, add, item, maximum_or_nan, quarter, s
 
 
 class Windows(NamedTuple):
-    """A window on the rows and columns of planes."""
+    """The windows on the rows and columns of planes."""
 
     size: int  # rows of a plane
     out: int  # output rows of a plane
@@ -24,14 +24,14 @@ class Windows(NamedTuple):
     column_stride: int
     column_dilation: int
     left: int
-    padded: int  # numbers in a padded row
+    padded: int  # samples in a padded row
 
 
 def keep_largest(values, out):
-    """Keep the larger of values (n,) and out (n,) in out, NaN where either is NaN."""
+    """Replace out (n,) by the larger of values (n,) and out, NaN where either is NaN."""
     for x in range(out.size):
-        value, other = values[x], out[x]
-        out[x] = value if (value > other) | (value != value) else other
+        value, largest = values[x], out[x]
+        out[x] = value if (value > largest) | (value != value) else largest
 
 
 def add_values(values, out):
@@ -54,7 +54,7 @@ def add_squares(values, out):
 
 
 def add_along(windows, count, line):
-    """Add up the taps of each of ``count`` windows on a line, in its place: what stands there is read no more."""
+    """Sum the taps of ``count`` windows on a line, in place: a sum overwrites its first tap, which no later window reads."""
     for x in range(0, (count - 1) * windows.column_stride + 1, VECTOR_BYTES // 4 // line.itemsize):
         total = quarter(line, x)
         for k in range(1, windows.column_taps):
@@ -63,7 +63,7 @@ def add_along(windows, count, line):
 
 
 def take_every(stride, line, out):
-    """Every so many-th number of a line, into out (n,)."""
+    """Copy every stride-th sample of a line to out (n,)."""
     if stride == 1:
         for x in range(out.size):
             out[x] = line[x]
@@ -76,10 +76,10 @@ def take_every(stride, line, out):
 
 
 def take_largest(planes, windows, lowest, band, line, out):
-    """The largest number of each window on planes (P, H, W), into rows band[0] .. band[1] of all those of out (P * H', W').
+    """Compute the maximum of each window on planes (P, H, W), into rows band[0] .. band[1] of out (P * H', W').
 
-    ``line`` (padded width and a quarter vector,) is scratch memory of out's type. ``lowest`` is its least number, which stands
-    for the padding.
+    ``line`` (padded width + a quarter vector,) is scratch memory of out's dtype. ``lowest`` is the least value of that dtype,
+    the value of the padding.
     """
     padded = line[: windows.padded]
     middle = line[windows.left : windows.left + planes.shape[2]]
@@ -90,15 +90,15 @@ def take_largest(planes, windows, lowest, band, line, out):
             if 0 <= row < windows.size:
                 keep_largest(planes[i // windows.out, row], middle)
         for x in range(0, (out.shape[1] - 1) * windows.column_stride + 1, VECTOR_BYTES // 4 // line.itemsize):
-            most = quarter(line, x)
+            largest = quarter(line, x)
             for k in range(1, windows.column_taps):
-                most = maximum_or_nan(quarter(line, x + k * windows.column_dilation), most)
-            store(most, line, x)  # what stands here is read no more
+                largest = maximum_or_nan(quarter(line, x + k * windows.column_dilation), largest)
+            store(largest, line, x)  # no later window reads this sample
         take_every(windows.column_stride, line, out[i])
 
 
 def take_means(planes, windows, row_counts, column_counts, band, line, out):
-    """The mean of each window, as ``take_largest``: its sum over row_counts (H',) times column_counts (W',), in float64."""
+    """Compute the mean of each window, as ``take_largest``: its sum / (row_counts (H',) * column_counts (W',)), in float64."""
     padded = line[: windows.padded]
     middle = line[windows.left : windows.left + planes.shape[2]]
     for i in range(band[0], band[1]):
@@ -108,13 +108,13 @@ def take_means(planes, windows, row_counts, column_counts, band, line, out):
             if 0 <= row < windows.size:
                 add_values(planes[i // windows.out, row], middle)
         add_along(windows, out.shape[1], line)
-        means, high = out[i], row_counts[i % windows.out]
+        means, row_count = out[i], row_counts[i % windows.out]
         for x in range(means.size):
-            means[x] = item(line, windows.column_stride * x) / (high * column_counts[x])
+            means[x] = item(line, windows.column_stride * x) / (row_count * column_counts[x])
 
 
 def take_norms(planes, windows, squared, band, line, out):
-    """The norm of each window, as ``take_largest``: the root of its sum of squares, or the sum of its absolute values."""
+    """Compute the norm of each window, as ``take_largest``: the root of its sum of squares, or its sum of absolute values."""
     padded = line[: windows.padded]
     middle = line[windows.left : windows.left + planes.shape[2]]
     for i in range(band[0], band[1]):

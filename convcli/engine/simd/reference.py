@@ -1,6 +1,6 @@
-"""Vector operations in NumPy: what ``llvm`` does in machine code, for loops that run as plain Python.
+"""Vector operations in NumPy, equal to those that ``llvm`` compiles: they let loops run as plain Python.
 
-A vector is a number of neighbouring samples that are computed at once, in a few vector registers.
+A vector holds neighbouring samples, which are computed together in a few vector registers.
 """
 
 from typing import Any
@@ -10,74 +10,75 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 VECTOR_BYTES = 256
-"""Bytes in a vector: four of the widest registers there are. Two accumulators and one input then fit in 32 registers."""
+"""Bytes in a vector: four of the widest registers (AVX-512). Two accumulators and one input fit in its 32 registers."""
 
 MAX_LANES = VECTOR_BYTES // 2
-"""Numbers in the vectors that have most, those of int16."""
+"""Lanes of a vector of int16, the smallest type: no vector has more."""
 
 
 def load(line: Array, x: int) -> Array:
-    """The vector of a line (n,) that begins at x."""
+    """Load the vector that starts at index x of a line (n,)."""
     return line[x : x + VECTOR_BYTES // line.itemsize].copy()
 
 
 def half(line: Array, x: int) -> Array:
-    """Half a vector, two registers: for sums of twice as many rows."""
+    """Load half a vector, two registers: for loops that keep twice as many accumulators."""
     return line[x : x + VECTOR_BYTES // 2 // line.itemsize].copy()
 
 
 def quarter(line: Array, x: int) -> Array:
-    """A quarter of a vector, one register: for work on so many numbers at once that vectors would not fit."""
+    """Load a quarter of a vector, one register: for loops that hold many values at once."""
     return line[x : x + VECTOR_BYTES // 4 // line.itemsize].copy()
 
 
-def deinterleave(source: Array, x: int, line: Array, one: int, other: int, group: int) -> int:
-    """Deal groups of neighbouring numbers, those from x on, by turns to two places of a line; return how many to each.
+def deinterleave(source: Array, x: int, line: Array, even_start: int, odd_start: int, group: int) -> int:
+    """Copy even groups of ``source`` from index x on to ``even_start`` of a line, odd ones to ``odd_start``.
 
-    The source is of levels or of the line's type.
+    A group is ``group`` neighbouring numbers. Return how many numbers were copied to each. The source has the dtype of the
+    line, or uint8 or uint16.
     """
     count = VECTOR_BYTES // 4 // group * group
     pairs = source[x : x + 2 * count].reshape(-1, 2, group)
-    line[one : one + count] = pairs[:, 0].ravel()
-    line[other : other + count] = pairs[:, 1].ravel()
+    line[even_start : even_start + count] = pairs[:, 0].ravel()
+    line[odd_start : odd_start + count] = pairs[:, 1].ravel()
     return count
 
 
 def store(vector: Array, line: Array, x: int) -> None:
-    """Write a vector to a line from x on: uint8 and uint16 take it rounded half to even and saturated, NaN as 0."""
+    """Store a vector at index x of a line. For uint8 and uint16 it is rounded half to even and saturated, NaN as 0."""
     if line.dtype.kind == "u":
         vector = np.clip(np.rint(np.nan_to_num(vector, nan=0.0)), 0, np.iinfo(line.dtype).max)
     line[x : x + vector.size] = vector
 
 
 def stream(vector: Array, line: Array, x: int) -> None:
-    """Write a vector past the caches, which need not read first what is overwritten; both begin where a line of them does."""
+    """Store a vector without loading its cache lines first (a non-temporal store); the address is a multiple of 64."""
     store(vector, line, x)
 
 
 def item(line: Array, i: int) -> Any:
-    """Number i of a line; i is not negative, which Numba cannot know and asks each time."""
+    """Return element i of a line. i is not negative: Numba would check that on every access."""
     return line[i]
 
 
 def broadcast(number: Any) -> Array:
-    """A vector of one number, of its type."""
+    """Return a vector filled with a number, of its dtype."""
     return np.full(VECTOR_BYTES // number.itemsize, number)
 
 
 def broadcast_half(number: Any) -> Array:
-    """Half a vector of one number, of its type."""
+    """Return half a vector filled with a number, of its dtype."""
     return np.full(VECTOR_BYTES // 2 // number.itemsize, number)
 
 
 def multiply_add(vector: Array, other: Any, total: Array) -> Array:
-    """Vector * other + total, with one rounding where the processor can; the other is a number or a vector."""
+    """Return vector * other + total, rounded once where the processor can. ``other`` is a number or a vector."""
     product: Array = vector * other
     return product + total
 
 
 def scale_and_add(vector: Array, unit: Any, bias: Any, low: int) -> Array:
-    """Vector * unit + bias, real numbers of the type of these. One of int16 has 16 bits of whole numbers from low on."""
+    """Return vector * unit + bias in the real dtype of these. int16 lanes hold integers modulo 2**16, the least is ``low``."""
     if vector.dtype == np.int16:
         vector = (vector.astype(np.int64) - low) % (1 << 16) + low
     result: Array = vector.astype(unit.dtype) * unit + bias
@@ -85,7 +86,7 @@ def scale_and_add(vector: Array, unit: Any, bias: Any, low: int) -> Array:
 
 
 def scale_and_add_precisely(vector: Array, unit: Any, rest: Any, bias: Any, low: int) -> Array:
-    """Vector * (unit + rest) + bias, the rest being what the type does not hold of the unit; else as ``scale_and_add``."""
+    """Return vector * (unit + rest) + bias, as ``scale_and_add``. ``rest`` is the rounding error of ``unit`` in its dtype."""
     if vector.dtype == np.int16:
         vector = (vector.astype(np.int64) - low) % (1 << 16) + low
     real = vector.astype(unit.dtype)
@@ -94,29 +95,29 @@ def scale_and_add_precisely(vector: Array, unit: Any, rest: Any, bias: Any, low:
 
 
 def multiply(vector: Array, other: Any) -> Array:
-    """Vector * other, a number or a vector."""
+    """Return vector * other. ``other`` is a number or a vector."""
     product: Array = vector * other
     return product
 
 
-def add(one: Array, other: Any) -> Array:
-    """The sum of two vectors, or of a vector and a number."""
-    total: Array = one + other
+def add(vector: Array, other: Any) -> Array:
+    """Return vector + other. ``other`` is a number or a vector."""
+    total: Array = vector + other
     return total
 
 
-def subtract(one: Array, other: Array) -> Array:
-    """The difference of two vectors."""
-    return one - other
+def subtract(vector: Array, other: Array) -> Array:
+    """Return vector - other."""
+    return vector - other
 
 
 def rint(vector: Array) -> Array:
-    """The nearest whole numbers, of two the even one."""
+    """Round to the nearest integer, half to even."""
     return np.rint(vector)
 
 
 def transpose_block(source: Array, x: int, stride: int, target: Array, y: int, target_stride: int) -> None:
-    """Transpose a square block, as high and wide as a quarter vector: rows at x, x + stride .. become columns of target."""
+    """Transpose a square block of n x n, n the lanes of a quarter vector: rows at x, x + stride .. become columns of target."""
     size = VECTOR_BYTES // 4 // source.itemsize
     for i in range(size):
         for j in range(size):
@@ -124,35 +125,35 @@ def transpose_block(source: Array, x: int, stride: int, target: Array, y: int, t
 
 
 def minimum(vector: Array, other: Array) -> Array:
-    """The smaller numbers; of NaN in the first, those of the other."""
+    """Return the smaller lanes; where the first is NaN, those of the other."""
     return np.where(vector < other, vector, other)
 
 
 def maximum(vector: Array, other: Array) -> Array:
-    """The larger numbers; of NaN in the first, those of the other."""
+    """Return the larger lanes; where the first is NaN, those of the other."""
     return np.where(vector > other, vector, other)
 
 
 def maximum_or_nan(vector: Array, other: Array) -> Array:
-    """The larger numbers, NaN where either is NaN."""
+    """Return the larger lanes, NaN where either is NaN."""
     return np.where((vector > other) | np.isnan(vector), vector, other)
 
 
 def count_below(vector: Array, number: Any) -> int:
-    """How many numbers are below one."""
+    """Count the lanes below a number."""
     return int((vector < number).sum())
 
 
 def count_above(vector: Array, number: Any) -> int:
-    """How many numbers are above one."""
+    """Count the lanes above a number."""
     return int((vector > number).sum())
 
 
-def count_unknown(vector: Array) -> int:
-    """How many are NaN."""
+def count_nan(vector: Array) -> int:
+    """Count the lanes that are NaN."""
     return int(np.isnan(vector).sum())
 
 
 def finite_or_zero(vector: Array) -> Array:
-    """A vector with 0 in place of infinities and NaN."""
+    """Replace infinities and NaN by 0."""
     return np.where(np.abs(vector) < np.inf, vector, vector.dtype.type(0))

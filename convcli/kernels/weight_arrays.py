@@ -1,0 +1,130 @@
+"""Reads arrays of weights from .npy, .npz and .safetensors files: the header is checked before memory is allocated."""
+
+import math
+import re
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ..errors import KernelError, nearest_name
+from ..npy_reader import Check, read_npy
+from .weight_layouts import LAYOUTS
+from .weights import WeightsError, WeightsFile
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_ARRAY_BYTES = 64 << 20
+"""Largest array of weights that is read."""
+
+MAX_WEIGHTS = 4_000_000
+"""Weights of one array at most: the largest convolution of VGG-16 has 2.4 million."""
+
+MAX_DIRECTORY_BYTES = 1 << 20
+"""Largest directory of an archive, for some ten thousand arrays: zipfile takes 1.5 s to read one of 200,000."""
+
+
+def read_array(
+    file: WeightsFile, check: "Check | None" = None, largest: int = MAX_ARRAY_BYTES
+) -> "tuple[np.ndarray[Any, Any], int]":
+    """Read an array of a binary file after ``check`` has accepted its header; return it and the number of arrays."""
+    check = check or _check
+    suffix = file.path.suffix.lower()
+    if suffix == ".safetensors":
+        return _read_safetensor(file, check)
+    opened = _member if suffix == ".npz" else _whole
+    with file.path.open("rb") as stream, opened(stream, file.key, largest) as (array, count):
+        weights = read_npy(array, check)
+        if array.read(1):
+            raise KernelError("holds more data after the array")
+        return weights, count
+
+
+@contextmanager
+def _whole(file: BinaryIO, key: str | None, largest: int) -> Iterator[tuple[BinaryIO, int]]:
+    if key is not None:
+        raise WeightsError(f"a .npy file holds one array without a name; leave out #{key}", "key")
+    yield file, 1
+
+
+@contextmanager
+def _member(file: BinaryIO, key: str | None, largest: int) -> Iterator[tuple[BinaryIO, int]]:
+    """Open one array of an .npz file, and return it with the number of arrays."""
+    _check_directory(file)
+    with zipfile.ZipFile(file) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        if any(name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) for name in members):
+            raise KernelError("holds a name that points outside of the archive, which NumPy does not write")
+        member = members[_array_name(key, list(members))]
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise KernelError("is compressed by a method that NumPy does not use")
+        if member.file_size > largest:
+            raise KernelError(f"is {member.file_size} bytes long; the limit is {largest}")
+        with archive.open(member) as packed:  # no more of it is unpacked than the array's own header asks for
+            array: Any = packed
+            yield array, len(members)
+
+
+def _check_directory(file: BinaryIO) -> None:
+    """Raise KernelError for an archive with a large directory, which zipfile would read whole. Other files are left to zipfile.
+
+    The length is in the record at the end of the file, unless a ZIP64 record precedes it, for more than 4 GB or 65,535 members
+    (PKWARE, APPNOTE.TXT, 4.3.15 and 4.3.16).
+    """
+    size = file.seek(0, 2)
+    file.seek(max(size - (1 << 16) - 42, 0))
+    end = file.read()
+    record = end.rfind(b"PK\5\6")
+    if record < 0:
+        return
+    zip64 = end[max(record - 20, 0) : record].startswith(b"PK\6\7")
+    if zip64 or int.from_bytes(end[record + 12 : record + 16], "little") > MAX_DIRECTORY_BYTES:
+        raise KernelError("holds too many arrays; the limit is some ten thousand")
+
+
+def _array_name(key: str | None, names: list[str]) -> str:
+    """Return the key, or the only name. Raises KernelError."""
+    listed = ", ".join(sorted(names)[:20]) + (", ..." if len(names) > 20 else "")
+    if key is None and len(names) != 1:
+        arrays = f"{len(names)} arrays{': ' if names else ''}{listed}"
+        raise KernelError(f"holds {arrays}; name one by its key, @FILE#KEY, or key = in a config file")
+    name = names[0] if key is None else key
+    if name not in names:
+        raise WeightsError(f"there is no array of that name; the file holds {listed}{nearest_name(name, names)}", "key")
+    return name
+
+
+def _read_safetensor(file: WeightsFile, check: Check) -> "tuple[np.ndarray[Any, Any], int]":
+    try:
+        import safetensors
+    except ImportError:
+        raise KernelError("needs the safetensors library; install it with: pip install 'convcli[safetensors]'") from None
+    import numpy as np
+
+    with file.path.open("rb") as stream:
+        if MAX_DIRECTORY_BYTES < int.from_bytes(stream.read(8), "little") < file.path.stat().st_size:
+            raise KernelError("holds too many arrays; the limit is some ten thousand")
+    try:
+        opened: Any = safetensors.safe_open
+        with opened(file.path, framework="numpy") as tensors:
+            names = list(tensors.keys())
+            name = _array_name(file.key, names)
+            tensor = tensors.get_slice(name)
+            kind = tensor.get_dtype()
+            if kind not in ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8", "U16", "U32", "U64"):
+                raise KernelError(f"must hold numbers that NumPy knows, got dtype {kind}")
+            check(tuple(tensor.get_shape()), np.dtype({"F": "f", "I": "i", "U": "u"}[kind[0]] + str(int(kind[1:]) // 8)))
+            return np.asarray(tensors.get_tensor(name)), len(names)
+    except safetensors.SafetensorError as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+
+
+def _check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+    """Raise KernelError for an array that cannot hold weights."""
+    if dtype.kind not in "iuf" or dtype.itemsize > 8:
+        raise KernelError(f"must hold numbers, got dtype {dtype}")
+    if len(shape) not in LAYOUTS or 0 in shape:
+        raise KernelError(f"must have shape (kh, kw), (kh, kw, C) or (N, C, kh, kw), got {shape}")
+    if math.prod(shape) > MAX_WEIGHTS:
+        raise KernelError(f"has shape {shape}, more than the limit of {MAX_WEIGHTS} numbers")

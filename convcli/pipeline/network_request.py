@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import ArgumentError
 from ..images.formats import Format
+from ..networks.layer import Layer
 from ..networks.network import Network
 from ..range_rules import Range
 from .loaded_network import LoadedNetwork, Tap
@@ -40,7 +41,7 @@ class NetworkRequest(BaseRequest):
     def settings(self) -> tuple[Any, ...]:
         """The layers of the network, the digest of their weights, and the options that all maps depend on."""
         self.model.load(self.max_memory)
-        return self.network.input, self.model.layers, self.model.digest, self.resize
+        return self.network.input, _Verbatim(_text_of(self.model.layers)), self.model.digest, self.resize
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -98,3 +99,14 @@ class NetworkRequest(BaseRequest):
         height, width = shape[1:] if len(shape) == 3 else (1, shape[0])
         self.check_memory(height, width)
         return height, width, 1
+
+
+class _Verbatim(str):
+    """A text that is its own repr, as digests are made of."""
+
+    __repr__ = str.__str__
+
+
+def _text_of(layers: tuple[Layer, ...]) -> str:
+    """Return the layers as digests have them: a class or field that is renamed must not make outputs out of date."""
+    return repr(layers).replace("sources=(", "given=(").replace("ArraySource(", "Given(")

@@ -305,6 +305,14 @@ def test_the_digest_of_what_is_asked_for_is_the_same_anywhere():
     assert request.digest_for(format_of("b.png"), [0]) == "655a782960a16bbbe4a6794875677ff6"
 
 
+def test_the_digest_of_a_network_is_the_same_in_later_versions(run, samples, tmp_path):
+    """Whatever its layers and their fields are called in the code; this one is of version 0.1.0."""
+    out = tmp_path / "maps.npz"
+    assert run("run", "edge-energy", samples / "camera.png", "--tap", "pooled", "-o", out, "-q").status == 0
+    with zipfile.ZipFile(out) as archive:
+        assert find_provenance(archive.comment.decode()).asked == "5b1e67fdbf363e51906d8a710b66ae7f"
+
+
 @pytest.mark.parametrize("name", [*OUTPUTS, "maps.tif"])
 def test_an_output_that_was_cut_short_is_made_again(run, photo, tmp_path, name):
     """Wherever it ends; unless what is gone is filling behind everything that is read."""

@@ -25,7 +25,7 @@ def command() -> None:
     convcli config init
     convcli config schema > kernels.schema.json
 
-    The config files, kernels.toml, that kernels, banks and defaults come from.
+    Shows and creates kernels.toml, the config file for kernels, banks, networks and defaults.
     """
 
 
@@ -38,9 +38,8 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     convcli config path
     convcli config path --config mine.toml
 
-    Prints every config file that is read, in order of precedence; then each name that several of them define, and the file
-    that has precedence; then each default of an option, and where it comes from; and, on standard error, every fault of the
-    files.
+    Prints every config file that is read, in order of precedence. Then it prints each name that several of them define, with
+    the file that has precedence, and each default of an option, with its origin. Errors in the files go to standard error.
     """
     locations = find_locations(config, search=not no_config)
     registry = peek_registry(locations)
@@ -72,8 +71,8 @@ def write_starter(file: Path, user: bool) -> None:
     convcli config init
     convcli config init --user
 
-    Writes a commented kernels.toml to the working folder, or to FILE (- for standard output), and next to it the schema by
-    which editors complete and check it. An existing file is never replaced.
+    Writes a commented kernels.toml to the working folder, or to FILE (- for standard output), and next to it the schema that
+    editors use to complete and check it. An existing file is never replaced.
     """
     if str(file) == "-":
         with output.printing():
@@ -99,7 +98,7 @@ def show_schema() -> None:
     \b
     convcli config schema > kernels.schema.json
 
-    Prints the JSON schema of kernels.toml. Editors with Taplo or Tombi use it where line 1 of the file is
+    Prints the JSON schema of kernels.toml. Editors with Taplo or Tombi use it if the first line of the file is
     '#:schema ./kernels.schema.json'.
     """
     with output.printing():
@@ -117,6 +116,6 @@ def _write_new(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
     except FileExistsError:
-        raise ArgumentError(f"{path} exists already, and is never replaced; give another name") from None
+        raise ArgumentError(f"{path} exists already and is not replaced; choose another name") from None
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None

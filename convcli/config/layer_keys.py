@@ -79,34 +79,36 @@ _OUTPUT_PADDING = {
 }
 
 KEYS: Mapping[str, Key] = {
-    "filters": _count("how many maps it gives"),
-    "size": Key(_size, _defined("side"), "of the kernel or the window: 3 or [rows, columns]"),
-    "stride": _sides("stride", "pixels from one position to the next; in pools the size by default"),
+    "filters": _count("number of feature maps"),
+    "size": Key(_size, _defined("side"), "size of the kernel or window: 3 or [rows, columns]"),
+    "stride": _sides("stride", "pixels from one position to the next; for pools, the window size by default"),
     "padding": Key(as_padding, _defined("padding"), "pixels, or valid, same, same-upper, same-lower, full"),
-    "dilation": _sides("dilation", "pixels from tap to tap"),
+    "dilation": _sides("dilation", "pixels between taps: 1 for a dense kernel"),
     "border": Key(as_border, _defined("border"), "what the padding holds"),
-    "flip": _flag("turn the kernels by 180 degrees"),
-    "groups": _count("divides channels and filters"),
+    "flip": _flag("rotate the kernels by 180 degrees"),
+    "groups": _count("number of groups; must divide channels and filters"),
     "connections": Key(
         _connections,
         {"type": "array", "minItems": 1, "items": _CHANNELS},
-        "the channels that each filter sees, such as [[0, 1], [1, 2]]; all by default",
+        "the channels that each filter reads, such as [[0, 1], [1, 2]]; all by default",
     ),
     "multiplier": _count("filters of each channel; by default as many as the weights have, or 1"),
     "output-padding": Key(
-        functools.partial(as_sides, "output-padding", least=0), _OUTPUT_PADDING, "rows and columns added behind"
+        functools.partial(as_sides, "output-padding", least=0),
+        _OUTPUT_PADDING,
+        "rows added at the bottom and columns added at the right",
     ),
-    "ceil": _flag("a last window that is not full counts too"),
-    "count-padding": _flag("the mean counts zeros of the padding"),
-    "p": _count("the power in the norm: 1 for the sum of absolute values, 2 for the root of the sum of squares"),
-    "factor": _sides("factor", "how often each pixel is repeated"),
-    "slope": _number("what negative numbers are multiplied by"),
-    "local-response-norm.size": _count("neighbouring channels"),
+    "ceil": _flag("also use a last window that is only partly filled"),
+    "count-padding": _flag("whether zeros of the padding count in the mean"),
+    "p": _count("the exponent of the norm: 1 for the sum of absolute values, 2 for the root of the sum of squares"),
+    "factor": _sides("factor", "how often each pixel is repeated along an axis"),
+    "slope": _number("factor of negative values"),
+    "local-response-norm.size": _count("number of neighbouring channels"),
     "alpha": _number("weight of the neighbours' squares, divided by size"),
-    "beta": _number("the power"),
-    "k": _number("added before the power"),
+    "beta": _number("the exponent"),
+    "k": _number("added before the exponent is applied"),
     "epsilon": _number("added to the variance"),
-    "units": _count("how many numbers it gives"),
+    "units": _count("number of outputs"),
 }
 """Every key but those of weights."""
 

@@ -1,4 +1,4 @@
-"""The arrays of layers in files: of any size and up to four axes, in the order that a layer takes them."""
+"""The arrays of layers in files, of up to LARGEST_TENSOR bytes and four axes, in the order that a layer uses."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 LARGEST_TENSOR = 1 << 30
-"""Bytes of an array of a layer at most: the first dense layer of VGG-16 has 411 million."""
+"""Largest size of a layer's array in bytes; the first dense layer of VGG-16 takes 411 million."""
 
 
 class _Seen(Exception):
-    """The header was seen, and the rest of the file is not wanted."""
+    """Raised to stop reading once the header is known."""
 
     def __init__(self, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
         self.shape = shape
@@ -27,8 +27,9 @@ class _Seen(Exception):
 def tensor_header(
     file: WeightsFile, order: str, size: tuple[int, int] | None = None, inputs: int | None = None
 ) -> tuple[tuple[int, ...], int]:
-    """The shape of an array with its axes in this order, and the bytes of a number once it is read. Raises WeightsError, also
-    where the axes may be meant in another order, which a known ``size`` or count of ``inputs`` of the kernel may decide.
+    """Return the shape of an array with its axes in this order, and its item size after reading.
+
+    Raises WeightsError, also if the order of the axes is ambiguous and ``size`` or ``inputs`` of the kernel does not settle it.
     """
 
     def see(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
@@ -49,7 +50,10 @@ def tensor_header(
 
 
 def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
-    """An array as float32, or float64 where it is so stored, with its axes in this order. Raises WeightsError."""
+    """Return an array with its axes in this order, as float64 if it is stored so or as integers, else as float32.
+
+    Raises WeightsError.
+    """
     import numpy as np
 
     with reporting(file, ARRAYS):
@@ -63,7 +67,7 @@ def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
 
 
 def _is_double(dtype: "np.dtype[Any]") -> bool:
-    """Whether numbers are read as float64: those, and whole numbers."""
+    """Whether an array is read as float64: float64 and integers are."""
     return dtype.kind in "iu" or dtype.itemsize == 8
 
 
@@ -72,7 +76,7 @@ def _read(file: WeightsFile, check: Any) -> "np.ndarray[Any, Any]":
 
 
 def _axes(file: WeightsFile, shape: tuple[int, ...], order: str) -> list[int]:
-    """Which axis of the file each axis of the layer is; of two axes in place of four, the others are 1."""
+    """Return the axis in the file for each axis of the layer. An array of two axes instead of four lacks the last two."""
     letters = _letters(shape, order)
     layout = file.layout or letters
     if len(shape) != len(letters) or len(layout) != len(letters):
@@ -82,7 +86,7 @@ def _axes(file: WeightsFile, shape: tuple[int, ...], order: str) -> list[int]:
 
 
 def _letters(shape: tuple[int, ...], order: str) -> str:
-    """The axes of a layer's array in their order, without those called 1 where an array has two."""
+    """Return the axes of a layer's array in their order, without the axes written 1 if the array has only two."""
     return order.replace("11", "" if len(shape) == 2 else "hw")
 
 
@@ -92,6 +96,6 @@ def _check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
     if not 1 <= len(shape) <= 4:
         raise KernelError(f"must have one to four axes, got shape {shape}")
     if 0 in shape:
-        raise KernelError(f"must hold numbers, got shape {shape}, which is empty")
+        raise KernelError(f"must not be empty, got shape {shape}")
     if math.prod(shape) * dtype.itemsize > LARGEST_TENSOR:
         raise KernelError(f"has shape {shape}, more than the limit of {LARGEST_TENSOR} bytes")

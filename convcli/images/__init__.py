@@ -1,1 +1,1 @@
-"""Pixels and files."""
+"""Reads, converts and writes pictures."""

@@ -14,7 +14,7 @@ from .file_parts import FURTHER_PICTURES, XMP, Info
 
 KNOWN_BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip")
 MAX_HEADER_BYTES = 1 << 24
-"""Largest number of header bytes that are read. Headers have a few hundred bytes, and more only with a colour profile."""
+"""At most this many header bytes are read. Headers take a few hundred bytes, unless they hold a colour profile."""
 
 ITEM_DESCRIPTIONS = {
     b"application/rdf+xml": XMP,
@@ -28,7 +28,10 @@ ITEM_DESCRIPTIONS = {
 PROFILE_TYPES = (b"colrprof", b"colrrICC")
 COLOUR_CODES = b"colrnclx"
 USUAL_PRIMARIES, USUAL_TRANSFERS = (1, 2), (1, 2, 6, 13)
-"""Of ITU-T H.273: BT.709 or unknown; BT.709, unknown, BT.601 or sRGB, all of which viewers show as sRGB."""
+"""Codes of ITU-T H.273. Primaries: BT.709, unknown. Transfer: BT.709, unknown, BT.601, sRGB. Viewers show all as sRGB."""
+
+HIGH_BIT_DEPTH, TWELVE_BITS = 0x40, 0x20
+"""Flags in the third byte of a decoder configuration (av1C)."""
 
 
 def ends_with_box(path: Path) -> bool:
@@ -64,7 +67,7 @@ def deep_kind(file: BinaryIO) -> str:
     while position >= 0:
         flags |= headers[position + 6] if position + 6 < len(headers) else 0
         position = headers.find(b"av1C", position + 4)
-    return f"{12 if flags & 0x20 else 10}-bit colour" if flags & 0x40 else ""
+    return f"{12 if flags & TWELVE_BITS else 10}-bit colour" if flags & HIGH_BIT_DEPTH else ""
 
 
 def _headers(file: BinaryIO) -> bytes:

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ArgumentError, OutputError
 from .codecs import codec_of
 from .exif import block_with, patched
-from .formats import Encoding, Format
+from .formats import WRITTEN, Encoding, Format
 from .image import Array, Image, Metadata
 from .provenance import Provenance
 
@@ -29,7 +29,9 @@ def stored_white(form: Format, image: Image, channels: int) -> int:
             f"{channels} channels are not a picture; use --channels sum, or write .npy, .npz or a .tif with --depth float"
         )
     if image.alpha is not None and not form.alpha and np.any(image.alpha != image.opaque):
-        raise ArgumentError(f"{form.name} holds no alpha, and the picture is partly transparent; write .png, .webp or .tif")
+        *others, last = [other.suffixes[0] for other in WRITTEN if other.alpha]
+        remedy = f"write {', '.join(others)} or {last}"
+        raise ArgumentError(f"{form.name} holds no alpha, and the picture is partly transparent; {remedy}")
     if image.white != 65535:
         return 255
     if form.deep_colour or (form.deep_grey and channels == 1 and image.alpha is None):

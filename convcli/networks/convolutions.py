@@ -18,7 +18,7 @@ Connections = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True, kw_only=True)
 class Conv(Sliding):
-    """The convolution layer: each filter sees all channels of its group, or those that a table of connections names."""
+    """The convolution layer: each filter reads all channels of its group, or those listed in ``connections``."""
 
     op: ClassVar[str] = "conv"
 
@@ -107,7 +107,7 @@ class Conv(Sliding):
 
 @dataclass(frozen=True, kw_only=True)
 class Transposed(Layer):
-    """The transposed convolution, which makes maps larger by its stride."""
+    """The transposed convolution, which enlarges maps by its stride."""
 
     op: ClassVar[str] = "transposed"
     family: ClassVar[str] = "conv"

@@ -23,7 +23,7 @@ class Channelwise(Sliding):
 
 @dataclass(frozen=True, kw_only=True)
 class Depthwise(Channelwise):
-    """Every channel under filters of its own."""
+    """A convolution of each channel with its own filters."""
 
     op: ClassVar[str] = "depthwise"
 

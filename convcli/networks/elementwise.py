@@ -29,7 +29,7 @@ class Activation(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class LeakyRelu(Layer):
-    """x, times the slope where it is negative."""
+    """x where it is positive, else x times the slope."""
 
     op: ClassVar[str] = "leaky-relu"
 
@@ -43,7 +43,7 @@ class LeakyRelu(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Softmax(Layer):
-    """Shares of 1, over the channels."""
+    """exp(x) divided by the sum of exp(x) over the channels."""
 
     op: ClassVar[str] = "softmax"
 
@@ -95,7 +95,7 @@ class Affine(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class BatchNorm(Layer):
-    """Each channel brought to a mean of 0 and a variance of 1, by what was measured in training, then as by ``affine``.
+    """Normalises each channel with the mean and variance from training, then applies a weight and a bias as ``affine`` does.
 
     It counts no multiply-adds: once learned, it is part of the weights of the layer before.
     """
@@ -140,7 +140,7 @@ class Flatten(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(Layer):
-    """The dense (fully connected) layer: ``units`` sums over all numbers of a vector."""
+    """The dense (fully connected) layer: ``units`` weighted sums of all numbers of a vector."""
 
     op: ClassVar[str] = "dense"
     family: ClassVar[str] = "dense"
@@ -179,7 +179,7 @@ class Dense(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Rbf(Layer):
-    """Radial basis functions: the squared distance of a vector from each of ``units`` patterns, which are not learned.
+    """Radial basis functions: the squared distance between a vector and each of ``units`` patterns, not learned.
 
     The last layer of LeNet-5: LeCun, Bottou, Bengio & Haffner, "Gradient-Based Learning Applied to Document Recognition"
     (Proceedings of the IEEE 86, 1998), section II.B.

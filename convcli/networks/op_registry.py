@@ -1,7 +1,7 @@
-"""The operations of networks by their names in a config file.
+"""All network operations, by their names in config files.
 
-A new operation is a layer class, and an entry in the ``OPS`` of one of these modules. Nothing else lists the operations by
-hand: ``python tests/support/generate.py`` generates the schema and the manual.
+A new operation is a layer class, and an entry in the ``OPS`` of one of these modules. The schema and the manual are generated: run
+``python tests/support/generate.py``.
 """
 
 from collections.abc import Mapping

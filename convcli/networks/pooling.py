@@ -39,7 +39,7 @@ class Pool(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class MaxPool(Pool):
-    """The largest number of each window."""
+    """The maximum of each window."""
 
     op: ClassVar[str] = "max-pool"
 
@@ -104,7 +104,7 @@ class GlobalAvgPool(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Upsample(Layer):
-    """Every pixel repeated."""
+    """Repeats every pixel ``factor`` times along each axis."""
 
     op: ClassVar[str] = "upsample"
 

@@ -115,7 +115,7 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
 
 
 def _refuse_loss(request: BaseRequest, lost: tuple[str, ...]) -> None:
-    """Raise ImageError where --in-place would lose more of a picture than its old levels."""
+    """Raise ImageError where --in-place would lose anything of a picture but its old levels."""
     if request.in_place and lost:
         listed = " and ".join(filter(None, (", ".join(lost[:-1]), lost[-1])))
         raise ImageError(f"would lose {listed} in place; write another file, with -o")
@@ -156,7 +156,7 @@ def _plan(request: BaseRequest, map_source: MapSource, targets: Iterable[Target]
 
 
 def _is_raw(request: BaseRequest, image: Image, target: Target) -> bool:
-    """Return whether floats are stored: in a stack, and in TIFF where the picture has floats of unknown scale."""
+    """Return whether floats are stored: in a stack, and in TIFF where the picture has floats whose white is not known."""
     unscaled = image.white is None and not request.rule_for(request.maps[target.maps[0]]).sets_scale
     return request.stacks_in(target.form) or (target.form.stack and unscaled)
 
@@ -171,7 +171,7 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
     encoded = encode(picture, target.form, Encoding(request.png_level, request.quality), output.provenance)
     notices, lost = list(encoded.notices), list(encoded.lost)
     if picture.white == 255 and image.white == 65535:
-        notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds no more")
+        notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds only 8")
         lost.append("16-bit levels")
     if image.white is None:
         lost.append("its real numbers")
@@ -189,7 +189,7 @@ def _write_stack(
     lost = [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)]
     lost += [] if image.alpha is None else ["alpha"]
     if lost and target.form.picture:  # nobody expects metadata in arrays
-        notices.append(f"{' and '.join(lost)} not written: a stack holds the feature maps alone")
+        notices.append(f"{' and '.join(lost)} not written: a stack holds only the feature maps")
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: floats are stored raw")
     requested = [request.maps[index] for index in target.maps]
@@ -208,7 +208,7 @@ def _write_stack(
 
 
 def _stacked(request: BaseRequest, target: Target, maps: Sequence[Array]) -> Iterator[Written]:
-    """Yield what was written for each array of a stack: one map, or all maps of a name."""
+    """Yield what was written for each array of a stack: one map, or all maps that share a name."""
     by_name: dict[str, list[int]] = {}
     for position, index in enumerate(target.maps):
         by_name.setdefault(request.stack_name(request.maps[index]), []).append(position)

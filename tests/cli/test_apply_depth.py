@@ -17,7 +17,7 @@ def test_16_bit_grey_end_to_end(run, tmp_path, rng):
         assert run("apply", tmp_path / "a.png", "-k", "identity", "-o", tmp_path / name).status == 0
         assert_array_equal(pixels(tmp_path / name), levels)
     result = run("apply", tmp_path / "a.png", "-k", "identity", "-o", tmp_path / "b.jpg")
-    assert "16-bit levels stored with 8 bits: jpeg holds no more" in result.err
+    assert "16-bit levels stored with 8 bits: jpeg holds only 8" in result.err
 
 
 def test_16_bit_colour_tiff_end_to_end(run, tmp_path, rng):

@@ -31,7 +31,7 @@ WEIGHTS = {
     "mean": "the array of means in the file",
     "variance": "the array of variances in the file",
 }
-BIAS = "the array of biases in the file; without weights, whether there are any"
+BIAS = "the array of biases in the file; without weights, whether the layer has biases"
 
 PLAIN = {name: key for name, key in KEYS.items() if "." not in name}
 VARIED = {name.rpartition(".")[2] for name in KEYS.keys() - PLAIN.keys()}

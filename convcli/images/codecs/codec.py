@@ -10,7 +10,7 @@ from ..provenance import Provenance
 
 
 class Codec:
-    """Decodes and encodes files; has no state. A codec implements the methods that its ``Format`` entries need."""
+    """A stateless reader and writer of files. A codec implements the methods that its ``Format`` entries need."""
 
     def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
         """Read the first picture of a file, upright. ``admit`` is called with its header before the pixels are read.
@@ -20,11 +20,11 @@ class Codec:
         raise NotImplementedError
 
     def encode(self, levels: Array, has_alpha: bool, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
-        """Return levels (H, W, C), uint8 or uint16, alpha last, as the bytes of a file. Raises whatever the library raises."""
+        """Encode levels (H, W, C), uint8 or uint16, alpha last, and return the bytes. Raises whatever the library raises."""
         raise NotImplementedError
 
     def exif_error(self, exif: bytes) -> str:
-        """Return why an EXIF block cannot be written, as in "ends before its values do"; empty where it can."""
+        """Return why an EXIF block cannot be written, such as "ends before its values do"; empty where it can."""
         return ""
 
     def write_maps(self, file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None) -> None:

@@ -104,7 +104,7 @@ class Layer(abc.ABC):
 
     @property
     def kind(self) -> str:
-        """The name of the operation in a config file, pointwise apart from conv."""
+        """The name of the operation in a config file; it differs from ``op`` where a class serves several operations."""
         return self.op
 
     @classmethod

@@ -84,28 +84,37 @@ def conv_transpose2d(
     rows, columns = make_transposed_axes(batch.shape[2:], (kernel[0], kernel[1]), stride, padding, output_padding, dilation)
     swapped = weights.reshape(groups, cin // groups, group_maps, *kernel).swapaxes(1, 2)  # conv2d's order: output, input
     out = aligned((len(batch), groups, group_maps, rows.out, columns.out), batch.dtype)
+    biases = biases.reshape(groups, group_maps)
     for down, along in itertools.product(_phases(rows), _phases(columns)):
-        offsets = list(itertools.product(down.firsts, along.firsts))
+        offsets = itertools.product(down.firsts, along.firsts)
         targets = [out[..., top :: rows.stride, left :: columns.stride] for top, left in offsets]
         if down.unseen or along.unseen:
             for target in targets:
-                target[:] = biases.reshape(groups, group_maps, 1, 1)
-            continue
-        taps = np.stack([swapped[..., i, j] for i, j in itertools.product(down.taps, along.taps)], axis=1)
-        maps_of_phases = conv2d(
-            batch[:, :, down.pixels, along.pixels],
-            taps.reshape(-1, *taps.shape[3:])[..., ::-1, ::-1],
-            np.repeat(biases.reshape(groups, 1, group_maps), len(offsets), axis=1).ravel(),
-            padding=(down.pads, along.pads),
-            dilation=(down.dilation, along.dilation),
-            groups=groups,
-            threads=threads,
-        )
-        by_phase = maps_of_phases.reshape(len(batch), groups, len(offsets), group_maps, *maps_of_phases.shape[2:])
-        for i, target in enumerate(targets):
-            target[:] = by_phase[:, :, i]
+                target[:] = biases[..., None, None]
+        else:
+            _write_phases(batch, swapped, biases, down, along, threads, targets)
     out = out.reshape(len(batch), groups * group_maps, rows.out, columns.out)
     return out if maps.ndim == 4 else out[0]
+
+
+def _write_phases(
+    batch: Array, weights: Array, biases: Array, down: "_Phases", along: "_Phases", threads: int | None, targets: list[Array]
+) -> None:
+    """Compute all phases of ``down`` and ``along`` by one convolution, and write each to its target (N, groups, maps, h, w)."""
+    groups, group_maps = biases.shape
+    taps = np.stack([weights[..., i, j] for i, j in itertools.product(down.taps, along.taps)], axis=1)
+    maps = conv2d(
+        batch[:, :, down.pixels, along.pixels],
+        taps.reshape(-1, *taps.shape[3:])[..., ::-1, ::-1],
+        np.repeat(biases[:, None], len(targets), axis=1).ravel(),
+        padding=(down.pads, along.pads),
+        dilation=(down.dilation, along.dilation),
+        groups=groups,
+        threads=threads,
+    )
+    by_phase = maps.reshape(len(batch), groups, len(targets), group_maps, *maps.shape[2:])
+    for i, target in enumerate(targets):
+        target[:] = by_phase[:, :, i]
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""All compiled loops. Each file states what its tables hold."""
+"""The compiled loops."""

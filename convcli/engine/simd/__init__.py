@@ -1,1 +1,1 @@
-"""Vector operations that loops are written with: in NumPy (reference) and in machine code (llvm)."""
+"""The vector operations of the loops: in NumPy (``reference``) and in machine code (``llvm``)."""

@@ -74,9 +74,8 @@ def _module(loop: Loop, symbol: str, arguments: list[Any]) -> Any:
         if not function.is_declaration and function.name != symbol:
             function.linkage = "internal"
     options = llvm.create_pipeline_tuning_options(speed_level=3)
-    options.loop_unrolling = (
-        False  # a vector is four registers already: unrolled code is no faster, and takes a second to compile
-    )
+    # A vector is four registers already: unrolled code is no faster, and takes a second to compile.
+    options.loop_unrolling = False
     builder = llvm.create_pass_builder(machine(), options)
     builder.getModulePassManager().run(module, builder)
     external = {function.name for function in module.functions if function.is_declaration} - C_FUNCTIONS

@@ -96,7 +96,7 @@ KEYS: Mapping[str, Key] = {
     "output-padding": Key(
         functools.partial(as_sides, "output-padding", least=0),
         _OUTPUT_PADDING,
-        "rows added at the bottom and columns added at the right",
+        "rows added below, columns added at the right",
     ),
     "ceil": _flag("also use a last window that is only partly filled"),
     "count-padding": _flag("whether zeros of the padding count in the mean"),

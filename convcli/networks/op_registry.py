@@ -1,7 +1,7 @@
 """All network operations, by their names in config files.
 
-A new operation is a layer class, and an entry in the ``OPS`` of one of these modules. The schema and the manual are generated: run
-``python tests/support/generate.py``.
+A new operation is a layer class, and an entry in the ``OPS`` of one of these modules. The schema and the manual are generated:
+run ``python tests/support/generate.py``.
 """
 
 from collections.abc import Mapping

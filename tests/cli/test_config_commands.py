@@ -112,7 +112,7 @@ def test_init_writes_a_file_without_faults(run, home):
     checked = run("kernels", "check", "kernels.toml")
     assert (checked.status, checked.out) == (0, "kernels.toml: 6 kernels, 2 banks and 1 network, no faults\n")
     again = run("config", "init")
-    assert (again.status, again.lines) == (2, ["Error: kernels.toml exists already, and is never replaced; give another name"])
+    assert (again.status, again.lines) == (2, ["Error: kernels.toml exists already and is not replaced; choose another name"])
     assert result.lines[0] == "kernels.toml: written; convcli reads it in this folder and below"
     named = run("config", "init", "sub/mine.toml").lines
     assert named[0] == "sub/mine.toml: written; convcli reads it with --config sub/mine.toml"

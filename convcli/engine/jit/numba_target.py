@@ -1,8 +1,10 @@
 """A custom Numba target that translates a loop to an LLVM module without machine code.
 
 Numba's own target would also optimise and compile each function that a loop calls, though none is called on its own. That would
-take a third of the time. ``compile`` optimises the loop once, with all functions inlined. A target is a few subclasses, as in Numba's example
-(numba/tests/test_target_extension.py): other users of Numba in the process are not affected.
+take a third of the time. ``compile`` optimises the loop once, with all functions inlined.
+
+A target is a few subclasses, as in Numba's example (numba/tests/test_target_extension.py): other users of Numba in the process
+are not affected.
 """
 
 from functools import cached_property

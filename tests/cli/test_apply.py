@@ -271,7 +271,7 @@ def test_a_map_that_is_made_in_parts_is_the_same(run, samples, tmp_path, monkeyp
     PIL.Image.fromarray(pixels).convert(mode).save(tmp_path / "in.png")
     out, told = tmp_path / "out.png", []
     for part in (1 << 20, 5000):
-        monkeypatch.setattr(filter_module, "PART", part)
+        monkeypatch.setattr(filter_module, "CHUNK_SIZE", part)
         result = run("apply", tmp_path / "in.png", *words.split(), "--json", "-o", out)
         told.append((result.status, json.loads(result.out.splitlines()[0])["outputs"], out.read_bytes()))
     assert told[0][0] == 0

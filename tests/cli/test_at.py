@@ -151,7 +151,7 @@ def check_sums(kernel):
 @pytest.mark.parametrize("kernel", ["gaussian:sigma=9", "box:size=31", "disk:radius=12", "sobel"])
 def test_large_kernels_and_pictures(run, samples, tmp_path, monkeypatch, kernel):
     """By spectra, by running sums, and far down a picture, which is made in parts; stretch looks at all of them."""
-    monkeypatch.setattr(filter_module, "PART", 100_000)
+    monkeypatch.setattr(filter_module, "CHUNK_SIZE", 100_000)
     for rule in ("auto", "stretch"):
         words = ["-k", kernel, "--range", rule]
         assert run("apply", samples / "astronaut.png", *words, "-q", "-o", tmp_path / "x.tif").status == 0
@@ -330,7 +330,7 @@ def test_a_row_of_a_wide_kernel_is_a_line(run, tmp_path):
         ["[-1]", "11..29", "19", "380"],
         ["0", "11..29", "19", "380"],
         ["1", "11..29", "19", "380"],
-        ["--json", "tells", "every", "number"],
+        ["--json", "shows", "every", "number"],
         ["sum", "1140;", "stored", "255", "of", "255", "(range", "clip)"],
     ]
 

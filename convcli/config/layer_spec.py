@@ -53,7 +53,7 @@ def read_layers(table: Table, folder: Path) -> tuple[LayerSpec, ...]:
         layer = _read_layer(Table(value, (*table.keys, "layers", place), table.faults), folder, counts)
         if layer is None:
             continue
-        if layer.name in {one.name for one in layers}:
+        if layer.name in {other.name for other in layers}:
             table.fault(f"has the name {layer.name!r} of another layer; give it a name of its own", "layers", place)
         layers.append(layer)
     return tuple(layers)

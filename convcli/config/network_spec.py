@@ -49,8 +49,8 @@ class NetworkSpec:
     @property
     def files(self) -> tuple[WeightsFile, ...]:
         """The files that its weights come from by themselves."""
-        named = (one.kernel for one in self.layers if isinstance(one.kernel, WeightsFile))
-        return (*named, *(file for one in self.layers for file in one.arrays.values()))
+        named = (layer.kernel for layer in self.layers if isinstance(layer.kernel, WeightsFile))
+        return (*named, *(file for layer in self.layers for file in layer.arrays.values()))
 
     def resolve(self, find: Find) -> Network:
         """The network; ``find`` looks up the kernels that its layers name. Raises Fault, also for layers that do not fit."""
@@ -193,15 +193,15 @@ def _from_kernel(definition: LayerSpec, find: Find, altered: bool) -> tuple[Arra
     if isinstance(lazy, LazyBank) and lazy.bank.merge and not definition.merges:
         raise KernelError(f"{origin!r} merges its kernels by {lazy.bank.merge}, and a layer gives a map for each; name those")
     kernels = lazy.kernels
-    if len({one.shape[2:] for one in kernels}) > 1:
+    if len({kernel.shape[2:] for kernel in kernels}) > 1:
         raise KernelError(f"{origin!r} holds kernels of different channels, which make no one layer")
-    if altered and len({one.shape for one in kernels}) > 1:
-        even = [one.name for one in kernels if one.anchor is None and not all(side % 2 for side in one.shape[:2])]
+    if altered and len({kernel.shape for kernel in kernels}) > 1:
+        even = [kernel.name for kernel in kernels if kernel.anchor is None and not all(side % 2 for side in kernel.shape[:2])]
         if even:
             raise KernelError(
                 f"{origin!r} holds kernels of different sizes, and {even[0]!r} has an even side; give it an anchor"
             )
-    shape, anchor = laid_over([one.shape for one in kernels], [one.anchor for one in kernels])
+    shape, anchor = laid_over([kernel.shape for kernel in kernels], [kernel.anchor for kernel in kernels])
     load = functools.partial(_load_kernels, origin, kernels, shape, anchor)
     return ArraySource("weight", (len(kernels), *shape[2:], *shape[:2]), origin, load, shared=len(shape) == 2), anchor
 

@@ -674,7 +674,7 @@ def test_separable_with_a_depth_multiplier(run, tmp_path, rng, said):
 
 
 @pytest.mark.parametrize(("said", "told"), [
-    ("mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", "its mean and std are of numbers from 0 to 1, and levels"),
+    ("mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", "its mean and std are of numbers from 0 to 1, but levels"),
     ("std = 0.5", "its std is of numbers from 0 to 1, but levels range from 0 to 255 or more; write range = '0..1' there"),
     ("range = '0..1', mean = 123.7", "its mean is of larger numbers than its range 0..1 gives; leave the range out, or write"),
     ("range = '0..1', mean = [0.485, 0.456, 0.406], std = [0.229, 0.224, 0.225]", ""),

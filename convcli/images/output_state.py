@@ -47,7 +47,7 @@ def _read_provenance(path: Path, form: Format) -> tuple[Provenance | None, bool]
         return None, True
     try:
         return provenance, codec_of(form).is_complete(path, form)
-    except Exception:
+    except Exception:  # a truncated file can raise anything
         return provenance, False
 
 

@@ -202,7 +202,9 @@ def lp_pool2d(
     ArgumentError (a ValueError)
         If a shape, value or name cannot be used, or a window would lie on padding alone.
 
-    Notes ----- Powers are summed in float64 without scaling. A power above 1.8e308 makes the norm infinite, and one below
+    Notes
+    -----
+    Powers are summed in float64 without scaling. A power above 1.8e308 makes the norm infinite, and one below
     4.9e-324 is 0: with norm_type 2 for float64 values above 1.3e154 or below 1.6e-162, and never for float32. ONNX Runtime
     does the same in the dtype of x, so that its float32 squares overflow from 1.8e19 on.
 

@@ -1,14 +1,21 @@
-"""A copy of an image with its border, for borders whose padding holds values that no pixel has."""
+"""Copies of an image with its padding: of all of it, of some rows, or of the window under a kernel.
+
+The compiled loops read padding through index tables, without a copy. Copies are for borders whose padding holds values that no
+pixel has, for samples that are computed row by row, and for ``convcli at``. They read a BorderMode in one function, ``pad``.
+"""
+
+from collections.abc import Callable
 
 import numpy as np
 
-from ..geometry.borders import BorderMode
+from ..geometry.axes import Axis
+from ..geometry.borders import CONSTANT, BorderMode
 from .dtypes import real_of
 from .layout import Layout, gain_table, source_table
 from .simd.reference import Array
 
 ROWS_PER_CHUNK = 64
-"""Rows that are gathered at a time, which bounds temporary memory."""
+"""Rows that are read at a time, which bounds temporary memory."""
 
 
 def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 0, end: int | None = None) -> Array:
@@ -22,22 +29,47 @@ def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 
     >>> padded_copy(np.array([[4, 8]], np.uint8), layout, check_border("linear-ramp")).tolist()
     [[0.0, 2.0, 4.0, 8.0, 6.0, 4.0, 2.0, 0.0]]
     """
-    left, right = layout.columns.before, layout.columns.before + layout.columns.size
-    rows, columns = source_table(layout.rows, border)[begin:end], source_table(layout.columns, border)
-    pixels = planes.reshape(*planes.shape[:-1], layout.columns.size, layout.pixel)
-    out = np.empty((*planes.shape[:-2], rows.size, columns.size, layout.pixel), real_of(planes))
-    inside = out[..., left:right, :]
-    for first in range(0, rows.size, ROWS_PER_CHUNK):
-        inside[..., first : first + ROWS_PER_CHUNK, :, :] = pixels[..., rows[first : first + ROWS_PER_CHUNK], :, :]
-    for side in (slice(left), slice(right, None)):
-        out[..., side, :] = inside[..., columns[side], :]
-    fade(out.swapaxes(-3, -2), gain_table(layout.columns, border))
-    fade(out, gain_table(layout.rows, border)[begin:end])
-    return out.reshape(*out.shape[:-2], columns.size * layout.pixel)
+    rows, columns = layout.rows, layout.columns
+    count = len(range(rows.padded)[begin:end])
+    pixels = planes.reshape(*planes.shape[:-1], columns.size, layout.pixel)
+    out = np.empty((*planes.shape[:-2], count, columns.padded, layout.pixel), real_of(planes))
+    inside = out[..., columns.before : columns.before + columns.size, :]
+    pad(lambda sources: pixels[..., sources, :, :], rows, border, slice(begin, end), inside)
+    turned, turned_inside = out.swapaxes(-3, -2), inside.swapaxes(-3, -2)
+    for side in (slice(columns.before), slice(columns.before + columns.size, None)):
+        pad(lambda sources: turned_inside[..., sources, :, :], columns, border, side, turned[..., side, :, :])
+    return out.reshape(*out.shape[:-2], columns.padded * layout.pixel)
 
 
-def fade(lines: Array, gain: Array) -> None:
-    """Multiply lines (..., n, pixels, samples) by gains (n,), in place."""
+def padded_window(pixels: Array, rows: Axis, columns: Axis, border: BorderMode, at: tuple[int, int]) -> Array:
+    """Return what lies under each tap of a kernel at output ``at`` (row, column): (kh, kw, C) float64, of pixels (H, W, C).
+
+    >>> from ..geometry.axes import make_axes
+    >>> from ..geometry.borders import check_border
+    >>> axes = make_axes((1, 2), (1, 3), 1, "same", 1)
+    >>> padded_window(np.array([[[4], [8]]]), *axes, check_border("edge"), (0, 1)).ravel().tolist()
+    [4.0, 8.0, 8.0]
+    """
+    taps = [
+        slice(output * axis.stride, output * axis.stride + axis.extent, axis.dilation)
+        for output, axis in zip(at, (rows, columns), strict=True)
+    ]
+    band = np.empty((rows.kernel, *pixels.shape[1:]))
+    pad(lambda sources: pixels[sources], rows, border, taps[0], band)
+    turned = np.empty((columns.kernel, rows.kernel, pixels.shape[2]))
+    pad(lambda sources: band.swapaxes(0, 1)[sources], columns, border, taps[1], turned)
+    return turned.swapaxes(0, 1)
+
+
+def pad(read: Callable[[Array], Array], axis: Axis, border: BorderMode, part: slice, out: Array) -> None:
+    """Write padded lines ``part`` along an axis to ``out`` (..., n, pixels, samples).
+
+    ``read(sources)`` returns lines of the image; -1, the constant of the border, may be any line.
+    """
+    source, gain = source_table(axis, border)[part], gain_table(axis, border)[part]
+    for first in range(0, source.size, ROWS_PER_CHUNK):
+        out[..., first : first + ROWS_PER_CHUNK, :, :] = read(source[first : first + ROWS_PER_CHUNK])
+    out[..., source == CONSTANT, :, :] = border.constant
     faded = np.flatnonzero(gain != 1)
     with np.errstate(invalid="ignore"):  # an infinite pixel becomes NaN where it fades to 0, as in NumPy
-        lines[..., faded, :, :] *= gain[faded, None, None]
+        out[..., faded, :, :] *= gain[faded, None, None]

@@ -16,21 +16,13 @@ def is_opaque(image: Image) -> bool:
     return image.alpha is None or bool((image.alpha == image.opaque).all())
 
 
-def premultiplied(image: Image, rows: Array, outside: float) -> Array:
-    """Return the pixels of some rows, multiplied by alpha.
-
-    ``rows`` (n,) are indices; -1 is a row outside the image, which is filled with ``outside``. The result (n, W, C) is float32,
-    float64 for float64 pixels.
-    """
+def premultiplied(image: Image, rows: Array | slice) -> Array:
+    """Return the pixels of some rows, multiplied by alpha: (n, W, C) float32, float64 for float64 pixels."""
     assert image.alpha is not None
-    _, width, channels = image.pixels.shape
-    out = np.empty((rows.size, width, channels), float_dtype_of(image))
-    for begin in range(0, rows.size, ROWS_PER_CHUNK):
-        chunk = rows[begin : begin + ROWS_PER_CHUNK]
-        pixels, alpha, out_chunk = image.pixels[chunk], image.alpha[chunk], out[begin : begin + ROWS_PER_CHUNK]
-        white = out.dtype.type(image.opaque)
-        run_loop(premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), white, out_chunk.reshape(-1, channels))
-    out[rows < 0] = outside
+    pixels, alpha, dtype = image.pixels[rows], image.alpha[rows], float_dtype_of(image)
+    out = np.empty(pixels.shape, dtype)
+    channels = pixels.shape[2]
+    run_loop(premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), dtype.type(image.opaque), out.reshape(-1, channels))
     return out
 
 
@@ -46,10 +38,6 @@ def border_of_alpha(border: Border, opaque: float) -> Border:
 def float_dtype_of(image: Image) -> np.dtype:
     """Return the dtype of what is computed from an image: float64 for float64 pixels, else float32."""
     return np.dtype(np.float64 if image.pixels.dtype == np.float64 else np.float32)
-
-
-ROWS_PER_CHUNK = 64
-"""Rows that ``premultiplied`` copies at a time."""
 
 
 def least_visible_share(opaque: float) -> float:

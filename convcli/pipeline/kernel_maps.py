@@ -1,15 +1,15 @@
 """Feature maps of one image under a kernel or a merged bank, with alpha."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..engine.jit.run import run_loop
-from ..engine.layout import gain_table, source_table
 from ..engine.loops.elementwise import add_number
-from ..engine.padded_copy import fade
+from ..engine.padded_copy import pad
 from ..errors import ArgumentError
 from ..geometry.axes import check_extents, make_axes
 from ..geometry.borders import check_border
@@ -90,7 +90,7 @@ class KernelMaps(MapSource):
         image = self.image
         weights = weights_for(self.request, image, kernel)
         with _naming(kernel):
-            pixels = image.pixels if self.opaque else transparency.premultiplied(image, np.arange(image.size[0]), 0)
+            pixels = image.pixels if self.opaque else transparency.premultiplied(image, slice(None))
             plan, choice, memory = explain_filter2d(pixels, weights, **self._options(kernel))
         rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
         return Explanation(kernel.name, choice, rank, int(choice.cost * plan.rows.out * plan.out_row), memory)
@@ -101,11 +101,11 @@ class KernelMaps(MapSource):
             return filter2d(self.image.pixels, weights, **options)
         sizes, sides = self.image.pixels.shape[:2], weights.shape[:2]
         axis, columns = make_axes(sizes, sides, options["stride"], options["padding"], options["dilation"])
-        border = check_border(options["border"])
         begin, end = options["rows"] or (0, axis.out)
-        padded_rows = slice(begin * axis.stride, (end - 1) * axis.stride + axis.extent)
-        pixels = transparency.premultiplied(self.image, source_table(axis, border)[padded_rows], border.constant)
-        fade(pixels, gain_table(axis, border)[padded_rows])
+        first, last = begin * axis.stride, (end - 1) * axis.stride + axis.extent
+        pixels = np.empty((last - first, *self.image.pixels.shape[1:]), transparency.float_dtype_of(self.image))
+        border = check_border(options["border"])
+        pad(functools.partial(transparency.premultiplied, self.image), axis, border, slice(first, last), pixels)
         return filter2d(pixels, weights, **options | {"padding": ((0, 0), (columns.before, columns.after)), "rows": None})
 
     def _convolve(self, kernel: Kernel, rows: Rows | None) -> Response:

@@ -86,7 +86,7 @@ def entering(request: NetworkRequest, image: Image) -> Array:
         rows = slice(begin, begin + step)
         pixels = image.pixels[rows]
         if image.alpha is not None:
-            pixels = transparency.premultiplied(image, np.arange(begin, begin + len(pixels)), 0)
+            pixels = transparency.premultiplied(image, rows)
         _mix(pixels.transpose(2, 0, 1), maps[:, rows])
     size = request.size_for((height, width))
     return _scaled(maps if size == (height, width) else resized(maps, size), network_input, image.white)

@@ -1,9 +1,10 @@
 """Explains one pixel of a feature map: the levels under each kernel, the products, their sum, and the stored level."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..engine.padded_copy import padded_window
 from ..geometry.axes import Axis, make_axes
 from ..geometry.borders import CONSTANT, BorderMode, check_border
 from ..images.alpha import border_of_alpha, least_visible_share
@@ -23,12 +24,11 @@ class Taps:
     """The taps of a kernel along one axis of an image.
 
     ``positions`` outside 0 .. ``size`` - 1 are in the padding. ``sources`` are the rows or columns of the image that are read,
-    CONSTANT for the constant of the border. ``gains`` are their factors.
+    CONSTANT for the constant of the border.
     """
 
     positions: tuple[int, ...]
     sources: tuple[int, ...]
-    gains: tuple[float, ...]
     size: int
 
     @property
@@ -190,18 +190,16 @@ def _trace_kernel(
     sliding = request.stride, request.padding_for(kernel), request.dilation
     axes = make_axes((height, width), (kernel.shape[0], kernel.shape[1]), *sliding)
     rows, columns = (_taps(axis, position, border) for axis, position in zip(axes, pixel[::-1], strict=True))
-    levels = _under(image.pixels, rows, columns, border.constant)
-    if image.alpha is None:
-        levels = _faded(levels, rows, columns)
+    levels = padded_window(image.pixels, *axes, border if image.alpha is None else replace(border, fade=None), pixel[::-1])
     summed, alpha_trace = levels, None
     if image.alpha is not None and seen is not None:
-        outside = check_border(border_of_alpha(request.border, image.opaque)).constant
-        alpha = _faded(_under(image.alpha, rows, columns, outside)[:, :, None], rows, columns)[:, :, 0]
-        alpha_trace = AlphaTrace(alpha, None if kernel.sums_to_zero else _shares(kernel)[turn, turn], seen, image.opaque)
+        border_of_shares = check_border(border_of_alpha(request.border, image.opaque))
+        alpha = padded_window(image.alpha[:, :, None], *axes, border_of_shares, pixel[::-1])
+        weights_of_alpha = None if kernel.sums_to_zero else _shares(kernel)[turn, turn]
+        alpha_trace = AlphaTrace(alpha[:, :, 0], weights_of_alpha, seen, image.opaque)
         if not map_source.opaque or border.needs_copy:
-            summed = np.where(
-                _is_constant(rows, columns)[:, :, None], border.constant, levels * (alpha / image.opaque)[:, :, None]
-            )
+            is_constant = np.logical_or.outer(np.equal(rows.sources, CONSTANT), np.equal(columns.sources, CONSTANT))
+            summed = np.where(is_constant[:, :, None], border.constant, levels * (alpha / image.opaque))
     weights = weights_for(request, image, kernel)[turn, turn]
     summing = weights.ndim == 3
     planes = []
@@ -215,27 +213,7 @@ def _trace_kernel(
 def _taps(axis: Axis, output: int, border: BorderMode) -> Taps:
     """Return the taps of a kernel at one output position along an axis."""
     positions = tuple(output * axis.stride - axis.before + tap * axis.dilation for tap in range(axis.kernel))
-    sources, gains = (border.source_index(i, axis.size) for i in positions), (border.gain(i, axis) for i in positions)
-    return Taps(positions, tuple(sources), tuple(gains), axis.size)
-
-
-def _is_constant(rows: Taps, columns: Taps) -> Array:
-    """Whether each tap reads the constant of the border: (kh, kw) bool."""
-    return np.logical_or.outer(np.equal(rows.sources, CONSTANT), np.equal(columns.sources, CONSTANT))
-
-
-def _under(pixels: Array, rows: Taps, columns: Taps, constant: float) -> Array:
-    """Return the pixels under the taps, or the constant, as float64."""
-    window = pixels[np.ix_(rows.sources, columns.sources)].astype(np.float64)
-    window[_is_constant(rows, columns)] = constant
-    return window
-
-
-def _faded(window: Array, rows: Taps, columns: Taps) -> Array:
-    """Multiply a window (kh, kw, channels) by the gains of the border."""
-    with np.errstate(invalid="ignore"):  # an infinity becomes NaN where it fades to 0
-        faded: Array = window * np.outer(rows.gains, columns.gains)[:, :, None]
-    return faded
+    return Taps(positions, tuple(border.source_index(i, axis.size) for i in positions), axis.size)
 
 
 def _shares(kernel: Kernel) -> Array:

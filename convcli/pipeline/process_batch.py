@@ -1,4 +1,8 @@
-"""Processes many pictures, several at a time. An error in one does not stop the others."""
+"""Processes many pictures, several at a time. An error in one does not stop the others.
+
+The pictures are processed by threads of this process, which share its ``Budget`` of memory, its standard streams (``Pipes``)
+and ``stop_loops``, which ends their work on an interrupt. All other arguments and results of ``_process`` can be pickled.
+"""
 
 import functools
 import threading
@@ -38,25 +42,16 @@ def run_tasks(
     workers = max(min(jobs, len(tasks)), 1)
     worker_request = replace(request, threads=max(jobs // workers, 1))
     budget = Budget(None if request.max_memory is None else max(request.max_memory - request.resident_bytes, 0))
-    process = functools.partial(_process, worker_request, pipes=pipes, budget=budget, dry_run=dry_run)
+    failed = threading.Event() if fail_fast else None
+    process = functools.partial(_process, worker_request, pipes=pipes, budget=budget, dry_run=dry_run, failed=failed)
     stop_loops(False)
     pool = ThreadPoolExecutor(workers, THREAD_NAME)
     pending: deque[Future[Outcome | None]] = deque()
-    failed = threading.Event()
     rest = iter(tasks)
-
-    def work(task: Task) -> Outcome | None:
-        if fail_fast and failed.is_set():
-            return None
-        outcome = process(task)
-        if outcome is not None and outcome.error is not None:
-            failed.set()
-        return outcome
-
     try:
         while True:
             while len(pending) < 2 * workers and (task := next(rest, None)) is not None:
-                pending.append(pool.submit(work, task))
+                pending.append(pool.submit(process, task))
             if not pending:
                 break
             outcome = pending[0].result()
@@ -92,16 +87,24 @@ def _finished(pending: Iterable[Future[Outcome | None]]) -> Iterator[Outcome]:
             yield outcome
 
 
-def _process(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, dry_run: bool) -> Outcome | None:
+def _process(
+    request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, dry_run: bool, failed: threading.Event | None
+) -> Outcome | None:
+    """Process one task; None where the run was stopped, or ``failed`` is set, as an outcome with an error does."""
+    if failed is not None and failed.is_set():
+        return None
     try:
-        return plan_task(request, task, pipes, budget) if dry_run else run_task(request, task, pipes, budget)
+        outcome = plan_task(request, task, pipes, budget) if dry_run else run_task(request, task, pipes, budget)
     except ConvcliError as error:
-        return Outcome(task, error=error)
+        outcome = Outcome(task, error=error)
     except Stopped:
         return None
     except MemoryError:
         text = "does not fit in memory with its feature maps; a lower --max-pixels refuses such files by their header"
-        return Outcome(task, error=ImageError(text))
+        outcome = Outcome(task, error=ImageError(text))
+    if failed is not None and outcome.error is not None:
+        failed.set()
+    return outcome
 
 
 def abandon() -> None:

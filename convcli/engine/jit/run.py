@@ -15,6 +15,9 @@ from . import native
 from .disk_cache import keep_code, read_code
 from .native import Loop, type_of
 
+LOOPS_PACKAGE = __name__.removesuffix("jit.run") + "loops."
+"""The modules whose loops are kept: the name of the cache folder contains a digest of their source."""
+
 _lock = threading.Lock()
 _compiled: dict[tuple[Any, ...], Loop] = {}
 _stopped = threading.Event()
@@ -38,7 +41,7 @@ def on_compiling(listener: Callable[[], None]) -> None:
 def run_loop(loop: Loop, *arguments: Any) -> None:
     """Call a function of ``engine.loops``, compiled for the types of these arguments.
 
-    Raises Stopped after ``stop_loops``.
+    A function of another module is compiled in each process. Raises Stopped after ``stop_loops``.
     """
     if _stopped.is_set():
         raise Stopped
@@ -74,7 +77,8 @@ def _find(loop: Loop, arguments: tuple[Any, ...]) -> Loop:
     if os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0"):
         return _without_ready(loop)
     name = _file_name(loop, arguments)
-    code = read_code(name)
+    kept = loop.__module__.startswith(LOOPS_PACKAGE)
+    code = read_code(name) if kept else None
     if code is not None:
         try:
             return native.load(code, name)
@@ -90,5 +94,6 @@ def _find(loop: Loop, arguments: tuple[Any, ...]) -> Loop:
         machine_code = native.load(code, name)
     except native.Unfit:
         return _without_ready(jitted(loop))
-    keep_code(name, code)
+    if kept:
+        keep_code(name, code)
     return machine_code

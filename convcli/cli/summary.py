@@ -14,7 +14,7 @@ from ..errors import ArgumentError, KernelError, nearest_name
 from ..geometry.whole_numbers import MAX_EXTENT
 from ..kernels.syntax import Reference, parse_kernel
 from ..networks.analysis import Field, Row, Totals, fields_of, separable_cost, total_of, trace
-from ..networks.layer import Shape, described
+from ..networks.layer import Shape, shape_text
 from ..networks.network import Network
 from ..pipeline.memory_budget import in_words
 from . import option_groups, options, output
@@ -145,7 +145,7 @@ def _show(network: Network, rows: list[Row], fields: list[Field | None]) -> None
     click.echo(output.escaped(f"{network.name}: {network.about}" if network.about else network.name))
     if network.source:
         click.echo(output.escaped(f"source: {network.source}"))
-    click.echo(f"input {described(input_shape)}")
+    click.echo(f"input {shape_text(input_shape)}")
     click.echo()
     _show_layers(rows, fields, bool(totals.fixed))
     click.echo()
@@ -173,11 +173,11 @@ def _cells(row: Row, field: Field | None, with_fixed: bool, exact: bool) -> list
     numbers = [row.weights, row.biases, *([row.fixed] if with_fixed else []), row.multiply_adds]
     sees, every = (_sides(field.span), _sides(field.step)) if field else ("all", "")
     if not exact:
-        short = (described(row.output_shape), sees, every)
+        short = (shape_text(row.output_shape), sees, every)
         gives, sees, every = (text.replace(" ", "") for text in short)
         return [layer.name, gives, *map(output.rounded, numbers), sees, every]
     name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
-    return [name, described(row.output_shape), *(f"{number:,}" for number in numbers), sees, every, in_words(row.memory)]
+    return [name, shape_text(row.output_shape), *(f"{number:,}" for number in numbers), sees, every, in_words(row.memory)]
 
 
 def _sides(sides: tuple[Fraction | int, Fraction | int] | None) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from ..kernels.generators import GENERATORS, Recipe
 from ..kernels.kernel import MERGES
 from .bank_spec import BankSpec, Grid
-from .field_values import Table, as_numbers, described, parameter_reader
+from .field_values import Table, as_numbers, parameter_reader, short_text
 from .kernel_parser import CHANGING, DESCRIBING, every_parameter, read_body, read_given, read_parts
 from .kernel_spec import KernelSpec, Part
 from .limits import MOST_MAPS
@@ -50,7 +50,7 @@ def _read_grid(table: Table, recipe: Recipe) -> Grid:
     """The values of each parameter that a bank runs through."""
     values = table.values.get("grid")
     if not isinstance(values, dict) or not values:
-        table.fault(f"must be a table of lists, such as {{ theta = [0, 45, 90] }}, got {described(values)}", "grid")
+        table.fault(f"must be a table of lists, such as {{ theta = [0, 45, 90] }}, got {short_text(values)}", "grid")
         return ()
     inner = Table(values, (*table.keys, "grid"), table.faults)
     inner.check_keys(recipe.accepted)

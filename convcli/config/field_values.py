@@ -102,7 +102,7 @@ class Table:
                 meant = FOREIGN_NAMES.get(value.lower()) if isinstance(value, str) else None
                 near = nearest_name(meant if meant in known else value, known) if isinstance(value, str) else ""
                 what = "" if known or not isinstance(value, str) else "the text "
-                raise ValueError(f"must be one of {', '.join(map(str, choices))}, got {what}{described(value)}{near}")
+                raise ValueError(f"must be one of {', '.join(map(str, choices))}, got {what}{short_text(value)}{near}")
             return choices[choices.index(value)]  # 90 for 90.0
 
         return self.read(key, read, None)
@@ -132,21 +132,21 @@ class Table:
 def as_text(value: Any) -> str:
     """Text."""
     if not isinstance(value, str):
-        raise ValueError(f"must be text, got {described(value)}")
+        raise ValueError(f"must be text, got {short_text(value)}")
     return value
 
 
 def as_name(value: Any) -> str:
     """The name of a kernel."""
     if not NAME.fullmatch(as_text(value)):
-        raise ValueError(f"must be made of letters, digits, and . _ - and begin with a letter, got {described(value)}")
+        raise ValueError(f"must be made of letters, digits, and . _ - and begin with a letter, got {short_text(value)}")
     return as_text(value)
 
 
 def as_tags(value: Any) -> tuple[str, ...]:
     """A list of words."""
     if not isinstance(value, list):
-        raise ValueError(f"must be a list of words, got {described(value)}")
+        raise ValueError(f"must be a list of words, got {short_text(value)}")
     return read_each(value, as_text, "word")
 
 
@@ -158,7 +158,7 @@ def as_range(value: Any) -> str:
 def as_flag(value: Any) -> bool:
     """Either true or false."""
     if not isinstance(value, bool):
-        raise ValueError(f"must be true or false, got {described(value)}")
+        raise ValueError(f"must be true or false, got {short_text(value)}")
     return value
 
 
@@ -170,12 +170,12 @@ def as_number(value: Any) -> float:
         try:
             return parse_number(value)
         except ValueError as error:
-            raise ValueError(f"must be a number, or an expression such as '1/9' or 'sqrt(2)/4', got {described(value)}, "
+            raise ValueError(f"must be a number, or an expression such as '1/9' or 'sqrt(2)/4', got {short_text(value)}, "
                              f"which {error}") from None  # fmt: skip
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"must be a number, got {described(value)}")
+        raise ValueError(f"must be a number, got {short_text(value)}")
     if not abs(value) <= MAX_WEIGHT:
-        raise ValueError(f"must be a finite number of at most {MAX_WEIGHT:g}, got {described(value)}")
+        raise ValueError(f"must be a finite number of at most {MAX_WEIGHT:g}, got {short_text(value)}")
     return float(value)
 
 
@@ -195,7 +195,7 @@ def parameter_reader(key: str) -> Callable[[Any], float]:
 def as_numbers(value: Any, read: Callable[[Any], float] = as_number) -> list[float]:
     """A list of numbers, each as it is read."""
     if not isinstance(value, list) or not value:
-        raise ValueError(f"must be a list of numbers, got {described(value)}")
+        raise ValueError(f"must be a list of numbers, got {short_text(value)}")
     if len(value) > MAX_SIDE:
         raise ValueError(f"has {len(value)} numbers; the limit is {MAX_SIDE}")
     return list(read_each(value, read, "number"))
@@ -214,14 +214,14 @@ def as_divisor(value: Any) -> float:
 def as_index(value: Any) -> int:
     """A whole number of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_EXTENT:
-        raise ValueError(f"must be a whole number from 0 to {MAX_EXTENT}, got {described(value)}")
+        raise ValueError(f"must be a whole number from 0 to {MAX_EXTENT}, got {short_text(value)}")
     return value
 
 
 def as_anchor(value: Any) -> tuple[int, int]:
     """[row, column], each at least 0."""
     if not isinstance(value, list) or len(value) != 2:
-        raise ValueError(f"must be [row, column], counted from 0, got {described(value)}")
+        raise ValueError(f"must be [row, column], counted from 0, got {short_text(value)}")
     row, column = read_each(value, as_index, "number")
     return row, column
 
@@ -257,7 +257,7 @@ def _check_pixels(value: Any) -> None:
         as_index(value)
 
 
-def described(value: Any) -> str:
+def short_text(value: Any) -> str:
     """A value as the user wrote it, or at least what kind of thing it is."""
     if value is None:
         return "nothing"
@@ -288,5 +288,5 @@ def as_sides(name: str, value: Any, least: int = 1) -> tuple[int, int]:
 def as_count(value: Any) -> int:
     """A whole number of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_EXTENT:
-        raise ValueError(f"must be a whole number from 1 to {MAX_EXTENT}, got {described(value)}")
+        raise ValueError(f"must be a whole number from 1 to {MAX_EXTENT}, got {short_text(value)}")
     return value

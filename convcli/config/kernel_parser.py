@@ -19,9 +19,9 @@ from .field_values import (
     as_number,
     as_numbers,
     as_text,
-    described,
     parameter_reader,
     read_each,
+    short_text,
 )
 from .kernel_spec import Body, FileFilter, KernelSpec, Part, Product, Sum
 from .limits import MOST_MAPS
@@ -128,7 +128,7 @@ def read_parts(table: Table, key: str, folder: Path, extra: tuple[str, ...]) -> 
     """Kernels in a list, by the text after -k, or as tables with the keys of a kernel; without those that cannot be read."""
     values = table.values[key]
     if not isinstance(values, list) or not values:
-        table.fault(f"must be a list of kernels, got {described(values)}", key)
+        table.fault(f"must be a list of kernels, got {short_text(values)}", key)
         return ()
     if len(values) > MOST_MAPS:
         table.fault(f"has {len(values)} kernels; the limit is {MOST_MAPS}", key)
@@ -142,7 +142,7 @@ def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, ext
     if isinstance(value, str):
         return _read_text(table, keys, value, folder)
     if not isinstance(value, dict):
-        table.fault(f"must be the name of a kernel, or a table, got {described(value)}", key, index)
+        table.fault(f"must be the name of a kernel, or a table, got {short_text(value)}", key, index)
         return None
     inner = Table(value, keys, table.faults)
     inner.name = f"{table.name}-{index}"
@@ -180,7 +180,7 @@ def _read_matrix(table: Table, kind: str) -> Matrix | None:
     rows = table.values[kind]
     example = "[[0, 1, 0], [1, -4, 1], [0, 1, 0]]" if kind == "matrix" else "[[[1, -1, 0]]]: rows of cells of channels"
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
-        table.fault(f"must be a list of rows, such as {example}, got {described(rows)}", kind)
+        table.fault(f"must be a list of rows, such as {example}, got {short_text(rows)}", kind)
         return None
     if len(rows) > MAX_SIDE or max(map(len, rows)) > MAX_SIDE:
         table.fault(f"has {len(rows)} rows of up to {max(map(len, rows))} numbers; the largest kernel side is {MAX_SIDE}", kind)
@@ -203,7 +203,7 @@ def _read_cell(table: Table, cell: Any, position: tuple[str, int, int], depth: i
         if kind == "matrix":
             return as_number(cell)
         if not isinstance(cell, list) or not cell:
-            raise ValueError(f"must be a list of the weights of each channel, got {described(cell)}")
+            raise ValueError(f"must be a list of the weights of each channel, got {short_text(cell)}")
         if len(cell) != depth:
             table.fault(f"{where} has {len(cell)} channels, and the first cell has {depth}", kind, y, x)
         return read_each(cell, as_number, "channel")

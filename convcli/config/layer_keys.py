@@ -11,7 +11,7 @@ from typing import Any
 from ..geometry.whole_numbers import MAX_EXTENT
 from ..kernels.kernel import MAX_SIDE
 from ..networks.op_registry import OPS
-from .field_values import as_border, as_count, as_flag, as_number, as_padding, as_sides, described, read_each
+from .field_values import as_border, as_count, as_flag, as_number, as_padding, as_sides, read_each, short_text
 
 
 @dataclass(frozen=True)
@@ -26,23 +26,23 @@ class Key:
 def _size(value: Any) -> tuple[int, int]:
     sides = as_sides("size", value)
     if max(sides) > MAX_SIDE:
-        raise ValueError(f"must be at most {MAX_SIDE}, got {described(value)}")
+        raise ValueError(f"must be at most {MAX_SIDE}, got {short_text(value)}")
     return sides
 
 
 def _connections(value: Any) -> tuple[tuple[int, ...], ...]:
     if not isinstance(value, list) or not value:
         rule = "must be a list of the channels that each filter sees, such as [[0, 1], [1, 2]]"
-        raise ValueError(f"{rule}, got {described(value)}")
+        raise ValueError(f"{rule}, got {short_text(value)}")
     return read_each(value, _channels, "filter")
 
 
 def _channels(row: Any) -> tuple[int, ...]:
     if not isinstance(row, list) or not row:
-        raise ValueError(f"must name the channels that it sees, such as [0, 1], got {described(row)}")
+        raise ValueError(f"must name the channels that it sees, such as [0, 1], got {short_text(row)}")
     for channel in row:
         if isinstance(channel, bool) or not isinstance(channel, int) or not 0 <= channel <= MAX_EXTENT:
-            raise ValueError(f"must name channels by whole numbers from 0, got {described(channel)}")
+            raise ValueError(f"must name channels by whole numbers from 0, got {short_text(channel)}")
     if len(set(row)) < len(row):
         raise ValueError("names a channel twice")
     return tuple(row)

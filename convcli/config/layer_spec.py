@@ -8,7 +8,7 @@ from typing import Any
 from ..kernels.weights import WeightsFile
 from ..networks.layer import Op
 from ..networks.op_registry import OPS
-from .field_values import Table, as_flag, as_name, as_text, described
+from .field_values import Table, as_flag, as_name, as_text, short_text
 from .kernel_parser import relative
 from .layer_keys import Key, keys_of
 from .toml_positions import Keys
@@ -38,11 +38,11 @@ def read_layers(table: Table, folder: Path) -> tuple[LayerSpec, ...]:
     values = table.values.get("layers")
     example = '{ op = "conv", filters = 4, size = 5 }'
     if not isinstance(values, list) or not values:
-        table.fault(f"must be a list of tables, such as [{example}], got {described(values)}", "layers")
+        table.fault(f"must be a list of tables, such as [{example}], got {short_text(values)}", "layers")
         return ()
     for place, value in enumerate(values):
         if not isinstance(value, dict):
-            table.fault(f"must be a table, such as {example}, got {described(value)}", "layers", place)
+            table.fault(f"must be a table, such as {example}, got {short_text(value)}", "layers", place)
             return ()
     if len(values) > MOST_LAYERS:
         table.fault(f"has {len(values)} layers; the limit is {MOST_LAYERS}", "layers")

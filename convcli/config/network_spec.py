@@ -18,7 +18,7 @@ from ..networks.op_registry import OPS
 from ..networks.sliding import Sliding
 from ..range_rules import parse_range
 from .diagnostics import ConfigError, Fault
-from .field_values import Table, as_count, as_number, as_sides, as_text, described, read_each
+from .field_values import Table, as_count, as_number, as_sides, as_text, read_each, short_text
 from .layer_spec import LayerSpec, read_layers
 from .layer_weights import load_tensor, tensor_header
 from .lazy_kernel import Lazy, LazyBank, LazyKernel
@@ -87,7 +87,7 @@ def read_network(table: Table, folder: Path) -> NetworkSpec:
 def _read_input(table: Table) -> Input:
     values = table.values.get("input")
     if not isinstance(values, dict):
-        table.fault(f"must be a table, such as {{ channels = 3, size = 227 }}, got {described(values)}", "input")
+        table.fault(f"must be a table, such as {{ channels = 3, size = 227 }}, got {short_text(values)}", "input")
         return ANY_INPUT
     inner = Table(values, (*table.keys, "input"), table.faults)
     inner.check_keys(("channels", "size", "range", "mean", "std"))
@@ -110,7 +110,7 @@ def _as_limits(value: Any) -> tuple[float, float]:
     except ArgumentError:
         limits = None
     if limits is None:
-        raise ValueError(f"must be LO..HI, what black and white become, such as 0..1, got {described(value)}")
+        raise ValueError(f"must be LO..HI, what black and white become, such as 0..1, got {short_text(value)}")
     return limits
 
 

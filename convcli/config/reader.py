@@ -14,7 +14,7 @@ from ..range_rules import parse_range
 from .bank_parser import read_bank
 from .bank_spec import Entry
 from .diagnostics import Diagnostics, Document
-from .field_values import Table, as_border, as_flag, as_padding, as_stride, as_text, described
+from .field_values import Table, as_border, as_flag, as_padding, as_stride, as_text, short_text
 from .kernel_parser import read_kernel
 from .network_spec import NetworkSpec, read_network
 from .toml_positions import check_depth
@@ -66,7 +66,7 @@ def _read_section(section: str, body: Any, file: ConfigFile) -> None:
         known = "there are [kernels.NAME], [banks.NAME], [networks.NAME] and [defaults]"
         file.diagnostics.refuse((section,), f"unknown table; {known}{near}")
     elif not isinstance(body, dict):
-        file.diagnostics.refuse((section,), f"must be a table, got {described(body)}")
+        file.diagnostics.refuse((section,), f"must be a table, got {short_text(body)}")
     meant = nearest(section, SECTIONS)
     if meant is None or not isinstance(body, dict):
         return
@@ -123,7 +123,7 @@ def _read_entries(section: Table, read: Callable[[Table, Path], Any], file: Conf
         if section.faults.full:
             return
         if not isinstance(value, dict):
-            section.fault(f"must be a table, [{section.name}.NAME], got {described(value)}", name)
+            section.fault(f"must be a table, [{section.name}.NAME], got {short_text(value)}", name)
             continue
         if len(file.entries) + len(file.networks) >= MOST_ENTRIES:
             section.fault(f"is one more than {MOST_ENTRIES} kernels, banks and networks, the limit of a file", name)

@@ -24,6 +24,10 @@ class BorderMode:
     PyTorch, ONNX and TensorFlow, where they are unambiguous. ``outside(position, size)`` returns the image index for a
     position outside 0 .. size - 1, or CONSTANT. ``fade(distance, pads)`` returns the gain ``distance`` pixels outside the
     image, with ``pads`` pixels of padding on that side; the gains of the row and of the column are multiplied.
+
+    The compiled loops use ``outside`` alone. All else needs a copy (``needs_copy``), which ``engine.padded_copy.pad`` makes for
+    all operations; a rule of another kind is implemented there. ``engine.sample_facts`` assumes that the padding lies between
+    the least and the largest of 0, the constant and the samples.
     """
 
     name: str
@@ -38,7 +42,7 @@ class BorderMode:
         """Whether the padding holds values that no pixel has: the loops, which read pixels by index, then get a padded copy."""
         return self.fade is not None
 
-    def over(self, rows: Axis, columns: Axis) -> "BorderMode":
+    def for_axes(self, rows: Axis, columns: Axis) -> "BorderMode":
         """Return the mode for an image of these axes: one that needs no copy where nothing is padded."""
         return self if rows.padded > rows.size or columns.padded > columns.size or not self.needs_copy else ZERO
 

@@ -105,7 +105,7 @@ class Format:
     deep_kind
         Returns the kind of samples that Pillow would cut to 8 bits; empty where it keeps them all.
     holds_provenance
-        Whether a file can carry provenance; otherwise a sidecar does.
+        Whether a file can carry provenance; otherwise a sidecar does. Pillow's formats carry it in EXIF, which ``keeps`` names.
     is_complete
         Returns whether a file that opens is complete, from a few bytes; a codec may check more. May raise any exception.
     encoding_copies

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from ..errors import ArgumentError
 from .convolutions import Conv
-from .layer import InputTaps, Layer, Parameter, PixelError, Shape, described
+from .layer import InputTaps, Layer, Parameter, PixelError, Shape, shape_text
 from .network import Network
 
 REAL = 4
@@ -65,11 +65,11 @@ def trace(network: Network, shape: Shape, any_size: bool = False) -> Iterator[Ro
                 layer.check_sources(shape)
             out = layer.out(shape)
             if max(out) > MAX_LENGTH:
-                raise ArgumentError(f"would give {described(out)}; the limit is {MAX_LENGTH} each way")
+                raise ArgumentError(f"would give {shape_text(out)}; the limit is {MAX_LENGTH} each way")
             input_taps, note = layer.input_taps(shape), layer.note(shape)
             row = Row(layer, shape, out, layer.parameters(shape), layer.multiply_adds(shape), input_taps, note)
         except ArgumentError as error:
-            text = f"network {network.name!r}: layer {layer.name!r} after {before}, which gives {described(shape)}: {error}"
+            text = f"network {network.name!r}: layer {layer.name!r} after {before}, which gives {shape_text(shape)}: {error}"
             raise type(error)(text) from None
         yield row
         flattened = len(out) < len(shape) and shape[1:] != (1, 1)

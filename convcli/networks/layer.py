@@ -210,33 +210,33 @@ def as_maps(shape: Shape) -> tuple[int, int, int]:
 def as_vector(shape: Shape) -> int:
     """Return the length of a vector, or of maps of one pixel. Raises PixelError, an ArgumentError, for larger maps."""
     if len(shape) == 3 and shape[1:] != (1, 1):
-        raise PixelError(f"takes a vector, and gets maps of {described(shape)}; put a flatten layer before it")
+        raise PixelError(f"takes a vector, and gets maps of {shape_text(shape)}; put a flatten layer before it")
     return shape[0]
 
 
-def described(shape: Shape) -> str:
+def shape_text(shape: Shape) -> str:
     """Return a shape as text: 28 x 28 x 6, or 120.
 
-    >>> described((6, 28, 28)), described((120,))
+    >>> shape_text((6, 28, 28)), shape_text((120,))
     ('28 x 28 x 6', '120')
     """
     return " x ".join(map(str, (*shape[1:], shape[0])))
 
 
-def uneven(axes: tuple[Axis, Axis]) -> str:
+def fractional_size(axes: tuple[Axis, Axis]) -> str:
     """Return the size formula of axes whose stride leaves a remainder, or an empty text.
 
     >>> from ..geometry.axes import make_axes
-    >>> uneven(make_axes((224, 224), (11, 11), 4, 0, 1))
+    >>> fractional_size(make_axes((224, 224), (11, 11), 4, 0, 1))
     '(224 - 11) / 4 + 1 = 54.25 is taken as 54'
     """
-    formulas = [_uneven(axis) for axis in axes]
+    formulas = [_size_formula(axis) for axis in axes]
     if formulas[0] == formulas[1]:
         return formulas[0]
     return "; ".join(f"{formula} {name}" for formula, name in zip(formulas, ("rows", "columns"), strict=True) if formula)
 
 
-def _uneven(axis: Axis) -> str:
+def _size_formula(axis: Axis) -> str:
     length = axis.size + axis.before + axis.after - axis.extent
     if length % axis.stride == 0:
         return ""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from ..geometry.axes import Axis, make_pool_axes
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Sides
-from .layer import Array, InputTaps, Layer, Op, Shape, as_maps, uneven
+from .layer import Array, InputTaps, Layer, Op, Shape, as_maps, fractional_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Pool(Layer):
         return rows, columns
 
     def note(self, shape: Shape) -> str:
-        return uneven(self.axes(shape))
+        return fractional_size(self.axes(shape))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from ..geometry.axes import Axis, make_axes
 from ..geometry.borders import Border, check_border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Sides
-from .layer import InputTaps, Layer, Parameter, Shape, as_maps, uneven
+from .layer import InputTaps, Layer, Parameter, Shape, as_maps, fractional_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Sliding(Layer):
         return rows, columns
 
     def note(self, shape: Shape) -> str:
-        return uneven(self.axes(shape))
+        return fractional_size(self.axes(shape))
 
     def out(self, shape: Shape) -> Shape:
         rows, columns = self.axes(shape)
@@ -48,7 +48,7 @@ class Sliding(Layer):
     def padded_copy(self, shape: Shape) -> int:
         """Return the count of numbers in the padded copy of the input, 0 where the border needs none."""
         rows, columns = self.axes(shape)
-        return shape[0] * rows.padded * columns.padded if check_border(self.border).over(rows, columns).needs_copy else 0
+        return shape[0] * rows.padded * columns.padded if check_border(self.border).for_axes(rows, columns).needs_copy else 0
 
     def scratch(self, shape: Shape) -> int:
         return self.padded_copy(shape)

@@ -13,9 +13,9 @@ from ..engine.kernel_tables import kernel_tables_for
 from ..engine.layout import Layout
 from ..engine.offset import Offset
 from ..engine.padded_copy import padded_copy
+from ..engine.parallel_tasks import layer_tasks, tap_tasks
 from ..engine.sample_facts import sample_facts_of
 from ..engine.simd.reference import Array
-from ..engine.tasks import layer_tasks, tap_tasks
 from ..engine.threads import run_all
 from ..geometry.axes import make_axes
 from ..geometry.borders import ZERO, Border, BorderMode, check_border
@@ -84,7 +84,7 @@ def conv2d(
     rows, columns = make_axes((height, width), weights.shape[2:], stride, padding, dilation)
     layout = Layout(rows, columns, pixel=1, depth=1)
     out = aligned((count, maps, rows.out, columns.out), real_of(batch))
-    mode = check_border(border).over(rows, columns)
+    mode = check_border(border).for_axes(rows, columns)
     if mode.needs_copy:
         batch, layout, mode = padded_copy(batch, layout, mode), layout.of_padded_copy, ZERO
     check_method(method)

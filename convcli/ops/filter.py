@@ -14,10 +14,10 @@ from ..engine.layout import Layout
 from ..engine.loops.elementwise import scale_to_levels
 from ..engine.offset import Offset
 from ..engine.padded_copy import padded_copy
+from ..engine.parallel_tasks import tap_tasks
 from ..engine.planner import Choice
 from ..engine.sample_facts import sample_facts_of
 from ..engine.simd.reference import Array
-from ..engine.tasks import tap_tasks
 from ..engine.threads import run_all
 from ..errors import ArgumentError
 from ..geometry.axes import make_axes
@@ -115,7 +115,7 @@ def filter2d(
     if result_dtype == np.float64:
         pixels = loadable(pixels.astype(np.float64, copy=False))
     begin, end = _check_rows(rows, layout)
-    mode = check_border(border).over(layout.rows, layout.columns)
+    mode = check_border(border).for_axes(layout.rows, layout.columns)
     check_method(method)
     workers = workers_for(threads)
     if as_flag("flip", flip):
@@ -177,7 +177,7 @@ def explain_filter2d(
     Raises ArgumentError as ``filter2d`` does.
     """
     layout = _layout_of_image(image, kernel, stride, padding, dilation)
-    mode = check_border(border).over(layout.rows, layout.columns)
+    mode = check_border(border).for_axes(layout.rows, layout.columns)
     tables = _tables_for(layout, image[None], kernel, mode, Offset(image[None]), method)
     choice, real = tables.choices[0], real_of(image)
     if choice.tiling is not None:

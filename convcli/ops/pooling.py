@@ -95,7 +95,11 @@ def _largest_of(maps: Array, rows: Axis, columns: Axis) -> Array:
 def _pool(
     maps: Array, rows: Axis, columns: Axis, take: Callable[..., None], threads: int | None, line_dtype: np.dtype[Any]
 ) -> Array:
-    """Pool maps by ``take(planes, windows, band, line, out)``, in bands of output rows. ``line`` has the dtype line_dtype."""
+    """Pool maps by ``take(planes, windows, band, line, out)``, in bands of output rows. ``line`` has the dtype line_dtype.
+
+    The loops in ``engine.loops.pooling`` reduce the rows of a window to ``line``, then its columns: for reductions that are
+    separable, as maxima and sums are. Others, such as a median, need a loop over the window.
+    """
     workers = workers_for(threads)
     out = aligned((*maps.shape[:-2], rows.out, columns.out), maps.dtype)
     if out.size == 0:

@@ -36,7 +36,11 @@ class Explanation:
 
 
 class MapSource(abc.ABC):
-    """Computes the maps of one image on demand, whole or some rows. Raises no error but ArgumentError."""
+    """Computes the maps of one image on demand, whole or some rows. Raises no error but ArgumentError.
+
+    ``image`` is the picture as it was decoded. Alpha is applied while maps are computed, in ``compute_map``: kernels see
+    colours times alpha, and their response is divided by the alpha that they saw. A network sees an image without alpha.
+    """
 
     notices: tuple[str, ...] = ()
     """Notices about the picture."""

@@ -60,7 +60,7 @@ def _padded(request: ApplyRequest, target: Target, header: Header, real: int) ->
         with contextlib.suppress(ConvcliError):  # reported when the image is processed
             shape = kernel.shape[0], kernel.shape[1]
             rows, columns = make_axes(sizes, shape, request.stride, request.padding_for(kernel), request.dilation)
-            if check_border(request.border).over(rows, columns).needs_copy:
+            if check_border(request.border).for_axes(rows, columns).needs_copy:
                 largest = max(largest, rows.padded * columns.padded * channels * real)
     return largest
 

@@ -1,7 +1,8 @@
 """Processes many pictures, several at a time. An error in one does not stop the others.
 
-The pictures are processed by threads of this process, which share its ``Budget`` of memory, its standard streams (``Pipes``)
-and ``stop_loops``, which ends their work on an interrupt. All other arguments and results of ``_process`` can be pickled.
+``_process`` does the work for one picture, from its file to its outputs. It runs on threads, which share what belongs to this
+process: the ``Budget`` of memory, the standard streams (``Pipes``), ``stop_loops``, which ends work on an interrupt, and the
+weights of a ``LoadedNetwork``. A target refers to a ``Format``, which holds functions; ``format_named`` finds it by its name.
 """
 
 import functools

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import math
 import os
-import re
 import shutil
 import stat
 import subprocess
@@ -14,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import convcli
 from convcli.engine.jit import compile as build_module
 from convcli.engine.jit import disk_cache
 from convcli.engine.jit import run as jit_run

@@ -115,7 +115,7 @@ class Spectrum:
     kernel: KernelSpectrum
     weight: float  # sum of the weights, in units
     unit: float
-    whole: bool  # whether sums are rounded to whole numbers of the unit
+    rounded_to_unit: bool  # whether sums are rounded to whole numbers of the unit
 
     def between(self, top: int, bottom: int | None) -> "Spectrum":
         """Return the spectrum for padded rows top .. bottom, followed by unused rows for one more pair of tiles."""
@@ -132,7 +132,9 @@ def best_tiling(layout: Layout) -> Tiling | None:
     return min(small, key=lambda tiling: tiling.cost, default=None)
 
 
-def spectrum_of(tiling: Tiling, border: BorderMode, kernel: Array, unit: float, whole: bool, real: np.dtype) -> Spectrum:
+def spectrum_of(
+    tiling: Tiling, border: BorderMode, kernel: Array, unit: float, rounded_to_unit: bool, real: np.dtype
+) -> Spectrum:
     """Compute the spectrum of a kernel (kh, kw) in units, and the tables of its borders."""
     layout = tiling.layout
     tile, workspace = tiling.tile(1, real), tiling.workspace(1, real, real)
@@ -146,7 +148,7 @@ def spectrum_of(tiling: Tiling, border: BorderMode, kernel: Array, unit: float, 
         real.type(border.constant),
     )
     spectrum = KernelSpectrum(workspace.transposed_real, workspace.transposed_imaginary)
-    return Spectrum(tiling, tiling.tile(layout.pixel, real), borders, spectrum, float(kernel.sum()), unit, whole)
+    return Spectrum(tiling, tiling.tile(layout.pixel, real), borders, spectrum, float(kernel.sum()), unit, rounded_to_unit)
 
 
 def _extended(source: Array, size: int) -> Array:
@@ -161,8 +163,8 @@ def correlate_by_spectrum(
     real = spectrum.kernel.real.dtype
     workspace = spectrum.tiling.workspace(spectrum.tile.pixel, real, out.dtype)
     offset_sum = offset * spectrum.weight  # what subtracting the offset takes from every sum
-    shift, bias = (offset_sum, bias) if spectrum.whole else (0.0, offset_sum * spectrum.unit + bias)
+    shift, bias = (offset_sum, bias) if spectrum.rounded_to_unit else (0.0, offset_sum * spectrum.unit + bias)
     unit, rest = split(spectrum.unit, real.type)  # type: ignore[no-untyped-call]
-    finish = Finish(int(spectrum.whole), real.type(shift), unit, rest, *split(bias, real.type))  # type: ignore[no-untyped-call]
+    finish = Finish(int(spectrum.rounded_to_unit), real.type(shift), unit, rest, *split(bias, real.type))  # type: ignore[no-untyped-call]
     tables = spectrum.tile, spectrum.borders, spectrum.kernel, finish
     run_loop(correlate_spectra, plane, *tables, real.type(offset), pairs, workspace, out)

@@ -81,7 +81,9 @@ def _make_tables(
     maps = np.frombuffer(weights).reshape(shape)
     choices = tuple(choose(layout, kernel, facts, method) for kernel in maps)
     spectra = [
-        spectrum_of(c.tiling, border, in_units(kernel[0, :, :, 0], c.unit), c.unit, c.whole, facts.real) if c.tiling else None
+        spectrum_of(c.tiling, border, in_units(kernel[0, :, :, 0], c.unit), c.unit, c.rounded_to_unit, facts.real)
+        if c.tiling
+        else None
         for kernel, c in zip(maps, choices, strict=True)
     ]
     rows = layout.row_table(border, running=any(choice.running_columns for choice in choices))

@@ -41,24 +41,28 @@ def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 
     return out.reshape(*out.shape[:-2], columns.padded * layout.pixel)
 
 
-def padded_window(pixels: Array, rows: Axis, columns: Axis, border: BorderMode, at: tuple[int, int]) -> Array:
-    """Return what lies under each tap of a kernel at output ``at`` (row, column): (kh, kw, C) float64, of pixels (H, W, C).
+def padded_window(read: Callable[[Array], Array], rows: Axis, columns: Axis, border: BorderMode, at: tuple[int, int]) -> Array:
+    """Return what lies under each tap of a kernel at output ``at`` (row, column): (kh, kw, C) float64.
+
+    ``read(sources)`` returns rows (n, W, C) of the image, as in :func:`pad`.
 
     >>> from ..geometry.axes import make_axes
     >>> from ..geometry.borders import check_border
+    >>> pixels = np.array([[[4], [8]]])
     >>> axes = make_axes((1, 2), (1, 3), 1, "same", 1)
-    >>> padded_window(np.array([[[4], [8]]]), *axes, check_border("edge"), (0, 1)).ravel().tolist()
+    >>> padded_window(pixels.__getitem__, *axes, check_border("edge"), (0, 1)).ravel().tolist()
     [4.0, 8.0, 8.0]
     """
-    taps = [
+    down, along = (
         slice(output * axis.stride, output * axis.stride + axis.extent, axis.dilation)
         for output, axis in zip(at, (rows, columns), strict=True)
-    ]
-    band = np.empty((rows.kernel, *pixels.shape[1:]))
-    pad(lambda sources: pixels[sources], rows, border, taps[0], band)
-    turned = np.empty((columns.kernel, rows.kernel, pixels.shape[2]))
-    pad(lambda sources: band.swapaxes(0, 1)[sources], columns, border, taps[1], turned)
-    return turned.swapaxes(0, 1)
+    )
+    channels = read(np.zeros(1, np.int64)).shape[2]
+    band = np.empty((rows.kernel, columns.size, channels))
+    pad(read, rows, border, down, band)
+    window = np.empty((columns.kernel, rows.kernel, channels))
+    pad(band.swapaxes(0, 1).__getitem__, columns, border, along, window)
+    return window.swapaxes(0, 1)
 
 
 def pad(read: Callable[[Array], Array], axis: Axis, border: BorderMode, part: slice, out: Array) -> None:

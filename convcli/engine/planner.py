@@ -66,7 +66,7 @@ class Choice:
     unit: float = 1.0  # weights are divided by it before, sums multiplied by it at the end
     tiling: Tiling | None = None
     error: float = 0.0
-    whole: bool = False  # whether sums by spectra are rounded to whole numbers of the unit
+    rounded_to_unit: bool = False  # whether sums by spectra are rounded to whole numbers of the unit
 
     @property
     def rank(self) -> int:
@@ -124,7 +124,7 @@ def _by_fft(layout: Layout, weights: Array, facts: SampleFacts, other: Choice, m
     reason = f"tiles of {tiling.rows} x {tiling.columns} take as long as {tiling.cost:.3g} multiply-adds"
     error = 0.0 if whole else float(np.finfo(facts.real).eps) * math.log2(tiling.rows * tiling.columns)
     unit = unit if whole and unit else 1.0
-    return Choice("fft", tiling.cost, other.direct, reason, unit=unit, tiling=tiling, error=error, whole=whole)
+    return Choice("fft", tiling.cost, other.direct, reason, unit=unit, tiling=tiling, error=error, rounded_to_unit=whole)
 
 
 def _noise_shows(noise: float, weights: Array, facts: SampleFacts) -> bool:

@@ -23,7 +23,7 @@ class SampleFacts:
     """The samples, border included: sums are float32 or float64 (``real``); those down a column may be ``exact``.
 
     ``finite``: no sample is NaN or infinite. ``whole``: all are integers. ``even``: none is much larger than most. All lie
-    between ``least`` and ``largest``.
+    between ``least``, which is read only where ``whole``, and ``largest``, which bounds spectra too.
     """
 
     real: np.dtype

@@ -26,8 +26,8 @@ class BorderMode:
     image, with ``pads`` pixels of padding on that side; the gains of the row and of the column are multiplied.
 
     The compiled loops use ``outside`` alone. All else needs a copy (``needs_copy``), which ``engine.padded_copy.pad`` makes for
-    all operations; a rule of another kind is implemented there. ``engine.sample_facts`` assumes that the padding lies between
-    the least and the largest of 0, the constant and the samples.
+    all operations; a rule of another kind is implemented there. ``engine.sample_facts`` and the bound of
+    ``engine.offset`` assume that the padding lies between the least and the largest of 0, the constant and the samples.
     """
 
     name: str

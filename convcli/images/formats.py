@@ -93,7 +93,8 @@ class Format:
     alpha, deep_grey, deep_colour
         Whether a picture may have alpha; whether it may have 16 bits, in grey and in colour.
     keeps
-        The fields of ``Metadata`` that it holds.
+        The fields of ``Metadata`` that it holds. One that a picture has and its output does not hold makes --in-place refuse
+        the picture, and is reported otherwise.
     max_metadata
         Largest size in bytes of EXIF, with its prefix, and of a comment.
     setting
@@ -105,9 +106,11 @@ class Format:
     deep_kind
         Returns the kind of samples that Pillow would cut to 8 bits; empty where it keeps them all.
     holds_provenance
-        Whether a file can carry provenance; otherwise a sidecar does. Pillow's formats carry it in EXIF, which ``keeps`` names.
+        Whether a file can carry provenance, as those of Pillow do in EXIF, which ``keeps`` then names. Otherwise a sidecar
+        does, for --skip-existing and --in-place alike.
     is_complete
-        Returns whether a file that opens is complete, from a few bytes; a codec may check more. May raise any exception.
+        Returns whether an output of an earlier run is complete, from a few bytes; a codec may check more. May raise any
+        exception. Inputs are not checked with it: a decoder raises an error for a truncated file.
     encoding_copies
         Copies of the levels in memory while a picture is encoded: without alpha, and with.
     """

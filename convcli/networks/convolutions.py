@@ -80,7 +80,7 @@ class Conv(Sliding):
     def prepared(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         """Set the weights of channels that a filter does not read to 0."""
         weight = arrays["weight"]
-        if self.connections is None or weight.ndim == 3:
+        if self.connections is None or self.is_shared:
             return arrays
         for kernel, channels in zip(weight, self.connections, strict=True):
             kernel[[channel for channel in range(len(kernel)) if channel not in channels]] = 0
@@ -92,12 +92,12 @@ class Conv(Sliding):
         from ..ops.conv import conv2d
 
         weight, options = arrays["weight"], self.options()
-        if weight.ndim == 3 and self.connections is not None:
+        if self.is_shared and self.connections is not None:
             full = np.zeros((len(weight), len(x), *weight.shape[1:]), weight.dtype)
             for kernel, channels, plane in zip(full, self.connections, weight, strict=True):
                 kernel[list(channels)] = plane
             weight = full
-        elif weight.ndim == 3:  # shared weights: the sum of the channels is convolved, and the constant border summed too
+        elif self.is_shared:  # the sum of the channels is convolved, and the constant border summed too
             group_size = len(x) // self.groups
             x = x.reshape(self.groups, group_size, *x.shape[1:]).sum(axis=1, dtype=np.float64).astype(x.dtype)
             weight = weight[:, None]

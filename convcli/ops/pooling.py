@@ -98,7 +98,8 @@ def _pool(
     """Pool maps by ``take(planes, windows, band, line, out)``, in bands of output rows. ``line`` has the dtype line_dtype.
 
     The loops in ``engine.loops.pooling`` reduce the rows of a window to ``line``, then its columns: for reductions that are
-    separable, as maxima and sums are. Others, such as a median, need a loop over the window.
+    separable, as maxima and sums are, and take time for kernel rows plus columns. Others, such as a median, need a loop and
+    memory for a whole window, and take time for rows times columns.
     """
     workers = workers_for(threads)
     out = aligned((*maps.shape[:-2], rows.out, columns.out), maps.dtype)

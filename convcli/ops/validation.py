@@ -14,7 +14,7 @@ from ..geometry.whole_numbers import as_count
 from .option_parsers import METHODS
 
 FLOATS = [np.dtype(name) for name in ("float16", "float32", "float64")]
-"""Floating-point dtypes of results."""
+"""Floating-point dtypes that ``dtype=`` accepts for results."""
 
 MAPS = (3, 4)
 """Dimensions of maps: (C, H, W), or (N, C, H, W)."""
@@ -23,7 +23,7 @@ MAPS = (3, 4)
 def check_array(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None, *, batched: bool = False) -> Array:
     """Read an argument as a non-empty array of real numbers. ``dimensions`` of None allows any number of them.
 
-    With ``batched``, an array of two or four dimensions may be an empty batch, N = 0. Raises ArgumentError.
+    With ``batched``, an array of two or four dimensions, the first of which is N, may have N = 0. Raises ArgumentError.
 
     >>> check_array("x", [[1, 2]], dimensions=(2,)).shape
     (1, 2)

@@ -20,7 +20,7 @@ from .request_base import BaseRequest
 
 @dataclass(frozen=True)
 class ApplyRequest(BaseRequest):
-    """A request of ``apply``. Each map is that of a kernel, or of a merged bank.
+    """A request of ``apply``. Each map is that of a kernel, or of a merged bank; their weights are computed, plain values.
 
     Raises ArgumentError where two options exclude each other.
     """

@@ -38,8 +38,9 @@ class Explanation:
 class MapSource(abc.ABC):
     """Computes the maps of one image on demand, whole or some rows. Raises no error but ArgumentError.
 
-    ``image`` is the picture as it was decoded. Alpha is applied while maps are computed, in ``compute_map``: kernels see
-    colours times alpha, and their response is divided by the alpha that they saw. A network sees an image without alpha.
+    ``image`` is the picture as it was decoded; its white, alpha and metadata decide how maps are stored. Alpha is applied while
+    maps are computed, in ``compute_map``: kernels see colours times alpha, and their response is divided by the alpha that they
+    saw. A network sees an image without alpha.
     """
 
     notices: tuple[str, ...] = ()
@@ -54,7 +55,7 @@ class MapSource(abc.ABC):
 
     @abc.abstractmethod
     def compute_map(self, map_: Any, rows: Rows | None = None) -> Response:
-        """Compute a feature map, or its rows (begin, end)."""
+        """Compute a feature map, or its rows (begin, end): what is stored, and what ``at`` traces for each kernel of a bank."""
 
     @abc.abstractmethod
     def check(self, map_: Any) -> None:

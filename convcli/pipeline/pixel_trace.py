@@ -1,12 +1,13 @@
 """Explains one pixel of a feature map: the levels under each kernel, the products, their sum, and the stored level."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..engine.padded_copy import padded_window
 from ..geometry.axes import Axis, make_axes
-from ..geometry.borders import CONSTANT, BorderMode, check_border
+from ..geometry.borders import BorderMode, check_border
 from ..images.alpha import border_of_alpha, least_visible_share
 from ..images.formats import format_named
 from ..images.image import Array, Image
@@ -190,16 +191,19 @@ def _trace_kernel(
     sliding = request.stride, request.padding_for(kernel), request.dilation
     axes = make_axes((height, width), (kernel.shape[0], kernel.shape[1]), *sliding)
     rows, columns = (_taps(axis, position, border) for axis, position in zip(axes, pixel[::-1], strict=True))
-    levels = padded_window(image.pixels, *axes, border if image.alpha is None else replace(border, fade=None), pixel[::-1])
+
+    def window(read: Callable[[Array], Array], mode: BorderMode) -> Array:
+        return padded_window(read, *axes, mode, pixel[::-1])
+
+    levels = window(image.pixels.__getitem__, border if image.alpha is None else replace(border, fade=None))
     summed, alpha_trace = levels, None
     if image.alpha is not None and seen is not None:
-        border_of_shares = check_border(border_of_alpha(request.border, image.opaque))
-        alpha = padded_window(image.alpha[:, :, None], *axes, border_of_shares, pixel[::-1])
+        shares = image.alpha[:, :, None]
+        alpha = window(shares.__getitem__, check_border(border_of_alpha(request.border, image.opaque)))[:, :, 0]
         weights_of_alpha = None if kernel.sums_to_zero else _shares(kernel)[turn, turn]
-        alpha_trace = AlphaTrace(alpha[:, :, 0], weights_of_alpha, seen, image.opaque)
+        alpha_trace = AlphaTrace(alpha, weights_of_alpha, seen, image.opaque)
         if not map_source.opaque or border.needs_copy:
-            is_constant = np.logical_or.outer(np.equal(rows.sources, CONSTANT), np.equal(columns.sources, CONSTANT))
-            summed = np.where(is_constant[:, :, None], border.constant, levels * (alpha / image.opaque))
+            summed = window(lambda rows: image.pixels[rows] * (shares[rows] / image.opaque), border)
     weights = weights_for(request, image, kernel)[turn, turn]
     summing = weights.ndim == 3
     planes = []

@@ -2,7 +2,7 @@
 
 ``_process`` does the work for one picture, from its file to its outputs. It runs on threads, which share what belongs to this
 process: the ``Budget`` of memory, the standard streams (``Pipes``), ``stop_loops``, which ends work on an interrupt, and the
-weights of a ``LoadedNetwork``. A target refers to a ``Format``, which holds functions; ``format_named`` finds it by its name.
+weights of a ``LoadedNetwork``. A target refers to a ``Format``, which holds functions; ``FORMATS`` has them by name.
 """
 
 import functools

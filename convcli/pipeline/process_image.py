@@ -184,6 +184,7 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
 def _write_stack(
     request: BaseRequest, map_source: MapSource, target: Target, output: Output
 ) -> tuple[list[Written], list[str]]:
+    """Write maps of ``apply`` or ``run`` raw, as float32 or float64. Return what was written, and notices."""
     image = map_source.image
     notices = []
     lost = [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)]

@@ -84,7 +84,11 @@ class BaseRequest(abc.ABC):
     @property
     @abc.abstractmethod
     def settings(self) -> tuple[Any, ...]:
-        """The options that the pixels of every map depend on, as plain values."""
+        """The options that the pixels of every map depend on, as plain values.
+
+        Part of the provenance of outputs: a new option is added only where it is not the default, so that outputs of earlier
+        versions stay up to date.
+        """
 
     @abc.abstractmethod
     def map_shape(self, size: tuple[int, int, int], map_: Any, strict: bool = True) -> tuple[int, int, int]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import convcli
-from convcli.engine import tasks
+from convcli.engine import parallel_tasks
 from convcli.engine.jit import compile as jit_compile
 
 PROGRAM = """
@@ -64,7 +64,7 @@ def test_compiled_and_plain_python_agree(tmp_path):
 def test_sums_run_in_vector_registers(dtype, weight, words, monkeypatch):
     """The multiply-adds of the tap loop, and the way to levels, work on packed numbers."""
     called = []
-    monkeypatch.setattr(tasks, "run_loop", lambda *call: called.append(call))
+    monkeypatch.setattr(parallel_tasks, "run_loop", lambda *call: called.append(call))
     convcli.filter2d(np.zeros((8, 64, 3), np.uint8), np.diag([1, weight, 1]), dtype=dtype, threads=1)
     ((loop, *arguments),) = called
     assembly = jit_compile.assembly(loop, tuple(arguments))

@@ -12,7 +12,7 @@ import convcli
 import naive
 import strategies as ours
 from convcli import ArgumentError, conv2d, filter2d
-from convcli.engine import kernel_tables, tasks
+from convcli.engine import kernel_tables, parallel_tasks
 from convcli.engine.layout import nested_counts
 from convcli.engine.low_rank import factorise
 from convcli.engine.offset import BOUND
@@ -447,7 +447,7 @@ def test_sums_at_the_ends_of_16_bits_are_exact(kernel, short, border, monkeypatc
             if np.linalg.matrix_rank(kernel) == 1:
                 assert_array_equal(filter2d(image, kernel, method=method, **options), expected)
     called = []
-    monkeypatch.setattr(tasks, "run_loop", lambda _loop, *arguments: called.append(arguments))
+    monkeypatch.setattr(parallel_tasks, "run_loop", lambda _loop, *arguments: called.append(arguments))
     filter2d(checked.astype(np.uint8), kernel, **options)
     if border == 0:
         assert {arguments[-2].lines.dtype for arguments in called} == {np.dtype(np.int16 if short else np.float32)}

@@ -42,7 +42,10 @@ def assembly(loop: Loop, arguments: tuple[Any, ...]) -> str:
 
 
 def jitted(loop: Loop, jit: Callable[..., Any] = numba.njit, **options: Any) -> Any:
-    """Return a loop as a Numba function, with the functions that it calls. ``jit`` decides the target."""
+    """Return a loop as a Numba function, with the functions that it calls. ``jit`` decides the target.
+
+    All functions of the loop's module are bound to the names of that module, so that it may import only functions of ``simd``.
+    """
     module = vars(sys.modules[loop.__module__])
     namespace = {**module, "VECTOR_BYTES": vector_bytes()}
     for name, value in module.items():

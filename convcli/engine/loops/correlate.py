@@ -1,12 +1,7 @@
 """The loop that slides kernels over an image.
 
-Loops are plain Python, compiled by ``jit.compile`` when ``jit.run.run_loop`` calls one. A loop checks nothing: its caller
-guarantees shapes and types. Arrays are in C order, ``out`` comes last, and nothing is allocated here. Below, ``real`` means
-float32, or float64 for float64 images; ``number`` is the type of the weights, of the scratch memory and of all accumulators:
-real, or int16 where all sums differ by less than 2**16.
-
-Accumulators are vectors (``simd``). Elsewhere an array is sliced before a loop and indexed by the plain loop variable: an index
-such as ``x + 3`` could be negative for all that Numba knows, and the loop would become a gather, five times slower.
+Below, ``real`` means float32, or float64 for float64 images; ``number`` is the type of the weights, of the scratch memory and
+of all accumulators: real, or int16 where all sums differ by less than 2**16. Accumulators are vectors (``simd``).
 """
 
 from ..simd.reference import (

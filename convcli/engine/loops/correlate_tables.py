@@ -59,7 +59,7 @@ class TapPrograms(NamedTuple):
     rest: Array  # (maps,) real: the rounding error of unit
     bias: Array  # (maps,) float64
     total: Array  # (maps,) float64: sum of the weights of a map
-    low: Array  # (maps,) int64: the least possible sum, where sums are int16
+    low: Array  # (maps,) int64: the least possible sum, where sums are int16: they may overflow, as they span less than 2**16
 
 
 class Scratch(NamedTuple):

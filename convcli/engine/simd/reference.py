@@ -45,7 +45,10 @@ def deinterleave(source: Array, x: int, line: Array, even_start: int, odd_start:
 
 
 def store(vector: Array, line: Array, x: int) -> None:
-    """Store a vector at index x of a line. For uint8 and uint16 it is rounded half to even and saturated, NaN as 0."""
+    """Store a vector at index x of a line. In uint8 and uint16 lines, a vector of reals is rounded half to even and saturated.
+
+    NaN becomes 0. A vector of integers is stored only in a line of its own dtype.
+    """
     if line.dtype.kind == "u":
         vector = np.clip(np.rint(np.nan_to_num(vector, nan=0.0)), 0, np.iinfo(line.dtype).max)
     line[x : x + vector.size] = vector

@@ -5,6 +5,7 @@ pixel has, for samples that are computed row by row, and for ``convcli at``. The
 """
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,8 +15,11 @@ from .dtypes import real_of
 from .layout import Layout, gain_table, source_table
 from .simd.reference import Array
 
-ROWS_PER_CHUNK = 64
-"""Rows that are read at a time, which bounds temporary memory."""
+ReadLines: TypeAlias = Callable[[Array, Array], None]
+"""``read(sources, out)`` writes lines of an image to out; a source of -1, the constant of the border, may be any line."""
+
+LINES_PER_CHUNK = 64
+"""Lines that are read at a time, which bounds temporary memory."""
 
 
 def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 0, end: int | None = None) -> Array:
@@ -34,46 +38,48 @@ def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 
     pixels = planes.reshape(*planes.shape[:-1], columns.size, layout.pixel)
     out = np.empty((*planes.shape[:-2], count, columns.padded, layout.pixel), real_of(planes))
     inside = out[..., columns.before : columns.before + columns.size, :]
-    pad(lambda sources: pixels[..., sources, :, :], rows, border, slice(begin, end), inside)
+    pad(lines_of(pixels), rows, border, slice(begin, end), inside)
     turned, turned_inside = out.swapaxes(-3, -2), inside.swapaxes(-3, -2)
     for side in (slice(columns.before), slice(columns.before + columns.size, None)):
-        pad(lambda sources: turned_inside[..., sources, :, :], columns, border, side, turned[..., side, :, :])
+        pad(lines_of(turned_inside), columns, border, side, turned[..., side, :, :])
     return out.reshape(*out.shape[:-2], columns.padded * layout.pixel)
 
 
-def padded_window(read: Callable[[Array], Array], rows: Axis, columns: Axis, border: BorderMode, at: tuple[int, int]) -> Array:
-    """Return what lies under each tap of a kernel at output ``at`` (row, column): (kh, kw, C) float64.
-
-    ``read(sources)`` returns rows (n, W, C) of the image, as in :func:`pad`.
+def padded_window(read: ReadLines, rows: Axis, columns: Axis, channels: int, border: BorderMode, at: tuple[int, int]) -> Array:
+    """Return what lies under each tap of a kernel at output ``at`` (row, column): (kh, kw, channels) float64.
 
     >>> from ..geometry.axes import make_axes
     >>> from ..geometry.borders import check_border
-    >>> pixels = np.array([[[4], [8]]])
-    >>> axes = make_axes((1, 2), (1, 3), 1, "same", 1)
-    >>> padded_window(pixels.__getitem__, *axes, check_border("edge"), (0, 1)).ravel().tolist()
+    >>> read, axes = lines_of(np.array([[[4], [8]]])), make_axes((1, 2), (1, 3), 1, "same", 1)
+    >>> padded_window(read, *axes, 1, check_border("edge"), (0, 1)).ravel().tolist()
     [4.0, 8.0, 8.0]
     """
     down, along = (
         slice(output * axis.stride, output * axis.stride + axis.extent, axis.dilation)
         for output, axis in zip(at, (rows, columns), strict=True)
     )
-    channels = read(np.zeros(1, np.int64)).shape[2]
     band = np.empty((rows.kernel, columns.size, channels))
     pad(read, rows, border, down, band)
     window = np.empty((columns.kernel, rows.kernel, channels))
-    pad(band.swapaxes(0, 1).__getitem__, columns, border, along, window)
+    pad(lines_of(band.swapaxes(0, 1)), columns, border, along, window)
     return window.swapaxes(0, 1)
 
 
-def pad(read: Callable[[Array], Array], axis: Axis, border: BorderMode, part: slice, out: Array) -> None:
-    """Write padded lines ``part`` along an axis to ``out`` (..., n, pixels, samples).
-
-    ``read(sources)`` returns lines of the image; -1, the constant of the border, may be any line.
-    """
+def pad(read: ReadLines, axis: Axis, border: BorderMode, part: slice, out: Array) -> None:
+    """Write padded lines ``part`` along an axis to ``out`` (..., n, pixels, samples)."""
     source, gain = source_table(axis, border)[part], gain_table(axis, border)[part]
-    for first in range(0, source.size, ROWS_PER_CHUNK):
-        out[..., first : first + ROWS_PER_CHUNK, :, :] = read(source[first : first + ROWS_PER_CHUNK])
+    for first in range(0, source.size, LINES_PER_CHUNK):
+        read(source[first : first + LINES_PER_CHUNK], out[..., first : first + LINES_PER_CHUNK, :, :])
     out[..., source == CONSTANT, :, :] = border.constant
     faded = np.flatnonzero(gain != 1)
     with np.errstate(invalid="ignore"):  # an infinite pixel becomes NaN where it fades to 0, as in NumPy
         out[..., faded, :, :] *= gain[faded, None, None]
+
+
+def lines_of(pixels: Array) -> ReadLines:
+    """Return a function that copies lines of pixels (..., n, pixels, samples)."""
+
+    def read(sources: Array, out: Array) -> None:
+        out[:] = pixels[..., sources, :, :]
+
+    return read

@@ -18,12 +18,17 @@ def is_opaque(image: Image) -> bool:
 
 def premultiplied(image: Image, rows: Array | slice) -> Array:
     """Return the pixels of some rows, multiplied by alpha: (n, W, C) float32, float64 for float64 pixels."""
-    assert image.alpha is not None
-    pixels, alpha, dtype = image.pixels[rows], image.alpha[rows], float_dtype_of(image)
-    out = np.empty(pixels.shape, dtype)
-    channels = pixels.shape[2]
-    run_loop(premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), dtype.type(image.opaque), out.reshape(-1, channels))
+    out = np.empty(image.pixels[rows].shape, float_dtype_of(image))
+    premultiply_into(image, rows, out)
     return out
+
+
+def premultiply_into(image: Image, rows: Array | slice, out: Array) -> None:
+    """Write the pixels of some rows, multiplied by alpha, to ``out`` (n, W, C) of ``float_dtype_of`` the image."""
+    assert image.alpha is not None
+    channels = out.shape[2]
+    pixels, alpha, white = image.pixels[rows], image.alpha[rows], out.dtype.type(image.opaque)
+    run_loop(premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), white, out.reshape(-1, channels))
 
 
 def border_of_alpha(border: Border, opaque: float) -> Border:

@@ -105,7 +105,7 @@ class KernelMaps(MapSource):
         first, last = begin * axis.stride, (end - 1) * axis.stride + axis.extent
         pixels = np.empty((last - first, *self.image.pixels.shape[1:]), transparency.float_dtype_of(self.image))
         border = check_border(options["border"])
-        pad(functools.partial(transparency.premultiplied, self.image), axis, border, slice(first, last), pixels)
+        pad(functools.partial(transparency.premultiply_into, self.image), axis, border, slice(first, last), pixels)
         return filter2d(pixels, weights, **options | {"padding": ((0, 0), (columns.before, columns.after)), "rows": None})
 
     def _convolve(self, kernel: Kernel, rows: Rows | None) -> Response:

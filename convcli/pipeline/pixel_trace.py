@@ -1,11 +1,10 @@
 """Explains one pixel of a feature map: the levels under each kernel, the products, their sum, and the stored level."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..engine.padded_copy import padded_window
+from ..engine.padded_copy import ReadLines, lines_of, padded_window
 from ..geometry.axes import Axis, make_axes
 from ..geometry.borders import BorderMode, check_border
 from ..images.alpha import border_of_alpha, least_visible_share
@@ -192,18 +191,17 @@ def _trace_kernel(
     axes = make_axes((height, width), (kernel.shape[0], kernel.shape[1]), *sliding)
     rows, columns = (_taps(axis, position, border) for axis, position in zip(axes, pixel[::-1], strict=True))
 
-    def window(read: Callable[[Array], Array], mode: BorderMode) -> Array:
-        return padded_window(read, *axes, mode, pixel[::-1])
+    def window(pixels: Array, mode: BorderMode) -> Array:
+        return padded_window(lines_of(pixels), *axes, pixels.shape[2], mode, pixel[::-1])
 
-    levels = window(image.pixels.__getitem__, border if image.alpha is None else replace(border, fade=None))
+    levels = window(image.pixels, border if image.alpha is None else replace(border, fade=None))
     summed, alpha_trace = levels, None
     if image.alpha is not None and seen is not None:
-        shares = image.alpha[:, :, None]
-        alpha = window(shares.__getitem__, check_border(border_of_alpha(request.border, image.opaque)))[:, :, 0]
+        alpha = window(image.alpha[:, :, None], check_border(border_of_alpha(request.border, image.opaque)))[:, :, 0]
         weights_of_alpha = None if kernel.sums_to_zero else _shares(kernel)[turn, turn]
         alpha_trace = AlphaTrace(alpha, weights_of_alpha, seen, image.opaque)
         if not map_source.opaque or border.needs_copy:
-            summed = window(lambda rows: image.pixels[rows] * (shares[rows] / image.opaque), border)
+            summed = padded_window(_premultiplied_lines(image, image.alpha), *axes, channels, border, pixel[::-1])
     weights = weights_for(request, image, kernel)[turn, turn]
     summing = weights.ndim == 3
     planes = []
@@ -212,6 +210,15 @@ def _trace_kernel(
         plane_summed = plane_levels if summed is levels else summed[:, :, c]
         planes.append(_plane(plane_levels, plane_summed, weights[:, :, c] if summing else weights))
     return KernelTrace(kernel, rows, columns, tuple(planes), summing, alpha_trace, responses)
+
+
+def _premultiplied_lines(image: Image, alpha: Array) -> ReadLines:
+    """Return a function that reads lines of an image, multiplied by alpha in float64."""
+
+    def read(sources: Array, out: Array) -> None:
+        out[:] = image.pixels[sources] * (alpha[sources, :, None] / image.opaque)
+
+    return read
 
 
 def _taps(axis: Axis, output: int, border: BorderMode) -> Taps:

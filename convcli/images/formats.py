@@ -1,7 +1,8 @@
 """The registry of file formats: how each is recognised, what it can hold, and how it is stored.
 
-A new format is one entry here and, where Pillow cannot decode or encode it in full, a class in ``codecs``. The command line
-imports this module at start-up, so that it imports nothing that is slow to import.
+A new format is one entry here and, where Pillow cannot decode or encode it in full, a class in ``codecs``. ``unkept_parts``
+and ``deep_kind`` report what decoding would lose. The command line imports this module at start-up, so that it imports nothing
+that is slow to import.
 """
 
 import os

@@ -85,7 +85,7 @@ def quantize(
 
 
 def statistics_of(response: Array, low: float = -np.inf, high: float = np.inf) -> RangeStatistics:
-    """Measure a response: minimum, maximum, and the number of samples outside low..high."""
+    """Measure a response of float32 or float64: minimum, maximum, and the number of samples outside low..high."""
     real = response.dtype.type
     margin = (high - low) * TOLERANCE_ULPS * float(np.finfo(real).eps)
     values = np.ascontiguousarray(response).reshape(-1)

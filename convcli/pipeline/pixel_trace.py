@@ -79,7 +79,7 @@ class AlphaTrace:
 class KernelTrace:
     """One kernel at one pixel: its taps and the channels under it, which are summed into one response with ``summing``.
 
-    ``responses`` are the results of the loops, one for each channel of the map, the kernel's offset included.
+    ``responses`` are the results of the loops, one for each channel of the map, the kernel's offset included, divided by alpha.
     """
 
     kernel: Kernel

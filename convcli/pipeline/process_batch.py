@@ -2,7 +2,8 @@
 
 ``_process`` does the work for one picture, from its file to its outputs. It runs on threads, which share what belongs to this
 process: the ``Budget`` of memory, the standard streams (``Pipes``), ``stop_loops``, which ends work on an interrupt, and the
-weights of a ``LoadedNetwork``. A target refers to a ``Format``, which holds functions; ``FORMATS`` has them by name.
+weights of a ``LoadedNetwork``. Requests of ``apply``, tasks, outcomes and errors are plain values that can be pickled, but for
+the ``Format`` of a target, which holds functions and is found by its name. Paths in a task may be relative.
 """
 
 import functools

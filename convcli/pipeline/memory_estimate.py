@@ -9,7 +9,7 @@ from ..geometry.axes import make_axes
 from ..geometry.borders import check_border
 from ..images.image import Header
 from ..kernels.kernel import Bank, kernels_of
-from ..networks.analysis import REAL
+from ..networks.analysis import FLOAT32_BYTES
 from .apply_request import ApplyRequest
 from .network_request import NetworkRequest
 from .request_base import BaseRequest
@@ -89,5 +89,7 @@ def _estimate_network(request: NetworkRequest, header: Header) -> int:
         peak = max(peak, kept + current + out + row.layer.scratch(row.input_shape))
         kept, current = (kept + out, 0) if row.layer.name in request.model.tapped else (kept, out)
     sources = [source for layer in request.model.layers for source in layer.sources]
-    cast = max((math.prod(source.shape) for source in sources if source.itemsize > REAL), default=0)  # for float32 images
-    return image + max(header.reading, max(peak, kept) * max(header.itemsize, REAL) + cast * REAL)
+    cast = max(
+        (math.prod(source.shape) for source in sources if source.itemsize > FLOAT32_BYTES), default=0
+    )  # for float32 images
+    return image + max(header.reading, max(peak, kept) * max(header.itemsize, FLOAT32_BYTES) + cast * FLOAT32_BYTES)

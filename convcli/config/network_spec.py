@@ -89,7 +89,7 @@ def _read_input(table: Table) -> Input:
     if not isinstance(values, dict):
         table.fault(f"must be a table, such as {{ channels = 3, size = 227 }}, got {short_text(values)}", "input")
         return ANY_INPUT
-    inner = Table(values, (*table.keys, "input"), table.faults)
+    inner = Table(values, (*table.keys, "input"), table.diagnostics)
     inner.check_keys(("channels", "size", "range", "mean", "std"))
     if "channels" not in values:
         inner.fault("must say how many channels it has, 1 for grey and 3 for colour")

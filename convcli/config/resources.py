@@ -4,14 +4,14 @@ import contextlib
 
 from ..kernels.weight_files import cost_of_failing, load_weights
 from ..kernels.weights import Weights, WeightsError, WeightsFile
-from .limits import MOST_WEIGHTS, LimitError, Limits
+from .limits import MAX_WEIGHT_COUNT, LimitError, Limits
 
 
 class Resources:
     """Counts what is used, and reads each file of weights once."""
 
     def __init__(self) -> None:
-        self.limits = Limits(MOST_WEIGHTS)
+        self.limits = Limits(MAX_WEIGHT_COUNT)
         self._weights: dict[WeightsFile, Weights | WeightsError] = {}
 
     def load(self, file: WeightsFile) -> Weights:

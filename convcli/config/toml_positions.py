@@ -9,7 +9,7 @@ from typing import TypeAlias
 Keys: TypeAlias = tuple[str | int, ...]
 """The keys, and the indexes in lists, that lead to something in a document: ("kernels", "soft", "sigma")."""
 
-DEEPEST = 32
+MAX_DEPTH = 32
 """Brackets within brackets. tomllib calls itself for each."""
 
 MOST_DOTS = 16
@@ -39,8 +39,8 @@ def check_depth(text: str) -> None:
     depth = 0
     for bracket in BRACKETS.finditer(bare):
         depth = max(depth + (1 if bracket[0] in "[{" else -1), 0)
-        if depth > DEEPEST:
-            raise ValueError(f"brackets more than {DEEPEST} deep (at line {_line(bare, bracket.start())})")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"brackets more than {MAX_DEPTH} deep (at line {_line(bare, bracket.start())})")
 
 
 def _blanked(match: re.Match[str]) -> str:

@@ -21,8 +21,8 @@ class Formula:
 
     shape: tuple[int, int]
     compute: Callable[[], Matrix]
-    largest: float = 1.0
-    nonzero: tuple[str, ...] = NORMS
+    weight_bound: float = 1.0
+    nonzero_norms: tuple[str, ...] = NORMS
 
 
 def average(size: int = 3) -> Formula:
@@ -107,8 +107,8 @@ def unsharp(amount: float = 1.0, size: int = 5) -> Formula:
             for y, row in enumerate(blur.compute())
         )
 
-    largest = 1 + 2 * abs(amount)
-    return Formula(blur.shape, sharpen, largest, NORMS if largest < 1e6 else ())
+    weight_bound = 1 + 2 * abs(amount)
+    return Formula(blur.shape, sharpen, weight_bound, NORMS if weight_bound < 1e6 else ())
 
 
 def log(sigma: float = 1.4, truncate: float = 4.0) -> Formula:
@@ -125,7 +125,7 @@ def log(sigma: float = 1.4, truncate: float = 4.0) -> Formula:
             [[((x * x + y * y) / sigma**4 - 2 / sigma**2) * row[x + r] * row[y + r] for x in around] for y in around]
         )
 
-    return Formula((len(around), len(around)), samples, largest=4 / sigma**2, nonzero=())
+    return Formula((len(around), len(around)), samples, weight_bound=4 / sigma**2, nonzero_norms=())
 
 
 def dog(sigma1: float = 1.0, sigma2: float = 1.6, truncate: float = 4.0) -> Formula:
@@ -141,7 +141,7 @@ def dog(sigma1: float = 1.0, sigma2: float = 1.6, truncate: float = 4.0) -> Form
         narrow, wide = (row(sigma, r) for sigma, r in zip((sigma1, sigma2), radii, strict=True))
         return _centred([[narrow[y] * narrow[x] - wide[y] * wide[x] for x in range(side)] for y in range(side)])
 
-    return Formula((side, side), samples, largest=2.0, nonzero=())
+    return Formula((side, side), samples, weight_bound=2.0, nonzero_norms=())
 
 
 def gabor(
@@ -171,7 +171,7 @@ def gabor(
 
     xs, ys = range(across, -across - 1, -1), range(down, -down - 1, -1)
     compute = lambda: tuple(tuple(weight(x, y) for x in xs) for y in ys)  # noqa: E731
-    return Formula((len(ys), len(xs)), compute, nonzero=("abs", "l2"))  # no float64 has a cosine of exactly 0
+    return Formula((len(ys), len(xs)), compute, nonzero_norms=("abs", "l2"))  # no float64 has a cosine of exactly 0
 
 
 GENERATORS: dict[str, Callable[..., Formula]] = {
@@ -188,32 +188,32 @@ class ParameterError(KernelError):
 
     def __init__(self, *wrong: tuple[str, str]) -> None:
         super().__init__("; ".join(message for _, message in wrong))
-        self.wrong = wrong
+        self.errors = wrong
 
 
 @dataclass(frozen=True)
-class Recipe:
+class GeneratorCall:
     """A generator with its parameters."""
 
     generator: str
     parameters: tuple[tuple[str, float], ...] = ()
 
     @property
-    def accepted(self) -> dict[str, float]:
-        """All parameters of the generator, with their values in this recipe."""
+    def all_parameters(self) -> dict[str, float]:
+        """All parameters of the generator, with their values in this generator_call."""
         function = GENERATORS[self.generator]
         code = function.__code__
         defaults = dict(zip(code.co_varnames[: code.co_argcount], function.__defaults__ or (), strict=True))
         return {**defaults, **dict(self.parameters)}
 
-    def change(self, parameters: tuple[tuple[str, float], ...]) -> "Recipe":
-        """Return the recipe with other values for some parameters. Raises ParameterError for unknown parameters."""
+    def change(self, parameters: tuple[tuple[str, float], ...]) -> "GeneratorCall":
+        """Return the generator_call with other values for some parameters. Raises ParameterError for unknown parameters."""
         kinds = GENERATORS[self.generator].__annotations__
         wrong = []
         for name, value in parameters:
-            if name not in self.accepted:
-                hint = nearest_name(name, self.accepted) or takers_of(name)
-                wrong.append((name, f"there is no parameter {name!r}; it takes {', '.join(self.accepted)}{hint}"))
+            if name not in self.all_parameters:
+                hint = nearest_name(name, self.all_parameters) or generators_with(name)
+                wrong.append((name, f"there is no parameter {name!r}; it takes {', '.join(self.all_parameters)}{hint}"))
             elif kinds[name] is int and value != int(value):
                 wrong.append((name, f"{name} must be a whole number, got {value:g}"))
         if wrong:
@@ -228,13 +228,13 @@ class Recipe:
         return GENERATORS[self.generator](**values)
 
 
-def takers_of(name: str) -> str:
+def generators_with(name: str) -> str:
     """Return the end of an error message: the generators that have a parameter; empty where none has it.
 
-    >>> takers_of("sigma")
+    >>> generators_with("sigma")
     "; 'sigma' is a parameter of gaussian, log, gabor"
     """
-    takers = [generator for generator in GENERATORS if name in Recipe(generator).accepted]
+    takers = [generator for generator in GENERATORS if name in GeneratorCall(generator).all_parameters]
     return f"; {name!r} is a parameter of {', '.join(takers)}" if takers else ""
 
 

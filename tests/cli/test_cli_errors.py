@@ -44,7 +44,7 @@ WRONG_USAGE = [
     (["-k", "@a\nb.npy"], "no such file"),
     (["--padding", "1,2"], "padding must be one of valid, same, same-upper, same-lower, full"),
     (["--padding", "٣"], "padding must be one of valid, same, same-upper, same-lower, full"),
-    (["--config", ""], "is no regular file"),
+    (["--config", ""], "is not a regular file"),
     (
         ["--border", "none"],
         "border must be a number up to 1e+30 or one of edge, linear-ramp, reflect, symmetric, wrap, zero, got 'none'",

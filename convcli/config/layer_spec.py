@@ -13,7 +13,7 @@ from .kernel_parser import relative
 from .layer_keys import Key, keys_of
 from .toml_positions import Keys
 
-MOST_LAYERS = 500
+MAX_LAYERS = 500
 """Layers of one network at most."""
 
 WAYS = ("kernel", "bank", "file")
@@ -44,8 +44,8 @@ def read_layers(table: Table, folder: Path) -> tuple[LayerSpec, ...]:
         if not isinstance(value, dict):
             table.fault(f"must be a table, such as {example}, got {short_text(value)}", "layers", place)
             return ()
-    if len(values) > MOST_LAYERS:
-        table.fault(f"has {len(values)} layers; the limit is {MOST_LAYERS}", "layers")
+    if len(values) > MAX_LAYERS:
+        table.fault(f"has {len(values)} layers; the limit is {MAX_LAYERS}", "layers")
         return ()
     counts: dict[str, int] = {}
     layers: list[LayerSpec] = []

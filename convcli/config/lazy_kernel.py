@@ -126,8 +126,8 @@ def lazy_file(weights: Weights, index: int | None, count: Count) -> Lazy:
     file = weights.file
     about = f"from {file.path.name}" + (f", {file.key}" if file.key else "")
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", file.key or file.path.stem)
-    if not weights.several or index is not None:
+    if not weights.has_filter_axis or index is not None:
         chosen = weights.filter_index(index)
-        return lazy_filter(weights, f"{name}-{chosen}" if weights.several else name, chosen, count, about)
+        return lazy_filter(weights, f"{name}-{chosen}" if weights.has_filter_axis else name, chosen, count, about)
     kernels = tuple(lazy_filter(weights, f"{name}-{i}", i, count, about) for i in range(len(weights.filters)))
     return LazyBank(kernels, Bank(name, (), None, about))

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from ..errors import KernelError, nearest_name
 from ..kernels.syntax import Reference
-from ..kernels.weight_files import hint_of_file
+from ..kernels.weight_files import file_name_hint
 from .bank_spec import Entry
 from .diagnostics import MAX_FAULTS
 from .kernel_spec import KernelSpec, Part
@@ -40,7 +40,7 @@ class NameTable:
             raise KernelError(f"{name!r} is a network, which is no kernel; see convcli summary {name}")
         self._unknown.add(name)
         near = nearest_name(name, self.entries) if len(self._unknown) <= MAX_FAULTS else ""  # it takes 10 ms
-        raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near or hint_of_file(name)}")
+        raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near or file_name_hint(name)}")
 
     def _find(self, name: str, scope: ConfigFile | None) -> Key | None:
         start = self.files.index(scope) if scope else 0

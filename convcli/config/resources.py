@@ -2,7 +2,7 @@
 
 import contextlib
 
-from ..kernels.weight_files import cost_of_failing, load_weights
+from ..kernels.weight_files import failed_read_cost, load_weights
 from ..kernels.weights import Weights, WeightsError, WeightsFile
 from .limits import MAX_WEIGHT_COUNT, LimitError, Limits
 
@@ -23,7 +23,7 @@ class Resources:
             except WeightsError as error:
                 self._weights[file] = error
                 with contextlib.suppress(LimitError):  # which the next file raises
-                    self.limits.read.count(cost_of_failing(file))
+                    self.limits.read.count(failed_read_cost(file))
             else:
                 self._weights[file] = weights
                 self.limits.read.count(weights.cost)

@@ -12,13 +12,13 @@ Keys: TypeAlias = tuple[str | int, ...]
 MAX_DEPTH = 32
 """Brackets within brackets. tomllib calls itself for each."""
 
-MOST_DOTS = 16
+MAX_DOTS = 16
 """Dots of one key. tomllib takes 8.8 s and 3.9 GB for a key of 32,000, quadratic in their number (Python 3.11)."""
 
 TEXT = r'"""(?:[^\\]|\\.)*?(?:"""(?:"{0,2})|\Z)|' + r"'''.*?(?:'''(?:'{0,2})|\Z)|" + r'"(?:[^"\\\n]|\\.)*"?|' + r"'[^'\n]*'?"
 TEXT_OR_COMMENT = re.compile(rf"{TEXT}|\#[^\n]*", re.DOTALL)
 TEXT_COMMENT_OR_BRACKET = re.compile(rf"{TEXT}|\#[^\n]*|[\[\]{{}}]", re.DOTALL)
-DOTTED = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MOST_DOTS + 1}}}")
+DOTTED = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MAX_DOTS + 1}}}")
 LONG_NUMBER = re.compile(r"\b[0-9][0-9_]{999,}")  # Python refuses 4,300 digits, and takes long for fewer
 BRACKETS = re.compile(r"[\[\]{}]")
 TOKEN = re.compile(rf"({TEXT})|\#[^\n]*|([\[\]{{}},=.\n])|([^\s\"'\#\[\]{{}},=.]+)|\s", re.DOTALL)
@@ -32,7 +32,7 @@ def check_depth(text: str) -> None:
     bare = TEXT_OR_COMMENT.sub(_blanked, text)
     dotted = DOTTED.search(bare)
     if dotted:
-        raise ValueError(f"a key of more than {MOST_DOTS + 1} parts (at line {_line(bare, dotted.start())})")
+        raise ValueError(f"a key of more than {MAX_DOTS + 1} parts (at line {_line(bare, dotted.start())})")
     number = LONG_NUMBER.search(bare)
     if number:
         raise ValueError(f"a number of {len(number[0])} digits (at line {_line(bare, number.start())})")

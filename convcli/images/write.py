@@ -1,4 +1,4 @@
-"""Encodes images and maps, with notices about what a format cannot hold."""
+"""Encodes images and maps, and reports what a format cannot hold."""
 
 import select
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ METADATA_NAMES = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", 
 
 
 def stored_white(form: Format, image: Image, channels: int) -> int:
-    """Return the level of white in a file: 65535 where the image and the format have 16 bits, else 255.
+    """Return the level of white in a file: 65535 if both the image and the format have 16 bits, else 255.
 
-    ``channels`` is that of the map. Raises ArgumentError where the map cannot be stored without loss: it has not 1 or 3
-    channels, the image is partly transparent and the format has no alpha, or the image has 16-bit colour and the format, which
-    could hold it, is only written with 8 bits.
+    ``channels`` is the number of channels of the map. Raises ArgumentError if the map cannot be stored without loss: it does
+    not have 1 or 3 channels; or the image is partly transparent and the format has no alpha; or the image has 16-bit colour
+    or alpha, and convcli writes the format only with 8 bits although it allows 16.
     """
     if channels not in (1, 3):
         raise ArgumentError(
@@ -43,7 +43,7 @@ def stored_white(form: Format, image: Image, channels: int) -> int:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The bytes of a picture, notices about what its format cannot hold, and descriptions of what is lost by that."""
+    """The bytes of a picture, notices about what its format cannot hold, and descriptions of the lost data."""
 
     data: bytes
     notices: tuple[str, ...] = ()
@@ -53,8 +53,8 @@ class Encoded:
 def encode(image: Image, form: Format, encoding: Encoding, provenance: Provenance | None = None) -> Encoded:
     """Encode an image of uint8 or uint16 levels with its metadata and provenance.
 
-    Raises ArgumentError as ``stored_white`` does, and OutputError where the format has other limits, such as 65,535 pixels per
-    side in JPEG.
+    Raises ArgumentError as ``stored_white`` does, and OutputError if the image exceeds another limit of the format, such as
+    65,535 pixels per side in JPEG.
     """
     height, width, channels = image.pixels.shape
     stored_white(form, image, channels)
@@ -68,7 +68,7 @@ def encode(image: Image, form: Format, encoding: Encoding, provenance: Provenanc
         notices.append(f"{' and '.join(lost)} not kept in this {form.name}")
     if metadata.icc and channels == 1 and metadata.icc[16:20] == b"RGB ":  # such a profile is not valid for grey
         metadata = replace(metadata, icc=None)
-        notices.append("colour profile not kept: it is one for colour, and the picture is grey")
+        notices.append("colour profile not kept: it is for colour, and the picture is grey")
     if metadata.exif and (reason := codec_of(form).exif_error(metadata.exif)):
         metadata = replace(metadata, exif=None)
         notices.append(f"EXIF is broken and not kept in this {form.name}: it {reason}")
@@ -77,18 +77,18 @@ def encode(image: Image, form: Format, encoding: Encoding, provenance: Provenanc
         metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, form.max_metadata))
     elif provenance is not None and "exif" in form.keeps:
         metadata = replace(metadata, exif=block_with(provenance))
-    data = _encoded(image.pixels, alpha, form, encoding, metadata)
+    data = _encode_pixels(image.pixels, alpha, form, encoding, metadata)
     return Encoded(data, tuple(notices), tuple(lost))
 
 
-def _encoded(pixels: Array, alpha: Array | None, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
-    """Return levels as the bytes of a file. Raises OutputError."""
+def _encode_pixels(pixels: Array, alpha: Array | None, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    """Return the bytes of a file with these levels. Raises OutputError."""
     levels = pixels if alpha is None else np.dstack([pixels, alpha])
     try:
         return codec_of(form).encode(levels, alpha is not None, form, encoding, metadata)
     except MemoryError:
         raise
-    # Encoders raise OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold.
+    # For data that a format cannot hold, encoders raise OSError, ValueError, OverflowError, struct.error and others.
     except Exception as error:
         size = f"{levels.shape[1]} x {levels.shape[0]}"
         raise OutputError(
@@ -97,7 +97,7 @@ def _encoded(pixels: Array, alpha: Array | None, form: Format, encoding: Encodin
 
 
 def _kept_metadata(metadata: Metadata, form: Format) -> tuple[Metadata, list[str]]:
-    """Return the metadata that the format holds, and descriptions of what it does not hold."""
+    """Return the metadata that the format can hold, and descriptions of the rest."""
     values = {name: getattr(metadata, name) for name in METADATA_NAMES}
     kept = {name: value for name, value in values.items() if name in form.keeps}
     lost = [METADATA_NAMES[name] for name, value in values.items() if value and name not in kept]
@@ -111,7 +111,7 @@ def _kept_metadata(metadata: Metadata, form: Format) -> tuple[Metadata, list[str
 def write_maps(
     file: BinaryIO, form: Format, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None = None
 ) -> None:
-    """Write float maps, each (H, W, C), as one .npy, .npz or TIFF stack. Raises ArgumentError for shapes that differ."""
+    """Write float maps (H, W, C) as one .npy, .npz or TIFF stack. Raises ArgumentError if a stack cannot hold their shapes."""
     shapes = {map_.shape for map_ in maps}
     if not form.holds_named_maps and len(shapes) > 1:
         sizes = ", ".join(f"{name} {' x '.join(map(str, map_.shape))}" for name, map_ in zip(names, maps, strict=True))
@@ -119,21 +119,21 @@ def write_maps(
     codec_of(form).write_maps(file, maps, names, provenance)
 
 
-def write_whole(stream: BinaryIO, data: bytes) -> None:
-    """Write all of the data to standard output, which may accept less at a time where it is unbuffered or a non-blocking pipe.
+def write_all(stream: BinaryIO, data: bytes) -> None:
+    """Write all of the data to standard output, in parts if it is unbuffered or a non-blocking pipe.
 
-    Raises OutputError, and BrokenPipeError where the reader has closed the pipe.
+    Raises OutputError, and BrokenPipeError if the reader has closed the pipe.
     """
-    rest = memoryview(data)
+    remaining = memoryview(data)
     try:
         stream.flush()
         raw = getattr(stream, "raw", stream)
-        while rest:
-            written = raw.write(rest)
+        while remaining:
+            written = raw.write(remaining)
             if written is None:
                 select.select([], [raw], [])
             else:
-                rest = rest[written:]
+                remaining = remaining[written:]
     except BrokenPipeError:
         raise
     except OSError as error:

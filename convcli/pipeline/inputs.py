@@ -63,7 +63,7 @@ def find_inputs(arguments: Iterable[str], search: Search, listed: Iterable[str] 
     return [*inputs, *finder.errors.values()]
 
 
-def take_shard(inputs: Iterable[Input], index: int, count: int) -> list[Input]:
+def select_shard(inputs: Iterable[Input], index: int, count: int) -> list[Input]:
     """Return the inputs of shard ``index``, from 1 to ``count``. Each input is in one shard, the same on any machine.
 
     A discovered picture is identified by its path relative to the searched folder, any other by its name.

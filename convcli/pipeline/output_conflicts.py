@@ -30,7 +30,7 @@ def refuse_output_below_file(output: str) -> None:
         raise ArgumentError(f"{output}: is a file, or lies below one; give another folder")
 
 
-def without_links(pairs: list[Pair]) -> list[Pair]:
+def without_linked_duplicates(pairs: list[Pair]) -> list[Pair]:
     """Return the pairs without duplicates, and without links to a picture that is replaced itself."""
     replaced: dict[str, int] = {}
     order = sorted(range(len(pairs)), key=lambda index: (source := pairs[index][0].source) is not None and source.is_symlink())
@@ -148,7 +148,7 @@ def _real_path(path: Path) -> str:
     return _real_folder_path(str(path)) if link or path.name in ("", "..") else name
 
 
-def forget_folders() -> None:
+def clear_folder_cache() -> None:
     """Clear the cache of resolved folders, which may have changed since an earlier run in this process."""
     _real_folder_path.cache_clear()
 

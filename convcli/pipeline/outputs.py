@@ -6,14 +6,14 @@ from pathlib import Path
 
 from ..errors import ArgumentError
 from ..images.formats import BY_SUFFIX, Format, format_named, format_of
-from .inputs import Input, take_shard
+from .inputs import Input, select_shard
 from .output_conflicts import (
-    forget_folders,
+    clear_folder_cache,
     refuse_duplicates,
     refuse_existing,
     refuse_inputs,
     refuse_output_below_file,
-    without_links,
+    without_linked_duplicates,
     without_own_outputs,
 )
 from .output_template import escape_braces, fill_template, safe_name, tokens_in
@@ -32,14 +32,14 @@ def make_tasks(request: BaseRequest) -> list[Task]:
     an output that is an input, a picture format for several maps, a name without a known format, a file that exists.
     """
     refuse_output_below_file(request.output)
-    forget_folders()
+    clear_folder_cache()
     all_pairs = [(input_, _make_task(request, input_)) for input_ in request.inputs]
-    pairs = without_links(all_pairs) if request.in_place else without_own_outputs(request, all_pairs)
+    pairs = without_linked_duplicates(all_pairs) if request.in_place else without_own_outputs(request, all_pairs)
     tasks = [task for _, task in pairs]
     refuse_duplicates(tasks)
     refuse_inputs(request, tasks)
     if request.shard is not None:
-        kept = set(take_shard([input_ for input_, _ in pairs], *request.shard))
+        kept = set(select_shard([input_ for input_, _ in pairs], *request.shard))
         tasks = [task for input_, task in pairs if input_ in kept]
     refuse_existing(request, tasks)
     return tasks

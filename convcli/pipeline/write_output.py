@@ -12,7 +12,7 @@ from ..errors import OutputError
 from ..images.atomic_write import ExistsError, write_atomically
 from ..images.output_state import OutputState, read_output_state
 from ..images.provenance import Provenance, Sidecar, digest_of, read_sidecar, sidecar_path
-from ..images.write import write_whole
+from ..images.write import write_all
 from .request_base import BaseRequest
 from .tasks import Target
 
@@ -64,7 +64,7 @@ def write_output(
         assert output.pipes.output is not None
         memory = io.BytesIO()
         write(memory)
-        write_whole(output.pipes.output, memory.getvalue())
+        write_all(output.pipes.output, memory.getvalue())
         return
     replaces_ours = _state_of(request, target).ours  # checked again, as a picture can take minutes
     may_replace = request.overwrite or request.in_place or replaces_ours if request.skip_existing else target.replace

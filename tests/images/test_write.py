@@ -135,7 +135,7 @@ def test_a_colour_profile_does_not_fit_grey_levels():
     """A grey file with an RGB profile is not valid."""
     again, notices = through(Image(np.zeros((2, 2, 1), np.uint8), 255, None, "", Metadata(SRGB)), "png")
     assert again.metadata.icc is None
-    assert notices == ["colour profile not kept: it is one for colour, and the picture is grey"]
+    assert notices == ["colour profile not kept: it is for colour, and the picture is grey"]
 
 
 @pytest.mark.parametrize("name", ["jpeg", "bmp", "ppm"])

@@ -175,7 +175,7 @@ BAD = [
     (
         B + "kernels = [{ name = '[x]', matrix = [[1]] }]",
         2,
-        "banks.b.kernels[0].name: must begin with a letter and have only",
+        "banks.b.kernels[0].name: must begin with a letter",
         True,
     ),
     (B + "merge = 'l2'", 1, "banks.b: must have one of kernels, generator with grid, or file; found none of them", True),

@@ -81,7 +81,7 @@ class TiffCodec(Codec):
         file = start_tiff(metadata.exif or NO_BLOCK, _pixel_fields(levels, has_alpha, metadata, order))
         begin = file.seek(0, io.SEEK_END)
         block = Block.of(file)
-        (strip,) = (entry for entry in block.directory(block.first) if entry.tag == STRIP_OFFSETS)
+        (strip,) = (entry for entry in block.directory(block.first_directory) if entry.tag == STRIP_OFFSETS)
         file.seek(strip.value_position)
         file.write(struct.pack(f"{order}I", begin + begin % 2))
         file.seek(begin)

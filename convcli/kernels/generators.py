@@ -12,12 +12,12 @@ from ..errors import KernelError, nearest_name
 from .kernel import MAX_SIDE, Matrix
 
 NORMS = ("sum", "abs", "l2")
-"""Divisors for normalisation: the sum of the weights, of their absolute values, and the root of the sum of their squares."""
+"""Norms to divide by: the sum of the weights, of their absolute values, and the root of the sum of squares."""
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A matrix that is computed on demand: its shape, a bound of its absolute weights, and the norms that are certainly not 0."""
+    """A matrix that is computed on demand: its shape, a bound of its absolute weights, and norms that are certainly not 0."""
 
     shape: tuple[int, int]
     compute: Callable[[], Matrix]

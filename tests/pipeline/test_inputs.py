@@ -89,7 +89,7 @@ def test_what_gives_no_pictures_fails_alone(run, samples, tree, monkeypatch):
     assert [line["input"] for line in lines[:-1]] == ["deep/h.png", "empty", "*.webp", "deep/shut"]
     alone = run("apply", "empty", "-k", "blur", "-o", "x.png")
     assert (alone.status, len(alone.lines)) == (1, 1)
-    assert "; -r looks into the folders below it too" in alone.err
+    assert "; -r searches its subfolders too" in alone.err
 
 
 def test_a_base_to_mirror_from(run, samples, tmp_path):
@@ -102,7 +102,7 @@ def test_a_base_to_mirror_from(run, samples, tmp_path):
     (tmp_path / "names").write_text("\n".join(names))
     for words in (["--files-from", tmp_path / "names"], names):
         result = run("apply", *words, samples / "camera.png", "--base", folder, "-k", "blur", "-q", "-o", f"{tmp_path}/out/")
-        assert (result.status, result.lines) == (1, [f"Error: {samples}/camera.png: does not lie below the --base {folder}"])
+        assert (result.status, result.lines) == (1, [f"Error: {samples}/camera.png: is not below the --base {folder}"])
         out = tmp_path / "out"
         assert sorted(str(path.relative_to(out)) for path in out.rglob("*.png")) == ["x/y/c.png", "z/c.png"]
         shutil.rmtree(out)

@@ -126,6 +126,6 @@ class ApplyRequest(BaseRequest):
         """Return the values of ``tokens`` for a map."""
         return {"kernel": self.maps[index].name, "index": str(index)}
 
-    def suffix_in(self, form: Format) -> str:
+    def suffix_in(self, file_format: Format) -> str:
         """Return the kernel token, where there are several maps and each has its own output."""
-        return "_{kernel}" if len(self.maps) > 1 and not self.stacks_in(form) else ""
+        return "_{kernel}" if len(self.maps) > 1 and not self.stacks_in(file_format) else ""

@@ -35,8 +35,8 @@ def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) ->
 
 
 def _estimate_output(request: ApplyRequest, target: Target, header: Header, real: int) -> int:
-    if not request.stacks_in(target.form):
-        copies = target.form.encoding_copies[header.channels in (2, 4)]
+    if not request.stacks_in(target.file_format):
+        copies = target.file_format.encoding_copies[header.channels in (2, 4)]
         numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
         response = min(CHUNK_BYTES, numbers * real)
         padded = _padded(request, target, header, real) * response // max(numbers * real, 1)
@@ -44,7 +44,7 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
-    copied = maps * target.form.float_bits // 8 if target.form.float_bits < 64 else 0
+    copied = maps * target.file_format.float_bits // 8 if target.file_format.float_bits < 64 else 0
     return maps * real + max(_premultiplied(header, real) + _padded(request, target, header, real) + merging * real, copied)
 
 

@@ -85,8 +85,8 @@ def _is_output_of_another(index: int, pair: InputTask, writers: dict[str, list[i
         return False
     from ..images.output_state import read_output_state  # imports NumPy, which is slow
 
-    form = BY_SUFFIX.get(input_.source.suffix.lower())
-    return form is not None and read_output_state(input_.source, form).ours
+    file_format = BY_SUFFIX.get(input_.source.suffix.lower())
+    return file_format is not None and read_output_state(input_.source, file_format).ours
 
 
 def refuse_duplicates(tasks: list[Task]) -> None:

@@ -17,9 +17,9 @@ MAX_COLUMNS, MAX_ROWS = 15, 31
 MAX_DENOMINATOR = 1024
 """Largest common denominator with which a kernel is shown as integers, such as 1/16."""
 
-COLOURS = ("red", "green", "blue")
+COLOUR_NAMES = ("red", "green", "blue")
 
-Block: TypeAlias = list[str]
+TextBlock: TypeAlias = list[str]
 """Lines of equal width. The first line is a heading."""
 
 
@@ -150,11 +150,11 @@ def _is_small(trace: "KernelTrace") -> bool:
     return len(trace.columns.positions) <= MAX_COLUMNS and len(trace.rows.positions) <= MAX_ROWS
 
 
-def _fits(blocks: list[Block], width: int) -> bool:
+def _fits(blocks: list[TextBlock], width: int) -> bool:
     return max(len(block[0]) for block in blocks) + 2 <= width
 
 
-def _side_by_side(blocks: list[Block], signs: str, width: int) -> Iterator[str]:
+def _side_by_side(blocks: list[TextBlock], signs: str, width: int) -> Iterator[str]:
     """Yield blocks side by side, with signs between them in the middle row. Blocks that do not fit are placed below."""
     for gap in (5, 3):
         if 2 + sum(len(block[0]) for block in blocks) + gap * (len(blocks) - 1) <= width:
@@ -183,7 +183,7 @@ def _format_weights(plane: "Plane") -> "tuple[str, Array]":
     return "kernel", weights
 
 
-def _make_block(heading: str, numbers: "Array", outside: "Array | None" = None) -> Block:
+def _make_block(heading: str, numbers: "Array", outside: "Array | None" = None) -> TextBlock:
     """Return values under a heading. Values outside the image are in brackets."""
     texts = _format_numbers(numbers.tolist())
     if outside is not None and outside.any():
@@ -232,7 +232,7 @@ def _format_span(trace: "KernelTrace") -> str:
 
 
 def _channel_name(index: int, channels: int) -> str:
-    return COLOURS[index] if channels == len(COLOURS) else f"channel {index}"
+    return COLOUR_NAMES[index] if channels == len(COLOUR_NAMES) else f"channel {index}"
 
 
 def _channel_prefix(index: int, channels: int) -> str:

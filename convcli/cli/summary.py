@@ -67,7 +67,7 @@ def command(
     """
     registry = options.read_registry(config, no_config)
     if lists or name is None:
-        _list(registry, name, lists, as_json)
+        _print_list(registry, name, lists, as_json)
         return
     if name in registry.networks:
         options.refuse_options(sizing, f"{name} is a network, whose layers define their own options")
@@ -75,25 +75,25 @@ def command(
     else:
         defaults = options.read_defaults(registry, {})
         sizing |= {key: value for key, value in defaults.items() if key in sizing}
-        network = _network_of(name, registry, shape, sizing)
+        network = _one_layer_network(name, registry, shape, sizing)
         shape = shape and (network.input.channels, *shape[1:])
     analyses = list(analyse(network, _shape_for(network, shape)))
     fields = receptive_fields(analyses)
     with output.printing():
         if as_json:
-            click.echo(json.dumps(_as_json(network, analyses, fields), indent=2))
+            click.echo(json.dumps(_summary_json(network, analyses, fields), indent=2))
         else:
-            _show(network, analyses, fields)
+            _print_summary(network, analyses, fields)
 
 
-def _list(registry: Registry, name: str | None, lists: bool, as_json: bool) -> None:
+def _print_list(registry: Registry, name: str | None, lists: bool, as_json: bool) -> None:
     """Print every network with its input size, its number of layers and its description."""
     if name is not None or not lists:
         raise click.UsageError("name a network, a kernel or a bank, or give --list, and not both")
     networks = [network for network, _ in registry.networks.values()]
     with output.printing():
         if as_json:
-            click.echo(json.dumps([_listed(network) for network in networks], indent=2))
+            click.echo(json.dumps([_network_json(network) for network in networks], indent=2))
             return
         cells = []
         for network in networks:
@@ -105,7 +105,7 @@ def _list(registry: Registry, name: str | None, lists: bool, as_json: bool) -> N
         output.show_columns(headings, cells, wraps=("description",))
 
 
-def _listed(network: NetworkSpec) -> dict[str, Any]:
+def _network_json(network: NetworkSpec) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "name": network.name,
         "about": network.about,
@@ -115,7 +115,7 @@ def _listed(network: NetworkSpec) -> dict[str, Any]:
     return facts | {"size": network.input.size, "channels": network.input.channels}
 
 
-def _network_of(text: str, registry: Registry, shape: Shape | None, sizing: dict[str, Any]) -> Network:
+def _one_layer_network(text: str, registry: Registry, shape: Shape | None, sizing: dict[str, Any]) -> Network:
     """Return a kernel or a bank as a network of one layer. Raises KernelError or ArgumentError."""
     reference = parse_kernel(text)
     if isinstance(reference, Reference) and reference.name not in registry.entries:
@@ -139,7 +139,7 @@ def _shape_for(network: Network, shape: Shape | None) -> Shape:
     return shape
 
 
-def _show(network: Network, analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> None:
+def _print_summary(network: Network, analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> None:
     totals = sum_totals(analyses)
     input_shape = analyses[0].input_shape
     click.echo(output.escaped(f"{network.name}: {network.about}" if network.about else network.name))
@@ -147,16 +147,16 @@ def _show(network: Network, analyses: list[LayerAnalysis], fields: list[Receptiv
         click.echo(output.escaped(f"source: {network.source}"))
     click.echo(f"input {shape_text(input_shape)}")
     click.echo()
-    _show_layers(analyses, fields, bool(totals.fixed))
+    _print_layers(analyses, fields, bool(totals.fixed))
     click.echo()
     for line in (*_notes(network, analyses), *_total_lines(analyses, totals)):
         click.echo(output.escaped(line))
     costs = [(analysis, cost) for analysis in analyses if (cost := separable_cost(analysis))]
     if costs:
-        _show_separable(costs)
+        _print_separable(costs)
 
 
-def _show_layers(analyses: list[LayerAnalysis], fields: list[ReceptiveField | None], with_fixed: bool) -> None:
+def _print_layers(analyses: list[LayerAnalysis], fields: list[ReceptiveField | None], with_fixed: bool) -> None:
     """Print a line per layer. If the terminal is too narrow, round counts to three digits and leave out the memory."""
     headings = ["layer", "output", "weights", "biases", *(["fixed"] if with_fixed else []), "multiply-adds", "field", "step"]
     cells = [_cells(analysis, field, with_fixed, exact=True) for analysis, field in zip(analyses, fields, strict=True)]
@@ -171,7 +171,7 @@ def _show_layers(analyses: list[LayerAnalysis], fields: list[ReceptiveField | No
 def _cells(analysis: LayerAnalysis, field: ReceptiveField | None, with_fixed: bool, exact: bool) -> list[str]:
     layer = analysis.layer
     counts = [analysis.weights, analysis.biases, *([analysis.fixed] if with_fixed else []), analysis.multiply_adds]
-    size, stride = (_sides(field.size), _sides(field.stride)) if field else ("all", "")
+    size, stride = (_format_pair(field.size), _format_pair(field.stride)) if field else ("all", "")
     if not exact:
         shape, size, stride = (text.replace(" ", "") for text in (shape_text(analysis.output_shape), size, stride))
         return [layer.name, shape, *map(output.rounded, counts), size, stride]
@@ -186,7 +186,7 @@ def _cells(analysis: LayerAnalysis, field: ReceptiveField | None, with_fixed: bo
     ]
 
 
-def _sides(sides: tuple[Fraction | int, Fraction | int] | None) -> str:
+def _format_pair(sides: tuple[Fraction | int, Fraction | int] | None) -> str:
     return " x ".join(map(str, sides or ()))
 
 
@@ -213,7 +213,7 @@ def _total_lines(analyses: list[LayerAnalysis], totals: Totals) -> Iterator[str]
     yield f"memory in float32: parameters {parameters}, outputs of all layers {in_words(totals.memory)}"
 
 
-def _show_separable(costs: list[tuple[LayerAnalysis, tuple[int, int]]]) -> None:
+def _print_separable(costs: list[tuple[LayerAnalysis, tuple[int, int]]]) -> None:
     click.echo()
     click.echo("each standard convolution replaced by a depthwise separable one, k x k for each channel, then 1 x 1:")
     headings = {"layer": "left", "weights": "right", "multiply-adds": "right", "share of standard": "right"}
@@ -226,22 +226,23 @@ def _show_separable(costs: list[tuple[LayerAnalysis, tuple[int, int]]]) -> None:
     )
 
 
-def _as_json(network: Network, analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> dict[str, Any]:
+def _summary_json(network: Network, analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> dict[str, Any]:
     """Return the whole summary for JSON. Shapes are [H, W, C]."""
-    subtotals = {word: _totals(sum_totals(analyses, family)) for word, family in (("convolutions", "conv"), ("dense", "dense"))}
+    families = {"convolutions": "conv", "dense": "dense"}
+    subtotals = {word: _totals_json(sum_totals(analyses, family)) for word, family in families.items()}
     return {
         "name": network.name,
         "about": network.about,
         "source": network.source,
         "input": _channels_last(analyses[0].input_shape),
         "note": network.input.doubt,
-        "layers": [_layer(analysis, field) for analysis, field in zip(analyses, fields, strict=True)],
-        "totals": _totals(sum_totals(analyses)),
+        "layers": [_layer_json(analysis, field) for analysis, field in zip(analyses, fields, strict=True)],
+        "totals": _totals_json(sum_totals(analyses)),
         **subtotals,
     }
 
 
-def _layer(analysis: LayerAnalysis, field: ReceptiveField | None) -> dict[str, Any]:
+def _layer_json(analysis: LayerAnalysis, field: ReceptiveField | None) -> dict[str, Any]:
     cost = separable_cost(analysis)
     return {
         "name": analysis.layer.name,
@@ -260,7 +261,7 @@ def _layer(analysis: LayerAnalysis, field: ReceptiveField | None) -> dict[str, A
     }
 
 
-def _totals(totals: Totals) -> dict[str, int]:
+def _totals_json(totals: Totals) -> dict[str, int]:
     return {
         "parameters": totals.learned,
         "weights": totals.weights,

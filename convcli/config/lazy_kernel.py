@@ -14,7 +14,7 @@ SAFE_WEIGHT = MAX_WEIGHT / 2
 """Bound below which weights do not exceed MAX_WEIGHT after rounding."""
 
 Compute: TypeAlias = Callable[[], Kernel]
-Count: TypeAlias = Callable[[int], None]
+CountWeights: TypeAlias = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def lazy_constant(kernel: Kernel) -> LazyKernel:
     return LazyKernel(kernel.name, kernel.shape, kernel.anchor, weight_bound, weight_bound <= MAX_WEIGHT, lambda: kernel)
 
 
-def lazy_filter(weights: Weights, name: str, index: int, count: Count, about: str = "") -> LazyKernel:
+def lazy_filter(weights: Weights, name: str, index: int, count: CountWeights, about: str = "") -> LazyKernel:
     """Return one filter of a file. ``count`` is called with the number of weights when they are computed."""
     shape = weights.filters.shape[1:]
 
@@ -118,7 +118,7 @@ def lazy_filter(weights: Weights, name: str, index: int, count: Count, about: st
     return LazyKernel(name, shape, None, max(weights.largest, abs(weights.offset)), True, compute)
 
 
-def lazy_file(weights: Weights, index: int | None, count: Count) -> Lazy:
+def lazy_file(weights: Weights, index: int | None, count: CountWeights) -> Lazy:
     """Return the kernel of a file, or its filter with that index, or the bank of all its filters, named after the key or file.
 
     Raises KernelError for an index that the file does not have.

@@ -67,14 +67,14 @@ def _read_section(section: str, body: Any, file: ConfigFile) -> None:
         file.diagnostics.refuse((section,), f"unknown table; {known}{hint}")
     elif not isinstance(body, dict):
         file.diagnostics.refuse((section,), f"must be a table, got {short_text(body)}")
-    meant = nearest(section, SECTIONS)
-    if meant is None or not isinstance(body, dict):
+    nearest_section = nearest(section, SECTIONS)
+    if nearest_section is None or not isinstance(body, dict):
         return
     table = Table(body, (section,), file.diagnostics)
-    if meant == "defaults":
+    if nearest_section == "defaults":
         file.defaults.update(_read_defaults(table))
     else:
-        _read_entries(table, READERS[meant], file)
+        _read_entries(table, ENTRY_READERS[nearest_section], file)
 
 
 def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
@@ -137,7 +137,7 @@ def _read_entries(section: Table, read: Callable[[Table, Path], Any], file: Conf
         entries.setdefault(name, entry)
 
 
-READERS: dict[str, Callable[[Table, Path], Any]] = {
+ENTRY_READERS: dict[str, Callable[[Table, Path], Any]] = {
     "kernels": read_kernel,
     "banks": read_bank,
     "networks": read_network,

@@ -87,7 +87,7 @@ def conv_transpose2d(
     out = aligned((len(batch), groups, group_maps, rows.out, columns.out), batch.dtype)
     biases = biases.reshape(groups, group_maps)
     for row_phases, column_phases in itertools.product(_phases(rows), _phases(columns)):
-        offsets = itertools.product(row_phases.firsts, column_phases.firsts)
+        offsets = itertools.product(row_phases.first_outputs, column_phases.first_outputs)
         targets = [out[..., top :: rows.stride, left :: columns.stride] for top, left in offsets]
         if row_phases.is_bias_only or column_phases.is_bias_only:
             for target in targets:
@@ -111,7 +111,7 @@ def _write_phases(
     groups, group_maps = biases.shape
     taps = np.stack([weights[..., i, j] for i, j in itertools.product(row_phases.taps, column_phases.taps)], axis=1)
     maps = conv2d(
-        batch[:, :, row_phases.pixels, column_phases.pixels],
+        batch[:, :, row_phases.input_pixels, column_phases.input_pixels],
         taps.reshape(-1, *taps.shape[3:])[..., ::-1, ::-1],
         np.repeat(biases[:, None], len(targets), axis=1).ravel(),
         padding=(row_phases.pads, column_phases.pads),
@@ -128,12 +128,12 @@ def _write_phases(
 class _Phases:
     """Phases of a result that read the same input pixels with different taps.
 
-    A phase is every stride-th output pixel along an axis, starting at one of ``firsts``.
+    A phase is every stride-th output pixel along an axis, starting at one of ``first_outputs``.
     """
 
-    firsts: tuple[int, ...]
+    first_outputs: tuple[int, ...]  # the first output pixel of each phase
     taps: tuple[slice, ...]
-    pixels: slice  # of the input
+    input_pixels: slice
     pads: Sides
     dilation: int
     is_bias_only: bool  # whether no tap lies on the input
@@ -147,7 +147,7 @@ def _phases(axis: TransposedAxis) -> list[_Phases]:
     input pixel moves back by dilation / g.
 
     >>> axis = TransposedAxis(size=3, kernel=3, stride=2, dilation=1, before=0, after=0, output_padding=0)
-    >>> [(phase.firsts, phase.taps, phase.pads) for phase in _phases(axis)]
+    >>> [(phase.first_outputs, phase.taps, phase.pads) for phase in _phases(axis)]
     [((0,), (slice(0, None, 2),), (1, 1)), ((1,), (slice(1, None, 2),), (0, 0))]
     """
     common = math.gcd(axis.stride, axis.dilation)
@@ -163,9 +163,9 @@ def _phases(axis: TransposedAxis) -> list[_Phases]:
         by_pixels.setdefault((count, begin, end), []).append((first, slice(start, None, step)))
     phases = []
     for (count, begin, end), members in by_pixels.items():
-        pixels = slice(max(begin, 0), min(end, axis.size))
+        input_pixels = slice(max(begin, 0), min(end, axis.size))
         pads = max(-begin, 0), max(end - axis.size, 0)
-        is_bias_only = count == 0 or pixels.start >= pixels.stop
-        firsts, taps = zip(*members, strict=True)
-        phases.append(_Phases(firsts, taps, pixels, pads, dilation, is_bias_only))
+        is_bias_only = count == 0 or input_pixels.start >= input_pixels.stop
+        first_outputs, taps = zip(*members, strict=True)
+        phases.append(_Phases(first_outputs, taps, input_pixels, pads, dilation, is_bias_only))
     return phases

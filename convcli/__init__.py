@@ -1,24 +1,24 @@
 """convcli: the convolution layer as a Unix tool.
 
 The public Python interface is the functions and classes in ``PUBLIC``. They are imported when first used, so that
-``import convcli`` takes no time.
+``import convcli`` is fast.
 
-Packages. A package imports only from packages that stand below it in this list; ``kernels``, ``networks`` and ``images`` do
+Packages. A package imports only from packages below it in this list; ``kernels``, ``networks`` and ``images`` do
 not import each other.
 
     cli/        the command line: one command per file, options, output (Rich is used here only)
-    pipeline/   one request carried out, and many: requests, inputs, outputs, map sources, process_image, process_batch
+    pipeline/   processing of one picture and of many: requests, inputs, outputs, map sources, process_image, process_batch
     config/     kernels.toml: search path, parsers, specifications, validator, builder, diagnostics, registry
-    networks/   layers as values: operations, shapes, parameters, costs, receptive field
+    networks/   layers of networks: operations, shapes, parameters, costs, receptive field
     images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, quantize, atomic write, provenance
-    kernels/    what to convolve with: kernel and bank values, generators, expressions, the syntax after -k, weight files
-    ops/        the public operations on arrays, and what they ask of their arguments
-    engine/     how they are computed: planner, layout, tap programs, FFT, im2col, threads; loops/ (all compiled loops),
-                simd/ (vector operations in NumPy and in LLVM), jit/ (compiles, keeps and runs machine code)
+    kernels/    kernels and banks: their values, generators, expressions, the syntax after -k, weight files
+    ops/        the public operations on arrays, and checks of their arguments
+    engine/     how operations are computed: planner, layout, tap programs, FFT, im2col, threads; loops/ (all compiled loops),
+                simd/ (vector operations in NumPy and in LLVM), jit/ (compiles, caches and runs machine code)
     geometry/   sizes, padding and borders of a sliding kernel
-    errors      the exceptions;  range_rules  the words of --range;  npy_reader  reads .npy files that nobody should trust
+    errors      the exceptions;  range_rules  the words of --range;  npy_reader  reads untrusted .npy files
 
-Each outside library is used in one place: numba in engine/jit, Pillow and tifffile in images, tomllib in config,
+Each external library is used in one place: numba in engine/jit, Pillow and tifffile in images, tomllib in config,
 safetensors in kernels/weight_arrays, click in cli, rich in cli/output. Data flows one way, and each arrow is a frozen value
 or an array:
 
@@ -48,7 +48,7 @@ __all__ = sorted(_MODULES)  # noqa: PLE0605
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name and what it needs, such as NumPy and Numba, when it is first used."""
+    """Import a public name, and the modules that it needs, when it is first used."""
     if name in _MODULES:
         return getattr(importlib.import_module(f"convcli.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'convcli' has no attribute {name!r}")

@@ -70,7 +70,7 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
     request = ApplyRequest(
         **fields,
         maps=tuple(unique_names(maps)),
-        form=values.pop("form"),
+        file_format=values.pop("file_format"),
         range=values.pop("rule"),
         threads=values.pop("jobs"),
         **values,

@@ -80,11 +80,11 @@ def _print(request: ApplyRequest, image: "Image", pixel: "PixelTrace", as_json: 
             output.print_error(f"{name}: {notice}")
     with output.printing():
         if as_json:
-            click.echo(json.dumps({"input": name, **pixel_view.facts_of(pixel, image)}, allow_nan=False))
+            click.echo(json.dumps({"input": name, **pixel_view.as_json(pixel, image)}, allow_nan=False))
             return
         width = shutil.get_terminal_size((DEFAULT_WIDTH, 0)).columns if sys.stdout.isatty() else DEFAULT_WIDTH
         click.echo(output.escaped(f"{name}: {image.summary}"))
-        for line in pixel_view.lines_of(pixel, request, width):
+        for line in pixel_view.format_lines(pixel, request, width):
             click.echo(output.escaped(line).rstrip())
 
 

@@ -94,7 +94,7 @@ def _map_count(written: "Written") -> str:
 def _explanation_line(explanation: "Explanation") -> str:
     """Return a line about how a kernel is computed."""
     choice, rank = explanation.choice, f"rank {explanation.rank}, " if explanation.rank else ""
-    work = f"{choice.cost:.4g} multiply-adds per sample" + ("" if choice.rank == 0 else f" instead of {choice.direct:.4g}")
+    work = f"{choice.cost:.4g} multiply-adds per sample" + ("" if choice.rank == 0 else f" instead of {choice.direct_cost:.4g}")
     amount = f"{explanation.multiply_adds / 1e6:.3g} million in all, {explanation.memory / 1e3:.3g} kB per thread"
     error = f"error at most {choice.error:.2g} of its range" if choice.error else "exact sums"
     return f"  {explanation.kernel}: {choice.method} ({choice.reason}); {rank}{work}, {amount}, {error}"

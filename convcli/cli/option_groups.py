@@ -36,7 +36,7 @@ def output(template: str) -> Callable[..., Any]:
         ),
         click.option(
             "--format",
-            "form",
+            "file_format",
             type=options.FORMAT,
             help=f"{', '.join(NAMES[:-1])} or {NAMES[-1]}, whatever the suffix says.",
         ),

@@ -218,8 +218,8 @@ def show_table(rows: list[dict[str, Any]]) -> None:
             total = number(round(row["sum"], 12))
             parameters = ",".join(f"{name}={value:g}" for name, value in row["parameters"].items())
         cells.append([row["name"], size, total, parameters, row["about"]])
-    headings = {"name": "left", "size": "left", "sum": "right", "parameters": "left", "what it is for": "left"}
-    show_columns(headings, cells, wraps=("parameters", "what it is for"))
+    headings = {"name": "left", "size": "left", "sum": "right", "parameters": "left", "description": "left"}
+    show_columns(headings, cells, wraps=("parameters", "description"))
 
 
 def show_kernels(kernel_or_bank: "Kernel | Bank", kernels: "tuple[Kernel, ...]") -> None:

@@ -1,4 +1,4 @@
-"""Formats the explanation of a pixel as text, with windows, kernels and products side by side; or as JSON."""
+"""Formats the explanation of a pixel: as text, with window, kernel and products side by side, or for JSON."""
 
 import math
 from collections.abc import Iterator
@@ -12,135 +12,137 @@ if TYPE_CHECKING:
     from ..pipeline.pixel_trace import AlphaTrace, KernelTrace, PixelTrace, Plane, Taps
 
 MAX_COLUMNS, MAX_ROWS = 15, 31
-"""Largest kernel that is shown number by number. A wider one is summarised by row, a higher one as a whole."""
+"""Largest kernel of which all weights are shown. A wider one is summarised row by row, a taller one as a whole."""
 
 MAX_DENOMINATOR = 1024
-"""Largest denominator with which a kernel is shown as whole numbers, such as 1/16."""
+"""Largest common denominator with which a kernel is shown as integers, such as 1/16."""
 
-COLOURS = ("red", "green", "blue")
+COLOUR_NAMES = ("red", "green", "blue")
 
-Block: TypeAlias = list[str]
-"""Lines of equal width, of which the first is a heading."""
+TextBlock: TypeAlias = list[str]
+"""Lines of equal width. The first line is a heading."""
 
 
-def lines_of(pixel: "PixelTrace", request: "ApplyRequest", width: int) -> Iterator[str]:
-    """Yield the explanation in lines of at most ``width`` columns, unless names are longer."""
+def format_lines(pixel: "PixelTrace", request: "ApplyRequest", width: int) -> Iterator[str]:
+    """Yield the lines of the explanation. They have at most ``width`` characters, unless a name is longer."""
     height, map_width, channels = pixel.shape
     yield f"{pixel.map_.name} at column {pixel.x}, row {pixel.y} of {map_width} x {height}"
     if not pixel.merge:
-        yield f"over {_span(pixel.traces[0])}"
+        yield f"over {_format_span(pixel.traces[0])}"
     if any(trace.outside.any() for trace in pixel.traces):
         border = request.border if isinstance(request.border, str) else number(request.border)
         yield f"[ ] lies outside the picture: --border {border}"
     if request.flip:
-        yield "the kernel is turned by 180 degrees: --flip"
+        yield "the kernel is rotated by 180 degrees: --flip"
     if request.channels == "gray" and len(pixel.traces[0].planes) > 1:
-        yield "grey first: the kernel is multiplied by 0.299, 0.587 and 0.114"
+        yield "converted to grey: the kernel is multiplied by 0.299, 0.587 and 0.114"
     for trace in pixel.traces:
         yield ""
         if pixel.merge:
-            yield f"{trace.kernel.name}, over {_span(trace)}"
-        yield from _lines_of_kernel(trace, pixel, width)
+            yield f"{trace.kernel.name}, over {_format_span(trace)}"
+        yield from _format_kernel(trace, pixel, width)
     if pixel.merge:
         yield ""
         for channel in range(channels):
-            responses = ", ".join(_plain(trace.responses[channel]) for trace in pixel.traces)
-            merged = f"{_prefix(channel, channels)}{pixel.merge} of {responses}: {_plain(pixel.responses[channel])}"
-            yield from _joined(merged, _stored(pixel, channel), width)
+            responses = ", ".join(_format_number(trace.responses[channel]) for trace in pixel.traces)
+            merged = (
+                f"{_channel_prefix(channel, channels)}{pixel.merge} of {responses}: {_format_number(pixel.responses[channel])}"
+            )
+            yield from _join_if_fits(merged, _format_stored(pixel, channel), width)
     if pixel.alpha is not None:
         yield f"alpha stored {pixel.alpha} of {pixel.white}"
 
 
-def _lines_of_kernel(trace: "KernelTrace", pixel: "PixelTrace", width: int) -> Iterator[str]:
-    """Yield the lines of one kernel: alpha, if any, each channel, and the results."""
+def _format_kernel(trace: "KernelTrace", pixel: "PixelTrace", width: int) -> Iterator[str]:
+    """Yield the lines of one kernel: alpha, if there is any, each channel, and the results."""
     several = len(trace.planes) > 1
     if trace.alpha_trace is not None:
-        yield from (*_lines_of_alpha(trace, trace.alpha_trace, width), "")
+        yield from (*_format_alpha(trace, trace.alpha_trace, width), "")
     for channel, plane in enumerate(trace.planes):
         if several:
             yield from ("",) * (channel > 0)
-            yield _channel(channel, len(trace.planes))
-        yield from _drawn(trace, plane, width)
+            yield _channel_name(channel, len(trace.planes))
+        yield from _format_plane(trace, plane, width)
         if not trace.summing:
-            yield from _results(trace, pixel, channel, width)
+            yield from _format_results(trace, pixel, channel, width)
         elif several:
-            yield f"  sum {_plain(plane.sum)}"
+            yield f"  sum {_format_number(plane.sum)}"
     if trace.summing:
         if several:
             yield from ("", "all channels")
-        yield from _results(trace, pixel, 0, width)
+        yield from _format_results(trace, pixel, 0, width)
 
 
-def _results(trace: "KernelTrace", pixel: "PixelTrace", channel: int, width: int) -> Iterator[str]:
-    """Yield the sum of the products, the steps after it, and the stored level."""
+def _format_results(trace: "KernelTrace", pixel: "PixelTrace", channel: int, width: int) -> Iterator[str]:
+    """Yield the sum of the products, the later steps, and the stored level."""
     total, response, offset = trace.sums[channel], trace.responses[channel], trace.kernel.offset
-    steps = [f"  sum {_plain(total)}"]
+    steps = [f"  sum {_format_number(total)}"]
     divisor = trace.alpha_trace.divisor if trace.alpha_trace is not None else None
-    if divisor is not None and _plain(divisor) != "1":
-        steps.append(f"divided by alpha {_plain(divisor)}" if divisor else "under no alpha: 0")
+    if divisor is not None and _format_number(divisor) != "1":
+        steps.append(f"divided by alpha {_format_number(divisor)}" if divisor else "under no alpha: 0")
     if offset:
         steps.append(f"offset {offset:+.8g}")
-    if len(steps) > 1 or _plain(response) != _plain(total):
-        steps.append(f"response {_plain(response)}")
-    yield from _joined(", ".join(steps), "" if pixel.merge else _stored(pixel, channel), width)
+    if len(steps) > 1 or _format_number(response) != _format_number(total):
+        steps.append(f"response {_format_number(response)}")
+    yield from _join_if_fits(", ".join(steps), "" if pixel.merge else _format_stored(pixel, channel), width)
 
 
-def _joined(result: str, stored: str, width: int) -> Iterator[str]:
-    """Yield a result and what is stored, in one line if both fit."""
+def _join_if_fits(result: str, stored: str, width: int) -> Iterator[str]:
+    """Yield a result and the stored level, in one line if both fit."""
     if stored and len(result) + len(stored) + 2 <= width:
         yield f"{result}; {stored}"
     else:
         yield from (result, f"  {stored}") if stored else (result,)
 
 
-def _stored(pixel: "PixelTrace", channel: int) -> str:
-    """Return what ``apply`` stores."""
+def _format_stored(pixel: "PixelTrace", channel: int) -> str:
+    """Return the text for the level that ``apply`` stores."""
     if pixel.white is None or pixel.limits is None:
         return "stored raw"
     rule = pixel.rule.name
     if rule in ("stretch", "center"):
-        rule += ", {}..{}".format(*map(_plain, pixel.limits))
+        rule += ", {}..{}".format(*map(_format_number, pixel.limits))
     return f"stored {pixel.levels[channel]} of {pixel.white} (range {rule})"
 
 
-def _lines_of_alpha(trace: "KernelTrace", alpha: "AlphaTrace", width: int) -> Iterator[str]:
-    """Yield the lines of alpha."""
-    seen = f"{_plain(alpha.seen)} of {_plain(alpha.opaque)}"
+def _format_alpha(trace: "KernelTrace", alpha: "AlphaTrace", width: int) -> Iterator[str]:
+    """Yield the lines that explain the filtered alpha."""
+    seen = f"{_format_number(alpha.seen)} of {_format_number(alpha.opaque)}"
     if (alpha.levels == alpha.opaque).all():
         yield f"  alpha {seen}, opaque under all of the kernel"
         return
     if _is_small(trace):
-        blocks = [_block("alpha", alpha.levels, trace.outside)]
-        blocks += [] if alpha.weights is None else [_block("kernel / its sum", alpha.weights)]
-        if _fit(blocks, width):
-            yield from _fitted(blocks, "x", width)
+        blocks = [_make_block("alpha", alpha.levels, trace.outside)]
+        blocks += [] if alpha.weights is None else [_make_block("kernel / its sum", alpha.weights)]
+        if _fits(blocks, width):
+            yield from _side_by_side(blocks, "x", width)
     yield f"  alpha {seen}" + (", that of the pixel, as the kernel sums to 0" if alpha.weights is None else "")
 
 
-def _drawn(trace: "KernelTrace", plane: "Plane", width: int) -> Iterator[str]:
-    """Yield window, kernel and products of one channel; for a large kernel one line per row, or two in all."""
+def _format_plane(trace: "KernelTrace", plane: "Plane", width: int) -> Iterator[str]:
+    """Yield the window, kernel and products of one channel; for a large kernel, one line per row or two lines in all."""
     heading = "levels" if plane.summed is plane.levels else "levels x alpha"
     if _is_small(trace):
         blocks = [
-            _block(heading, plane.summed, trace.outside),
-            _block(*_weights_of(plane)),
-            _block("products", plane.products),
+            _make_block(heading, plane.summed, trace.outside),
+            _make_block(*_format_weights(plane)),
+            _make_block("products", plane.products),
         ]
-        if _fit(blocks, width):
-            yield from _fitted(blocks, "x=", width)
+        if _fits(blocks, width):
+            yield from _side_by_side(blocks, "x=", width)
             return
     if len(trace.rows.positions) <= MAX_ROWS:
         rows = zip(trace.rows.positions, trace.rows.outside, plane.summed, plane.weights, plane.products, strict=True)
         table = [("row", heading, "kernel's sum", "products' sum")]
         for position, outside, levels, weights, products in rows:
             row_name = f"[{position}]" if outside else f"{position} "
-            table.append((row_name, _extent(levels), f"{weights.sum():.4g}", f"{products.sum():.4g}"))
+            table.append((row_name, _format_extent(levels), f"{weights.sum():.4g}", f"{products.sum():.4g}"))
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         yield from ("  " + "   ".join(f"{cell:>{size}}" for cell, size in zip(row, widths, strict=True)) for row in table)
     else:
         outside = int(trace.outside.sum())
-        yield f"  {plane.levels.size} taps, {outside} of them outside the picture; {heading} {_extent(plane.summed)}"
-        yield f"  kernel {_extent(plane.weights)}, products {_extent(plane.products)}"
+        yield f"  {plane.levels.size} taps, {outside} of them outside the picture; {heading} {_format_extent(plane.summed)}"
+        yield f"  kernel {_format_extent(plane.weights)}, products {_format_extent(plane.products)}"
     yield "  --json shows every number"
 
 
@@ -148,20 +150,20 @@ def _is_small(trace: "KernelTrace") -> bool:
     return len(trace.columns.positions) <= MAX_COLUMNS and len(trace.rows.positions) <= MAX_ROWS
 
 
-def _fit(blocks: list[Block], width: int) -> bool:
+def _fits(blocks: list[TextBlock], width: int) -> bool:
     return max(len(block[0]) for block in blocks) + 2 <= width
 
 
-def _fitted(blocks: list[Block], signs: str, width: int) -> Iterator[str]:
-    """Yield blocks side by side, with signs between them in the middle row; blocks that do not fit follow below."""
+def _side_by_side(blocks: list[TextBlock], signs: str, width: int) -> Iterator[str]:
+    """Yield blocks side by side, with signs between them in the middle row. Blocks that do not fit are placed below."""
     for gap in (5, 3):
         if 2 + sum(len(block[0]) for block in blocks) + gap * (len(blocks) - 1) <= width:
             break
     else:
         if len(blocks) > 1:
-            yield from _fitted(blocks[:-1], signs[:-1], width)
+            yield from _side_by_side(blocks[:-1], signs[:-1], width)
             heading, *rows = blocks[-1]
-            yield from _fitted([[f"{signs[-1]} {heading}", *rows]], "", width)
+            yield from _side_by_side([[f"{signs[-1]} {heading}", *rows]], "", width)
             return
     middle = 1 + (len(blocks[0]) - 2) // 2
     for index, block_lines in enumerate(zip(*blocks, strict=True)):
@@ -171,8 +173,8 @@ def _fitted(blocks: list[Block], signs: str, width: int) -> Iterator[str]:
         yield "  " + line.rstrip()
 
 
-def _weights_of(plane: "Plane") -> "tuple[str, Array]":
-    """Return a heading and the kernel: whole numbers with a common denominator in the heading, if there is one."""
+def _format_weights(plane: "Plane") -> "tuple[str, Array]":
+    """Return a heading and the weights: integers, with their common denominator in the heading, if there is one."""
     weights = plane.weights
     denominator = round(1 / max(min((abs(w) for w in weights.ravel().tolist() if w), default=1.0), 1 / MAX_DENOMINATOR))
     whole = (weights * denominator).round()
@@ -181,9 +183,9 @@ def _weights_of(plane: "Plane") -> "tuple[str, Array]":
     return "kernel", weights
 
 
-def _block(heading: str, numbers: "Array", outside: "Array | None" = None) -> Block:
-    """Return numbers under a heading, those outside the image in brackets."""
-    texts = _aligned(numbers.tolist())
+def _make_block(heading: str, numbers: "Array", outside: "Array | None" = None) -> TextBlock:
+    """Return values under a heading. Values outside the image are in brackets."""
+    texts = _format_numbers(numbers.tolist())
     if outside is not None and outside.any():
         texts = [
             [f"[{text}]" if out else f"{text} " for text, out in zip(row, outs, strict=True)]
@@ -195,8 +197,8 @@ def _block(heading: str, numbers: "Array", outside: "Array | None" = None) -> Bl
     return [line.ljust(width) for line in (heading, *lines)]
 
 
-def _aligned(rows: list[list[float]]) -> list[list[str]]:
-    """Format integers without decimals, others with as many decimals as give the largest four digits. Only 0 becomes "0"."""
+def _format_numbers(rows: list[list[float]]) -> list[list[str]]:
+    """Format integers without decimals, other values so that the largest has four digits. Only 0 becomes "0"."""
     finite = [abs(value) for row in rows for value in row if math.isfinite(value)]
     largest = max(finite, default=0.0)
     if largest >= 1e7 or 0 < largest < 1e-3:
@@ -206,18 +208,18 @@ def _aligned(rows: list[list[float]]) -> list[list[str]]:
     return [[f"{value:.{decimals}f}" if value else "0" for value in row] for row in rows]
 
 
-def _extent(numbers: "Array") -> str:
-    """Format the least and the largest of some numbers."""
+def _format_extent(numbers: "Array") -> str:
+    """Format the minimum and the maximum of an array."""
     return f"{numbers.min() + 0.0:.4g}..{numbers.max() + 0.0:.4g}"
 
 
-def _plain(value: float) -> str:
-    """Format a number as in reports; 0 has no sign."""
+def _format_number(value: float) -> str:
+    """Format a number as in reports, without a sign for 0."""
     return number(value + 0.0)
 
 
-def _span(trace: "KernelTrace") -> str:
-    """Return the rows and columns under the kernel: rows 1..3, columns 2..6 by 2."""
+def _format_span(trace: "KernelTrace") -> str:
+    """Return the rows and columns under the kernel, such as "rows 1..3, columns 2..6 by 2"."""
 
     def axis_span(singular: str, taps: "Taps") -> str:
         first, last = taps.positions[0], taps.positions[-1]
@@ -229,16 +231,16 @@ def _span(trace: "KernelTrace") -> str:
     return f"{axis_span('row', trace.rows)}, {axis_span('column', trace.columns)}"
 
 
-def _channel(index: int, channels: int) -> str:
-    return COLOURS[index] if channels == len(COLOURS) else f"channel {index}"
+def _channel_name(index: int, channels: int) -> str:
+    return COLOUR_NAMES[index] if channels == len(COLOUR_NAMES) else f"channel {index}"
 
 
-def _prefix(index: int, channels: int) -> str:
-    return f"{_channel(index, channels)}: " if channels > 1 else ""
+def _channel_prefix(index: int, channels: int) -> str:
+    return f"{_channel_name(index, channels)}: " if channels > 1 else ""
 
 
-def facts_of(pixel: "PixelTrace", image: "Image") -> dict[str, Any]:
-    """Return the explanation for JSON: integers without a decimal point, NaN and infinity as null."""
+def as_json(pixel: "PixelTrace", image: "Image") -> dict[str, Any]:
+    """Return the explanation for JSON. Integers have no decimal point; NaN and infinity become null."""
     height, width, channels = image.size
     map_height, map_width, map_channels = pixel.shape
     low, white = pixel.limits or (None, None)
@@ -248,7 +250,7 @@ def facts_of(pixel: "PixelTrace", image: "Image") -> dict[str, Any]:
         "x": pixel.x,
         "y": pixel.y,
         "map": {"width": map_width, "height": map_height, "channels": map_channels},
-        "kernels": [_facts_of_kernel(trace) for trace in pixel.traces],
+        "kernels": [_kernel_as_json(trace) for trace in pixel.traces],
         "merge": pixel.merge,
         "responses": _jsonable(list(pixel.responses)),
         "range": {"rule": pixel.rule.name, "low": _jsonable(low), "high": _jsonable(white)} if pixel.limits else None,
@@ -258,9 +260,9 @@ def facts_of(pixel: "PixelTrace", image: "Image") -> dict[str, Any]:
     }
 
 
-def _facts_of_kernel(trace: "KernelTrace") -> dict[str, Any]:
+def _kernel_as_json(trace: "KernelTrace") -> dict[str, Any]:
     alpha = trace.alpha_trace
-    alpha_facts = alpha and {
+    alpha_json = alpha and {
         "levels": _jsonable(alpha.levels.tolist()),
         "weights": None if alpha.weights is None else _jsonable(alpha.weights.tolist()),
         "seen": _jsonable(alpha.seen),
@@ -277,7 +279,7 @@ def _facts_of_kernel(trace: "KernelTrace") -> dict[str, Any]:
         "shown_columns": [None if i < 0 else i for i in trace.columns.sources],
         "border": trace.outside.tolist(),
         "channels": [facts | {"sum": _jsonable(plane.sum)} for facts, plane in zip(planes, trace.planes, strict=True)],
-        "alpha": alpha_facts,
+        "alpha": alpha_json,
         "summed_over_channels": trace.summing,
         "sums": _jsonable(list(trace.sums)),
         "offset": _jsonable(trace.kernel.offset),
@@ -286,7 +288,7 @@ def _facts_of_kernel(trace: "KernelTrace") -> dict[str, Any]:
 
 
 def _jsonable(value: Any) -> Any:
-    """Convert numbers in nested lists."""
+    """Convert the numbers in nested lists for JSON."""
     if isinstance(value, list):
         return [_jsonable(item) for item in value]
     if value is None or not math.isfinite(value):

@@ -54,7 +54,7 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
         model=model,
         maps=model.taps,
         resize=resize,
-        form=values.pop("form"),
+        file_format=values.pop("file_format"),
         range=values.pop("rule"),
         threads=values.pop("jobs"),
         **values,

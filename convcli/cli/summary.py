@@ -1,4 +1,4 @@
-"""convcli summary: parameters and costs of a network, a kernel or a bank."""
+"""convcli summary: parameters and costs of the layers of a network, a kernel or a bank."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from ..config.registry import Registry
 from ..errors import ArgumentError, KernelError, nearest_name
 from ..geometry.whole_numbers import MAX_EXTENT
 from ..kernels.syntax import Reference, parse_kernel
-from ..networks.analysis import Field, Row, Totals, fields_of, separable_cost, total_of, trace
+from ..networks.analysis import LayerAnalysis, ReceptiveField, Totals, analyse, receptive_fields, separable_cost, sum_totals
 from ..networks.layer import Shape, shape_text
 from ..networks.network import Network
 from ..pipeline.memory_budget import in_words
@@ -35,8 +35,8 @@ def read_shape(text: str) -> Shape:
 
 @click.command(cls=options.NumbersCommand, no_args_is_help=True)
 @click.argument("name", metavar="NETWORK|KERNEL|BANK", type=options.AnyText(), required=False)
-@click.option("--list", "lists", is_flag=True, help="List the networks that there are.")
-@click.option("--input", "shape", type=options.ParsedText("HxWxC", read_shape), help="Rows, columns and channels of the input.")
+@click.option("--list", "lists", is_flag=True, help="List all networks.")
+@click.option("--input", "shape", type=options.ParsedText("HxWxC", read_shape), help="Height, width and channels of the input.")
 @option_groups.SIZING
 @options.with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
@@ -57,43 +57,43 @@ def command(
     convcli summary gabor:theta=45 --input 480x640x3 --stride 2
     convcli summary @conv1.npy --input 227x227x3 --json | jq .totals
 
-    Prints a row for each layer: its output shape, the weights and biases that are learned, the multiply-adds for one input,
-    the receptive field of one output in pixels of the input, its step from one output to the next, and the memory of the
-    output in float32. Then totals, the share of convolutions and of dense layers, and what each standard convolution would
-    cost as a depthwise separable one. Multiply-adds are products with weights; batch-norm counts none, as it becomes part of
-    the layer before.
+    Prints one line per layer: the output shape, the learned weights and biases, the multiply-adds for one input, the receptive
+    field of one output value in pixels of the input, the distance between the fields of neighbouring values (step), and the
+    memory of the output in float32. Then prints the totals, the shares of convolutions and of dense layers, and the cost of
+    each standard convolution if a depthwise separable one replaced it. Multiply-adds are products with weights. batch-norm
+    counts none, because it can be merged into the layer before it.
 
-    Exit status: 0 counted; 2 wrong usage, such as an input that some layer cannot take.
+    Exit status: 0 success; 2 wrong usage, such as an input shape that a layer does not accept.
     """
     registry = options.read_registry(config, no_config)
     if lists or name is None:
-        _list(registry, name, lists, as_json)
+        _print_list(registry, name, lists, as_json)
         return
     if name in registry.networks:
-        options.refuse_options(sizing, f"{name} is a network, whose layers say so themselves")
+        options.refuse_options(sizing, f"{name} is a network, whose layers define their own options")
         network = registry.network(name)
     else:
         defaults = options.read_defaults(registry, {})
         sizing |= {key: value for key, value in defaults.items() if key in sizing}
-        network = _network_of(name, registry, shape, sizing)
+        network = _one_layer_network(name, registry, shape, sizing)
         shape = shape and (network.input.channels, *shape[1:])
-    rows = list(trace(network, _shape_for(network, shape)))
-    fields = fields_of(rows)
+    analyses = list(analyse(network, _shape_for(network, shape)))
+    fields = receptive_fields(analyses)
     with output.printing():
         if as_json:
-            click.echo(json.dumps(_as_json(network, rows, fields), indent=2))
+            click.echo(json.dumps(_summary_json(network, analyses, fields), indent=2))
         else:
-            _show(network, rows, fields)
+            _print_summary(network, analyses, fields)
 
 
-def _list(registry: Registry, name: str | None, lists: bool, as_json: bool) -> None:
+def _print_list(registry: Registry, name: str | None, lists: bool, as_json: bool) -> None:
     """Print every network with its input size, its number of layers and its description."""
     if name is not None or not lists:
         raise click.UsageError("name a network, a kernel or a bank, or give --list, and not both")
     networks = [network for network, _ in registry.networks.values()]
     with output.printing():
         if as_json:
-            click.echo(json.dumps([_listed(network) for network in networks], indent=2))
+            click.echo(json.dumps([_network_json(network) for network in networks], indent=2))
             return
         cells = []
         for network in networks:
@@ -101,11 +101,11 @@ def _list(registry: Registry, name: str | None, lists: bool, as_json: bool) -> N
             cells.append(
                 [network.name, " x ".join(map(str, (*size, network.input.channels))), str(len(network.layers)), network.about]
             )
-        headings = {"name": "left", "takes": "right", "layers": "right", "what it is for": "left"}
-        output.show_columns(headings, cells, wraps=("what it is for",))
+        headings = {"name": "left", "input": "right", "layers": "right", "description": "left"}
+        output.show_columns(headings, cells, wraps=("description",))
 
 
-def _listed(network: NetworkSpec) -> dict[str, Any]:
+def _network_json(network: NetworkSpec) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "name": network.name,
         "about": network.about,
@@ -115,7 +115,7 @@ def _listed(network: NetworkSpec) -> dict[str, Any]:
     return facts | {"size": network.input.size, "channels": network.input.channels}
 
 
-def _network_of(text: str, registry: Registry, shape: Shape | None, sizing: dict[str, Any]) -> Network:
+def _one_layer_network(text: str, registry: Registry, shape: Shape | None, sizing: dict[str, Any]) -> Network:
     """Return a kernel or a bank as a network of one layer. Raises KernelError or ArgumentError."""
     reference = parse_kernel(text)
     if isinstance(reference, Reference) and reference.name not in registry.entries:
@@ -129,7 +129,7 @@ def _network_of(text: str, registry: Registry, shape: Shape | None, sizing: dict
 
 
 def _shape_for(network: Network, shape: Shape | None) -> Shape:
-    """Return (C, H, W) of the input: that of --input, or that of the network. Raises ArgumentError."""
+    """Return the input shape (C, H, W), from --input or else from the network. Raises ArgumentError."""
     if shape is None and network.input.size is None:
         raise ArgumentError(f"network {network.name!r} takes pictures of any size; give one, such as --input 512x512x1")
     if shape is None:
@@ -139,63 +139,69 @@ def _shape_for(network: Network, shape: Shape | None) -> Shape:
     return shape
 
 
-def _show(network: Network, rows: list[Row], fields: list[Field | None]) -> None:
-    totals = total_of(rows)
-    input_shape = rows[0].input_shape
+def _print_summary(network: Network, analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> None:
+    totals = sum_totals(analyses)
+    input_shape = analyses[0].input_shape
     click.echo(output.escaped(f"{network.name}: {network.about}" if network.about else network.name))
     if network.source:
         click.echo(output.escaped(f"source: {network.source}"))
     click.echo(f"input {shape_text(input_shape)}")
     click.echo()
-    _show_layers(rows, fields, bool(totals.fixed))
+    _print_layers(analyses, fields, bool(totals.fixed))
     click.echo()
-    for line in (*_notes(network, rows), *_total_lines(rows, totals)):
+    for line in (*_notes(network, analyses), *_total_lines(analyses, totals)):
         click.echo(output.escaped(line))
-    costs = [(row, cost) for row in rows if (cost := separable_cost(row))]
+    costs = [(analysis, cost) for analysis in analyses if (cost := separable_cost(analysis))]
     if costs:
-        _show_separable(costs)
+        _print_separable(costs)
 
 
-def _show_layers(rows: list[Row], fields: list[Field | None], with_fixed: bool) -> None:
-    """Print a line per layer. On a terminal that is too narrow, counts have three digits, and memory is left out."""
-    headings = ["layer", "gives", "weights", "biases", *(["fixed"] if with_fixed else []), "multiply-adds", "sees", "every"]
-    cells = [_cells(row, field, with_fixed, exact=True) for row, field in zip(rows, fields, strict=True)]
+def _print_layers(analyses: list[LayerAnalysis], fields: list[ReceptiveField | None], with_fixed: bool) -> None:
+    """Print a line per layer. If the terminal is too narrow, round counts to three digits and leave out the memory."""
+    headings = ["layer", "output", "weights", "biases", *(["fixed"] if with_fixed else []), "multiply-adds", "field", "step"]
+    cells = [_cells(analysis, field, with_fixed, exact=True) for analysis, field in zip(analyses, fields, strict=True)]
     if output.fits([[*headings, "memory"], *cells]):
         headings.append("memory")
     else:
         headings[headings.index("multiply-adds")] = "products"
-        cells = [_cells(row, field, with_fixed, exact=False) for row, field in zip(rows, fields, strict=True)]
+        cells = [_cells(analysis, field, with_fixed, exact=False) for analysis, field in zip(analyses, fields, strict=True)]
     output.show_columns({heading: "left" if heading == "layer" else "right" for heading in headings}, cells)
 
 
-def _cells(row: Row, field: Field | None, with_fixed: bool, exact: bool) -> list[str]:
-    layer = row.layer
-    numbers = [row.weights, row.biases, *([row.fixed] if with_fixed else []), row.multiply_adds]
-    sees, every = (_sides(field.span), _sides(field.step)) if field else ("all", "")
+def _cells(analysis: LayerAnalysis, field: ReceptiveField | None, with_fixed: bool, exact: bool) -> list[str]:
+    layer = analysis.layer
+    counts = [analysis.weights, analysis.biases, *([analysis.fixed] if with_fixed else []), analysis.multiply_adds]
+    size, stride = (_format_pair(field.size), _format_pair(field.stride)) if field else ("all", "")
     if not exact:
-        short = (shape_text(row.output_shape), sees, every)
-        gives, sees, every = (text.replace(" ", "") for text in short)
-        return [layer.name, gives, *map(output.rounded, numbers), sees, every]
+        shape, size, stride = (text.replace(" ", "") for text in (shape_text(analysis.output_shape), size, stride))
+        return [layer.name, shape, *map(output.rounded, counts), size, stride]
     name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
-    return [name, shape_text(row.output_shape), *(f"{number:,}" for number in numbers), sees, every, in_words(row.memory)]
+    return [
+        name,
+        shape_text(analysis.output_shape),
+        *(f"{count:,}" for count in counts),
+        size,
+        stride,
+        in_words(analysis.memory),
+    ]
 
 
-def _sides(sides: tuple[Fraction | int, Fraction | int] | None) -> str:
+def _format_pair(sides: tuple[Fraction | int, Fraction | int] | None) -> str:
     return " x ".join(map(str, sides or ()))
 
 
-def _notes(network: Network, rows: list[Row]) -> Iterator[str]:
+def _notes(network: Network, analyses: list[LayerAnalysis]) -> Iterator[str]:
     notes = [f"note: input: {network.input.doubt}"] if network.input.doubt else []
-    notes += [f"note: {row.layer.name}: {row.note}" for row in rows if row.note]
+    notes += [f"note: {analysis.layer.name}: {analysis.note}" for analysis in analyses if analysis.note]
     yield from (*notes, "") if notes else ()
 
 
-def _total_lines(rows: list[Row], totals: Totals) -> Iterator[str]:
+def _total_lines(analyses: list[LayerAnalysis], totals: Totals) -> Iterator[str]:
     fixed = f", and {totals.fixed:,} that are not learned" if totals.fixed else ""
     learned = f"{totals.learned:,} learned parameters: {totals.weights:,} weights and {totals.biases:,} biases{fixed}"
     yield f"{learned}; {totals.multiply_adds:,} multiply-adds"
     for plural, family in (("convolutions", "conv"), ("dense layers", "dense")):
-        part_totals = total_of(rows, family)
+        part_totals = sum_totals(analyses, family)
         shares = (
             output.share(part_totals.learned, totals.learned),
             output.share(part_totals.multiply_adds, totals.multiply_adds),
@@ -204,57 +210,58 @@ def _total_lines(rows: list[Row], totals: Totals) -> Iterator[str]:
             products = f"{part_totals.multiply_adds:,} multiply-adds ({shares[1]})"
             yield f"{plural}: {part_totals.learned:,} parameters ({shares[0]}), {products}"
     parameters = in_words(4 * (totals.learned + totals.fixed))
-    yield f"memory in float32: parameters {parameters}, what all layers give {in_words(totals.memory)}"
+    yield f"memory in float32: parameters {parameters}, outputs of all layers {in_words(totals.memory)}"
 
 
-def _show_separable(costs: list[tuple[Row, tuple[int, int]]]) -> None:
+def _print_separable(costs: list[tuple[LayerAnalysis, tuple[int, int]]]) -> None:
     click.echo()
-    click.echo("each standard convolution as a depthwise separable one, k x k for each channel, then 1 x 1:")
-    headings = {"layer": "left", "weights": "right", "multiply-adds": "right", "of the standard's": "right"}
+    click.echo("each standard convolution replaced by a depthwise separable one, k x k for each channel, then 1 x 1:")
+    headings = {"layer": "left", "weights": "right", "multiply-adds": "right", "share of standard": "right"}
     output.show_columns(
         headings,
         [
-            [row.layer.name, f"{weights:,}", f"{products:,}", output.share(products, row.multiply_adds)]
-            for row, (weights, products) in costs
+            [analysis.layer.name, f"{weights:,}", f"{products:,}", output.share(products, analysis.multiply_adds)]
+            for analysis, (weights, products) in costs
         ],
     )
 
 
-def _as_json(network: Network, rows: list[Row], fields: list[Field | None]) -> dict[str, Any]:
-    """Return everything as JSON; shapes are [H, W, C]."""
-    subtotals = {word: _totals(total_of(rows, family)) for word, family in (("convolutions", "conv"), ("dense", "dense"))}
+def _summary_json(network: Network, analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> dict[str, Any]:
+    """Return the whole summary for JSON. Shapes are [H, W, C]."""
+    families = {"convolutions": "conv", "dense": "dense"}
+    subtotals = {word: _totals_json(sum_totals(analyses, family)) for word, family in families.items()}
     return {
         "name": network.name,
         "about": network.about,
         "source": network.source,
-        "input": _ordered(rows[0].input_shape),
+        "input": _channels_last(analyses[0].input_shape),
         "note": network.input.doubt,
-        "layers": [_layer(row, field) for row, field in zip(rows, fields, strict=True)],
-        "totals": _totals(total_of(rows)),
+        "layers": [_layer_json(analysis, field) for analysis, field in zip(analyses, fields, strict=True)],
+        "totals": _totals_json(sum_totals(analyses)),
         **subtotals,
     }
 
 
-def _layer(row: Row, field: Field | None) -> dict[str, Any]:
-    cost = separable_cost(row)
+def _layer_json(analysis: LayerAnalysis, field: ReceptiveField | None) -> dict[str, Any]:
+    cost = separable_cost(analysis)
     return {
-        "name": row.layer.name,
-        "op": row.layer.kind,
-        "input": _ordered(row.input_shape),
-        "output": _ordered(row.output_shape),
-        "weights": row.weights,
-        "biases": row.biases,
-        "fixed": row.fixed,
-        "multiply_adds": row.multiply_adds,
-        "field": field and field.span,
-        "stride": field and [float(side) for side in field.step],
-        "memory": row.memory,
-        "note": row.note,
+        "name": analysis.layer.name,
+        "op": analysis.layer.kind,
+        "input": _channels_last(analysis.input_shape),
+        "output": _channels_last(analysis.output_shape),
+        "weights": analysis.weights,
+        "biases": analysis.biases,
+        "fixed": analysis.fixed,
+        "multiply_adds": analysis.multiply_adds,
+        "field": field and field.size,
+        "stride": field and [float(side) for side in field.stride],
+        "memory": analysis.memory,
+        "note": analysis.note,
         "separable": None if cost is None else {"weights": cost[0], "multiply_adds": cost[1]},
     }
 
 
-def _totals(totals: Totals) -> dict[str, int]:
+def _totals_json(totals: Totals) -> dict[str, int]:
     return {
         "parameters": totals.learned,
         "weights": totals.weights,
@@ -265,6 +272,6 @@ def _totals(totals: Totals) -> dict[str, int]:
     }
 
 
-def _ordered(shape: Shape) -> list[int]:
+def _channels_last(shape: Shape) -> list[int]:
     """Return (C, H, W) as [H, W, C]."""
     return [*shape[1:], shape[0]]

@@ -1,12 +1,12 @@
-"""kernels.toml: kernels, banks, networks and defaults that a user writes down.
+"""kernels.toml: kernels, banks, networks and default options that users define.
 
-    search_path                          which files there are
-    reader, *_parser, field_values       parse: TOML becomes specifications (*_spec): frozen data, with the keys of each
-    name_table, validator                validate: a specification becomes a lazy kernel, of which all but the weights is known
-    kernel_builder                       build: the weights, when they are wanted
-    diagnostics, toml_positions          the faults of a file, all at once, each with its line
-    registry, load                       what a command asks for: a kernel or a network by its name
+    search_path                          which files are read
+    reader, *_parser, field_values       parse: TOML to specifications (*_spec), which are frozen data with their keys
+    name_table, validator                validate: a specification to a lazy kernel, whose weights are not yet computed
+    kernel_builder                       build: compute the weights when they are needed
+    diagnostics, toml_positions          all faults of a file, each with its line
+    registry, load                       find kernels and networks by name, for the commands
 
-A fault never ends parsing or validation: it is noted, and what has it gives None. What only the weights of a kernel can show,
-such as a sum of zero to divide by, is found by computing those kernels where it is not ruled out before.
+A fault does not end parsing or validation: it is recorded, and the invalid definition becomes None. Some faults, such as a sum
+of zero to divide by, show only in the weights; kernels that may have such faults are computed for the check.
 """

@@ -4,20 +4,20 @@ import functools
 import math
 from pathlib import Path
 
-from ..kernels.generators import GENERATORS, Recipe
+from ..kernels.generators import GENERATORS, GeneratorCall
 from ..kernels.kernel import MERGES
 from .bank_spec import BankSpec, Grid
 from .field_values import Table, as_numbers, parameter_reader, short_text
 from .kernel_parser import CHANGING, DESCRIBING, every_parameter, read_body, read_given, read_parts
 from .kernel_spec import KernelSpec, Part
-from .limits import MOST_MAPS
+from .limits import MAX_MAPS
 
 
 def read_bank(table: Table, folder: Path) -> BankSpec:
     """A [banks.NAME] table."""
     others = ("merge", *DESCRIBING)
     parts: tuple[Part, ...] = ()
-    each: KernelSpec | None = None
+    template: KernelSpec | None = None
     grid: Grid = ()
     given = [key for key in ("kernels", "generator", "file") if key in table.values]
     if len(given) != 1:
@@ -29,35 +29,36 @@ def read_bank(table: Table, folder: Path) -> BankSpec:
         if "kernels" in given:
             parts = read_parts(table, "kernels", folder, ("name",))
         for body in [read_given(table, kind, folder) for kind in given if kind != "kernels"]:
-            if isinstance(body, Recipe) and "grid" in table.values:
+            if isinstance(body, GeneratorCall) and "grid" in table.values:
                 _read_grid(table, body)
-        table.changes()
+        table.weight_changes()
     elif given == ["kernels"]:
         table.check_keys(("kernels", *others))
         parts = read_parts(table, "kernels", folder, ("name",))
     else:
         grids = ("grid",) if given == ["generator"] else ()
         body = read_body(table, folder, (*others, *CHANGING, *grids), all_filters=True)
-        each = KernelSpec(table.name, table.keys, body, **table.changes())
-        if isinstance(body, Recipe) and table.values["generator"] in tuple(GENERATORS):
+        template = KernelSpec(table.name, table.keys, body, **table.weight_changes())
+        if isinstance(body, GeneratorCall) and table.values["generator"] in tuple(GENERATORS):
             grid = _read_grid(table, body)
     merge = table.choice("merge", MERGES)
-    doubled = tuple(key for key, _ in grid if key in table.values)
-    return BankSpec(table.name, table.keys, parts, each, grid, merge, doubled=doubled, **table.description())
+    duplicated = tuple(key for key, _ in grid if key in table.values)
+    return BankSpec(table.name, table.keys, parts, template, grid, merge, duplicated=duplicated, **table.description())
 
 
-def _read_grid(table: Table, recipe: Recipe) -> Grid:
+def _read_grid(table: Table, generator_call: GeneratorCall) -> Grid:
     """The values of each parameter that a bank runs through."""
     values = table.values.get("grid")
     if not isinstance(values, dict) or not values:
         table.fault(f"must be a table of lists, such as {{ theta = [0, 45, 90] }}, got {short_text(values)}", "grid")
         return ()
-    inner = Table(values, (*table.keys, "grid"), table.faults)
-    inner.check_keys(recipe.accepted)
-    readers = {key: functools.partial(as_numbers, read=parameter_reader(key)) for key in values if key in recipe.accepted}
+    inner = Table(values, (*table.keys, "grid"), table.diagnostics)
+    inner.check_keys(generator_call.all_parameters)
+    known = [key for key in values if key in generator_call.all_parameters]
+    readers = {key: functools.partial(as_numbers, read=parameter_reader(key)) for key in known}
     grid = tuple((key, tuple(inner.read(key, read, [1.0]))) for key, read in readers.items())
     count = math.prod(len(numbers) for _, numbers in grid)
-    if count > MOST_MAPS:
-        table.fault(f"makes {count} kernels; the limit is {MOST_MAPS}", "grid")
+    if count > MAX_MAPS:
+        table.fault(f"makes {count} kernels; the limit is {MAX_MAPS}", "grid")
         return ()
     return grid

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..errors import KernelError
-from ..kernels.generators import Recipe, takers_of
+from ..kernels.generators import GeneratorCall, generators_with
 from ..kernels.weights import WeightsFile
 from .kernel_spec import KernelSpec, Parameters, Part, files_of
 from .toml_positions import Keys
@@ -17,32 +17,33 @@ Grid: TypeAlias = tuple[tuple[str, tuple[float, ...]], ...]
 
 @dataclass(frozen=True)
 class BankSpec:
-    """A bank: its kernels one by one, or one definition for all of them, over a grid of parameters or over a file's filters."""
+    """A bank: a list of kernels, or a ``template`` for each point of a grid of parameters or each filter of a file."""
 
     name: str
     keys: Keys
     parts: tuple[Part, ...] = ()
-    each: KernelSpec | None = None
+    template: KernelSpec | None = None
     grid: Grid = ()
     merge: str | None = None
     about: str = ""
     source: str = ""
     tags: tuple[str, ...] = ()
     range: str | None = None
-    doubled: tuple[str, ...] = ()  # parameters that stand in the table too, beside its grid
+    duplicated: tuple[str, ...] = ()  # parameters that are keys of the table and of its grid
 
     @property
     def files(self) -> tuple[WeightsFile, ...]:
         """The files of weights that stand in it."""
-        return self.each.files if self.each else files_of(self.parts)
+        return self.template.files if self.template else files_of(self.parts)
 
     def change(self, parameters: Parameters) -> "BankSpec":
         """The same with other parameters for its generator; one that it has a grid of is held at that value."""
-        if self.each is None or not isinstance(self.each.body, Recipe):
-            raise KernelError(f"bank {self.name!r} takes no parameters, got {parameters[0][0]}{takers_of(parameters[0][0])}")
+        if self.template is None or not isinstance(self.template.body, GeneratorCall):
+            name = parameters[0][0]
+            raise KernelError(f"bank {self.name!r} takes no parameters, got {name}{generators_with(name)}")
         held = {name: (value,) for name, value in parameters}
         grid = tuple((name, held.get(name, values)) for name, values in self.grid)
-        return replace(self, each=self.each.change(parameters), grid=grid)
+        return replace(self, template=self.template.change(parameters), grid=grid)
 
     def points(self) -> Iterator[Parameters]:
         """Every combination of the values in the grid."""

@@ -8,11 +8,11 @@ from pathlib import Path
 from ..errors import KernelError
 from .toml_positions import Keys, find_lines
 
-ENOUGH_FAULTS = 100
-"""Faults after which a file is checked no further: more than anybody would read."""
+MAX_FAULTS = 100
+"""Number of faults after which checking of a file stops."""
 
-LONGEST_MESSAGE = 400
-"""Characters of a reported fault; names in a file may be of any length."""
+MAX_MESSAGE_CHARACTERS = 400
+"""Longest reported fault; names in a file may have any length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class Diagnostics:
     @property
     def full(self) -> bool:
         """Whether there are so many faults that no more are collected."""
-        return len(self.faults) >= ENOUGH_FAULTS
+        return len(self.faults) >= MAX_FAULTS
 
     def refuse(self, keys: Keys, message: str, meant: Keys | None = None) -> None:
         """Collect a fault of the text: what the keys lead to could not be read, nor the keys that were ``meant`` instead."""
@@ -103,7 +103,9 @@ class ConfigError(KernelError):
 def _shortened(text: str) -> str:
     """A message in one line, however long the names in it."""
     line = text.replace("\n", "\\n").replace("\r", "\\r")
-    return line if len(line) <= LONGEST_MESSAGE else f"{line[: LONGEST_MESSAGE // 2]} ... {line[-LONGEST_MESSAGE // 2 :]}"
+    if len(line) <= MAX_MESSAGE_CHARACTERS:
+        return line
+    return f"{line[: MAX_MESSAGE_CHARACTERS // 2]} ... {line[-MAX_MESSAGE_CHARACTERS // 2 :]}"
 
 
 def _dotted(keys: Keys) -> str:

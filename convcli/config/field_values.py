@@ -1,4 +1,4 @@
-"""Values of a config file: each is what it must be, or a ValueError says the rule and what was found."""
+"""Reads values of a config file. Each function returns a valid value, or raises a ValueError with the rule and the value."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from ..kernels.kernel import MAX_SIDE
 from ..kernels.syntax import NAME
 from ..ops.option_parsers import pair_reader, read_border, read_padding
 from ..range_rules import parse_range
-from .diagnostics import ENOUGH_FAULTS, Diagnostics
+from .diagnostics import MAX_FAULTS, Diagnostics
 from .foreign_names import FOREIGN_NAMES
 from .toml_positions import Keys
 
@@ -23,78 +23,81 @@ NO_TAGS: tuple[str, ...] = ()
 
 
 class ItemsError(ValueError):
-    """Values of a list break a rule: the index of each, and what is wrong with it."""
+    """Some values of a list are invalid: ``errors`` holds (index, message) of each."""
 
-    def __init__(self, wrong: list[tuple[int, str]]) -> None:
-        super().__init__(wrong[0][1])
-        self.wrong = wrong
+    def __init__(self, errors: list[tuple[int, str]]) -> None:
+        super().__init__(errors[0][1])
+        self.errors = errors
 
 
 def read_each(values: list[Any], read: Callable[[Any], T], word: str) -> tuple[T, ...]:
-    """Every value of a list as ``read`` gives it. Raises ItemsError, which names each wrong one by a word and its number."""
-    found: list[T] = []
-    wrong: list[tuple[int, str]] = []
+    """Return what ``read`` returns for each value. Raises ItemsError, whose messages begin with ``word`` and a number."""
+    accepted: list[T] = []
+    errors: list[tuple[int, str]] = []
     for index, value in enumerate(values):
         try:
-            found.append(read(value))
+            accepted.append(read(value))
         except ValueError as error:
-            wrong.append((index, f"{word} {index + 1} {error}"))
-    if wrong:
-        raise ItemsError(wrong)
-    return tuple(found)
+            errors.append((index, f"{word} {index + 1} {error}"))
+    if errors:
+        raise ItemsError(errors)
+    return tuple(accepted)
 
 
 class Table:
-    """A table that is being read: gives its values, checked; for a wrong one it collects a fault, and gives a default."""
+    """A table of a config file. Methods return checked values; for an invalid one they record a fault and return a default."""
 
-    def __init__(self, values: dict[str, Any], keys: Keys, faults: Diagnostics) -> None:
+    def __init__(self, values: dict[str, Any], keys: Keys, diagnostics: Diagnostics) -> None:
         self.values = values
         self.keys = keys
-        self.faults = faults
+        self.diagnostics = diagnostics
         self.name = str(keys[-1])
 
-    def fault(self, message: str, *more: str | int) -> None:
-        """Collect what is wrong with this table, or with something in it."""
-        self.faults.refuse((*self.keys, *more), message)
+    def fault(self, message: str, *subkeys: str | int) -> None:
+        """Record a fault of this table, or of the value at ``subkeys`` in it."""
+        self.diagnostics.refuse((*self.keys, *subkeys), message)
 
     def check_keys(self, allowed: Iterable[str], also: Iterable[str] = ()) -> bool:
-        """Whether there are keys that are not allowed, each of which is a fault; ``also`` are allowed, but not listed in it."""
+        """Record a fault for each unknown key; return whether there is one. Messages list ``allowed``, but not ``also``."""
         allowed = tuple(allowed)
         known = {*allowed, *also}
         unknown = [key for key in self.values if key not in known]
         for key in unknown:
-            if self.faults.full:
+            if self.diagnostics.full:
                 break
             meant = FOREIGN_NAMES.get(key.lower())
             near = meant if meant in allowed else nearest(key, allowed)
             question = f"; did you mean {near!r}?" if near else ""
             message = f"unknown key; there are {', '.join(allowed)}{question}"
-            self.faults.refuse((*self.keys, key), message, meant=(*self.keys, near or key))
+            self.diagnostics.refuse((*self.keys, key), message, meant=(*self.keys, near or key))
         return bool(unknown)
 
     def read(self, key: str, read: Callable[[Any], T], default: T) -> T:
-        """The value of a key as ``read`` gives it; it raises ValueError with the rule that is broken."""
+        """Return what ``read`` returns for the value of a key, or the default.
+
+        The default is returned if the key is missing, or if ``read`` raises ValueError, which records a fault.
+        """
         if key not in self.values:
             return default
         try:
             return read(self.values[key])
         except ItemsError as error:
-            for index, message in error.wrong[:ENOUGH_FAULTS]:
+            for index, message in error.errors[:MAX_FAULTS]:
                 self.fault(message, key, index)
         except ValueError as error:
             self.fault(str(error), key)
         return default
 
     def text(self, key: str) -> str:
-        """A text, empty where there is none."""
+        """Return the text of a key; empty if the key is missing."""
         return self.read(key, as_text, "")
 
     def number(self, key: str, default: float) -> float:
-        """A number."""
+        """Return the number of a key."""
         return self.read(key, as_number, default)
 
     def choice(self, key: str, choices: tuple[Any, ...]) -> Any:
-        """One of some words or numbers; None where there is none."""
+        """Return the value of a key, which must be one of ``choices``; None if the key is missing."""
 
         def read(value: Any) -> Any:
             if value not in choices or isinstance(value, bool):
@@ -108,7 +111,7 @@ class Table:
         return self.read(key, read, None)
 
     def description(self) -> dict[str, Any]:
-        """What the table says of its kernel or bank."""
+        """Return the values that describe the kernel or bank."""
         return {
             "about": self.text("about"),
             "source": self.text("source"),
@@ -116,10 +119,10 @@ class Table:
             "range": self.read("range", as_range, None),
         }
 
-    def changes(self) -> dict[str, Any]:
-        """What is done with the weights of its kernel."""
+    def weight_changes(self) -> dict[str, Any]:
+        """Return the values that say how the weights are changed."""
         if "divisor" in self.values and "normalize" in self.values:
-            self.fault("cannot stand beside divisor; leave one of them out", "normalize")
+            self.fault("cannot be combined with divisor; leave one of them out", "normalize")
         return {
             "divisor": self.read("divisor", as_divisor, 1.0),
             "normalize": self.choice("normalize", NORMS),
@@ -130,40 +133,40 @@ class Table:
 
 
 def as_text(value: Any) -> str:
-    """Text."""
+    """Return a text."""
     if not isinstance(value, str):
         raise ValueError(f"must be text, got {short_text(value)}")
     return value
 
 
 def as_name(value: Any) -> str:
-    """The name of a kernel."""
+    """Return the name of a kernel."""
     if not NAME.fullmatch(as_text(value)):
-        raise ValueError(f"must be made of letters, digits, and . _ - and begin with a letter, got {short_text(value)}")
+        raise ValueError(f"must begin with a letter and have only letters, digits, and . _ -, got {short_text(value)}")
     return as_text(value)
 
 
 def as_tags(value: Any) -> tuple[str, ...]:
-    """A list of words."""
+    """Return a list of words."""
     if not isinstance(value, list):
         raise ValueError(f"must be a list of words, got {short_text(value)}")
     return read_each(value, as_text, "word")
 
 
 def as_range(value: Any) -> str:
-    """A rule of --range."""
+    """Return a rule of --range."""
     return parse_range(as_text(value)).name
 
 
 def as_flag(value: Any) -> bool:
-    """Either true or false."""
+    """Return true or false."""
     if not isinstance(value, bool):
         raise ValueError(f"must be true or false, got {short_text(value)}")
     return value
 
 
 def as_number(value: Any) -> float:
-    """A number, or a text such as "1/9" that is an expression; no text that is just a number, for that is a slip."""
+    """Return a number, given as such or as an expression such as "1/9". A text that is a plain number is an error."""
     if isinstance(value, str):
         if is_plain(value) and abs(float(value)) <= MAX_WEIGHT:
             raise ValueError(f"must be a number, got the text {value!r}; write {value.strip()} without quotes")
@@ -180,20 +183,20 @@ def as_number(value: Any) -> float:
 
 
 def as_angle(value: Any) -> float:
-    """Degrees; a text with pi would be radians."""
+    """Return an angle in degrees. An expression with pi is an error, because it is in radians."""
     number = as_number(value)
     if isinstance(value, str) and "pi" in value:
-        raise ValueError(f"takes degrees, and {value!r} is in radians; write {math.degrees(number):g}")
+        raise ValueError(f"must be in degrees, and {value!r} is in radians; write {math.degrees(number):g}")
     return number
 
 
 def parameter_reader(key: str) -> Callable[[Any], float]:
-    """What reads a parameter of a generator."""
+    """Return the function that reads a parameter of a generator."""
     return as_angle if key in ANGLES else as_number
 
 
 def as_numbers(value: Any, read: Callable[[Any], float] = as_number) -> list[float]:
-    """A list of numbers, each as it is read."""
+    """Return a list of numbers, each read by ``read``."""
     if not isinstance(value, list) or not value:
         raise ValueError(f"must be a list of numbers, got {short_text(value)}")
     if len(value) > MAX_SIDE:
@@ -202,7 +205,7 @@ def as_numbers(value: Any, read: Callable[[Any], float] = as_number) -> list[flo
 
 
 def as_divisor(value: Any) -> float:
-    """A number that is not 0."""
+    """Return a number that is not 0."""
     number = as_number(value)
     if number == 0:
         raise ValueError("must not be 0")
@@ -212,14 +215,14 @@ def as_divisor(value: Any) -> float:
 
 
 def as_index(value: Any) -> int:
-    """A whole number of at least 0."""
+    """Return an integer of at least 0."""
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_EXTENT:
         raise ValueError(f"must be a whole number from 0 to {MAX_EXTENT}, got {short_text(value)}")
     return value
 
 
 def as_anchor(value: Any) -> tuple[int, int]:
-    """[row, column], each at least 0."""
+    """Return [row, column], each at least 0."""
     if not isinstance(value, list) or len(value) != 2:
         raise ValueError(f"must be [row, column], counted from 0, got {short_text(value)}")
     row, column = read_each(value, as_index, "number")
@@ -227,21 +230,21 @@ def as_anchor(value: Any) -> tuple[int, int]:
 
 
 def as_padding(value: Any) -> Any:
-    """A padding in words, as text or in numbers."""
+    """Return a padding, given as a word, as text or as numbers."""
     _check_pixels(value)
     if isinstance(value, str) and value not in PADDINGS:
         return read_padding(value)
     resolve_padding(value, (1, 1))
-    return tuple(map(_frozen, value)) if isinstance(value, list) else value
+    return tuple(map(_as_tuple, value)) if isinstance(value, list) else value
 
 
-def _frozen(part: Any) -> Any:
-    """A pair within a padding."""
+def _as_tuple(part: Any) -> Any:
+    """Return a list as a tuple, any other value unchanged."""
     return tuple(part) if isinstance(part, list) else part
 
 
 def as_border(value: Any) -> Any:
-    """A border by its word, or a number."""
+    """Return a border, given as a word or as a number."""
     if isinstance(value, str):
         return read_border(value)
     check_border(as_number(value))
@@ -249,7 +252,7 @@ def as_border(value: Any) -> Any:
 
 
 def _check_pixels(value: Any) -> None:
-    """Raise ValueError for what is neither text, nor a number of pixels, nor lists of such."""
+    """Raise ValueError for a value that is neither text, nor a number of pixels, nor a nested list of these."""
     if isinstance(value, list):
         for part in value:
             _check_pixels(part)
@@ -258,7 +261,7 @@ def _check_pixels(value: Any) -> None:
 
 
 def short_text(value: Any) -> str:
-    """A value as the user wrote it, or at least what kind of thing it is."""
+    """Return a short description for error messages: the value as it was written, or its type."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
@@ -275,18 +278,18 @@ def short_text(value: Any) -> str:
 
 
 def as_stride(value: Any) -> tuple[int, int]:
-    """2, [2, 1] or "2x1" as (rows, columns)."""
+    """Return a stride such as 2, [2, 1] or "2x1" as (rows, columns)."""
     return as_sides("stride", value)
 
 
 def as_sides(name: str, value: Any, least: int = 1) -> tuple[int, int]:
-    """The same of any name."""
+    """Return a pair such as 2, [2, 1] or "2x1" as (rows, columns). ``name`` is for error messages."""
     _check_pixels(value)
     return pair_reader(name)(value) if isinstance(value, str) else as_pair(name, value, least=least)
 
 
 def as_count(value: Any) -> int:
-    """A whole number of at least 1."""
+    """Return an integer of at least 1."""
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_EXTENT:
         raise ValueError(f"must be a whole number from 1 to {MAX_EXTENT}, got {short_text(value)}")
     return value

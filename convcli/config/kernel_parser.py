@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import KernelError, nearest
-from ..kernels.generators import GENERATORS, ParameterError, Recipe
+from ..kernels.generators import GENERATORS, GeneratorCall, ParameterError
 from ..kernels.kernel import MAX_SIDE, Matrix
 from ..kernels.syntax import parse_file, parse_kernel
 from ..kernels.weight_layouts import as_layout
@@ -24,7 +24,7 @@ from .field_values import (
     short_text,
 )
 from .kernel_spec import Body, FileFilter, KernelSpec, Part, Product, Sum
-from .limits import MOST_MAPS
+from .limits import MAX_MAPS
 from .toml_positions import Keys
 
 BODIES = {"matrix": (), "tensor": (), "column": ("row",), "generator": (), "file": ("key", "layout", "index"), "sum": ()}
@@ -39,13 +39,13 @@ def read_kernel(table: Table, folder: Path, extra: tuple[str, ...] = ()) -> Kern
     name = table.read("name", as_name, table.name) if "name" in extra else table.name
     within = ("kernel", *extra) if extra else ()
     body = read_body(table, folder, (*DESCRIBING, *CHANGING, *within))
-    return KernelSpec(name, table.keys, body, **table.changes(), **table.description())
+    return KernelSpec(name, table.keys, body, **table.weight_changes(), **table.description())
 
 
 def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: bool = False) -> Body | None:
     """What gives the weights, None where that cannot be read.
 
-    ``others`` are the keys that may stand beside it. ``all_filters`` of a file leave out index.
+    ``others`` are the other keys that are allowed. ``all_filters`` of a file leave out index.
     """
     given = [key for key in BODIES if key in table.values]
     if len(given) != 1:
@@ -60,7 +60,7 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: 
     (kind,) = given
     if kind == "generator":
         generator = _meant(table)
-        parameters = Recipe(generator).accepted if generator else every_parameter()
+        parameters = GeneratorCall(generator).all_parameters if generator else every_parameter()
         table.check_keys(("generator", *parameters, *others))
     else:
         beside = (key for key in BODIES[kind] if key != "index" or not all_filters)
@@ -70,13 +70,13 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: 
 
 def every_parameter() -> tuple[str, ...]:
     """Those of all generators."""
-    return tuple(dict.fromkeys(key for name in GENERATORS for key in Recipe(name).accepted))
+    return tuple(dict.fromkeys(key for name in GENERATORS for key in GeneratorCall(name).all_parameters))
 
 
 def read_given(table: Table, kind: str, folder: Path) -> Body | None:
     """What one of the ways to give weights gives; None where it cannot be read."""
     if kind == "generator":
-        return _read_recipe(table)
+        return _read_generator(table)
     if kind == "file":
         return _read_file(table, folder)
     if kind == "sum":
@@ -95,20 +95,20 @@ def _meant(table: Table) -> str | None:
     return nearest(name, GENERATORS) if isinstance(name, str) else None
 
 
-def _read_recipe(table: Table) -> Recipe:
+def _read_generator(table: Table) -> GeneratorCall:
     table.choice("generator", tuple(GENERATORS))
     generator = _meant(table)
     if generator is None:
-        return Recipe("average")
-    recipe = Recipe(generator)
-    given = ((key, value) for key, value in recipe.accepted.items() if key in table.values)
+        return GeneratorCall("average")
+    generator_call = GeneratorCall(generator)
+    given = ((key, value) for key, value in generator_call.all_parameters.items() if key in table.values)
     parameters = tuple((key, table.read(key, parameter_reader(key), value)) for key, value in given)
     try:
-        return recipe.change(parameters)
+        return generator_call.change(parameters)
     except ParameterError as error:
-        for name, text in error.wrong:
+        for name, text in error.errors:
             table.fault(text, name)
-        return recipe
+        return generator_call
 
 
 def _read_file(table: Table, folder: Path) -> FileFilter:
@@ -130,8 +130,8 @@ def read_parts(table: Table, key: str, folder: Path, extra: tuple[str, ...]) -> 
     if not isinstance(values, list) or not values:
         table.fault(f"must be a list of kernels, got {short_text(values)}", key)
         return ()
-    if len(values) > MOST_MAPS:
-        table.fault(f"has {len(values)} kernels; the limit is {MOST_MAPS}", key)
+    if len(values) > MAX_MAPS:
+        table.fault(f"has {len(values)} kernels; the limit is {MAX_MAPS}", key)
         return ()
     parts = (_read_part(table, key, index, value, folder, extra) for index, value in enumerate(values))
     return tuple(part for part in parts if part is not None)
@@ -144,7 +144,7 @@ def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, ext
     if not isinstance(value, dict):
         table.fault(f"must be the name of a kernel, or a table, got {short_text(value)}", key, index)
         return None
-    inner = Table(value, keys, table.faults)
+    inner = Table(value, keys, table.diagnostics)
     inner.name = f"{table.name}-{index}"
     weight = inner.number("weight", 1.0) if "weight" in extra else 1.0
     if "kernel" not in value:
@@ -162,7 +162,7 @@ def _read_text(table: Table, keys: Keys, text: str, folder: Path) -> Part | None
         meaning = relative(text, folder)
         return Part(keys, parse_kernel(meaning) if isinstance(meaning, str) else meaning, text.strip())
     except KernelError as error:
-        table.faults.refuse(keys, str(error))
+        table.diagnostics.refuse(keys, str(error))
         return None
 
 
@@ -188,7 +188,7 @@ def _read_matrix(table: Table, kind: str) -> Matrix | None:
     depth = len(rows[0][0]) if kind == "tensor" and isinstance(rows[0][0], list) else 0
     matrix = []
     for y, row in enumerate(rows):
-        if table.faults.full:
+        if table.diagnostics.full:
             break
         if len(row) != len(rows[0]):
             table.fault(f"row {y + 1} has {len(row)} numbers, row 1 has {len(rows[0])}", kind, y)
@@ -208,7 +208,7 @@ def _read_cell(table: Table, cell: Any, position: tuple[str, int, int], depth: i
             table.fault(f"{where} has {len(cell)} channels, and the first cell has {depth}", kind, y, x)
         return read_each(cell, as_number, "channel")
     except ItemsError as error:
-        for channel, message in error.wrong:
+        for channel, message in error.errors:
             table.fault(f"{where}, {message}", kind, y, x, channel)
         return (0.0,)
     except ValueError as error:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..errors import KernelError
-from ..kernels.generators import Formula, Recipe, takers_of
+from ..kernels.generators import Formula, GeneratorCall, generators_with
 from ..kernels.kernel import Anchor, Matrix
 from ..kernels.syntax import KernelText
 from ..kernels.weights import WeightsFile
@@ -48,15 +48,15 @@ class Product:
 
     def formula(self) -> Formula:
         """What computes the matrix."""
-        largest = max(map(abs, self.column)) * max(map(abs, self.row))
-        nonzero = ("abs", "l2") if largest > 1e-100 else ()
-        return Formula((len(self.column), len(self.row)), self._multiply, largest, nonzero)
+        weight_bound = max(map(abs, self.column)) * max(map(abs, self.row))
+        nonzero_norms = ("abs", "l2") if weight_bound > 1e-100 else ()
+        return Formula((len(self.column), len(self.row)), self._multiply, weight_bound, nonzero_norms)
 
     def _multiply(self) -> Matrix:
         return tuple(tuple(a * b for b in self.row) for a in self.column)
 
 
-Body: TypeAlias = Matrix | Recipe | Product | FileFilter | Sum
+Body: TypeAlias = Matrix | GeneratorCall | Product | FileFilter | Sum
 """What gives the weights."""
 
 
@@ -97,8 +97,9 @@ class KernelSpec:
 
     def change(self, parameters: Parameters) -> "KernelSpec":
         """The same with other parameters for its generator. Raises KernelError."""
-        if not isinstance(self.body, Recipe):
-            raise KernelError(f"kernel {self.name!r} takes no parameters, got {parameters[0][0]}{takers_of(parameters[0][0])}")
+        if not isinstance(self.body, GeneratorCall):
+            name = parameters[0][0]
+            raise KernelError(f"kernel {self.name!r} takes no parameters, got {name}{generators_with(name)}")
         return replace(self, body=self.body.change(parameters))
 
 

@@ -13,7 +13,7 @@ from .kernel_parser import relative
 from .layer_keys import Key, keys_of
 from .toml_positions import Keys
 
-MOST_LAYERS = 500
+MAX_LAYERS = 500
 """Layers of one network at most."""
 
 WAYS = ("kernel", "bank", "file")
@@ -44,13 +44,13 @@ def read_layers(table: Table, folder: Path) -> tuple[LayerSpec, ...]:
         if not isinstance(value, dict):
             table.fault(f"must be a table, such as {example}, got {short_text(value)}", "layers", place)
             return ()
-    if len(values) > MOST_LAYERS:
-        table.fault(f"has {len(values)} layers; the limit is {MOST_LAYERS}", "layers")
+    if len(values) > MAX_LAYERS:
+        table.fault(f"has {len(values)} layers; the limit is {MAX_LAYERS}", "layers")
         return ()
     counts: dict[str, int] = {}
     layers: list[LayerSpec] = []
     for place, value in enumerate(values):
-        layer = _read_layer(Table(value, (*table.keys, "layers", place), table.faults), folder, counts)
+        layer = _read_layer(Table(value, (*table.keys, "layers", place), table.diagnostics), folder, counts)
         if layer is None:
             continue
         if layer.name in {other.name for other in layers}:
@@ -126,7 +126,7 @@ def _check_connections(table: Table, said: dict[str, Any]) -> None:
     if said.get("filters", count) != count:
         table.fault(f"must have a list for each of the {said['filters']} filters, got {count}", "connections")
     if said.get("groups", 1) != 1:
-        table.fault("cannot stand beside groups; leave one of them out", "connections")
+        table.fault("cannot be combined with groups; leave one of them out", "connections")
     said["filters"] = count
 
 

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError
 from ..kernels.weight_arrays import read_array
-from ..kernels.weight_files import ARRAYS, reporting
-from ..kernels.weight_layouts import check_meaning
+from ..kernels.weight_files import ARRAY_SUFFIXES, naming_file
+from ..kernels.weight_layouts import check_layout_is_clear
 from ..kernels.weights import WeightsError, WeightsFile
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ def tensor_header(
         raise _Seen(shape, dtype)
 
     try:
-        with reporting(file, ARRAYS):
+        with naming_file(file, ARRAY_SUFFIXES):
             _read(file, see)
     except _Seen as seen:
-        with reporting(file, ARRAYS):
+        with naming_file(file, ARRAY_SUFFIXES):
             letters = _letters(seen.shape, order)
             if len(letters) == len(seen.shape) > 1:
-                check_meaning(file, seen.shape, letters, size, inputs)
+                check_layout_is_clear(file, seen.shape, letters, size, inputs)
             shape = tuple(seen.shape[axis] for axis in _axes(file, seen.shape, order))
             return shape + (1,) * (len(order) - len(shape)), 8 if _is_double(seen.dtype) else 4
     raise AssertionError("a header was read and not checked")
@@ -56,7 +56,7 @@ def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
     """
     import numpy as np
 
-    with reporting(file, ARRAYS):
+    with naming_file(file, ARRAY_SUFFIXES):
         array = _read(file, _check)
         array = array.transpose(_axes(file, array.shape, order))
         array = array.reshape(array.shape + (1,) * (len(order) - array.ndim))

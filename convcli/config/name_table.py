@@ -6,11 +6,11 @@ from typing import TypeAlias
 
 from ..errors import KernelError, nearest_name
 from ..kernels.syntax import Reference
-from ..kernels.weight_files import hint_of_file
+from ..kernels.weight_files import file_name_hint
 from .bank_spec import Entry
-from .diagnostics import ENOUGH_FAULTS
+from .diagnostics import MAX_FAULTS
 from .kernel_spec import KernelSpec, Part
-from .limits import DEEPEST
+from .limits import MAX_DEPTH
 from .reader import ConfigFile
 
 Key: TypeAlias = tuple[ConfigFile, str]
@@ -39,8 +39,8 @@ class NameTable:
         if any(name in file.networks for file in self.files):
             raise KernelError(f"{name!r} is a network, which is no kernel; see convcli summary {name}")
         self._unknown.add(name)
-        near = nearest_name(name, self.entries) if len(self._unknown) <= ENOUGH_FAULTS else ""  # it takes 10 ms
-        raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near or hint_of_file(name)}")
+        near = nearest_name(name, self.entries) if len(self._unknown) <= MAX_FAULTS else ""  # it takes 10 ms
+        raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near or file_name_hint(name)}")
 
     def _find(self, name: str, scope: ConfigFile | None) -> Key | None:
         start = self.files.index(scope) if scope else 0
@@ -48,14 +48,14 @@ class NameTable:
 
     def check_depth(self, key: Key, holder: Key | None = None) -> None:
         """Raise KernelError where a kernel that ``holder`` names holds itself, or there are too many within each other."""
-        if self._depth(key) + (holder is not None) <= DEEPEST:
+        if self._depth(key) + (holder is not None) <= MAX_DEPTH:
             return
         path = [holder, key] if holder else [key]
         while path[-1] not in path[:-1]:
             inner = (key for key in self._named_in(path[-1]) if self._depths[key] == math.inf)
             following = next(inner, None)
-            if following is None or len(path) > 2 * DEEPEST:
-                raise KernelError(f"kernels within kernels, more than {DEEPEST} deep")
+            if following is None or len(path) > 2 * MAX_DEPTH:
+                raise KernelError(f"kernels within kernels, more than {MAX_DEPTH} deep")
             path.append(following)
         names = [name for _, name in path[path.index(path[-1]) :]]
         raise KernelError(f"{names[0]!r} holds itself: {' > '.join(names)}")

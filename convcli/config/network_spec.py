@@ -64,16 +64,16 @@ class NetworkSpec:
         return network
 
     def _check(self, network: Network) -> None:
-        """See that every layer takes what it gets, as far as that does not depend on the size of the picture. Raises Fault."""
-        from ..networks.analysis import refusal  # which nobody needs who runs no network
+        """Check that every layer accepts its input, as far as that does not depend on the size of the picture. Raises Fault."""
+        from ..networks.analysis import first_rejection  # needed only to run a network
 
         if self.input.size is not None:
-            refused, where = refusal(network, self.input.size), ""
-        else:  # what is refused on all of these depends on no size
-            trials = [refusal(network, (side, side), any_size=True) for side in TRIALS]
-            refused, where = (trials[0] if all(trials) else None), f"on a picture of {TRIALS[0]} x {TRIALS[0]}: "
-        if refused:
-            place, text = refused
+            rejection, where = first_rejection(network, self.input.size), ""
+        else:  # a layer that rejects all of these sizes rejects any size
+            trials = [first_rejection(network, (side, side), any_size=True) for side in TRIALS]
+            rejection, where = (trials[0] if all(trials) else None), f"on a picture of {TRIALS[0]} x {TRIALS[0]}: "
+        if rejection:
+            place, text = rejection
             raise Fault((*self.keys, "layers", place), where + text)
 
 
@@ -89,7 +89,7 @@ def _read_input(table: Table) -> Input:
     if not isinstance(values, dict):
         table.fault(f"must be a table, such as {{ channels = 3, size = 227 }}, got {short_text(values)}", "input")
         return ANY_INPUT
-    inner = Table(values, (*table.keys, "input"), table.faults)
+    inner = Table(values, (*table.keys, "input"), table.diagnostics)
     inner.check_keys(("channels", "size", "range", "mean", "std"))
     if "channels" not in values:
         inner.fault("must say how many channels it has, 1 for grey and 3 for colour")

@@ -1,4 +1,4 @@
-"""Reads a kernels.toml: text in, specifications and faults out."""
+"""Reads a kernels.toml file into specifications, and collects its faults."""
 
 import re
 import tomllib
@@ -19,18 +19,18 @@ from .kernel_parser import read_kernel
 from .network_spec import NetworkSpec, read_network
 from .toml_positions import check_depth
 
-LARGEST_FILE = 512 << 10
-"""Bytes of a config file that are read at most."""
+MAX_FILE_BYTES = 512 << 10
+"""Largest size of a config file in bytes."""
 
-MOST_ENTRIES = 5_000
-"""Kernels, banks and networks of one file at most."""
+MAX_ENTRIES = 5_000
+"""Largest number of kernels, banks and networks in one file."""
 
 SECTIONS = ("kernels", "banks", "networks", "defaults")
 
 
 @dataclass(frozen=True, eq=False)
 class ConfigFile:
-    """One kernels.toml: its kernels and banks by name, its networks, the defaults that it sets for options, and its faults."""
+    """One kernels.toml file: its kernels and banks by name, its networks, its default options, and its faults."""
 
     document: Document
     entries: dict[str, Entry]
@@ -40,14 +40,14 @@ class ConfigFile:
 
     @property
     def path(self) -> Path:
-        """Where it is."""
+        """Path of the file."""
         return self.document.path
 
 
 def read_config(path: Path) -> ConfigFile:
-    """Read every kernel, bank, network and default of a file, and collect its faults. Raises KernelError if it is no TOML.
+    """Read all kernels, banks, networks and defaults of a file, and collect its faults. Raises KernelError if it is not TOML.
 
-    Whether names in it are known, and whether its kernels can be made, is not looked at here.
+    This function does not check whether the names in the file are known, nor whether its kernels can be computed.
     """
     text, tables = _read_tables(path)
     document = Document(path, text)
@@ -60,37 +60,37 @@ def read_config(path: Path) -> ConfigFile:
 
 
 def _read_section(section: str, body: Any, file: ConfigFile) -> None:
-    """One of the sections, or what is meant to be."""
+    """Read one section. A section with a misspelt name is read as the section with the nearest name."""
     if section not in SECTIONS:
-        near = nearest_name(section, SECTIONS)
+        hint = nearest_name(section, SECTIONS)
         known = "there are [kernels.NAME], [banks.NAME], [networks.NAME] and [defaults]"
-        file.diagnostics.refuse((section,), f"unknown table; {known}{near}")
+        file.diagnostics.refuse((section,), f"unknown table; {known}{hint}")
     elif not isinstance(body, dict):
         file.diagnostics.refuse((section,), f"must be a table, got {short_text(body)}")
-    meant = nearest(section, SECTIONS)
-    if meant is None or not isinstance(body, dict):
+    nearest_section = nearest(section, SECTIONS)
+    if nearest_section is None or not isinstance(body, dict):
         return
     table = Table(body, (section,), file.diagnostics)
-    if meant == "defaults":
+    if nearest_section == "defaults":
         file.defaults.update(_read_defaults(table))
     else:
-        _read_entries(table, READERS[meant], file)
+        _read_entries(table, ENTRY_READERS[nearest_section], file)
 
 
 def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
-    """The text of a file, and what TOML makes of it. Raises KernelError."""
+    """Return the text of a file and its parsed tables. Raises KernelError."""
     try:
         if path.exists() and not path.is_file():
-            raise KernelError(f"{path}: is no regular file")
+            raise KernelError(f"{path}: is not a regular file")
         with path.open("rb") as file:
-            data = file.read(LARGEST_FILE + 1)
+            data = file.read(MAX_FILE_BYTES + 1)
     except (OSError, ValueError) as error:
         if isinstance(error, KernelError):
             raise
         raise KernelError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    if len(data) > LARGEST_FILE:
+    if len(data) > MAX_FILE_BYTES:
         raise KernelError(
-            f"{path}: is larger than {LARGEST_FILE >> 10} KiB, the limit for a config file; keep large weights in a .npy file"
+            f"{path}: is larger than {MAX_FILE_BYTES >> 10} KiB, the limit for a config file; keep large weights in a .npy file"
         )
     try:
         text = data.decode().removeprefix("\ufeff").replace("\r\n", "\n")
@@ -103,50 +103,50 @@ def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
         match = re.fullmatch(r"(.*) \(at (?:line (\d+)(?:, column (\d+))?|end of document)\)", str(error), re.DOTALL)
         line = int(match[2]) if match and match[2] else text.count("\n") + 1 if match else 1
         reason = (match[1] if match else str(error)) + (f", column {match[3]}" if match and match[3] else "")
-        raise KernelError(f"{path}:{line}: is not valid TOML: {reason}{_unquoted(text, line)}") from None
+        raise KernelError(f"{path}:{line}: is not valid TOML: {reason}{_quoting_hint(text, line)}") from None
 
 
-LONGEST_LINE = 2000
-"""Characters of a line that are looked at for what it may mean."""
+MAX_LINE_CHARACTERS = 2000
+"""Characters of a line that are searched for unquoted fractions."""
 
 
-def _unquoted(text: str, line: int) -> str:
-    """What to do where a line has a fraction, or a number with pi, outside of quotes: TOML has none, and takes text."""
-    bare = re.sub(r'"[^"]*"|\'[^\']*\'|#.*', "", text.split("\n")[line - 1][:LONGEST_LINE])
+def _quoting_hint(text: str, line: int) -> str:
+    """Return a hint to quote a fraction or an expression with pi, which TOML does not know; empty if the line has none."""
+    bare = re.sub(r'"[^"]*"|\'[^\']*\'|#.*', "", text.split("\n")[line - 1][:MAX_LINE_CHARACTERS])
     match = re.search(r"(?<![\w.)])[\w.)]{1,20} ?[/*] ?[\w.(]{1,20}|\bpi\b", bare)
     return f'; write numbers such as {match[0]} as text: "{match[0]}"' if match else ""
 
 
 def _read_entries(section: Table, read: Callable[[Table, Path], Any], file: ConfigFile) -> None:
-    """The kernels, the banks or the networks."""
+    """Read all kernels, all banks or all networks of a file."""
     for name, value in section.values.items():
-        if section.faults.full:
+        if section.diagnostics.full:
             return
         if not isinstance(value, dict):
             section.fault(f"must be a table, [{section.name}.NAME], got {short_text(value)}", name)
             continue
-        if len(file.entries) + len(file.networks) >= MOST_ENTRIES:
-            section.fault(f"is one more than {MOST_ENTRIES} kernels, banks and networks, the limit of a file", name)
+        if len(file.entries) + len(file.networks) >= MAX_ENTRIES:
+            section.fault(f"exceeds the limit of {MAX_ENTRIES} kernels, banks and networks in a file", name)
             return
         if not NAME.fullmatch(name):
-            section.fault("must have a name of letters, digits, and . _ - that begins with a letter", name)
+            section.fault("must have a name that begins with a letter and has only letters, digits, and . _ -", name)
         elif name in file.entries or name in file.networks:
             section.fault("has the name of another kernel, bank or network; give it a name of its own", name)
-        entry = read(Table(value, (*section.keys, name), section.faults), file.path.parent)
+        entry = read(Table(value, (*section.keys, name), section.diagnostics), file.path.parent)
         entries: dict[str, Any] = file.networks if isinstance(entry, NetworkSpec) else file.entries
         entries.setdefault(name, entry)
 
 
-READERS: dict[str, Callable[[Table, Path], Any]] = {
+ENTRY_READERS: dict[str, Callable[[Table, Path], Any]] = {
     "kernels": read_kernel,
     "banks": read_bank,
     "networks": read_network,
 }
-"""What reads each table of a section."""
+"""Functions that read the tables of each section."""
 
 
 def _read_defaults(table: Table) -> dict[str, Any]:
-    """What the options of the command line stand at where nobody says otherwise."""
+    """Read the default values of command-line options."""
     readers: dict[str, Callable[[Any], Any]] = {
         "stride": as_stride,
         "padding": as_padding,

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import KernelError, nearest_name
-from ..kernels.generators import Recipe
+from ..kernels.generators import GeneratorCall
 from ..kernels.kernel import Bank, Kernel
 from ..kernels.syntax import parse_kernel
 from ..kernels.weights import WeightsFile
@@ -14,7 +14,7 @@ from .bank_spec import Entry
 from .diagnostics import ConfigError, Fault
 from .kernel_spec import KernelSpec
 from .lazy_kernel import Lazy, LazyKernel
-from .limits import MOST_CHECKED, MOST_WEIGHTS, LimitError
+from .limits import MAX_CHECKED_WEIGHTS, MAX_WEIGHT_COUNT, LimitError
 from .name_table import NameTable
 from .network_spec import NetworkSpec, one_layer
 from .reader import ConfigFile
@@ -42,13 +42,13 @@ class Registry:
 
     def find(self, text: str) -> Kernel | Bank:
         """The kernel or bank that the text after ``-k`` asks for, named as it was typed. Raises KernelError."""
-        self._validator.begin(MOST_WEIGHTS)
+        self._validator.begin(MAX_WEIGHT_COUNT)
         try:
             return self._find(text).compute()
         except LimitError as error:
             raise KernelError(f"{text}: {error}") from None
         finally:
-            self._validator.begin(MOST_WEIGHTS)
+            self._validator.begin(MAX_WEIGHT_COUNT)
 
     def network(self, name: str) -> Network:
         """The network of a name, with what loads its weights. Raises KernelError."""
@@ -56,7 +56,7 @@ class Registry:
             near = nearest_name(name, self.networks) or f"; there are {', '.join(self.networks)}"
             raise KernelError(f"network {name!r} is unknown{near}")
         spec, file = self.networks[name]
-        self._validator.begin(MOST_WEIGHTS)
+        self._validator.begin(MAX_WEIGHT_COUNT)
         try:
             return spec.resolve(lambda text: self._find(text, file))
         except Fault as fault:
@@ -64,7 +64,7 @@ class Registry:
 
     def network_of(self, text: str, inputs: int, **sliding: Any) -> Network:
         """The text after ``-k`` as a network of one layer, on so many channels. Raises KernelError."""
-        self._validator.begin(MOST_WEIGHTS)
+        self._validator.begin(MAX_WEIGHT_COUNT)
         return one_layer(text, inputs, self._find, **sliding)
 
     def __iter__(self) -> Iterator[str]:
@@ -74,8 +74,8 @@ class Registry:
     def parameters_of(self, name: str) -> dict[str, float]:
         """The parameters that a kernel or bank takes, with their values; not those that a bank runs through."""
         entry = self.entries[name]
-        spec, grid = (entry, ()) if isinstance(entry, KernelSpec) else (entry.each, entry.grid)
-        accepted = spec.body.accepted if spec is not None and isinstance(spec.body, Recipe) else {}
+        spec, grid = (entry, ()) if isinstance(entry, KernelSpec) else (entry.template, entry.grid)
+        accepted = spec.body.all_parameters if spec is not None and isinstance(spec.body, GeneratorCall) else {}
         return {key: value for key, value in accepted.items() if key not in dict(grid)}
 
     def read_files(self) -> list[Path]:
@@ -86,7 +86,7 @@ class Registry:
 
     def check(self, file: ConfigFile) -> None:
         """Note in the diagnostics of a file what is wrong with its kernels, banks and networks."""
-        self._validator.begin(MOST_CHECKED)
+        self._validator.begin(MAX_CHECKED_WEIGHTS)
         for name, entry in file.entries.items():
             if file.diagnostics.full:
                 break
@@ -96,13 +96,13 @@ class Registry:
                 rule = f"up to here, the file {error}; what follows was not looked at; split it"
                 file.diagnostics.note(entry.keys, rule)
                 break
-            for kernel in validated.unsure:
+            for kernel in validated.unverified:
                 self._check_weights(kernel, entry, file)
         for network in file.networks.values():
             if file.diagnostics.full:
                 break
             self._check_network(network, file)
-        self._validator.begin(MOST_WEIGHTS)
+        self._validator.begin(MAX_WEIGHT_COUNT)
 
     def _check_weights(self, kernel: LazyKernel, entry: Entry, file: ConfigFile) -> None:
         """Compute a kernel, and note what only its weights can show to be wrong."""

@@ -2,16 +2,16 @@
 
 import contextlib
 
-from ..kernels.weight_files import cost_of_failing, load_weights
+from ..kernels.weight_files import failed_read_cost, load_weights
 from ..kernels.weights import Weights, WeightsError, WeightsFile
-from .limits import MOST_WEIGHTS, LimitError, Limits
+from .limits import MAX_WEIGHT_COUNT, LimitError, Limits
 
 
 class Resources:
     """Counts what is used, and reads each file of weights once."""
 
     def __init__(self) -> None:
-        self.limits = Limits(MOST_WEIGHTS)
+        self.limits = Limits(MAX_WEIGHT_COUNT)
         self._weights: dict[WeightsFile, Weights | WeightsError] = {}
 
     def load(self, file: WeightsFile) -> Weights:
@@ -23,7 +23,7 @@ class Resources:
             except WeightsError as error:
                 self._weights[file] = error
                 with contextlib.suppress(LimitError):  # which the next file raises
-                    self.limits.read.count(cost_of_failing(file))
+                    self.limits.read.count(failed_read_cost(file))
             else:
                 self._weights[file] = weights
                 self.limits.read.count(weights.cost)

@@ -9,16 +9,16 @@ from typing import TypeAlias
 Keys: TypeAlias = tuple[str | int, ...]
 """The keys, and the indexes in lists, that lead to something in a document: ("kernels", "soft", "sigma")."""
 
-DEEPEST = 32
+MAX_DEPTH = 32
 """Brackets within brackets. tomllib calls itself for each."""
 
-MOST_DOTS = 16
+MAX_DOTS = 16
 """Dots of one key. tomllib takes 8.8 s and 3.9 GB for a key of 32,000, quadratic in their number (Python 3.11)."""
 
 TEXT = r'"""(?:[^\\]|\\.)*?(?:"""(?:"{0,2})|\Z)|' + r"'''.*?(?:'''(?:'{0,2})|\Z)|" + r'"(?:[^"\\\n]|\\.)*"?|' + r"'[^'\n]*'?"
 TEXT_OR_COMMENT = re.compile(rf"{TEXT}|\#[^\n]*", re.DOTALL)
 TEXT_COMMENT_OR_BRACKET = re.compile(rf"{TEXT}|\#[^\n]*|[\[\]{{}}]", re.DOTALL)
-DOTTED = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MOST_DOTS + 1}}}")
+DOTTED = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MAX_DOTS + 1}}}")
 LONG_NUMBER = re.compile(r"\b[0-9][0-9_]{999,}")  # Python refuses 4,300 digits, and takes long for fewer
 BRACKETS = re.compile(r"[\[\]{}]")
 TOKEN = re.compile(rf"({TEXT})|\#[^\n]*|([\[\]{{}},=.\n])|([^\s\"'\#\[\]{{}},=.]+)|\s", re.DOTALL)
@@ -32,15 +32,15 @@ def check_depth(text: str) -> None:
     bare = TEXT_OR_COMMENT.sub(_blanked, text)
     dotted = DOTTED.search(bare)
     if dotted:
-        raise ValueError(f"a key of more than {MOST_DOTS + 1} parts (at line {_line(bare, dotted.start())})")
+        raise ValueError(f"a key of more than {MAX_DOTS + 1} parts (at line {_line(bare, dotted.start())})")
     number = LONG_NUMBER.search(bare)
     if number:
         raise ValueError(f"a number of {len(number[0])} digits (at line {_line(bare, number.start())})")
     depth = 0
     for bracket in BRACKETS.finditer(bare):
         depth = max(depth + (1 if bracket[0] in "[{" else -1), 0)
-        if depth > DEEPEST:
-            raise ValueError(f"brackets more than {DEEPEST} deep (at line {_line(bare, bracket.start())})")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"brackets more than {MAX_DEPTH} deep (at line {_line(bare, bracket.start())})")
 
 
 def _blanked(match: re.Match[str]) -> str:

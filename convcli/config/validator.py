@@ -19,13 +19,14 @@ from .resources import Resources
 
 @dataclass(frozen=True)
 class Validated:
-    """A kernel or a bank, None where it has faults.
+    """A kernel or a bank, None if it has faults.
 
-    ``unsure`` are the kernels in it whose weights may show more faults; a sum with faults is never computed, its terms can be.
+    ``unverified`` are the kernels in it that may have faults which only their weights show. If a sum has faults, they include
+    its terms.
     """
 
     lazy: Lazy | None
-    unsure: tuple[LazyKernel, ...]
+    unverified: tuple[LazyKernel, ...]
 
 
 class Validator:
@@ -48,7 +49,7 @@ class Validator:
             file, name = key
             run = self._run(key, file.diagnostics)
             lazy = run.validate(file.entries[name])
-            self._validated[key] = Validated(self._remember(key, lazy), tuple(run.unsure))
+            self._validated[key] = Validated(self._remember(key, lazy), tuple(run.unverified))
         return self._validated[key]
 
     def resolve(self, asked: KernelText, text: str, scope: ConfigFile | None = None, holder: Key | None = None) -> Lazy | None:

@@ -90,7 +90,7 @@ def layer_tables_for(layout: Layout, border: BorderMode, weights: Array, bias: A
         weight=np.ascontiguousarray(weights, real).reshape(-1),
         depth=depth_of(plane[used].size, real) or MAX_DEPTH,
         bias=bias.astype(np.float64),
-        total=np.zeros(len(bias)),
+        weight_sum=np.zeros(len(bias)),
     )
 
 
@@ -100,7 +100,7 @@ def with_totals(tables: LayerTables, weights: Array) -> LayerTables:
     All sums are NaN where a weight is not finite: no offset can be subtracted then.
     """
     totals = totals_of(weights, tables.weight.dtype)
-    return tables._replace(total=totals if can_be_shifted(tables.weight, totals) else np.full(len(weights), np.nan))
+    return tables._replace(weight_sum=totals if can_be_shifted(tables.weight, totals) else np.full(len(weights), np.nan))
 
 
 def correlate_dense(

@@ -52,7 +52,7 @@ class KernelTables:
         sums = self.sums
         weights = np.concatenate([sums.first_weight, sums.second_weight])
         rounded = weights.dtype.kind == "f" and any(choice.error for choice in self.choices)
-        return rounded and can_be_shifted(weights, sums.total)
+        return rounded and can_be_shifted(weights, sums.weight_sum)
 
     @property
     def cost(self) -> float:
@@ -81,7 +81,7 @@ def _make_tables(
     maps = np.frombuffer(weights).reshape(shape)
     choices = tuple(choose(layout, kernel, facts, method) for kernel in maps)
     spectra = [
-        spectrum_of(c.tiling, border, in_units(kernel[0, :, :, 0], c.unit), c.unit, c.rounded_to_unit, facts.real)
+        spectrum_of(c.tiling, border, in_units(kernel[0, :, :, 0], c.unit), c.unit, c.rounded_to_unit, facts.sum_dtype)
         if c.tiling
         else None
         for kernel, c in zip(maps, choices, strict=True)

@@ -51,7 +51,7 @@ def layer_tasks(
     With ``depthwise``, every plane has maps of its own; else all maps sum all planes.
     """
     sums = tables.plane.size > 1  # a single product is rounded once, with or without an offset
-    subtracted = offset.mean if sums and offset.needed and np.isfinite(tables.total).all() else 0.0
+    subtracted = offset.mean if sums and offset.needed and np.isfinite(tables.weight_sum).all() else 0.0
     bands = layout.bands(layout.rows.out, tables.weight.size, workers)
     if depthwise:
         bands = cut(len(planes), out.size * (tables.weight.size // len(out) + SAMPLE_OVERHEAD), workers)

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import ArgumentError
 from .fft import Tiling, best_tiling
 from .layout import Layout, nested_counts
-from .low_rank import EXACT, Factors, factorise, unit_of
+from .low_rank import MAX_EXACT_INTEGER, Factors, common_unit, factorise
 from .offset import BOUND, MAX_DISTANCE, error_of
 from .sample_facts import SMALLEST_FOR_FFT, SampleFacts
 from .simd.reference import Array
@@ -58,7 +58,7 @@ class Choice:
 
     method: str
     cost: float
-    direct: float
+    direct_cost: float
     reason: str
     factors: Factors | None = None
     running_columns: bool = False
@@ -85,11 +85,11 @@ def choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | Non
 
 def _choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | None) -> Choice:
     taps = float(np.count_nonzero(weights))
-    if not np.isfinite(weights.astype(facts.real)).all():
+    if not np.isfinite(weights.astype(facts.sum_dtype)).all():
         return _refused(Choice("direct", taps, taps, "asked for"), None if method == "direct" else method, "is not finite")
-    direct = Choice("direct", taps, taps, "asked for", unit=_unit_for(weights) if facts.whole else 1.0)
+    direct = Choice("direct", taps, taps, "asked for", unit=_unit_for(weights) if facts.integer else 1.0)
     if taps > 1 and not _is_exact(in_units(weights, direct.unit), facts):  # a single product is rounded once
-        direct = replace(direct, error=error_of(min(taps, MAX_RUN), facts.real))
+        direct = replace(direct, error=error_of(min(taps, MAX_RUN), facts.sum_dtype))
     if method == "direct":
         return direct
     if method == "fft":
@@ -111,26 +111,26 @@ def _by_fft(layout: Layout, weights: Array, facts: SampleFacts, other: Choice, m
     tiling = best_tiling(layout)
     if tiling is None:
         return _refused(other, method, "is larger than any tile")
-    most = max(np.abs(weights).sum(), 1) * facts.largest * tiling.rows * tiling.columns
-    if most > float(np.finfo(facts.real).max) / 100:
+    most = max(np.abs(weights).sum(), 1) * facts.upper_bound * tiling.rows * tiling.columns
+    if most > float(np.finfo(facts.sum_dtype).max) / 100:
         return _refused(other, method, "is slid over numbers so large that their spectrum would overflow")
-    if method is None and not facts.even:
+    if method is None and not facts.no_outliers:
         return other  # the rounding error of the largest samples would show in the others
-    unit = unit_of(weights) if facts.whole and weights.any() else None
+    unit = common_unit(weights) if facts.integer and weights.any() else None
     coarse = unit is not None and unit > FINE_UNIT
-    whole = coarse and np.abs(weights).sum() / unit * facts.largest <= MAX_FFT_INTEGER
+    whole = coarse and np.abs(weights).sum() / unit * facts.upper_bound <= MAX_FFT_INTEGER
     if method is None and not whole and (coarse or _noise_shows(NOISE, weights, facts)):
         return other  # the rounding error of the spectrum would show
     reason = f"tiles of {tiling.rows} x {tiling.columns} take as long as {tiling.cost:.3g} multiply-adds"
-    error = 0.0 if whole else float(np.finfo(facts.real).eps) * math.log2(tiling.rows * tiling.columns)
+    error = 0.0 if whole else float(np.finfo(facts.sum_dtype).eps) * math.log2(tiling.rows * tiling.columns)
     unit = unit if whole and unit else 1.0
-    return Choice("fft", tiling.cost, other.direct, reason, unit=unit, tiling=tiling, error=error, rounded_to_unit=whole)
+    return Choice("fft", tiling.cost, other.direct_cost, reason, unit=unit, tiling=tiling, error=error, rounded_to_unit=whole)
 
 
 def _noise_shows(noise: float, weights: Array, facts: SampleFacts) -> bool:
     """Whether stored levels would show the rounding errors of a method."""
-    amount = noise * math.sqrt(np.square(weights).sum()) * facts.largest * np.finfo(facts.real).eps
-    return bool(facts.whole and amount > (MAX_NOISE_UINT8 if facts.largest < 256 else MAX_NOISE_UINT16))
+    amount = noise * math.sqrt(np.square(weights).sum()) * facts.upper_bound * np.finfo(facts.sum_dtype).eps
+    return bool(facts.integer and amount > (MAX_NOISE_UINT8 if facts.upper_bound < 256 else MAX_NOISE_UINT16))
 
 
 def _by_low_rank(layout: Layout, weights: Array, facts: SampleFacts, direct: Choice, method: str | None) -> Choice:
@@ -141,14 +141,17 @@ def _by_low_rank(layout: Layout, weights: Array, facts: SampleFacts, direct: Cho
     most = min(kernel.shape) if facts.finite else 1
     if method is None:  # more products would be slower
         most = min(most, max(int(WORTHWHILE_COST * direct.cost / sum(kernel.shape)), 1))
-    factors = factorise(kernel, float(np.finfo(facts.real).eps), most)
+    factors = factorise(kernel, float(np.finfo(facts.sum_dtype).eps), most)
     if factors is None:
         rule = "has no columns and rows that would be faster" if facts.finite else "is not a column times a row"
         return _refused(direct, method, rule)
-    exact = _is_exact(kernel, facts, factors.growth)
+    exact = _is_exact(kernel, facts, factors.error_growth)
     if method is None and not exact and _noise_shows(NOISE_OF_PRODUCTS, weights, facts):
         return _refused(direct, method, "is so large that rounding of the intermediate sums would show")
-    error = 0.0 if exact else error_of(factors.growth * _roundings_of(factors), facts.real) + factors.error * MAX_DISTANCE
+    error = 0.0
+    if not exact:
+        roundings = factors.error_growth * _roundings_of(factors)
+        error = error_of(roundings, facts.sum_dtype) + factors.error * MAX_DISTANCE
     if error > BOUND:
         return _refused(direct, method, f"is a sum of products so large that rounding could be {error:.2g} of what it gives")
     flat_column, flat_row = _is_flat(factors.columns), _is_flat(factors.rows)
@@ -157,21 +160,21 @@ def _by_low_rank(layout: Layout, weights: Array, facts: SampleFacts, direct: Cho
         return _refused(direct, method, "has weights that differ")
     single = factors.rank == 1 and method != "separable"
     many_rows = kernel.shape[0] > RUNNING_SUM_ROWS * layout.rows.stride
-    running = single and flat_column and facts.exact and layout.rows.dilation == 1 and many_rows
+    running = single and flat_column and facts.exact_column_sums and layout.rows.dilation == 1 and many_rows
     nested = single and flat_row and layout.step == 1 and kernel.shape[1] > 3
     cost = _cost_of(layout, factors, running, nested)
     name = "box" if method == "box" or (flat and (running or nested)) else "separable"
     if method is None and cost > WORTHWHILE_COST * direct.cost:
         return replace(direct, reason=f"{name} would take {cost:.3g}, which is not faster")
-    return Choice(name, cost, direct.direct, _reason(name, factors), factors, running, nested, direct.unit, error=error)
+    return Choice(name, cost, direct.direct_cost, _reason(name, factors), factors, running, nested, direct.unit, error=error)
 
 
 def _is_exact(kernel: Array, facts: SampleFacts, growth: float = 1.0) -> bool:
     """Whether all sums of the kernel, as multiples of its unit, are integers that float32 holds; ``growth`` as in Factors."""
-    if not facts.whole:
+    if not facts.integer:
         return False
-    unit = unit_of(kernel) if kernel.any() else None
-    return unit is not None and bool(max(growth, 1.0) * np.abs(kernel).sum() / unit * facts.largest < EXACT)
+    unit = common_unit(kernel) if kernel.any() else None
+    return unit is not None and bool(max(growth, 1.0) * np.abs(kernel).sum() / unit * facts.upper_bound < MAX_EXACT_INTEGER)
 
 
 def _roundings_of(factors: Factors) -> float:
@@ -191,14 +194,14 @@ def least_short_sum(choice: Choice, weights: Array, facts: SampleFacts) -> int |
     Then a vector holds twice as many samples. Intermediate sums may overflow: all sums are exact modulo 2**16, and the final
     ones span less than that.
     """
-    if not facts.whole or facts.largest > MAX_UINT16 // 2 or choice.tiling is not None:
+    if not facts.integer or facts.upper_bound > MAX_UINT16 // 2 or choice.tiling is not None:
         return None
     kernel = in_units(weights, choice.unit)
     arrays = [kernel, *((choice.factors.columns, choice.factors.rows) if choice.factors else ())]
     if not all((array == np.rint(array)).all() and np.abs(array).max() <= MAX_UINT16 // 2 for array in arrays):
         return None
     more, less = float(kernel[kernel > 0].sum()), float(kernel[kernel < 0].sum())
-    low, high = more * facts.least + less * facts.largest, more * facts.largest + less * facts.least
+    low, high = more * facts.lower_bound + less * facts.upper_bound, more * facts.upper_bound + less * facts.lower_bound
     return int(low) if high - low <= MAX_UINT16 else None
 
 
@@ -207,7 +210,7 @@ def _unit_for(weights: Array) -> float:
 
     An exact mean that lies half way between two levels is rounded by the rule, and not by its rounding error.
     """
-    unit = unit_of(weights) if weights.any() else None
+    unit = common_unit(weights) if weights.any() else None
     exact = unit is not None and np.abs(weights).sum() / unit < 1 << 16
     return unit if unit is not None and exact else 1.0
 

@@ -20,19 +20,20 @@ MAX_UNEVENNESS = 256
 
 @dataclass(frozen=True)
 class SampleFacts:
-    """The samples, border included: sums are float32 or float64 (``real``); those down a column may be ``exact``.
+    """Properties of the samples, the border included.
 
-    ``finite``: no sample is NaN or infinite. ``whole``: all are integers. ``even``: none is much larger than most. All lie
-    between ``least``, which is read only where ``whole``, and ``largest``, which bounds spectra too.
+    ``sum_dtype`` is float32 or float64. ``finite``: no sample is NaN or infinite. ``integer``: all samples are integers.
+    ``no_outliers``: no sample is much larger than most. ``exact_column_sums``: sums down a column do not round. All samples lie
+    between ``lower_bound``, which is read only if ``integer``, and ``upper_bound``, which also bounds the spectra.
     """
 
-    real: np.dtype
+    sum_dtype: np.dtype
     finite: bool
-    whole: bool
-    even: bool
-    exact: bool
-    largest: float
-    least: float
+    integer: bool
+    no_outliers: bool
+    exact_column_sums: bool
+    upper_bound: float
+    lower_bound: float
 
 
 def sample_facts_of(planes: Array, layout: Layout, border: BorderMode, offset: Offset, method: str | None) -> SampleFacts:

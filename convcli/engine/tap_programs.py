@@ -1,6 +1,6 @@
-"""Builds the table of sums that ``correlate`` computes: a kernel as taps, or as taps down its columns, then along its rows.
+"""Builds the sums that ``correlate`` computes: the taps of a kernel, or the taps of its columns, then those of its rows.
 
-Output rows are computed in pairs, which share most of the samples that they read. A tap has a weight for each row of a pair.
+Output rows are computed in pairs, because both rows read nearly the same samples. A tap has one weight for each row of a pair.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,15 +18,15 @@ from .simd.reference import MAX_LANES, Array
 
 @dataclass(frozen=True)
 class Taps:
-    """Taps of one sum: the row that each reads, the start in it, and the weights (taps, 2) for both rows of a pair."""
+    """Taps of one sum: the row and the start index that each tap reads, and its weights (taps, 2) for both rows of a pair."""
 
     row: Array
     start: Array
     weight: Array
 
     @classmethod
-    def joined(cls, sequence: "Sequence[Taps]") -> "Taps":
-        """Concatenate taps."""
+    def concatenate(cls, sequence: "Sequence[Taps]") -> "Taps":
+        """Concatenate the taps of a sequence."""
         empty = cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 2)))
         fields = zip(*(vars(taps).values() for taps in (empty, *sequence)), strict=True)
         return cls(*(np.concatenate(arrays) for arrays in fields))
@@ -34,10 +34,10 @@ class Taps:
 
 @dataclass(frozen=True)
 class TapProgram:
-    """One sum: two rows of ``size`` samples of a map, or of lines, computed ``lookahead`` samples ahead of the map."""
+    """One sum: two rows of ``size`` samples, of a map or in lines of scratch memory, ``lookahead`` samples ahead of the map."""
 
-    taps: Taps  # at the first pair of a band
-    later_taps: Taps | None  # at the other pairs; None for the same
+    taps: Taps  # for the first pair of a band
+    later_taps: Taps | None  # for the other pairs; None if they are the same
     map: int
     size: int
     line: int = -1
@@ -48,7 +48,7 @@ class TapProgram:
 def make_tap_programs(
     layout: Layout, rows: RowTable, choices: Sequence[Choice], weights: Array, bias: Array, facts: SampleFacts
 ) -> TapPrograms:
-    """Build the sums for maps of weights (maps, planes, kh, kw, depth), each by the method chosen for it."""
+    """Build the sums for weights (maps, planes, kh, kw, depth), each map by the method chosen for it."""
     planes = weights.shape[1]
     sums: list[TapProgram] = []
     for m, choice in enumerate(choices):
@@ -59,24 +59,24 @@ def make_tap_programs(
             taps = _all_taps(layout, rows, in_units(weights[m], choice.unit))
             sums.append(TapProgram(taps, None, m, layout.out_row, max_run=MAX_RUN))
         else:
-            sums += _Product(layout, rows, choice, m, lines, planes * rows.window_rows).sums()
-    least = [least_short_sum(choice, kernel, facts) for choice, kernel in zip(choices, weights, strict=True)]
-    low = [] if None in least else least
+            sums += _LowRankMap(layout, rows, choice, m, lines, planes * rows.window_rows).sums()
+    least_sums = [least_short_sum(choice, kernel, facts) for choice, kernel in zip(choices, weights, strict=True)]
+    min_sums = [] if None in least_sums else least_sums
     units = np.array([choice.unit for choice in choices])
-    return _joined_programs(
+    return _concatenate_programs(
         sums,
         planes * rows.slots,
-        np.dtype(np.int16) if low else facts.real,
-        unit=units.astype(facts.real),
-        rest=(units - units.astype(facts.real)).astype(facts.real),
+        np.dtype(np.int16) if min_sums else facts.sum_dtype,
+        unit=units.astype(facts.sum_dtype),
+        unit_error=(units - units.astype(facts.sum_dtype)).astype(facts.sum_dtype),
         bias=bias.astype(np.float64),
-        total=totals_of(weights, facts.real),
-        low=np.array(low or [0] * len(choices)),
+        weight_sum=totals_of(weights, facts.sum_dtype),
+        min_sum=np.array(min_sums or [0] * len(choices)),
     )
 
 
 def _all_taps(layout: Layout, rows: RowTable, weights: Array) -> Taps:
-    """Return the taps of weights (planes, kh, kw, depth) that are not 0, in the order of the weights."""
+    """Return the taps of the weights (planes, kh, kw, depth) that are not 0, in the order of the weights."""
     planes, kh, kw, depth = weights.shape
     both = np.zeros((planes, rows.window_rows, kw, depth, 2))
     for i, first in enumerate((rows.above, rows.above + layout.extra_rows)):
@@ -88,8 +88,8 @@ def _all_taps(layout: Layout, rows: RowTable, weights: Array) -> Taps:
 
 
 @dataclass(frozen=True)
-class _Product:
-    """A map whose kernel is a sum of columns times rows. Its lines start at ``line``, after ``base`` rows under the kernel."""
+class _LowRankMap:
+    """A map whose kernel is a sum of outer products. Its lines start at ``line``, after the ``base`` rows under the kernel."""
 
     layout: Layout
     rows: RowTable
@@ -99,7 +99,7 @@ class _Product:
     base: int
 
     def sums(self) -> list[TapProgram]:
-        """Build the sums down each column, sums of a few neighbours of those (``nested_rows``), and the sum along all rows."""
+        """Build the sums down each column, sums of a few neighbours of these (``nested_rows``), and the sum along all rows."""
         factors = self.choice.factors
         assert factors is not None
         width = self.layout.step * self.layout.phase
@@ -108,34 +108,34 @@ class _Product:
         along: list[Taps] = []
         for term, (column, row) in enumerate(zip(factors.columns, factors.rows, strict=True)):
             line = self.line + 2 * term
-            if self.choice.running_columns:  # with weights of 1 sums stay integers: the row gets the weight of the column
+            if self.choice.running_columns:  # weights of 1 keep the sums integers; the weight of the column moves to the row
                 column, row = np.ones_like(column), row * column[0]
             down = _all_taps(self.layout, self.rows, column[None, :, None, None])
-            later_taps = self._running_sum(line) if self.choice.running_columns else None
+            later_taps = self._running_sum_taps(line) if self.choice.running_columns else None
             programs.append(TapProgram(down, later_taps, self.map, width, line, lookahead))
-            along.append(self._along(line, np.flatnonzero(row), row[row != 0]))
-        if self.choice.nested_rows:  # of one row, of equal weights
+            along.append(self._row_taps(line, np.flatnonzero(row), row[row != 0]))
+        if self.choice.nested_rows:  # only for a single row of equal weights
             side, times, rest = nested_counts(row.size)
-            neighbours = self._along(line, np.arange(side), np.ones(side))
+            neighbours = self._row_taps(line, np.arange(side), np.ones(side))
             reach = int(self.layout.starts(np.array([side - 1]))[0])
             programs.append(TapProgram(neighbours, None, self.map, width - reach, line + 2, lookahead - reach - MAX_LANES))
             side_columns, rest_columns = side * np.arange(times), side * times + np.arange(rest)
             along = [
-                self._along(line + 2, side_columns, np.full(times, row[0])),
-                self._along(line, rest_columns, np.full(rest, row[0])),
+                self._row_taps(line + 2, side_columns, np.full(times, row[0])),
+                self._row_taps(line, rest_columns, np.full(rest, row[0])),
             ]
-        return [*programs, TapProgram(Taps.joined(along), None, self.map, self.layout.out_row)]
+        return [*programs, TapProgram(Taps.concatenate(along), None, self.map, self.layout.out_row)]
 
-    def _along(self, line: int, columns: Array, weights: Array) -> Taps:
-        """Return the taps along both lines of a pair, those of the first line before those of the second."""
+    def _row_taps(self, line: int, columns: Array, weights: Array) -> Taps:
+        """Return the taps along both lines of a pair: those of the first line, then those of the second."""
         zeros = np.zeros_like(weights)
         start = self.layout.starts(columns)
         row = np.full_like(start, self.base + line)
         first = Taps(row, start, np.stack([weights, zeros], axis=1))
-        return Taps.joined([first, Taps(row + 1, start, np.stack([zeros, weights], axis=1))])
+        return Taps.concatenate([first, Taps(row + 1, start, np.stack([zeros, weights], axis=1))])
 
-    def _running_sum(self, line: int) -> Taps:
-        """Return the taps of a running sum: the row before, plus rows that enter the kernel, minus rows that leave it."""
+    def _running_sum_taps(self, line: int) -> Taps:
+        """Return the taps of a running sum: the previous sum, plus rows that enter the kernel, minus rows that leave it."""
         stride, kernel = self.layout.rows.stride, self.layout.rows.kernel
         steps = np.arange(2 * stride)
         row = np.concatenate([[self.base + line + 1], kernel + steps, steps])
@@ -145,10 +145,13 @@ class _Product:
         return Taps(row[order], np.zeros_like(row), np.stack([first, second], axis=1)[order])
 
 
-def _joined_programs(sums: list[TapProgram], before: int, number: np.dtype, **maps: Array) -> TapPrograms:
-    """Join the taps and runs of all sums.
+def _concatenate_programs(
+    sums: list[TapProgram], image_lines: int, accumulator_dtype: np.dtype, **map_arrays: Array
+) -> TapPrograms:
+    """Concatenate the taps and runs of all sums.
 
-    ``before`` lines of scratch memory, those of image rows, precede the lines of sums.
+    The first ``image_lines`` lines of scratch memory hold image rows; the lines of sums follow. ``map_arrays`` are the fields
+    of TapPrograms that have one value per map.
     """
     tap_lists: list[Taps] = []
     run_rows: list[int] = []
@@ -166,28 +169,28 @@ def _joined_programs(sums: list[TapProgram], before: int, number: np.dtype, **ma
         first_runs.append(spans[0])
         later_runs.append(spans[-1])
         compensated.append(np.count_nonzero(program.taps.weight, axis=0).max() > program.max_run)
-    all_taps = Taps.joined(tap_lists)
+    all_taps = Taps.concatenate(tap_lists)
     return TapPrograms(
         row=all_taps.row,
         start=all_taps.start,
-        first_weight=all_taps.weight[:, 0].astype(number),
-        second_weight=all_taps.weight[:, 1].astype(number),
+        first_weight=all_taps.weight[:, 0].astype(accumulator_dtype),
+        second_weight=all_taps.weight[:, 1].astype(accumulator_dtype),
         run_rows=np.array(run_rows, np.int64),
         run_start=np.array(run_start),
         first_runs=np.array(first_runs),
         later_runs=np.array(later_runs),
         compensated=np.array(compensated, np.int64),
-        line=np.array([-1 if program.line < 0 else program.line + before for program in sums]),
+        line=np.array([-1 if program.line < 0 else program.line + image_lines for program in sums]),
         map=np.array([program.map for program in sums]),
         size=np.array([program.size for program in sums]),
         lookahead=np.array([program.lookahead for program in sums]),
-        **maps,
+        **map_arrays,
     )
 
 
 def _runs_of(taps: Taps, max_run: int) -> Iterator[tuple[int, int]]:
-    """Yield the runs of taps, ``max_run`` taps at most: FIRST, BOTH or SECOND, and the number of taps."""
+    """Yield (FIRST, BOTH or SECOND, number of taps) of each run. A run has at most ``max_run`` taps."""
     rows = np.where(taps.weight[:, 1] == 0, FIRST, np.where(taps.weight[:, 0] == 0, SECOND, BOTH))
-    for alike in np.split(rows, np.flatnonzero(np.diff(rows)) + 1):
-        for start in range(0, alike.size, max_run):
-            yield int(alike[0]), min(max_run, alike.size - start)
+    for equal_rows in np.split(rows, np.flatnonzero(np.diff(rows)) + 1):
+        for start in range(0, equal_rows.size, max_run):
+            yield int(equal_rows[0]), min(max_run, equal_rows.size - start)

@@ -1,7 +1,7 @@
-"""Sizes of a sliding kernel along one axis, rows or columns, as integers.
+"""Sizes along one axis, rows or columns, of an image and of a kernel that slides over it.
 
 The formulas are those of Dumoulin & Visin, "A guide to convolution arithmetic for deep learning"
-(https://arxiv.org/abs/1603.07285), with an extent in place of the kernel size.
+(https://arxiv.org/abs/1603.07285), with the extent of a dilated kernel in place of the kernel size.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from .whole_numbers import MAX_EXTENT, Pair, Sides, as_pair
 class Axis:
     """A kernel sliding along one axis of an image.
 
-    Lengths are pixels; ``kernel`` counts taps. ``before`` and ``after`` are the padding.
+    ``size`` is the size of the image, ``before`` and ``after`` are the padding, in pixels. ``kernel`` is the number of taps.
 
     >>> Axis(size=5, kernel=3, stride=2, dilation=1, before=1, after=1).out
     3
@@ -36,17 +36,17 @@ class Axis:
 
     @property
     def padded(self) -> int:
-        """Pixels with the padding."""
+        """Size of the image with its padding."""
         return self.before + self.size + self.after
 
     @property
     def out(self) -> int:
-        """Positions of the kernel: floor((size + pads - extent) / stride) + 1, zero or less if it does not fit."""
+        """Output size: floor((padded - extent) / stride) + 1. It is zero or less if the kernel does not fit."""
         return (self.padded - self.extent) // self.stride + 1
 
 
 def extent(kernel: int, dilation: int) -> int:
-    """Return the pixels that a dilated kernel covers along an axis.
+    """Return the number of pixels that a dilated kernel covers along an axis.
 
     >>> extent(3, dilation=2)
     5
@@ -54,8 +54,8 @@ def extent(kernel: int, dilation: int) -> int:
     return dilation * (kernel - 1) + 1
 
 
-def check_extents(kernel: Sides, dilation: Sides) -> Sides:
-    """Return the rows and columns that a kernel covers. Raises ArgumentError beyond MAX_EXTENT."""
+def kernel_extents(kernel: Sides, dilation: Sides) -> Sides:
+    """Return the numbers of rows and columns that a kernel covers. Raises ArgumentError above MAX_EXTENT."""
     covered = (extent(kernel[0], dilation[0]), extent(kernel[1], dilation[1]))
     if max(covered) > MAX_EXTENT:
         raise ArgumentError(f"a kernel may cover at most {MAX_EXTENT} pixels a side, got {covered[0]} x {covered[1]}")
@@ -63,10 +63,10 @@ def check_extents(kernel: Sides, dilation: Sides) -> Sides:
 
 
 def make_axes(sizes: Sides, kernel: Sides, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Axis, Axis]:
-    """Return the row axis and the column axis of a kernel over an image. Raises ArgumentError where it does not fit."""
+    """Return the row axis and the column axis of a kernel over an image. Raises ArgumentError if it does not fit."""
     strides = as_pair("stride", stride, least=1)
     dilations = as_pair("dilation", dilation, least=1)
-    pads = resolve_padding(padding, check_extents(kernel, dilations), sizes, strides)
+    pads = resolve_padding(padding, kernel_extents(kernel, dilations), sizes, strides)
     rows, columns = (Axis(sizes[i], kernel[i], strides[i], dilations[i], *pads[i]) for i in (0, 1))
     _check_fit(rows, columns)
     return rows, columns
@@ -77,20 +77,20 @@ def _check_fit(rows: Axis, columns: Axis) -> None:
         padded = tuple(axis.size + axis.before + axis.after for axis in (rows, columns))
         raise ArgumentError(
             f"a kernel that covers {rows.extent} x {columns.extent} does not fit an image of {rows.size} x {columns.size} "
-            f"padded to {padded[0]} x {padded[1]}; use a wider padding, such as 'same', or a smaller kernel"
+            f"padded to {padded[0]} x {padded[1]}; use more padding, such as 'same', or a smaller kernel"
         )
 
 
 def make_pool_axes(
     sizes: Sides, kernel_size: Pair, stride: Pair | None, padding: Padding, dilation: Pair = 1, ceil_mode: bool = False
 ) -> tuple[Axis, Axis]:
-    """Return the row axis and the column axis of a window over maps. A stride of None is the size of the window.
+    """Return the row axis and the column axis of a pooling window over maps. A stride of None means the size of the window.
 
-    ``ceil_mode`` rounds the output size up: there is one more window where pixels remain after the last one, as long as it
-    starts on the map or the padding before it. The padding after the map then grows
+    With ``ceil_mode`` the output size is rounded up: if pixels remain after the last window, there is one more window, provided
+    that it starts on the map or on the padding before it. The padding after the map is then increased
     (https://pytorch.org/docs/stable/generated/torch.nn.MaxPool2d.html).
 
-    Raises ArgumentError where the window does not fit, or a window would lie on padding alone.
+    Raises ArgumentError if the window does not fit, or if a window would contain only padding.
 
     >>> rows, columns = make_pool_axes((6, 7), 3, 2, 0, ceil_mode=True)
     >>> (rows.out, rows.after), (columns.out, columns.after)
@@ -99,7 +99,7 @@ def make_pool_axes(
     window = as_pair("kernel_size", kernel_size, least=1)
     strides = window if stride is None else as_pair("stride", stride, least=1)
     dilations = as_pair("dilation", dilation, least=1)
-    pads = resolve_padding(padding, check_extents(window, dilations), sizes, strides)
+    pads = resolve_padding(padding, kernel_extents(window, dilations), sizes, strides)
     rows, columns = (Axis(sizes[i], window[i], strides[i], dilations[i], *pads[i]) for i in (0, 1))
     if ceil_mode:
         rows, columns = _with_ceil_mode(rows), _with_ceil_mode(columns)
@@ -114,42 +114,45 @@ def make_pool_axes(
 
 
 def _sees_pixels(axis: Axis) -> bool:
-    """Whether every window has a tap on a pixel."""
-    last = (axis.out - 1) * axis.stride - axis.before
-    if last >= axis.size or axis.extent <= axis.before:
+    """Return whether every window has a tap on a pixel."""
+    last_start = (axis.out - 1) * axis.stride - axis.before
+    if last_start >= axis.size or axis.extent <= axis.before:
         return False
-    before = range(-axis.before, min(last + 1, 0), axis.stride)  # windows that begin in the padding
-    return axis.size >= axis.dilation or all(first % axis.dilation < axis.size for first in before)
+    starts = range(-axis.before, min(last_start + 1, 0), axis.stride)  # of the windows that begin in the padding
+    return axis.size >= axis.dilation or all(start % axis.dilation < axis.size for start in starts)
 
 
 def _with_ceil_mode(axis: Axis) -> Axis:
-    """Return the axis with the padding after it that its windows need with ``ceil_mode``."""
+    """Return the axis with as much padding after it as its windows need with ``ceil_mode``."""
     out = -((axis.extent - axis.size - axis.before - axis.after) // axis.stride) + 1
     out -= (out - 1) * axis.stride >= axis.size + axis.before
     return replace(axis, after=max((out - 1) * axis.stride + axis.extent - axis.size - axis.before, 0))
 
 
-def taps_within(axis: Axis, begin: int, end: int) -> list[int]:
-    """Count the taps on pixels ``begin`` .. ``end`` at each position of the kernel. Pixel 0 is the first of the image.
+def count_taps_within(axis: Axis, begin: int, end: int) -> list[int]:
+    """Count the taps on the pixels from ``begin`` up to, but not including, ``end`` at each position of the kernel.
 
-    >>> taps_within(Axis(size=5, kernel=3, stride=2, dilation=1, before=1, after=1), 0, 5)
+    Pixel 0 is the first pixel of the image.
+
+    >>> count_taps_within(Axis(size=5, kernel=3, stride=2, dilation=1, before=1, after=1), 0, 5)
     [2, 3, 2]
     """
     counts = []
-    for first in range(-axis.before, axis.out * axis.stride - axis.before, axis.stride):
-        skipped = max(-((first - begin) // axis.dilation), 0)
-        reached = min((end - 1 - first) // axis.dilation + 1, axis.kernel)
-        counts.append(max(reached - skipped, 0))
+    for start in range(-axis.before, axis.out * axis.stride - axis.before, axis.stride):
+        first_tap = max(-((start - begin) // axis.dilation), 0)
+        stop_tap = min((end - 1 - start) // axis.dilation + 1, axis.kernel)
+        counts.append(max(stop_tap - first_tap, 0))
     return counts
 
 
 @dataclass(frozen=True)
 class TransposedAxis:
-    """A transposed convolution along one axis: every input pixel adds the kernel to the output (Dumoulin & Visin, chapter 4).
+    """A transposed convolution along one axis: every input pixel adds a multiple of the kernel to the output.
 
-    ``before`` and ``after`` pixels are cut from the output, and ``extra`` pixels (the output padding) are added after it.
+    See Dumoulin & Visin, chapter 4. ``before`` and ``after`` pixels are cut from the output; then ``output_padding`` pixels are
+    added after it.
 
-    >>> TransposedAxis(size=3, kernel=3, stride=2, dilation=1, before=1, after=1, extra=1).out
+    >>> TransposedAxis(size=3, kernel=3, stride=2, dilation=1, before=1, after=1, output_padding=1).out
     6
     """
 
@@ -159,7 +162,7 @@ class TransposedAxis:
     dilation: int
     before: int
     after: int
-    extra: int
+    output_padding: int
 
     @property
     def extent(self) -> int:
@@ -168,36 +171,38 @@ class TransposedAxis:
 
     @property
     def out(self) -> int:
-        """Pixels of the output, zero or less if all are cut."""
-        return self.stride * (self.size - 1) + self.extent - self.before - self.after + self.extra
+        """Output size. It is zero or less if all pixels are cut."""
+        return self.stride * (self.size - 1) + self.extent - self.before - self.after + self.output_padding
 
 
 def make_transposed_axes(
     sizes: Sides, kernel: Sides, stride: Pair, padding: Padding, output_padding: Pair, dilation: Pair
 ) -> tuple[TransposedAxis, TransposedAxis]:
-    """Return the row axis and the column axis of a transposed convolution. "valid" is a padding of 0.
+    """Return the row axis and the column axis of a transposed convolution. "valid" means a padding of 0.
 
     With "same-upper" and "same-lower" the output is size * stride, as in ONNX
-    (https://onnx.ai/onnx/operators/onnx__ConvTranspose.html); an odd pixel is cut after or before. Where the kernel covers less
-    than the stride, nothing is cut, as in ONNX Runtime. Raises ArgumentError where the output would be empty.
+    (https://onnx.ai/onnx/operators/onnx__ConvTranspose.html); an odd pixel is cut after or before it. If the kernel covers
+    less than the stride, nothing is cut, as in ONNX Runtime. Raises ArgumentError if the output would be empty.
 
     >>> [axis.out for axis in make_transposed_axes((2, 3), (3, 3), 2, "same-upper", 0, 1)]
     [4, 6]
     """
     strides, dilations = as_pair("stride", stride, least=1), as_pair("dilation", dilation, least=1)
-    extras = as_pair("output_padding", output_padding, least=0)
-    if any(extra >= max(lengths) for extra, *lengths in zip(extras, strides, dilations, strict=True)):
+    output_paddings = as_pair("output_padding", output_padding, least=0)
+    if any(output_paddings[i] >= max(strides[i], dilations[i]) for i in (0, 1)):
         raise ArgumentError(f"output_padding must be less than the stride or the dilation, got {output_padding!r}")
-    covered = check_extents(kernel, dilations)
+    covered = kernel_extents(kernel, dilations)
     word = padding_word(padding) if isinstance(padding, str) else ""
     if word in ("same", "full"):
         raise ArgumentError(f"padding must be valid, same-upper, same-lower or pixels to cut off, got {padding!r}")
     if word.startswith("same-"):
-        cut = [max(covered[i] + extras[i] - strides[i], 0) for i in (0, 1)]
+        cut = [max(covered[i] + output_paddings[i] - strides[i], 0) for i in (0, 1)]
         pads = split_in_halves(cut[0], word), split_in_halves(cut[1], word)
     else:
         pads = resolve_padding(padding, covered)
-    rows, columns = (TransposedAxis(sizes[i], kernel[i], strides[i], dilations[i], *pads[i], extras[i]) for i in (0, 1))
+    rows, columns = (
+        TransposedAxis(sizes[i], kernel[i], strides[i], dilations[i], *pads[i], output_paddings[i]) for i in (0, 1)
+    )
     if rows.out < 1 or columns.out < 1:
         raise ArgumentError(
             f"maps of {sizes[0]} x {sizes[1]} under a kernel that covers {covered[0]} x {covered[1]} would become "

@@ -28,7 +28,7 @@ from .exif_block import (
     append,
     value_ranges,
     write_at,
-    write_first,
+    write_first_directory,
 )
 from .provenance import SOFTWARE, Provenance, without_provenance
 
@@ -41,15 +41,15 @@ THUMBNAILS = ((513, 514), (273, 279))
 def check_block(exif: bytes) -> bytes:
     """Return a block with its prefix. Raises BrokenExif where its first directory cannot be read."""
     block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
-    block.next_pointer(block.first)
-    block.directory(block.first)
+    block.next_pointer(block.first_directory)
+    block.directory(block.first_directory)
     return PREFIX + exif.removeprefix(PREFIX)
 
 
 def holds_only_provenance(exif: bytes) -> bool:
     """Return whether a block holds nothing but provenance, as ``block_with`` makes it. Raises BrokenExif."""
     block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
-    entries = block.directory(block.first)
+    entries = block.directory(block.first_directory)
     if [entry.tag for entry in entries] != [SOFTWARE]:
         return False
     return not without_provenance(block.read(entries[0].value_position, entries[0].size).decode("latin-1").rstrip("\0"))
@@ -64,7 +64,7 @@ def patched(exif: bytes, width: int, height: int, provenance: Provenance | None 
     file = io.BytesIO(exif.removeprefix(PREFIX))
     try:
         block = Block.of(file)
-        entries = block.directory(block.first)
+        entries = block.directory(block.first_directory)
     except BrokenExif:
         return exif
     _set_numbers(block, entries, width, height)
@@ -97,13 +97,13 @@ def _set_numbers(block: Block, entries: list[Entry], width: int, height: int) ->
 
 def _set_number(block: Block, entry: Entry, value: int) -> None:
     kind = LONG if value > 65_535 else entry.type
-    packed = struct.pack(block.order + ("I" if kind == LONG else "HH"), *((value,) if kind == LONG else (value, 0)))
-    write_at(block.file, entry.position + 2, struct.pack(f"{block.order}HI", kind, 1) + packed)
+    packed = struct.pack(block.byte_order + ("I" if kind == LONG else "HH"), *((value,) if kind == LONG else (value, 0)))
+    write_at(block.file, entry.position + 2, struct.pack(f"{block.byte_order}HI", kind, 1) + packed)
 
 
 def _cut_thumbnail(file: io.BytesIO, block: Block) -> None:
     """Cut off the second directory, and clear the bytes of its thumbnail where no other value uses them."""
-    pointer = block.next_pointer(block.first)
+    pointer = block.next_pointer(block.first_directory)
     (next_directory,) = block.numbers(pointer, "I")
     if next_directory == 0:
         return
@@ -113,7 +113,8 @@ def _cut_thumbnail(file: io.BytesIO, block: Block) -> None:
         for entry in block.directory(next_directory)
         if entry.type in (SHORT, LONG) and entry.count == 1
     }
-    used_ranges = [(0, 8), (block.first, pointer + 4 - block.first), *value_ranges(block, block.directory(block.first))]
+    first = block.first_directory
+    used_ranges = [(0, 8), (first, pointer + 4 - first), *value_ranges(block, block.directory(first))]
     for position_tag, size_tag in THUMBNAILS:
         begin, size = numbers.get(position_tag, 0), numbers.get(size_tag, 0)
         end = len(file.getbuffer())
@@ -127,7 +128,7 @@ def _cut_thumbnail(file: io.BytesIO, block: Block) -> None:
 def _set_software(file: io.BytesIO, provenance: Provenance | None) -> None:
     """Replace the provenance in the text Software, or remove it for None. A value that is not text stays."""
     block = Block.of(file)
-    entries = block.directory(block.first)
+    entries = block.directory(block.first_directory)
     entry = next((entry for entry in entries if entry.tag == SOFTWARE), None)
     if entry is None and provenance is not None:
         _add_entries(block, [(SOFTWARE, ASCII, str(provenance).encode() + b"\0")])
@@ -143,12 +144,15 @@ def _set_software(file: io.BytesIO, provenance: Provenance | None) -> None:
     if after != before and len(text) <= capacity:
         write_at(file, entry.value_position, text.ljust(capacity, b"\0"))
     elif after != before:
-        write_at(file, entry.position + 4, struct.pack(f"{block.order}II", len(text), append(file, text)))
+        write_at(file, entry.position + 4, struct.pack(f"{block.byte_order}II", len(text), append(file, text)))
 
 
 def _add_entries(block: Block, fields: list[Field]) -> None:
     """Add fields to the first directory, which is written again at the end; the values of its entries stay in place."""
-    pointer = block.next_pointer(block.first)
-    write_first(
-        block, [block.read(position, 12) for position in range(block.first + 2, pointer, 12)], block.read(pointer, 4), fields
+    pointer = block.next_pointer(block.first_directory)
+    write_first_directory(
+        block,
+        [block.read(position, 12) for position in range(block.first_directory + 2, pointer, 12)],
+        block.read(pointer, 4),
+        fields,
     )

@@ -1,8 +1,8 @@
-"""A block of EXIF, or the tags of a TIFF file: reading at any position, writing at the end.
+"""Reads an EXIF block or the tags of a TIFF file at any position, and writes at the end.
 
 A block is a small TIFF file (EXIF 2.32, CIPA DC-008, section 4.5; TIFF 6.0, section 2): a header of eight bytes, then
-directories of entries of twelve bytes. An entry holds values of up to four bytes itself, and the position of longer ones.
-All positions are in bytes from the start of the block.
+directories (IFDs) of entries of twelve bytes. An entry holds values of at most four bytes itself, and the position of longer
+values. All positions are in bytes from the start of the block.
 """
 
 import io
@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
 PREFIX = b"Exif\0\0"
-"""Precedes a block in JPEG files, and in Pillow."""
+"""Bytes that precede a block in JPEG files, and in Pillow."""
 
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
-"""Bytes per value of each type: those of TIFF and BigTIFF, and UTF-8 of EXIF 3.0."""
+TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
+"""Bytes per value of each type: the types of TIFF and BigTIFF, and UTF-8 of EXIF 3.0."""
 
 ASCII, SHORT, LONG, UTF_8 = 2, 3, 4, 129
 
 ORIENTATION, EXIF, GPS, INTEROPERABILITY = 274, 34665, 34853, 40965
 
-DIRECTORIES = {0: (EXIF, GPS), EXIF: (INTEROPERABILITY,)}
-"""Tags that point to directories, by the tag of the directory that holds them, 0 for the first."""
+SUBDIRECTORY_TAGS = {0: (EXIF, GPS), EXIF: (INTEROPERABILITY,)}
+"""Tags that point to subdirectories, by the tag of the directory that contains them; 0 stands for the first directory."""
 
 MAKER_NOTE = 37500
 
@@ -34,22 +34,22 @@ TIFF_LAYOUT = frozenset(
     )
     for tag in range(first, last + 1)
 )
-"""TIFF tags that say how pixels are stored, or that are carried over by other means. They are not carried over as EXIF."""
+"""TIFF tags that are not copied as EXIF: they describe how pixels are stored, or are copied by other means."""
 
 MAX_VALUE_BYTES = 32 << 20
-"""Longest value that is read. A maker note with a preview has some megabytes."""
+"""Largest size of the values of an entry in bytes. A maker note with a preview takes several megabytes."""
 
 Field: TypeAlias = tuple[int, int, bytes]
 """Tag, type, and the values as bytes in the byte order of the block."""
 
 
 class BrokenExif(ValueError):
-    """A block contradicts itself. The text continues "it ..."."""
+    """A block is malformed. The message continues a sentence that begins with "it"."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry: its tag, the type and number of its values, its own position, and that of its values."""
+    """One entry: its tag, the type and number of its values, and the positions of the entry and of its values."""
 
     tag: int
     type: int
@@ -59,17 +59,17 @@ class Entry:
 
     @property
     def size(self) -> int:
-        """Bytes of all values together."""
-        return self.count * SIZES[self.type]
+        """Size of all values in bytes."""
+        return self.count * TYPE_SIZES[self.type]
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block, or a TIFF file, with random access."""
+    """An EXIF block or a TIFF file with random access."""
 
     file: BinaryIO
-    order: str  # "<" or ">"
-    first: int  # position of the first directory
+    byte_order: str  # "<" or ">"
+    first_directory: int  # position of the first directory
 
     @classmethod
     def of(cls, file: BinaryIO) -> "Block":
@@ -82,7 +82,7 @@ class Block:
         return cls(file, order, struct.unpack(f"{order}I", start[4:])[0])
 
     def read(self, position: int, size: int) -> bytes:
-        """Read ``size`` bytes from a position. Raises BrokenExif where there are fewer."""
+        """Read ``size`` bytes from a position. Raises BrokenExif if there are fewer, or if ``size`` exceeds MAX_VALUE_BYTES."""
         self.file.seek(position)
         data = self.file.read(size) if size <= MAX_VALUE_BYTES else b""
         if len(data) < size:
@@ -90,28 +90,28 @@ class Block:
         return data
 
     def numbers(self, position: int, code: str) -> tuple[int, ...]:
-        """Read integers in the byte order of the block; ``code`` is that of struct."""
-        return struct.unpack(self.order + code, self.read(position, struct.calcsize(self.order + code)))
+        """Read integers in the byte order of the block. ``code`` is a format string of ``struct``."""
+        return struct.unpack(self.byte_order + code, self.read(position, struct.calcsize(self.byte_order + code)))
 
     def directory(self, position: int) -> list[Entry]:
-        """Read the entries of a directory, without those of an unknown type."""
+        """Read the entries of a directory. Entries of unknown types are left out."""
         (count,) = self.numbers(position, "H")
         entries = []
         for entry_position in range(position + 2, position + 2 + 12 * count, 12):
-            tag, kind, values, offset = self.numbers(entry_position, "HHII")
-            inline = SIZES.get(kind, 9) * values <= 4
-            if kind in SIZES:
-                entries.append(Entry(tag, kind, values, entry_position, entry_position + 8 if inline else offset))
+            tag, kind, value_count, offset = self.numbers(entry_position, "HHII")
+            inline = TYPE_SIZES.get(kind, 9) * value_count <= 4
+            if kind in TYPE_SIZES:
+                entries.append(Entry(tag, kind, value_count, entry_position, entry_position + 8 if inline else offset))
         return entries
 
     def next_pointer(self, position: int) -> int:
-        """Return the position of the pointer to the next directory."""
+        """Return the position of the pointer that follows the entries of a directory."""
         return position + 2 + 12 * self.numbers(position, "H")[0]
 
-    def subdirectories(self, entries: Iterable[Entry], within: int = 0) -> Iterator["Directory"]:
-        """Read the directories that entries point to. ``within`` is the tag of their directory, 0 for the first."""
+    def subdirectories(self, entries: Iterable[Entry], parent_tag: int = 0) -> Iterator["Directory"]:
+        """Yield the directories that entries point to. ``parent_tag`` is the tag of their own directory, 0 for the first."""
         by_tag = {entry.tag: entry for entry in entries if entry.type in (LONG, 13) and entry.count == 1}
-        for tag in DIRECTORIES.get(within, ()):
+        for tag in SUBDIRECTORY_TAGS.get(parent_tag, ()):
             if tag in by_tag:
                 (position,) = self.numbers(by_tag[tag].value_position, "I")
                 yield Directory(tag, position, self.directory(position))
@@ -119,7 +119,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Directory:
-    """A directory within another: the tag that points to it, its position, and its entries."""
+    """A subdirectory: the tag that points to it, its position, and its entries."""
 
     tag: int
     position: int
@@ -127,14 +127,14 @@ class Directory:
 
 
 def has_maker_note(block: Block, entries: list[Entry]) -> bool:
-    """Return whether a directory that these entries point to holds a maker note."""
+    """Return whether a directory that these entries point to has a maker note."""
     return any(entry.tag == MAKER_NOTE for inner in block.subdirectories(entries) for entry in inner.entries)
 
 
-def value_ranges(block: Block, entries: list[Entry], within: int = 0) -> Iterator[tuple[int, int]]:
-    """Yield (begin, size) of the values of entries, and of the directories that they point to with theirs."""
+def value_ranges(block: Block, entries: list[Entry], parent_tag: int = 0) -> Iterator[tuple[int, int]]:
+    """Yield the (begin, size) of values outside the entries, and of the subdirectories and their values."""
     yield from ((entry.value_position, entry.size) for entry in entries if entry.size > 4)
-    for inner in block.subdirectories(entries, within):
+    for inner in block.subdirectories(entries, parent_tag):
         yield inner.position, block.next_pointer(inner.position) + 4 - inner.position
         yield from value_ranges(block, inner.entries, inner.tag)
 
@@ -146,23 +146,23 @@ def write_at(file: BinaryIO, position: int, value: bytes) -> None:
 
 
 def append(file: BinaryIO, value: bytes) -> int:
-    """Write bytes at the end, at an even position. Return that position."""
+    """Write bytes at the end of a file, at an even position, and return that position."""
     end = file.seek(0, io.SEEK_END)
     file.write(bytes(end % 2) + value)
     return end + end % 2
 
 
-def write_first(block: Block, raw_entries: list[bytes], next_directory: bytes, fields: Sequence[Field] = ()) -> None:
-    """Write a new first directory at the end: entries copied as bytes, new fields, and the pointer to the next directory.
+def write_first_directory(block: Block, raw_entries: list[bytes], next_directory: bytes, fields: Sequence[Field] = ()) -> None:
+    """Append a new first directory: copied entries, new fields, and the pointer to the next directory.
 
     The values of the fields follow the directory.
     """
-    order = block.order
+    order = block.byte_order
     entries = {struct.unpack(f"{order}H", entry[:2])[0]: entry for entry in raw_entries}
     tags = entries.keys() | {tag for tag, _, _ in fields}
     first = append(block.file, bytes(2 + 12 * len(tags) + 4))
     for tag, kind, values in fields:
-        count = len(values) // SIZES[kind]
+        count = len(values) // TYPE_SIZES[kind]
         entries[tag] = struct.pack(f"{order}HHI", tag, kind, count) + encode_value(block.file, values, order)
     directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + next_directory
     write_at(block.file, first, directory)
@@ -170,5 +170,5 @@ def write_first(block: Block, raw_entries: list[bytes], next_directory: bytes, f
 
 
 def encode_value(file: BinaryIO, values: bytes, order: str) -> bytes:
-    """Return the last four bytes of an entry: its values, or the position of the values, which are written at the end."""
+    """Return the last four bytes of an entry: its values, or their position after appending them to the file."""
     return values.ljust(4, b"\0") if len(values) <= 4 else struct.pack(f"{order}I", append(file, values))

@@ -22,7 +22,7 @@ from .exif_block import (
     has_maker_note,
     value_ranges,
     write_at,
-    write_first,
+    write_first_directory,
 )
 
 JPEG_LAYOUT = (37121, 37122, 40962, 40963)
@@ -46,24 +46,27 @@ def exif_of_tiff(file: BinaryIO, stale: set[int]) -> tuple[bytes | None, bool]:
     """
     source = Block.of(file)
     skipped = TIFF_LAYOUT | stale
-    entries = [entry for entry in source.directory(source.first) if entry.tag not in skipped]
+    entries = [entry for entry in source.directory(source.first_directory) if entry.tag not in skipped]
     if not entries:
         return None, False
     has_note = has_maker_note(source, entries)
     end = max((begin + size for begin, size in value_ranges(source, entries)), default=0)
     stays = has_note and end <= _first_pixel(source)
     if stays:  # copy all bytes before the pixels: a note may refer to bytes outside of it
-        block_file = io.BytesIO(source.read(0, max(end, source.first if source.first <= _first_pixel(source) else 0)))
-        write_first(Block(block_file, source.order, 0), [source.read(entry.position, 12) for entry in entries], bytes(4))
+        first = source.first_directory
+        block_file = io.BytesIO(source.read(0, max(end, first if first <= _first_pixel(source) else 0)))
+        raw_entries = [source.read(entry.position, 12) for entry in entries]
+        write_first_directory(Block(block_file, source.byte_order, 0), raw_entries, bytes(4))
     else:
-        block_file = io.BytesIO(struct.pack(f"{source.order}2sHI", b"II" if source.order == "<" else b"MM", 42, 0))
-        _copy_tags(source, entries, Block(block_file, source.order, 0))
+        block_file = io.BytesIO(struct.pack(f"{source.byte_order}2sHI", b"II" if source.byte_order == "<" else b"MM", 42, 0))
+        _copy_tags(source, entries, Block(block_file, source.byte_order, 0))
     return PREFIX + block_file.getvalue(), has_note and not stays
 
 
 def _first_pixel(block: Block) -> int:
     """Return the position of the first pixels, MAX_HEADER_BYTES at most."""
-    offsets = [entry for entry in block.directory(block.first) if entry.tag in PIXEL_OFFSETS and entry.type in (SHORT, LONG)]
+    entries = block.directory(block.first_directory)
+    offsets = [entry for entry in entries if entry.tag in PIXEL_OFFSETS and entry.type in (SHORT, LONG)]
     numbers = (block.numbers(entry.value_position, f"{entry.count}{'H' if entry.type == SHORT else 'I'}") for entry in offsets)
     return min([MAX_HEADER_BYTES, *(position for positions in numbers for position in positions)])
 
@@ -71,7 +74,7 @@ def _first_pixel(block: Block) -> int:
 def check_values(exif: bytes) -> None:
     """Raise BrokenExif where a value lies outside of its block."""
     block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
-    for begin, size in value_ranges(block, block.directory(block.first)):
+    for begin, size in value_ranges(block, block.directory(block.first_directory)):
         block.read(begin, size)
 
 
@@ -79,13 +82,13 @@ def start_tiff(exif: bytes, fields: list[Field]) -> io.BytesIO:
     """Return the start of a TIFF file: an unchanged block, and a first directory with fields of the pixels."""
     file = io.BytesIO(exif.removeprefix(PREFIX))
     block = Block.of(file)
-    entries = [entry for entry in block.directory(block.first) if entry.tag not in TIFF_LAYOUT]
+    entries = [entry for entry in block.directory(block.first_directory) if entry.tag not in TIFF_LAYOUT]
     for inner in block.subdirectories(entries):
         _drop_entries(block, inner.position, JPEG_LAYOUT)
     raw = [block.read(entry.position, 12) for entry in entries]
-    if block.next_pointer(block.first) + 4 == file.seek(0, io.SEEK_END):
-        file.truncate(block.first)
-    write_first(block, raw, bytes(4), fields)
+    if block.next_pointer(block.first_directory) + 4 == file.seek(0, io.SEEK_END):
+        file.truncate(block.first_directory)
+    write_first_directory(block, raw, bytes(4), fields)
     return file
 
 
@@ -93,21 +96,21 @@ def _drop_entries(block: Block, position: int, dropped: tuple[int, ...]) -> None
     """Remove entries from a directory; those after them move up."""
     pointer = block.next_pointer(position)
     raw = [block.read(begin, 12) for begin in range(position + 2, pointer, 12)]
-    kept = [entry for entry in raw if struct.unpack(f"{block.order}H", entry[:2])[0] not in dropped]
+    kept = [entry for entry in raw if struct.unpack(f"{block.byte_order}H", entry[:2])[0] not in dropped]
     next_directory = block.read(pointer, 4)
-    write_at(block.file, position, struct.pack(f"{block.order}H", len(kept)) + b"".join(kept) + next_directory)
+    write_at(block.file, position, struct.pack(f"{block.byte_order}H", len(kept)) + b"".join(kept) + next_directory)
 
 
 def _copy_tags(source: Block, entries: list[Entry], target: Block) -> None:
     """Write entries, and the directories that they point to, to an empty block of the same byte order."""
     fields = [(entry.tag, entry.type, source.read(entry.value_position, entry.size)) for entry in entries]
     pointers = [(inner.tag, LONG, _append_directory(source, inner, target)) for inner in source.subdirectories(entries)]
-    write_first(target, [], bytes(4), [*fields, *pointers])
+    write_first_directory(target, [], bytes(4), [*fields, *pointers])
 
 
 def _append_directory(source: Block, directory: Directory, target: Block) -> bytes:
     """Write a directory, and those within it, at the end of another block. Return its position as the bytes of an entry."""
-    order = target.order
+    order = target.byte_order
     inner = source.subdirectories(directory.entries, directory.tag)
     pointers = {within.tag: _append_directory(source, within, target) for within in inner}
     raw_entries = []

@@ -231,15 +231,22 @@ FORMATS = (
         holds_provenance=True,
     ),
 )
-READ_SUFFIXES = tuple(suffix for form in FORMATS if form.is_read for suffix in (*form.suffixes, *form.further_suffixes))
+READ_SUFFIXES = tuple(
+    suffix
+    for file_format in FORMATS
+    if file_format.is_read
+    for suffix in (*file_format.suffixes, *file_format.further_suffixes)
+)
 """Suffixes of pictures in a folder. A file that is named itself is read whatever its suffix."""
 
-WRITTEN = tuple(form for form in FORMATS if form.suffixes)
-NAMES = tuple(form.name for form in WRITTEN)
-BY_SUFFIX = {suffix: form for form in WRITTEN for suffix in form.suffixes}
-BY_NAME = {form.name: form for form in WRITTEN} | {suffix[1:]: form for suffix, form in BY_SUFFIX.items()}
-BY_PILLOW_NAME = {name: form for form in FORMATS for name in form.pillow_names}
-DECODERS = tuple(form.pillow_names[0] for form in FORMATS if form.pillow_names)
+WRITTEN = tuple(file_format for file_format in FORMATS if file_format.suffixes)
+NAMES = tuple(file_format.name for file_format in WRITTEN)
+BY_SUFFIX = {suffix: file_format for file_format in WRITTEN for suffix in file_format.suffixes}
+BY_NAME = {file_format.name: file_format for file_format in WRITTEN} | {
+    suffix[1:]: file_format for suffix, file_format in BY_SUFFIX.items()
+}
+BY_PILLOW_NAME = {name: file_format for file_format in FORMATS for name in file_format.pillow_names}
+DECODERS = tuple(file_format.pillow_names[0] for file_format in FORMATS if file_format.pillow_names)
 """Formats that Pillow may decode. Others would run further programs on an untrusted file, such as Ghostscript."""
 
 
@@ -256,7 +263,7 @@ def format_of(path: str) -> Format:
     dot = base.rfind(".")
     suffix = base[dot:].lower() if dot > 0 else ""
     if suffix not in BY_SUFFIX:
-        suffixes = " ".join(form.suffixes[0] for form in WRITTEN)
+        suffixes = " ".join(file_format.suffixes[0] for file_format in WRITTEN)
         problem = f"has the unknown suffix {suffix!r}" if suffix else "has no suffix that gives the format"
         raise ArgumentError(
             f"output {path!r} {problem}; use one of {suffixes}, or --format, or end the name of a folder with /"
@@ -266,4 +273,4 @@ def format_of(path: str) -> Format:
 
 def format_beginning(start: bytes) -> Format | None:
     """Return the format whose files begin with these bytes, where its own codec reads them."""
-    return next((form for form in FORMATS if any(map(start.startswith, form.magic))), None)
+    return next((file_format for file_format in FORMATS if any(map(start.startswith, file_format.magic))), None)

@@ -49,10 +49,10 @@ class FileMetadata:
         return image.with_notices(*self.notices).with_losses(*self.lost)
 
 
-def metadata_of(picture: PIL.Image.Image, file: BinaryIO, form: Format) -> FileMetadata:
+def metadata_of(picture: PIL.Image.Image, file: BinaryIO, file_format: Format) -> FileMetadata:
     """Read the metadata of a file of any format but TIFF, whose pixels are loaded. Keeps the position in the file."""
     info = picture.info
-    lost = _unkept_parts(file, form, info)
+    lost = _unkept_parts(file, file_format, info)
     notices = _notices_of_lost(lost)
     try:
         exif = _exif_of(picture)
@@ -75,11 +75,11 @@ def _stated_dpi(picture: PIL.Image.Image) -> Any:
     return None if made_up and X_RESOLUTION not in picture.getexif() else picture.info.get("dpi")
 
 
-def _unkept_parts(file: BinaryIO, form: Format, info: Info) -> list[str]:
+def _unkept_parts(file: BinaryIO, file_format: Format, info: Info) -> list[str]:
     """Describe what of a file is not carried over. Keeps the position in the file."""
     position = file.tell()
     file.seek(0)
-    descriptions = list(dict.fromkeys(filter(None, form.unkept_parts(file, info))))
+    descriptions = list(dict.fromkeys(filter(None, file_format.unkept_parts(file, info))))
     file.seek(position)
     return descriptions
 

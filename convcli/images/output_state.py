@@ -23,7 +23,7 @@ class OutputState:
     complete: bool = True
 
 
-def read_output_state(path: Path, form: Format) -> OutputState:
+def read_output_state(path: Path, file_format: Format) -> OutputState:
     """Read the state of an output of a format. A special file is not opened."""
     try:
         mode = path.stat().st_mode
@@ -31,22 +31,22 @@ def read_output_state(path: Path, form: Format) -> OutputState:
         return OutputState(exists=False)
     if not stat.S_ISREG(mode):
         return OutputState(exists=True)
-    provenance, complete = _read_provenance(path, form)
+    provenance, complete = _read_provenance(path, file_format)
     if provenance is None:
         return _read_sidecar_state(path)
     return OutputState(exists=True, ours=True, provenance=provenance if complete else None, complete=complete)
 
 
-def _read_provenance(path: Path, form: Format) -> tuple[Provenance | None, bool]:
+def _read_provenance(path: Path, file_format: Format) -> tuple[Provenance | None, bool]:
     """Return the provenance that a file carries, and whether the file is complete."""
-    if not form.holds_provenance:
+    if not file_format.holds_provenance:
         return None, True
     try:
-        provenance = codec_of(form).read_provenance(path)
+        provenance = codec_of(file_format).read_provenance(path)
     except Exception:  # no complete picture, so no output either
         return None, True
     try:
-        return provenance, codec_of(form).is_complete(path, form)
+        return provenance, codec_of(file_format).is_complete(path, file_format)
     except Exception:  # a truncated file can raise anything
         return provenance, False
 

@@ -1,7 +1,7 @@
-"""Generators: kernels computed from a formula with parameters, in plain Python numbers. Every parameter has a default.
+"""Generators: kernels computed from a formula with parameters, as plain Python numbers. Every parameter has a default.
 
-Lengths are in pixels, angles in degrees. A generator checks its parameters, raises ParameterError where one is out of range,
-and returns a Formula: the shape of the matrix, and the function that computes it.
+Lengths are in pixels, angles in degrees. A generator checks its parameters. It raises ParameterError if one is out of range;
+otherwise it returns a Formula: the shape of the matrix, and the function that computes it.
 """
 
 import math
@@ -12,21 +12,21 @@ from ..errors import KernelError, nearest_name
 from .kernel import MAX_SIDE, Matrix
 
 NORMS = ("sum", "abs", "l2")
-"""Divisors for normalisation: the sum of the weights, of their absolute values, the root of the sum of their squares."""
+"""Norms to divide by: the sum of the weights, of their absolute values, and the root of the sum of squares."""
 
 
 @dataclass(frozen=True)
 class Formula:
-    """A matrix that is computed on demand: its shape, an upper bound of its weights, and the norms that are surely not 0."""
+    """A matrix that is computed on demand: its shape, a bound of its absolute weights, and norms that are certainly not 0."""
 
     shape: tuple[int, int]
     compute: Callable[[], Matrix]
-    largest: float = 1.0
-    nonzero: tuple[str, ...] = NORMS
+    weight_bound: float = 1.0
+    nonzero_norms: tuple[str, ...] = NORMS
 
 
 def average(size: int = 3) -> Formula:
-    """Mean of size x size pixels: all weights are 1 / size**2.
+    """Return the mean of size x size pixels: all weights are 1 / size**2.
 
     >>> average(2).compute()
     ((0.25, 0.25), (0.25, 0.25))
@@ -37,7 +37,9 @@ def average(size: int = 3) -> Formula:
 
 
 def binomial(size: int = 5) -> Formula:
-    """Outer product of a row of Pascal's triangle with itself, sum 1: approximates a Gaussian of sigma sqrt(size - 1) / 2.
+    """Return the outer product of a row of Pascal's triangle with itself, divided by its sum.
+
+    It approximates a Gaussian with sigma = sqrt(size - 1) / 2.
 
     >>> [w * 16 for row in binomial(3).compute() for w in row]
     [1.0, 2.0, 1.0, 2.0, 4.0, 2.0, 1.0, 2.0, 1.0]
@@ -48,16 +50,17 @@ def binomial(size: int = 5) -> Formula:
 
 
 def gaussian(sigma: float = 1.0, truncate: float = 4.0) -> Formula:
-    """Gaussian: exp(-(x**2 + y**2) / (2 sigma**2)) sampled up to floor(truncate * sigma + 1/2) pixels from the centre, sum 1.
+    """Return a Gaussian: exp(-(x**2 + y**2) / (2 sigma**2)), divided by its sum.
 
-    Equal to the response of ``scipy.ndimage.gaussian_filter`` to an impulse.
+    It is sampled up to floor(truncate * sigma + 1/2) pixels from the centre. Equal to the response of
+    ``scipy.ndimage.gaussian_filter`` to an impulse.
     """
     r = _gaussian_radius(sigma, truncate)
     return _square(2 * r + 1, lambda: _gaussian_row(sigma, r))
 
 
 def disk(radius: float = 2.0) -> Formula:
-    """Mean of the pixels whose centres lie within radius: a defocused lens.
+    """Return the mean of the pixels whose centres are at most radius from the centre, as in the blur of a defocused lens.
 
     >>> [[round(w * 5) for w in row] for row in disk(1).compute()]
     [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
@@ -73,10 +76,10 @@ def disk(radius: float = 2.0) -> Formula:
 
 
 def motion(length: float = 9.0, angle: float = 0.0) -> Formula:
-    """Motion blur of a camera that moves by length pixels at angle, counter-clockwise from the right.
+    """Return the blur of a camera that moves by length pixels in the direction angle, counter-clockwise from the right.
 
-    A weight falls linearly from 1 on the line of movement to 0 at a distance of one pixel; the sum is 1. This is the rule that
-    MATLAB documents for ``fspecial("motion")``.
+    Before they are divided by their sum, weights fall linearly from 1 on the line of movement to 0 at a distance of one pixel.
+    This is the rule that MATLAB documents for ``fspecial("motion")``.
 
     >>> motion(3).compute()
     ((0.3333333333333333, 0.3333333333333333, 0.3333333333333333),)
@@ -96,7 +99,7 @@ def motion(length: float = 9.0, angle: float = 0.0) -> Formula:
 
 
 def unsharp(amount: float = 1.0, size: int = 5) -> Formula:
-    """Unsharp mask: the image plus amount times its difference from a binomial blur of that size; sum 1."""
+    """Return an unsharp mask: the image plus amount times its difference from a binomial blur of that size. The sum is 1."""
     _require(size % 2 == 1, "size", "odd, so that the blur has a centre", size)
     blur = binomial(size)
     centre = size // 2
@@ -107,14 +110,14 @@ def unsharp(amount: float = 1.0, size: int = 5) -> Formula:
             for y, row in enumerate(blur.compute())
         )
 
-    largest = 1 + 2 * abs(amount)
-    return Formula(blur.shape, sharpen, largest, NORMS if largest < 1e6 else ())
+    weight_bound = 1 + 2 * abs(amount)
+    return Formula(blur.shape, sharpen, weight_bound, NORMS if weight_bound < 1e6 else ())
 
 
 def log(sigma: float = 1.4, truncate: float = 4.0) -> Formula:
-    """Laplacian of a Gaussian: ((x**2 + y**2) / sigma**4 - 2 / sigma**2) * gaussian, minus its mean, so that the sum is zero.
+    """Return a Laplacian of Gaussian: ((x**2 + y**2) / sigma**4 - 2 / sigma**2) * gaussian, minus its mean.
 
-    Negative in the centre, as ``laplacian`` and ``scipy.ndimage.gaussian_laplace``.
+    The sum is 0. The centre is negative, as in the kernel ``laplacian`` and in ``scipy.ndimage.gaussian_laplace``.
     """
     r = _gaussian_radius(sigma, truncate)
     around = range(-r, r + 1)
@@ -125,11 +128,11 @@ def log(sigma: float = 1.4, truncate: float = 4.0) -> Formula:
             [[((x * x + y * y) / sigma**4 - 2 / sigma**2) * row[x + r] * row[y + r] for x in around] for y in around]
         )
 
-    return Formula((len(around), len(around)), samples, largest=4 / sigma**2, nonzero=())
+    return Formula((len(around), len(around)), samples, weight_bound=4 / sigma**2, nonzero_norms=())
 
 
 def dog(sigma1: float = 1.0, sigma2: float = 1.6, truncate: float = 4.0) -> Formula:
-    """Difference of two Gaussians, narrow minus wide; the ratio 1.6 best approximates a Laplacian of a Gaussian."""
+    """Return the difference of two Gaussians, minus its mean. A ratio of 1.6 best approximates a Laplacian of Gaussian."""
     radii = [_gaussian_radius(sigma, truncate, name) for sigma, name in ((sigma1, "sigma1"), (sigma2, "sigma2"))]
     side = 2 * max(radii) + 1
 
@@ -141,16 +144,17 @@ def dog(sigma1: float = 1.0, sigma2: float = 1.6, truncate: float = 4.0) -> Form
         narrow, wide = (row(sigma, r) for sigma, r in zip((sigma1, sigma2), radii, strict=True))
         return _centred([[narrow[y] * narrow[x] - wide[y] * wide[x] for x in range(side)] for y in range(side)])
 
-    return Formula((side, side), samples, largest=2.0, nonzero=())
+    return Formula((side, side), samples, weight_bound=2.0, nonzero_norms=())
 
 
 def gabor(
     theta: float = 0.0, wavelength: float = 6.0, sigma: float = 0.0, gamma: float = 0.5, psi: float = 0.0, size: int = 0
 ) -> Formula:
-    """Gabor filter: exp(-(x'**2 + gamma**2 y'**2) / (2 sigma**2)) * cos(2 pi x' / wavelength + psi).
+    """Return a Gabor filter: exp(-(x'**2 + gamma**2 y'**2) / (2 sigma**2)) * cos(2 pi x' / wavelength + psi).
 
-    x', y' are rotated by theta. sigma 0 means a bandwidth of one octave, 0.56 wavelengths; size 0 means three sigmas on each
-    side. Equal to OpenCV's ``getGaborKernel``, in which coordinates decrease from the first sample to the last.
+    x' and y' are the coordinates rotated by theta. A sigma of 0 means a bandwidth of one octave, 0.56 wavelengths; a size of 0
+    means three sigmas on each side. Equal to OpenCV's ``getGaborKernel``, in which coordinates decrease from the first column
+    and row to the last.
     """
     _require_all(
         (wavelength >= 1, "wavelength", "at least 1", wavelength),
@@ -171,7 +175,7 @@ def gabor(
 
     xs, ys = range(across, -across - 1, -1), range(down, -down - 1, -1)
     compute = lambda: tuple(tuple(weight(x, y) for x in xs) for y in ys)  # noqa: E731
-    return Formula((len(ys), len(xs)), compute, nonzero=("abs", "l2"))  # no float64 has a cosine of exactly 0
+    return Formula((len(ys), len(xs)), compute, nonzero_norms=("abs", "l2"))  # no float64 has a cosine of exactly 0
 
 
 GENERATORS: dict[str, Callable[..., Formula]] = {
@@ -184,40 +188,40 @@ ANGLES = ("angle", "theta", "psi")
 
 
 class ParameterError(KernelError):
-    """Parameters are unknown or out of range: ``wrong`` holds (name, message) of each."""
+    """Some parameters are unknown or out of range: ``errors`` holds (name, message) of each."""
 
-    def __init__(self, *wrong: tuple[str, str]) -> None:
-        super().__init__("; ".join(message for _, message in wrong))
-        self.wrong = wrong
+    def __init__(self, *errors: tuple[str, str]) -> None:
+        super().__init__("; ".join(message for _, message in errors))
+        self.errors = errors
 
 
 @dataclass(frozen=True)
-class Recipe:
+class GeneratorCall:
     """A generator with its parameters."""
 
     generator: str
     parameters: tuple[tuple[str, float], ...] = ()
 
     @property
-    def accepted(self) -> dict[str, float]:
-        """All parameters of the generator, with their values in this recipe."""
+    def all_parameters(self) -> dict[str, float]:
+        """All parameters of the generator, with their values in this call."""
         function = GENERATORS[self.generator]
         code = function.__code__
         defaults = dict(zip(code.co_varnames[: code.co_argcount], function.__defaults__ or (), strict=True))
         return {**defaults, **dict(self.parameters)}
 
-    def change(self, parameters: tuple[tuple[str, float], ...]) -> "Recipe":
-        """Return the recipe with other values for some parameters. Raises ParameterError for unknown parameters."""
+    def change(self, parameters: tuple[tuple[str, float], ...]) -> "GeneratorCall":
+        """Return a call with other values for some parameters. Raises ParameterError for unknown parameters."""
         kinds = GENERATORS[self.generator].__annotations__
-        wrong = []
+        errors = []
         for name, value in parameters:
-            if name not in self.accepted:
-                hint = nearest_name(name, self.accepted) or takers_of(name)
-                wrong.append((name, f"there is no parameter {name!r}; it takes {', '.join(self.accepted)}{hint}"))
+            if name not in self.all_parameters:
+                hint = nearest_name(name, self.all_parameters) or generators_with(name)
+                errors.append((name, f"there is no parameter {name!r}; it takes {', '.join(self.all_parameters)}{hint}"))
             elif kinds[name] is int and value != int(value):
-                wrong.append((name, f"{name} must be a whole number, got {value:g}"))
-        if wrong:
-            raise ParameterError(*wrong)
+                errors.append((name, f"{name} must be a whole number, got {value:g}"))
+        if errors:
+            raise ParameterError(*errors)
         merged = {**dict(self.parameters), **dict(parameters)}
         return replace(self, parameters=tuple(merged.items()))
 
@@ -228,20 +232,20 @@ class Recipe:
         return GENERATORS[self.generator](**values)
 
 
-def takers_of(name: str) -> str:
-    """Return the end of an error message: the generators that have a parameter; empty where none has it.
+def generators_with(name: str) -> str:
+    """Return the end of an error message that names the generators with this parameter; empty if there are none.
 
-    >>> takers_of("sigma")
+    >>> generators_with("sigma")
     "; 'sigma' is a parameter of gaussian, log, gabor"
     """
-    takers = [generator for generator in GENERATORS if name in Recipe(generator).accepted]
-    return f"; {name!r} is a parameter of {', '.join(takers)}" if takers else ""
+    generators = [generator for generator in GENERATORS if name in GeneratorCall(generator).all_parameters]
+    return f"; {name!r} is a parameter of {', '.join(generators)}" if generators else ""
 
 
 def _require_all(*rules: tuple[bool, str, str, float]) -> None:
-    wrong = [(name, f"{name} must be {rule}, got {value:g}") for holds, name, rule, value in rules if not holds]
-    if wrong:
-        raise ParameterError(*wrong)
+    errors = [(name, f"{name} must be {rule}, got {value:g}") for holds, name, rule, value in rules if not holds]
+    if errors:
+        raise ParameterError(*errors)
 
 
 def _require(holds: bool, name: str, rule: str, value: float) -> None:
@@ -249,7 +253,7 @@ def _require(holds: bool, name: str, rule: str, value: float) -> None:
 
 
 def _side(name: str, value: float, length: float) -> int:
-    """Return a kernel side as an int. Raises ParameterError if it is too large."""
+    """Return the side of a kernel as an int. Raises ParameterError if it is too large."""
     if not length <= MAX_SIDE:
         text = f"{name}={value:g} makes a kernel {length:.6g} wide; the largest is {MAX_SIDE}"
         raise ParameterError((name, text))
@@ -271,7 +275,7 @@ def _gaussian_row(sigma: float, r: int) -> list[float]:
 
 
 def _square(side: int, make_row: Callable[[], list[float]]) -> Formula:
-    """Return the formula of the outer product of a row with itself."""
+    """Return the formula for the outer product of a row with itself."""
 
     def compute() -> Matrix:
         row = make_row()

@@ -22,7 +22,7 @@ from ..errors import KernelError
 from .expressions import parse_angle, parse_number, shortened
 from .generators import ANGLES
 from .kernel import Matrix
-from .weight_files import hint_of_file
+from .weight_files import file_name_hint
 from .weight_layouts import as_layout
 from .weights import WeightsError, WeightsFile
 
@@ -64,12 +64,12 @@ def parse_kernel(text: str) -> KernelText:
     stripped = text.strip()
     if stripped.startswith("@"):
         return parse_file(stripped)
-    if not stripped[:1].isalpha() and not hint_of_file(stripped):
+    if not stripped[:1].isalpha() and not file_name_hint(stripped):
         return Inline(_parse_inline(stripped))
     match = REFERENCE.fullmatch(stripped)
     if match is None:
         rule = "is neither a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', nor @FILE"
-        raise KernelError(f"kernel {text!r} {rule}{hint_of_file(stripped)}")
+        raise KernelError(f"kernel {text!r} {rule}{file_name_hint(stripped)}")
     name, parameters, turn = match.groups()
     return Reference(name, _parse_parameters(name, parameters), _parse_turn(stripped, turn))
 

@@ -1,6 +1,6 @@
-"""Reads weights from files, which can hold numbers only and never code. The suffix decides the format.
+"""Reads weights from file formats that can hold only numbers, never code. The suffix determines the format.
 
-.npy .npz        NumPy's arrays
+.npy .npz        NumPy arrays
 .safetensors     read by the safetensors library, an optional dependency
 .mat             libvips' matrix format: a line of width, height and optionally scale and offset, then the rows
 .txt .csv .dat   rows of numbers separated by spaces or commas; # starts a comment
@@ -18,7 +18,7 @@ from ..errors import KernelError
 from .expressions import MAX_WEIGHT
 from .kernel import MAX_SIDE
 from .weight_arrays import MAX_ARRAY_BYTES, read_array
-from .weight_layouts import LAYOUTS, check_meaning
+from .weight_layouts import LAYOUTS, check_layout_is_clear
 from .weight_text import MAX_EXPRESSION_CHARACTERS, read_text
 from .weights import ARRAY_COST, EXPRESSION_COST, FILE_COST, TEXT_COST, Weights, WeightsError, WeightsFile
 
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import numpy as np
 
 MAX_FILTERS = 4096
-"""Filters of one file at most; the widest layers of well-known networks have 2,048."""
+"""Largest number of filters in one file. The widest layers of well-known networks have 2,048."""
 
-TEXTS = (".mat", ".txt", ".csv", ".dat")
-ARRAYS = (".npy", ".npz", ".safetensors")
-SUFFIXES = (*ARRAYS, *TEXTS)
+TEXT_SUFFIXES = (".mat", ".txt", ".csv", ".dat")
+ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors")
+SUFFIXES = (*ARRAY_SUFFIXES, *TEXT_SUFFIXES)
 
 PYTORCH = "save its state dictionary by safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
 KERAS = "save it by numpy.savez('weights.npz', **{w.path: w.numpy() for w in model.weights}), with layout = 'hwio'"
@@ -42,32 +42,32 @@ CONVERSIONS = {
     **dict.fromkeys((".onnx",), ONNX),
     **dict.fromkeys((".pb", ".tflite", ".index"), TENSORFLOW),
 }
-"""Instructions to convert the weights of other systems, by suffix."""
+"""Instructions for converting the weights of other systems, by suffix."""
 
 
 def load_weights(file: WeightsFile) -> Weights:
-    """Read a file of weights. Raises WeightsError, a KernelError, which names the file.
+    """Read a weights file. Raises WeightsError, a KernelError that names the file.
 
-    (kw,) and (kh, kw) are one kernel; (kh, kw, C) is one kernel summed over C channels; (N, C, kh, kw), the order of PyTorch
-    and ONNX, is N of those. A layout overrides this.
+    An array (kw,) or (kh, kw) is one kernel. (kh, kw, C) is one kernel, summed over C channels. (N, C, kh, kw), the order of
+    PyTorch and ONNX, is N such kernels. A layout overrides this.
     """
-    with reporting(file):
+    with naming_file(file):
         suffix = file.path.suffix.lower()
-        weights = read_text(file, suffix) if suffix in TEXTS else _arranged(file, *read_array(file))
+        weights = read_text(file, suffix) if suffix in TEXT_SUFFIXES else _weights_from_array(file, *read_array(file))
         if not weights.largest <= MAX_WEIGHT:
             raise KernelError(f"must hold finite numbers of at most {MAX_WEIGHT:g}")
         return weights
 
 
-def hint_of_file(text: str) -> str:
-    """Return the end of an error message for an invalid kernel that looks like a file name; empty for another text."""
+def file_name_hint(text: str) -> str:
+    """Return the end of an error message for an invalid kernel that looks like a file name; empty for any other text."""
     suffix = Path(text.partition("#")[0]).suffix.lower()
-    return f"; weights in a file are written '@{text}'" if suffix in (*SUFFIXES, *CONVERSIONS) else ""
+    return f"; weights in a file are given as '@{text}'" if suffix in (*SUFFIXES, *CONVERSIONS) else ""
 
 
 @contextmanager
-def reporting(file: WeightsFile, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[None]:
-    """Raise errors in this block as WeightsErrors that name the file; raise one for another suffix or a missing file."""
+def naming_file(file: WeightsFile, suffixes: tuple[str, ...] = SUFFIXES) -> Iterator[None]:
+    """Convert errors in this block to WeightsErrors that name the file. Raise one for a wrong suffix or a missing file."""
     suffix = file.path.suffix.lower()
     if suffix not in suffixes:
         remedy = f"; {CONVERSIONS[suffix]}" if suffix in CONVERSIONS else ""
@@ -86,34 +86,34 @@ def reporting(file: WeightsFile, suffixes: tuple[str, ...] = SUFFIXES) -> Iterat
         raise WeightsError(f"@{file}: is not a readable {suffix} file: {error}") from None
 
 
-def cost_of_failing(file: WeightsFile) -> int:
-    """Return the cost of an unsuccessful attempt to read a file: that of reading as much as the limits allow."""
+def failed_read_cost(file: WeightsFile) -> int:
+    """Return the cost of a failed attempt to read a file: the cost of reading as much as the limits allow."""
     try:
         size = file.path.stat().st_size
     except (OSError, ValueError):
         return FILE_COST
-    text = file.path.suffix.lower() in TEXTS
+    is_text = file.path.suffix.lower() in TEXT_SUFFIXES
     return FILE_COST + (
-        EXPRESSION_COST * min(size, MAX_EXPRESSION_CHARACTERS) + TEXT_COST * size if text else min(size, MAX_ARRAY_BYTES)
+        EXPRESSION_COST * min(size, MAX_EXPRESSION_CHARACTERS) + TEXT_COST * size if is_text else min(size, MAX_ARRAY_BYTES)
     )
 
 
-def _arranged(file: WeightsFile, array: "np.ndarray[Any, Any]", count: int) -> Weights:
-    """Return an array, of ``count`` in its file, with its axes in the order of Weights."""
-    check_meaning(file, array.shape, LAYOUTS[array.ndim])
+def _weights_from_array(file: WeightsFile, array: "np.ndarray[Any, Any]", count: int) -> Weights:
+    """Return the weights in an array, with the axes in the order of Weights. ``count`` is the number of arrays in the file."""
+    check_layout_is_clear(file, array.shape, LAYOUTS[array.ndim])
     axes = file.layout or LAYOUTS[array.ndim]
     if len(axes) != array.ndim:
-        rule = f"has {array.ndim} dimensions, shape {array.shape}, which the layout {axes!r} does not name"
+        rule = f"has {array.ndim} dimensions, shape {array.shape}, which the layout {axes!r} does not match"
         raise WeightsError(rule, "layout")
     ordered = array.transpose([axes.index(letter) for letter in "ohwi" if letter in axes])
-    several = "o" in axes
-    filters = ordered if several else ordered[None]
+    has_filter_axis = "o" in axes
+    filters = ordered if has_filter_axis else ordered[None]
     if "h" not in axes:
         filters = filters[:, None]
     if max(filters.shape[1:3]) > MAX_SIDE:
         raise KernelError(f"has shape {array.shape}; the largest kernel side is {MAX_SIDE}")
-    if several and "i" in axes and filters.shape[3] == 1:
+    if has_filter_axis and "i" in axes and filters.shape[3] == 1:
         filters = filters[..., 0]
     if len(filters) > MAX_FILTERS:
         raise KernelError(f"has shape {array.shape}, {len(filters)} filters; the limit is {MAX_FILTERS}")
-    return Weights(file, filters, several, cost=FILE_COST + array.nbytes + ARRAY_COST * count)
+    return Weights(file, filters, has_filter_axis, cost=FILE_COST + array.nbytes + ARRAY_COST * count)

@@ -60,7 +60,7 @@ def meaning_of(shape: tuple[int, ...], layout: str) -> str:
     return f"{count} of {sizes['h']} x {sizes['w']}{channels} (layout {layout})"
 
 
-def check_meaning(
+def check_layout_is_clear(
     file: WeightsFile, shape: tuple[int, ...], usual: str, size: tuple[int, int] | None = None, inputs: int | None = None
 ) -> None:
     """Raise WeightsError where the order of the axes is ambiguous, and no layout is given.

@@ -41,14 +41,14 @@ class WeightsFile:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """The weights of a file: filters (N, kh, kw) or (N, kh, kw, C), and an offset. N is 1 without ``several``.
+    """The weights of a file: filters (N, kh, kw) or (N, kh, kw, C), and an offset. N is 1 without a filter axis.
 
     ``cost`` is the cost of reading it, in bytes.
     """
 
     file: WeightsFile
     filters: "np.ndarray[Any, Any]"
-    several: bool = False
+    has_filter_axis: bool = False
     offset: float = 0.0
     cost: int = FILE_COST
 
@@ -64,9 +64,9 @@ class Weights:
     def filter_index(self, index: int | None) -> int:
         """Return the index of the requested filter; None is the only one. Raises KernelError."""
         count = len(self.filters)
-        if not self.several and index is not None:
+        if not self.has_filter_axis and index is not None:
             raise KernelError(f"@{self.file}: holds one kernel, not several filters; leave out index")
-        if self.several and index is None:
+        if self.has_filter_axis and index is None:
             raise KernelError(f"@{self.file}: holds {count} filters; choose one by index, 0 to {count - 1}, or make it a bank")
         if index is not None and index >= count:
             raise KernelError(f"@{self.file}: holds the filters 0 to {count - 1}, and index is {index}")

@@ -1,4 +1,4 @@
-"""Analysis of a network: output shapes, parameters, costs and receptive fields of its layers, and their totals."""
+"""Analyses a network: output shapes, parameters, costs and receptive fields of its layers, and their totals."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,18 +10,18 @@ from .convolutions import Conv
 from .layer import InputTaps, Layer, Parameter, PixelError, Shape, shape_text
 from .network import Network
 
-REAL = 4
-"""Bytes of a float32."""
+FLOAT32_BYTES = 4
+"""Size of a float32 in bytes."""
 
-MAX_LENGTH = 1 << 31
-"""Largest rows, columns or channels of a shape: more than fits in memory, and small enough for all calculations."""
+MAX_DIMENSION = 1 << 31
+"""Largest number of rows, columns or channels of a shape: more than fits in memory."""
 
 MAX_PERIOD = 1 << 16
-"""Largest number of outputs after which the pattern of inputs that they see repeats."""
+"""Largest number of outputs after which the pattern of the inputs that they depend on repeats."""
 
 
 @dataclass(frozen=True)
-class Row:
+class LayerAnalysis:
     """The analysis of one layer for one input shape."""
 
     layer: Layer
@@ -34,57 +34,58 @@ class Row:
 
     @property
     def weights(self) -> int:
-        """Count of learned numbers without biases."""
+        """Number of learned parameters other than biases."""
         return sum(parameter.count for parameter in self.parameters if parameter.learned and parameter.role != "bias")
 
     @property
     def biases(self) -> int:
-        """Count of biases."""
+        """Number of biases."""
         return sum(parameter.count for parameter in self.parameters if parameter.role == "bias")
 
     @property
     def fixed(self) -> int:
-        """Count of numbers that are not learned."""
+        """Number of parameters that are not learned."""
         return sum(parameter.count for parameter in self.parameters if not parameter.learned)
 
     @property
     def memory(self) -> int:
-        """Bytes of the output in float32."""
-        return REAL * math.prod(self.output_shape)
+        """Size of the output in float32, in bytes."""
+        return FLOAT32_BYTES * math.prod(self.output_shape)
 
 
-def trace(network: Network, shape: Shape, any_size: bool = False) -> Iterator[Row]:
+def analyse(network: Network, shape: Shape, any_size: bool = False) -> Iterator[LayerAnalysis]:
     """Yield the analysis of each layer for an input (C, H, W). Raises ArgumentError at a layer that rejects its input.
 
-    With ``any_size`` the shape stands for any image size: weights are not checked against a vector whose length depends on it.
+    With ``any_size`` the shape stands for any image size: weights are not checked for layers whose input is a vector with a
+    length that depends on the image size.
     """
-    before, unknown = "the input", False
+    previous, length_varies = "the input", False
     for layer in network.layers:
         try:
-            if not unknown:
+            if not length_varies:
                 layer.check_sources(shape)
             out = layer.out(shape)
-            if max(out) > MAX_LENGTH:
-                raise ArgumentError(f"would give {shape_text(out)}; the limit is {MAX_LENGTH} each way")
+            if max(out) > MAX_DIMENSION:
+                raise ArgumentError(f"would give {shape_text(out)}; the limit is {MAX_DIMENSION} each way")
             input_taps, note = layer.input_taps(shape), layer.note(shape)
-            row = Row(layer, shape, out, layer.parameters(shape), layer.multiply_adds(shape), input_taps, note)
+            analysis = LayerAnalysis(layer, shape, out, layer.parameters(shape), layer.multiply_adds(shape), input_taps, note)
         except ArgumentError as error:
-            text = f"network {network.name!r}: layer {layer.name!r} after {before}, which gives {shape_text(shape)}: {error}"
+            text = f"network {network.name!r}: layer {layer.name!r} after {previous}, which gives {shape_text(shape)}: {error}"
             raise type(error)(text) from None
-        yield row
+        yield analysis
         flattened = len(out) < len(shape) and shape[1:] != (1, 1)
-        unknown = any_size and (flattened or (unknown and out == shape))
-        shape, before = out, repr(layer.name)
+        length_varies = any_size and (flattened or (length_varies and out == shape))
+        shape, previous = out, repr(layer.name)
 
 
-def refusal(network: Network, size: tuple[int, int], any_size: bool = False) -> tuple[int, str] | None:
-    """Return the index of the layer that does not accept its input, and the reason; None if all layers do.
+def first_rejection(network: Network, size: tuple[int, int], any_size: bool = False) -> tuple[int, str] | None:
+    """Return the index of the first layer that rejects its input, and the error message; None if all layers accept theirs.
 
-    The input has a size (H, W), which with ``any_size`` stands for any size.
+    ``size`` is the size (H, W) of the input. With ``any_size`` it stands for any size.
     """
     index = 0
     try:
-        for _ in trace(network, (network.input.channels, *size), any_size):
+        for _ in analyse(network, (network.input.channels, *size), any_size):
             index += 1
     except PixelError as error:
         return None if any_size else (index, str(error))
@@ -94,80 +95,81 @@ def refusal(network: Network, size: tuple[int, int], any_size: bool = False) -> 
 
 
 @dataclass(frozen=True)
-class Field:
+class ReceptiveField:
     """The receptive field of a layer, along rows and columns.
 
-    ``span`` is the largest number of input pixels from the first to the last that an output depends on. ``step`` is the mean
-    distance, in input pixels, of the fields of neighbouring outputs.
+    ``size`` is the largest number of input pixels from the first to the last that one output depends on. ``stride`` is the mean
+    distance, in input pixels, between the fields of neighbouring outputs.
     """
 
-    span: tuple[int, int]
-    step: tuple[Fraction, Fraction]
+    size: tuple[int, int]
+    stride: tuple[Fraction, Fraction]
 
 
 @dataclass(frozen=True)
-class _Seen:
+class _InputBounds:
     """The first and the last input pixel that each output of a layer depends on, along one axis.
 
-    ``ends`` holds those of outputs 0, 1 .. of a period, None for an output without inputs. Those of the next period lie
+    ``bounds`` holds these pixels for each output of one period, None for an output without inputs. Those of the next period are
     ``shift`` pixels further.
     """
 
-    ends: tuple[tuple[int, int] | None, ...] = ((0, 0),)
+    bounds: tuple[tuple[int, int] | None, ...] = ((0, 0),)
     shift: int = 1
 
     def of(self, output: int) -> tuple[int, int] | None:
-        """Return the first and the last pixel of one output."""
-        periods, phase = divmod(output, len(self.ends))
-        ends = self.ends[phase]
-        return ends and (ends[0] + periods * self.shift, ends[1] + periods * self.shift)
+        """Return the first and the last pixel that one output depends on."""
+        periods, phase = divmod(output, len(self.bounds))
+        bounds = self.bounds[phase]
+        return bounds and (bounds[0] + periods * self.shift, bounds[1] + periods * self.shift)
 
-    def through(self, taps: InputTaps) -> "_Seen":
-        """Return the pixels that the outputs of the next layer depend on, with the period after which the pattern repeats."""
-        whole = taps.upsampling * len(self.ends)
-        period = whole // math.gcd(taps.stride, whole)
+    def through(self, taps: InputTaps) -> "_InputBounds":
+        """Return the bounds of the outputs of the next layer, whose period may differ."""
+        inputs_per_period = taps.upsampling * len(self.bounds)
+        period = inputs_per_period // math.gcd(taps.stride, inputs_per_period)
         if period > MAX_PERIOD:
-            raise ArgumentError(f"would see its input in {period} ways; the limit is {MAX_PERIOD}")
-        ends = []
+            raise ArgumentError(f"has {period} different receptive fields; the limit is {MAX_PERIOD}")
+        bounds = []
         for output in range(period):
             inputs = list(taps.inputs_of(output))
-            if len(inputs) > 2 * len(self.ends):  # the first and the last period of inputs contain the extremes
-                inputs = inputs[: len(self.ends)] + inputs[-len(self.ends) :]
+            if len(inputs) > 2 * len(self.bounds):  # the first and the last period of inputs contain the extremes
+                inputs = inputs[: len(self.bounds)] + inputs[-len(self.bounds) :]
             pixels = [pair for pair in map(self.of, inputs) if pair is not None]
-            ends.append((min(pixels)[0], max(last for _, last in pixels)) if pixels else None)
-        return _Seen(tuple(ends), self.shift * (period * taps.stride // whole))
+            bounds.append((min(pixels)[0], max(last for _, last in pixels)) if pixels else None)
+        return _InputBounds(tuple(bounds), self.shift * (period * taps.stride // inputs_per_period))
 
     @property
-    def span(self) -> int:
-        """The largest number of pixels from the first to the last of an output."""
-        return max((last - first + 1 for first, last in filter(None, self.ends)), default=0)
+    def size(self) -> int:
+        """The largest number of pixels from the first to the last that one output depends on."""
+        return max((last - first + 1 for first, last in filter(None, self.bounds)), default=0)
+
+    @property
+    def stride(self) -> Fraction:
+        """The mean distance between the pixels of neighbouring outputs."""
+        return Fraction(self.shift, len(self.bounds))
 
 
-def fields_of(rows: Sequence[Row]) -> list[Field | None]:
-    """Return the receptive field of each row, starting at the input of the network; None from a layer on that reads all of it.
+def receptive_fields(analyses: Sequence[LayerAnalysis]) -> list[ReceptiveField | None]:
+    """Return the receptive field of each layer in the input of the network.
 
-    Raises ArgumentError for a field larger than MAX_LENGTH.
+    It is None for a layer that reads all of its input, and for all layers after that one.
+
+    Raises ArgumentError for a field larger than MAX_DIMENSION.
     """
-    fields: list[Field | None] = []
-    seen = (_Seen(), _Seen())
-    for row in rows:
-        if row.input_taps is None:
+    fields: list[ReceptiveField | None] = []
+    rows, columns = _InputBounds(), _InputBounds()
+    for analysis in analyses:
+        if analysis.input_taps is None:
             break
         try:
-            rows_seen, columns_seen = (axis.through(taps) for axis, taps in zip(seen, row.input_taps, strict=True))
-            seen = rows_seen, columns_seen
-            field = Field((rows_seen.span, columns_seen.span), (_step_of(rows_seen), _step_of(columns_seen)))
-            if max(field.span) > MAX_LENGTH or max(field.step) > MAX_LENGTH:
-                raise ArgumentError(f"would see more than {MAX_LENGTH} pixels of its input")
+            rows, columns = rows.through(analysis.input_taps[0]), columns.through(analysis.input_taps[1])
+            field = ReceptiveField((rows.size, columns.size), (rows.stride, columns.stride))
+            if max(field.size) > MAX_DIMENSION or max(field.stride) > MAX_DIMENSION:
+                raise ArgumentError(f"has a receptive field of more than {MAX_DIMENSION} pixels")
         except ArgumentError as error:
-            raise ArgumentError(f"layer {row.layer.name!r} {error}") from None
+            raise ArgumentError(f"layer {analysis.layer.name!r} {error}") from None
         fields.append(field)
-    return fields + [None] * (len(rows) - len(fields))
-
-
-def _step_of(seen: _Seen) -> Fraction:
-    """Return the mean distance of the pixels of neighbouring outputs."""
-    return Fraction(seen.shift, len(seen.ends))
+    return fields + [None] * (len(analyses) - len(fields))
 
 
 @dataclass(frozen=True)
@@ -186,22 +188,22 @@ class Totals:
         return self.weights + self.biases
 
 
-def total_of(rows: Sequence[Row], family: str | None = None) -> Totals:
-    """Return the totals of all rows, or of the layers of one family."""
-    counted = [row for row in rows if family in (None, row.layer.family)]
+def sum_totals(analyses: Sequence[LayerAnalysis], family: str | None = None) -> Totals:
+    """Return the totals of all layers, or of the layers of one family."""
+    counted = [analysis for analysis in analyses if family in (None, analysis.layer.family)]
     names = ("weights", "biases", "fixed", "multiply_adds", "memory")
-    return Totals(*(sum(getattr(row, name) for row in counted) for name in names))
+    return Totals(*(sum(getattr(analysis, name) for analysis in counted) for name in names))
 
 
-def separable_cost(row: Row) -> tuple[int, int] | None:
-    """Return weights and multiply-adds of a standard convolution replaced by a depthwise separable one; else None.
+def separable_cost(analysis: LayerAnalysis) -> tuple[int, int] | None:
+    """Return the weights and multiply-adds of a depthwise separable convolution that replaces a standard one.
 
-    With N filters of k x k, the multiply-adds are 1 / N + 1 / k**2 of the standard convolution's: Howard et al., MobileNets
-    (https://arxiv.org/abs/1704.04861), section 3.1.
+    None if the layer is not a standard convolution. With N filters of k x k, the multiply-adds are 1 / N + 1 / k**2 times those
+    of the standard convolution (Howard et al., MobileNets, https://arxiv.org/abs/1704.04861, section 3.1).
     """
-    layer = row.layer
+    layer = analysis.layer
     if not isinstance(layer, Conv) or not layer.is_standard:
         return None
-    channels, (maps, height, width) = row.input_shape[0], row.output_shape
+    channels, (maps, height, width) = analysis.input_shape[0], analysis.output_shape
     weights = channels * layer.size[0] * layer.size[1] + channels * maps
     return weights, height * width * weights

@@ -10,7 +10,7 @@ from .layer import Array, ArraySource, Layer, Op, Parameter, Shape, as_maps, as_
 
 @dataclass(frozen=True, kw_only=True)
 class Activation(Layer):
-    """A function of each number."""
+    """A function of each value."""
 
     op: ClassVar[str] = "activation"
 
@@ -55,7 +55,7 @@ class Softmax(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class LocalResponseNorm(Layer):
-    """Each number divided by (k + alpha / size * the sum of squares over ``size`` neighbouring channels) ** beta."""
+    """Each value divided by (k + alpha / size * the sum of squares over ``size`` neighbouring channels) ** beta."""
 
     op: ClassVar[str] = "local-response-norm"
 
@@ -121,7 +121,7 @@ class BatchNorm(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Flatten(Layer):
-    """All numbers of the maps in one vector: channel after channel, row after row."""
+    """All values of the maps in one vector: channel after channel, row after row."""
 
     op: ClassVar[str] = "flatten"
 
@@ -140,7 +140,7 @@ class Flatten(Layer):
 
 @dataclass(frozen=True, kw_only=True)
 class Dense(Layer):
-    """The dense (fully connected) layer: ``units`` weighted sums of all numbers of a vector."""
+    """The dense (fully connected) layer: ``units`` weighted sums of all values of a vector."""
 
     op: ClassVar[str] = "dense"
     family: ClassVar[str] = "dense"

@@ -122,7 +122,7 @@ def _tasks_of(
         offset = Offset(planes)
         if layer.depthwise or (method is None and is_deep(layout, layer.weights, planes)):
             layer_tables = layer_tables or layer_tables_for(layout, border, layer.weights, layer.bias, real_of(planes))
-            if offset.needed and not layer_tables.total.any():  # here, as it takes 1 ms for a million weights
+            if offset.needed and not layer_tables.weight_sum.any():  # here, as it takes 1 ms for a million weights
                 layer_tables = with_totals(layer_tables, layer.weights)
             yield from layer_tasks(layout, layer_tables, layer.depthwise, planes, border.constant, offset, workers, out)
             continue

@@ -16,7 +16,7 @@ from ..engine.loops.pooling import Windows, take_largest, take_means, take_norms
 from ..engine.simd.reference import MAX_LANES, Array
 from ..engine.threads import run_all
 from ..errors import ArgumentError
-from ..geometry.axes import Axis, make_pool_axes, taps_within
+from ..geometry.axes import Axis, count_taps_within, make_pool_axes
 from ..geometry.padding import Padding, resolve_padding
 from ..geometry.whole_numbers import Pair, as_count, as_pair
 from .validation import MAPS, as_flag, as_number, as_real, check_array, workers_for
@@ -164,7 +164,7 @@ def avg_pool2d(
     nominal = resolve_padding(padding, (rows.extent, columns.extent), sizes, (rows.stride, columns.stride))
     for axis, (before, after) in zip((rows, columns), nominal, strict=True):
         counted = (-before, axis.size + after) if with_pads else (0, axis.size)
-        counts.append(np.array(taps_within(axis, *counted), np.float64))
+        counts.append(np.array(count_taps_within(axis, *counted), np.float64))
     if divisor_override is not None:
         counts = [np.full(rows.out, as_count("divisor_override", divisor_override), np.float64), np.ones(columns.out)]
 

@@ -1,4 +1,4 @@
-"""The transposed convolution, computed by phases: each is an ordinary convolution, so that no zeros are multiplied."""
+"""The transposed convolution. Each phase is computed as an ordinary convolution, so that no zeros are multiplied."""
 
 import itertools
 import math
@@ -31,7 +31,7 @@ def conv_transpose2d(
     border: Border = "zero",
     threads: int | None = None,
 ) -> Array:
-    """The transposed convolution: every pixel of x adds the kernel, times its value, to the result.
+    """Apply a transposed convolution: every pixel of x, times the kernel, is added to the result.
 
     Equal to PyTorch's ``conv_transpose2d`` and ONNX's ``ConvTranspose`` within rounding, with PyTorch's order of arguments. A
     weight of 0 is not part of the kernel, as in :func:`conv2d`.
@@ -43,15 +43,16 @@ def conv_transpose2d(
     weight : (Cin, Cout / groups, kh, kw)
     bias : (Cout,), optional
     stride, dilation : int or (rows, columns)
-        Pixels of the result from one kernel to the next; from one tap to the next.
+        Distance in pixels of the result between neighbouring kernels, and between neighbouring taps.
     padding : int, (rows, columns), ((top, bottom), (left, right)), "valid", "same-upper" or "same-lower"
-        Pixels cut from the result. "valid" cuts none; with the others the result has the size of x times the stride.
+        Pixels cut from the result. "valid" cuts none. With "same-upper" and "same-lower" the result has the size of x times
+        the stride.
     output_padding : int or (rows, columns)
-        Pixels added below and on the right, less than the stride or the dilation.
+        Pixels added below and on the right. Must be less than the stride or less than the dilation.
     groups : int
-        Divides Cin and Cout.
+        Number of groups. Must divide Cin and Cout.
     border : "zero"
-        No other border is possible: padding is cut from the result, and nothing is filled.
+        The only border allowed, because padding is cut from the result and not filled.
     threads : int, optional
         As in :func:`filter2d`.
 
@@ -73,7 +74,7 @@ def conv_transpose2d(
     maps, weights = as_real("x", x, MAPS), check_array("weight", weight, dimensions=(4,))
     if check_border(border) != ZERO:
         raise ArgumentError(
-            f"border of a transposed convolution must be zero, for its padding is cut off, not filled; got {border!r}; "
+            f"border of a transposed convolution must be zero, because its padding is cut off, not filled; got {border!r}; "
             "leave it out"
         )
     check_transposed_groups(groups, maps.shape[-3], weights.shape)
@@ -82,33 +83,39 @@ def conv_transpose2d(
     biases = check_bias(bias, group_maps * groups)
     workers_for(threads)
     rows, columns = make_transposed_axes(batch.shape[2:], (kernel[0], kernel[1]), stride, padding, output_padding, dilation)
-    swapped = weights.reshape(groups, cin // groups, group_maps, *kernel).swapaxes(1, 2)  # conv2d's order: output, input
+    weights = weights.reshape(groups, cin // groups, group_maps, *kernel).swapaxes(1, 2)  # conv2d's order: output, input
     out = aligned((len(batch), groups, group_maps, rows.out, columns.out), batch.dtype)
     biases = biases.reshape(groups, group_maps)
-    for down, along in itertools.product(_phases(rows), _phases(columns)):
-        offsets = itertools.product(down.firsts, along.firsts)
+    for row_phases, column_phases in itertools.product(_phases(rows), _phases(columns)):
+        offsets = itertools.product(row_phases.first_outputs, column_phases.first_outputs)
         targets = [out[..., top :: rows.stride, left :: columns.stride] for top, left in offsets]
-        if down.unseen or along.unseen:
+        if row_phases.is_bias_only or column_phases.is_bias_only:
             for target in targets:
                 target[:] = biases[..., None, None]
         else:
-            _write_phases(batch, swapped, biases, down, along, threads, targets)
+            _write_phases(batch, weights, biases, row_phases, column_phases, threads, targets)
     out = out.reshape(len(batch), groups * group_maps, rows.out, columns.out)
     return out if maps.ndim == 4 else out[0]
 
 
 def _write_phases(
-    batch: Array, weights: Array, biases: Array, down: "_Phases", along: "_Phases", threads: int | None, targets: list[Array]
+    batch: Array,
+    weights: Array,
+    biases: Array,
+    row_phases: "_Phases",
+    column_phases: "_Phases",
+    threads: int | None,
+    targets: list[Array],
 ) -> None:
-    """Compute all phases of ``down`` and ``along`` by one convolution, and write each to its target (N, groups, maps, h, w)."""
+    """Compute all combinations of the phases by one convolution, and write each to a target (N, groups, maps, h, w)."""
     groups, group_maps = biases.shape
-    taps = np.stack([weights[..., i, j] for i, j in itertools.product(down.taps, along.taps)], axis=1)
+    taps = np.stack([weights[..., i, j] for i, j in itertools.product(row_phases.taps, column_phases.taps)], axis=1)
     maps = conv2d(
-        batch[:, :, down.pixels, along.pixels],
+        batch[:, :, row_phases.input_pixels, column_phases.input_pixels],
         taps.reshape(-1, *taps.shape[3:])[..., ::-1, ::-1],
         np.repeat(biases[:, None], len(targets), axis=1).ravel(),
-        padding=(down.pads, along.pads),
-        dilation=(down.dilation, along.dilation),
+        padding=(row_phases.pads, column_phases.pads),
+        dilation=(row_phases.dilation, column_phases.dilation),
         groups=groups,
         threads=threads,
     )
@@ -119,28 +126,28 @@ def _write_phases(
 
 @dataclass(frozen=True)
 class _Phases:
-    """Phases of a result that read the same input pixels, each with taps of its own.
+    """Phases of a result that read the same input pixels with different taps.
 
-    A phase is every stride-th output pixel, starting at ``first``.
+    A phase is every stride-th output pixel along an axis, starting at one of ``first_outputs``.
     """
 
-    firsts: tuple[int, ...]
+    first_outputs: tuple[int, ...]  # the first output pixel of each phase
     taps: tuple[slice, ...]
-    pixels: slice  # of the input
+    input_pixels: slice
     pads: Sides
     dilation: int
-    unseen: bool  # whether there are no taps, or all lie outside the input
+    is_bias_only: bool  # whether no tap lies on the input
 
 
 def _phases(axis: TransposedAxis) -> list[_Phases]:
-    """Return the phases of an axis that have pixels, grouped by the input pixels that they read.
+    """Return the phases of an axis that are not empty, grouped by the input pixels that they read.
 
-    Output o = first + stride * t is summed from the taps j with j * dilation = o + before (mod stride). These are every
-    (stride / g)-th tap, g being the greatest common divisor of both. Each such step moves dilation / g pixels back in the
-    input.
+    Output o = first + stride * t is the sum over the taps j with j * dilation = o + before (mod stride). These are every
+    (stride / g)-th tap, where g is the greatest common divisor of stride and dilation. From one of these taps to the next, the
+    input pixel moves back by dilation / g.
 
-    >>> axis = TransposedAxis(size=3, kernel=3, stride=2, dilation=1, before=0, after=0, extra=0)
-    >>> [(phase.firsts, phase.taps, phase.pads) for phase in _phases(axis)]
+    >>> axis = TransposedAxis(size=3, kernel=3, stride=2, dilation=1, before=0, after=0, output_padding=0)
+    >>> [(phase.first_outputs, phase.taps, phase.pads) for phase in _phases(axis)]
     [((0,), (slice(0, None, 2),), (1, 1)), ((1,), (slice(1, None, 2),), (0, 0))]
     """
     common = math.gcd(axis.stride, axis.dilation)
@@ -156,9 +163,9 @@ def _phases(axis: TransposedAxis) -> list[_Phases]:
         by_pixels.setdefault((count, begin, end), []).append((first, slice(start, None, step)))
     phases = []
     for (count, begin, end), members in by_pixels.items():
-        pixels = slice(max(begin, 0), min(end, axis.size))
+        input_pixels = slice(max(begin, 0), min(end, axis.size))
         pads = max(-begin, 0), max(end - axis.size, 0)
-        unseen = count == 0 or pixels.start >= pixels.stop
-        firsts, taps = zip(*members, strict=True)
-        phases.append(_Phases(firsts, taps, pixels, pads, dilation, unseen))
+        is_bias_only = count == 0 or input_pixels.start >= input_pixels.stop
+        first_outputs, taps = zip(*members, strict=True)
+        phases.append(_Phases(first_outputs, taps, input_pixels, pads, dilation, is_bias_only))
     return phases

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ArgumentError
-from ..geometry.axes import check_extents, make_axes
+from ..geometry.axes import kernel_extents, make_axes
 from ..geometry.borders import Border, check_border
 from ..geometry.padding import Padding, resolve_padding
 from ..geometry.whole_numbers import as_pair
@@ -43,7 +43,7 @@ class ApplyRequest(BaseRequest):
             raise ArgumentError(f"kernel {summing!r} sums over the channels itself; leave out --channels gray")
         as_pair("stride", self.stride, least=1)
         for kernel in self.kernels:
-            extents = check_extents((kernel.shape[0], kernel.shape[1]), as_pair("dilation", self.dilation, least=1))
+            extents = kernel_extents((kernel.shape[0], kernel.shape[1]), as_pair("dilation", self.dilation, least=1))
             resolve_padding(self.padding, extents)
 
     @property
@@ -126,6 +126,6 @@ class ApplyRequest(BaseRequest):
         """Return the values of ``tokens`` for a map."""
         return {"kernel": self.maps[index].name, "index": str(index)}
 
-    def suffix_in(self, form: Format) -> str:
+    def suffix_in(self, file_format: Format) -> str:
         """Return the kernel token, where there are several maps and each has its own output."""
-        return "_{kernel}" if len(self.maps) > 1 and not self.stacks_in(form) else ""
+        return "_{kernel}" if len(self.maps) > 1 and not self.stacks_in(file_format) else ""

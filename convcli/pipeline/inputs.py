@@ -1,4 +1,4 @@
-"""Finds the input pictures: files, folders, patterns and lists of names become one list before anything is written."""
+"""Finds the input pictures: expands files, folders, patterns and lists of names into one list before anything is written."""
 
 import functools
 import glob
@@ -16,11 +16,11 @@ WILDCARDS = frozenset("*?[")
 
 @dataclass(frozen=True)
 class Input:
-    """One picture, or an error in place of pictures.
+    """One picture, or an error that replaces the pictures of an argument.
 
-    ``name`` is shown in messages. ``source`` is the file, None for standard input. ``relative_folder`` is the folder of the
-    file relative to the searched folder, to the fixed part of the pattern, or with ``has_base`` to ``--base``. ``discovered``
-    is true for a file that a search or a list gave, false for one that was named itself.
+    ``name`` is shown in messages. ``source`` is the file; None for standard input. ``relative_folder`` is the folder of the
+    file relative to the searched folder or to the fixed part of the pattern; if ``has_base`` is true, relative to ``--base``.
+    ``discovered`` is true for a file that was found by a search or in a list, false for a file that was given as an argument.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Search:
-    """How folders are searched. ``base`` is the folder that all inputs must lie below."""
+    """Options of a search. ``base`` is the folder that must contain all inputs."""
 
     recursive: bool = False
     hidden: bool = False
@@ -41,32 +41,32 @@ class Search:
 
 
 def find_inputs(arguments: Iterable[str], search: Search, listed: Iterable[str] = ()) -> list[Input]:
-    """Return the pictures of the arguments, then of the ``listed`` names, in order and without duplicates from searches.
+    """Return the pictures of the arguments, then of the ``listed`` names, in order. Searches add no duplicates.
 
     An argument is a file, a folder (the pictures in it, by suffix), a quoted pattern (``*``, ``?``, ``[a-z]``, and ``**`` for
-    any folders), or ``-`` for standard input. A listed name is a file or a folder, and never a pattern; if it is below the
-    working folder, it counts as found by a search of that. Links to folders are followed where they are named, not where a
-    search finds them, so that a search cannot loop. Folders and patterns without pictures, or that cannot be searched, become
-    inputs with an error at the end of the list.
+    any folders), or ``-`` for standard input. A listed name is a file or a folder, never a pattern. If it is below the working
+    folder, it counts as found by a search of that folder. A link to a folder is followed if it is given, but not if a search
+    finds it, so that a search cannot loop. Folders and patterns that have no pictures, or that cannot be searched, become
+    inputs with an error, at the end of the list.
     """
     inputs: list[Input] = []
     seen: set[str] = set()
-    folder_of = functools.cache(os.path.realpath)
+    real_folder = functools.cache(os.path.realpath)
     finder = _Finder(search)
-    from_words = (input_ for argument in arguments for input_ in finder.find(argument))
+    from_arguments = (input_ for argument in arguments for input_ in finder.find(argument))
     from_list = (input_ for name in listed for input_ in finder.find_listed(name))
-    for input_ in map(finder.relative_to_base, itertools.chain(from_words, from_list)):
-        name = input_.name if input_.source is None else f"{folder_of(input_.source.parent)}{os.sep}{input_.source.name}"
+    for input_ in map(finder.relative_to_base, itertools.chain(from_arguments, from_list)):
+        name = input_.name if input_.source is None else f"{real_folder(input_.source.parent)}{os.sep}{input_.source.name}"
         if not input_.discovered or name not in seen:
             inputs.append(input_)
         seen.add(name)
     return [*inputs, *finder.errors.values()]
 
 
-def take_shard(inputs: Iterable[Input], index: int, count: int) -> list[Input]:
-    """Return the inputs of shard ``index``, from 1 to ``count``. Each input is in one shard, the same on any machine.
+def select_shard(inputs: Iterable[Input], index: int, count: int) -> list[Input]:
+    """Return the inputs of shard ``index``, from 1 to ``count``. Each input is in exactly one shard, on any machine the same.
 
-    A discovered picture is identified by its path relative to the searched folder, any other by its name.
+    A discovered picture is identified by its path relative to the searched folder, any other picture by its name.
     """
     return [input_ for input_ in inputs if int.from_bytes(_digest(input_)) % count == index - 1]
 
@@ -85,7 +85,7 @@ def read_names(data: bytes, null: bool) -> list[str]:
 
 
 class _Finder:
-    """Finds pictures, and collects errors of searches by folder or pattern."""
+    """Finds pictures, and collects the errors of searches by folder or pattern."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
@@ -103,7 +103,7 @@ class _Finder:
             yield Input(argument, Path(argument))
 
     def find_listed(self, name: str) -> Iterator[Input]:
-        """Yield the pictures of a listed name. A program such as ``find`` may have made the list: relative folders are kept."""
+        """Yield the pictures of a listed name. A relative name keeps its folder: ``find`` may have made the list."""
         path = PurePath(name)
         if os.path.isdir(name):
             yield from self._in_folder(name)
@@ -113,17 +113,17 @@ class _Finder:
             yield Input(name, Path(name), path.parent, discovered=True)
 
     def relative_to_base(self, input_: Input) -> Input:
-        """Return the input relative to the base, where there is one; with an error if it does not lie below it."""
+        """Return the input with its folder relative to the base, if there is one; with an error if it is not below it."""
         if self.search.base is None or input_.source is None:
             return input_
         try:
             relative_folder = PurePath(os.path.abspath(input_.source.parent)).relative_to(os.path.abspath(self.search.base))
         except ValueError:
-            return replace(input_, error=f"does not lie below the --base {self.search.base}")
+            return replace(input_, error=f"is not below the --base {self.search.base}")
         return replace(input_, relative_folder=relative_folder, has_base=True)
 
     def _in_folder(self, folder: str) -> Iterator[Input]:
-        """Yield the pictures in a folder by suffix, with ``-r`` also those in the folders below it."""
+        """Yield the pictures in a folder, by suffix; with ``-r`` also those in its subfolders."""
         errors_before = len(self.errors)
         has_pictures = False
         for subfolder in self._folders(folder) if self.search.recursive else [folder]:
@@ -133,17 +133,17 @@ class _Finder:
                     yield Input(path, Path(path), PurePath(os.path.relpath(subfolder, folder)), discovered=True)
                     has_pictures = True
         if not has_pictures and errors_before == len(self.errors):
-            hint = "" if self.search.recursive else "; -r looks into the folders below it too"
+            hint = "" if self.search.recursive else "; -r searches its subfolders too"
             self._add_error(folder, f"holds no pictures ({' '.join(READ_SUFFIXES)}){hint}")
 
     def _in_pattern(self, pattern: str) -> Iterator[Input]:
-        """Yield the files that a pattern matches, sorted; only pictures if the pattern ends with ``*``."""
+        """Yield the files that a pattern matches, sorted. If the pattern ends with ``*``, yield only pictures."""
         expanded = pattern.rstrip(os.sep)
         if PurePath(expanded).name == "**":
             expanded += f"{os.sep}*"
         root = PurePath(*_before_wildcards(PurePath(expanded).parts))
-        matches = _is_picture if expanded.endswith("*") else bool
-        paths = sorted({path for path in self._match(expanded) if matches(path) and Path(path).is_file()})
+        accepts = _is_picture if expanded.endswith("*") else bool
+        paths = sorted({path for path in self._match(expanded) if accepts(path) and Path(path).is_file()})
         if not paths:
             self._add_error(pattern, "matches no file")
         for path in paths:
@@ -151,26 +151,26 @@ class _Finder:
             yield Input(path, Path(path), PurePath() if ".." in relative_folder.parts else relative_folder, discovered=True)
 
     def _match(self, pattern: str) -> Iterator[str]:
-        """Yield the paths that a pattern matches; ``**`` matches any number of folders, also none."""
+        """Yield the paths that a pattern matches. ``**`` matches any number of folders, including none."""
         head, separator, tail = pattern.partition("**/")
         if not separator:
-            yield from glob.iglob(pattern, include_hidden=self.search.hidden)  # noqa: PTH207 - Path.glob takes hidden files always
+            yield from glob.iglob(pattern, include_hidden=self.search.hidden)  # noqa: PTH207 - Path.glob matches hidden files
             return
         for root in filter(os.path.isdir, self._match(head.rstrip(os.sep) or os.sep)) if head else [""]:
             for folder in self._folders(root):
                 yield from self._match(f"{glob.escape(folder)}{os.sep}{tail}" if folder else tail)
 
     def _folders(self, root: str) -> Iterator[str]:
-        """Yield a folder and all folders below it, without following links."""
-        waiting = [root]
-        while waiting:
-            folder = waiting.pop()
+        """Yield a folder and all its subfolders, without following links."""
+        pending = [root]
+        while pending:
+            folder = pending.pop()
             yield folder
             names = self._names(folder, folders=True)
-            waiting += [f"{folder.rstrip(os.sep)}{os.sep}{name}" if folder else name for name in reversed(names)]
+            pending += [f"{folder.rstrip(os.sep)}{os.sep}{name}" if folder else name for name in reversed(names)]
 
     def _names(self, folder: str, folders: bool) -> list[str]:
-        """Return the sorted names in a folder: of its folders, or of everything else. An unreadable folder adds an error."""
+        """Return the sorted names of the subfolders of a folder, or of all else in it. An unreadable folder adds an error."""
         try:
             with os.scandir(folder or ".") as entries:
                 return sorted(
@@ -191,7 +191,7 @@ def _is_picture(name: str) -> bool:
 
 
 def _before_wildcards(parts: tuple[str, ...]) -> list[str]:
-    """Return the parts of a pattern before the first with a wildcard."""
+    """Return the parts of a pattern before the first part with a wildcard."""
     for index, part in enumerate(parts):
         if WILDCARDS & set(part):
             return list(parts[:index])

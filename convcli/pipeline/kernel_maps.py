@@ -11,7 +11,7 @@ from ..engine.jit.run import run_loop
 from ..engine.loops.elementwise import add_number
 from ..engine.padded_copy import pad
 from ..errors import ArgumentError
-from ..geometry.axes import check_extents, make_axes
+from ..geometry.axes import kernel_extents, make_axes
 from ..geometry.borders import check_border
 from ..geometry.padding import resolve_padding
 from ..images import alpha as transparency
@@ -126,7 +126,7 @@ class KernelMaps(MapSource):
             return Response(_plus(colour, kernel.offset), None)
         alpha_kernel = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
         if kernel.sums_to_zero:
-            covered = check_extents(alpha_kernel.shape, request.dilation)
+            covered = kernel_extents(alpha_kernel.shape, request.dilation)
             (above, _), (left, _) = resolve_padding(request.same_padding(kernel), covered)
             alpha_kernel = np.zeros(covered)
             alpha_kernel[above, left] = 1  # the pixel at the kernel's anchor with "same" padding

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import ArgumentError, KernelError
-from ..networks.analysis import Row, trace
+from ..networks.analysis import LayerAnalysis, analyse
 from ..networks.layer import Layer, Shape
 from ..networks.network import Network
 from .memory_budget import Budget, in_words
@@ -58,7 +58,7 @@ class LoadedNetwork:
         self.taps = tuple(self._find_taps())
         self._lock = threading.Lock()
         self._arrays: Mapping[str, Mapping[str, Array]] | None = None
-        self._rows: dict[tuple[int, int], list[Row]] = {}
+        self._rows: dict[tuple[int, int], list[LayerAnalysis]] = {}
         self.digest = ""  # of all weights, once they are loaded
 
     @functools.cached_property
@@ -113,11 +113,11 @@ class LoadedNetwork:
             array.flags.writeable = False
         return arrays
 
-    def rows(self, size: tuple[int, int]) -> list[Row]:
+    def rows(self, size: tuple[int, int]) -> list[LayerAnalysis]:
         """Return the analysis of each layer for an image (H, W) after resizing. Raises ArgumentError."""
         rows = self._rows.get(size)  # only once, as another thread may clear the cache meanwhile
         if rows is None:
-            rows = list(itertools.islice(trace(self.network, self.network.shape_for(size)), len(self.layers)))
+            rows = list(itertools.islice(analyse(self.network, self.network.shape_for(size)), len(self.layers)))
             if len(self._rows) >= CACHED_SIZES:
                 self._rows.clear()
             self._rows[size] = rows

@@ -9,7 +9,7 @@ from ..geometry.axes import make_axes
 from ..geometry.borders import check_border
 from ..images.image import Header
 from ..kernels.kernel import Bank, kernels_of
-from ..networks.analysis import REAL
+from ..networks.analysis import FLOAT32_BYTES
 from .apply_request import ApplyRequest
 from .network_request import NetworkRequest
 from .request_base import BaseRequest
@@ -35,8 +35,8 @@ def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) ->
 
 
 def _estimate_output(request: ApplyRequest, target: Target, header: Header, real: int) -> int:
-    if not request.stacks_in(target.form):
-        copies = target.form.encoding_copies[header.channels in (2, 4)]
+    if not request.stacks_in(target.file_format):
+        copies = target.file_format.encoding_copies[header.channels in (2, 4)]
         numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
         response = min(CHUNK_BYTES, numbers * real)
         padded = _padded(request, target, header, real) * response // max(numbers * real, 1)
@@ -44,7 +44,7 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
-    copied = maps * target.form.float_bits // 8 if target.form.float_bits < 64 else 0
+    copied = maps * target.file_format.float_bits // 8 if target.file_format.float_bits < 64 else 0
     return maps * real + max(_premultiplied(header, real) + _padded(request, target, header, real) + merging * real, copied)
 
 
@@ -89,5 +89,7 @@ def _estimate_network(request: NetworkRequest, header: Header) -> int:
         peak = max(peak, kept + current + out + row.layer.scratch(row.input_shape))
         kept, current = (kept + out, 0) if row.layer.name in request.model.tapped else (kept, out)
     sources = [source for layer in request.model.layers for source in layer.sources]
-    cast = max((math.prod(source.shape) for source in sources if source.itemsize > REAL), default=0)  # for float32 images
-    return image + max(header.reading, max(peak, kept) * max(header.itemsize, REAL) + cast * REAL)
+    cast = max(
+        (math.prod(source.shape) for source in sources if source.itemsize > FLOAT32_BYTES), default=0
+    )  # for float32 images
+    return image + max(header.reading, max(peak, kept) * max(header.itemsize, FLOAT32_BYTES) + cast * FLOAT32_BYTES)

@@ -58,24 +58,24 @@ class NetworkRequest(BaseRequest):
         tap = self.maps[index]
         return {"layer": tap.layer, "index": str(tap.index or 0).zfill(self.model.digits[tap.layer])}
 
-    def suffix_in(self, form: Format) -> str:
+    def suffix_in(self, file_format: Format) -> str:
         """Return the tokens of layer and index where each map has its own output, the layer where each layer has."""
-        if not self.stacks_in(form):
+        if not self.stacks_in(file_format):
             return "_{layer}-{index}" if len(self.maps) > 1 else ""
-        return "_{layer}" if len(self._layers(range(len(self.maps)))) > 1 and not form.holds_named_maps else ""
+        return "_{layer}" if len(self._layers(range(len(self.maps)))) > 1 and not file_format.holds_named_maps else ""
 
     def stack_name(self, tap: Tap) -> str:
         """Return the layer, as its maps are one array."""
         return tap.layer
 
-    def refuse_together(self, form: Format, maps: Sequence[int]) -> None:
+    def refuse_together(self, file_format: Format, maps: Sequence[int]) -> None:
         """Raise ArgumentError where one output cannot hold these maps."""
-        super().refuse_together(form, maps)
+        super().refuse_together(file_format, maps)
         layers = self._layers(maps)
-        if len(layers) > 1 and not form.holds_named_maps:
+        if len(layers) > 1 and not file_format.holds_named_maps:
             raise ArgumentError(
-                f"{form.name} holds the maps of one layer, and there are {len(layers)}: {', '.join(layers)}; write .npz, or "
-                "give a folder or a template with {layer}"
+                f"{file_format.name} holds the maps of one layer, and there are {len(layers)}: {', '.join(layers)}; "
+                "write .npz, or give a folder or a template with {layer}"
             )
 
     def _layers(self, maps: Sequence[int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Refuses outputs that would replace each other, an input, or an existing file."""
+"""Refuses outputs that would replace another output, an input, or an existing file."""
 
 import functools
 import os
@@ -12,38 +12,39 @@ from .inputs import Input
 from .request_base import BaseRequest
 from .tasks import Task
 
-Identity: TypeAlias = tuple[int, int]
-"""Device and inode, equal for all names of a file."""
+FileId: TypeAlias = tuple[int, int]
+"""Device and inode number, the same for all names of a file."""
 
-Pair: TypeAlias = tuple[Input, Task]
+InputTask: TypeAlias = tuple[Input, Task]
+"""An input and the task that processes it."""
 
 
 def refuse_output_below_file(output: str) -> None:
-    """Raise ArgumentError where all outputs would lie below a file."""
+    """Raise ArgumentError if the output folder, or a folder above it, is a file."""
     if output in ("", "-"):
         return
     folder = _output_folder(output)
     is_file = "{" not in output and not output.endswith(("/", os.sep))
     folders = (folder, *folder.parents)[is_file:]
-    existing = next((path for path in folders if os.path.exists(path)), None)  # noqa: PTH110 - a name too long does not exist
+    existing = next((path for path in folders if os.path.exists(path)), None)  # noqa: PTH110 - a name that is too long does not exist
     if existing and not existing.is_dir():
         raise ArgumentError(f"{output}: is a file, or lies below one; give another folder")
 
 
-def without_links(pairs: list[Pair]) -> list[Pair]:
-    """Return the pairs without duplicates, and without links to a picture that is replaced itself."""
-    replaced: dict[str, int] = {}
+def without_linked_duplicates(pairs: list[InputTask]) -> list[InputTask]:
+    """Return the pairs without duplicates, and without links to a picture that is itself an input."""
+    index_by_path: dict[str, int] = {}
     order = sorted(range(len(pairs)), key=lambda index: (source := pairs[index][0].source) is not None and source.is_symlink())
     for index in order:
-        replaced.setdefault(_real_path(pairs[index][0].source or Path()), index)
-    return [pairs[index] for index in sorted(replaced.values())]
+        index_by_path.setdefault(_real_path(pairs[index][0].source or Path()), index)
+    return [pairs[index] for index in sorted(index_by_path.values())]
 
 
-def without_own_outputs(request: BaseRequest, pairs: list[Pair]) -> list[Pair]:
-    """Return the pairs without outputs of earlier runs that a search has found, as they are not inputs.
+def without_own_outputs(request: BaseRequest, pairs: list[InputTask]) -> list[InputTask]:
+    """Return the pairs without the outputs of earlier runs that a search has found.
 
-    These are all pictures in the output folder, where it lies in the searched folder. In the folders of the inputs, they are
-    the pictures that another input would be written to and that carry provenance. Raises ArgumentError if no input remains.
+    If the output folder is inside the searched folder, these are all pictures in it. Elsewhere, they are the pictures that
+    have provenance and that the output of another input would replace. Raises ArgumentError if no input remains.
     """
     folder = _output_folder(request.output)
     outside = [(input_, task) for input_, task in pairs if not _is_output_inside(input_, folder)]
@@ -59,18 +60,18 @@ def without_own_outputs(request: BaseRequest, pairs: list[Pair]) -> list[Pair]:
         or all(writer in own_outputs for writer in writers[_path_in_real_folder(pair[0].source or Path())])
     ]
     if pairs and not remaining:
-        raise ArgumentError(f"{request.output}: the output folder holds all the inputs; give another folder")
+        raise ArgumentError(f"{request.output}: the output folder contains all inputs; give another folder")
     return remaining
 
 
 def _output_folder(output: str) -> Path:
-    """Return the folder that all outputs lie in: the part of the output before its first token."""
+    """Return the folder of all outputs: the part of the output name before its first token."""
     fixed = output.partition("{")[0]
     return Path(_real_path(Path(fixed if fixed == output else fixed.rpartition(os.sep)[0])))
 
 
 def _is_output_inside(input_: Input, folder: Path) -> bool:
-    """Return whether a search found the picture in the output folder, and that folder lies in the searched one."""
+    """Return whether a search found the picture in the output folder, and that folder is inside the searched one."""
     if not input_.discovered or input_.source is None:
         return False
     source = Path(_path_in_real_folder(input_.source))
@@ -78,18 +79,18 @@ def _is_output_inside(input_: Input, folder: Path) -> bool:
     return searched in folder.parents and folder in source.parents
 
 
-def _is_output_of_another(index: int, pair: Pair, writers: dict[str, list[int]]) -> bool:
+def _is_output_of_another(index: int, pair: InputTask, writers: dict[str, list[int]]) -> bool:
     input_, _ = pair
     if not input_.discovered or input_.source is None or set(writers.get(_path_in_real_folder(input_.source), ())) <= {index}:
         return False
     from ..images.output_state import read_output_state  # imports NumPy, which is slow
 
-    form = BY_SUFFIX.get(input_.source.suffix.lower())
-    return form is not None and read_output_state(input_.source, form).ours
+    file_format = BY_SUFFIX.get(input_.source.suffix.lower())
+    return file_format is not None and read_output_state(input_.source, file_format).ours
 
 
 def refuse_duplicates(tasks: list[Task]) -> None:
-    """Raise ArgumentError where two results would be written to one file."""
+    """Raise ArgumentError if two results would be written to the same file."""
     writers: dict[str, Task] = {}
     for task in tasks:
         for target in task.targets:
@@ -106,28 +107,28 @@ def refuse_duplicates(tasks: list[Task]) -> None:
 
 
 def refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:
-    """Raise ArgumentError where an output or the report would replace a file that the run reads."""
-    pictures = {_identity(task.source) if task.source else _identity_of_standard_input() for task in tasks}
-    others = {_identity(Path(name)) for name in request.other_inputs}
+    """Raise ArgumentError if an output or the report would replace a file that the run reads."""
+    pictures = {_file_id(task.source) if task.source else _file_id_of_standard_input() for task in tasks}
+    others = {_file_id(Path(name)) for name in request.other_inputs}
     outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
     _refuse_same_file(outputs, others if request.in_place else pictures | others)
     if request.report:
         _refuse_same_file([Path(request.report)], pictures | others)
         if os.path.abspath(request.report) in map(os.path.abspath, outputs):
-            raise ArgumentError(f"{request.report}: the report is an output too; give another name")
+            raise ArgumentError(f"{request.report}: the report is also an output; give another name")
 
 
-def _refuse_same_file(outputs: list[Path], inputs: set[Identity | None]) -> None:
+def _refuse_same_file(outputs: list[Path], inputs: set[FileId | None]) -> None:
     known = inputs - {None}
     for path in outputs:
-        if _identity(path) in known:
+        if _file_id(path) in known:
             raise ArgumentError(f"{path}: the output is an input; give another name, as inputs are never changed")
 
 
 def refuse_existing(request: BaseRequest, tasks: list[Task]) -> None:
-    """Raise ArgumentError where an output exists. With --skip-existing it is checked when its picture is processed."""
+    """Raise ArgumentError if an output exists. With --skip-existing, this is checked when its picture is processed."""
     targets = [target for task in tasks for target in task.targets if target.path and not target.replace]
-    existing = [] if request.skip_existing else [target.path for target in targets if target.path and _identity(target.path)]
+    existing = [] if request.skip_existing else [target.path for target in targets if target.path and _file_id(target.path)]
     if existing:
         others = f" (and {len(existing) - 1} more)" if len(existing) > 1 else ""
         raise ArgumentError(
@@ -137,42 +138,42 @@ def refuse_existing(request: BaseRequest, tasks: list[Task]) -> None:
 
 
 def _path_in_real_folder(path: Path) -> str:
-    """Return a path with the links to its folder resolved, but not the link that it may be itself."""
+    """Return a path with the links in its folder resolved. If the path itself is a link, that link is kept."""
     return _real_folder_path(str(path.parent)).rstrip(os.sep) + os.sep + path.name
 
 
 def _real_path(path: Path) -> str:
     """Return a path with all links resolved."""
     name = _path_in_real_folder(path)
-    link = os.path.islink(name)  # noqa: PTH114 (to pathlib a name too long is an error)
+    link = os.path.islink(name)  # noqa: PTH114 - pathlib raises an error for a name that is too long
     return _real_folder_path(str(path)) if link or path.name in ("", "..") else name
 
 
-def forget_folders() -> None:
-    """Clear the cache of resolved folders, which may have changed since an earlier run in this process."""
+def clear_folder_cache() -> None:
+    """Clear the cache of resolved folders: they may have changed since an earlier run in this process."""
     _real_folder_path.cache_clear()
 
 
 @functools.cache
 def _real_folder_path(path: str) -> str:
-    """Return the resolved path of a folder. It is cached, as a folder may hold 10,000 pictures."""
+    """Return the resolved path of a folder. It is cached, because a folder may contain 10,000 pictures."""
     try:
         return os.path.realpath(path)
     except (OSError, ValueError):  # a NUL byte
         return os.path.abspath(path)
 
 
-def _identity(path: Path) -> Identity | None:
-    """Return the identity of the file that a path leads to; None where there is none, or it cannot be read."""
+def _file_id(path: Path) -> FileId | None:
+    """Return the identity of the file at a path; None if there is none, or if it cannot be read."""
     try:
         status = Path(_real_path(path)).stat()  # a missing folder before ".." is resolved as if it existed
-    except (OSError, ValueError):  # no such file; a name too long; a loop of links; a NUL byte
+    except (OSError, ValueError):  # no such file, a name that is too long, a loop of links, a NUL byte
         return None
     return status.st_dev, status.st_ino
 
 
-def _identity_of_standard_input() -> Identity | None:
-    """Return the identity of standard input, None where it is not a file."""
+def _file_id_of_standard_input() -> FileId | None:
+    """Return the identity of standard input; None if it is not a file."""
     try:
         status = os.fstat(0)
     except OSError:  # closed

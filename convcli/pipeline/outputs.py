@@ -6,14 +6,14 @@ from pathlib import Path
 
 from ..errors import ArgumentError
 from ..images.formats import BY_SUFFIX, Format, format_named, format_of
-from .inputs import Input, take_shard
+from .inputs import Input, select_shard
 from .output_conflicts import (
-    forget_folders,
+    clear_folder_cache,
     refuse_duplicates,
     refuse_existing,
     refuse_inputs,
     refuse_output_below_file,
-    without_links,
+    without_linked_duplicates,
     without_own_outputs,
 )
 from .output_template import escape_braces, fill_template, safe_name, tokens_in
@@ -32,14 +32,14 @@ def make_tasks(request: BaseRequest) -> list[Task]:
     an output that is an input, a picture format for several maps, a name without a known format, a file that exists.
     """
     refuse_output_below_file(request.output)
-    forget_folders()
+    clear_folder_cache()
     all_pairs = [(input_, _make_task(request, input_)) for input_ in request.inputs]
-    pairs = without_links(all_pairs) if request.in_place else without_own_outputs(request, all_pairs)
+    pairs = without_linked_duplicates(all_pairs) if request.in_place else without_own_outputs(request, all_pairs)
     tasks = [task for _, task in pairs]
     refuse_duplicates(tasks)
     refuse_inputs(request, tasks)
     if request.shard is not None:
-        kept = set(take_shard([input_ for input_, _ in pairs], *request.shard))
+        kept = set(select_shard([input_ for input_, _ in pairs], *request.shard))
         tasks = [task for input_, task in pairs if input_ in kept]
     refuse_existing(request, tasks)
     return tasks
@@ -65,19 +65,23 @@ def _make_targets(request: BaseRequest, input_: Input) -> Iterable[Target]:
         return [_make_target(request, source, _form_in_place(request, source), range(len(request.maps)))]
     output = request.output
     if output == "-":
-        if request.form is None:
+        if request.file_format is None:
             raise ArgumentError("writing to standard output needs --format, such as --format png")
         if request.pictures > 1:
             raise ArgumentError(f"standard output holds one picture, got {request.pictures}; give a folder, such as -o out/")
-        return [_make_target(request, None, request.form, range(len(request.maps)))]
+        return [_make_target(request, None, request.file_format, range(len(request.maps)))]
     if "{" in output or "}" in output:
         template = output
     elif output.endswith(("/", os.sep)) or os.path.isdir(output):
-        form = request.form or _form_like(source)
-        suffix = form.suffixes[0] if request.form or source is None or source.suffix.lower() not in form.suffixes else "{ext}"
+        file_format = request.file_format or _format_like(source)
+        suffix = (
+            file_format.suffixes[0]
+            if request.file_format or source is None or source.suffix.lower() not in file_format.suffixes
+            else "{ext}"
+        )
         subfolders = "/{relpath}" if not request.flat else ""
         folder = escape_braces(output.rstrip("/" + os.sep) or os.sep)
-        template = folder + subfolders + "/{stem}" + request.suffix_in(form) + suffix
+        template = folder + subfolders + "/{stem}" + request.suffix_in(file_format) + suffix
     else:
         if request.pictures > 1:
             raise ArgumentError(
@@ -96,9 +100,9 @@ def _expand(request: BaseRequest, template: str, input_: Input) -> Iterable[Targ
     def target(values: dict[str, str], maps: Sequence[int]) -> Target:
         path = fill_template(template, input_, values, request.tokens)
         try:
-            return _make_target(request, Path(path), request.form or format_of(path), maps)
+            return _make_target(request, Path(path), request.file_format or format_of(path), maps)
         except ArgumentError as error:
-            if request.form is None and has_suffix_of_input and request.pictures > 1:
+            if request.file_format is None and has_suffix_of_input and request.pictures > 1:
                 raise _UnfitError(str(error)) from None
             raise
 
@@ -109,11 +113,11 @@ def _expand(request: BaseRequest, template: str, input_: Input) -> Iterable[Targ
     return [target(dict(zip(used, map(safe_name, key), strict=True)), maps) for key, maps in maps_by_values.items()]
 
 
-def _make_target(request: BaseRequest, path: Path | None, form: Format, maps: Sequence[int]) -> Target:
-    request.refuse_together(form, maps)
-    if request.depth == "float" and not form.stack:
-        raise ArgumentError(f"--depth float needs .tif, .npy or .npz, got {form.name}, which holds levels")
-    return Target(path, form, tuple(maps), request.overwrite or request.in_place or request.names_its_output)
+def _make_target(request: BaseRequest, path: Path | None, file_format: Format, maps: Sequence[int]) -> Target:
+    request.refuse_together(file_format, maps)
+    if request.depth == "float" and not file_format.stack:
+        raise ArgumentError(f"--depth float needs .tif, .npy or .npz, got {file_format.name}, which holds levels")
+    return Target(path, file_format, tuple(maps), request.overwrite or request.in_place or request.names_its_output)
 
 
 def _form_in_place(request: BaseRequest, source: Path) -> Format:
@@ -122,15 +126,15 @@ def _form_in_place(request: BaseRequest, source: Path) -> Format:
     own = BY_SUFFIX.get(suffix)
     if suffix and own is None:
         raise _UnfitError(f"cannot be replaced, as {suffix} is not written; give -o")
-    form = request.form or own
-    if form is None:
+    file_format = request.file_format or own
+    if file_format is None:
         raise _UnfitError("cannot be replaced, as its name has no suffix that gives the format; give --format too")
-    if own not in (None, form):
-        raise _UnfitError(f"--in-place keeps its name, and {suffix} is not {form.name}; leave out --format, or give -o")
-    return form
+    if own not in (None, file_format):
+        raise _UnfitError(f"--in-place keeps its name, and {suffix} is not {file_format.name}; leave out --format, or give -o")
+    return file_format
 
 
-def _form_like(source: Path | None) -> Format:
+def _format_like(source: Path | None) -> Format:
     """Return the format of outputs in a folder: that of the input where it can be written, else PNG."""
-    form = BY_SUFFIX.get(source.suffix.lower()) if source else None
-    return form if form and form.picture else format_named("png")
+    file_format = BY_SUFFIX.get(source.suffix.lower()) if source else None
+    return file_format if file_format and file_format.picture else format_named("png")

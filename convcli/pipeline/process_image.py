@@ -75,7 +75,7 @@ def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> 
         map_source = map_source_for(request, image)
         outcome = replace(outcome, notices=(*outcome.notices, *map_source.notices))
         for target in remaining:
-            provenance = Provenance(request.digest_for(target.form, target.maps), source)
+            provenance = Provenance(request.digest_for(target.file_format, target.maps), source)
             try:
                 explanations = {index: map_source.explanations(request.maps[index]) for index in target.maps}
                 written, notices = _write(request, map_source, target, Output(pipes, provenance))
@@ -150,7 +150,7 @@ def _plan(request: BaseRequest, map_source: MapSource, targets: Iterable[Target]
             raw = _is_raw(request, image, target)
             if not raw:
                 check_scale(rule, image.white)
-                stored_white(target.form, image, shape[2])
+                stored_white(target.file_format, image, shape[2])
             explanations = map_source.explanations(map_)
             yield Written(target, map_.name, shape, "raw" if raw else rule.name, None, (index,), explanations)
 
@@ -158,7 +158,7 @@ def _plan(request: BaseRequest, map_source: MapSource, targets: Iterable[Target]
 def _is_raw(request: BaseRequest, image: Image, target: Target) -> bool:
     """Return whether floats are stored: in a stack, and in TIFF where the picture has floats whose white is not known."""
     unscaled = image.white is None and not request.rule_for(request.maps[target.maps[0]]).sets_scale
-    return request.stacks_in(target.form) or (target.form.stack and unscaled)
+    return request.stacks_in(target.file_format) or (target.file_format.stack and unscaled)
 
 
 def _write(request: BaseRequest, map_source: MapSource, target: Target, output: Output) -> tuple[list[Written], list[str]]:
@@ -167,11 +167,11 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
         return _write_stack(request, map_source, target, output)
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
-    picture, statistics = quantize_map(request, map_source, map_, rule, target.form)
-    encoded = encode(picture, target.form, Encoding(request.png_level, request.quality), output.provenance)
+    picture, statistics = quantize_map(request, map_source, map_, rule, target.file_format)
+    encoded = encode(picture, target.file_format, Encoding(request.png_level, request.quality), output.provenance)
     notices, lost = list(encoded.notices), list(encoded.lost)
     if picture.white == 255 and image.white == 65535:
-        notices.append(f"16-bit levels stored with 8 bits: {target.form.name} holds only 8")
+        notices.append(f"16-bit levels stored with 8 bits: {target.file_format.name} holds only 8")
         lost.append("16-bit levels")
     if image.white is None:
         lost.append("its real numbers")
@@ -189,22 +189,22 @@ def _write_stack(
     notices = []
     lost = [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)]
     lost += [] if image.alpha is None else ["alpha"]
-    if lost and target.form.picture:  # nobody expects metadata in arrays
+    if lost and target.file_format.picture:  # nobody expects metadata in arrays
         notices.append(f"{' and '.join(lost)} not written: a stack holds only the feature maps")
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: floats are stored raw")
     requested = [request.maps[index] for index in target.maps]
-    names = [map_.name if target.form.picture else request.stack_name(map_) for map_ in requested]
+    names = [map_.name if target.file_format.picture else request.stack_name(map_) for map_ in requested]
     maps = [map_source.compute_map(map_).colour for map_ in requested]
-    if maps[0].itemsize * 8 > target.form.float_bits:
+    if maps[0].itemsize * 8 > target.file_format.float_bits:
         notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
         lost.append("what 32 bits cannot hold")
     _refuse_loss(request, tuple(lost))
 
     def write(file: BinaryIO) -> None:
-        write_maps(file, target.form, maps, names, output.provenance)
+        write_maps(file, target.file_format, maps, names, output.provenance)
 
-    write_output(request, target, output, write, target.form.holds_provenance)
+    write_output(request, target, output, write, target.file_format.holds_provenance)
     return list(_stacked(request, target, maps)), notices
 
 

@@ -37,7 +37,7 @@ class BaseRequest(abc.ABC):
     inputs: tuple[Input, ...]
     maps: tuple[Any, ...]  # each a Map
     output: str
-    form: Format | None = None
+    file_format: Format | None = None
     range: Range = Range()
     depth: str = "same"
     png_level: int = 1
@@ -116,7 +116,7 @@ class BaseRequest(abc.ABC):
         """Return the values of ``tokens`` for a map."""
 
     @abc.abstractmethod
-    def suffix_in(self, form: Format) -> str:
+    def suffix_in(self, file_format: Format) -> str:
         """Return the part of a template that follows {stem} for outputs in a folder; empty where one output holds all maps."""
 
     def stack_name(self, map_: Any) -> str:
@@ -124,24 +124,31 @@ class BaseRequest(abc.ABC):
         name: str = map_.name
         return name
 
-    def refuse_together(self, form: Format, maps: Sequence[int]) -> None:
+    def refuse_together(self, file_format: Format, maps: Sequence[int]) -> None:
         """Raise ArgumentError where one output cannot hold these maps."""
-        if len(maps) > 1 and not form.stack:
+        if len(maps) > 1 and not file_format.stack:
             raise ArgumentError(
-                f"{form.name} holds one feature map, and there are {len(maps)}; write .npy, .npz or .tif, or give a folder or "
-                f"a template with {self.distinguishing_tokens}"
+                f"{file_format.name} holds one feature map, and there are {len(maps)}; write .npy, .npz or .tif, "
+                f"or give a folder or a template with {self.distinguishing_tokens}"
             )
 
-    def digest_for(self, form: Format, maps: Sequence[int]) -> str:
+    def digest_for(self, file_format: Format, maps: Sequence[int]) -> str:
         """Return the digest, 32 hexadecimal digits, of all that the bytes of an output depend on apart from the picture."""
-        compression = getattr(self, form.setting) if form.setting else None
-        layout = (self.depth, self.stacks_in(form))
-        identity = (PIXELS_VERSION, form.name, compression, layout, self.settings, [self.digests[index] for index in maps])
+        compression = getattr(self, file_format.setting) if file_format.setting else None
+        layout = (self.depth, self.stacks_in(file_format))
+        identity = (
+            PIXELS_VERSION,
+            file_format.name,
+            compression,
+            layout,
+            self.settings,
+            [self.digests[index] for index in maps],
+        )
         return hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
 
-    def stacks_in(self, form: Format) -> bool:
+    def stacks_in(self, file_format: Format) -> bool:
         """Return whether maps are stored raw in one file: always in arrays, in TIFF for several maps or --depth float."""
-        return form.stack and (not form.picture or self.depth == "float" or len(self.maps) > 1)
+        return file_format.stack and (not file_format.picture or self.depth == "float" or len(self.maps) > 1)
 
     def check_memory(self, height: int, width: int) -> None:
         """Raise ArgumentError for a map of more than ``max_pixels`` pixels."""

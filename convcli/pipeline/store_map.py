@@ -14,12 +14,12 @@ from .request_base import BaseRequest, Map
 
 
 def quantize_map(
-    request: BaseRequest, map_source: MapSource, map_: Map, rule: Range, form: Format
+    request: BaseRequest, map_source: MapSource, map_: Map, rule: Range, file_format: Format
 ) -> tuple[Image, RangeStatistics]:
     """Return a map as an image of levels, and its statistics. It is computed some rows at a time."""
     image = map_source.image
     shape = request.map_shape(image.size, map_)
-    white = stored_white(form, image, shape[2])
+    white = stored_white(file_format, image, shape[2])
     dtype = np.dtype(np.uint8 if white == 255 else np.uint16)
     pixels = np.empty(shape, dtype)
     alpha = None if image.alpha is None else np.empty(shape[:2], dtype)

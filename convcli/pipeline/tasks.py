@@ -14,7 +14,7 @@ class Target:
     """
 
     path: Path | None
-    form: Format
+    file_format: Format
     maps: tuple[int, ...]
     replace: bool = True
 

@@ -12,7 +12,7 @@ from ..errors import OutputError
 from ..images.atomic_write import ExistsError, write_atomically
 from ..images.output_state import OutputState, read_output_state
 from ..images.provenance import Provenance, Sidecar, digest_of, read_sidecar, sidecar_path
-from ..images.write import write_whole
+from ..images.write import write_all
 from .request_base import BaseRequest
 from .tasks import Target
 
@@ -37,7 +37,7 @@ def _state_of(request: BaseRequest, target: Target) -> OutputState:
     """Return the state of an output for --skip-existing. Raises OutputError for a file that convcli did not write."""
     if not request.skip_existing or target.path is None:
         return OutputState(exists=False)
-    state = read_output_state(target.path, target.form)
+    state = read_output_state(target.path, target.file_format)
     if request.in_place and not state.complete:  # it may be the input or its map, and must not be filtered twice
         raise OutputError(f"{target.path}: carries provenance of convcli, but is truncated or was changed since; restore it")
     if state.exists and not state.ours and not (request.overwrite or request.in_place):
@@ -50,7 +50,7 @@ def _state_of(request: BaseRequest, target: Target) -> OutputState:
 def is_up_to_date(request: BaseRequest, target: Target, source: str) -> bool:
     """Return whether --skip-existing keeps an output. Raises OutputError for a file that convcli did not write."""
     state = _state_of(request, target)
-    request_digest = request.digest_for(target.form, target.maps)
+    request_digest = request.digest_for(target.file_format, target.maps)
     if request.in_place:  # the output has replaced its input, whose digest is unknown
         return state.provenance is not None and state.provenance.asked == request_digest
     return state.provenance == Provenance(request_digest, source)
@@ -64,7 +64,7 @@ def write_output(
         assert output.pipes.output is not None
         memory = io.BytesIO()
         write(memory)
-        write_whole(output.pipes.output, memory.getvalue())
+        write_all(output.pipes.output, memory.getvalue())
         return
     replaces_ours = _state_of(request, target).ours  # checked again, as a picture can take minutes
     may_replace = request.overwrite or request.in_place or replaces_ours if request.skip_existing else target.replace
@@ -75,7 +75,7 @@ def write_output(
         with write_atomically(target.path, may_replace, write_sidecar) as file:
             write(file)
     except ExistsError:
-        if request.skip_existing and read_output_state(target.path, target.form).provenance == output.provenance:
+        if request.skip_existing and read_output_state(target.path, target.file_format).provenance == output.provenance:
             return  # another run has written the same output meanwhile
         if write_sidecar is not None:
             sidecar_path(target.path).unlink(missing_ok=True)

@@ -104,7 +104,7 @@ def test_json_lines_tell_of_each_picture(run, samples, tmp_path):
     assert "the output is an input" in refused.err
     assert (tmp_path / "a.png").read_bytes() == photo
     both = run("apply", tmp_path / "a.png", "-k", "blur", "--report", tmp_path / "x.png", "-o", tmp_path / "x.png")
-    assert "x.png: the report is an output too" in both.err
+    assert "x.png: the report is also an output" in both.err
     full = run("apply", samples / "camera.png", "-k", "blur", "-q", "--report", "/dev/full", "-o", tmp_path / "x.png")
     assert (full.status, full.lines) == (1, ["Error: /dev/full: cannot be written: No space left on device"])
     nowhere = run(

@@ -256,7 +256,7 @@ def test_padding_is_in_brackets_and_taps_that_are_apart_are_told(run, tmp_path):
         "matrix-3x3 at column 0, row 0 of 3 x 3",
         "over rows -2..2 by 2, columns -2..2 by 2",
         "[ ] lies outside the picture: --border 7",
-        "the kernel is turned by 180 degrees: --flip",
+        "the kernel is rotated by 180 degrees: --flip",
         "",
         "  levels          kernel     products",
         "  [7] [7] [7]     9 8 7       63  56  49",
@@ -388,7 +388,7 @@ def test_the_config_gives_defaults_that_flags_beat(run, tmp_path, monkeypatch):
     gimp(tmp_path)
     Path("kernels.toml").write_text('[defaults]\nborder = "wrap"\nrange = "center"\nflip = true\n')
     line = ["at", "2,0", "gimp.png", "-k", "1 2"]
-    assert "the kernel is turned by 180 degrees: --flip\n" in run(*line).out
+    assert "the kernel is rotated by 180 degrees: --flip\n" in run(*line).out
     assert "[ ] lies outside the picture: --border wrap\n" in run(*line).out
     assert "range center" in run(*line).out
     monkeypatch.setenv("CONVCLI_RANGE", "abs")

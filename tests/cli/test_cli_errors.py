@@ -8,9 +8,9 @@ import sys
 import pytest
 
 WRONG_USAGE = [
-    (["-k", "w.npz"], r"kernel 'w.npz' is unknown; 'convcli kernels list' shows all; weights in a file are written '@w.npz'"),
-    (["-k", "./w.npz"], r"nor @FILE; weights in a file are written '@./w.npz'"),
-    (["-k", "w.npz#k"], r"nor @FILE; weights in a file are written '@w.npz#k'"),
+    (["-k", "w.npz"], r"kernel 'w.npz' is unknown; 'convcli kernels list' shows all; weights in a file are given as '@w.npz'"),
+    (["-k", "./w.npz"], r"nor @FILE; weights in a file are given as '@./w.npz'"),
+    (["-k", "w.npz#k"], r"nor @FILE; weights in a file are given as '@w.npz#k'"),
     (["-k", "sobelx"], r"kernel 'sobelx' is unknown; 'convcli kernels list' shows all; did you mean 'sobel-x'?"),
     (["-k", "1 2; 3"], "matrix '1 2; 3': row 2 has 1 numbers, row 1 has 2"),
     (["-k", "1 x"], "matrix: row 1, column 2: 'x' is not a number"),
@@ -44,7 +44,7 @@ WRONG_USAGE = [
     (["-k", "@a\nb.npy"], "no such file"),
     (["--padding", "1,2"], "padding must be one of valid, same, same-upper, same-lower, full"),
     (["--padding", "٣"], "padding must be one of valid, same, same-upper, same-lower, full"),
-    (["--config", ""], "is no regular file"),
+    (["--config", ""], "is not a regular file"),
     (
         ["--border", "none"],
         "border must be a number up to 1e+30 or one of edge, linear-ramp, reflect, symmetric, wrap, zero, got 'none'",

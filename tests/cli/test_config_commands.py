@@ -157,7 +157,7 @@ def test_every_command_tells_every_fault(run, home, samples):
         f"Error: {path}:6: banks.f.file: @{path.parent}/none.npz: no such file",
         f"Error: {path}:9: kernels.i.index: {four}: holds the filters 0 to 3, and index is 4",
         f"Error: {path}:11: kernels.several.file: {four}: holds 4 filters; choose one by index, 0 to 3, or make it a bank",
-        f"Error: {path}:14: kernels.l.layout: {four}: has 4 dimensions, shape {shape}, which the layout 'hw' does not name",
+        f"Error: {path}:14: kernels.l.layout: {four}: has 4 dimensions, shape {shape}, which the layout 'hw' does not match",
         f"Error: {path}:16: kernels.n.file: {bad}: must hold finite numbers of at most 1e+30",
         f"Error: {path}:19: kernels.x.key: {bad}#x: there is no array of that name; the file holds k",
         f"Error: {path}:21: kernels.s.sum[0]: {bad}#x: there is no array of that name; the file holds k",

@@ -22,7 +22,7 @@ from convcli.cli.options import SECTIONS
 from convcli.config.load import load_kernels, load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.geometry.borders import MODES
-from convcli.networks.analysis import trace
+from convcli.networks.analysis import analyse
 from convcli.networks.op_registry import OPS
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +135,7 @@ def test_the_network_of_the_manual_is_read(tmp_path):
     (tmp_path / "k.toml").write_text(body)
     np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.zeros((4, 3, 5, 5)), "conv1.bias": np.zeros(4)})
     found = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]).network("mine")
-    assert [row.output_shape for row in trace(found, (3, 64, 64))][-1] == (10, 15, 15)
+    assert [row.output_shape for row in analyse(found, (3, 64, 64))][-1] == (10, 15, 15)
     named = set(re.findall(r"`([a-z-]+)`", MANUAL["networks"]))
     assert set(OPS) | {key for op in OPS.values() for key in op.keys} <= named
 

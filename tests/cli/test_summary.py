@@ -96,7 +96,7 @@ def test_kernels_banks_and_files(run, tmp_path):
     (["edge-energy", "--input", "9x9x3"], "takes 1 channels, and --input has 3"),
     (["alexnet", "--input", "10x10x3"], "layer 'conv1' after the input, which gives 10 x 10 x 3: a kernel that covers 11 x 11"),
     (["alexnet", "--input", "60x60x3"], "layer 'pool5' after 'relu5', which gives 2 x 2 x 256: "),
-    (["alexnet", "--stride", "2"], "--stride does not apply: alexnet is a network, whose layers say so themselves"),
+    (["alexnet", "--stride", "2"], "--stride does not apply: alexnet is a network, whose layers define their own options"),
     (["blur", "--input", "0x9"], "input must be HxWxC such as 227x227x3, each from 1 to 65535, got '0x9'"),
     (["blur", "--input", "9"], "input must be HxWxC"),
     (["blur", "--input", "9x9x99999"], "each from 1 to 65535"),
@@ -133,7 +133,7 @@ def test_a_field_too_large_is_told_alone(run, tmp_path):
     (tmp_path / "n.toml").write_text(f"[networks.n]\ninput = {{ channels = 1 }}\nlayers = [{', '.join([layer] * 9)}]")
     result = run("summary", "n", "--config", tmp_path / "n.toml", "--input", "9x9")
     assert (result.status, result.out, len(result.lines)) == (2, "", 1)
-    assert "would see more than 2147483648 pixels" in result.err
+    assert "has a receptive field of more than 2147483648 pixels" in result.err
 
 
 def test_what_summary_counts_is_what_apply_gives(run, samples, tmp_path):

@@ -20,7 +20,7 @@ from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.config.toml_positions import find_lines
 from convcli.errors import KernelError
-from convcli.kernels.generators import Recipe
+from convcli.kernels.generators import GeneratorCall
 
 
 def registry_of(folder, text):
@@ -80,16 +80,16 @@ def test_the_schema_refuses_what_the_reader_refuses(schema, text, seen):
 
 def test_the_schema_knows_every_generator_and_parameter(schema):
     """By the generators themselves."""
-    from convcli.kernels.generators import GENERATORS, Recipe
+    from convcli.kernels.generators import GENERATORS, GeneratorCall
 
     part = schema.schema["definitions"]["part"]
     assert part["properties"]["generator"]["enum"] == list(GENERATORS)
     rules = {rule["if"]["properties"]["generator"]["const"]: rule for rule in part["allOf"] if "properties" in rule["if"]}
     for name in GENERATORS:
-        accepted = set(Recipe(name).accepted)
+        accepted = set(GeneratorCall(name).all_parameters)
         assert accepted <= set(part["properties"])
         assert accepted == set(rules[name]["then"]["propertyNames"]["enum"]) & {
-            parameter for other in GENERATORS for parameter in Recipe(other).accepted
+            parameter for other in GENERATORS for parameter in GeneratorCall(other).all_parameters
         }
 
 
@@ -165,13 +165,13 @@ LARGE = [
 def computed(monkeypatch):
     """The shapes of all formulas that are computed."""
     shapes = []
-    make = Recipe.formula
+    make = GeneratorCall.formula
 
-    def spied(recipe):
-        formula = make(recipe)
+    def spied(generator_call):
+        formula = make(generator_call)
         return replace(formula, compute=lambda: shapes.append(formula.shape) or formula.compute())
 
-    monkeypatch.setattr(Recipe, "formula", spied)
+    monkeypatch.setattr(GeneratorCall, "formula", spied)
     return shapes
 
 
@@ -563,7 +563,7 @@ def test_kernels_within_kernels_within_kernels(tmp_path):
     banks = "[banks.b0]\nkernels = ['blur']\n" + "".join(
         f"[banks.b{i}]\nkernels = {[f'b{i - 1}'] * 10}\n" for i in range(1, 19)
     )
-    assert "holds more than 1000 kernels, the limit" in faults_of(tmp_path, banks)[0]
+    assert "has more than 1000 kernels, the limit" in faults_of(tmp_path, banks)[0]
 
 
 def test_thousands_of_names_within_each_other(tmp_path):
@@ -580,8 +580,8 @@ def test_thousands_of_names_within_each_other(tmp_path):
 def test_each_kernel_is_validated_once(tmp_path, monkeypatch):
     """However often it is named, and before it is defined."""
     made = []
-    make = Recipe.formula
-    monkeypatch.setattr(Recipe, "formula", lambda recipe: made.append(recipe.generator) or make(recipe))
+    make = GeneratorCall.formula
+    monkeypatch.setattr(GeneratorCall, "formula", lambda call: made.append(call.generator) or make(call))
     text = "".join(f"[kernels.s{i}]\nsum = ['d', 'd@90']\n" for i in range(50)) + "[kernels.d]\ngenerator = 'disk'"
     assert registry_of(tmp_path, text).find("s7").shape == (5, 5)
     assert made == ["disk"]

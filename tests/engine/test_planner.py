@@ -165,7 +165,7 @@ def test_what_is_chosen(kernel, options, method, rank):
     image = np.zeros((40, 40, 3), np.float32 if options else np.uint8)
     _, choice, _ = explain_filter2d(image, kernel)
     assert (choice.method, choice.rank) == (method, rank)
-    assert choice.cost <= choice.direct == np.count_nonzero(kernel)
+    assert choice.cost <= choice.direct_cost == np.count_nonzero(kernel)
     assert choice.reason
     assert choice.error <= BOUND
 

@@ -206,7 +206,7 @@ def test_products_that_would_round_too_much_are_refused():
     while True:
         kernel = sum(np.outer(*rng.integers(-9, 10, (2, 17)) * (rng.random(17) < 0.6)) for _ in range(2)).astype(float)
         factors = factorise(kernel, 1e-7, 2) if kernel.any() else None
-        if factors is not None and factors.growth > 100:
+        if factors is not None and factors.error_growth > 100:
             break
     picture = rounding.PICTURES["float"](rng, (80, 90))
     assert explain_filter2d(picture, kernel)[1].method != "separable"

@@ -135,7 +135,7 @@ def test_a_colour_profile_does_not_fit_grey_levels():
     """A grey file with an RGB profile is not valid."""
     again, notices = through(Image(np.zeros((2, 2, 1), np.uint8), 255, None, "", Metadata(SRGB)), "png")
     assert again.metadata.icc is None
-    assert notices == ["colour profile not kept: it is one for colour, and the picture is grey"]
+    assert notices == ["colour profile not kept: it is for colour, and the picture is grey"]
 
 
 @pytest.mark.parametrize("name", ["jpeg", "bmp", "ppm"])
@@ -297,8 +297,8 @@ def test_unknown_suffixes(path):
 
 def test_format_names():
     """By name or suffix; a near one is suggested."""
-    assert {format_named(suffix[1:]) for form in FORMATS for suffix in form.suffixes} == {
-        form for form in FORMATS if form.name != "gif"
+    assert {format_named(suffix[1:]) for file_format in FORMATS for suffix in file_format.suffixes} == {
+        file_format for file_format in FORMATS if file_format.name != "gif"
     }
     with pytest.raises(ArgumentError, match=r"format 'pgn' is unknown; there are .*did you mean 'p"):
         format_named("pgn")

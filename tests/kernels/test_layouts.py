@@ -101,7 +101,7 @@ def test_an_index_behind_the_name(run, weights, text, filter_of):
     ("@w.npz#torch:index=-1", "index must be a whole number from 0, got '-1'"),
     ("@w.npz#torch:index=1,index=2", "may have layout=AXES and index=N after its name, each once"),
     ("@w.npz#torch:layout=ohwx", "layout must name each axis once, by o, i, h and w, such as oihw or hwio, got 'ohwx'"),
-    ("@w.npz#torch:layout=hw", "which the layout 'hw' does not name"),
+    ("@w.npz#torch:layout=hw", "which the layout 'hw' does not match"),
     ("@w.npz:layout=hwio", "holds 6 arrays"),
 ])  # fmt: skip
 def test_wrong_words_behind_the_name(run, weights, text, told):

@@ -217,7 +217,7 @@ def test_layouts(tmp_path, rng, layout):
     for name in ("w.npy", "w.txt"):
         with pytest.raises(KernelError, match="holds one kernel, not several filters; leave out index"):
             load_weights(WeightsFile(tmp_path / name)).filter_index(0)
-    with pytest.raises(KernelError, match=r"has 4 dimensions, shape .*, which the layout 'hw' does not name"):
+    with pytest.raises(KernelError, match=r"has 4 dimensions, shape .*, which the layout 'hw' does not match"):
         load_weights(WeightsFile(tmp_path / "w.npz", "w", "hw"))
 
 

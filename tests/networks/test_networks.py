@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from convcli.errors import ArgumentError, KernelError
-from convcli.networks.analysis import fields_of, separable_cost, total_of, trace
+from convcli.networks.analysis import analyse, receptive_fields, separable_cost, sum_totals
 from nets import BUILT_IN, built_in, network, rows_of
 
 
@@ -18,7 +18,7 @@ def test_lenet_5():
     rows = built_in("lenet-5")
     published = {"C1": 156, "S2": 12, "C3": 1_516, "S4": 32, "C5": 48_120, "F6": 10_164, "output": 0}
     assert {name: learned(rows[name]) for name in published} == published
-    totals = total_of(list(rows.values()))
+    totals = sum_totals(list(rows.values()))
     assert (totals.learned, totals.fixed) == (60_000, 840)
     shapes = [(6, 28, 28), (6, 14, 14), (16, 10, 10), (16, 5, 5), (120, 1, 1), (84,), (10,)]
     assert [rows[name].output_shape for name in published] == shapes
@@ -36,7 +36,7 @@ def test_alexnet(name, convolutions, total):
     rows = built_in(name)
     assert tuple(learned(rows[f"conv{i}"]) for i in range(1, 6)) == convolutions
     assert tuple(learned(rows[layer]) for layer in ("fc6", "fc7", "fc8")) == (37_752_832, 16_781_312, 4_097_000)
-    assert total_of(list(rows.values())).learned == total
+    assert sum_totals(list(rows.values())).learned == total
     sizes = [rows[layer].output_shape[1] for layer in ("conv1", "pool1", "conv2", "pool2", "conv3", "conv5", "pool5")]
     assert sizes == [55, 27, 27, 13, 13, 13, 6]
     assert all(not row.note for row in rows.values())
@@ -55,9 +55,9 @@ def test_vgg_16():
     rows = built_in("vgg-16")
     counts = [1_792, 36_928, 73_856, 147_584, 295_168, 590_080, 590_080, 1_180_160, *[2_359_808] * 5]
     assert [learned(row) for row in rows.values() if row.layer.family == "conv"] == counts
-    assert total_of(list(rows.values()), "conv").learned == 14_714_688
+    assert sum_totals(list(rows.values()), "conv").learned == 14_714_688
     assert [learned(rows[layer]) for layer in ("fc6", "fc7", "fc8")] == [102_764_544, 16_781_312, 4_097_000]
-    assert total_of(list(rows.values())).learned == 138_357_544
+    assert sum_totals(list(rows.values())).learned == 138_357_544
 
 
 def test_mobilenet():
@@ -67,7 +67,7 @@ def test_mobilenet():
     assert sum(row.weights for name, row in rows.items() if name.startswith("dw")) == 44_640
     assert sum(row.weights for name, row in rows.items() if name.startswith("pw")) == 3_139_584
     assert learned(rows["fc"]) == 1_025_000
-    totals = total_of(list(rows.values()))
+    totals = sum_totals(list(rows.values()))
     norms = sum(learned(row) for row in rows.values() if row.layer.op == "batch-norm")
     assert (totals.learned - norms, totals.learned, totals.learned + totals.fixed) == (4_210_088, 4_231_976, 4_253_864)
     assert totals.multiply_adds == 568_740_352
@@ -77,9 +77,9 @@ def test_mobilenet():
 def test_the_shares_add_up():
     """Convolutions, dense layers and the others are all there is."""
     rows = list(built_in("lenet-5").values())
-    parts = [total_of(rows, family) for family in ("conv", "dense", "other")]
+    parts = [sum_totals(rows, family) for family in ("conv", "dense", "other")]
     assert sum(part.learned for part in parts) == 60_000
-    assert sum(part.multiply_adds for part in parts) == total_of(rows).multiply_adds
+    assert sum(part.multiply_adds for part in parts) == sum_totals(rows).multiply_adds
 
 
 def test_small_counts(tmp_path):
@@ -163,8 +163,8 @@ def test_what_a_number_sees_is_what_can_change_it(tmp_path, layers):
     np.savez(tmp_path / "w.npz", **weights)
     found = network(tmp_path, tables)
     side = 40
-    traced = list(trace(found, (1, side, 1)))
-    last, field = traced[-1], fields_of(traced)[-1]
+    traced = list(analyse(found, (1, side, 1)))
+    last, field = traced[-1], receptive_fields(traced)[-1]
     seen = np.zeros((side, last.output_shape[1]), bool)
     for y in range(side):
         maps = np.zeros((1, side, 1), np.float32)
@@ -179,8 +179,8 @@ def test_what_a_number_sees_is_what_can_change_it(tmp_path, layers):
             spans[place] = (rows[0], rows[-1] - rows[0] + 1)
     (first, (begin, _)), (end, (stop, _)) = min(spans.items()), max(spans.items())
     widest = max(span for _, span in spans.values())
-    assert widest == field.span[0]
-    assert (stop - begin) / (end - first) == pytest.approx(float(field.step[0]), abs=0.15)
+    assert widest == field.size[0]
+    assert (stop - begin) / (end - first) == pytest.approx(float(field.stride[0]), abs=0.15)
 
 
 def test_what_summary_says_is_seen_is_exact(tmp_path, rng):
@@ -200,7 +200,7 @@ def test_what_summary_says_is_seen_is_exact(tmp_path, rng):
                 "transposed": f"{{ op = 'transposed', filters = 1, {rows}, dilation = [{dilation}, 1] }}",
             }[op])  # fmt: skip
         side = 600
-        rows = list(trace(network(tmp_path, tables), (1, side, 1)))
+        rows = list(analyse(network(tmp_path, tables), (1, side, 1)))
         seen = [{y} for y in range(side)]
         for op, size, stride, dilation, padding in steps:
             if op == "up":
@@ -216,8 +216,8 @@ def test_what_summary_says_is_seen_is_exact(tmp_path, rng):
                 seen = [set()] * padding + seen + [set()] * padding
                 count = (len(seen) - spread * (size - 1) - 1) // stride + 1
                 seen = [set().union(*(seen[y * stride + tap * spread] for tap in range(size))) for y in range(count)]
-        (*_, field) = fields_of(rows)
-        assert max(max(one) - min(one) + 1 for one in seen if one) == field.span[0], steps
+        (*_, field) = receptive_fields(rows)
+        assert max(max(one) - min(one) + 1 for one in seen if one) == field.size[0], steps
 
 
 @pytest.mark.parametrize(("layers", "spans"), [
@@ -228,22 +228,22 @@ def test_what_summary_says_is_seen_is_exact(tmp_path, rng):
 ])  # fmt: skip
 def test_fields_that_were_too_large(tmp_path, layers, spans):
     """By hand: what up-sampling repeats is one pixel, and taps that a stride skips read none."""
-    fields = fields_of(list(trace(network(tmp_path, layers), (1, 40, 40))))
-    assert [field.span for field in fields] == [(span, span) for span in spans]
+    fields = receptive_fields(list(analyse(network(tmp_path, layers), (1, 40, 40))))
+    assert [field.size for field in fields] == [(span, span) for span in spans]
 
 
 def test_more_phases_than_can_be_looked_at(tmp_path):
     """One line."""
     layers = ["{ op = 'upsample', factor = [300, 1] }"] * 2
-    with pytest.raises(ArgumentError, match="layer 'upsample2' would see its input in 90000 ways; the limit is 65536"):
-        fields_of(list(trace(network(tmp_path, layers), (1, 9, 9))))
+    with pytest.raises(ArgumentError, match="layer 'upsample2' has 90000 different receptive fields; the limit is 65536"):
+        receptive_fields(list(analyse(network(tmp_path, layers), (1, 9, 9))))
 
 
 def test_dense_layers_and_global_pools_see_all(tmp_path):
     """There is no field to tell."""
     found = network(tmp_path, ["{ op = 'global-avg-pool' }", "{ op = 'conv', filters = 2, size = 1 }", "{ op = 'flatten' }"])
-    rows = list(trace(found, (1, 9, 9)))
-    assert fields_of(rows) == [None, None, None]
+    rows = list(analyse(found, (1, 9, 9)))
+    assert receptive_fields(rows) == [None, None, None]
 
 
 @pytest.mark.parametrize(("layers", "message"), [
@@ -325,7 +325,7 @@ def test_a_network_that_takes_large_pictures_alone_is_no_fault(tmp_path):
     """After eleven poolings a picture of 1024 has no pixel left; what holds for any size is told when the file is read."""
     pools = ["{ op = 'max-pool', size = 2 }"] * 11
     found = network(tmp_path, [*pools, "{ op = 'flatten' }", "{ op = 'dense', units = 3 }"])
-    assert [row.output_shape for row in trace(found, (1, 4096, 4096))][-1] == (3,)
+    assert [row.output_shape for row in analyse(found, (1, 4096, 4096))][-1] == (3,)
     with pytest.raises(KernelError, match="on a picture of 1024 x 1024: network 'n': layer 'conv1' after the input"):
         network(tmp_path, ["{ op = 'conv', filters = 2, size = 3, groups = 2 }", *pools])
     padded = network(tmp_path, ["{ op = 'conv', kernel = 'blur', padding = [[0, 1], [2, 1]] }"])
@@ -353,9 +353,9 @@ def test_what_follows_a_vector_of_unknown_length_is_looked_at(tmp_path):
 def test_a_field_larger_than_any_picture(tmp_path):
     """Is refused, in place of a number of hundreds of digits."""
     layer = "{ op = 'conv', filters = 1, size = 3, stride = 60000, padding = 60000 }"
-    rows = list(trace(network(tmp_path, [layer] * 9), (1, 9, 9)))
-    with pytest.raises(ArgumentError, match="layer 'conv2' would see more than 2147483648 pixels of its input"):
-        fields_of(rows)
+    rows = list(analyse(network(tmp_path, [layer] * 9), (1, 9, 9)))
+    with pytest.raises(ArgumentError, match="layer 'conv2' has a receptive field of more than 2147483648 pixels"):
+        receptive_fields(rows)
 
 
 def test_a_wrong_key_is_told_where_it_stands(tmp_path):

@@ -342,7 +342,7 @@ def test_transposed_borders():
     """There is none but zero, and one line says why."""
     x, weight = MAPS.astype(float), np.ones((3, 2, 2, 2))
     assert_array_equal(conv_transpose2d(x, weight, border="zeros"), conv_transpose2d(x, weight))
-    with pytest.raises(ArgumentError, match="border of a transposed convolution must be zero, for its padding is cut"):
+    with pytest.raises(ArgumentError, match="border of a transposed convolution must be zero, because its padding is cut"):
         conv_transpose2d(x, weight, border="wrap")
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from convcli.pipeline.inputs import Search, find_inputs, read_names, take_shard
+from convcli.pipeline.inputs import Search, find_inputs, read_names, select_shard
 
 TREE = ["x.png", "a/y.JPG", "a/b/z.tif", "a/b/notes.txt", "a/.hidden.png", ".secret/q.png", "odd[1].png"]
 
@@ -89,7 +89,7 @@ def test_what_gives_no_pictures_fails_alone(run, samples, tree, monkeypatch):
     assert [line["input"] for line in lines[:-1]] == ["deep/h.png", "empty", "*.webp", "deep/shut"]
     alone = run("apply", "empty", "-k", "blur", "-o", "x.png")
     assert (alone.status, len(alone.lines)) == (1, 1)
-    assert "; -r looks into the folders below it too" in alone.err
+    assert "; -r searches its subfolders too" in alone.err
 
 
 def test_a_base_to_mirror_from(run, samples, tmp_path):
@@ -102,12 +102,12 @@ def test_a_base_to_mirror_from(run, samples, tmp_path):
     (tmp_path / "names").write_text("\n".join(names))
     for words in (["--files-from", tmp_path / "names"], names):
         result = run("apply", *words, samples / "camera.png", "--base", folder, "-k", "blur", "-q", "-o", f"{tmp_path}/out/")
-        assert (result.status, result.lines) == (1, [f"Error: {samples}/camera.png: does not lie below the --base {folder}"])
+        assert (result.status, result.lines) == (1, [f"Error: {samples}/camera.png: is not below the --base {folder}"])
         out = tmp_path / "out"
         assert sorted(str(path.relative_to(out)) for path in out.rglob("*.png")) == ["x/y/c.png", "z/c.png"]
         shutil.rmtree(out)
     pairs = [find_inputs([f"{base}/{i}.png" for i in range(40)], Search(base=base)) for base in ("/mnt/one", "two")]
-    parts = [[one.source.name for one in take_shard(pair, 2, 3)] for pair in pairs]
+    parts = [[one.source.name for one in select_shard(pair, 2, 3)] for pair in pairs]
     assert parts[0] == parts[1] != []
 
 
@@ -141,12 +141,12 @@ def test_shards_part_the_inputs(tree):
         (tree / "a" / "b" / f"{i}.png").write_bytes(b"")
     shutil.copytree(tree / "a", tree / "elsewhere" / "a", symlinks=True)
     here, there = (find_inputs([folder], Search(recursive=True)) for folder in ("a", "elsewhere/a"))
-    parts = [take_shard(here, part, 3) for part in (1, 2, 3)]
+    parts = [select_shard(here, part, 3) for part in (1, 2, 3)]
     assert sorted(one.name for part in parts for one in part) == sorted(one.name for one in here)
     assert min(map(len, parts)) > 5
     for part in (1, 2, 3):
-        assert [one.name for one in take_shard(there, part, 3)] == [f"elsewhere/{one.name}" for one in parts[part - 1]]
-    assert [one.name for one in take_shard(here[:20], 2, 3)] == [one.name for one in parts[1] if one in here[:20]]
+        assert [one.name for one in select_shard(there, part, 3)] == [f"elsewhere/{one.name}" for one in parts[part - 1]]
+    assert [one.name for one in select_shard(here[:20], 2, 3)] == [one.name for one in parts[1] if one in here[:20]]
 
 
 def test_a_shard_of_a_run(run, samples, tmp_path):

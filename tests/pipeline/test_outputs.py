@@ -42,7 +42,7 @@ def test_a_folder(folder):
     assert outputs(["a.npy"], "out/") == [("out/a.png", (0,))]
     assert outputs(["-"], "out/") == [("out/stdin.png", (0,))]
     assert outputs(["a.png"], "out/", ["blur", "edge"]) == [("out/a_blur.png", (0,)), ("out/a_edge.png", (1,))]
-    assert outputs(["a.png"], "out/", ["blur", "edge"], form=format_named("npz")) == [("out/a.npz", (0, 1))]
+    assert outputs(["a.png"], "out/", ["blur", "edge"], file_format=format_named("npz")) == [("out/a.npz", (0, 1))]
     (folder / "there").mkdir()
     assert outputs(["a.png"], "there") == [("there/a.png", (0,))]
     (folder / "{odd}").mkdir()
@@ -70,11 +70,11 @@ def test_kernel_names_are_safe_in_file_names():
 
 def test_standard_output():
     """Needs a format, holds one picture."""
-    assert outputs(["a.png"], "-", form=format_named("png")) == [("None", (0,))]
+    assert outputs(["a.png"], "-", file_format=format_named("png")) == [("None", (0,))]
     with pytest.raises(ArgumentError, match="writing to standard output needs --format"):
         outputs(["a.png"], "-")
     with pytest.raises(ArgumentError, match="standard output holds one picture, got 2"):
-        outputs(["a.png", "b.png"], "-", form=format_named("png"))
+        outputs(["a.png", "b.png"], "-", file_format=format_named("png"))
 
 
 BAD = [

@@ -232,19 +232,19 @@ def test_exif_that_has_no_room_for_a_mark(run, tmp_path):
 
 def test_a_sidecar_belongs_to_one_file(tmp_path):
     """The file that it replaces is ours, but not up to date; any other, and one without a sidecar, is somebody else's."""
-    path, form = tmp_path / "a.npy", format_of("a.npy")
-    assert read_output_state(path, form) == OutputState(exists=False)
+    path, file_format = tmp_path / "a.npy", format_of("a.npy")
+    assert read_output_state(path, file_format) == OutputState(exists=False)
     path.write_bytes(b"one")
-    assert read_output_state(path, form) == OutputState(exists=True)
+    assert read_output_state(path, file_format) == OutputState(exists=True)
     one = "7692c3ad3540bb803c020b3aee66cd88"  # the SHA-256, by another implementation: printf one | sha256sum
     for before, ours in ((None, False), ("e" * 32, False), (one, True)):
         sidecar_path(path).write_text(str(Sidecar(MARK, "f" * 32, before)))
-        assert read_output_state(path, form) == OutputState(exists=True, ours=ours)
+        assert read_output_state(path, file_format) == OutputState(exists=True, ours=ours)
     sidecar_path(path).write_text(str(Sidecar(MARK, one)))
-    assert read_output_state(path, form) == OutputState(exists=True, ours=True, provenance=MARK)
+    assert read_output_state(path, file_format) == OutputState(exists=True, ours=True, provenance=MARK)
     for broken in ("", "[]", "{}", '{"mark": 3, "file": 4}', "\0"):
         sidecar_path(path).write_text(broken)
-        assert read_output_state(path, form) == OutputState(exists=True)
+        assert read_output_state(path, file_format) == OutputState(exists=True)
 
 
 def test_what_the_user_put_in_the_place_of_an_output(run, photo, tmp_path):
@@ -319,21 +319,21 @@ def test_an_output_that_was_cut_short_is_made_again(run, photo, tmp_path, name):
     kernels = ["-k", "blur", *(["-k", "edge", "-k", "sobel-x"] if name == "maps.tif" else [])]
     words = ["apply", photo, "--stride", "9", "-q", "--skip-existing", *kernels, "-o", f"{tmp_path}/{name}"]
     assert run(*words).status == 0
-    out, form = tmp_path / name, format_of(name)
+    out, file_format = tmp_path / name, format_of(name)
     data = out.read_bytes()
-    assert read_output_state(out, form).provenance is not None
+    assert read_output_state(out, file_format).provenance is not None
     for length in (*range(0, len(data), len(data) // 50), *range(len(data) - 250, len(data))):
         out.write_bytes(data[:length])
-        if read_output_state(out, form).provenance is not None:
+        if read_output_state(out, file_format).provenance is not None:
             with tifffile.TiffFile(out) as cut:
                 assert length > len(data) - 20
                 assert [label for label in cut.imagej_metadata["Labels"][::3]] == ["blur R", "edge R", "sobel-x R"]
                 assert cut.asarray().shape[0] == 3
-        elif not form.holds_provenance:
-            assert not read_output_state(out, form).ours
-    if form.holds_provenance and form.name != "npz":
+        elif not file_format.holds_provenance:
+            assert not read_output_state(out, file_format).ours
+    if file_format.holds_provenance and file_format.name != "npz":
         out.write_bytes(data[: 9 * len(data) // 10])
-        assert read_output_state(out, form).provenance is None
+        assert read_output_state(out, file_format).provenance is None
 
 
 def test_in_place_what_is_marked_but_not_whole_is_no_input(run, photo, tmp_path):

@@ -125,7 +125,7 @@ def test_angles_in_radians_in_a_config_file(run, tmp_path, line):
     kind = "banks" if "grid" in line else "kernels"
     (tmp_path / "kernels.toml").write_text(f'[{kind}.a]\ngenerator = "gabor"\n{line}\n')
     result = run("kernels", "check", tmp_path / "kernels.toml")
-    assert (result.status, "takes degrees, and 'pi/4' is in radians; write 45" in result.err) == (2, True)
+    assert (result.status, "must be in degrees, and 'pi/4' is in radians; write 45" in result.err) == (2, True)
 
 
 def test_numbers_that_begin_with_a_minus(run, samples, tmp_path):

@@ -123,9 +123,9 @@ def make_schema():
 
 
 def default_of(value):
-    """How a default is told, after its key."""
+    """The default of a key, as written after it in the manual."""
     if value is MISSING:
-        return " (needed)"
+        return " (required)"
     if value is None:
         return ""
     if isinstance(value, tuple):

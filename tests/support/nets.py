@@ -2,7 +2,7 @@
 
 from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
-from convcli.networks.analysis import trace
+from convcli.networks.analysis import analyse
 
 BUILT_IN = load_registry([ConfigLocation(built_in_file(), "built in")])
 
@@ -18,7 +18,7 @@ def network(folder, layers, channels=1, size=None, **entry):
 
 def rows_of(found, shape):
     """Its rows by the names of its layers, for an input (C, H, W)."""
-    return {row.layer.name: row for row in trace(found, shape)}
+    return {row.layer.name: row for row in analyse(found, shape)}
 
 
 def built_in(name):

@@ -164,10 +164,10 @@ def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
     """Compute sum s into two rows of its map, until ``end`` samples are done. The last vector ends with the row."""
     size = VECTOR_BYTES // scratch.lines.itemsize
     last = max(sums.size[s] - size, 0)
-    bias, low = sums.bias[sums.map[s]], sums.low[sums.map[s]]
+    bias, low = sums.bias[sums.map[s]], sums.min_sum[sums.map[s]]
     if offset != 0:  # else the total may be infinite
-        bias += offset * sums.total[sums.map[s]]
-    unit, rest = sums.unit[sums.map[s]], sums.rest[sums.map[s]]
+        bias += offset * sums.weight_sum[sums.map[s]]
+    unit, rest = sums.unit[sums.map[s]], sums.unit_error[sums.map[s]]
     bias, bias_rest = split(bias, sums.unit.dtype.type)
     addend = bias_rest if offset != 0 else bias
     x = scratch.filled[s]

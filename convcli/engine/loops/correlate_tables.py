@@ -56,10 +56,10 @@ class TapPrograms(NamedTuple):
     size: Array  # (sums,) int64: samples in each of its two rows
     lookahead: Array  # (sums,) int64: samples that it must be ahead of its map
     unit: Array  # (maps,) real: factor of a map's sum, before its bias is added
-    rest: Array  # (maps,) real: the rounding error of unit
+    unit_error: Array  # (maps,) real: the rounding error of unit
     bias: Array  # (maps,) float64
-    total: Array  # (maps,) float64: sum of the weights of a map
-    low: Array  # (maps,) int64: the least possible sum, where sums are int16: they may overflow, as they span less than 2**16
+    weight_sum: Array  # (maps,) float64: sum of the weights of a map
+    min_sum: Array  # (maps,) int64: the least possible sum, for int16 sums: these may overflow, as they span less than 2**16
 
 
 class Scratch(NamedTuple):

@@ -66,7 +66,7 @@ class Finish(NamedTuple):
     is_integer: int  # 1 where exact sums are integers, which differ from these by the rounding of the transforms alone
     shift: Any  # real: an integer if is_integer
     unit: Any  # real
-    rest: Any  # real: the rounding error of unit
+    unit_error: Any  # real: the rounding error of unit
     bias: Any  # real
     bias_rest: Any  # real: the rounding error of bias
 
@@ -232,8 +232,8 @@ def store_tile(sums, tile, top, left, finish, workspace, out):
             if finish.is_integer:
                 vector = rint(vector)
             vector = add(vector, broadcast(finish.shift))
-            if finish.rest != 0:
-                vector = scale_and_add_precisely(vector, finish.unit, finish.rest, finish.bias_rest, 0)
+            if finish.unit_error != 0:
+                vector = scale_and_add_precisely(vector, finish.unit, finish.unit_error, finish.bias_rest, 0)
             else:
                 vector = scale_and_add(vector, finish.unit, finish.bias_rest, 0)
             store(add(vector, finish.bias), target, start)

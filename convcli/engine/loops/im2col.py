@@ -30,7 +30,7 @@ class LayerTables(NamedTuple):
     weight: Array  # (maps * taps,) real
     depth: int  # taps summed for all positions of a block before the next ones
     bias: Array  # (maps,) float64
-    total: Array  # (maps,) float64: sum of the weights of a map
+    weight_sum: Array  # (maps,) float64: sum of the weights of a map
 
 
 class Buffers(NamedTuple):
@@ -106,7 +106,7 @@ def addend(tables, buffers, m, offset):
     """Return what is added to the finished sums of a map, as ``split``: its bias, and the offset times its weights."""
     bias = tables.bias[m]
     if offset != 0:  # else the total may be infinite
-        bias += offset * tables.total[m]
+        bias += offset * tables.weight_sum[m]
     return split(bias, buffers.total.dtype.type)
 
 

@@ -9,6 +9,6 @@ from .tiff import TiffCodec
 CODECS: dict[str, Codec] = {"pillow": PillowCodec(), "tiff": TiffCodec(), "npy": NpyCodec(), "npz": NpzCodec()}
 
 
-def codec_of(form: Format | None) -> Codec:
+def codec_of(file_format: Format | None) -> Codec:
     """Return the codec of a format; for None, the codec of Pillow, which recognises the format itself."""
-    return CODECS[form.codec if form else "pillow"]
+    return CODECS[file_format.codec if file_format else "pillow"]

@@ -19,7 +19,7 @@ class Codec:
         """
         raise NotImplementedError
 
-    def encode(self, levels: Array, has_alpha: bool, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels (H, W, C), uint8 or uint16, alpha last, and return the bytes. Raises whatever the library raises."""
         raise NotImplementedError
 
@@ -35,6 +35,6 @@ class Codec:
         """Return the provenance that a file carries, or None. Raises whatever the library raises."""
         return None
 
-    def is_complete(self, path: Path, form: Format) -> bool:
+    def is_complete(self, path: Path, file_format: Format) -> bool:
         """Return whether a file that opens is complete. Raises whatever the library raises."""
-        return form.is_complete(path)
+        return file_format.is_complete(path)

@@ -96,14 +96,14 @@ class PillowCodec(Codec):
                 raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
             with picture:
                 check_pixels(*picture.size, max_pixels)
-                form = BY_PILLOW_NAME[str(picture.format)]
-                _refuse_cut(file, form, picture)
+                file_format = BY_PILLOW_NAME[str(picture.format)]
+                _refuse_cut(file, file_format, picture)
                 admit(header_of(picture))
                 frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
                 picture.load()  # now, as reading the metadata of PNG loads the pixels too, and a second load would hide errors
-                return image_of(picture, metadata_of(picture, file, form), frames, samples)
+                return image_of(picture, metadata_of(picture, file, file_format), frames, samples)
 
-    def encode(self, levels: Array, has_alpha: bool, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
         options: dict[str, Any] = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "comment": metadata.comment}
         options["exif"] = _FinishedExif(metadata.exif) if metadata.exif else None
@@ -111,7 +111,7 @@ class PillowCodec(Codec):
         picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
         file = io.BytesIO()
         present = {name: value for name, value in options.items() if value}
-        picture.save(file, form.pillow_names[0], **present, **form.save_options(encoding, levels.shape[2]))
+        picture.save(file, file_format.pillow_names[0], **present, **file_format.save_options(encoding, levels.shape[2]))
         return file.getvalue()
 
     def read_provenance(self, path: Path) -> Provenance | None:
@@ -122,11 +122,11 @@ class PillowCodec(Codec):
             return find_provenance(tags.get(SOFTWARE))
 
 
-def _refuse_cut(file: BinaryIO, form: Format, picture: PIL.Image.Image) -> None:
+def _refuse_cut(file: BinaryIO, file_format: Format, picture: PIL.Image.Image) -> None:
     """Raise ImageError for samples that Pillow would cut to 8 bits, which it does without a warning."""
     position = file.tell()
     file.seek(0)
-    kind = form.deep_kind(file)
+    kind = file_format.deep_kind(file)
     file.seek(position)
     if kind:
         raise ImageError(

@@ -70,7 +70,7 @@ class TiffCodec(Codec):
                 file_metadata = metadata_of_tiff(file, tags, picture.info.get("icc_profile"), dpi)
                 return image_of(picture, file_metadata, frames, tags.get(SAMPLES, 1))
 
-    def encode(self, levels: Array, has_alpha: bool, form: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels uncompressed in one strip, after their metadata.
 
         Pillow cannot encode 16-bit colour, and would write EXIF anew. The strip is written last: a file in memory that grows
@@ -81,7 +81,7 @@ class TiffCodec(Codec):
         file = start_tiff(metadata.exif or NO_BLOCK, _pixel_fields(levels, has_alpha, metadata, order))
         begin = file.seek(0, io.SEEK_END)
         block = Block.of(file)
-        (strip,) = (entry for entry in block.directory(block.first) if entry.tag == STRIP_OFFSETS)
+        (strip,) = (entry for entry in block.directory(block.first_directory) if entry.tag == STRIP_OFFSETS)
         file.seek(strip.value_position)
         file.write(struct.pack(f"{order}I", begin + begin % 2))
         file.seek(begin)
@@ -121,7 +121,7 @@ class TiffCodec(Codec):
         with pillow_settings, PIL.Image.open(path, formats=("TIFF",)) as picture:
             return find_provenance(picture.getexif().get(SOFTWARE))
 
-    def is_complete(self, path: Path, form: Format) -> bool:
+    def is_complete(self, path: Path, file_format: Format) -> bool:
         """Return whether all data that the directories refer to lies in the file, and each plane of a stack has a directory."""
         import tifffile
 

@@ -172,7 +172,7 @@ def test_limits_must_rise(text):
 
 
 def test_rounding_is_not_stretched():
-    """A spread that is nothing but rounding, beside a white of 255, is flat."""
+    """A dilate that is nothing but rounding, beside a white of 255, is flat."""
     noise = np.float32([[[77.0]], [[77.000015]], [[76.999985]]])
     levels, statistics = quantize(noise, parse_range("stretch"), 255, 255)
     assert (levels.max(), statistics.below, statistics.above) == (0, 0, 0)

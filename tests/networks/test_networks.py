@@ -212,10 +212,10 @@ def test_what_summary_says_is_seen_is_exact(tmp_path, rng):
                         laid[place * stride + tap * dilation] |= {min(one), max(one)} if one else set()
                 seen = laid[padding : len(laid) - padding]
             else:
-                spread = dilation if op == "conv" else 1
+                dilate = dilation if op == "conv" else 1
                 seen = [set()] * padding + seen + [set()] * padding
-                count = (len(seen) - spread * (size - 1) - 1) // stride + 1
-                seen = [set().union(*(seen[y * stride + tap * spread] for tap in range(size))) for y in range(count)]
+                count = (len(seen) - dilate * (size - 1) - 1) // stride + 1
+                seen = [set().union(*(seen[y * stride + tap * dilate] for tap in range(size))) for y in range(count)]
         (*_, field) = fields_of(rows)
         assert max(max(one) - min(one) + 1 for one in seen if one) == field.span[0], steps
 

@@ -85,7 +85,7 @@ def test_dilation_is_zeros_between_taps(image, kernel, dilation, border):
     """f(x, k, dilation=d) == f(x, k with zeros between)."""
     assert_array_equal(
         filter2d(image, kernel, border=border, dilation=dilation),
-        filter2d(image, naive.spread(kernel, dilation), border=border),
+        filter2d(image, naive.dilate(kernel, dilation), border=border),
     )
 
 

@@ -1,4 +1,4 @@
-"""Figures that others have published, held exactly."""
+"""Published figures, reproduced exactly."""
 
 import numpy as np
 import pytest
@@ -15,10 +15,10 @@ def weights(text):
     return load_registry().find(text).weights
 
 
-# A ramp that rises by 1 a pixel to the right: what each x kernel answers away from the border.
+# The response of each x kernel, away from the border, to a ramp that rises by 1 per pixel to the right.
 @pytest.mark.parametrize(("name", "slope"), [("sobel-x", 8), ("prewitt-x", 6), ("scharr-x", 32)])
 def test_slope_of_a_ramp(name, slope):
-    """Sums of |column| times the distance of the outer taps."""
+    """The response is the sum of |column| times the distance of the outer taps."""
     ramp = np.tile(np.arange(9.0), (9, 1))
     assert_array_equal(filter2d(ramp, weights(name), padding="valid"), np.full((7, 7), slope))
     assert_array_equal(filter2d(ramp.T, weights(name[:-1] + "y"), padding="valid"), np.full((7, 7), slope))
@@ -32,8 +32,8 @@ def test_slope_of_differences_is_one():
     assert_allclose(filter2d(ramp, [[-a, 0, a], [-b, 0, b], [-a, 0, a]], padding="valid"), 1, rtol=1e-12)
 
 
-def test_prewitt_compass_answers_a_flat_picture_with_zero():
-    """The rotations of 1 1 1 / 1 -2 1 / -1 -1 -1 sum to zero; north, on a picture bright above, is 3 times the step."""
+def test_prewitt_compass_of_a_constant_is_zero():
+    """The rotations of 1 1 1 / 1 -2 1 / -1 -1 -1 sum to zero; the north kernel on a bright upper row gives 3 times the step."""
     north = [[1, 1, 1], [1, -2, 1], [-1, -1, -1]]
     step = np.repeat([[1.0], [0.0], [0.0]], 3, axis=1)
     assert filter2d(np.ones((3, 3)), north, padding="valid")[0, 0] == 0
@@ -55,12 +55,12 @@ def test_farid_slope_is_near_one():
 
 @pytest.mark.parametrize("border", ["edge", "reflect", "symmetric", "wrap"])
 @pytest.mark.parametrize("kernel", [load_registry().find(name) for name in load_registry()], ids=lambda kernel: kernel.name)
-def test_flat_picture(kernel, border):
-    """A kernel answers a constant with the constant times its sum; a zero-sum kernel of whole numbers with exactly 0."""
-    for one in getattr(kernel, "kernels", (kernel,)):
-        response = filter2d(np.full((9, 9), 100.0), one.weights, border=border)
-        assert_allclose(response, 100 * one.sum, rtol=1e-12, atol=1e-11)
-        if one.sum == 0 and all(w == round(w) for w in one.numbers):
+def test_response_to_a_constant_is_the_sum_of_the_kernel(kernel, border):
+    """The response to a constant is the constant times the sum of the kernel; exactly 0 for a zero-sum kernel of integers."""
+    for member in getattr(kernel, "kernels", (kernel,)):
+        response = filter2d(np.full((9, 9), 100.0), member.weights, border=border)
+        assert_allclose(response, 100 * member.sum, rtol=1e-12, atol=1e-11)
+        if member.sum == 0 and all(w == round(w) for w in member.numbers):
             assert_array_equal(response, 0)
 
 
@@ -94,7 +94,7 @@ def test_onnx_conv(shape, padding, stride, expected):
 
 
 @pytest.mark.parametrize("padding", ["same", "same-lower", "same-upper"])
-def test_onnx_same_lower(padding):
+def test_onnx_same_with_a_stride(padding):
     """SAME_LOWER at stride 2 on 5 x 5 pads one pixel on each side."""
     x = np.arange(25, dtype=np.float32).reshape(1, 1, 5, 5)
     expected = [[12, 27, 24], [63, 108, 81], [72, 117, 84]]
@@ -106,9 +106,9 @@ def test_scipy_convolve_documentation():
     a = np.array([[1, 2, 0, 0], [5, 3, 0, 4], [0, 0, 0, 7], [9, 3, 0, 0]])
     k = np.array([[1, 1, 1], [1, 1, 0], [1, 0, 0]])
     zero = [[11, 10, 7, 4], [10, 3, 11, 11], [15, 12, 14, 7], [12, 3, 7, 0]]
-    one = [[13, 11, 8, 7], [11, 3, 11, 14], [16, 12, 14, 10], [15, 6, 10, 5]]
+    border_of_one = [[13, 11, 8, 7], [11, 3, 11, 14], [16, 12, 14, 10], [15, 6, 10, 5]]
     assert_array_equal(filter2d(a, k, border="zero", flip=True), zero)
-    assert_array_equal(filter2d(a, k, border=1, flip=True), one)
+    assert_array_equal(filter2d(a, k, border=1, flip=True), border_of_one)
     b = np.array([[2, 0, 0], [1, 0, 0], [0, 0, 0]])
     column, diagonal = [[0, 1, 0]] * 3, np.eye(3)
     assert_array_equal(filter2d(b, column, border="symmetric", flip=True), [[5, 0, 0], [3, 0, 0], [1, 0, 0]])
@@ -137,18 +137,18 @@ BORDERS = [
 
 @pytest.mark.parametrize(("border", "expected"), BORDERS)
 def test_row_of_five_borders(border, expected):
-    """A tap two pixels to the left, as SciPy, OpenCV, ImageMagick and G'MIC give it."""
+    """A tap two pixels to the left, as SciPy, OpenCV, ImageMagick and G'MIC compute it."""
     assert_array_equal(filter2d([[10, 20, 30, 40, 50]], [[1, 0, 0, 0, 0]], border=border), [expected])
 
 
 def test_gimp_manual_pixel():
-    """The worked pixel of the GIMP manual's Convolution Matrix page: 42, moved a pixel downwards."""
+    """The worked example of the GIMP manual's Convolution Matrix page: 42, moved down by one pixel."""
     window = [[40, 42, 46], [46, 50, 55], [52, 56, 58]]
     assert filter2d(window, [[0, 1, 0], [0, 0, 0], [0, 0, 0]], padding="valid")[0, 0] == 42
 
 
 def test_kornia_impulse():
-    """An impulse under 1 .. 9 shows 9 8 7 / 6 5 4 / 3 2 1, the documentation of filter2d; and as it is when flipped."""
+    """An impulse and the kernel 1 .. 9 give 9 8 7 / 6 5 4 / 3 2 1, as in the documentation of filter2d; flipped, the kernel."""
     impulse = np.zeros((5, 5))
     impulse[2, 2] = 1
     kernel = np.arange(1, 10).reshape(3, 3)

@@ -248,7 +248,7 @@ def test_kernel_weights_are_not_rounded_for_float64():
 
 
 def test_shapes_follow_the_inputs():
-    """A grey image gives a result without a channel axis, as does a (kh, kw, C) kernel; four 5 x 5 x 3 filters give four maps."""
+    """A grey image gives a result without a channel axis, as does a (kh, kw, C) kernel; four 5 x 5 x 3 filters give 4 maps."""
     assert filter2d(np.zeros((8, 9)), np.ones((3, 3))).shape == (8, 9)
     assert filter2d(np.zeros((8, 9, 1)), np.ones((3, 3))).shape == (8, 9, 1)
     assert filter2d(np.zeros((8, 9, 3)), np.ones((3, 3, 3))).shape == (8, 9)

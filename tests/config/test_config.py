@@ -42,9 +42,9 @@ def errors_of(folder, text):
 @pytest.mark.parametrize("text", GOOD)
 def test_valid_files_are_read(tmp_path, text):
     """Every kernel in the file can be made."""
-    catalogue = registry_of(tmp_path, text)
-    for name in catalogue.files[0].entries:
-        assert catalogue.find(name).name == name
+    registry = registry_of(tmp_path, text)
+    for name in registry.files[0].entries:
+        assert registry.find(name).name == name
 
 
 @pytest.mark.parametrize(("text", "line", "message"), [case[:3] for case in BAD] + UNREADABLE)
@@ -187,9 +187,9 @@ def test_large_kernels_are_counted_before_they_are_made(tmp_path, text, name, le
 def test_kernels_of_a_command_line_are_counted_too(tmp_path, computed):
     """The limit holds for a bank with parameters, as for a kernel of a file."""
     bank = f"[banks.b]\ngenerator = 'gabor'\ngrid = {{ theta = {list(range(256))} }}"
-    catalogue = registry_of(tmp_path, bank)
+    registry = registry_of(tmp_path, bank)
     with pytest.raises(KernelError, match=r"the kernels of the bank have \d+ weights; the limit is 4000000"):
-        catalogue.find("b:sigma=60")
+        registry.find("b:sigma=60")
     assert not computed
 
 
@@ -411,9 +411,9 @@ def test_several_errors_are_reported_each_at_its_place(tmp_path, text, places):
 )
 def test_large_normalized_kernels_are_accepted(tmp_path, text, computed):
     """They are accepted, and the check computes nothing."""
-    catalogue = registry_of(tmp_path, text)
+    registry = registry_of(tmp_path, text)
     assert not computed
-    kernels = getattr(catalogue.find("k"), "kernels", None) or [catalogue.find("k")]
+    kernels = getattr(registry.find("k"), "kernels", None) or [registry.find("k")]
     assert all(np.isfinite(kernel.weights).all() for kernel in kernels)
 
 
@@ -436,7 +436,7 @@ def test_at_most_a_hundred_errors_are_reported(tmp_path):
 
 def test_keys_have_their_meaning(tmp_path):
     """The weights equal the same computation in NumPy."""
-    catalogue = registry_of(
+    registry = registry_of(
         tmp_path,
         """
 [kernels.divided]
@@ -462,14 +462,14 @@ tensor = [[[1, 2, 3]], [[4, 5, -6]]]
 normalize = "abs"
 """,
     )
-    assert_allclose(catalogue.find("divided").weights, [[0.125, 1], [1.5, 2**0.5 / 2]])
-    assert_allclose(catalogue.find("product").weights, np.outer([1, 2, 3], [4, 5]) / 54)
-    assert np.linalg.norm(catalogue.find("long").weights) == pytest.approx(1)
-    turned = catalogue.find("turned")
+    assert_allclose(registry.find("divided").weights, [[0.125, 1], [1.5, 2**0.5 / 2]])
+    assert_allclose(registry.find("product").weights, np.outer([1, 2, 3], [4, 5]) / 54)
+    assert np.linalg.norm(registry.find("long").weights) == pytest.approx(1)
+    turned = registry.find("turned")
     assert_array_equal(turned.weights, np.rot90([[1, 2, 3], [4, 5, 6]]))
     assert turned.weights[turned.anchor] == 6
     assert (turned.offset, turned.range, turned.tags) == (127.5, "center", ("a", "b"))
-    assert_allclose(catalogue.find("colour").weights, np.array([[[1, 2, 3]], [[4, 5, -6]]]) / 21)
+    assert_allclose(registry.find("colour").weights, np.array([[[1, 2, 3]], [[4, 5, -6]]]) / 21)
 
 
 def test_a_sum_is_the_sum_of_padded_kernels(tmp_path):
@@ -492,15 +492,15 @@ def test_a_sum_is_the_sum_of_padded_kernels(tmp_path):
 def test_the_response_to_a_sum_is_the_sum_of_responses(tmp_path):
     """A sum of kernels is computed as one convolution."""
     text = "[kernels.k]\nsum = [{ kernel = 'identity', weight = 1.6 }, { generator = 'gaussian', sigma = 1.5, weight = -0.6 }]"
-    catalogue = registry_of(tmp_path, text)
+    registry = registry_of(tmp_path, text)
     image = np.random.default_rng(3).uniform(size=(20, 24))
-    expected = 1.6 * image - 0.6 * convcli.filter2d(image, catalogue.find("gaussian:sigma=1.5").weights)
-    assert_allclose(convcli.filter2d(image, catalogue.find("k").weights), expected, atol=1e-12)
+    expected = 1.6 * image - 0.6 * convcli.filter2d(image, registry.find("gaussian:sigma=1.5").weights)
+    assert_allclose(convcli.filter2d(image, registry.find("k").weights), expected, atol=1e-12)
 
 
 def test_banks_contain_their_kernels(tmp_path):
     """Names and tables in a list; a grid with parameters; the range of a bank applies to its kernels."""
-    catalogue = registry_of(
+    registry = registry_of(
         tmp_path,
         """
 [banks.listed]
@@ -519,20 +519,20 @@ kernels = ["sobel-x", "sobel-y"]
 merge = "mean"
 """,
     )
-    listed = catalogue.find("listed")
+    listed = registry.find("listed")
     assert [kernel.name for kernel in listed.kernels[:2]] == ["sobel-x", "sobel-x@90"]
     assert [kernel.name for kernel in listed.kernels[-2:]] == ["listed-3", "own"]
     assert len(listed.kernels) == 13
     assert {kernel.range for kernel in listed.kernels} == {"center"}
-    assert [kernel.range for kernel in catalogue.find("own").kernels] == ["clip", "abs"]
-    run = catalogue.find("run")
+    assert [kernel.range for kernel in registry.find("own").kernels] == ["clip", "abs"]
+    run = registry.find("run")
     assert [kernel.name for kernel in run.kernels] == [f"run:theta={t},psi={p}" for t in ("0", "22.5") for p in (0, 90)]
-    expected = catalogue.find("gabor:theta=22.5,psi=90,wavelength=5").weights
+    expected = registry.find("gabor:theta=22.5,psi=90,wavelength=5").weights
     assert_allclose(run.kernels[3].weights, expected / np.linalg.norm(expected))
-    assert [kernel.name for kernel in catalogue.find("run:theta=45").kernels] == ["run:theta=45,psi=0", "run:theta=45,psi=90"]
-    assert catalogue.find("run:theta=45,psi=0").kernels[0].shape == catalogue.find("gabor:theta=45,wavelength=5").shape
-    assert catalogue.find("run:wavelength=9").kernels[0].shape == catalogue.find("gabor:wavelength=9").shape
-    assert_array_equal(catalogue.find("one").weights, [catalogue.find(f"sobel-{d}").weights for d in "xy"])
+    assert [kernel.name for kernel in registry.find("run:theta=45").kernels] == ["run:theta=45,psi=0", "run:theta=45,psi=90"]
+    assert registry.find("run:theta=45,psi=0").kernels[0].shape == registry.find("gabor:theta=45,wavelength=5").shape
+    assert registry.find("run:wavelength=9").kernels[0].shape == registry.find("gabor:wavelength=9").shape
+    assert_array_equal(registry.find("one").weights, [registry.find(f"sobel-{d}").weights for d in "xy"])
     with pytest.raises(KernelError, match="bank 'listed' holds kernels of different shapes, .*sobel-x 3 x 3"):
         assert listed.weights.size
 
@@ -542,9 +542,9 @@ def test_names_are_looked_up_in_the_same_file_first(tmp_path):
     near, far = tmp_path / "own.toml", tmp_path / "other.toml"
     near.write_text("[kernels.a]\nmatrix = [[1]]\n[kernels.blur]\nmatrix = [[7]]\n")
     far.write_text("[kernels.a]\nmatrix = [[2]]\n[banks.b]\nkernels = ['a', 'blur']\n")
-    catalogue = load_registry([ConfigLocation(near, ""), ConfigLocation(far, ""), ConfigLocation(built_in_file(), "")])
-    assert catalogue.find("a").sum == 1
-    assert [kernel.sum for kernel in catalogue.find("b").kernels] == [2, 1]
+    registry = load_registry([ConfigLocation(near, ""), ConfigLocation(far, ""), ConfigLocation(built_in_file(), "")])
+    assert registry.find("a").sum == 1
+    assert [kernel.sum for kernel in registry.find("b").kernels] == [2, 1]
     near.write_text("[kernels.sobel-x]\nmatrix = [[7]]\n")
     assert load_registry([ConfigLocation(near, ""), ConfigLocation(built_in_file(), "")]).find("sobel").kernels[0].shape == (
         3,
@@ -592,8 +592,8 @@ def test_each_kernel_is_validated_once(tmp_path, monkeypatch):
 
 def test_byte_order_marks_and_windows_line_ends_are_accepted(tmp_path):
     """A byte order mark and Windows line ends are accepted."""
-    catalogue = registry_of(tmp_path, b"\xef\xbb\xbf[kernels.k]\r\nmatrix = [[1]]\r\n")
-    assert catalogue.find("k").sum == 1
+    registry = registry_of(tmp_path, b"\xef\xbb\xbf[kernels.k]\r\nmatrix = [[1]]\r\n")
+    assert registry.find("k").sum == 1
     assert errors_of(tmp_path, b"\xef\xbb\xbf[kernels.k]\r\nmatrix = [[1]]\r\ndivisor = 0\r\n")[0].startswith("3: ")
 
 
@@ -683,9 +683,9 @@ y = 2021-01-01T00:00:00.5
 def test_a_thousand_kernels_are_read(tmp_path):
     """All are read, found and listed."""
     text = "".join(f"[kernels.k{i}]\nmatrix = {[[i % 7] * 5] * 5}\n" for i in range(1000))
-    catalogue = registry_of(tmp_path, text)
-    assert catalogue.find("k999").sum == 25 * (999 % 7)
-    assert len(catalogue.entries) > 1000
+    registry = registry_of(tmp_path, text)
+    assert registry.find("k999").sum == 25 * (999 % 7)
+    assert len(registry.entries) > 1000
 
 
 def test_lines_are_searched_once(tmp_path, monkeypatch):

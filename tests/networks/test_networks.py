@@ -212,10 +212,10 @@ def test_receptive_fields_of_random_stacks_are_exact(tmp_path, rng):
                         outputs[position * stride + tap * dilation] |= {min(read), max(read)} if read else set()
                 sets = outputs[padding : len(outputs) - padding]
             else:
-                dilate = dilation if op == "conv" else 1
+                tap_step = dilation if op == "conv" else 1
                 sets = [set()] * padding + sets + [set()] * padding
-                count = (len(sets) - dilate * (size - 1) - 1) // stride + 1
-                sets = [set().union(*(sets[y * stride + tap * dilate] for tap in range(size))) for y in range(count)]
+                count = (len(sets) - tap_step * (size - 1) - 1) // stride + 1
+                sets = [set().union(*(sets[y * stride + tap * tap_step] for tap in range(size))) for y in range(count)]
         (*_, field) = fields_of(rows)
         assert max(max(read) - min(read) + 1 for read in sets if read) == field.span[0], steps
 

@@ -65,25 +65,25 @@ def make_kernel(kind, size):
     return np.outer(smooth, slope), (smooth, slope)
 
 
-def opencv_calls(cv2, image, kernel, lines, kind, whole):
+def opencv_calls(cv2, image, kernel, lines, kind, to_levels):
     """The functions of OpenCV that compute this."""
-    size, border, depth = kernel.shape[0], cv2.BORDER_REPLICATE, cv2.CV_8U if whole else cv2.CV_32F
+    size, border, depth = kernel.shape[0], cv2.BORDER_REPLICATE, cv2.CV_8U if to_levels else cv2.CV_32F
     yield lambda: cv2.filter2D(image, depth, kernel.astype(np.float32), borderType=border)
     if lines:
         column, row = (line.astype(np.float32) for line in lines)
         yield lambda: cv2.sepFilter2D(image, depth, row, column, borderType=border)
-    if kind == "gaussian" and (image.dtype == np.float32 or whole):
+    if kind == "gaussian" and (image.dtype == np.float32 or to_levels):
         yield lambda: cv2.GaussianBlur(image, (size, size), size / 6, borderType=border)
     if kind == "box":
         yield lambda: cv2.boxFilter(image, depth, (size, size), borderType=border)
 
 
-def scipy_calls(ndimage, image, kernel, lines, kind, whole):
+def scipy_calls(ndimage, image, kernel, lines, kind, to_levels):
     """The functions of SciPy: each channel on its own, in float32."""
     flat = kernel[:, :, None] if image.ndim == 3 else kernel
 
     def levels(result):
-        return np.clip(np.rint(result), 0, 255).astype(np.uint8) if whole else result
+        return np.clip(np.rint(result), 0, 255).astype(np.uint8) if to_levels else result
 
     if kernel.shape[0] <= 9:
         yield lambda: levels(ndimage.correlate(image, flat, output=np.float32, mode="nearest"))
@@ -97,13 +97,13 @@ def scipy_calls(ndimage, image, kernel, lines, kind, whole):
         yield separable
 
 
-def vips_calls(pyvips, image, kernel, lines, kind, whole):
+def vips_calls(pyvips, image, kernel, lines, kind, to_levels):
     """The functions of libvips in float; its integer convolution rounds the kernel."""
     source = pyvips.Image.new_from_array(image)
     mask = pyvips.Image.new_from_list(kernel.tolist())
 
     def finish(result):
-        result = result.rint().cast("uchar") if whole else result.cast("float")
+        result = result.rint().cast("uchar") if to_levels else result.cast("float")
         return result.numpy()
 
     if kernel.shape[0] <= 15:
@@ -113,9 +113,9 @@ def vips_calls(pyvips, image, kernel, lines, kind, whole):
         yield lambda: finish(source.convsep(line, precision="float"))
 
 
-def pillow_calls(pil, image, kernel, lines, kind, whole):
+def pillow_calls(pil, image, kernel, lines, kind, to_levels):
     """Pillow has kernels of 3 x 3 and 5 x 5 for levels. It copies the edge, so only the inside is compared."""
-    if not whole or kernel.shape[0] not in (3, 5):
+    if not to_levels or kernel.shape[0] not in (3, 5):
         return
     picture = pil.fromarray(image)
     if image.ndim == 3 or image.dtype == np.uint8:
@@ -156,18 +156,18 @@ def time_all(calls):
 def compare(image, cell):
     """Median milliseconds of convcli and of each peer's functions, by name; those of coarser peers in a second dictionary."""
     kernel, lines = make_kernel(cell["kind"], cell["size"])
-    whole = cell["type"] == "u8-u8"
-    options = {"dtype": np.uint8 if whole else None, "border": "edge", "stride": cell["stride"], "threads": cell["threads"]}
+    to_levels = cell["type"] == "u8-u8"
+    options = {"dtype": np.uint8 if to_levels else None, "border": "edge", "stride": cell["stride"], "threads": cell["threads"]}
     calls, coarse = {"convcli": lambda: convcli.filter2d(image, kernel, **options)}, set()
     ours = calls["convcli"]().astype(np.float32)
     for name, (calls_of, library) in PEERS.items():
         inside = slice(cell["size"], -cell["size"]) if name == "Pillow" else slice(None)
-        for number, function in enumerate(calls_of(library, image, kernel, lines, cell["kind"], whole), start=1):
+        for number, function in enumerate(calls_of(library, image, kernel, lines, cell["kind"], to_levels), start=1):
             call = function if cell["stride"] == 1 else functools.partial(every, function, cell["stride"])
             difference = np.abs(call().reshape(ours.shape) - ours)[inside, inside]
-            if difference.max() <= (1 if whole else 0.002):
+            if difference.max() <= (1 if to_levels else 0.002):
                 calls[f"{name} {number}"] = call
-                if whole and (difference > 0).mean() > 1e-3:
+                if to_levels and (difference > 0).mean() > 1e-3:
                     coarse.add(f"{name} {number}")
     times = time_all(calls)
     return {name: time for name, time in times.items() if name not in coarse}, {name: times[name] for name in coarse}

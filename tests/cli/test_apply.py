@@ -139,7 +139,7 @@ def test_a_summing_kernel_refuses_channels_gray(run, samples, tmp_path):
 
 
 def test_weights_are_never_the_output(run, samples, tmp_path, monkeypatch):
-    """However the name is written."""
+    """Such an output is refused, however its name is written."""
     monkeypatch.chdir(tmp_path)
     np.save("w.npy", np.ones((3, 3)))
     for text in ("@w.npy", " @w.npy ", "@./w.npy"):
@@ -174,11 +174,11 @@ def test_merged_banks_equal_their_formula(run, samples, tmp_path):
     run("apply", samples / "camera.png", "-k", "kirsch", "-o", tmp_path / "x.npy")
     ring = [(0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0)]
     responses = []
-    for turn in range(8):
+    for rotation in range(8):
         kernel = np.full((3, 3), -3)
         kernel[1, 1] = 0
         for step in range(3):
-            kernel[ring[(turn + step) % 8]] = 5
+            kernel[ring[(rotation + step) % 8]] = 5
         responses.append(scipy.ndimage.correlate(photo, kernel, mode="mirror"))
     assert_array_equal(np.load(tmp_path / "x.npy")[0], np.max(responses, axis=0))
 

@@ -175,8 +175,8 @@ def test_inputs_with_impossible_outputs_fail_alone(run, samples, tmp_path):
     assert result.status == 1
     assert [line.split(": ")[1] for line in result.lines] == [f"{folder}/b.gif", f"{folder}/c.pbm"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "d.jpg"]
-    alone = run("apply", folder / "b.gif", "-k", "blur", "-q", "-o", f"{tmp_path}/two/{{name}}")
-    assert (alone.status, len(alone.lines)) == (2, 1)
+    single = run("apply", folder / "b.gif", "-k", "blur", "-q", "-o", f"{tmp_path}/two/{{name}}")
+    assert (single.status, len(single.lines)) == (2, 1)
 
 
 def test_quiet_excludes_verbose(run, samples, tmp_path):
@@ -225,7 +225,7 @@ def test_quiet_and_verbose_change_the_messages(run, samples, tmp_path):
 
 
 def test_jobs_do_not_change_a_byte(run, samples, tmp_path):
-    """One thread or five."""
+    """The output is the same with one thread and with five."""
     for jobs in (1, 5):
         run("apply", samples / "astronaut.png", "-k", "gaussian:sigma=3", "-j", jobs, "-o", tmp_path / f"{jobs}.png")
     assert (tmp_path / "1.png").read_bytes() == (tmp_path / "5.png").read_bytes()
@@ -255,7 +255,7 @@ def test_concurrent_pictures_give_the_same_bytes(run, samples, tmp_path, rng):
 
 
 def test_a_written_map_is_reported_beside_a_failed_one(run, samples, tmp_path):
-    """Both lines, status 1."""
+    """One map is written and reported, the other fails with status 1."""
     options = ["-k", "blur", "-k", "box:size=401", "--padding", "valid", "-o", f"{tmp_path}/{{kernel}}.png"]
     result = run("apply", samples / "horse.png", *options, "-q")
     assert (result.status, len(result.lines)) == (1, 1)

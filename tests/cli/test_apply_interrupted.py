@@ -68,10 +68,10 @@ def test_a_run_interrupted_while_it_reports(run, samples, tmp_path, monkeypatch,
     arguments = ["apply", tmp_path, "-k", "blur", "-q", "-o", f"{tmp_path}/out/", "--report", tmp_path / "r.jsonl", "-j", "2"]
     assert run(*arguments).status == 130
     reported = [Path(json.loads(line)["outputs"][0]["path"]).name for line in (tmp_path / "r.jsonl").read_text().splitlines()]
-    made = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert len(made) >= 2
-    assert sorted(set(reported)) == made
-    assert len(reported) == len(made)
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(written) >= 2
+    assert sorted(set(reported)) == written
+    assert len(reported) == len(written)
 
 
 def test_an_outcome_interrupted_while_reported_is_reported_once(tmp_path, monkeypatch):

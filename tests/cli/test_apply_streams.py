@@ -134,7 +134,7 @@ def test_a_slow_reader_gets_every_byte(samples, unbuffered):
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_full_standard_output_is_reported(samples, arguments, unbuffered):
-    """One line and status 1."""
+    """The error is one line, with status 1."""
     command = f"{sys.executable} -m convcli {arguments.format(samples)} > /dev/full"
     env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     result = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False, env=env, text=True)
@@ -145,7 +145,7 @@ def test_a_full_standard_output_is_reported(samples, arguments, unbuffered):
 
 
 def test_a_closed_standard_output_is_reported(samples):
-    """One line."""
+    """The error is one line, with status 1."""
     for arguments in (f"apply {samples}/camera.png -k blur --format png -o -", "kernels list"):
         result = subprocess.run(
             ["sh", "-c", f"{sys.executable} -m convcli {arguments} >&-"], capture_output=True, timeout=60, check=False

@@ -383,7 +383,7 @@ def test_a_weight_of_0_is_ignored(run, tmp_path):
 
 
 def test_options_override_the_defaults_of_the_config(run, tmp_path, monkeypatch):
-    """As with apply; the environment is between them."""
+    """As with apply, the environment has a priority between them."""
     monkeypatch.chdir(tmp_path)
     write_gimp_picture(tmp_path)
     Path("kernels.toml").write_text('[defaults]\nborder = "wrap"\nrange = "center"\nflip = true\n')
@@ -451,7 +451,7 @@ def test_wrong_usage_is_one_line(run, samples, monkeypatch, arguments, status, m
     ],
 )
 def test_impossible_pictures_and_kernels_are_one_line(run, samples, tmp_path, monkeypatch, name, kernel, status, message):
-    """One line each."""
+    """Each error is one line."""
     monkeypatch.chdir(tmp_path)
     Path("text.png").write_text("hello")
     Path("cut.png").write_bytes((samples / "camera.png").read_bytes()[:5000])

@@ -100,7 +100,7 @@ def test_wrong_usage_is_one_line_and_status_2(run, samples, tmp_path, monkeypatc
     ],
 )
 def test_wrong_usage_of_every_command_is_one_line(run, tmp_path, monkeypatch, line, message):
-    """One line, status 2."""
+    """The error is one line, with status 2."""
     monkeypatch.chdir(tmp_path)
     result = run(*line)
     assert (result.status, len(result.lines)) == (2, 1), result.err
@@ -170,7 +170,7 @@ def test_an_impossible_output_path_is_refused(run, samples, tmp_path):
 
 
 def test_file_permissions_are_reported(samples, tmp_path):
-    """An unreadable file, an unwritable folder, a write-protected output."""
+    """An unreadable file, an unwritable folder, and a write-protected output give one line each."""
     prefix = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] if os.geteuid() == 0 else []
     if prefix and shutil.which("setpriv") is None:
         pytest.skip("root passes permission bits, and setpriv, which takes that right away, is not installed")

@@ -422,7 +422,7 @@ def test_load_kernels_gives_immutable_values(home):
 
 
 def test_listing_needs_no_numpy_with_a_config(shell, home):
-    """Nor does a check of matrices, sums and generators."""
+    """Neither listing nor a check of matrices, sums and generators imports NumPy."""
     write(home / "work" / "kernels.toml", 1, "[kernels.g]\ngenerator = 'gabor'\n[kernels.s]\nsum = ['g', 'k']\n")
     program = (
         "import sys; from convcli.cli.main import main; s = main(sys.argv[1:]); "

@@ -59,7 +59,7 @@ def test_every_command_has_help_that_starts_with_an_example(name, command):
 
 
 def test_the_first_screen_has_two_commands():
-    """Install and filter; install and test."""
+    """One command installs and filters, the other installs and tests."""
     first, second = [body.strip() for kind, body in BLOCKS if kind == "sh"][:2]
     assert "\n" not in first
     assert "\n" not in second
@@ -103,9 +103,9 @@ def test_every_example_of_the_readme_and_the_manual_runs(line, samples, tmp_path
     result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, timeout=120, check=False, text=True)
     assert result.returncode == 0, result.stderr
     assert "Error" not in result.stderr
-    made = [path for path in tmp_path.rglob("*") if path.is_file()]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
     # The second of eight shards of two pictures may be empty; --in-place makes no new file.
-    assert len(made) > 7 or result.stdout or "--shard" in line or "--in-place" in line
+    assert len(files) > 7 or result.stdout or "--shard" in line or "--in-place" in line
 
 
 @pytest.mark.parametrize("text", [README, MANUAL["python"]], ids=["README", "python"])

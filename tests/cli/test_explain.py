@@ -96,8 +96,8 @@ def test_the_cache_is_printed_and_cleared(run, folder):
     assert run("cache", "info").lines == []
     cleared = run("cache", "clear")
     assert (cleared.status, cleared.lines) == (0, ["2 loops removed"])
-    kept = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    assert kept == sorted([f"{code_folder.name}/mine", "data/a-loop", "mine.txt"])
+    remaining = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert remaining == sorted([f"{code_folder.name}/mine", "data/a-loop", "mine.txt"])
     assert not other.exists()
 
 

@@ -36,7 +36,7 @@ sys.exit(f"{sys.argv[1:]} imports {heavy}" if heavy else status)
     ("arguments", "status"), LIGHT_COMMANDS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
 def test_light_commands_import_nothing_heavy(arguments, status):
-    """Neither NumPy nor Numba nor Pillow."""
+    """These commands import neither NumPy nor Numba nor Pillow."""
     result = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == status, result.stderr
 

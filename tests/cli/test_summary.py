@@ -104,7 +104,7 @@ def test_kernels_banks_and_files_are_layers(run, tmp_path):
     (["lenet5"], "'lenet5' is not a network, kernel or bank; did you mean 'lenet-5'?"),
 ])  # fmt: skip
 def test_wrong_usage_is_one_line(run, arguments, message):
-    """One line, status 2."""
+    """The error is one line, with status 2."""
     result = run("summary", *arguments)
     assert (result.status, result.out, len(result.lines)) == (2, "", 1)
     assert message in result.err
@@ -137,7 +137,7 @@ def test_a_field_too_large_is_one_line(run, tmp_path):
 
 
 def test_shapes_equal_those_of_apply(run, samples, tmp_path):
-    """The shape of a map, with every option that changes it."""
+    """The printed shape is that of the map, with every option that changes it."""
     options = ["--stride", "2x3", "--padding", "1,2x0,3", "--dilation", "2", "--channels", "sum"]
     layer = json.loads(run("summary", "gabor:theta=45", "--input", "300x451x3", *options, "--json").out)["layers"][0]
     assert run("apply", samples / "chelsea.png", "-k", "gabor:theta=45", *options, "-o", tmp_path / "y.npy").status == 0

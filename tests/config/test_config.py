@@ -450,7 +450,7 @@ normalize = "sum"
 generator = "gaussian"
 sigma = 1.5
 normalize = "l2"
-[kernels.turned]
+[kernels.rotated]
 matrix = [[1, 2, 3], [4, 5, 6]]
 rotate = 90
 anchor = [1, 2]
@@ -465,10 +465,10 @@ normalize = "abs"
     assert_allclose(registry.find("divided").weights, [[0.125, 1], [1.5, 2**0.5 / 2]])
     assert_allclose(registry.find("product").weights, np.outer([1, 2, 3], [4, 5]) / 54)
     assert np.linalg.norm(registry.find("long").weights) == pytest.approx(1)
-    turned = registry.find("turned")
-    assert_array_equal(turned.weights, np.rot90([[1, 2, 3], [4, 5, 6]]))
-    assert turned.weights[turned.anchor] == 6
-    assert (turned.offset, turned.range, turned.tags) == (127.5, "center", ("a", "b"))
+    rotated = registry.find("rotated")
+    assert_array_equal(rotated.weights, np.rot90([[1, 2, 3], [4, 5, 6]]))
+    assert rotated.weights[rotated.anchor] == 6
+    assert (rotated.offset, rotated.range, rotated.tags) == (127.5, "center", ("a", "b"))
     assert_allclose(registry.find("colour").weights, np.array([[[1, 2, 3]], [[4, 5, -6]]]) / 21)
 
 
@@ -663,7 +663,7 @@ y = 2021-01-01T00:00:00.5
 '''
     lines = find_lines(
         text,
-        wanted := [
+        keys_of_lines := [
             ("title",),
             ("kernels", "a.b"),
             ("kernels", "a.b", "m", 0, 1),
@@ -677,7 +677,7 @@ y = 2021-01-01T00:00:00.5
             ("nothing",),
         ],
     )
-    assert [lines[keys] for keys in wanted] == [2, 4, 5, 7, 9, 9, 11, 13, 15, 4, 1]
+    assert [lines[keys] for keys in keys_of_lines] == [2, 4, 5, 7, 9, 9, 11, 13, 15, 4, 1]
 
 
 def test_a_thousand_kernels_are_read(tmp_path):

@@ -59,7 +59,7 @@ def test_the_second_run_loads_what_the_first_compiled(tmp_path):
     assert finish(start(env)) == (folder, False)
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "garbage", "one bit", "another loop"])
+@pytest.mark.parametrize("damage", ["empty", "truncated", "garbage", "one bit", "another loop"])
 def test_damaged_files_are_compiled_again(tmp_path, damage):
     """The result is right whatever a file contains, and the next run loads again. Other files in the folder are left alone."""
     env = {"CONVCLI_CACHE_DIR": str(tmp_path / "cache")}
@@ -71,7 +71,7 @@ def test_damaged_files_are_compiled_again(tmp_path, damage):
     other = build(elementwise.add, "another", (np.ones(1), np.ones(1)))
     damaged = {
         "empty": b"",
-        "cut": data[: len(data) // 2],
+        "truncated": data[: len(data) // 2],
         "garbage": b"\x80garbage" * 99,
         "one bit": data[:-1] + bytes([data[-1] ^ 1]),
         "another loop": hashlib.sha256(other).digest() + other,
@@ -317,15 +317,15 @@ def test_a_loop_of_another_module_is_not_kept(monkeypatch):
     """The name of the cache folder does not depend on its source, so old code could run after a change. Loops of ``loops`` are
     kept.
     """
-    kept = []
-    monkeypatch.setattr(jit_run, "keep_code", lambda name, code: kept.append(name))
+    stored = []
+    monkeypatch.setattr(jit_run, "keep_code", lambda name, code: stored.append(name))
     monkeypatch.setattr(jit_run, "read_code", lambda *_: None)
     monkeypatch.setattr(jit_run, "_compiled", {})
     out = np.zeros(1)
     jit_run.run_loop(scale_tables, (np.array([1.0]), np.array([2.5])), out)
-    assert (out[0], kept) == (3.5, [])
+    assert (out[0], stored) == (3.5, [])
     jit_run.run_loop(elementwise.add_number, np.float64(1), out)
-    assert (out[0], [name.partition("-")[0] for name in kept]) == (4.5, ["elementwise.add_number"])
+    assert (out[0], [name.partition("-")[0] for name in stored]) == (4.5, ["elementwise.add_number"])
 
 
 def test_the_key_of_compiled_code_contains_all_dtypes(monkeypatch):

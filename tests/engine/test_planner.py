@@ -29,16 +29,16 @@ def products(draw):
     """Kernels of rank 1, of rank 2, of equal weights, and of any rank."""
     column, row = draw(vectors()), draw(vectors())
     kind = draw(st.sampled_from(["product", "flat", "flat column", "flat row", "two", "any"]))
-    ones, other = np.ones_like(column), np.ones_like(row)
+    flat_column, flat_row = np.ones_like(column), np.ones_like(row)
     scale = draw(st.sampled_from([1, 0.25, 1 / 9]))
     if kind == "two":
         second = np.outer(draw(vectors(column.size, column.size)), draw(vectors(row.size, row.size)))
         return (np.outer(column, row) + second) * scale
     matrices = {
         "product": np.outer(column, row),
-        "flat": np.outer(ones, other),
-        "flat column": np.outer(ones, row),
-        "flat row": np.outer(column, other),
+        "flat": np.outer(flat_column, flat_row),
+        "flat column": np.outer(flat_column, row),
+        "flat row": np.outer(column, flat_row),
     }
     return matrices[kind] * scale if kind in matrices else draw(ours.kernels())
 
@@ -92,12 +92,12 @@ def test_boxes_of_any_size_are_exact(image, side, border, stride):
 @pytest.mark.parametrize(
     "kernel", [np.ones((5, 5)), np.outer([1, 2, 0, -1, 3.0], [1, -4, 0, 2, 7.0]), np.arange(25.0).reshape(5, 5)]
 )
-@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
-def test_nan_and_infinity_spread_as_with_the_direct_method(kernel, odd, rng):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_spread_as_with_the_direct_method(kernel, value, rng):
     """NaN and infinity spread no further than with the direct method, and not under weights of 0."""
     image = rng.normal(size=(20, 20)).astype(np.float32)
-    image[[4, 10, 10], [5, 9, 13]] = odd
-    image[15, 9] = -odd
+    image[[4, 10, 10], [5, 9, 13]] = value
+    image[15, 9] = -value
     direct, chosen = filter2d(image, kernel, method="direct"), filter2d(image, kernel)
     assert_array_equal(np.isnan(direct), np.isnan(chosen))
     assert_array_equal(np.isposinf(direct), np.isposinf(chosen))
@@ -305,11 +305,11 @@ def test_rows_equal_those_of_the_whole(shape, sides, kind, dtype, method, stride
     rng = np.random.default_rng(data.draw(st.integers(0, 9)))
     image, kernel = rng.integers(0, 256, shape).astype(dtype), np.ones(sides) if kind == "box" else rng.normal(size=sides)
     options = {"stride": stride, "dilation": dilation, "border": border, "padding": "full", "method": method}
-    whole = filter2d(image, kernel, **options)
-    start = data.draw(st.integers(0, len(whole) - 1))
-    end = data.draw(st.integers(start + 1, len(whole)))
+    full = filter2d(image, kernel, **options)
+    start = data.draw(st.integers(0, len(full) - 1))
+    end = data.draw(st.integers(start + 1, len(full)))
     part = filter2d(image, kernel, rows=(start, end), **options)
-    assert_allclose(part, whole[start:end], rtol=0, atol=0 if method is None else 1e-5 * 255 * np.abs(kernel).sum())
+    assert_allclose(part, full[start:end], rtol=0, atol=0 if method is None else 1e-5 * 255 * np.abs(kernel).sum())
 
 
 @pytest.mark.parametrize("rows", [(0, 0), (-1, 2), (3, 2), (0, 10), 3, slice(0, 2), "x", (0.5, 3), (1, 2, 3)])
@@ -339,12 +339,12 @@ def test_one_huge_sample_does_not_change_distant_pixels(rng):
     assert_allclose(filter2d(image, kernel)[60:, 60:], filter2d(image, kernel, method="direct")[60:, 60:], rtol=1e-6)
 
 
-@pytest.mark.parametrize("odd", [np.nan, np.inf, 1e300, 1e-310])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300, 1e-310])
 @pytest.mark.filterwarnings("error")
-def test_nan_infinite_and_tiny_weights_equal_the_direct_method(rng, odd):
+def test_nan_infinite_and_tiny_weights_equal_the_direct_method(rng, value):
     """NaN, infinite, huge and tiny weights do not stop the factorisation."""
     kernel, image = rng.random((12, 12)), rng.random((40, 40)).astype(np.float32)
-    kernel[0, 0] = odd
+    kernel[0, 0] = value
     with np.errstate(over="ignore", under="ignore"):
         assert_array_equal(filter2d(image, kernel), filter2d(image, kernel, method="direct"))
 

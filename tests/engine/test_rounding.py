@@ -144,16 +144,16 @@ def test_rows_equal_those_of_the_whole_bit_by_bit(rng):
     """Rows computed on their own equal those of the whole, in a picture that grows brighter downwards."""
     picture = (np.arange(90)[:, None] * 100 + rng.random((90, 40)) + 30000).astype(np.float32)
     kernel = rng.random((5, 5))
-    whole = filter2d(picture, kernel)
-    np.testing.assert_array_equal(filter2d(picture, kernel, rows=(33, 77)), whole[33:77])
+    full = filter2d(picture, kernel)
+    np.testing.assert_array_equal(filter2d(picture, kernel, rows=(33, 77)), full[33:77])
 
 
-@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("level", [0.5, 1000, 1e37])
-def test_nan_infinity_and_huge_samples_are_kept(odd, level, rng):
+def test_nan_infinity_and_huge_samples_are_kept(value, level, rng):
     """NaN, infinity and huge samples give the same result in pictures from which an offset is subtracted."""
     picture = np.full((30, 31), level, np.float32)
-    picture[7, 8] = odd
+    picture[7, 8] = value
     kernel = np.array([[0.1, 0.2, 0.1], [0, 0.5, 0.3], [0.1, 0.2, 0.4]]) / 4
     windows = [(i, j) for i in range(3) for j in range(3) if kernel[i, j]]
     with np.errstate(invalid="ignore"):
@@ -212,7 +212,7 @@ def test_products_that_round_too_much_are_refused():
             break
     picture = rounding.PICTURES["float"](rng, (80, 90))
     assert explain_filter2d(picture, kernel)[1].method != "separable"
-    levels = rng.integers(0, 256, (60, 70), dtype=np.uint8)  # whose sums are whole, and those between too large for float32
+    levels = rng.integers(0, 256, (60, 70), dtype=np.uint8)  # the sums are integers, and those of the products exceed float32
     expected = scipy.signal.correlate2d(levels.astype(int), kernel.astype(int), mode="valid")
     np.testing.assert_array_equal(filter2d(levels, kernel, padding="valid"), expected)
     with pytest.raises(ArgumentError, match="method separable cannot be used: the kernel is a sum of products so large that"):

@@ -152,9 +152,9 @@ def test_large_maps_equal_their_parts(width, dtype):
     """Large maps are written past the caches, small ones are not; rows begin at a cache line, or do not. Both are equal."""
     image = np.random.default_rng(1).integers(0, 256, (1501, width, 3)).astype(dtype)
     kernel = np.array([[1, -2.5, 3], [0, 1.25, -1]])
-    whole = convcli.filter2d(image, kernel, threads=3)
-    assert whole.nbytes > MIN_REUSED_BYTES
+    full = convcli.filter2d(image, kernel, threads=3)
+    assert full.nbytes > MIN_REUSED_BYTES
     for start in range(0, 1500, 100):
         part = convcli.filter2d(image, kernel, rows=(start, start + 101))
         assert part.nbytes < MIN_REUSED_BYTES
-        assert_array_equal(whole[start : start + 101], part)
+        assert_array_equal(full[start : start + 101], part)

@@ -164,15 +164,15 @@ TIFF_KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "stored", "white", "kept"), TIFF_KINDS)
+@pytest.mark.parametrize(("shape", "stored", "white", "expected_dtype"), TIFF_KINDS)
 @pytest.mark.parametrize("compression", [None, "zlib"])
-def test_deep_tiff_is_read_in_full(shape, stored, white, kept, compression, rng):
+def test_deep_tiff_is_read_in_full(shape, stored, white, expected_dtype, compression, rng):
     """No bit is lost, and float samples have no white level."""
     samples = rng.integers(-100 if np.dtype(stored).kind in "if" else 0, 30000, shape).astype(stored)
     file = io.BytesIO()
     tifffile.imwrite(file, samples, photometric="rgb" if len(shape) == 3 else "minisblack", compression=compression)
     image = read(file.getvalue())
-    assert image.pixels.dtype == kept
+    assert image.pixels.dtype == expected_dtype
     assert image.white == white
     assert_array_equal(np.squeeze(image.pixels), samples, strict=False)
 
@@ -272,9 +272,9 @@ ARRAYS = [
 ]
 
 
-@pytest.mark.parametrize(("stored", "white", "kept"), ARRAYS)
+@pytest.mark.parametrize(("stored", "white", "expected_dtype"), ARRAYS)
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3), (7, 6, 5), (1, 6, 3), (1, 4, 23), (1, 4, 600), (1, 4, 6, 3)])
-def test_arrays_are_read_as_images(stored, white, kept, shape, rng):
+def test_arrays_are_read_as_images(stored, white, expected_dtype, shape, rng):
     """(H, W), (H, W, C), and a stack of one map; every real dtype without loss."""
     array = rng.integers(0, 2 if stored == np.bool_ else 100, shape).astype(stored)
     file = io.BytesIO()
@@ -282,7 +282,7 @@ def test_arrays_are_read_as_images(stored, white, kept, shape, rng):
     image = read(file.getvalue())
     inner = array[0] if shape in ((1, 4, 23), (1, 4, 600), (1, 4, 6, 3)) else array
     assert image.notices == (("is read as (H, W, C) with 5 channels",) if shape == (7, 6, 5) else ())
-    assert (image.pixels.dtype, image.white) == (kept, white)
+    assert (image.pixels.dtype, image.white) == (expected_dtype, white)
     assert_array_equal(np.squeeze(image.pixels), np.squeeze(inner) * (255 if stored == np.bool_ else 1), strict=False)
 
 

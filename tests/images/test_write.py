@@ -39,7 +39,7 @@ def round_trip(image, name, encoding=None):
 @pytest.mark.parametrize("name", ["png", "tiff", "bmp", "ppm", "webp"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_levels_are_the_same_after_a_round_trip(name, channels, rng):
-    """Losslessly; WebP at quality 100."""
+    """The formats are lossless; WebP at quality 100."""
     pixels = rng.integers(0, 256, (6, 5, channels), dtype=np.uint8)
     reread, notices = round_trip(Image(pixels, 255), name, Encoding(quality=100))
     assert_array_equal(reread.pixels, pixels if name != "webp" else np.broadcast_to(pixels, (6, 5, 3)))

@@ -246,8 +246,8 @@ def test_defaults_in_the_config_equal_those_of_the_code(name):
 def test_rotation_equals_numpy_rot90():
     """Rotation is counter-clockwise."""
     kernel = Kernel("k", ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0)))
-    for turn in (0, 90, 180, 270):
-        assert_array_equal(kernel.turn(turn).weights, np.rot90(kernel.weights, turn // 90))
+    for angle in (0, 90, 180, 270):
+        assert_array_equal(kernel.turn(angle).weights, np.rot90(kernel.weights, angle // 90))
     assert_array_equal(REGISTRY.find("sobel-x@90").weights, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
     assert_array_equal(REGISTRY.find("sobel@90").kernels[0].weights, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
 
@@ -293,7 +293,7 @@ def test_bad_parameters_are_refused(text, message):
 def test_extreme_parameters_give_a_kernel_or_an_error(generator):
     """Every parameter at every extreme gives a kernel of finite weights, or an error that names its rule."""
     recipe = REGISTRY.entries[generator].body
-    made, errors = 0, []
+    count, errors = 0, []
     for name in recipe.accepted:
         for value in (-1e30, -1, 0, 1e-30, 0.01, 1, 7, 100, 1e30):
             try:
@@ -307,8 +307,8 @@ def test_extreme_parameters_give_a_kernel_or_an_error(generator):
                 norms = {"sum": kernel.sum, "abs": kernel.absolute_sum, "l2": np.linalg.norm(kernel.weights)}
                 assert all(abs(norms[norm]) > 1e-9 * kernel.absolute_sum for norm in formula.nonzero)
                 assert kernel.shape == formula.shape
-                made += 1
-    assert made
+                count += 1
+    assert count
     assert all(re.search(r"must be (at least|between|odd|a whole number)|makes a kernel", error) for error in errors), errors
 
 

@@ -32,7 +32,7 @@ GOOD = [
 
 @pytest.mark.parametrize(("text", "value"), GOOD)
 def test_valid_texts_are_parsed(text, value):
-    """Each form of the grammar."""
+    """Each form of the grammar gives its value."""
     assert parse_kernel(text) == value
 
 

@@ -138,10 +138,10 @@ def test_scipy_agrees_on_every_border(border, shape, kernel, rng):
 @pytest.mark.parametrize("mode", ["valid", "same", "full"])
 @pytest.mark.parametrize("kernel", [(3, 5), (2, 4), (1, 1)])
 def test_scipy_agrees_on_flip_and_padding(mode, kernel, rng):
-    """scipy.signal.convolve2d equals flip=True; its 'same' is cut from its 'full' for even kernels."""
+    """flip=True equals scipy.signal.convolve2d; for even kernels, 'same' is another part of 'full'."""
     image, weights = rng.normal(size=(9, 8)), rng.normal(size=kernel)
     expected = scipy.signal.convolve2d(image, weights, mode=mode)
-    if mode == "same":  # for even kernels SciPy starts 'same' one pixel later in the full result
+    if mode == "same":  # for even kernels filter2d starts one pixel later in the full result than SciPy
         full = scipy.signal.convolve2d(image, weights, mode="full")
         top, left = ((k - 1) - (k - 1) // 2 for k in kernel)
         expected = full[top : top + 9, left : left + 8]
@@ -190,9 +190,9 @@ def test_integer_output_equals_the_rounded_float_output(rng):
 def test_threads_do_not_change_a_bit(shape, rng):
     """The result is the same to the last bit for any number of threads."""
     image, weights = rng.normal(size=shape).astype(np.float32), rng.normal(size=(7, 5))
-    alone = filter2d(image, weights, threads=1)
+    single = filter2d(image, weights, threads=1)
     for threads in (2, 3, 5, 64):
-        assert_array_equal(filter2d(image, weights, threads=threads), alone)
+        assert_array_equal(filter2d(image, weights, threads=threads), single)
 
 
 def test_inputs_are_never_changed(rng):
@@ -221,8 +221,8 @@ def test_nan_spreads_as_far_as_the_kernel_reaches():
     image = np.ones((7, 7), np.float32)
     image[3, 3] = np.nan
     plus = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
-    hit = np.isnan(filter2d(image, plus))
-    assert_array_equal(hit, filter2d(np.isnan(image), plus) > 0)
+    is_nan = np.isnan(filter2d(image, plus))
+    assert_array_equal(is_nan, filter2d(np.isnan(image), plus) > 0)
 
 
 def test_infinity_does_not_become_nan():
@@ -340,11 +340,11 @@ def test_layers_of_many_channels_equal_the_direct_method(
     assert_array_equal(conv2d(x, weight, bias, padding=pads, threads=threads, **options), expected)
 
 
-@pytest.mark.parametrize("odd", [np.nan, np.inf])
-def test_a_zero_weight_keeps_nan_and_infinity_out(odd):
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_zero_weight_keeps_nan_and_infinity_out(value):
     """A weight of 0 keeps NaN and infinity out of a map, also in a layer of many channels."""
     x = np.ones((8, 6, 6), np.float32)
-    x[2, 3, 3] = odd
+    x[2, 3, 3] = value
     weight = np.ones((8, 8, 3, 3))
     weight[:4, 2] = 0
     maps = conv2d(x, weight)

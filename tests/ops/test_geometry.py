@@ -35,7 +35,7 @@ def test_output_sizes_are_the_published_ones(size, kernel, stride, padding, dila
     assert (rows.out, columns.out) == (out, out)
 
 
-def test_alexnet_first_layer():
+def test_sizes_of_the_first_layer_of_alexnet():
     """227 gives 55; 224 without padding does not divide and is cut to 54 (Krizhevsky 2012)."""
     assert make_axes((227, 227), (11, 11), 4, 0, 1)[0].out == 55
     assert make_axes((224, 224), (11, 11), 4, 0, 1)[0].out == 54

@@ -77,7 +77,7 @@ def test_softmax_equals_scipy(x, data):
     assert_allclose(convcli.softmax(x, axis), scipy.special.softmax(x, axis), rtol=1e-12, atol=1e-300)
 
 
-def test_onnx_activations():
+def test_activations_equal_onnx():
     """The node tests of ONNX for Softmax and LeakyRelu."""
     assert_allclose(convcli.softmax([[-1, 0, 1]]), [[0.09003058, 0.24472848, 0.66524094]], rtol=1e-6)
     large = convcli.softmax([[0, 1, 2, 3], [10000, 10001, 10002, 10003]])
@@ -143,17 +143,17 @@ def test_dense_after_flatten_equals_a_convolution_of_the_whole_map(rng):
     border=ours.borders,
     flip=st.booleans(),
     threads=st.integers(1, 3),
-    odd=st.sampled_from([None, np.nan, np.inf]),
+    special=st.sampled_from([None, np.nan, np.inf]),
     seed=st.integers(0, 99),
 )
 def test_depthwise_equals_conv2d_of_each_channel(
-    channels, multiplier, count, side, kernel, dtype, stride, dilation, pads, border, flip, threads, odd, seed
+    channels, multiplier, count, side, kernel, dtype, stride, dilation, pads, border, flip, threads, special, seed
 ):
     """Equal to conv2d of each channel, exactly, with every option; a weight of 0 keeps NaN and infinity out."""
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 9, (count, channels, *side)).astype(dtype)
-    if odd is not None and x.dtype.kind == "f":
-        x[0, 0, 0, 0] = odd
+    if special is not None and x.dtype.kind == "f":
+        x[0, 0, 0, 0] = special
     weight, bias = rng.integers(-2, 3, (channels * multiplier, *kernel)), rng.integers(-9, 9, channels * multiplier)
     options = {"stride": stride, "padding": pads, "dilation": dilation, "border": border, "flip": flip}
     extents = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]

@@ -35,9 +35,9 @@ def random_planes(seed, side, dtype):
 def windows_of(side, kernel, stride, pads, dilation, ceil_mode):
     """The oracle's windows along rows and columns; examples where a window has no pixel are skipped."""
     assume(all(n + sum(p) > (k - 1) * d for n, p, k, d in zip(side, pads, kernel, dilation, strict=True)))
-    both = [naive.windows(*axis, ceil_mode) for axis in zip(side, kernel, stride, pads, dilation, strict=True)]
-    assume(all(inside for axis in both for inside, _ in axis))
-    return both
+    windows = [naive.windows(*axis, ceil_mode) for axis in zip(side, kernel, stride, pads, dilation, strict=True)]
+    assume(all(inside for axis in windows for inside, _ in axis))
+    return windows
 
 
 @given(dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)), **pools)
@@ -119,7 +119,7 @@ def test_pools_equal_the_figures_of_the_convolution_guide():
 
 
 # The node tests of ONNX, onnx.backend.test.case.node.maxpool and averagepool, on 1 .. 25 or 1 .. 16.
-def test_onnx_max_pool():
+def test_max_pool2d_equals_onnx():
     """Pads, a stride, SAME_UPPER, dilations and ceil_mode."""
     padded = [[13, 14, 15, 15, 15], [18, 19, 20, 20, 20]] + [[23, 24, 25, 25, 25]] * 3
     assert_array_equal(max_pool2d(RAMP, 5, stride=1, padding=2)[0], padded)
@@ -130,14 +130,14 @@ def test_onnx_max_pool():
     assert_array_equal(max_pool2d(small, 3, stride=2, ceil_mode=True)[0], [[11, 12], [15, 16]])
 
 
-def test_onnx_lp_pool():
+def test_lp_pool2d_equals_onnx():
     """The node test with dilations, onnx.backend.test.case.node.lppool."""
     small = np.arange(1, 17, dtype=np.float32).reshape(1, 4, 4)
     figures = [[14.560219778561036, 16.24807680927192], [21.633307652783937, 23.49468024894146]]
     assert_array_equal(lp_pool2d(small, 2, stride=1, dilation=2)[0], np.float32(figures))
 
 
-def test_onnx_average_pool():
+def test_avg_pool2d_equals_onnx():
     """Pads that are not counted and that are, a stride, SAME_UPPER and ceil_mode."""
     without_pads = avg_pool2d(RAMP, 5, stride=1, padding=2, count_include_pad=False)[0]
     assert_allclose(without_pads, np.arange(5) * 0.5 + np.arange(5)[:, None] * 2.5 + 7, rtol=1e-6)

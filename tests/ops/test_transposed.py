@@ -45,7 +45,7 @@ def test_every_option_equals_the_oracle(data, groups, ins, outs, count, side, ke
 
 
 # The node tests of ONNX, onnx.backend.test.case.node.convtranspose: x = 0 .. 8, all weights 1.
-def test_onnx_conv_transpose():
+def test_conv_transpose2d_equals_onnx():
     """Without options; with a stride and output_padding; with pads; and of one dimension."""
     without_options = [[0, 1, 3, 3, 2], [3, 8, 15, 12, 7], [9, 21, 36, 27, 15], [9, 20, 33, 24, 13], [6, 13, 21, 15, 8]]
     assert_array_equal(conv_transpose2d(RAMP, ONES)[0], without_options)

@@ -89,9 +89,9 @@ def test_arguments_without_pictures_fail_alone(run, samples, tree, monkeypatch):
     assert [path.name for path in (tree / "out").iterdir()] == ["h.png"]
     lines = [json.loads(line) for line in (tree / "r.jsonl").read_text().splitlines()]
     assert [line["input"] for line in lines[:-1]] == ["deep/h.png", "empty", "*.webp", "deep/shut"]
-    alone = run("apply", "empty", "-k", "blur", "-o", "x.png")
-    assert (alone.status, len(alone.lines)) == (1, 1)
-    assert "; -r looks into the folders below it too" in alone.err
+    single = run("apply", "empty", "-k", "blur", "-o", "x.png")
+    assert (single.status, len(single.lines)) == (1, 1)
+    assert "; -r looks into the folders below it too" in single.err
 
 
 def test_outputs_mirror_the_base(run, samples, tmp_path):
@@ -144,13 +144,13 @@ def test_shards_partition_the_inputs(tree):
     for i in range(50):
         (tree / "a" / "b" / f"{i}.png").write_bytes(b"")
     shutil.copytree(tree / "a", tree / "elsewhere" / "a", symlinks=True)
-    here, there = (find_inputs([folder], Search(recursive=True)) for folder in ("a", "elsewhere/a"))
-    parts = [take_shard(here, part, 3) for part in (1, 2, 3)]
-    assert sorted(item.name for part in parts for item in part) == sorted(item.name for item in here)
+    inputs, copies = (find_inputs([folder], Search(recursive=True)) for folder in ("a", "elsewhere/a"))
+    parts = [take_shard(inputs, part, 3) for part in (1, 2, 3)]
+    assert sorted(item.name for part in parts for item in part) == sorted(item.name for item in inputs)
     assert min(map(len, parts)) > 5
     for part in (1, 2, 3):
-        assert [item.name for item in take_shard(there, part, 3)] == [f"elsewhere/{item.name}" for item in parts[part - 1]]
-    assert [item.name for item in take_shard(here[:20], 2, 3)] == [item.name for item in parts[1] if item in here[:20]]
+        assert [item.name for item in take_shard(copies, part, 3)] == [f"elsewhere/{item.name}" for item in parts[part - 1]]
+    assert [item.name for item in take_shard(inputs[:20], 2, 3)] == [item.name for item in parts[1] if item in inputs[:20]]
 
 
 def test_a_run_processes_its_shard(run, samples, tmp_path):
@@ -197,12 +197,12 @@ def test_outputs_in_a_searched_folder_are_no_inputs(run, samples, tree):
         for _ in range(2):
             result = run("apply", "-r", "p", "-k", "blur", "-o", output, "--overwrite", "-q")
             assert result.status == 0, result.err
-        made = sorted(str(path.relative_to(tree)) for path in (tree / "p").rglob("*.png"))
+        names = sorted(str(path.relative_to(tree)) for path in (tree / "p").rglob("*.png"))
         if output == "p/out/":
-            assert made == ["p/h.png", "p/out/h.png"]
+            assert names == ["p/h.png", "p/out/h.png"]
             shutil.rmtree(tree / "p" / "out")
         else:
-            assert made == ["p/h.png", "p/h_blur.png"]
+            assert names == ["p/h.png", "p/h_blur.png"]
 
 
 def test_files_from_reads_a_list(run, shell, samples, tree):
@@ -335,10 +335,10 @@ def test_a_deep_tree_is_searched(tmp_path, monkeypatch):
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(len(inspect.stack(0)) + 60)
     try:
-        (found,) = find_inputs([str(tmp_path / "deep")], Search(recursive=True))
+        (item,) = find_inputs([str(tmp_path / "deep")], Search(recursive=True))
     finally:
         sys.setrecursionlimit(limit)
-    assert found.source == folder / "a.png"
+    assert item.source == folder / "a.png"
 
 
 def test_names_from_find_are_mirrored(run, samples, tmp_path, monkeypatch):

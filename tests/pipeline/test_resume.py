@@ -130,14 +130,14 @@ def test_only_missing_maps_are_made(run, photo, tmp_path):
 def test_a_file_of_the_user_is_kept(run, photo, tmp_path, name):
     """Its input fails with one line; --overwrite replaces it; the other input is processed."""
     template = f"{tmp_path}/out/{{stem}}{name[1:]}"
-    theirs = tmp_path / "out" / f"photo{name[1:]}"
-    theirs.parent.mkdir()
+    user_file = tmp_path / "out" / f"photo{name[1:]}"
+    user_file.parent.mkdir()
     if name in ("x.npy", "x.npz"):
-        theirs.write_bytes(b"anything")
+        user_file.write_bytes(b"anything")
     else:
         with PIL.Image.open(photo) as picture:
-            picture.save(theirs)
-    before = theirs.read_bytes()
+            picture.save(user_file)
+    before = user_file.read_bytes()
     second = tmp_path / "second.png"
     shutil.copy(photo, second)
     arguments = ["apply", photo, second, "-k", "blur", "--skip-existing", "-o", template]
@@ -145,14 +145,14 @@ def test_a_file_of_the_user_is_kept(run, photo, tmp_path, name):
     assert (result.status, result.lines) == (
         1,
         [
-            f"Error: {photo}: {theirs}: exists already, and carries no provenance of convcli; replace it with --overwrite, "
+            f"Error: {photo}: {user_file}: exists already, and carries no provenance of convcli; replace it with --overwrite, "
             "or move it away"
         ],
     )
-    assert theirs.read_bytes() == before
-    assert theirs.with_stem("second").exists()
+    assert user_file.read_bytes() == before
+    assert user_file.with_stem("second").exists()
     assert run(*arguments, "-q", "--overwrite").status == 0
-    assert theirs.read_bytes() != before
+    assert user_file.read_bytes() != before
 
 
 def test_in_place_each_picture_is_changed_once(run, photo, tmp_path):
@@ -290,8 +290,8 @@ def test_sidecars_are_written_only_where_needed(run, photo, tmp_path):
         run("apply", photo, "-k", "blur", "-o", tmp_path / "without" / name, "-q")
         run("apply", photo, "-k", "blur", "-o", tmp_path / "with" / name, "-q", "--skip-existing")
     assert sorted(path.name for path in (tmp_path / "without").iterdir()) == sorted(OUTPUTS)
-    beside = {path.name for path in (tmp_path / "with").iterdir()} - set(OUTPUTS)
-    assert beside == {"x.bmp.convcli", "x.ppm.convcli", "x.npy.convcli"}
+    sidecars = {path.name for path in (tmp_path / "with").iterdir()} - set(OUTPUTS)
+    assert sidecars == {"x.bmp.convcli", "x.ppm.convcli", "x.npy.convcli"}
     assert zipfile.ZipFile(tmp_path / "with" / "x.npz").comment.startswith(b"convcli:1:")
     assert sorted(np.load(tmp_path / "with" / "x.npz")) == ["blur"]
 
@@ -385,13 +385,13 @@ def test_a_dry_run_removes_nothing(run, photo, tmp_path):
     """Temporary files of dead runs are removed by the next run that writes."""
     arguments = ["apply", photo, "-k", "blur", "-q", "--skip-existing", "-o", f"{tmp_path}/out/"]
     assert run(*arguments).status == 0
-    left = tmp_path / "out" / f"{PREFIX}0123456789ab.part"
-    left.write_bytes(b"")
+    temporary = tmp_path / "out" / f"{PREFIX}0123456789ab.part"
+    temporary.write_bytes(b"")
     _cleaned_folders.clear()
     assert run(*arguments, "-n").status == 0
-    assert left.exists()
+    assert temporary.exists()
     assert run(*arguments).status == 0
-    assert not left.exists()
+    assert not temporary.exists()
 
 
 def test_in_place_through_links_a_picture_is_changed_once(run, photo, tmp_path):

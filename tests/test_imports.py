@@ -87,7 +87,7 @@ def test_every_import_is_a_declared_dependency():
     assert outside == declared
 
 
-def test_no_shell_no_eval_no_pickle():
+def test_no_module_uses_shell_eval_or_pickle():
     """No module evaluates text, starts a shell, or unpickles."""
     for path in FILES:
         text = path.read_text()

@@ -30,7 +30,7 @@ def test_transparent_colours_never_bleed(run, tmp_path):
     assert result[1, 5].tolist() == [0, 0, 0, 0]
 
 
-def test_borders_of_pictures_with_alpha(run, tmp_path):
+def test_borders_of_pictures_with_alpha_are_transparent_or_opaque(run, tmp_path):
     """zero is transparent, a number is an opaque level."""
     PIL.Image.fromarray(np.full((3, 3, 4), (90, 90, 90, 255), np.uint8)).save(tmp_path / "a.png")
     for border, corner in (("zero", [90, 90, 90, 113]), ("0", [40, 40, 40, 255])):  # 4 of 9 pixels lie inside

@@ -47,7 +47,7 @@ def test_an_interrupted_batch_leaves_whole_files(samples, tmp_path):
 
 
 @pytest.mark.parametrize("moment", ["during the report", "after the report"])
-def test_a_run_interrupted_while_it_reports(run, samples, tmp_path, monkeypatch, moment):
+def test_a_run_interrupted_while_it_reports_has_a_whole_report(run, samples, tmp_path, monkeypatch, moment):
     """Every finished picture is in the report, once."""
     for i in range(6):
         shutil.copy(samples / "horse.png", tmp_path / f"{i}.png")

@@ -205,7 +205,7 @@ def test_the_window_of_a_ramp_equals_numpy_pad(run, tmp_path, rng):
 
 
 @pytest.mark.parametrize("name", ["rgba.png", "solid.png", "rgb.png"])
-def test_the_window_of_a_ramp_with_alpha(run, tmp_path, rng, name):
+def test_the_window_of_a_ramp_with_alpha_equals_numpy_pad(run, tmp_path, rng, name):
     """With alpha, also opaque, alpha fades and the colours are those of the edge; without alpha the colours fade."""
     make_pictures(tmp_path, rng)
     image = read_image(tmp_path / name)

@@ -312,7 +312,7 @@ def test_extreme_parameters_give_a_kernel_or_an_error(generator):
     assert all(re.search(r"must be (at least|between|odd|a whole number)|makes a kernel", error) for error in errors), errors
 
 
-def test_maps_of_banks_and_unique_names():
+def test_banks_give_their_maps_and_names_are_unique():
     """A merged bank is one map, another bank one map per kernel; a repeated name gets a number."""
     assert len(feature_maps(REGISTRY.find("sobel"))) == 1
     assert len(feature_maps(REGISTRY.find("frei-chen-basis"))) == 9

@@ -327,7 +327,7 @@ def test_long_directories_are_refused_unread(tmp_path, monkeypatch):
             find(f"@{tmp_path / name}")
 
 
-def test_sums_of_filters_are_within_the_limit(tmp_path):
+def test_sums_of_filters_beyond_the_limit_are_refused(tmp_path):
     """The sum of two filters, each within the limit, is checked too."""
     np.save(tmp_path / "w.npy", np.full((3, 3), 9e29))
     (tmp_path / "k.toml").write_text("[kernels.s]\nsum = ['@w.npy', '@w.npy']")

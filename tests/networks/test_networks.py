@@ -82,7 +82,7 @@ def test_totals_of_families_add_up():
     assert sum(part.multiply_adds for part in parts) == total_of(rows).multiply_adds
 
 
-def test_parameters_of_small_layers(tmp_path):
+def test_parameters_of_small_layers_are_counted(tmp_path):
     """Four 5 x 5 x 3 filters have 300 weights and 4 biases; 1 x 1 from 256 to 64 channels, 16,384 and 64."""
     (row,) = rows_of(network(tmp_path, ['{ op = "conv", filters = 4, size = 5 }'], channels=3), (3, 32, 32)).values()
     assert (row.weights, row.biases, row.output_shape) == (300, 4, (4, 28, 28))
@@ -93,7 +93,7 @@ def test_parameters_of_small_layers(tmp_path):
     assert (row.weights, row.biases) == (150, 0)
 
 
-def test_the_cost_of_a_separable_convolution(tmp_path):
+def test_the_cost_of_a_separable_convolution_is_the_published_one(tmp_path):
     """1 / N + 1 / k**2 of the standard one: 0.11502 for 256 filters of 3 x 3. A separable layer has the same cost."""
     standard = '{ op = "conv", filters = 256, size = 3, padding = 1, bias = false }'
     (row,) = rows_of(network(tmp_path, [standard], channels=256), (256, 14, 14)).values()
@@ -124,7 +124,7 @@ def test_the_cost_of_a_separable_convolution(tmp_path):
     (3, "op = 'transposed', filters = 1, size = 3, stride = 2, padding = 1", 5),
     (3, "op = 'transposed', filters = 1, size = 3, stride = 2, padding = 1, output-padding = 1", 6),
 ])  # fmt: skip
-def test_sizes_of_dumoulin_and_visin(tmp_path, size, layer, expected):
+def test_sizes_of_dumoulin_and_visin_are_reproduced(tmp_path, size, layer, expected):
     """The examples of "A guide to convolution arithmetic for deep learning" (arXiv 1603.07285)."""
     (row,) = rows_of(network(tmp_path, [f"{{ {layer} }}"]), (1, size, size)).values()
     assert row.output_shape == (1, expected, expected)

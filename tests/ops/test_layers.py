@@ -56,8 +56,8 @@ def test_no_value_causes_a_warning(name, dtype):
             getattr(convcli, name)(np.array([number, 1, -2], dtype))
 
 
-def test_activations_of_nan_and_infinity():
-    """NaN gives NaN, and infinity the limit of the function, as in PyTorch."""
+def test_activations_of_nan_and_infinity_are_their_limits():
+    """NaN gives NaN, infinity gives the limit of the function, and softmax of only -inf is NaN, as in PyTorch."""
     for name in ACTIVATIONS:
         assert np.isnan(getattr(convcli, name)(np.nan))
     assert convcli.relu([np.inf, -np.inf]).tolist() == [np.inf, 0]

@@ -64,7 +64,7 @@ def test_response_to_a_constant_is_the_sum_of_the_kernel(kernel, border):
             assert_array_equal(response, 0)
 
 
-def test_figures_of_the_convolution_guide():
+def test_figures_of_the_convolution_guide_are_reproduced():
     """Dumoulin and Visin, figures 1.1 and 1.2, and the average of figure 1.5."""
     image = np.array([[3, 3, 2, 1, 0], [0, 0, 1, 3, 1], [3, 1, 2, 2, 3], [2, 0, 0, 2, 2], [2, 0, 0, 0, 1]])
     kernel = [[0, 1, 2], [2, 2, 0], [0, 1, 2]]
@@ -101,7 +101,7 @@ def test_same_with_a_stride_equals_onnx(padding):
     assert_array_equal(conv2d(x, ONES, padding=padding, stride=2)[0, 0], expected)
 
 
-def test_examples_of_scipy_convolve():
+def test_examples_of_scipy_convolve_are_reproduced():
     """The examples on the page of scipy.ndimage.convolve."""
     a = np.array([[1, 2, 0, 0], [5, 3, 0, 4], [0, 0, 0, 7], [9, 3, 0, 0]])
     k = np.array([[1, 1, 1], [1, 1, 0], [1, 0, 0]])
@@ -118,7 +118,7 @@ def test_examples_of_scipy_convolve():
     assert_array_equal(filter2d(c, tall, border="edge", flip=True), [[7, 0, 3], [5, 0, 2], [3, 0, 1]])
 
 
-def test_examples_of_scipy_correlate():
+def test_examples_of_scipy_correlate_are_reproduced():
     """The example on the page of scipy.ndimage.correlate: a plus of ones."""
     plus = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
     expected = [[6, 10, 15, 20, 24], [26, 30, 35, 40, 44], [51, 55, 60, 65, 69], [76, 80, 85, 90, 94],
@@ -136,12 +136,12 @@ BORDERS = [
 
 
 @pytest.mark.parametrize(("border", "expected"), BORDERS)
-def test_borders_of_a_row_of_five(border, expected):
+def test_borders_of_a_row_of_five_equal_other_systems(border, expected):
     """A tap two pixels to the left, as SciPy, OpenCV, ImageMagick and G'MIC compute it."""
     assert_array_equal(filter2d([[10, 20, 30, 40, 50]], [[1, 0, 0, 0, 0]], border=border), [expected])
 
 
-def test_the_pixel_of_the_gimp_manual():
+def test_the_pixel_of_the_gimp_manual_is_reproduced():
     """The worked example of the GIMP manual's Convolution Matrix page: 42, moved down by one pixel."""
     window = [[40, 42, 46], [46, 50, 55], [52, 56, 58]]
     assert filter2d(window, [[0, 1, 0], [0, 0, 0], [0, 0, 0]], padding="valid")[0, 0] == 42

@@ -492,7 +492,7 @@ def test_outputs_are_recognized_through_links(run, samples, tree, searched, outp
         assert (result.status, [json.loads(line)["status"] for line in result.out.splitlines()[:-1]]) == (0, [status])
 
 
-def test_one_picture_with_two_names(run, samples, tree):
+def test_a_picture_with_two_names_is_one_input_or_refused(run, samples, tree):
     """Found twice it is one input; named twice it is an error."""
     (tree / "photos").mkdir()
     shutil.copy(samples / "horse.png", "photos/h.png")

@@ -38,9 +38,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 
 def imports_of(path):
-    """Yield (name, whether it is in this package) for each import of a file: top modules of this package, and top packages of
-    others.
-    """
+    """Yield (name, internal) for each import: top modules of this package, and top packages of others."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             for alias in node.names:

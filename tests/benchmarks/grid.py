@@ -139,9 +139,7 @@ def milliseconds(call):
 
 
 def time_all(calls):
-    """Median milliseconds of each call, alternating. A call that is five times slower than the fastest at first is measured
-    once.
-    """
+    """Median milliseconds of each call, alternating. Calls that are first five times slower than the fastest run once."""
     times = {name: [milliseconds(call)] for name, call in calls.items()}
     limit = 5 * min(runs[0] for runs in times.values())
     rivals = [name for name in calls if name == "convcli" or times[name][0] <= limit]

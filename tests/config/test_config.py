@@ -689,9 +689,7 @@ def test_a_thousand_kernels_are_read(tmp_path):
 
 
 def test_lines_are_searched_once(tmp_path, monkeypatch):
-    """Once for a file, not for each of a thousand kernels, which took 43 s. Names are compared for the first hundred errors
-    only.
-    """
+    """Once for a file, not for each of a thousand kernels, which took 43 s. At most a hundred names are compared."""
     searches, comparisons = [], []
     find, near = diagnostics.find_lines, name_table.nearest_name
     monkeypatch.setattr(diagnostics, "find_lines", lambda *arguments: searches.append(1) or find(*arguments))

@@ -314,9 +314,7 @@ def other_tables(tables, out):
 
 
 def test_a_loop_of_another_module_is_not_kept(monkeypatch):
-    """The name of the cache folder does not depend on its source, so old code could run after a change. Loops of ``loops`` are
-    kept.
-    """
+    """The cache folder's name does not depend on its source, so old code could run. Loops of ``loops`` are kept."""
     stored = []
     monkeypatch.setattr(jit_run, "keep_code", lambda name, code: stored.append(name))
     monkeypatch.setattr(jit_run, "read_code", lambda *_: None)
@@ -329,9 +327,7 @@ def test_a_loop_of_another_module_is_not_kept(monkeypatch):
 
 
 def test_the_key_of_compiled_code_contains_all_dtypes(monkeypatch):
-    """The key contains the dtypes of tables in tuples and the module; otherwise a table of another dtype runs wrong machine
-    code.
-    """
+    """Also those of tables in tuples, and the module; otherwise a table of another dtype runs wrong machine code."""
     other_tables.__name__ = scale_tables.__name__
     monkeypatch.setattr(sys.modules[__name__], "scale_tables", scale_tables)
     for dtype in (np.int64, np.float32, np.float64, np.int32):

@@ -68,9 +68,7 @@ def test_large_kernels_keep_the_bound(name, size, rng):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_a_mask_is_exact_to_float32(dtype, rng):
-    """A mask with 1 % ones and a 15 x 15 kernel of sum 1 are exact to float32. With an offset of 32768 responses were multiples
-    of 1/256.
-    """
+    """A mask with 1 % ones and a 15 x 15 kernel; with an offset of 32768, responses would be multiples of 1/256."""
     mask, kernel = (rng.random((300, 300)) < 0.01).astype(dtype), rng.random((15, 15))
     kernel /= kernel.sum()
     expected = scipy.signal.convolve2d(np.pad(mask.astype(float), 7), kernel[::-1, ::-1], mode="valid")

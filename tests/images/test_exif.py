@@ -128,9 +128,7 @@ def test_a_rotated_picture_has_orientation_1(run, tmp_path, rng, order, suffix):
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("broken", ["next directory", "GPS", "EXIF", "Software", "thumbnail"])
 def test_a_rotated_picture_with_broken_exif_has_orientation_1(run, tmp_path, rng, order, suffix, broken):
-    """A wrong offset must not keep the old orientation, or viewers would rotate twice; a wrong thumbnail must not remove the
-    rest.
-    """
+    """Otherwise viewers would rotate twice. A wrong thumbnail does not remove the other tags."""
     first = {271: (2, b"maker\0"), 274: (3, [6])}
     outside = [99_999]
     first |= {"GPS": {34853: (4, outside)}, "EXIF": {34665: (4, outside)}, "Software": {305: (2, outside)}}.get(broken, {})

@@ -451,9 +451,7 @@ def test_broken_exif_does_not_stop_reading(colours):
 
 
 def test_descriptions_of_the_shape_are_dropped(rng):
-    """Descriptions by ImageJ and tifffile would be wrong for a filtered picture; other descriptions are kept; no resolution is
-    invented.
-    """
+    """Those of ImageJ and tifffile are wrong for a filtered picture. Other texts are kept; no resolution is invented."""
     deep = rng.integers(0, 65536, (3, 8, 9)).astype(np.uint16)
     for options in ({"imagej": True, "metadata": {"axes": "ZYX"}}, {"photometric": "minisblack"}):
         file = io.BytesIO()

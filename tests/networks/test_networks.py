@@ -322,9 +322,7 @@ def test_a_pool_with_ceil_has_no_note(tmp_path):
 
 
 def test_a_network_for_large_pictures_only_is_accepted(tmp_path):
-    """After eleven pools a picture of 1024 has no pixel left. Errors that hold for every size are reported when the file is
-    read.
-    """
+    """After eleven pools a picture of 1024 has no pixel left; errors for every size are reported when the file is read."""
     pools = ["{ op = 'max-pool', size = 2 }"] * 11
     net = network(tmp_path, [*pools, "{ op = 'flatten' }", "{ op = 'dense', units = 3 }"])
     assert [row.output_shape for row in trace(net, (1, 4096, 4096))][-1] == (3,)

@@ -79,9 +79,7 @@ def test_output_sizes_are_the_published_ones(size, kernel, stride, padding, extr
 
 @pytest.mark.parametrize(("stride", "dilation", "groups"), [(1, 1, 1), (2, 1, 1), (3, 2, 2), ((2, 4), (2, 1), 1)])
 def test_transposed_is_the_adjoint_of_the_convolution(stride, dilation, groups, rng):
-    """<conv(x, w), y> == <x, transposed(y, w)> with the same options, and output_padding for the pixels that the stride left
-    over.
-    """
+    """<conv(x, w), y> == <x, transposed(y, w)>, with output_padding for the pixels that the stride left over."""
     x, weight = rng.normal(size=(2, 4, 15, 15)), rng.normal(size=(6, 4 // groups, 3, 3))
     options = {"stride": stride, "dilation": dilation, "groups": groups, "padding": ((1, 2), (0, 1))}
     maps = conv2d(x, weight, **options)

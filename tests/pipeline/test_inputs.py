@@ -34,9 +34,7 @@ def found_inputs(*arguments, **search):
 
 
 def test_a_folder_gives_its_pictures():
-    """Files with a known suffix, sorted; with -r those of subfolders; hidden files only if requested; loops of links are not
-    followed.
-    """
+    """By suffix, sorted; with -r those of subfolders; hidden files if requested; loops of links are not followed."""
     assert found_inputs("a") == [("a/y.JPG", ".")]
     assert found_inputs(".", recursive=True) == [
         ("./odd[1].png", "."),
@@ -418,9 +416,7 @@ def test_a_named_input_in_the_output_folder_is_processed(run, samples, tmp_path,
 
 
 def test_failed_arguments_are_not_counted_as_pictures(run, samples, tree, monkeypatch):
-    """One picture beside an empty folder is one picture; only the first error of a folder is reported; the working folder has a
-    name.
-    """
+    """A picture beside an empty folder is one picture; the first error of a folder is reported."""
     (tree / "empty").mkdir()
     shutil.copy(samples / "horse.png", tree / "h.png")
     result = run("apply", "h.png", "empty", "-k", "blur", "-q", "-o", "one.webp")

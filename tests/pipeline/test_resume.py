@@ -231,9 +231,7 @@ def test_exif_without_room_for_a_mark_gets_a_sidecar(run, tmp_path):
 
 
 def test_a_sidecar_belongs_to_one_file(tmp_path):
-    """The file that an output replaces belongs to convcli but is not up to date; other files, and those without a sidecar,
-    belong to the user.
-    """
+    """A file that an output replaces belongs to convcli but is not up to date; all other files belong to the user."""
     path, form = tmp_path / "a.npy", format_of("a.npy")
     assert read_output_state(path, form) == OutputState(exists=False)
     path.write_bytes(b"one")

@@ -61,9 +61,7 @@ SCALES = {
 
 
 def in_float64(image: np.ndarray, kernel: np.ndarray, border: int | str) -> np.ndarray:
-    """Filter (H, W) with (kh, kw) and "same" padding by SciPy in float64; the mean is subtracted before, and its response added
-    after.
-    """
+    """Filter (H, W) with (kh, kw), padding "same", by SciPy in float64: the samples less their mean, then the mean."""
     pads = [((side - 1) // 2, side // 2) for side in kernel.shape]
     options = {"mode": "constant", "constant_values": border} if isinstance(border, int) else {"mode": border}
     padded = np.pad(image.astype(np.float64), pads, **options)

@@ -1,4 +1,4 @@
-"""Shared fixtures: the sample pictures, the command line in this process and in its own."""
+"""Shared fixtures: the sample pictures, and the command line in this process and in a new one."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Result:
-    """What a run of the command line left: exit status, standard output and standard error."""
+    """The result of a command line: exit status, standard output and standard error."""
 
     status: int
     out: str
@@ -36,7 +36,7 @@ class Result:
 
 @pytest.fixture(scope="session", autouse=True)
 def small_bands():
-    """Small pictures are cut into bands for threads, too."""
+    """Lower the size from which pictures are cut into bands, so that small pictures use several threads."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(layout, "SMALLEST_BAND", 3000)
         yield
@@ -50,11 +50,11 @@ def samples():
 
 @pytest.fixture
 def run(capsys, monkeypatch):
-    """Run a command line in this process. It does not tell when it compiles: that depends on the tests before."""
+    """Run a command line in this process. Compilation is not reported, because it depends on the tests that ran before."""
     monkeypatch.setattr(jit_run, "on_compiling", lambda listener: None)
 
-    def call(*words):
-        status = main([str(word) for word in words])
+    def call(*arguments):
+        status = main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         return Result(status, captured.out, captured.err)
 
@@ -63,11 +63,16 @@ def run(capsys, monkeypatch):
 
 @pytest.fixture
 def shell():
-    """Run a command line in a process of its own; more keywords go to subprocess.run."""
+    """Run a command line in a new process. Further keywords go to subprocess.run."""
 
-    def call(*words, env=None, **options):
+    def call(*arguments, env=None, **options):
         options = {"capture_output": True, "timeout": 120, **options}
-        command = [sys.executable, "-m", "convcli", *(os.fspath(w) if isinstance(w, Path) else w for w in words)]
+        command = [
+            sys.executable,
+            "-m",
+            "convcli",
+            *(os.fspath(argument) if isinstance(argument, Path) else argument for argument in arguments),
+        ]
         return subprocess.run(command, env={**os.environ, **(env or {})}, check=False, **options)
 
     return call
@@ -75,5 +80,5 @@ def shell():
 
 @pytest.fixture
 def rng():
-    """Random numbers, the same on every run."""
+    """A random generator with a fixed seed."""
     return np.random.default_rng(20261121)

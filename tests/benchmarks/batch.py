@@ -1,12 +1,12 @@
-"""Times whole batches: 1,000 JPEGs beside ImageMagick under xargs and a script with OpenCV on a pool of threads.
+"""Measures whole batches: 1,000 JPEGs, against ImageMagick under xargs and a script with OpenCV on a pool of threads.
 
     python -m pip install opencv-python-headless
     apt-get install imagemagick
     python tests/benchmarks/batch.py [--count 1000] [--side 512]
 
-Each picture is decoded, blurred by a Gaussian of sigma 2 (17 x 17, mirrored borders), and encoded as a JPEG of quality 92 with
-colours at full resolution; two at a time. Prints pictures a second and the peak memory of the largest process, the best of
-three runs in turn. The results are compared before anything is timed.
+Each picture is decoded, blurred by a Gaussian of sigma 2 (17 x 17, reflected borders), and encoded as a JPEG of quality 92
+without chroma subsampling; two pictures at a time. Prints pictures per second and the peak memory of the largest process, the
+best of three alternating runs. The results are compared before a time counts.
 """
 
 import argparse
@@ -50,7 +50,7 @@ print(json.dumps([seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrs
 
 
 def make_pictures(folder, count, side):
-    """Cuts from the sample pictures, each another."""
+    """Write different crops of the sample pictures."""
     folder.mkdir()
     pictures = []
     for name in ("astronaut.png", "chelsea.png"):
@@ -63,21 +63,21 @@ def make_pictures(folder, count, side):
 
 
 def commands(source, target):
-    """How each does it."""
-    found = shutil.which("magick") or shutil.which("convert", path="/usr/bin") or shutil.which("convert")
+    """The command line of each program."""
+    magick = shutil.which("magick") or shutil.which("convert", path="/usr/bin") or shutil.which("convert")
     quality = "-virtual-pixel Mirror -gaussian-blur 8x2 -sampling-factor 1x1 -quality 92"
-    each = f'{found} -limit thread 1 "$1" {quality} "{target}/${{1##*/}}"'
+    each = f'{magick} -limit thread 1 "$1" {quality} "{target}/${{1##*/}}"'
     listed = f"find {source} -name '*.jpg' -print0 | xargs -0 -n 1 -P {JOBS} sh -c '{each}' sh"
     ours = [sys.executable, "-m", "convcli", "apply", source, "-k", "gaussian:sigma=2", "-j", JOBS, "-q", "-o", f"{target}/"]
-    theirs = {
+    programs = {
         "convcli": list(map(str, ours)),
         "OpenCV, threads": [sys.executable, "-c", WITH_OPENCV, str(source), str(target), str(JOBS)],
     }
-    return theirs | ({"ImageMagick, xargs": ["sh", "-c", listed]} if found else {})
+    return programs | ({"ImageMagick, xargs": ["sh", "-c", listed]} if magick else {})
 
 
 def run(command, target):
-    """Seconds, and bytes of the largest process."""
+    """Run a command. Return the seconds, and the peak memory of the largest process in bytes."""
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
@@ -86,39 +86,39 @@ def run(command, target):
 
 
 def levels(path):
-    """The pixels of a picture as numbers."""
+    """Read the samples of a picture as floats."""
     with PIL.Image.open(path) as picture:
         return np.asarray(picture).astype(float)
 
 
 def main():
-    """Print one row for each way."""
-    reader = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    reader.add_argument("--count", type=int, default=1000)
-    reader.add_argument("--side", type=int, default=512)
-    wishes = reader.parse_args()
+    """Print one row for each program."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--side", type=int, default=512)
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder) / "in", Path(folder) / "out"
-        make_pictures(source, wishes.count, wishes.side)
-        ways = commands(source, target)
+        make_pictures(source, arguments.count, arguments.side)
+        programs = commands(source, target)
         best = {}
         first = None
-        for turn in range(3):
-            for name, command in ways.items():
+        for run_number in range(3):
+            for name, command in programs.items():
                 start = time.perf_counter()
                 seconds, memory = run(command, target)
                 assert seconds <= time.perf_counter() - start
-                if len(list(target.iterdir())) != wishes.count:
+                if len(list(target.iterdir())) != arguments.count:
                     sys.exit(f"{name}: pictures are missing")
                 result = levels(target / "00000.jpg")
                 first = result if first is None else first
                 if np.abs(result - first).mean() > 1:
                     sys.exit(f"{name}: the results differ by {np.abs(result - first).mean():.2f} levels")
-                if turn == 0 or seconds < best[name][0]:
+                if run_number == 0 or seconds < best[name][0]:
                     best[name] = seconds, memory
-    sys.stdout.write(f"{wishes.count} JPEGs of {wishes.side} x {wishes.side}, {JOBS} at a time\n")
+    sys.stdout.write(f"{arguments.count} JPEGs of {arguments.side} x {arguments.side}, {JOBS} at a time\n")
     for name, (seconds, memory) in best.items():
-        rate = wishes.count / seconds
+        rate = arguments.count / seconds
         sys.stdout.write(f"{name:<20} {seconds:>7.2f} s {rate:>7.1f} pictures/s {memory / 1e6:>7.0f} MB\n")
 
 

@@ -1,18 +1,18 @@
-"""Times filter2d beside OpenCV, libvips, SciPy and Pillow: one process, in turn, same threads, results compared before.
+"""Measures filter2d against OpenCV, libvips, SciPy and Pillow, alternating in one process with the same number of threads.
 
     python -m pip install -e '.[bench]'
     python tests/benchmarks/grid.py [--kinds random] [--sizes 3,31] [--all] [--json FILE] [--readme]
 
-A cell is a size of kernel, a kind of kernel (random, gaussian, box, sobel), a type (u8 to u8, u8 to f32, f32 to f32), one or
-three channels, a side of the picture (random levels; the edge repeated outside), a stride, and one or two threads. Without
-options those of 2048 x 2048 x 3, stride 1, one thread are measured, and those that differ from them in one of these; --all
-takes hours. --readme writes the table of README.md from the file of --json.
+A cell is a kernel size, a kind of kernel (random, gaussian, box, sobel), a pair of dtypes (u8 to u8, u8 to f32, f32 to f32),
+one or three channels, a side of the picture (random levels, edge border), a stride, and one or two threads. By default the
+cells of 2048 x 2048 x 3, stride 1 and one thread are measured, and those that differ from them in one property; --all takes
+hours. --readme writes the table of README.md from the file of --json.
 
-A peer takes part where it does the same work: of float results, none is off by more than 0.002, of levels, none by more than
-one, and no more than one in 1,000 at all. Those that are off by one level more often have rounded the kernel to a few bits
-before; they are told apart, as "coarser". A peer's time is that of the fastest of its functions. Medians in milliseconds, and
-the fastest peer's divided by convcli's: above 1, convcli is faster. Results are let go at once: from 8 MB on convcli uses their
-memory again, where the others ask the system for some, 3.7 ms for 50 MB.
+A peer takes part where it computes the same: float results differ by at most 0.002, levels by at most one, and no more than
+one level in 1,000 differs. Peers with more levels that differ by one have rounded the kernel to a few bits; they are listed
+apart, as "coarser". The time of a peer is that of its fastest function. Prints medians in milliseconds, and the time of the
+fastest peer divided by convcli's: above 1, convcli is faster. Results are released at once: from 8 MB on convcli reuses their
+memory, where the others allocate again, which takes 3.7 ms for 50 MB.
 """
 
 import argparse
@@ -44,46 +44,46 @@ AXES = {
 }
 USUAL = {"side": "2048", "channel": "3", "stride": "1", "thread": "1"}
 LONGEST, LEAST_RUNS, MOST_RUNS = 0.6, 4, 15
-"""Seconds for a cell, runs of each contender at least, and at most."""
+"""Seconds per cell, and the least and the largest number of runs of each function."""
 
-MARKS = "<!-- speed -->", "<!-- end of speed -->"
+MARKERS = "<!-- speed -->", "<!-- end of speed -->"
 
 
 def make_kernel(kind, size):
-    """(kh, kw) float64, and its column and row where it has them."""
+    """Make a (kh, kw) float64 kernel. Return it with its column and row if it is separable."""
     if kind == "random":
         return np.random.default_rng(size).normal(size=(size, size)) / size, None
     if kind == "box":
         line = np.full(size, 1 / size)
         return np.outer(line, line), (line, line)
-    places = np.arange(size) - size // 2
-    smooth = np.exp(-0.5 * (places / (size / 6)) ** 2)
+    positions = np.arange(size) - size // 2
+    smooth = np.exp(-0.5 * (positions / (size / 6)) ** 2)
     smooth /= smooth.sum()
     if kind == "gaussian":
         return np.outer(smooth, smooth), (smooth, smooth)
-    slope = places * smooth
+    slope = positions * smooth
     return np.outer(smooth, slope), (smooth, slope)
 
 
-def opencv_calls(cv2, image, kernel, lines, kind, whole):
-    """What OpenCV has for this."""
-    size, border, depth = kernel.shape[0], cv2.BORDER_REPLICATE, cv2.CV_8U if whole else cv2.CV_32F
+def opencv_calls(cv2, image, kernel, lines, kind, to_levels):
+    """The functions of OpenCV that compute this."""
+    size, border, depth = kernel.shape[0], cv2.BORDER_REPLICATE, cv2.CV_8U if to_levels else cv2.CV_32F
     yield lambda: cv2.filter2D(image, depth, kernel.astype(np.float32), borderType=border)
     if lines:
         column, row = (line.astype(np.float32) for line in lines)
         yield lambda: cv2.sepFilter2D(image, depth, row, column, borderType=border)
-    if kind == "gaussian" and (image.dtype == np.float32 or whole):
+    if kind == "gaussian" and (image.dtype == np.float32 or to_levels):
         yield lambda: cv2.GaussianBlur(image, (size, size), size / 6, borderType=border)
     if kind == "box":
         yield lambda: cv2.boxFilter(image, depth, (size, size), borderType=border)
 
 
-def scipy_calls(ndimage, image, kernel, lines, kind, whole):
-    """SciPy's: each channel on its own, in float32."""
+def scipy_calls(ndimage, image, kernel, lines, kind, to_levels):
+    """The functions of SciPy: each channel on its own, in float32."""
     flat = kernel[:, :, None] if image.ndim == 3 else kernel
 
     def levels(result):
-        return np.clip(np.rint(result), 0, 255).astype(np.uint8) if whole else result
+        return np.clip(np.rint(result), 0, 255).astype(np.uint8) if to_levels else result
 
     if kernel.shape[0] <= 9:
         yield lambda: levels(ndimage.correlate(image, flat, output=np.float32, mode="nearest"))
@@ -97,13 +97,13 @@ def scipy_calls(ndimage, image, kernel, lines, kind, whole):
         yield separable
 
 
-def vips_calls(pyvips, image, kernel, lines, kind, whole):
-    """libvips in float; its whole numbers round the kernel, which is other work."""
+def vips_calls(pyvips, image, kernel, lines, kind, to_levels):
+    """The functions of libvips in float; its integer convolution rounds the kernel."""
     source = pyvips.Image.new_from_array(image)
     mask = pyvips.Image.new_from_list(kernel.tolist())
 
     def finish(result):
-        result = result.rint().cast("uchar") if whole else result.cast("float")
+        result = result.rint().cast("uchar") if to_levels else result.cast("float")
         return result.numpy()
 
     if kernel.shape[0] <= 15:
@@ -113,9 +113,9 @@ def vips_calls(pyvips, image, kernel, lines, kind, whole):
         yield lambda: finish(source.convsep(line, precision="float"))
 
 
-def pillow_calls(pil, image, kernel, lines, kind, whole):
-    """Pillow has kernels of 3 x 3 and 5 x 5, and boxes, for levels; at the edge it copies, so the middle is compared."""
-    if not whole or kernel.shape[0] not in (3, 5):
+def pillow_calls(pil, image, kernel, lines, kind, to_levels):
+    """Pillow has kernels of 3 x 3 and 5 x 5 for levels. It copies the edge, so only the inside is compared."""
+    if not to_levels or kernel.shape[0] not in (3, 5):
         return
     picture = pil.fromarray(image)
     if image.ndim == 3 or image.dtype == np.uint8:
@@ -132,14 +132,14 @@ PEERS = {
 
 
 def milliseconds(call):
-    """One run."""
+    """Time one call."""
     start = time.perf_counter()
     call()
     return 1000 * (time.perf_counter() - start)
 
 
 def time_all(calls):
-    """Median milliseconds of each, in turn; who is five times slower than the fastest at first is not asked again."""
+    """Median milliseconds of each call, alternating. Calls that are first five times slower than the fastest run once."""
     times = {name: [milliseconds(call)] for name, call in calls.items()}
     limit = 5 * min(runs[0] for runs in times.values())
     rivals = [name for name in calls if name == "convcli" or times[name][0] <= limit]
@@ -152,32 +152,32 @@ def time_all(calls):
 
 
 def compare(image, cell):
-    """Median milliseconds of convcli and of each peer's functions, by name; those that are coarser apart."""
+    """Median milliseconds of convcli and of each peer's functions, by name; those of coarser peers in a second dictionary."""
     kernel, lines = make_kernel(cell["kind"], cell["size"])
-    whole = cell["type"] == "u8-u8"
-    wanted = {"dtype": np.uint8 if whole else None, "border": "edge", "stride": cell["stride"], "threads": cell["threads"]}
-    calls, coarse = {"convcli": lambda: convcli.filter2d(image, kernel, **wanted)}, set()
+    to_levels = cell["type"] == "u8-u8"
+    options = {"dtype": np.uint8 if to_levels else None, "border": "edge", "stride": cell["stride"], "threads": cell["threads"]}
+    calls, coarse = {"convcli": lambda: convcli.filter2d(image, kernel, **options)}, set()
     ours = calls["convcli"]().astype(np.float32)
     for name, (calls_of, library) in PEERS.items():
         inside = slice(cell["size"], -cell["size"]) if name == "Pillow" else slice(None)
-        for number, function in enumerate(calls_of(library, image, kernel, lines, cell["kind"], whole), start=1):
+        for number, function in enumerate(calls_of(library, image, kernel, lines, cell["kind"], to_levels), start=1):
             call = function if cell["stride"] == 1 else functools.partial(every, function, cell["stride"])
             difference = np.abs(call().reshape(ours.shape) - ours)[inside, inside]
-            if difference.max() <= (1 if whole else 0.002):
+            if difference.max() <= (1 if to_levels else 0.002):
                 calls[f"{name} {number}"] = call
-                if whole and (difference > 0).mean() > 1e-3:
+                if to_levels and (difference > 0).mean() > 1e-3:
                     coarse.add(f"{name} {number}")
     times = time_all(calls)
     return {name: time for name, time in times.items() if name not in coarse}, {name: times[name] for name in coarse}
 
 
 def every(function, stride):
-    """Each so many-th pixel of a result, for those who have no stride."""
+    """Call a function without a stride, and take every stride-th pixel of its result."""
     return function()[::stride, ::stride].copy()
 
 
 def parse_options():
-    """What is asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser()
     for name, values in AXES.items():
         parser.add_argument(f"--{name}s", default=",".join(map(str, values)))
@@ -188,7 +188,7 @@ def parse_options():
 
 
 def list_cells(options):
-    """Every cell that is asked for."""
+    """Yield the cells to measure."""
     texts = {name: getattr(options, f"{name}s").split(",") for name in AXES}
     every_cell = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*texts.values())]
     for cell in every_cell:
@@ -199,7 +199,7 @@ def list_cells(options):
 
 
 def best_of(times):
-    """The fastest, and its time; nobody is infinitely slow."""
+    """The shortest time, and its name; infinity if there are none."""
     return min(((time, name) for name, time in times.items()), default=(float("inf"), ""))
 
 
@@ -224,13 +224,13 @@ def main():
         ours = times.pop("convcli")
         (best, name), (best_coarse, name_coarse) = best_of(times), best_of(coarse)
         cell |= {"convcli": ours, "peers": times, "coarser": coarse, "ratio": best / ours if name else None}
-        told = f"{name:<12} {best:8.2f} {best / ours:14.2f}" if name else "nobody does the same"
+        result = f"{name:<12} {best:8.2f} {best / ours:14.2f}" if name else "nobody does the same"
         if name_coarse and best_coarse < best:
-            told += f"   coarser: {name_coarse} {best_coarse:.2f} {best_coarse / ours:.2f}"
+            result += f"   coarser: {name_coarse} {best_coarse:.2f} {best_coarse / ours:.2f}"
         size = cell["size"]
         write(
             f"{cell['kind']:<9}{size:>2} x {size:<2} {cell['type']:<8} {'x'.join(map(str, shape)):<12} {cell['stride']:>6} "
-            f"{cell['threads']:>7} {ours:>8.2f}  {told}\n"
+            f"{cell['threads']:>7} {ours:>8.2f}  {result}\n"
         )
         sys.stdout.flush()
     write(f"{summary_of(cells)}\n")
@@ -238,14 +238,14 @@ def main():
 
 
 def summary_of(cells):
-    """How many cells there are, their geometric mean, and how many are slower."""
+    """The number of cells, their geometric mean, and how many are slower."""
     ratios = [cell["ratio"] for cell in cells if cell["ratio"]]
     mean, slower = statistics.geometric_mean(ratios), sum(ratio < 1 for ratio in ratios)
     return f"{len(ratios)} cells, geometric mean {mean:.2f}, {slower} of them slower than the fastest peer"
 
 
 def write_readme(cells):
-    """Put the table between its marks in README.md."""
+    """Write the table between its markers in README.md."""
     sizes = sorted({cell["size"] for cell in cells})
     usual = [cell for cell in cells if all(str(cell[name]) == value for name, value in USUAL.items())]
     lines = [f"| kernel | {' | '.join(f'{size} x {size}' for size in sizes)} |", "|---" * (len(sizes) + 1) + "|"]
@@ -255,14 +255,14 @@ def write_readme(cells):
         lines.append(f"| {kind} {types.replace('-', ' to ')} | {numbers} |")
     lines += ["", f"In all: {summary_of(usual)}.", ""]
     for name, value in USUAL.items():
-        for other in (str(one) for one in AXES[name] if str(one) != value):
+        for other in (str(choice) for choice in AXES[name] if str(choice) != value):
             changed = [cell for cell in cells if str(cell[name]) == other]
             if changed:
                 lines.append(f"- {name} {other} in place of {value}: {summary_of(changed)}")
     path = Path(__file__).parents[2] / "README.md"
-    before, _, rest = path.read_text().partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    path.write_text(f"{before}{MARKS[0]}\n" + "\n".join(lines) + f"\n{MARKS[1]}{after}")
+    before, _, rest = path.read_text().partition(MARKERS[0])
+    _, _, after = rest.partition(MARKERS[1])
+    path.write_text(f"{before}{MARKERS[0]}\n" + "\n".join(lines) + f"\n{MARKERS[1]}{after}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Times conv2d beside ONNX Runtime on AlexNet's five convolutions and three of VGG-16's: one image, random weights.
+"""Measures conv2d against ONNX Runtime on AlexNet's five convolutions and three of VGG-16's: one image, random weights.
 
     python -m pip install -e '.[bench]'
     python tests/benchmarks/layers.py [--threads 1]
 
-Both in one process, in turn, after their results were compared. Prints milliseconds, medians, thousand million multiply-adds a
-second, and ONNX Runtime's time divided by convcli's: above 1, convcli is faster. ONNX Runtime has its weights sorted before.
+Both run alternately in one process, after their results were compared. Prints median milliseconds, million multiply-adds, their
+rate, and ONNX Runtime's time divided by convcli's: above 1, convcli is faster. ONNX Runtime packs its weights before the
+measurement.
 """
 
 import argparse
@@ -32,7 +33,7 @@ RUNS = 15
 
 
 def session_for(weight, bias, stride, padding, groups, threads):
-    """ONNX Runtime, with a graph of one convolution."""
+    """Make an ONNX Runtime session for a graph of one convolution."""
     node = helper.make_node(
         "Conv",
         ["x", "w", "b"],
@@ -59,7 +60,7 @@ def session_for(weight, bias, stride, padding, groups, threads):
 
 
 def median_times(*calls):
-    """Median milliseconds of each, in turn."""
+    """Median milliseconds of each call, alternating."""
     times = [[] for _ in calls]
     for _ in range(RUNS):
         for call, runs in zip(calls, times, strict=True):
@@ -84,8 +85,8 @@ def main():
         weight, bias = weight.astype(np.float32), rng.normal(size=maps).astype(np.float32)
         session = session_for(weight, bias, stride, padding, groups, threads)
         options = {"stride": stride, "padding": padding, "groups": groups, "threads": threads}
-        expected, found = session.run(None, {"x": x})[0], convcli.conv2d(x, weight, bias, **options)
-        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+        expected, result = session.run(None, {"x": x})[0], convcli.conv2d(x, weight, bias, **options)
+        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4)
         theirs, ours = median_times(
             lambda session=session, x=x: session.run(None, {"x": x}),
             lambda x=x, weight=weight, bias=bias, options=options: convcli.conv2d(x, weight, bias, **options),

@@ -21,7 +21,7 @@ from pictures import TRANSPARENT_RED_BESIDE_WHITE, pixels
 
 
 def test_transparent_colours_never_bleed(run, tmp_path):
-    """Three white pixels, then transparent red: outside is white at a third of the alpha, as only ImageMagick does it."""
+    """Three white pixels beside transparent red: the next pixel is white at a third of the alpha, as with ImageMagick."""
     PIL.Image.fromarray(TRANSPARENT_RED_BESIDE_WHITE).save(tmp_path / "a.png")
     assert run("apply", tmp_path / "a.png", "-k", "average", "-o", tmp_path / "b.png").status == 0
     result = pixels(tmp_path / "b.png")
@@ -30,8 +30,8 @@ def test_transparent_colours_never_bleed(run, tmp_path):
     assert result[1, 5].tolist() == [0, 0, 0, 0]
 
 
-def test_what_lies_outside_a_picture_with_alpha(run, tmp_path):
-    """zero is nothing at all, a number an opaque level."""
+def test_borders_of_pictures_with_alpha_are_transparent_or_opaque(run, tmp_path):
+    """zero is transparent, a number is an opaque level."""
     PIL.Image.fromarray(np.full((3, 3, 4), (90, 90, 90, 255), np.uint8)).save(tmp_path / "a.png")
     for border, corner in (("zero", [90, 90, 90, 113]), ("0", [40, 40, 40, 255])):  # 4 of 9 pixels lie inside
         run("apply", tmp_path / "a.png", "-k", "average", "--border", border, "-o", tmp_path / "b.png")
@@ -39,28 +39,28 @@ def test_what_lies_outside_a_picture_with_alpha(run, tmp_path):
 
 
 @pytest.mark.parametrize("opaque", [False, True])
-def test_alpha_fades_as_the_border_does(run, tmp_path, rng, opaque):
-    """Colours are those of what is seen: under the ramp those of the edge, ever less of them."""
+def test_alpha_follows_the_border_linear_ramp(run, tmp_path, rng, opaque):
+    """With linear-ramp, colours outside are those of the edge, and alpha falls to 0."""
     levels = rng.integers(1, 256, (20, 30, 4), dtype=np.uint8)
     if opaque:
         levels[:, :, 3] = 255
     PIL.Image.fromarray(levels).save(tmp_path / "a.png")
-    words = ["-k", "gaussian:sigma=2", "--border", "linear-ramp"]
-    assert run("apply", tmp_path / "a.png", *words, "-o", tmp_path / "b.png").status == 0
+    options = ["-k", "gaussian:sigma=2", "--border", "linear-ramp"]
+    assert run("apply", tmp_path / "a.png", *options, "-o", tmp_path / "b.png").status == 0
     weights = load_registry([ConfigLocation(built_in_file(), "built in")]).find("gaussian:sigma=2").weights
     half = len(weights) // 2
     alpha = np.pad(levels[:, :, 3].astype(float), half, mode="linear_ramp")
-    seen = naive.correlate(alpha, weights / weights.sum())
+    expected_alpha = naive.correlate(alpha, weights / weights.sum())
     edge = np.pad(levels[:, :, :3].astype(float), ((half, half), (half, half), (0, 0)), mode="edge")
-    colours = naive.filter2d(edge * alpha[:, :, None], weights / weights.sum()) / seen[:, :, None]
-    found = pixels(tmp_path / "b.png")
-    assert_allclose(found[:, :, 3], seen, atol=0.501)
-    assert_allclose(found[:, :, :3], colours, atol=0.501)
+    colours = naive.filter2d(edge * alpha[:, :, None], weights / weights.sum()) / expected_alpha[:, :, None]
+    result = pixels(tmp_path / "b.png")
+    assert_allclose(result[:, :, 3], expected_alpha, atol=0.501)
+    assert_allclose(result[:, :, :3], colours, atol=0.501)
 
 
 @pytest.mark.parametrize(("kernel", "row"), [("1 1; 1 1", [1, 1]), ("binomial:size=3", [1, 2, 1])])
 def test_alpha_is_rounded_half_to_even(run, tmp_path, rng, kernel, row):
-    """Powers of two divide the sums, so that halves are exact; SciPy in float64 says where they are."""
+    """Sums are divided by powers of two, so that ties are exact; SciPy in float64 gives the expected values."""
     levels = rng.integers(0, 256, (60, 80, 4), dtype=np.uint8)
     PIL.Image.fromarray(levels).save(tmp_path / "a.png")
     assert run("apply", tmp_path / "a.png", "-k", kernel, "-o", tmp_path / "b.png").status == 0
@@ -71,8 +71,8 @@ def test_alpha_is_rounded_half_to_even(run, tmp_path, rng, kernel, row):
     assert_array_equal(pixels(tmp_path / "b.png")[:, :, 3], np.rint(expected))
 
 
-def test_colours_under_little_alpha_of_16_bits(run, tmp_path):
-    """Down to one level of alpha: below 129 of 65535, which 8 bits store as 0, they became black."""
+def test_colours_with_low_16_bit_alpha_are_kept(run, tmp_path):
+    """Down to one level of alpha. Levels below 129 of 65535 are 0 in 8 bits, which would make the colours black."""
     levels = np.zeros((4, 300, 4), np.uint16)
     levels[..., :3], levels[..., 3] = [40_000, 20_000, 60_000], np.arange(300)
     tifffile.imwrite(tmp_path / "a.tif", levels, photometric="rgb", extrasamples=["unassalpha"])
@@ -82,18 +82,18 @@ def test_colours_under_little_alpha_of_16_bits(run, tmp_path):
     assert "40000" in run("at", "3,2", tmp_path / "a.tif", "-k", "identity").out
 
 
-def test_zero_sum_kernels_leave_alpha_as_it_was(run, tmp_path, rng):
-    """Edges of a cut-out stay where they can be seen; with a stride, alpha follows."""
+def test_zero_sum_kernels_keep_alpha(run, tmp_path, rng):
+    """With a stride, alpha is taken at the same pixels."""
     levels = rng.integers(0, 256, (8, 10, 4), dtype=np.uint8)
     PIL.Image.fromarray(levels).save(tmp_path / "a.png")
     for kernel, stride, dilation in (("laplacian", 1, 1), ("laplacian", 2, 3), ("roberts", 1, 2), ("roberts", 1, 3)):
-        words = ["-k", kernel, "--stride", stride, "--dilation", dilation]
-        run("apply", tmp_path / "a.png", *words, "-o", tmp_path / "b.png")
+        options = ["-k", kernel, "--stride", stride, "--dilation", dilation]
+        run("apply", tmp_path / "a.png", *options, "-o", tmp_path / "b.png")
         assert_array_equal(pixels(tmp_path / "b.png")[:, :, 3], levels[::stride, ::stride, 3])
 
 
-def test_stretch_looks_at_what_can_be_seen(run, tmp_path):
-    """A transparent pixel, whatever its colour, is neither minimum nor maximum."""
+def test_stretch_ignores_transparent_pixels(run, tmp_path):
+    """A transparent pixel is neither the minimum nor the maximum."""
     levels = np.array([[[100, 100, 100, 255], [200, 200, 200, 255], [7, 7, 7, 0]]], np.uint8)
     PIL.Image.fromarray(levels).save(tmp_path / "a.png")
     result = run("apply", tmp_path / "a.png", "-k", "identity", "--range", "stretch", "-o", tmp_path / "b.png")
@@ -101,16 +101,16 @@ def test_stretch_looks_at_what_can_be_seen(run, tmp_path):
     assert pixels(tmp_path / "b.png")[0, :2, 0].tolist() == [0, 255]
 
 
-def test_a_wholly_transparent_picture(run, tmp_path):
-    """Has no minimum; it stays transparent."""
+def test_a_transparent_picture_stays_transparent(run, tmp_path):
+    """It has no minimum and stays transparent."""
     PIL.Image.fromarray(np.full((4, 4, 4), (9, 9, 9, 0), np.uint8)).save(tmp_path / "a.png")
     result = run("apply", tmp_path / "a.png", "-k", "blur", "-o", tmp_path / "b.png")
     assert (result.status, result.lines) == (0, [f"{tmp_path}/b.png: blur, all pixels are transparent"])
     assert not pixels(tmp_path / "b.png")[:, :, 3].any()
 
 
-def test_soft_edges_of_a_cutout_do_not_explode(run, tmp_path):
-    """Kernels of both signs on a soft mask: nothing that is stored as invisible is in the report."""
+def test_soft_edges_do_not_give_huge_responses(run, tmp_path):
+    """With kernels of both signs on a soft mask, pixels stored as transparent are not in the statistics."""
     y, x = np.mgrid[-20:20, -20:20]
     alpha = np.clip(255 * (1.5 - np.hypot(x, y) / 10), 0, 255)
     PIL.Image.fromarray(np.dstack([np.full((40, 40, 3), 128), alpha]).astype(np.uint8)).save(tmp_path / "a.png")
@@ -123,7 +123,7 @@ def test_soft_edges_of_a_cutout_do_not_explode(run, tmp_path):
 
 @pytest.mark.parametrize("kernel", ["sharpen", "gaussian:sigma=2", "1 2 3; 4 5 6; 7 8 9", "emboss", "laplacian", "sobel"])
 def test_opaque_alpha_changes_nothing(run, samples, tmp_path, kernel):
-    """An opaque picture with alpha gives the colours of the picture without."""
+    """The colours equal those of the picture without alpha."""
     photo = pixels(samples / "chelsea.png")
     PIL.Image.fromarray(photo).save(tmp_path / "rgb.png")
     PIL.Image.fromarray(np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)])).save(tmp_path / "rgba.png")
@@ -135,8 +135,8 @@ def test_opaque_alpha_changes_nothing(run, samples, tmp_path, kernel):
 
 
 @pytest.mark.parametrize("border", ["zero", "edge", "reflect", "symmetric", "wrap", "linear-ramp", 7.0])
-def test_transparent_pictures_are_multiplied_row_by_row(border, rng):
-    """Only the rows that a part needs; where the kernel sums to zero the response is that of colours times alpha."""
+def test_parts_of_pictures_with_alpha_equal_the_whole(border, rng):
+    """Parts equal the whole; a zero-sum kernel is applied to colours times alpha."""
     pixels, alpha = rng.integers(0, 256, (11, 9, 3), dtype=np.uint8), rng.integers(0, 256, (11, 9), dtype=np.uint8)
     weights, pads = np.array([[1.5, -2.0], [0.0, 3.0], [-2.0, -0.5]]), ((5, 12), (4, 1))
     options = {"stride": (2, 1), "dilation": (1, 2), "border": border}
@@ -145,6 +145,6 @@ def test_transparent_pictures_are_multiplied_row_by_row(border, rng):
     map_source = KernelMaps(request, Image(pixels, 255, alpha=alpha))
     expected = naive.filter2d(pixels * (alpha / 255)[:, :, None], weights, pads=pads, **options)
     for rows in (None, (0, 3), (3, 10), (10, 13)):
-        begin, end = rows or (0, 13)
-        assert_allclose(map_source.compute_map(kernel, rows).colour, expected[begin:end], rtol=0, atol=1e-3)
+        start, end = rows or (0, 13)
+        assert_allclose(map_source.compute_map(kernel, rows).colour, expected[start:end], rtol=0, atol=1e-3)
     assert expected.shape[0] == 13

@@ -11,8 +11,8 @@ import tifffile
 from pictures import SOBEL_X, TRANSPARENT_RED_BESIDE_WHITE, pixels
 
 
-def test_many_pictures_and_a_bad_one(run, samples, tmp_path):
-    """The others are done; the status is 1; the bad one is named in one line."""
+def test_a_bad_picture_fails_alone(run, samples, tmp_path):
+    """The others are processed; the status is 1; the bad picture is reported in one line."""
     (tmp_path / "bad.png").write_bytes((samples / "camera.png").read_bytes()[:5000])
     inputs = [samples / "camera.png", tmp_path / "bad.png", samples / "horse.png"]
     result = run("apply", *inputs, "-k", "blur", "-o", f"{tmp_path}/out/")
@@ -24,8 +24,8 @@ def test_many_pictures_and_a_bad_one(run, samples, tmp_path):
     assert result.lines[-1] == "1 of 3 inputs failed, 2 done"
 
 
-def test_fail_fast_stops_at_the_first_that_fails(run, samples, tmp_path):
-    """What is done stays; the rest is not tried."""
+def test_fail_fast_stops_at_the_first_failure(run, samples, tmp_path):
+    """Outputs that are written stay; the other inputs are not tried."""
     inputs = [samples / "camera.png", tmp_path / "none.png", samples / "horse.png"]
     result = run("apply", *inputs, "-k", "blur", "-o", f"{tmp_path}/out/", "--fail-fast", "-j", 1)
     assert result.status == 1
@@ -34,7 +34,7 @@ def test_fail_fast_stops_at_the_first_that_fails(run, samples, tmp_path):
 
 
 def test_in_place_replaces_each_picture(run, samples, tmp_path):
-    """With the same bytes as elsewhere, permissions kept; a picture that fails stays as it was, and so does all else."""
+    """The bytes equal those of another output, permissions are kept, and a picture that fails is unchanged."""
     for name in ("camera.png", "rocket.jpg", "horse.png"):
         (tmp_path / name).write_bytes((samples / name).read_bytes())
     (tmp_path / "camera.png").chmod(0o640)
@@ -48,23 +48,34 @@ def test_in_place_replaces_each_picture(run, samples, tmp_path):
     assert (tmp_path / "camera.png").stat().st_mode & 0o777 == 0o640
     assert (tmp_path / "bad.png").read_bytes() == bad
     np.save(tmp_path / "w.npy", np.ones((3, 3)))
-    for words, message in [
+    for arguments, message in [
         (["-", "-k", "blur"], "--in-place replaces files, and standard input is not a file"),
         ([tmp_path / "horse.png", "-k", "blur", "-o", "x.png"], "-o and --in-place exclude each other"),
         ([tmp_path / "horse.png", "-k", "blur", "-k", "edge"], "--in-place writes one map per picture, got 2"),
         ([tmp_path / "w.npy", "-k", f"@{tmp_path}/w.npy"], "the output is an input"),
     ]:
-        refused = run("apply", *words, "--in-place")
+        refused = run("apply", *arguments, "--in-place")
         assert (refused.status, len(refused.lines)) == (2, 1)
         assert message in refused.err
     assert (tmp_path / "horse.png").read_bytes() == (samples / "horse.png").read_bytes()
 
 
-def test_json_lines_tell_of_each_picture(run, samples, tmp_path):
-    """On standard output, and in a file as they are done: files, maps, what was in them, errors, and the sums."""
+def test_json_lines_report_each_picture(run, samples, tmp_path):
+    """On standard output and in the report: outputs, statistics, errors, and the summary."""
     inputs = [samples / "camera.png", tmp_path / "none.png"]
-    words = ["apply", *inputs, "-k", "sobel-x", "-q", "--json", "--report", tmp_path / "report.jsonl", "-o", f"{tmp_path}/out/"]
-    result = run(*words)
+    arguments = [
+        "apply",
+        *inputs,
+        "-k",
+        "sobel-x",
+        "-q",
+        "--json",
+        "--report",
+        tmp_path / "report.jsonl",
+        "-o",
+        f"{tmp_path}/out/",
+    ]
+    result = run(*arguments)
     assert result.status == 1
     assert (tmp_path / "report.jsonl").read_text() == result.out
     good, bad, summary = map(json.loads, result.out.splitlines())
@@ -94,7 +105,7 @@ def test_json_lines_tell_of_each_picture(run, samples, tmp_path):
     }
     assert (bad["status"], bad["outputs"], bad["error"]) == ("failed", [], "no such file")
     assert summary == {"inputs": 2, "done": 1, "skipped": 0, "failed": 1, "not_tried": 0}
-    assert run(*words[:-1], "-").status == 2
+    assert run(*arguments[:-1], "-").status == 2
     refused = run("apply", samples / "camera.png", "-k", "blur", "--report", samples / "camera.png", "-o", tmp_path / "x.png")
     assert "the output is an input" in refused.err
     photo = (samples / "camera.png").read_bytes()
@@ -103,43 +114,43 @@ def test_json_lines_tell_of_each_picture(run, samples, tmp_path):
     assert (refused.status, len(refused.lines)) == (2, 1)
     assert "the output is an input" in refused.err
     assert (tmp_path / "a.png").read_bytes() == photo
-    both = run("apply", tmp_path / "a.png", "-k", "blur", "--report", tmp_path / "x.png", "-o", tmp_path / "x.png")
-    assert "x.png: the report is also an output" in both.err
+    conflict = run("apply", tmp_path / "a.png", "-k", "blur", "--report", tmp_path / "x.png", "-o", tmp_path / "x.png")
+    assert "x.png: the report is also an output" in conflict.err
     full = run("apply", samples / "camera.png", "-k", "blur", "-q", "--report", "/dev/full", "-o", tmp_path / "x.png")
     assert (full.status, full.lines) == (1, ["Error: /dev/full: cannot be written: No space left on device"])
-    nowhere = run(
+    impossible = run(
         "apply", samples / "camera.png", "-k", "blur", "--report", samples / "camera.png" / "r", "-o", tmp_path / "x.png"
     )
-    assert (nowhere.status, len(nowhere.lines)) == (1, 1)
+    assert (impossible.status, len(impossible.lines)) == (1, 1)
 
 
-def test_a_report_goes_where_it_is_wanted(run, samples, tmp_path):
-    """Into folders that are made for it; over a report, but over no other file; - is standard output; none in a dry run."""
-    words = ["apply", samples / "horse.png", "-k", "blur", "-q", "-o", tmp_path / "x.png"]
+def test_a_report_is_written_where_requested(run, samples, tmp_path):
+    """Folders are created; another report is replaced, no other file; - is standard output; a dry run writes none."""
+    arguments = ["apply", samples / "horse.png", "-k", "blur", "-q", "-o", tmp_path / "x.png"]
     report = tmp_path / "new" / "folder" / "r.jsonl"
     for _ in range(2):
-        assert run(*words, "--report", report).status == 0
+        assert run(*arguments, "--report", report).status == 0
         assert len(report.read_text().splitlines()) == 2
-    assert run(*words, "--report", "-").out == report.read_text()
+    assert run(*arguments, "--report", "-").out == report.read_text()
     before = report.read_text()
-    dry = run(*words, "-n", "--report", report)
+    dry = run(*arguments, "-n", "--report", report)
     assert (dry.status, len(dry.lines), report.read_text()) == (2, 1, before)
     assert "print the lines with --json" in dry.err
     for dry in (["--json"], ["--report", "-"], ["--json", "-v"]):
-        planned = run(*words[:-3], "-o", tmp_path / "x.png", "-n", *dry)
+        planned = run(*arguments[:-3], "-o", tmp_path / "x.png", "-n", *dry)
         assert planned.status == 0
         assert json.loads(planned.out.splitlines()[0])["outputs"][0]["map"] == "blur"
     (tmp_path / "x.png").unlink()
-    for mine in ("mine", "[" * 100_000, '{"input": 1, "exposure": 2}\nmine', "[]", "3"):
-        (tmp_path / "notes.txt").write_text(mine)
-        other = run(*words, "--report", tmp_path / "notes.txt")
-        assert (other.status, (tmp_path / "notes.txt").read_text(), (tmp_path / "x.png").exists()) == (2, mine, False)
-        told = f"Error: {tmp_path}/notes.txt: exists already and is not a report; give another name for the report"
-        assert other.lines == [told]
+    for content in ("mine", "[" * 100_000, '{"input": 1, "exposure": 2}\nmine', "[]", "3"):
+        (tmp_path / "notes.txt").write_text(content)
+        other = run(*arguments, "--report", tmp_path / "notes.txt")
+        assert (other.status, (tmp_path / "notes.txt").read_text(), (tmp_path / "x.png").exists()) == (2, content, False)
+        message = f"Error: {tmp_path}/notes.txt: exists already and is not a report; give another name for the report"
+        assert other.lines == [message]
 
 
-def test_inputs_that_cannot_have_their_output_fail_alone(run, samples, tmp_path):
-    """In place, where the format is not written or is another; by a template that takes the suffix of the input."""
+def test_inputs_with_impossible_outputs_fail_alone(run, samples, tmp_path):
+    """In place, where the format is not written or is another; by a template with the suffix of the input."""
     folder = tmp_path / "in"
     folder.mkdir()
     with PIL.Image.open(samples / "horse.png") as picture:
@@ -157,27 +168,27 @@ def test_inputs_that_cannot_have_their_output_fail_alone(run, samples, tmp_path)
     changed = {path.name for path in folder.iterdir() if path.read_bytes() != before[path.name]}
     assert changed == {"a.png", "d.jpg"}
     result = run("apply", folder / "a.png", folder / "d.jpg", folder / "e", "-k", "blur", "--in-place", "--format", "png", "-q")
-    told = "--in-place keeps its name, and .jpg is not png; leave out --format, or give -o"
-    assert (result.status, result.lines) == (1, [f"Error: {folder}/d.jpg: {told}"])
+    message = "--in-place keeps its name, and .jpg is not png; leave out --format, or give -o"
+    assert (result.status, result.lines) == (1, [f"Error: {folder}/d.jpg: {message}"])
     assert (folder / "e").read_bytes() != before["e"]
     result = run("apply", folder, "-k", "blur", "-q", "-o", f"{tmp_path}/out/{{name}}")
     assert result.status == 1
     assert [line.split(": ")[1] for line in result.lines] == [f"{folder}/b.gif", f"{folder}/c.pbm"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "d.jpg"]
-    alone = run("apply", folder / "b.gif", "-k", "blur", "-q", "-o", f"{tmp_path}/two/{{name}}")
-    assert (alone.status, len(alone.lines)) == (2, 1)
+    single = run("apply", folder / "b.gif", "-k", "blur", "-q", "-o", f"{tmp_path}/two/{{name}}")
+    assert (single.status, len(single.lines)) == (2, 1)
 
 
 def test_quiet_excludes_verbose(run, samples, tmp_path):
-    """Exclude each other."""
+    """Both are wrong usage."""
     result = run("apply", samples / "horse.png", "-k", "blur", "-o", tmp_path / "x.png", "-q", "-v")
     assert (result.status, len(result.lines)) == (2, 1)
     assert "-q and -v exclude each other" in result.err
 
 
-def test_dry_run_writes_nothing_and_tells_all(run, samples, tmp_path):
+def test_dry_run_lists_outputs_and_writes_nothing(run, samples, tmp_path):
     """Sizes and names are those of the real run."""
-    words = [
+    arguments = [
         "apply",
         samples / "chelsea.png",
         "-k",
@@ -189,23 +200,23 @@ def test_dry_run_writes_nothing_and_tells_all(run, samples, tmp_path):
         "-o",
         f"{tmp_path}/out/",
     ]
-    planned = run(*words, "--dry-run")
+    planned = run(*arguments, "--dry-run")
     assert planned.status == 0
     assert not (tmp_path / "out").exists()
     source, target = f"{samples}/chelsea.png (451 x 300 RGB 8-bit)", f"{tmp_path}/out/chelsea_sobel-x.png"
     first = f"{source} -> {target} (151 x 100, 3 channels) sobel-x, abs"
     assert planned.out.splitlines()[0] == first
-    assert run(*words).status == 0
+    assert run(*arguments).status == 0
     assert pixels(tmp_path / "out" / "chelsea_sobel-x.png").shape == (100, 151, 3)
     assert run("apply", tmp_path / "none.png", "-k", "blur", "-o", tmp_path / "x.png", "-n").status == 1
 
 
-def test_quiet_and_verbose(run, samples, tmp_path):
-    """Nothing but errors; sizes and counts."""
-    words = ["apply", samples / "horse.png", "-k", "blur", "-o", tmp_path / "x.png"]
-    assert run(*words, "-q").err == ""
-    assert "XMP not kept" in run(*words).err
-    verbose = run(*words, "-v").lines
+def test_quiet_and_verbose_change_the_messages(run, samples, tmp_path):
+    """Errors only; sizes and counts."""
+    arguments = ["apply", samples / "horse.png", "-k", "blur", "-o", tmp_path / "x.png"]
+    assert run(*arguments, "-q").err == ""
+    assert "XMP not kept" in run(*arguments).err
+    verbose = run(*arguments, "-v").lines
     assert verbose[0] == f"{samples}/horse.png: 400 x 328 RGB with alpha 8-bit"
     assert re.search(rf"\(400 x 328, 3 channels; 0 \+ \d+ of {400 * 328 * 3} samples outside\)$", verbose[-1])
     assert run("apply", tmp_path / "none.png", "-k", "blur", "-o", tmp_path / "y.png", "-q").lines == [
@@ -214,14 +225,14 @@ def test_quiet_and_verbose(run, samples, tmp_path):
 
 
 def test_jobs_do_not_change_a_byte(run, samples, tmp_path):
-    """One thread or five."""
+    """The output is the same with one thread and with five."""
     for jobs in (1, 5):
         run("apply", samples / "astronaut.png", "-k", "gaussian:sigma=3", "-j", jobs, "-o", tmp_path / f"{jobs}.png")
     assert (tmp_path / "1.png").read_bytes() == (tmp_path / "5.png").read_bytes()
 
 
-def test_many_pictures_at_a_time_are_the_same_bytes(run, samples, tmp_path, rng):
-    """In the order of the inputs; two kinds of files between them fail alone."""
+def test_concurrent_pictures_give_the_same_bytes(run, samples, tmp_path, rng):
+    """Messages have the order of the inputs; bad files between them fail alone."""
     inputs = []
     for i in range(24):
         path = tmp_path / f"{i:02}.png"
@@ -243,18 +254,18 @@ def test_many_pictures_at_a_time_are_the_same_bytes(run, samples, tmp_path, rng)
         assert {path.name: path.read_bytes() for path in (tmp_path / jobs).iterdir()} == single
 
 
-def test_a_map_that_was_written_is_reported_beside_the_one_that_failed(run, samples, tmp_path):
-    """Both lines, status 1."""
-    words = ["-k", "blur", "-k", "box:size=401", "--padding", "valid", "-o", f"{tmp_path}/{{kernel}}.png"]
-    result = run("apply", samples / "horse.png", *words, "-q")
+def test_a_written_map_is_reported_beside_a_failed_one(run, samples, tmp_path):
+    """One map is written and reported, the other fails with status 1."""
+    options = ["-k", "blur", "-k", "box:size=401", "--padding", "valid", "-o", f"{tmp_path}/{{kernel}}.png"]
+    result = run("apply", samples / "horse.png", *options, "-q")
     assert (result.status, len(result.lines)) == (1, 1)
-    result = run("apply", samples / "horse.png", *words, "--overwrite")
+    result = run("apply", samples / "horse.png", *options, "--overwrite")
     assert any("blur min" in line for line in result.lines)
     assert [path.name for path in tmp_path.iterdir()] == ["blur.png"]
 
 
 def test_a_dry_run_fails_where_the_run_would(run, tmp_path):
-    """Alpha, 16 bits, and numbers without a scale."""
+    """For alpha, 16 bits, and floats without a range."""
     PIL.Image.fromarray(TRANSPARENT_RED_BESIDE_WHITE).save(tmp_path / "alpha.png")
     tifffile.imwrite(tmp_path / "deep.tif", np.zeros((4, 4, 3), np.uint16), photometric="rgb")
     np.save(tmp_path / "real.npy", np.zeros((4, 4)))

@@ -1,4 +1,4 @@
-"""convcli apply on 16-bit and real pictures, and what it keeps of their metadata."""
+"""convcli apply on 16-bit and float pictures, and the metadata that it keeps."""
 
 import numpy as np
 import PIL.Image
@@ -9,8 +9,8 @@ from numpy.testing import assert_array_equal
 from pictures import SOBEL_X, pixels
 
 
-def test_16_bit_grey_end_to_end(run, tmp_path, rng):
-    """No level is lost on the way."""
+def test_16_bit_grey_is_kept(run, tmp_path, rng):
+    """No level is lost."""
     levels = rng.integers(0, 65536, (20, 30)).astype(np.uint16)
     PIL.Image.fromarray(levels).save(tmp_path / "a.png")
     for name in ("b.png", "b.tif", "b.ppm"):
@@ -20,8 +20,8 @@ def test_16_bit_grey_end_to_end(run, tmp_path, rng):
     assert "16-bit levels stored with 8 bits: jpeg holds only 8" in result.err
 
 
-def test_16_bit_colour_tiff_end_to_end(run, tmp_path, rng):
-    """In, through a kernel, and out again; PNG is refused."""
+def test_16_bit_colour_is_kept_in_tiff(run, tmp_path, rng):
+    """TIFF to TIFF; PNG is refused."""
     levels = rng.integers(0, 65536, (20, 30, 3)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", levels, photometric="rgb", compression="zlib")
     assert run("apply", tmp_path / "a.tif", "-k", "identity", "-o", tmp_path / "b.tif").status == 0
@@ -32,8 +32,8 @@ def test_16_bit_colour_tiff_end_to_end(run, tmp_path, rng):
     assert not (tmp_path / "b.png").exists()
 
 
-def test_real_numbers_need_a_scale_for_a_picture(run, tmp_path, rng):
-    """And keep their precision in arrays and TIFF."""
+def test_float_samples_need_a_range_for_a_picture(run, tmp_path, rng):
+    """In arrays and TIFF they keep their precision."""
     values = rng.normal(size=(9, 11))
     np.save(tmp_path / "a.npy", values)
     result = run("apply", tmp_path / "a.npy", "-k", "identity", "-o", tmp_path / "b.png")
@@ -48,21 +48,21 @@ def test_real_numbers_need_a_scale_for_a_picture(run, tmp_path, rng):
 
 
 def test_depth_float_writes_one_raw_map(run, samples, tmp_path):
-    """Signed, and unscaled."""
+    """Signed and not scaled."""
     run("apply", samples / "camera.png", "-k", "sobel-x", "--depth", "float", "-o", tmp_path / "x.tif")
     stored = tifffile.imread(tmp_path / "x.tif")
     assert stored.dtype == np.float32
     assert_array_equal(stored, scipy.ndimage.correlate(pixels(samples / "camera.png").astype(float), SOBEL_X, mode="mirror"))
 
 
-def test_a_range_that_cannot_apply_is_said(run, samples, tmp_path):
-    """Float numbers are raw."""
+def test_a_range_for_floats_is_reported_as_unused(run, samples, tmp_path):
+    """A notice reports that floats are stored raw."""
     result = run("apply", samples / "camera.png", "-k", "blur", "--range", "stretch", "-o", tmp_path / "x.npy")
     assert "--range stretch not applied: floats are stored raw" in result.err
 
 
-def test_metadata_end_to_end(run, samples, tmp_path):
-    """The profile and resolution of a real JPEG; orientation applied once."""
+def test_metadata_is_kept(run, samples, tmp_path):
+    """The profile and resolution of a JPEG are kept; the orientation is applied once."""
     run("apply", samples / "rocket.jpg", "-k", "blur", "-o", tmp_path / "x.jpg")
     with PIL.Image.open(samples / "rocket.jpg") as before, PIL.Image.open(tmp_path / "x.jpg") as after:
         assert after.info["icc_profile"] == before.info["icc_profile"]
@@ -70,7 +70,7 @@ def test_metadata_end_to_end(run, samples, tmp_path):
     exif = PIL.Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "a maker"
     photo = pixels(samples / "chelsea.png")
-    PIL.Image.fromarray(np.rot90(photo)).save(tmp_path / "turned.png", exif=exif)  # orientation 6 turns it back clockwise
+    PIL.Image.fromarray(np.rot90(photo)).save(tmp_path / "turned.png", exif=exif)  # orientation 6 rotates it back clockwise
     run("apply", tmp_path / "turned.png", "-k", "sobel-x", "-o", tmp_path / "a.png")
     run("apply", samples / "chelsea.png", "-k", "sobel-x", "-o", tmp_path / "b.png")
     assert_array_equal(pixels(tmp_path / "a.png"), pixels(tmp_path / "b.png"))

@@ -1,4 +1,4 @@
-"""convcli apply that is ended by a signal."""
+"""convcli apply that is interrupted by a signal."""
 
 import functools
 import json
@@ -20,19 +20,19 @@ from convcli.pipeline.tasks import Task
 from pictures import pixels
 
 
-def test_a_batch_that_is_interrupted(samples, tmp_path):
-    """SIGINT and SIGTERM in the middle: what is there is whole, and nothing half written stays."""
+def test_an_interrupted_batch_leaves_whole_files(samples, tmp_path):
+    """After SIGINT and SIGTERM, all outputs are whole, and no temporary file is left."""
     for i in range(60):
         (tmp_path / f"{i:02}.png").write_bytes((samples / "astronaut.png").read_bytes())
     for number, status in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
         out = tmp_path / str(status)
         report = tmp_path / f"{status}.jsonl"
-        words = ["apply", tmp_path, "-k", "gaussian:sigma=9", "-q", "-o", f"{out}/", "--report", report]
-        command = [sys.executable, "-m", "convcli", *words]
-        heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=heed)
-        give_up = time.monotonic() + 60
-        while time.monotonic() < give_up and not (out.exists() and any(out.glob("*.png"))):
+        arguments = ["apply", tmp_path, "-k", "gaussian:sigma=9", "-q", "-o", f"{out}/", "--report", report]
+        command = [sys.executable, "-m", "convcli", *arguments]
+        accept_sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(command, stderr=subprocess.PIPE, preexec_fn=accept_sigint)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not (out.exists() and any(out.glob("*.png"))):
             time.sleep(0.01)
         process.send_signal(number)
         _, err = process.communicate(timeout=60)
@@ -42,40 +42,40 @@ def test_a_batch_that_is_interrupted(samples, tmp_path):
         assert not [name for name in names if name.startswith(".")]
         for name in names:
             assert pixels(out / name).shape == (512, 512, 3)
-        told = [json.loads(line) for line in report.read_text().splitlines()]
-        assert sorted(Path(one["outputs"][0]["path"]).name for one in told) == sorted(names)
+        outcomes = [json.loads(line) for line in report.read_text().splitlines()]
+        assert sorted(Path(outcome["outputs"][0]["path"]).name for outcome in outcomes) == sorted(names)
 
 
-@pytest.mark.parametrize("moment", ["amid the report", "behind it"])
-def test_a_run_that_is_interrupted_while_it_tells(run, samples, tmp_path, monkeypatch, moment):
-    """What is done by then is in the report, once."""
+@pytest.mark.parametrize("moment", ["during the report", "after the report"])
+def test_a_run_interrupted_while_it_reports_has_a_whole_report(run, samples, tmp_path, monkeypatch, moment):
+    """Every finished picture is in the report, once."""
     for i in range(6):
         shutil.copy(samples / "horse.png", tmp_path / f"{i}.png")
     write = Report._write
 
     def interrupted(report, *values):
-        if moment == "behind it":
+        if moment == "after the report":
             write(report, *values)
         if not interruptions:
             interruptions.append(True)
-            time.sleep(0.3)  # others come to their end
+            time.sleep(0.3)  # other pictures are finished meanwhile
             raise KeyboardInterrupt
-        if moment != "behind it":
+        if moment != "after the report":
             write(report, *values)
 
     interruptions = []
     monkeypatch.setattr(Report, "_write", interrupted)
-    words = ["apply", tmp_path, "-k", "blur", "-q", "-o", f"{tmp_path}/out/", "--report", tmp_path / "r.jsonl", "-j", "2"]
-    assert run(*words).status == 130
-    told = [Path(json.loads(line)["outputs"][0]["path"]).name for line in (tmp_path / "r.jsonl").read_text().splitlines()]
-    made = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert len(made) >= 2
-    assert sorted(set(told)) == made
-    assert len(told) == len(made)
+    arguments = ["apply", tmp_path, "-k", "blur", "-q", "-o", f"{tmp_path}/out/", "--report", tmp_path / "r.jsonl", "-j", "2"]
+    assert run(*arguments).status == 130
+    reported = [Path(json.loads(line)["outputs"][0]["path"]).name for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert len(written) >= 2
+    assert sorted(set(reported)) == written
+    assert len(reported) == len(written)
 
 
-def test_an_outcome_whose_telling_is_interrupted_is_told_once(tmp_path, monkeypatch):
-    """A signal that comes while the line is flushed lets the outcome be reported again."""
+def test_an_outcome_interrupted_while_reported_is_reported_once(tmp_path, monkeypatch):
+    """After a signal during the flush of a line, the same outcome is reported again without a second line."""
     outcome = Outcome(Task("a.png", None))
     with Report(False, tmp_path / "r.jsonl") as report:
         file = report.file
@@ -87,18 +87,18 @@ def test_an_outcome_whose_telling_is_interrupted_is_told_once(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_signals_leave_no_half_written_file(tmp_path, number, status):
-    """The old file stays, the temporary one goes."""
+def test_signals_leave_no_partial_file(tmp_path, number, status):
+    """The old file stays, and the temporary file is removed."""
     (tmp_path / "b.npy").write_bytes(b"old")
     for moment, side, kernel in (("summing", 3000, "gaussian:sigma=30"), ("writing", 12000, "identity")):
         np.save(tmp_path / "a.npy", np.zeros((side, side), np.uint8))
-        words = ["a.npy", "-k", kernel, "--method", "direct", "-o", "b.npy", "-j", "1", "-q"]
-        command = [sys.executable, "-m", "convcli", "apply", *words]
+        arguments = ["a.npy", "-k", kernel, "--method", "direct", "-o", "b.npy", "-j", "1", "-q"]
+        command = [sys.executable, "-m", "convcli", "apply", *arguments]
         # A shell that starts the tests in the background ignores SIGINT, and so would its children.
-        heed = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=heed)
-        give_up = time.monotonic() + 60
-        while moment == "writing" and not list(tmp_path.glob(".convcli-*.part")) and time.monotonic() < give_up:
+        accept_sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, preexec_fn=accept_sigint)
+        deadline = time.monotonic() + 60
+        while moment == "writing" and not list(tmp_path.glob(".convcli-*.part")) and time.monotonic() < deadline:
             time.sleep(0.001)
         time.sleep(2 if moment == "summing" else 0)
         process.send_signal(number)
@@ -108,5 +108,5 @@ def test_signals_leave_no_half_written_file(tmp_path, number, status):
         assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "b.npy"]
         if moment == "summing" or (tmp_path / "b.npy").stat().st_size == 3:
             assert (tmp_path / "b.npy").read_bytes() == b"old"
-        else:  # in the moment that it is given, the writing came to its end
+        else:  # the write was finished before the run ended
             assert_array_equal(np.load(tmp_path / "b.npy"), np.zeros((1, side, side), np.float32))

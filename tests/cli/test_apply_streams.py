@@ -1,4 +1,4 @@
-"""convcli apply with terminals, pipes, full disks and hostile names."""
+"""convcli apply with terminals, pipes, full disks and unusual names."""
 
 import contextlib
 import fcntl
@@ -19,13 +19,13 @@ import pytest
 
 
 def on_terminal(command, **env):
-    """What a command writes to a terminal of 100 columns on its standard error, and its exit status."""
+    """Run a command with a terminal of 100 columns as standard error. Return what it writes there, and the exit status."""
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     process = subprocess.Popen(command, stderr=follower, stdout=subprocess.PIPE, env={**os.environ, **env})
     os.close(follower)
     data = b""
-    with contextlib.suppress(OSError):  # a terminal that nobody holds open any more
+    with contextlib.suppress(OSError):  # the end: the other side is closed
         while part := os.read(leader, 65536):
             data += part
     os.close(leader)
@@ -33,8 +33,8 @@ def on_terminal(command, **env):
     return data.decode(), process.returncode
 
 
-def test_progress_on_a_terminal(samples, tmp_path):
-    """A bar that counts, with every line of the report above it; nothing of it when quiet, on a dumb terminal or for one."""
+def test_progress_is_shown_on_a_terminal(samples, tmp_path):
+    """A bar counts, below the lines of the report; there is none with -q, on a dumb terminal, or for one picture."""
     for name in ("a.png", "b[red].png", "c.png"):
         (tmp_path / name).write_bytes((samples / "horse.png").read_bytes())
     command = [sys.executable, "-m", "convcli", "apply", str(tmp_path), "-k", "blur", "--overwrite", "-o", f"{tmp_path}/out/"]
@@ -42,19 +42,19 @@ def test_progress_on_a_terminal(samples, tmp_path):
     assert status == 0
     assert "3/3" in shown
     assert "b[red].png: blur min" in shown.replace("\r\n", "")
-    # No line of the report runs into the bar.
+    # No line of the report is on the line of the bar.
     assert not [line for line in re.split(r"[\r\n]|\x1b\[2K", shown) if "blur min" in line and "/3" in line]
-    for words, term in ((["-q"], "xterm"), ([], "dumb")):
-        quiet, status = on_terminal([*command, *words], TERM=term)
+    for options, term in ((["-q"], "xterm"), ([], "dumb")):
+        quiet, status = on_terminal([*command, *options], TERM=term)
         assert status == 0
         assert "3/3" not in quiet
         assert "\x1b" not in quiet
-    one, _ = on_terminal([*command[:4], str(tmp_path / "a.png"), *command[5:]], TERM="xterm")
-    assert "1/1" not in one
+    single, _ = on_terminal([*command[:4], str(tmp_path / "a.png"), *command[5:]], TERM="xterm")
+    assert "1/1" not in single
 
 
-def test_a_deaf_standard_error_does_not_stop_the_work(samples, tmp_path):
-    """Messages are lost, pictures are not."""
+def test_a_full_standard_error_does_not_stop_the_run(samples, tmp_path):
+    """Messages are lost, pictures are written."""
     command = (
         f"{sys.executable} -m convcli apply {samples}/camera.png {samples}/horse.png -k blur -o {tmp_path}/out/ 2>/dev/full"
     )
@@ -62,8 +62,8 @@ def test_a_deaf_standard_error_does_not_stop_the_work(samples, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 2
 
 
-def test_pipes(shell, samples, tmp_path):
-    """A picture in, a picture out, nothing else on standard output."""
+def test_pictures_go_through_pipes(shell, samples, tmp_path):
+    """Standard output contains the picture and nothing else."""
     data = (samples / "rocket.jpg").read_bytes()
     result = shell("apply", "-", "-k", "edge", "--format", "png", "-o", "-", input=data)
     assert result.returncode == 0
@@ -77,8 +77,8 @@ def test_pipes(shell, samples, tmp_path):
     assert (result.returncode, result.stderr) == (1, b"Error: standard input: is empty\n")
 
 
-def test_a_reader_that_has_gone(samples):
-    """141, and not a word."""
+def test_a_closed_pipe_ends_the_run(samples):
+    """Status 141, and no message."""
     command = [
         sys.executable,
         "-m",
@@ -101,8 +101,8 @@ def test_a_reader_that_has_gone(samples):
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_slow_or_unwilling_reader_gets_every_byte(samples, unbuffered):
-    """Through an unbuffered pipe that does not block; the rest is never dropped."""
+def test_a_slow_reader_gets_every_byte(samples, unbuffered):
+    """Through an unbuffered pipe that does not block."""
     command = [
         sys.executable,
         "-m",
@@ -129,13 +129,13 @@ def test_a_slow_or_unwilling_reader_gets_every_byte(samples, unbuffered):
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     ["apply {}/camera.png -k blur --format png -o - -q", "kernels list", "kernels show blur --json", "--help", "apply --help"],
 )
 @pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_standard_output(samples, words, unbuffered):
-    """One line and status 1."""
-    command = f"{sys.executable} -m convcli {words.format(samples)} > /dev/full"
+def test_a_full_standard_output_is_reported(samples, arguments, unbuffered):
+    """The error is one line, with status 1."""
+    command = f"{sys.executable} -m convcli {arguments.format(samples)} > /dev/full"
     env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     result = subprocess.run(["sh", "-c", command], capture_output=True, timeout=60, check=False, env=env, text=True)
     assert result.returncode == 1
@@ -144,17 +144,17 @@ def test_a_full_standard_output(samples, words, unbuffered):
     assert line.endswith("standard output cannot be written: No space left on device")
 
 
-def test_closed_standard_output(samples):
-    """One line."""
-    for words in (f"apply {samples}/camera.png -k blur --format png -o -", "kernels list"):
+def test_a_closed_standard_output_is_reported(samples):
+    """The error is one line, with status 1."""
+    for arguments in (f"apply {samples}/camera.png -k blur --format png -o -", "kernels list"):
         result = subprocess.run(
-            ["sh", "-c", f"{sys.executable} -m convcli {words} >&-"], capture_output=True, timeout=60, check=False
+            ["sh", "-c", f"{sys.executable} -m convcli {arguments} >&-"], capture_output=True, timeout=60, check=False
         )
         assert (result.returncode, result.stderr) == (1, b"Error: standard output is closed\n")
 
 
 def test_a_full_disk_leaves_the_old_file(shell, samples, tmp_path):
-    """One line with the file and the cause; no stump, no temporary file."""
+    """One line with the file and the cause; no partial or temporary file."""
     out = tmp_path / "x.png"
     out.write_bytes(b"old")
     command = f"ulimit -f 20; exec {sys.executable} -m convcli apply {samples}/astronaut.png -k blur -o {out} -q"
@@ -170,7 +170,7 @@ def test_a_full_disk_leaves_the_old_file(shell, samples, tmp_path):
     assert b"No space left on device" in result.stderr
 
 
-HOSTILE = [
+UNUSUAL_NAMES = [
     "a b.png",
     "[red]x.png",
     "x[",
@@ -185,9 +185,9 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names(run, samples, tmp_path, monkeypatch, name):
-    """Processed; shown without a byte that a terminal would obey; never read as a pattern."""
+@pytest.mark.parametrize("name", UNUSUAL_NAMES)
+def test_unusual_names_are_processed(run, samples, tmp_path, monkeypatch, name):
+    """Such files are processed, printed without control characters, and never read as patterns."""
     monkeypatch.chdir(tmp_path)
     Path(name).write_bytes((samples / "horse.png").read_bytes())
     result = run("apply", "-k", "blur", "-o", "out/", "--", name)
@@ -197,8 +197,8 @@ def test_hostile_names(run, samples, tmp_path, monkeypatch, name):
     assert len(result.lines) == 2
 
 
-def test_names_that_are_not_text(shell, samples, tmp_path):
-    """Bytes that are no UTF-8 come out as the same bytes."""
+def test_names_that_are_not_utf_8_are_kept(shell, samples, tmp_path):
+    """Bytes that are not UTF-8 are kept in the output name."""
     name = os.fsencode(tmp_path) + b"/\xff\xfe.png"
     Path(os.fsdecode(name)).write_bytes((samples / "horse.png").read_bytes())
     result = shell("apply", os.fsdecode(name), "-k", "blur", "-o", f"{tmp_path}/out/")
@@ -207,8 +207,8 @@ def test_names_that_are_not_text(shell, samples, tmp_path):
     assert b"/\\xff\\xfe.png" in result.stderr
 
 
-def test_an_ascii_terminal_without_colour(shell, samples, tmp_path):
-    """No escape codes, no failure on a letter that ASCII lacks."""
+def test_an_ascii_terminal_is_supported(shell, samples, tmp_path):
+    """No escape codes, and no failure on a character that ASCII lacks."""
     path = tmp_path / "ü.png"
     path.write_bytes((samples / "horse.png").read_bytes())
     env = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "20"}

@@ -1,4 +1,4 @@
-"""convcli at: one pixel explained is the pixel that apply stores, whatever the options."""
+"""convcli at: the explained pixel equals the pixel that apply stores, with any options."""
 
 import json
 import os
@@ -39,16 +39,16 @@ RANGES = ("auto", "auto", "clip", "abs", "center", "stretch", "-300..500", "0.25
 
 
 def make_pictures(folder, rng):
-    """A picture of every kind that pixels are kept in, by name, with its channels."""
+    """Write a picture of every kind, and return their names."""
     levels = rng.integers(0, 256, (9, 11, 4), dtype=np.uint8)
-    holes = levels.copy()
-    holes[2:7, 3:8, 3] = 0
-    solid = levels.copy()
-    solid[:, :, 3] = 255
+    with_holes = levels.copy()
+    with_holes[2:7, 3:8, 3] = 0
+    opaque = levels.copy()
+    opaque[:, :, 3] = 255
     for name, array in (
         ("rgba", levels),
-        ("holes", holes),
-        ("solid", solid),
+        ("holes", with_holes),
+        ("solid", opaque),
         ("rgb", levels[:, :, :3]),
         ("grey", levels[:, :, 0]),
     ):
@@ -70,66 +70,66 @@ def make_pictures(folder, rng):
 
 
 def any_options(rng):
-    """Words for every option that ``at`` shares with ``apply``."""
-    pick = lambda *words: str(rng.choice(words))  # noqa: E731
-    words = ["--stride", pick("1", "2", "2x3"), "--padding", pick("same", "same", "valid", "full", "2", "1,3x0,2")]
-    words += [
+    """Random values for every option that ``at`` shares with ``apply``."""
+    pick = lambda *values: str(rng.choice(values))  # noqa: E731
+    options = ["--stride", pick("1", "2", "2x3"), "--padding", pick("same", "same", "valid", "full", "2", "1,3x0,2")]
+    options += [
         "--border",
         pick("zero", "7", "edge", "reflect", "symmetric", "wrap", "linear-ramp"),
         "--dilation",
         pick("1", "1", "2", "1x3"),
     ]
-    words += ["--channels", pick("each", "sum", "gray"), "--range", pick(*RANGES), pick("--flip", "--no-flip")]
-    return [*words, "--config", "k.toml"]
+    options += ["--channels", pick("each", "sum", "gray"), "--range", pick(*RANGES), pick("--flip", "--no-flip")]
+    return [*options, "--config", "k.toml"]
 
 
-def facts(result):
-    """The JSON of a run."""
+def parse_json(result):
+    """The JSON output of a successful run."""
     assert result.status == 0, result.err
     return json.loads(result.out)
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_the_pixel_is_the_one_that_apply_stores(run, tmp_path, monkeypatch, seed):
-    """Level, alpha and raw response, of random pictures with all options at once. What apply refuses is refused alike."""
+def test_the_pixel_equals_that_of_apply(run, tmp_path, monkeypatch, seed):
+    """Level, alpha and raw response, for random pictures and options. Both commands refuse the same."""
     rng = np.random.default_rng(seed)
     monkeypatch.chdir(tmp_path)
     pictures = make_pictures(tmp_path, rng)
     explained = 0
     while explained < 12:
-        name, words = str(rng.choice(pictures)), ["-k", str(rng.choice(KERNELS)), *any_options(rng)]
-        raw = run("apply", name, *words, "-o", "x.npy", "-q")
+        name, options = str(rng.choice(pictures)), ["-k", str(rng.choice(KERNELS)), *any_options(rng)]
+        raw = run("apply", name, *options, "-o", "x.npy", "-q")
         if raw.status:
-            told = run("at", "0,0", name, *words)
-            assert (told.status, told.lines[-1:]) == (raw.status, raw.lines[-1:]), words
+            explanation = run("at", "0,0", name, *options)
+            assert (explanation.status, explanation.lines[-1:]) == (raw.status, raw.lines[-1:]), options
             continue
         maps = np.load("x.npy")[0]
         maps = maps if maps.ndim == 3 else maps[:, :, None]
         x, y = int(rng.integers(maps.shape[1])), int(rng.integers(maps.shape[0]))
-        point = facts(run("at", f"{x},{y}", name, *words, "--json"))
+        point = parse_json(run("at", f"{x},{y}", name, *options, "--json"))
         assert (point["x"], point["y"]) == (x, y)
         assert point["map"] == {"height": maps.shape[0], "width": maps.shape[1], "channels": maps.shape[2]}
         np.testing.assert_allclose(point["responses"], maps[y, x], rtol=1e-5, atol=1e-5)
-        check_levels(run, name, words, point, (x, y))
+        check_levels(run, name, options, point, (x, y))
         for kernel in point["kernels"]:
             check_sums(kernel)
         explained += 1
 
 
-def check_levels(run, name, words, point, at):
-    """The levels are those of a TIFF; a map that is no picture, or has no white, is raw."""
-    stored = run("apply", name, *words, "-o", "x.tif", "-q")
+def check_levels(run, name, options, point, position):
+    """Assert that the levels equal those of a TIFF; maps that are no picture, or have no white level, are raw."""
+    stored = run("apply", name, *options, "-o", "x.tif", "-q")
     if point["levels"] is None:
-        assert stored.status == 1 or read_image(Path("x.tif")).white is None, (name, words)
+        assert stored.status == 1 or read_image(Path("x.tif")).white is None, (name, options)
         return
     assert stored.status == 0, stored.err
     image = read_image(Path("x.tif"))
-    assert (image.white, image.pixels[at[1], at[0]].tolist()) == (point["white"], point["levels"]), (name, words)
-    assert point["alpha"] == (None if image.alpha is None else int(image.alpha[at[1], at[0]])), (name, words)
+    assert (image.white, image.pixels[position[1], position[0]].tolist()) == (point["white"], point["levels"]), (name, options)
+    assert point["alpha"] == (None if image.alpha is None else int(image.alpha[position[1], position[0]])), (name, options)
 
 
 def check_sums(kernel):
-    """What is told adds up: levels times weights, over the taps, over alpha, and the offset."""
+    """Assert that the figures add up: levels times weights, over the taps, divided by alpha, plus the offset."""
     sums, size = [], 0.0
     for channel in kernel["channels"]:
         summed, weights, products = (np.array(channel[key]) for key in ("summed", "weights", "products"))
@@ -149,38 +149,38 @@ def check_sums(kernel):
 
 
 @pytest.mark.parametrize("kernel", ["gaussian:sigma=9", "box:size=31", "disk:radius=12", "sobel"])
-def test_large_kernels_and_pictures(run, samples, tmp_path, monkeypatch, kernel):
-    """By spectra, by running sums, and far down a picture, which is made in parts; stretch looks at all of them."""
+def test_pixels_of_large_kernels_and_pictures_equal_those_of_apply(run, samples, tmp_path, monkeypatch, kernel):
+    """By FFT, by running sums, and in pictures that are computed in parts; stretch uses the range of all parts."""
     monkeypatch.setattr(filter_module, "CHUNK_SIZE", 100_000)
     for rule in ("auto", "stretch"):
-        words = ["-k", kernel, "--range", rule]
-        assert run("apply", samples / "astronaut.png", *words, "-q", "-o", tmp_path / "x.tif").status == 0
+        options = ["-k", kernel, "--range", rule]
+        assert run("apply", samples / "astronaut.png", *options, "-q", "-o", tmp_path / "x.tif").status == 0
         stored = read_image(tmp_path / "x.tif").pixels
         for x, y in ((0, 0), (511, 511), (200, 411), (37, 256)):
-            point = facts(run("at", f"{x},{y}", samples / "astronaut.png", *words, "--json"))
+            point = parse_json(run("at", f"{x},{y}", samples / "astronaut.png", *options, "--json"))
             assert point["levels"] == stored[y, x].tolist()
             check_sums(point["kernels"][0])
 
 
 @pytest.mark.parametrize("border", ["zero", "7", "edge", "reflect", "symmetric", "wrap"])
-def test_the_window_is_numpys_padding(run, tmp_path, rng, border):
-    """Coordinates, border flags and what is shown there, of an array of indices, further out than the picture is wide."""
+def test_the_window_equals_numpy_pad(run, tmp_path, rng, border):
+    """Coordinates, border flags and values for an array of indices, further out than the picture is wide."""
     size, pads = (4, 5), ((7, 3), (6, 8))
     np.save(tmp_path / "index.npy", np.arange(20.0).reshape(size))
     constant = border if border != "7" else 7.0
     padded = naive.pad(np.arange(20).reshape(size), pads, constant)
-    inside = np.pad(np.zeros(size, bool), pads, constant_values=True)
-    words = ["--padding", "7,3x6,8", "--dilation", "2x3", "--stride", "3x2", "--border", border]
+    outside = np.pad(np.zeros(size, bool), pads, constant_values=True)
+    options = ["--padding", "7,3x6,8", "--dilation", "2x3", "--stride", "3x2", "--border", border]
     rows, columns = (14 - 5) // 3 + 1, (19 - 7) // 2 + 1
     for _ in range(8):
         x, y = int(rng.integers(columns)), int(rng.integers(rows))
-        (kernel,) = facts(run("at", f"{x},{y}", tmp_path / "index.npy", "-k", "1 2 3; 4 5 6; 7 8 9", *words, "--json"))[
+        (kernel,) = parse_json(run("at", f"{x},{y}", tmp_path / "index.npy", "-k", "1 2 3; 4 5 6; 7 8 9", *options, "--json"))[
             "kernels"
         ]
         taps = np.ix_(3 * y + 2 * np.arange(3), 2 * x + 3 * np.arange(3))
         assert kernel["rows"] == (taps[0].ravel() - 7).tolist()
         assert kernel["columns"] == (taps[1].ravel() - 6).tolist()
-        assert kernel["border"] == inside[taps].tolist()
+        assert kernel["border"] == outside[taps].tolist()
         assert kernel["channels"][0]["levels"] == padded[taps].tolist()
         for i, row in enumerate(kernel["shown_rows"]):
             for j, column in enumerate(kernel["shown_columns"]):
@@ -190,26 +190,26 @@ def test_the_window_is_numpys_padding(run, tmp_path, rng, border):
                     assert border in ("zero", "7")
 
 
-def test_the_window_of_a_ramp_is_numpys_padding(run, tmp_path, rng):
-    """With the numbers that stand outside."""
+def test_the_window_of_a_ramp_equals_numpy_pad(run, tmp_path, rng):
+    """The window contains the values of the ramp."""
     size, pads = (4, 5), ((7, 3), (6, 8))
     image = rng.normal(size=size)
     np.save(tmp_path / "real.npy", image)
     padded = np.pad(image, pads, mode="linear_ramp")
-    words = ["-k", "1 2 3; 4 5 6; 7 8 9", "--padding", "7,3x6,8", "--dilation", "2x3", "--border", "linear_ramp", "--json"]
+    options = ["-k", "1 2 3; 4 5 6; 7 8 9", "--padding", "7,3x6,8", "--dilation", "2x3", "--border", "linear_ramp", "--json"]
     for x, y in ((0, 0), (12, 0), (0, 9), (12, 9), (5, 6), (6, 3)):
-        point = facts(run("at", f"{x},{y}", tmp_path / "real.npy", *words))
+        point = parse_json(run("at", f"{x},{y}", tmp_path / "real.npy", *options))
         taps = padded[np.ix_(y + 2 * np.arange(3), x + 3 * np.arange(3))]
         np.testing.assert_allclose(point["kernels"][0]["channels"][0]["levels"], taps, rtol=1e-14, atol=1e-16)
         np.testing.assert_allclose(point["responses"], [(taps * np.arange(1, 10).reshape(3, 3)).sum()], rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["rgba.png", "solid.png", "rgb.png"])
-def test_the_window_of_a_ramp_over_alpha(run, tmp_path, rng, name):
-    """Alpha fades under the colours of the edge, opaque pictures that have alpha, too; without alpha the colours fade."""
+def test_the_window_of_a_ramp_with_alpha_equals_numpy_pad(run, tmp_path, rng, name):
+    """With alpha, also opaque, alpha fades and the colours are those of the edge; without alpha the colours fade."""
     make_pictures(tmp_path, rng)
     image = read_image(tmp_path / name)
-    (kernel,) = facts(run("at", "0,0", tmp_path / name, "-k", "gaussian:sigma=1", "--border", "linear-ramp", "--json"))[
+    (kernel,) = parse_json(run("at", "0,0", tmp_path / name, "-k", "gaussian:sigma=1", "--border", "linear-ramp", "--json"))[
         "kernels"
     ]
     half = len(kernel["rows"]) // 2
@@ -225,15 +225,15 @@ def test_the_window_of_a_ramp_over_alpha(run, tmp_path, rng, name):
         np.testing.assert_allclose(channel["summed"], summed, rtol=1e-14)
 
 
-def gimp(tmp_path):
-    """The picture of the worked example in GIMP's manual, "Convolution Matrix"."""
+def write_gimp_picture(tmp_path):
+    """Write the picture of the worked example in GIMP's manual, "Convolution Matrix"."""
     PIL.Image.fromarray(np.array([[40, 42, 46], [46, 50, 55], [52, 56, 58]], np.uint8)).save(tmp_path / "gimp.png")
     return tmp_path / "gimp.png"
 
 
-def test_the_example_of_gimp(run, tmp_path):
-    """The red frame's pixel of 50 becomes 42, the pixel above it: 0 1 0; 0 0 0; 0 0 0."""
-    result = run("at", "1,1", gimp(tmp_path), "-k", "0 1 0; 0 0 0; 0 0 0")
+def test_the_example_of_gimp_is_reproduced(run, tmp_path):
+    """The pixel of 50 becomes 42, the pixel above it: 0 1 0; 0 0 0; 0 0 0."""
+    result = run("at", "1,1", write_gimp_picture(tmp_path), "-k", "0 1 0; 0 0 0; 0 0 0")
     assert result.status == 0
     assert result.err == ""
     assert result.out.splitlines()[1:] == [
@@ -248,10 +248,10 @@ def test_the_example_of_gimp(run, tmp_path):
     ]
 
 
-def test_padding_is_in_brackets_and_taps_that_are_apart_are_told(run, tmp_path):
-    """A turned kernel, dilated, at the corner, with a constant."""
-    words = ["--border", "7", "--dilation", "2", "--flip", "--range", "center"]
-    result = run("at", "0,0", gimp(tmp_path), "-k", "1 2 3; 4 5 6; 7 8 9", *words)
+def test_padding_is_in_brackets_and_dilation_is_printed(run, tmp_path):
+    """A flipped and dilated kernel at the corner, with a constant border."""
+    options = ["--border", "7", "--dilation", "2", "--flip", "--range", "center"]
+    result = run("at", "0,0", write_gimp_picture(tmp_path), "-k", "1 2 3; 4 5 6; 7 8 9", *options)
     assert result.out.splitlines()[1:] == [
         "matrix-3x3 at column 0, row 0 of 3 x 3",
         "over rows -2..2 by 2, columns -2..2 by 2",
@@ -266,9 +266,9 @@ def test_padding_is_in_brackets_and_taps_that_are_apart_are_told(run, tmp_path):
     ]
 
 
-def test_the_merged_value_is_told_after_its_kernels(run, tmp_path):
-    """Each with its own sum."""
-    lines = run("at", "1,1", gimp(tmp_path), "-k", "sobel").out.splitlines()
+def test_the_merged_value_is_printed_after_its_kernels(run, tmp_path):
+    """Each kernel has its own sum."""
+    lines = run("at", "1,1", write_gimp_picture(tmp_path), "-k", "sobel").out.splitlines()
     assert [line for line in lines if "sum" in line or "l2" in line] == [
         "  sum 30",
         "  sum 52",
@@ -276,8 +276,8 @@ def test_the_merged_value_is_told_after_its_kernels(run, tmp_path):
     ]
 
 
-def test_alpha_is_told(run, tmp_path):
-    """Levels times alpha are summed, and divided by the alpha that the kernel saw; not under a kernel that sums to zero."""
+def test_alpha_is_printed(run, tmp_path):
+    """Levels times alpha are summed and divided by the filtered alpha; not with a zero-sum kernel."""
     levels = np.zeros((3, 3, 2), np.uint8)
     levels[1, 1] = 200, 255
     levels[0, 0] = 100, 51
@@ -293,14 +293,14 @@ def test_alpha_is_told(run, tmp_path):
 
 
 @pytest.mark.parametrize("picture", ["camera.png", "astronaut.png", "alpha.png"])
-@pytest.mark.parametrize("at", ["0,0", "9,7"])
-def test_nothing_is_wider_than_80_columns(run, samples, tmp_path, monkeypatch, picture, at):
-    """Small kernels side by side, larger ones below each other, large ones in a few lines."""
+@pytest.mark.parametrize("position", ["0,0", "9,7"])
+def test_nothing_is_wider_than_80_columns(run, samples, tmp_path, monkeypatch, picture, position):
+    """Small kernels are side by side, larger ones below each other, large ones in a few lines."""
     monkeypatch.chdir(tmp_path)
     for name in ("camera.png", "astronaut.png"):
         shutil.copy(samples / name, name)
-    whites = np.stack([pixels := read_image(samples / "camera.png").pixels[:, :, 0], pixels], axis=2)
-    PIL.Image.fromarray(whites, "LA").save("alpha.png")
+    grey_alpha = np.stack([pixels := read_image(samples / "camera.png").pixels[:, :, 0], pixels], axis=2)
+    PIL.Image.fromarray(grey_alpha, "LA").save("alpha.png")
     for kernel in (
         "sobel-x",
         "binomial:size=5",
@@ -309,11 +309,11 @@ def test_nothing_is_wider_than_80_columns(run, samples, tmp_path, monkeypatch, p
         "average:size=99",
         "motion:length=301",
     ):
-        lines = run("at", at, picture, "-k", kernel).out.splitlines()
+        lines = run("at", position, picture, "-k", kernel).out.splitlines()
         assert max(map(len, lines)) <= 80, kernel
         assert len(lines) < 150
         side_by_side = any(re.search("levels.* kernel.* products$", line) for line in lines)
-        if picture != "alpha.png" or kernel != "binomial:size=5":  # which may fit or not
+        if picture != "alpha.png" or kernel != "binomial:size=5":  # its width depends on the levels
             assert side_by_side == (kernel in ("sobel", "sobel-x", "binomial:size=5"))
         assert ("--json shows every number" in "".join(lines)) == (
             kernel in ("gaussian:sigma=1.4", "average:size=99", "motion:length=301")
@@ -321,7 +321,7 @@ def test_nothing_is_wider_than_80_columns(run, samples, tmp_path, monkeypatch, p
 
 
 def test_a_row_of_a_wide_kernel_is_a_line(run, tmp_path):
-    """Its place, levels, weights and products."""
+    """Its row, levels, weights and products."""
     np.save(tmp_path / "ramp.npy", np.tile(np.arange(40, dtype=np.uint8), (5, 1)))
     kernel = "; ".join(["1 " * 19] * 3)
     lines = run("at", "20,0", tmp_path / "ramp.npy", "-k", kernel).out.splitlines()
@@ -335,7 +335,7 @@ def test_a_row_of_a_wide_kernel_is_a_line(run, tmp_path):
     ]
 
 
-def test_json_tells_all_and_nothing_that_is_not_json(run, tmp_path):
+def test_json_contains_every_figure_and_is_valid(run, tmp_path):
     """NaN and infinity are null."""
     np.save(tmp_path / "x.npy", np.array([[1, np.nan, np.inf], [4, 5.5, 6], [7, 8, 9]]))
     result = run("at", "1,1", tmp_path / "x.npy", "-k", "1 1 1; 1 0 1; 1 1 2", "--json")
@@ -370,22 +370,22 @@ def test_json_tells_all_and_nothing_that_is_not_json(run, tmp_path):
         }
     ]
     assert (point["responses"], point["levels"], point["range"], point["white"]) == ([None], None, None, None)
-    ranged = facts(run("at", "0,2", tmp_path / "x.npy", "-k", "identity", "--range", "0..14", "--json"))
+    ranged = parse_json(run("at", "0,2", tmp_path / "x.npy", "-k", "identity", "--range", "0..14", "--json"))
     assert (ranged["range"], ranged["levels"], ranged["white"]) == ({"rule": "0..14", "low": 0, "high": 14}, [128], 255)
 
 
-def test_a_weight_of_0_is_no_part_of_the_kernel(run, tmp_path):
-    """Whatever lies under it."""
+def test_a_weight_of_0_is_ignored(run, tmp_path):
+    """NaN and infinity under it do not change the sum."""
     np.save(tmp_path / "x.npy", np.array([[1, 2, 3], [4, np.nan, 6], [7, np.inf, 9]]))
     result = run("at", "1,1", tmp_path / "x.npy", "-k", "1 0 -1; 1 0 -1; 1 0 -1")
     assert "nan" in result.out
     assert result.out.endswith("  sum -6; stored raw\n")
 
 
-def test_the_config_gives_defaults_that_flags_beat(run, tmp_path, monkeypatch):
-    """As with apply; the environment is between them."""
+def test_options_override_the_defaults_of_the_config(run, tmp_path, monkeypatch):
+    """As with apply, the environment has a priority between them."""
     monkeypatch.chdir(tmp_path)
-    gimp(tmp_path)
+    write_gimp_picture(tmp_path)
     Path("kernels.toml").write_text('[defaults]\nborder = "wrap"\nrange = "center"\nflip = true\n')
     line = ["at", "2,0", "gimp.png", "-k", "1 2"]
     assert "the kernel is rotated by 180 degrees: --flip\n" in run(*line).out
@@ -398,11 +398,11 @@ def test_the_config_gives_defaults_that_flags_beat(run, tmp_path, monkeypatch):
 
 
 def test_the_orientation_is_applied(run, tmp_path):
-    """As apply does: the picture is looked at upright."""
+    """As with apply, coordinates are those of the upright picture."""
     exif = PIL.Image.Exif()
     exif[0x0112] = 6
     PIL.Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4)).save(tmp_path / "turned.png", exif=exif)
-    point = facts(run("at", "2,3", tmp_path / "turned.png", "-k", "identity", "--json"))
+    point = parse_json(run("at", "2,3", tmp_path / "turned.png", "-k", "identity", "--json"))
     assert (point["map"]["width"], point["map"]["height"], point["levels"]) == (3, 4, [3])
 
 
@@ -424,11 +424,11 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("words", "status", "message"), WRONG, ids=lambda value: str(value)[:20])
-def test_what_is_wrong_is_one_line(run, samples, monkeypatch, words, status, message):
-    """With the status of apply."""
+@pytest.mark.parametrize(("arguments", "status", "message"), WRONG, ids=lambda value: str(value)[:20])
+def test_wrong_usage_is_one_line(run, samples, monkeypatch, arguments, status, message):
+    """The status is that of apply."""
     monkeypatch.chdir(samples)
-    result = run("at", words[0], "camera.png", "-k", "blur", *words[1:])
+    result = run("at", arguments[0], "camera.png", "-k", "blur", *arguments[1:])
     assert (result.status, result.out, len(result.lines)) == (status, "", 1), result.err
     assert message in result.err
 
@@ -450,8 +450,8 @@ def test_what_is_wrong_is_one_line(run, samples, monkeypatch, words, status, mes
         ("text.png", "sobelx", 2, "did you mean 'sobel-x'?"),
     ],
 )
-def test_pictures_and_kernels_that_cannot_be(run, samples, tmp_path, monkeypatch, name, kernel, status, message):
-    """One line each."""
+def test_impossible_pictures_and_kernels_are_one_line(run, samples, tmp_path, monkeypatch, name, kernel, status, message):
+    """Each error is one line."""
     monkeypatch.chdir(tmp_path)
     Path("text.png").write_text("hello")
     Path("cut.png").write_bytes((samples / "camera.png").read_bytes()[:5000])
@@ -460,15 +460,15 @@ def test_pictures_and_kernels_that_cannot_be(run, samples, tmp_path, monkeypatch
     assert message in result.err
 
 
-def test_standard_input(shell, samples):
-    """A picture, nothing, a closed one, a terminal."""
-    words = ("at", "5,5", "-", "-k", "identity")
-    result = shell(*words, input=(samples / "camera.png").read_bytes())
+def test_standard_input_is_read(shell, samples):
+    """A picture, empty input, closed input, and a terminal."""
+    arguments = ("at", "5,5", "-", "-k", "identity")
+    result = shell(*arguments, input=(samples / "camera.png").read_bytes())
     assert result.returncode == 0
     assert result.stdout.startswith(b"standard input: 512 x 512 grey 8-bit\nidentity at column 5, row 5")
-    result = shell(*words, input=b"")
+    result = shell(*arguments, input=b"")
     assert (result.returncode, result.stderr) == (1, b"Error: standard input: is empty\n")
-    command = [sys.executable, "-m", "convcli", *words]
+    command = [sys.executable, "-m", "convcli", *arguments]
     closed = subprocess.run(["sh", "-c", '"$@" <&-', "sh", *command], capture_output=True, text=True, check=False)
     assert (closed.returncode, closed.stderr) == (2, "Error: standard input is closed (see convcli at --help)\n")
     leader, follower = pty.openpty()
@@ -479,10 +479,10 @@ def test_standard_input(shell, samples):
     assert shown.stderr.startswith("Error: standard input is a terminal; send a picture to it")
 
 
-@pytest.mark.parametrize("words", [[], ["--json"]])
-def test_a_reader_that_has_gone(samples, words):
-    """141, and not a word."""
-    command = [sys.executable, "-m", "convcli", "at", "3,3", samples / "astronaut.png", "-k", "average:size=15", *words]
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_closed_pipe_ends_the_run(samples, options):
+    """Status 141, and no message."""
+    command = [sys.executable, "-m", "convcli", "at", "3,3", samples / "astronaut.png", "-k", "average:size=15", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
     assert process.stderr.read() == b""
@@ -490,8 +490,8 @@ def test_a_reader_that_has_gone(samples, words):
     assert process.wait(timeout=60) == 141
 
 
-def test_names_cannot_command_the_terminal(run, tmp_path):
-    """Neither the picture's nor the kernel's."""
+def test_names_are_printed_without_control_characters(run, tmp_path):
+    """The name of the picture is printed without control characters."""
     path = tmp_path / "a\x1b[2Jb.png"
     PIL.Image.fromarray(np.zeros((3, 3), np.uint8)).save(path)
     result = run("at", "1,1", path, "-k", "blur")
@@ -501,14 +501,14 @@ def test_names_cannot_command_the_terminal(run, tmp_path):
 
 
 def test_kernel_names_are_completed(shell):
-    """By the same type of option as in apply."""
+    """As in apply."""
     env = {"_CONVCLI_COMPLETE": "bash_complete", "COMP_WORDS": "convcli at 3,2 x.png -k sobel", "COMP_CWORD": "5"}
     result = shell(env=env, text=True)
     assert "plain,sobel-x" in result.stdout
 
 
-def test_the_readme_shows_what_is_printed(run, samples, monkeypatch):
-    """Word for word."""
+def test_the_manual_shows_the_output(run, samples, monkeypatch):
+    """Character for character."""
     monkeypatch.chdir(samples)
     readme = (samples.parent / "convcli" / "manual" / "apply.md").read_text()
     ((line, shown),) = re.findall(r"^convcli (at .*camera.png.*)\n```\n\n```\n((?:.*\n)*?)```", readme, re.MULTILINE)

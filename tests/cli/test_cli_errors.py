@@ -1,4 +1,4 @@
-"""Everything a user can get wrong: one clear line, the right status, nothing written."""
+"""Errors of users: one clear line, the right exit status, nothing written."""
 
 import os
 import shutil
@@ -66,15 +66,15 @@ WRONG_USAGE = [
 
 
 @pytest.mark.parametrize(
-    ("words", "message"), WRONG_USAGE, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+    ("arguments", "message"), WRONG_USAGE, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
 )
-def test_wrong_usage_is_one_line_and_status_2(run, samples, tmp_path, monkeypatch, words, message):
-    """And the output stays what it was."""
+def test_wrong_usage_is_one_line_and_status_2(run, samples, tmp_path, monkeypatch, arguments, message):
+    """The old output is unchanged."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out.png").write_bytes(b"old")
-    line = ["apply", samples / "camera.png", *words]
-    line += [] if "-k" in words else ["-k", "blur"]
-    line += [] if "-o" in words else ["-o", "out.png"]
+    line = ["apply", samples / "camera.png", *arguments]
+    line += [] if "-k" in arguments else ["-k", "blur"]
+    line += [] if "-o" in arguments else ["-o", "out.png"]
     result = run(*line)
     assert (result.status, result.out) == (2, "")
     assert len(result.lines) == 1, result.err
@@ -99,16 +99,16 @@ def test_wrong_usage_is_one_line_and_status_2(run, samples, tmp_path, monkeypatc
         (["--nothing"], "No such option '--nothing'"),
     ],
 )
-def test_wrong_words_of_every_command(run, tmp_path, monkeypatch, line, message):
-    """One line, status 2."""
+def test_wrong_usage_of_every_command_is_one_line(run, tmp_path, monkeypatch, line, message):
+    """The error is one line, with status 2."""
     monkeypatch.chdir(tmp_path)
     result = run(*line)
     assert (result.status, len(result.lines)) == (2, 1), result.err
     assert message in result.err
 
 
-def test_every_fault_of_a_config_is_a_line(run, samples, tmp_path):
-    """All at once, before anything is read."""
+def test_every_error_of_a_config_is_a_line(run, samples, tmp_path):
+    """All errors are reported together, before a picture is read."""
     (tmp_path / "k.toml").write_text("[kernels.a]\nmatrix = [[1, 2], [3]]\n[kernels.b]\ngenerator = 'gausian'\n")
     result = run("apply", samples / "camera.png", "--config", tmp_path / "k.toml", "-k", "a", "-o", tmp_path / "x.png")
     assert (result.status, len(result.lines)) == (2, 2)
@@ -125,7 +125,7 @@ BAD_INPUTS = [
 
 @pytest.mark.parametrize(("name", "content", "message"), BAD_INPUTS)
 def test_bad_inputs_are_one_line_and_status_1(run, samples, tmp_path, name, content, message):
-    """The old output is untouched."""
+    """The old output is unchanged."""
     path, out = tmp_path / name, tmp_path / "out.png"
     out.write_bytes(b"old")
     if content is not None:
@@ -138,30 +138,30 @@ def test_bad_inputs_are_one_line_and_status_1(run, samples, tmp_path, name, cont
 
 
 def test_a_kernel_that_does_not_fit_fails_its_picture_alone(run, samples, tmp_path):
-    """With the sizes, and the way out."""
-    words = ["-k", "average:size=401", "--padding", "valid", "-o", f"{tmp_path}/out/"]
-    result = run("apply", samples / "horse.png", samples / "camera.png", *words)
+    """The error gives the sizes; the other picture is processed."""
+    arguments = ["-k", "average:size=401", "--padding", "valid", "-o", f"{tmp_path}/out/"]
+    result = run("apply", samples / "horse.png", samples / "camera.png", *arguments)
     assert result.status == 1
     assert "horse.png: a kernel that covers 401 x 401 does not fit an image of 328 x 400" in result.err
     assert (tmp_path / "out" / "camera.png").exists()
 
 
-def test_a_map_beyond_reason_fails_at_once(run, samples, tmp_path):
-    """Before memory is taken."""
+def test_a_map_beyond_the_limit_fails_at_once(run, samples, tmp_path):
+    """It fails before memory is allocated."""
     result = run("apply", samples / "camera.png", "-k", "blur", "--padding", "60000", "-o", tmp_path / "x.png")
     assert (result.status, len(result.lines)) == (1, 1), result.err
     assert "a map of 120510 x 120510 pixels is beyond the limit of 178956970; raise it with --max-pixels" in result.err
 
 
-def test_an_empty_input_name(run, tmp_path):
-    """Is said to be empty."""
+def test_an_empty_input_name_is_refused(run, tmp_path):
+    """The error names it and a remedy."""
     assert run("apply", "", "-k", "blur", "-o", tmp_path / "x.png").lines == [
         "Error: an input has an empty name; name a picture, or - for standard input"
     ]
 
 
-def test_an_output_place_that_cannot_be(run, samples, tmp_path):
-    """A file where a folder should be; a folder where a file should be."""
+def test_an_impossible_output_path_is_refused(run, samples, tmp_path):
+    """The path goes through a file."""
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "x.png").mkdir()
     result = run("apply", samples / "camera.png", "-k", "blur", "-o", tmp_path / "file" / "x.png")
@@ -169,10 +169,10 @@ def test_an_output_place_that_cannot_be(run, samples, tmp_path):
     assert "is a file, or lies below one" in result.err
 
 
-def test_real_file_permissions(samples, tmp_path):
-    """An unreadable file, an unwritable folder, a write-protected output."""
-    binds = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] if os.geteuid() == 0 else []
-    if binds and shutil.which("setpriv") is None:
+def test_file_permissions_are_reported(samples, tmp_path):
+    """An unreadable file, an unwritable folder, and a write-protected output give one line each."""
+    prefix = ["setpriv", "--bounding-set", "-all", "--inh-caps", "-all"] if os.geteuid() == 0 else []
+    if prefix and shutil.which("setpriv") is None:
         pytest.skip("root passes permission bits, and setpriv, which takes that right away, is not installed")
     (tmp_path / "a.png").write_bytes((samples / "camera.png").read_bytes())
     (tmp_path / "a.png").chmod(0)
@@ -184,7 +184,7 @@ def test_real_file_permissions(samples, tmp_path):
         (samples / "camera.png", tmp_path / "locked" / "b.png", "b.png: cannot be written: Permission denied"),
         (samples / "camera.png", tmp_path / "kept.png", "kept.png: cannot be written: it is write-protected"),
     ]:
-        command = [*binds, sys.executable, "-m", "convcli", "apply", source, "-k", "blur", "-q", "-o", output]
+        command = [*prefix, sys.executable, "-m", "convcli", "apply", source, "-k", "blur", "-q", "-o", output]
         result = subprocess.run(command, capture_output=True, text=True, check=False)
         assert (result.returncode, len(result.stderr.splitlines())) == (1, 1), result.stderr
         assert result.stderr.rstrip().endswith(reason)

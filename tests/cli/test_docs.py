@@ -1,4 +1,4 @@
-"""Documents that cannot rot: help texts, the README and its commands."""
+"""Documentation that is tested: help texts, the README, the manual and their commands."""
 
 import hashlib
 import importlib
@@ -31,7 +31,7 @@ MANUAL = {topic: read_topic(topic) for topic in TOPICS}
 
 
 def blocks_of(text):
-    """Kinds and bodies of its blocks."""
+    """The language and the body of each code block."""
     return re.findall(r"^```(\w*)\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
@@ -39,7 +39,7 @@ BLOCKS = blocks_of(README)
 
 
 def commands(command=command_line, name="convcli"):
-    """Every command with its full name."""
+    """Yield every command with its full name."""
     yield name, command
     if isinstance(command, click.Group):
         context = click.Context(command)
@@ -49,7 +49,7 @@ def commands(command=command_line, name="convcli"):
 
 @pytest.mark.parametrize(("name", "command"), list(commands()), ids=lambda value: value if isinstance(value, str) else "")
 def test_every_command_has_help_that_starts_with_an_example(name, command):
-    """The example is a call of that command, and its options exist."""
+    """The example is a call of that command, and every option has a help text."""
     lines = [line.strip() for line in command.help.splitlines() if line.strip() not in ("", "\b")]
     assert lines[0].startswith("convcli ")
     if not isinstance(command, click.Group):
@@ -59,7 +59,7 @@ def test_every_command_has_help_that_starts_with_an_example(name, command):
 
 
 def test_the_first_screen_has_two_commands():
-    """Install and filter; install and test."""
+    """One command installs and filters, the other installs and tests."""
     first, second = [body.strip() for kind, body in BLOCKS if kind == "sh"][:2]
     assert "\n" not in first
     assert "\n" not in second
@@ -69,8 +69,8 @@ def test_the_first_screen_has_two_commands():
     assert README[: README.index(second)].count("\n") < 30
 
 
-def test_ci_reads_the_commands_out_of_the_readme():
-    """It names neither of them itself."""
+def test_ci_reads_the_commands_from_the_readme():
+    """The script contains neither of them."""
     script = (ROOT / ".ci" / "run").read_text()
     assert "README.md" in script
     assert "pytest" not in script
@@ -78,7 +78,7 @@ def test_ci_reads_the_commands_out_of_the_readme():
 
 
 def examples():
-    """Every line of the README and the manual that calls convcli, but for the install."""
+    """Every line of the README and the manual that calls convcli, except the installation."""
     lines = {}
     for text in (README, *MANUAL.values()):
         for kind, body in blocks_of(text):
@@ -90,7 +90,7 @@ def examples():
 
 @pytest.mark.parametrize("line", examples())
 def test_every_example_of_the_readme_and_the_manual_runs(line, samples, tmp_path):
-    """As it is written, by a shell, on real pictures."""
+    """As written, by a shell, on real pictures."""
     (tmp_path / "photos" / "2026").mkdir(parents=True)
     for name in ("photo.jpg", "other.jpg", "photos/a.jpg", "photos/2026/b.jpg"):
         shutil.copy(samples / "rocket.jpg", tmp_path / name)
@@ -103,14 +103,14 @@ def test_every_example_of_the_readme_and_the_manual_runs(line, samples, tmp_path
     result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, timeout=120, check=False, text=True)
     assert result.returncode == 0, result.stderr
     assert "Error" not in result.stderr
-    made = [path for path in tmp_path.rglob("*") if path.is_file()]
-    # Two of eight pictures may be in no second part of eight; --in-place makes no new file.
-    assert len(made) > 7 or result.stdout or "--shard" in line or "--in-place" in line
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    # The second of eight shards of two pictures may be empty; --in-place makes no new file.
+    assert len(files) > 7 or result.stdout or "--shard" in line or "--in-place" in line
 
 
 @pytest.mark.parametrize("text", [README, MANUAL["python"]], ids=["README", "python"])
 def test_the_python_example_runs(text):
-    """And gives the shapes it says."""
+    """The results have the shapes of its comments."""
     (body,) = [body for kind, body in blocks_of(text) if kind == "python"]
     names = {}
     exec(compile(body, "README.md", "exec"), names)
@@ -120,48 +120,48 @@ def test_the_python_example_runs(text):
 
 
 def test_the_config_example_of_the_manual_is_read(tmp_path):
-    """By the reader of config files."""
+    """By the parser of config files."""
     (body,) = [body for kind, body in blocks_of(MANUAL["config"]) if kind == "toml"]
     (tmp_path / "k.toml").write_text(body)
     np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.arange(16 * 25).reshape(16, 1, 5, 5)})
-    catalogue = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
-    assert catalogue.find("mine-both").kernels[0].sum == 1
-    assert catalogue.find("seventh").matrix[0][0] == 7 * 25
+    registry = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
+    assert registry.find("mine-both").kernels[0].sum == 1
+    assert registry.find("seventh").matrix[0][0] == 7 * 25
 
 
 def test_the_network_of_the_manual_is_read(tmp_path):
-    """Its layers take what they get; the table of operations names all that there are, and their keys."""
+    """Its layers fit together; the manual names all operations and their keys."""
     (body,) = [body for kind, body in blocks_of(MANUAL["networks"]) if kind == "toml"]
     (tmp_path / "k.toml").write_text(body)
     np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.zeros((4, 3, 5, 5)), "conv1.bias": np.zeros(4)})
-    found = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]).network("mine")
-    assert [row.output_shape for row in analyse(found, (3, 64, 64))][-1] == (10, 15, 15)
+    network = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]).network("mine")
+    assert [row.output_shape for row in analyse(network, (3, 64, 64))][-1] == (10, 15, 15)
     named = set(re.findall(r"`([a-z-]+)`", MANUAL["networks"]))
     assert set(OPS) | {key for op in OPS.values() for key in op.keys} <= named
 
 
-def test_the_summary_in_the_manual_is_what_is_printed(run):
-    """Word for word."""
+def test_the_summary_in_the_manual_is_the_output(run):
+    """Character for character."""
     assert f"```\n{run('summary', 'lenet-5').out}```" in MANUAL["networks"]
 
 
 def test_the_manual_names_every_function():
-    """Those on arrays, among the topics on Python."""
+    """The public functions on arrays are in the topic on Python."""
     names = {name for module, names in convcli.PUBLIC.items() if module.startswith("ops.") for name in names}
     assert names <= set(re.findall(r"\b(?:convcli\.)?(\w+)\b", MANUAL["python"]))
 
 
 def test_the_manual_names_every_kernel():
-    """Those of a family may be left to its dots."""
+    """Members of a family need not be named one by one."""
     named = set(re.findall(r"`([a-z0-9-]+)`", MANUAL["kernels"]))
-    for one in load_kernels().values():
-        family = re.sub(r"-(n|ne|e|se|s|sw|w|nw|\d)$", "", one.name)
-        assert one.name in named or family in ("kirsch", "robinson", "frei-chen"), one.name
+    for kernel in load_kernels().values():
+        family = re.sub(r"-(n|ne|e|se|s|sw|w|nw|\d)$", "", kernel.name)
+        assert kernel.name in named or family in ("kirsch", "robinson", "frei-chen"), kernel.name
 
 
 def test_the_help_and_the_manual_draw_every_border():
-    """With the picture and the words of other systems."""
-    (option,) = (one for one in dict(commands())["convcli apply"].params if one.name == "border")
+    """With its drawing."""
+    (option,) = (param for param in dict(commands())["convcli apply"].params if param.name == "border")
     for mode in MODES:
         assert mode.is_constant or f"{mode.name} ({mode.picture})" in option.help
         row = next(line for line in MANUAL["apply"].splitlines() if line.startswith(f"| `{mode.name}`"))
@@ -170,15 +170,15 @@ def test_the_help_and_the_manual_draw_every_border():
 
 
 def test_the_readme_and_contributing_name_only_files_that_exist():
-    """Links and code paths."""
+    """In links and in code paths."""
     for text in (README, (ROOT / "CONTRIBUTING.md").read_text(), *MANUAL.values()):
         for path in re.findall(r"\]\(([^)#:]+)\)|`((?:convcli|tests|samples)/[\w/.]+)`", text):
             name = path[0] or path[1]
             assert (ROOT / name).exists(), name
 
 
-def test_samples_are_the_files_their_licences_speak_of():
-    """Each picture by its checksum; none without a line."""
+def test_samples_have_the_checksums_of_their_licences():
+    """Each picture has a line with its checksum."""
     text = (ROOT / "samples" / "LICENSES.md").read_text()
     sums = dict(re.findall(r"`([\w.-]+)` \|.*\| ([0-9a-f]{64}) \|", text))
     for path in (ROOT / "samples").iterdir():
@@ -190,22 +190,22 @@ def test_samples_are_the_files_their_licences_speak_of():
 
 @pytest.mark.parametrize("name", ["apply", "run", "at", "summary"])
 def test_help_lists_every_option_under_a_heading(run, name):
-    """Once, those that belong together below each other."""
+    """Each option is listed once, under the heading of its section."""
     command = importlib.import_module(f"convcli.cli.{name}").command
     listed = [option for names in SECTIONS.values() for option in names.split()]
     assert len(set(listed)) == len(listed)
     context = click.Context(command, info_name=name)
-    own = [param for param in command.get_params(context) if isinstance(param, click.Option)]
-    assert {param.opts[-1] for param in own} <= set(listed)
+    params = [param for param in command.get_params(context) if isinstance(param, click.Option)]
+    assert {param.opts[-1] for param in params} <= set(listed)
     text = run(name, "--help").out
     headings = re.findall(r"^(\w+):", text, flags=re.MULTILINE)
     assert headings[1:] == [heading for heading in SECTIONS if heading in headings]
-    for param in own:
+    for param in params:
         assert len(re.findall(rf"^  (?:-\w, )?{param.opts[-1]}\b", text, flags=re.MULTILINE)) == 1, param.name
 
 
-def test_the_readme_is_one_page_and_leads_to_the_manual():
-    """All topics, by links that hold; no file of the manual is left out."""
+def test_the_readme_is_one_page_and_links_to_the_manual():
+    """It links to all topics, and every file of the manual is a topic."""
     assert README.count("\n") <= 160
     linked = re.findall(r"\]\(convcli/manual/(\w+)\.md\)", README)
     assert tuple(linked) == TOPICS
@@ -213,7 +213,7 @@ def test_the_readme_is_one_page_and_leads_to_the_manual():
 
 
 def test_help_shows_topics(run, shell):
-    """As plain Markdown into a pipe; an unknown one is one line."""
+    """Plain Markdown in a pipe; an unknown topic gives one line."""
     listed = run("help").out.splitlines()
     assert [line.split()[0] for line in listed] == list(TOPICS)
     assert run("help", "networks").out == MANUAL["networks"]

@@ -1,11 +1,11 @@
-"""What is heavy is imported only when pixels are touched."""
+"""Heavy modules are imported only when samples are read."""
 
 import subprocess
 import sys
 
 import pytest
 
-LIGHT = [
+LIGHT_COMMANDS = [
     (["--help"], 0),
     (["--version"], 0),
     (["apply", "--help"], 0),
@@ -32,14 +32,16 @@ sys.exit(f"{sys.argv[1:]} imports {heavy}" if heavy else status)
 """
 
 
-@pytest.mark.parametrize(("words", "status"), LIGHT, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
-def test_light_commands_import_nothing_heavy(words, status):
-    """Neither NumPy nor Numba nor Pillow."""
-    result = subprocess.run([sys.executable, "-c", PROGRAM, *words], capture_output=True, text=True, check=False)
+@pytest.mark.parametrize(
+    ("arguments", "status"), LIGHT_COMMANDS, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_light_commands_import_nothing_heavy(arguments, status):
+    """These commands import neither NumPy nor Numba nor Pillow."""
+    result = subprocess.run([sys.executable, "-c", PROGRAM, *arguments], capture_output=True, text=True, check=False)
     assert result.returncode == status, result.stderr
 
 
 def test_importing_the_package_is_light():
-    """The public functions are imported when they are used."""
+    """The public functions are imported when they are first used."""
     program = "import sys, convcli; sys.exit(bool({'numpy', 'numba', 'click', 'rich'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""convcli summary: what is printed and what JSON holds, for networks, kernels, banks and files."""
+"""convcli summary: text and JSON for networks, kernels, banks and weight files."""
 
 import contextlib
 import json
@@ -21,8 +21,8 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize(("name", "total"), NETWORKS.items())
-def test_the_built_in_networks(run, name, total):
-    """The published sum is on the line of totals, and each layer on a line of its own."""
+def test_built_in_networks_have_the_published_parameters(run, name, total):
+    """The published number of parameters is on the line of totals, and each layer has a line."""
     result = run("summary", name)
     assert (result.status, result.err) == (0, "")
     assert f"\n{total:,} learned parameters: " in result.out
@@ -31,10 +31,10 @@ def test_the_built_in_networks(run, name, total):
         assert any(line.startswith(layer["name"]) for line in result.out.splitlines())
 
 
-def test_json_holds_all(run):
-    """AlexNet's first layer, its pool, its first dense layer and the totals, with shapes as rows, columns, channels."""
-    told = json.loads(run("summary", "alexnet", "--json").out)
-    layers = {layer["name"]: layer for layer in told["layers"]}
+def test_json_contains_every_figure(run):
+    """AlexNet's first layer, pool and dense layer, and the totals; shapes are rows, columns, channels."""
+    output = json.loads(run("summary", "alexnet", "--json").out)
+    layers = {layer["name"]: layer for layer in output["layers"]}
     assert layers["conv1"] == {
         "name": "conv1", "op": "conv", "input": [227, 227, 3], "output": [55, 55, 96], "weights": 34_848, "biases": 96,
         "fixed": 0, "multiply_adds": 105_415_200, "field": [11, 11], "stride": [4.0, 4.0], "memory": 1_161_600, "note": "",
@@ -42,15 +42,15 @@ def test_json_holds_all(run):
     }  # fmt: skip
     assert (layers["pool2"]["field"], layers["pool2"]["stride"]) == ([67, 67], [16.0, 16.0])
     assert (layers["fc6"]["field"], layers["fc6"]["output"], layers["fc6"]["separable"]) == (None, [4096], None)
-    assert layers["conv2"]["separable"] is None  # it has groups
-    assert told["input"] == [227, 227, 3]
-    assert told["totals"]["parameters"] == 60_965_224
-    assert told["convolutions"]["parameters"] + told["dense"]["parameters"] == 60_965_224
-    assert told["dense"]["multiply_adds"] == 37_748_736 + 16_777_216 + 4_096_000
+    assert layers["conv2"]["separable"] is None  # a layer with groups
+    assert output["input"] == [227, 227, 3]
+    assert output["totals"]["parameters"] == 60_965_224
+    assert output["convolutions"]["parameters"] + output["dense"]["parameters"] == 60_965_224
+    assert output["dense"]["multiply_adds"] == 37_748_736 + 16_777_216 + 4_096_000
 
 
-def test_the_shares_and_the_notes(run):
-    """Of lenet-5 by hand: 49,792 of 60,000 are convolutions'. A stride that does not divide is told under the table."""
+def test_shares_and_notes_are_printed(run):
+    """Computed by hand: 49,792 of 60,000 parameters of lenet-5 are in convolutions. A stride that does not divide is noted."""
     out = run("summary", "lenet-5").out
     assert "convolutions: 49,792 parameters (82.99 %), 315,600 multiply-adds (96.19 %)" in out
     assert "dense layers: 10,164 parameters (16.94 %), 10,080 multiply-adds (3.072 %)" in out
@@ -59,12 +59,12 @@ def test_the_shares_and_the_notes(run):
     assert "note: conv1: (224 - 11) / 4 + 1 = 54.25 is taken as 54" in run("summary", "alexnet", "--input", "224x224x3").out
 
 
-def test_kernels_banks_and_files(run, tmp_path):
-    """A kernel slides over each channel, a bank gives a map for each of its kernels, a file is a layer of its filters."""
+def test_kernels_banks_and_files_are_layers(run, tmp_path):
+    """A kernel is applied to each channel, a bank gives a map per kernel, a file is a layer of its filters."""
 
-    def layer(*words):
-        (found,) = json.loads(run("summary", *words, "--json").out)["layers"]
-        return found
+    def layer(*arguments):
+        (row,) = json.loads(run("summary", *arguments, "--json").out)["layers"]
+        return row
 
     blur = layer("blur", "--input", "480x640x3", "--stride", "2")
     assert (blur["op"], blur["output"], blur["weights"], blur["multiply_adds"]) == (
@@ -88,7 +88,7 @@ def test_kernels_banks_and_files(run, tmp_path):
     assert (learned["output"], learned["weights"], learned["separable"]["weights"]) == ([28, 28, 4], 300, 75 + 12)
 
 
-@pytest.mark.parametrize(("words", "message"), [
+@pytest.mark.parametrize(("arguments", "message"), [
     (["blurr", "--input", "9x9"], "'blurr' is not a network, kernel or bank; did you mean 'blur'?"),
     (["alexnt", "--input", "9x9"], "did you mean 'alexnet'?"),
     (["blur"], "give one, such as --input 480x640x3"),
@@ -103,23 +103,23 @@ def test_kernels_banks_and_files(run, tmp_path):
     (["blur", "--input", "9x9x2", "--channels", "gray"], "--channels gray needs 1 or 3 channels, and --input has 2"),
     (["lenet5"], "'lenet5' is not a network, kernel or bank; did you mean 'lenet-5'?"),
 ])  # fmt: skip
-def test_wrong_words(run, words, message):
-    """One line, status 2."""
-    result = run("summary", *words)
+def test_wrong_usage_is_one_line(run, arguments, message):
+    """The error is one line, with status 2."""
+    result = run("summary", *arguments)
     assert (result.status, result.out, len(result.lines)) == (2, "", 1)
     assert message in result.err
 
 
-def test_the_list_of_networks(run, tmp_path):
-    """Those of a config first defined there, beside the built-in ones; what each takes."""
+def test_networks_are_listed(run, tmp_path):
+    """Networks of a config file and the built-in ones, with their inputs."""
     (tmp_path / "n.toml").write_text("[networks.mine]\nabout = 'x'\ninput = { channels = 2 }\nlayers = [{ op = 'relu' }]")
-    words = ["summary", "--list", "--config", tmp_path / "n.toml"]
-    told = {one["name"]: one for one in json.loads(run(*words, "--json").out)}
-    assert {*NETWORKS, "edge-energy", "mine"} <= set(told)
-    assert told["mine"] == {"name": "mine", "about": "x", "source": "", "layers": 1, "size": None, "channels": 2}
-    assert told["lenet-5"]["size"] == [32, 32]
-    lines = run(*words).out.splitlines()
-    assert len(lines) == len(told) + 1
+    arguments = ["summary", "--list", "--config", tmp_path / "n.toml"]
+    networks = {entry["name"]: entry for entry in json.loads(run(*arguments, "--json").out)}
+    assert {*NETWORKS, "edge-energy", "mine"} <= set(networks)
+    assert networks["mine"] == {"name": "mine", "about": "x", "source": "", "layers": 1, "size": None, "channels": 2}
+    assert networks["lenet-5"]["size"] == [32, 32]
+    lines = run(*arguments).out.splitlines()
+    assert len(lines) == len(networks) + 1
     assert [line.split()[:5] for line in lines if line.startswith("alexnet ")] == [["alexnet", "227", "x", "227", "x"]]
     for wrong in (["summary", "--list", "alexnet"], ["summary", "--json"]):
         assert run(*wrong).err == (
@@ -127,8 +127,8 @@ def test_the_list_of_networks(run, tmp_path):
         )
 
 
-def test_a_field_too_large_is_told_alone(run, tmp_path):
-    """One line, and no half of a table before it."""
+def test_a_field_too_large_is_one_line(run, tmp_path):
+    """One line, and no part of a table before it."""
     layer = "{ op = 'conv', filters = 1, size = 3, stride = 60000, padding = 60000 }"
     (tmp_path / "n.toml").write_text(f"[networks.n]\ninput = {{ channels = 1 }}\nlayers = [{', '.join([layer] * 9)}]")
     result = run("summary", "n", "--config", tmp_path / "n.toml", "--input", "9x9")
@@ -136,32 +136,32 @@ def test_a_field_too_large_is_told_alone(run, tmp_path):
     assert "has a receptive field of more than 2147483648 pixels" in result.err
 
 
-def test_what_summary_counts_is_what_apply_gives(run, samples, tmp_path):
-    """The shape of a map, with every option that changes it."""
-    words = ["--stride", "2x3", "--padding", "1,2x0,3", "--dilation", "2", "--channels", "sum"]
-    told = json.loads(run("summary", "gabor:theta=45", "--input", "300x451x3", *words, "--json").out)["layers"][0]
-    assert run("apply", samples / "chelsea.png", "-k", "gabor:theta=45", *words, "-o", tmp_path / "y.npy").status == 0
-    assert told["output"] == [*np.load(tmp_path / "y.npy").shape[1:], 1]
+def test_shapes_equal_those_of_apply(run, samples, tmp_path):
+    """The printed shape is that of the map, with every option that changes it."""
+    options = ["--stride", "2x3", "--padding", "1,2x0,3", "--dilation", "2", "--channels", "sum"]
+    layer = json.loads(run("summary", "gabor:theta=45", "--input", "300x451x3", *options, "--json").out)["layers"][0]
+    assert run("apply", samples / "chelsea.png", "-k", "gabor:theta=45", *options, "-o", tmp_path / "y.npy").status == 0
+    assert layer["output"] == [*np.load(tmp_path / "y.npy").shape[1:], 1]
 
 
 def test_the_table_fits_a_terminal(tmp_path):
-    """80 columns wide, names whole and counts of three digits; as wide as it is on one of 200 columns."""
-    for width, wanted in ((80, "conv1                  55x55x96   34.8 k      96     105 M"), (200, "105,415,200")):
+    """On 80 columns names are whole and counts have three digits; on 200 columns counts are written in full."""
+    for width, expected in ((80, "conv1                  55x55x96   34.8 k      96     105 M"), (200, "105,415,200")):
         command = f"stty cols {width}; {sys.executable} -m convcli summary alexnet --no-config"
         leader, follower = pty.openpty()
         env = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")} | {"TERM": "xterm"}
         with subprocess.Popen(["bash", "-c", command], stdin=follower, stdout=follower, stderr=follower, env=env) as process:
             os.close(follower)
-            told = b""
-            with contextlib.suppress(OSError):  # the end, when nobody holds the other side
+            output = b""
+            with contextlib.suppress(OSError):  # the end: the other side is closed
                 while part := os.read(leader, 65536):
-                    told += part
+                    output += part
         os.close(leader)
         assert process.returncode == 0
-        lines = re.sub(r"\x1b\[[0-9;]*m", "", told.decode()).splitlines()
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", output.decode()).splitlines()
         table = lines[lines.index("") + 1 :]
         table = table[: table.index("")]
         assert len(table) == 1 + 22
         assert max(map(len, table)) <= width
-        assert any(wanted in line for line in table)
+        assert any(expected in line for line in table)
         assert any(line.startswith("local-response-norm2 ") for line in table)

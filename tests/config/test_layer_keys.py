@@ -1,4 +1,4 @@
-"""What follows from the operations: the schema is as strict as the reader, and what is generated is not stale."""
+"""The keys of layers: the schema accepts what the parser accepts, and the generated files are up to date."""
 
 import json
 from pathlib import Path
@@ -20,48 +20,48 @@ NAMES = {key for op in OPS.values() for key in (*op.keys, *weight_keys(op))}
 
 
 @pytest.mark.parametrize("path", generate.FILES, ids=lambda path: path.name)
-def test_what_is_generated_is_not_stale(path):
-    """The schema and the manual say what the operations, their layers and their keys do."""
+def test_generated_files_are_up_to_date(path):
+    """The schema and the manual equal what the operations, their layers and their keys generate."""
     assert path.read_text("utf-8") == generate.FILES[path](), f"{path} is stale; run: python tests/support/generate.py"
 
 
 def test_every_key_belongs_to_an_operation():
-    """None is left behind when an operation goes."""
-    owned = {name for own, op in OPS.items() for key in op.keys for name in (f"{own}.{key}", key) if name in KEYS}
+    """No key is left over when an operation is removed."""
+    owned = {name for op_name, op in OPS.items() for key in op.keys for name in (f"{op_name}.{key}", key) if name in KEYS}
     assert owned == set(KEYS)
 
 
-def least_tables(name, op):
-    """The least that a config file can say of an operation: on its own, and with weights from each place."""
+def shortest_tables(name, op):
+    """The shortest valid tables of an operation: without weights, and with weights from each source."""
     yield {"op": name} | dict.fromkeys(op.required, 2)
-    ways = [way for way in ("kernel", "bank", "file") if way in weight_keys(op)]
-    needed = {op.arrays[role][0]: "array" for role in op.layer.needs if role != "weight"} if op.arrays else {}
-    yield from ({"op": name, way: "some"} | (needed if way == "file" else {}) for way in ways)
+    sources = [source for source in ("kernel", "bank", "file") if source in weight_keys(op)]
+    array_keys = {op.arrays[role][0]: "array" for role in op.layer.needs if role != "weight"} if op.arrays else {}
+    yield from ({"op": name, source: "some"} | (array_keys if source == "file" else {}) for source in sources)
 
 
-def is_read(layer):
-    """Whether the reader takes a layer."""
+def parser_accepts(layer):
+    """Whether the parser accepts a layer."""
     diagnostics = Diagnostics(Document(Path("kernels.toml"), ""))
     read_layers(Table({"layers": [layer]}, ("networks", "n"), diagnostics), Path())
     return not diagnostics.faults
 
 
 @pytest.mark.parametrize("op_name", OPS)
-def test_the_schema_is_as_strict_as_the_reader(op_name):
-    """Values of all kinds for each key of an operation, and a value for each key of others: both take them, or neither."""
+def test_the_schema_is_as_strict_as_the_parser(op_name):
+    """Both accept a layer, or neither does: values of all kinds for each key, and a value for each key of other operations."""
     schema = json.loads(generate.SCHEMA.read_text("utf-8"))
     validator = jsonschema.Draft7Validator({"definitions": schema["definitions"], "$ref": "#/definitions/layer"})
     op = OPS[op_name]
-    own = [*op.keys, *weight_keys(op)]
-    if "bias" not in op.defaults:  # always there: what is said of it without a file is not read
-        own = [key for key in own if key != "bias"]
-    for least in least_tables(op_name, op):
-        assert is_read(least), least
-        assert validator.is_valid(least), least
-        others = [(name, 2) for name in sorted(NAMES - {*own, *weight_keys(op)})]
-        for name, value in (*((name, value) for name in own for value in VALUES), *others):
-            layer = {**least, name: value}
-            assert is_read(layer) == validator.is_valid(layer), layer
-        for name in set(least) - {"op"}:
-            layer = {key: value for key, value in least.items() if key != name}
-            assert is_read(layer) == validator.is_valid(layer), layer
+    keys = [*op.keys, *weight_keys(op)]
+    if "bias" not in op.defaults:  # its layers always have a bias; without a file the key is not checked
+        keys = [key for key in keys if key != "bias"]
+    for table in shortest_tables(op_name, op):
+        assert parser_accepts(table), table
+        assert validator.is_valid(table), table
+        others = [(name, 2) for name in sorted(NAMES - {*keys, *weight_keys(op)})]
+        for name, value in (*((name, value) for name in keys for value in VALUES), *others):
+            layer = {**table, name: value}
+            assert parser_accepts(layer) == validator.is_valid(layer), layer
+        for name in set(table) - {"op"}:
+            layer = {key: value for key, value in table.items() if key != name}
+            assert parser_accepts(layer) == validator.is_valid(layer), layer

@@ -1,4 +1,4 @@
-"""The compiled loops: the same as plain Python, and in vector registers."""
+"""The compiled loops equal plain Python and use vector registers."""
 
 import os
 import platform
@@ -45,13 +45,13 @@ native.vector_bytes = build.vector_bytes = lambda: size
 
 
 def run_program(before="", **env):
-    """What the program prints."""
+    """Run the program and return its output."""
     command = [sys.executable, "-c", PROGRAM.format(before=before)]
     return subprocess.run(command, env={**os.environ, **env}, capture_output=True, check=True).stdout
 
 
 def test_compiled_and_plain_python_agree(tmp_path):
-    """One body, run both ways, and with the vectors of processors of another number of registers: whole numbers, exact."""
+    """Compiled loops, the same loops in plain Python, and vectors of another width give exactly equal results."""
     compiled = run_program()
     assert len(compiled) > 1000
     assert run_program(NUMBA_DISABLE_JIT="1") == compiled
@@ -60,13 +60,13 @@ def test_compiled_and_plain_python_agree(tmp_path):
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the registers are those of x86-64")
 @pytest.mark.parametrize("dtype", [None, np.uint8])
-@pytest.mark.parametrize(("weight", "words"), [(0.3, r"v(?:fmadd\d+|mul)ps"), (1, r"v(?:pmullw|paddw)")])
-def test_sums_run_in_vector_registers(dtype, weight, words, monkeypatch):
-    """The multiply-adds of the tap loop, and the way to levels, work on packed numbers."""
+@pytest.mark.parametrize(("weight", "instructions"), [(0.3, r"v(?:fmadd\d+|mul)ps"), (1, r"v(?:pmullw|paddw)")])
+def test_sums_run_in_vector_registers(dtype, weight, instructions, monkeypatch):
+    """The multiply-adds of the tap loop and the conversion to levels use packed vector instructions."""
     called = []
     monkeypatch.setattr(parallel_tasks, "run_loop", lambda *call: called.append(call))
     convcli.filter2d(np.zeros((8, 64, 3), np.uint8), np.diag([1, weight, 1]), dtype=dtype, threads=1)
     ((loop, *arguments),) = called
     assembly = jit_compile.assembly(loop, tuple(arguments))
-    assert len(re.findall(words + r"\s.*[yz]mm", assembly)) >= 8
+    assert len(re.findall(instructions + r"\s.*[yz]mm", assembly)) >= 8
     assert dtype is None or len(re.findall(r"vminps\s.*[yz]mm", assembly)) >= 4

@@ -1,4 +1,4 @@
-"""The ways to sum, against the oracle and against each other: all give the same."""
+"""The methods of summation against the oracle and against each other."""
 
 import re
 
@@ -20,25 +20,25 @@ from convcli.ops.filter import explain_filter2d
 
 
 def vectors(least=1, most=9):
-    """Numbers for a column or a row; some of them 0."""
+    """Integers for a column or a row; some are 0."""
     return st.lists(st.integers(-4, 4), min_size=least, max_size=most).map(np.array)
 
 
 @st.composite
 def products(draw):
-    """Kernels of rank 1 and 2, of equal weights, and any."""
+    """Kernels of rank 1, of rank 2, of equal weights, and of any rank."""
     column, row = draw(vectors()), draw(vectors())
     kind = draw(st.sampled_from(["product", "flat", "flat column", "flat row", "two", "any"]))
-    ones, other = np.ones_like(column), np.ones_like(row)
+    flat_column, flat_row = np.ones_like(column), np.ones_like(row)
     scale = draw(st.sampled_from([1, 0.25, 1 / 9]))
     if kind == "two":
         second = np.outer(draw(vectors(column.size, column.size)), draw(vectors(row.size, row.size)))
         return (np.outer(column, row) + second) * scale
     matrices = {
         "product": np.outer(column, row),
-        "flat": np.outer(ones, other),
-        "flat column": np.outer(ones, row),
-        "flat row": np.outer(column, other),
+        "flat": np.outer(flat_column, flat_row),
+        "flat column": np.outer(flat_column, row),
+        "flat row": np.outer(column, flat_row),
     }
     return matrices[kind] * scale if kind in matrices else draw(ours.kernels())
 
@@ -55,7 +55,7 @@ def products(draw):
     method=st.sampled_from([None, None, "separable", "box", "fft"]),
 )
 def test_every_method_equals_the_oracle(image, kernel, stride, dilation, pads, border, flip, threads, method):
-    """Within 1e-5 of the range, for every option at once."""
+    """The error is within 1e-5 of the range, for every combination of options."""
     options = {"stride": stride, "dilation": dilation, "border": border, "flip": flip}
     expected = naive.filter2d(image.astype(float), kernel, pads=pads, **options)
     assume(expected.size)
@@ -67,9 +67,9 @@ def test_every_method_equals_the_oracle(image, kernel, stride, dilation, pads, b
         return
     try:
         result = filter2d(image, kernel, padding=pads, threads=threads, method=method, **options)
-    except ArgumentError as refused:  # whole numbers that are no sum of such products, or of much larger ones
+    except ArgumentError as error:  # integers that are no sum of products of integers, or of much larger products
         rule = "has no columns and rows that would be faster|is a sum of products so large that rounding could be"
-        assert re.search(f"method separable cannot be used: the kernel ({rule})", str(refused))  # noqa: PT017
+        assert re.search(f"method separable cannot be used: the kernel ({rule})", str(error))  # noqa: PT017
         return
     assert_allclose(result, expected, rtol=0, atol=1e-5 * 255 * max(np.abs(kernel).sum(), 1e-9))
     levels = filter2d(image, kernel, padding=pads, threads=threads, method=method, dtype=np.int32, **options)
@@ -78,7 +78,7 @@ def test_every_method_equals_the_oracle(image, kernel, stride, dilation, pads, b
 
 @given(image=ours.images(), side=st.tuples(st.integers(1, 40), st.integers(1, 40)), border=ours.borders, stride=ours.pairs)
 def test_boxes_of_any_size_are_exact(image, side, border, stride):
-    """Sums of whole numbers, with running sums and without."""
+    """Sums of integers are exact, with running sums and without."""
     kernel = np.ones(side, int)
     pads = ((side[0] // 2, side[0] - 1), (side[1] - 1, side[1] // 2))
     expected = naive.filter2d(image.astype(float), kernel, pads=pads, border=border, stride=stride)
@@ -92,12 +92,12 @@ def test_boxes_of_any_size_are_exact(image, side, border, stride):
 @pytest.mark.parametrize(
     "kernel", [np.ones((5, 5)), np.outer([1, 2, 0, -1, 3.0], [1, -4, 0, 2, 7.0]), np.arange(25.0).reshape(5, 5)]
 )
-@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf])
-def test_numbers_that_are_none_spread_as_in_the_direct_way(kernel, odd, rng):
-    """No further, and not along zeros."""
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_spread_as_with_the_direct_method(kernel, value, rng):
+    """NaN and infinity spread no further than with the direct method, and not under weights of 0."""
     image = rng.normal(size=(20, 20)).astype(np.float32)
-    image[[4, 10, 10], [5, 9, 13]] = odd
-    image[15, 9] = -odd
+    image[[4, 10, 10], [5, 9, 13]] = value
+    image[15, 9] = -value
     direct, chosen = filter2d(image, kernel, method="direct"), filter2d(image, kernel)
     assert_array_equal(np.isnan(direct), np.isnan(chosen))
     assert_array_equal(np.isposinf(direct), np.isposinf(chosen))
@@ -105,24 +105,26 @@ def test_numbers_that_are_none_spread_as_in_the_direct_way(kernel, odd, rng):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_levels_hardly_ever_differ(samples_pixels, dtype):
-    """Of all built-in kernels, by one level at most; of 256 levels, in one pixel of 10,000 at most."""
+def test_levels_differ_from_the_direct_method_by_one_at_most(samples_pixels, dtype):
+    """For all built-in kernels levels differ by one at most; of uint8 levels, in at most one pixel of 10,000."""
     image = samples_pixels.astype(dtype) * (257 if dtype == np.uint16 else 1)
     methods = set()
-    for name, one in convcli.load_kernels().items():
-        for kernel in getattr(one, "kernels", (one,)):
+    for name, entry in convcli.load_kernels().items():
+        for kernel in getattr(entry, "kernels", (entry,)):
             if kernel.weights.ndim == 2:
-                both = [filter2d(image, kernel.weights, dtype=dtype, method=way).astype(int) for way in ("direct", None)]
-                differ = both[0] != both[1]
-                assert np.abs(both[0] - both[1]).max() <= 1, name
+                levels = [
+                    filter2d(image, kernel.weights, dtype=dtype, method=method).astype(int) for method in ("direct", None)
+                ]
+                differ = levels[0] != levels[1]
+                assert np.abs(levels[0] - levels[1]).max() <= 1, name
                 assert dtype == np.uint16 or differ.mean() <= 1e-4, name
                 methods.add(explain_filter2d(image, kernel.weights)[1].method)
     assert {"direct", "separable"} <= methods <= {"direct", "separable", "fft"}
 
 
 @given(ours.images(), st.integers(1, 12), st.integers(1, 12))
-def test_means_are_rounded_by_the_rule(image, rows, columns):
-    """Half to even, in every way: sums of whole numbers are exact, whatever they are divided by at the end."""
+def test_means_are_rounded_half_to_even(image, rows, columns):
+    """Every method rounds half to even: sums of integers are exact, and are divided once at the end."""
     if image.dtype.kind not in "u":
         image = image.astype(np.uint8)
     sums = naive.filter2d(image.astype(float), np.ones((rows, columns)), pads=((rows, rows), (columns, columns)), border="zero")
@@ -160,8 +162,8 @@ CHOICES = [
 
 
 @pytest.mark.parametrize(("kernel", "options", "method", "rank"), CHOICES)
-def test_what_is_chosen(kernel, options, method, rank):
-    """By the kernel, and by what the numbers are."""
+def test_the_planner_chooses_the_method(kernel, options, method, rank):
+    """The planner chooses the method by the kernel and the dtype."""
     image = np.zeros((40, 40, 3), np.float32 if options else np.uint8)
     _, choice, _ = explain_filter2d(image, kernel)
     assert (choice.method, choice.rank) == (method, rank)
@@ -179,31 +181,31 @@ def test_what_is_chosen(kernel, options, method, rank):
         (np.outer([1, 4, 6, 4, 1], [1, 4, 6, 4, 1]) - np.pad([[512]], 2), 2),
     ],
 )
-def test_whole_numbers_are_factorised_into_such(kernel, rank):
-    """And multiples of a unit: nothing is lost by it."""
+def test_integers_are_factorised_into_integers(kernel, rank):
+    """Multiples of a unit are factorised into integers, without an error."""
     factors = factorise(kernel.astype(float), 1e-7, 2)
     assert (factors.rank, factors.error) == (rank, 0)
     assert_array_equal(factors.rows, np.rint(factors.rows))
     assert_array_equal(np.einsum("ry,rx->yx", factors.columns, factors.rows), kernel)
 
 
-def test_whole_numbers_that_are_not_factorised_exactly_are_not_at_all():
-    """The singular value decomposition would turn ties of rounding."""
+def test_integers_without_an_exact_factorisation_are_not_factorised():
+    """Factors of the singular value decomposition would change how ties are rounded."""
     kernel = np.outer([2, 3, 5.0], [3, 5, 7]) + np.outer([1, 4, 2], [5, 2, 3])
     assert factorise(kernel, 1e-6, 2) is None
     assert factorise(kernel + np.outer([1, 4, 2], [np.pi, 2, np.e]), 1e-6, 3).rank == 2
 
 
 @given(st.integers(1, 2000))
-def test_nested_counts_make_up_the_number(count):
-    """Side times times, and the rest."""
+def test_nested_counts_add_up(count):
+    """side * times + rest == count."""
     side, times, rest = nested_counts(count)
     assert side * times + rest == count
     assert side + times + rest <= 3 * count**0.5 + 1
 
 
-def test_unknown_and_unfit_methods():
-    """One line with the rule."""
+def test_unknown_and_unsuitable_methods_are_refused():
+    """The error names the rule."""
     with pytest.raises(ArgumentError, match="method must be one of direct, separable, box, fft, or None, got 'fast'"):
         filter2d(np.zeros((4, 4)), np.ones((3, 3)), method="fast")
     with pytest.raises(ArgumentError, match="method separable cannot be used: the kernel sums over channels; leave the"):
@@ -213,8 +215,8 @@ def test_unknown_and_unfit_methods():
 @pytest.mark.parametrize("dilation", [(1, 1), (2, 1), (3, 2)])
 @pytest.mark.parametrize("stride", [(1, 1), (2, 1), (1, 3)])
 @pytest.mark.parametrize("shape", [(9, 3), (12, 12), (5, 9)])
-def test_running_sums_with_every_step(rng, dilation, stride, shape):
-    """Boxes that are high enough for them, dilated and strided."""
+def test_running_sums_with_strides_and_dilation_are_exact(rng, dilation, stride, shape):
+    """Boxes high enough for running sums, with dilation and strides."""
     image, kernel = rng.integers(0, 256, (40, 33, 1), dtype=np.uint8), np.ones(shape, int)
     pads = ((7, 9), (4, 5))
     expected = naive.filter2d(image.astype(float), kernel, pads=pads, border="reflect", dilation=dilation, stride=stride)
@@ -222,15 +224,15 @@ def test_running_sums_with_every_step(rng, dilation, stride, shape):
 
 
 def test_a_bias_is_added_to_a_mean(rng):
-    """Behind the unit that its sum is multiplied by."""
+    """The bias is added after the sum is multiplied by its unit."""
     x = rng.integers(0, 256, (1, 8, 9), dtype=np.uint8)
     weight = np.full((2, 1, 3, 3), 1 / 9)
     mean = filter2d(x[0], weight[0, 0], padding="valid")
     assert_allclose(conv2d(x, weight, [0.5, -3]), np.stack([mean + 0.5, mean - 3]), rtol=0, atol=1e-4)
 
 
-def test_whole_numbers_are_not_made_of_thirds():
-    """[[3, 4], [4, 7]] is a sum of two products, but of no two of whole numbers that elimination finds."""
+def test_integers_are_not_factorised_into_fractions():
+    """[[3, 4], [4, 7]] is a sum of two products, but elimination finds no integers for it."""
     assert factorise(np.array([[3.0, 4], [4, 7]]), 1e-7, 2) is None
 
 
@@ -246,8 +248,8 @@ def test_whole_numbers_are_not_made_of_thirds():
     seed=st.integers(0, 99),
 )
 @settings(max_examples=60)
-def test_spectra_equal_the_direct_way(shape, sides, dtype, stride, dilation, border, flip, threads, seed):
-    """Over several tiles and inside one, with every option at once."""
+def test_fft_equals_the_direct_method(shape, sides, dtype, stride, dilation, border, flip, threads, seed):
+    """Over several tiles and within one, with every combination of options."""
     rng = np.random.default_rng(seed)
     image, kernel = rng.integers(0, 256, shape).astype(dtype), rng.normal(size=sides)
     kernel /= np.abs(kernel).sum()
@@ -261,17 +263,17 @@ def test_spectra_equal_the_direct_way(shape, sides, dtype, stride, dilation, bor
 
 
 @pytest.mark.parametrize("unit", [1, 1 / 64, 1 / 30])
-def test_spectra_of_whole_numbers_give_such(rng, unit):
-    """So that halves between two levels are rounded by the rule, as in the direct way."""
+def test_fft_of_integers_gives_integers(rng, unit):
+    """Sums of integers are exact integers, so ties are rounded as with the direct method."""
     image, kernel = rng.integers(0, 256, (150, 140, 3), dtype=np.uint8), rng.integers(-3, 4, (13, 11)) * unit
     for dtype in (None, np.uint8):
-        ways = [filter2d(image, kernel, dtype=dtype, method=method) for method in ("fft", "direct")]
-        assert_array_equal(*ways)
+        results = [filter2d(image, kernel, dtype=dtype, method=method) for method in ("fft", "direct")]
+        assert_array_equal(*results)
     assert explain_filter2d(image, rng.integers(0, 99, (40, 40)))[1].method == "direct"
 
 
-def test_spectra_are_chosen_for_large_kernels(rng):
-    """Of numbers that are no products, over finite ones, where they are not heard."""
+def test_fft_is_chosen_for_large_kernels(rng):
+    """Method fft is chosen for large kernels of full rank on finite samples, where its rounding errors are small enough."""
     kernel = rng.normal(size=(31, 31)) / 31
     image = rng.random((200, 200)).astype(np.float32)
     assert explain_filter2d(image, kernel)[1].method == "fft"
@@ -298,28 +300,28 @@ def test_spectra_are_chosen_for_large_kernels(rng):
     data=st.data(),
 )
 @settings(max_examples=100)
-def test_rows_are_those_of_the_whole(shape, sides, kind, dtype, method, stride, dilation, border, data):
-    """Bit by bit, but for spectra, whose tiles lie elsewhere."""
+def test_rows_equal_those_of_the_whole(shape, sides, kind, dtype, method, stride, dilation, border, data):
+    """Rows computed on their own equal those of the whole: bit by bit, except with fft, whose tiles lie elsewhere."""
     rng = np.random.default_rng(data.draw(st.integers(0, 9)))
     image, kernel = rng.integers(0, 256, shape).astype(dtype), np.ones(sides) if kind == "box" else rng.normal(size=sides)
     options = {"stride": stride, "dilation": dilation, "border": border, "padding": "full", "method": method}
-    whole = filter2d(image, kernel, **options)
-    begin = data.draw(st.integers(0, len(whole) - 1))
-    end = data.draw(st.integers(begin + 1, len(whole)))
-    part = filter2d(image, kernel, rows=(begin, end), **options)
-    assert_allclose(part, whole[begin:end], rtol=0, atol=0 if method is None else 1e-5 * 255 * np.abs(kernel).sum())
+    full = filter2d(image, kernel, **options)
+    start = data.draw(st.integers(0, len(full) - 1))
+    end = data.draw(st.integers(start + 1, len(full)))
+    part = filter2d(image, kernel, rows=(start, end), **options)
+    assert_allclose(part, full[start:end], rtol=0, atol=0 if method is None else 1e-5 * 255 * np.abs(kernel).sum())
 
 
 @pytest.mark.parametrize("rows", [(0, 0), (-1, 2), (3, 2), (0, 10), 3, slice(0, 2), "x", (0.5, 3), (1, 2, 3)])
-def test_rows_that_are_none(rows):
-    """One line with the rule."""
+def test_rows_outside_the_result_are_refused(rows):
+    """The error names the rule."""
     with pytest.raises(ArgumentError, match=r"rows must be two whole numbers, from \.\. to, within the 9 of the result, got"):
         filter2d(np.zeros((9, 9)), np.ones((3, 3)), rows=rows)
 
 
 @pytest.mark.parametrize("large", [1e34, 1e35, 3e35])
-def test_numbers_too_large_for_spectra_are_summed(rng, large):
-    """Whose spectra would be infinite."""
+def test_samples_too_large_for_fft_are_summed_directly(rng, large):
+    """Their spectrum would overflow."""
     kernel = rng.random((31, 31))
     kernel /= kernel.sum()
     image = np.full((300, 300), large, np.float32)
@@ -328,8 +330,8 @@ def test_numbers_too_large_for_spectra_are_summed(rng, large):
         filter2d(image, kernel, method="fft")
 
 
-def test_one_large_number_does_not_drown_the_others(rng):
-    """Far from it, nothing of it is seen."""
+def test_one_huge_sample_does_not_change_distant_pixels(rng):
+    """Pixels far from a huge sample are as exact as with the direct method."""
     kernel = rng.random((31, 31))
     kernel /= kernel.sum()
     image = rng.random((300, 300)).astype(np.float32)
@@ -337,32 +339,32 @@ def test_one_large_number_does_not_drown_the_others(rng):
     assert_allclose(filter2d(image, kernel)[60:, 60:], filter2d(image, kernel, method="direct")[60:, 60:], rtol=1e-6)
 
 
-@pytest.mark.parametrize("odd", [np.nan, np.inf, 1e300, 1e-310])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e300, 1e-310])
 @pytest.mark.filterwarnings("error")
-def test_odd_weights_are_summed_like_others(rng, odd):
-    """Without an end of patience, or of a decomposition."""
+def test_nan_infinite_and_tiny_weights_equal_the_direct_method(rng, value):
+    """NaN, infinite, huge and tiny weights do not stop the factorisation."""
     kernel, image = rng.random((12, 12)), rng.random((40, 40)).astype(np.float32)
-    kernel[0, 0] = odd
+    kernel[0, 0] = value
     with np.errstate(over="ignore", under="ignore"):
         assert_array_equal(filter2d(image, kernel), filter2d(image, kernel, method="direct"))
 
 
 def test_separable_is_refused_where_it_would_spread_nan(rng):
-    """Under a weight of 0; a column times a row has no such weight beside others."""
+    """The kernel has a single weight of 0, and the factors of a rank-1 kernel have 0 in whole rows or columns only."""
     image, kernel = np.ones((9, 9), np.float32), rng.random((3, 3))
     image[4, 4], kernel[1, 1] = np.nan, 0
     with pytest.raises(ArgumentError, match="method separable cannot be used: the kernel is not a column times a row"):
         filter2d(image, kernel, method="separable")
-    ways = [filter2d(image, np.outer([1, 0, 2], [3, 0, 1.5]), method=method) for method in ("separable", "direct")]
-    assert_array_equal(*ways)
+    results = [filter2d(image, np.outer([1, 0, 2], [3, 0, 1.5]), method=method) for method in ("separable", "direct")]
+    assert_array_equal(*results)
 
 
 @pytest.mark.parametrize(
     "options",
     [{"stride": 65535}, {"stride": 5000, "dilation": 4999}, {"stride": 65535, "dilation": 65534}, {"stride": (64, 1)}],
 )
-def test_long_strides_take_what_they_read(options):
-    """Not what lies between."""
+def test_long_strides_take_little_memory(options):
+    """Memory is allocated for the samples that are read, not for those between."""
     import tracemalloc
 
     image, layer = np.zeros((8, 8), np.uint8), np.zeros((4, 8, 8), np.float32)
@@ -379,22 +381,22 @@ def test_long_strides_take_what_they_read(options):
 
 @pytest.mark.parametrize("stride", [4, 5, 9, (7, 1)])
 @pytest.mark.parametrize("dilation", [1, 2, 5])
-def test_strides_longer_than_the_kernel(rng, stride, dilation):
-    """Nothing is shared between two output rows then."""
+def test_strides_longer_than_the_kernel_equal_the_oracle(rng, stride, dilation):
+    """No input row is shared between two output rows."""
     image, kernel = rng.integers(0, 256, (40, 31, 2), dtype=np.uint8), rng.integers(-4, 5, (3, 2))
     steps = [stride] * 2 if isinstance(stride, int) else stride
     expected = naive.filter2d(
         image.astype(float), kernel, pads=((3, 2), (1, 4)), border="wrap", stride=steps, dilation=(dilation,) * 2
     )
-    found = filter2d(image, kernel, padding=((3, 2), (1, 4)), border="wrap", stride=stride, dilation=dilation)
-    assert_array_equal(found, expected, strict=False)
+    result = filter2d(image, kernel, padding=((3, 2), (1, 4)), border="wrap", stride=stride, dilation=dilation)
+    assert_array_equal(result, expected, strict=False)
 
 
-def test_tables_of_a_large_kernel_serve_all_parts_of_its_map(rng):
-    """They would be made for each of them."""
+def test_tables_of_a_large_kernel_are_made_once(rng):
+    """The tables are made once, not once for each part."""
     kernel = rng.normal(size=(101, 101)) / 101
     image = rng.random((300, 40)).astype(np.float32)
-    image[200:] *= 3  # the largest number differs from part to part
+    image[200:] *= 3  # the largest sample differs from part to part
     filter2d(image, kernel, rows=(0, 100))
     before = kernel_tables._make_large.cache_info().misses
     filter2d(image, kernel, rows=(100, 300))
@@ -402,8 +404,8 @@ def test_tables_of_a_large_kernel_serve_all_parts_of_its_map(rng):
 
 
 @pytest.mark.parametrize("method", [None, "separable", "box"])
-def test_weights_that_are_nearly_whole_are_not(method):
-    """As whole numbers they would give sums a little outside of what was expected of them, and 65536 beside the truth."""
+def test_nearly_integer_weights_are_not_integers(method):
+    """Rounded to integers, the sums could leave the range of 16 bits."""
     kernel = -np.ones((3, 3))
     kernel[1, 1] += 1e-8
     if method != "box":
@@ -414,8 +416,8 @@ def test_weights_that_are_nearly_whole_are_not(method):
 
 @pytest.mark.parametrize("weights", [[[np.inf, 1.0]], [[1e308, 1e308]], [[1e307, 0.0]], [[np.nan, 1.0]]])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
-def test_weights_beyond_float32_are_infinite(weights, dtype):
-    """Or not a number, as it is with sums in float32."""
+def test_weights_beyond_float32_give_infinity(weights, dtype):
+    """The response is infinite or NaN, as with sums in float32."""
     with np.errstate(over="ignore"):
         expected = np.float32(np.sum(weights))
     assert_array_equal(filter2d(np.ones((6, 8), dtype), weights), np.full((6, 8), expected))
@@ -432,10 +434,10 @@ def test_weights_beyond_float32_are_infinite(weights, dtype):
     (np.array([[1]]), True),
 ])  # fmt: skip
 def test_sums_at_the_ends_of_16_bits_are_exact(kernel, short, border, monkeypatch):
-    """Pictures black, white and both; with the border 0 those sums are made of 16 bits whose range they do not leave."""
-    checked = np.indices((9, 12, 1)).sum(axis=0) % 2 * 255
+    """Black, white and chequered pictures; with the border 0 the sums are made in 16 bits where they stay within that range."""
+    chequered = np.indices((9, 12, 1)).sum(axis=0) % 2 * 255
     options = {"padding": tuple((side // 2 + 1, side // 2) for side in kernel.shape), "border": border}
-    for image in (np.zeros((9, 12, 1), np.uint8), np.full((9, 12, 1), 255, np.uint8), checked.astype(np.uint8)):
+    for image in (np.zeros((9, 12, 1), np.uint8), np.full((9, 12, 1), 255, np.uint8), chequered.astype(np.uint8)):
         expected = naive.filter2d(image.astype(float), kernel, pads=options["padding"], border=border)
         assert_allclose(
             filter2d(image, kernel / 3, **options),
@@ -448,6 +450,6 @@ def test_sums_at_the_ends_of_16_bits_are_exact(kernel, short, border, monkeypatc
                 assert_array_equal(filter2d(image, kernel, method=method, **options), expected)
     called = []
     monkeypatch.setattr(parallel_tasks, "run_loop", lambda _loop, *arguments: called.append(arguments))
-    filter2d(checked.astype(np.uint8), kernel, **options)
+    filter2d(chequered.astype(np.uint8), kernel, **options)
     if border == 0:
         assert {arguments[-2].lines.dtype for arguments in called} == {np.dtype(np.int16 if short else np.float32)}

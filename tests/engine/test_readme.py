@@ -1,4 +1,4 @@
-"""The worked example of the engine: its blocks run, and print what stands there."""
+"""The worked example of the engine: its code runs and prints what the text shows."""
 
 import doctest
 import re
@@ -9,18 +9,18 @@ import convcli
 README = Path(convcli.__file__).parent / "engine" / "README.md"
 
 
-def test_the_example_prints_what_stands_there():
-    """All Python blocks in order, as one session."""
+def test_the_example_prints_what_it_shows():
+    """All Python blocks run in order as one session."""
     blocks = re.findall(r"^```python\n(.*?)^```$", README.read_text(), flags=re.MULTILINE | re.DOTALL)
     example = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, README.name, str(README), 0)
-    told: list[str] = []
-    result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=told.append)
+    output: list[str] = []
+    result = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=output.append)
     assert result.attempted > 30
-    assert result.failed == 0, "".join(told)
+    assert result.failed == 0, "".join(output)
 
 
 def test_the_names_in_the_example_exist():
-    """Files, functions and fields, in `code` words."""
+    """Every file, function and field that the text names exists."""
     engine = README.parent
     sources = "\n".join(path.read_text() for path in engine.parent.rglob("*.py"))
     for name in re.findall(r"`([\w/.]+\.py)`", README.read_text()):

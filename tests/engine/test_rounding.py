@@ -1,4 +1,4 @@
-"""How far responses are from sums in float64, for pictures of any level: at most 1e-5 of their range under the kernel."""
+"""Errors of responses against sums in float64: at most 1e-5 of the picture's range times the sum of absolute weights."""
 
 import contextlib
 import json
@@ -20,8 +20,8 @@ from convcli.ops.filter import explain_filter2d
 METHODS = (None, "direct", "separable", "box", "fft")
 
 
-def worst_of(picture, kernel, border="edge"):
-    """The largest error of all methods that take the kernel."""
+def largest_error(picture, kernel, border="edge"):
+    """The largest error of all methods that accept the kernel."""
     errors = []
     for method in METHODS:
         with contextlib.suppress(*[ArgumentError] if method in ("separable", "box") else []):
@@ -32,12 +32,12 @@ def worst_of(picture, kernel, border="edge"):
 @pytest.mark.parametrize("scale", rounding.SCALES)
 @pytest.mark.parametrize("name", rounding.PICTURES)
 def test_every_method_keeps_the_bound(name, scale, rng):
-    """For each kind of picture under each kind of kernel."""
+    """The bound holds for each kind of picture and each kind of kernel."""
     picture = rounding.PICTURES[name](rng, (70, 90))
     for kind, size in zip(rounding.KERNELS, (3, 5, 11, 12, 15, 21, 31, 63), strict=True):
         for border in ("edge", 0):
             kernel = rounding.SCALES[scale](rounding.KERNELS[kind](rng, size))
-            assert worst_of(picture, kernel, border) <= BOUND, (kind, size, border)
+            assert largest_error(picture, kernel, border) <= BOUND, (kind, size, border)
 
 
 @given(
@@ -50,25 +50,25 @@ def test_every_method_keeps_the_bound(name, scale, rng):
     seed=st.integers(0, 999),
 )
 @settings(max_examples=60)
-def test_any_mixture_keeps_the_bound(picture, kind, scale, size, shape, border, seed):
-    """As the table of tests/benchmarks/rounding.py does for 3,000 of them."""
+def test_random_combinations_keep_the_bound(picture, kind, scale, size, shape, border, seed):
+    """The bound holds for random combinations; tests/benchmarks/rounding.py measures 3,000 of them."""
     rng = np.random.default_rng(seed)
     kernel = rounding.SCALES[scale](rounding.KERNELS[kind](rng, size))
-    assert worst_of(rounding.PICTURES[picture](rng, shape), kernel, border) <= BOUND
+    assert largest_error(rounding.PICTURES[picture](rng, shape), kernel, border) <= BOUND
 
 
 @pytest.mark.parametrize("size", [101, 301])
 @pytest.mark.parametrize("name", ["mask", "dark frame", "stars", "constant", "offset"])
 def test_large_kernels_keep_the_bound(name, size, rng):
-    """Of sum 1, of sum 0, and of a sum far from both."""
+    """The bound holds for kernels of sum 1, of sum 0, and of other sums."""
     picture = rounding.PICTURES[name](rng, (40, 70))
     for kind, scale in (("random", "as it is"), ("random, positive", "sum 1"), ("gaussian", "as it is"), ("box", "sum 1")):
-        assert worst_of(picture, rounding.SCALES[scale](rounding.KERNELS[kind](rng, size))) <= BOUND, kind
+        assert largest_error(picture, rounding.SCALES[scale](rounding.KERNELS[kind](rng, size))) <= BOUND, kind
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_mask_is_filtered_to_float32(dtype, rng):
-    """1 % ones under a 15 x 15 kernel of sum 1: 32768 was taken from each, and what came out were multiples of 1/256."""
+def test_a_mask_is_exact_to_float32(dtype, rng):
+    """A mask with 1 % ones and a 15 x 15 kernel; with an offset of 32768, responses would be multiples of 1/256."""
     mask, kernel = (rng.random((300, 300)) < 0.01).astype(dtype), rng.random((15, 15))
     kernel /= kernel.sum()
     expected = scipy.signal.convolve2d(np.pad(mask.astype(float), 7), kernel[::-1, ::-1], mode="valid")
@@ -76,16 +76,16 @@ def test_a_mask_is_filtered_to_float32(dtype, rng):
     assert np.abs(conv2d(mask[None], kernel[None, None], padding=7)[0] - expected).max() < 1e-7
 
 
-def test_counts_keep_their_deviation(rng):
-    """Poisson(20) under a kernel of 15 x 15: 2.6 % of the deviation of the response were lost."""
+def test_counts_are_exact_to_their_deviation(rng):
+    """Poisson(20) and a 15 x 15 kernel: the error is below 1e-4 of the deviation of the response."""
     counts, kernel = rng.poisson(20, (300, 300)).astype(np.uint16), rng.random((15, 15))
     kernel /= kernel.sum()
     expected = rounding.in_float64(counts, kernel, "edge")
     assert np.abs(filter2d(counts, kernel, border="edge") - expected).max() < 1e-4 * expected.std()
 
 
-def test_fft_of_a_sum_far_from_1(rng):
-    """63 x 63 whole numbers, asked for: 21 of 37 were wrong."""
+def test_fft_of_a_kernel_with_a_large_sum_is_accurate(rng):
+    """A 63 x 63 kernel of integers with method fft has an error below 0.01."""
     mask, kernel = rounding.PICTURES["mask"](rng, (300, 300)), rng.integers(0, 9, (63, 63)).astype(float)
     expected = rounding.in_float64(mask, kernel, "edge")
     assert np.abs(filter2d(mask, kernel, border="edge", method="fft") - expected).max() < 0.01
@@ -104,54 +104,54 @@ def test_fft_of_a_sum_far_from_1(rng):
 )
 @pytest.mark.parametrize("offset", [0, 1e6])
 def test_layers_keep_the_bound(shape, weights, groups, offset, rng):
-    """Whatever their loops are; the transposed layer too, away from its sides, beyond which there is nothing."""
+    """The bound holds for every loop of layers; for the transposed layer away from its borders."""
     x, weight = (rng.uniform(-1, 1, shape) + offset).astype(np.float32), rng.normal(size=weights)
-    centred, own = x.astype(np.float64) - offset, weights[1]
+    centred, group_in = x.astype(np.float64) - offset, weights[1]
     for layer in (conv2d, conv_transpose2d):
         transposed = layer is conv_transpose2d
-        turned = weight.reshape(groups, -1, *weights[1:]).swapaxes(1, 2).reshape(-1, weights[0] // groups, *weights[2:])
-        result = layer(x, turned if transposed else weight, groups=groups)
+        swapped = weight.reshape(groups, -1, *weights[1:]).swapaxes(1, 2).reshape(-1, weights[0] // groups, *weights[2:])
+        result = layer(x, swapped if transposed else weight, groups=groups)
         rows, columns = (slice(side - 1, 1 - side) if transposed else slice(None) for side in weights[2:])
         for m in (0, weights[0] - 1):
-            first = m // (weights[0] // groups) * own
+            start = m // (weights[0] // groups) * group_in
             sums = [
-                scipy.signal.convolve(centred[1 % len(x), first + c], weight[m, c])
+                scipy.signal.convolve(centred[1 % len(x), start + c], weight[m, c])
                 if transposed
-                else scipy.signal.correlate(centred[1 % len(x), first + c], weight[m, c], mode="valid")
-                for c in range(own)
+                else scipy.signal.correlate(centred[1 % len(x), start + c], weight[m, c], mode="valid")
+                for c in range(group_in)
             ]
             expected = np.sum(sums, axis=0)[rows, columns] + offset * weight[m].sum()
-            missed = np.abs(result[1 % len(x), m, rows, columns] - expected) - np.spacing(np.abs(expected).astype(np.float32))
-            assert missed.size == 0 or missed.max() <= BOUND * 2 * np.abs(weight[m]).sum()
+            errors = np.abs(result[1 % len(x), m, rows, columns] - expected) - np.spacing(np.abs(expected).astype(np.float32))
+            assert errors.size == 0 or errors.max() <= BOUND * 2 * np.abs(weight[m]).sum()
 
 
 @pytest.mark.parametrize("shape", [(4, 1, 30, 31), (4, 3, 30, 31), (4, 3, 9, 9)])
-def test_a_batch_is_its_images(shape, rng):
-    """Bit by bit: what is done to one does not depend on the others."""
+def test_a_batch_equals_its_images(shape, rng):
+    """The result of an image does not depend on the other images of the batch, bit by bit."""
     batch = rng.random(shape).astype(np.float32)
     batch[1] += 1e6
     batch[2] *= 1e30
     batch[3, 0, 5, 5] = np.nan
     for weights in ((2, shape[1], 3, 3), (6, shape[1], 5, 5), (1, shape[1], 9, 9)):
         weight = rng.normal(size=weights)
-        together = conv2d(batch, weight)
-        np.testing.assert_array_equal(together, np.stack([conv2d(image, weight) for image in batch]))
+        result = conv2d(batch, weight)
+        np.testing.assert_array_equal(result, np.stack([conv2d(image, weight) for image in batch]))
 
 
-def test_rows_have_the_offset_of_the_whole(rng):
-    """A picture that grows brighter downwards."""
+def test_rows_equal_those_of_the_whole_bit_by_bit(rng):
+    """Rows computed on their own equal those of the whole, in a picture that grows brighter downwards."""
     picture = (np.arange(90)[:, None] * 100 + rng.random((90, 40)) + 30000).astype(np.float32)
     kernel = rng.random((5, 5))
-    whole = filter2d(picture, kernel)
-    np.testing.assert_array_equal(filter2d(picture, kernel, rows=(33, 77)), whole[33:77])
+    full = filter2d(picture, kernel)
+    np.testing.assert_array_equal(filter2d(picture, kernel, rows=(33, 77)), full[33:77])
 
 
-@pytest.mark.parametrize("odd", [np.nan, np.inf, -np.inf, 3e38])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 3e38])
 @pytest.mark.parametrize("level", [0.5, 1000, 1e37])
-def test_odd_samples_stay_what_they_are(odd, level, rng):
-    """In pictures that an offset is taken from."""
+def test_nan_infinity_and_huge_samples_are_kept(value, level, rng):
+    """NaN, infinity and huge samples give the same result in pictures from which an offset is subtracted."""
     picture = np.full((30, 31), level, np.float32)
-    picture[7, 8] = odd
+    picture[7, 8] = value
     kernel = np.array([[0.1, 0.2, 0.1], [0, 0.5, 0.3], [0.1, 0.2, 0.4]]) / 4
     windows = [(i, j) for i in range(3) for j in range(3) if kernel[i, j]]
     with np.errstate(invalid="ignore"):
@@ -160,16 +160,16 @@ def test_odd_samples_stay_what_they_are(odd, level, rng):
 
 
 @pytest.mark.parametrize("weights", [[[np.inf, 1.0]], [[1e300, -1e300]], [[1e308, 1e308]]])
-def test_weights_that_are_infinite_take_no_offset(weights):
-    """Infinity times what is left of a sample would be none."""
+def test_infinite_weights_take_no_offset(weights):
+    """Infinity times a sample less its offset could be NaN."""
     with np.errstate(over="ignore", invalid="ignore"):
         expected = np.float32(np.array(weights, np.float32) * 7).sum()
     np.testing.assert_array_equal(filter2d(np.full((5, 6), 7, np.uint8), weights), np.full((5, 6), expected))
 
 
 @pytest.mark.parametrize("level", [0, 0.5, 1e6])
-def test_one_tap_is_one_product(level, rng):
-    """Which an offset could only make worse: the identity gives every sample back, in each kind of loop."""
+def test_one_tap_takes_no_offset(level, rng):
+    """No offset is subtracted for a single tap: the identity gives every sample back, in each kind of loop."""
     x = (rng.random((3, 20, 30)) + level).astype(np.float32)
     identity = np.pad([[1.0]], 2)
     np.testing.assert_array_equal(filter2d(x[0], identity), x[0])
@@ -178,8 +178,8 @@ def test_one_tap_is_one_product(level, rng):
     np.testing.assert_array_equal(conv2d(x[:1], [[[[3]]]]), x[:1] * np.float32(3))
 
 
-def test_whole_numbers_stay_whole(rng):
-    """Floats and integers of small extent and high level, whose sums are exact."""
+def test_sums_of_integers_are_exact(rng):
+    """Sums of integers are exact, also of a small range at a high level."""
     for picture in (rng.integers(200, 210, (40, 41)), rng.integers(5000, 5010, (40, 41)), rng.integers(-90, -80, (40, 41))):
         kernel = rng.integers(-3, 4, (5, 4))
         expected = scipy.signal.convolve2d(picture, kernel[::-1, ::-1], mode="valid")
@@ -189,7 +189,7 @@ def test_whole_numbers_stay_whole(rng):
 
 
 def test_the_offset_lies_among_the_samples(rng):
-    """And is one of them, or whole."""
+    """The offset lies between the smallest and the largest sample, and is used for pictures far from 0 only."""
     for name, make in rounding.PICTURES.items():
         picture = make(rng, (50, 60))
         offset = Offset(picture[None])
@@ -200,8 +200,8 @@ def test_the_offset_lies_among_the_samples(rng):
     assert Offset(np.full((1, 4, 4), np.nan, np.float32)).needed is False
 
 
-def test_products_that_would_round_too_much_are_refused():
-    """A kernel of whole numbers that is the sum of two products 100 times as large: of floats, too much of it would be lost."""
+def test_products_that_round_too_much_are_refused():
+    """A kernel of integers that is the sum of two products 100 times as large would lose too many bits of float samples."""
     rng = np.random.default_rng(0)
     while True:
         kernel = sum(np.outer(*rng.integers(-9, 10, (2, 17)) * (rng.random(17) < 0.6)) for _ in range(2)).astype(float)
@@ -210,27 +210,27 @@ def test_products_that_would_round_too_much_are_refused():
             break
     picture = rounding.PICTURES["float"](rng, (80, 90))
     assert explain_filter2d(picture, kernel)[1].method != "separable"
-    levels = rng.integers(0, 256, (60, 70), dtype=np.uint8)  # whose sums are whole, and those between too large for float32
+    levels = rng.integers(0, 256, (60, 70), dtype=np.uint8)  # the sums are integers, and those of the products exceed float32
     expected = scipy.signal.correlate2d(levels.astype(int), kernel.astype(int), mode="valid")
     np.testing.assert_array_equal(filter2d(levels, kernel, padding="valid"), expected)
     with pytest.raises(ArgumentError, match="method separable cannot be used: the kernel is a sum of products so large that"):
         filter2d(picture, kernel, method="separable")
-    assert worst_of(picture, kernel) <= BOUND
+    assert largest_error(picture, kernel) <= BOUND
 
 
-def test_at_tells_a_sum_of_nothing(run, tmp_path, rng):
-    """It said sum 0, response -0.0078125."""
+def test_at_reports_zero_for_a_window_of_zeros(run, tmp_path, rng):
+    """The response of a window of zeros is 0; it was -0.0078125."""
     mask, kernel = (rng.random((300, 300)) < 0.01).astype(np.uint16), rng.random((15, 15))
     mask[100:140, 100:140] = 0
     PIL.Image.fromarray(mask).save(tmp_path / "mask.png")
     np.save(tmp_path / "kernel.npy", kernel / kernel.sum())
-    told = json.loads(run("at", "120,120", tmp_path / "mask.png", "-k", f"@{tmp_path / 'kernel.npy'}", "--json").out)
-    responses = told["kernels"][0]["responses"] if "kernels" in told else told["responses"]
+    output = json.loads(run("at", "120,120", tmp_path / "mask.png", "-k", f"@{tmp_path / 'kernel.npy'}", "--json").out)
+    responses = output["kernels"][0]["responses"] if "kernels" in output else output["responses"]
     assert max(map(abs, responses)) < 1e-7
 
 
-def test_the_error_that_is_told(rng):
-    """None for exact sums; below the bound for others."""
+def test_the_reported_error_is_below_the_bound(rng):
+    """The reported error is 0 for exact sums, and below the bound for others."""
     errors = {
         "exact": explain_filter2d(np.zeros((40, 40), np.uint8), np.ones((3, 3)))[1].error,
         "direct": explain_filter2d(np.zeros((40, 40), np.float32), rng.random((3, 3)))[1].error,
@@ -243,8 +243,8 @@ def test_the_error_that_is_told(rng):
 
 @pytest.mark.parametrize("level", [1e9, 1e13, 4e15])
 @pytest.mark.parametrize("layer", [False, True])
-def test_float64_at_a_high_level(level, layer, rng):
-    """Beside sums of fractions: the sum of the weights, near 0, was rounded before the level was multiplied by it."""
+def test_float64_at_a_high_level_is_accurate(level, layer, rng):
+    """Against sums of fractions: the sum of the weights, near 0, must not be rounded before it is multiplied by the level."""
     image = level + rng.integers(0, 10, (12, 12)).astype(float)
     kernel = rng.standard_normal((5, 5))
     kernel -= kernel.mean()

@@ -1,4 +1,4 @@
-"""Threads and memory that are kept from one call to the next."""
+"""Threads and buffers that are kept between calls."""
 
 import itertools
 import multiprocessing
@@ -19,41 +19,41 @@ IMAGE = np.random.default_rng(0).integers(0, 256, (1500, 1500), dtype=np.uint8)
 ONE = np.ones((1, 1))
 
 
-def test_every_task_is_done_once_on_threads_that_stay():
-    """Two at once, on threads that are there the next time; an IndexError of a task is its own."""
-    seen, together = [], threading.Barrier(2, timeout=30)
+def test_every_task_runs_once_on_threads_that_are_kept():
+    """Two tasks run at the same time, on threads that the next call uses again; an IndexError of a task is raised."""
+    thread_ids, barrier = [], threading.Barrier(2, timeout=30)
 
     def task():
-        together.wait()
-        seen.append(threading.get_ident())
+        barrier.wait()
+        thread_ids.append(threading.get_ident())
 
     alive = set()
     for _ in range(3):
         run_all([task, task], 2)
-        time.sleep(0.2)  # a thread says that it is idle a little later
+        time.sleep(0.2)  # a thread registers as idle a little later
         alive.add(threading.active_count())
-    assert len(seen) == 6
+    assert len(thread_ids) == 6
     assert len(alive) == 1
     with pytest.raises(IndexError):
         run_all([lambda: [].pop()], 1)
 
 
 def test_an_error_stops_the_rest():
-    """On whatever thread it happens, it is raised here, and of the other tasks no more are begun."""
-    done, met = [], threading.Event()
+    """An error is raised in the calling thread whichever thread has it, and no further tasks are started."""
+    done, failed = [], threading.Event()
 
     def fail():
-        met.set()
+        failed.set()
         raise ValueError("no")
 
     def wait():
-        met.wait(30)
+        failed.wait(30)
         time.sleep(0.2)
         done.append(1)
 
     for workers, tasks in itertools.product((2, 4), ([wait, fail, *[wait] * 20], [fail, wait, *[wait] * 20])):
         done.clear()
-        met.clear()
+        failed.clear()
         with pytest.raises(ValueError, match="no"):
             run_all(list(tasks), workers)
         count = len(done)
@@ -62,30 +62,30 @@ def test_an_error_stops_the_rest():
         assert len(done) == count
 
 
-def test_an_interrupt_waits_for_what_is_under_way():
-    """Of whatever thread has an error besides, it is the interrupt that is raised."""
-    done, met = [], threading.Event()
+def test_an_interrupt_waits_for_running_tasks():
+    """Running tasks are finished before the error is raised."""
+    done, started = [], threading.Event()
 
     def interrupted():
-        met.wait(30)
+        started.wait(30)
         raise KeyboardInterrupt
 
     def slow():
-        met.set()
+        started.set()
         time.sleep(0.2)
         done.append(1)
         raise MemoryError
 
     for tasks in ([interrupted, slow], [slow, interrupted]):
         done.clear()
-        met.clear()
+        started.clear()
         with pytest.raises((KeyboardInterrupt, MemoryError)):
             run_all(list(tasks), 2)
         assert done
 
 
 def test_many_calls_leave_few_threads():
-    """Whether a thread is idle is not known at once."""
+    """2000 calls leave at most as many threads as processors, or 8."""
     for _ in range(2000):
         run_all([int] * 4, 2)
     assert sum(thread.name.startswith("convcli") for thread in threading.enumerate()) <= max(8, os.cpu_count())
@@ -97,7 +97,7 @@ def _sum_of_map(queue):
 
 
 def test_a_forked_process_starts_threads_of_its_own():
-    """Those of its parent are not there."""
+    """The threads of the parent do not exist in the child."""
     convcli.filter2d(IMAGE, ONE, threads=2)
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
@@ -109,23 +109,23 @@ def test_a_forked_process_starts_threads_of_its_own():
     process.join(60)
 
 
-def test_memory_of_a_large_map_is_used_again_once_nobody_holds_it():
-    """Not while a view of it is held."""
+def test_memory_of_a_large_map_is_reused_when_it_is_free():
+    """It is not used again while a view of it exists."""
     first = convcli.filter2d(IMAGE, ONE)
     assert first.nbytes > MIN_REUSED_BYTES
-    place = first.ctypes.data
+    address = first.ctypes.data
     del first
     second = convcli.filter2d(IMAGE, 2 * ONE)
-    assert second.ctypes.data == place
+    assert second.ctypes.data == address
     row = second[7:8].T
     del second
     third = convcli.filter2d(IMAGE, 3 * ONE)
     assert_array_equal(row[:, 0], 2.0 * IMAGE[7])
-    assert third.ctypes.data != place
+    assert third.ctypes.data != address
 
 
-def test_memory_that_does_not_fit_is_given_back():
-    """Half of it would be kept for nothing, and what is too small is of no use."""
+def test_memory_of_another_size_is_released():
+    """A buffer is used again for at least half its size; smaller arrays than MIN_REUSED_BYTES are not kept."""
     buffers._kept.clear()
     kept = []
     for size in [
@@ -148,13 +148,13 @@ def test_memory_that_does_not_fit_is_given_back():
 
 @pytest.mark.parametrize("width", [512, 500, 509])
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
-def test_large_maps_are_those_of_their_parts(width, dtype):
-    """Large ones are written past the caches, a few rows of them are not; rows begin with a line of the cache, or do not."""
+def test_large_maps_equal_their_parts(width, dtype):
+    """Large maps are written past the caches, small ones are not; rows begin at a cache line, or do not. Both are equal."""
     image = np.random.default_rng(1).integers(0, 256, (1501, width, 3)).astype(dtype)
     kernel = np.array([[1, -2.5, 3], [0, 1.25, -1]])
-    whole = convcli.filter2d(image, kernel, threads=3)
-    assert whole.nbytes > MIN_REUSED_BYTES
-    for begin in range(0, 1500, 100):
-        part = convcli.filter2d(image, kernel, rows=(begin, begin + 101))
+    full = convcli.filter2d(image, kernel, threads=3)
+    assert full.nbytes > MIN_REUSED_BYTES
+    for start in range(0, 1500, 100):
+        part = convcli.filter2d(image, kernel, rows=(start, start + 101))
         assert part.nbytes < MIN_REUSED_BYTES
-        assert_array_equal(whole[begin : begin + 101], part)
+        assert_array_equal(full[start : start + 101], part)

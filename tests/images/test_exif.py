@@ -1,4 +1,4 @@
-"""EXIF as cameras write it, through convcli: what is untrue of the new picture changes, and nothing else."""
+"""EXIF as cameras write it: tags that are wrong for the new picture change, all others stay."""
 
 import contextlib
 import io
@@ -26,20 +26,20 @@ from convcli.images.provenance import Provenance
 
 MAKERS = ("canon", "casio", "olympus", "panasonic", "ricoh", "sigma", "sony")
 MARK = Provenance("a" * 32, "0" * 32)
-CHANGED = {40962, 40963, 305, 34665, 34853, 40965}  # the sizes, Software, and where directories stand
-NEEDS = pytest.mark.skipif(
+CHANGED = {40962, 40963, 305, 34665, 34853, 40965}  # the sizes, Software, and offsets of directories
+NEEDS_READERS = pytest.mark.skipif(
     not (shutil.which("exiftool") and shutil.which("exiv2")), reason="exiftool and exiv2 are not installed"
 )
 
 
 @pytest.fixture
 def cameras(request):
-    """The folder of pictures as cameras write them."""
+    """The folder of pictures by cameras."""
     return request.path.parent / "cameras"
 
 
 def block_of(path):
-    """The EXIF of a picture, without its prefix, as Pillow finds it."""
+    """The EXIF block of a picture, without its prefix, read by Pillow."""
     with PIL.Image.open(path) as picture:
         picture.load()
         return picture.info["exif"].removeprefix(PREFIX)
@@ -48,67 +48,78 @@ def block_of(path):
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif"])
 @pytest.mark.parametrize("maker", MAKERS)
 def test_every_tag_stays(run, cameras, tmp_path, maker, suffix):
-    """By piexif: type, count and bytes of every directory, and the maker's note where it was; Canon lost 4 tags, Sony 17."""
+    """By piexif: type, count and bytes of every directory are kept, and the maker note stays at its offset."""
     source, out = cameras / f"{maker}.jpg", tmp_path / f"out.{suffix}"
     assert run("apply", source, "-k", "1", "--stride", "3x2", "-o", out, "-q").status == 0
     before, after = block_of(source), block_of(out)
-    tags, kept = piexif.load(PREFIX + before), piexif.load(PREFIX + after)
+    tags, tags_after = piexif.load(PREFIX + before), piexif.load(PREFIX + after)
     with PIL.Image.open(source) as old, PIL.Image.open(out) as new:
         assert new.size == (-(-old.width // 2), -(-old.height // 3))
-        assert [kept["Exif"][tag] for tag in (40962, 40963)] == list(new.size)
+        assert [tags_after["Exif"][tag] for tag in (40962, 40963)] == list(new.size)
     for directory in ("0th", "Exif", "GPS", "Interop"):
-        same = {tag: value for tag, value in tags[directory].items() if tag not in CHANGED}
-        assert {tag: value for tag, value in kept[directory].items() if tag not in CHANGED} == same, directory
-    assert kept["0th"].get(274, 1) == 1
-    assert kept["0th"][305].split(b";")[0].strip(b"\0 ") in (tags["0th"].get(305, b"").strip(b"\0 "), kept["0th"][305])
-    note = tags["Exif"][37500]
-    assert after.find(note) == before.find(note) > 0
+        expected = {tag: value for tag, value in tags[directory].items() if tag not in CHANGED}
+        assert {tag: value for tag, value in tags_after[directory].items() if tag not in CHANGED} == expected, directory
+    assert tags_after["0th"].get(274, 1) == 1
+    assert tags_after["0th"][305].split(b";")[0].strip(b"\0 ") in (
+        tags["0th"].get(305, b"").strip(b"\0 "),
+        tags_after["0th"][305],
+    )
+    maker_note = tags["Exif"][37500]
+    assert after.find(maker_note) == before.find(maker_note) > 0
 
 
-@NEEDS
+@NEEDS_READERS
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif"])
 @pytest.mark.parametrize("maker", MAKERS)
-def test_other_readers_find_all_of_it(run, cameras, tmp_path, maker, suffix):
-    """By exiftool, which looks into makers' notes, and exiv2: no tag is another, and there is no new warning."""
+def test_other_readers_find_every_tag(run, cameras, tmp_path, maker, suffix):
+    """exiftool, which reads maker notes, and exiv2 find the same tags and no new warning."""
     source, out = cameras / f"{maker}.jpg", tmp_path / f"out.{suffix}"
     assert run("apply", source, "-k", "1", "-o", out, "-q").status == 0
-    own = {"ExifImageWidth", "ExifImageHeight", "Software", "PreviewImageStart", "OtherImageStart", "PreviewImage", "Warning"}
-    found = []
+    changed = {
+        "ExifImageWidth",
+        "ExifImageHeight",
+        "Software",
+        "PreviewImageStart",
+        "OtherImageStart",
+        "PreviewImage",
+        "Warning",
+    }
+    tags_of_each = []
     for path in (source, out):
-        words = ["exiftool", "-j", "-a", "-G1", "-s", "-EXIF:all", "-MakerNotes:all", "-validate", "-warning", path]
-        (tags,) = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
-        found.append({key: value for key, value in tags.items() if key.split(":")[-1] not in own and ":" in key})
-    before = {key: value for key, value in found[0].items() if not key.startswith(("IFD1", "ExifTool", "File"))}
-    after = {key: value for key, value in found[1].items() if not key.startswith(("ExifTool", "File"))}
+        command = ["exiftool", "-j", "-a", "-G1", "-s", "-EXIF:all", "-MakerNotes:all", "-validate", "-warning", path]
+        (tags,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        tags_of_each.append({key: value for key, value in tags.items() if key.split(":")[-1] not in changed and ":" in key})
+    before = {key: value for key, value in tags_of_each[0].items() if not key.startswith(("IFD1", "ExifTool", "File"))}
+    after = {key: value for key, value in tags_of_each[1].items() if not key.startswith(("ExifTool", "File"))}
     assert after == before
     assert warnings_of(out) <= warnings_of(source) | {"[minor] Possibly incorrect maker notes offsets (fix by 0?)"}
 
 
 def warnings_of(path):
-    """What exiftool and exiv2 find wrong with a picture."""
-    words = ["exiftool", "-validate", "-a", "-warning", "-s3", path]
-    told = subprocess.run(words, capture_output=True, text=True, errors="replace", check=True).stdout.splitlines()
-    words = ["exiv2", "-pa", path]
-    other = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False).stderr.splitlines()
-    return {line for line in told if "Warning" not in line and "IFD1" not in line and "preview" not in line.lower()} | set(
-        other
+    """The warnings of exiftool and exiv2 about a picture."""
+    command = ["exiftool", "-validate", "-a", "-warning", "-s3", path]
+    exiftool = subprocess.run(command, capture_output=True, text=True, errors="replace", check=True).stdout.splitlines()
+    command = ["exiv2", "-pa", path]
+    exiv2 = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False).stderr.splitlines()
+    return {line for line in exiftool if "Warning" not in line and "IFD1" not in line and "preview" not in line.lower()} | set(
+        exiv2
     )
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "avif"])
-def test_a_turned_picture(run, tmp_path, rng, order, suffix):
-    """Its orientation is 1 then, its sizes are the other way round, and its thumbnail, which shows it before, is gone."""
+def test_a_rotated_picture_has_orientation_1(run, tmp_path, rng, order, suffix):
+    """After an orientation is applied the tag is 1, the sizes are swapped, and the old thumbnail is removed."""
     secret = rng.bytes(3000)
-    block = made_block(order, {274: (3, [6]), 256: (3, [40]), 257: (4, [30])}, {40962: (3, [40]), 40963: (3, [30])}, secret)
+    block = exif_block(order, {274: (3, [6]), 256: (3, [40]), 257: (4, [30])}, {40962: (3, [40]), 40963: (3, [30])}, secret)
     picture = PIL.Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
     picture.save(tmp_path / "in.jpg", exif=PREFIX + block)
     assert run("apply", tmp_path / "in.jpg", "-k", "1", "-o", tmp_path / f"out.{suffix}", "-q").status == 0
     after = block_of(tmp_path / f"out.{suffix}")
-    kept = piexif.load(PREFIX + after)
-    assert (kept["0th"][274], kept["0th"][256], kept["0th"][257]) == (1, 30, 40)
-    assert (kept["Exif"][40962], kept["Exif"][40963]) == (30, 40)
-    assert (kept["1st"], kept["thumbnail"]) == ({}, None)
+    tags = piexif.load(PREFIX + after)
+    assert (tags["0th"][274], tags["0th"][256], tags["0th"][257]) == (1, 30, 40)
+    assert (tags["Exif"][40962], tags["Exif"][40963]) == (30, 40)
+    assert (tags["1st"], tags["thumbnail"]) == ({}, None)
     data = (tmp_path / f"out.{suffix}").read_bytes()
     assert not any(secret[i : i + 40] in data for i in range(0, 2900, 100))
 
@@ -116,51 +127,51 @@ def test_a_turned_picture(run, tmp_path, rng, order, suffix):
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("broken", ["next directory", "GPS", "EXIF", "Software", "thumbnail"])
-def test_a_turned_picture_whose_exif_is_broken_behind(run, tmp_path, rng, order, suffix, broken):
-    """A wrong offset kept the orientation of before, so that viewers turned it twice; and a wrong thumbnail erased the rest."""
+def test_a_rotated_picture_with_broken_exif_has_orientation_1(run, tmp_path, rng, order, suffix, broken):
+    """Otherwise viewers would rotate twice. A wrong thumbnail does not remove the other tags."""
     first = {271: (2, b"maker\0"), 274: (3, [6])}
-    nowhere = [99_999]
-    first |= {"GPS": {34853: (4, nowhere)}, "EXIF": {34665: (4, nowhere)}, "Software": {305: (2, nowhere)}}.get(broken, {})
-    behind = {"next directory": nowhere[0]}.get(broken, 0)
-    block = packed_block(order, first, behind, {513: (4, [8]), 514: (4, [40])} if broken == "thumbnail" else None)
+    outside = [99_999]
+    first |= {"GPS": {34853: (4, outside)}, "EXIF": {34665: (4, outside)}, "Software": {305: (2, outside)}}.get(broken, {})
+    next_directory = {"next directory": outside[0]}.get(broken, 0)
+    block = directory_block(order, first, next_directory, {513: (4, [8]), 514: (4, [40])} if broken == "thumbnail" else None)
     picture = PIL.Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8))
     picture.save(tmp_path / f"in.{suffix}", exif=PREFIX + block)
     for name in ("in", "once", "twice"):
-        following = {"in": "once", "once": "twice", "twice": "thrice"}[name]
-        words = ["apply", tmp_path / f"{name}.{suffix}", "-k", "1", "-o", tmp_path / f"{following}.{suffix}", "-q"]
-        assert run(*words).status == 0
-        with PIL.Image.open(tmp_path / f"{following}.{suffix}") as after:
+        out = {"in": "once", "once": "twice", "twice": "thrice"}[name]
+        arguments = ["apply", tmp_path / f"{name}.{suffix}", "-k", "1", "-o", tmp_path / f"{out}.{suffix}", "-q"]
+        assert run(*arguments).status == 0
+        with PIL.Image.open(tmp_path / f"{out}.{suffix}") as after:
             assert after.size == (30, 40)
             assert after.info["exif"].find(b"maker") > 0
             orientation = struct.pack(f"{order}HHIH", 274, 3, 1, 1)
             assert orientation in after.info["exif"]
 
 
-def packed_block(order, entries, behind, thumbnail=None):
-    """A block with one directory {tag: (type, values)}, and perhaps the directory of a thumbnail right behind it."""
+def directory_block(order, entries, next_directory, thumbnail=None):
+    """A block with one directory {tag: (type, values)}, and optionally the directory of a thumbnail after it."""
     size = 8 + 2 + 12 * len(entries) + 4
     parts, extra = [], b""
     for tag, (kind, values) in sorted(entries.items()):
         if isinstance(values, bytes):
             count, value = len(values), struct.pack(f"{order}I", size + len(extra))
             extra += values
-        else:  # an offset, also of a text that is nowhere, or a number
+        else:  # a number, or an offset, also one outside of the block
             count, value = 20 if kind == 2 else 1, struct.pack(f"{order}{'H' if kind == 3 else 'I'}", *values).ljust(4, b"\0")
         parts.append(struct.pack(f"{order}HHI", tag, kind, count) + value)
-    last = b""
+    thumbnail_directory = b""
     if thumbnail:
-        behind = size + len(extra)
-        held = [struct.pack(f"{order}HHII", tag, kind, 1, *values) for tag, (kind, values) in thumbnail.items()]
-        last = struct.pack(f"{order}H", len(held)) + b"".join(held) + bytes(4)
-    begin = struct.pack(f"{order}2sHIH", b"II" if order == "<" else b"MM", 42, 8, len(entries))
-    return begin + b"".join(parts) + struct.pack(f"{order}I", behind) + extra + last
+        next_directory = size + len(extra)
+        thumbnail_entries = [struct.pack(f"{order}HHII", tag, kind, 1, *values) for tag, (kind, values) in thumbnail.items()]
+        thumbnail_directory = struct.pack(f"{order}H", len(thumbnail_entries)) + b"".join(thumbnail_entries) + bytes(4)
+    header = struct.pack(f"{order}2sHIH", b"II" if order == "<" else b"MM", 42, 8, len(entries))
+    return header + b"".join(parts) + struct.pack(f"{order}I", next_directory) + extra + thumbnail_directory
 
 
-def test_software_that_is_no_text_stays(tmp_path):
-    """The mark goes into a sidecar then; and UTF-8 of EXIF 3.0 is text."""
-    block = packed_block("<", {305: (3, [7])}, 0)
+def test_software_tags_that_are_no_text_stay(tmp_path):
+    """The provenance mark goes into a sidecar then. UTF-8 of EXIF 3.0 is text."""
+    block = directory_block("<", {305: (3, [7])}, 0)
     assert patched(PREFIX + block, 4, 4, MARK) == PREFIX + block
-    named = packed_block("<", {305: (2, "Künstler\0".encode())}, 0).replace(
+    named = directory_block("<", {305: (2, "Künstler\0".encode())}, 0).replace(
         struct.pack("<HH", 305, 2), struct.pack("<HH", 305, 129)
     )
     marked = patched(PREFIX + named, 4, 4, MARK)
@@ -168,99 +179,104 @@ def test_software_that_is_no_text_stays(tmp_path):
     assert struct.pack("<HH", 305, 129) in marked
 
 
-def made_block(order, first, exif, thumbnail=b""):
-    """A block with these numbers {tag: (type, values)}, a directory of EXIF, and a thumbnail behind."""
+def exif_block(order, first, exif, thumbnail=b""):
+    """A block with a directory {tag: (type, values)}, an EXIF directory, and optionally a thumbnail."""
     codes = {3: "H", 4: "I"}
 
-    def directory(entries, behind):
+    def directory(entries, next_offset):
         parts = [struct.pack(f"{order}H", len(entries))]
         for tag, (kind, values) in sorted(entries.items()):
-            held = struct.pack(f"{order}{len(values)}{codes[kind]}", *values).ljust(4, b"\0")
-            parts.append(struct.pack(f"{order}HHI", tag, kind, len(values)) + held)
-        return b"".join(parts) + struct.pack(f"{order}I", behind)
+            value = struct.pack(f"{order}{len(values)}{codes[kind]}", *values).ljust(4, b"\0")
+            parts.append(struct.pack(f"{order}HHI", tag, kind, len(values)) + value)
+        return b"".join(parts) + struct.pack(f"{order}I", next_offset)
 
-    inner = 8 + 2 + 12 * (len(first) + 1) + 4
-    behind = inner + 2 + 12 * len(exif) + 4
-    picture = behind + 2 + 12 * 2 + 4
-    begin = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
-    last = directory({513: (4, [picture]), 514: (4, [len(thumbnail)])}, 0) + thumbnail if thumbnail else b""
-    return begin + directory(first | {34665: (4, [inner])}, behind if thumbnail else 0) + directory(exif, 0) + last
+    exif_offset = 8 + 2 + 12 * (len(first) + 1) + 4
+    next_offset = exif_offset + 2 + 12 * len(exif) + 4
+    thumbnail_offset = next_offset + 2 + 12 * 2 + 4
+    header = struct.pack(f"{order}2sHI", b"II" if order == "<" else b"MM", 42, 8)
+    thumbnail_part = directory({513: (4, [thumbnail_offset]), 514: (4, [len(thumbnail)])}, 0) + thumbnail if thumbnail else b""
+    return (
+        header
+        + directory(first | {34665: (4, [exif_offset])}, next_offset if thumbnail else 0)
+        + directory(exif, 0)
+        + thumbnail_part
+    )
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_sizes_beyond_16_bits(order):
+def test_sizes_beyond_16_bits_are_stored(order):
     """A SHORT becomes a LONG in its place."""
-    block = made_block(order, {256: (3, [7])}, {40962: (3, [7]), 40963: (3, [8])})
-    kept = piexif.load(patched(PREFIX + block, 70_000, 9))
-    assert (kept["0th"][256], kept["Exif"][40962], kept["Exif"][40963]) == (70_000, 70_000, 9)
+    block = exif_block(order, {256: (3, [7])}, {40962: (3, [7]), 40963: (3, [8])})
+    tags = piexif.load(patched(PREFIX + block, 70_000, 9))
+    assert (tags["0th"][256], tags["Exif"][40962], tags["Exif"][40963]) == (70_000, 70_000, 9)
     assert len(patched(PREFIX + block, 70_000, 9)) == len(PREFIX + block)
 
 
 @given(st.data())
-def test_broken_blocks_are_no_trouble(data):
-    """Whatever stands in them: the block comes back, as long or longer, or cut at its thumbnail."""
+def test_damaged_blocks_raise_no_exception(data):
+    """Any damaged block is returned without an exception: as long or longer, or cut before its thumbnail."""
     order = data.draw(st.sampled_from("<>"))
-    block = bytearray(made_block(order, {274: (3, [6]), 305: (3, [1])}, {40962: (3, [4])}, b"thumbnail"))
+    block = bytearray(exif_block(order, {274: (3, [6]), 305: (3, [1])}, {40962: (3, [4])}, b"thumbnail"))
     for _ in range(data.draw(st.integers(1, 6))):
         block[data.draw(st.integers(0, len(block) - 1))] = data.draw(st.integers(0, 255))
     block = bytes(block[: data.draw(st.integers(0, len(block)))])
     result = patched(PREFIX + block, 5, 6, MARK)
     assert result.startswith(PREFIX)
     assert len(result) >= len(block) - 9
-    with contextlib.suppress(BrokenExif):  # of such a block nothing is applied, and nothing kept
+    with contextlib.suppress(BrokenExif):  # the orientation of such a block is not applied, and the block is dropped
         check_block(PREFIX + block)
         assert orientation_of(result) not in range(2, 9)
 
 
 def orientation_of(exif):
-    """What Pillow turns a picture by; 1 where it cannot read the block."""
-    found = PIL.Image.Exif()
+    """The orientation that Pillow reads; 1 where it cannot read the block."""
+    parsed = PIL.Image.Exif()
     with warnings.catch_warnings(), contextlib.suppress(Exception):
         warnings.simplefilter("ignore")
-        found.load(exif)
-        return found.get(274, 1)
+        parsed.load(exif)
+        return parsed.get(274, 1)
     return 1
 
 
 @pytest.mark.parametrize("block", [b"nothing", b"II*\0", b"II+\0", b"II*\0\x08\0\0\0", b"MM\0*\0\0\0\x08\xff\xff"])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
-def test_what_is_no_block_costs_only_itself(run, tmp_path, block, suffix):
-    """PNG and WebP were refused as corrupt. Pillow does not open an AVIF with such a block at all."""
+def test_invalid_exif_is_reported_and_dropped(run, tmp_path, block, suffix):
+    """The picture is read, and a notice reports the EXIF. Pillow does not open an AVIF with such a block at all."""
     PIL.Image.new("RGB", (5, 4)).save(tmp_path / f"in.{suffix}", exif=PREFIX + block)
-    told = run("apply", tmp_path / f"in.{suffix}", "-k", "1", "-o", tmp_path / "out.png")
-    assert (told.status, "EXIF is broken and not kept: it " in told.err) == (0, True)
+    result = run("apply", tmp_path / f"in.{suffix}", "-k", "1", "-o", tmp_path / "out.png")
+    assert (result.status, "EXIF is broken and not kept: it " in result.err) == (0, True)
 
 
 @pytest.mark.parametrize(
-    ("kind", "held"), [(1, b"\6"), (4, struct.pack("<I", 6)), (8, struct.pack("<h", 6)), (5, None), (11, None)]
+    ("kind", "stored"), [(1, b"\6"), (4, struct.pack("<I", 6)), (8, struct.pack("<h", 6)), (5, None), (11, None)]
 )
-def test_an_orientation_of_another_type(run, tmp_path, rng, kind, held):
-    """Is 1 where the picture was turned by it, so that no viewer turns it twice."""
+def test_an_orientation_of_another_type_is_reset(run, tmp_path, rng, kind, stored):
+    """The orientation is 1 after it was applied, so that no viewer rotates twice."""
     exif = PIL.Image.Exif()
     exif[274] = 6
     block = bytearray(exif.tobytes().removeprefix(PREFIX))
     if block[:2] == b"MM":
-        block = bytearray(made_block("<", {274: (3, [6])}, {}))
-    place = block.find(struct.pack("<HHI", 274, 3, 1))
+        block = bytearray(exif_block("<", {274: (3, [6])}, {}))
+    offset = block.find(struct.pack("<HHI", 274, 3, 1))
     long = {5: struct.pack("<II", 6, 1), 11: struct.pack("<f", 6.0)}.get(kind)
-    value = held if held is not None else struct.pack("<I", len(block)) if kind == 5 else long
-    block[place : place + 12] = struct.pack("<HHI", 274, kind, 1) + value.ljust(4, b"\0")
+    value = stored if stored is not None else struct.pack("<I", len(block)) if kind == 5 else long
+    block[offset : offset + 12] = struct.pack("<HHI", 274, kind, 1) + value.ljust(4, b"\0")
     block += long if kind == 5 else b""
     PIL.Image.fromarray(rng.integers(0, 256, (30, 40, 3), dtype=np.uint8)).save(tmp_path / "in.png", exif=PREFIX + bytes(block))
     assert run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.png", "-q").status == 0
     assert piexif.load(PREFIX + block_of(tmp_path / "out.png"))["0th"][274] == 1
 
 
-def test_a_resolution_that_no_picture_has(run, tmp_path):
-    """Was an error of PNG's writer."""
+def test_an_impossible_resolution_is_no_error(run, tmp_path):
+    """The PNG writer of Pillow raises an error for it."""
     exif = piexif.dump({"0th": {282: (2**32 - 1, 1), 283: (2**32 - 1, 1), 296: 2}})
     PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.jpg", exif=exif, dpi=(0, 0))
     assert run("apply", tmp_path / "in.jpg", "-k", "1", "-o", tmp_path / "out.png", "-q").status == 0
 
 
-def test_directories_that_hold_themselves(run, tmp_path):
-    """Are read once."""
-    block = bytearray(made_block("<", {}, {40965: (4, [0])}))
+def test_directories_that_contain_themselves_are_read_once(run, tmp_path):
+    """They are read once."""
+    block = bytearray(exif_block("<", {}, {40965: (4, [0])}))
     at = block.find(struct.pack("<HHI", 40965, 4, 1)) + 8
     block[at : at + 4] = struct.pack("<I", 8 + 2 + 12 + 4)
     PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.jpg", exif=PREFIX + bytes(block))
@@ -269,50 +285,52 @@ def test_directories_that_hold_themselves(run, tmp_path):
 
 
 @pytest.mark.parametrize("maker", MAKERS)
-def test_tiff_begins_with_the_block_of_a_camera(run, cameras, tmp_path, maker):
-    """And gives it back: all tags but those that JPEG alone has, and the note where it was. It moved, and lost a third."""
-    first, again, last = tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "c.jpg"
+def test_tiff_keeps_the_exif_of_a_camera(run, cameras, tmp_path, maker):
+    """All tags but those of JPEG alone are kept and given back, and the maker note stays at its offset."""
+    first, second, jpeg = tmp_path / "a.tif", tmp_path / "b.tif", tmp_path / "c.jpg"
     assert "EXIF" not in run("apply", cameras / f"{maker}.jpg", "-k", "1", "-o", first).err
-    assert "EXIF" not in run("apply", first, "-k", "1", "-o", again).err
-    assert first.stat().st_size == again.stat().st_size
-    assert run("apply", again, "-k", "1", "--in-place", "-q").status == 0
-    assert run("apply", again, "-k", "1", "-o", last, "-q").status == 0
-    before, after = block_of(cameras / f"{maker}.jpg"), block_of(last)
-    tags, kept = piexif.load(PREFIX + before), piexif.load(PREFIX + after)
-    left = CHANGED | {37121, 37122, 274, 282, 283, 296, 531}
+    assert "EXIF" not in run("apply", first, "-k", "1", "-o", second).err
+    assert first.stat().st_size == second.stat().st_size
+    assert run("apply", second, "-k", "1", "--in-place", "-q").status == 0
+    assert run("apply", second, "-k", "1", "-o", jpeg, "-q").status == 0
+    before, after = block_of(cameras / f"{maker}.jpg"), block_of(jpeg)
+    tags, tags_after = piexif.load(PREFIX + before), piexif.load(PREFIX + after)
+    changed = CHANGED | {37121, 37122, 274, 282, 283, 296, 531}
     for directory in ("0th", "Exif", "GPS", "Interop"):
-        same = {tag: value for tag, value in tags[directory].items() if tag not in left}
-        assert {tag: value for tag, value in kept[directory].items() if tag not in left} == same, directory
-    place = before.find(tags["Exif"][37500])
-    for data in (first.read_bytes(), again.read_bytes(), after):
-        assert data.find(tags["Exif"][37500]) == place > 0
-    assert_array_equal(tifffile.imread(first), tifffile.imread(again))
+        expected = {tag: value for tag, value in tags[directory].items() if tag not in changed}
+        assert {tag: value for tag, value in tags_after[directory].items() if tag not in changed} == expected, directory
+    offset = before.find(tags["Exif"][37500])
+    for data in (first.read_bytes(), second.read_bytes(), after):
+        assert data.find(tags["Exif"][37500]) == offset > 0
+    assert_array_equal(tifffile.imread(first), tifffile.imread(second))
     with PIL.Image.open(cameras / f"{maker}.jpg") as picture:
         assert_array_equal(tifffile.imread(first), np.asarray(picture))
 
 
-@NEEDS
+@NEEDS_READERS
 @pytest.mark.parametrize("maker", MAKERS)
-def test_other_readers_find_makers_notes_in_tiff(run, cameras, tmp_path, maker):
-    """By exiftool; Sony's 96 tags became 58, Sigma's 26 became 6."""
+def test_other_readers_find_maker_notes_in_tiff(run, cameras, tmp_path, maker):
+    """exiftool finds the same tags of the maker note."""
     out = tmp_path / "out.tif"
     assert run("apply", cameras / f"{maker}.jpg", "-k", "1", "-o", out, "-q").status == 0
-    found = []
+    tags_of_each = []
     for path in (cameras / f"{maker}.jpg", out):
-        words = ["exiftool", "-j", "-a", "-G1", "-s", "-MakerNotes:all", path]
-        (tags,) = json.loads(subprocess.run(words, capture_output=True, check=True).stdout)
-        own = ("PreviewImage", "PreviewImageStart", "OtherImageStart")
-        found.append({key: value for key, value in tags.items() if key.split(":")[-1] not in own and key != "SourceFile"})
-    assert found[0] == found[1]
+        command = ["exiftool", "-j", "-a", "-G1", "-s", "-MakerNotes:all", path]
+        (tags,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        changed = ("PreviewImage", "PreviewImageStart", "OtherImageStart")
+        tags_of_each.append(
+            {key: value for key, value in tags.items() if key.split(":")[-1] not in changed and key != "SourceFile"}
+        )
+    assert tags_of_each[0] == tags_of_each[1]
     assert warnings_of(out) <= warnings_of(cameras / f"{maker}.jpg") | {
         "[minor] Possibly incorrect maker notes offsets (fix by 0?)",
-        "[minor] InteropIFD tag 0x0001 InteropIndex is not allowed in TIFF",  # nor is it in JPEG, of which it says nothing
-        "Missing required TIFF GPS tag 0x001b GPSProcessingMethod",  # which is required of TIFF alone
+        "[minor] InteropIFD tag 0x0001 InteropIndex is not allowed in TIFF",  # exiftool does not report it for the JPEG
+        "Missing required TIFF GPS tag 0x001b GPSProcessingMethod",  # required in TIFF only
     }
 
 
-def test_a_note_behind_the_pixels_moves(run, tmp_path):
-    """Is told, and refused in place: a block that reaches as far would hold the pixels."""
+def test_a_maker_note_after_the_pixels_moves(run, tmp_path):
+    """A notice reports it; in place it is refused, as a block that long would contain the pixels."""
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, np.zeros((20, 30), np.uint8), byteorder="<", metadata=None, software=False)
     data = path.read_bytes()
@@ -324,16 +342,16 @@ def test_a_note_behind_the_pixels_moves(run, tmp_path):
     directory = struct.pack("<H", count + 1) + entries + pointer + bytes(4)
     path.write_bytes(data[:4] + struct.pack("<I", end + len(note)) + data[8:] + note + directory)
     before = path.read_bytes()
-    told = run("apply", path, "-k", "1", "-o", tmp_path / "b.tif")
-    assert (told.status, "the maker note of its EXIF moves" in told.err) == (0, True)
+    copy = run("apply", path, "-k", "1", "-o", tmp_path / "b.tif")
+    assert (copy.status, "the maker note of its EXIF moves" in copy.err) == (0, True)
     assert b"a note" in (tmp_path / "b.tif").read_bytes()
     result = run("apply", path, "-k", "1", "--in-place", "-q")
     assert (result.status, "would lose the position of its maker note in place" in result.err) == (1, True)
     assert path.read_bytes() == before
 
 
-def test_a_note_far_before_the_pixels_moves(tmp_path):
-    """Beyond a megabyte nothing is kept free for it: it would be called broken, or the file would grow."""
+def test_a_maker_note_far_before_the_pixels_moves(tmp_path):
+    """No space of more than a megabyte is reserved for its offset."""
     gap = bytes((1 << 20) + 8)
     note = 8 + len(gap)
     inner = note + 6
@@ -347,8 +365,8 @@ def test_a_note_far_before_the_pixels_moves(tmp_path):
     assert len(block) < 200
 
 
-def test_exif_as_text_in_png(run, tmp_path, rng):
-    """As ImageMagick wrote it before there was a chunk: the picture was turned by it, and the rest was lost without a word."""
+def test_exif_as_text_in_png_is_read(run, tmp_path, rng):
+    """Older ImageMagick writes EXIF as text. Its orientation is applied and its tags are kept."""
     block = piexif.dump({"0th": {271: b"maker", 274: 6}, "Exif": {36864: b"0231"}})
     lines = [block.hex()[at : at + 72] for at in range(0, 2 * len(block), 72)]
     info = PIL.PngImagePlugin.PngInfo()
@@ -359,27 +377,27 @@ def test_exif_as_text_in_png(run, tmp_path, rng):
     with PIL.Image.open(tmp_path / "in.png") as after:
         assert after.size == (30, 40)
         assert "Raw profile type exif" not in after.text
-    kept = piexif.load(PREFIX + block_of(tmp_path / "in.png"))
-    assert (kept["0th"][271], kept["0th"][274], kept["Exif"][36864]) == (b"maker", 1, b"0231")
+    tags = piexif.load(PREFIX + block_of(tmp_path / "in.png"))
+    assert (tags["0th"][271], tags["0th"][274], tags["Exif"][36864]) == (b"maker", 1, b"0231")
 
 
-def test_broken_exif_as_text_in_png(run, tmp_path):
-    """Costs itself."""
+def test_broken_exif_as_text_in_png_is_reported(run, tmp_path):
+    """The picture is written, and a notice reports the EXIF."""
     info = PIL.PngImagePlugin.PngInfo()
     info.add_text("Raw profile type exif", "\nexif\n  8\nnothing\n")
     PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.png", pnginfo=info)
-    told = run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.png")
-    assert (told.status, "EXIF is broken and not kept: it is not hexadecimal text" in told.err) == (0, True)
+    result = run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.png")
+    assert (result.status, "EXIF is broken and not kept: it is not hexadecimal text" in result.err) == (0, True)
 
 
 @pytest.mark.parametrize(("size", "kept"), [(65_400, True), (66_000, False)])
-def test_exif_longer_than_jpeg_holds(run, tmp_path, size, kept):
-    """Is left out with a notice, where the whole picture failed; in place is an error. It is 65,533 bytes at most."""
+def test_exif_too_long_for_jpeg_is_reported(run, tmp_path, size, kept):
+    """A JPEG stores at most 65,533 bytes. Longer EXIF is left out with a notice; in place it is an error."""
     exif = piexif.dump({"0th": {271: b"maker"}, "Exif": {37510: b"x" * size}})
     PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.png", exif=exif)
-    told = run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.jpg")
-    assert told.status == 0
-    assert (f"{len(exif)} bytes of EXIF not kept in this jpeg" in told.err) != kept
+    copy = run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.jpg")
+    assert copy.status == 0
+    assert (f"{len(exif)} bytes of EXIF not kept in this jpeg" in copy.err) != kept
     with PIL.Image.open(tmp_path / "out.jpg") as picture:
         assert (picture.getexif().get(271) == "maker") == kept
     (tmp_path / "in.png").rename(tmp_path / "in.jpg")
@@ -388,7 +406,7 @@ def test_exif_longer_than_jpeg_holds(run, tmp_path, size, kept):
 
 
 def test_types_stay_in_tiff(run, tmp_path):
-    """UNDEFINED became BYTE, and SRATIONAL RATIONAL; of 16-bit colour too, and in either byte order."""
+    """UNDEFINED does not become BYTE, nor SRATIONAL RATIONAL; also in 16-bit files and in both byte orders."""
     exif = piexif.dump({"0th": {271: b"maker"}, "Exif": {37380: (-1, 3), 36864: b"0231", 37386: (5, 2)}})
     for dtype, name in ((np.uint8, "a.png"), (np.uint16, "a.tif")):
         if dtype == np.uint8:
@@ -405,9 +423,9 @@ def test_types_stay_in_tiff(run, tmp_path):
     assert struct.pack(f"{order}HHI", 37386, 5, 1) in data
 
 
-def test_a_block_of_the_other_byte_order_in_tiff(run, tmp_path):
-    """Its numbers are turned."""
-    block = made_block(">", {269: (4, [1_000_000])}, {41990: (3, [2])})
+def test_exif_of_the_other_byte_order_is_converted(run, tmp_path):
+    """Its values are converted."""
+    block = exif_block(">", {269: (4, [1_000_000])}, {41990: (3, [2])})
     PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.png", exif=PREFIX + block)
     assert run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.tif", "-q").status == 0
     with PIL.Image.open(tmp_path / "out.tif") as picture:
@@ -416,20 +434,20 @@ def test_a_block_of_the_other_byte_order_in_tiff(run, tmp_path):
         assert picture.size == (5, 4)
 
 
-def test_a_broken_block_in_tiff_costs_only_itself(run, tmp_path):
-    """A value beyond the end; the picture and its mark are there."""
-    block = bytearray(made_block("<", {269: (4, [1])}, {}))
-    place = block.find(struct.pack("<HHI", 269, 4, 1))
-    block[place : place + 12] = struct.pack("<HHII", 269, 4, 9, 5000)
+def test_broken_exif_is_not_written_to_tiff(run, tmp_path):
+    """A value beyond the end of the block: the picture and its provenance mark are written."""
+    block = bytearray(exif_block("<", {269: (4, [1])}, {}))
+    offset = block.find(struct.pack("<HHI", 269, 4, 1))
+    block[offset : offset + 12] = struct.pack("<HHII", 269, 4, 9, 5000)
     PIL.Image.new("RGB", (5, 4)).save(tmp_path / "in.png", exif=PREFIX + bytes(block))
-    told = run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.tif")
-    assert (told.status, "EXIF is broken and not kept in this tiff: it ends before its values do" in told.err) == (0, True)
+    result = run("apply", tmp_path / "in.png", "-k", "1", "-o", tmp_path / "out.tif")
+    assert (result.status, "EXIF is broken and not kept in this tiff: it ends before its values do" in result.err) == (0, True)
     with PIL.Image.open(tmp_path / "out.tif") as picture:
         assert picture.getexif()[305].startswith("convcli:1:")
 
 
-def test_a_mark_goes_where_it_fits(run, tmp_path):
-    """In its own place the second time; the text of a camera before it stays."""
+def test_a_second_mark_replaces_the_first(run, tmp_path):
+    """A second mark replaces the first; the camera's text before it stays."""
     PIL.Image.new("RGB", (9, 9)).save(tmp_path / "a.png", exif=piexif.dump({"0th": {305: b"Camera 1.0"}}))
     sizes = []
     for source, out in (("a.png", "b.png"), ("b.png", "c.png"), ("c.png", "d.png")):

@@ -1,4 +1,4 @@
-"""Every kind of picture, read by its written rule, and every bad file, refused in one line."""
+"""Pictures of every format are read exactly, and bad files are refused in one line."""
 
 import contextlib
 import io
@@ -19,8 +19,8 @@ from convcli.errors import ImageError
 from convcli.images.read import read_image
 
 
-def saved(picture, kind, **options):
-    """A Pillow picture as the bytes of a file."""
+def encoded(picture, kind, **options):
+    """Encode a Pillow picture."""
     file = io.BytesIO()
     picture.save(file, kind, **options)
     return file.getvalue()
@@ -33,43 +33,43 @@ def read(data):
 
 @pytest.fixture
 def colours(rng):
-    """5 x 7 RGB."""
+    """An array of 5 x 7 RGB."""
     return rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP", "BMP", "PPM"])
 def test_lossless_formats_give_the_pixels(kind, colours):
-    """Colour, as stored."""
-    image = read(saved(PIL.Image.fromarray(colours), kind, **({"lossless": True} if kind == "WEBP" else {})))
+    """Colour samples as stored."""
+    image = read(encoded(PIL.Image.fromarray(colours), kind, **({"lossless": True} if kind == "WEBP" else {})))
     assert_array_equal(image.pixels, colours)
     assert (image.white, image.alpha, image.format) == (255, None, kind)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "PPM", "GIF"])
 def test_grey_has_one_channel(kind, colours):
-    """Except in GIF, whose palette is widened to colour."""
+    """In all formats but GIF, whose palette is converted to colour."""
     grey = colours[:, :, 0]
-    image = read(saved(PIL.Image.fromarray(grey), kind))
+    image = read(encoded(PIL.Image.fromarray(grey), kind))
     assert image.pixels.shape == ((5, 7, 1) if kind != "GIF" else image.pixels.shape)
     assert_array_equal(image.pixels[:, :, 0], grey)
 
 
-def test_jpeg_is_what_pillow_decodes(colours):
-    """The decoder's own numbers."""
-    data = saved(PIL.Image.fromarray(colours), "JPEG")
+def test_jpeg_equals_pillow(colours):
+    """The samples equal those of Pillow's decoder."""
+    data = encoded(PIL.Image.fromarray(colours), "JPEG")
     assert_array_equal(read(data).pixels, np.asarray(PIL.Image.open(io.BytesIO(data))))
 
 
 def test_one_bit_becomes_black_and_white(colours):
-    """0 and 255."""
+    """The samples are 0 and 255."""
     bits = colours[:, :, 0] > 127
-    image = read(saved(PIL.Image.fromarray(bits), "PNG"))
+    image = read(encoded(PIL.Image.fromarray(bits), "PNG"))
     assert_array_equal(image.pixels[:, :, 0], np.where(bits, 255, 0))
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4])
 def test_small_depths_are_widened(bits):
-    """Grey PNG of 1, 2 and 4 bits reaches 255."""
+    """Grey PNG of 1, 2 and 4 bits is scaled to 0..255."""
     levels = np.arange(2**bits, dtype=np.uint8)
     row = np.packbits(np.unpackbits(levels[:, None], axis=1)[:, -bits:])
     data = png(len(levels), 1, bits, 0, b"\0" + row.tobytes())
@@ -77,7 +77,7 @@ def test_small_depths_are_widened(bits):
 
 
 def png(width, height, depth, colour, scanlines, extra=b""):
-    """A PNG file written by hand."""
+    """Assemble a PNG file."""
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -89,39 +89,39 @@ def png(width, height, depth, colour, scanlines, extra=b""):
 
 
 def test_palettes_become_colour(colours):
-    """Indices are never filtered."""
+    """A picture with a palette is read as RGB, not as indices."""
     picture = PIL.Image.fromarray(colours).quantize(8)
-    image = read(saved(picture, "PNG"))
+    image = read(encoded(picture, "PNG"))
     assert_array_equal(image.pixels, np.asarray(picture.convert("RGB")))
     assert image.alpha is None
 
 
 def test_transparent_palette_entries_become_alpha(colours):
-    """tRNS of a palette."""
+    """The tRNS chunk of a palette."""
     picture = PIL.Image.fromarray(colours).quantize(4)
-    image = read(saved(picture, "PNG", transparency=0))
+    image = read(encoded(picture, "PNG", transparency=0))
     assert_array_equal(image.alpha == 0, np.asarray(picture) == 0)
 
 
 def test_transparent_level_becomes_alpha():
-    """tRNS of grey, 8 and 16 bits."""
+    """The tRNS chunk of grey, 8 and 16 bits."""
     picture = PIL.Image.fromarray(np.array([[0, 7, 9]], np.uint8))
-    image = read(saved(picture, "PNG", transparency=7))
+    image = read(encoded(picture, "PNG", transparency=7))
     assert image.pixels.ravel().tolist() == [0, 7, 9]
     assert image.alpha.ravel().tolist() == [255, 0, 255]
     deep = PIL.Image.fromarray(np.array([[0, 7000, 9]], np.uint16))
-    image = read(saved(deep, "PNG", transparency=7000))
+    image = read(encoded(deep, "PNG", transparency=7000))
     assert image.alpha.ravel().tolist() == [65535, 0, 65535]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("mode", ["LA", "RGBA"])
 def test_alpha_is_kept_apart(kind, mode, rng):
-    """Straight colours, alpha beside them."""
+    """Colours are not premultiplied, and alpha is an array of its own."""
     levels = rng.integers(1, 256, (4, 6, 4), dtype=np.uint8)
     if mode == "LA":
         levels[:, :, 1] = levels[:, :, 2] = levels[:, :, 0]
-    data = saved(PIL.Image.fromarray(levels).convert(mode), kind, **({"lossless": True} if kind == "WEBP" else {}))
+    data = encoded(PIL.Image.fromarray(levels).convert(mode), kind, **({"lossless": True} if kind == "WEBP" else {}))
     image = read(data)
     assert_array_equal(image.alpha, levels[:, :, 3])
     assert_array_equal(image.pixels[:, :, 0], levels[:, :, 0])
@@ -130,17 +130,17 @@ def test_alpha_is_kept_apart(kind, mode, rng):
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "PPM"])
 def test_16_bit_grey_stays_16_bit(kind, rng):
-    """All 65,536 levels."""
+    """All 65,536 levels are kept."""
     levels = rng.integers(0, 65536, (5, 7)).astype(np.uint16)
-    image = read(saved(PIL.Image.fromarray(levels), kind))
+    image = read(encoded(PIL.Image.fromarray(levels), kind))
     assert image.pixels.dtype == np.uint16
     assert image.white == 65535
     assert_array_equal(image.pixels[:, :, 0], levels)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_big_endian_tiff(order, rng):
-    """Both byte orders of 16-bit grey and colour."""
+def test_tiff_of_both_byte_orders_is_read(order, rng):
+    """16-bit grey and colour in both byte orders."""
     for shape in ((5, 7), (5, 7, 3)):
         levels = rng.integers(0, 65536, shape).astype(np.uint16)
         file = io.BytesIO()
@@ -164,21 +164,21 @@ TIFF_KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("shape", "stored", "white", "kept"), TIFF_KINDS)
+@pytest.mark.parametrize(("shape", "stored", "white", "expected_dtype"), TIFF_KINDS)
 @pytest.mark.parametrize("compression", [None, "zlib"])
-def test_deep_tiff_is_read_in_full(shape, stored, white, kept, compression, rng):
-    """No bit is lost, and no scale is made up for real numbers."""
-    numbers = rng.integers(-100 if np.dtype(stored).kind in "if" else 0, 30000, shape).astype(stored)
+def test_deep_tiff_is_read_in_full(shape, stored, white, expected_dtype, compression, rng):
+    """No bit is lost, and float samples have no white level."""
+    samples = rng.integers(-100 if np.dtype(stored).kind in "if" else 0, 30000, shape).astype(stored)
     file = io.BytesIO()
-    tifffile.imwrite(file, numbers, photometric="rgb" if len(shape) == 3 else "minisblack", compression=compression)
+    tifffile.imwrite(file, samples, photometric="rgb" if len(shape) == 3 else "minisblack", compression=compression)
     image = read(file.getvalue())
-    assert image.pixels.dtype == kept
+    assert image.pixels.dtype == expected_dtype
     assert image.white == white
-    assert_array_equal(np.squeeze(image.pixels), numbers, strict=False)
+    assert_array_equal(np.squeeze(image.pixels), samples, strict=False)
 
 
-def test_planar_tiff_and_min_is_white(rng):
-    """Planes one after the other; white as 0."""
+def test_planar_and_min_is_white_tiff_are_read(rng):
+    """Separate planes; white as 0, which is refused for floats."""
     levels = rng.integers(0, 65536, (5, 7, 3)).astype(np.uint16)
     file = io.BytesIO()
     tifffile.imwrite(file, np.moveaxis(levels, 2, 0), photometric="rgb", planarconfig="separate")
@@ -192,8 +192,8 @@ def test_planar_tiff_and_min_is_white(rng):
         read(file.getvalue())
 
 
-def test_16_bit_tiff_alpha_of_both_kinds():
-    """Unassociated alpha is taken as it is; associated colours are made straight."""
+def test_both_kinds_of_alpha_in_16_bit_tiff_are_read():
+    """Colours with associated alpha are divided by it; with unassociated alpha they are kept."""
     colour, alpha = np.full((1, 2, 3), 10000, np.uint16), np.array([[20000, 0]], np.uint16)
     for kind, expected in (("unassalpha", 10000), ("assocalpha", 32768)):
         file = io.BytesIO()
@@ -206,7 +206,7 @@ def test_16_bit_tiff_alpha_of_both_kinds():
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "deep TIFF"])
 def test_orientation_is_applied(orientation, kind):
-    """The four corners end where a viewer shows them, and the tag is gone."""
+    """The four corners are where a viewer shows them, and the tag is 1 or missing."""
     stored = np.zeros((16, 32), np.uint8)
     stored[:8, :16], stored[:8, 16:], stored[8:, :16], stored[8:, 16:] = 40, 100, 160, 220
     if kind == "deep TIFF":
@@ -218,10 +218,10 @@ def test_orientation_is_applied(orientation, kind):
         exif = PIL.Image.Exif()
         exif[0x0112] = orientation
         options = {"lossless": True} if kind == "WEBP" else {"quality": 100} if kind == "JPEG" else {}
-        data = saved(PIL.Image.fromarray(stored).convert("RGB"), kind, exif=exif, **options)
+        data = encoded(PIL.Image.fromarray(stored).convert("RGB"), kind, exif=exif, **options)
     image = read(data)
     corners = image.pixels[[2, 2, -3, -3], [2, -3, 2, -3], 0].astype(float) * 255 / image.white
-    # EXIF 2.3, tag 0x0112: where row 0 and column 0 of the stored pixels are shown.
+    # EXIF 2.3, tag 0x0112: the side on which row 0 and column 0 of the stored pixels are shown.
     expected = {
         1: (40, 100, 160, 220),
         2: (100, 40, 220, 160),
@@ -234,29 +234,29 @@ def test_orientation_is_applied(orientation, kind):
     }[orientation]
     assert np.round(corners, -1).tolist() == [round(v, -1) for v in expected]
     if image.metadata.exif:
-        again = PIL.Image.Exif()
-        again.load(image.metadata.exif)
-        assert again.get(0x0112, 1) == 1
+        reread = PIL.Image.Exif()
+        reread.load(image.metadata.exif)
+        assert reread.get(0x0112, 1) == 1
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "YCbCr", "LAB"])
 def test_other_colour_spaces_become_rgb_with_a_notice(mode, colours):
-    """And their profile, which no longer fits, is dropped."""
+    """Their colour profile, which no longer fits, is dropped."""
     picture = PIL.Image.fromarray(colours)
     other = picture.convert(mode) if mode != "LAB" else PIL.Image.new("LAB", (7, 5), (128, 128, 128))
-    image = read(saved(other, "TIFF", icc_profile=b"x" * 200))
+    image = read(encoded(other, "TIFF", icc_profile=b"x" * 200))
     assert image.pixels.shape == (5, 7, 3)
     assert image.metadata.icc is None
     assert f"is {mode}; converted to RGB, its colour profile dropped" in image.notices
 
 
 def test_animations_give_their_first_frame(colours):
-    """With a notice."""
+    """A notice reports it."""
     frames = [PIL.Image.fromarray(colours), PIL.Image.fromarray(255 - colours)]
-    image = read(saved(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
+    image = read(encoded(frames[0], "TIFF", save_all=True, append_images=frames[1:]))
     assert_array_equal(image.pixels, colours)
     assert "has 2 frames; the first is used" in image.notices
-    assert "has 2 frames; the first is used" in read(saved(frames[0], "GIF", save_all=True, append_images=frames[1:])).notices
+    assert "has 2 frames; the first is used" in read(encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])).notices
 
 
 ARRAYS = [
@@ -272,29 +272,29 @@ ARRAYS = [
 ]
 
 
-@pytest.mark.parametrize(("stored", "white", "kept"), ARRAYS)
+@pytest.mark.parametrize(("stored", "white", "expected_dtype"), ARRAYS)
 @pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 3), (7, 6, 5), (1, 6, 3), (1, 4, 23), (1, 4, 600), (1, 4, 6, 3)])
-def test_arrays_are_images(stored, white, kept, shape, rng):
-    """(H, W), (H, W, C), and a stack of one map; every real type without loss."""
+def test_arrays_are_read_as_images(stored, white, expected_dtype, shape, rng):
+    """(H, W), (H, W, C), and a stack of one map; every real dtype without loss."""
     array = rng.integers(0, 2 if stored == np.bool_ else 100, shape).astype(stored)
     file = io.BytesIO()
     np.save(file, array)
     image = read(file.getvalue())
     inner = array[0] if shape in ((1, 4, 23), (1, 4, 600), (1, 4, 6, 3)) else array
     assert image.notices == (("is read as (H, W, C) with 5 channels",) if shape == (7, 6, 5) else ())
-    assert (image.pixels.dtype, image.white) == (kept, white)
+    assert (image.pixels.dtype, image.white) == (expected_dtype, white)
     assert_array_equal(np.squeeze(image.pixels), np.squeeze(inner) * (255 if stored == np.bool_ else 1), strict=False)
 
 
 def npy(array):
-    """An .npy file as bytes."""
+    """The bytes of an .npy file."""
     file = io.BytesIO()
     np.save(file, array, allow_pickle=True)
     return file.getvalue()
 
 
 def huge(width, height):
-    """A PNG that promises more pixels than it has."""
+    """A PNG whose header declares more pixels than it has."""
     return png(width, height, 8, 2, b"\0")
 
 
@@ -327,7 +327,7 @@ BAD = [
 
 @pytest.mark.parametrize(("data", "message"), BAD)
 def test_bad_files_are_refused_in_one_line(data, message):
-    """The reason, and the remedy where there is one."""
+    """The error gives the reason, and the remedy where there is one."""
     with pytest.raises(ImageError, match=message) as caught:
         read(data)
     assert len(str(caught.value).splitlines()) == 1
@@ -335,8 +335,8 @@ def test_bad_files_are_refused_in_one_line(data, message):
 
 @pytest.mark.parametrize(("flags", "bits"), [(0x40, 10), (0x60, 12)])
 def test_deep_avif_is_refused(flags, bits, colours):
-    """By the flags high_bitdepth and twelve_bit of its AV1 decoder; Pillow would cut it to 8 bits."""
-    data = bytearray(saved(PIL.Image.fromarray(np.tile(colours, (9, 9, 1))), "AVIF"))
+    """The flags high_bitdepth and twelve_bit of its AV1 decoder decide; Pillow would cut it to 8 bits."""
+    data = bytearray(encoded(PIL.Image.fromarray(np.tile(colours, (9, 9, 1))), "AVIF"))
     data[data.index(b"av1C") + 6] |= flags
     data[data.index(b"pixi") + 9 : data.index(b"pixi") + 12] = bytes([bits] * 3)
     with pytest.raises(ImageError, match=f"is {bits}-bit colour in AVIF, which would be cut to 8 bits; convert it to TIFF"):
@@ -344,50 +344,50 @@ def test_deep_avif_is_refused(flags, bits, colours):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "PPM"])
-def test_every_truncation_is_refused_or_whole(kind, colours):
-    """Cut anywhere, a file gives an error, never a half-grey picture or another kind of exception."""
+def test_a_truncated_file_is_refused_or_read_whole(kind, colours):
+    """A truncated file gives an error, never a partial picture or another exception."""
     picture = PIL.Image.fromarray(np.tile(colours, (9, 9, 1)))
-    data = saved(picture, kind)
-    whole = read(data).pixels
+    data = encoded(picture, kind)
+    expected = read(data).pixels
     for length in range(0, len(data) - 3, max(1, len(data) // 60)):
         try:
             image = read(data[:length])
         except ImageError:
             continue
-        assert_array_equal(image.pixels, whole)
+        assert_array_equal(image.pixels, expected)
 
 
-@pytest.mark.parametrize("place", range(60, 2000, 97))
-def test_a_damaged_png_is_never_read_as_a_picture(place, samples):
+@pytest.mark.parametrize("offset", range(60, 2000, 97))
+def test_a_damaged_png_is_never_read_as_a_picture(offset, samples):
     """Pillow's second attempt at a PNG with a wrong checksum succeeds, with wrong pixels."""
     data = bytearray((samples / "horse.png").read_bytes())
-    data[len(data) // 3 + place] ^= 0xFF
+    data[len(data) // 3 + offset] ^= 0xFF
     with pytest.raises(ImageError, match="is truncated or corrupt"):
         read(bytes(data))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM"])
-def test_flipped_bytes_never_raise_anything_else(kind, colours, rng):
-    """A damaged file is a picture or an ImageError."""
-    data = bytearray(saved(PIL.Image.fromarray(np.tile(colours, (5, 5, 1))), kind))
+def test_damaged_files_raise_image_errors_only(kind, colours, rng):
+    """A damaged file gives a picture or an ImageError."""
+    data = bytearray(encoded(PIL.Image.fromarray(np.tile(colours, (5, 5, 1))), kind))
     for _ in range(60):
         damaged = bytearray(data)
-        for place in rng.integers(0, len(data), 3):
-            damaged[place] = rng.integers(0, 256)
+        for offset in rng.integers(0, len(data), 3):
+            damaged[offset] = rng.integers(0, 256)
         with contextlib.suppress(ImageError):
             assert read(bytes(damaged)).pixels.size
 
 
-def test_bombs_are_refused_from_their_header():
-    """At once, and without taking memory for the pixels."""
+def test_pixel_bombs_are_refused_by_their_header():
+    """Within a second, before memory is allocated for the pixels."""
     start = time.perf_counter()
     with pytest.raises(ImageError):
         read(huge(60000, 60000))
     assert time.perf_counter() - start < 1
 
 
-def test_compressed_16_bit_colour_without_a_decoder_says_what_to_do(rng):
-    """LZW at 16 bits in colour needs imagecodecs, which is not installed here."""
+def test_16_bit_colour_without_a_decoder_is_refused_with_a_remedy(rng):
+    """LZW at 16 bits in colour needs imagecodecs, which is not installed here. The error gives a remedy."""
     file = io.BytesIO()
     tifffile.imwrite(file, rng.integers(0, 65536, (5, 7, 3)).astype(np.uint16), photometric="rgb")
     data = bytearray(file.getvalue())
@@ -397,8 +397,8 @@ def test_compressed_16_bit_colour_without_a_decoder_says_what_to_do(rng):
         read(bytes(data))
 
 
-def test_places_that_are_no_files(tmp_path):
-    """Missing, a folder, a pipe, a device."""
+def test_paths_that_are_no_files_are_refused(tmp_path):
+    """A missing file, a folder, a pipe, and an invalid name."""
     os.mkfifo(tmp_path / "pipe")
     for path, message in [
         (tmp_path / "none.png", "no such file"),
@@ -410,16 +410,16 @@ def test_places_that_are_no_files(tmp_path):
             read_image(path)
 
 
-def test_readers_at_once_leave_pillow_as_it_was(colours):
-    """Whoever comes first and whoever leaves last: the limit and the filters of warnings are those of before."""
-    data = saved(PIL.Image.fromarray(np.tile(colours, (50, 50, 1))), "PNG")
+def test_concurrent_reads_do_not_change_pillow(colours):
+    """After concurrent reads, Pillow's limit and the warning filters are the same as before."""
+    data = encoded(PIL.Image.fromarray(np.tile(colours, (50, 50, 1))), "PNG")
     before = PIL.Image.MAX_IMAGE_PIXELS, list(warnings.filters)
     with ThreadPoolExecutor(8) as pool:
         assert {image.pixels.shape for image in pool.map(read, [data] * 64)} == {read(data).pixels.shape}
     assert before == (PIL.Image.MAX_IMAGE_PIXELS, list(warnings.filters))
 
 
-def test_pillows_own_limit_is_left_as_it_was():
+def test_the_limit_of_pillow_is_not_changed():
     """Reading does not change Pillow for the rest of the process."""
     before = PIL.Image.MAX_IMAGE_PIXELS
     with pytest.raises(ImageError):
@@ -428,7 +428,7 @@ def test_pillows_own_limit_is_left_as_it_was():
 
 
 def test_metadata_is_read(samples):
-    """The profile, the resolution and the texts of a real picture."""
+    """The profile, the resolution and the texts of a photograph."""
     image = read_image(samples / "astronaut.png")
     assert image.metadata.icc[36:40] == b"acsp"
     with PIL.Image.open(samples / "astronaut.png") as picture:
@@ -442,16 +442,16 @@ def test_metadata_is_read(samples):
     assert (rocket.notices, rocket.lost) == ((), ())
 
 
-def test_broken_exif_costs_only_the_exif(colours):
-    """The pixels are still good."""
-    data = saved(PIL.Image.fromarray(colours), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+def test_broken_exif_does_not_stop_reading(colours):
+    """The pixels are read."""
+    data = encoded(PIL.Image.fromarray(colours), "PNG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     image = read(data)
     assert_array_equal(image.pixels, colours)
     assert image.metadata.exif is None
 
 
-def test_descriptions_of_shape_do_not_outlive_their_file(rng):
-    """What ImageJ and tifffile write about pages is untrue of a filtered picture; a resolution is not made up."""
+def test_descriptions_of_the_shape_are_dropped(rng):
+    """Those of ImageJ and tifffile are wrong for a filtered picture. Other texts are kept; no resolution is invented."""
     deep = rng.integers(0, 65536, (3, 8, 9)).astype(np.uint16)
     for options in ({"imagej": True, "metadata": {"axes": "ZYX"}}, {"photometric": "minisblack"}):
         file = io.BytesIO()
@@ -462,4 +462,4 @@ def test_descriptions_of_shape_do_not_outlive_their_file(rng):
     file = io.BytesIO()
     tifffile.imwrite(file, deep, photometric="minisblack", description="a description of its own", metadata=None)
     assert b"a description of its own" in read(file.getvalue()).metadata.exif
-    assert read(saved(PIL.Image.fromarray(deep[0]), "TIFF")).metadata.dpi is None
+    assert read(encoded(PIL.Image.fromarray(deep[0]), "TIFF")).metadata.dpi is None

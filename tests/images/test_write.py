@@ -1,4 +1,4 @@
-"""Pictures and stacks on disk: round trips, metadata, and files put in place whole or not at all."""
+"""Pictures and stacks on disk: round trips, metadata, and atomic writes."""
 
 import io
 import os
@@ -22,7 +22,7 @@ SRGB = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes(
 
 
 def exif():
-    """EXIF with a camera, an exposure and a place."""
+    """EXIF with a maker and an exposure time."""
     block = PIL.Image.Exif()
     block[0x010F] = "a maker"
     block.get_ifd(0x8769)[0x829A] = 0.01
@@ -30,64 +30,64 @@ def exif():
     return block.tobytes()
 
 
-def through(image, name, encoding=None):
-    """Encode and read again; also the notices of encoding."""
+def round_trip(image, name, encoding=None):
+    """Encode and read again. Return the image and the notices of encoding."""
     encoded = encode(image, format_named(name), encoding or Encoding())
     return read_image(None, io.BytesIO(encoded.data)), list(encoded.notices)
 
 
 @pytest.mark.parametrize("name", ["png", "tiff", "bmp", "ppm", "webp"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_levels_come_back(name, channels, rng):
-    """Losslessly; WebP at quality 100."""
+def test_levels_are_the_same_after_a_round_trip(name, channels, rng):
+    """The formats are lossless; WebP at quality 100."""
     pixels = rng.integers(0, 256, (6, 5, channels), dtype=np.uint8)
-    again, notices = through(Image(pixels, 255), name, Encoding(quality=100))
-    assert_array_equal(again.pixels, pixels if name != "webp" else np.broadcast_to(pixels, (6, 5, 3)))
+    reread, notices = round_trip(Image(pixels, 255), name, Encoding(quality=100))
+    assert_array_equal(reread.pixels, pixels if name != "webp" else np.broadcast_to(pixels, (6, 5, 3)))
     assert notices == []
 
 
 @pytest.mark.parametrize("name", ["png", "tiff", "webp"])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_alpha_comes_back(name, channels, rng):
-    """Straight."""
+def test_alpha_is_the_same_after_a_round_trip(name, channels, rng):
+    """Alpha and the unassociated colours are the same."""
     pixels = rng.integers(0, 256, (6, 5, channels), dtype=np.uint8)
     alpha = rng.integers(1, 256, (6, 5), dtype=np.uint8)
-    again, _ = through(Image(pixels, 255, alpha), name, Encoding(quality=100))
-    assert_array_equal(again.alpha, alpha)
-    assert_array_equal(again.pixels, pixels if name != "webp" else np.broadcast_to(pixels, (6, 5, 3)))
+    reread, _ = round_trip(Image(pixels, 255, alpha), name, Encoding(quality=100))
+    assert_array_equal(reread.alpha, alpha)
+    assert_array_equal(reread.pixels, pixels if name != "webp" else np.broadcast_to(pixels, (6, 5, 3)))
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_avif_is_near(samples, channels):
-    """It is never lossless, but grey stays grey, alpha is exact at quality 100, and its bytes are the same each time."""
+def test_avif_is_close_to_the_picture(samples, channels):
+    """AVIF is never lossless, but grey stays grey, alpha is exact at quality 100, and the bytes are the same each time."""
     image = read_image(samples / "chelsea.png")
     pixels = image.pixels[:90, :120, :channels]
-    cover = np.ascontiguousarray(image.pixels[100:190, :120, 0])
-    again, notices = through(Image(pixels, 255), "avif")
-    assert again.pixels.shape == pixels.shape
-    assert np.sqrt(np.mean((again.pixels.astype(float) - pixels) ** 2)) < 3
+    alpha = np.ascontiguousarray(image.pixels[100:190, :120, 0])
+    reread, notices = round_trip(Image(pixels, 255), "avif")
+    assert reread.pixels.shape == pixels.shape
+    assert np.sqrt(np.mean((reread.pixels.astype(float) - pixels) ** 2)) < 3
     assert notices == []
-    again, _ = through(Image(pixels, 255, cover), "avif", Encoding(quality=100))
-    assert_array_equal(again.alpha, cover)
+    reread, _ = round_trip(Image(pixels, 255, alpha), "avif", Encoding(quality=100))
+    assert_array_equal(reread.alpha, alpha)
     first, second = (encode(Image(pixels, 255), format_named("avif"), Encoding()).data for _ in range(2))
     assert first == second
 
 
 @pytest.mark.parametrize(("name", "channels", "alpha"), [("png", 1, False), ("ppm", 1, False), ("tiff", 1, False),
                                                          ("tiff", 3, False), ("tiff", 3, True), ("tiff", 1, True)])  # fmt: skip
-def test_16_bits_come_back(name, channels, alpha, rng):
-    """Wherever the format takes them."""
+def test_16_bit_levels_are_the_same_after_a_round_trip(name, channels, alpha, rng):
+    """In every format that stores 16 bits."""
     pixels = rng.integers(0, 65536, (6, 5, channels)).astype(np.uint16)
-    cover = rng.integers(1, 65536, (6, 5)).astype(np.uint16) if alpha else None
-    image = Image(pixels, 65535, cover)
+    alpha_levels = rng.integers(1, 65536, (6, 5)).astype(np.uint16) if alpha else None
+    image = Image(pixels, 65535, alpha_levels)
     assert stored_white(format_named(name), image, channels) == 65535
-    again, _ = through(image, name)
-    assert_array_equal(again.pixels, pixels)
-    assert_array_equal(again.alpha, cover)
+    reread, _ = round_trip(image, name)
+    assert_array_equal(reread.pixels, pixels)
+    assert_array_equal(reread.alpha, alpha_levels)
 
 
 def test_16_bit_colour_png_is_refused():
-    """Rather than cut to 8 bits."""
+    """It would be cut to 8 bits."""
     image = Image(np.zeros((2, 2, 3), np.uint16), 65535)
     for name in ("png", "ppm"):
         with pytest.raises(ArgumentError, match=f"is not written as {name}, only cut to 8 bits; write .tif"):
@@ -97,50 +97,50 @@ def test_16_bit_colour_png_is_refused():
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp", "avif"])
-def test_metadata_comes_back(name, rng):
-    """Profile, EXIF and resolution, as far as the format goes; what is lost is said."""
+def test_metadata_is_the_same_after_a_round_trip(name, rng):
+    """Profile, EXIF and resolution are kept where the format stores them; a notice reports what is lost."""
     pixels = rng.integers(0, 256, (6, 5, 3), dtype=np.uint8)
     metadata = Metadata(SRGB, exif(), (300.0, 150.0), (("Title", "a title"),))
-    again, notices = through(Image(pixels, 255, None, "", metadata), name)
-    assert again.metadata.icc == SRGB
+    reread, notices = round_trip(Image(pixels, 255, None, "", metadata), name)
+    assert reread.metadata.icc == SRGB
     block = PIL.Image.Exif()
-    block.load(again.metadata.exif)
+    block.load(reread.metadata.exif)
     assert block[0x010F] == "a maker"
     assert float(block.get_ifd(0x8769)[0x829A]) == pytest.approx(0.01)
     if name in ("webp", "avif"):
-        assert again.metadata.dpi is None
+        assert reread.metadata.dpi is None
     else:
-        assert again.metadata.dpi == pytest.approx((300, 150), rel=1e-3)
-    assert again.metadata.text == ((("Title", "a title"),) if name == "png" else ())
+        assert reread.metadata.dpi == pytest.approx((300, 150), rel=1e-3)
+    assert reread.metadata.text == ((("Title", "a title"),) if name == "png" else ())
     lost = {"png": [], "jpeg": ["text"], "tiff": ["text"]}.get(name, ["resolution", "text"])
     assert notices == ([f"{' and '.join(lost)} not kept in this {name}"] if lost else [])
 
 
 def test_16_bit_colour_tiff_keeps_profile_resolution_and_exif(rng):
-    """Written by tifffile, and still whole."""
+    """These files are written by tifffile."""
     pixels = rng.integers(0, 65536, (6, 5, 3)).astype(np.uint16)
     image = Image(pixels, 65535, None, "", Metadata(SRGB, exif(), (300.0, 150.0)))
-    again, notices = through(image, "tiff")
-    assert_array_equal(again.pixels, pixels)
-    assert again.metadata.icc == SRGB
-    assert again.metadata.dpi == pytest.approx((300, 150))
+    reread, notices = round_trip(image, "tiff")
+    assert_array_equal(reread.pixels, pixels)
+    assert reread.metadata.icc == SRGB
+    assert reread.metadata.dpi == pytest.approx((300, 150))
     block = PIL.Image.Exif()
-    block.load(again.metadata.exif)
+    block.load(reread.metadata.exif)
     assert block[0x010F] == "a maker"
     assert float(block.get_ifd(0x8769)[0x829A]) == pytest.approx(0.01)
     assert notices == []
 
 
-def test_a_colour_profile_does_not_fit_grey_levels():
+def test_a_colour_profile_is_dropped_from_grey_pictures():
     """A grey file with an RGB profile is not valid."""
-    again, notices = through(Image(np.zeros((2, 2, 1), np.uint8), 255, None, "", Metadata(SRGB)), "png")
-    assert again.metadata.icc is None
+    reread, notices = round_trip(Image(np.zeros((2, 2, 1), np.uint8), 255, None, "", Metadata(SRGB)), "png")
+    assert reread.metadata.icc is None
     assert notices == ["colour profile not kept: it is for colour, and the picture is grey"]
 
 
 @pytest.mark.parametrize("name", ["jpeg", "bmp", "ppm"])
-def test_formats_without_alpha(name):
-    """Refuse what is transparent, and say that opaque alpha is dropped."""
+def test_formats_without_alpha_refuse_transparency(name):
+    """Transparent pictures are refused; a notice reports that opaque alpha is dropped."""
     pixels = np.zeros((2, 2, 3), np.uint8)
     notices = encode(Image(pixels, 255, np.full((2, 2), 255, np.uint8)), format_named(name), Encoding()).notices
     assert "alpha, opaque everywhere, not kept" in notices[0]
@@ -149,8 +149,8 @@ def test_formats_without_alpha(name):
 
 
 @pytest.mark.parametrize("channels", [2, 4, 5])
-def test_other_numbers_of_channels_are_no_picture(channels):
-    """They are arrays."""
+def test_other_numbers_of_channels_are_refused(channels):
+    """The error names --channels sum and arrays."""
     with pytest.raises(ArgumentError, match=f"{channels} channels are not a picture; use --channels sum"):
         encode(Image(np.zeros((2, 2, channels), np.uint8), 255), format_named("png"), Encoding())
 
@@ -165,14 +165,14 @@ def test_other_numbers_of_channels_are_no_picture(channels):
         ("bmp", (2, 2, 3), Metadata(dpi=(4e9, 4e9))),
     ],
 )
-def test_what_a_format_cannot_hold_is_one_line(name, shape, metadata):
-    """Sides, EXIF and resolutions beyond it."""
+def test_pictures_beyond_the_limits_of_a_format_are_refused(name, shape, metadata):
+    """Sides and resolutions beyond the limits of the format."""
     with pytest.raises(OutputError, match=rf"{shape[1]} x {shape[0]} with its metadata cannot be encoded as {name}: ."):
         encode(Image(np.zeros(shape, np.uint8), 255, None, "", metadata), format_named(name), Encoding())
 
 
 def test_compression_and_quality_have_an_effect(samples):
-    """A higher PNG level is smaller, but for the default, which knows photographs; a higher quality is larger."""
+    """A higher PNG level gives a smaller file, except for the default level; a higher quality a larger file."""
     image = read_image(samples / "astronaut.png")
     sizes = [len(encode(image, format_named("png"), Encoding(png_level=n)).data) for n in (0, 2, 9, 1)]
     assert sizes[0] > sizes[1] > sizes[2]
@@ -183,8 +183,8 @@ def test_compression_and_quality_have_an_effect(samples):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_stacks(channels, tmp_path, rng):
-    """N maps: (N, H, W) or (N, H, W, C) in .npy, by name in .npz, planes with labels in an ImageJ TIFF."""
+def test_stacks_of_maps_are_written(channels, tmp_path, rng):
+    """N maps: (N, H, W) or (N, H, W, C) in .npy, named arrays in .npz, planes with labels in an ImageJ TIFF."""
     maps = list(rng.normal(size=(4, 6, 5, channels)).astype(np.float32))
     names = ["sobel-x", "gaussian:sigma=2", "matrix-3x3", "file"]
     for name in ("npy", "npz", "tiff"):
@@ -194,8 +194,8 @@ def test_stacks(channels, tmp_path, rng):
     assert_array_equal(np.load(tmp_path / "maps.npy"), expected)
     with np.load(tmp_path / "maps.npz") as arrays:
         assert list(arrays) == names
-        for name, one in zip(names, expected, strict=True):
-            assert_array_equal(arrays[name], one)
+        for name, array in zip(names, expected, strict=True):
+            assert_array_equal(arrays[name], array)
     with tifffile.TiffFile(tmp_path / "maps.tiff") as pages:
         assert pages.is_imagej
         assert pages.series[0].axes == ("CYX" if channels == 1 else "ZCYX")
@@ -205,10 +205,10 @@ def test_stacks(channels, tmp_path, rng):
 
 
 def test_one_map_is_a_stack_of_one(tmp_path):
-    """N = 1 is no exception, and what is written is read again."""
-    one = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
+    """N = 1 has no special shape, and the file can be read again."""
+    grey = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
     with (tmp_path / "m.npy").open("wb") as file:
-        write_maps(file, format_named("npy"), [one], ["k"])
+        write_maps(file, format_named("npy"), [grey], ["k"])
     assert np.load(tmp_path / "m.npy").shape == (1, 3, 4)
     colour = np.zeros((3, 4, 3), np.float32)
     with (tmp_path / "c.npy").open("wb") as file:
@@ -225,8 +225,8 @@ def test_maps_of_different_sizes_stack_only_in_npz(tmp_path):
     write_maps(io.BytesIO(), format_named("npz"), maps, ["a", "b"])
 
 
-def test_placed_makes_folders_and_keeps_permissions(tmp_path):
-    """A new file has the usual permissions, an old one keeps its own."""
+def test_atomic_writes_make_folders_and_keep_permissions(tmp_path):
+    """A new file has the permissions of the umask, an existing file keeps its own."""
     path = tmp_path / "a" / "b" / "c.bin"
     with write_atomically(path) as file:
         file.write(b"new")
@@ -241,8 +241,8 @@ def test_placed_makes_folders_and_keeps_permissions(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_placed_leaves_the_old_file_when_anything_fails(tmp_path):
-    """An exception in the block, of any kind, changes nothing and leaves nothing."""
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    """An exception of any kind leaves the old file, and no other file."""
     path = tmp_path / "old.bin"
     path.write_bytes(b"old")
 
@@ -260,7 +260,7 @@ def test_placed_leaves_the_old_file_when_anything_fails(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_placed_follows_links_and_writes_to_devices(tmp_path):
+def test_atomic_writes_follow_links_and_write_to_devices(tmp_path):
     """A link stays a link; /dev/null stays a device."""
     target, link = tmp_path / "target.bin", tmp_path / "link.bin"
     target.write_bytes(b"old")
@@ -273,30 +273,30 @@ def test_placed_follows_links_and_writes_to_devices(tmp_path):
         file.write(b"gone")
 
 
-@pytest.mark.parametrize("place", ["file/x.png", ".", "no\0name", "x" * 300, "loop/x.png", "loop"])
-def test_placed_where_nothing_can_be(tmp_path, place):
-    """A file as a folder, a folder as a file, a name that cannot be."""
+@pytest.mark.parametrize("name", ["file/x.png", ".", "no\0name", "x" * 300, "loop/x.png", "loop"])
+def test_writes_to_impossible_paths_are_refused(tmp_path, name):
+    """A file as a folder, a folder as a file, and invalid names."""
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "loop").symlink_to("loop")
-    with pytest.raises(OutputError, match="cannot be written"), write_atomically(tmp_path / place) as file:
+    with pytest.raises(OutputError, match="cannot be written"), write_atomically(tmp_path / name) as file:
         file.write(b"x")
 
 
 @pytest.mark.parametrize(("path", "name"), [("a.PNG", "png"), ("x/y.jpeg", "jpeg"), ("a.b.tif", "tiff"), ("a.npz", "npz")])
-def test_suffixes(path, name):
-    """Upper or lower case."""
+def test_suffixes_name_the_format(path, name):
+    """In upper or lower case."""
     assert format_of(path).name == name
 
 
 @pytest.mark.parametrize("path", ["a", "a.gif", ".png", "a.png/b", ""])
-def test_unknown_suffixes(path):
-    """The list of known ones."""
+def test_unknown_suffixes_are_refused(path):
+    """The error lists the known ones."""
     with pytest.raises(ArgumentError, match="use one of .png .jpg .tif .webp .avif .bmp .ppm .npy .npz, or --format"):
         format_of(path)
 
 
-def test_format_names():
-    """By name or suffix; a near one is suggested."""
+def test_formats_are_found_by_name_or_suffix():
+    """Formats are found by name or suffix; the error suggests the nearest name."""
     assert {format_named(suffix[1:]) for file_format in FORMATS for suffix in file_format.suffixes} == {
         file_format for file_format in FORMATS if file_format.name != "gif"
     }

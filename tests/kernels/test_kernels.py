@@ -1,4 +1,4 @@
-"""The built-in kernels: their published values, their laws, and their sources."""
+"""The built-in kernels: published values, laws, and sources."""
 
 import math
 import re
@@ -13,9 +13,9 @@ from convcli.errors import KernelError
 from convcli.kernels.generators import GENERATORS
 from convcli.kernels.kernel import Bank, Kernel, feature_maps, unique_names
 
-CATALOGUE = load_registry()
-EVERY = [CATALOGUE.find(name) for name in CATALOGUE]
-NAMED = [
+REGISTRY = load_registry()
+ALL_KERNELS = [REGISTRY.find(name) for name in REGISTRY]
+NAMES = [
     *("identity", "blur", "average", "box", "gaussian", "binomial", "disk", "motion", "sharpen", "unsharp", "emboss", "edge"),
     *("laplacian", "laplacian-8", "log", "dog", "sobel", "sobel-x", "sobel-y", "prewitt", "prewitt-x", "prewitt-y", "scharr"),
     *("scharr-x", "scharr-y", "roberts", "kirsch", "robinson", "frei-chen", "farid-x", "farid-y", "gabor"),
@@ -24,27 +24,27 @@ NAMED = [
 
 def weights(text):
     """The weights of a kernel by its text."""
-    return CATALOGUE.find(text).weights
+    return REGISTRY.find(text).weights
 
 
-def impulse_response(filtered, size):
-    """What a SciPy filter makes of an impulse."""
+def impulse_response(function, size):
+    """The response of a SciPy filter to an impulse."""
     impulse = np.zeros((size, size))
     impulse[size // 2, size // 2] = 1
-    return filtered(impulse)
+    return function(impulse)
 
 
-@pytest.mark.parametrize("name", NAMED)
-def test_every_promised_kernel_is_there(name):
-    """By the name that was promised."""
-    assert CATALOGUE.find(name).name == name
+@pytest.mark.parametrize("name", NAMES)
+def test_every_documented_kernel_exists(name):
+    """Every documented name is a built-in kernel."""
+    assert REGISTRY.find(name).name == name
 
 
-@pytest.mark.parametrize("one", EVERY, ids=lambda one: one.name)
-def test_every_kernel_has_a_source_and_a_purpose(one):
-    """A kernel is data with a source."""
-    assert one.source
-    assert one.about
+@pytest.mark.parametrize("entry", ALL_KERNELS, ids=lambda entry: entry.name)
+def test_every_kernel_has_a_source_and_a_description(entry):
+    """``source`` and ``about`` are not empty."""
+    assert entry.source
+    assert entry.about
 
 
 # Wikipedia, "Kernel (image processing)", and the classic operators.
@@ -74,13 +74,13 @@ PUBLISHED = {
 
 
 @pytest.mark.parametrize("text", PUBLISHED)
-def test_published_matrices(text):
-    """Digit for digit."""
+def test_matrices_equal_the_published_ones(text):
+    """The weights equal the published ones exactly."""
     assert_array_equal(weights(text), PUBLISHED[text])
 
 
-def test_gaussian_published_digits():
-    """sigma 1, 2 and 0.5, truncate 4: the rows of SciPy."""
+def test_gaussian_equals_the_published_digits():
+    """The rows of SciPy for sigma 1, 2 and 0.5, truncate 4."""
     row = [0.00013383062461474175, 0.0044318616200312655, 0.05399112742070441, 0.24197144565660073, 0.39894346935609776]
     assert_allclose(weights("gaussian").sum(axis=0), row + row[-2::-1], rtol=1e-13)
     assert weights("gaussian:sigma=2").shape == (17, 17)
@@ -99,15 +99,15 @@ def test_gaussian_equals_scipy(sigma, truncate):
 
 
 @pytest.mark.parametrize("sigma", [1, 1.4, 3])
-def test_log_equals_scipy_but_for_its_mean(sigma):
-    """gaussian_laplace of an impulse, shifted to sum to zero."""
+def test_log_equals_scipy_except_for_its_mean(sigma):
+    """The response of gaussian_laplace to an impulse, less its mean."""
     kernel = weights(f"log:sigma={sigma}")
     expected = impulse_response(lambda x: scipy.ndimage.gaussian_laplace(x, sigma, truncate=4.0), kernel.shape[0])
     assert_allclose(kernel, expected - expected.mean(), rtol=1e-10, atol=1e-15)
 
 
 def test_dog_equals_scipy():
-    """Two gaussian_filters of an impulse, narrow minus wide."""
+    """The difference of two responses of gaussian_filter to an impulse."""
     kernel = weights("dog:sigma1=1,sigma2=1.6")
     narrow, wide = (
         impulse_response(lambda x, s=s: scipy.ndimage.gaussian_filter(x, s, truncate=4.0), kernel.shape[0]) for s in (1, 1.6)
@@ -115,7 +115,7 @@ def test_dog_equals_scipy():
     assert_allclose(kernel, narrow - wide, rtol=1e-9, atol=1e-15)
 
 
-def test_gabor_published_by_opencv():
+def test_gabor_equals_the_kernel_published_by_opencv():
     """getGaborKernel((5, 5), sigma=1, theta=0, lambd=4, gamma=0.5, psi=0) of OpenCV 5.0."""
     rows = [[-0.0821, 0, 0.6065, 0, -0.0821], [-0.1194, 0, 0.8825, 0, -0.1194], [-0.1353, 0, 1, 0, -0.1353]]
     kernel = weights("gabor:wavelength=4,sigma=1,gamma=0.5,size=5")
@@ -141,56 +141,56 @@ GABOR_OF_OPENCV = {
 
 @pytest.mark.parametrize("text", GABOR_OF_OPENCV)
 def test_gabor_equals_opencv(text):
-    """Direction, phase and order of the samples too."""
+    """Direction, phase and order of the samples included."""
     assert_allclose(weights(text), GABOR_OF_OPENCV[text], rtol=1e-12, atol=1e-15)
 
 
-def test_gabor_shape_is_opencvs():
-    """Three sigmas around, turned with theta, as OpenCV does for an empty size."""
+def test_gabor_has_the_shape_of_opencv():
+    """Three sigmas on each side, rotated with theta, as OpenCV does for an empty size."""
     assert weights("gabor:wavelength=4,sigma=1,gamma=1").shape == (7, 7)
     assert weights("gabor:wavelength=4,sigma=1,gamma=0.5").shape == (13, 7)
     assert weights("gabor:wavelength=4,sigma=1,gamma=0.5,theta=90").shape == (7, 13)
     assert weights("gabor:wavelength=4,sigma=2,gamma=0.5,theta=30").shape == (21, 13)
 
 
-def test_gabor_turned_by_90_is_the_turned_kernel():
-    """theta = 90 and @90 agree, for an even wave."""
+def test_gabor_of_theta_90_is_the_rotated_kernel():
+    """theta = 90 and @90 agree for an even wave."""
     assert_allclose(weights("gabor:theta=90"), weights("gabor@90"), atol=1e-12)
 
 
-def test_disk_of_radius_2_is_astropys_tophat():
+def test_disk_of_radius_2_equals_astropy_tophat():
     """13 cells of 1 / 13 (astropy Tophat2DKernel(2)); rank 3."""
     kernel = weights("disk:radius=2")
     assert np.count_nonzero(kernel) == 13
     assert_allclose(kernel[kernel > 0], 1 / 13, rtol=1e-15)
-    assert CATALOGUE.find("disk").rank == 3
+    assert REGISTRY.find("disk").rank == 3
 
 
-def test_motion_follows_its_rule():
-    """1 minus the distance to the line, worked by hand for length 3 at 45 degrees; a line of 9 for the default."""
+def test_motion_equals_its_formula():
+    """1 minus the distance to the line, computed by hand for length 3 at 45 degrees; by default a line of 9."""
     assert_allclose(weights("motion"), np.full((1, 9), 1 / 9))
     assert_allclose(weights("motion:angle=90"), np.full((9, 1), 1 / 9))
     end, side = 1 - (math.sqrt(2) - 1), 1 - math.sqrt(0.5)
-    by_hand = np.array([[0, side, end], [side, 1, side], [end, side, 0]])
-    assert_allclose(weights("motion:length=3,angle=45"), by_hand / by_hand.sum(), rtol=1e-9)
+    expected = np.array([[0, side, end], [side, 1, side], [end, side, 0]])
+    assert_allclose(weights("motion:length=3,angle=45"), expected / expected.sum(), rtol=1e-9)
 
 
 def test_frei_chen_is_orthonormal():
     """The nine kernels are an orthonormal basis of 3 x 3 windows."""
-    basis = np.array([kernel.weights.ravel() for kernel in CATALOGUE.find("frei-chen-basis").kernels])
+    basis = np.array([kernel.weights.ravel() for kernel in REGISTRY.find("frei-chen-basis").kernels])
     assert basis.shape == (9, 9)
     assert_allclose(basis @ basis.T, np.eye(9), atol=1e-15)
 
 
 def ring(matrix):
-    """The eight outer cells, clockwise from the upper left."""
+    """The eight outer weights, clockwise from the upper left."""
     return [matrix[i][j] for i, j in ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))]
 
 
 @pytest.mark.parametrize("name", ["kirsch", "robinson"])
-def test_compass_kernels_turn_around_their_ring(name):
-    """Each of the eight is the one before, one step further, clockwise; the largest response is taken."""
-    bank = CATALOGUE.find(name)
+def test_compass_kernels_are_rotations_of_each_other(name):
+    """Each of the eight is the one before, rotated clockwise by one step; the bank takes the largest response."""
+    bank = REGISTRY.find(name)
     assert bank.merge == "max"
     assert [k.name for k in bank.kernels] == [f"{name}-{d}" for d in ("n", "ne", "e", "se", "s", "sw", "w", "nw")]
     rings = [ring(kernel.matrix) for kernel in bank.kernels]
@@ -202,20 +202,20 @@ def test_compass_kernels_turn_around_their_ring(name):
 @pytest.mark.parametrize(
     ("name", "rank"), [("gaussian", 1), ("sobel-x", 1), ("average", 1), ("binomial", 1), ("laplacian-8", 2)]
 )
-def test_ranks(name, rank):
-    """Separable or not, as known."""
-    assert CATALOGUE.find(name).rank == rank
+def test_ranks_are_as_known(name, rank):
+    """Separable kernels have rank 1."""
+    assert REGISTRY.find(name).rank == rank
 
 
-SUMMED = [one for one in EVERY if isinstance(one, Kernel) and one.name != "gabor"]
+SUMMED = [entry for entry in ALL_KERNELS if isinstance(entry, Kernel) and entry.name != "gabor"]
 
 
-@pytest.mark.parametrize("one", SUMMED, ids=lambda one: one.name)
-def test_sums(one):
-    """Smoothing and sharpening keep the level, derivatives answer it with zero; gabor, by OpenCV's formula, neither."""
-    family = one.name.rstrip("0123456789").rstrip("-")
-    if one.name == "frei-chen-9":
-        expected = 3.0  # the mean of the basis: nine weights of 1 / 3
+@pytest.mark.parametrize("kernel", SUMMED, ids=lambda kernel: kernel.name)
+def test_sums_are_one_or_zero(kernel):
+    """Smoothing and sharpening kernels have sum 1, derivatives sum 0; gabor, by OpenCV's formula, has neither."""
+    family = kernel.name.rstrip("0123456789").rstrip("-")
+    if kernel.name == "frei-chen-9":
+        expected = 3.0  # the constant kernel of the basis: nine weights of 1 / 3
     else:
         averaging = (
             "identity",
@@ -231,29 +231,29 @@ def test_sums(one):
             "emboss",
         )
         expected = 1.0 if family in averaging else 0.0
-    assert one.sum == pytest.approx(expected, abs=1e-14)
-    assert one.is_signed == (expected == 0)
+    assert kernel.sum == pytest.approx(expected, abs=1e-14)
+    assert kernel.is_signed == (expected == 0)
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_defaults_stand_once(name):
-    """What kernels.toml shows for a generator is what the generator does without it."""
-    generator_call = CATALOGUE.entries[name].body
+def test_defaults_in_the_config_equal_those_of_the_code(name):
+    """The parameters of a generator in kernels.toml equal the defaults of its function."""
+    generator_call = REGISTRY.entries[name].body
     function = GENERATORS[name]
     assert generator_call.all_parameters == dict(zip(function.__code__.co_varnames, function.__defaults__, strict=False))
 
 
-def test_turning_is_numpys_rot90():
-    """Counter-clockwise."""
+def test_rotation_equals_numpy_rot90():
+    """Rotation is counter-clockwise."""
     kernel = Kernel("k", ((1.0, 2.0), (3.0, 4.0), (5.0, 6.0)))
-    for turn in (0, 90, 180, 270):
-        assert_array_equal(kernel.turn(turn).weights, np.rot90(kernel.weights, turn // 90))
-    assert_array_equal(CATALOGUE.find("sobel-x@90").weights, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
-    assert_array_equal(CATALOGUE.find("sobel@90").kernels[0].weights, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
+    for angle in (0, 90, 180, 270):
+        assert_array_equal(kernel.turn(angle).weights, np.rot90(kernel.weights, angle // 90))
+    assert_array_equal(REGISTRY.find("sobel-x@90").weights, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
+    assert_array_equal(REGISTRY.find("sobel@90").kernels[0].weights, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]])
 
 
 def test_weights_are_read_only():
-    """A kernel is a frozen value."""
+    """A kernel is an immutable value."""
     with pytest.raises(ValueError, match="read-only"):
         weights("blur")[0, 0] = 1
 
@@ -283,17 +283,17 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "message"), BAD)
-def test_bad_parameters_are_named(text, message):
-    """At once, however large the wish."""
+def test_bad_parameters_are_refused(text, message):
+    """The error names the parameter, the rule and the value, also for huge values."""
     with pytest.raises(KernelError, match=message):
-        CATALOGUE.find(text)
+        REGISTRY.find(text)
 
 
 @pytest.mark.parametrize("generator", GENERATORS)
-def test_generators_survive_extreme_parameters(generator):
-    """Every parameter at every extreme gives a kernel of finite numbers, or an error that names its rule."""
-    generator_call = CATALOGUE.entries[generator].body
-    made, errors = 0, []
+def test_extreme_parameters_give_a_kernel_or_an_error(generator):
+    """Every parameter at every extreme gives a kernel of finite weights, or an error that names its rule."""
+    generator_call = REGISTRY.entries[generator].body
+    count, errors = 0, []
     for name in generator_call.all_parameters:
         for value in (-1e30, -1, 0, 1e-30, 0.01, 1, 7, 100, 1e30):
             try:
@@ -307,17 +307,17 @@ def test_generators_survive_extreme_parameters(generator):
                 norms = {"sum": kernel.sum, "abs": kernel.absolute_sum, "l2": np.linalg.norm(kernel.weights)}
                 assert all(abs(norms[norm]) > 1e-9 * kernel.absolute_sum for norm in formula.nonzero_norms)
                 assert kernel.shape == formula.shape
-                made += 1
-    assert made
+                count += 1
+    assert count
     assert all(re.search(r"must be (at least|between|odd|a whole number)|makes a kernel", error) for error in errors), errors
 
 
-def test_banks_and_names():
-    """A merged bank is one map, another bank one map a kernel; a name that is taken gets a number."""
-    assert len(feature_maps(CATALOGUE.find("sobel"))) == 1
-    assert len(feature_maps(CATALOGUE.find("frei-chen-basis"))) == 9
-    twice = unique_names([CATALOGUE.find("blur"), CATALOGUE.find("blur"), CATALOGUE.find("edge")])
-    assert [one.name for one in twice] == ["blur", "blur-2", "edge"]
-    tricky = unique_names([CATALOGUE.find(name) for name in ("roberts", "roberts", "roberts-2", "roberts")])
-    assert [one.name for one in tricky] == ["roberts", "roberts-3", "roberts-2", "roberts-4"]
-    assert isinstance(CATALOGUE.find("sobel"), Bank)
+def test_banks_give_their_maps_and_names_are_unique():
+    """A merged bank is one map, another bank one map per kernel; a repeated name gets a number."""
+    assert len(feature_maps(REGISTRY.find("sobel"))) == 1
+    assert len(feature_maps(REGISTRY.find("frei-chen-basis"))) == 9
+    repeated = unique_names([REGISTRY.find("blur"), REGISTRY.find("blur"), REGISTRY.find("edge")])
+    assert [entry.name for entry in repeated] == ["blur", "blur-2", "edge"]
+    taken = unique_names([REGISTRY.find(name) for name in ("roberts", "roberts", "roberts-2", "roberts")])
+    assert [entry.name for entry in taken] == ["roberts", "roberts-3", "roberts-2", "roberts-4"]
+    assert isinstance(REGISTRY.find("sobel"), Bank)

@@ -1,4 +1,4 @@
-"""Arrays whose axes may be meant in two orders: neither is taken in silence."""
+"""Arrays whose axes may have two orders: an ambiguous array is refused unless the order is given."""
 
 import io
 import json
@@ -14,7 +14,7 @@ from convcli.kernels.weight_layouts import other_layouts
 
 @pytest.fixture
 def weights(tmp_path, rng, monkeypatch):
-    """A file of arrays in TensorFlow's order and in PyTorch's, and the folder to be in."""
+    """A file of arrays in TensorFlow's order and in PyTorch's, in the current folder."""
     monkeypatch.chdir(tmp_path)
     arrays = {
         "tf": rng.normal(size=(3, 3, 3, 4)),
@@ -38,39 +38,39 @@ def weights(tmp_path, rng, monkeypatch):
     ((6, 5, 5), ("ihw", "ohw")), ((3, 3, 3), ("ihw", "ohw")), ((5, 5, 3), ()), ((7, 5, 3), ()), ((3, 3), ()), ((3,), ()),
     ((1, 1, 1, 1), ()), ((1, 1, 1), ()),
 ])  # fmt: skip
-def test_which_shapes_may_be_meant_in_two_orders(shape, others):
-    """Those of TensorFlow's and PyTorch's known layers are told apart, or asked about."""
+def test_ambiguous_shapes_are_recognized(shape, others):
+    """Shapes of known layers of TensorFlow and PyTorch are recognized, or reported as ambiguous."""
     assert other_layouts(shape) == others
 
 
-def test_a_size_decides():
-    """Where a layer says how large its kernel is."""
+def test_a_kernel_size_resolves_the_order():
+    """A layer that gives the size of its kernel rules out the other order."""
     assert other_layouts((5, 5, 3, 3), size=(3, 3)) == ()
     assert other_layouts((5, 5, 3, 3), size=(5, 5)) == ("hwio",)
 
 
-def test_both_readings_are_told(run, weights, samples):
-    """By every command that takes weights."""
-    told = (
+def test_both_orders_are_reported(run, weights, samples):
+    """Every command that takes weights names both."""
+    message = (
         "@w.npz#tf: has shape (3, 3, 3, 4), which may be 3 kernels of 3 x 4 over 3 channels (layout oihw), or 4 kernels of "
         "3 x 3 over 3 channels (layout hwio); say which: @w.npz#tf:layout=hwio, or layout = 'hwio' in a config file"
     )
-    for words in (
+    for arguments in (
         ["apply", samples / "chelsea.png", "-k", "@w.npz#tf", "-o", "x.npy"],
         ["at", "3,3", samples / "chelsea.png", "-k", "@w.npz#tf"],
         ["kernels", "show", "@w.npz#tf"],
         ["summary", "@w.npz#tf", "--input", "9x9x3"],
     ):
-        result = run(*words)
-        assert (result.status, result.err) == (2, f"Error: {told}\n"), words
+        result = run(*arguments)
+        assert (result.status, result.err) == (2, f"Error: {message}\n"), arguments
     assert "(6, 5, 5), which may be a kernel of 6 x 5 over 5 channels (layout hwi), or a kernel of 5 x 5 over 6 channels " in (
         run("kernels", "show", "@w.npz#planes").err
     )
 
 
 @pytest.mark.parametrize("text", ["@w.npz#tf:layout=hwio", "@w.npz#tf:layout=HWIO", "@w.npz#conv/kernel:0:layout=hwio"])
-def test_a_layout_behind_the_name(run, weights, text):
-    """Every filter as TensorFlow slides it, (kh, kw, C)."""
+def test_a_layout_after_the_name_gives_the_order(run, weights, text):
+    """Every filter is applied as in TensorFlow, (kh, kw, C)."""
     array = weights[text.removeprefix("@w.npz#").partition(":layout")[0]]
     picture = np.random.default_rng(1).random((9, 8, 3))
     np.save("x.npy", picture)
@@ -85,8 +85,8 @@ def test_a_layout_behind_the_name(run, weights, text):
     ("@w.npz#planes:index=5,layout=ohw", lambda w: w["planes"][5]),
     ("@w.npz#planes:layout=ihw", lambda w: np.moveaxis(w["planes"], 0, 2)),
 ])  # fmt: skip
-def test_an_index_behind_the_name(run, weights, text, filter_of):
-    """One kernel, in a config file too."""
+def test_an_index_after_the_name_selects_a_filter(run, weights, text, filter_of):
+    """The text gives one kernel, also in a config file."""
     shown = json.loads(run("kernels", "show", text, "--json").out)
     assert_allclose(shown["kernels"][0]["matrix"], filter_of(weights))
     with open("kernels.toml", "w", encoding="utf-8") as file:  # noqa: PTH123
@@ -95,7 +95,7 @@ def test_an_index_behind_the_name(run, weights, text, filter_of):
     assert_allclose(bank["kernels"][0]["matrix"], filter_of(weights))
 
 
-@pytest.mark.parametrize(("text", "told"), [
+@pytest.mark.parametrize(("text", "message"), [
     ("@w.npz#torch:index=8", "holds the filters 0 to 7, and index is 8"),
     ("@w.npz#square:index=0", "holds one kernel, not several filters; leave out index"),
     ("@w.npz#torch:index=-1", "index must be a whole number from 0, got '-1'"),
@@ -104,58 +104,58 @@ def test_an_index_behind_the_name(run, weights, text, filter_of):
     ("@w.npz#torch:layout=hw", "which the layout 'hw' does not match"),
     ("@w.npz:layout=hwio", "holds 6 arrays"),
 ])  # fmt: skip
-def test_wrong_words_behind_the_name(run, weights, text, told):
-    """One line."""
+def test_wrong_options_after_the_name_are_refused(run, weights, text, message):
+    """The error is one line."""
     result = run("kernels", "show", text)
     assert (result.status, len(result.lines)) == (2, 1)
-    assert told in result.err
+    assert message in result.err
 
 
-def test_safetensors_are_pytorchs(run, weights):
-    """The kind of the file decides."""
+def test_safetensors_have_the_order_of_pytorch(run, weights):
+    """The order of a .safetensors file is not ambiguous."""
     safetensors.numpy.save_file({"tf": weights["tf"]}, "w.safetensors")
     assert "3 kernels, one map each" in run("kernels", "show", "@w.safetensors#tf").out
 
 
-@pytest.mark.parametrize(("layer", "told"), [
+@pytest.mark.parametrize(("layer", "message"), [
     ("op = 'conv', key = 'tf'", r"@w.npz#tf: has shape (3, 3, 3, 4), which may be 3 kernels of 3 x 4 over 3 channels"),
     ("op = 'conv', key = 'tf', layout = 'HWIO'", ""),
     ("op = 'conv', key = 'tf', size = [3, 4]", ""),
     ("op = 'conv', key = 'torch'", ""),
     ("op = 'transposed', key = 'same'", "(layout iohw), or 4 kernels of 3 x 3 over 3 channels (layout hwoi)"),
-    ("op = 'transposed', key = 'tf'", ""),  # whose hwoi would take 4 channels
+    ("op = 'transposed', key = 'tf'", ""),  # read as hwoi it would take 4 channels
     ("op = 'transposed', key = 'tf', layout = 'hwoi'", "groups must divide"),
     ("op = 'pointwise', key = 'square'", "has shape (7, 7, 1, 1), and must have (7, 3, 1, 1)"),
     ("op = 'flatten' }, { op = 'dense', key = 'square'", "(7, 7), which may be 7 kernels of 7 numbers (layout oi), or 7"),
     ("op = 'flatten' }, { op = 'dense', key = 'square', layout = 'io'", ""),
     ("op = 'pointwise', key = 'square', layout = 'OI'", "has shape (7, 7, 1, 1), and must have (7, 3, 1, 1)"),
 ])  # fmt: skip
-def test_weights_of_networks(run, weights, layer, told):
-    """In the order of their layer, or as they say."""
+def test_ambiguous_weights_of_networks_are_refused(run, weights, layer, message):
+    """Weights have the order of their layer, unless a layout is given."""
     with open("kernels.toml", "w", encoding="utf-8") as file:  # noqa: PTH123
         file.write(f"[networks.n]\ninput = {{ channels = 3 }}\nlayers = [{{ {layer}, file = 'w.npz' }}]\n")
     result = run("kernels", "check", "kernels.toml")
-    if told == "groups must divide":  # 4 channels are asked for, and there are 3
-        told = "and must have"
-    assert (result.status, told in result.err) == (2 if told else 0, True), result.err
+    if message == "groups must divide":  # hwoi takes 4 channels, and the input has 3
+        message = "and must have"
+    assert (result.status, message in result.err) == (2 if message else 0, True), result.err
 
 
-def test_the_channels_that_a_layer_gets_decide(run, weights):
-    """Where only one order takes so many."""
+def test_the_input_channels_of_a_layer_resolve_the_order(run, weights):
+    """The order that fits the channels of the input is taken."""
     np.savez("v.npz", a=np.ones((1, 1, 3, 3)), b=np.ones((3, 3, 2, 2)), c=np.ones((4, 1, 3, 3)), d=np.ones((8, 8, 4, 4)))
     layers = ["op = 'conv', key = 'a'", "op = 'depthwise', key = 'c'", "op = 'conv', filters = 8, size = 1"]
     layers += ["op = 'transposed', key = 'd'", "op = 'conv', filters = 3, size = 1", "op = 'conv', key = 'b'"]
-    files = ("file = 'v.npz', " if "key" in one else "" for one in layers)
-    written = ", ".join(f"{{ {file}{one} }}" for file, one in zip(files, layers, strict=True))
+    files = ("file = 'v.npz', " if "key" in layer else "" for layer in layers)
+    text = ", ".join(f"{{ {file}{layer} }}" for file, layer in zip(files, layers, strict=True))
     with open("kernels.toml", "w", encoding="utf-8") as file:  # noqa: PTH123
-        file.write(f"[networks.n]\ninput = {{ channels = 1 }}\nlayers = [{written}]\n")
+        file.write(f"[networks.n]\ninput = {{ channels = 1 }}\nlayers = [{text}]\n")
     result = run("kernels", "check", "kernels.toml")
     assert (result.status, result.err) == (0, "")
 
 
 @pytest.mark.parametrize("channels", [2, 3, 4])
-def test_a_picture_of_planes_is_asked_about(run, tmp_path, rng, channels):
-    """(C, H, W) was read as C rows of W channels."""
+def test_a_picture_of_planes_needs_axes(run, tmp_path, rng, channels):
+    """An array (C, H, W) could be C rows of W channels: it is refused unless --axes is given."""
     array = rng.random((channels, 20, 30)).astype(np.float32)
     np.save(tmp_path / "x.npy", array)
     kernel = "0 0 0; 0 1 0; 0 0 0"
@@ -173,42 +173,42 @@ def test_a_picture_of_planes_is_asked_about(run, tmp_path, rng, channels):
     assert "must have 2 axes, Y X as --axes says, got shape" in wrong.err
 
 
-def test_axes_of_standard_input_and_of_networks(run, shell, tmp_path, rng):
-    """And a picture that is no array has its own."""
+def test_axes_hold_for_standard_input_and_networks(run, shell, tmp_path, rng):
+    """--axes holds for standard input and for networks."""
     array = rng.random((3, 20, 30)).astype(np.float32)
     file = io.BytesIO()
     np.save(file, array)
-    words = ["-k", "1", "-o", tmp_path / "y.npy", "--axes", "CYX", "-q"]
-    assert shell("apply", "-", *words, input=file.getvalue()).returncode == 0
+    arguments = ["-k", "1", "-o", tmp_path / "y.npy", "--axes", "CYX", "-q"]
+    assert shell("apply", "-", *arguments, input=file.getvalue()).returncode == 0
     assert_array_equal(np.load(tmp_path / "y.npy")[0], array.transpose(1, 2, 0))
     np.save(tmp_path / "x.npy", array)
     (tmp_path / "kernels.toml").write_text("[networks.n]\ninput = { channels = 3 }\nlayers = [{ op = 'relu' }]\n")
-    words = ["-o", tmp_path / "z.npy", "--axes", "CYX", "-q", "--config", tmp_path / "kernels.toml"]
-    assert run("run", "n", tmp_path / "x.npy", *words).status == 0
+    arguments = ["-o", tmp_path / "z.npy", "--axes", "CYX", "-q", "--config", tmp_path / "kernels.toml"]
+    assert run("run", "n", tmp_path / "x.npy", *arguments).status == 0
     assert_array_equal(np.load(tmp_path / "z.npy"), array)
 
 
-def test_a_batch_of_one_is_asked_about_too(run, tmp_path, rng):
-    """(1, 3, H, W), as PyTorch has it, was read as 3 rows with a notice."""
+def test_a_batch_of_one_needs_axes(run, tmp_path, rng):
+    """(1, 3, H, W), PyTorch's order, is refused unless --axes is given."""
     array = rng.random((1, 3, 20, 30)).astype(np.float32)
     np.save(tmp_path / "x.npy", array)
-    words = ["apply", tmp_path / "x.npy", "-k", "1", "-o", tmp_path / "y.npy", "-q"]
-    result = run(*words)
+    arguments = ["apply", tmp_path / "x.npy", "-k", "1", "-o", tmp_path / "y.npy", "-q"]
+    result = run(*arguments)
     assert (result.status, "3 channels of 20 x 30 (--axes CYX); say which" in result.err) == (1, True)
-    assert run(*words, "--axes", "CYX").status == 0
+    assert run(*arguments, "--axes", "CYX").status == 0
     assert_array_equal(np.load(tmp_path / "y.npy")[0], array[0].transpose(1, 2, 0))
 
 
 @pytest.mark.parametrize("text", ["LAYOUT=hwio,index=2", " layout = hwio , index = 2", "Index=2,Layout=HWIO"])
-def test_spellings_of_a_layout(tmp_path, rng, text):
-    """In any case, with blanks."""
+def test_a_layout_may_have_capitals_and_spaces(tmp_path, rng, text):
+    """Upper and lower case and spaces are accepted."""
     weights = rng.random((3, 3, 1, 8))
     np.savez(tmp_path / "w.npz", k=weights)
     assert_array_equal(convcli.kernel(f"@{tmp_path}/w.npz#k:{text}").weights, weights[:, :, 0, 2])
 
 
-def test_small_arrays_of_pictures_are_as_they_were(run, tmp_path, rng):
-    """(H, W, 3), a stack of one map, and few columns."""
+def test_small_arrays_need_no_axes(run, tmp_path, rng):
+    """(H, W, 3), a stack of one map, and few columns are read without --axes."""
     for shape, read in (((3, 20, 3), (3, 20, 3)), ((1, 20, 30), (20, 30)), ((20, 30, 5), (20, 30, 5)), ((3, 3, 4), (3, 3, 4))):
         array = rng.random(shape).astype(np.float32)
         np.save(tmp_path / "x.npy", array)

@@ -1,4 +1,4 @@
-"""The text after -k."""
+"""The syntax of the text after -k."""
 
 import contextlib
 from pathlib import Path
@@ -31,8 +31,8 @@ GOOD = [
 
 
 @pytest.mark.parametrize(("text", "value"), GOOD)
-def test_good_texts(text, value):
-    """Each form of the grammar."""
+def test_valid_texts_are_parsed(text, value):
+    """Each form of the grammar gives its value."""
     assert parse_kernel(text) == value
 
 
@@ -63,15 +63,15 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "message"), BAD)
-def test_bad_texts_are_named(text, message):
-    """The place, the rule and the value."""
+def test_invalid_texts_are_refused(text, message):
+    """The error names the place, the rule and the value."""
     with pytest.raises(KernelError, match=message):
         parse_kernel(text)
 
 
 @given(st.text(max_size=30))
 def test_any_text_is_a_kernel_or_a_kernel_error(text):
-    """Nothing else ever comes out of the grammar, or of the catalogue."""
+    """Neither the grammar nor the registry raises anything else."""
     if text.strip().startswith("@"):
         return
     with contextlib.suppress(KernelError):
@@ -80,7 +80,7 @@ def test_any_text_is_a_kernel_or_a_kernel_error(text):
 
 @given(st.fractions(-(10**20), 10**20, max_denominator=1000))
 def test_fractions_are_exact(value):
-    """a/b is the nearest double to the quotient of whole numbers."""
+    """a/b is the double nearest to the quotient of two integers."""
     assert parse_number(f"{value.numerator}/{value.denominator}") == value.numerator / value.denominator
 
 
@@ -102,8 +102,8 @@ SOBEL = ((-1, 0, 1), (-2, 0, 2), (-1, 0, 1))
     ("1 2 3 4;", ((1, 2, 3, 4),)),
     ("-1,0,1", ((-1, 0, 1),)),
 ])  # fmt: skip
-def test_matrices_as_others_write_them(text, matrix):
-    """ImageMagick, JSON and NumPy."""
+def test_matrix_notations_of_other_systems_are_accepted(text, matrix):
+    """The notations of ImageMagick, JSON and NumPy."""
     assert parse_kernel(text).matrix == matrix
 
 
@@ -130,14 +130,14 @@ def test_matrices_as_others_write_them(text, matrix):
     ("motion:angle=pi", "write 180"),
     ("gabor:theta=180/pi", "'180/pi' is in radians, and must be in degrees$"),
 ])  # fmt: skip
-def test_what_was_misread(text, message):
-    """Nine numbers in a row became 1 x 9, and pi / 4 less than a degree."""
+def test_ambiguous_texts_are_refused(text, message):
+    """Nine numbers in a row would be 1 x 9, and pi / 4 less than a degree."""
     with pytest.raises(KernelError, match=message):
         parse_kernel(text)
 
 
-def test_long_lists_of_numbers_take_no_time():
-    """And are told by their beginning."""
-    with pytest.raises(KernelError, match="must be rows in brackets") as refused:
+def test_long_texts_give_a_short_error():
+    """The error quotes the beginning only."""
+    with pytest.raises(KernelError, match="must be rows in brackets") as caught:
         parse_kernel("[" * 100_000)
-    assert len(str(refused.value)) < 200
+    assert len(str(caught.value)) < 200

@@ -1,4 +1,4 @@
-"""Kernels from .npy and .npz files."""
+"""Kernels from .npy, .npz, .safetensors and text files."""
 
 import io
 import json
@@ -23,14 +23,14 @@ from convcli.kernels.weights import WeightsFile
 
 
 def find(text):
-    """What -k with this text gives."""
+    """The kernel or bank of a text after -k."""
     return load_registry().find(text)
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 5), (2, 2), (5, 5, 3)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
-def test_one_kernel(tmp_path, shape, dtype, rng):
-    """(kw,), (kh, kw) and (kh, kw, C), value for value."""
+def test_one_kernel_keeps_its_values(tmp_path, shape, dtype, rng):
+    """(kw,), (kh, kw) and (kh, kw, C) keep every value."""
     array = rng.integers(-9, 9, shape).astype(dtype)
     np.save(tmp_path / "w.npy", array)
     kernel = find(f"@{tmp_path / 'w.npy'}")
@@ -38,7 +38,7 @@ def test_one_kernel(tmp_path, shape, dtype, rng):
     assert kernel.name == "w"
 
 
-def test_a_bank_in_the_order_of_pytorch(tmp_path, rng):
+def test_banks_have_the_order_of_pytorch(tmp_path, rng):
     """(N, C, kh, kw) gives N kernels (kh, kw, C)."""
     array = rng.normal(size=(4, 3, 5, 7))
     np.savez(tmp_path / "w.npz", **{"conv1.weight": array, "other": np.ones(3)})
@@ -48,19 +48,19 @@ def test_a_bank_in_the_order_of_pytorch(tmp_path, rng):
 
 
 def test_one_channel_banks_are_plain_matrices(tmp_path):
-    """(N, 1, kh, kw), as LeNet's first layer."""
+    """(N, 1, kh, kw), as LeNet's first layer, gives kernels (kh, kw)."""
     np.save(tmp_path / "w.npy", np.ones((6, 1, 5, 5)))
     assert [kernel.shape for kernel in find(f"@{tmp_path / 'w.npy'}").kernels] == [(5, 5)] * 6
 
 
 def test_the_only_array_needs_no_key(tmp_path):
-    """An .npz of one array."""
+    """An .npz of one array is read without #key."""
     np.savez(tmp_path / "w.npz", k=np.ones((3, 3)))
     assert find(f"@{tmp_path / 'w.npz'}").sum == 9
 
 
 class Canary:
-    """Leaves a file behind if a pickle of it is ever run."""
+    """Creates a file when its pickle is loaded."""
 
     def __init__(self, path):
         self.path = path
@@ -70,14 +70,14 @@ class Canary:
 
 
 def npy(array):
-    """An .npy file as bytes."""
+    """The bytes of an .npy file."""
     file = io.BytesIO()
     np.save(file, array, allow_pickle=True)
     return file.getvalue()
 
 
-def lying_header(shape):
-    """An .npy header that promises more than the file holds."""
+def wrong_header(shape):
+    """An .npy header that declares more data than the file has."""
     file = io.BytesIO()
     np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
     return file.getvalue() + b"\0" * 64
@@ -101,26 +101,26 @@ BAD = [
     (npy(np.ones((3, 9))).replace(b"(3, 9)", b"(-3,9)"), "is not a readable .npy file"),
     (npy(np.ones((3, 9))).replace(b"(3, 9), ", b"((((((((("[:8]), "is not a readable .npy file"),
     (b"\x93NUMPY\x02\x00" + (20000).to_bytes(4, "little") + b"(" * 20000, "is not a readable .npy file"),
-    (lying_header((True, 9)), "is not a readable .npy file"),
+    (wrong_header((True, 9)), "is not a readable .npy file"),
     (b"\x93NUMPY\x02\x00" + (1 << 30).to_bytes(4, "little") + b"{" * 99, "its header has 1073741824 bytes"),
     (npy(np.ones((3, 3), np.longdouble)), "must hold numbers, got dtype float128"),
-    (lying_header((1000, 1000)), "is not a readable .npy file"),
-    (lying_header((1000, 1000, 10)), "more than the limit"),
-    (lying_header((10**9, 10**9, 10**9)), "more than the limit of 4000000 numbers"),
-    (lying_header((10**9, 10**9, 3, 3)), "more than the limit"),
+    (wrong_header((1000, 1000)), "is not a readable .npy file"),
+    (wrong_header((1000, 1000, 10)), "more than the limit"),
+    (wrong_header((10**9, 10**9, 10**9)), "more than the limit of 4000000 numbers"),
+    (wrong_header((10**9, 10**9, 3, 3)), "more than the limit"),
 ]
 
 
 @pytest.mark.parametrize(("data", "message"), BAD)
 def test_bad_arrays_are_refused(tmp_path, data, message):
-    """Before memory is taken."""
+    """They are refused before memory is allocated."""
     (tmp_path / "w.npy").write_bytes(data)
     with pytest.raises(KernelError, match=message):
         find(f"@{tmp_path / 'w.npy'}")
 
 
 def test_pickles_are_never_run(tmp_path):
-    """In .npy, in .npz, and as a raw pickle under the name of an array."""
+    """In .npy, in .npz, and as a raw pickle with the suffix .npy."""
     canary = tmp_path / "canary"
     pickled = npy(np.array([Canary(canary)], dtype=object))
     (tmp_path / "a.npy").write_bytes(pickled)
@@ -136,7 +136,7 @@ def test_pickles_are_never_run(tmp_path):
 def test_zip_bombs_are_refused_by_their_directory(tmp_path):
     """A small file that would unpack to 1 GB."""
     with zipfile.ZipFile(tmp_path / "w.npz", "w", zipfile.ZIP_DEFLATED) as archive, archive.open("k.npy", "w") as member:
-        member.write(lying_header((11000, 11000)))
+        member.write(wrong_header((11000, 11000)))
         for _ in range(128):
             member.write(bytes(1 << 20))
     with pytest.raises(KernelError, match="the limit is"):
@@ -144,16 +144,16 @@ def test_zip_bombs_are_refused_by_their_directory(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a/../../evil", "..\\evil"])
-def test_names_that_lead_out_are_refused(tmp_path, name):
-    """Nothing is ever unpacked, but no honest writer gives such names."""
+def test_names_outside_of_the_archive_are_refused(tmp_path, name):
+    """Nothing is unpacked to disk, but no correct program writes such names."""
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
         archive.writestr(f"{name}.npy", npy(np.ones((3, 3))))
     with pytest.raises(KernelError, match="holds a name that points outside of the archive"):
         find(f"@{tmp_path / 'w.npz'}")
 
 
-def test_wrong_names(tmp_path):
-    """A missing file, a missing key, an unknown suffix, a key for a file without names."""
+def test_wrong_names_are_refused(tmp_path):
+    """A missing file, a missing key, an unknown suffix, and a key for a file without names."""
     np.savez(tmp_path / "w.npz", a=np.ones((3, 3)), b=np.ones((3, 3)))
     np.save(tmp_path / "w.npy", np.ones((3, 3)))
     (tmp_path / "w.gif").write_text("1")
@@ -168,8 +168,8 @@ def test_wrong_names(tmp_path):
             find(f"@{tmp_path / text}")
 
 
-def test_safetensors(tmp_path, rng):
-    """As its own library writes them; a kind that NumPy lacks, a lie and a cut are one line."""
+def test_safetensors_are_read(tmp_path, rng):
+    """Files of the library are read; a dtype that NumPy lacks, a wrong header and a truncated file give one line."""
     weights = rng.normal(size=(4, 3, 5, 7)).astype(np.float32)
     safetensors.numpy.save_file({"conv1.weight": weights, "half": np.ones((3, 3), np.float16)}, tmp_path / "w.safetensors")
     bank = find(f"@{tmp_path / 'w.safetensors'}#conv1.weight")
@@ -190,8 +190,8 @@ def test_safetensors(tmp_path, rng):
         find(f"@{tmp_path / 'w.safetensors'}")
 
 
-def test_safetensors_is_an_extra(tmp_path, monkeypatch):
-    """Without its library, the way to it."""
+def test_a_missing_safetensors_library_is_reported(tmp_path, monkeypatch):
+    """Without the library, the error says how to install it."""
     (tmp_path / "w.safetensors").write_bytes(b"")
     monkeypatch.setitem(sys.modules, "safetensors", None)
     with pytest.raises(
@@ -201,8 +201,8 @@ def test_safetensors_is_an_extra(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("layout", ["oihw", "hwio", "iohw", "whio"])
-def test_layouts(tmp_path, rng, layout):
-    """The same filters in any order of axes; index gives one of them."""
+def test_layouts_give_the_order_of_axes(tmp_path, rng, layout):
+    """The same filters in any order of axes; index selects one of them."""
     filters = rng.normal(size=(4, 3, 5, 7))  # o i h w
     np.savez(tmp_path / "w.npz", w=np.einsum(f"oihw->{layout}", filters))
     file = WeightsFile(tmp_path / "w.npz", "w", layout)
@@ -231,8 +231,8 @@ TEXTS = [
 
 
 @pytest.mark.parametrize(("name", "text", "matrix", "offset"), TEXTS)
-def test_texts(tmp_path, name, text, matrix, offset):
-    """Rows of numbers; the first line of libvips is width, height, scale and offset."""
+def test_text_files_are_read(tmp_path, name, text, matrix, offset):
+    """Rows of numbers; the first line of libvips' .mat gives width, height, scale and offset."""
     (tmp_path / name).write_bytes(text.encode())
     kernel = find(f"@{tmp_path / name}")
     assert_array_equal(kernel.weights, matrix)
@@ -240,22 +240,22 @@ def test_texts(tmp_path, name, text, matrix, offset):
 
 
 @pytest.mark.parametrize(
-    "word", ["1", "-.5", "+2.", "1e3", "1E-3", "-1.5e+30", "0" * 99 + "1", "1e31", "1e999", ".", "e5", "1e", "1-1"]
+    "decimal", ["1", "-.5", "+2.", "1e3", "1E-3", "-1.5e+30", "0" * 99 + "1", "1e31", "1e999", ".", "e5", "1e", "1-1"]
 )
-def test_decimals_are_read_as_the_grammar_reads_them(tmp_path, word):
-    """In a row of decimals alone, which is read another way, and beside an expression."""
-    told = []
-    for row in (word, f"{word} 1/2"):
+def test_decimals_are_read_as_the_grammar_reads_them(tmp_path, decimal):
+    """A row of decimals has a parser of its own; it agrees with that of a row with an expression."""
+    results = []
+    for row in (decimal, f"{decimal} 1/2"):
         (tmp_path / "k.txt").write_text(row)
         try:
-            told.append(find(f"@{tmp_path / 'k.txt'}").matrix[0][0])
+            results.append(find(f"@{tmp_path / 'k.txt'}").matrix[0][0])
         except KernelError as error:
-            told.append(str(error))
-    assert told[0] == told[1]
+            results.append(str(error))
+    assert results[0] == results[1]
 
 
-def test_many_filters_and_many_names(tmp_path):
-    """An array of tiny filters is no layer; of many names, some are told and the nearest."""
+def test_many_filters_are_refused_and_many_names_shortened(tmp_path):
+    """An array of 4097 filters is refused; of many names, some are listed and the nearest is suggested."""
     np.save(tmp_path / "w.npy", np.ones((4097, 1, 1, 1), np.int8))
     with pytest.raises(KernelError, match=r"has shape \(4097, 1, 1, 1\), 4097 filters; the limit is 4096"):
         find(f"@{tmp_path / 'w.npy'}")
@@ -265,19 +265,19 @@ def test_many_filters_and_many_names(tmp_path):
 
 
 def test_what_a_config_reads_is_bounded(tmp_path):
-    """Large files, many files, archives of many arrays, long texts, the same bank again and again: counted, each told once."""
+    """Large files, many files, archives of many arrays, long texts and repeated banks are counted; a limit is reported once."""
     (tmp_path / "t.txt").write_text("0.5 " * 1000 + "\n" + ("0.5 " * 1000 + "\n") * 900)
     (tmp_path / "e.txt").write_text(("1/2 " * 1000 + "\n") * 70)
     np.save(tmp_path / "small.npy", np.ones((3, 3)))
     np.save(tmp_path / "large.npy", np.zeros((4000, 100, 3, 3), np.float32))
     np.savez(tmp_path / "names.npz", **{f"k{i}": np.ones((3, 3)) for i in range(1000)})
-    for name, most in (("t.txt", 2), ("e.txt", 3), ("small.npy", 3400), ("large.npy", 4), ("names.npz", 300)):
+    for name, limit in (("t.txt", 2), ("e.txt", 3), ("small.npy", 3400), ("large.npy", 4), ("names.npz", 300)):
         tables = []
-        for i in range(most + 1):
+        for i in range(limit + 1):
             (tmp_path / f"{i}-{name}").hardlink_to(tmp_path / name)
-            more = {"large.npy": "index = 0", "names.npz": f"key = 'k{i}'"}.get(name, "")
-            tables.append(f"[kernels.k{i}]\nfile = '{i}-{name}'\n{more}\n")
-        (tmp_path / "k.toml").write_text("".join(tables[: most // 2]))
+            keys = {"large.npy": "index = 0", "names.npz": f"key = 'k{i}'"}.get(name, "")
+            tables.append(f"[kernels.k{i}]\nfile = '{i}-{name}'\n{keys}\n")
+        (tmp_path / "k.toml").write_text("".join(tables[: limit // 2]))
         load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
         (tmp_path / "k.toml").write_text("".join(tables))
         with pytest.raises(KernelError, match="up to here, the file names more weights than may be read") as caught:
@@ -288,15 +288,15 @@ def test_what_a_config_reads_is_bounded(tmp_path):
         load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
 
 
-def test_a_directory_that_lies_is_believed(tmp_path):
-    """No more is unpacked than it says; bytes behind an array are refused."""
-    honest = npy(np.ones((3, 3)))
+def test_the_size_in_a_zip_directory_is_a_limit(tmp_path):
+    """No more is unpacked than the directory declares; data after an array is refused."""
+    array = npy(np.ones((3, 3)))
     with zipfile.ZipFile(tmp_path / "w.npz", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("k.npy", honest + bytes(50 << 20))
+        archive.writestr("k.npy", array + bytes(50 << 20))
     data = bytearray((tmp_path / "w.npz").read_bytes())
     with pytest.raises(KernelError, match="holds more data after the array"):
         find(f"@{tmp_path / 'w.npz'}")
-    data[-22 - 46 - 5 + 24 : -22 - 46 - 5 + 28] = len(honest).to_bytes(4, "little")  # the size in the directory
+    data[-22 - 46 - 5 + 24 : -22 - 46 - 5 + 28] = len(array).to_bytes(4, "little")  # the size that the directory declares
     (tmp_path / "w.npz").write_bytes(data)
     tracemalloc.start()
     with pytest.raises(KernelError, match="is not a readable .npz file|holds more behind"):
@@ -305,8 +305,8 @@ def test_a_directory_that_lies_is_believed(tmp_path):
     tracemalloc.stop()
 
 
-def test_directories_that_are_long_are_not_read(tmp_path, monkeypatch):
-    """Of 200,000 arrays; by their length, in either record that may end an archive, and before the library reads them."""
+def test_long_directories_are_refused_unread(tmp_path, monkeypatch):
+    """Directories of many arrays are refused by their length, in both end records of an archive, before they are read."""
     with zipfile.ZipFile(tmp_path / "w.npz", "w") as archive:
         for i in range(20_000):
             archive.writestr(f"{i}.npy", b"")
@@ -327,16 +327,16 @@ def test_directories_that_are_long_are_not_read(tmp_path, monkeypatch):
             find(f"@{tmp_path / name}")
 
 
-def test_filters_and_offsets_are_within_the_limit(tmp_path):
-    """What is known of a filter is that it is as large as its weights, or its offset: a sum of such is looked at."""
+def test_sums_of_filters_beyond_the_limit_are_refused(tmp_path):
+    """The sum of two filters, each within the limit, is checked too."""
     np.save(tmp_path / "w.npy", np.full((3, 3), 9e29))
     (tmp_path / "k.toml").write_text("[kernels.s]\nsum = ['@w.npy', '@w.npy']")
     with pytest.raises(KernelError, match="must be a finite number of at most 1e\\+30|at most 1e\\+30"):
         load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
 
 
-def test_the_nearest_of_many_names(tmp_path):
-    """Of more than 200, those that begin alike and are as long, up to 200."""
+def test_the_nearest_of_many_names_is_found(tmp_path):
+    """Of more than 200 names, up to 200 with the same first letter and a similar length are compared."""
     names = [f"b{i}" for i in range(MAX_CANDIDATES)] + ["gaussian"]
     assert nearest("gausian", names) == "gaussian"
     assert nearest("qaussian", names) is None
@@ -345,27 +345,27 @@ def test_the_nearest_of_many_names(tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_read_once(tmp_path, monkeypatch):
-    """However often it is named, and it is told in each place; many such are too many."""
+    """The error is reported at each place that names the file; many such files exceed a limit."""
     read = []
     load = resources.load_weights
     monkeypatch.setattr(resources, "load_weights", lambda file: read.append(file) or load(file))
     (tmp_path / "bad.txt").write_text("1 2\n" * 1000 + "x")
     (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {['@bad.txt'] * 50}")
-    places = [ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]
+    locations = [ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]
     with pytest.raises(KernelError) as caught:
-        load_registry(places)
+        load_registry(locations)
     assert (len(caught.value.lines), len(read)) == (50, 1)
     names = [f"@{i}.txt" for i in range(50)]
     for name in names:
         (tmp_path / name[1:]).write_text("1 2\n" * 200_000 + "x")
     (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {names}")
     with pytest.raises(KernelError, match="names more weights than may be read") as caught:
-        load_registry(places)
+        load_registry(locations)
     assert 2 < len(caught.value.lines) < 10
 
 
-def test_filters_that_are_computed_to_check_them_are_counted(tmp_path):
-    """As those of generators are."""
+def test_filters_that_are_computed_for_a_check_are_counted(tmp_path):
+    """They count towards the same limit as generated kernels."""
     np.save(tmp_path / "w.npy", np.ones((500, 100, 7, 7), np.int8))
     (tmp_path / "k.toml").write_text("[banks.b]\nfile = 'w.npy'\nnormalize = 'l2'")
     with pytest.raises(KernelError, match="more weights to check than a file may"):
@@ -373,7 +373,7 @@ def test_filters_that_are_computed_to_check_them_are_counted(tmp_path):
 
 
 def test_the_largest_texts_are_within_the_limits(tmp_path):
-    """Of characters, and of what is read for one kernel."""
+    """There is a limit of characters, and one of the numbers of a kernel."""
     (tmp_path / "k.txt").write_text((("1-0 " * 1000)[:-1] + "\n") * 74)
     assert find(f"@{tmp_path / 'k.txt'}").shape == (74, 1000)
     (tmp_path / "k.txt").write_text((("1-0 " * 1000)[:-1] + "\n") * 100)
@@ -404,7 +404,7 @@ BAD_TEXTS = [
 
 @pytest.mark.parametrize(("name", "data", "message"), BAD_TEXTS)
 def test_bad_texts_are_refused(tmp_path, name, data, message):
-    """With the line."""
+    """The error names the line."""
     (tmp_path / name).write_bytes(data)
     with pytest.raises(KernelError, match=message):
         find(f"@{tmp_path / name}")
@@ -412,8 +412,8 @@ def test_bad_texts_are_refused(tmp_path, name, data, message):
         find(f"@{tmp_path / name}#key")
 
 
-def test_what_is_no_archive_is_said_so(tmp_path):
-    """A text, and an archive that lost its end."""
+def test_files_that_are_no_archive_are_refused(tmp_path):
+    """A text, and an archive without its end."""
     np.savez(tmp_path / "w.npz", k=np.ones((3, 3)))
     for data in (b"hi there this is not a zip", (tmp_path / "w.npz").read_bytes()[:-30]):
         (tmp_path / "w.npz").write_bytes(data)
@@ -421,23 +421,23 @@ def test_what_is_no_archive_is_said_so(tmp_path):
             find(f"@{tmp_path / 'w.npz'}")
 
 
-def test_a_second_array_in_a_file_is_not_overlooked(tmp_path):
-    """NumPy writes one behind the other when it is told to."""
+def test_a_second_array_in_a_file_is_refused(tmp_path):
+    """numpy.save can append a second array to a file."""
     (tmp_path / "w.npy").write_bytes(2 * npy(np.ones((3, 3))))
     with pytest.raises(KernelError, match="holds more data after the array"):
         find(f"@{tmp_path / 'w.npy'}")
 
 
-def test_a_list_of_large_kernels_keeps_none(tmp_path):
-    """Each is made when its turn comes, and let go; within one, a kernel is made once."""
+def test_large_kernels_are_released_after_use(tmp_path):
+    """Each kernel is made when it is needed and then released; within one sum, a kernel is made once."""
     (tmp_path / "k.toml").write_text(
         "".join(f"[kernels.k{i}]\ngenerator = 'gaussian'\nsigma = 25\n" for i in range(8)) + f"[kernels.s]\nsum = {['k1'] * 9}"
     )
-    catalogue = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
+    registry = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
     tracemalloc.start()
-    for name in catalogue.files[0].entries:
-        catalogue.find(name)
-    kept, most = tracemalloc.get_traced_memory()
+    for name in registry.files[0].entries:
+        registry.find(name)
+    current, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert kept < 1e6
-    assert most < 6 * 32 * 201**2
+    assert current < 1e6
+    assert peak < 6 * 32 * 201**2

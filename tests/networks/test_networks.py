@@ -1,4 +1,4 @@
-"""Networks: the published figures, what each layer makes of a shape and sees of a picture, and faults between layers."""
+"""Networks: published figures, shapes, receptive fields and costs of layers, and layers that do not fit together."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,12 @@ from nets import BUILT_IN, built_in, network, rows_of
 
 
 def learned(row):
-    """Weights and biases together."""
+    """The number of weights and biases."""
     return row.weights + row.biases
 
 
-def test_lenet_5():
-    """LeCun et al. 1998, II.B: parameters and connections of every layer, 60,000 learned in all, 84 x 10 fixed."""
+def test_lenet_5_equals_the_published_figures():
+    """LeCun et al. 1998, II.B: parameters and connections of every layer, 60,000 learned in total, 84 x 10 fixed."""
     rows = built_in("lenet-5")
     published = {"C1": 156, "S2": 12, "C3": 1_516, "S4": 32, "C5": 48_120, "F6": 10_164, "output": 0}
     assert {name: learned(rows[name]) for name in published} == published
@@ -31,8 +31,8 @@ def test_lenet_5():
     ("alexnet-one-tower", (34_944, 614_656, 885_120, 1_327_488, 884_992), 62_378_344),
     ("alexnet", (34_944, 307_456, 885_120, 663_936, 442_624), 60_965_224),
 ])  # fmt: skip
-def test_alexnet(name, convolutions, total):
-    """Krizhevsky et al. 2012: with its two groups, and with every filter on all channels; 227 -> 55 -> 27 -> 13 -> 6."""
+def test_alexnet_equals_the_published_figures(name, convolutions, total):
+    """Krizhevsky et al. 2012: with two groups, and with every filter on all channels; 227 -> 55 -> 27 -> 13 -> 6."""
     rows = built_in(name)
     assert tuple(learned(rows[f"conv{i}"]) for i in range(1, 6)) == convolutions
     assert tuple(learned(rows[layer]) for layer in ("fc6", "fc7", "fc8")) == (37_752_832, 16_781_312, 4_097_000)
@@ -42,15 +42,15 @@ def test_alexnet(name, convolutions, total):
     assert all(not row.note for row in rows.values())
 
 
-def test_alexnet_on_224_says_that_the_stride_does_not_divide():
-    """(224 - 11) / 4 + 1 is 54.25; with padding 2 it would be 55.25. Nothing is said where it divides."""
+def test_a_stride_that_does_not_divide_has_a_note():
+    """(224 - 11) / 4 + 1 is 54.25; with padding 2 it would be 55.25. Layers where the stride divides have no note."""
     rows = rows_of(BUILT_IN.network("alexnet"), (3, 224, 224))
     assert rows["conv1"].note == "(224 - 11) / 4 + 1 = 54.25 is taken as 54"
     assert rows["conv1"].output_shape == (96, 54, 54)
     assert rows["conv2"].note == ""
 
 
-def test_vgg_16():
+def test_vgg_16_equals_the_published_figures():
     """Simonyan & Zisserman 2015, configuration D."""
     rows = built_in("vgg-16")
     counts = [1_792, 36_928, 73_856, 147_584, 295_168, 590_080, 590_080, 1_180_160, *[2_359_808] * 5]
@@ -60,7 +60,7 @@ def test_vgg_16():
     assert sum_totals(list(rows.values())).learned == 138_357_544
 
 
-def test_mobilenet():
+def test_mobilenet_equals_the_published_figures():
     """Howard et al. 2017: parameters with and without batch norm, and multiply-adds."""
     rows = built_in("mobilenet")
     assert rows["conv"].weights == 864
@@ -74,27 +74,27 @@ def test_mobilenet():
     assert rows["pw13"].output_shape == (1024, 7, 7)
 
 
-def test_the_shares_add_up():
-    """Convolutions, dense layers and the others are all there is."""
+def test_totals_of_families_add_up():
+    """The totals of convolutions, dense layers and other layers add up to the total."""
     rows = list(built_in("lenet-5").values())
     parts = [sum_totals(rows, family) for family in ("conv", "dense", "other")]
     assert sum(part.learned for part in parts) == 60_000
     assert sum(part.multiply_adds for part in parts) == sum_totals(rows).multiply_adds
 
 
-def test_small_counts(tmp_path):
-    """Four 5 x 5 x 3 filters have 300 weights and 4 biases; 1 x 1 from 256 to 64 channels 16,384 and 64."""
+def test_parameters_of_small_layers_are_counted(tmp_path):
+    """Four 5 x 5 x 3 filters have 300 weights and 4 biases; 1 x 1 from 256 to 64 channels, 16,384 and 64."""
     (row,) = rows_of(network(tmp_path, ['{ op = "conv", filters = 4, size = 5 }'], channels=3), (3, 32, 32)).values()
     assert (row.weights, row.biases, row.output_shape) == (300, 4, (4, 28, 28))
     (row,) = rows_of(network(tmp_path, ['{ op = "pointwise", filters = 64 }'], channels=256), (256, 14, 14)).values()
     assert (row.weights, row.biases, row.multiply_adds) == (16_384, 64, 14 * 14 * 16_384)
-    assert separable_cost(row) is None  # 1 x 1 has nothing to separate
+    assert separable_cost(row) is None  # 1 x 1 cannot be separated
     (row,) = rows_of(network(tmp_path, ['{ op = "conv", filters = 6, size = 5, bias = false }']), (1, 9, 9)).values()
     assert (row.weights, row.biases) == (150, 0)
 
 
-def test_what_a_depthwise_separable_convolution_costs(tmp_path):
-    """1 / N + 1 / k**2 of the standard one: 0.11502 for 256 filters of 3 x 3. It is what a layer of that kind is counted."""
+def test_the_cost_of_a_separable_convolution_is_the_published_one(tmp_path):
+    """1 / N + 1 / k**2 of the standard one: 0.11502 for 256 filters of 3 x 3. A separable layer has the same cost."""
     standard = '{ op = "conv", filters = 256, size = 3, padding = 1, bias = false }'
     (row,) = rows_of(network(tmp_path, [standard], channels=256), (256, 14, 14)).values()
     weights, products = separable_cost(row)
@@ -104,7 +104,7 @@ def test_what_a_depthwise_separable_convolution_costs(tmp_path):
     assert separable_cost(other) is None
 
 
-@pytest.mark.parametrize(("size", "layer", "given"), [
+@pytest.mark.parametrize(("size", "layer", "expected"), [
     (4, "op = 'conv', filters = 1, size = 3", 2),
     (5, "op = 'conv', filters = 1, size = 4, padding = 2", 6),
     (5, "op = 'conv', filters = 1, size = 3, padding = 1", 5),
@@ -124,10 +124,10 @@ def test_what_a_depthwise_separable_convolution_costs(tmp_path):
     (3, "op = 'transposed', filters = 1, size = 3, stride = 2, padding = 1", 5),
     (3, "op = 'transposed', filters = 1, size = 3, stride = 2, padding = 1, output-padding = 1", 6),
 ])  # fmt: skip
-def test_sizes_of_dumoulin_and_visin(tmp_path, size, layer, given):
+def test_sizes_of_dumoulin_and_visin_are_reproduced(tmp_path, size, layer, expected):
     """The examples of "A guide to convolution arithmetic for deep learning" (arXiv 1603.07285)."""
     (row,) = rows_of(network(tmp_path, [f"{{ {layer} }}"]), (1, size, size)).values()
-    assert row.output_shape == (1, given, given)
+    assert row.output_shape == (1, expected, expected)
 
 
 FIELDS = [
@@ -145,46 +145,46 @@ FIELDS = [
 
 
 @pytest.mark.parametrize("layers", FIELDS)
-def test_what_a_number_sees_is_what_can_change_it(tmp_path, layers):
-    """A NaN at each pixel in turn reaches the numbers that see it: their span is the field, their shift the step."""
+def test_receptive_fields_are_what_a_nan_reaches(tmp_path, layers):
+    """A NaN at each pixel in turn reaches the samples whose field contains it: span and step equal those of the field."""
     weights = {}
     tables = []
-    for place, text in enumerate(layers):
+    for index, text in enumerate(layers):
         op, *sizes = text.split(":")
         if op == "upsample":
             tables.append(f'{{ op = "upsample", factor = [{sizes[0]}, 1] }}')
             continue
         size, stride, dilation = map(int, sizes)
-        weights[f"w{place}"] = np.ones((1, 1, size, 1), np.float32)
+        weights[f"w{index}"] = np.ones((1, 1, size, 1), np.float32)
         window = f"size = [{size}, 1], stride = [{stride}, 1]"
         window += f", dilation = [{dilation}, 1]" if op != "avg-pool" else ""
-        source = "" if op.endswith("pool") else f', file = "w.npz", key = "w{place}"'
+        source = "" if op.endswith("pool") else f', file = "w.npz", key = "w{index}"'
         tables.append(f'{{ op = "{op}", {window}{source} }}')
     np.savez(tmp_path / "w.npz", **weights)
-    found = network(tmp_path, tables)
+    net = network(tmp_path, tables)
     side = 40
-    traced = list(analyse(found, (1, side, 1)))
+    traced = list(analyse(net, (1, side, 1)))
     last, field = traced[-1], receptive_fields(traced)[-1]
-    seen = np.zeros((side, last.output_shape[1]), bool)
+    reached = np.zeros((side, last.output_shape[1]), bool)
     for y in range(side):
         maps = np.zeros((1, side, 1), np.float32)
         maps[0, y] = np.nan
-        for layer in found.layers:
-            maps = layer.run(maps, {one.role: one.load() for one in layer.sources}, 1)
-        seen[y] = np.isnan(maps[0, :, 0])
+        for layer in net.layers:
+            maps = layer.run(maps, {array.role: array.load() for array in layer.sources}, 1)
+        reached[y] = np.isnan(maps[0, :, 0])
     spans = {}
-    for place in range(last.output_shape[1]):
-        rows = np.flatnonzero(seen[:, place])
+    for index in range(last.output_shape[1]):
+        rows = np.flatnonzero(reached[:, index])
         if rows.size and rows[0] > 0 and rows[-1] < side - 1:  # a whole window
-            spans[place] = (rows[0], rows[-1] - rows[0] + 1)
-    (first, (begin, _)), (end, (stop, _)) = min(spans.items()), max(spans.items())
+            spans[index] = (rows[0], rows[-1] - rows[0] + 1)
+    (lowest, (start, _)), (highest, (stop, _)) = min(spans.items()), max(spans.items())
     widest = max(span for _, span in spans.values())
     assert widest == field.size[0]
-    assert (stop - begin) / (end - first) == pytest.approx(float(field.stride[0]), abs=0.15)
+    assert (stop - start) / (highest - lowest) == pytest.approx(float(field.stride[0]), abs=0.15)
 
 
-def test_what_summary_says_is_seen_is_exact(tmp_path, rng):
-    """Random stacks of layers, each taken as the set of rows that it reads: the widest span of all is what is told."""
+def test_receptive_fields_of_random_stacks_are_exact(tmp_path, rng):
+    """Random stacks of layers, each as the set of rows that it reads: the widest span of all is the reported field."""
     for _ in range(150):
         tables, steps = [], []
         for _ in range(rng.integers(1, 6)):
@@ -201,23 +201,23 @@ def test_what_summary_says_is_seen_is_exact(tmp_path, rng):
             }[op])  # fmt: skip
         side = 600
         rows = list(analyse(network(tmp_path, tables), (1, side, 1)))
-        seen = [{y} for y in range(side)]
+        sets = [{y} for y in range(side)]
         for op, size, stride, dilation, padding in steps:
             if op == "up":
-                seen = [one for one in seen for _ in range(size)]
+                sets = [read for read in sets for _ in range(size)]
             elif op == "transposed":
-                laid = [set() for _ in range(stride * (len(seen) - 1) + dilation * (size - 1) + 1)]
-                for place, one in enumerate(seen):
+                outputs = [set() for _ in range(stride * (len(sets) - 1) + dilation * (size - 1) + 1)]
+                for position, read in enumerate(sets):
                     for tap in range(size):
-                        laid[place * stride + tap * dilation] |= {min(one), max(one)} if one else set()
-                seen = laid[padding : len(laid) - padding]
+                        outputs[position * stride + tap * dilation] |= {min(read), max(read)} if read else set()
+                sets = outputs[padding : len(outputs) - padding]
             else:
-                spread = dilation if op == "conv" else 1
-                seen = [set()] * padding + seen + [set()] * padding
-                count = (len(seen) - spread * (size - 1) - 1) // stride + 1
-                seen = [set().union(*(seen[y * stride + tap * spread] for tap in range(size))) for y in range(count)]
+                tap_step = dilation if op == "conv" else 1
+                sets = [set()] * padding + sets + [set()] * padding
+                count = (len(sets) - tap_step * (size - 1) - 1) // stride + 1
+                sets = [set().union(*(sets[y * stride + tap * tap_step] for tap in range(size))) for y in range(count)]
         (*_, field) = receptive_fields(rows)
-        assert max(max(one) - min(one) + 1 for one in seen if one) == field.size[0], steps
+        assert max(max(read) - min(read) + 1 for read in sets if read) == field.size[0], steps
 
 
 @pytest.mark.parametrize(("layers", "spans"), [
@@ -226,23 +226,23 @@ def test_what_summary_says_is_seen_is_exact(tmp_path, rng):
     (["{ op = 'upsample', factor = 2 }", "{ op = 'conv', filters = 1, size = 2 }"], [1, 2]),
     (["{ op = 'transposed', filters = 1, size = 1, stride = 3 }", "{ op = 'max-pool', size = 2, stride = 1 }"], [1, 1]),
 ])  # fmt: skip
-def test_fields_that_were_too_large(tmp_path, layers, spans):
-    """By hand: what up-sampling repeats is one pixel, and taps that a stride skips read none."""
+def test_repeated_and_skipped_pixels_do_not_widen_the_field(tmp_path, layers, spans):
+    """Worked by hand: up-sampling repeats one pixel, and taps that a stride skips read none."""
     fields = receptive_fields(list(analyse(network(tmp_path, layers), (1, 40, 40))))
     assert [field.size for field in fields] == [(span, span) for span in spans]
 
 
-def test_more_phases_than_can_be_looked_at(tmp_path):
-    """One line."""
+def test_too_many_phases_are_refused(tmp_path):
+    """The error is one line with the limit."""
     layers = ["{ op = 'upsample', factor = [300, 1] }"] * 2
     with pytest.raises(ArgumentError, match="layer 'upsample2' has 90000 different receptive fields; the limit is 65536"):
         receptive_fields(list(analyse(network(tmp_path, layers), (1, 9, 9))))
 
 
-def test_dense_layers_and_global_pools_see_all(tmp_path):
-    """There is no field to tell."""
-    found = network(tmp_path, ["{ op = 'global-avg-pool' }", "{ op = 'conv', filters = 2, size = 1 }", "{ op = 'flatten' }"])
-    rows = list(analyse(found, (1, 9, 9)))
+def test_dense_layers_and_global_pools_have_no_field(tmp_path):
+    """No field is reported for them."""
+    net = network(tmp_path, ["{ op = 'global-avg-pool' }", "{ op = 'conv', filters = 2, size = 1 }", "{ op = 'flatten' }"])
+    rows = list(analyse(net, (1, 9, 9)))
     assert receptive_fields(rows) == [None, None, None]
 
 
@@ -264,21 +264,21 @@ def test_dense_layers_and_global_pools_see_all(tmp_path):
      "the bias of @{folder}/w.npz#dense1 has shape (7,), and must have (2,)"),
     (["op = 'batch-norm', file = 'w.npz', mean = 'dense1', variance = 'dense1'"], "has shape (7,), and must have (1,)"),
 ])  # fmt: skip
-def test_layers_that_do_not_fit(tmp_path, layers, message):
-    """The layer, what it needs, what it gets, and the layer before."""
+def test_layers_that_do_not_fit_are_refused(tmp_path, layers, message):
+    """The error names the layer, what it requires, what it gets, and the layer before."""
     arrays = {"conv": np.zeros((2, 3, 3, 3)), "grey": np.zeros((2, 1, 3, 3)), "dense": np.zeros((5, 7)), "dense1": np.zeros(7)}
     np.savez(tmp_path / "w.npz", **arrays)
     with pytest.raises(KernelError) as caught:
         network(tmp_path, [f"{{ {layer} }}" for layer in layers], size=(8, 8))
-    line = 3 + len(layers)  # that of the last layer, a line each
+    line = 3 + len(layers)  # the line of the last layer
     assert str(caught.value).startswith(
         f"{tmp_path}/kernels.toml:{line}: networks.n.layers[{len(layers) - 1}]: network 'n': layer "
     )
     assert message.replace("{folder}", str(tmp_path)) in str(caught.value)
 
 
-def test_weights_say_how_many_filters_there_are(tmp_path):
-    """In any order of axes that a layout names; what the layer says itself must agree."""
+def test_weights_give_the_number_of_filters(tmp_path):
+    """They do in any order of axes that a layout names; keys of the layer that differ from the weights are refused."""
     arrays = {
         "conv": np.zeros((5, 3, 2, 4)),
         "dense": np.zeros((6, 9)),
@@ -295,17 +295,17 @@ def test_weights_say_how_many_filters_there_are(tmp_path):
               (2, "op = 'depthwise', file = 'w.npz', key = 'twice'"),
               (2, "op = 'pointwise', file = 'w.npz', key = 'mix'"),
               (2, "op = 'pointwise', file = 'w.npz', key = 'mix4', layout = 'oihw'")]  # fmt: skip
-    made = []
+    built = []
     for channels, layer in layers:
-        before = "{ op = 'global-avg-pool' }" if "dense" in layer else "{ op = 'relu' }"
-        made.append(network(tmp_path, [before, f"{{ {layer} }}"], channels=channels).layers[1])
-    assert (made[0].filters, made[0].size) == (4, (5, 3))
-    assert (made[1].filters, made[1].size) == (4, (3, 3))
-    assert made[2].units == 9
-    assert (made[3].filters, made[3].size) == (7, (3, 3))
-    assert (made[4].multiplier, made[4].size) == (8, (3, 3))
-    assert made[5].channels(2) == 4
-    assert [one.filters for one in made[6:]] == [7, 7]
+        first = "{ op = 'global-avg-pool' }" if "dense" in layer else "{ op = 'relu' }"
+        built.append(network(tmp_path, [first, f"{{ {layer} }}"], channels=channels).layers[1])
+    assert (built[0].filters, built[0].size) == (4, (5, 3))
+    assert (built[1].filters, built[1].size) == (4, (3, 3))
+    assert built[2].units == 9
+    assert (built[3].filters, built[3].size) == (7, (3, 3))
+    assert (built[4].multiplier, built[4].size) == (8, (3, 3))
+    assert built[5].channels(2) == 4
+    assert [layer.filters for layer in built[6:]] == [7, 7]
     with pytest.raises(KernelError, match="says filters = 3, and .*#conv has 5"):
         network(tmp_path, ["{ op = 'conv', file = 'w.npz', key = 'conv', filters = 3 }"])
     with pytest.raises(KernelError, match="says size = 1 x 1, and .*#each has 3 x 3"):
@@ -314,31 +314,31 @@ def test_weights_say_how_many_filters_there_are(tmp_path):
         network(tmp_path, ["{ op = 'conv', file = 'w.npz', key = 'dense' }"])
 
 
-def test_a_pool_that_takes_what_is_left_has_no_note(tmp_path):
-    """With ceil the last window counts; without it a note says that it does not."""
+def test_a_pool_with_ceil_has_no_note(tmp_path):
+    """With ceil the last window counts; without it a note reports that it does not."""
     pool = "{ op = 'max-pool', size = 2%s }"
     notes = [rows_of(network(tmp_path, [pool % ceil]), (1, 5, 5))["max-pool1"].note for ceil in (", ceil = true", "")]
     assert notes == ["", "(5 - 2) / 2 + 1 = 2.5 is taken as 2"]
 
 
-def test_a_network_that_takes_large_pictures_alone_is_no_fault(tmp_path):
-    """After eleven poolings a picture of 1024 has no pixel left; what holds for any size is told when the file is read."""
+def test_a_network_for_large_pictures_only_is_accepted(tmp_path):
+    """After eleven pools a picture of 1024 has no pixel left; errors for every size are reported when the file is read."""
     pools = ["{ op = 'max-pool', size = 2 }"] * 11
-    found = network(tmp_path, [*pools, "{ op = 'flatten' }", "{ op = 'dense', units = 3 }"])
-    assert [row.output_shape for row in analyse(found, (1, 4096, 4096))][-1] == (3,)
+    net = network(tmp_path, [*pools, "{ op = 'flatten' }", "{ op = 'dense', units = 3 }"])
+    assert [row.output_shape for row in analyse(net, (1, 4096, 4096))][-1] == (3,)
     with pytest.raises(KernelError, match="on a picture of 1024 x 1024: network 'n': layer 'conv1' after the input"):
         network(tmp_path, ["{ op = 'conv', filters = 2, size = 3, groups = 2 }", *pools])
     padded = network(tmp_path, ["{ op = 'conv', kernel = 'blur', padding = [[0, 1], [2, 1]] }"])
-    assert len({*found.layers, *padded.layers}) == 14  # values that can be hashed
+    assert len({*net.layers, *padded.layers}) == 14  # values that can be hashed
     for layers in (
         ["{ op = 'conv', filters = 4, size = 32 }", "{ op = 'dense', units = 3 }"],  # of pictures of 32 pixels
         ["{ op = 'max-pool', size = 1, stride = 2, padding = [[0, 0], [0, 1]] }"],
-    ):  # odd
+    ):  # unusual but valid
         assert network(tmp_path, layers)
 
 
-def test_what_follows_a_vector_of_unknown_length_is_looked_at(tmp_path):
-    """No maps come of it; the numbers of the dense layers after it are known."""
+def test_layers_after_a_vector_of_unknown_length_are_checked(tmp_path):
+    """A layer of maps after it is refused; dense layers after it are checked against each other."""
     with pytest.raises(KernelError, match="'max-pool1' after 'flatten1', which gives .*: takes maps, and gets a vector"):
         network(tmp_path, ["{ op = 'flatten' }", "{ op = 'max-pool', size = 2 }"])
     np.savez(tmp_path / "w.npz", first=np.zeros((5, 77)), second=np.zeros((3, 6)))
@@ -350,23 +350,23 @@ def test_what_follows_a_vector_of_unknown_length_is_looked_at(tmp_path):
         network(tmp_path, ["{ op = 'global-avg-pool' }", "{ op = 'flatten' }", first])
 
 
-def test_a_field_larger_than_any_picture(tmp_path):
-    """Is refused, in place of a number of hundreds of digits."""
+def test_a_field_larger_than_any_picture_is_refused(tmp_path):
+    """The error replaces a number of hundreds of digits."""
     layer = "{ op = 'conv', filters = 1, size = 3, stride = 60000, padding = 60000 }"
     rows = list(analyse(network(tmp_path, [layer] * 9), (1, 9, 9)))
     with pytest.raises(ArgumentError, match="layer 'conv2' has a receptive field of more than 2147483648 pixels"):
         receptive_fields(rows)
 
 
-def test_a_wrong_key_is_told_where_it_stands(tmp_path):
-    """That of the biases at theirs, on a line of its own."""
+def test_a_wrong_key_is_reported_at_its_place(tmp_path):
+    """The error of a missing array of biases names the key ``bias``."""
     np.savez(tmp_path / "w.npz", w=np.zeros((2, 1, 3, 3)))
     layer = '{ op = "conv", file = "w.npz", key = "w", bias = "b" }'
     with pytest.raises(KernelError, match=r"networks\.n\.layers\[0\]\.bias: .*there is no array of that name"):
         network(tmp_path, [layer])
 
 
-def test_an_unknown_network_is_told_with_the_nearest():
-    """As kernels are."""
+def test_an_unknown_network_is_reported_with_the_nearest_name():
+    """The error suggests the nearest name, as for kernels."""
     with pytest.raises(KernelError, match="network 'lenet5' is unknown; did you mean 'lenet-5'?"):
         BUILT_IN.network("lenet5")

@@ -1,4 +1,4 @@
-"""filter2d and conv2d against the oracle, against SciPy, and against their own laws."""
+"""filter2d and conv2d against the oracle, against SciPy, and against their algebraic laws."""
 
 import numpy as np
 import pytest
@@ -19,8 +19,8 @@ from convcli.geometry.borders import ZERO
 SCIPY_WORDS = {"zero": "constant", "edge": "nearest", "reflect": "mirror", "symmetric": "reflect", "wrap": "grid-wrap"}
 
 
-def as_signed(image):
-    """bool pictures count as 0 and 1 in arithmetic."""
+def as_float64(image):
+    """Convert to float64; bool images become 0 and 1."""
     return image.astype(np.float64)
 
 
@@ -36,10 +36,10 @@ def as_signed(image):
     threads=st.integers(1, 3),
 )
 def test_filter2d_equals_the_oracle(data, image, stride, dilation, pads, border, flip, summed, threads):
-    """Every option at once, exactly, for every type of picture."""
+    """Every combination of options and every dtype gives exactly the oracle's result."""
     kernel = data.draw(ours.kernels(image.shape[2] if summed else None))
     options = {"stride": stride, "dilation": dilation, "border": border, "flip": flip}
-    expected = naive.filter2d(as_signed(image), kernel, pads=pads, **options)
+    expected = naive.filter2d(as_float64(image), kernel, pads=pads, **options)
     assume(expected.size)
     result = filter2d(image, kernel, padding=pads, threads=threads, method="direct", **options)
     assert result.dtype == np.result_type(image.dtype, np.float32)
@@ -60,12 +60,12 @@ def test_filter2d_equals_the_oracle(data, image, stride, dilation, pads, border,
     flip=st.booleans(),
 )
 def test_conv2d_equals_the_oracle(data, groups, ins, outs, count, side, stride, dilation, pads, border, flip):
-    """Groups, batches, bias, and every option at once, exactly."""
-    numbers = st.integers(-4, 4)
-    x = data.draw(ours.hnp.arrays(np.int64, (count, groups * ins, *side), elements=numbers)).astype(np.float32)
+    """Groups, batches, bias and every combination of options give exactly the oracle's result."""
+    values = st.integers(-4, 4)
+    x = data.draw(ours.hnp.arrays(np.int64, (count, groups * ins, *side), elements=values)).astype(np.float32)
     kernel = data.draw(ours.kernel_sides)
-    weight = data.draw(ours.hnp.arrays(np.int64, (groups * outs, ins, *kernel), elements=numbers))
-    bias = data.draw(ours.hnp.arrays(np.int64, groups * outs, elements=numbers))
+    weight = data.draw(ours.hnp.arrays(np.int64, (groups * outs, ins, *kernel), elements=values))
+    bias = data.draw(ours.hnp.arrays(np.int64, groups * outs, elements=values))
     options = {"stride": stride, "dilation": dilation, "border": border, "flip": flip, "groups": groups}
     expected = naive.conv2d(x, weight, bias, pads=pads, **options)
     assume(expected.size)
@@ -74,23 +74,23 @@ def test_conv2d_equals_the_oracle(data, groups, ins, outs, count, side, stride, 
 
 
 @given(image=ours.images(), kernel=ours.kernels(), stride=ours.pairs, border=ours.borders)
-def test_stride_takes_every_s_th(image, kernel, stride, border):
+def test_stride_takes_every_s_th_pixel(image, kernel, stride, border):
     """f(x, stride=s) == f(x)[::s, ::s], with the padding 'same'."""
     dense = filter2d(image, kernel, border=border)
     assert_array_equal(filter2d(image, kernel, border=border, stride=stride), dense[:: stride[0], :: stride[1]])
 
 
 @given(image=ours.images(), kernel=ours.kernels(), dilation=ours.pairs, border=ours.borders)
-def test_dilation_is_zeros_between_taps(image, kernel, dilation, border):
-    """f(x, k, dilation=d) == f(x, k with zeros between)."""
+def test_dilation_puts_zeros_between_taps(image, kernel, dilation, border):
+    """f(x, k, dilation=d) == f(x, k with d - 1 zeros between its taps)."""
     assert_array_equal(
         filter2d(image, kernel, border=border, dilation=dilation),
-        filter2d(image, naive.spread(kernel, dilation), border=border),
+        filter2d(image, naive.dilate(kernel, dilation), border=border),
     )
 
 
 @given(image=ours.images(), kernel=ours.kernels(), pads=ours.pads, border=st.sampled_from(ours.BORDERS))
-def test_padding_is_numpy_pad(image, kernel, pads, border):
+def test_padding_equals_numpy_pad(image, kernel, pads, border):
     """f(x, padding=p, border=b) == f(numpy.pad(x, p, b), padding='valid')."""
     padded = np.pad(image, (*pads, (0, 0)), mode=naive.NUMPY_WORDS[border])
     assume(all(n >= k for n, k in zip(padded.shape, kernel.shape, strict=False)))
@@ -99,18 +99,18 @@ def test_padding_is_numpy_pad(image, kernel, pads, border):
     )
 
 
-@given(image=ours.images(), one=ours.kernels(), factor=st.integers(-3, 3))
-def test_linear_in_picture_and_kernel(image, one, factor):
+@given(image=ours.images(), kernel=ours.kernels(), factor=st.integers(-3, 3))
+def test_filter2d_is_linear_in_image_and_kernel(image, kernel, factor):
     """f(a x + y, k) == a f(x, k) + f(y, k), and the same for the kernel."""
     x, y = image.astype(np.float32), image[::-1, ::-1].astype(np.float32)
-    other = one[::-1]
-    assert_array_equal(filter2d(factor * x + y, one), factor * filter2d(x, one) + filter2d(y, one))
-    assert_array_equal(filter2d(x, factor * one + other), factor * filter2d(x, one) + filter2d(x, other))
+    other = kernel[::-1]
+    assert_array_equal(filter2d(factor * x + y, kernel), factor * filter2d(x, kernel) + filter2d(y, kernel))
+    assert_array_equal(filter2d(x, factor * kernel + other), factor * filter2d(x, kernel) + filter2d(x, other))
 
 
 @given(image=ours.images(), kernel=ours.kernels(), down=st.integers(-5, 5), right=st.integers(-5, 5))
-def test_shift_of_the_picture_shifts_the_map(image, kernel, down, right):
-    """With the border 'wrap', on a torus."""
+def test_a_shifted_image_gives_a_shifted_map(image, kernel, down, right):
+    """With the border 'wrap', a rolled image gives the rolled map."""
     rolled = np.roll(image, (down, right), axis=(0, 1))
     assert_array_equal(
         filter2d(rolled, kernel, border="wrap"), np.roll(filter2d(image, kernel, border="wrap"), (down, right), axis=(0, 1))
@@ -118,8 +118,8 @@ def test_shift_of_the_picture_shifts_the_map(image, kernel, down, right):
 
 
 @given(kernel=ours.kernels())
-def test_impulse_gives_the_kernel_back(kernel):
-    """Flipped, an impulse shows the kernel; as it slides, the kernel turned by 180 degrees."""
+def test_an_impulse_gives_the_kernel(kernel):
+    """With flip=True an impulse gives the kernel; without, the kernel rotated by 180 degrees."""
     impulse = np.zeros((1, 1), np.float32) + 1
     assert_array_equal(filter2d(impulse, kernel, padding="full", border="zero", flip=True), kernel)
     assert_array_equal(filter2d(impulse, kernel, padding="full", border="zero"), kernel[::-1, ::-1])
@@ -129,7 +129,7 @@ def test_impulse_gives_the_kernel_back(kernel):
 @pytest.mark.parametrize("shape", [(7, 9), (1, 5), (2, 2), (1, 1)])
 @pytest.mark.parametrize("kernel", [(3, 3), (5, 1), (7, 11), (13, 3)])
 def test_scipy_agrees_on_every_border(border, shape, kernel, rng):
-    """A second oracle; kernels may be far larger than the picture. Odd sizes, where centres agree."""
+    """scipy.ndimage.correlate gives the same for kernels of odd sides, also where the kernel is larger than the picture."""
     image, weights = rng.integers(0, 256, shape).astype(float), rng.normal(size=kernel)
     expected = scipy.ndimage.correlate(image, weights, mode=SCIPY_WORDS[border])
     assert_allclose(filter2d(image, weights, border=border), expected, rtol=1e-12, atol=1e-9)
@@ -138,10 +138,10 @@ def test_scipy_agrees_on_every_border(border, shape, kernel, rng):
 @pytest.mark.parametrize("mode", ["valid", "same", "full"])
 @pytest.mark.parametrize("kernel", [(3, 5), (2, 4), (1, 1)])
 def test_scipy_agrees_on_flip_and_padding(mode, kernel, rng):
-    """signal.convolve2d puts the centre of an even kernel where flip=True with 'same' puts it."""
+    """flip=True equals scipy.signal.convolve2d; for even kernels, 'same' is another part of 'full'."""
     image, weights = rng.normal(size=(9, 8)), rng.normal(size=kernel)
     expected = scipy.signal.convolve2d(image, weights, mode=mode)
-    if mode == "same":  # SciPy takes the later middle of the full result, we the earlier one for even kernels
+    if mode == "same":  # for even kernels filter2d starts one pixel later in the full result than SciPy
         full = scipy.signal.convolve2d(image, weights, mode="full")
         top, left = ((k - 1) - (k - 1) // 2 for k in kernel)
         expected = full[top : top + 9, left : left + 8]
@@ -151,13 +151,13 @@ def test_scipy_agrees_on_flip_and_padding(mode, kernel, rng):
 @pytest.mark.parametrize("size", [5, 31, 101, 501, 1023])
 @pytest.mark.parametrize("level", [1, 254, 255])
 def test_the_mean_of_a_flat_picture_is_its_level(size, level):
-    """Within a millionth, though a million taps are summed in float32."""
+    """The error is within a millionth, also where a million taps are summed in float32."""
     flat = np.full((24, 24), level, np.uint8)
     assert_allclose(filter2d(flat, np.full((size, size), 1 / size**2)), level, rtol=1e-6)
 
 
 def test_float32_is_close_to_float64(rng):
-    """Large kernels of fractions stay within the float32 bound: n * eps * sum |w x|."""
+    """The error of a large kernel stays within the float32 bound: n * eps * sum |w x|."""
     image, weights = rng.uniform(0, 255, (40, 40)), rng.normal(size=(31, 31))
     single, double = filter2d(image.astype(np.float32), weights), filter2d(image, weights)
     bound = weights.size * np.finfo(np.float32).eps * filter2d(image, np.abs(weights))
@@ -166,7 +166,7 @@ def test_float32_is_close_to_float64(rng):
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int16, np.int32, np.uint32, np.int64, np.uint64])
 def test_integer_output_rounds_half_to_even_and_saturates(dtype):
-    """Halves go to the even neighbour, what is beyond the type to its ends, NaN to 0; as numpy.rint and numpy.clip."""
+    """Halves round to even, values beyond the dtype saturate, NaN becomes 0; as numpy.rint and numpy.clip."""
     limits = np.iinfo(dtype)
     values = np.array([[0.5, 1.5, 2.5, -0.5, -1.5, 3.49, 126.5, 254.5, 300, -300, 1e30, -1e30, np.inf, -np.inf, np.nan]])
     result = filter2d(values, [[1]], dtype=dtype)
@@ -179,8 +179,8 @@ def test_integer_output_rounds_half_to_even_and_saturates(dtype):
     assert result[0].tolist() == expected
 
 
-def test_integer_output_of_a_picture(rng):
-    """The fused rounding equals rounding the float result."""
+def test_integer_output_equals_the_rounded_float_output(rng):
+    """A result of uint8 equals the float result, rounded and clipped."""
     image, weights = rng.integers(0, 256, (33, 41, 3), dtype=np.uint8), rng.normal(size=(5, 5))
     response = filter2d(image, weights)
     assert_array_equal(filter2d(image, weights, dtype=np.uint8), np.clip(np.rint(response), 0, 255).astype(np.uint8))
@@ -188,15 +188,15 @@ def test_integer_output_of_a_picture(rng):
 
 @pytest.mark.parametrize("shape", [(300, 70, 3), (3, 5000, 1)])
 def test_threads_do_not_change_a_bit(shape, rng):
-    """Bands are cut anywhere, and the result is the same to the last bit."""
+    """The result is the same to the last bit for any number of threads."""
     image, weights = rng.normal(size=shape).astype(np.float32), rng.normal(size=(7, 5))
-    alone = filter2d(image, weights, threads=1)
+    single = filter2d(image, weights, threads=1)
     for threads in (2, 3, 5, 64):
-        assert_array_equal(filter2d(image, weights, threads=threads), alone)
+        assert_array_equal(filter2d(image, weights, threads=threads), single)
 
 
 def test_inputs_are_never_changed(rng):
-    """Read-only arrays are good inputs, and stay as they are."""
+    """Read-only arrays are accepted and not written to."""
     image, weights = rng.normal(size=(9, 9)), rng.normal(size=(3, 3))
     image.flags.writeable = weights.flags.writeable = False
     before = image.copy(), weights.copy()
@@ -206,8 +206,8 @@ def test_inputs_are_never_changed(rng):
     assert_array_equal(weights, before[1])
 
 
-def test_any_memory_layout(rng):
-    """Views with steps, Fortran order and swapped bytes give the same numbers."""
+def test_every_memory_layout_is_accepted(rng):
+    """Views with steps, Fortran order and swapped bytes give the same result."""
     image, weights = rng.integers(0, 256, (20, 24, 3)).astype(np.uint16), rng.integers(-3, 4, (3, 3))
     expected = filter2d(image[::2, ::-1].copy(), weights)
     assert_array_equal(filter2d(image[::2, ::-1], weights), expected)
@@ -217,16 +217,16 @@ def test_any_memory_layout(rng):
 
 
 def test_nan_spreads_as_far_as_the_kernel_reaches():
-    """And not under a weight of 0."""
+    """NaN does not spread under a weight of 0."""
     image = np.ones((7, 7), np.float32)
     image[3, 3] = np.nan
     plus = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]])
-    hit = np.isnan(filter2d(image, plus))
-    assert_array_equal(hit, filter2d(np.isnan(image), plus) > 0)
+    is_nan = np.isnan(filter2d(image, plus))
+    assert_array_equal(is_nan, filter2d(np.isnan(image), plus) > 0)
 
 
-def test_infinity_stays_infinity():
-    """inf times a positive weight is inf, not NaN, in every group and block of taps."""
+def test_infinity_does_not_become_nan():
+    """inf times a positive weight is inf, not NaN, in every block of taps."""
     image = np.full((9, 9), np.inf, np.float32)
     for size in (5, 31):
         assert np.all(np.isposinf(filter2d(image, np.ones((size, size)))))
@@ -238,7 +238,7 @@ def test_infinity_stays_infinity():
 
 
 def test_all_zero_kernel_gives_zero():
-    """A kernel without taps is a kernel."""
+    """A kernel whose weights are all 0 is accepted."""
     assert_array_equal(filter2d(np.ones((4, 4)), np.zeros((3, 3))), np.zeros((4, 4)))
 
 
@@ -248,7 +248,7 @@ def test_kernel_weights_are_not_rounded_for_float64():
 
 
 def test_shapes_follow_the_inputs():
-    """Grey stays without a channel axis; a (kh, kw, C) kernel takes it away; four 5 x 5 x 3 filters give four maps."""
+    """A grey image gives a result without a channel axis, as does a (kh, kw, C) kernel; four 5 x 5 x 3 filters give 4 maps."""
     assert filter2d(np.zeros((8, 9)), np.ones((3, 3))).shape == (8, 9)
     assert filter2d(np.zeros((8, 9, 1)), np.ones((3, 3))).shape == (8, 9, 1)
     assert filter2d(np.zeros((8, 9, 3)), np.ones((3, 3, 3))).shape == (8, 9)
@@ -263,7 +263,7 @@ def test_pointwise_convolution_mixes_channels(rng):
     assert_allclose(conv2d(x, weight[:, :, None, None]), np.einsum("oc,chw->ohw", weight, x), rtol=1e-12, atol=1e-12)
 
 
-def test_depthwise_is_each_channel_alone(rng):
+def test_depthwise_equals_filter2d_on_each_channel(rng):
     """groups = Cin equals filter2d on each channel."""
     x, weight = rng.normal(size=(3, 7, 8)), rng.normal(size=(3, 1, 3, 3))
     expected = [filter2d(x[c], weight[c, 0], border="zero") for c in range(3)]
@@ -302,7 +302,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("call", "message"), BAD)
-def test_bad_arguments_are_named(call, message):
+def test_bad_arguments_are_refused(call, message):
     """Each error names the argument, the rule and the value, and is a ValueError too."""
     with pytest.raises(ArgumentError, match=message) as caught:
         call()
@@ -326,10 +326,10 @@ def test_bad_arguments_are_named(call, message):
     seed=st.integers(0, 99),
 )
 @settings(max_examples=150)
-def test_layers_of_many_channels_equal_the_oracle(
+def test_layers_of_many_channels_equal_the_direct_method(
     groups, ins, outs, count, side, kernel, dtype, stride, dilation, pads, border, flip, threads, seed
 ):
-    """Whose maps are computed several at a time; exactly."""
+    """Layers whose maps are computed several at a time equal the direct method exactly."""
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 9, (count, groups * ins, *side)).astype(dtype)
     weight, bias = rng.integers(-4, 5, (groups * outs, ins, *kernel)), rng.integers(-9, 9, groups * outs)
@@ -340,11 +340,11 @@ def test_layers_of_many_channels_equal_the_oracle(
     assert_array_equal(conv2d(x, weight, bias, padding=pads, threads=threads, **options), expected)
 
 
-@pytest.mark.parametrize("odd", [np.nan, np.inf])
-def test_a_zero_weight_keeps_what_is_no_number_out(odd):
-    """In a layer of many channels as in any other."""
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_zero_weight_keeps_nan_and_infinity_out(value):
+    """A weight of 0 keeps NaN and infinity out of a map, also in a layer of many channels."""
     x = np.ones((8, 6, 6), np.float32)
-    x[2, 3, 3] = odd
+    x[2, 3, 3] = value
     weight = np.ones((8, 8, 3, 3))
     weight[:4, 2] = 0
     maps = conv2d(x, weight)
@@ -354,8 +354,8 @@ def test_a_zero_weight_keeps_what_is_no_number_out(odd):
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32, np.float64])
-def test_every_second_pixel_of_wide_pictures(channels, dtype, rng):
-    """What stride 2 gives are those of stride 1, where rows are long enough to be parted many numbers at a time."""
+def test_stride_2_of_wide_images_takes_every_second_pixel(channels, dtype, rng):
+    """Stride 2 equals every second pixel of stride 1, where rows are long enough for vector instructions."""
     kernel = rng.integers(-4, 5, (2, 3, 3)).astype(float)
     for width in (126, 129, 200, 333):
         image = rng.integers(0, 256, (4, width, channels)).astype(dtype)
@@ -366,14 +366,14 @@ def test_every_second_pixel_of_wide_pictures(channels, dtype, rng):
                 assert_allclose(filter2d(image, weights, stride=(1, 2), **options), expected, rtol=0, atol=1e-4)
 
 
-@pytest.mark.parametrize("left", [0, 1, 7])
-def test_taps_that_no_map_has_are_left_out_of_layers(left, rng):
-    """The maps are the same, and the taps in the tables those that are left."""
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_taps_without_a_weight_are_left_out_of_layers(count, rng):
+    """Taps whose weight is 0 in every map are not in the tables, and the maps equal the oracle."""
     x, weight, bias = rng.integers(0, 9, (5, 8, 9)), rng.integers(1, 5, (8, 5, 3, 3)), rng.integers(0, 9, 8)
-    kept = np.zeros(45, bool)
-    kept[rng.permutation(45)[:left]] = True
-    weight = weight * kept.reshape(5, 3, 3)
-    weight[1:, :, 0, 0] *= 0  # of some maps, too
+    mask = np.zeros(45, bool)
+    mask[rng.permutation(45)[:count]] = True
+    weight = weight * mask.reshape(5, 3, 3)
+    weight[1:, :, 0, 0] *= 0  # a tap that only the first map has
     expected = naive.conv2d(x[None], weight, bias, pads=((1, 1), (1, 1)))[0]
     assert_array_equal(conv2d(x, weight, bias, padding=1), expected)
     axes = make_axes((8, 9), (3, 3), 1, 1, 1)

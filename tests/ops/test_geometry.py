@@ -1,4 +1,4 @@
-"""Sizes, pads and borders."""
+"""Output sizes, padding and borders."""
 
 import re
 from dataclasses import replace
@@ -35,7 +35,7 @@ def test_output_sizes_are_the_published_ones(size, kernel, stride, padding, dila
     assert (rows.out, columns.out) == (out, out)
 
 
-def test_alexnet_first_layer():
+def test_sizes_of_the_first_layer_of_alexnet():
     """227 gives 55; 224 without padding does not divide and is cut to 54 (Krizhevsky 2012)."""
     assert make_axes((227, 227), (11, 11), 4, 0, 1)[0].out == 55
     assert make_axes((224, 224), (11, 11), 4, 0, 1)[0].out == 54
@@ -45,21 +45,21 @@ def test_alexnet_first_layer():
 @pytest.mark.parametrize("dilation", [1, 2, 3])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_same_gives_every_stride_th_pixel(kernel, dilation, stride):
-    """The padding 'same' keeps the size at stride 1, and does not move with the stride."""
+    """Padding 'same' keeps the size at stride 1, and does not depend on the stride."""
     rows, _ = make_axes((10, 10), (kernel, kernel), stride, "same", dilation)
     assert rows.out == len(range(0, 10, stride))
     assert rows.after - rows.before in (0, 1)
 
 
-def test_full_is_every_overlap():
-    """i + (k - 1)."""
+def test_full_covers_every_overlap():
+    """The output size is i + (k - 1)."""
     assert make_axes((5, 7), (3, 4), 1, "full", 1)[0].out == 7
     assert make_axes((5, 7), (3, 4), 1, "full", 1)[1].out == 10
 
 
 @given(size=st.integers(1, 20), kernel=st.integers(1, 7), stride=st.integers(1, 5), dilation=st.integers(1, 3))
-def test_onnx_same_is_as_many_as_strides_begin(size, kernel, stride, dilation):
-    """ceil(size / stride), with no more padding than that needs; the odd pixel behind for upper, before for lower."""
+def test_onnx_same_gives_size_over_stride_rounded_up(size, kernel, stride, dilation):
+    """ceil(size / stride) with the least padding; the odd pixel at the end for upper, at the start for lower."""
     sizes, kernels = (size, size + 1), (kernel, kernel)
     for upper, lower in zip(
         make_axes(sizes, kernels, stride, "same-upper", dilation),
@@ -73,8 +73,8 @@ def test_onnx_same_is_as_many_as_strides_begin(size, kernel, stride, dilation):
         assert upper.after == 0 or shorter.out < upper.out
 
 
-def test_padding_forms():
-    """A number, (rows, columns), and one number a side."""
+def test_every_form_of_padding_is_accepted():
+    """A number, (rows, columns), and one number per side."""
     assert resolve_padding(2, (3, 3)) == ((2, 2), (2, 2))
     assert resolve_padding((1, 2), (3, 3)) == ((1, 1), (2, 2))
     assert resolve_padding(((1, 2), (3, 4)), (3, 3)) == ((1, 2), (3, 4))
@@ -82,22 +82,22 @@ def test_padding_forms():
 
 
 @given(size=st.integers(1, 6), before=st.integers(0, 20), after=st.integers(0, 20), border=st.sampled_from(BORDERS))
-def test_borders_are_numpys(size, before, after, border):
-    """source_index and gain walk as numpy.pad does, at any distance."""
+def test_borders_equal_numpy_pad(size, before, after, border):
+    """source_index and gain give numpy.pad's values at any distance."""
     padded = np.pad(np.arange(1.0, size + 1), (before, after), mode=NUMPY_WORDS[border])
     mode, axis = check_border(border), Axis(size, 1, 1, 1, before, after)
-    walked = [(mode.source_index(i, size) + 1) * mode.gain(i, axis) for i in range(-before, size + after)]
-    np.testing.assert_allclose(walked, padded, rtol=1e-14)
+    values = [(mode.source_index(i, size) + 1) * mode.gain(i, axis) for i in range(-before, size + after)]
+    np.testing.assert_allclose(values, padded, rtol=1e-14)
 
 
 @pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
-def test_the_picture_of_a_border_is_what_numpy_pads(mode):
-    """a b c d are 3, 6, 12 and 9 here: a picture with a letter too many or a wrong one does not fit."""
+def test_the_drawing_of_a_border_equals_numpy_pad(mode):
+    """The drawing of each border in ``MODES`` holds for the values a, b, c, d = 3, 6, 12, 9."""
     left, row, right = (part.split() for part in mode.picture.split("|"))
     assert row == ["a", "b", "c", "d"]
-    numbers = dict(zip(row, (3.0, 6.0, 12.0, 9.0), strict=True))
-    told = [eval(re.sub(r"(\d)([a-d])", r"\1*\2", one), {}, numbers) for one in (*left, *row, *right)]
-    np.testing.assert_allclose(told, np.pad(list(numbers.values()), 3, mode=NUMPY_WORDS[mode.name]), rtol=1e-14)
+    samples = dict(zip(row, (3.0, 6.0, 12.0, 9.0), strict=True))
+    values = [eval(re.sub(r"(\d)([a-d])", r"\1*\2", term), {}, samples) for term in (*left, *row, *right)]
+    np.testing.assert_allclose(values, np.pad(list(samples.values()), 3, mode=NUMPY_WORDS[mode.name]), rtol=1e-14)
 
 
 BAD = [
@@ -119,16 +119,16 @@ BAD = [
 
 
 @pytest.mark.parametrize(("change", "message"), BAD)
-def test_bad_geometry_is_named(change, message):
+def test_bad_geometry_is_refused(change, message):
     """Each error names the argument, the rule and the value."""
-    wishes = {"kernel": (3, 3), "stride": 1, "padding": "same", "dilation": 1} | change
+    arguments = {"kernel": (3, 3), "stride": 1, "padding": "same", "dilation": 1} | change
     with pytest.raises(ArgumentError, match=message):
-        make_axes((4, 4), wishes["kernel"], wishes["stride"], wishes["padding"], wishes["dilation"])
+        make_axes((4, 4), arguments["kernel"], arguments["stride"], arguments["padding"], arguments["dilation"])
 
 
 @pytest.mark.parametrize("border", ["mirrored", "near", None, True, [0], float("nan"), float("inf"), 10**400])
-def test_unknown_border(border):
-    """Only words that are known, and numbers."""
+def test_unknown_borders_are_refused(border):
+    """Only known names and finite numbers are accepted."""
     with pytest.raises(
         ArgumentError,
         match="border must be a number up to 1e.30 or one of edge, linear-ramp, reflect, symmetric, wrap, zero, got",
@@ -136,6 +136,6 @@ def test_unknown_border(border):
         check_border(border)
 
 
-def test_numpy_integers_are_whole_numbers():
-    """A NumPy integer is as good as an int."""
+def test_numpy_integers_are_accepted():
+    """A NumPy integer is accepted in place of an int."""
     assert as_pair("stride", np.int64(2), least=1) == (2, 2)

@@ -1,4 +1,4 @@
-"""What networks are made of beside pools: activations, normalisation, dense, depthwise and connected layers."""
+"""Operations of networks other than pools: activations, normalization, dense, depthwise and connected layers."""
 
 import warnings
 
@@ -24,7 +24,7 @@ ACTIVATIONS = {
     "abs": np.fabs,
     "square": lambda x: x * x,
 }
-anything = hnp.arrays(
+any_array = hnp.arrays(
     st.sampled_from(ours.DTYPES),
     hnp.array_shapes(min_dims=0, max_dims=5, max_side=4),
     elements={"allow_nan": True, "allow_infinity": True},
@@ -32,9 +32,9 @@ anything = hnp.arrays(
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-@given(x=anything)
-def test_activations_of_any_shape_and_number(name, x):
-    """As their formulas in float64, without a warning, whatever the number; the input stays as it is."""
+@given(x=any_array)
+def test_activations_equal_their_formulas(name, x):
+    """They equal their formulas in float64 for every shape and value, without a warning, and do not change the input."""
     before = x.copy()
     result = getattr(convcli, name)(x)
     real = np.result_type(x.dtype, np.float32)
@@ -48,16 +48,16 @@ def test_activations_of_any_shape_and_number(name, x):
 
 @pytest.mark.parametrize("name", ["softmax", *ACTIVATIONS])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_no_number_warns(name, dtype):
-    """Even where every warning of NumPy's is asked for."""
+def test_no_value_causes_a_warning(name, dtype):
+    """No value causes a warning of NumPy's."""
     with np.errstate(all="raise"), warnings.catch_warnings():
         warnings.simplefilter("error")
         for number in [*ODD, np.finfo(dtype).max]:
             getattr(convcli, name)(np.array([number, 1, -2], dtype))
 
 
-def test_nan_stays_nan_and_infinity_has_its_limit():
-    """As in PyTorch."""
+def test_activations_of_nan_and_infinity_are_their_limits():
+    """NaN gives NaN, infinity gives the limit of the function, and softmax of only -inf is NaN, as in PyTorch."""
     for name in ACTIVATIONS:
         assert np.isnan(getattr(convcli, name)(np.nan))
     assert convcli.relu([np.inf, -np.inf]).tolist() == [np.inf, 0]
@@ -71,13 +71,13 @@ def test_nan_stays_nan_and_infinity_has_its_limit():
     x=hnp.arrays(np.float64, hnp.array_shapes(min_dims=1, max_dims=4, max_side=5), elements=st.floats(-1e3, 1e3)),
     data=st.data(),
 )
-def test_softmax_is_scipys(x, data):
-    """Along any axis."""
+def test_softmax_equals_scipy(x, data):
+    """Softmax equals SciPy's along every axis."""
     axis = data.draw(st.integers(-x.ndim, x.ndim - 1))
     assert_allclose(convcli.softmax(x, axis), scipy.special.softmax(x, axis), rtol=1e-12, atol=1e-300)
 
 
-def test_onnx_activations():
+def test_activations_equal_onnx():
     """The node tests of ONNX for Softmax and LeakyRelu."""
     assert_allclose(convcli.softmax([[-1, 0, 1]]), [[0.09003058, 0.24472848, 0.66524094]], rtol=1e-6)
     large = convcli.softmax([[0, 1, 2, 3], [10000, 10001, 10002, 10003]])
@@ -94,21 +94,21 @@ def test_onnx_activations():
     beta=st.floats(0.1, 2),
     k=st.floats(0.5, 2),
 )
-def test_local_response_norm_is_its_formula(x, size, alpha, beta, k):
-    """Channel c sees c - size // 2 .. c - size // 2 + size - 1."""
+def test_local_response_norm_equals_its_formula(x, size, alpha, beta, k):
+    """Channel c sums channels c - size // 2 to c - size // 2 + size - 1."""
     expected = np.empty_like(x)
     for c in range(x.shape[1]):
-        begin = c - size // 2
-        near = x[:, max(begin, 0) : begin + size]
-        expected[:, c] = x[:, c] / (k + alpha / size * (near**2).sum(axis=1)) ** beta
+        start = c - size // 2
+        neighbours = x[:, max(start, 0) : start + size]
+        expected[:, c] = x[:, c] / (k + alpha / size * (neighbours**2).sum(axis=1)) ** beta
     assert_allclose(convcli.local_response_norm(x, size, alpha, beta, k), expected, rtol=1e-12)
     assert_array_equal(
         convcli.local_response_norm(x[0], size, alpha, beta, k), convcli.local_response_norm(x, size, alpha, beta, k)[0]
     )
 
 
-def test_batch_norm_is_one_affine(rng):
-    """(x - mean) / sqrt(variance + epsilon) * scale + shift; without scale and shift, a standard distribution."""
+def test_batch_norm_equals_its_formula(rng):
+    """(x - mean) / sqrt(variance + epsilon) * scale + shift; without scale and shift, (x - mean) / sqrt(variance)."""
     x = rng.normal(3, 2, (4, 3, 8, 9))
     mean, variance = x.mean(axis=(0, 2, 3)), x.var(axis=(0, 2, 3))
     scale, shift = rng.normal(size=3), rng.normal(size=3)
@@ -120,7 +120,7 @@ def test_batch_norm_is_one_affine(rng):
     assert convcli.affine(np.ones((3, 1, 1), np.uint8), [1, 2, 3]).dtype == np.float32
 
 
-def test_dense_after_flatten_is_a_convolution_of_the_whole_map(rng):
+def test_dense_after_flatten_equals_a_convolution_of_the_whole_map(rng):
     """A kernel as large as the map has one position."""
     x, weight, bias = rng.normal(size=(5, 3, 4, 6)), rng.normal(size=(7, 3, 4, 6)), rng.normal(size=7)
     expected = conv2d(x, weight, bias)[:, :, 0, 0]
@@ -143,17 +143,17 @@ def test_dense_after_flatten_is_a_convolution_of_the_whole_map(rng):
     border=ours.borders,
     flip=st.booleans(),
     threads=st.integers(1, 3),
-    odd=st.sampled_from([None, np.nan, np.inf]),
+    special=st.sampled_from([None, np.nan, np.inf]),
     seed=st.integers(0, 99),
 )
-def test_depthwise_equals_each_plane_alone(
-    channels, multiplier, count, side, kernel, dtype, stride, dilation, pads, border, flip, threads, odd, seed
+def test_depthwise_equals_conv2d_of_each_channel(
+    channels, multiplier, count, side, kernel, dtype, stride, dilation, pads, border, flip, threads, special, seed
 ):
-    """Exactly, with every option; a weight of 0 keeps NaN and infinity out."""
+    """Equal to conv2d of each channel, exactly, with every option; a weight of 0 keeps NaN and infinity out."""
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 9, (count, channels, *side)).astype(dtype)
-    if odd is not None and x.dtype.kind == "f":
-        x[0, 0, 0, 0] = odd
+    if special is not None and x.dtype.kind == "f":
+        x[0, 0, 0, 0] = special
     weight, bias = rng.integers(-2, 3, (channels * multiplier, *kernel)), rng.integers(-9, 9, channels * multiplier)
     options = {"stride": stride, "padding": pads, "dilation": dilation, "border": border, "flip": flip}
     extents = [(size - 1) * step + 1 for size, step in zip(kernel, dilation, strict=True)]
@@ -166,31 +166,31 @@ def test_depthwise_equals_each_plane_alone(
     assert_array_equal(convcli.depthwise_conv2d(x[0], weight[:, None], bias, **options), result[0])
 
 
-def test_separable_is_depthwise_then_pointwise(rng):
-    """The same as one convolution by the outer product of both weights (Howard 2017, section 3.1)."""
+def test_separable_equals_depthwise_then_pointwise(rng):
+    """The result equals one convolution with the outer product of both weights (Howard 2017, section 3.1)."""
     x, depthwise, pointwise, bias = (
         rng.normal(size=(3, 9, 8)),
         rng.normal(size=(6, 3, 3)),
         rng.normal(size=(4, 6)),
         rng.normal(size=4),
     )
-    joined = np.einsum("oim,imhw->oihw", pointwise.reshape(4, 3, 2), depthwise.reshape(3, 2, 3, 3))
+    product = np.einsum("oim,imhw->oihw", pointwise.reshape(4, 3, 2), depthwise.reshape(3, 2, 3, 3))
     options = {"padding": 1, "stride": 2, "border": "reflect"}
-    expected = conv2d(x, joined, bias, **options)
+    expected = conv2d(x, product, bias, **options)
     assert_allclose(convcli.separable_conv2d(x, depthwise, pointwise, bias, **options), expected, rtol=1e-10, atol=1e-12)
     assert_array_equal(convcli.pointwise_conv2d(x, np.ones((2, 3))), convcli.pointwise_conv2d(x, np.ones((2, 3, 1, 1))))
 
 
-# The planes that each of 16 maps sees: LeCun et al. 1998, Gradient-based learning applied to document recognition, table I.
+# The input planes of each of the 16 maps: LeCun et al. 1998, Gradient-based learning applied to document recognition, table I.
 LENET = [[m, (m + 1) % 6, (m + 2) % 6] for m in range(6)] + [[(m + i) % 6 for i in range(4)] for m in range(6)]
 LENET += [[0, 1, 3, 4], [1, 2, 4, 5], [0, 2, 3, 5], list(range(6))]
 
 
-def test_connected_maps_see_their_planes_alone(rng):
+def test_connected_maps_depend_on_their_planes_only(rng):
     """C3 of LeNet-5: 1516 weights and biases in 16 maps of 10 x 10, each the sum over its own planes."""
     weights = [rng.integers(-4, 5, (len(planes), 5, 5)) for planes in LENET]
     bias = rng.integers(-9, 9, 16)
-    assert sum(one.size for one in weights) + bias.size == 1516
+    assert sum(kernel.size for kernel in weights) + bias.size == 1516
     x = rng.integers(0, 9, (6, 14, 14))
     weight = convcli.connected_weight(weights, LENET, channels=6)
     maps = conv2d(x, weight, bias)
@@ -198,10 +198,10 @@ def test_connected_maps_see_their_planes_alone(rng):
     for m, planes in enumerate(LENET):
         expected = sum(naive.correlate(x[plane], weights[m][i]) for i, plane in enumerate(planes)) + bias[m]
         assert_array_equal(maps[m], expected)
-    whole = rng.integers(1, 5, (16, 6, 5, 5))
-    masked = convcli.connected_weight(whole, LENET, channels=6)
-    seen = np.array([[plane in planes for plane in range(6)] for planes in LENET])
-    assert_array_equal(masked, whole * seen[:, :, None, None])
+    full = rng.integers(1, 5, (16, 6, 5, 5))
+    masked = convcli.connected_weight(full, LENET, channels=6)
+    mask = np.array([[plane in planes for plane in range(6)] for planes in LENET])
+    assert_array_equal(masked, full * mask[:, :, None, None])
 
 
 X = np.ones((3, 4, 5))
@@ -238,7 +238,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("call", "message"), BAD)
-def test_bad_arguments_are_named(call, message):
+def test_bad_arguments_are_refused(call, message):
     """Each error names the argument, the rule and the value."""
     with pytest.raises(ArgumentError, match=message):
         call()

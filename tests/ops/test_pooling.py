@@ -1,4 +1,4 @@
-"""Pooling: against the oracle, and published figures."""
+"""Pooling against the oracle and published figures."""
 
 from functools import partial
 
@@ -27,27 +27,27 @@ pools = {
 }
 
 
-def drawn(seed, side, dtype):
-    """Planes of whole numbers."""
+def random_planes(seed, side, dtype):
+    """Random planes of integers."""
     return np.random.default_rng(seed).integers(-9 * (np.dtype(dtype).kind in "if"), 9, (3, *side)).astype(dtype)
 
 
 def windows_of(side, kernel, stride, pads, dilation, ceil_mode):
-    """The oracle's windows on rows and columns, where each has a pixel."""
+    """The oracle's windows along rows and columns; examples where a window has no pixel are skipped."""
     assume(all(n + sum(p) > (k - 1) * d for n, p, k, d in zip(side, pads, kernel, dilation, strict=True)))
-    both = [naive.windows(*axis, ceil_mode) for axis in zip(side, kernel, stride, pads, dilation, strict=True)]
-    assume(all(inside for axis in both for inside, _ in axis))
-    return both
+    windows = [naive.windows(*axis, ceil_mode) for axis in zip(side, kernel, stride, pads, dilation, strict=True)]
+    assume(all(inside for axis in windows for inside, _ in axis))
+    return windows
 
 
 @given(dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)), **pools)
 def test_max_pool2d_equals_the_oracle(side, kernel, stride, pads, dilation, ceil_mode, dtype, threads, seed):
-    """Every option at once, exactly, for every type; NaN wins."""
-    x = drawn(seed, side, dtype)
+    """Every combination of options, exactly, for every dtype; NaN propagates."""
+    x = random_planes(seed, side, dtype)
     if x.dtype.kind == "f":
         x[1, 0, seed % side[1]], x[2, 0, 0] = np.nan, -np.inf
     axes = windows_of(side, kernel, stride, pads, dilation, ceil_mode)
-    expected = naive.pool(x.astype(np.float64), *axes, lambda numbers, _: np.max(numbers))
+    expected = naive.pool(x.astype(np.float64), *axes, lambda samples, _: np.max(samples))
     options = {"stride": stride, "padding": pads, "dilation": dilation, "ceil_mode": ceil_mode, "threads": threads}
     result = max_pool2d(x, kernel, **options)
     assert result.dtype == dtype
@@ -57,11 +57,11 @@ def test_max_pool2d_equals_the_oracle(side, kernel, stride, pads, dilation, ceil
 
 @given(include=st.booleans(), **pools)
 def test_avg_pool2d_equals_the_oracle(side, kernel, stride, pads, ceil_mode, dtype, threads, seed, include):
-    """Every option at once, for every type: whole numbers have exact sums, and a division rounds once."""
-    x = drawn(seed, side, dtype)
+    """Every combination of options, for every dtype; exactly, as sums of integers are exact and the division rounds once."""
+    x = random_planes(seed, side, dtype)
     axes = windows_of(side, kernel, stride, pads, (1, 1), ceil_mode)
     expected = naive.pool(
-        x.astype(np.float64), *axes, lambda numbers, count: numbers.sum() / (count if include else numbers.size)
+        x.astype(np.float64), *axes, lambda samples, count: samples.sum() / (count if include else samples.size)
     )
     options = {"stride": stride, "padding": pads, "ceil_mode": ceil_mode, "count_include_pad": include, "threads": threads}
     result = avg_pool2d(x, kernel, **options)
@@ -72,12 +72,12 @@ def test_avg_pool2d_equals_the_oracle(side, kernel, stride, pads, ceil_mode, dty
 
 @given(norm_type=st.sampled_from([1, 2, 3, 2.5, 7]), dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)), **pools)
 def test_lp_pool2d_equals_the_oracle(side, kernel, stride, pads, dilation, ceil_mode, dtype, threads, seed, norm_type):
-    """Every option at once, for every type; exactly where whole numbers have exact sums and one rounding; NaN wins."""
-    x = drawn(seed, side, dtype)
+    """Every combination of options, for every dtype; exactly where sums are exact and round once; NaN propagates."""
+    x = random_planes(seed, side, dtype)
     if x.dtype.kind == "f":
         x[1, 0, seed % side[1]], x[2, 0, 0] = np.nan, -np.inf
     axes = windows_of(side, kernel, stride, pads, dilation, ceil_mode)
-    expected = naive.pool(x, *axes, lambda numbers, _: naive.lp_norm(numbers, norm_type))
+    expected = naive.pool(x, *axes, lambda samples, _: naive.lp_norm(samples, norm_type))
     options = {"stride": stride, "padding": pads, "dilation": dilation, "ceil_mode": ceil_mode, "threads": threads}
     result = lp_pool2d(x, kernel, norm_type=norm_type, **options)
     assert result.dtype == np.result_type(dtype, np.float32)
@@ -88,16 +88,16 @@ def test_lp_pool2d_equals_the_oracle(side, kernel, stride, pads, dilation, ceil_
 
 
 @pytest.mark.parametrize("norm_type", [1, 2, 3])
-def test_lp_pool2d_of_float16(norm_type):
-    """In float32, which holds the squares that float16 does not."""
+def test_lp_pool2d_of_float16_is_float32(norm_type):
+    """The result is computed in float32, which represents the squares that float16 cannot."""
     x = np.array([[[300, -400]]], np.float16)
     result = lp_pool2d(x, (1, 2), norm_type=norm_type)
     assert result.dtype == np.float32
     assert result.item() == {1: 700, 2: 500, 3: np.float32(91e6 ** (1 / 3))}[norm_type]
 
 
-def test_lp_pool2d_of_huge_and_tiny_numbers():
-    """Squares are summed in float64: those of any float32 are held, those of float64 overflow and vanish."""
+def test_lp_pool2d_sums_huge_and_tiny_values_in_float64():
+    """Squares are summed in float64: those of float32 are all representable, those of float64 overflow and underflow."""
     for number in (1.5e38, 1e-45):
         x = np.full((1, 1, 4), number, np.float32)
         assert lp_pool2d(x, (1, 4)).item() == np.float32(2 * np.float64(x[0, 0, 0]))
@@ -108,18 +108,18 @@ def test_lp_pool2d_of_huge_and_tiny_numbers():
 
 
 def test_lp_pool2d_takes_absolute_values_as_onnx_does():
-    """PyTorch's (x ** 3 summed) ** (1 / 3) of 1 and -2 is NaN, and of 2 and -1 less than 2."""
+    """In PyTorch (sum of x ** 3) ** (1 / 3) of 1 and -2 is NaN, and of 2 and -1 less than 2."""
     assert_allclose(lp_pool2d([[[1, -2, 2, -1]]], (1, 2), norm_type=3), [[[9 ** (1 / 3)] * 2]], rtol=1e-15)
 
 
-def test_figures_of_the_convolution_guide():
+def test_pools_equal_the_figures_of_the_convolution_guide():
     """Dumoulin and Visin, figures 1.5 and 1.6: 3 x 3 at stride 1."""
     assert_allclose(avg_pool2d(GUIDE, 3, stride=1)[0], [[1.7, 1.7, 1.7], [1.0, 1.2, 1.8], [1.1, 0.8, 1.3]], atol=0.051)
     assert_array_equal(max_pool2d(GUIDE, 3, stride=1)[0], [[3, 3, 3], [3, 3, 3], [3, 2, 3]])
 
 
 # The node tests of ONNX, onnx.backend.test.case.node.maxpool and averagepool, on 1 .. 25 or 1 .. 16.
-def test_onnx_max_pool():
+def test_max_pool2d_equals_onnx():
     """Pads, a stride, SAME_UPPER, dilations and ceil_mode."""
     padded = [[13, 14, 15, 15, 15], [18, 19, 20, 20, 20]] + [[23, 24, 25, 25, 25]] * 3
     assert_array_equal(max_pool2d(RAMP, 5, stride=1, padding=2)[0], padded)
@@ -130,19 +130,19 @@ def test_onnx_max_pool():
     assert_array_equal(max_pool2d(small, 3, stride=2, ceil_mode=True)[0], [[11, 12], [15, 16]])
 
 
-def test_onnx_lp_pool():
+def test_lp_pool2d_equals_onnx():
     """The node test with dilations, onnx.backend.test.case.node.lppool."""
     small = np.arange(1, 17, dtype=np.float32).reshape(1, 4, 4)
     figures = [[14.560219778561036, 16.24807680927192], [21.633307652783937, 23.49468024894146]]
     assert_array_equal(lp_pool2d(small, 2, stride=1, dilation=2)[0], np.float32(figures))
 
 
-def test_onnx_average_pool():
-    """Pads that do not count and that do, a stride, SAME_UPPER and ceil_mode."""
-    few = avg_pool2d(RAMP, 5, stride=1, padding=2, count_include_pad=False)[0]
-    assert_allclose(few, np.arange(5) * 0.5 + np.arange(5)[:, None] * 2.5 + 7, rtol=1e-6)
-    many = avg_pool2d(RAMP, 5, stride=1, padding=2)[0]
-    assert_allclose(many[:2], [[2.52, 3.6, 4.8, 4.08, 3.24], [4.56, 6.4, 8.4, 7.04, 5.52]], rtol=1e-6)
+def test_avg_pool2d_equals_onnx():
+    """Pads that are not counted and that are, a stride, SAME_UPPER and ceil_mode."""
+    without_pads = avg_pool2d(RAMP, 5, stride=1, padding=2, count_include_pad=False)[0]
+    assert_allclose(without_pads, np.arange(5) * 0.5 + np.arange(5)[:, None] * 2.5 + 7, rtol=1e-6)
+    with_pads = avg_pool2d(RAMP, 5, stride=1, padding=2)[0]
+    assert_allclose(with_pads[:2], [[2.52, 3.6, 4.8, 4.08, 3.24], [4.56, 6.4, 8.4, 7.04, 5.52]], rtol=1e-6)
     assert_array_equal(avg_pool2d(RAMP, 2)[0], [[4, 6], [14, 16]])
     same = avg_pool2d(RAMP, 3, stride=2, padding="same-upper", count_include_pad=False)[0]
     assert_array_equal(same, [[4, 5.5, 7], [11.5, 13, 14.5], [19, 20.5, 22]])
@@ -152,18 +152,18 @@ def test_onnx_average_pool():
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_threads_and_widths_do_not_change_a_bit(dtype, rng):
-    """Rows longer than any register, in bands cut anywhere."""
+    """Rows longer than a vector register, cut into bands, equal their parts computed on their own."""
     x = rng.normal(size=(5, 61, 301)).astype(dtype)
     norms = [partial(lp_pool2d, norm_type=norm_type) for norm_type in (1, 2, 3)]
     for pool in (max_pool2d, avg_pool2d, *norms):
-        alone = pool(x, (5, 3), stride=(2, 1), padding=1, threads=1)
-        assert_array_equal(pool(x, (5, 3), stride=(2, 1), padding=1, threads=3), alone)
+        single = pool(x, (5, 3), stride=(2, 1), padding=1, threads=1)
+        assert_array_equal(pool(x, (5, 3), stride=(2, 1), padding=1, threads=3), single)
         parts = [pool(x[..., i : i + 3], (5, 3), stride=(2, 1), padding=((1, 1), (0, 0))) for i in range(299)]
-        assert_array_equal(alone[..., 1:-1], np.concatenate(parts, axis=2))
+        assert_array_equal(single[..., 1:-1], np.concatenate(parts, axis=2))
 
 
 def test_inputs_of_any_layout_are_not_changed(rng):
-    """Views with steps and swapped bytes, read-only."""
+    """Read-only views with steps and swapped bytes are accepted."""
     x = rng.integers(-9, 9, (3, 12, 16)).astype(">f4")
     x.flags.writeable = False
     before = x.copy()
@@ -172,15 +172,15 @@ def test_inputs_of_any_layout_are_not_changed(rng):
     assert_array_equal(x, before)
 
 
-def test_global_average_is_the_mean_of_each_map():
-    """5 of 1 .. 9, ONNX's node test; with and without a batch."""
+def test_global_avg_pool2d_is_the_mean_of_each_map():
+    """The mean of 1 .. 9 is 5 (ONNX's node test), with and without a batch."""
     x = np.arange(1, 10).reshape(1, 1, 3, 3)
     assert global_avg_pool2d(x).tolist() == [[[[5]]]]
     assert global_avg_pool2d(np.concatenate([x[0], 2 * x[0]])).tolist() == [[[5]], [[10]]]
 
 
 def test_upsampling_repeats_every_pixel(rng):
-    """As numpy.kron with ones."""
+    """Equal to numpy.kron with ones."""
     x = rng.integers(0, 255, (2, 3, 4, 5))
     expected = np.kron(x, np.ones((1, 1, 2, 3)))
     assert_array_equal(upsample_nearest(x, (2, 3)), expected)
@@ -207,7 +207,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("call", "message"), BAD)
-def test_bad_arguments_are_named(call, message):
+def test_bad_arguments_are_refused(call, message):
     """Each error names the argument, the rule and the value."""
     with pytest.raises(ArgumentError, match=message):
         call()
@@ -215,6 +215,6 @@ def test_bad_arguments_are_named(call, message):
 
 @pytest.mark.parametrize(("size", "padding", "out"), [(6, 0, 3), (5, 0, 2), (7, 0, 3), (6, 1, 4), (5, 1, 3)])
 def test_ceil_mode_counts_as_pytorch_does(size, padding, out):
-    """3 x 3 at stride 2: one more window where pixels are left over, which begins within the map or the padding before."""
+    """3 x 3 at stride 2: one more window where pixels are left over, if it begins within the map or the padding before it."""
     assert make_pool_axes((size, size), 3, 2, padding, ceil_mode=True)[0].out == out
-    assert make_pool_axes((3, 3), 1, 3, 0, ceil_mode=True)[0].out == 1  # the second would begin behind the map
+    assert make_pool_axes((3, 3), 1, 3, 0, ceil_mode=True)[0].out == 1  # a second window would begin after the map

@@ -1,4 +1,4 @@
-"""Figures that others have published, held exactly."""
+"""Published figures, reproduced exactly."""
 
 import numpy as np
 import pytest
@@ -15,16 +15,16 @@ def weights(text):
     return load_registry().find(text).weights
 
 
-# A ramp that rises by 1 a pixel to the right: what each x kernel answers away from the border.
+# The response of each x kernel, away from the border, to a ramp that rises by 1 per pixel to the right.
 @pytest.mark.parametrize(("name", "slope"), [("sobel-x", 8), ("prewitt-x", 6), ("scharr-x", 32)])
-def test_slope_of_a_ramp(name, slope):
-    """Sums of |column| times the distance of the outer taps."""
+def test_derivatives_of_a_ramp_give_their_slope(name, slope):
+    """The response is the sum of |column| times the distance of the outer taps."""
     ramp = np.tile(np.arange(9.0), (9, 1))
     assert_array_equal(filter2d(ramp, weights(name), padding="valid"), np.full((7, 7), slope))
     assert_array_equal(filter2d(ramp.T, weights(name[:-1] + "y"), padding="valid"), np.full((7, 7), slope))
 
 
-def test_slope_of_differences_is_one():
+def test_differences_of_a_ramp_are_one():
     """The central difference, and G'MIC's rotation-invariant kernel: a = (2 - sqrt 2) / 4, b = (sqrt 2 - 1) / 2."""
     ramp = np.tile(np.arange(9.0), (9, 1))
     assert_array_equal(filter2d(ramp, [[-0.5, 0, 0.5]], padding="valid"), np.ones((9, 7)))
@@ -32,15 +32,15 @@ def test_slope_of_differences_is_one():
     assert_allclose(filter2d(ramp, [[-a, 0, a], [-b, 0, b], [-a, 0, a]], padding="valid"), 1, rtol=1e-12)
 
 
-def test_prewitt_compass_answers_a_flat_picture_with_zero():
-    """The rotations of 1 1 1 / 1 -2 1 / -1 -1 -1 sum to zero; north, on a picture bright above, is 3 times the step."""
+def test_prewitt_compass_of_a_constant_is_zero():
+    """The rotations of 1 1 1 / 1 -2 1 / -1 -1 -1 sum to zero; the north kernel on a bright upper row gives 3 times the step."""
     north = [[1, 1, 1], [1, -2, 1], [-1, -1, -1]]
     step = np.repeat([[1.0], [0.0], [0.0]], 3, axis=1)
     assert filter2d(np.ones((3, 3)), north, padding="valid")[0, 0] == 0
     assert filter2d(step, north, padding="valid")[0, 0] == 3
 
 
-def test_kornia_laplacian():
+def test_laplacian_equals_kornia():
     """get_laplacian_kernel2d(3): ones, and -8 in the middle."""
     expected = np.ones((3, 3))
     expected[1, 1] = -8
@@ -55,16 +55,16 @@ def test_farid_slope_is_near_one():
 
 @pytest.mark.parametrize("border", ["edge", "reflect", "symmetric", "wrap"])
 @pytest.mark.parametrize("kernel", [load_registry().find(name) for name in load_registry()], ids=lambda kernel: kernel.name)
-def test_flat_picture(kernel, border):
-    """A kernel answers a constant with the constant times its sum; a zero-sum kernel of whole numbers with exactly 0."""
-    for one in getattr(kernel, "kernels", (kernel,)):
-        response = filter2d(np.full((9, 9), 100.0), one.weights, border=border)
-        assert_allclose(response, 100 * one.sum, rtol=1e-12, atol=1e-11)
-        if one.sum == 0 and all(w == round(w) for w in one.numbers):
+def test_response_to_a_constant_is_the_sum_of_the_kernel(kernel, border):
+    """The response to a constant is the constant times the sum of the kernel; exactly 0 for a zero-sum kernel of integers."""
+    for member in getattr(kernel, "kernels", (kernel,)):
+        response = filter2d(np.full((9, 9), 100.0), member.weights, border=border)
+        assert_allclose(response, 100 * member.sum, rtol=1e-12, atol=1e-11)
+        if member.sum == 0 and all(w == round(w) for w in member.numbers):
             assert_array_equal(response, 0)
 
 
-def test_numeric_figure_of_the_convolution_guide():
+def test_figures_of_the_convolution_guide_are_reproduced():
     """Dumoulin and Visin, figures 1.1 and 1.2, and the average of figure 1.5."""
     image = np.array([[3, 3, 2, 1, 0], [0, 0, 1, 3, 1], [3, 1, 2, 2, 3], [2, 0, 0, 2, 2], [2, 0, 0, 0, 1]])
     kernel = [[0, 1, 2], [2, 2, 0], [0, 1, 2]]
@@ -87,28 +87,28 @@ ONNX = [
 
 
 @pytest.mark.parametrize(("shape", "padding", "stride", "expected"), ONNX)
-def test_onnx_conv(shape, padding, stride, expected):
+def test_conv2d_equals_onnx(shape, padding, stride, expected):
     """conv2d equals the reference results of ONNX."""
     x = np.arange(np.prod(shape), dtype=np.float32).reshape(1, 1, *shape)
     assert_array_equal(conv2d(x, ONES, padding=padding, stride=stride)[0, 0], expected)
 
 
 @pytest.mark.parametrize("padding", ["same", "same-lower", "same-upper"])
-def test_onnx_same_lower(padding):
+def test_same_with_a_stride_equals_onnx(padding):
     """SAME_LOWER at stride 2 on 5 x 5 pads one pixel on each side."""
     x = np.arange(25, dtype=np.float32).reshape(1, 1, 5, 5)
     expected = [[12, 27, 24], [63, 108, 81], [72, 117, 84]]
     assert_array_equal(conv2d(x, ONES, padding=padding, stride=2)[0, 0], expected)
 
 
-def test_scipy_convolve_documentation():
+def test_examples_of_scipy_convolve_are_reproduced():
     """The examples on the page of scipy.ndimage.convolve."""
     a = np.array([[1, 2, 0, 0], [5, 3, 0, 4], [0, 0, 0, 7], [9, 3, 0, 0]])
     k = np.array([[1, 1, 1], [1, 1, 0], [1, 0, 0]])
     zero = [[11, 10, 7, 4], [10, 3, 11, 11], [15, 12, 14, 7], [12, 3, 7, 0]]
-    one = [[13, 11, 8, 7], [11, 3, 11, 14], [16, 12, 14, 10], [15, 6, 10, 5]]
+    border_of_one = [[13, 11, 8, 7], [11, 3, 11, 14], [16, 12, 14, 10], [15, 6, 10, 5]]
     assert_array_equal(filter2d(a, k, border="zero", flip=True), zero)
-    assert_array_equal(filter2d(a, k, border=1, flip=True), one)
+    assert_array_equal(filter2d(a, k, border=1, flip=True), border_of_one)
     b = np.array([[2, 0, 0], [1, 0, 0], [0, 0, 0]])
     column, diagonal = [[0, 1, 0]] * 3, np.eye(3)
     assert_array_equal(filter2d(b, column, border="symmetric", flip=True), [[5, 0, 0], [3, 0, 0], [1, 0, 0]])
@@ -118,7 +118,7 @@ def test_scipy_convolve_documentation():
     assert_array_equal(filter2d(c, tall, border="edge", flip=True), [[7, 0, 3], [5, 0, 2], [3, 0, 1]])
 
 
-def test_scipy_correlate_documentation():
+def test_examples_of_scipy_correlate_are_reproduced():
     """The example on the page of scipy.ndimage.correlate: a plus of ones."""
     plus = [[0, 1, 0], [1, 1, 1], [0, 1, 0]]
     expected = [[6, 10, 15, 20, 24], [26, 30, 35, 40, 44], [51, 55, 60, 65, 69], [76, 80, 85, 90, 94],
@@ -136,19 +136,19 @@ BORDERS = [
 
 
 @pytest.mark.parametrize(("border", "expected"), BORDERS)
-def test_row_of_five_borders(border, expected):
-    """A tap two pixels to the left, as SciPy, OpenCV, ImageMagick and G'MIC give it."""
+def test_borders_of_a_row_of_five_equal_other_systems(border, expected):
+    """A tap two pixels to the left, as SciPy, OpenCV, ImageMagick and G'MIC compute it."""
     assert_array_equal(filter2d([[10, 20, 30, 40, 50]], [[1, 0, 0, 0, 0]], border=border), [expected])
 
 
-def test_gimp_manual_pixel():
-    """The worked pixel of the GIMP manual's Convolution Matrix page: 42, moved a pixel downwards."""
+def test_the_pixel_of_the_gimp_manual_is_reproduced():
+    """The worked example of the GIMP manual's Convolution Matrix page: 42, moved down by one pixel."""
     window = [[40, 42, 46], [46, 50, 55], [52, 56, 58]]
     assert filter2d(window, [[0, 1, 0], [0, 0, 0], [0, 0, 0]], padding="valid")[0, 0] == 42
 
 
-def test_kornia_impulse():
-    """An impulse under 1 .. 9 shows 9 8 7 / 6 5 4 / 3 2 1, the documentation of filter2d; and as it is when flipped."""
+def test_impulse_equals_kornia():
+    """An impulse and the kernel 1 .. 9 give 9 8 7 / 6 5 4 / 3 2 1, as in the documentation of filter2d; flipped, the kernel."""
     impulse = np.zeros((5, 5))
     impulse[2, 2] = 1
     kernel = np.arange(1, 10).reshape(3, 3)
@@ -156,15 +156,15 @@ def test_kornia_impulse():
     assert_array_equal(filter2d(impulse, kernel, flip=True)[1:4, 1:4], kernel)
 
 
-def test_even_kernel_sits_where_scipy_signal_and_torch_same_put_it():
+def test_even_kernels_are_placed_as_in_scipy_signal_and_torch():
     """'same' adds the smaller half first: a 2 x 2 kernel covers a pixel and its right and lower neighbours."""
     impulse = np.zeros((9, 9))
     impulse[4, 4] = 1
-    hit = np.argwhere(filter2d(impulse, [[1, 2], [3, 4]], border="zero"))
-    assert hit.min() == 3
-    assert hit.max() == 4
+    positions = np.argwhere(filter2d(impulse, [[1, 2], [3, 4]], border="zero"))
+    assert positions.min() == 3
+    assert positions.max() == 4
 
 
-def test_alexnet_first_layer():
+def test_shape_of_the_first_layer_of_alexnet():
     """96 maps of 55 x 55 from 227 x 227 (Krizhevsky 2012)."""
     assert conv2d(np.zeros((3, 227, 227), np.float32), np.zeros((96, 3, 11, 11)), stride=4).shape == (96, 55, 55)

@@ -1,4 +1,4 @@
-"""--in-place: what a picture cannot keep is an error before anything is touched; whose file it is stays."""
+"""--in-place: a loss is an error before anything is written; owner, permissions and attributes of the file are kept."""
 
 import io
 import os
@@ -14,48 +14,48 @@ import tifffile
 
 @pytest.fixture
 def frame(rng):
-    """Makes pictures."""
+    """A function that makes pictures of noise."""
     return lambda: PIL.Image.fromarray(rng.integers(0, 256, (20, 24, 3), dtype=np.uint8))
 
 
 def chunk(kind, data):
-    """A chunk of PNG."""
+    """A PNG chunk."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def with_segment(data, marker, held):
-    """A JPEG with one segment more."""
-    return data[:2] + b"\xff" + bytes([marker]) + struct.pack(">H", len(held) + 2) + held + data[2:]
+def with_segment(data, marker, content):
+    """Add a segment to a JPEG."""
+    return data[:2] + b"\xff" + bytes([marker]) + struct.pack(">H", len(content) + 2) + content + data[2:]
 
 
 def encoded(picture, form, **options):
-    """The bytes of a file."""
+    """Encode a picture."""
     file = io.BytesIO()
     picture.save(file, form, **options)
     return file.getvalue()
 
 
-def stacked(pixels, **options):
-    """The bytes of a TIFF."""
+def encoded_tiff(pixels, **options):
+    """Encode an array as TIFF."""
     file = io.BytesIO()
     tifffile.imwrite(file, pixels, **options)
     return file.getvalue()
 
 
 def with_chunk(frame, *parts):
-    """A PNG with chunks more: name, data, name, data."""
+    """A PNG with additional chunks: name, data, name, data."""
     data = encoded(frame(), "PNG")
     return data[:33] + b"".join(map(chunk, parts[::2], parts[1::2])) + data[33:]
 
 
-def with_riff(data, name, held):
-    """A WebP with one chunk more."""
-    whole = data[8:] + struct.pack("<4sI", name, len(held)) + held
-    return b"RIFF" + struct.pack("<I", len(whole)) + whole
+def with_riff(data, name, content):
+    """Add a chunk to a WebP."""
+    body = data[8:] + struct.pack("<4sI", name, len(content)) + content
+    return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
 def bmp_with_profile(picture):
-    """A BMP of version 5, whose colour profile stands behind the pixels."""
+    """A BMP of version 5, whose colour profile is stored after the pixels."""
     data = encoded(picture, "BMP")
     pixels, profile = data[54:], b"a profile"
     header = struct.pack("<IiiHHIIiiII", 124, *picture.size, 1, 24, 0, len(pixels), 0, 0, 0, 0)
@@ -67,18 +67,18 @@ def bmp_with_profile(picture):
 def between_scans(picture, segment):
     """A progressive JPEG with a segment between two of its scans."""
     data = encoded(picture, "JPEG", progressive=True)
-    place = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
-    return data[:place] + segment + data[place:]
+    offset = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+    return data[:offset] + segment + data[offset:]
 
 
 def with_tag(frame, tag, dtype=np.uint8):
-    """A TIFF with one tag more."""
+    """A TIFF with an additional tag."""
     grey = np.array(frame())[..., 0].astype(dtype)
-    return stacked(grey, photometric="minisblack", metadata=None, software=False, extratags=[tag])
+    return encoded_tiff(grey, photometric="minisblack", metadata=None, software=False, extratags=[tag])
 
 
-def greys(frame):
-    """Three pictures."""
+def three_greys(frame):
+    """Three grey pictures."""
     return np.stack([np.array(frame())[..., 0] for _ in range(3)])
 
 
@@ -87,10 +87,16 @@ LOSSES = {
     "apng.png": (lambda f: encoded(f(), "PNG", save_all=True, append_images=[f(), f()]), "2 further frames"),
     "film.webp": (lambda f: encoded(f(), "WEBP", save_all=True, append_images=[f()]), "1 further frame"),
     "pages.tif": (lambda f: encoded(f(), "TIFF", save_all=True, append_images=[f()]), "1 further frame"),
-    "imagej.tif": (lambda f: stacked(np.array(f())[..., 0][None].repeat(5, 0), imagej=True), "4 further frames"),
-    "a.ome.tif": (lambda f: stacked(np.array(f())[..., 0][None].repeat(3, 0).astype(np.uint16), ome=True), "2 further frames"),
-    "five.tif": (lambda f: stacked(np.dstack([f(), f()])[..., :5], photometric="rgb"), "2 further channels"),
-    "deep.tif": (lambda f: stacked(np.dstack([f(), f()])[..., :5].astype(np.uint16), photometric="rgb"), "2 further channels"),
+    "imagej.tif": (lambda f: encoded_tiff(np.array(f())[..., 0][None].repeat(5, 0), imagej=True), "4 further frames"),
+    "a.ome.tif": (
+        lambda f: encoded_tiff(np.array(f())[..., 0][None].repeat(3, 0).astype(np.uint16), ome=True),
+        "2 further frames",
+    ),
+    "five.tif": (lambda f: encoded_tiff(np.dstack([f(), f()])[..., :5], photometric="rgb"), "2 further channels"),
+    "deep.tif": (
+        lambda f: encoded_tiff(np.dstack([f(), f()])[..., :5].astype(np.uint16), photometric="rgb"),
+        "2 further channels",
+    ),
     "mpo.jpg": (lambda f: encoded(f(), "MPO", save_all=True, append_images=[f()]), "1 further frame"),
     "ultra.jpg": (
         lambda f: with_segment(encoded(f(), "MPO", save_all=True, append_images=[f()]), 0xE1, GAIN_MAP),
@@ -116,7 +122,10 @@ LOSSES = {
     "own.webp": (lambda f: with_riff(encoded(f(), "WEBP"), b"prVt", b"abcd"), "its chunk prVt"),
     "profile.bmp": (lambda f: bmp_with_profile(f()), "its colour profile"),
     "longer.bmp": (lambda f: encoded(f(), "BMP") + b"and more", "8 bytes after its end"),
-    "roi.tif": (lambda f: stacked(greys(f)[0], imagej=True, metadata={"ROI": b"Iout" + bytes(60)}), "ImageJ's properties"),
+    "roi.tif": (
+        lambda f: encoded_tiff(three_greys(f)[0], imagej=True, metadata={"ROI": b"Iout" + bytes(60)}),
+        "ImageJ's properties",
+    ),
     "invalid.png": (lambda f: with_chunk(f, b"iTXt", b"Author\0\0\0\0\0\xff\xfe"), "its text Author"),
     "damaged.png": (lambda f: with_chunk(f, b"iCCP", b"name\0\0no deflate"), "its colour profile, which is damaged"),
     "half.jpg": (
@@ -137,15 +146,21 @@ LOSSES = {
     "wide.jpg": (lambda f: (d := encoded(f(), "JPEG"))[:13] + struct.pack(">BHH", 0, 2, 1) + d[18:], "the shape of its pixels"),
     "comments.ppm": (lambda f: b"P6\n# a word\n2 1\n255\n" + bytes(6), "its comments"),
     "longer.ppm": (lambda f: encoded(f(), "PPM") + encoded(f(), "PPM"), "1453 bytes after its end"),
-    "shaped.tif": (lambda f: stacked(greys(f), photometric="minisblack", truncate=True), "2 further frames"),
-    "shaped16.tif": (lambda f: stacked(np.uint16(greys(f)), photometric="minisblack", truncate=True), "2 further frames"),
-    "cut.tif": (lambda f: stacked(greys(f), imagej=True, truncate=True), "2 further frames"),
-    "volume.tif": (lambda f: stacked(np.zeros((16, 32, 32), "u1"), volumetric=True, tile=(16, 16, 16)), "15 further frames"),
+    "shaped.tif": (lambda f: encoded_tiff(three_greys(f), photometric="minisblack", truncate=True), "2 further frames"),
+    "shaped16.tif": (
+        lambda f: encoded_tiff(np.uint16(three_greys(f)), photometric="minisblack", truncate=True),
+        "2 further frames",
+    ),
+    "cut.tif": (lambda f: encoded_tiff(three_greys(f), imagej=True, truncate=True), "2 further frames"),
+    "volume.tif": (
+        lambda f: encoded_tiff(np.zeros((16, 32, 32), "u1"), volumetric=True, tile=(16, 16, 16)),
+        "15 further frames",
+    ),
     "microns.tif": (
-        lambda f: stacked(greys(f)[0], imagej=True, metadata={"unit": "um"}, resolution=(5, 5)),
+        lambda f: encoded_tiff(three_greys(f)[0], imagej=True, metadata={"unit": "um"}, resolution=(5, 5)),
         "its resolution, which has no unit and ImageJ's calibration",
     ),
-    "told.tif": (lambda f: stacked(greys(f)[0], imagej=True, metadata={"Info": "mine"}), "ImageJ's properties"),
+    "info.tif": (lambda f: encoded_tiff(three_greys(f)[0], imagej=True, metadata={"Info": "mine"}), "ImageJ's properties"),
     "layers.tif": (lambda f: with_tag(f, (37724, 7, None, b"8BIM", True)), "Photoshop's layers"),
     "xmp.tif": (lambda f: with_tag(f, (700, 1, None, b"<x/>", True), np.float32), "XMP"),
     "whole.tif": (lambda f: with_tag(f, (284, 3, 1, 1, True), np.int32), "what 32 bits cannot hold"),
@@ -154,9 +169,9 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_what_would_be_lost_is_refused(run, tmp_path, frame, name):
-    """With one line and status 1; the file stays as it is, and the others go on. With -o there is a notice."""
-    make, words = LOSSES[name]
+def test_losses_are_refused(run, tmp_path, frame, name):
+    """One line and status 1; the file stays as it is, and the other inputs are processed. With -o a notice reports it."""
+    make, message = LOSSES[name]
     path, other = tmp_path / name, tmp_path / "plain.png"
     path.write_bytes(make(frame))
     frame().save(other)
@@ -164,27 +179,27 @@ def test_what_would_be_lost_is_refused(run, tmp_path, frame, name):
     result = run("apply", path, other, "-k", "blur", "--in-place", "-q")
     assert (result.status, len(result.lines)) == (1, 1)
     assert result.err.startswith(f"Error: {path}: would lose ")
-    assert words in result.err
+    assert message in result.err
     assert result.err.endswith(" in place; write another file, with -o\n")
     assert (path.read_bytes(), path.stat().st_mtime_ns) == before[:2]
     assert other.read_bytes() != before[2]
-    told = run("apply", path, "-k", "blur", "-o", tmp_path / "out.tif")
-    assert told.status == 0
-    assert f"{path}: " in told.err
+    copy = run("apply", path, "-k", "blur", "-o", tmp_path / "out.tif")
+    assert copy.status == 0
+    assert f"{path}: " in copy.err
 
 
-def test_big_tiff_is_read_and_its_tags_are_told(run, tmp_path, frame):
-    """They are not carried over; one without any is no loss."""
-    for name, options in (("plain.tif", {"metadata": None, "software": False}), ("told.tif", {"description": "of mine"})):
-        (tmp_path / name).write_bytes(stacked(np.array(frame()), bigtiff=True, photometric="rgb", **options))
+def test_tags_of_bigtiff_are_reported(run, tmp_path, frame):
+    """The tags are not kept, which is an error in place; a BigTIFF without tags loses nothing."""
+    for name, options in (("plain.tif", {"metadata": None, "software": False}), ("tagged.tif", {"description": "of mine"})):
+        (tmp_path / name).write_bytes(encoded_tiff(np.array(frame()), bigtiff=True, photometric="rgb", **options))
         result = run("apply", tmp_path / name, "-k", "1", "--in-place")
-        told = "would lose the tags of BigTIFF in place" in result.err
-        assert (result.status, told) == ((1, True) if name == "told.tif" else (0, False)), result.err
+        refused = "would lose the tags of BigTIFF in place" in result.err
+        assert (result.status, refused) == ((1, True) if name == "tagged.tif" else (0, False)), result.err
 
 
 @pytest.mark.parametrize("form", ["png", "jpg", "tif", "webp", "avif", "bmp"])
-def test_what_can_be_kept_is_replaced(run, tmp_path, frame, form):
-    """With EXIF, a profile, a resolution, and alpha, as far as the format has them."""
+def test_metadata_is_kept_in_place(run, tmp_path, frame, form):
+    """EXIF, profile, comment and alpha are kept where the format stores them."""
     exif = PIL.Image.Exif()
     exif[271], exif[274] = "maker", 6
     picture = frame()
@@ -204,39 +219,39 @@ def test_what_can_be_kept_is_replaced(run, tmp_path, frame, form):
 
 
 @pytest.mark.parametrize("padding", [b"\0\0\0", b"\xff\xff\n"])
-def test_padding_behind_a_jpeg_is_no_loss(run, tmp_path, frame, padding):
-    """Cameras write it."""
+def test_padding_after_a_jpeg_is_no_loss(run, tmp_path, frame, padding):
+    """Cameras write padding after the end."""
     (tmp_path / "a.jpg").write_bytes(encoded(frame(), "JPEG") + padding)
     assert run("apply", tmp_path / "a.jpg", "-k", "1", "--in-place", "-q").status == 0
 
 
 def test_an_srgb_chunk_is_no_loss(run, tmp_path, frame):
-    """It says what every reader takes for granted; so does the gamma beside it."""
+    """sRGB is the default of every reader, and the gamma beside it follows from it."""
     data = encoded(frame(), "PNG")
     (tmp_path / "a.png").write_bytes(data[:33] + chunk(b"sRGB", b"\0") + chunk(b"gAMA", struct.pack(">I", 45455)) + data[33:])
     assert run("apply", tmp_path / "a.png", "-k", "1", "--in-place", "-q").status == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "chown") or os.geteuid() != 0, reason="only root may give files away")
-@pytest.mark.parametrize("words", [["--in-place"], ["-o", "a.png"]])
-def test_whose_file_it_is_stays(run, tmp_path, frame, monkeypatch, words):
-    """As root owner and group became root's: in place, and of an output that is replaced."""
+@pytest.mark.parametrize("options", [["--in-place"], ["-o", "a.png"]])
+def test_owner_and_group_are_kept(run, tmp_path, frame, monkeypatch, options):
+    """When root replaces a file, in place or as an output, its owner and group are kept."""
     monkeypatch.chdir(tmp_path)
     frame().save("a.png")
     frame().save("b.png")
     os.chown("a.png", 1234, 2345)
     os.chmod("a.png", 0o2640)  # noqa: PTH101
-    source = "a.png" if words == ["--in-place"] else "b.png"
+    source = "a.png" if options == ["--in-place"] else "b.png"
     before = (tmp_path / "a.png").read_bytes()
-    assert run("apply", source, "-k", "blur", *words, "-q").status == 0
+    assert run("apply", source, "-k", "blur", *options, "-q").status == 0
     after = (tmp_path / "a.png").stat()
     assert (after.st_uid, after.st_gid, stat.S_IMODE(after.st_mode)) == (1234, 2345, 0o2640)
     assert (tmp_path / "a.png").read_bytes() != before
 
 
-@pytest.mark.parametrize("words", [["--in-place"], ["-o", "a.png"]])
-def test_extended_attributes_stay(run, tmp_path, frame, monkeypatch, words):
-    """Those of the user."""
+@pytest.mark.parametrize("options", [["--in-place"], ["-o", "a.png"]])
+def test_extended_attributes_are_kept(run, tmp_path, frame, monkeypatch, options):
+    """Attributes of the user namespace are kept."""
     monkeypatch.chdir(tmp_path)
     frame().save("a.png")
     frame().save("b.png")
@@ -244,13 +259,13 @@ def test_extended_attributes_stay(run, tmp_path, frame, monkeypatch, words):
         os.setxattr("a.png", "user.comment", b"kept")
     except (OSError, AttributeError):
         pytest.skip("this file system has no extended attributes")
-    assert run("apply", "a.png" if words == ["--in-place"] else "b.png", "-k", "blur", *words, "-q").status == 0
+    assert run("apply", "a.png" if options == ["--in-place"] else "b.png", "-k", "blur", *options, "-q").status == 0
     assert os.getxattr("a.png", "user.comment") == b"kept"
 
 
 @pytest.mark.skipif(not hasattr(os, "chown") or os.geteuid() != 0, reason="only root may give files away")
-def test_a_file_that_could_not_stay_its_owners(run, tmp_path, frame, monkeypatch):
-    """Is not replaced."""
+def test_a_file_whose_owner_cannot_be_kept_is_not_replaced(run, tmp_path, frame, monkeypatch):
+    """A file whose owner cannot be kept is not replaced."""
     frame().save(tmp_path / "a.png")
     os.chown(tmp_path / "a.png", 1234, 2345)
     before = (tmp_path / "a.png").read_bytes()
@@ -267,24 +282,24 @@ def test_a_file_that_could_not_stay_its_owners(run, tmp_path, frame, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("words", "lost"),
+    ("options", "lost"),
     [(["--depth", "float"], "alpha"), (["--range", "0..255"], "its real numbers"), (["--depth", "float"], "EXIF")],
 )
-def test_what_the_output_could_not_hold_is_refused(run, tmp_path, frame, words, lost):
-    """Alpha and tags in a stack of floats, and real numbers as levels; they went with a notice, or without."""
-    made = {
+def test_losses_by_the_depth_or_range_are_refused(run, tmp_path, frame, options, lost):
+    """Alpha and tags cannot be kept in a stack of floats, nor float samples as levels."""
+    data = {
         "alpha": lambda: encoded(frame().convert("RGBA"), "TIFF"),
         "its real numbers": lambda: with_tag(frame, (284, 3, 1, 1, True), np.float32),
         "EXIF": lambda: with_tag(frame, (315, 2, None, "me", True)),
     }[lost]()
-    (tmp_path / "a.tif").write_bytes(made)
-    result = run("apply", tmp_path / "a.tif", "-k", "1", "--in-place", "-q", *words)
+    (tmp_path / "a.tif").write_bytes(data)
+    result = run("apply", tmp_path / "a.tif", "-k", "1", "--in-place", "-q", *options)
     assert (result.status, f"would lose {lost} in place" in result.err) == (1, True)
-    assert (tmp_path / "a.tif").read_bytes() == made
+    assert (tmp_path / "a.tif").read_bytes() == data
 
 
-def test_real_numbers_in_place(run, tmp_path, frame):
-    """They are filtered as often as one likes: our own mark is no loss."""
+def test_float_samples_can_be_filtered_in_place(run, tmp_path, frame):
+    """They can be filtered repeatedly: the provenance mark of convcli is no loss."""
     (tmp_path / "a.tif").write_bytes(with_tag(frame, (284, 3, 1, 1, True), np.float32))
     before = tifffile.imread(tmp_path / "a.tif")
     for _ in range(2):
@@ -293,8 +308,8 @@ def test_real_numbers_in_place(run, tmp_path, frame):
 
 
 @pytest.mark.parametrize("name", ["a.png", "link.png"])
-def test_standard_input_is_an_input_too(shell, tmp_path, frame, name):
-    """Where it comes from a file that is the output it was overwritten; from a pipe nobody can tell."""
+def test_a_file_on_standard_input_is_not_overwritten(shell, tmp_path, frame, name):
+    """A file on standard input is not overwritten by its output. With a pipe the file is not known."""
     frame().save(tmp_path / "a.png")
     (tmp_path / "link.png").symlink_to("a.png")
     before = (tmp_path / "a.png").read_bytes()
@@ -308,30 +323,30 @@ def test_standard_input_is_an_input_too(shell, tmp_path, frame, name):
 
 @pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
 def test_a_private_file_is_private_while_it_is_written(run, tmp_path, frame, monkeypatch):
-    """Its successor beside it had the mode that any new file has."""
+    """The temporary file beside it has mode 600."""
     from convcli.images import atomic_write
 
-    seen = []
+    statuses = []
     keep = atomic_write._keep_attributes
     monkeypatch.setattr(
-        atomic_write, "_keep_attributes", lambda target, beside: seen.append(beside.stat()) or keep(target, beside)
+        atomic_write, "_keep_attributes", lambda target, temporary: statuses.append(temporary.stat()) or keep(target, temporary)
     )
     frame().save(tmp_path / "a.png")
     (tmp_path / "a.png").chmod(0o604)
     assert run("apply", tmp_path / "a.png", "-k", "blur", "--in-place", "-q").status == 0
-    assert [stat.S_IMODE(status.st_mode) for status in seen] == [0o600]
+    assert [stat.S_IMODE(status.st_mode) for status in statuses] == [0o600]
     assert stat.S_IMODE((tmp_path / "a.png").stat().st_mode) == 0o604
 
 
-def test_no_access_list_of_the_folder(run, tmp_path, frame):
-    """A file without one did not stay so, in a folder that gives one to new files."""
-    named = struct.pack("<I", 2) + b"".join(
-        struct.pack("<HHI", tag, bits, who)
-        for tag, bits, who in [(1, 6, 2**32 - 1), (2, 6, 1), (4, 4, 2**32 - 1), (16, 6, 2**32 - 1), (32, 4, 2**32 - 1)]
+def test_a_file_gets_no_access_list_from_its_folder(run, tmp_path, frame):
+    """A file without an access list gets none from its folder's default."""
+    access_list = struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", tag, bits, user)
+        for tag, bits, user in [(1, 6, 2**32 - 1), (2, 6, 1), (4, 4, 2**32 - 1), (16, 6, 2**32 - 1), (32, 4, 2**32 - 1)]
     )
     frame().save(tmp_path / "a.png")
     try:
-        os.setxattr(tmp_path, "system.posix_acl_default", named)
+        os.setxattr(tmp_path, "system.posix_acl_default", access_list)
     except (OSError, AttributeError):
         pytest.skip("this file system has no access lists")
     frame().save(tmp_path / "new.png")
@@ -343,7 +358,7 @@ def test_no_access_list_of_the_folder(run, tmp_path, frame):
 
 
 def test_hard_links_are_reported(run, tmp_path, frame):
-    """The other name keeps the picture of before: it becomes a file of its own."""
+    """The other links keep the old picture; the new one is a file of its own."""
     frame().save(tmp_path / "a.png")
     os.link(tmp_path / "a.png", tmp_path / "b.png")
     before = (tmp_path / "b.png").read_bytes()
@@ -352,8 +367,8 @@ def test_hard_links_are_reported(run, tmp_path, frame):
     assert f"{tmp_path}/a.png: has 2 hard links; the others keep the old picture" in result.err
 
 
-def test_a_resolution_that_pillow_makes_up_is_not_written(run, tmp_path, frame):
-    """A JPEG with EXIF and no unit of its resolution became one of 72 dots an inch."""
+def test_a_resolution_invented_by_pillow_is_not_written(run, tmp_path, frame):
+    """For a JPEG with EXIF and no unit of its resolution Pillow reports 72 dots per inch."""
     exif = PIL.Image.Exif()
     exif[271] = "maker"
     (tmp_path / "a.jpg").write_bytes(encoded(frame(), "JPEG", exif=exif))

@@ -1,4 +1,4 @@
-"""Memory: what a picture takes, told by its header, and how much there is."""
+"""Memory: the estimate for a picture from its header, and the limit."""
 
 import contextlib
 import os
@@ -31,7 +31,7 @@ from convcli.range_rules import parse_range
 SIDE = 2000
 
 
-# A process counts what its parent held before it became itself, so a small parent starts it.
+# The peak of a child includes the memory of its parent at the fork, so a small process starts it.
 WATCH = """
 import resource, subprocess, sys
 subprocess.run(sys.argv[1:], check=True)
@@ -40,20 +40,20 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platfor
 
 
 def peak(source, kernels, out, rule, border="reflect"):
-    """Bytes that a whole process holds at most."""
-    words = [word for text in kernels for word in ("-k", text)]
-    return peak_of("apply", source, *words, "-o", out, "--range", rule, "--border", border)
+    """The peak memory of apply, in bytes."""
+    options = [argument for kernel_text in kernels for argument in ("-k", kernel_text)]
+    return peak_of("apply", source, *options, "-o", out, "--range", rule, "--border", border)
 
 
-def peak_of(*words):
-    """The same for any command."""
-    command = [sys.executable, "-m", "convcli", *words, "-q", "-j", "1"]
+def peak_of(*arguments):
+    """The peak memory of any command, in bytes."""
+    command = [sys.executable, "-m", "convcli", *arguments, "-q", "-j", "1"]
     result = subprocess.run([sys.executable, "-S", "-c", WATCH, *command], capture_output=True, check=True, timeout=60)
     return int(result.stdout)
 
 
 def make_picture(path, kind, side, rng):
-    """A square picture of noise."""
+    """Write a square picture of noise."""
     shape = {"L": (), "RGB": (3,), "RGBA": (4,), "deep": (3,)}[kind]
     levels = rng.integers(0, 256, (side, side, *shape), dtype=np.uint8)
     if kind == "deep":
@@ -64,7 +64,7 @@ def make_picture(path, kind, side, rng):
         PIL.Image.fromarray(levels).save(path, compress_level=1)
 
 
-FOUR = ("gaussian", "blur", "sobel-x", "edge")
+FOUR_KERNELS = ("gaussian", "blur", "sobel-x", "edge")
 
 
 @pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "deep"])
@@ -74,30 +74,30 @@ FOUR = ("gaussian", "blur", "sobel-x", "edge")
         (("gaussian",), ".tif", "auto", "reflect"),
         (("gaussian",), ".tif", "stretch", "reflect"),
         (("sobel",), ".npy", "auto", "reflect"),
-        (FOUR, ".npz", "auto", "reflect"),
-        (FOUR, ".tif", "auto", "reflect"),
+        (FOUR_KERNELS, ".npz", "auto", "reflect"),
+        (FOUR_KERNELS, ".tif", "auto", "reflect"),
         (("gaussian",), ".tif", "auto", "linear-ramp"),
         (("gaussian",), ".npy", "auto", "linear-ramp"),
         (("sobel",), ".npy", "auto", "linear-ramp"),
-        (FOUR, ".npz", "auto", "linear-ramp"),
+        (FOUR_KERNELS, ".npz", "auto", "linear-ramp"),
     ],
     ids=str,
 )
-def test_the_estimate_is_near_what_is_measured(tmp_path, rng, kind, kernels, suffix, rule, border):
-    """Within a quarter, beside what a tiny picture takes."""
+def test_the_estimate_is_near_the_measured_peak(tmp_path, rng, kind, kernels, suffix, rule, border):
+    """The estimate is within 25 % of the peak, less that of a tiny picture."""
     paths = [tmp_path / f"{side}{'.tif' if kind == 'deep' else '.png'}" for side in (16, SIDE)]
     for path, side in zip(paths, (16, SIDE), strict=True):
         make_picture(path, kind, side, rng)
     out = str(tmp_path / f"out{suffix}")
-    peak(paths[0], kernels, out, rule, border)  # compiles what is not compiled yet
+    peak(paths[0], kernels, out, rule, border)  # compiles the loops
     base, measured = (peak(path, kernels, out, rule, border) for path in paths)
-    maps = tuple(one for text in kernels for one in feature_maps(kernel(text)))
+    maps = tuple(feature_map for text in kernels for feature_map in feature_maps(kernel(text)))
     request = ApplyRequest(find_inputs([str(paths[1])], Search()), maps, out, range=parse_range(rule), border=border)
     (task,) = make_tasks(request)
-    told = []
+    estimates = []
     with paths[1].open("rb") as file:
-        decode(file, admit=lambda header: told.append(estimate(request, task.targets, header)))
-    assert told[0] == pytest.approx(measured - base, rel=0.25)
+        decode(file, admit=lambda header: estimates.append(estimate(request, task.targets, header)))
+    assert estimates[0] == pytest.approx(measured - base, rel=0.25)
 
 
 LAYERS = {
@@ -113,8 +113,8 @@ LAYERS = {
 
 
 @pytest.mark.parametrize(("layers", "suffix"), [(LAYERS[name], suffix) for name in LAYERS for suffix in (".npz", ".npy")])
-def test_the_estimate_of_a_network_is_near_what_is_measured(tmp_path, rng, layers, suffix):
-    """Within a quarter, with one layer or two tapped."""
+def test_the_estimate_of_a_network_is_near_the_measured_peak(tmp_path, rng, layers, suffix):
+    """The estimate is within 25 % of the peak, with one layer or two tapped."""
     config, out = tmp_path / "n.toml", str(tmp_path / f"out{suffix}")
     arrays = {"d": rng.normal(size=(3, 1, 3, 3)), "p": rng.normal(size=(8, 3)), "t": rng.normal(size=(8, 8, 2, 2))}
     arrays["f"] = rng.normal(size=(2, 3, 5, 5))
@@ -122,25 +122,25 @@ def test_the_estimate_of_a_network_is_near_what_is_measured(tmp_path, rng, layer
     config.write_text(f"[networks.n]\ninput = {{ channels = 3 }}\nlayers = [{layers}]")
     for side in (16, SIDE):
         make_picture(tmp_path / f"{side}.png", "RGB", side, rng)
-    catalogue = load_registry([ConfigLocation(config, "test"), ConfigLocation(built_in_file(), "built in")])
-    network = catalogue.network("n")
+    registry = load_registry([ConfigLocation(config, "test"), ConfigLocation(built_in_file(), "built in")])
+    network = registry.network("n")
     taps = [network.layers[0].name, network.layers[-1].name][suffix == ".npy" :]
-    words = ["-o", out, "--config", str(config), *(word for tap in taps for word in ("--tap", tap))]
-    peak_of("run", "n", str(tmp_path / "16.png"), *words)  # compiles what is not compiled yet
-    base, measured = (peak_of("run", "n", str(tmp_path / f"{side}.png"), *words) for side in (16, SIDE))
+    arguments = ["-o", out, "--config", str(config), *(argument for tap in taps for argument in ("--tap", tap))]
+    peak_of("run", "n", str(tmp_path / "16.png"), *arguments)  # compiles the loops
+    base, measured = (peak_of("run", "n", str(tmp_path / f"{side}.png"), *arguments) for side in (16, SIDE))
     inputs = find_inputs([str(tmp_path / f"{SIDE}.png")], Search())
     model = LoadedNetwork(network, taps)
     request = NetworkRequest(inputs=tuple(inputs), maps=model.taps, output=out, model=model)
     (task,) = make_tasks(request)
-    told = []
+    estimates = []
     with (tmp_path / f"{SIDE}.png").open("rb") as file:
-        decode(file, admit=lambda header: told.append(estimate(request, task.targets, header)))
-    assert told[0] == pytest.approx(measured - base, rel=0.25)
+        decode(file, admit=lambda header: estimates.append(estimate(request, task.targets, header)))
+    assert estimates[0] == pytest.approx(measured - base, rel=0.25)
 
 
 @pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "deep"])
-def test_too_large_a_picture_is_refused_by_its_header(run, tmp_path, rng, kind):
-    """Before its pixels are looked at: the file is cut behind its header; the other pictures are done."""
+def test_a_picture_too_large_is_refused_by_its_header(run, tmp_path, rng, kind):
+    """Its pixels are not read: the file is truncated after its header. The other pictures are processed."""
     large, small = (tmp_path / f"{name}{'.tif' if kind == 'deep' else '.png'}" for name in ("large", "small"))
     make_picture(large, kind, 1000, rng)
     make_picture(small, kind, 50, rng)
@@ -158,14 +158,14 @@ def test_too_large_a_picture_is_refused_by_its_header(run, tmp_path, rng, kind):
     ("text", "size"),
     [("500", 500), ("2G", 2 * 10**9), ("1.5kb", 1500), ("2GiB", 2**31), ("1.5Mi", 3 * 2**19), ("1TB", 10**12), ("3b", 3)],
 )
-def test_sizes(text, size):
-    """In powers of 1000, with i of 1024."""
+def test_sizes_are_parsed(text, size):
+    """Units are powers of 1000, or of 1024 with an i."""
     assert read_size(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "2X", "-1", "1e9", "G", "1 G", "0", "0.5", "1iB", "1i"])
-def test_sizes_that_are_none(run, samples, tmp_path, text):
-    """Are wrong usage."""
+def test_invalid_sizes_are_refused(run, samples, tmp_path, text):
+    """They are wrong usage."""
     result = run("apply", samples / "horse.png", "-k", "blur", "-o", tmp_path / "x.png", f"--max-memory={text}")
     assert (result.status, result.lines) == (
         2,
@@ -174,64 +174,64 @@ def test_sizes_that_are_none(run, samples, tmp_path, text):
 
 
 def test_pictures_wait_for_memory(run, tmp_path, rng, monkeypatch):
-    """With room for two at a time, four jobs never take more, and give the same as with room for all."""
+    """With room for two pictures, four jobs never take more, and the results equal those with room for all."""
     inputs = [tmp_path / f"{i}.png" for i in range(8)]
     for path in inputs:
         make_picture(path, "RGB", 300, rng)
-    most = []
+    used = []
     lease = Budget.lease
 
     @contextlib.contextmanager
     def watched(budget):
         with lease(budget) as take:
             yield take
-            most.append(budget.used)
+            used.append(budget.used)
             time.sleep(0.02)
 
     monkeypatch.setattr(Budget, "lease", watched)
     for size, name in (("2.5M", "tight"), ("1G", "wide")):
         result = run("apply", *inputs, "-k", "gaussian", "-j", 4, "--max-memory", size, "-o", f"{tmp_path}/{name}/", "-q")
         assert (result.status, result.err) == (0, "")
-    assert max(most[:8]) <= 2.5e6 < max(most[8:])
+    assert max(used[:8]) <= 2.5e6 < max(used[8:])
     for path in inputs:
         assert (tmp_path / "tight" / path.name).read_bytes() == (tmp_path / "wide" / path.name).read_bytes()
 
 
 def test_a_budget_is_never_overspent():
-    """Who asks for more than is left waits until it is given back; what is too much for all is refused at once."""
+    """A request for more than is free waits until memory is released; one for more than the whole budget is refused."""
     budget = Budget(100)
-    asked, got = threading.Event(), threading.Event()
+    requested, granted = threading.Event(), threading.Event()
 
     def second():
         with budget.lease() as take:
-            asked.set()
+            requested.set()
             take(50)
-            got.set()
+            granted.set()
 
     thread = threading.Thread(target=second)
     with budget.lease() as take:
         take(60)
         thread.start()
-        assert asked.wait(60)
-        assert not got.wait(0.2)
+        assert requested.wait(60)
+        assert not granted.wait(0.2)
         assert budget.used == 60
-    assert got.wait(60)
+    assert granted.wait(60)
     thread.join(60)
     assert budget.used == 0
     with budget.lease() as take, pytest.raises(ImageError, match="takes about 101 bytes"):
         take(101)
 
 
-def test_free_memory_of_this_machine():
-    """Some, and not more than there is."""
+def test_free_memory_is_at_most_the_total():
+    """Free memory is above 0 and at most the total."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     free = free_memory()
     assert free is not None
     assert 0 < free <= total
 
 
-def test_the_tightest_control_group_counts(tmp_path, monkeypatch):
-    """Version 2, with a limit on the group above ours; what is cache counts as free."""
+def test_the_strictest_control_group_limits_memory(tmp_path, monkeypatch):
+    """Version 2, with a limit on the parent group; the file cache counts as free."""
     inner = tmp_path / "outer" / "inner"
     inner.mkdir(parents=True)
     for folder, limit, used in ((inner, "max", 5_000_000), (inner.parent, "30000000", 25_000_000)):

@@ -1,4 +1,4 @@
-"""Which file each feature map goes to."""
+"""The output file of each feature map."""
 
 import os
 
@@ -11,13 +11,13 @@ from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Search, find_inputs
 from convcli.pipeline.outputs import make_tasks
 
-CATALOGUE = load_registry()
+REGISTRY = load_registry()
 
 
-def outputs(inputs, output, kernels=("blur",), **wishes):
+def outputs(inputs, output, kernels=("blur",), **options):
     """(path, maps) of every target."""
-    found = find_inputs(inputs, Search(recursive=True))
-    request = ApplyRequest(inputs=tuple(found), maps=tuple(CATALOGUE.find(k) for k in kernels), output=output, **wishes)
+    found_inputs = find_inputs(inputs, Search(recursive=True))
+    request = ApplyRequest(inputs=tuple(found_inputs), maps=tuple(REGISTRY.find(k) for k in kernels), output=output, **options)
     return [(str(target.path), target.maps) for task in make_tasks(request) for target in task.targets]
 
 
@@ -28,15 +28,15 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_file():
-    """As named; a stack holds every map."""
+def test_a_named_file_is_the_output():
+    """A stack contains every map."""
     assert outputs(["a.png"], "b.jpg") == [("b.jpg", (0,))]
     assert outputs(["a.png"], "b.npy", ["blur", "edge"]) == [("b.npy", (0, 1))]
     assert outputs(["a.png"], "b.tif", ["blur", "edge"]) == [("b.tif", (0, 1))]
 
 
-def test_a_folder(folder):
-    """The input's name; with several kernels, theirs too; the input's format where it can be written."""
+def test_outputs_in_a_folder_have_the_name_of_the_input(folder):
+    """The name of the input; with several kernels, theirs too; the format of the input if it can be written."""
     assert outputs(["x/a.png", "b.JPG"], "out/") == [("out/a.png", (0,)), ("out/b.JPG", (0,))]
     assert outputs(["a.gif"], "out/") == [("out/a.png", (0,))]
     assert outputs(["a.npy"], "out/") == [("out/a.png", (0,))]
@@ -49,27 +49,27 @@ def test_a_folder(folder):
     assert outputs(["a.png"], "{{odd}}/{name}") == [("{odd}/a.png", (0,))]
 
 
-def test_a_template(folder):
+def test_templates_fill_in_their_tokens(folder):
     """Every token, and doubled braces."""
     assert outputs(["trip/a.b.png"], "{parent}-{stem}-{index}-{kernel}{ext}", ["sobel-x"]) == [("trip-a.b-0-sobel-x.png", (0,))]
     assert outputs(["a.png"], "{stem}.npz", ["blur", "edge"]) == [("a.npz", (0, 1))]
     assert outputs(["a.png"], "{stem}_{kernel}.npy", ["blur", "edge"]) == [("a_blur.npy", (0,)), ("a_edge.npy", (1,))]
 
 
-def test_float_needs_a_format_for_it():
-    """Rather than levels without a word."""
+def test_float_depth_needs_a_format_of_floats():
+    """Floats are not written as levels."""
     with pytest.raises(ArgumentError, match="--depth float needs .tif, .npy or .npz, got png"):
         outputs(["a.png"], "b.png", depth="float")
     assert outputs(["a.png"], "b.tif", depth="float") == [("b.tif", (0,))]
 
 
 def test_kernel_names_are_safe_in_file_names():
-    """No separators, no colons."""
+    """No separators and no colons."""
     assert outputs(["a.png"], "{kernel}.png", ["gaussian:sigma=2"]) == [("gaussian-sigma=2.png", (0,))]
 
 
-def test_standard_output():
-    """Needs a format, holds one picture."""
+def test_standard_output_needs_a_format():
+    """A format is required, and one picture is accepted."""
     assert outputs(["a.png"], "-", file_format=format_named("png")) == [("None", (0,))]
     with pytest.raises(ArgumentError, match="writing to standard output needs --format"):
         outputs(["a.png"], "-")
@@ -99,13 +99,13 @@ BAD = [
 
 @pytest.mark.parametrize(("inputs", "output", "kernels", "message"), BAD)
 def test_bad_names_are_refused_before_any_work(inputs, output, kernels, message):
-    """With the way out."""
+    """The error names a remedy."""
     with pytest.raises(ArgumentError, match=message):
         outputs(inputs, output, kernels)
 
 
 def test_the_output_is_never_the_input(folder):
-    """By name, by link, by hard link, by another way to the folder; nor another input."""
+    """By name, by link, by hard link, or by another path; nor is it another input."""
     (folder / "a.png").write_bytes(b"")
     (folder / "b.png").write_bytes(b"x")
     (folder / "link.png").symlink_to("a.png")
@@ -119,22 +119,22 @@ def test_the_output_is_never_the_input(folder):
 
 
 def test_weights_and_config_are_inputs_too(folder):
-    """They are never written either."""
+    """They are not overwritten."""
     (folder / "k.npy").write_bytes(b"")
     with pytest.raises(ArgumentError, match="k.npy: the output is an input"):
         outputs(["a.png"], "k.npy", other_inputs=("k.npy",))
 
 
 @pytest.mark.parametrize("name", ["x" * 300 + ".png", "y/" * 3000 + "a.png", "loop.png"])
-def test_names_that_the_system_refuses_are_no_surprise_here(folder, name):
-    """Too long, or a loop of links: reading or writing will say so."""
+def test_names_that_the_system_refuses_are_accepted_here(folder, name):
+    """Names too long, or a loop of links: reading or writing reports them later."""
     (folder / "loop.png").symlink_to("loop.png")
     assert outputs([name], "b.png")
     assert outputs(["a.png"], name)
 
 
-def test_files_whose_names_we_made_are_not_replaced(folder):
-    """Unless that is asked for; a file that the user named is."""
+def test_files_with_generated_names_are_not_replaced(folder):
+    """A file whose name is generated is replaced with --overwrite only; a file that the user names is replaced."""
     (folder / "out").mkdir()
     (folder / "out" / "a.png").write_bytes(b"")
     (folder / "b.png").write_bytes(b"")

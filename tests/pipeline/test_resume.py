@@ -1,4 +1,4 @@
-"""apply --skip-existing: what is up to date is left, what is not is made again, what is not ours is kept."""
+"""apply --skip-existing: up-to-date outputs are skipped, others are made again, files of the user are kept."""
 
 import json
 import os
@@ -24,16 +24,16 @@ MARK = Provenance("a" * 32, "0" * 32)
 
 @pytest.fixture
 def photo(samples, tmp_path):
-    """A picture that may be changed."""
+    """A copy of a sample picture, which a test may change."""
     path = tmp_path / "photo.png"
     with PIL.Image.open(samples / "chelsea.png") as picture:
         picture.save(path)
     return path
 
 
-def statuses(run, *words):
-    """What became of each input of a run, by its report."""
-    result = run("apply", *words, "-q", "--json")
+def statuses(run, *arguments):
+    """The status of each input of a run, from its JSON output."""
+    result = run("apply", *arguments, "-q", "--json")
     *lines, _ = map(json.loads, result.out.splitlines())
     return [line["status"] for line in lines]
 
@@ -42,26 +42,26 @@ OUTPUTS = ("x.png", "x.jpg", "x.webp", "x.avif", "x.tif", "x.bmp", "x.ppm", "x.n
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_what_is_up_to_date_is_left(run, photo, tmp_path, name):
-    """In every format, to the byte and the inode; another sigma makes it as if it had never been."""
-    words = [photo, "--skip-existing", "-o", f"{tmp_path}/out/{{stem}}{name[1:]}"]
+def test_outputs_up_to_date_are_skipped(run, photo, tmp_path, name):
+    """In every format, bytes and inode stay; with another sigma the output equals a fresh one."""
+    arguments = [photo, "--skip-existing", "-o", f"{tmp_path}/out/{{stem}}{name[1:]}"]
     out = tmp_path / "out" / f"photo{name[1:]}"
-    assert statuses(run, *words, "-k", "gaussian:sigma=2") == ["done"]
+    assert statuses(run, *arguments, "-k", "gaussian:sigma=2") == ["done"]
     before = out.read_bytes(), out.stat().st_ino
-    assert statuses(run, *words, "-k", "gaussian:sigma=2") == ["skipped"]
+    assert statuses(run, *arguments, "-k", "gaussian:sigma=2") == ["skipped"]
     assert (out.read_bytes(), out.stat().st_ino) == before
-    assert statuses(run, *words, "-k", "gaussian:sigma=2.5") == ["done"]
-    assert statuses(run, *words, "-k", "gaussian:sigma=2.5") == ["skipped"]
+    assert statuses(run, *arguments, "-k", "gaussian:sigma=2.5") == ["done"]
+    assert statuses(run, *arguments, "-k", "gaussian:sigma=2.5") == ["skipped"]
     fresh = tmp_path / f"fresh{name[1:]}"
     run("apply", photo, "-k", "gaussian:sigma=2.5", "-o", fresh, "-q")
     assert fresh.read_bytes() == out.read_bytes() != before[0]
 
 
-def test_a_stack_of_maps_in_tiff(run, photo, tmp_path):
-    """Its mark is not in the way of ImageJ's description."""
-    words = [photo, "--skip-existing", "-k", "sobel-x", "-k", "blur", "-o", f"{tmp_path}/{{stem}}_all.tif"]
-    assert statuses(run, *words) == ["done"]
-    assert statuses(run, *words) == ["skipped"]
+def test_a_stack_in_tiff_keeps_its_description(run, photo, tmp_path):
+    """The provenance mark does not replace ImageJ's description."""
+    arguments = [photo, "--skip-existing", "-k", "sobel-x", "-k", "blur", "-o", f"{tmp_path}/{{stem}}_all.tif"]
+    assert statuses(run, *arguments) == ["done"]
+    assert statuses(run, *arguments) == ["skipped"]
     with PIL.Image.open(tmp_path / "photo_all.tif") as picture:
         assert picture.tag_v2[270].startswith("ImageJ=")
 
@@ -70,7 +70,7 @@ BASE = ["-k", "sharpen", "--png-level", "1"]
 
 
 @pytest.mark.parametrize(
-    "words",
+    "arguments",
     [
         ["-k", "edge"],
         ["-k", "sharpen@90"],
@@ -86,15 +86,15 @@ BASE = ["-k", "sharpen", "--png-level", "1"]
     ],
     ids=" ".join,
 )
-def test_what_makes_an_output_again(run, photo, tmp_path, words):
-    """Any wish that tells pixels or bytes."""
+def test_changed_options_make_an_output_again(run, photo, tmp_path, arguments):
+    """Every option that changes samples or bytes."""
     out = ["--skip-existing", "-o", f"{tmp_path}/{{stem}}_out.png"]
     assert statuses(run, photo, *BASE, *out) == ["done"]
-    assert statuses(run, photo, *words, *out) == ["done"]
+    assert statuses(run, photo, *arguments, *out) == ["done"]
 
 
-def test_what_does_not_make_an_output_again(run, photo, tmp_path):
-    """How many at a time, how loud, how much memory; the picture under another name, or with another date."""
+def test_jobs_limits_and_names_do_not_make_an_output_again(run, photo, tmp_path):
+    """The number of jobs and the limits of memory and pixels; another name or date of the input."""
     out = ["--skip-existing", "-o", f"{tmp_path}/out.png"]
     assert statuses(run, photo, *BASE, *out) == ["done"]
     assert statuses(run, photo, *BASE, *out, "-j", "3", "--max-memory", "2G", "--max-pixels", "9999999") == ["skipped"]
@@ -104,100 +104,100 @@ def test_what_does_not_make_an_output_again(run, photo, tmp_path):
     assert statuses(run, other, *BASE, *out) == ["skipped"]
 
 
-def test_another_picture_under_the_same_name(run, photo, tmp_path):
-    """Is made again."""
+def test_another_picture_with_the_same_name_is_processed(run, photo, tmp_path):
+    """The digest of the input decides, not its name."""
     out = ["--skip-existing", "-o", f"{tmp_path}/out/"]
     assert statuses(run, photo, *BASE, *out) == ["done"]
     with PIL.Image.open(photo) as picture:
-        turned = picture.rotate(180)
-    turned.save(photo)
+        rotated = picture.rotate(180)
+    rotated.save(photo)
     assert statuses(run, photo, *BASE, *out) == ["done"]
     assert statuses(run, photo, *BASE, *out) == ["skipped"]
 
 
-def test_only_the_maps_that_are_missing_are_made(run, photo, tmp_path):
-    """Of several files of one picture."""
+def test_only_missing_maps_are_made(run, photo, tmp_path):
+    """One of several outputs of a picture is up to date."""
     out = ["--skip-existing", "-o", f"{tmp_path}/out/{{kernel}}.png"]
     assert statuses(run, photo, "-k", "blur", *out) == ["done"]
     result = run("apply", photo, "-k", "blur", "-k", "edge", *out, "--json", "-q")
     line = json.loads(result.out.splitlines()[0])
-    assert [one["map"] for one in line["outputs"]] == ["edge"]
+    assert [entry["map"] for entry in line["outputs"]] == ["edge"]
     assert line["skipped"] == [f"{tmp_path}/out/blur.png"]
     assert line["status"] == "done"
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
-def test_a_file_of_somebody_else_is_kept(run, photo, tmp_path, name):
-    """Its picture fails, with a line; --overwrite replaces it; a picture under no name of its own is done."""
+def test_a_file_of_the_user_is_kept(run, photo, tmp_path, name):
+    """Its input fails with one line; --overwrite replaces it; the other input is processed."""
     template = f"{tmp_path}/out/{{stem}}{name[1:]}"
-    theirs = tmp_path / "out" / f"photo{name[1:]}"
-    theirs.parent.mkdir()
+    user_file = tmp_path / "out" / f"photo{name[1:]}"
+    user_file.parent.mkdir()
     if name in ("x.npy", "x.npz"):
-        theirs.write_bytes(b"anything")
+        user_file.write_bytes(b"anything")
     else:
         with PIL.Image.open(photo) as picture:
-            picture.save(theirs)
-    before = theirs.read_bytes()
+            picture.save(user_file)
+    before = user_file.read_bytes()
     second = tmp_path / "second.png"
     shutil.copy(photo, second)
-    words = ["apply", photo, second, "-k", "blur", "--skip-existing", "-o", template]
-    result = run(*words, "-q")
+    arguments = ["apply", photo, second, "-k", "blur", "--skip-existing", "-o", template]
+    result = run(*arguments, "-q")
     assert (result.status, result.lines) == (
         1,
         [
-            f"Error: {photo}: {theirs}: exists already, and carries no provenance of convcli; replace it with --overwrite, "
+            f"Error: {photo}: {user_file}: exists already, and carries no provenance of convcli; replace it with --overwrite, "
             "or move it away"
         ],
     )
-    assert theirs.read_bytes() == before
-    assert theirs.with_stem("second").exists()
-    assert run(*words, "-q", "--overwrite").status == 0
-    assert theirs.read_bytes() != before
+    assert user_file.read_bytes() == before
+    assert user_file.with_stem("second").exists()
+    assert run(*arguments, "-q", "--overwrite").status == 0
+    assert user_file.read_bytes() != before
 
 
 def test_in_place_each_picture_is_changed_once(run, photo, tmp_path):
-    """However often an interrupted batch is run again; another kernel is applied to what is there."""
+    """However often an interrupted batch is repeated; another kernel is applied to the result."""
     inputs = [photo, *(tmp_path / f"{i}{suffix}" for i, suffix in enumerate((".png", ".jpg", ".bmp", ".npy")))]
     with PIL.Image.open(photo) as picture:
         for path in inputs[1:4]:
             picture.save(path)
         np.save(inputs[4], np.asarray(picture))
     originals = {path: path.read_bytes() for path in inputs}
-    words = ["-k", "sharpen", "--in-place", "--skip-existing"]
-    assert statuses(run, *inputs[:2], *words) == ["done"] * 2  # an interrupted run
-    assert statuses(run, *inputs, *words) == ["skipped"] * 2 + ["done"] * 3
-    assert statuses(run, *inputs, *words) == ["skipped"] * 5
+    arguments = ["-k", "sharpen", "--in-place", "--skip-existing"]
+    assert statuses(run, *inputs[:2], *arguments) == ["done"] * 2  # an interrupted run
+    assert statuses(run, *inputs, *arguments) == ["skipped"] * 2 + ["done"] * 3
+    assert statuses(run, *inputs, *arguments) == ["skipped"] * 5
     for path in inputs:
-        twin = tmp_path / "twin" / path.name
-        twin.parent.mkdir(exist_ok=True)
-        twin.write_bytes(originals[path])
-        run("apply", twin, "-k", "sharpen", "--in-place", "-q")
-        assert twin.read_bytes() == path.read_bytes()
+        copy = tmp_path / "twin" / path.name
+        copy.parent.mkdir(exist_ok=True)
+        copy.write_bytes(originals[path])
+        run("apply", copy, "-k", "sharpen", "--in-place", "-q")
+        assert copy.read_bytes() == path.read_bytes()
     assert statuses(run, photo, "-k", "blur", "--in-place", "--skip-existing") == ["done"]
 
 
-def test_a_dry_run_tells_what_is_left_to_do(run, photo, samples, tmp_path):
-    """And writes nothing."""
-    words = [samples / "horse.png", photo, "-k", "blur", "--skip-existing", "-o", f"{tmp_path}/out/"]
-    run("apply", photo, *words[2:], "-q")
-    result = run("apply", *words, "-n", "-v")
+def test_a_dry_run_lists_the_remaining_outputs(run, photo, samples, tmp_path):
+    """It writes nothing."""
+    arguments = [samples / "horse.png", photo, "-k", "blur", "--skip-existing", "-o", f"{tmp_path}/out/"]
+    run("apply", photo, *arguments[2:], "-q")
+    result = run("apply", *arguments, "-n", "-v")
     assert [line.split(" -> ")[1].split()[0] for line in result.out.splitlines()] == [f"{tmp_path}/out/horse.png"]
     assert f"{tmp_path}/out/photo.png: up to date, not written" in result.lines
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["photo.png"]
 
 
-def test_the_summary_counts_what_was_skipped(run, photo, samples, tmp_path):
-    """One line where not all were done."""
-    words = ["-k", "blur", "--skip-existing", "-o", f"{tmp_path}/out/"]
-    assert run("apply", photo, *words, "-q").lines == []
-    assert run("apply", photo, samples / "horse.png", tmp_path / "none.png", *words).lines[-1] == (
+def test_the_summary_counts_skipped_inputs(run, photo, samples, tmp_path):
+    """A line is printed where not all inputs were done."""
+    arguments = ["-k", "blur", "--skip-existing", "-o", f"{tmp_path}/out/"]
+    assert run("apply", photo, *arguments, "-q").lines == []
+    assert run("apply", photo, samples / "horse.png", tmp_path / "none.png", *arguments).lines[-1] == (
         "1 of 3 inputs failed, 1 done, 1 skipped"
     )
-    assert run("apply", photo, *words).lines == ["1 of 1 inputs skipped"]
+    assert run("apply", photo, *arguments).lines == ["1 of 1 inputs skipped"]
 
 
-def test_what_a_camera_wrote_stays_before_the_mark(run, tmp_path):
-    """And an output that is an input later has one mark, its own."""
+def test_the_software_of_a_camera_stays_before_the_mark(run, tmp_path):
+    """An output that becomes an input has one mark, that of the last run."""
     exif = PIL.Image.Exif()
     exif[305] = "Camera 1.0"
     exif.get_ifd(0x8769)[0x829A] = 0.5
@@ -206,61 +206,61 @@ def test_what_a_camera_wrote_stays_before_the_mark(run, tmp_path):
     for source, name in (("a.jpg", "b.jpg"), ("b.jpg", "c.tif"), ("c.tif", "d.png"), ("d.png", "e.webp")):
         run("apply", tmp_path / source, "-k", "blur", "-o", tmp_path / name, "-q")
         with PIL.Image.open(tmp_path / name) as picture:
-            held = picture.getexif()
-            before, _, mark = held[305].partition("; ")
+            tags = picture.getexif()
+            before, _, mark = tags[305].partition("; ")
             assert before == "Camera 1.0"
             assert str(find_provenance(mark)) == mark
-            assert held.get_ifd(0x8769)[0x829A] == 0.5
+            assert tags.get_ifd(0x8769)[0x829A] == 0.5
 
 
-def test_exif_that_has_no_room_for_a_mark(run, tmp_path):
-    """Is kept; the mark is in a sidecar. In place, the kernel is applied once all the same."""
+def test_exif_without_room_for_a_mark_gets_a_sidecar(run, tmp_path):
+    """EXIF is kept, and the mark is written to a sidecar. In place, the kernel is still applied only once."""
     exif = PIL.Image.Exif()
     exif[270] = "x" * 64_950
     PIL.Image.new("RGB", (9, 9)).save(tmp_path / "a.jpg", exif=exif)
-    words = [tmp_path / "a.jpg", "-k", "blur", "--skip-existing", "-o", tmp_path / "b.jpg"]
-    assert statuses(run, *words) == ["done"]
-    assert statuses(run, *words) == ["skipped"]
+    arguments = [tmp_path / "a.jpg", "-k", "blur", "--skip-existing", "-o", tmp_path / "b.jpg"]
+    assert statuses(run, *arguments) == ["done"]
+    assert statuses(run, *arguments) == ["skipped"]
     with PIL.Image.open(tmp_path / "b.jpg") as picture:
         assert len(picture.getexif()[270]) == 64_950
-    words = [tmp_path / "a.jpg", "-k", "blur", "--skip-existing", "--in-place"]
-    assert statuses(run, *words) == ["done"]
+    arguments = [tmp_path / "a.jpg", "-k", "blur", "--skip-existing", "--in-place"]
+    assert statuses(run, *arguments) == ["done"]
     before = (tmp_path / "a.jpg").read_bytes()
-    assert statuses(run, *words) == ["skipped"]
+    assert statuses(run, *arguments) == ["skipped"]
     assert (tmp_path / "a.jpg").read_bytes() == before
 
 
 def test_a_sidecar_belongs_to_one_file(tmp_path):
-    """The file that it replaces is ours, but not up to date; any other, and one without a sidecar, is somebody else's."""
+    """A file that an output replaces belongs to convcli but is not up to date; all other files belong to the user."""
     path, file_format = tmp_path / "a.npy", format_of("a.npy")
     assert read_output_state(path, file_format) == OutputState(exists=False)
     path.write_bytes(b"one")
     assert read_output_state(path, file_format) == OutputState(exists=True)
-    one = "7692c3ad3540bb803c020b3aee66cd88"  # the SHA-256, by another implementation: printf one | sha256sum
-    for before, ours in ((None, False), ("e" * 32, False), (one, True)):
-        sidecar_path(path).write_text(str(Sidecar(MARK, "f" * 32, before)))
+    digest = "7692c3ad3540bb803c020b3aee66cd88"  # the start of: printf one | sha256sum
+    for replaced, ours in ((None, False), ("e" * 32, False), (digest, True)):
+        sidecar_path(path).write_text(str(Sidecar(MARK, "f" * 32, replaced)))
         assert read_output_state(path, file_format) == OutputState(exists=True, ours=ours)
-    sidecar_path(path).write_text(str(Sidecar(MARK, one)))
+    sidecar_path(path).write_text(str(Sidecar(MARK, digest)))
     assert read_output_state(path, file_format) == OutputState(exists=True, ours=True, provenance=MARK)
     for broken in ("", "[]", "{}", '{"mark": 3, "file": 4}', "\0"):
         sidecar_path(path).write_text(broken)
         assert read_output_state(path, file_format) == OutputState(exists=True)
 
 
-def test_what_the_user_put_in_the_place_of_an_output(run, photo, tmp_path):
-    """Is kept: an array of theirs beside our sidecar; a file that is named; a file where the sidecar would be."""
-    words = [photo, "-k", "blur", "--skip-existing", "-q", "-o"]
-    run("apply", *words, f"{tmp_path}/{{stem}}.npy")
+def test_files_of_the_user_in_place_of_outputs_are_kept(run, photo, tmp_path):
+    """An array beside a sidecar of convcli, a named file, and a file in place of the sidecar."""
+    arguments = [photo, "-k", "blur", "--skip-existing", "-q", "-o"]
+    run("apply", *arguments, f"{tmp_path}/{{stem}}.npy")
     np.save(tmp_path / "photo.npy", np.arange(3))
-    result = run("apply", *words, f"{tmp_path}/{{stem}}.npy")
+    result = run("apply", *arguments, f"{tmp_path}/{{stem}}.npy")
     assert (result.status, "carries no provenance of convcli" in result.err) == (1, True)
     assert np.load(tmp_path / "photo.npy").tolist() == [0, 1, 2]
     (tmp_path / "named.png").write_bytes(photo.read_bytes())
-    result = run("apply", *words, tmp_path / "named.png")
+    result = run("apply", *arguments, tmp_path / "named.png")
     assert (result.status, "carries no provenance of convcli" in result.err) == (1, True)
     assert (tmp_path / "named.png").read_bytes() == photo.read_bytes()
     (tmp_path / "x.bmp.convcli").write_text("theirs")
-    result = run("apply", *words, tmp_path / "x.bmp")
+    result = run("apply", *arguments, tmp_path / "x.bmp")
     assert result.lines == [
         f"Error: {photo}: {tmp_path}/x.bmp.convcli: exists already, and is not a sidecar of convcli; move it away"
     ]
@@ -269,33 +269,33 @@ def test_what_the_user_put_in_the_place_of_an_output(run, photo, tmp_path):
 
 
 def test_an_output_that_is_no_regular_file_is_not_opened(run, photo, tmp_path):
-    """A pipe that nobody reads would never be opened."""
+    """Opening a pipe without a reader would block."""
     os.mkfifo(tmp_path / "out.png")
     result = run("apply", photo, "-k", "blur", "--skip-existing", "-o", tmp_path / "out.png")
     assert (result.status, "carries no provenance of convcli" in result.err) == (1, True)
 
 
 def test_a_foreign_picture_is_not_decoded(tmp_path, monkeypatch):
-    """Only its header is looked at, however large it is."""
+    """Only the header is read."""
     PIL.Image.new("RGB", (50, 50)).save(tmp_path / "a.png")
     monkeypatch.setattr(PIL.PngImagePlugin.PngImageFile, "load", lambda *_: pytest.fail("the pixels are loaded"))
     assert read_output_state(tmp_path / "a.png", format_of("a.png")) == OutputState(exists=True)
 
 
-def test_sidecars_are_only_where_they_are_needed(run, photo, tmp_path):
-    """With --skip-existing, and in formats that have no place for a mark."""
+def test_sidecars_are_written_only_where_needed(run, photo, tmp_path):
+    """With --skip-existing, and in formats that cannot store a mark."""
     for name in OUTPUTS:
         run("apply", photo, "-k", "blur", "-o", tmp_path / "without" / name, "-q")
         run("apply", photo, "-k", "blur", "-o", tmp_path / "with" / name, "-q", "--skip-existing")
     assert sorted(path.name for path in (tmp_path / "without").iterdir()) == sorted(OUTPUTS)
-    beside = {path.name for path in (tmp_path / "with").iterdir()} - set(OUTPUTS)
-    assert beside == {"x.bmp.convcli", "x.ppm.convcli", "x.npy.convcli"}
+    sidecars = {path.name for path in (tmp_path / "with").iterdir()} - set(OUTPUTS)
+    assert sidecars == {"x.bmp.convcli", "x.ppm.convcli", "x.npy.convcli"}
     assert zipfile.ZipFile(tmp_path / "with" / "x.npz").comment.startswith(b"convcli:1:")
     assert sorted(np.load(tmp_path / "with" / "x.npz")) == ["blur"]
 
 
-def test_the_digest_of_what_is_asked_for_is_the_same_anywhere():
-    """On other machines and in later versions: it would make the work of all marked outputs be done again."""
+def test_the_digest_of_a_request_is_stable():
+    """On other machines and in later versions. A change would make all marked outputs be computed again."""
     from convcli.kernels.kernel import Kernel
     from convcli.pipeline.inputs import Search, find_inputs
 
@@ -305,8 +305,8 @@ def test_the_digest_of_what_is_asked_for_is_the_same_anywhere():
     assert request.digest_for(format_of("b.png"), [0]) == "655a782960a16bbbe4a6794875677ff6"
 
 
-def test_the_digest_of_a_network_is_the_same_in_later_versions(run, samples, tmp_path):
-    """Whatever its layers and their fields are called in the code; this one is of version 0.1.0."""
+def test_the_digest_of_a_network_is_stable(run, samples, tmp_path):
+    """The digest does not depend on names of layers and fields in the code; this one is of version 0.1.0."""
     out = tmp_path / "maps.npz"
     assert run("run", "edge-energy", samples / "camera.png", "--tap", "pooled", "-o", out, "-q").status == 0
     with zipfile.ZipFile(out) as archive:
@@ -314,11 +314,11 @@ def test_the_digest_of_a_network_is_the_same_in_later_versions(run, samples, tmp
 
 
 @pytest.mark.parametrize("name", [*OUTPUTS, "maps.tif"])
-def test_an_output_that_was_cut_short_is_made_again(run, photo, tmp_path, name):
-    """Wherever it ends; unless what is gone is filling behind everything that is read."""
+def test_a_truncated_output_is_made_again(run, photo, tmp_path, name):
+    """At any length, unless only padding after the data is missing."""
     kernels = ["-k", "blur", *(["-k", "edge", "-k", "sobel-x"] if name == "maps.tif" else [])]
-    words = ["apply", photo, "--stride", "9", "-q", "--skip-existing", *kernels, "-o", f"{tmp_path}/{name}"]
-    assert run(*words).status == 0
+    arguments = ["apply", photo, "--stride", "9", "-q", "--skip-existing", *kernels, "-o", f"{tmp_path}/{name}"]
+    assert run(*arguments).status == 0
     out, file_format = tmp_path / name, format_of(name)
     data = out.read_bytes()
     assert read_output_state(out, file_format).provenance is not None
@@ -336,78 +336,78 @@ def test_an_output_that_was_cut_short_is_made_again(run, photo, tmp_path, name):
         assert read_output_state(out, file_format).provenance is None
 
 
-def test_in_place_what_is_marked_but_not_whole_is_no_input(run, photo, tmp_path):
-    """It would be filtered a second time: a PNG with bytes after its end."""
-    words = ["apply", photo, "-k", "blur", "--in-place", "--skip-existing", "-q"]
-    assert run(*words).status == 0
+def test_in_place_a_marked_but_changed_picture_is_refused(run, photo, tmp_path):
+    """A PNG with bytes after its end is refused, as it would be filtered a second time."""
+    arguments = ["apply", photo, "-k", "blur", "--in-place", "--skip-existing", "-q"]
+    assert run(*arguments).status == 0
     photo.write_bytes(photo.read_bytes() + b"more")
     before = photo.read_bytes()
-    for more in ([], ["--overwrite"], ["-n"]):
-        result = run(*words, *more)
+    for options in ([], ["--overwrite"], ["-n"]):
+        result = run(*arguments, *options)
         assert (result.status, len(result.lines), photo.read_bytes()) == (1, 1, before)
         assert "carries provenance of convcli, but is truncated or was changed since; restore it" in result.err
 
 
 @pytest.mark.parametrize("name", ["x.png", "x.bmp"])
-def test_what_somebody_put_there_meanwhile_is_kept(run, photo, tmp_path, monkeypatch, name):
-    """While the maps were computed; one that another run made of the same is left, with its sidecar."""
+def test_files_created_meanwhile_are_kept(run, photo, tmp_path, monkeypatch, name):
+    """A file created while the maps were computed; an equal output of another run is left, with its sidecar."""
     out = tmp_path / "out" / f"photo{name[1:]}"
-    words = ["apply", photo, "-k", "blur", "-q", "--skip-existing", "-o", f"{tmp_path}/out/{{stem}}{name[1:]}"]
-    assert run(*words).status == 0
-    whole = {path.name: path.read_bytes() for path in out.parent.iterdir()}
+    arguments = ["apply", photo, "-k", "blur", "-q", "--skip-existing", "-o", f"{tmp_path}/out/{{stem}}{name[1:]}"]
+    assert run(*arguments).status == 0
+    expected = {path.name: path.read_bytes() for path in out.parent.iterdir()}
     compute = run_module.encode
 
-    def meanwhile(*arguments):
+    def meanwhile(*inputs):
         out.write_bytes(b"mine")
-        return compute(*arguments)
+        return compute(*inputs)
 
     monkeypatch.setattr(run_module, "encode", meanwhile)
-    result = run(*words[:3], "edge", *words[4:])
+    result = run(*arguments[:3], "edge", *arguments[4:])
     assert (result.status, out.read_bytes()) == (1, b"mine")
     assert "exists already, and carries no provenance of convcli" in result.err
     shutil.rmtree(out.parent)
 
-    def same(*arguments):
+    def same(*inputs):
         out.parent.mkdir()
-        for path, data in whole.items():
+        for path, data in expected.items():
             (out.parent / path).write_bytes(data)
-        return compute(*arguments)
+        return compute(*inputs)
 
     monkeypatch.setattr(run_module, "encode", same)
-    monkeypatch.setattr(write_output, "_state_of", lambda *_: OutputState(exists=False))  # looked a moment before
-    assert run(*words).status == 0
-    assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == whole
+    monkeypatch.setattr(write_output, "_state_of", lambda *_: OutputState(exists=False))  # the state was read before
+    assert run(*arguments).status == 0
+    assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == expected
 
 
-def test_a_dry_run_sweeps_nothing(run, photo, tmp_path):
-    """What a dead run left is for the next run that writes."""
-    words = ["apply", photo, "-k", "blur", "-q", "--skip-existing", "-o", f"{tmp_path}/out/"]
-    assert run(*words).status == 0
-    left = tmp_path / "out" / f"{PREFIX}0123456789ab.part"
-    left.write_bytes(b"")
+def test_a_dry_run_removes_nothing(run, photo, tmp_path):
+    """Temporary files of dead runs are removed by the next run that writes."""
+    arguments = ["apply", photo, "-k", "blur", "-q", "--skip-existing", "-o", f"{tmp_path}/out/"]
+    assert run(*arguments).status == 0
+    temporary = tmp_path / "out" / f"{PREFIX}0123456789ab.part"
+    temporary.write_bytes(b"")
     _cleaned_folders.clear()
-    assert run(*words, "-n").status == 0
-    assert left.exists()
-    assert run(*words).status == 0
-    assert not left.exists()
+    assert run(*arguments, "-n").status == 0
+    assert temporary.exists()
+    assert run(*arguments).status == 0
+    assert not temporary.exists()
 
 
 def test_in_place_through_links_a_picture_is_changed_once(run, photo, tmp_path):
-    """Its sidecar lies beside the picture itself."""
+    """The sidecar is beside the picture, not beside the link."""
     (tmp_path / "real").mkdir()
     (tmp_path / "linked").mkdir()
     for suffix in (".bmp", ".png"):
         assert run("apply", photo, "-k", "identity", "-q", "-o", tmp_path / "real" / f"x{suffix}").status == 0
         (tmp_path / "linked" / f"x{suffix}").symlink_to(f"../real/x{suffix}")
-    words = ["-k", "blur", "--in-place", "--skip-existing"]
-    assert statuses(run, tmp_path / "linked", *words) == ["done"] * 2
+    arguments = ["-k", "blur", "--in-place", "--skip-existing"]
+    assert statuses(run, tmp_path / "linked", *arguments) == ["done"] * 2
     for folder in ("real", "linked"):
-        assert statuses(run, tmp_path / folder, *words) == ["skipped"] * 2
+        assert statuses(run, tmp_path / folder, *arguments) == ["skipped"] * 2
     assert sorted(path.name for path in tmp_path.rglob("*.convcli")) == ["x.bmp.convcli"]
 
 
-def test_in_place_leaves_one_map(run, photo):
-    """More have no place there."""
+def test_in_place_accepts_one_map(run, photo):
+    """Several maps are wrong usage."""
     result = run("apply", photo, "-k", "blur", "-k", "edge", "--in-place")
     assert (result.status, len(result.lines)) == (2, 1)
     assert "--in-place writes one map per picture, got 2; give -o" in result.err

@@ -1,4 +1,4 @@
-"""Pictures by the dozen, and whole processes that work on them."""
+"""Folders of pictures, and runs of convcli in a process of their own."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ CONVCLI = (sys.executable, "-m", "convcli")
 
 
 def make_pictures(folder, count, rng, side=48, suffix=".png"):
-    """Small pictures of noise, each different."""
+    """Write small pictures of noise, each different."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{i:03}{suffix}" for i in range(count)]
     for path in paths:
@@ -19,11 +19,11 @@ def make_pictures(folder, count, rng, side=48, suffix=".png"):
 
 
 def contents(folder):
-    """What a folder holds, by name."""
+    """The bytes of each file in a folder, by name."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def convcli(*words, **options):
-    """Run to the end; standard error as text."""
-    command = [*CONVCLI, *map(str, words)]
+def convcli(*arguments, **options):
+    """Run convcli in a new process and wait for it; standard error is text."""
+    command = [*CONVCLI, *map(str, arguments)]
     return subprocess.run(command, **{"capture_output": True, "text": True, "timeout": 120, "check": False, **options})

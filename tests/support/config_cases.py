@@ -1,11 +1,11 @@
-"""Good and bad kernels.toml files, for the reader and for the schema alike."""
+"""Valid and invalid kernels.toml files, for the parser and for the JSON schema."""
 
 K = "[kernels.k]\n"
 B = "[banks.b]\n"
 N = "[networks.n]\ninput = { channels = 1 }\n"
 M = "matrix = [[1]]\n"
 
-# A text that both the reader and the schema take.
+# Texts that both the parser and the schema accept.
 GOOD = [
     "",
     K + "matrix = [[1, 2], [3, 4.5]]\ndivisor = 2",
@@ -38,7 +38,7 @@ GOOD = [
     "{ op = 'rbf', units = 2 }, { op = 'softmax' }] }",
 ]
 
-# (text, line of the first fault, what is said of it, whether the schema sees it too)
+# (text, line of the first error, part of its message, whether the schema rejects the text too)
 BAD = [
     # matrices
     (K + "matrix = [[1, 2], [3]]", 2, "kernels.k.matrix: row 2 has 1 numbers, row 1 has 2", False),
@@ -75,7 +75,7 @@ BAD = [
     (B + "generator = 'gabor'\ngrid = { theta = [0,\n'x'] }", 4, "banks.b.grid.theta: number 2 must be a number", True),
     (K + "tensor = [[[1, 2], [1]]]", 2, "kernels.k.tensor: row 1, column 2 has 1 channels, and the first cell has 2", False),
     (K + "tensor = [[1, 2]]", 2, "row 1, column 1 must be a list of the weights of each channel, got 1", True),
-    # what is done with them
+    # scaling, rotation, offset and the other keys of every kernel
     (K + M + "divisor = 0", 3, "kernels.k.divisor: must not be 0", True),
     (K + M + "divisor = 'x'", 3, "kernels.k.divisor: must be a number", True),
     (K + "matrix = [[1, -1]]\nnormalize = 'sum'", 3, "kernels.k.normalize: cannot be 'sum': the sum is 0; use", False),
@@ -360,7 +360,7 @@ BAD = [
     ("[defaults]\npaddng = 'same'", 2, "defaults.paddng: unknown key; there are stride, padding, border", True),
 ]
 
-# (bytes or text, line, what is said): what is no TOML, or costs too much to read
+# (bytes or text, line, part of the message): texts that are not valid TOML, or that exceed a limit of the parser
 UNREADABLE = [
     (K + "matrix = 1 2", 2, "is not valid TOML: "),
     (K + "[kernels.k]", 2, "is not valid TOML: Cannot declare ('kernels', 'k') twice"),

@@ -1,8 +1,8 @@
-"""Writes what follows from the operations of networks and from the borders into the JSON schema and the manual.
+"""Generates the parts of the JSON schema and of the manual that follow from the operations of networks and from the borders.
 
     python tests/support/generate.py
 
-Run it after a change of OPS, of a layer class, of KEYS or of the borders; a test fails until then.
+Run it after a change of OPS, of a layer class, of KEYS or of the borders; until then a test fails.
 """
 
 import json
@@ -35,11 +35,11 @@ BIAS = "the array of biases in the file; without weights, whether the layer has 
 
 PLAIN = {name: key for name, key in KEYS.items() if "." not in name}
 VARIED = {name.rpartition(".")[2] for name in KEYS.keys() - PLAIN.keys()}
-"""Keys that are not read alike in all operations."""
+"""Keys whose rule differs between operations."""
 
 
 def formatted(value, indent=0, used=0):
-    """JSON whose parts stand on one line where they fit; ``used`` characters stand beside this one."""
+    """Format JSON: a value stands on one line where it fits. ``used`` is the width of the text before it on that line."""
     line = json.dumps(value, ensure_ascii=False)
     if not isinstance(value, dict | list) or not value or indent + used + len(line) <= WIDTH:
         return line
@@ -54,7 +54,7 @@ def formatted(value, indent=0, used=0):
 
 
 def layer_schema():
-    """What the schema says of a layer: all keys that there are, then those of each operation."""
+    """The schema of a layer: all keys, then a rule for each operation."""
     shared = {name: {**({} if name in VARIED else key.schema), "description": key.about} for name, key in PLAIN.items()}
     weights = {name: {"type": "string", "description": about} for name, about in WEIGHTS.items()}
     return {
@@ -73,19 +73,21 @@ def layer_schema():
 
 
 def op_schema(name, op):
-    """What an operation allows and asks for, as ``layer_spec`` reads it."""
+    """The keys that an operation allows and requires, as ``layer_spec`` reads it."""
     sources, required = weight_keys(op), op.required
     rules = {"propertyNames": {"enum": ["op", "name", *op.keys, *sources]}}
-    own = {key: rule.schema for key, rule in keys_of(name).items() if key in VARIED}
+    varied = {key: rule.schema for key, rule in keys_of(name).items() if key in VARIED}
     if "layout" in sources:
         axes = op.arrays["weight"][1]
-        own["layout"] = {"pattern": "|".join(map(any_order, dict.fromkeys((axes.replace("11", "hw"), axes.replace("11", "")))))}
-    if own:
-        rules["properties"] = own
+        varied["layout"] = {
+            "pattern": "|".join(map(any_order, dict.fromkeys((axes.replace("11", "hw"), axes.replace("11", "")))))
+        }
+    if varied:
+        rules["properties"] = varied
     ways = [way for way in WAYS if way in sources]
     if required and ways:
-        instead = [["connections", *(key for key in required if key != "filters")]] if "connections" in op.keys else []
-        rules["anyOf"] = [{"required": list(keys)} for keys in (required, *instead, *([way] for way in ways))]
+        alternatives = [["connections", *(key for key in required if key != "filters")]] if "connections" in op.keys else []
+        rules["anyOf"] = [{"required": list(keys)} for keys in (required, *alternatives, *([way] for way in ways))]
     elif required:
         rules["required"] = list(required)
     if sources:
@@ -94,12 +96,12 @@ def op_schema(name, op):
 
 
 def any_order(axes):
-    """What matches these letters, in lower or upper case, in any order."""
+    """A regular expression that matches these letters, in lower or upper case, in any order."""
     return "^" + "".join(f"(?=.*[{axis}{axis.upper()}])" for axis in axes) + f".{{{len(axes)}}}$"
 
 
 def weight_rules(op, ways):
-    """One place for the weights; the keys of arrays belong to a file."""
+    """Weights come from one source; the keys of arrays require a file."""
     keys = {role: key for role, (key, _) in op.arrays.items()}
     needed = [keys[role] for role in op.layer.needs if role != "weight"]
     of_file = [key for key in (*keys.values(), "layout") if key != "bias" and key in weight_keys(op)]
@@ -110,12 +112,12 @@ def weight_rules(op, ways):
         for way in ways:
             beside[way]["properties"] = {"bias": {"not": {"const": True}} if way == "file" else {"const": False}}
         rules = {"if": {"not": {"required": ["file"]}}, "then": {"properties": {"bias": {"type": "boolean"}}}}
-    of_ways = {way: rule for way, rule in beside.items() if rule}
-    return {"dependencies": of_ways | {key: ["file"] for key in of_file}, **rules}
+    sources = {way: rule for way, rule in beside.items() if rule}
+    return {"dependencies": sources | {key: ["file"] for key in of_file}, **rules}
 
 
 def make_schema():
-    """The text of the schema, with the parts for layers and borders made anew."""
+    """The text of the schema, with the definitions of layers and borders generated again."""
     schema = json.loads(SCHEMA.read_text("utf-8"))
     schema["definitions"]["layer"] = layer_schema()
     schema["definitions"]["border"]["anyOf"][0]["enum"] = [*BORDERS, *BORDER_ALIASES]
@@ -123,7 +125,7 @@ def make_schema():
 
 
 def default_of(value):
-    """The default of a key, as written after it in the manual."""
+    """The text of a default, to stand after its key."""
     if value is MISSING:
         return " (required)"
     if value is None:
@@ -136,7 +138,7 @@ def default_of(value):
 
 
 def op_table():
-    """The operations with what they compute, and their keys with the defaults."""
+    """The table of operations: what each computes, and its keys with their defaults."""
     rows = []
     for name, op in OPS.items():
         about = (op.about or op.layer.__doc__).partition("\n\n")[0].replace("``", "`").rstrip(".")
@@ -146,16 +148,16 @@ def op_table():
 
 
 def key_table():
-    """The keys with their meanings."""
+    """The table of keys and their meanings."""
     rows = []
     for name, key in KEYS.items():
-        op, _, own = name.rpartition(".")
-        rows.append(f"| `{own}`{f' of `{op}`' if op else ''} | {key.about} |")
+        op, _, key_name = name.rpartition(".")
+        rows.append(f"| `{key_name}`{f' of `{op}`' if op else ''} | {key.about} |")
     return ["| key | what it means |", "|---|---|", *rows, f"| `bias` | {BIAS} |"]
 
 
 def make_manual():
-    """The text of the manual, with its tables made anew: each begins with its heading, and ends with an empty line."""
+    """The text of the manual, with its tables generated again. A table begins with its heading and ends at an empty line."""
     text = MANUAL.read_text("utf-8")
     for heading, table in ((r"\| op \|", op_table()), (r"\| key \|", key_table())):
         text, count = re.subn(rf"^{heading}.*?\n\n", lambda _: "\n".join(table) + "\n\n", text, flags=re.M | re.S)  # noqa: B023
@@ -164,7 +166,7 @@ def make_manual():
 
 
 FILES = {SCHEMA: make_schema, MANUAL: make_manual}
-"""The generated files, and what makes the text of each from the one that it has."""
+"""The generated files, and the function that makes the text of each."""
 
 if __name__ == "__main__":
     for path, make in FILES.items():

@@ -1,6 +1,6 @@
-"""The oracle: convolutions so plain that nobody can doubt them. Slow, in float64, no tricks.
+"""The oracle: convolutions in plain loops, in float64.
 
-``correlate`` is the definition. Everything else is said in terms of it, by the three equations that define the options:
+``correlate`` is the definition. Every option is defined in terms of it:
 
     stride    f(x, stride=s) == f(x)[::s, ::s]
     dilation  f(x, k, dilation=d) == f(x, k with d - 1 zeros between its taps)
@@ -10,11 +10,11 @@
 import numpy as np
 
 NUMPY_WORDS = {"zero": "constant", "edge": "edge", "reflect": "reflect", "symmetric": "symmetric", "wrap": "wrap"}
-NUMPY_WORDS["linear-ramp"] = "linear_ramp"  # to 0, in float64: NumPy rounds the ramp of integers
+NUMPY_WORDS["linear-ramp"] = "linear_ramp"  # ramps to 0; pad in float64, as NumPy rounds the ramp of integers
 
 
 def correlate(image, kernel):
-    """(H, W) under (kh, kw): out[y, x] = sum of image[y + i, x + j] * kernel[i, j]."""
+    """Correlate (H, W) with (kh, kw): out[y, x] = sum of image[y + i, x + j] * kernel[i, j]."""
     out_h, out_w = image.shape[0] - kernel.shape[0] + 1, image.shape[1] - kernel.shape[1] + 1
     out = np.zeros((max(out_h, 0), max(out_w, 0)))
     for y in range(out.shape[0]):
@@ -25,76 +25,81 @@ def correlate(image, kernel):
     return out
 
 
-def spread(kernel, dilation):
-    """The kernel with dilation - 1 zeros between its taps."""
+def dilate(kernel, dilation):
+    """Return the kernel with dilation - 1 zeros between its taps."""
     out = np.zeros([(n - 1) * d + 1 for n, d in zip(kernel.shape, dilation, strict=True)])
     out[:: dilation[0], :: dilation[1]] = kernel
     return out
 
 
 def pad(plane, pads, border):
-    """An (H, W) plane with its border around it."""
+    """Pad an (H, W) plane."""
     if isinstance(border, str):
         return np.pad(plane.astype(float), pads, mode=NUMPY_WORDS[border])
     return np.pad(plane.astype(float), pads, mode="constant", constant_values=border)
 
 
 def plane(image, kernel, stride=(1, 1), pads=((0, 0), (0, 0)), border="zero", dilation=(1, 1), flip=False):
-    """One (H, W) plane under one (kh, kw) kernel, with every option."""
-    turned = kernel[::-1, ::-1] if flip else kernel
-    return correlate(pad(image, pads, border), spread(turned, dilation))[:: stride[0], :: stride[1]]
+    """Filter an (H, W) plane with a (kh, kw) kernel; every option."""
+    flipped = kernel[::-1, ::-1] if flip else kernel
+    return correlate(pad(image, pads, border), dilate(flipped, dilation))[:: stride[0], :: stride[1]]
 
 
 def filter2d(image, kernel, **options):
-    """(H, W, C) under (kh, kw), each channel, or under (kh, kw, C), summed."""
+    """Filter (H, W, C) with (kh, kw), each channel on its own, or with (kh, kw, C), summed over channels."""
     if kernel.ndim == 2:
         return np.stack([plane(image[:, :, c], kernel, **options) for c in range(image.shape[2])], axis=2)
     return sum(plane(image[:, :, c], kernel[:, :, c], **options) for c in range(image.shape[2]))
 
 
 def conv2d(x, weight, bias, groups=1, **options):
-    """(N, Cin, H, W) under (Cout, Cin / groups, kh, kw)."""
+    """Convolve (N, Cin, H, W) with (Cout, Cin / groups, kh, kw)."""
     per_group_in, per_group_out = x.shape[1] // groups, weight.shape[0] // groups
     maps = []
     for o in range(weight.shape[0]):
-        first = o // per_group_out * per_group_in
-        maps.append([bias[o] + sum(plane(one[first + i], weight[o, i], **options) for i in range(per_group_in)) for one in x])
+        start = o // per_group_out * per_group_in
+        maps.append(
+            [bias[o] + sum(plane(image[start + i], weight[o, i], **options) for i in range(per_group_in)) for image in x]
+        )
     return np.array(maps).swapaxes(0, 1)
 
 
 def conv_transpose2d(x, weight, bias, stride, pads, extra, dilation, groups=1):
-    """(N, Cin, H, W) under (Cin, Cout / groups, kh, kw): every pixel lays the kernel times itself, then the pads are cut."""
+    """Convolve (N, Cin, H, W) with (Cin, Cout / groups, kh, kw), transposed.
+
+    Each sample adds the kernel times itself to the output; then the pads are cut off.
+    """
     count, cin, height, width = x.shape
-    own, kh, kw = weight.shape[1:]
+    outs, kh, kw = weight.shape[1:]
     sides = [
         (n - 1) * s + (k - 1) * d + 1 + e
         for n, s, k, d, e in zip((height, width), stride, (kh, kw), dilation, extra, strict=True)
     ]
-    laid = np.zeros((count, own * groups, *sides))
-    for n, i, o, y, x_, a, b in np.ndindex(count, cin, own, height, width, kh, kw):
+    out = np.zeros((count, outs * groups, *sides))
+    for n, i, o, y, x_, a, b in np.ndindex(count, cin, outs, height, width, kh, kw):
         at = y * stride[0] + a * dilation[0], x_ * stride[1] + b * dilation[1]
-        laid[(n, i // (cin // groups) * own + o, *at)] += float(x[n, i, y, x_]) * float(weight[i, o, a, b])
+        out[(n, i // (cin // groups) * outs + o, *at)] += float(x[n, i, y, x_]) * float(weight[i, o, a, b])
     (top, bottom), (left, right) = pads
-    return laid[:, :, top : max(sides[0] - bottom, 0), left : max(sides[1] - right, 0)] + np.reshape(bias, (-1, 1, 1))
+    return out[:, :, top : max(sides[0] - bottom, 0), left : max(sides[1] - right, 0)] + np.reshape(bias, (-1, 1, 1))
 
 
 def windows(size, kernel, stride, pads, dilation, ceil_mode):
-    """The pixels that each window along an axis lies on, and how many of its taps lie on pixels or padding."""
-    found = []
+    """For each window along an axis: the pixels that it covers, and how many of its taps lie on pixels or padding."""
+    all_taps = []
     start, end = -pads[0], size + pads[1]
     while start + (kernel - 1) * dilation < end:
-        found.append([start + k * dilation for k in range(kernel)])
+        all_taps.append([start + k * dilation for k in range(kernel)])
         start += stride
-    if ceil_mode and found[-1][-1] < end - 1 and start < size:
-        found.append([start + k * dilation for k in range(kernel)])
-    return [([i for i in taps if 0 <= i < size], sum(-pads[0] <= i < end for i in taps)) for taps in found]
+    if ceil_mode and all_taps[-1][-1] < end - 1 and start < size:
+        all_taps.append([start + k * dilation for k in range(kernel)])
+    return [([i for i in taps if 0 <= i < size], sum(-pads[0] <= i < end for i in taps)) for taps in all_taps]
 
 
-def lp_norm(numbers, p):
-    """The root of the sum of absolute values to the power of p."""
-    return sum(abs(float(number)) ** p for number in numbers.ravel()) ** (1 / p)
+def lp_norm(samples, p):
+    """(sum of abs(x) ** p) ** (1 / p)."""
+    return sum(abs(float(sample)) ** p for sample in samples.ravel()) ** (1 / p)
 
 
-def pool(x, rows, columns, how):
-    """Planes (P, H, W), ``how(numbers, count)`` of each window of ``windows`` on the rows and on the columns."""
-    return np.array([[[how(one[np.ix_(i, j)], n * m) for j, m in columns] for i, n in rows] for one in x])
+def pool(x, rows, columns, reduce):
+    """Pool planes (P, H, W): ``reduce(samples, count)`` for each pair of a row window and a column window of ``windows``."""
+    return np.array([[[reduce(image[np.ix_(i, j)], n * m) for j, m in columns] for i, n in rows] for image in x])

@@ -1,4 +1,4 @@
-"""Networks that tests make."""
+"""Networks for tests."""
 
 from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
@@ -8,7 +8,7 @@ BUILT_IN = load_registry([ConfigLocation(built_in_file(), "built in")])
 
 
 def network(folder, layers, channels=1, size=None, **entry):
-    """A network of these layers, one TOML table each, from a config file in a folder."""
+    """Build a network from layers, one TOML table each, with a config file in ``folder``."""
     text = ", ".join(f"{key} = {value}" for key, value in (({"size": list(size)} if size else {}) | entry).items())
     entries = ", ".join(part for part in (f"channels = {channels}", text) if part)
     path = folder / "kernels.toml"
@@ -16,12 +16,12 @@ def network(folder, layers, channels=1, size=None, **entry):
     return load_registry([ConfigLocation(path, "test"), ConfigLocation(built_in_file(), "built in")]).network("n")
 
 
-def rows_of(found, shape):
-    """Its rows by the names of its layers, for an input (C, H, W)."""
-    return {row.layer.name: row for row in analyse(found, shape)}
+def rows_of(net, shape):
+    """Trace a network for an input (C, H, W) and return its rows by layer name."""
+    return {row.layer.name: row for row in analyse(net, shape)}
 
 
 def built_in(name):
-    """The rows of a built-in network on the input that it says it takes."""
-    found = BUILT_IN.network(name)
-    return rows_of(found, found.shape_for(found.input.size))
+    """Trace a built-in network for its own input size."""
+    net = BUILT_IN.network(name)
+    return rows_of(net, net.shape_for(net.input.size))

@@ -1,4 +1,4 @@
-"""Pictures of tests as arrays."""
+"""Pictures of the tests as arrays."""
 
 import numpy as np
 import PIL.Image
@@ -7,13 +7,13 @@ SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 
 
 def pixels(path):
-    """A picture as an array."""
+    """Read a picture as an array."""
     with PIL.Image.open(path) as picture:
         return np.asarray(picture)
 
 
 def clipped(response, white=255):
-    """Rounded half to even and cut."""
+    """Round half to even and clip."""
     return np.clip(np.rint(response), 0, white)
 
 

@@ -1,4 +1,4 @@
-"""Pictures and kernels whose sums are hard to round, and the error of a response beside sums in float64."""
+"""Pictures and kernels whose sums are hard to round, and the error of a response against sums in float64."""
 
 import numpy as np
 import scipy.signal
@@ -22,19 +22,19 @@ PICTURES = {
     "negative offset": lambda rng, shape: rng.uniform(-1e5 - 1, -1e5 + 1, shape).astype(np.float32),
     "offset, float64": lambda rng, shape: rng.uniform(1e6 - 1, 1e6 + 1, shape),
 }
-"""What makes (H, W), by what it shows."""
+"""Functions of (rng, shape) that make an (H, W) array, by name."""
 
 
 def _smooth(size: int) -> np.ndarray:
-    """A line of a bell curve."""
+    """A normalized Gaussian of one dimension."""
     line = np.exp(-0.5 * ((np.arange(size) - size // 2) / (size / 6)) ** 2)
     return line / line.sum()
 
 
 def _log(size: int) -> np.ndarray:
-    """The Laplacian of a bell curve, of sum 0: two columns times rows."""
-    places, sigma = np.arange(size) - size // 2, size / 6
-    squares = np.add.outer(places**2, places**2) / sigma**2
+    """The Laplacian of a Gaussian, with sum 0: a kernel of rank 2."""
+    positions, sigma = np.arange(size) - size // 2, size / 6
+    squares = np.add.outer(positions**2, positions**2) / sigma**2
     kernel = (squares - 2) * np.exp(-0.5 * squares)
     return kernel - kernel.mean()
 
@@ -49,7 +49,7 @@ KERNELS = {
     "laplacian of gaussian": lambda rng, size: _log(size),
     "box": lambda rng, size: np.ones((size, size)),
 }
-"""What makes (size, size), by what it is."""
+"""Functions of (rng, size) that make a (size, size) kernel, by name."""
 
 SCALES = {
     "as it is": lambda kernel: kernel,
@@ -57,28 +57,28 @@ SCALES = {
     "sum 0": lambda kernel: kernel - kernel.mean(),
     "large": lambda kernel: kernel * 1000 / np.abs(kernel).sum(),
 }
-"""What is done with a kernel, by what it has then."""
+"""Functions that scale a kernel, by name."""
 
 
 def in_float64(image: np.ndarray, kernel: np.ndarray, border: int | str) -> np.ndarray:
-    """The response of (H, W) under (kh, kw), "same" padding: SciPy's, of samples less their mean, to which that is added."""
+    """Filter (H, W) with (kh, kw), padding "same", by SciPy in float64: the samples less their mean, then the mean."""
     pads = [((side - 1) // 2, side // 2) for side in kernel.shape]
     options = {"mode": "constant", "constant_values": border} if isinstance(border, int) else {"mode": border}
     padded = np.pad(image.astype(np.float64), pads, **options)
-    middle = image.mean(dtype=np.float64)
-    return scipy.signal.oaconvolve(padded - middle, kernel[::-1, ::-1], mode="valid") + middle * kernel.sum()
+    mean = image.mean(dtype=np.float64)
+    return scipy.signal.oaconvolve(padded - mean, kernel[::-1, ::-1], mode="valid") + mean * kernel.sum()
 
 
 def error_of(response: np.ndarray, image: np.ndarray, kernel: np.ndarray, border: int | str) -> float:
-    """The largest error of a response, as a part of the sum of absolute weights times the extent of the picture.
+    """The largest error of a response, relative to the sum of absolute weights times the range of the picture.
 
-    A response that is rounded to its own type may be wrong by half a unit in its last place, however it was summed, and by one
-    where a processor rounds a product before it adds. That is no part of this error.
+    The rounding of the result to its own dtype is not counted: half a unit in the last place, or one unit on processors that
+    round a product before the addition.
     """
     expected = in_float64(image, kernel, border)
     samples = image.astype(np.float64)
     extremes = [samples.min(), samples.max(), *([border] if isinstance(border, int) else [])]
-    missed = np.abs(response.astype(np.float64) - expected) - np.spacing(np.abs(expected).astype(response.dtype))
+    errors = np.abs(response.astype(np.float64) - expected) - np.spacing(np.abs(expected).astype(response.dtype))
     reference = np.abs(kernel).sum() * (max(extremes) - min(extremes))
-    worst = max(float(missed.max()), 0.0)
-    return worst / reference if reference else np.inf if worst else 0.0
+    largest = max(float(errors.max()), 0.0)
+    return largest / reference if reference else np.inf if largest else 0.0

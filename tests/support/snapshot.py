@@ -1,10 +1,10 @@
-"""What 96 command lines do: exit status, texts, and the bytes of every file that they leave.
+"""Records 96 command lines: exit status, texts, and a digest of every file that they write.
 
     python tests/support/snapshot.py take before.json
     python tests/support/snapshot.py diff before.json after.json
 
-For changes that should change nothing but words. Each command line runs in a process of its own, in a folder of its own with
-the same inputs. ``diff`` prints what differs, and ends with 1 where files or exit statuses do.
+For changes that should not change behaviour. Each command line runs in a process of its own, in a new folder with the same
+inputs. ``diff`` prints the differences, and exits with 1 where files or exit statuses differ.
 """
 
 import difflib
@@ -159,7 +159,7 @@ layers = [{ op = "konv", size = 3 }, { op = "conv", filters = 0 }]
 
 
 def make_inputs(folder):
-    """Pictures of several kinds, arrays, weights and config files."""
+    """Write pictures of several kinds, arrays, weights and config files."""
     rng = np.random.default_rng(17)
     with PIL.Image.open(SAMPLES / "astronaut.png") as picture:
         colour = np.asarray(picture.convert("RGB"))[40:104, 180:260]
@@ -193,7 +193,7 @@ def make_inputs(folder):
 
 
 def run(command, inputs):
-    """Exit status, texts, and digests of the files that a command line leaves which were not there, or were others."""
+    """Run a command line. Return its exit status, its texts, and digests of the files that it created or changed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "work"
         shutil.copytree(inputs, folder)
@@ -210,13 +210,13 @@ def run(command, inputs):
 
 
 def digests(folder):
-    """Of every file in a folder, by its name there."""
+    """The digest of each file in a folder, by relative path."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def take(out):
-    """Run all command lines."""
+    """Run all command lines and write the results."""
     with tempfile.TemporaryDirectory() as name:
         make_inputs(Path(name))
         run("apply a.png -k 1 -o out.png", Path(name))  # compiles
@@ -227,21 +227,21 @@ def take(out):
 
 
 def diff(before, after):
-    """Print what differs; whether more than words do."""
+    """Print the differences. Return True where files or exit statuses differ."""
     old, new = (json.loads(Path(name).read_text()) for name in (before, after))
-    worse = False
+    differs = False
     for command in old:
-        one, other = old[command], new[command]
+        old_result, new_result = old[command], new[command]
         for key in ("status", "files"):
-            if one[key] != other[key]:
-                worse = True
-                sys.stdout.write(f"{command}\n  {key}: {one[key]}\n  {len(key) * chr(32)}  {other[key]}\n")
+            if old_result[key] != new_result[key]:
+                differs = True
+                sys.stdout.write(f"{command}\n  {key}: {old_result[key]}\n  {len(key) * chr(32)}  {new_result[key]}\n")
         for key in ("stdout", "stderr"):
-            lines = difflib.unified_diff(one[key].splitlines(), other[key].splitlines(), lineterm="", n=0)
+            lines = difflib.unified_diff(old_result[key].splitlines(), new_result[key].splitlines(), lineterm="", n=0)
             changed = [line for line in lines if not line.startswith(("---", "+++", "@@"))]
             if changed:
                 sys.stdout.write("\n  ".join([f"{command}  [{key}]", *changed]) + "\n")
-    return worse
+    return differs
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the property tests draw: small pictures and kernels of whole numbers, which float32 sums exactly in any order."""
+"""Hypothesis strategies: small pictures and kernels of integers, which float32 sums exactly in any order."""
 
 import numpy as np
 from hypothesis import strategies as st
@@ -17,13 +17,13 @@ weights = st.integers(-4, 4)
 
 @st.composite
 def images(draw):
-    """(H, W, C) of any type that is read, 0 .. 255."""
+    """Images (H, W, C) of every supported dtype, with values from 0 to 255."""
     shape = (*draw(sides), draw(st.integers(1, 5)))
     levels = draw(hnp.arrays(np.int64, shape, elements=st.integers(0, 255)))
     return levels.astype(draw(st.sampled_from(DTYPES)))
 
 
 def kernels(channels=None):
-    """(kh, kw), or (kh, kw, C)."""
+    """Kernels (kh, kw), or (kh, kw, C)."""
     extra = () if channels is None else (channels,)
     return kernel_sides.flatmap(lambda side: hnp.arrays(np.int64, (*side, *extra), elements=weights))

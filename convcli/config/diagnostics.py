@@ -64,16 +64,16 @@ class Diagnostics:
         """Whether there are so many faults that no more are collected."""
         return len(self.faults) >= MAX_FAULTS
 
-    def refuse(self, keys: Keys, message: str, meant: Keys | None = None) -> None:
-        """Collect a fault of the text: what the keys lead to could not be read, nor the keys that were ``meant`` instead."""
+    def add_unreadable(self, keys: Keys, message: str, meant: Keys | None = None) -> None:
+        """Collect a fault of a value that could not be read. The keys that were ``meant`` instead are taken as given."""
         if self.full:
             return
         self.faults.append(Fault(keys, message, self.document))
         for refused in (keys, meant or ()):
             self.unreadable.update(refused[:length] for length in range(len(refused) + 1))
 
-    def note(self, keys: Keys, message: str) -> None:
-        """Collect a fault of what was read; one for the same keys."""
+    def add(self, keys: Keys, message: str) -> None:
+        """Collect a fault of a value that was read; only the first for its keys."""
         if not self.full and all(fault.keys != keys for fault in self.faults):
             self.faults.append(Fault(keys, message, self.document))
 

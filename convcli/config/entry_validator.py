@@ -50,7 +50,7 @@ class EntryValidator:
 
     def _record_fault(self, keys: Keys, message: str) -> None:
         self.failed = True
-        self.diagnostics.note(keys, message)
+        self.diagnostics.add(keys, message)
 
     @contextlib.contextmanager
     def _recording_errors(self, keys: Keys) -> Iterator[None]:

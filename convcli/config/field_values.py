@@ -55,7 +55,7 @@ class Table:
 
     def fault(self, message: str, *subkeys: str | int) -> None:
         """Record a fault of this table, or of the value at ``subkeys`` in it."""
-        self.diagnostics.refuse((*self.keys, *subkeys), message)
+        self.diagnostics.add_unreadable((*self.keys, *subkeys), message)
 
     def check_keys(self, allowed: Iterable[str], also: Iterable[str] = ()) -> bool:
         """Record a fault for each unknown key; return whether there is one. Messages list ``allowed``, but not ``also``."""
@@ -69,7 +69,7 @@ class Table:
             near = meant if meant in allowed else nearest(key, allowed)
             question = f"; did you mean {near!r}?" if near else ""
             message = f"unknown key; there are {', '.join(allowed)}{question}"
-            self.diagnostics.refuse((*self.keys, key), message, meant=(*self.keys, near or key))
+            self.diagnostics.add_unreadable((*self.keys, key), message, meant=(*self.keys, near or key))
         return bool(unknown)
 
     def read(self, key: str, read: Callable[[Any], T], default: T) -> T:

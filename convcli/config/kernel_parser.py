@@ -162,7 +162,7 @@ def _read_text(table: Table, keys: Keys, text: str, folder: Path) -> Part | None
         meaning = relative(text, folder)
         return Part(keys, parse_kernel(meaning) if isinstance(meaning, str) else meaning, text.strip())
     except KernelError as error:
-        table.diagnostics.refuse(keys, str(error))
+        table.diagnostics.add_unreadable(keys, str(error))
         return None
 
 

@@ -64,9 +64,9 @@ def _read_section(section: str, body: Any, file: ConfigFile) -> None:
     if section not in SECTIONS:
         hint = nearest_name(section, SECTIONS)
         known = "there are [kernels.NAME], [banks.NAME], [networks.NAME] and [defaults]"
-        file.diagnostics.refuse((section,), f"unknown table; {known}{hint}")
+        file.diagnostics.add_unreadable((section,), f"unknown table; {known}{hint}")
     elif not isinstance(body, dict):
-        file.diagnostics.refuse((section,), f"must be a table, got {short_text(body)}")
+        file.diagnostics.add_unreadable((section,), f"must be a table, got {short_text(body)}")
     nearest_section = nearest(section, SECTIONS)
     if nearest_section is None or not isinstance(body, dict):
         return

@@ -94,7 +94,7 @@ class Registry:
                 validated = self._validator.entry((file, name))
             except LimitError as error:
                 rule = f"up to here, the file {error}; what follows was not looked at; split it"
-                file.diagnostics.note(entry.keys, rule)
+                file.diagnostics.add(entry.keys, rule)
                 break
             for kernel in validated.unverified:
                 self._check_weights(kernel, entry, file)
@@ -112,10 +112,10 @@ class Registry:
             kernel.compute()
         except LimitError:
             rule = "takes, with those before it, more weights to check than a file may; divide them by a divisor"
-            file.diagnostics.note(entry.keys, rule)
+            file.diagnostics.add(entry.keys, rule)
         except Fault as fault:
             if fault.document is file.document:
-                file.diagnostics.note(fault.keys, fault.message)
+                file.diagnostics.add(fault.keys, fault.message)
 
     def _check_network(self, network: NetworkSpec, file: ConfigFile) -> None:
         """See that each layer finds its weights, and that each takes what it gets, if the size of the input is known."""
@@ -124,9 +124,9 @@ class Registry:
         try:
             network.resolve(lambda text: self._find(text, file))
         except LimitError as error:
-            file.diagnostics.note(network.keys, str(error))
+            file.diagnostics.add(network.keys, str(error))
         except Fault as fault:
-            file.diagnostics.note(fault.keys, fault.message)
+            file.diagnostics.add(fault.keys, fault.message)
         except ConfigError:
             pass  # of a kernel, whose faults are noted
 

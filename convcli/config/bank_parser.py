@@ -1,4 +1,4 @@
-"""Reads one bank of a config file: a list of kernels, or one definition for several."""
+"""Reads one bank of a config file: a list of kernels, or a template for several kernels."""
 
 import functools
 import math
@@ -14,7 +14,7 @@ from .limits import MAX_MAPS
 
 
 def read_bank(table: Table, folder: Path) -> BankSpec:
-    """A [banks.NAME] table."""
+    """Read a [banks.NAME] table."""
     others = ("merge", *DESCRIBING)
     parts: tuple[Part, ...] = ()
     template: KernelSpec | None = None
@@ -47,7 +47,7 @@ def read_bank(table: Table, folder: Path) -> BankSpec:
 
 
 def _read_grid(table: Table, generator_call: GeneratorCall) -> Grid:
-    """The values of each parameter that a bank runs through."""
+    """Read the grid of a bank: each parameter with its values."""
     values = table.values.get("grid")
     if not isinstance(values, dict) or not values:
         table.fault(f"must be a table of lists, such as {{ theta = [0, 45, 90] }}, got {short_text(values)}", "grid")

@@ -12,7 +12,7 @@ from .kernel_spec import KernelSpec, Parameters, Part, files_of
 from .toml_positions import Keys
 
 Grid: TypeAlias = tuple[tuple[str, tuple[float, ...]], ...]
-"""Parameters, and the values that each runs through."""
+"""Parameters, each with its values."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,11 @@ class BankSpec:
 
     @property
     def files(self) -> tuple[WeightsFile, ...]:
-        """The files of weights that stand in it."""
+        """The weights files that the bank names."""
         return self.template.files if self.template else files_of(self.parts)
 
     def change(self, parameters: Parameters) -> "BankSpec":
-        """The same with other parameters for its generator; one that it has a grid of is held at that value."""
+        """Return a copy with other generator parameters; a parameter of the grid keeps only that value. Raises KernelError."""
         if self.template is None or not isinstance(self.template.body, GeneratorCall):
             name = parameters[0][0]
             raise KernelError(f"bank {self.name!r} takes no parameters, got {name}{generators_with(name)}")
@@ -46,21 +46,21 @@ class BankSpec:
         return replace(self, template=self.template.change(parameters), grid=grid)
 
     def points(self) -> Iterator[Parameters]:
-        """Every combination of the values in the grid."""
+        """Yield every combination of the values in the grid."""
         names = [name for name, _ in self.grid]
         for values in itertools.product(*(dict.fromkeys(values) for _, values in self.grid)):
             yield tuple(zip(names, values, strict=True))
 
     def name_at(self, point: Parameters) -> str:
-        """The name of the kernel at a point of the grid, such as gabor8:theta=22.5."""
+        """Return the name of the kernel at a point of the grid, such as gabor8:theta=22.5."""
         words = ",".join(f"{name}={value:.10g}" for name, value in point)
         return f"{self.name}:{words}" if words else self.name
 
     def keys_at(self, point: Parameters) -> tuple[tuple[str, Keys], ...]:
-        """Where the parameters of a point stand in the grid."""
+        """Return the parameters of a point, each with the keys that lead to its value in the grid."""
         grid = dict(self.grid)
         return tuple((name, (*self.keys, "grid", name, grid[name].index(value))) for name, value in point)
 
 
 Entry: TypeAlias = KernelSpec | BankSpec
-"""What stands under a name in a config file."""
+"""The definition of a kernel or bank in a config file."""

@@ -1,4 +1,4 @@
-"""Computes what a specification does with the weights of a kernel: divides, normalises, turns and describes them."""
+"""Applies a specification to the weights of a kernel: divides, normalises and rotates them, and adds the description."""
 
 import math
 from dataclasses import replace
@@ -14,7 +14,7 @@ from .toml_positions import Keys
 
 
 def build_kernel(spec: KernelSpec, made: Kernel, document: Document) -> Kernel:
-    """The kernel of a specification, from what its body made. Raises KernelError, a Fault where that is known better."""
+    """Return the kernel of a specification. ``made`` is the kernel of its body. Raises KernelError; Fault if the key is known."""
     divisor = _divisor_of(spec, made, document)
     kernel = replace(
         made,
@@ -31,7 +31,7 @@ def build_kernel(spec: KernelSpec, made: Kernel, document: Document) -> Kernel:
 
 
 def _divisor_of(spec: KernelSpec, made: Kernel, document: Document) -> float:
-    """The number that the weights are divided by, their sum, their absolute sum, or the root of the sum of squares."""
+    """Return the divisor: a number, or the sum, absolute sum or root of the sum of squares of the weights. Raises Fault."""
     if spec.normalize is None:
         return spec.divisor
     norms = {"sum": made.sum, "abs": made.absolute_sum, "l2": math.hypot(*made.numbers)}
@@ -43,7 +43,7 @@ def _divisor_of(spec: KernelSpec, made: Kernel, document: Document) -> float:
 
 
 def locate_errors(compute: Compute, keys: Keys, document: Document) -> Compute:
-    """A computation whose errors are faults of these keys, unless they are of others already."""
+    """Wrap a computation so that a KernelError becomes a Fault at these keys. Fault and LimitError are raised again."""
 
     def located() -> Kernel:
         try:
@@ -57,7 +57,7 @@ def locate_errors(compute: Compute, keys: Keys, document: Document) -> Compute:
 
 
 def prefix_errors(compute: Compute, name: str) -> Compute:
-    """A computation whose faults are those of the text that asks for the kernel of this name, with other parameters."""
+    """Wrap a computation so that a Fault becomes a KernelError of the text that asks for this kernel with other parameters."""
 
     def prefixed() -> Kernel:
         try:

@@ -1,4 +1,4 @@
-"""Reads one kernel of a config file: what gives its weights, and what is done with them."""
+"""Reads one kernel of a config file: the definition of its weights, and the changes made to them."""
 
 import contextlib
 from dataclasses import replace
@@ -28,14 +28,14 @@ from .limits import MAX_MAPS
 from .toml_positions import Keys
 
 BODIES = {"matrix": (), "tensor": (), "column": ("row",), "generator": (), "file": ("key", "layout", "index"), "sum": ()}
-"""The keys that give the weights of a kernel, and the keys that go with each; a generator takes its parameters."""
+"""The keys that define the weights of a kernel, and the keys allowed with each; a generator also takes its parameters."""
 
 DESCRIBING = ("about", "source", "tags", "range")
 CHANGING = ("divisor", "normalize", "rotate", "offset", "anchor")
 
 
 def read_kernel(table: Table, folder: Path, extra: tuple[str, ...] = ()) -> KernelSpec:
-    """A kernel: [kernels.NAME], or a table in a bank or in a sum with its ``extra`` keys."""
+    """Read a kernel: a [kernels.NAME] table, or a table in a bank or in a sum with its ``extra`` keys."""
     name = table.read("name", as_name, table.name) if "name" in extra else table.name
     within = ("kernel", *extra) if extra else ()
     body = read_body(table, folder, (*DESCRIBING, *CHANGING, *within))
@@ -43,9 +43,9 @@ def read_kernel(table: Table, folder: Path, extra: tuple[str, ...] = ()) -> Kern
 
 
 def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: bool = False) -> Body | None:
-    """What gives the weights, None where that cannot be read.
+    """Read the keys that define the weights; return None if they are invalid.
 
-    ``others`` are the other keys that are allowed. ``all_filters`` of a file leave out index.
+    ``others`` are the other keys that are allowed. With ``all_filters``, the key ``index`` of a file is not allowed.
     """
     given = [key for key in BODIES if key in table.values]
     if len(given) != 1:
@@ -69,12 +69,12 @@ def read_body(table: Table, folder: Path, others: tuple[str, ...], all_filters: 
 
 
 def every_parameter() -> tuple[str, ...]:
-    """Those of all generators."""
+    """Return the names of the parameters of all generators."""
     return tuple(dict.fromkeys(key for name in GENERATORS for key in GeneratorCall(name).all_parameters))
 
 
 def read_given(table: Table, kind: str, folder: Path) -> Body | None:
-    """What one of the ways to give weights gives; None where it cannot be read."""
+    """Read the weights that the key ``kind`` defines; return None if they are invalid."""
     if kind == "generator":
         return _read_generator(table)
     if kind == "file":
@@ -90,7 +90,7 @@ def read_given(table: Table, kind: str, folder: Path) -> Body | None:
 
 
 def _meant(table: Table) -> str | None:
-    """The generator that is named, or the nearest to what is."""
+    """Return the name of the generator, or of the most similar one if it is misspelt; None if none is similar."""
     name = table.values["generator"]
     return nearest(name, GENERATORS) if isinstance(name, str) else None
 
@@ -125,7 +125,7 @@ def _as_layout(value: Any) -> str:
 
 
 def read_parts(table: Table, key: str, folder: Path, extra: tuple[str, ...]) -> tuple[Part, ...]:
-    """Kernels in a list, by the text after -k, or as tables with the keys of a kernel; without those that cannot be read."""
+    """Read a list of kernels, each a text as after -k or a table with the keys of a kernel. Invalid kernels are left out."""
     values = table.values[key]
     if not isinstance(values, list) or not values:
         table.fault(f"must be a list of kernels, got {short_text(values)}", key)
@@ -157,7 +157,7 @@ def _read_part(table: Table, key: str, index: int, value: Any, folder: Path, ext
 
 
 def _read_text(table: Table, keys: Keys, text: str, folder: Path) -> Part | None:
-    """A kernel by the text after -k."""
+    """Read a kernel from a text as after -k; return None if it is invalid."""
     try:
         meaning = relative(text, folder)
         return Part(keys, parse_kernel(meaning) if isinstance(meaning, str) else meaning, text.strip())
@@ -167,7 +167,7 @@ def _read_text(table: Table, keys: Keys, text: str, folder: Path) -> Part | None
 
 
 def relative(text: str, folder: Path) -> str | WeightsFile:
-    """The text after -k; a file of weights in it lies relative to the config file. Other faults of the text are left in it."""
+    """Return the weights file of a text such as @FILE, with its path relative to ``folder``; any other text unchanged."""
     if text.strip().startswith("@"):
         with contextlib.suppress(KernelError):
             file = parse_file(text.strip())
@@ -176,7 +176,7 @@ def relative(text: str, folder: Path) -> str | WeightsFile:
 
 
 def _read_matrix(table: Table, kind: str) -> Matrix | None:
-    """Rows of numbers, or of lists of numbers; each wrong cell is a fault of its own."""
+    """Read rows of numbers, or of lists of numbers. A fault is recorded for each invalid cell."""
     rows = table.values[kind]
     example = "[[0, 1, 0], [1, -4, 1], [0, 1, 0]]" if kind == "matrix" else "[[[1, -1, 0]]]: rows of cells of channels"
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):

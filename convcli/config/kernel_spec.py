@@ -15,7 +15,7 @@ Parameters: TypeAlias = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True)
 class Part:
-    """A kernel within another or within a bank: a definition in place, or ``text`` as after ``-k`` and what it means."""
+    """A kernel in a sum or in a bank: a nested definition, or a ``text`` as after ``-k`` and its parsed value."""
 
     keys: Keys
     kernel: "KernelSpec | KernelText"
@@ -33,7 +33,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class FileFilter:
-    """Weights in a file; of several filters, the one of that index."""
+    """Weights in a file; ``index`` selects one of several filters."""
 
     file: WeightsFile
     index: int | None = None
@@ -47,7 +47,7 @@ class Product:
     row: tuple[float, ...]
 
     def formula(self) -> Formula:
-        """What computes the matrix."""
+        """Return the formula that computes the matrix."""
         weight_bound = max(map(abs, self.column)) * max(map(abs, self.row))
         nonzero_norms = ("abs", "l2") if weight_bound > 1e-100 else ()
         return Formula((len(self.column), len(self.row)), self._multiply, weight_bound, nonzero_norms)
@@ -57,14 +57,14 @@ class Product:
 
 
 Body: TypeAlias = Matrix | GeneratorCall | Product | FileFilter | Sum
-"""What gives the weights."""
+"""The definition of the weights of a kernel."""
 
 
 @dataclass(frozen=True)
 class KernelSpec:
-    """A kernel: what gives its weights, None where that could not be read, and what is done with them.
+    """A kernel: the definition of its weights (``body``, None if it is invalid), and the changes made to them.
 
-    ``grid_keys`` lead to the parameters that stand in the grid of a bank.
+    ``grid_keys`` are the keys that lead to parameters in the grid of a bank.
     """
 
     name: str
@@ -83,20 +83,20 @@ class KernelSpec:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The kernels that this one is a sum of."""
+        """The terms of a sum; empty for any other kernel."""
         return self.body.parts if isinstance(self.body, Sum) else ()
 
     @property
     def files(self) -> tuple[WeightsFile, ...]:
-        """The files of weights that stand in it."""
+        """The weights files that the kernel names."""
         return (self.body.file,) if isinstance(self.body, FileFilter) else files_of(self.parts)
 
     def keys_of(self, parameter: str) -> Keys:
-        """Where a parameter of its generator stands."""
+        """Return the keys that lead to a parameter of the generator."""
         return dict(self.grid_keys).get(parameter, (*self.keys, parameter))
 
     def change(self, parameters: Parameters) -> "KernelSpec":
-        """The same with other parameters for its generator. Raises KernelError."""
+        """Return a copy with other generator parameters. Raises KernelError."""
         if not isinstance(self.body, GeneratorCall):
             name = parameters[0][0]
             raise KernelError(f"kernel {self.name!r} takes no parameters, got {name}{generators_with(name)}")
@@ -104,6 +104,6 @@ class KernelSpec:
 
 
 def files_of(parts: tuple[Part, ...]) -> tuple[WeightsFile, ...]:
-    """The files of weights that stand in some parts."""
+    """Return the weights files that some parts name."""
     inner = (part.kernel.files if isinstance(part.kernel, KernelSpec) else (part.kernel,) for part in parts)
     return tuple(file for files in inner for file in files if isinstance(file, WeightsFile))

@@ -1,4 +1,4 @@
-"""Faults of config files: what is wrong, where it stands, and the lines that report it."""
+"""Faults of config files: their messages, their keys, and the lines that report them."""
 
 import functools
 from collections.abc import Iterable, Sequence
@@ -12,7 +12,7 @@ MAX_FAULTS = 100
 """Number of faults after which checking of a file stops."""
 
 MAX_MESSAGE_CHARACTERS = 400
-"""Longest reported fault; names in a file may have any length."""
+"""Largest length of a reported fault, as names in a file may have any length."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +23,9 @@ class Document:
     text: str = field(repr=False)
 
     def report(self, faults: Iterable["Fault"]) -> list[str]:
-        """A line for each fault, with file and line number, in the order of the lines.
+        """Return a line for each fault, with file and line number, in the order of the lines.
 
-        To find the lines takes as long as to read the file, so that it is done once for all faults, and only to show them.
+        Finding the lines takes as long as reading the file, so it is done once for all faults, and only when they are shown.
         """
         faults = list(faults)
         numbers = find_lines(self.text, [fault.keys for fault in faults])
@@ -34,7 +34,7 @@ class Document:
 
 
 class Fault(KernelError):
-    """Something wrong in a config file, and the keys that lead to it; shown with its line where the document is known."""
+    """An error in a config file, with the keys that lead to it. It is shown with its line if the document is known."""
 
     def __init__(self, keys: Keys, message: str, document: Document | None = None) -> None:
         super().__init__(message)
@@ -61,11 +61,11 @@ class Diagnostics:
 
     @property
     def full(self) -> bool:
-        """Whether there are so many faults that no more are collected."""
+        """Whether there are so many faults that no more are recorded."""
         return len(self.faults) >= MAX_FAULTS
 
     def add_unreadable(self, keys: Keys, message: str, meant: Keys | None = None) -> None:
-        """Collect a fault of a value that could not be read. The keys that were ``meant`` instead are taken as given."""
+        """Record a fault of a value that could not be read. The keys that were ``meant`` instead also count as unreadable."""
         if self.full:
             return
         self.faults.append(Fault(keys, message, self.document))
@@ -73,18 +73,18 @@ class Diagnostics:
             self.unreadable.update(refused[:length] for length in range(len(refused) + 1))
 
     def add(self, keys: Keys, message: str) -> None:
-        """Collect a fault of a value that was read; only the first for its keys."""
+        """Record a fault of a value that was read, unless its keys already have a fault."""
         if not self.full and all(fault.keys != keys for fault in self.faults):
             self.faults.append(Fault(keys, message, self.document))
 
     def report(self) -> list[str]:
-        """A line for each fault."""
+        """Return a line for each fault, and a note if there may be more."""
         lines = self.document.report(self.faults) if self.faults else []
         return [*lines, f"{self.document.path}: and perhaps more; mend these first"] if self.full else lines
 
 
 class ConfigError(KernelError):
-    """What is wrong with config files: ``messages`` of those that cannot be read, and the faults of the others."""
+    """The errors of config files: ``messages`` of those that cannot be read, and the faults of the others."""
 
     def __init__(self, diagnostics: Iterable[Diagnostics], messages: Sequence[str] = ()) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class ConfigError(KernelError):
 
 
 def _shortened(text: str) -> str:
-    """A message in one line, however long the names in it."""
+    """Return a message as one line of limited length."""
     line = text.replace("\n", "\\n").replace("\r", "\\r")
     if len(line) <= MAX_MESSAGE_CHARACTERS:
         return line
@@ -109,9 +109,9 @@ def _shortened(text: str) -> str:
 
 
 def _dotted(keys: Keys) -> str:
-    """Keys as a prefix: kernels.soft.sigma or banks.b.kernels[1].
+    """Return keys as the prefix of a message, such as kernels.soft.sigma or banks.b.kernels[1].
 
-    An index into a list of numbers or words is left out, as the message says it; an index into a list of kernels is not.
+    An index into a list of numbers or words is left out, as the message has it; an index into kernels or layers is kept.
     """
     end = len(keys)
     while end and isinstance(keys[end - 1], int):

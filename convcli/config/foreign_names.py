@@ -1,4 +1,4 @@
-"""The names of other libraries for keys and operations, to suggest ours."""
+"""Names of keys and operations in other libraries, so that error messages can suggest the names used here."""
 
 FOREIGN_NAMES = {
     "padding_mode": "border",
@@ -57,4 +57,4 @@ FOREIGN_NAMES = {
     "resize": "upsample",
     "interpolate": "upsample",
 }
-"""What PyTorch, ONNX, Keras, Caffe and SciPy call keys and operations, in lower case, by their names here."""
+"""The names in PyTorch, ONNX, Keras, Caffe and SciPy, in lower case, with the names used here."""

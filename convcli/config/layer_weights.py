@@ -1,4 +1,4 @@
-"""The arrays of layers in files, of up to LARGEST_TENSOR bytes and four axes, in the order that a layer uses."""
+"""Reads the arrays of layers from files: up to LARGEST_TENSOR bytes and four axes, in the axis order that a layer uses."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -86,7 +86,7 @@ def _axes(file: WeightsFile, shape: tuple[int, ...], order: str) -> list[int]:
 
 
 def _letters(shape: tuple[int, ...], order: str) -> str:
-    """Return the axes of a layer's array in their order, without the axes written 1 if the array has only two."""
+    """Return the letters of the axes in ``order``, where 11 becomes hw, or is omitted if the array has only two axes."""
     return order.replace("11", "" if len(shape) == 2 else "hw")
 
 

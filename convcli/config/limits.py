@@ -1,4 +1,4 @@
-"""Limits of the kernels of config files: of single kernels, and counters for those of a whole file."""
+"""Limits for the kernels of config files: constants for single kernels, and counters for a whole file."""
 
 from ..errors import KernelError
 
@@ -9,41 +9,41 @@ MAX_WEIGHT_COUNT = 4_000_000
 """Largest number of weights of one bank, of all kernels of a sum, or computed for a kernel of the command line."""
 
 MAX_CHECKED_WEIGHTS = 1_100_000
-"""Weights that are computed to check a file: those of the kernels that may have faults which only their weights show."""
+"""Largest number of weights that are computed to check a file, for kernels whose faults show only in their weights."""
 
 MAX_DEPTH = 20
-"""Largest depth of kernels that are defined by other kernels."""
+"""Largest nesting depth of kernels that are defined by other kernels."""
 
 MAX_DEFINITION_COST = 250_000
-"""What all kernels of a file may count, by the costs below."""
+"""Largest cost of all kernels of a file, the sum of the costs below."""
 
 KERNEL_COST, NAME_COST, COPY_COST = 40, 45, 13
-"""What a definition counts, a name of another kernel within it, and each kernel of a bank that is named."""
+"""Costs of a definition, of the name of another kernel or bank in it, and of each kernel that such a name gives."""
 
 MAX_READ_COST = 64 << 20
-"""What all files of weights of a file may count: VGG-16's convolutions have 59 million bytes."""
+"""Largest cost in bytes of all weights files of a config file; the convolutions of VGG-16 have 59 million."""
 
 
 class LimitError(KernelError):
-    """Making the kernels of a file takes more than it may."""
+    """The kernels of a file exceed a limit."""
 
 
 class Limit:
-    """Counts up to a limit; ``rule`` says what is beyond it."""
+    """A counter with a limit. ``rule`` is the error message when the limit is exceeded."""
 
     def __init__(self, limit: int, rule: str) -> None:
         self.left = limit
         self.rule = rule
 
     def count(self, amount: int) -> None:
-        """Count some more. Raises LimitError."""
+        """Add an amount to the counter. Raises LimitError."""
         self.left -= amount
         if self.left < 0:
             raise LimitError(self.rule)
 
 
 class Limits:
-    """The limits of a file, or of a text after ``-k``: of definitions, of ``weights`` to compute, and of weights in files."""
+    """The limits for a file, or for a text after ``-k``: definitions, computed ``weights``, and bytes of weights files."""
 
     def __init__(self, weights: int) -> None:
         self.defined = Limit(MAX_DEFINITION_COST, "makes more kernels than a file may")

@@ -17,7 +17,7 @@ from .search_path import ConfigLocation, built_in_file, find_locations
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """Python's garbage collector left alone: it finds nothing among what a config becomes, and takes 60 % of the time."""
+    """Disable Python's garbage collector, which frees nothing while config files are loaded, and takes 60 % of the time."""
     running = gc.isenabled()
     gc.disable()
     try:
@@ -29,10 +29,10 @@ def _uncollected() -> Iterator[None]:
 
 @_uncollected()
 def load_registry(locations: Iterable[ConfigLocation] | None = None, thorough: bool = False) -> Registry:
-    """The kernels of these config files, or of all that are found.
+    """Load and check the kernels of these config files, or of all that are found.
 
-    Raises KernelError with a line for every fault of every file. The built-in one is checked only where ``thorough``; the
-    tests do so.
+    Raises KernelError with a line for every fault of every file. The built-in file is checked only if ``thorough``, as in
+    the tests.
     """
     registry = peek_registry(find_locations() if locations is None else locations)
     check_registry(registry, thorough)
@@ -51,7 +51,7 @@ def check_registry(registry: Registry, thorough: bool = False) -> None:
 
 
 def peek_registry(locations: Iterable[ConfigLocation]) -> Registry:
-    """The kernels of these config files, unchecked; of a file that cannot be read, the message alone."""
+    """Load the kernels of these config files without a check. For a file that cannot be read, the message is stored."""
     files: list[ConfigFile] = []
     unreadable: list[str] = []
     for location in locations:
@@ -68,10 +68,10 @@ def _built_in() -> ConfigFile:
 
 
 def load_kernels(path: str | os.PathLike[str] | None = None) -> dict[str, Kernel | Bank]:
-    """Every kernel and bank by name: those of one kernels.toml, or, without a path, all that a command run here would know.
+    """Load all kernels and banks of one kernels.toml, by name; without a path, all that a command run here would find.
 
-    Those are the built-in ones, and those of the config files found from the working folder, the user's and
-    ``$CONVCLI_CONFIG``. Raises KernelError with a line for each fault of a file.
+    Without a path, they are the built-in ones and those of ``$CONVCLI_CONFIG``, of the nearest kernels.toml from the working
+    folder upward, and of the user's own. Raises KernelError with a line for each fault of a file.
 
     >>> load_kernels()["sobel-x"].weights.tolist()
     [[-1.0, 0.0, 1.0], [-2.0, 0.0, 2.0], [-1.0, 0.0, 1.0]]
@@ -86,7 +86,7 @@ def load_kernels(path: str | os.PathLike[str] | None = None) -> dict[str, Kernel
 
 
 def kernel(text: str) -> Kernel | Bank:
-    """The kernel or bank that ``-k`` with this text would take, from the config files that a command run here would read.
+    """Return the kernel or bank that ``-k`` with this text means, from the config files that a command run here would read.
 
     Raises KernelError.
 

@@ -1,4 +1,4 @@
-"""What the names in config files mean, and how deep kernels lie within each other by the names that they hold."""
+"""Looks up names of kernels and banks in config files, and checks how deeply kernels are nested by their names."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,9 +29,9 @@ class NameTable:
         self._depths: dict[Key, float] = {}
 
     def find(self, name: str, scope: ConfigFile | None) -> Key:
-        """A kernel or bank by its name. Raises KernelError.
+        """Return the key of a kernel or bank by its name. Raises KernelError.
 
-        In a file, a name means the kernel of that file, else that of a file behind it, else that of one before it.
+        A name in a file means the kernel of that file, else that of a less specific file, else that of a more specific one.
         """
         key = self._find(name, scope)
         if key is not None:
@@ -47,7 +47,7 @@ class NameTable:
         return next(((file, name) for file in (*self.files[start:], *self.files[:start]) if name in file.entries), None)
 
     def check_depth(self, key: Key, holder: Key | None = None) -> None:
-        """Raise KernelError where a kernel that ``holder`` names holds itself, or there are too many within each other."""
+        """Raise KernelError if a kernel that ``holder`` names contains itself, or if kernels are nested too deeply."""
         if self._depth(key) + (holder is not None) <= MAX_DEPTH:
             return
         path = [holder, key] if holder else [key]
@@ -61,15 +61,15 @@ class NameTable:
         raise KernelError(f"{names[0]!r} holds itself: {' > '.join(names)}")
 
     def depth_of(self, spec: KernelSpec, holder: Key) -> float:
-        """How many kernels there are, each within the next, from a kernel on that is written in another."""
+        """Return the nesting depth of a kernel that is defined inside ``holder``."""
         self._depth(holder)
         return self._depth_of(spec, holder[0])
 
     def _depth(self, start: Key) -> float:
-        """The depth of a kernel, infinite where it is made of one that holds itself.
+        """Return the nesting depth of a kernel, infinite if a kernel in it contains itself.
 
-        Walks over all that it is made of, the innermost first; without recursion, as thousands may hold each other. A kernel
-        that is met again before its depth is known holds itself.
+        Visits all kernels in it, the innermost first, without recursion, as thousands may be nested. A kernel that is
+        visited again before its depth is known contains itself.
         """
         entered: set[Key] = set()
         stack = [start]
@@ -85,7 +85,7 @@ class NameTable:
         return self._depths[start]
 
     def _depth_of(self, entry: Entry, file: ConfigFile) -> float:
-        """The depth of an entry, from those of the kernels that it names."""
+        """Return the depth of an entry from the known depths of the kernels that it names."""
         return 1 + max((self._depth_of_part(part, file) for part in entry.parts), default=0)
 
     def _depth_of_part(self, part: Part, file: ConfigFile) -> float:
@@ -95,7 +95,7 @@ class NameTable:
         return self._depths.get(key, math.inf) if key else 1
 
     def _named_in(self, key: Key) -> Iterator[Key]:
-        """The kernels and banks that one holds by their names."""
+        """Return the kernels and banks that a kernel or bank names."""
         file, name = key
         found = (self._named_by(part, file) for part in _parts_within(file.entries[name].parts))
         return (inner for inner in found if inner is not None)
@@ -105,7 +105,7 @@ class NameTable:
 
 
 def _parts_within(parts: Iterable[Part]) -> Iterator[Part]:
-    """Parts, and those of the kernels that are written in them."""
+    """Yield parts, and the parts of kernels that are defined inside them."""
     for part in parts:
         yield part
         if isinstance(part.kernel, KernelSpec):

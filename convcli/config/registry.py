@@ -1,4 +1,4 @@
-"""Finds kernels and networks by name, in every config file that is read, the most specific first."""
+"""Finds kernels and networks by name in all config files that were read, the most specific first."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -22,10 +22,10 @@ from .validator import Validator
 
 
 class Registry:
-    """Every named kernel, bank and network of some config files, most specific first.
+    """All named kernels, banks and networks of some config files, the most specific first.
 
-    A name within a file means that file's own kernel of that name, if it has one, else that of the most specific file.
-    ``unreadable`` are messages of the files that could not be read.
+    A name in a file means the kernel of that file, else that of a less specific file, else that of a more specific one.
+    ``unreadable`` holds the error messages of files that could not be read.
     """
 
     def __init__(self, files: Iterable[ConfigFile], unreadable: Iterable[str] = ()) -> None:
@@ -41,7 +41,7 @@ class Registry:
         self._validator = Validator(names)
 
     def find(self, text: str) -> Kernel | Bank:
-        """The kernel or bank that the text after ``-k`` asks for, named as it was typed. Raises KernelError."""
+        """Return the kernel or bank that a text as after ``-k`` means. Its name is that text. Raises KernelError."""
         self._validator.begin(MAX_WEIGHT_COUNT)
         try:
             return self._find(text).compute()
@@ -51,7 +51,7 @@ class Registry:
             self._validator.begin(MAX_WEIGHT_COUNT)
 
     def network(self, name: str) -> Network:
-        """The network of a name, with what loads its weights. Raises KernelError."""
+        """Return the network of a name. Its weights are found, but not yet loaded. Raises KernelError."""
         if name not in self.networks:
             near = nearest_name(name, self.networks) or f"; there are {', '.join(self.networks)}"
             raise KernelError(f"network {name!r} is unknown{near}")
@@ -63,29 +63,29 @@ class Registry:
             raise Fault(fault.keys, fault.message, file.document) from None
 
     def network_of(self, text: str, inputs: int, **sliding: Any) -> Network:
-        """The text after ``-k`` as a network of one layer, on so many channels. Raises KernelError."""
+        """Return a network of one layer for a text as after ``-k``. ``inputs`` is its number of channels. Raises KernelError."""
         self._validator.begin(MAX_WEIGHT_COUNT)
         return one_layer(text, inputs, self._find, **sliding)
 
     def __iter__(self) -> Iterator[str]:
-        """All kernels' names, then all banks', the built-in ones first, in the order of the files."""
+        """Iterate over the names of all kernels, then of all banks, each from the least to the most specific file."""
         return iter(sorted(self.entries, key=lambda name: not isinstance(self.entries[name], KernelSpec)))
 
     def parameters_of(self, name: str) -> dict[str, float]:
-        """The parameters that a kernel or bank takes, with their values; not those that a bank runs through."""
+        """Return the parameters that a kernel or bank accepts, with their values, without those in the grid of a bank."""
         entry = self.entries[name]
         spec, grid = (entry, ()) if isinstance(entry, KernelSpec) else (entry.template, entry.grid)
         accepted = spec.body.all_parameters if spec is not None and isinstance(spec.body, GeneratorCall) else {}
         return {key: value for key, value in accepted.items() if key not in dict(grid)}
 
     def read_files(self) -> list[Path]:
-        """Every file that a command may read for its kernels: configs, and the weights that they name."""
+        """Return the paths of all files that a command may read for its kernels: config files, and the weights files they name."""
         entries = [entry for file in self.files for entry in (*file.entries.values(), *file.networks.values())]
         weights = [weights.path for entry in entries for weights in entry.files]
         return [*(file.path for file in self.files), *weights]
 
     def check(self, file: ConfigFile) -> None:
-        """Note in the diagnostics of a file what is wrong with its kernels, banks and networks."""
+        """Record the faults of the kernels, banks and networks of a file in its diagnostics."""
         self._validator.begin(MAX_CHECKED_WEIGHTS)
         for name, entry in file.entries.items():
             if file.diagnostics.full:
@@ -105,7 +105,7 @@ class Registry:
         self._validator.begin(MAX_WEIGHT_COUNT)
 
     def _check_weights(self, kernel: LazyKernel, entry: Entry, file: ConfigFile) -> None:
-        """Compute a kernel, and note what only its weights can show to be wrong."""
+        """Compute a kernel, and record faults that show only in its weights."""
         if self._validator.resources.limits.computed.left < 0:
             return
         try:
@@ -118,7 +118,7 @@ class Registry:
                 file.diagnostics.add(fault.keys, fault.message)
 
     def _check_network(self, network: NetworkSpec, file: ConfigFile) -> None:
-        """See that each layer finds its weights, and that each takes what it gets, if the size of the input is known."""
+        """Record a fault if the weights of a layer are not found, or if a layer does not accept its input."""
         if network.keys in file.diagnostics.unreadable:
             return
         try:
@@ -128,10 +128,10 @@ class Registry:
         except Fault as fault:
             file.diagnostics.add(fault.keys, fault.message)
         except ConfigError:
-            pass  # of a kernel, whose faults are noted
+            pass  # the faults of a kernel, which are already recorded
 
     def _find(self, text: str | WeightsFile, scope: ConfigFile | None = None) -> Lazy:
-        """What the text after ``-k`` or a file of weights gives, in a file or alone. Raises KernelError."""
+        """Return the kernel or bank that a text as after ``-k`` or a weights file means. Raises KernelError."""
         asked = parse_kernel(text) if isinstance(text, str) else text
         lazy = self._validator.resolve(asked, str(text).strip(), scope)
         if lazy is None:

@@ -1,4 +1,4 @@
-"""What validation uses up: limits, and files of weights."""
+"""The resources of validation: limits, and the weights files that were read."""
 
 import contextlib
 
@@ -8,21 +8,21 @@ from .limits import MAX_WEIGHT_COUNT, LimitError, Limits
 
 
 class Resources:
-    """Counts what is used, and reads each file of weights once."""
+    """Counts what validation uses, and reads each weights file once."""
 
     def __init__(self) -> None:
         self.limits = Limits(MAX_WEIGHT_COUNT)
         self._weights: dict[WeightsFile, Weights | WeightsError] = {}
 
     def load(self, file: WeightsFile) -> Weights:
-        """Read a file of weights, once, whether it can be read or not. Raises WeightsError."""
+        """Return the weights of a file, which is read only once, even if that fails. Raises WeightsError and LimitError."""
         if file not in self._weights:
             self.limits.read.count(0)
             try:
                 weights = load_weights(file)
             except WeightsError as error:
                 self._weights[file] = error
-                with contextlib.suppress(LimitError):  # which the next file raises
+                with contextlib.suppress(LimitError):  # raised for the next file
                     self.limits.read.count(failed_read_cost(file))
             else:
                 self._weights[file] = weights
@@ -33,5 +33,5 @@ class Resources:
         return found
 
     def count_weights(self, amount: int) -> None:
-        """Count weights that are computed now. Raises LimitError."""
+        """Count weights before they are computed. Raises LimitError."""
         self.limits.computed.count(amount)

@@ -1,4 +1,4 @@
-"""Which config files there are, most specific first."""
+"""Finds the config files to read, the most specific first."""
 
 import importlib.resources
 import os
@@ -12,17 +12,18 @@ NAME = "kernels.toml"
 
 @dataclass(frozen=True)
 class ConfigLocation:
-    """A config file, and why it is read."""
+    """The path of a config file, and why it is read."""
 
     path: Path
     reason: str
 
 
 def find_locations(chosen: Sequence[str] = (), search: bool = True) -> list[ConfigLocation]:
-    """The config files to read: those ``chosen``, the last first; then, where a search is wanted, ``$CONVCLI_CONFIG``, the
-    nearest one from the working folder upward, and the user's own; then the built-in one.
+    """Return the config files to read, the most specific first.
 
-    The chosen ones and ``$CONVCLI_CONFIG`` must exist; no file is named twice.
+    They are the ``chosen`` files, the last one first; with ``search``, ``$CONVCLI_CONFIG``, the nearest kernels.toml from the
+    working folder upward, and the user's own; and the built-in one. Chosen files and ``$CONVCLI_CONFIG`` are returned even
+    if they do not exist, so that reading them fails. No file is returned twice.
     """
     locations = [ConfigLocation(Path(name), "--config") for name in reversed(chosen)]
     if search:
@@ -37,7 +38,7 @@ def find_locations(chosen: Sequence[str] = (), search: bool = True) -> list[Conf
 
 
 def nearest_file() -> list[Path]:
-    """The kernels.toml of the working folder, or of the nearest folder above it that has one; at most one."""
+    """Return the kernels.toml of the working folder, or of the nearest folder above it that has one; an empty list if none."""
     try:
         here = Path.cwd()
     except OSError:  # the working folder was removed
@@ -46,7 +47,7 @@ def nearest_file() -> list[Path]:
 
 
 def user_file() -> Path | None:
-    """The user's own kernels.toml, in the platform's folder for settings; None without a home."""
+    """Return the path of the user's own kernels.toml, in the platform's config folder; None without a home folder."""
     try:
         if sys.platform == "win32":
             folder = Path(os.environ.get("APPDATA") or Path.home())
@@ -60,7 +61,7 @@ def user_file() -> Path | None:
 
 
 def built_in_file() -> Path:
-    """The kernels.toml inside the package, or beside it in a checkout."""
+    """Return the path of the built-in kernels.toml: in the package, or next to it in a source checkout."""
     package = Path(str(importlib.resources.files("convcli")))
     inside = package / NAME
     return inside if inside.is_file() else package.parent / NAME
@@ -69,5 +70,5 @@ def built_in_file() -> Path:
 def _real(path: Path) -> Path:
     try:
         return path.resolve()
-    except (OSError, RuntimeError, ValueError):  # a loop of links, a NUL byte: reading will say so
+    except (OSError, RuntimeError, ValueError):  # a loop of links or a NUL byte: reading the file reports it
         return path

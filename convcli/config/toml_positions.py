@@ -1,4 +1,4 @@
-"""Where things stand in TOML text, which tomllib does not say, and what would cost it too much to read."""
+"""Finds the lines of keys in TOML text, which tomllib does not report, and rejects text that is too costly to parse."""
 
 import contextlib
 import re
@@ -7,27 +7,27 @@ from collections.abc import Iterable
 from typing import TypeAlias
 
 Keys: TypeAlias = tuple[str | int, ...]
-"""The keys, and the indexes in lists, that lead to something in a document: ("kernels", "soft", "sigma")."""
+"""The keys and list indices that lead to a value in a document: ("kernels", "soft", "sigma")."""
 
 MAX_DEPTH = 32
-"""Brackets within brackets. tomllib calls itself for each."""
+"""Largest depth of nested brackets. tomllib parses them by recursion."""
 
 MAX_DOTS = 16
-"""Dots of one key. tomllib takes 8.8 s and 3.9 GB for a key of 32,000, quadratic in their number (Python 3.11)."""
+"""Largest number of dots in a key. tomllib takes 8.8 s and 3.9 GB for 32,000, and both grow quadratically (Python 3.11)."""
 
 TEXT = r'"""(?:[^\\]|\\.)*?(?:"""(?:"{0,2})|\Z)|' + r"'''.*?(?:'''(?:'{0,2})|\Z)|" + r'"(?:[^"\\\n]|\\.)*"?|' + r"'[^'\n]*'?"
 TEXT_OR_COMMENT = re.compile(rf"{TEXT}|\#[^\n]*", re.DOTALL)
 TEXT_COMMENT_OR_BRACKET = re.compile(rf"{TEXT}|\#[^\n]*|[\[\]{{}}]", re.DOTALL)
 DOTTED = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MAX_DOTS + 1}}}")
-LONG_NUMBER = re.compile(r"\b[0-9][0-9_]{999,}")  # Python refuses 4,300 digits, and takes long for fewer
+LONG_NUMBER = re.compile(r"\b[0-9][0-9_]{999,}")  # Python rejects 4,300 digits, and is slow for fewer
 BRACKETS = re.compile(r"[\[\]{}]")
 TOKEN = re.compile(rf"({TEXT})|\#[^\n]*|([\[\]{{}},=.\n])|([^\s\"'\#\[\]{{}},=.]+)|\s", re.DOTALL)
 
 
 def check_depth(text: str) -> None:
-    """Raise ValueError, with the line, for a key or a value so deep that reading it would take minutes or gigabytes.
+    """Raise ValueError, with the line, for a key or a value that would take tomllib minutes or gigabytes to parse.
 
-    What is TOML is seen as tomllib sees it; where a text stops being TOML, tomllib stops too, so that nothing behind matters.
+    Valid TOML is split as tomllib splits it. tomllib stops at the first invalid token, so the text after it does not matter.
     """
     bare = TEXT_OR_COMMENT.sub(_blanked, text)
     dotted = DOTTED.search(bare)
@@ -52,7 +52,7 @@ def _line(text: str, offset: int) -> int:
 
 
 def find_lines(text: str, wanted: Iterable[Keys]) -> dict[Keys, int]:
-    """The line of each of the wanted keys in valid TOML; where a key is not there, that of the longest part of it that is.
+    """Return the line of each wanted key in valid TOML; for a missing key, the line of its longest prefix that exists.
 
     >>> find_lines("[kernels.a]\\nmatrix = [[1],\\n [2]]", [("kernels", "a", "matrix", 1), ("kernels", "a", "x")])
     {('kernels', 'a', 'matrix', 1): 3, ('kernels', 'a', 'x'): 1}
@@ -66,15 +66,15 @@ def find_lines(text: str, wanted: Iterable[Keys]) -> dict[Keys, int]:
 
 
 class _AllFound(Exception):
-    """Every key was found: the rest of the text need not be read."""
+    """Raised to stop the scan when all keys are found."""
 
 
 class _Scanner:
-    """Walks over valid TOML and notes where the wanted keys begin, and what they lie in; until all the ``sought`` are found."""
+    """Scans valid TOML and records the line of each of the ``wanted`` keys, until all ``sought`` keys are found."""
 
     def __init__(self, text: str, wanted: set[Keys], sought: set[Keys]) -> None:
         self.text = text
-        self.offset = 0  # behind the token
+        self.offset = 0  # after the token
         self.line_behind = 1
         self.wanted = wanted
         self.sought = sought
@@ -84,7 +84,7 @@ class _Scanner:
         self.advance()
 
     def advance(self) -> str:
-        """Give the token, and go to the next: a string, a mark, a line end or a bare word; "" for ever at the end."""
+        """Return the token, and go to the next: a string, a punctuation mark, a line end or a bare word; "" at the end."""
         token = self.token
         while match := TOKEN.match(self.text, self.offset):
             self.line = self.line_behind
@@ -99,7 +99,7 @@ class _Scanner:
         self.offset = offset
 
     def skip_brackets(self) -> None:
-        """Go from an opening bracket to behind the one that closes it: one step where the tokens would be thousands."""
+        """Go from an opening bracket past its closing bracket, in one step, as there may be thousands of tokens between."""
         depth = 1
         for match in TEXT_COMMENT_OR_BRACKET.finditer(self.text, self.offset):
             depth += (match[0] in "[{") - (match[0] in "]}")
@@ -113,7 +113,7 @@ class _Scanner:
             self.advance()
 
     def note(self, keys: Keys, line: int) -> None:
-        """Remember the line of keys, and of what they lie in."""
+        """Record the line of keys and of their prefixes. Raises _AllFound."""
         for end in range(1, len(keys) + 1):
             if keys[:end] in self.wanted:
                 self.found.setdefault(keys[:end], line)
@@ -194,5 +194,5 @@ class _Scanner:
 
 
 def _unquoted(part: str) -> str:
-    """A key as tomllib gives it."""
+    """Return a key as tomllib returns it, without quotes."""
     return next(iter(tomllib.loads(f"{part} = 0"))) if part[0] in "'\"" else part

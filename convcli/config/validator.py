@@ -1,4 +1,4 @@
-"""Validates the kernels and banks of config files, each once, and gives them to those that name them."""
+"""Validates the kernels and banks of config files, each once, and resolves references to them."""
 
 from dataclasses import dataclass, replace
 
@@ -19,10 +19,10 @@ from .resources import Resources
 
 @dataclass(frozen=True)
 class Validated:
-    """A kernel or a bank, None if it has faults.
+    """A kernel or a bank (``lazy``, None if it has faults).
 
-    ``unverified`` are the kernels in it that may have faults which only their weights show. If a sum has faults, they include
-    its terms.
+    ``unverified`` are the kernels in it that may have faults which show only in their weights. If a sum has faults, they
+    include its terms.
     """
 
     lazy: Lazy | None
@@ -30,7 +30,7 @@ class Validated:
 
 
 class Validator:
-    """Validates each kernel and bank of config files once, when it is first named."""
+    """Validates each kernel and bank of config files once, when it is first needed."""
 
     def __init__(self, names: NameTable) -> None:
         self.names = names
@@ -39,12 +39,12 @@ class Validator:
         self._computed: dict[Key, Kernel] = {}
 
     def begin(self, weights: int) -> None:
-        """Count anew what is defined, computed and read; forget the kernels that were computed."""
+        """Reset all counters, allow this number of computed weights, and discard the computed kernels."""
         self.resources.limits = Limits(weights)
         self._computed.clear()
 
     def entry(self, key: Key) -> Validated:
-        """A kernel or bank of a file; its faults are noted in the diagnostics of the file. Raises LimitError."""
+        """Validate a kernel or bank of a file. Its faults are recorded in the diagnostics of the file. Raises LimitError."""
         if key not in self._validated:
             file, name = key
             run = self._run(key, file.diagnostics)
@@ -53,9 +53,10 @@ class Validator:
         return self._validated[key]
 
     def resolve(self, asked: KernelText, text: str, scope: ConfigFile | None = None, holder: Key | None = None) -> Lazy | None:
-        """What a text after ``-k`` gives, for a kernel that holds it or alone; None where its faults are noted in its file.
+        """Return the kernel or bank that a text as after ``-k`` means; None if its faults are recorded in its file.
 
-        Raises KernelError where the text itself is wrong.
+        Names are looked up first in the file ``scope``. ``holder`` is the kernel or bank whose definition contains the text.
+        Raises KernelError if the text itself is wrong.
         """
         if isinstance(asked, Inline):
             rows, columns = len(asked.matrix), len(asked.matrix[0])
@@ -77,7 +78,7 @@ class Validator:
         return EntryValidator(key, diagnostics, self.names, self.resources, self.resolve)
 
     def _change(self, key: Key, asked: Reference) -> Lazy | None:
-        """An entry with other parameters, whose faults are those of the text that asks for them. Raises KernelError."""
+        """Validate an entry with other parameters. Raises KernelError for its faults, as they come from the parameters."""
         file, name = key
         try:
             entry = file.entries[name].change(asked.parameters)
@@ -90,7 +91,7 @@ class Validator:
         return lazy and lazy.wrap(lambda compute: prefix_errors(compute, name))
 
     def _remember(self, key: Key, lazy: Lazy | None) -> Lazy | None:
-        """A kernel that is computed once for all that are made of it, until the next ``begin``."""
+        """Return a kernel whose weights are computed once and cached until the next ``begin``; a bank or None unchanged."""
         if not isinstance(lazy, LazyKernel):
             return lazy
 

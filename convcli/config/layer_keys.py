@@ -1,6 +1,6 @@
-"""The keys of layers in a config file: how each is read, its part of the JSON schema, and what it means.
+"""The keys of layers in a config file: how each is read, its part of the JSON schema, and its meaning.
 
-A key means the same in every operation that has it, or stands in ``KEYS`` a second time, after the operation and a dot.
+A key has one meaning for all operations. An exception has its own entry in ``KEYS``, named after the operation and a dot.
 """
 
 import functools
@@ -16,7 +16,7 @@ from .field_values import as_border, as_count, as_flag, as_number, as_padding, a
 
 @dataclass(frozen=True)
 class Key:
-    """``read`` gives the value, or raises ValueError with the rule that is broken; ``schema`` takes what it reads."""
+    """``read`` returns the value, or raises ValueError with the rule that is broken; ``schema`` accepts the same values."""
 
     read: Callable[[Any], Any]
     schema: Mapping[str, Any]
@@ -69,7 +69,7 @@ def _flag(about: str) -> Key:
 
 
 def _defined(name: str) -> dict[str, Any]:
-    """What the schema defines under that name."""
+    """Return a reference to a definition in the schema."""
     return {"allOf": [{"$ref": f"#/definitions/{name}"}]}
 
 
@@ -110,9 +110,9 @@ KEYS: Mapping[str, Key] = {
     "epsilon": _number("added to the variance"),
     "units": _count("number of outputs"),
 }
-"""Every key but those of weights."""
+"""All keys except those that name weights."""
 
 
 def keys_of(op: str) -> dict[str, Key]:
-    """The keys of the operation of that name, in its order."""
+    """Return the keys of an operation, in its order."""
     return {name: KEYS.get(f"{op}.{name}") or KEYS[name] for name in OPS[op].keys}

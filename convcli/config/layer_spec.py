@@ -14,15 +14,15 @@ from .layer_keys import Key, keys_of
 from .toml_positions import Keys
 
 MAX_LAYERS = 500
-"""Layers of one network at most."""
+"""Largest number of layers in one network."""
 
 WAYS = ("kernel", "bank", "file")
-"""Where weights come from."""
+"""Keys that say where weights come from."""
 
 
 @dataclass(frozen=True)
 class LayerSpec:
-    """A layer as a config file describes it: its operation, what it says of it, and where its weights come from."""
+    """A layer as a config file describes it: its operation, its settings (``said``), and where its weights come from."""
 
     keys: Keys
     name: str
@@ -30,11 +30,11 @@ class LayerSpec:
     said: Mapping[str, Any]
     kernel: str | WeightsFile | None = None
     arrays: Mapping[str, WeightsFile] = field(default_factory=dict)
-    merges: bool = False  # the maps of its bank are merged after it
+    merges: bool = False  # whether the maps of its bank are merged after the layer
 
 
 def read_layers(table: Table, folder: Path) -> tuple[LayerSpec, ...]:
-    """The layers of a network."""
+    """Read the layers of a network."""
     values = table.values.get("layers")
     example = '{ op = "conv", filters = 4, size = 5 }'
     if not isinstance(values, list) or not values:
@@ -85,13 +85,13 @@ def _read_layer(table: Table, folder: Path, counts: dict[str, int]) -> LayerSpec
 
 
 def _read_said(table: Table, keys: Mapping[str, Key]) -> dict[str, Any]:
-    """What a layer says of itself, by the names of its fields."""
+    """Read the settings of a layer, by the names of its fields."""
     values = {name: table.read(name, key.read, None) for name, key in keys.items()}
     return {key.replace("-", "_"): value for key, value in values.items() if value is not None}
 
 
 def _read_bias(table: Table, explanations: list[str], arrays: Mapping[str, WeightsFile]) -> bool:
-    """Whether a layer has biases: those of its file, or, without weights, some unless it says that it has none."""
+    """Return whether a layer has biases: if its file has weights for them; without weights, unless the layer says false."""
     if not explanations:
         return table.read("bias", _as_bias, True)
     if table.values.get("bias") is True or (explanations[0] != "file" and table.values.get("bias", False) is not False):
@@ -100,7 +100,7 @@ def _read_bias(table: Table, explanations: list[str], arrays: Mapping[str, Weigh
 
 
 def weight_keys(op: Op) -> tuple[str, ...]:
-    """The keys that tell where weights come from."""
+    """Return the keys of an operation that say where its weights come from."""
     if not op.arrays:
         return ()
     layout = ("layout",) if len(op.arrays["weight"][1]) > 1 else ()
@@ -137,7 +137,7 @@ def _as_bias(value: Any) -> bool:
 
 
 def _read_arrays(table: Table, folder: Path, op: Op) -> dict[str, WeightsFile]:
-    """The file of each array that is named."""
+    """Read the file, key and layout of each array of a layer."""
     path = folder / table.text("file")
     order = op.arrays["weight"][1]
     layout = table.read("layout", lambda value: as_text(value).lower(), None)

@@ -1,4 +1,4 @@
-"""Networks as a config file describes them, and the networks that they are once their weights are found."""
+"""Networks as a config file describes them, and their conversion to networks whose weights are found."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -32,12 +32,12 @@ Find = Callable[["str | WeightsFile"], Lazy]
 ANY_INPUT = Input(1)
 
 TRIALS = (1 << 10, (1 << 10) - 1, 1 << 24, (1 << 24) - 1, 33, 32)
-"""Sides of pictures that a network is tried on that takes any: after 20 poolings the largest have pixels left."""
+"""Picture sides on which a network without an input size is tried; the largest have pixels left after 20 poolings."""
 
 
 @dataclass(frozen=True)
 class NetworkSpec:
-    """A network whose weights are yet to be found."""
+    """A network whose weights are not yet found."""
 
     name: str
     keys: Keys
@@ -48,12 +48,12 @@ class NetworkSpec:
 
     @property
     def files(self) -> tuple[WeightsFile, ...]:
-        """The files that its weights come from by themselves."""
+        """The weights files that its layers name directly."""
         named = (layer.kernel for layer in self.layers if isinstance(layer.kernel, WeightsFile))
         return (*named, *(file for layer in self.layers for file in layer.arrays.values()))
 
     def resolve(self, find: Find) -> Network:
-        """The network; ``find`` looks up the kernels that its layers name. Raises Fault, also for layers that do not fit."""
+        """Return the network. ``find`` looks up the kernels of its layers. Raises Fault, also if a layer rejects its input."""
         layers: list[Layer] = []
         channels: int | None = self.input.channels
         for definition in self.layers:
@@ -78,7 +78,7 @@ class NetworkSpec:
 
 
 def read_network(table: Table, folder: Path) -> NetworkSpec:
-    """A [networks.NAME] table."""
+    """Read a [networks.NAME] table."""
     table.check_keys(("about", "source", "input", "layers"))
     entry = _read_input(table)
     return NetworkSpec(table.name, table.keys, entry, read_layers(table, folder), table.text("about"), table.text("source"))
@@ -129,7 +129,7 @@ def _scales(each: Callable[[Any], tuple[float, ...]], value: Any) -> tuple[float
 
 
 def resolve_layer(definition: LayerSpec, find: Find, channels: int | None = None) -> Layer:
-    """A layer that gets so many channels, where that is known, with its weights found, yet to be loaded. Raises Fault."""
+    """Return a layer whose weights are found, but not loaded. ``channels`` are those of its input, if known. Raises Fault."""
     said = dict(definition.said)
     with _at(definition.keys):
         anchor = None
@@ -150,7 +150,7 @@ def resolve_layer(definition: LayerSpec, find: Find, channels: int | None = None
 
 
 def one_layer(text: str, inputs: int, find: Find, *, channels: str, **sliding: Any) -> Network:
-    """A kernel or a bank as a network of one layer: each of the channels that it takes on its own, or all in one sum.
+    """Return a network of one layer for a kernel or bank, which filters each channel on its own, or sums over channels.
 
     Raises KernelError.
     """
@@ -164,7 +164,7 @@ def one_layer(text: str, inputs: int, find: Find, *, channels: str, **sliding: A
 
 
 def _from_files(definition: LayerSpec, channels: int | None) -> tuple[ArraySource, ...]:
-    """The arrays of a layer that come from a file, by their headers."""
+    """Return the arrays of a layer that come from a file. Only their headers are read. Raises Fault."""
     found = []
     seen = 1 if issubclass(definition.op.layer, Channelwise) else channels and channels // definition.said.get("groups", 1)
     for role, file in definition.arrays.items():
@@ -174,7 +174,7 @@ def _from_files(definition: LayerSpec, channels: int | None) -> tuple[ArraySourc
             inputs = channels if order == "iohw" else seen
             shape, itemsize = tensor_header(file, order, size, inputs)
         except WeightsError as error:
-            unsaid = error.about == "layout" and file.layout is None  # then it is another array than it is taken for
+            unsaid = error.about == "layout" and file.layout is None  # then the key names the wrong array
             key = definition.op.arrays[role][0] if file.key is not None else "file"
             about = key if unsaid or error.about == "key" else error.about
             raise Fault((*definition.keys, about), str(error)) from None
@@ -183,9 +183,10 @@ def _from_files(definition: LayerSpec, channels: int | None) -> tuple[ArraySourc
 
 
 def _from_kernel(definition: LayerSpec, find: Find, altered: bool) -> tuple[ArraySource, Anchor | None]:
-    """The weights of a kernel, or of all kernels of a bank, and their anchor: smaller kernels have zeros around them.
+    """Return the weights and the anchor of a kernel, or of all kernels of a bank; smaller kernels are padded with zeros.
 
-    Where they are ``altered``, turned or dilated, an even kernel without an anchor has no tap in its middle to lay there.
+    Raises KernelError. If they are ``altered``, flipped or dilated, kernels of different sizes cannot be aligned where one
+    with an even side has no anchor.
     """
     assert definition.kernel is not None
     lazy = find(definition.kernel)
@@ -224,7 +225,7 @@ def _load_kernels(
 
 @contextmanager
 def _at(keys: Keys) -> Iterator[None]:
-    """What goes wrong in this block is a fault of this layer, at its file, key or layout where that is wrong."""
+    """Convert a KernelError in this block to a Fault of this layer, or of its file, key or layout if that is wrong."""
     try:
         yield
     except (Fault, ConfigError, LimitError):

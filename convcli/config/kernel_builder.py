@@ -14,7 +14,7 @@ from .toml_positions import Keys
 
 
 def build_kernel(spec: KernelSpec, made: Kernel, document: Document) -> Kernel:
-    """Return the kernel of a specification. ``made`` is the kernel of its body. Raises KernelError; Fault if the key is known."""
+    """Return the kernel of a specification; ``made`` is the kernel of its body. Raises KernelError, or Fault at a key."""
     divisor = _divisor_of(spec, made, document)
     kernel = replace(
         made,

@@ -63,7 +63,7 @@ class Registry:
             raise Fault(fault.keys, fault.message, file.document) from None
 
     def network_of(self, text: str, inputs: int, **sliding: Any) -> Network:
-        """Return a network of one layer for a text as after ``-k``. ``inputs`` is its number of channels. Raises KernelError."""
+        """Return a network of one layer for a text as after ``-k``, with ``inputs`` channels. Raises KernelError."""
         self._validator.begin(MAX_WEIGHT_COUNT)
         return one_layer(text, inputs, self._find, **sliding)
 
@@ -79,7 +79,7 @@ class Registry:
         return {key: value for key, value in accepted.items() if key not in dict(grid)}
 
     def read_files(self) -> list[Path]:
-        """Return the paths of all files that a command may read for its kernels: config files, and the weights files they name."""
+        """Return the paths of all files that a command may read for its kernels: config files and their weights files."""
         entries = [entry for file in self.files for entry in (*file.entries.values(), *file.networks.values())]
         weights = [weights.path for entry in entries for weights in entry.files]
         return [*(file.path for file in self.files), *weights]

@@ -58,7 +58,7 @@ class LoadedNetwork:
         self.taps = tuple(self._find_taps())
         self._lock = threading.Lock()
         self._arrays: Mapping[str, Mapping[str, Array]] | None = None
-        self._rows: dict[tuple[int, int], list[LayerAnalysis]] = {}
+        self._analyses: dict[tuple[int, int], list[LayerAnalysis]] = {}
         self.digest = ""  # of all weights, once they are loaded
 
     @functools.cached_property
@@ -113,19 +113,19 @@ class LoadedNetwork:
             array.flags.writeable = False
         return arrays
 
-    def rows(self, size: tuple[int, int]) -> list[LayerAnalysis]:
+    def analyses(self, size: tuple[int, int]) -> list[LayerAnalysis]:
         """Return the analysis of each layer for an image (H, W) after resizing. Raises ArgumentError."""
-        rows = self._rows.get(size)  # only once, as another thread may clear the cache meanwhile
-        if rows is None:
-            rows = list(itertools.islice(analyse(self.network, self.network.shape_for(size)), len(self.layers)))
-            if len(self._rows) >= CACHED_SIZES:
-                self._rows.clear()
-            self._rows[size] = rows
-        return rows
+        analyses = self._analyses.get(size)  # only once, as another thread may clear the cache meanwhile
+        if analyses is None:
+            analyses = list(itertools.islice(analyse(self.network, self.network.shape_for(size)), len(self.layers)))
+            if len(self._analyses) >= CACHED_SIZES:
+                self._analyses.clear()
+            self._analyses[size] = analyses
+        return analyses
 
     def shape_of(self, layer: str, size: tuple[int, int]) -> Shape:
         """Return the output shape of a layer for an image (H, W). Raises ArgumentError."""
-        return self.rows(size)[self.network.layer_named(layer)].output_shape
+        return self.analyses(size)[self.network.layer_named(layer)].output_shape
 
 
 def _digest_of(arrays: Mapping[str, Mapping[str, "Array"]]) -> str:

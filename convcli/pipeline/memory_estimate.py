@@ -78,16 +78,16 @@ def _estimate_network(request: NetworkRequest, header: Header) -> int:
     height, width = header.height, header.width
     image = height * width * header.channels * header.itemsize
     try:
-        rows = request.model.rows(request.size_for((height, width)))
+        analyses = request.model.analyses(request.size_for((height, width)))
     except ConvcliError:  # reported when the image is processed
         return image + header.reading
-    entering = math.prod(rows[0].input_shape)
-    resized = (request.network.input.channels + 1) * height * width if rows[0].input_shape[1:] != (height, width) else 0
+    entering = math.prod(analyses[0].input_shape)
+    resized = (request.network.input.channels + 1) * height * width if analyses[0].input_shape[1:] != (height, width) else 0
     kept, peak, current = 0, entering + resized, entering  # current: the input of the next layer, if it is not kept
-    for row in rows:
-        out = math.prod(row.output_shape)
-        peak = max(peak, kept + current + out + row.layer.scratch(row.input_shape))
-        kept, current = (kept + out, 0) if row.layer.name in request.model.tapped else (kept, out)
+    for analysis in analyses:
+        out = math.prod(analysis.output_shape)
+        peak = max(peak, kept + current + out + analysis.layer.scratch(analysis.input_shape))
+        kept, current = (kept + out, 0) if analysis.layer.name in request.model.tapped else (kept, out)
     sources = [source for layer in request.model.layers for source in layer.sources]
     cast = max(
         (math.prod(source.shape) for source in sources if source.itemsize > FLOAT32_BYTES), default=0

@@ -52,7 +52,7 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
     request = NetworkRequest(
         **fields,
         model=model,
-        maps=model.taps,
+        maps=model.maps,
         resize=resize,
         file_format=values.pop("file_format"),
         range=values.pop("rule"),

@@ -18,15 +18,15 @@ from .memory_budget import Budget, in_words
 if TYPE_CHECKING:
     from ..networks.layer import Array
 
-MAX_TAPS = 1 << 16
-"""Maps that a run writes for each image at most."""
+MAX_MAPS = 1 << 16
+"""Largest number of maps that a run writes for each image."""
 
 CACHED_SIZES = 64
 """Image sizes for which the analysis of the network is cached."""
 
 
 @dataclass(frozen=True)
-class Tap:
+class LayerMap:
     """A feature map of a layer, or its vector (index None)."""
 
     layer: str
@@ -41,46 +41,46 @@ class Tap:
 class LoadedNetwork:
     """The layers of a network up to the last tapped one, and their weights.
 
-    Raises ArgumentError for an unknown layer, a layer without weights, and more than MAX_TAPS maps.
+    Raises ArgumentError for an unknown layer, a layer without weights, and more than MAX_MAPS maps.
     """
 
     def __init__(self, network: Network, tapped: Sequence[str] = ()) -> None:
         indices = sorted({network.layer_named(name) for name in tapped} or {len(network.layers) - 1})
         self.network = network
         self.layers: tuple[Layer, ...] = network.layers[: indices[-1] + 1]
-        self.tapped = tuple(network.layers[index].name for index in indices)
+        self.tapped_layers = tuple(network.layers[index].name for index in indices)
         for layer in self.layers:
             if layer.lacks_weights:
                 raise ArgumentError(
                     f"network {network.name!r} can be counted, but not run: layer {layer.name!r} has no weights; give each "
                     "layer a kernel, a bank or a file in a config"
                 )
-        self.taps = tuple(self._find_taps())
+        self.maps = tuple(self._find_maps())
         self._lock = threading.Lock()
         self._arrays: Mapping[str, Mapping[str, Array]] | None = None
         self._analyses: dict[tuple[int, int], list[LayerAnalysis]] = {}
-        self.digest = ""  # of all weights, once they are loaded
+        self.weights_digest = ""  # set when the weights are loaded
 
     @functools.cached_property
-    def digits(self) -> dict[str, int]:
+    def index_digits(self) -> dict[str, int]:
         """The number of digits of the last index of each tapped layer."""
-        return {tap.layer: len(str(tap.index or 0)) for tap in self.taps}
+        return {map_.layer: len(str(map_.index or 0)) for map_ in self.maps}
 
-    def _find_taps(self) -> list[Tap]:
+    def _find_maps(self) -> list[LayerMap]:
         """Return the maps of the tapped layers, in the order of the layers."""
-        taps: list[Tap] = []
+        maps: list[LayerMap] = []
         channels: int | None = self.network.input.channels
         for layer in self.layers:
             channels = layer.channels(channels)
-            if layer.name not in self.tapped:
+            if layer.name not in self.tapped_layers:
                 continue
-            if len(taps) + (channels or 1) > MAX_TAPS:
-                raise ArgumentError(f"layer {layer.name!r} gives {channels} maps; a run writes at most {MAX_TAPS}")
-            taps += [Tap(layer.name, index) for index in ([None] if channels is None else range(channels))]
-        return taps
+            if len(maps) + (channels or 1) > MAX_MAPS:
+                raise ArgumentError(f"layer {layer.name!r} gives {channels} maps; a run writes at most {MAX_MAPS}")
+            maps += [LayerMap(layer.name, index) for index in ([None] if channels is None else range(channels))]
+        return maps
 
     @property
-    def size(self) -> int:
+    def weight_bytes(self) -> int:
         """Bytes of all weights."""
         return sum(math.prod(array.shape) * array.itemsize for layer in self.layers for array in layer.sources)
 
@@ -92,16 +92,16 @@ class LoadedNetwork:
         with self._lock:
             if self._arrays is None:
                 allowed = Budget(limit).limit
-                if allowed is not None and self.size > allowed:
+                if allowed is not None and self.weight_bytes > allowed:
                     raise ArgumentError(
-                        f"the weights of network {self.network.name!r} take {in_words(self.size)} of memory, and "
+                        f"the weights of network {self.network.name!r} take {in_words(self.weight_bytes)} of memory, and "
                         f"{in_words(allowed)} may be taken; raise that with --max-memory"
                     )
-                self._arrays = {layer.name: self._loaded(layer) for layer in self.layers}
-                self.digest = _digest_of(self._arrays)
+                self._arrays = {layer.name: self._load_layer(layer) for layer in self.layers}
+                self.weights_digest = _digest_of(self._arrays)
             return self._arrays
 
-    def _loaded(self, layer: Layer) -> Mapping[str, "Array"]:
+    def _load_layer(self, layer: Layer) -> Mapping[str, "Array"]:
         import numpy as np
 
         try:
@@ -114,8 +114,8 @@ class LoadedNetwork:
         return arrays
 
     def analyses(self, size: tuple[int, int]) -> list[LayerAnalysis]:
-        """Return the analysis of each layer for an image (H, W) after resizing. Raises ArgumentError."""
-        analyses = self._analyses.get(size)  # only once, as another thread may clear the cache meanwhile
+        """Return the analysis of each layer for an image of size (H, W) after resizing. Raises ArgumentError."""
+        analyses = self._analyses.get(size)  # one look-up, as another thread may clear the cache meanwhile
         if analyses is None:
             analyses = list(itertools.islice(analyse(self.network, self.network.shape_for(size)), len(self.layers)))
             if len(self._analyses) >= CACHED_SIZES:
@@ -124,7 +124,7 @@ class LoadedNetwork:
         return analyses
 
     def shape_of(self, layer: str, size: tuple[int, int]) -> Shape:
-        """Return the output shape of a layer for an image (H, W). Raises ArgumentError."""
+        """Return the output shape of a layer for an image of size (H, W) after resizing. Raises ArgumentError."""
         return self.analyses(size)[self.network.layer_named(layer)].output_shape
 
 

@@ -87,7 +87,7 @@ def _estimate_network(request: NetworkRequest, header: Header) -> int:
     for analysis in analyses:
         out = math.prod(analysis.output_shape)
         peak = max(peak, kept + current + out + analysis.layer.scratch(analysis.input_shape))
-        kept, current = (kept + out, 0) if analysis.layer.name in request.model.tapped else (kept, out)
+        kept, current = (kept + out, 0) if analysis.layer.name in request.model.tapped_layers else (kept, out)
     sources = [source for layer in request.model.layers for source in layer.sources]
     cast = max(
         (math.prod(source.shape) for source in sources if source.itemsize > FLOAT32_BYTES), default=0

@@ -12,7 +12,7 @@ from ..images.resize import resized
 from ..networks.network import Input
 from ..ops.normalization import scale_into
 from .kernel_maps import LUMA
-from .loaded_network import Tap
+from .loaded_network import LayerMap
 from .map_source import MapSource, Response, Rows
 from .network_request import NetworkRequest
 
@@ -28,7 +28,7 @@ class NetworkMaps(MapSource):
         super().__init__(replace(image, alpha=None, white=white))
         self.request = request
         self.source = image
-        self._tapped: dict[str, Array] = {}
+        self._outputs: dict[str, Array] = {}  # of the tapped layers, by name
         self._stretch_limits: dict[str, tuple[float, float]] = {}
         if image.white is not None and request.network.input.doubt:
             self.notices = (f"network {request.network.name!r}: {request.network.input.doubt}",)
@@ -39,38 +39,38 @@ class NetworkMaps(MapSource):
         if image.pixels.dtype == np.float64 and request.size_for(image.size[:2]) != image.size[:2]:
             self.notices = (*self.notices, "resized in float32")
 
-    def rows_of(self, tap: Tap) -> Iterator[Rows]:
+    def rows_of(self, map_: LayerMap) -> Iterator[Rows]:
         """Yield all rows at once, as they are computed together."""
-        yield 0, self.request.map_shape(self.image.size, tap)[0]
+        yield 0, self.request.map_shape(self.image.size, map_)[0]
 
-    def check(self, tap: Tap) -> None:
+    def check(self, map_: LayerMap) -> None:
         """Raise ArgumentError where a layer does not accept its input."""
-        self.request.map_shape(self.image.size, tap)
+        self.request.map_shape(self.image.size, map_)
 
-    def compute_map(self, tap: Tap, rows: Rows | None = None) -> Response:
+    def compute_map(self, map_: LayerMap, rows: Rows | None = None) -> Response:
         """Return one map (H, W, 1), or a vector as one row."""
-        self.check(tap)
-        maps = self._maps_of(tap.layer)
-        plane = maps[None] if tap.index is None else maps[tap.index]
+        self.check(map_)
+        maps = self._maps_of(map_.layer)
+        plane = maps[None] if map_.index is None else maps[map_.index]
         return Response(plane[slice(*rows or (None,)), :, None], None)
 
-    def stretch_limits(self, tap: Tap) -> tuple[float, float]:
+    def stretch_limits(self, map_: LayerMap) -> tuple[float, float]:
         """Return minimum and maximum of all maps of the layer, which makes them comparable."""
-        if tap.layer not in self._stretch_limits:
-            self._stretch_limits[tap.layer] = finite_extremes(self._maps_of(tap.layer)) or (0.0, 0.0)
-        return self._stretch_limits[tap.layer]
+        if map_.layer not in self._stretch_limits:
+            self._stretch_limits[map_.layer] = finite_extremes(self._maps_of(map_.layer)) or (0.0, 0.0)
+        return self._stretch_limits[map_.layer]
 
     def _maps_of(self, name: str) -> Array:
         """Return the output of a tapped layer, (C, H, W) or (C,)."""
-        if not self._tapped:
+        if not self._outputs:
             model = self.request.model
             arrays = model.load(self.request.max_memory)
             x = entering(self.request, self.source)
             for layer in model.layers:
                 x = layer.run(x, arrays[layer.name], self.request.threads)
-                if layer.name in model.tapped:
-                    self._tapped[layer.name] = x
-        return self._tapped[name]
+                if layer.name in model.tapped_layers:
+                    self._outputs[layer.name] = x
+        return self._outputs[name]
 
 
 def entering(request: NetworkRequest, image: Image) -> Array:

@@ -10,7 +10,7 @@ from ..images.formats import Format
 from ..networks.layer import Layer
 from ..networks.network import Network
 from ..range_rules import Range
-from .loaded_network import LoadedNetwork, Tap
+from .loaded_network import LayerMap, LoadedNetwork
 from .request_base import BaseRequest
 
 
@@ -18,7 +18,7 @@ from .request_base import BaseRequest
 class NetworkRequest(BaseRequest):
     """A request of ``run``. Its maps are those of the tapped layers."""
 
-    maps: tuple[Tap, ...]
+    maps: tuple[LayerMap, ...]
     model: LoadedNetwork
     resize: bool = False  # resize each picture to the input size of the network
 
@@ -30,18 +30,18 @@ class NetworkRequest(BaseRequest):
     @property
     def resident_bytes(self) -> int:
         """Bytes of the weights."""
-        return self.model.size
+        return self.model.weight_bytes
 
     @functools.cached_property
     def digests(self) -> tuple[str, ...]:
         """For each map, its name and its rule for levels."""
-        return tuple(repr((tap.name, self.rule_for(tap))) for tap in self.maps)
+        return tuple(repr((map_.name, self.rule_for(map_))) for map_ in self.maps)
 
     @functools.cached_property
     def settings(self) -> tuple[Any, ...]:
         """The layers of the network, the digest of their weights, and the options that all maps depend on."""
         self.model.load(self.max_memory)
-        return self.network.input, _Verbatim(_text_of(self.model.layers)), self.model.digest, self.resize
+        return self.network.input, _Verbatim(_text_of(self.model.layers)), self.model.weights_digest, self.resize
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -55,8 +55,8 @@ class NetworkRequest(BaseRequest):
 
     def token_values(self, index: int) -> dict[str, str]:
         """Return the values of ``tokens`` for a map. Indices have leading zeros, so that names sort."""
-        tap = self.maps[index]
-        return {"layer": tap.layer, "index": str(tap.index or 0).zfill(self.model.digits[tap.layer])}
+        map_ = self.maps[index]
+        return {"layer": map_.layer, "index": str(map_.index or 0).zfill(self.model.index_digits[map_.layer])}
 
     def suffix_in(self, file_format: Format) -> str:
         """Return the tokens of layer and index where each map has its own output, the layer where each layer has."""
@@ -64,9 +64,9 @@ class NetworkRequest(BaseRequest):
             return "_{layer}-{index}" if len(self.maps) > 1 else ""
         return "_{layer}" if len(self._layers(range(len(self.maps)))) > 1 and not file_format.holds_named_maps else ""
 
-    def stack_name(self, tap: Tap) -> str:
+    def stack_name(self, map_: LayerMap) -> str:
         """Return the layer, as its maps are one array."""
-        return tap.layer
+        return map_.layer
 
     def refuse_together(self, file_format: Format, maps: Sequence[int]) -> None:
         """Raise ArgumentError where one output cannot hold these maps."""
@@ -81,7 +81,7 @@ class NetworkRequest(BaseRequest):
     def _layers(self, maps: Sequence[int]) -> list[str]:
         return list(dict.fromkeys(self.maps[index].layer for index in maps))
 
-    def rule_for(self, tap: Tap) -> Range:
+    def rule_for(self, map_: LayerMap) -> Range:
         """Return the rule by which a map becomes levels. Auto maps the minimum and maximum of the layer to black and white."""
         return Range("stretch") if self.range.name == "auto" else self.range
 
@@ -89,13 +89,13 @@ class NetworkRequest(BaseRequest):
         """Return the size that a picture (H, W) is resized to."""
         return self.network.input.size or size if self.resize else size
 
-    def map_shape(self, size: tuple[int, int, int], tap: Tap, strict: bool = True) -> tuple[int, int, int]:
+    def map_shape(self, size: tuple[int, int, int], map_: LayerMap, strict: bool = True) -> tuple[int, int, int]:
         """Return (H', W', 1) of a map of a picture (H, W, C), or (1, n, 1) of a vector. Raises ArgumentError."""
         if strict and size[2] not in (1, self.network.input.channels) and (size[2], self.network.input.channels) != (3, 1):
             raise ArgumentError(
                 f"network {self.network.name!r} takes {self.network.input.channels} channels, and the picture has {size[2]}"
             )
-        shape = self.model.shape_of(tap.layer, self.size_for(size[:2]))
+        shape = self.model.shape_of(map_.layer, self.size_for(size[:2]))
         height, width = shape[1:] if len(shape) == 3 else (1, shape[0])
         self.check_memory(height, width)
         return height, width, 1

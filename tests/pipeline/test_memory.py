@@ -130,7 +130,7 @@ def test_the_estimate_of_a_network_is_near_the_measured_peak(tmp_path, rng, laye
     base, measured = (peak_of("run", "n", str(tmp_path / f"{side}.png"), *arguments) for side in (16, SIDE))
     inputs = find_inputs([str(tmp_path / f"{SIDE}.png")], Search())
     model = LoadedNetwork(network, taps)
-    request = NetworkRequest(inputs=tuple(inputs), maps=model.taps, output=out, model=model)
+    request = NetworkRequest(inputs=tuple(inputs), maps=model.maps, output=out, model=model)
     (task,) = make_tasks(request)
     estimates = []
     with (tmp_path / f"{SIDE}.png").open("rb") as file:

@@ -66,7 +66,7 @@ class Report:
         )
 
     def summary(self, counts: Counts) -> None:
-        """Write the summary line."""
+        """Write the counts of a finished run as one line."""
         self._write(dataclasses.asdict(counts) | {"not_tried": counts.not_tried})
 
     def _write(self, value: dict[str, Any], outcome: "Outcome | None" = None) -> None:

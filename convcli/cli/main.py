@@ -62,7 +62,7 @@ class Commands(click.Group):
             return super().make_context(*args, **options)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command."""
+        """Run the command. Exits with BROKEN_PIPE if the reader of a pipe has closed it."""
         with _quiet_pipes():
             return super().invoke(ctx)
 
@@ -148,7 +148,7 @@ def _terminate(number: int, frame: object) -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
-    """Handle SIGINT in the same way."""
+    """Handle SIGINT: raise KeyboardInterrupt, as Python does; a second signal ends the process at once."""
     signal.signal(number, _end_at_once)
     raise KeyboardInterrupt
 

@@ -98,11 +98,11 @@ SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS)
 """Options for how kernels slide."""
 
 SIZING = _together(_STRIDE, _PADDING, _DILATION, _CHANNELS)
-"""Those of SLIDING that change sizes and costs."""
+"""The options of SLIDING that change sizes and costs."""
 
 
 def range_option(auto: str) -> Callable[..., Any]:
-    """The option --range. ``auto`` is the help text for its default."""
+    """Return the decorator for --range. ``auto`` is the help text for its default."""
     return click.option(
         "--range",
         "rule",

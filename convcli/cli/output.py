@@ -207,7 +207,7 @@ def show_columns(headings: dict[str, str], rows: list[list[str]], wraps: tuple[s
 
 
 def show_table(rows: list[dict[str, Any]]) -> None:
-    """Print the list of kernels."""
+    """Print kernels and banks as a table, one row each."""
     cells = []
     for row in rows:
         if "maps" in row:

@@ -93,7 +93,7 @@ class Table:
         return self.read(key, as_text, "")
 
     def number(self, key: str, default: float) -> float:
-        """Return the number of a key."""
+        """Return the number of a key, or the default if the key is missing or invalid."""
         return self.read(key, as_number, default)
 
     def choice(self, key: str, choices: tuple[Any, ...]) -> Any:
@@ -133,33 +133,33 @@ class Table:
 
 
 def as_text(value: Any) -> str:
-    """Return a text."""
+    """Return the value, which must be text."""
     if not isinstance(value, str):
         raise ValueError(f"must be text, got {short_text(value)}")
     return value
 
 
 def as_name(value: Any) -> str:
-    """Return the name of a kernel."""
+    """Return the value, which must be a valid name."""
     if not NAME.fullmatch(as_text(value)):
         raise ValueError(f"must begin with a letter and have only letters, digits, and . _ -, got {short_text(value)}")
     return as_text(value)
 
 
 def as_tags(value: Any) -> tuple[str, ...]:
-    """Return a list of words."""
+    """Return a list of words as a tuple."""
     if not isinstance(value, list):
         raise ValueError(f"must be a list of words, got {short_text(value)}")
     return read_each(value, as_text, "word")
 
 
 def as_range(value: Any) -> str:
-    """Return a rule of --range."""
+    """Return the name of the rule of --range that a text means."""
     return parse_range(as_text(value)).name
 
 
 def as_flag(value: Any) -> bool:
-    """Return true or false."""
+    """Return the value, which must be true or false."""
     if not isinstance(value, bool):
         raise ValueError(f"must be true or false, got {short_text(value)}")
     return value

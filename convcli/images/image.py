@@ -63,7 +63,7 @@ class Image:
         return replace(self, notices=(*self.notices, *notices))
 
     def with_losses(self, *lost: str) -> "Image":
-        """Return a copy that has lost more."""
+        """Return a copy with more entries in ``lost``."""
         return replace(self, lost=(*self.lost, *lost))
 
     def with_first_used(self, used: int, count: int, what: str) -> "Image":

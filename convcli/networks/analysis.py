@@ -184,7 +184,7 @@ class Totals:
 
     @property
     def learned(self) -> int:
-        """Weights and biases."""
+        """Number of learned parameters: weights and biases."""
         return self.weights + self.biases
 
 

@@ -92,7 +92,7 @@ class _Finder:
         self.errors: dict[str, Input] = {}
 
     def find(self, argument: str) -> Iterator[Input]:
-        """Yield the pictures of an argument."""
+        """Yield the pictures that an INPUT argument names."""
         if argument == "-":
             yield Input("-", None)
         elif WILDCARDS & set(argument) and not os.path.lexists(argument):

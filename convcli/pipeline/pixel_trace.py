@@ -241,5 +241,5 @@ def _plane(levels: Array, summed: Array, weights: Array) -> Plane:
 
 
 def _numbers(pixel: Array) -> tuple[float, ...]:
-    """The channels of a pixel."""
+    """Return the values of a pixel's channels as floats."""
     return tuple(map(float, pixel))

@@ -44,7 +44,7 @@ class Written:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The result of one picture."""
+    """The result of processing one picture: its outputs and notices, or an error."""
 
     task: Task
     image: str = ""  # its size and kind

@@ -156,7 +156,7 @@ def image_of(picture: PIL.Image.Image, file_metadata: FileMetadata, frames: int,
 
 
 def _to_image(picture: PIL.Image.Image, metadata: Metadata) -> Image:
-    """Apply the rule of a mode."""
+    """Convert a picture of Pillow to an image by the rule for its mode."""
     mode, kind = picture.mode, str(picture.format)
     if mode in CONVERTED:
         notices = (f"is {mode}; converted to RGB" + (", its colour profile dropped" if metadata.icc else ""),)

@@ -23,7 +23,7 @@ WIDTH = 128
 NAME = {"type": "string", "pattern": "^[A-Za-z][A-Za-z0-9_.-]*$", "description": "the op and a number where none is given"}
 WEIGHTS = {
     "kernel": "weights: a kernel, as after -k",
-    "bank": "weights: a bank, or whatever -k takes",
+    "bank": "weights: a bank, or a kernel in the syntax of -k",
     "file": "weights: a .npy, .npz or .safetensors file, beside this one",
     "key": "the array of weights in the file",
     "layout": "the axes of that array",

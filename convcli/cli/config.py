@@ -51,7 +51,7 @@ def show_path(config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     owners: dict[str, list[str]] = {}
     defaults: dict[str, tuple[str, object]] = {}
     for file in registry.files:
-        for name in (*file.entries, *file.networks):
+        for name in (*file.entries, *file.network_tables):
             owners.setdefault(name, []).append(str(file.path))
         for key, value in file.defaults.items():
             if value is not None:  # a fault, which is reported below

@@ -36,7 +36,7 @@ class NameTable:
         key = self._find(name, scope)
         if key is not None:
             return key
-        if any(name in file.networks for file in self.files):
+        if any(name in file.network_tables for file in self.files):
             raise KernelError(f"{name!r} is a network, which is no kernel; see convcli summary {name}")
         self._unknown.add(name)
         near = nearest_name(name, self.entries) if len(self._unknown) <= MAX_FAULTS else ""  # it takes 10 ms

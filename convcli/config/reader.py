@@ -1,11 +1,12 @@
 """Reads a kernels.toml file into specifications, and collects its faults."""
 
+import functools
 import re
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError, nearest, nearest_name
 from ..kernels.kernel import CHANNELS
@@ -16,8 +17,10 @@ from .bank_spec import Entry
 from .diagnostics import Diagnostics, Document
 from .field_values import Table, as_border, as_flag, as_padding, as_stride, as_text, short_text
 from .kernel_parser import read_kernel
-from .network_spec import NetworkSpec, read_network
 from .toml_positions import check_depth
+
+if TYPE_CHECKING:
+    from .network_spec import NetworkSpec
 
 MAX_FILE_BYTES = 512 << 10
 """Largest size of a config file in bytes."""
@@ -34,7 +37,7 @@ class ConfigFile:
 
     document: Document
     entries: dict[str, Entry]
-    networks: dict[str, NetworkSpec]
+    network_tables: dict[str, Table]
     defaults: dict[str, Any]
     diagnostics: Diagnostics
 
@@ -42,6 +45,18 @@ class ConfigFile:
     def path(self) -> Path:
         """Path of the file."""
         return self.document.path
+
+    @functools.cached_property
+    def networks(self) -> dict[str, "NetworkSpec"]:
+        """The networks by name, read when they are first needed: the classes of layers take 25 ms to import."""
+        networks: dict[str, NetworkSpec] = {}
+        for name, table in self.network_tables.items():
+            from .network_spec import read_network
+
+            if self.diagnostics.full:
+                break
+            networks[name] = read_network(table, self.path.parent)
+        return networks
 
 
 def read_config(path: Path) -> ConfigFile:
@@ -74,7 +89,7 @@ def _read_section(section: str, body: Any, file: ConfigFile) -> None:
     if nearest_section == "defaults":
         file.defaults.update(_read_defaults(table))
     else:
-        _read_entries(table, ENTRY_READERS[nearest_section], file)
+        _read_entries(table, nearest_section, file)
 
 
 def _read_tables(path: Path) -> tuple[str, dict[str, Any]]:
@@ -117,31 +132,29 @@ def _quoting_hint(text: str, line: int) -> str:
     return f'; write numbers such as {match[0]} as text: "{match[0]}"' if match else ""
 
 
-def _read_entries(section: Table, read: Callable[[Table, Path], Any], file: ConfigFile) -> None:
-    """Read all kernels, all banks or all networks of a file."""
+def _read_entries(section: Table, kind: str, file: ConfigFile) -> None:
+    """Read all kernels or all banks of a file, or collect the tables of its networks."""
     for name, value in section.values.items():
         if section.diagnostics.full:
             return
         if not isinstance(value, dict):
             section.fault(f"must be a table, [{section.name}.NAME], got {short_text(value)}", name)
             continue
-        if len(file.entries) + len(file.networks) >= MAX_ENTRIES:
+        if len(file.entries) + len(file.network_tables) >= MAX_ENTRIES:
             section.fault(f"exceeds the limit of {MAX_ENTRIES} kernels, banks and networks in a file", name)
             return
         if not NAME.fullmatch(name):
             section.fault("must have a name that begins with a letter and has only letters, digits, and . _ -", name)
-        elif name in file.entries or name in file.networks:
+        elif name in file.entries or name in file.network_tables:
             section.fault("has the name of another kernel, bank or network; give it a name of its own", name)
-        entry = read(Table(value, (*section.keys, name), section.diagnostics), file.path.parent)
-        entries: dict[str, Any] = file.networks if isinstance(entry, NetworkSpec) else file.entries
-        entries.setdefault(name, entry)
+        table = Table(value, (*section.keys, name), section.diagnostics)
+        if kind == "networks":
+            file.network_tables[name] = table
+        else:
+            file.entries.setdefault(name, ENTRY_READERS[kind](table, file.path.parent))
 
 
-ENTRY_READERS: dict[str, Callable[[Table, Path], Any]] = {
-    "kernels": read_kernel,
-    "banks": read_bank,
-    "networks": read_network,
-}
+ENTRY_READERS: dict[str, Callable[[Table, Path], Entry]] = {"kernels": read_kernel, "banks": read_bank}
 """Functions that read the tables of each section."""
 
 

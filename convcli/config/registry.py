@@ -1,24 +1,28 @@
 """Finds kernels and networks by name in all config files that were read, the most specific first."""
 
+import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError, nearest_name
 from ..kernels.generators import GeneratorCall
 from ..kernels.kernel import Bank, Kernel
 from ..kernels.syntax import parse_kernel
 from ..kernels.weights import WeightsFile
-from ..networks.network import Network
 from .bank_spec import Entry
 from .diagnostics import ConfigError, Fault
 from .kernel_spec import KernelSpec
 from .lazy_kernel import Lazy, LazyKernel
 from .limits import MAX_CHECKED_WEIGHTS, MAX_WEIGHT_COUNT, LimitError
 from .name_table import NameTable
-from .network_spec import NetworkSpec, one_layer
 from .reader import ConfigFile
+from .search_path import built_in_file
 from .validator import Validator
+
+if TYPE_CHECKING:
+    from ..networks.network import Network
+    from .network_spec import NetworkSpec
 
 
 class Registry:
@@ -31,14 +35,17 @@ class Registry:
     def __init__(self, files: Iterable[ConfigFile], unreadable: Iterable[str] = ()) -> None:
         self.files = tuple(files)
         self.unreadable = tuple(unreadable)
-        self.networks: dict[str, tuple[NetworkSpec, ConfigFile]] = {}
         self.defaults: dict[str, Any] = {}
         for file in reversed(self.files):
-            self.networks |= {name: (network, file) for name, network in file.networks.items()}
             self.defaults |= file.defaults
         names = NameTable(self.files)
         self.entries = names.entries
         self._validator = Validator(names)
+
+    @functools.cached_property
+    def networks(self) -> dict[str, tuple["NetworkSpec", ConfigFile]]:
+        """The networks by name, each with its file."""
+        return {name: (network, file) for file in reversed(self.files) for name, network in file.networks.items()}
 
     def find(self, text: str) -> Kernel | Bank:
         """Return the kernel or bank that a text as after ``-k`` means. Its name is that text. Raises KernelError."""
@@ -50,7 +57,7 @@ class Registry:
         finally:
             self._validator.begin(MAX_WEIGHT_COUNT)
 
-    def network(self, name: str) -> Network:
+    def network(self, name: str) -> "Network":
         """Return the network of a name. Its weights are found, but not yet loaded. Raises KernelError."""
         if name not in self.networks:
             near = nearest_name(name, self.networks) or f"; there are {', '.join(self.networks)}"
@@ -62,8 +69,10 @@ class Registry:
         except Fault as fault:
             raise Fault(fault.keys, fault.message, file.document) from None
 
-    def network_of(self, text: str, inputs: int, **sliding: Any) -> Network:
+    def network_of(self, text: str, inputs: int, **sliding: Any) -> "Network":
         """Return a network of one layer for a text as after ``-k``, with ``inputs`` channels. Raises KernelError."""
+        from .network_spec import one_layer
+
         self._validator.begin(MAX_WEIGHT_COUNT)
         return one_layer(text, inputs, self._find, **sliding)
 
@@ -80,12 +89,16 @@ class Registry:
 
     def read_files(self) -> list[Path]:
         """Return the paths of all files that a command may read for its kernels: config files and their weights files."""
-        entries = [entry for file in self.files for entry in (*file.entries.values(), *file.networks.values())]
+        entries: list[Any] = [entry for file in self.files for entry in file.entries.values()]
+        for file in self.files:
+            if file.path != built_in_file():  # its networks name no files
+                entries += file.networks.values()
         weights = [weights.path for entry in entries for weights in entry.files]
         return [*(file.path for file in self.files), *weights]
 
     def check(self, file: ConfigFile) -> None:
         """Record the faults of the kernels, banks and networks of a file in its diagnostics."""
+        networks = file.networks  # read before anything is validated, as kernels and banks are
         self._validator.begin(MAX_CHECKED_WEIGHTS)
         for name, entry in file.entries.items():
             if file.diagnostics.full:
@@ -98,7 +111,7 @@ class Registry:
                 break
             for kernel in validated.unverified:
                 self._check_weights(kernel, entry, file)
-        for network in file.networks.values():
+        for network in networks.values():
             if file.diagnostics.full:
                 break
             self._check_network(network, file)
@@ -117,7 +130,7 @@ class Registry:
             if fault.document is file.document:
                 file.diagnostics.add(fault.keys, fault.message)
 
-    def _check_network(self, network: NetworkSpec, file: ConfigFile) -> None:
+    def _check_network(self, network: "NetworkSpec", file: ConfigFile) -> None:
         """Record a fault if the weights of a layer are not found, or if a layer does not accept its input."""
         if network.keys in file.diagnostics.unreadable:
             return

@@ -41,6 +41,20 @@ def test_light_commands_import_nothing_heavy(arguments, status):
     assert result.returncode == status, result.stderr
 
 
+def test_layers_are_imported_for_networks_only(tmp_path):
+    """Their classes take 25 ms to import; a config file without networks does not need them, one with networks does."""
+    (tmp_path / "a.toml").write_text("[kernels.a]\nmatrix = [[1]]\n")
+    (tmp_path / "b.toml").write_text("[networks.b]\ninput = { channels = 1 }\nlayers = [{ op = 'abs' }]\n")
+    program = """
+import sys
+from convcli.cli.main import main
+main(["apply", "x.png", "-k", "a", "--config", sys.argv[1], "-o", "y.gif"])
+sys.exit("convcli.networks" in sys.modules)
+"""
+    for name, imported in (("a.toml", 0), ("b.toml", 1)):
+        assert subprocess.run([sys.executable, "-c", program, tmp_path / name], check=False).returncode == imported, name
+
+
 def test_importing_the_package_is_light():
     """The public functions are imported when they are first used."""
     program = "import sys, convcli; sys.exit(bool({'numpy', 'numba', 'click', 'rich'} & set(sys.modules)))"

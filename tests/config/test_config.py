@@ -17,6 +17,7 @@ import convcli
 from config_cases import BAD, GOOD, UNREADABLE
 from convcli.config import diagnostics, name_table
 from convcli.config.load import load_registry
+from convcli.config.reader import read_config
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.config.toml_positions import find_lines
 from convcli.errors import KernelError
@@ -64,6 +65,11 @@ def schema():
     schema = json.loads(_packaged("kernels.schema.json"))
     jsonschema.Draft7Validator.check_schema(schema)
     return jsonschema.Draft7Validator(schema)
+
+
+def test_the_built_in_networks_name_no_files():
+    """They are not read to find out which files a command may read."""
+    assert [spec.files for spec in read_config(built_in_file()).networks.values() if spec.files] == []
 
 
 @pytest.mark.parametrize("text", [*GOOD, built_in_file().read_text()])

@@ -15,6 +15,7 @@ import tifffile
 from convcli.cli.options import read_size
 from convcli.config.load import kernel, load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
+from convcli.engine.jit.disk_cache import kept_code
 from convcli.errors import ImageError
 from convcli.images.read import decode
 from convcli.kernels.kernel import feature_maps
@@ -39,17 +40,18 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platfor
 """
 
 
-def peak(source, kernels, out, rule, border="reflect"):
-    """The peak memory of apply, in bytes."""
-    options = [argument for kernel_text in kernels for argument in ("-k", kernel_text)]
-    return peak_of("apply", source, *options, "-o", out, "--range", rule, "--border", border)
-
-
 def peak_of(*arguments):
     """The peak memory of any command, in bytes."""
     command = [sys.executable, "-m", "convcli", *arguments, "-q", "-j", "1"]
     result = subprocess.run([sys.executable, "-S", "-c", WATCH, *command], capture_output=True, check=True, timeout=60)
     return int(result.stdout)
+
+
+def base_peak_of(*arguments):
+    """The peak memory of a command on a tiny picture, which compiles no loops: it is run again if it did."""
+    count = len(list(kept_code()))
+    base = peak_of(*arguments)
+    return base if len(list(kept_code())) == count else peak_of(*arguments)
 
 
 def make_picture(path, kind, side, rng):
@@ -65,22 +67,24 @@ def make_picture(path, kind, side, rng):
 
 
 FOUR_KERNELS = ("gaussian", "blur", "sobel-x", "edge")
+OUTPUTS = [
+    (("gaussian",), ".tif", "auto", "reflect"),
+    (("gaussian",), ".tif", "stretch", "reflect"),
+    (("sobel",), ".npy", "auto", "reflect"),
+    (FOUR_KERNELS, ".npz", "auto", "reflect"),
+    (FOUR_KERNELS, ".tif", "auto", "reflect"),
+]
+PADDED_COPIES = [
+    ("RGBA", ("gaussian",), ".tif", "auto", "linear-ramp"),
+    ("L", ("gaussian",), ".npy", "auto", "linear-ramp"),
+    ("RGB", ("sobel",), ".npy", "auto", "linear-ramp"),
+    ("deep", FOUR_KERNELS, ".npz", "auto", "linear-ramp"),
+]
 
 
-@pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "deep"])
 @pytest.mark.parametrize(
-    ("kernels", "suffix", "rule", "border"),
-    [
-        (("gaussian",), ".tif", "auto", "reflect"),
-        (("gaussian",), ".tif", "stretch", "reflect"),
-        (("sobel",), ".npy", "auto", "reflect"),
-        (FOUR_KERNELS, ".npz", "auto", "reflect"),
-        (FOUR_KERNELS, ".tif", "auto", "reflect"),
-        (("gaussian",), ".tif", "auto", "linear-ramp"),
-        (("gaussian",), ".npy", "auto", "linear-ramp"),
-        (("sobel",), ".npy", "auto", "linear-ramp"),
-        (FOUR_KERNELS, ".npz", "auto", "linear-ramp"),
-    ],
+    ("kind", "kernels", "suffix", "rule", "border"),
+    [(kind, *output) for kind in ("L", "RGB", "RGBA", "deep") for output in OUTPUTS] + PADDED_COPIES,
     ids=str,
 )
 def test_the_estimate_is_near_the_measured_peak(tmp_path, rng, kind, kernels, suffix, rule, border):
@@ -89,8 +93,9 @@ def test_the_estimate_is_near_the_measured_peak(tmp_path, rng, kind, kernels, su
     for path, side in zip(paths, (16, SIDE), strict=True):
         make_picture(path, kind, side, rng)
     out = str(tmp_path / f"out{suffix}")
-    peak(paths[0], kernels, out, rule, border)  # compiles the loops
-    base, measured = (peak(path, kernels, out, rule, border) for path in paths)
+    options = [argument for kernel_text in kernels for argument in ("-k", kernel_text)]
+    options += ["-o", out, "--range", rule, "--border", border]
+    base, measured = base_peak_of("apply", paths[0], *options), peak_of("apply", paths[1], *options)
     maps = tuple(feature_map for text in kernels for feature_map in feature_maps(kernel(text)))
     request = ApplyRequest(find_inputs([str(paths[1])], Search()), maps, out, range=parse_range(rule), border=border)
     (task,) = make_tasks(request)
@@ -126,8 +131,8 @@ def test_the_estimate_of_a_network_is_near_the_measured_peak(tmp_path, rng, laye
     network = registry.network("n")
     taps = [network.layers[0].name, network.layers[-1].name][suffix == ".npy" :]
     arguments = ["-o", out, "--config", str(config), *(argument for tap in taps for argument in ("--tap", tap))]
-    peak_of("run", "n", str(tmp_path / "16.png"), *arguments)  # compiles the loops
-    base, measured = (peak_of("run", "n", str(tmp_path / f"{side}.png"), *arguments) for side in (16, SIDE))
+    commands = [("run", "n", str(tmp_path / f"{side}.png"), *arguments) for side in (16, SIDE)]
+    base, measured = base_peak_of(*commands[0]), peak_of(*commands[1])
     inputs = find_inputs([str(tmp_path / f"{SIDE}.png")], Search())
     model = LoadedNetwork(network, taps)
     request = NetworkRequest(inputs=tuple(inputs), maps=model.maps, output=out, model=model)

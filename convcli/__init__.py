@@ -49,6 +49,8 @@ __all__ = sorted(_MODULES)  # noqa: PLE0605
 
 def __getattr__(name: str) -> Any:
     """Import a public name, and the modules that it needs, when it is first used."""
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("convcli")
     if name in _MODULES:
         return getattr(importlib.import_module(f"convcli.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'convcli' has no attribute {name!r}")

@@ -9,7 +9,19 @@ from click.shell_completion import CompletionItem
 from ..errors import ArgumentError, nearest_name
 from . import output
 
-TOPICS = ("apply", "kernels", "config", "batch", "networks", "formats", "python", "performance", "errors")
+TOPICS = {
+    "apply": "stride, padding and borders; one pixel, explained; how responses become levels",
+    "kernels": "the built-in kernels, matrices on the command line, weights in files",
+    "config": "your own kernels, banks and defaults in kernels.toml",
+    "batch": "many pictures: folders, templates, repeated runs, --in-place",
+    "networks": "run and summary, your own networks",
+    "formats": "file formats, metadata, alpha, 16 bits",
+    "python": "the Python functions",
+    "performance": "methods of summation, the cache of compiled code",
+    "errors": "error messages and exit status",
+}
+COMMAND_TOPICS = {"at": "apply", "run": "networks", "summary": "networks", "cache": "performance"}
+"""The topics that describe commands of other names."""
 
 
 class Topic(click.ParamType[str]):
@@ -31,12 +43,14 @@ def command(topic: str | None) -> None:
     convcli help networks
     convcli help config | less
 
-    Shows a topic of the manual; without one, the topics that there are. Into a pipe it is plain Markdown.
+    Shows a topic of the manual, in a pager on a terminal and as plain Markdown in a pipe. Without a topic, lists them.
+    The options of a command are shown by convcli COMMAND --help.
     """
     if topic is None:
         with output.printing():
-            click.echo("\n".join(f"{name:12} {title_of(name)}" for name in TOPICS))
+            output.show_columns({"topic": "left", "about": "left"}, [list(row) for row in TOPICS.items()], wraps=("about",))
         return
+    topic = COMMAND_TOPICS.get(topic, topic)
     if topic not in TOPICS:
         raise ArgumentError(f"topic {topic!r} is unknown; there are {', '.join(TOPICS)}{nearest_name(topic, TOPICS)}")
     text = read_topic(topic)
@@ -50,8 +64,3 @@ def command(topic: str | None) -> None:
 def read_topic(topic: str) -> str:
     """Return the Markdown text of a topic."""
     return (importlib.resources.files("convcli") / "manual" / f"{topic}.md").read_text("utf-8")
-
-
-def title_of(topic: str) -> str:
-    """Return the heading of a topic."""
-    return read_topic(topic).partition("\n")[0].removeprefix("# ")

@@ -189,8 +189,9 @@ def _write_stack(
     notices = []
     lost = [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)]
     lost += [] if image.alpha is None else ["alpha"]
-    if lost and target.file_format.picture:  # nobody expects metadata in arrays
-        notices.append(f"{' and '.join(lost)} not written: a stack holds only the feature maps")
+    reported = [word for word in lost if target.file_format.picture or word == "alpha"]  # nobody expects metadata in arrays
+    if reported:
+        notices.append(f"{' and '.join(reported)} not written: a stack holds only the feature maps")
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: floats are stored raw")
     requested = [request.maps[index] for index in target.maps]

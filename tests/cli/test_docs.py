@@ -108,6 +108,27 @@ def test_every_example_of_the_readme_and_the_manual_runs(line, samples, tmp_path
     assert len(files) > 7 or result.stdout or "--shard" in line or "--in-place" in line
 
 
+def test_the_tour_runs_in_order(samples, tmp_path):
+    """In one folder, where each command finds the outputs of those before it."""
+    (tmp_path / "photos").mkdir()
+    for name in ("photo.jpg", "photos/a.jpg"):
+        with PIL.Image.open(samples / "rocket.jpg") as picture:
+            picture.resize((64, 48)).save(tmp_path / name)
+    tour = [body for kind, body in BLOCKS if kind == "sh"][2]
+    assert tour.count("\n") == 10
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    result = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", tour], cwd=tmp_path, env=env, capture_output=True, check=False, text=True
+    )
+    assert (result.returncode, "Error" in result.stderr) == (0, False), result.stderr
+
+
+def test_the_topics_are_described_as_in_the_readme():
+    """``convcli help`` lists the table of the README."""
+    rows = re.findall(r"^\| \[(\w+)\]\(convcli/manual/\1\.md\) \| (.*) \|$", README, re.MULTILINE)
+    assert [(topic, about.replace("`", "")) for topic, about in rows] == list(TOPICS.items())
+
+
 @pytest.mark.parametrize("text", [README, MANUAL["python"]], ids=["README", "python"])
 def test_the_python_example_runs(text):
     """The results have the shapes of its comments."""
@@ -121,8 +142,10 @@ def test_the_python_example_runs(text):
 
 def test_the_config_example_of_the_manual_is_read(tmp_path):
     """By the parser of config files."""
-    (body,) = [body for kind, body in blocks_of(MANUAL["config"]) if kind == "toml"]
-    (tmp_path / "k.toml").write_text(body)
+    first, second = [body for kind, body in blocks_of(MANUAL["config"]) if kind == "toml"]
+    (tmp_path / "k.toml").write_text(first)
+    load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])  # needs no weights file
+    (tmp_path / "k.toml").write_text(first + second)
     np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.arange(16 * 25).reshape(16, 1, 5, 5)})
     registry = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")])
     assert registry.find("mine-both").kernels[0].sum == 1
@@ -208,13 +231,13 @@ def test_the_readme_is_one_page_and_links_to_the_manual():
     """It links to all topics, and every file of the manual is a topic."""
     assert README.count("\n") <= 160
     linked = re.findall(r"\]\(convcli/manual/(\w+)\.md\)", README)
-    assert tuple(linked) == TOPICS
+    assert linked == list(TOPICS)
     assert sorted(TOPICS) == sorted(path.stem for path in (ROOT / "convcli" / "manual").iterdir())
 
 
 def test_help_shows_topics(run, shell):
     """Plain Markdown in a pipe; an unknown topic gives one line."""
-    listed = run("help").out.splitlines()
+    _, *listed = run("help").out.splitlines()
     assert [line.split()[0] for line in listed] == list(TOPICS)
     assert run("help", "networks").out == MANUAL["networks"]
     assert shell("help", "apply").stdout.decode() == MANUAL["apply"]

@@ -105,7 +105,7 @@ def count_entries(file: ConfigFile) -> str:
     """Return a phrase with the numbers of kernels, banks and networks that a file defines."""
     kernels = sum(isinstance(entry, KernelSpec) for entry in file.entries.values())
     banks = len(file.entries) - kernels
-    counts = ((kernels, "kernel"), (banks, "bank"), (len(file.networks), "network"))
+    counts = ((kernels, "kernel"), (banks, "bank"), (len(file.network_tables), "network"))
     words = [f"{n} {word}{'' if n == 1 else 's'}" for n, word in counts if n]
     return ", ".join(words[:-1]) + (" and " if words[1:] else "") + words[-1] if words else "defines no kernels"
 

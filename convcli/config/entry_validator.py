@@ -158,7 +158,7 @@ class EntryValidator:
             if isinstance(term, LazyBank):
                 self._record_fault(part.keys, f"{term.name!r} is a bank; only kernels can be summed")
             elif term and terms and term.shape[2:] != terms[0][1].shape[2:]:
-                self._record_fault(part.keys, f"{term.name!r} and {terms[0][1].name!r} have different numbers of channels")
+                self._record_fault(part.keys, f"{term.name!r} and {terms[0][1].name!r} do not have the same channels")
             elif term:
                 terms.append((part.weight, term))
                 self._add_unverified(term)

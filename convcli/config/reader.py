@@ -1,6 +1,7 @@
 """Reads a kernels.toml file into specifications, and collects its faults."""
 
 import functools
+import itertools
 import re
 import tomllib
 from collections.abc import Callable
@@ -37,7 +38,7 @@ class ConfigFile:
 
     document: Document
     entries: dict[str, Entry]
-    network_tables: dict[str, Table]
+    network_tables: dict[str, list[Table]]  # several for a name that a misspelt section has too
     defaults: dict[str, Any]
     diagnostics: Diagnostics
 
@@ -48,14 +49,14 @@ class ConfigFile:
 
     @functools.cached_property
     def networks(self) -> dict[str, "NetworkSpec"]:
-        """The networks by name, read when they are first needed: the classes of layers take 25 ms to import."""
+        """The networks by name, read when they are first needed: the classes of operations take 20 ms to import."""
         networks: dict[str, NetworkSpec] = {}
-        for name, table in self.network_tables.items():
+        if self.network_tables:
             from .network_spec import read_network
 
-            if self.diagnostics.full:
-                break
-            networks[name] = read_network(table, self.path.parent)
+            for table in itertools.chain(*self.network_tables.values()):
+                if not self.diagnostics.full:
+                    networks.setdefault(table.name, read_network(table, self.path.parent))
         return networks
 
 
@@ -149,13 +150,13 @@ def _read_entries(section: Table, kind: str, file: ConfigFile) -> None:
             section.fault("has the name of another kernel, bank or network; give it a name of its own", name)
         table = Table(value, (*section.keys, name), section.diagnostics)
         if kind == "networks":
-            file.network_tables[name] = table
+            file.network_tables.setdefault(name, []).append(table)
         else:
             file.entries.setdefault(name, ENTRY_READERS[kind](table, file.path.parent))
 
 
 ENTRY_READERS: dict[str, Callable[[Table, Path], Entry]] = {"kernels": read_kernel, "banks": read_bank}
-"""Functions that read the tables of each section."""
+"""Functions that read the tables of a section at once."""
 
 
 def _read_defaults(table: Table) -> dict[str, Any]:

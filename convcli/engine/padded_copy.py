@@ -1,11 +1,12 @@
 """Copies of an image with its padding: of all of it, of some rows, or of the window under a kernel.
 
 The compiled loops read padding through index tables, without a copy. Copies are for borders whose padding holds values that no
-pixel has, for samples that are computed row by row, and for ``convcli at``. They read a BorderMode in one function, ``pad``.
+pixel has, for samples that are computed row by row, and for ``convcli at``. The gains of a border are applied here alone, in
+``pad`` and ``padded_window``.
 """
 
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -45,24 +46,28 @@ def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 
     return out.reshape(*out.shape[:-2], columns.padded * layout.pixel)
 
 
-def padded_window(read: ReadLines, rows: Axis, columns: Axis, channels: int, border: BorderMode, at: tuple[int, int]) -> Array:
-    """Return what lies under each tap of a kernel at output ``at`` (row, column): (kh, kw, channels) float64.
+def padded_window(read: Callable[[Any], Array], rows: Axis, columns: Axis, border: BorderMode, at: tuple[int, int]) -> Array:
+    """Return what lies under each tap of a kernel at output ``at`` (row, column): (kh, kw, C) float64.
+
+    ``read(index)`` returns the pixels of an image at an index of rows and columns (``numpy.ix_``).
 
     >>> from ..geometry.axes import make_axes
     >>> from ..geometry.borders import check_border
-    >>> read, axes = lines_of(np.array([[[4], [8]]])), make_axes((1, 2), (1, 3), 1, "same", 1)
-    >>> padded_window(read, *axes, 1, check_border("edge"), (0, 1)).ravel().tolist()
+    >>> axes = make_axes((1, 2), (1, 3), 1, "same", 1)
+    >>> padded_window(np.array([[[4], [8]]]).__getitem__, *axes, check_border("edge"), (0, 1)).ravel().tolist()
     [4.0, 8.0, 8.0]
     """
-    down, along = (
-        slice(output * axis.stride, output * axis.stride + axis.extent, axis.dilation)
-        for output, axis in zip(at, (rows, columns), strict=True)
-    )
-    band = np.empty((rows.kernel, columns.size, channels))
-    pad(read, rows, border, down, band)
-    window = np.empty((columns.kernel, rows.kernel, channels))
-    pad(lines_of(band.swapaxes(0, 1)), columns, border, along, window)
-    return window.swapaxes(0, 1)
+    sources, gains = [], []
+    for output, axis in zip(at, (rows, columns), strict=True):
+        part = slice(output * axis.stride, output * axis.stride + axis.extent, axis.dilation)
+        sources.append(source_table(axis, border)[part])
+        gains.append(gain_table(axis, border)[part])
+    window = read(np.ix_(*sources)).astype(np.float64)
+    window[np.logical_or.outer(*(source == CONSTANT for source in sources))] = border.constant
+    if border.needs_copy:
+        with np.errstate(invalid="ignore"):
+            window *= np.outer(*gains)[:, :, None]
+    return window
 
 
 def pad(read: ReadLines, axis: Axis, border: BorderMode, part: slice, out: Array) -> None:

@@ -9,7 +9,6 @@ from ..geometry.axes import make_axes
 from ..geometry.borders import check_border
 from ..images.image import Header
 from ..kernels.kernel import Bank, kernels_of
-from ..networks.analysis import FLOAT32_BYTES
 from .apply_request import ApplyRequest
 from .network_request import NetworkRequest
 from .request_base import BaseRequest
@@ -17,6 +16,8 @@ from .tasks import Target
 
 CHUNK_BYTES = 6_000_000
 """Bytes of a response that is stored as levels, chunk by chunk."""
+
+FLOAT32_BYTES = 4
 
 
 def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) -> int:
@@ -89,7 +90,6 @@ def _estimate_network(request: NetworkRequest, header: Header) -> int:
         peak = max(peak, kept + current + out + analysis.layer.scratch(analysis.input_shape))
         kept, current = (kept + out, 0) if analysis.layer.name in request.model.tapped_layers else (kept, out)
     sources = [source for layer in request.model.layers for source in layer.sources]
-    cast = max(
-        (math.prod(source.shape) for source in sources if source.itemsize > FLOAT32_BYTES), default=0
-    )  # for float32 images
+    doubles = [math.prod(source.shape) for source in sources if source.itemsize > FLOAT32_BYTES]
+    cast = max(doubles, default=0)  # for float32 images
     return image + max(header.reading, max(peak, kept) * max(header.itemsize, FLOAT32_BYTES) + cast * FLOAT32_BYTES)

@@ -1,10 +1,13 @@
 """Explains one pixel of a feature map: the levels under each kernel, the products, their sum, and the stored level."""
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from ..engine.padded_copy import ReadLines, lines_of, padded_window
+from ..engine.padded_copy import padded_window
 from ..geometry.axes import Axis, make_axes
 from ..geometry.borders import BorderMode, check_border
 from ..images.alpha import border_of_alpha, least_visible_share
@@ -191,17 +194,18 @@ def _trace_kernel(
     axes = make_axes((height, width), (kernel.shape[0], kernel.shape[1]), *sliding)
     rows, columns = (_taps(axis, position, border) for axis, position in zip(axes, pixel[::-1], strict=True))
 
-    def window(pixels: Array, mode: BorderMode) -> Array:
-        return padded_window(lines_of(pixels), *axes, pixels.shape[2], mode, pixel[::-1])
+    def window(read: Callable[[Any], Array], mode: BorderMode) -> Array:
+        return padded_window(read, *axes, mode, pixel[::-1])
 
-    levels = window(image.pixels, border if image.alpha is None else replace(border, fade=None))
+    levels = window(image.pixels.__getitem__, border if image.alpha is None else replace(border, fade=None))
     summed, alpha_trace = levels, None
     if image.alpha is not None and seen is not None:
-        alpha = window(image.alpha[:, :, None], check_border(border_of_alpha(request.border, image.opaque)))[:, :, 0]
+        border_of_shares = check_border(border_of_alpha(request.border, image.opaque))
+        alpha = window(image.alpha[:, :, None].__getitem__, border_of_shares)[:, :, 0]
         weights_of_alpha = None if kernel.sums_to_zero else _shares(kernel)[turn, turn]
         alpha_trace = AlphaTrace(alpha, weights_of_alpha, seen, image.opaque)
         if not map_source.opaque or border.needs_copy:
-            summed = padded_window(_premultiplied_lines(image, image.alpha), *axes, channels, border, pixel[::-1])
+            summed = window(functools.partial(_premultiplied_at, image), border)
     weights = weights_for(request, image, kernel)[turn, turn]
     summing = weights.ndim == 3
     planes = []
@@ -212,13 +216,12 @@ def _trace_kernel(
     return KernelTrace(kernel, rows, columns, tuple(planes), summing, alpha_trace, responses)
 
 
-def _premultiplied_lines(image: Image, alpha: Array) -> ReadLines:
-    """Return a function that reads lines of an image, multiplied by alpha in float64."""
-
-    def read(sources: Array, out: Array) -> None:
-        out[:] = image.pixels[sources] * (alpha[sources, :, None] / image.opaque)
-
-    return read
+def _premultiplied_at(image: Image, index: Any) -> Array:
+    """Return the pixels at an index, multiplied by alpha in float64."""
+    assert image.alpha is not None
+    with np.errstate(invalid="ignore"):  # an infinity of alpha 0 is NaN
+        product: Array = image.pixels[index].astype(np.float64) * (image.alpha[index] / image.opaque)[:, :, None]
+    return product
 
 
 def _taps(axis: Axis, output: int, border: BorderMode) -> Taps:

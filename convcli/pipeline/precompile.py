@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from ..config.layer_keys import keys_of
+from ..images.alpha import premultiplied
 from ..images.image import Image
 from ..images.quantize import quantize, to_levels
 from ..kernels.kernel import Kernel
@@ -32,6 +33,8 @@ def warm_up() -> Iterator[Callable[[], object]]:
         image = Image(pixels[:, :, :3], WHITES[dtype], alpha=pixels[:, :, 3] if alpha else None)
         for request, kernel in itertools.product(requests, kernels):
             yield partial(KernelMaps(request, image).compute_map, kernel)
+        if alpha:
+            yield partial(premultiplied, image, slice(None))  # views of pixels that hold alpha too, as run reads them
     for real in (np.float32, np.float64):
         response = np.ones((4, 4, 3), real)
         for white in (255, 65535):

@@ -513,3 +513,16 @@ def test_the_manual_shows_the_output(run, samples, monkeypatch):
     readme = (samples.parent / "convcli" / "manual" / "apply.md").read_text()
     ((line, shown),) = re.findall(r"^convcli (at .*camera.png.*)\n```\n\n```\n((?:.*\n)*?)```", readme, re.MULTILINE)
     assert run(*line.split()).out == shown
+
+
+def test_floats_with_alpha_are_multiplied_in_float64(run, tmp_path):
+    """Only the window is read: an infinity of alpha 0 beside it gives no warning."""
+    rng = np.random.default_rng(0)
+    pixels = rng.random((3, 5, 4), dtype=np.float32)
+    pixels[1, 4] = np.inf, np.inf, np.inf, 0
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="rgb", extrasamples=["unassalpha"])
+    result = run("at", "1,1", tmp_path / "a.tif", "-k", "1 2 3", "--json")
+    assert (result.status, result.err) == (0, "")
+    (first, *_) = json.loads(result.out)["kernels"][0]["channels"]
+    window = pixels[1, 0:3].astype(np.float64)
+    np.testing.assert_allclose(first["summed"], [window[:, 0] * window[:, 3]], rtol=1e-15)

@@ -136,7 +136,7 @@ def test_a_warm_cache_needs_no_compiler(tmp_path, samples):
     )
     layers += "{ op = 'depthwise', bank = 'compass', stride = 2 }, { op = 'avg-pool', size = 2 }"
     (tmp_path / "n.toml").write_text(f"[networks.n]\ninput = {{ channels = 1 }}\nlayers = [{layers}]")
-    for name in ("rocket.jpg", "real.npy"):
+    for name in ("rocket.jpg", "real.npy", "alpha.png"):
         arguments = ["run", "n", tmp_path / name, "--config", tmp_path / "n.toml", "-o", tmp_path / "n.npy", "-q"]
         result = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], env=env, capture_output=True, timeout=60)
         assert (result.returncode, result.stderr) == (0, b""), result.stderr.decode()

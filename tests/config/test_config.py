@@ -67,6 +67,13 @@ def schema():
     return jsonschema.Draft7Validator(schema)
 
 
+def test_a_network_of_two_sections_is_checked_in_both(tmp_path):
+    """A misspelt section is read too; the first network of a name counts, and the faults of both are reported."""
+    network = "input = {{ channels = 1 }}\nlayers = [{{ op = '{op}' }}]\n"
+    lines = errors_of(tmp_path, "[networks.a]\n" + network.format(op="nonsense") + "[network.a]\n" + network.format(op="no"))
+    assert [line.split(":")[0] for line in lines] == ["3", "4", "4", "6"]
+
+
 def test_the_built_in_networks_name_no_files():
     """They are not read to find out which files a command may read."""
     assert [spec.files for spec in read_config(built_in_file()).networks.values() if spec.files] == []

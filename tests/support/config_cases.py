@@ -149,7 +149,7 @@ BAD = [
     (K + "sum = [\n 'blur',\n 'no-such']", 4, "kernels.k.sum[1]: kernel 'no-such' is unknown", False),
     (K + "sum = ['blur', 'gaussian:sgima=1']", 2, "kernels.k.sum[1]: gaussian: there is no parameter 'sgima'", False),
     (K + "sum = ['blur', '1 2; 3']", 2, "kernels.k.sum[1]: matrix '1 2; 3': row 2 has 1 numbers, row 1 has 2", False),
-    (K + "sum = ['blur', { tensor = [[[1, 2]]] }]", 2, "'k-1' and 'blur' have different numbers of channels", False),
+    (K + "sum = ['blur', { tensor = [[[1, 2]]] }]", 2, "'k-1' and 'blur' do not have the same channels", False),
     (K + "sum = [{ kernel = 'blur', wieght = 2 }]", 2, "kernels.k.sum[0].wieght: unknown key; there are kernel, weight", True),
     (K + "sum = [{ generator = 'gaussian', sigma = 0 }]", 2, "kernels.k.sum[0].sigma: sigma must be at least 0.01", False),
     (K + "sum = [3]", 2, "kernels.k.sum[0]: must be the name of a kernel, or a table, got 3", True),

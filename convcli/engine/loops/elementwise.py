@@ -98,7 +98,7 @@ def take_larger(values, out):
 
 
 def premultiply(pixels, alpha, white, out):
-    """Write pixels (n, C) * alpha (n,) / white to out (n, C), real."""
+    """Write pixels (n, C) * alpha (n,) / white to out (n, C), real. Pixels and alpha may be views with gaps."""
     for i in range(alpha.size):
         opacity = alpha[i] / white
         for c in range(pixels.shape[1]):

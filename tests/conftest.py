@@ -42,6 +42,14 @@ def small_bands():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def loops_are_kept():
+    """Check at the end that all loops of the package that ran are in the modules whose machine code is cached."""
+    yield
+    modules = {loop.__module__ for loop, *_ in jit_run._compiled if loop.__module__.startswith("convcli.")}
+    assert [module for module in modules if not module.startswith(jit_run.LOOPS_PACKAGE)] == []
+
+
 @pytest.fixture
 def samples():
     """The folder of sample pictures."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import OutputError
+from ..kernels.parameters import spelled
 
 if TYPE_CHECKING:
     from ..kernels.kernel import Bank, Kernel
@@ -216,7 +217,7 @@ def show_table(rows: list[dict[str, Any]]) -> None:
         else:
             size = "x".join(map(str, row["size"]))
             total = number(round(row["sum"], 12))
-            parameters = ",".join(f"{name}={value:g}" for name, value in row["parameters"].items())
+            parameters = ",".join(f"{name}={spelled(value)}" for name, value in row["parameters"].items())
         cells.append([row["name"], size, total, parameters, row["about"]])
     headings = {"name": "left", "size": "left", "sum": "right", "parameters": "left", "description": "left"}
     show_columns(headings, cells, wraps=("parameters", "description"))

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError, nearest_name
-from ..kernels.generators import GeneratorCall
+from ..kernels.generator_call import GeneratorCall
 from ..kernels.kernel import Bank, Kernel
+from ..kernels.parameters import Value
 from ..kernels.syntax import parse_kernel
 from ..kernels.weights import WeightsFile
 from .bank_spec import Entry
@@ -80,7 +81,7 @@ class Registry:
         """Iterate over the names of all kernels, then of all banks, each from the least to the most specific file."""
         return iter(sorted(self.entries, key=lambda name: not isinstance(self.entries[name], KernelSpec)))
 
-    def parameters_of(self, name: str) -> dict[str, float]:
+    def parameters_of(self, name: str) -> dict[str, Value]:
         """Return the parameters that a kernel or bank accepts, with their values, without those in the grid of a bank."""
         entry = self.entries[name]
         spec, grid = (entry, ()) if isinstance(entry, KernelSpec) else (entry.template, entry.grid)

@@ -1,6 +1,5 @@
 """A generator with its parameters, as -k and config files write them."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -70,18 +69,15 @@ def takes_none(kind: str, name: str, parameters: Parameters) -> str:
     """
     given = dict(parameters)
     fault = f"{kind} {name!r} takes no parameters, got {next(iter(given))}"
-    for translate in (_accepted, parameter_meant):
-        for generator in generators_meant(name):
-            meant = {key: translate(key, GeneratorCall(generator).all_parameters) for key in given}
-            if all(meant.values()):
-                values = {key: spelled(given[key]) if meant[key] == key else "NUMBER" for key in given}
-                text = ",".join(f"{meant[key]}={value}" for key, value in values.items())
-                return f"{fault}; did you mean '{generator}:{text}'?"
+    calls = [GeneratorCall(generator) for generator in generators_meant(name)]
+    calls.sort(key=lambda call: not given.keys() <= call.all_parameters.keys())  # first those that take all of them
+    for call in calls:
+        accepted = call.all_parameters
+        meant = {key: key if key in accepted else parameter_meant(key, accepted) for key in given}
+        if all(meant.values()):
+            values = (f"{meant[key]}={spelled(value) if meant[key] == key else 'NUMBER'}" for key, value in given.items())
+            return f"{fault}; did you mean '{call.generator}:{','.join(values)}'?"
     return fault + generators_with(next(iter(given)))
-
-
-def _accepted(name: str, accepted: Iterable[str]) -> str | None:
-    return name if name in accepted else None
 
 
 def generators_with(name: str) -> str:

@@ -139,12 +139,10 @@ def log(sigma: Lengths = 1.4, truncate: float = 4.0) -> Formula:
 
     def samples() -> Matrix:
         column, row = _gaussian_row(sigma_y, down), _gaussian_row(sigma_x, across)
-
-        def weight(x: int, y: int) -> float:
-            curvature = (x * x + y * y * ratio**2) / sigma_x**4 - (1 + ratio) / sigma_x**2
-            return curvature * row[x + across] * column[y + down]
-
-        return _centred([[weight(x, y) for x in range(-across, across + 1)] for y in range(-down, down + 1)])
+        power, middle = sigma_x**4, (1 + ratio) / sigma_x**2
+        ys = [(y * y * ratio**2, b) for y, b in zip(range(-down, down + 1), column, strict=True)]
+        xs = [(x * x, a) for x, a in zip(range(-across, across + 1), row, strict=True)]
+        return _centred([[((x2 + y2) / power - middle) * a * b for x2, a in xs] for y2, b in ys])
 
     weight_bound = 4 / min(sigma_x, sigma_y) ** 2
     return Formula((2 * down + 1, 2 * across + 1), samples, weight_bound=weight_bound, nonzero_norms=())

@@ -102,7 +102,7 @@ def _print_list(registry: Registry, name: str | None, lists: bool, as_json: bool
                 [network.name, " x ".join(map(str, (*size, network.input.channels))), str(len(network.layers)), network.about]
             )
         headings = {"name": "left", "input": "right", "layers": "right", "description": "left"}
-        output.show_columns(headings, cells, wraps=("description",))
+        output.show_columns(headings, cells, wraps=True)
 
 
 def _network_json(network: NetworkSpec) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from ..errors import KernelError, nearest_name
 from ..kernels.generator_call import GeneratorCall
 from ..kernels.kernel import Bank, Kernel
 from ..kernels.parameters import Value
-from ..kernels.syntax import parse_kernel
+from ..kernels.syntax import Reference, parse_kernel
 from ..kernels.weights import WeightsFile
 from .bank_spec import Entry
 from .diagnostics import ConfigError, Fault
@@ -87,6 +87,11 @@ class Registry:
         spec, grid = (entry, ()) if isinstance(entry, KernelSpec) else (entry.template, entry.grid)
         accepted = spec.body.all_parameters if spec is not None and isinstance(spec.body, GeneratorCall) else {}
         return {key: value for key, value in accepted.items() if key not in dict(grid)}
+
+    def parameters_in(self, text: str) -> dict[str, Value]:
+        """Return the parameters of the kernel or bank that a text as after ``-k`` means, with their values in that text."""
+        asked = parse_kernel(text)
+        return self.parameters_of(asked.name) | dict(asked.parameters) if isinstance(asked, Reference) else {}
 
     def read_files(self) -> list[Path]:
         """Return the paths of all files that a command may read for its kernels: config files and their weights files."""

@@ -54,20 +54,19 @@ def show_kernels(
     """
     merge = getattr(kernel_or_bank, "merge", None)
     if len(kernels) > 1 or merge:
-        output.print_wrapped(
-            f"{kernel_or_bank.name}: {len(kernels)} kernels, " + (f"merged by {merge}" if merge else "one map each")
-        )
-        output.print_wrapped(kernel_or_bank.about)
+        count = f"{len(kernels)} kernels, {f'merged by {merge}' if merge else 'one map each'}"
+        output.print_wrapped(f"{kernel_or_bank.name}: {count}", in_pipes=True)
+        output.print_wrapped(kernel_or_bank.about, in_pipes=True)
         click.echo()
     for index, kernel in enumerate(kernels):
         if index:
             click.echo()
-        output.print_wrapped(f"{kernel.name}  {' x '.join(map(str, kernel.shape))}")
+        output.print_wrapped(f"{kernel.name}  {' x '.join(map(str, kernel.shape))}", in_pipes=True)
         for heading, text in (("", kernel.about), ("source: ", kernel.source), ("parameters: ", parameters_text(parameters))):
             if text:
-                output.print_wrapped(heading + text)
+                output.print_wrapped(heading + text, in_pipes=True)
         _show_matrix(kernel, full)
-        output.print_wrapped(_facts(kernel))
+        output.print_wrapped(_facts(kernel), in_pipes=True)
 
 
 def _facts(kernel: "Kernel") -> str:
@@ -103,7 +102,7 @@ def _show_matrix(kernel: "Kernel", full: bool) -> None:
         output.print_shaded(_cells(weights, digits), weights / largest)
     if 0 < digits < DIGITS or columns[1] - columns[0] < shape[1]:
         where = f"rows {rows[0]}..{rows[1] - 1}, columns {columns[0]}..{columns[1] - 1} of {shape[0]} x {shape[1]}"
-        output.print_wrapped(f"{where}, to {digits} digits; --full prints all")
+        output.print_wrapped(f"{where}, to {digits} digits; --full prints all", in_pipes=True)
 
 
 def _cells(weights: Any, digits: int) -> list[list[str]]:

@@ -230,8 +230,14 @@ def _cut(text: str, room: int) -> str:
     return (start[: room - 3] if " " not in start else start.rpartition(" ")[0].rstrip(":,;")) + "..."
 
 
-def print_wrapped(text: str) -> None:
-    """Print a text in lines that are as wide as the terminal, or 80 columns wide in a pipe. Words are not broken."""
+def print_wrapped(text: str, in_pipes: bool = False) -> None:
+    """Print a text in lines that are as wide as the terminal. Words are not broken.
+
+    In a pipe, the text is a single line; with ``in_pipes``, it has lines of ``width()`` there too.
+    """
+    if not (in_pipes or _console().is_terminal):
+        click.echo(escaped(text))
+        return
     for line in textwrap.wrap(escaped(text), width(), break_long_words=False, break_on_hyphens=False) or [""]:
         click.echo(line)
 

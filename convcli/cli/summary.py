@@ -142,15 +142,15 @@ def _shape_for(network: Network, shape: Shape | None) -> Shape:
 def _print_summary(network: Network, analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> None:
     totals = sum_totals(analyses)
     input_shape = analyses[0].input_shape
-    click.echo(output.escaped(f"{network.name}: {network.about}" if network.about else network.name))
+    output.print_wrapped(f"{network.name}: {network.about}" if network.about else network.name)
     if network.source:
-        click.echo(output.escaped(f"source: {network.source}"))
+        output.print_wrapped(f"source: {network.source}")
     click.echo(f"input {shape_text(input_shape)}")
     click.echo()
     _print_layers(analyses, fields, bool(totals.fixed))
     click.echo()
     for line in (*_notes(network, analyses), *_total_lines(analyses, totals)):
-        click.echo(output.escaped(line))
+        output.print_wrapped(line)
     costs = [(analysis, cost) for analysis in analyses if (cost := separable_cost(analysis))]
     if costs:
         _print_separable(costs)
@@ -215,7 +215,7 @@ def _total_lines(analyses: list[LayerAnalysis], totals: Totals) -> Iterator[str]
 
 def _print_separable(costs: list[tuple[LayerAnalysis, tuple[int, int]]]) -> None:
     click.echo()
-    click.echo("each standard convolution replaced by a depthwise separable one, k x k for each channel, then 1 x 1:")
+    output.print_wrapped("each standard convolution replaced by a depthwise separable one, k x k for each channel, then 1 x 1:")
     headings = {"layer": "left", "weights": "right", "multiply-adds": "right", "share of standard": "right"}
     output.show_columns(
         headings,

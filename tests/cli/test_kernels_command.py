@@ -104,7 +104,10 @@ def test_a_table_on_a_terminal_is_complete(columns):
     assert max(map(len, text.splitlines())) <= columns
     assert "…" not in text
     assert "sigma=1, truncate=4: Gaussian blur, sigma in pixels" in " ".join(text.split())
-    assert "…" not in on_terminal(columns, "summary", "alexnet")
+    summary = on_terminal(columns, "summary", "alexnet")
+    assert max(map(len, summary.splitlines())) <= columns
+    assert "…" not in summary
+    assert "Deep Convolutional Neural Networks (NIPS 2012)" in " ".join(summary.split())
 
 
 @pytest.mark.parametrize(("color", "count"), [("1", 15), ("", 0)])

@@ -12,6 +12,7 @@ from ..config.network_spec import NetworkSpec
 from ..config.registry import Registry
 from ..errors import ArgumentError, KernelError, nearest_name
 from ..geometry.whole_numbers import MAX_EXTENT
+from ..kernels.foreign_names import kernel_meant
 from ..kernels.syntax import Reference, parse_kernel
 from ..networks.analysis import LayerAnalysis, ReceptiveField, Totals, analyse, receptive_fields, separable_cost, sum_totals
 from ..networks.layer import Shape, shape_text
@@ -119,7 +120,7 @@ def _one_layer_network(text: str, registry: Registry, shape: Shape | None, sizin
     """Return a kernel or a bank as a network of one layer. Raises KernelError or ArgumentError."""
     reference = parse_kernel(text)
     if isinstance(reference, Reference) and reference.name not in registry.entries:
-        near = nearest_name(reference.name, [*registry.networks, *registry.entries])
+        near = kernel_meant(reference.name) or nearest_name(reference.name, [*registry.networks, *registry.entries])
         raise KernelError(f"{reference.name!r} is not a network, kernel or bank{near}")
     if shape is None:
         raise ArgumentError(f"{text} has no input size of its own; give one, such as --input 480x640x3")

@@ -39,7 +39,7 @@ REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | r
 FILE = re.compile(r"@([^#]*?)(?:#(.*?))?(?::(\s*[a-z]+\s*=[^:]*))?", re.DOTALL | re.IGNORECASE)
 SIZED = re.compile(r"(\d{1,5})(?:[xX](\d{1,5}))?((?:[+-]\d{1,5}){0,2})([@<>]?)\s*:(.*)", re.ASCII | re.DOTALL)
 PAIR = re.compile(r"([^xX]+)[xX]([^xX]+)")
-CHANGES = re.compile(r"(.*?)(?:(:)\s*([a-z][^=]*=.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
+CHANGES = re.compile(r":\s*(?=[a-z]+\s*=)", re.ASCII | re.IGNORECASE)
 NESTED = re.compile(r"(?:\[[^\[\]]*\][\s,]*)+")
 
 
@@ -93,11 +93,11 @@ def parse_kernel(text: str) -> KernelText:
 
 def _parse_matrix_with_changes(text: str) -> Inline:
     """Parse a matrix, and a divisor and an offset after it. Raises KernelError."""
-    numbers, colon, rest = CHANGES.fullmatch(text).groups()  # type: ignore[union-attr]
+    numbers, *rest = CHANGES.split(text, maxsplit=1)
     matrix = _parse_inline(numbers)
-    if not colon:
+    if not rest:
         return Inline(matrix)
-    parameters = _parse_parameters("a matrix", rest, "divisor=16")
+    parameters = _parse_parameters("a matrix", rest[0], "divisor=16")
     divisor, offset = _pop_changes("a matrix", parameters)
     if parameters:
         unknown = next(iter(parameters))

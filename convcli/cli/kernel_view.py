@@ -34,9 +34,7 @@ def show_table(rows: list[dict[str, Any]]) -> None:
     headings = {"name": "left", "size": "left", "sum": "right", "parameters": "left", "description": "left"}
     if output.width_of([list(headings), *cells]) > output.width():
         del headings["parameters"]
-        cells = [
-            [*first, ": ".join(filter(None, last))] for *first, parameters, about in cells for last in [(parameters, about)]
-        ]
+        cells = [[*cell[:3], ": ".join(filter(None, cell[3:]))] for cell in cells]
     output.show_columns(headings, cells, wraps=True)
 
 

@@ -84,7 +84,7 @@ def generators_with(name: str) -> str:
     """Return the end of an error message that names the generators with this parameter; empty if there are none.
 
     >>> generators_with("sigma")
-    "; 'sigma' is a parameter of gaussian, log, gabor"
+    "; 'sigma' is a parameter of gaussian, unsharp, log, gabor"
     """
     generators = [generator for generator in GENERATORS if name in GeneratorCall(generator).all_parameters]
     return f"; {name!r} is a parameter of {', '.join(generators)}" if generators else ""

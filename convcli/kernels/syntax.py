@@ -72,9 +72,9 @@ def parse_kernel(text: str) -> KernelText:
     """Parse the text after ``-k``. Raises KernelError.
 
     >>> parse_kernel("gaussian:sigma=2@90")
-    Reference(name='gaussian', parameters=(('sigma', 2.0),), turn=90)
+    Reference(name='gaussian', parameters=(('sigma', 2.0),), turn=90, divisor=1.0, offset=0.0)
     >>> parse_kernel("1/4 1/2; 0 .25")
-    Inline(matrix=((0.25, 0.5), (0.0, 0.25)))
+    Inline(matrix=((0.25, 0.5), (0.0, 0.25)), offset=0.0)
     """
     stripped = text.strip()
     if stripped.startswith("@"):

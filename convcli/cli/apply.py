@@ -23,6 +23,7 @@ from . import option_groups, options, run_batch
     type=options.KernelText(),
     help="A name (sharpen), with parameters (gaussian:sigma=2), turned (sobel-x@90), a matrix "
     "('0 -1 0; -1 5 -1; 0 -1 0', fractions such as 1/9 too), or a file (@weights.npy, @weights.npz#KEY). "
+    "A name or matrix may have a divisor and an offset (sobel-x:divisor=8,offset=128). "
     "Several -k give several feature maps.",
 )
 @option_groups.output("{kernel}")

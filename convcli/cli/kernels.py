@@ -9,8 +9,9 @@ from ..config.kernel_spec import KernelSpec
 from ..config.load import load_registry
 from ..config.reader import ConfigFile
 from ..config.search_path import find_locations
+from ..errors import ArgumentError, nearest_name
 from ..kernels.kernel import Bank, Kernel, kernels_of
-from . import options, output
+from . import kernel_view, options, output
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 
@@ -42,6 +43,9 @@ def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_j
     a single one if it merges them.
     """
     registry = options.read_registry(config, no_config)
+    known = sorted({word for entry in registry.entries.values() for word in entry.tags})
+    if tag is not None and tag not in known:
+        raise ArgumentError(f"tag {tag!r} is unknown; there are {', '.join(known)}{nearest_name(tag, known)}")
     rows = [
         _describe(registry.find(name)) | {"parameters": registry.parameters_of(name)}
         for name in registry
@@ -51,14 +55,17 @@ def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_j
         if as_json:
             click.echo(json.dumps(rows, indent=2))
         else:
-            output.show_table(rows)
+            kernel_view.show_table(rows)
 
 
 @command.command("show", cls=options.NumbersCommand, short_help="Show the numbers of a kernel.", no_args_is_help=True)
 @click.argument("kernel", type=options.KernelText())
 @options.with_config
+@click.option(
+    "--full", is_flag=True, help="All weights of a matrix that is wider than the terminal, or than 80 columns in a pipe."
+)
 @JSON
-def show_kernel(kernel: str, config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
+def show_kernel(kernel: str, config: tuple[str, ...], no_config: bool, full: bool, as_json: bool) -> None:
     """
     \b
     convcli kernels show sharpen
@@ -66,15 +73,16 @@ def show_kernel(kernel: str, config: tuple[str, ...], no_config: bool, as_json: 
     convcli kernels show '1/9 1/9 1/9; 1/9 1/9 1/9; 1/9 1/9 1/9'
 
     Prints the numbers of a kernel, or of each kernel of a bank, with their sum, absolute sum and rank. Takes whatever -k of
-    'convcli apply' takes.
+    'convcli apply' takes. Of a matrix that is too wide, the middle is printed.
     """
-    kernel_or_bank = options.read_registry(config, no_config).find(kernel)
+    registry = options.read_registry(config, no_config)
+    kernel_or_bank = registry.find(kernel)
     kernels = kernels_of(kernel_or_bank)
     with output.printing():
         if as_json:
             click.echo(json.dumps({**_describe(kernel_or_bank), "kernels": [_numbers(member) for member in kernels]}, indent=2))
         else:
-            output.show_kernels(kernel_or_bank, kernels)
+            kernel_view.show_kernels(kernel_or_bank, kernels, registry.parameters_in(kernel), full)
 
 
 @command.command("check", short_help="Find every fault of config files.")

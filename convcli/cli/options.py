@@ -46,8 +46,10 @@ class ParsedText(click.ParamType[Any]):
         return [CompletionItem(word) for word in self.choices if word.startswith(incomplete)]
 
 
-NEGATIVE_NUMBERS = re.compile(r"-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e)*", re.ASCII | re.IGNORECASE)
-"""Numbers of which the first is negative, or a position."""
+NEGATIVE_NUMBERS = re.compile(
+    r"-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e|(?:divisor|offset)\s*=)*", re.ASCII | re.IGNORECASE
+)
+"""Numbers of which the first is negative, perhaps with the divisor and offset of a matrix, or a position."""
 
 
 SECTIONS = {

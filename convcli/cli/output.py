@@ -1,20 +1,18 @@
-"""Prints lines to standard error, and tables and kernels to standard output. Only this module imports Rich."""
+"""Prints lines to standard error, and texts and tables to standard output. Only this module imports Rich."""
 
 import contextlib
 import json
 import math
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from ..errors import OutputError
-
-if TYPE_CHECKING:
-    from ..kernels.kernel import Bank, Kernel
-
 
 UNSAFE_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Control characters, characters that change the direction of text, and surrogates."""
@@ -164,11 +162,19 @@ def _spelled(value: object) -> str:
     return str(getattr(value, "name", value))
 
 
+def width() -> int:
+    """Return the width of lines in columns: $COLUMNS, else that of the terminal, else 80."""
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def width_of(rows: list[list[str]]) -> int:
+    """Return the width of a table with these cells."""
+    return sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
+
+
 def fits(rows: list[list[str]]) -> bool:
     """Return whether a table of these cells fits the terminal. Without a terminal every table does."""
-    console = _console()
-    width = sum(max(map(len, column)) + 2 for column in zip(*rows, strict=True)) - 2
-    return not console.is_terminal or width <= console.width
+    return not _console().is_terminal or width_of(rows) <= width()
 
 
 def rounded(count: int) -> str:
@@ -183,101 +189,82 @@ def rounded(count: int) -> str:
     return str(count)
 
 
-def show_columns(headings: dict[str, str], rows: list[list[str]], wraps: tuple[str, ...] = ()) -> None:
+def show_columns(headings: dict[str, str], rows: list[list[str]], wraps: bool = False) -> None:
     """Print a table, as wide as the terminal, or with one line per row in a pipe.
 
-    ``headings`` gives the alignment of each column, "left" or "right". If the table is too wide, the columns in ``wraps`` wrap.
+    ``headings`` gives the alignment of each column, "left" or "right". If the table is too wide, cells take several lines on a
+    terminal: those of the last column with ``wraps``, else all. In a pipe, the last column with ``wraps`` is cut.
     """
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, side in headings.items():
-        table.add_column(heading, no_wrap=bool(wraps) and heading not in wraps, justify="right" if side == "right" else "left")
-    for row in rows:
-        table.add_row(*(Text(escaped(cell)) for cell in row))
     console = _console(highlight=False)
+    rows = [[escaped(cell) for cell in row] for row in rows]
+    if wraps and not console.is_terminal:
+        room = max(width() - width_of([[*row[:-1], ""] for row in (list(headings), *rows)]), 8)
+        rows = [[*row[:-1], _cut(row[-1], room)] for row in rows]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, (heading, side) in enumerate(headings.items(), start=1):
+        justify: Any = "right" if side == "right" else "left"
+        table.add_column(heading, no_wrap=wraps and index < len(headings), justify=justify, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
     if console.is_terminal:
         console.print(table)
         return
-    console.width = 250
+    console.width = max(width(), 250)
     with console.capture() as printed:
         console.print(table)
     click.echo("\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
-def show_table(rows: list[dict[str, Any]]) -> None:
-    """Print kernels and banks as a table, one row each."""
-    cells = []
-    for row in rows:
-        if "maps" in row:
-            size = f"{row['maps']} map" + ("s" if row["maps"] > 1 else "")
-            total, parameters = "", f"{row['merge']} of {len(row['members'])}" if row["merge"] else ""
-        else:
-            size = "x".join(map(str, row["size"]))
-            total = number(round(row["sum"], 12))
-            parameters = ",".join(f"{name}={value:g}" for name, value in row["parameters"].items())
-        cells.append([row["name"], size, total, parameters, row["about"]])
-    headings = {"name": "left", "size": "left", "sum": "right", "parameters": "left", "description": "left"}
-    show_columns(headings, cells, wraps=("parameters", "description"))
+def _cut(text: str, room: int) -> str:
+    """Return a text of at most this many characters, cut between two words where it is longer.
+
+    >>> _cut("mean of size x size pixels", 12)
+    'mean of...'
+    """
+    if len(text) <= room:
+        return text
+    start = text[: room - 2]
+    return (start[: room - 3] if " " not in start else start.rpartition(" ")[0].rstrip(":,;")) + "..."
 
 
-def show_kernels(kernel_or_bank: "Kernel | Bank", kernels: "tuple[Kernel, ...]") -> None:
-    """Print kernels, with weights on colours where the terminal has them, and their properties."""
-    console = _console(highlight=False, markup=False, soft_wrap=True)
-    merge = getattr(kernel_or_bank, "merge", None)
-    if len(kernels) > 1 or merge:
-        console.print(
-            f"{escaped(kernel_or_bank.name)}: {len(kernels)} kernels, " + (f"merged by {merge}" if merge else "one map each")
-        )
-        console.print(escaped(kernel_or_bank.about))
-        console.print()
-    for index, kernel in enumerate(kernels):
-        if index:
-            console.print()
-        console.print(f"{escaped(kernel.name)}  {' x '.join(map(str, kernel.shape))}")
-        for line in (kernel.about, kernel.source and f"source: {kernel.source}"):
-            if line:
-                console.print(escaped(line))
-        _show_matrix(console, kernel)
-        console.print(_facts(kernel))
+def print_wrapped(text: str, in_pipes: bool = False) -> None:
+    """Print a text in lines that are as wide as the terminal. Words are not broken.
+
+    In a pipe, the text is a single line; with ``in_pipes``, it has lines of ``width()`` there too.
+    """
+    if not (in_pipes or _console().is_terminal):
+        click.echo(escaped(text))
+        return
+    for line in textwrap.wrap(escaped(text), width(), break_long_words=False, break_on_hyphens=False) or [""]:
+        click.echo(line)
 
 
-def _facts(kernel: "Kernel") -> str:
-    facts = f"sum {number(round(kernel.sum, 12))}, absolute sum {number(kernel.absolute_sum)}"
-    facts += f", offset {number(kernel.offset)}" if kernel.offset else ""
-    facts += f", anchor {list(kernel.anchor)}" if kernel.anchor else ""
-    facts += f", range {kernel.range}" if kernel.range else ""
-    if len(kernel.shape) == 3:
-        return f"{facts}, summed over {kernel.shape[2]} channels"
-    rank = kernel.rank
-    return f"{facts}, " + ("separable" if rank == 1 else f"not separable (rank {rank})" if rank else "all zero")
+def has_colours() -> bool:
+    """Return whether standard output is a terminal with colours."""
+    console = _console()
+    return bool(console.is_terminal and console.color_system and not console.no_color)
 
 
-def _show_matrix(console: Any, kernel: "Kernel") -> None:
-    """Print a kernel (kh, kw), or the C channels of a kernel (kh, kw, C). A terminal that is too narrow shows colours only."""
+def print_shaded(cells: list[list[str]], shades: Any) -> None:
+    """Print a matrix of cells of equal width, each on a colour for its number from -1 to 1 where the terminal has colours."""
     from rich.text import Text
 
-    planes = [kernel.weights] if len(kernel.shape) == 2 else [kernel.weights[:, :, c] for c in range(kernel.shape[2])]
-    largest = max(abs(weight) for weight in kernel.numbers)
-    for index, plane in enumerate(planes):
-        if len(planes) > 1:
-            console.print(f"channel {index}")
-        cells = [[f"{round(float(weight), 12):.6g}" for weight in row] for row in plane]
-        width = max(len(cell) for row in cells for cell in row) + 1
-        fits = not console.is_terminal or width * len(cells[0]) <= console.width
-        for row, weights in zip(cells, plane, strict=True):
-            line = Text()
-            for cell, weight in zip(row, weights, strict=True):
-                line.append(f"{cell:>{width}} " if fits else "  ", style=_shade(float(weight), largest))
-            if not console.is_terminal:
-                line.rstrip()
-            console.print(line)
+    console = _console(highlight=False, markup=False, soft_wrap=True)
+    for row, numbers in zip(cells, shades, strict=True):
+        line = Text()
+        for cell, number_ in zip(row, numbers, strict=True):
+            line.append(cell, style=_shade(number_))
+        if not console.is_terminal:
+            line.rstrip()
+        console.print(line)
 
 
-def _shade(weight: float, largest: float) -> str:
-    """Return the style of a weight: a background from blue (negative) over white (zero) to red, with black or white digits."""
-    strength = abs(weight) / largest if largest else 0.0
+def _shade(number_: float) -> str:
+    """Return the style of a number: a background from blue (-1) over white (0) to red (1), with black or white digits."""
+    strength = abs(number_)
     fade = round(255 * (1 - strength))
-    red, green, blue = (255, fade, fade) if weight > 0 else (fade, fade, 255)
+    red, green, blue = (255, fade, fade) if number_ > 0 else (fade, fade, 255)
     return f"{'black' if strength < 0.6 else 'white'} on rgb({red},{green},{blue})"

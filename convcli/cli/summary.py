@@ -12,6 +12,7 @@ from ..config.network_spec import NetworkSpec
 from ..config.registry import Registry
 from ..errors import ArgumentError, KernelError, nearest_name
 from ..geometry.whole_numbers import MAX_EXTENT
+from ..kernels.foreign_names import kernel_meant
 from ..kernels.syntax import Reference, parse_kernel
 from ..networks.analysis import LayerAnalysis, ReceptiveField, Totals, analyse, receptive_fields, separable_cost, sum_totals
 from ..networks.layer import Shape, shape_text
@@ -102,7 +103,7 @@ def _print_list(registry: Registry, name: str | None, lists: bool, as_json: bool
                 [network.name, " x ".join(map(str, (*size, network.input.channels))), str(len(network.layers)), network.about]
             )
         headings = {"name": "left", "input": "right", "layers": "right", "description": "left"}
-        output.show_columns(headings, cells, wraps=("description",))
+        output.show_columns(headings, cells, wraps=True)
 
 
 def _network_json(network: NetworkSpec) -> dict[str, Any]:
@@ -119,7 +120,7 @@ def _one_layer_network(text: str, registry: Registry, shape: Shape | None, sizin
     """Return a kernel or a bank as a network of one layer. Raises KernelError or ArgumentError."""
     reference = parse_kernel(text)
     if isinstance(reference, Reference) and reference.name not in registry.entries:
-        near = nearest_name(reference.name, [*registry.networks, *registry.entries])
+        near = kernel_meant(reference.name) or nearest_name(reference.name, [*registry.networks, *registry.entries])
         raise KernelError(f"{reference.name!r} is not a network, kernel or bank{near}")
     if shape is None:
         raise ArgumentError(f"{text} has no input size of its own; give one, such as --input 480x640x3")
@@ -142,15 +143,15 @@ def _shape_for(network: Network, shape: Shape | None) -> Shape:
 def _print_summary(network: Network, analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> None:
     totals = sum_totals(analyses)
     input_shape = analyses[0].input_shape
-    click.echo(output.escaped(f"{network.name}: {network.about}" if network.about else network.name))
+    output.print_wrapped(f"{network.name}: {network.about}" if network.about else network.name)
     if network.source:
-        click.echo(output.escaped(f"source: {network.source}"))
+        output.print_wrapped(f"source: {network.source}")
     click.echo(f"input {shape_text(input_shape)}")
     click.echo()
     _print_layers(analyses, fields, bool(totals.fixed))
     click.echo()
     for line in (*_notes(network, analyses), *_total_lines(analyses, totals)):
-        click.echo(output.escaped(line))
+        output.print_wrapped(line)
     costs = [(analysis, cost) for analysis in analyses if (cost := separable_cost(analysis))]
     if costs:
         _print_separable(costs)
@@ -215,7 +216,7 @@ def _total_lines(analyses: list[LayerAnalysis], totals: Totals) -> Iterator[str]
 
 def _print_separable(costs: list[tuple[LayerAnalysis, tuple[int, int]]]) -> None:
     click.echo()
-    click.echo("each standard convolution replaced by a depthwise separable one, k x k for each channel, then 1 x 1:")
+    output.print_wrapped("each standard convolution replaced by a depthwise separable one, k x k for each channel, then 1 x 1:")
     headings = {"layer": "left", "weights": "right", "multiply-adds": "right", "share of standard": "right"}
     output.show_columns(
         headings,

@@ -4,10 +4,12 @@ import functools
 import math
 from pathlib import Path
 
-from ..kernels.generators import GENERATORS, GeneratorCall
+from ..kernels.generator_call import GeneratorCall
+from ..kernels.generators import GENERATORS
 from ..kernels.kernel import MERGES
+from ..kernels.parameters import Value
 from .bank_spec import BankSpec, Grid
-from .field_values import Table, as_numbers, parameter_reader, short_text
+from .field_values import Table, as_list, parameter_reader, short_text
 from .kernel_parser import CHANGING, DESCRIBING, every_parameter, read_body, read_given, read_parts
 from .kernel_spec import KernelSpec, Part
 from .limits import MAX_MAPS
@@ -55,8 +57,9 @@ def _read_grid(table: Table, generator_call: GeneratorCall) -> Grid:
     inner = Table(values, (*table.keys, "grid"), table.diagnostics)
     inner.check_keys(generator_call.all_parameters)
     known = [key for key in values if key in generator_call.all_parameters]
-    readers = {key: functools.partial(as_numbers, read=parameter_reader(key)) for key in known}
-    grid = tuple((key, tuple(inner.read(key, read, [1.0]))) for key, read in readers.items())
+    readers = {key: functools.partial(as_list, read=parameter_reader(key)) for key in known}
+    default: list[Value] = [1.0]
+    grid = tuple((key, tuple(inner.read(key, read, default))) for key, read in readers.items())
     count = math.prod(len(numbers) for _, numbers in grid)
     if count > MAX_MAPS:
         table.fault(f"makes {count} kernels; the limit is {MAX_MAPS}", "grid")

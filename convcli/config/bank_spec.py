@@ -6,12 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..errors import KernelError
-from ..kernels.generators import GeneratorCall, generators_with
+from ..kernels.generator_call import GeneratorCall, Parameters, takes_none
+from ..kernels.parameters import Value, spelled
 from ..kernels.weights import WeightsFile
-from .kernel_spec import KernelSpec, Parameters, Part, files_of
+from .kernel_spec import KernelSpec, Part, files_of
 from .toml_positions import Keys
 
-Grid: TypeAlias = tuple[tuple[str, tuple[float, ...]], ...]
+Grid: TypeAlias = tuple[tuple[str, tuple[Value, ...]], ...]
 """Parameters, each with its values."""
 
 
@@ -39,8 +40,7 @@ class BankSpec:
     def change(self, parameters: Parameters) -> "BankSpec":
         """Return a copy with other generator parameters; a parameter of the grid keeps only that value. Raises KernelError."""
         if self.template is None or not isinstance(self.template.body, GeneratorCall):
-            name = parameters[0][0]
-            raise KernelError(f"bank {self.name!r} takes no parameters, got {name}{generators_with(name)}")
+            raise KernelError(takes_none("bank", self.name, parameters))
         held = {name: (value,) for name, value in parameters}
         grid = tuple((name, held.get(name, values)) for name, values in self.grid)
         return replace(self, template=self.template.change(parameters), grid=grid)
@@ -53,7 +53,7 @@ class BankSpec:
 
     def name_at(self, point: Parameters) -> str:
         """Return the name of the kernel at a point of the grid, such as gabor8:theta=22.5."""
-        words = ",".join(f"{name}={value:.10g}" for name, value in point)
+        words = ",".join(f"{name}={spelled(value, 10)}" for name, value in point)
         return f"{self.name}:{words}" if words else self.name
 
     def keys_at(self, point: Parameters) -> tuple[tuple[str, Keys], ...]:

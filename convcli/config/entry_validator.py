@@ -10,8 +10,9 @@ from typing import TypeAlias
 from ..errors import KernelError
 from ..kernels.arithmetic import added, laid_over
 from ..kernels.expressions import MAX_WEIGHT
-from ..kernels.generators import GeneratorCall, ParameterError
+from ..kernels.generator_call import GeneratorCall
 from ..kernels.kernel import Bank, Kernel, turned
+from ..kernels.parameters import ParameterError
 from ..kernels.syntax import KernelText
 from ..kernels.weights import Weights, WeightsError
 from .bank_spec import BankSpec, Entry

@@ -9,9 +9,12 @@ from ..geometry.borders import check_border
 from ..geometry.padding import PADDINGS, resolve_padding
 from ..geometry.whole_numbers import MAX_EXTENT, as_pair
 from ..kernels.expressions import MAX_WEIGHT, is_plain, parse_number
-from ..kernels.generators import ANGLES, NORMS
+from ..kernels.foreign_names import parameter_meant
+from ..kernels.generator_call import ANGLES
+from ..kernels.generators import NORMS
 from ..kernels.kernel import MAX_SIDE
-from ..kernels.syntax import NAME
+from ..kernels.parameters import Value
+from ..kernels.syntax import NAME, PAIR
 from ..ops.option_parsers import pair_reader, read_border, read_padding
 from ..range_rules import parse_range
 from .diagnostics import MAX_FAULTS, Diagnostics
@@ -66,7 +69,7 @@ class Table:
             if self.diagnostics.full:
                 break
             meant = FOREIGN_NAMES.get(key.lower())
-            near = meant if meant in allowed else nearest(key, allowed)
+            near = meant if meant in allowed else parameter_meant(key, allowed) or nearest(key, allowed)
             question = f"; did you mean {near!r}?" if near else ""
             message = f"unknown key; there are {', '.join(allowed)}{question}"
             self.diagnostics.add_unreadable((*self.keys, key), message, meant=(*self.keys, near or key))
@@ -190,12 +193,30 @@ def as_angle(value: Any) -> float:
     return number
 
 
-def parameter_reader(key: str) -> Callable[[Any], float]:
+def parameter_reader(key: str) -> Callable[[Any], Value]:
     """Return the function that reads a parameter of a generator."""
-    return as_angle if key in ANGLES else as_number
+    return as_angle if key in ANGLES else as_number_or_pair
 
 
-def as_numbers(value: Any, read: Callable[[Any], float] = as_number) -> list[float]:
+def as_number_or_pair(value: Any) -> Value:
+    """Return a number, or [rows, columns] as a tuple."""
+    sides = PAIR.fullmatch(value) if isinstance(value, str) else None
+    if sides:
+        raise ValueError(f"must be a number or [rows, columns], got {short_text(value)}; write [{sides[1]}, {sides[2]}]")
+    if not isinstance(value, list):
+        return as_number(value)
+    if len(value) != 2:
+        raise ValueError(f"must be a number or [rows, columns], got a list of {len(value)}")
+    rows, columns = read_each(value, as_number, "number")
+    return rows, columns
+
+
+def as_numbers(value: Any) -> list[float]:
+    """Return a list of numbers."""
+    return as_list(value, as_number)
+
+
+def as_list(value: Any, read: Callable[[Any], T]) -> list[T]:
     """Return a list of numbers, each read by ``read``."""
     if not isinstance(value, list) or not value:
         raise ValueError(f"must be a list of numbers, got {short_text(value)}")

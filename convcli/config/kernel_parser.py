@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import KernelError, nearest
-from ..kernels.generators import GENERATORS, GeneratorCall, ParameterError
+from ..kernels.generator_call import GeneratorCall
+from ..kernels.generators import GENERATORS
 from ..kernels.kernel import MAX_SIDE, Matrix
+from ..kernels.parameters import ParameterError
 from ..kernels.syntax import parse_file, parse_kernel
 from ..kernels.weight_layouts import as_layout
 from ..kernels.weights import WeightsError, WeightsFile

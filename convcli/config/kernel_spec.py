@@ -4,13 +4,12 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..errors import KernelError
-from ..kernels.generators import Formula, GeneratorCall, generators_with
+from ..kernels.generator_call import GeneratorCall, Parameters, takes_none
+from ..kernels.generators import Formula
 from ..kernels.kernel import Anchor, Matrix
 from ..kernels.syntax import KernelText
 from ..kernels.weights import WeightsFile
 from .toml_positions import Keys
-
-Parameters: TypeAlias = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,7 @@ class KernelSpec:
     def change(self, parameters: Parameters) -> "KernelSpec":
         """Return a copy with other generator parameters. Raises KernelError."""
         if not isinstance(self.body, GeneratorCall):
-            name = parameters[0][0]
-            raise KernelError(f"kernel {self.name!r} takes no parameters, got {name}{generators_with(name)}")
+            raise KernelError(takes_none("kernel", self.name, parameters))
         return replace(self, body=self.body.change(parameters))
 
 

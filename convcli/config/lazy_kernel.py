@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from ..kernels.arithmetic import divided
 from ..kernels.expressions import MAX_WEIGHT
 from ..kernels.kernel import Anchor, Bank, Kernel, turned
 from ..kernels.weights import Weights
@@ -59,6 +60,17 @@ class LazyKernel:
         shape, anchor = turned(self.shape, self.anchor, degrees)
         return replace(self, shape=shape, anchor=anchor).then(lambda kernel: kernel.turn(degrees))
 
+    def scale(self, divisor: float, offset: float) -> "LazyKernel":
+        """Return the kernel with weights and offset divided by ``divisor``, then ``offset`` added to its offset."""
+        if (divisor, offset) == (1, 0):
+            return self
+        bound = self.weight_bound / min(abs(divisor), 1.0) + abs(offset)
+        known_valid = self.known_valid and bound <= SAFE_WEIGHT
+        scaled = replace(self, weight_bound=bound if known_valid else MAX_WEIGHT, known_valid=known_valid)
+        return scaled.then(
+            lambda made: replace(made, matrix=divided(made.matrix, divisor), offset=made.offset / divisor + offset)
+        )
+
     def named(self, name: str) -> "LazyKernel":
         """Return a copy with another name."""
         return replace(self, name=name).then(lambda kernel: kernel.named(name))
@@ -92,6 +104,10 @@ class LazyBank:
     def turn(self, degrees: int) -> "LazyBank":
         """Return the bank with every kernel rotated counter-clockwise by a multiple of 90 degrees."""
         return replace(self, kernels=tuple(kernel.turn(degrees) for kernel in self.kernels))
+
+    def scale(self, divisor: float, offset: float) -> "LazyBank":
+        """Return the bank with every kernel divided by ``divisor``, and ``offset`` added to its offset."""
+        return replace(self, kernels=tuple(kernel.scale(divisor, offset) for kernel in self.kernels))
 
     def named(self, name: str) -> "LazyBank":
         """Return a copy with another name."""

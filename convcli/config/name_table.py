@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from ..errors import KernelError, nearest_name
+from ..kernels.foreign_names import kernel_meant
 from ..kernels.syntax import Reference
 from ..kernels.weight_files import file_name_hint
 from .bank_spec import Entry
@@ -39,8 +40,10 @@ class NameTable:
         if any(name in file.network_tables for file in self.files):
             raise KernelError(f"{name!r} is a network, which is no kernel; see convcli summary {name}")
         self._unknown.add(name)
-        near = nearest_name(name, self.entries) if len(self._unknown) <= MAX_FAULTS else ""  # it takes 10 ms
-        raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{near or file_name_hint(name)}")
+        hint = kernel_meant(name)
+        if not hint and len(self._unknown) <= MAX_FAULTS:
+            hint = nearest_name(name, self.entries)  # it takes 10 ms
+        raise KernelError(f"kernel {name!r} is unknown; 'convcli kernels list' shows all{hint or file_name_hint(name)}")
 
     def _find(self, name: str, scope: ConfigFile | None) -> Key | None:
         start = self.files.index(scope) if scope else 0

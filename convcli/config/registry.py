@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError, nearest_name
-from ..kernels.generators import GeneratorCall
+from ..kernels.generator_call import GeneratorCall
 from ..kernels.kernel import Bank, Kernel
-from ..kernels.syntax import parse_kernel
+from ..kernels.parameters import Value
+from ..kernels.syntax import Reference, parse_kernel
 from ..kernels.weights import WeightsFile
 from .bank_spec import Entry
 from .diagnostics import ConfigError, Fault
@@ -80,12 +81,17 @@ class Registry:
         """Iterate over the names of all kernels, then of all banks, each from the least to the most specific file."""
         return iter(sorted(self.entries, key=lambda name: not isinstance(self.entries[name], KernelSpec)))
 
-    def parameters_of(self, name: str) -> dict[str, float]:
+    def parameters_of(self, name: str) -> dict[str, Value]:
         """Return the parameters that a kernel or bank accepts, with their values, without those in the grid of a bank."""
         entry = self.entries[name]
         spec, grid = (entry, ()) if isinstance(entry, KernelSpec) else (entry.template, entry.grid)
         accepted = spec.body.all_parameters if spec is not None and isinstance(spec.body, GeneratorCall) else {}
         return {key: value for key, value in accepted.items() if key not in dict(grid)}
+
+    def parameters_in(self, text: str) -> dict[str, Value]:
+        """Return the parameters of the kernel or bank that a text as after ``-k`` means, with their values in that text."""
+        asked = parse_kernel(text)
+        return self.parameters_of(asked.name) | dict(asked.parameters) if isinstance(asked, Reference) else {}
 
     def read_files(self) -> list[Path]:
         """Return the paths of all files that a command may read for its kernels: config files and their weights files."""

@@ -3,14 +3,14 @@
 from dataclasses import dataclass, replace
 
 from ..errors import KernelError
-from ..kernels.generators import ParameterError
 from ..kernels.kernel import Kernel
+from ..kernels.parameters import ParameterError
 from ..kernels.syntax import Inline, KernelText, Reference
 from ..kernels.weights import WeightsFile
 from .diagnostics import Diagnostics
 from .entry_validator import EntryValidator
 from .kernel_builder import prefix_errors
-from .lazy_kernel import Lazy, LazyKernel, lazy_constant, lazy_file
+from .lazy_kernel import Lazy, LazyBank, LazyKernel, lazy_constant, lazy_file
 from .limits import COPY_COST, NAME_COST, Limits
 from .name_table import Key, NameTable
 from .reader import ConfigFile
@@ -60,7 +60,7 @@ class Validator:
         """
         if isinstance(asked, Inline):
             rows, columns = len(asked.matrix), len(asked.matrix[0])
-            return lazy_constant(Kernel(f"matrix-{rows}x{columns}", asked.matrix, "written out"))
+            return lazy_constant(Kernel(f"matrix-{rows}x{columns}", asked.matrix, "written out", offset=asked.offset))
         if isinstance(asked, WeightsFile):
             lazy = lazy_file(self.resources.load(replace(asked, index=None)), asked.index, self.resources.count_weights)
             self.resources.limits.defined.count(COPY_COST * len(lazy.kernels))
@@ -72,7 +72,9 @@ class Validator:
         if found is None:
             return None
         self.resources.limits.defined.count(NAME_COST + COPY_COST * len(found.kernels))
-        return found.turn(asked.turn).named(text)
+        if asked.offset and isinstance(found, LazyBank) and found.bank.merge:
+            raise KernelError(f"bank {asked.name!r} merges its maps, and an offset cannot be added to each; leave it out")
+        return found.turn(asked.turn).scale(asked.divisor, asked.offset).named(text)
 
     def _run(self, key: Key, diagnostics: Diagnostics) -> EntryValidator:
         return EntryValidator(key, diagnostics, self.names, self.resources, self.resolve)

@@ -1,13 +1,16 @@
 """Parses the text after ``-k``, a name, a matrix or a file, to frozen values. Names are looked up elsewhere.
 
 sharpen                      a name
-gaussian:sigma=2             a name with parameters
+gaussian:sigma=2             a name with parameters, separated by commas or colons
+gaussian:sigma=2x1           the same with a parameter that differs between rows and columns
 sobel-x@90                   a name, rotated counter-clockwise by 90, 180 or 270 degrees
 0 -1 0; -1 5 -1; 0 -1 0      a matrix: rows end with ; or a new line, numbers are separated by spaces or commas
 3x3: 0,-1,0 -1,5,-1 0,-1,0   the same in ImageMagick's syntax, width x height; 3x1: is one row
 [[0, -1, 0], [-1, 5, -1]]    the same in the syntax of JSON and NumPy
 @weights.npz#conv1           a file, and the array in it
 @w.npz#conv1:layout=hwio,index=7   with the order of its axes, and one of its filters
+sobel-x:divisor=8,offset=128       a name whose weights are divided, and a number that is added to each response
+-1 0 1:divisor=2,offset=128        the same with a matrix
 
 A number may be an expression without spaces, such as 1/9 or sqrt(2)/4.
 """
@@ -18,10 +21,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from ..errors import KernelError
-from .expressions import parse_angle, parse_number, shortened
-from .generators import ANGLES
+from ..errors import KernelError, nearest_name
+from .arithmetic import divided
+from .expressions import MAX_WEIGHT, parse_angle, parse_number, shortened
+from .foreign_names import kernel_meant
+from .generator_call import ANGLES, GeneratorCall, Parameters
+from .generators import GENERATORS
 from .kernel import Matrix
+from .parameters import Value, spelled
 from .weight_files import file_name_hint
 from .weight_layouts import as_layout
 from .weights import WeightsError, WeightsFile
@@ -31,23 +38,31 @@ REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | r
 
 FILE = re.compile(r"@([^#]*?)(?:#(.*?))?(?::(\s*[a-z]+\s*=[^:]*))?", re.DOTALL | re.IGNORECASE)
 SIZED = re.compile(r"(\d{1,5})(?:[xX](\d{1,5}))?((?:[+-]\d{1,5}){0,2})([@<>]?)\s*:(.*)", re.ASCII | re.DOTALL)
+PAIR = re.compile(r"([^xX]+)[xX]([^xX]+)")
+CHANGES = re.compile(r":\s*(?=[a-z]+\s*=)", re.ASCII | re.IGNORECASE)
 NESTED = re.compile(r"(?:\[[^\[\]]*\][\s,]*)+")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A kernel or bank by its name, with changed parameters, rotated by ``turn`` degrees counter-clockwise."""
+    """A kernel or bank by its name, with changed parameters, rotated by ``turn`` degrees counter-clockwise.
+
+    Its weights are divided by ``divisor``, and ``offset`` is added to its response.
+    """
 
     name: str
-    parameters: tuple[tuple[str, float], ...] = ()
+    parameters: Parameters = ()
     turn: int = 0
+    divisor: float = 1.0
+    offset: float = 0.0
 
 
 @dataclass(frozen=True)
 class Inline:
-    """A matrix in the text itself."""
+    """A matrix in the text itself, and an offset that is added to its response."""
 
     matrix: Matrix
+    offset: float = 0.0
 
 
 KernelText: TypeAlias = Reference | Inline | WeightsFile
@@ -57,21 +72,49 @@ def parse_kernel(text: str) -> KernelText:
     """Parse the text after ``-k``. Raises KernelError.
 
     >>> parse_kernel("gaussian:sigma=2@90")
-    Reference(name='gaussian', parameters=(('sigma', 2.0),), turn=90)
+    Reference(name='gaussian', parameters=(('sigma', 2.0),), turn=90, divisor=1.0, offset=0.0)
     >>> parse_kernel("1/4 1/2; 0 .25")
-    Inline(matrix=((0.25, 0.5), (0.0, 0.25)))
+    Inline(matrix=((0.25, 0.5), (0.0, 0.25)), offset=0.0)
     """
     stripped = text.strip()
     if stripped.startswith("@"):
         return parse_file(stripped)
     if not stripped[:1].isalpha() and not file_name_hint(stripped):
-        return Inline(_parse_inline(stripped))
+        return _parse_matrix_with_changes(stripped)
     match = REFERENCE.fullmatch(stripped)
     if match is None:
         rule = "is neither a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', nor @FILE"
         raise KernelError(f"kernel {text!r} {rule}{file_name_hint(stripped)}")
-    name, parameters, turn = match.groups()
-    return Reference(name, _parse_parameters(name, parameters), _parse_turn(stripped, turn))
+    name, text_of_parameters, turn = match.groups()
+    parameters = _parse_parameters(name, text_of_parameters)
+    changes = _pop_changes(name, parameters)
+    return Reference(name, tuple(parameters.items()), _parse_turn(stripped, turn), *changes)
+
+
+def _parse_matrix_with_changes(text: str) -> Inline:
+    """Parse a matrix, and a divisor and an offset after it. Raises KernelError."""
+    numbers, *rest = CHANGES.split(text, maxsplit=1)
+    matrix = _parse_inline(numbers)
+    if not rest:
+        return Inline(matrix)
+    parameters = _parse_parameters("a matrix", rest[0], "divisor=16")
+    divisor, offset = _pop_changes("a matrix", parameters)
+    if parameters:
+        unknown = next(iter(parameters))
+        rule = f"takes divisor and offset, not {unknown}{nearest_name(unknown, ('divisor', 'offset'))}"
+        raise KernelError(f"matrix {shortened(numbers)}: {rule}")
+    return Inline(matrix if divisor == 1 else divided(matrix, divisor), offset)
+
+
+def _pop_changes(name: str, parameters: dict[str, Value]) -> tuple[float, float]:
+    """Remove divisor and offset from parameters, and return them. Raises KernelError."""
+    divisor, offset = parameters.pop("divisor", 1.0), parameters.pop("offset", 0.0)
+    if isinstance(divisor, tuple) or isinstance(offset, tuple):
+        raise KernelError(f"divisor and offset of {name} must be one number each, got {spelled(divisor)} and {spelled(offset)}")
+    if abs(divisor) < 1 / MAX_WEIGHT:
+        rule = "must not be 0" if divisor == 0 else f"must be at least {1 / MAX_WEIGHT:g}, got {divisor:g}"
+        raise KernelError(f"divisor of {name} {rule}")
+    return divisor, offset
 
 
 def _parse_inline(text: str) -> Matrix:
@@ -142,21 +185,36 @@ def _parse_row(line: str, number: int) -> list[float]:
     return row
 
 
-def _parse_parameters(name: str, text: str | None) -> tuple[tuple[str, float], ...]:
-    if text is None:
-        return ()
-    parameters: dict[str, float] = {}
-    for item in text.split(","):
+def _parse_parameters(name: str, text: str | None, example: str = "") -> dict[str, Value]:
+    """Parse NAME=VALUE, separated by commas or colons. Raises KernelError."""
+    parameters: dict[str, Value] = {}
+    for item in re.split("[,:]", text) if text is not None else ():
         key, equals, value = (piece.strip() for piece in item.partition("="))
         if not key or not equals:
-            raise KernelError(f"parameters of {name} must be written NAME=NUMBER, such as gaussian:sigma=2, got {item!r}")
+            shown = example or _example_of(name)
+            rule = f"parameters of {name} must be written NAME=NUMBER, such as {shown}"
+            raise KernelError(f"{rule}, got {item!r}{kernel_meant(name)}")
         if key in parameters:
             raise KernelError(f"parameter {key!r} of {name} is given twice")
         try:
-            parameters[key] = (parse_angle if key in ANGLES else parse_number)(value)
+            parameters[key] = _parse_value(key, value)
         except ValueError as error:
             raise KernelError(f"parameter {key} of {name}: {value!r} {error}") from None
-    return tuple(parameters.items())
+    return parameters
+
+
+def _parse_value(key: str, text: str) -> Value:
+    """Parse a number, or ROWSxCOLUMNS. Raises ValueError with the end of a message."""
+    if key in ANGLES:
+        return parse_angle(text)
+    sides = PAIR.fullmatch(text)
+    return (parse_number(sides[1]), parse_number(sides[2])) if sides else parse_number(text)
+
+
+def _example_of(name: str) -> str:
+    """Return the text of a kernel with its first parameter; of gaussian, if the name is not that of a generator."""
+    generator = name.lower() if name.lower() in GENERATORS else "gaussian"
+    return f"{generator}:{next(iter(GeneratorCall(generator).all_parameters))}=2"
 
 
 def _parse_turn(text: str, degrees: str | None) -> int:

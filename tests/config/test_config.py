@@ -21,7 +21,7 @@ from convcli.config.reader import read_config
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.config.toml_positions import find_lines
 from convcli.errors import KernelError
-from convcli.kernels.generators import GeneratorCall
+from convcli.kernels.generator_call import GeneratorCall
 
 
 def registry_of(folder, text):
@@ -93,7 +93,8 @@ def test_the_schema_rejects_what_the_parser_rejects(schema, text, refused):
 
 def test_the_schema_lists_every_generator_and_parameter(schema):
     """The schema lists the generators and their parameters."""
-    from convcli.kernels.generators import GENERATORS, GeneratorCall
+    from convcli.kernels.generator_call import GeneratorCall
+    from convcli.kernels.generators import GENERATORS
 
     part = schema.schema["definitions"]["part"]
     assert part["properties"]["generator"]["enum"] == list(GENERATORS)

@@ -4,12 +4,17 @@ import math
 import re
 
 import numpy as np
+import PIL.Image
+import PIL.ImageFilter
 import pytest
 import scipy.ndimage
+import scipy.special
 from numpy.testing import assert_allclose, assert_array_equal
 
+import convcli
 from convcli.config.load import load_registry
 from convcli.errors import KernelError
+from convcli.kernels import foreign_names
 from convcli.kernels.generators import GENERATORS
 from convcli.kernels.kernel import Bank, Kernel, feature_maps, unique_names
 
@@ -106,6 +111,53 @@ def test_log_equals_scipy_except_for_its_mean(sigma):
     assert_allclose(kernel, expected - expected.mean(), rtol=1e-10, atol=1e-15)
 
 
+# Rows, then columns, as SciPy takes its sigmas.
+@pytest.mark.parametrize(("text", "sigma"), [("2x1", (2, 1)), ("0.5x3", (0.5, 3)), ("1.7x1.7", 1.7), ("1/2x2", (0.5, 2))])
+def test_sigmas_of_rows_and_columns_equal_scipy(text, sigma):
+    """gaussian, log, dog and unsharp, by the responses of SciPy's filters to an impulse; a Gaussian stays separable."""
+    size = 61
+    blurred = impulse_response(lambda x: scipy.ndimage.gaussian_filter(x, sigma, truncate=4), size)
+    wide = impulse_response(lambda x: scipy.ndimage.gaussian_filter(x, 3, truncate=4), size)
+    curved = impulse_response(lambda x: scipy.ndimage.gaussian_laplace(x, sigma, truncate=4), size)
+
+    def centred(rows, columns, response):
+        """The middle of a response, without its mean."""
+        middle = response[size // 2 - rows // 2 :, size // 2 - columns // 2 :][:rows, :columns]
+        return middle - middle.mean()
+
+    kernel = weights(f"gaussian:sigma={text}")
+    assert REGISTRY.find(f"gaussian:sigma={text}").rank == 1
+    assert kernel.shape == tuple(2 * int(4 * s + 0.5) + 1 for s in np.broadcast_to(sigma, 2))
+    around = [((size - side) // 2,) * 2 for side in kernel.shape]
+    assert_allclose(np.pad(kernel, around), blurred, rtol=1e-12, atol=1e-18)
+    impulse = np.zeros((size, size))
+    impulse[size // 2, size // 2] = 1
+    sharp = weights(f"unsharp:sigma={text}:amount=0.7")
+    assert_allclose(np.pad(sharp, around), impulse + 0.7 * (impulse - blurred), rtol=1e-12, atol=1e-16)
+    log = weights(f"log:sigma={text}")
+    assert_allclose(log, centred(*log.shape, curved), rtol=1e-9, atol=1e-14)
+    dog = weights(f"dog:sigma1={text},sigma2=3")
+    assert_allclose(dog, centred(*dog.shape, blurred - wide), rtol=1e-9, atol=1e-15)
+
+
+def test_sizes_of_rows_and_columns():
+    """average and binomial by their definitions, with SciPy's binomial coefficients; unsharp of a binomial blur."""
+    assert_array_equal(weights("average:size=3x7"), np.full((3, 7), 1 / 21))
+    assert_array_equal(weights("box:size=1x4"), np.full((1, 4), 1 / 4))
+    blur = np.outer(scipy.special.comb(2, range(3)) / 4, scipy.special.comb(6, range(7)) / 64)
+    assert_array_equal(weights("binomial:size=3x7"), blur)
+    assert_allclose(weights("unsharp:size=3x7,amount=2"), 3 * np.pad([[1]], ((1, 1), (3, 3))) - 2 * blur, rtol=1e-15)
+    assert REGISTRY.find("average:size=3x7").rank == REGISTRY.find("binomial:size=3x7").rank == 1
+
+
+def test_unsharp_of_a_gaussian_of_given_size():
+    """The Gaussian is cut to the size and divided by its sum, as ``truncate`` of SciPy does where it cuts there."""
+    blurred = impulse_response(lambda x: scipy.ndimage.gaussian_filter(x, 2, truncate=1.5), 7)
+    kernel = weights("unsharp:sigma=2,size=7,amount=1.5")
+    assert_allclose(kernel, 2.5 * np.pad([[1]], 3) - 1.5 * blurred, rtol=1e-12)
+    assert_array_equal(kernel, weights("unsharp:sigma=2,truncate=1.5,amount=1.5"))
+
+
 def test_dog_equals_scipy():
     """The difference of two responses of gaussian_filter to an impulse."""
     kernel = weights("dog:sigma1=1,sigma2=1.6")
@@ -128,6 +180,13 @@ GABOR_OF_OPENCV = {
         [-0.48646079752199134, 0.2109018177339054, 0.7698216154642162],
         [-0.17623972452908243, 0.766044443118978, 0.7618469747783351],
         [0.31773498098259206, 0.8696528728178612, 0.3415563983139598],
+    ],
+    "gabor:size=5x3,sigma=1.5,theta=30,wavelength=5,gamma=0.7,psi=40": [
+        [-0.38909169818952255, -0.21636948006003634, 0.37489627941095127],
+        [-0.48646079752199134, 0.2109018177339054, 0.7698216154642162],
+        [-0.17623972452908243, 0.766044443118978, 0.7618469747783351],
+        [0.31773498098259206, 0.8696528728178612, 0.3415563983139598],
+        [0.49961842395709527, 0.48982513617304557, -0.02968211229034698],
     ],
     "gabor:size=5,sigma=2,theta=70,wavelength=3.5,gamma=1.3,psi=-60": [
         [-0.2978723882288839, -0.5215441193270225, -0.3995773041717529, -0.060292515190219685, 0.09491989954878542],
@@ -270,6 +329,16 @@ BAD = [
     ("motion:length=0", "length must be at least 1, got 0"),
     ("motion:length=1e30", "makes a kernel 1e.30 wide"),
     ("unsharp:size=4", "size must be odd"),
+    ("unsharp:size=3x4", "size must be odd, so that the blur has a centre, got 3x4"),
+    ("unsharp:sigma=1x0", "sigma must be at least 0.01, or 0 for a binomial blur, got 1x0"),
+    ("average:size=3x0", "average: size must be at least 1, got 3x0"),
+    ("average:size=3x2.5", "average: size must be a whole number, got 3x2.5"),
+    ("gaussian:sigma=1x1e9", "gaussian: sigma=1x1e.09 makes a kernel 8e.09 wide"),
+    ("gaussian:sigma=0x1", "sigma must be at least 0.01, got 0x1"),
+    ("gaussian:sigma=2,truncate=3x3", "gaussian: truncate must be one number, not rows x columns, got 3x3"),
+    ("gabor:sigma=2x1", "gabor: sigma must be one number, not rows x columns, got 2x1"),
+    ("gabor:size=3x4", "size must be odd"),
+    ("motion:length=3x4", "length must be one number"),
     ("gabor:wavelength=0", "wavelength must be at least 1, got 0"),
     ("gabor:gamma=1e-30", "gamma must be between 0.01 and 100"),
     ("gabor:sigma=1e20", "makes a kernel"),
@@ -279,7 +348,72 @@ BAD = [
     ("sharpen:amount=2", "kernel 'sharpen' takes no parameters, got amount"),
     ("sobelx", r"kernel 'sobelx' is unknown; .*; did you mean 'sobel-x'\?"),
     ("Sobel_X", r"did you mean 'sobel-x'\?"),
+    ("sobel:offset=128", "bank 'sobel' merges its maps, and an offset cannot be added to each"),
+    ("blur:radius=3", r"kernel 'blur' takes no parameters, got radius; did you mean 'gaussian:sigma=NUMBER'\?"),
+    ("blur:size=5", r"did you mean 'binomial:size=5'\?"),
+    ("sharpen:strength=2", r"did you mean 'unsharp:amount=NUMBER'\?"),
+    ("sharpen:amount=2,radius=1", r"did you mean 'unsharp:amount=2,sigma=NUMBER'\?"),
+    ("gaussian:size=5", r"it takes sigma, truncate; did you mean 'sigma'\?"),
+    ("gaussian:stddev=5", r"did you mean 'sigma'\?"),
+    ("gabor:lambda=5", r"did you mean 'wavelength'\?"),
+    ("gabor:orientation=5", r"did you mean 'theta'\?"),
+    ("motion:theta=5", r"did you mean 'angle'\?"),
+    ("median", "; a median is not a convolution; 'gaussian:sigma=1'"),
+    ("medianBlur", "; a median is not a convolution; 'gaussian:sigma=1'"),
+    ("canny", "; it is not one convolution"),
+    ("MaxFilter", "the largest level of a window is not a convolution"),
 ]
+
+
+# Names in ImageMagick, OpenCV, SciPy, Pillow and photo editors, and the first kernel that the error suggests.
+MEANT = {
+    "soft smooth smoothing gauss gaussian-blur gaussblur GaussianBlur gaussian_filter": "gaussian:sigma=1",
+    "boxblur box-blur BoxBlur boxFilter mean uniform_filter Square": "average:size=3",
+    "high-pass edges outline contour find-edges FIND_EDGES": "edge",
+    "pencil sketch": "sobel",
+    "UnsharpMask": "unsharp:sigma=2,amount=1.5",
+    "Unity": "identity",
+    "Laplacian": "laplacian",
+    "gaussian_laplace": "log:sigma=1.4",
+    "DoG": "dog",
+    "FreiChen": "frei-chen",
+    "Scharr": "scharr",
+    "Sobel": "sobel",
+    "BLUR": "blur",
+}
+
+
+@pytest.mark.parametrize(("name", "meant"), [(name, meant) for names, meant in MEANT.items() for name in names.split()])
+def test_names_of_other_tools_lead_to_a_kernel(name, meant):
+    """The error suggests a text that is a kernel."""
+    with pytest.raises(KernelError, match=f"kernel '{name}' is unknown; .*did you mean '{meant}'"):
+        REGISTRY.find(name)
+    assert REGISTRY.find(meant)
+
+
+@pytest.mark.parametrize("names", [*foreign_names.KERNELS, *foreign_names.OTHER_OPERATIONS])
+def test_every_suggested_text_is_a_kernel(names):
+    """All texts in quotes, of the kernels and of what comes close to another operation."""
+    hint = foreign_names.kernel_meant(names.split()[0])
+    texts = re.findall(r"'([^']*)'(?!s)", hint.replace("op = 'max-pool'", "").replace("Pillow's", "Pillow"))
+    assert hint
+    for text in texts:
+        assert REGISTRY.find(text)
+
+
+PILLOW = ("BLUR", "CONTOUR", "DETAIL", "EDGE_ENHANCE", "EDGE_ENHANCE_MORE", "EMBOSS", "SHARPEN", "SMOOTH", "SMOOTH_MORE")
+
+
+@pytest.mark.parametrize("name", PILLOW)
+def test_the_kernels_of_pillow_are_suggested(name, rng):
+    """The last text that the error suggests gives the pixels of Pillow's filter, except where it rounds halves up."""
+    with pytest.raises(KernelError, match="did you mean") as caught:
+        REGISTRY.find(name)
+    kernel = REGISTRY.find(re.findall(r"'([^']*)'", str(caught.value).replace("Pillow's", "Pillow"))[-1])
+    levels = rng.integers(0, 256, (20, 24)).astype(np.uint8)
+    expected = np.asarray(PIL.Image.fromarray(levels).filter(getattr(PIL.ImageFilter, name))).astype(int)
+    response = np.clip(convcli.filter2d(levels.astype(float), kernel.weights) + kernel.offset, 0, 255)
+    assert np.abs(response - expected)[2:-2, 2:-2].max() <= 0.5 + 1e-5
 
 
 @pytest.mark.parametrize(("text", "message"), BAD)
@@ -295,7 +429,7 @@ def test_extreme_parameters_give_a_kernel_or_an_error(generator):
     generator_call = REGISTRY.entries[generator].body
     count, errors = 0, []
     for name in generator_call.all_parameters:
-        for value in (-1e30, -1, 0, 1e-30, 0.01, 1, 7, 100, 1e30):
+        for value in (-1e30, -1, 0, 1e-30, 0.01, 1, 7, 100, 1e30, (0.02, 7), (7, 0.3), (3, 1), (0, 1)):
             try:
                 changed = generator_call.change(((name, value),))
                 formula = changed.formula()
@@ -309,7 +443,9 @@ def test_extreme_parameters_give_a_kernel_or_an_error(generator):
                 assert kernel.shape == formula.shape
                 count += 1
     assert count
-    assert all(re.search(r"must be (at least|between|odd|a whole number)|makes a kernel", error) for error in errors), errors
+    assert all(
+        re.search(r"must be (at least|between|odd|a whole number|one number)|makes a kernel", error) for error in errors
+    ), errors
 
 
 def test_banks_give_their_maps_and_names_are_unique():

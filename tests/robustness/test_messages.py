@@ -85,9 +85,12 @@ def test_fractions_without_quotes_are_reported(run, tmp_path, line, message):
 
 
 @pytest.mark.parametrize(("kernel", "message"), [
-    ("blur:sigma=3", "kernel 'blur' takes no parameters, got sigma; 'sigma' is a parameter of gaussian, log, gabor"),
-    ("sobel:sigma=3", "bank 'sobel' takes no parameters, got sigma; 'sigma' is a parameter of gaussian, log, gabor"),
-    ("gaussian:radius=3", "there is no parameter 'radius'; it takes sigma, truncate; 'radius' is a parameter of disk"),
+    ("blur:sigma=3", "kernel 'blur' takes no parameters, got sigma; did you mean 'gaussian:sigma=3'?"),
+    ("emboss:sigma=3", "takes no parameters, got sigma; 'sigma' is a parameter of gaussian, unsharp, log, gabor"),
+    ("sobel:sigma=3", "bank 'sobel' takes no parameters, got sigma; 'sigma' is a parameter of gaussian, unsharp, log, gabor"),
+    ("gaussian:radius=3", "there is no parameter 'radius'; it takes sigma, truncate; did you mean 'sigma'?"),
+    ("average:radius=3", "there is no parameter 'radius'; it takes size; did you mean 'size'?"),
+    ("average:wavelength=3", "there is no parameter 'wavelength'; it takes size; 'wavelength' is a parameter of gabor"),
     ("blur:nothing=3", "kernel 'blur' takes no parameters, got nothing"),
 ])  # fmt: skip
 def test_parameters_of_other_kernels_are_reported(run, kernel, message):

@@ -48,7 +48,7 @@ def command(topic: str | None) -> None:
     """
     if topic is None:
         with output.printing():
-            output.show_columns({"topic": "left", "about": "left"}, [list(row) for row in TOPICS.items()], wraps=("about",))
+            output.show_columns({"topic": "left", "about": "left"}, [list(row) for row in TOPICS.items()])
         return
     topic = COMMAND_TOPICS.get(topic, topic)
     if topic not in TOPICS:

@@ -42,7 +42,8 @@ class Taps:
 class Plane:
     """One channel under a kernel: levels, the values that are summed, weights as they slide, and products, (kh, kw) float64.
 
-    The values that are summed are the levels; with alpha, levels times alpha. A border that fades then fades alpha alone.
+    The values that are summed are the samples as kernels see them: the levels; or their light, from 0 to 1, with --light
+    linear; and with alpha, these times alpha. A border fades what is summed.
     """
 
     levels: Array
@@ -80,6 +81,7 @@ class KernelTrace:
     """One kernel at one pixel: its taps and the channels under it, which are summed into one response with ``summing``.
 
     ``responses`` are the results of the loops, one for each channel of the map, the kernel's offset included, divided by alpha.
+    They are in levels; those that a bank merges are in light, with --light linear.
     """
 
     kernel: Kernel
@@ -107,7 +109,7 @@ class PixelTrace:
     """The pixel in column x, row y of a map of ``shape`` (H, W, C).
 
     It is stored as ``levels`` 0..white and alpha, or raw where ``white`` is None. ``limits`` are the responses that become 0
-    and white.
+    and white. ``curves`` are the names of those by which levels are decoded to light, with --light linear.
     """
 
     x: int
@@ -121,6 +123,7 @@ class PixelTrace:
     white: int | None = None
     levels: tuple[int, ...] = ()
     alpha: int | None = None
+    curves: tuple[str, ...] = ()
 
     @property
     def merge(self) -> str | None:
@@ -135,11 +138,12 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> PixelTrace:
     """
     (map_,) = request.maps
     shape, rule, map_source = request.map_shape(image.size, map_), request.rule_for(map_), KernelMaps(request, image)
+    curves = tuple(curve.name for curve in map_source.samples.light.curves) if map_source.samples.light else ()
     white = _white_of(image, rule, shape[2])
     if white is None:
         response = map_source.compute_map(map_)
         traces = _trace_kernels(map_source, map_, (x, y), response, None)
-        return PixelTrace(x, y, shape, map_, traces, _numbers(response.colour[y, x]), rule)
+        return PixelTrace(x, y, shape, map_, traces, _numbers(response.colour[y, x]), rule, curves=curves)
     rows = next((begin, end) for begin, end in map_source.rows_of(map_) if begin <= y < end)
     limits = stretch_limits(map_source, map_, white) if rule.name == "stretch" else None
     stored = store_rows(map_source, map_, rows, rule, white, limits)
@@ -156,6 +160,7 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> PixelTrace:
         white=white,
         levels=tuple(map(int, stored.levels[row, x])),
         alpha=None if stored.alpha is None else int(stored.alpha[row, x]),
+        curves=curves,
     )
 
 
@@ -173,7 +178,7 @@ def _trace_kernels(
     x, row = pixel[0], pixel[1] - (rows[0] if rows else 0)
     traces = []
     for kernel in kernels_of(map_):
-        response = response_of_map if kernel is map_ else map_source.compute_map(kernel, rows)
+        response = response_of_map if kernel is map_ else map_source.compute_part(kernel, rows)
         seen = None if response.alpha is None else float(response.alpha[row, x])
         traces.append(_trace_kernel(map_source, kernel, pixel, _numbers(response.colour[row, x]), seen))
     return tuple(traces)
@@ -191,17 +196,18 @@ def _trace_kernel(
     axes = make_axes((height, width), (kernel.shape[0], kernel.shape[1]), *sliding)
     rows, columns = (_taps(axis, position, border) for axis, position in zip(axes, pixel[::-1], strict=True))
 
-    def window(pixels: Array, mode: BorderMode) -> Array:
-        return padded_window(lines_of(pixels), *axes, pixels.shape[2], mode, pixel[::-1])
+    def window(read: ReadLines, mode: BorderMode, samples: int) -> Array:
+        return padded_window(read, *axes, samples, mode, pixel[::-1])
 
-    levels = window(image.pixels, border if image.alpha is None else replace(border, fade=None))
-    summed, alpha_trace = levels, None
+    summed = window(map_source.samples.read, check_border(map_source.samples.border), channels)
+    levels, alpha_trace = summed, None
+    if not map_source.samples.are_pixels or (image.alpha is not None and border.needs_copy):
+        levels = window(lines_of(image.pixels), replace(border, fade=None), channels)
     if image.alpha is not None and seen is not None:
-        alpha = window(image.alpha[:, :, None], check_border(border_of_alpha(request.border, image.opaque)))[:, :, 0]
+        mode = check_border(border_of_alpha(request.border, image.opaque))
+        alpha = window(lines_of(image.alpha[:, :, None]), mode, 1)[:, :, 0]
         weights_of_alpha = None if kernel.sums_to_zero else _shares(kernel)[turn, turn]
         alpha_trace = AlphaTrace(alpha, weights_of_alpha, seen, image.opaque)
-        if not map_source.opaque or border.needs_copy:
-            summed = padded_window(_premultiplied_lines(image, image.alpha), *axes, channels, border, pixel[::-1])
     weights = weights_for(request, image, kernel)[turn, turn]
     summing = weights.ndim == 3
     planes = []
@@ -210,15 +216,6 @@ def _trace_kernel(
         plane_summed = plane_levels if summed is levels else summed[:, :, c]
         planes.append(_plane(plane_levels, plane_summed, weights[:, :, c] if summing else weights))
     return KernelTrace(kernel, rows, columns, tuple(planes), summing, alpha_trace, responses)
-
-
-def _premultiplied_lines(image: Image, alpha: Array) -> ReadLines:
-    """Return a function that reads lines of an image, multiplied by alpha in float64."""
-
-    def read(sources: Array, out: Array) -> None:
-        out[:] = image.pixels[sources] * (alpha[sources, :, None] / image.opaque)
-
-    return read
 
 
 def _taps(axis: Axis, output: int, border: BorderMode) -> Taps:

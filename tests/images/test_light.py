@@ -112,7 +112,10 @@ def test_the_functions_of_parametric_curves():
 
 def test_curves_of_png():
     """A chunk cICP takes precedence over a profile, that over gAMA; the codes are those of ITU-T H.273."""
-    bt709 = lambda x: np.where(x < 4.5 * 0.018053968510807, x / 4.5, ((x + 0.099296826809442) / 1.099296826809442) ** (1 / 0.45))  # noqa: E731
+
+    def bt709(x):
+        return np.where(x < 4.5 * 0.018053968510807, x / 4.5, ((x + 0.099296826809442) / 1.099296826809442) ** (1 / 0.45))
+
     x = np.arange(256) / 255
     cases = [(code, bt709(x)) for code in (1, 6, 14, 15)]
     cases += [(4, x**2.2), (5, x**2.8), (8, x), (13, srgb_light(x))]

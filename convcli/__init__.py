@@ -10,7 +10,8 @@ not import each other.
     pipeline/   processing of one picture and of many: requests, inputs, outputs, map sources, process_image, process_batch
     config/     kernels.toml: search path, parsers, specifications, validator, builder, diagnostics, registry
     networks/   layers of networks: operations, shapes, parameters, costs, receptive field
-    images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, quantize, atomic write, provenance
+    images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, light, quantize,
+                atomic write, provenance
     kernels/    kernels and banks: their values, generators, expressions, the syntax after -k, weight files
     ops/        the public operations on arrays, and checks of their arguments
     engine/     how operations are computed: planner, layout, tap programs, FFT, im2col, threads; loops/ (all compiled loops),

@@ -7,7 +7,7 @@ import click
 
 from ..geometry.borders import MODES
 from ..images.formats import MAX_PIXELS, NAMES
-from ..kernels.kernel import CHANNELS
+from ..kernels.kernel import CHANNELS, LIGHTS
 from ..pipeline.request_base import DEPTHS
 from . import options
 
@@ -94,7 +94,18 @@ _CHANNELS = click.option(
     help="Every channel on its own, one map summed over the channels, or grey (0.299 R + 0.587 G + 0.114 B) first.",
 )
 
-SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS)
+_LIGHT = click.option(
+    "--light",
+    type=click.Choice(LIGHTS),
+    default="encoded",
+    envvar="CONVCLI_LIGHT",
+    show_envvar=True,
+    show_default=True,
+    help="What kernels sum. encoded: levels as they are stored. linear: light, which levels are decoded to by the curve of the "
+    "picture; responses are encoded as levels again.",
+)
+
+SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS, _LIGHT)
 """Options for how kernels slide."""
 
 SIZING = _together(_STRIDE, _PADDING, _DILATION, _CHANNELS)

@@ -34,6 +34,8 @@ def format_lines(pixel: "PixelTrace", request: "ApplyRequest", width: int) -> It
         yield f"[ ] lies outside the picture: --border {border}"
     if request.flip:
         yield "the kernel is rotated by 180 degrees: --flip"
+    if request.light == "linear":
+        yield "light is from 0 to 1, by the curve " + ", ".join(pixel.curves) if pixel.curves else "levels are taken as light"
     if request.channels == "gray" and len(pixel.traces[0].planes) > 1:
         yield "converted to grey: the kernel is multiplied by 0.299, 0.587 and 0.114"
     for trace in pixel.traces:
@@ -45,9 +47,8 @@ def format_lines(pixel: "PixelTrace", request: "ApplyRequest", width: int) -> It
         yield ""
         for channel in range(channels):
             responses = ", ".join(_format_number(trace.responses[channel]) for trace in pixel.traces)
-            merged = (
-                f"{_channel_prefix(channel, channels)}{pixel.merge} of {responses}: {_format_number(pixel.responses[channel])}"
-            )
+            result = ("encoded " if pixel.curves else "") + _format_number(pixel.responses[channel])
+            merged = f"{_channel_prefix(channel, channels)}{pixel.merge} of {responses}: {result}"
             yield from _join_if_fits(merged, _format_stored(pixel, channel), width)
     if pixel.alpha is not None:
         yield f"alpha stored {pixel.alpha} of {pixel.white}"
@@ -62,7 +63,7 @@ def _format_kernel(trace: "KernelTrace", pixel: "PixelTrace", width: int) -> Ite
         if several:
             yield from ("",) * (channel > 0)
             yield _channel_name(channel, len(trace.planes))
-        yield from _format_plane(trace, plane, width)
+        yield from _format_plane(trace, plane, "light" if pixel.curves else "levels", width)
         if not trace.summing:
             yield from _format_results(trace, pixel, channel, width)
         elif several:
@@ -80,9 +81,16 @@ def _format_results(trace: "KernelTrace", pixel: "PixelTrace", channel: int, wid
     divisor = trace.alpha_trace.divisor if trace.alpha_trace is not None else None
     if divisor is not None and _format_number(divisor) != "1":
         steps.append(f"divided by alpha {_format_number(divisor)}" if divisor else "under no alpha: 0")
+    encoded = bool(pixel.curves) and not pixel.merge
+    if encoded:
+        steps.append(f"encoded {_format_number(response - offset)}")
     if offset:
-        steps.append(f"offset {offset:+.8g}")
-    if len(steps) > 1 or _format_number(response) != _format_number(total):
+        steps.append(f"offset {offset:+.8g}" + (" levels" if pixel.curves else ""))
+    if pixel.curves:
+        differs = bool(offset) if encoded else not math.isclose(response, total, rel_tol=1e-5)
+    else:
+        differs = len(steps) > 1 or _format_number(response) != _format_number(total)
+    if differs:
         steps.append(f"response {_format_number(response)}")
     yield from _join_if_fits(", ".join(steps), "" if pixel.merge else _format_stored(pixel, channel), width)
 
@@ -119,9 +127,9 @@ def _format_alpha(trace: "KernelTrace", alpha: "AlphaTrace", width: int) -> Iter
     yield f"  alpha {seen}" + (", that of the pixel, as the kernel sums to 0" if alpha.weights is None else "")
 
 
-def _format_plane(trace: "KernelTrace", plane: "Plane", width: int) -> Iterator[str]:
+def _format_plane(trace: "KernelTrace", plane: "Plane", unit: str, width: int) -> Iterator[str]:
     """Yield the window, kernel and products of one channel; for a large kernel, one line per row or two lines in all."""
-    heading = "levels" if plane.summed is plane.levels else "levels x alpha"
+    heading = unit if trace.alpha_trace is None or plane.summed is plane.levels else f"{unit} x alpha"
     if _is_small(trace):
         blocks = [
             _make_block(heading, plane.summed, trace.outside),
@@ -257,6 +265,7 @@ def as_json(pixel: "PixelTrace", image: "Image") -> dict[str, Any]:
         "white": pixel.white,
         "levels": list(pixel.levels) if pixel.white is not None else None,
         "alpha": pixel.alpha,
+        **({"curves": list(pixel.curves)} if pixel.curves else {}),  # with --light linear
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError, nearest, nearest_name
-from ..kernels.kernel import CHANNELS
+from ..kernels.kernel import CHANNELS, LIGHTS
 from ..kernels.syntax import NAME
 from ..range_rules import parse_range
 from .bank_parser import read_bank
@@ -168,6 +168,7 @@ def _read_defaults(table: Table) -> dict[str, Any]:
         "channels": lambda value: table.choice("channels", CHANNELS),
         "range": lambda value: parse_range(as_text(value)),
         "flip": as_flag,
+        "light": lambda value: table.choice("light", LIGHTS),
     }
     table.check_keys(readers)
     return {key: table.read(key, readers[key], None) for key in table.values if key in readers}

@@ -25,10 +25,15 @@ def premultiplied(image: Image, rows: Array | slice) -> Array:
 
 def premultiply_into(image: Image, rows: Array | slice, out: Array) -> None:
     """Write the pixels of some rows, multiplied by alpha, to ``out`` (n, W, C) of ``float_dtype_of`` the image."""
+    multiply_by_alpha(image, rows, image.pixels[rows], out)
+
+
+def multiply_by_alpha(image: Image, rows: Array | slice, colours: Array, out: Array) -> None:
+    """Write colours (n, W, C) times the alpha of some rows of an image to ``out`` (n, W, C), real, which may be ``colours``."""
     assert image.alpha is not None
-    channels = out.shape[2]
-    pixels, alpha, white = image.pixels[rows], image.alpha[rows], out.dtype.type(image.opaque)
-    run_loop(premultiply, pixels.reshape(-1, channels), alpha.reshape(-1), white, out.reshape(-1, channels))
+    channels, white = out.shape[2], out.dtype.type(image.opaque)
+    alpha = image.alpha[rows].reshape(-1)
+    run_loop(premultiply, colours.reshape(-1, channels), alpha, white, out.reshape(-1, channels))
 
 
 def border_of_alpha(border: Border, opaque: float) -> Border:

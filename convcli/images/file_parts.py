@@ -84,6 +84,12 @@ def unkept_png_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     yield _trailing_bytes(file)
 
 
+def cicp_of_png(file: BinaryIO) -> tuple[int, int, int, int] | None:
+    """Return the four numbers of the chunk cICP of a PNG file: primaries, transfer, matrix, full range; None without it."""
+    data = next((data for name, data in _png_chunks(file) if name == b"cICP"), b"")
+    return (data[0], data[1], data[2], data[3]) if len(data) == 4 else None
+
+
 def _texts(keywords: Iterable[bytes]) -> Iterator[str]:
     """Return the keywords of texts that are carried over if Pillow reads them."""
     return (keyword.decode("latin-1") for keyword in keywords if keyword not in XMP_TEXTS)

@@ -20,6 +20,8 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     text: tuple[tuple[str, str], ...] = ()  # PNG's keywords and texts
     comment: bytes | None = None  # of JPEG and GIF
+    gamma: float | None = None  # PNG's gAMA, which is not written
+    cicp: tuple[int, int, int, int] | None = None  # PNG's cICP, which is not written: primaries, transfer, matrix, full range
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, TypeVar
 
 import PIL.Image
 import PIL.JpegImagePlugin
@@ -13,7 +13,7 @@ import PIL.JpegImagePlugin
 from .exif import check_block, holds_only_provenance, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import exif_of_tiff
-from .file_parts import Info, unkept_tags
+from .file_parts import Info, cicp_of_png, unkept_tags
 from .formats import Format
 from .image import Image, Metadata
 from .provenance import SOFTWARE, without_provenance
@@ -26,6 +26,8 @@ EXIF_TEXT = "Raw profile type exif"
 
 MAX_DPI = 1e7
 """Highest resolution that is believed: a wavelength of light is about 1/50,000 inch. PNG cannot hold more."""
+
+T = TypeVar("T")
 
 BIG_TIFF = (b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, DESCRIPTION, SAMPLES, DEPTH = 256, 257, 270, 277, 32997
@@ -66,7 +68,14 @@ def metadata_of(picture: PIL.Image.Image, file: BinaryIO, file_format: Format) -
     comment = info.get("comment")
     comment = comment.encode() if isinstance(comment, str) else comment or None
     metadata = Metadata(info.get("icc_profile") or None, exif, resolution(_stated_dpi(picture)), tuple(text.items()), comment)
+    if picture.format == "PNG":
+        metadata = replace(metadata, gamma=_gamma_of(info), cicp=_kept_position(file, cicp_of_png))
     return FileMetadata(metadata, tuple(notices), tuple(lost))
+
+
+def _gamma_of(info: Info) -> float | None:
+    """Return the gamma of a PNG file, by which light becomes samples; None where a chunk sRGB replaces it, or it is 0."""
+    return None if "srgb" in info else info.get("gamma") or None
 
 
 def _stated_dpi(picture: PIL.Image.Image) -> Any:
@@ -77,11 +86,16 @@ def _stated_dpi(picture: PIL.Image.Image) -> Any:
 
 def _unkept_parts(file: BinaryIO, file_format: Format, info: Info) -> list[str]:
     """Describe what of a file is not carried over. Keeps the position in the file."""
+    return _kept_position(file, lambda file: list(dict.fromkeys(filter(None, file_format.unkept_parts(file, info)))))
+
+
+def _kept_position(file: BinaryIO, read: Callable[[BinaryIO], T]) -> T:
+    """Call a function that reads a file from its beginning. The position in the file is as before."""
     position = file.tell()
     file.seek(0)
-    descriptions = list(dict.fromkeys(filter(None, file_format.unkept_parts(file, info))))
+    result = read(file)
     file.seek(position)
-    return descriptions
+    return result
 
 
 def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None, dpi: tuple[Any, Any] | None) -> FileMetadata:

@@ -21,6 +21,7 @@ Anchor: TypeAlias = tuple[int, int]
 MERGES = ("l2", "max", "mean", "sum")
 
 CHANNELS = ("each", "sum", "gray")
+LIGHTS = ("encoded", "linear")
 """How a (kh, kw) kernel is applied to an image of several channels: to each, to their sum, or to their luma."""
 
 MAX_SIDE = 1023

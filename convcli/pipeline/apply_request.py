@@ -32,6 +32,7 @@ class ApplyRequest(BaseRequest):
     dilation: tuple[int, int] = (1, 1)
     flip: bool = False
     channels: str = "each"
+    light: str = "encoded"
     method: str | None = None  # None chooses the method that costs least
     explain: bool = False  # report the method of each kernel
 
@@ -72,7 +73,8 @@ class ApplyRequest(BaseRequest):
     @property
     def settings(self) -> tuple[Any, ...]:
         """The options that the pixels of every map depend on."""
-        return self.stride, self.border, self.dilation, self.flip, self.channels, self.method
+        light = (self.light,) if self.light != "encoded" else ()
+        return self.stride, self.border, self.dilation, self.flip, self.channels, self.method, *light
 
     def map_shape(self, size: tuple[int, int, int], map_: Kernel | Bank, strict: bool = True) -> tuple[int, int, int]:
         """Return (H', W', C') of a map of a picture (H, W, C).
@@ -91,7 +93,11 @@ class ApplyRequest(BaseRequest):
             self._check_channels(map_, channels)
         rows, columns = make_axes(size[:2], map_.shape[:2], self.stride, self.padding_for(map_), self.dilation)  # type: ignore[arg-type]
         self.check_memory(rows.out, columns.out)
-        return rows.out, columns.out, channels if self.channels == "each" and len(map_.shape) == 2 else 1
+        return rows.out, columns.out, channels if self.keeps_channels(map_) else 1
+
+    def keeps_channels(self, kernel: Kernel) -> bool:
+        """Return whether a kernel filters every channel on its own."""
+        return self.channels == "each" and len(kernel.shape) == 2
 
     def _check_channels(self, kernel: Kernel, channels: int) -> None:
         if len(kernel.shape) == 3 and kernel.shape[2] != channels:

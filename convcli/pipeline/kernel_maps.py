@@ -1,8 +1,8 @@
-"""Feature maps of one image under a kernel or a merged bank, with alpha."""
+"""Feature maps of one image under a kernel or a merged bank, with alpha, in linear light or not."""
 
 import contextlib
-import functools
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from ..ops.filter import explain_filter2d, filter2d, rows_at_once
 from ..ops.merge import merge
 from .apply_request import ApplyRequest
 from .map_source import Explanation, MapSource, Response, Rows
+from .samples import samples_for
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
@@ -32,7 +33,9 @@ class KernelMaps(MapSource):
     def __init__(self, request: ApplyRequest, image: Image) -> None:
         super().__init__(image)
         self.request = request
-        self.opaque = transparency.is_opaque(image)
+        self.samples = samples_for(request, image)
+        if request.light == "linear" and self.samples.light is None:
+            self.notices = ("has real numbers without a curve; they are taken as linear light",)
 
     def rows_of(self, map_: Kernel | Bank) -> Iterator[Rows]:
         """Yield the rows of a map in chunks, from .. to, of the best size to compute."""
@@ -44,19 +47,27 @@ class KernelMaps(MapSource):
         """Compute one feature map, or some rows of it."""
         self.request.map_shape(self.image.size, map_)
         if isinstance(map_, Kernel):
-            return self._convolve(map_, rows)
+            response = self._convolve(map_, rows)
+            return replace(response, colour=_plus(self.samples.as_levels(response.colour), map_.offset))
         alphas: list[Array] = []
 
         def colours() -> Iterator[Array]:
             for kernel in map_.kernels:
-                response = self._convolve(kernel, rows)
+                response = self.compute_part(kernel, rows)
                 if response.alpha is not None:
                     alphas.append(response.alpha)
                 yield response.colour
 
         assert map_.merge is not None
-        colour = merge(colours(), map_.merge)
+        colour = self.samples.as_levels(merge(colours(), map_.merge))
         return Response(colour, merge(alphas, "max") if alphas else None)
+
+    def compute_part(self, kernel: Kernel, rows: Rows | None = None) -> Response:
+        """Compute the response of a kernel as its bank merges it: in light where levels are decoded, its offset included."""
+        response, samples = self._convolve(kernel, rows), self.samples
+        if not kernel.offset:
+            return response
+        return replace(response, colour=samples.as_light(_plus(samples.as_levels(response.colour), kernel.offset)))
 
     def check(self, map_: Kernel | Bank) -> None:
         """Raise ArgumentError where kernels do not fit the image, or --method cannot be used."""
@@ -90,26 +101,26 @@ class KernelMaps(MapSource):
         image = self.image
         weights = weights_for(self.request, image, kernel)
         with _naming(kernel):
-            pixels = image.pixels if self.opaque else transparency.premultiplied(image, slice(None))
+            pixels = image.pixels if self.samples.are_pixels else self.samples.whole()
             plan, choice, memory = explain_filter2d(pixels, weights, **self._options(kernel))
         rank = int(np.linalg.matrix_rank(weights)) if weights.ndim == 2 else 0
         return Explanation(kernel.name, choice, rank, int(choice.cost * plan.rows.out * plan.out_row), memory)
 
     def _convolve_colours(self, weights: Array, options: dict[str, Any]) -> Array:
-        """Convolve the colours of an opaque image, or those that the rows of the map need, multiplied by alpha."""
-        if self.opaque:
+        """Convolve the pixels, or the samples that the rows of the map need where they are not the pixels."""
+        options = options | {"border": self.samples.border}
+        if self.samples.are_pixels:
             return filter2d(self.image.pixels, weights, **options)
         sizes, sides = self.image.pixels.shape[:2], weights.shape[:2]
         axis, columns = make_axes(sizes, sides, options["stride"], options["padding"], options["dilation"])
         begin, end = options["rows"] or (0, axis.out)
         first, last = begin * axis.stride, (end - 1) * axis.stride + axis.extent
         pixels = np.empty((last - first, *self.image.pixels.shape[1:]), transparency.float_dtype_of(self.image))
-        border = check_border(options["border"])
-        pad(functools.partial(transparency.premultiply_into, self.image), axis, border, slice(first, last), pixels)
+        pad(self.samples.read, axis, check_border(self.samples.border), slice(first, last), pixels)
         return filter2d(pixels, weights, **options | {"padding": ((0, 0), (columns.before, columns.after)), "rows": None})
 
     def _convolve(self, kernel: Kernel, rows: Rows | None) -> Response:
-        """Convolve the colours with one kernel, and alpha where there is one.
+        """Convolve the colours with one kernel, without its offset, and alpha where there is one.
 
         Colours are multiplied by alpha before the convolution. The response is divided by the convolved alpha over the sum of
         the kernel, so that it equals that of an opaque image where the image is opaque. With a kernel that sums to zero there
@@ -123,7 +134,7 @@ class KernelMaps(MapSource):
         if weights.ndim == 3:
             colour = colour[:, :, None]
         if image.alpha is None:
-            return Response(_plus(colour, kernel.offset), None)
+            return Response(colour, None)
         alpha_kernel = kernel.weights if kernel.weights.ndim == 2 else kernel.weights.sum(axis=2)
         if kernel.sums_to_zero:
             covered = kernel_extents(alpha_kernel.shape, request.dilation)
@@ -135,7 +146,7 @@ class KernelMaps(MapSource):
         options["border"] = transparency.border_of_alpha(request.border, image.opaque)
         alpha = filter2d(image.alpha, alpha_kernel / alpha_kernel.sum(), **options)
         straight = colour if kernel.sums_to_zero else transparency.unpremultiplied(colour, alpha, image.opaque)
-        return Response(_plus(straight, kernel.offset), alpha)
+        return Response(straight, alpha)
 
 
 def check_method(request: ApplyRequest) -> None:

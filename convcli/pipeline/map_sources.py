@@ -10,7 +10,7 @@ from .request_base import BaseRequest
 
 
 def map_source_for(request: BaseRequest, image: Image) -> MapSource:
-    """Return the map source of a picture. Raises ArgumentError where it has no maps."""
+    """Return the map source of a picture. Raises ArgumentError where it has no maps, ImageError for a curve of no use."""
     if isinstance(request, NetworkRequest):
         return NetworkMaps(request, image)
     assert isinstance(request, ApplyRequest)

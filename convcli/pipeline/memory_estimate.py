@@ -31,7 +31,7 @@ def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) ->
     pixels, real = header.height * header.width, max(header.itemsize, 4)
     image = pixels * header.channels * header.itemsize
     written = [_estimate_output(request, target, header, real) for target in targets]
-    explained = _premultiplied(header, real) if request.explain or request.method is not None else 0
+    explained = _samples(request, header, real) if request.explain or request.method is not None else 0
     return max(image + header.reading, image + max(explained, *written, 0))
 
 
@@ -41,17 +41,20 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
         numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
         response = min(CHUNK_BYTES, numbers * real)
         padded = _padded(request, target, header, real) * response // max(numbers * real, 1)
-        return copies * header.itemsize * numbers + response + padded
+        rows = response * math.prod(request.stride) if request.light == "linear" else 0  # samples that are read for a chunk
+        return copies * header.itemsize * numbers + response + padded + min(rows, _samples(request, header, real))
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
     copied = maps * target.file_format.float_bits // 8 if target.file_format.float_bits < 64 else 0
-    return maps * real + max(_premultiplied(header, real) + _padded(request, target, header, real) + merging * real, copied)
+    return maps * real + max(_samples(request, header, real) + _padded(request, target, header, real) + merging * real, copied)
 
 
-def _premultiplied(header: Header, real: int) -> int:
-    """Return the bytes of the colours of an image multiplied by its alpha."""
-    return header.height * header.width * (header.channels - 1) * real if header.channels in (2, 4) else 0
+def _samples(request: ApplyRequest, header: Header, real: int) -> int:
+    """Return the bytes of the colours of an image in linear light or multiplied by its alpha, 0 where they are its pixels."""
+    has_alpha = header.channels in (2, 4)
+    copied = has_alpha or (request.light == "linear" and header.itemsize <= 2)
+    return header.height * header.width * (header.channels - has_alpha) * real if copied else 0
 
 
 def _padded(request: ApplyRequest, target: Target, header: Header, real: int) -> int:

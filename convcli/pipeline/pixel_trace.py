@@ -19,6 +19,7 @@ from ..range_rules import Range
 from .apply_request import ApplyRequest
 from .kernel_maps import KernelMaps, weights_for
 from .map_source import Response, Rows
+from .samples import Samples
 from .store_map import store_rows, stretch_limits
 
 
@@ -45,7 +46,8 @@ class Taps:
 class Plane:
     """One channel under a kernel: levels, the values that are summed, weights as they slide, and products, (kh, kw) float64.
 
-    The values that are summed are the levels; with alpha, levels times alpha. A border that fades then fades alpha alone.
+    The values that are summed are the samples as kernels see them: the levels; or their light, from 0 to 1, with --light
+    linear; and with alpha, these times alpha. A border fades what is summed.
     """
 
     levels: Array
@@ -83,6 +85,7 @@ class KernelTrace:
     """One kernel at one pixel: its taps and the channels under it, which are summed into one response with ``summing``.
 
     ``responses`` are the results of the loops, one for each channel of the map, the kernel's offset included, divided by alpha.
+    They are in levels; those that a bank merges are in light, with --light linear.
     """
 
     kernel: Kernel
@@ -110,7 +113,7 @@ class PixelTrace:
     """The pixel in column x, row y of a map of ``shape`` (H, W, C).
 
     It is stored as ``levels`` 0..white and alpha, or raw where ``white`` is None. ``limits`` are the responses that become 0
-    and white.
+    and white. ``curves`` are the names of those by which levels are decoded to light, with --light linear.
     """
 
     x: int
@@ -124,6 +127,7 @@ class PixelTrace:
     white: int | None = None
     levels: tuple[int, ...] = ()
     alpha: int | None = None
+    curves: tuple[str, ...] = ()
 
     @property
     def merge(self) -> str | None:
@@ -138,11 +142,12 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> PixelTrace:
     """
     (map_,) = request.maps
     shape, rule, map_source = request.map_shape(image.size, map_), request.rule_for(map_), KernelMaps(request, image)
+    curves = tuple(curve.name for curve in map_source.samples.light.curves) if map_source.samples.light else ()
     white = _white_of(image, rule, shape[2])
     if white is None:
         response = map_source.compute_map(map_)
         traces = _trace_kernels(map_source, map_, (x, y), response, None)
-        return PixelTrace(x, y, shape, map_, traces, _numbers(response.colour[y, x]), rule)
+        return PixelTrace(x, y, shape, map_, traces, _numbers(response.colour[y, x]), rule, curves=curves)
     rows = next((begin, end) for begin, end in map_source.rows_of(map_) if begin <= y < end)
     limits = stretch_limits(map_source, map_, white) if rule.name == "stretch" else None
     stored = store_rows(map_source, map_, rows, rule, white, limits)
@@ -159,6 +164,7 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> PixelTrace:
         white=white,
         levels=tuple(map(int, stored.levels[row, x])),
         alpha=None if stored.alpha is None else int(stored.alpha[row, x]),
+        curves=curves,
     )
 
 
@@ -176,7 +182,7 @@ def _trace_kernels(
     x, row = pixel[0], pixel[1] - (rows[0] if rows else 0)
     traces = []
     for kernel in kernels_of(map_):
-        response = response_of_map if kernel is map_ else map_source.compute_map(kernel, rows)
+        response = response_of_map if kernel is map_ else map_source.compute_part(kernel, rows)
         seen = None if response.alpha is None else float(response.alpha[row, x])
         traces.append(_trace_kernel(map_source, kernel, pixel, _numbers(response.colour[row, x]), seen))
     return tuple(traces)
@@ -197,15 +203,16 @@ def _trace_kernel(
     def window(read: Callable[[Any], Array], mode: BorderMode) -> Array:
         return padded_window(read, *axes, mode, pixel[::-1])
 
-    levels = window(image.pixels.__getitem__, border if image.alpha is None else replace(border, fade=None))
-    summed, alpha_trace = levels, None
+    samples = map_source.samples
+    summed = window(functools.partial(_samples_at, samples), check_border(samples.border))
+    levels, alpha_trace = summed, None
+    if not samples.are_pixels or (image.alpha is not None and border.needs_copy):
+        levels = window(image.pixels.__getitem__, replace(border, fade=None))
     if image.alpha is not None and seen is not None:
         border_of_shares = check_border(border_of_alpha(request.border, image.opaque))
         alpha = window(image.alpha[:, :, None].__getitem__, border_of_shares)[:, :, 0]
         weights_of_alpha = None if kernel.sums_to_zero else _shares(kernel)[turn, turn]
         alpha_trace = AlphaTrace(alpha, weights_of_alpha, seen, image.opaque)
-        if not map_source.opaque or border.needs_copy:
-            summed = window(functools.partial(_premultiplied_at, image), border)
     weights = weights_for(request, image, kernel)[turn, turn]
     summing = weights.ndim == 3
     planes = []
@@ -216,12 +223,13 @@ def _trace_kernel(
     return KernelTrace(kernel, rows, columns, tuple(planes), summing, alpha_trace, responses)
 
 
-def _premultiplied_at(image: Image, index: Any) -> Array:
-    """Return the pixels at an index, multiplied by alpha in float64."""
-    assert image.alpha is not None
-    with np.errstate(invalid="ignore"):  # an infinity of alpha 0 is NaN
-        product: Array = image.pixels[index].astype(np.float64) * (image.alpha[index] / image.opaque)[:, :, None]
-    return product
+def _samples_at(samples: Samples, index: Any) -> Array:
+    """Return the samples at an index of rows and columns, float64."""
+    image = samples.image
+    part = replace(image, pixels=image.pixels[index], alpha=None if image.alpha is None else image.alpha[index])
+    out = np.empty(part.pixels.shape)
+    replace(samples, image=part).read(slice(None), out)
+    return out
 
 
 def _taps(axis: Axis, output: int, border: BorderMode) -> Taps:

@@ -27,12 +27,15 @@ WHITES = {np.uint8: 255, np.uint16: 65535, np.float32: None, np.float64: None}
 def warm_up() -> Iterator[Callable[[], object]]:
     """Yield functions that each compile some loops."""
     kernels = [Kernel("mean", ((0.25, 0.25),), offset=1.0), Kernel("real", ((0.3, 0.7),))]  # sums in 16 bits, and in float32
-    requests = [ApplyRequest((Input("-", None),), tuple(kernels), "out.png", method=method) for method in (None, "fft")]
+    inputs = (Input("-", None),)
+    requests = [ApplyRequest(inputs, tuple(kernels), "out.png", method=method) for method in (None, "fft")]
+    requests.append(ApplyRequest(inputs, tuple(kernels), "out.png", light="linear"))
     for dtype, alpha in itertools.product(WHITES, (False, True)):
         pixels = np.ones((4, 4, 4), dtype)
         image = Image(pixels[:, :, :3], WHITES[dtype], alpha=pixels[:, :, 3] if alpha else None)
         for request, kernel in itertools.product(requests, kernels):
             yield partial(KernelMaps(request, image).compute_map, kernel)
+            yield partial(KernelMaps(request, image).samples.read, np.arange(4), np.empty((4, 4, 3)))  # for "at"
         if alpha:
             yield partial(premultiplied, image, slice(None))  # views of pixels that hold alpha too, as run reads them
     for real in (np.float32, np.float64):

@@ -1,4 +1,4 @@
-"""Elementwise loops over feature maps: statistics, conversion to levels, merging, alpha. ``out`` is changed in place.
+"""Elementwise loops over feature maps: statistics, conversion to levels, merging, alpha, light. ``out`` is changed in place.
 
 The rules of ``correlate`` hold here too.
 """
@@ -111,3 +111,30 @@ def unpremultiply(alpha, white, least, out):
         opacity = alpha[i] / white
         for c in range(out.shape[1]):
             out[i, c] = out[i, c] / opacity if opacity > least else 0
+
+
+def look_up(pixels, tables, out):
+    """Write the entries of tables (1 or C, n) at the levels pixels (n, C) to out (n, C), real."""
+    for c in range(pixels.shape[1]):
+        table = tables[c]
+        for i in range(pixels.shape[0]):
+            out[i, c] = table[pixels[i, c]]
+
+
+def interpolate(bits, shift, first, lines, out):
+    """Replace out (n, C) float32 by a function of its absolute values, with its signs, in place.
+
+    The function is a line in each interval: lines (C, m, 2) hold start and slope. bits (n, C) int32 is the memory of out: the
+    upper bits of a float are its exponent and the begin of its fraction, so that bits >> shift numbers intervals whose width
+    doubles with each power of two. Number ``first`` is that of line 0; a value below the first interval is in the first, above
+    the last in the last.
+    """
+    last = np.int32(lines.shape[1] - 1)
+    for c in range(out.shape[1]):
+        line = lines[c]
+        for i in range(out.shape[0]):
+            index = ((bits[i, c] & np.int32(0x7FFFFFFF)) >> shift) - first
+            place = np.uint32(min(max(index, np.int32(0)), last))
+            value = out[i, c]
+            result = line[place, 0] + line[place, 1] * abs(value)
+            out[i, c] = -result if value < 0 else result

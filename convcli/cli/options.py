@@ -56,7 +56,8 @@ SECTIONS = {
     "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --max-pixels",
     "Kernel": "--kernel --tap --config --no-config",
     "Sliding": "--stride --padding --border --dilation --flip --channels --method",
-    "Output": "--output --format --range --depth --png-level --quality --in-place --flat --overwrite --skip-existing",
+    "Output": "--output --format --range --depth --png-level --quality --strip --keep-times --in-place --flat --overwrite "
+    "--skip-existing",
     "Batch": "--jobs --max-memory --fail-fast --dry-run",
     "Reporting": "--explain --json --report --quiet --verbose --help",
 }

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, TypeAlias
 Info: TypeAlias = Mapping[Any, Any]
 """``Image.info``: what Pillow read of a file in addition to its pixels."""
 
-XMP, FURTHER_PICTURES = "XMP", "further pictures after it, such as a gain map"
+XMP, FURTHER_PICTURES, TRAILING = "XMP", "further pictures after it, such as a gain map", "bytes after its end"
 
 PNG_CHUNKS = {
     **dict.fromkeys((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"eXIf", b"sRGB", b"tEXt", b"zTXt", b"iTXt"), ""),
@@ -57,8 +57,14 @@ PPM_HEADER = re.compile(rb"P4(?:(?:\s|#[^\n]*\n)+\d+){2}\s|P[56](?:(?:\s|#[^\n]*
 COLOUR_PPM_HEADER = re.compile(rb"P[36](?:(?:\s|#[^\n]*\n)+(\d+)){3}\s")
 """https://netpbm.sourceforge.net/doc/ppm.html: two or three numbers, and comments between them."""
 
-LOST_TIFF_TAGS = {330: "its smaller images", 700: XMP, 37724: "Photoshop's layers"}
+SMALLER_IMAGES, LAYERS = "its smaller images", "Photoshop's layers"
+LOST_TIFF_TAGS = {330: SMALLER_IMAGES, 700: XMP, 37724: LAYERS}
 """Tags that are not carried over, as they describe other pictures or the old pixels."""
+
+
+def is_picture_or_bytes(description: str) -> bool:
+    """Return whether a lost part is more than metadata: other pictures, or bytes of an unknown meaning."""
+    return description in (FURTHER_PICTURES, SMALLER_IMAGES, LAYERS) or description.endswith(TRAILING)
 
 
 def unkept_tags(tags: Iterable[int]) -> list[str]:
@@ -196,4 +202,4 @@ def unkept_ppm_parts(file: BinaryIO, info: Info) -> Iterator[str]:
 def _trailing_bytes(file: BinaryIO) -> str:
     """Describe the bytes from here to the end of the file, unless they are padding."""
     rest = file.read()
-    return f"{len(rest)} bytes after its end" if rest.strip(PADDING_BYTES) else ""
+    return f"{len(rest)} {TRAILING}" if rest.strip(PADDING_BYTES) else ""

@@ -18,6 +18,9 @@ from . import avif_boxes, file_parts
 MAX_PIXELS = 178_956_970
 """Default limit of the size of a picture: 512 MiB of 8-bit RGB."""
 
+DEFAULT_QUALITY = 92
+"""Quality of JPEG, WebP and AVIF where none is given and none is inherited from the input."""
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -27,10 +30,14 @@ class Encoding:
     6, takes 342 ms and 1,205 kB, and Pillow's level 1 66 ms and 1,366 kB. The edges of that photograph are as large as at
     level 6, its blur is 7 % larger. Repeated patterns, such as text, are 14 % smaller at level 6 (Pillow 13 with zlib 1.2.13).
     JPEG takes 4 ms. At quality 90 and above JPEG and AVIF keep colours at full resolution; quality 100 makes WebP lossless.
+
+    ``quality`` None is ``DEFAULT_QUALITY``, unless ``inherited`` has the options of Pillow's ``save`` that compress as the file
+    of the image is compressed.
     """
 
     png_level: int = 1
-    quality: int = 92
+    quality: int | None = None
+    inherited: dict[str, Any] | None = None
 
 
 def _options_of_png(encoding: Encoding, samples: int) -> dict[str, Any]:
@@ -39,11 +46,12 @@ def _options_of_png(encoding: Encoding, samples: int) -> dict[str, Any]:
 
 
 def _options_of_jpeg(encoding: Encoding, samples: int) -> dict[str, Any]:
-    return {"quality": encoding.quality, "subsampling": 0 if encoding.quality >= 90 else 2}
+    quality = encoding.quality or DEFAULT_QUALITY
+    return {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
 
 
 def _options_of_webp(encoding: Encoding, samples: int) -> dict[str, Any]:
-    return {"quality": encoding.quality, "lossless": encoding.quality == 100}
+    return {"quality": encoding.quality or DEFAULT_QUALITY, "lossless": encoding.quality == 100}
 
 
 def _options_of_avif(encoding: Encoding, samples: int) -> dict[str, Any]:
@@ -52,8 +60,9 @@ def _options_of_avif(encoding: Encoding, samples: int) -> dict[str, Any]:
     At speed 9 a photograph of half a megapixel takes 0.26 s and 186 kB, at Pillow's default, 6, it takes 2.6 s and 178 kB. Up
     to speed 8 the bytes depend on the number of threads (libavif 1.4.2).
     """
-    colour = {"subsampling": "4:4:4" if encoding.quality >= 90 else "4:2:0"} if samples > 1 else {}
-    return {"quality": encoding.quality, **colour, "speed": 9}
+    quality = encoding.quality or DEFAULT_QUALITY
+    colour = {"subsampling": "4:4:4" if quality >= 90 else "4:2:0"} if samples > 1 else {}
+    return {"quality": quality, **colour, "speed": 9}
 
 
 def _ends_with(end: bytes) -> Callable[[Path], bool]:

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import PIL.Image
@@ -13,7 +13,7 @@ import PIL.JpegImagePlugin
 from .exif import check_block, holds_only_provenance, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import exif_of_tiff
-from .file_parts import Info, unkept_tags
+from .file_parts import Info, is_picture_or_bytes, unkept_tags
 from .formats import Format
 from .image import Image, Metadata
 from .provenance import SOFTWARE, without_provenance
@@ -46,7 +46,8 @@ class FileMetadata:
 
     def add_to(self, image: Image) -> Image:
         """Return the image with these notices and losses."""
-        return image.with_notices(*self.notices).with_losses(*self.lost)
+        metadata_losses = frozenset((*self.notices, *(text for text in self.lost if not is_picture_or_bytes(text))))
+        return replace(image.with_notices(*self.notices).with_losses(*self.lost), metadata_losses=metadata_losses)
 
 
 def metadata_of(picture: PIL.Image.Image, file: BinaryIO, file_format: Format) -> FileMetadata:

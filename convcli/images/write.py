@@ -58,6 +58,8 @@ def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Pr
     """
     height, width, channels = image.pixels.shape
     stored_white(file_format, image, channels)
+    if encoding.quality is None and image.compression is not None and image.compression.format == file_format.name:
+        encoding = replace(encoding, inherited=image.compression.options)
     notices = []
     alpha = image.alpha
     if alpha is not None and not file_format.alpha:

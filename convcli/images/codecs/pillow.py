@@ -24,6 +24,7 @@ import PIL.ImageOps
 import PIL.PngImagePlugin
 
 from ...errors import ImageError
+from ..compression import compression_of
 from ..formats import BY_PILLOW_NAME, DECODERS, Encoding, Format
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
 from ..metadata import FileMetadata, metadata_of
@@ -100,8 +101,10 @@ class PillowCodec(Codec):
                 _refuse_cut(file, file_format, picture)
                 admit(header_of(picture))
                 frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
+                compression = compression_of(picture, file)
                 picture.load()  # now, as reading the metadata of PNG loads the pixels too, and a second load would hide errors
-                return image_of(picture, metadata_of(picture, file, file_format), frames, samples)
+                image = image_of(picture, metadata_of(picture, file, file_format), frames, samples)
+                return replace(image, compression=compression)
 
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
@@ -111,7 +114,8 @@ class PillowCodec(Codec):
         picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
         file = io.BytesIO()
         present = {name: value for name, value in options.items() if value}
-        picture.save(file, file_format.pillow_names[0], **present, **file_format.save_options(encoding, levels.shape[2]))
+        compression = encoding.inherited or file_format.save_options(encoding, levels.shape[2])
+        picture.save(file, file_format.pillow_names[0], **present, **compression)
         return file.getvalue()
 
     def read_provenance(self, path: Path) -> Provenance | None:

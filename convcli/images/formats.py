@@ -105,6 +105,8 @@ class Format:
     keeps
         The fields of ``Metadata`` that it holds. One that a picture has and its output does not hold makes --in-place refuse
         the picture, and is reported otherwise.
+    max_side
+        Largest number of rows or columns that its encoder writes.
     max_metadata
         Largest size in bytes of EXIF, with its prefix, and of a comment.
     setting
@@ -140,6 +142,7 @@ class Format:
     deep_grey: bool = False
     deep_colour: bool = False
     keeps: tuple[str, ...] = ()
+    max_side: int = 2**31 - 1
     max_metadata: int = 1 << 30
     setting: str | None = None
     save_options: Callable[[Encoding, int], dict[str, Any]] = lambda encoding, samples: {}
@@ -171,6 +174,7 @@ FORMATS = (
         (".jpg", ".jpeg", ".jpe", ".jfif"),
         pillow_names=("JPEG", "MPO"),
         keeps=(*COMMON_METADATA, "comment"),
+        max_side=65_500,  # libjpeg's limit; the format allows 65,535
         max_metadata=65_533,
         setting="quality",
         save_options=_options_of_jpeg,
@@ -199,6 +203,7 @@ FORMATS = (
         pillow_names=("WEBP",),
         alpha=True,
         keeps=("icc", "exif"),
+        max_side=16_383,
         setting="quality",
         save_options=_options_of_webp,
         unkept_parts=file_parts.unkept_webp_parts,
@@ -210,6 +215,7 @@ FORMATS = (
         pillow_names=("AVIF",),
         alpha=True,
         keeps=("icc", "exif"),
+        max_side=65_536,
         setting="quality",
         save_options=_options_of_avif,
         unkept_parts=avif_boxes.unkept_parts,

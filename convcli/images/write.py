@@ -41,6 +41,15 @@ def stored_white(file_format: Format, image: Image, channels: int) -> int:
     return 255
 
 
+def check_size(file_format: Format, height: int, width: int) -> None:
+    """Raise ArgumentError for a picture with a side that is too long for a format."""
+    limit = file_format.max_side
+    if max(height, width) > limit:
+        raise ArgumentError(
+            f"{file_format.name} holds at most {limit} pixels a side, got {width} x {height}; write .png or .tif"
+        )
+
+
 @dataclass(frozen=True)
 class Encoded:
     """The bytes of a picture, notices about what its format cannot hold, and descriptions of the lost data."""
@@ -53,10 +62,11 @@ class Encoded:
 def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Provenance | None = None) -> Encoded:
     """Encode an image of uint8 or uint16 levels with its metadata and provenance.
 
-    Raises ArgumentError as ``stored_white`` does, and OutputError if the image exceeds another limit of the format, such as
-    65,535 pixels per side in JPEG.
+    Raises ArgumentError as ``stored_white`` and ``check_size`` do, and OutputError if the image exceeds another limit of the
+    format.
     """
     height, width, channels = image.pixels.shape
+    check_size(file_format, height, width)
     stored_white(file_format, image, channels)
     if encoding.quality is None and image.compression is not None and image.compression.format == file_format.name:
         encoding = replace(encoding, inherited=image.compression.options)

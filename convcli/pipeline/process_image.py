@@ -17,7 +17,7 @@ from ..images.image import Array, Image, Metadata
 from ..images.provenance import Provenance, digest_of
 from ..images.quantize import RangeStatistics, check_scale, combine_statistics, statistics_of
 from ..images.read import decode, open_input
-from ..images.write import METADATA_NAMES, encode, stored_white, write_maps
+from ..images.write import METADATA_NAMES, check_size, encode, stored_white, write_maps
 from .map_source import Explanation, MapSource
 from .map_sources import map_source_for
 from .memory_budget import Budget
@@ -176,6 +176,7 @@ def _plan(request: BaseRequest, map_source: MapSource, targets: Iterable[Target]
             raw = _is_raw(request, image, target)
             if not raw:
                 check_scale(rule, image.white)
+                check_size(target.file_format, *shape[:2])
                 stored_white(target.file_format, image, shape[2])
             explanations = map_source.explanations(map_)
             yield Written(target, map_.name, shape, "raw" if raw else rule.name, None, (index,), explanations)

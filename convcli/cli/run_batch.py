@@ -59,7 +59,7 @@ def pop_inputs(values: dict[str, Any]) -> dict[str, Any]:
 def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[], object] | None = None) -> None:
     """Plan all outputs, call ``check``, and process all pictures. Raises SystemExit with status 1 where one failed."""
     tasks = make_tasks(request)
-    messages = Messages(quiet=reporting.quiet, verbose=reporting.verbose)
+    messages = Messages(quiet=reporting.quiet, verbose=reporting.verbose, is_batch=len(tasks) > 1)
     if reporting.as_json and request.output == "-":
         raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
     if not request.inputs:
@@ -123,7 +123,9 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
             reported = [] if outcome is None else [outcome]
             for finished in (*reported, *outcomes_after(outcomes, interruption)):
                 report.outcome(finished)
+            messages.collected_notices()
             raise
+    messages.collected_notices()
     messages.summary(counts)
     report.summary(counts)
     return counts.failed

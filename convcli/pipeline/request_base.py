@@ -137,12 +137,11 @@ class BaseRequest(abc.ABC):
     def digest_for(self, file_format: Format, maps: Sequence[int], inherits_compression: bool = False) -> str:
         """Return the digest, 32 hexadecimal digits, of all that the bytes of an output depend on apart from the picture.
 
-        ``inherits_compression`` is whether an output without --quality is compressed as its input. With --in-place this makes
-        no difference: the input may be the output of an earlier version, and must not be filtered twice.
+        ``inherits_compression`` is whether an output without --quality is compressed as its input.
         """
         compression = getattr(self, file_format.setting) if file_format.setting else None
-        if file_format.setting == "quality" and compression is None and (self.in_place or not inherits_compression):
-            compression = DEFAULT_QUALITY  # what earlier versions stored, so that their outputs stay up to date
+        if file_format.setting == "quality" and compression is None and not inherits_compression:
+            compression = DEFAULT_QUALITY  # as in earlier versions, whose outputs stay up to date
         layout = (self.depth, self.stacks_in(file_format))
         identity = (
             PIXELS_VERSION,

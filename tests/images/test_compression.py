@@ -103,7 +103,7 @@ def test_a_lossless_webp_stays_lossless(picture, kind):
 
 
 def test_digests_change_only_where_bytes_change():
-    """The digests are those of version 0.1.0, but for outputs that inherit their compression, unless they are in place."""
+    """The digests are those of version 0.1.0, but for outputs that inherit their compression."""
     kernel = Kernel("k", ((0.5, -0.25),), offset=3.0)
     fields = {"inputs": (Input("a.png", None),), "maps": (kernel,), "output": "b.png", "stride": (2, 1)}
     digests = {
@@ -115,7 +115,6 @@ def test_digests_change_only_where_bytes_change():
         file_format = format_of(name)
         assert ApplyRequest(**fields).digest_for(file_format, [0]) == digest
         assert ApplyRequest(**fields, quality=92).digest_for(file_format, [0], inherits_compression=True) == digest
-        assert ApplyRequest(**fields, in_place=True).digest_for(file_format, [0], inherits_compression=True) == digest
         assert ApplyRequest(**fields).digest_for(file_format, [0], inherits_compression=True) != digest
 
 
@@ -130,3 +129,16 @@ def test_outputs_of_earlier_versions_are_made_again_only_if_they_change(run, pic
     assert ("up to date" in again.err) == (not inherits)
     assert ((tmp_path / "out.jpg").read_bytes() == before) == (not inherits)
     assert "up to date" in run(*arguments).err
+
+
+def test_a_picture_that_an_earlier_version_filtered_in_place_is_not_filtered_again(run, picture, tmp_path):
+    """Its quality was 92, which is that of its provenance; another kernel is another request."""
+    path = tmp_path / "a.jpg"
+    picture.save(path, quality=40)
+    arguments = ["apply", path, "--in-place", "--skip-existing", "-v", "-k"]
+    assert run(*arguments, "blur", "--quality", 92).status == 0
+    before = path.read_bytes()
+    assert "up to date" in run(*arguments, "blur").err
+    assert path.read_bytes() == before
+    assert run(*arguments, "sharpen").status == 0
+    assert path.read_bytes() != before

@@ -57,14 +57,16 @@ PPM_HEADER = re.compile(rb"P4(?:(?:\s|#[^\n]*\n)+\d+){2}\s|P[56](?:(?:\s|#[^\n]*
 COLOUR_PPM_HEADER = re.compile(rb"P[36](?:(?:\s|#[^\n]*\n)+(\d+)){3}\s")
 """https://netpbm.sourceforge.net/doc/ppm.html: two or three numbers, and comments between them."""
 
-SMALLER_IMAGES, LAYERS = "its smaller images", "Photoshop's layers"
+SMALLER_IMAGES, LAYERS, DEPTH_MAP, CROP = "its smaller images", "Photoshop's layers", "its depth map", "its crop"
+MORE_THAN_METADATA = (FURTHER_PICTURES, SMALLER_IMAGES, LAYERS, DEPTH_MAP, CROP)
+
 LOST_TIFF_TAGS = {330: SMALLER_IMAGES, 700: XMP, 37724: LAYERS}
 """Tags that are not carried over, as they describe other pictures or the old pixels."""
 
 
 def is_picture_or_bytes(description: str) -> bool:
     """Return whether a lost part is more than metadata: other pictures, or bytes of an unknown meaning."""
-    return description in (FURTHER_PICTURES, SMALLER_IMAGES, LAYERS) or description.endswith(TRAILING)
+    return description in MORE_THAN_METADATA or description.endswith(TRAILING)
 
 
 def unkept_tags(tags: Iterable[int]) -> list[str]:

@@ -102,7 +102,7 @@ def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, 
     run_batch.report_compiling(Messages(quiet=False, verbose=False))
     name = _name_of(request)
     with _naming_picture(name):
-        image = read_image(input_.source, pipes.input, request.max_pixels, request.axes)
+        image = read_image(input_.source, pipes.input, request.max_pixels, request.axes, allow_pipe=True)
         height, width, _ = request.map_shape(image.size, request.maps[0])
     x, y = position
     if not (x < width and y < height):

@@ -17,6 +17,8 @@ from .counts import Counts
 from .json_report import Report
 from .messages import Messages
 
+STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
 COMPILING = "compiling loops that this run is the first to need (convcli cache warm compiles all of them) ..."
 COMPILING_ALWAYS = "compiling loops, on each run, as there is no folder to keep them in (see convcli cache info) ..."
 
@@ -38,6 +40,8 @@ def pop_report_options(values: dict[str, Any]) -> ReportOptions:
     reporting = ReportOptions(**{name: values.pop(name) for name in names})
     if reporting.quiet and reporting.verbose:
         raise click.UsageError("-q and -v exclude each other")
+    if values["output"] in STANDARD_OUTPUT:
+        values["output"] = "-"
     if values["report"] == "-":
         reporting, values["report"] = replace(reporting, as_json=True), None
     if reporting.dry_run and values["report"]:

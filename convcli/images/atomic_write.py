@@ -52,7 +52,7 @@ def write_atomically(
     """Open a file that is renamed to ``path`` when the block ends without an error; otherwise ``path`` stays as it is.
 
     The bytes go to a temporary file in the same folder, are synced, and are renamed: at any time ``path`` is the old file, the
-    complete new file, or nothing. A missing folder is made. A link is followed; a special file, such as /dev/null, is written
+    complete new file, or nothing. A missing folder is made. A link is followed; a device, such as /dev/null, is written
     directly. ``before`` is called with the path of the finished temporary file just before it is renamed. ``times`` become the
     times of the file.
 
@@ -63,7 +63,11 @@ def write_atomically(
     except (OSError, ValueError, RuntimeError) as error:  # a name too long; a NUL byte; a loop of links
         raise OutputError(f"{path}: cannot be written: {error}") from None
     try:
-        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+        if target.exists() and not stat.S_ISREG(mode := target.stat().st_mode):
+            if stat.S_ISSOCK(mode):
+                raise OSError(errno.ENXIO, "it is a socket, which has no name to open")
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
             with target.open("wb") as file:
                 yield file
             return

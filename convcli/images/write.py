@@ -1,6 +1,5 @@
 """Encodes images and maps, and reports what a format cannot hold."""
 
-import select
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -129,24 +128,3 @@ def write_maps(
         sizes = ", ".join(f"{name} {' x '.join(map(str, map_.shape))}" for name, map_ in zip(names, maps, strict=True))
         raise ArgumentError(f"maps of different shapes do not stack in {file_format.name}: {sizes}; write .npz")
     codec_of(file_format).write_maps(file, maps, names, provenance)
-
-
-def write_all(stream: BinaryIO, data: bytes) -> None:
-    """Write all of the data to standard output, in parts if it is unbuffered or a non-blocking pipe.
-
-    Raises OutputError, and BrokenPipeError if the reader has closed the pipe.
-    """
-    remaining = memoryview(data)
-    try:
-        stream.flush()
-        raw = getattr(stream, "raw", stream)
-        while remaining:
-            written = raw.write(remaining)
-            if written is None:
-                select.select([], [raw], [])
-            else:
-                remaining = remaining[written:]
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error

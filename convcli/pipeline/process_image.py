@@ -107,7 +107,7 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
     """Read the picture of a task. During the block, the memory of the picture and its maps is reserved."""
     if task.error:
         raise ImageError(task.error)
-    with open_input(task.source, pipes.input) as file, budget.lease() as reserve:
+    with open_input(task.source, pipes.input, task.is_pipe) as file, budget.lease() as reserve:
         times = _times_of(file) if request.keep_times else None
         source = _digest(file) if request.skip_existing else ""
         provenances = {target: Provenance(_digest_for(request, target, file), source) for target in task.targets}

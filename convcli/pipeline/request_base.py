@@ -61,6 +61,9 @@ class BaseRequest(abc.ABC):
             raise ArgumentError("an input has an empty name; name a picture, or - for standard input")
         if sum(input_.source is None for input_ in self.inputs) > 1:
             raise ArgumentError("- stands for standard input, which can be read only once")
+        pipes = [os.path.realpath(input_.source) for input_ in self.inputs if input_.is_pipe and input_.source]
+        if len(set(pipes)) < len(pipes):
+            raise ArgumentError("a pipe is an input twice, and can be read only once; save its picture to a file")
 
     @functools.cached_property
     def pictures(self) -> int:

@@ -12,7 +12,7 @@ from ..errors import OutputError
 from ..images.atomic_write import ExistsError, Times, write_atomically
 from ..images.output_state import OutputState, read_output_state
 from ..images.provenance import Provenance, Sidecar, digest_of, read_sidecar, sidecar_path
-from ..images.write import write_all
+from ..images.streams import is_stream, write_all, write_stream
 from .request_base import BaseRequest
 from .tasks import Target
 
@@ -63,11 +63,14 @@ def is_up_to_date(request: BaseRequest, target: Target, provenance: Provenance) 
 def write_output(
     request: BaseRequest, target: Target, output: Output, write: Callable[[BinaryIO], object], carries_provenance: bool
 ) -> None:
-    """Write an output. With --skip-existing it gets a sidecar, unless it carries its provenance itself."""
-    if target.path is None:
-        assert output.pipes.output is not None
+    """Write an output. With --skip-existing a file gets a sidecar, unless it carries its provenance itself."""
+    if target.path is None or is_stream(target.path):
         memory = io.BytesIO()
         write(memory)
+        if target.path is not None:
+            write_stream(target.path, memory.getvalue())
+            return
+        assert output.pipes.output is not None
         write_all(output.pipes.output, memory.getvalue())
         return
     replaces_ours = _state_of(request, target).ours  # checked again, as a picture can take minutes

@@ -12,9 +12,9 @@ import PIL.Image
 import PIL.ImageCms
 import PIL.PngImagePlugin
 import pytest
-from pictures import pixels
 
 from convcli.pipeline import store_map
+from pictures import pixels
 
 
 @pytest.mark.parametrize("plan", [False, True])

@@ -191,6 +191,11 @@ LIMIT = _together(
         show_default=True,
         help="Refuse larger pictures by their header.",
     ),
+    click.option(
+        "--allow-truncated",
+        is_flag=True,
+        help="Use truncated pictures as far as they go, with a notice; the rest is grey or black. Not WebP and AVIF.",
+    ),
 )
 """Options for how inputs are read, and how large they may be."""
 

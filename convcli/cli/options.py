@@ -53,7 +53,8 @@ NEGATIVE_NUMBERS = re.compile(
 
 
 SECTIONS = {
-    "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --max-pixels",
+    "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --max-pixels "
+    "--allow-truncated",
     "Kernel": "--kernel --tap --config --no-config",
     "Sliding": "--stride --padding --border --dilation --flip --channels --method",
     "Output": "--output --format --range --depth --png-level --quality --strip --keep-times --in-place --flat --overwrite "

@@ -82,5 +82,6 @@ def open_input(source: Path | None, standard_input: BinaryIO | None = None, allo
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return f"is truncated or corrupt: {text.splitlines()[0]}"
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    remedy = "; --allow-truncated uses what is there" if text.startswith("image file is truncated") else ""
+    return f"is truncated or corrupt: {text}{remedy}"

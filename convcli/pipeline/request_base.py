@@ -43,6 +43,7 @@ class BaseRequest(abc.ABC):
     png_level: int = 1
     quality: int | None = None  # None: as the input where it has the same format, else DEFAULT_QUALITY
     max_pixels: int = MAX_PIXELS
+    allow_truncated: bool = False
     axes: str | None = None  # axes of .npy inputs, where the shape is ambiguous
     max_memory: int | None = None  # in bytes; None is three quarters of the free memory
     threads: int | None = None

@@ -11,15 +11,18 @@ Every mode of Pillow has a rule:
 Samples that Pillow would cut to 8 bits are refused: ``Format.deep_kind`` finds them.
 """
 
+import contextlib
 import io
 import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
 import PIL.ImageOps
 import PIL.PngImagePlugin
 
@@ -34,6 +37,9 @@ from .codec import Codec
 WITH_ALPHA = ("LA", "RGBA", "La", "RGBa", "PA")
 GREY = ("1", "L", "LA", "La")
 CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
+
+
+TRUNCATED = "is truncated; the rest is grey or black"
 
 
 class _PillowSettings:
@@ -71,6 +77,41 @@ pillow_settings = _PillowSettings()
 """Entered by every function that reads with Pillow."""
 
 
+class WatchedFile:
+    """A file that notes whether something was read at its end, as Pillow does only for a truncated picture."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.was_read_at_end = False
+
+    def read(self, size: int = -1) -> bytes:
+        """Read bytes."""
+        data = self.file.read(size)
+        self.was_read_at_end |= size > 0 and not data
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def add_to(self, image: Image) -> Image:
+        """Return the image, with a notice if the picture is truncated."""
+        return image.with_notices(TRUNCATED).with_losses("its partial data") if self.was_read_at_end else image
+
+
+@contextlib.contextmanager
+def truncated_allowed(is_allowed: bool) -> Iterator[None]:
+    """Let Pillow read truncated pictures as far as they go, in all threads, during the block. Their images have a notice.
+
+    The setting is one of the whole process: it is set before any thread reads, and restored after a run.
+    """
+    before = PIL.ImageFile.LOAD_TRUNCATED_IMAGES
+    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before or is_allowed
+    try:
+        yield
+    finally:
+        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
 class _FinishedExif(PIL.Image.Exif):
     """EXIF that Pillow writes unchanged. From bytes with an orientation, its AVIF encoder would make a new block."""
 
@@ -91,8 +132,9 @@ class PillowCodec(Codec):
     def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
         """Read the first picture. Raises ImageError, and whatever Pillow raises on damaged data."""
         with pillow_settings:
+            watched = WatchedFile(file)
             try:
-                picture = PIL.Image.open(file, formats=DECODERS)
+                picture = PIL.Image.open(cast(BinaryIO, watched), formats=DECODERS)
             except PIL.UnidentifiedImageError:
                 raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
             with picture:
@@ -102,9 +144,10 @@ class PillowCodec(Codec):
                 admit(header_of(picture))
                 frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
                 compression = compression_of(picture, file)
+                watched.was_read_at_end = False
                 picture.load()  # now, as reading the metadata of PNG loads the pixels too, and a second load would hide errors
                 image = image_of(picture, metadata_of(picture, file, file_format), frames, samples)
-                return replace(image, compression=compression)
+                return watched.add_to(replace(image, compression=compression))
 
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""

@@ -128,7 +128,11 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
 
 
 def _digest_for(request: BaseRequest, target: Target, file: BinaryIO) -> str:
-    return request.digest_for(target.file_format, target.maps, inherits_compression(file, target.file_format.name))
+    try:
+        inherits = inherits_compression(file, target.file_format.name)
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}") from None
+    return request.digest_for(target.file_format, target.maps, inherits)
 
 
 def _times_of(file: BinaryIO) -> Times | None:

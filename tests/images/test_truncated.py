@@ -44,7 +44,8 @@ def saved(picture, name, folder):
 def test_the_first_rows_are_those_of_the_picture(run, picture, tmp_path, name):
     """From a third on, in apply and in at; the end is grey in JPEG, else black. Without the option it is an error."""
     data = saved(picture, name, tmp_path)
-    whole = pixels(tmp_path / name) if not name.endswith("gif") else np.asarray(PIL.Image.open(tmp_path / name).convert("RGB"))
+    with PIL.Image.open(tmp_path / name) as opened:
+        whole = np.asarray(opened.convert("RGB"))
     path = tmp_path / f"cut-{name}"
     path.write_bytes(data[: len(data) // 2])
     arguments = ["apply", path, "-k", "1", "-o", tmp_path / "out.png"]

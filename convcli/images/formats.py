@@ -108,7 +108,7 @@ class Format:
     max_side
         Largest number of rows or columns that its encoder writes.
     max_metadata
-        Largest size in bytes of EXIF, with its prefix, and of a comment.
+        Largest size in bytes of EXIF, of XMP and of IPTC, each with its prefix, and of a comment.
     setting
         The field of ``Encoding`` that its bytes depend on; it is part of the provenance of an output.
     save_options
@@ -161,7 +161,7 @@ FORMATS = (
         pillow_names=("PNG",),
         alpha=True,
         deep_grey=True,
-        keeps=(*COMMON_METADATA, "text"),
+        keeps=(*COMMON_METADATA, "text", "xmp", "png_chunks"),
         setting="png_level",
         save_options=_options_of_png,
         unkept_parts=file_parts.unkept_png_parts,
@@ -173,7 +173,7 @@ FORMATS = (
         "jpeg",
         (".jpg", ".jpeg", ".jpe", ".jfif"),
         pillow_names=("JPEG", "MPO"),
-        keeps=(*COMMON_METADATA, "comment"),
+        keeps=(*COMMON_METADATA, "comment", "xmp", "iptc"),
         max_side=65_500,  # libjpeg's limit; the format allows 65,535
         max_metadata=65_533,
         setting="quality",
@@ -193,7 +193,7 @@ FORMATS = (
         alpha=True,
         deep_grey=True,
         deep_colour=True,
-        keeps=COMMON_METADATA,
+        keeps=(*COMMON_METADATA, "xmp"),
         holds_provenance=True,
         encoding_copies=(2, 3),
     ),
@@ -202,7 +202,7 @@ FORMATS = (
         (".webp",),
         pillow_names=("WEBP",),
         alpha=True,
-        keeps=("icc", "exif"),
+        keeps=("icc", "exif", "xmp"),
         max_side=16_383,
         setting="quality",
         save_options=_options_of_webp,
@@ -214,7 +214,7 @@ FORMATS = (
         (".avif",),
         pillow_names=("AVIF",),
         alpha=True,
-        keeps=("icc", "exif"),
+        keeps=("icc", "exif", "xmp"),
         max_side=65_536,
         setting="quality",
         save_options=_options_of_avif,

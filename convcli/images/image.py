@@ -21,6 +21,9 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     text: tuple[tuple[str, str], ...] = ()  # PNG's keywords and texts
     comment: bytes | None = None  # of JPEG and GIF
+    xmp: bytes | None = None
+    iptc: bytes | None = None  # of JPEG, as resources of Photoshop
+    png_chunks: tuple[tuple[bytes, bytes], ...] = ()  # names and data of chunks that say what levels mean
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,18 @@ import numpy as np
 from ..errors import ArgumentError, OutputError
 from .codecs import codec_of
 from .exif import block_with, patched
+from .file_parts import lost_png_chunks
 from .formats import WRITTEN, Encoding, Format
 from .image import Array, Image, Metadata
 from .provenance import Provenance
+from .xmp import adjusted
 
-METADATA_NAMES = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"}
+METADATA_NAMES = {
+    **{"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"},
+    **{"xmp": "XMP", "iptc": "IPTC"},
+}
+MARGIN = 100
+"""Bytes for the prefixes of XMP and IPTC in JPEG, and for numbers that become longer."""
 
 
 def stored_white(file_format: Format, image: Image, channels: int) -> int:
@@ -88,6 +95,8 @@ def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Pr
         metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, file_format.max_metadata))
     elif provenance is not None and "exif" in file_format.keeps:
         metadata = replace(metadata, exif=block_with(provenance))
+    if metadata.xmp:
+        metadata = replace(metadata, xmp=adjusted(metadata.xmp, width, height))
     data = _encode_pixels(image.pixels, alpha, file_format, encoding, metadata)
     return Encoded(data, tuple(notices), tuple(lost))
 
@@ -116,7 +125,13 @@ def _kept_metadata(metadata: Metadata, file_format: Format) -> tuple[Metadata, l
         lost.append(f"{len(kept.pop('exif'))} bytes of EXIF")
     if len(kept.get("comment") or b"") > file_format.max_metadata:
         lost.append(f"{len(kept.pop('comment'))} bytes of comment")
-    return Metadata(**kept), lost
+    if len(kept.get("iptc") or b"") + MARGIN > file_format.max_metadata:
+        lost.append(f"{len(kept.pop('iptc'))} bytes of IPTC")
+    if len(kept.get("xmp") or b"") + MARGIN > file_format.max_metadata:
+        lost.append(f"{len(kept.pop('xmp'))} bytes of XMP")
+    if "png_chunks" in file_format.keeps:
+        return Metadata(**kept, png_chunks=metadata.png_chunks), lost
+    return Metadata(**kept), [*lost, *lost_png_chunks(metadata.png_chunks)]
 
 
 def write_maps(

@@ -13,8 +13,10 @@ Samples that Pillow would cut to 8 bits are refused: ``Format.deep_kind`` finds 
 
 import contextlib
 import io
+import struct
 import threading
 import warnings
+import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +40,9 @@ WITH_ALPHA = ("LA", "RGBA", "La", "RGBa", "PA")
 GREY = ("1", "L", "LA", "La")
 CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
 
+
+PNG_HEADER_SIZE = 33
+"""Size of the signature and the chunk IHDR."""
 
 TRUNCATED = "is truncated; the rest is grey or black"
 
@@ -153,13 +158,16 @@ class PillowCodec(Codec):
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
         options: dict[str, Any] = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "comment": metadata.comment}
         options["exif"] = _FinishedExif(metadata.exif) if metadata.exif else None
-        options["pnginfo"] = _png_text(metadata) if metadata.text else None
+        is_png = file_format.name == "png"
+        options["pnginfo"] = _png_text(metadata) if is_png and (metadata.text or metadata.xmp) else None
+        options["xmp"] = None if is_png else metadata.xmp
+        options["extra"] = _app13(metadata.iptc) if metadata.iptc else None
         picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
         file = io.BytesIO()
         present = {name: value for name, value in options.items() if value}
         compression = encoding.inherited or file_format.save_options(encoding, levels.shape[2])
         picture.save(file, file_format.pillow_names[0], **present, **compression)
-        return file.getvalue()
+        return _with_png_chunks(file, metadata) if metadata.png_chunks else file.getvalue()
 
     def read_provenance(self, path: Path) -> Provenance | None:
         """Return the provenance in the EXIF of a picture. Raises whatever Pillow raises on damaged data."""
@@ -232,4 +240,23 @@ def _png_text(metadata: Metadata) -> PIL.PngImagePlugin.PngInfo:
     info = PIL.PngImagePlugin.PngInfo()
     for key, value in metadata.text:
         info.add_text(key, value, zip=len(value) > 1000)
+    if metadata.xmp:
+        info.add(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)  # not compressed, as the specification of XMP asks
     return info
+
+
+def _with_png_chunks(file: io.BytesIO, metadata: Metadata) -> bytes:
+    """Return a PNG file with further chunks after its header. Pillow writes a resolution with a unit, or none."""
+    data = file.getbuffer()
+    chunks = [
+        struct.pack(">I4s", len(content), name) + content + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in metadata.png_chunks
+        if name != b"pHYs" or metadata.dpi is None
+    ]
+    return b"".join((data[:PNG_HEADER_SIZE], *chunks, data[PNG_HEADER_SIZE:]))
+
+
+def _app13(resources: bytes) -> bytes:
+    """Return a JPEG segment of Photoshop."""
+    content = b"Photoshop 3.0\0" + resources
+    return b"\xff\xed" + struct.pack(">H", len(content) + 2) + content

@@ -18,7 +18,7 @@ from ..exif_block import Block, BrokenExif
 from ..exif_tiff import NO_BLOCK, check_values, start_tiff
 from ..formats import Encoding, Format
 from ..image import Admit, Array, Header, Image, Metadata, as_levels, check_pixels, itemsize_of
-from ..metadata import SAMPLES, frames_in, metadata_of_tiff
+from ..metadata import SAMPLES, XMP_TAG, frames_in, metadata_of_tiff
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from ..quantize import to_levels
 from .codec import Codec
@@ -27,7 +27,7 @@ from .pillow import WatchedFile, header_of, image_of, pillow_settings
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its warnings become one line of ours
 
 ASSOCIATED, UNASSOCIATED, STRIP_OFFSETS = 1, 2, 273
-SHORT, LONG, RATIONAL, UNDEFINED = 3, 4, 5, 7
+BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 STRUCT_CODES = {SHORT: "H", LONG: "I"}
 MINISWHITE, MINISBLACK, RGB = 0, 1, 2
 SIGNED, FLOATING_POINT = 2, 3
@@ -208,6 +208,8 @@ def _pixel_fields(levels: Array, has_alpha: bool, metadata: Metadata, order: str
         packed.append((RESOLUTION_UNIT, SHORT, struct.pack(f"{order}H", 2)))
     if metadata.icc:
         packed.append((ICC_PROFILE, UNDEFINED, metadata.icc))
+    if metadata.xmp:
+        packed.append((XMP_TAG, BYTE, metadata.xmp))
     return packed
 
 

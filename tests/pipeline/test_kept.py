@@ -99,8 +99,8 @@ def tags_of(path):
 def test_strip_leaves_no_metadata(run, tmp_path, name):
     """exiftool and Pillow find none, there is no notice and no provenance, and the levels are those of the upright picture."""
     rich_picture(tmp_path / name)
-    if shutil.which("exiftool"):
-        assert tags_of(tmp_path / name) & {"IFD0", "ICC_Profile", "ICC-header"}
+    if shutil.which("exiftool") and name == "a.jpg":
+        assert {"IFD0", "ICC_Profile"} <= tags_of(tmp_path / name)
     arguments = ["apply", tmp_path / name, "-k", "1", "-o"]
     result = run(*arguments, tmp_path / f"out{name[1:]}", "--strip")
     assert (result.status, len(result.lines)) == (0, 1)

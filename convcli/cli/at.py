@@ -96,13 +96,14 @@ def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, 
     """Read the picture and explain the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
     (input_,) = request.inputs
     pipes = run_batch.open_pipes(request)
+    from ..images.codecs.pillow import truncated_allowed
     from ..images.read import read_image  # these import NumPy, which is slow
     from ..pipeline.pixel_trace import explain
 
     run_batch.report_compiling(Messages(quiet=False, verbose=False))
     name = _name_of(request)
-    with _naming_picture(name):
-        image = read_image(input_.source, pipes.input, request.max_pixels, request.axes)
+    with _naming_picture(name), truncated_allowed(request.allow_truncated):
+        image = read_image(input_.source, pipes.input, request.max_pixels, request.axes, allow_pipe=True)
         height, width, _ = request.map_shape(image.size, request.maps[0])
     x, y = position
     if not (x < width and y < height):

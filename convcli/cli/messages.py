@@ -13,11 +13,17 @@ if TYPE_CHECKING:
 
 
 class Messages:
-    """Prints messages to standard error, as ``-q`` and ``-v`` ask."""
+    """Prints messages to standard error, as ``-q`` and ``-v`` ask.
 
-    def __init__(self, quiet: bool, verbose: bool) -> None:
+    The notices of a batch are collected, and ``collected_notices`` prints each of them once. With ``-v`` each picture has its
+    own.
+    """
+
+    def __init__(self, quiet: bool, verbose: bool, is_batch: bool = False) -> None:
         self.quiet = quiet
         self.verbose = verbose and not quiet
+        self.collects = is_batch and not self.verbose
+        self.names_by_notice: dict[str, list[str]] = {}
 
     def note(self, text: str) -> None:
         """Print a line, unless quiet."""
@@ -30,7 +36,10 @@ class Messages:
         if self.verbose and not dry_run and outcome.image:
             self.note(f"{name}: {outcome.image}")
         for notice in outcome.notices:
-            self.note(f"{name}: {notice}")
+            if self.collects:
+                self.names_by_notice.setdefault(notice, []).append(name)
+            else:
+                self.note(f"{name}: {notice}")
         for written in outcome.written:
             if dry_run:
                 line = f"{name} ({outcome.image}) -> {_destination(written)} ({_size(written)}) {written.map}, {written.rule}"
@@ -47,6 +56,11 @@ class Messages:
         if outcome.error is not None:
             for line in outcome.error.lines:
                 print_error(f"Error: {name}: {line}")
+
+    def collected_notices(self) -> None:
+        """Print the notices of a batch, each with the name of its picture or the number of its pictures."""
+        for notice, names in self.names_by_notice.items():
+            self.note(f"{names[0]}: {notice}" if len(names) == 1 else f"{notice} ({len(names)} pictures)")
 
     def summary(self, counts: "Counts") -> None:
         """Print the counts of several pictures if not all of them are done, or if any were skipped."""

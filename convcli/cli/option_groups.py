@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ..geometry.borders import MODES
-from ..images.formats import MAX_PIXELS, NAMES
+from ..images.formats import DEFAULT_QUALITY, MAX_PIXELS, NAMES
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..pipeline.request_base import DEPTHS
 from . import options
@@ -151,9 +151,16 @@ STORING = _together(
         "--quality",
         type=click.IntRange(1, 100),
         metavar="N",
-        default=92,
-        show_default=True,
-        help="JPEG, WebP and AVIF; 100 makes WebP lossless.",
+        help="JPEG, WebP and AVIF; 100 makes WebP lossless.  [default: a JPEG from a JPEG has the quality and chroma "
+        f"subsampling of its input, a lossless WebP stays lossless; else {DEFAULT_QUALITY}]",
+    ),
+    click.option(
+        "--strip", is_flag=True, help="Write no metadata: no EXIF, colour profile, text, comment or resolution, no provenance."
+    ),
+    click.option(
+        "--keep-times",
+        is_flag=True,
+        help="Give outputs the modification and access times of their inputs, with --in-place too.",
     ),
 )
 """Options for how maps are stored."""
@@ -194,6 +201,11 @@ LIMIT = _together(
         default=MAX_PIXELS,
         show_default=True,
         help="Refuse larger pictures by their header.",
+    ),
+    click.option(
+        "--allow-truncated",
+        is_flag=True,
+        help="Use truncated pictures as far as they go, with a notice; the rest is grey or black. Not WebP and AVIF.",
     ),
 )
 """Options for how inputs are read, and how large they may be."""

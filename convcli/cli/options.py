@@ -53,10 +53,12 @@ NEGATIVE_NUMBERS = re.compile(
 
 
 SECTIONS = {
-    "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --max-pixels",
+    "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --max-pixels "
+    "--allow-truncated",
     "Kernel": "--kernel --tap --config --no-config",
     "Sliding": "--stride --padding --border --dilation --flip --channels --light --method",
-    "Output": "--output --format --range --depth --png-level --quality --in-place --flat --overwrite --skip-existing",
+    "Output": "--output --format --range --depth --png-level --quality --strip --keep-times --in-place --flat --overwrite "
+    "--skip-existing",
     "Batch": "--jobs --max-memory --fail-fast --dry-run",
     "Reporting": "--explain --json --report --quiet --verbose --help",
 }

@@ -17,6 +17,8 @@ from .counts import Counts
 from .json_report import Report
 from .messages import Messages
 
+STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+
 COMPILING = "compiling loops that this run is the first to need (convcli cache warm compiles all of them) ..."
 COMPILING_ALWAYS = "compiling loops, on each run, as there is no folder to keep them in (see convcli cache info) ..."
 
@@ -38,6 +40,8 @@ def pop_report_options(values: dict[str, Any]) -> ReportOptions:
     reporting = ReportOptions(**{name: values.pop(name) for name in names})
     if reporting.quiet and reporting.verbose:
         raise click.UsageError("-q and -v exclude each other")
+    if values["output"] in STANDARD_OUTPUT:
+        values["output"] = "-"
     if values["report"] == "-":
         reporting, values["report"] = replace(reporting, as_json=True), None
     if reporting.dry_run and values["report"]:
@@ -59,7 +63,7 @@ def pop_inputs(values: dict[str, Any]) -> dict[str, Any]:
 def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[], object] | None = None) -> None:
     """Plan all outputs, call ``check``, and process all pictures. Raises SystemExit with status 1 where one failed."""
     tasks = make_tasks(request)
-    messages = Messages(quiet=reporting.quiet, verbose=reporting.verbose)
+    messages = Messages(quiet=reporting.quiet, verbose=reporting.verbose, is_batch=len(tasks) > 1)
     if reporting.as_json and request.output == "-":
         raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
     if not request.inputs:
@@ -123,7 +127,9 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
             reported = [] if outcome is None else [outcome]
             for finished in (*reported, *outcomes_after(outcomes, interruption)):
                 report.outcome(finished)
+            messages.collected_notices()
             raise
+    messages.collected_notices()
     messages.summary(counts)
     report.summary(counts)
     return counts.failed

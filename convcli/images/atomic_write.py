@@ -14,7 +14,7 @@ import secrets
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 try:
     import fcntl
@@ -24,6 +24,9 @@ except ImportError:  # Windows has no such locks; leftovers stay there
 from ..errors import OutputError
 
 PREFIX, SUFFIX = f".convcli-{re.sub(r'[^A-Za-z0-9.]', '-', platform.node())[:60]}-", ".part"
+
+Times: TypeAlias = tuple[int, int]
+"""Access and modification time of a file, in nanoseconds since 1970."""
 
 _unfinished: set[Path] = set()
 """Temporary files that are being written."""
@@ -43,12 +46,15 @@ def discard_unfinished() -> None:
 
 
 @contextlib.contextmanager
-def write_atomically(path: Path, replace: bool = True, before: Callable[[Path], object] | None = None) -> Iterator[BinaryIO]:
+def write_atomically(
+    path: Path, replace: bool = True, before: Callable[[Path], object] | None = None, times: Times | None = None
+) -> Iterator[BinaryIO]:
     """Open a file that is renamed to ``path`` when the block ends without an error; otherwise ``path`` stays as it is.
 
     The bytes go to a temporary file in the same folder, are synced, and are renamed: at any time ``path`` is the old file, the
-    complete new file, or nothing. A missing folder is made. A link is followed; a special file, such as /dev/null, is written
-    directly. ``before`` is called with the path of the finished temporary file just before it is renamed.
+    complete new file, or nothing. A missing folder is made. A link is followed; a device, such as /dev/null, is written
+    directly. ``before`` is called with the path of the finished temporary file just before it is renamed. ``times`` become the
+    times of the file.
 
     Raises OutputError, and ExistsError where ``path`` exists and ``replace`` is false.
     """
@@ -57,7 +63,11 @@ def write_atomically(path: Path, replace: bool = True, before: Callable[[Path], 
     except (OSError, ValueError, RuntimeError) as error:  # a name too long; a NUL byte; a loop of links
         raise OutputError(f"{path}: cannot be written: {error}") from None
     try:
-        if target.exists() and not stat.S_ISREG(target.stat().st_mode):
+        if target.exists() and not stat.S_ISREG(mode := target.stat().st_mode):
+            if stat.S_ISSOCK(mode):
+                raise OSError(errno.ENXIO, "it is a socket, which has no name to open")
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError(errno.EISDIR, "it is a folder")
             with target.open("wb") as file:
                 yield file
             return
@@ -70,6 +80,8 @@ def write_atomically(path: Path, replace: bool = True, before: Callable[[Path], 
         with _temporary_file(target) as (temporary, file):
             yield file
             file.flush()
+            if times is not None:
+                os.utime(temporary, ns=times)
             os.fsync(file.fileno())
             if before is not None:
                 before(temporary)

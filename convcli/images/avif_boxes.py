@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from .file_parts import FURTHER_PICTURES, XMP, Info
+from .file_parts import CROP, DEPTH_MAP, FURTHER_PICTURES, XMP, Info
 
 KNOWN_BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip")
 MAX_HEADER_BYTES = 1 << 24
@@ -20,8 +20,8 @@ ITEM_DESCRIPTIONS = {
     b"application/rdf+xml": XMP,
     b"tmap": FURTHER_PICTURES,
     b"urn:com:photo:aux:hdrgainmap": FURTHER_PICTURES,
-    b"urn:mpeg:mpegB:cicp:systems:auxiliary:depth": "its depth map",
-    b"clap": "its crop",
+    b"urn:mpeg:mpegB:cicp:systems:auxiliary:depth": DEPTH_MAP,
+    b"clap": CROP,
 }
 """Descriptions of item types and properties that are not carried over."""
 

@@ -16,19 +16,32 @@ from typing import Any, BinaryIO, TypeAlias
 Info: TypeAlias = Mapping[Any, Any]
 """``Image.info``: what Pillow read of a file in addition to its pixels."""
 
-XMP, FURTHER_PICTURES = "XMP", "further pictures after it, such as a gain map"
+PHOTOSHOP = "Photoshop's and IPTC's data"
+XMP, FURTHER_PICTURES, TRAILING = "XMP", "further pictures after it, such as a gain map", "bytes after its end"
 
 PNG_CHUNKS = {
     **dict.fromkeys((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"eXIf", b"sRGB", b"tEXt", b"zTXt", b"iTXt"), ""),
     **dict.fromkeys((b"acTL", b"fcTL", b"fdAT"), ""),  # reported as frames
     **dict.fromkeys((b"sBIT", b"hIST", b"tIME"), ""),  # true of this picture alone: its bits, its colours, its last change
-    **{b"gAMA": "gamma", b"cHRM": "its chromaticities", b"cICP": "its colour space", b"bKGD": "its background colour"},
+    **dict.fromkeys((b"gAMA", b"cHRM", b"cICP", b"pHYs"), ""),
+    b"bKGD": "its background colour",
 }
 """Descriptions of PNG chunks; empty for those that are no loss."""
 
 PNG_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
-SCREEN_CHUNKS = (b"gAMA", b"cHRM")
-"""Chunks that a profile or an sRGB chunk in the same file replaces."""
+KEPT_CHUNKS = {
+    b"cICP": "its colour space",
+    b"gAMA": "gamma",
+    b"cHRM": "its chromaticities",
+    b"sRGB": "",
+    b"pHYs": "the shape of its pixels",
+}
+"""Chunks that are carried over to PNG, and their descriptions for other formats. Other pictures count as sRGB."""
+
+CHUNK_SIZES = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}
+
+REPLACED_CHUNKS = (b"gAMA", b"cHRM", b"sRGB")
+"""Chunks that a profile in the same file replaces. So does sRGB the first two, which are then no loss."""
 
 DAMAGED_PROFILE = "its colour profile, which is damaged"
 XMP_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type xmp")
@@ -38,7 +51,7 @@ WEBP_CHUNKS = {b"XMP ": XMP} | dict.fromkeys((b"VP8 ", b"VP8L", b"VP8X", b"ALPH"
 PROFILE = b"ICC_PROFILE\0"
 JPEG_SEGMENTS = (
     *((0xE0, b"JFIF", ""), (0xE0, b"JFXX", ""), (0xE1, b"Exif\0", ""), (0xE2, PROFILE, ""), (0xEC, b"Ducky", "")),
-    *((0xEE, b"Adobe", ""), (0xE2, b"MPF\0", FURTHER_PICTURES), (0xED, b"Photoshop 3.0", "Photoshop's and IPTC's data")),
+    *((0xEE, b"Adobe", ""), (0xE2, b"MPF\0", FURTHER_PICTURES), (0xED, b"Photoshop 3.0", PHOTOSHOP)),
     *((0xE1, b"http://ns.adobe.com/xap/", XMP), (0xE1, b"http://ns.adobe.com/xmp/", XMP)),
 )
 """JPEG segments: marker, first bytes, description; empty for those that are carried over, made anew, or part of the coding."""
@@ -57,8 +70,16 @@ PPM_HEADER = re.compile(rb"P4(?:(?:\s|#[^\n]*\n)+\d+){2}\s|P[56](?:(?:\s|#[^\n]*
 COLOUR_PPM_HEADER = re.compile(rb"P[36](?:(?:\s|#[^\n]*\n)+(\d+)){3}\s")
 """https://netpbm.sourceforge.net/doc/ppm.html: two or three numbers, and comments between them."""
 
-LOST_TIFF_TAGS = {330: "its smaller images", 700: XMP, 37724: "Photoshop's layers"}
+SMALLER_IMAGES, LAYERS, DEPTH_MAP, CROP = "its smaller images", "Photoshop's layers", "its depth map", "its crop"
+MORE_THAN_METADATA = (FURTHER_PICTURES, SMALLER_IMAGES, LAYERS, DEPTH_MAP, CROP)
+
+LOST_TIFF_TAGS = {330: SMALLER_IMAGES, 700: XMP, 37724: LAYERS}
 """Tags that are not carried over, as they describe other pictures or the old pixels."""
+
+
+def is_picture_or_bytes(description: str) -> bool:
+    """Return whether a lost part is more than metadata: other pictures, or bytes of an unknown meaning."""
+    return description in MORE_THAN_METADATA or description.endswith(TRAILING)
 
 
 def unkept_tags(tags: Iterable[int]) -> list[str]:
@@ -72,10 +93,8 @@ def unkept_png_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     chunks = list(_png_chunks(file))
     names = {name for name, _ in chunks}
     for name, data in chunks:
-        if not (name in SCREEN_CHUNKS and names & {b"sRGB", b"iCCP"}):
-            yield PNG_CHUNKS.get(name, "" if name == b"pHYs" else f"its chunk {name.decode('latin-1')}")
-        if name == b"pHYs" and data[8:9] == b"\0" and data[:4] != data[4:8]:
-            yield "the shape of its pixels"
+        is_known = name in PNG_CHUNKS and len(data) == CHUNK_SIZES.get(name, len(data))
+        yield PNG_CHUNKS[name] if is_known else f"its chunk {name.decode('latin-1')}"
     keywords = Counter(data.split(b"\0", 1)[0] for name, data in chunks if name in PNG_TEXTS)
     yield from (XMP for keyword in keywords if keyword in XMP_TEXTS)
     yield from (f"all texts {key.decode('latin-1')} but the last" for key, count in keywords.items() if count > 1)
@@ -88,6 +107,24 @@ def cicp_of_png(file: BinaryIO) -> tuple[int, int, int, int] | None:
     """Return the four numbers of the chunk cICP of a PNG file: primaries, transfer, matrix, full range; None without it."""
     data = next((data for name, data in _png_chunks(file) if name == b"cICP"), b"")
     return (data[0], data[1], data[2], data[3]) if len(data) == 4 else None
+
+
+def kept_png_chunks(file: BinaryIO) -> tuple[tuple[bytes, bytes], ...]:
+    """Return names and data of the chunks of a PNG file that say what levels mean, and the shape of pixels without a unit."""
+    all_chunks = dict(_png_chunks(file))
+    chunks = {name: data for name, data in all_chunks.items() if len(data) == CHUNK_SIZES.get(name)}
+    replaced = REPLACED_CHUNKS if b"iCCP" in all_chunks else ()
+    shape = chunks.get(b"pHYs", b"")
+    if shape[8:] != b"\0" or shape[:4] == shape[4:8]:
+        chunks.pop(b"pHYs", None)
+    return tuple((name, chunks[name]) for name in KEPT_CHUNKS if name in chunks and name not in replaced)
+
+
+def lost_png_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """Describe the kept chunks of a PNG file that another format does not hold."""
+    names = {name for name, _ in chunks}
+    hidden = {*REPLACED_CHUNKS} if b"sRGB" in names else set()
+    return [description for name, description in KEPT_CHUNKS.items() if name in names - hidden]
 
 
 def _texts(keywords: Iterable[bytes]) -> Iterator[str]:
@@ -202,4 +239,4 @@ def unkept_ppm_parts(file: BinaryIO, info: Info) -> Iterator[str]:
 def _trailing_bytes(file: BinaryIO) -> str:
     """Describe the bytes from here to the end of the file, unless they are padding."""
     rest = file.read()
-    return f"{len(rest)} bytes after its end" if rest.strip(PADDING_BYTES) else ""
+    return f"{len(rest)} {TRAILING}" if rest.strip(PADDING_BYTES) else ""

@@ -18,6 +18,9 @@ from . import avif_boxes, file_parts
 MAX_PIXELS = 178_956_970
 """Default limit of the size of a picture: 512 MiB of 8-bit RGB."""
 
+DEFAULT_QUALITY = 92
+"""Quality of JPEG, WebP and AVIF where none is given and none is inherited from the input."""
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -27,10 +30,14 @@ class Encoding:
     6, takes 342 ms and 1,205 kB, and Pillow's level 1 66 ms and 1,366 kB. The edges of that photograph are as large as at
     level 6, its blur is 7 % larger. Repeated patterns, such as text, are 14 % smaller at level 6 (Pillow 13 with zlib 1.2.13).
     JPEG takes 4 ms. At quality 90 and above JPEG and AVIF keep colours at full resolution; quality 100 makes WebP lossless.
+
+    ``quality`` None is ``DEFAULT_QUALITY``, unless ``inherited`` has the options of Pillow's ``save`` that compress as the file
+    of the image is compressed.
     """
 
     png_level: int = 1
-    quality: int = 92
+    quality: int | None = None
+    inherited: dict[str, Any] | None = None
 
 
 def _options_of_png(encoding: Encoding, samples: int) -> dict[str, Any]:
@@ -39,11 +46,12 @@ def _options_of_png(encoding: Encoding, samples: int) -> dict[str, Any]:
 
 
 def _options_of_jpeg(encoding: Encoding, samples: int) -> dict[str, Any]:
-    return {"quality": encoding.quality, "subsampling": 0 if encoding.quality >= 90 else 2}
+    quality = encoding.quality or DEFAULT_QUALITY
+    return {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
 
 
 def _options_of_webp(encoding: Encoding, samples: int) -> dict[str, Any]:
-    return {"quality": encoding.quality, "lossless": encoding.quality == 100}
+    return {"quality": encoding.quality or DEFAULT_QUALITY, "lossless": encoding.quality == 100}
 
 
 def _options_of_avif(encoding: Encoding, samples: int) -> dict[str, Any]:
@@ -52,8 +60,9 @@ def _options_of_avif(encoding: Encoding, samples: int) -> dict[str, Any]:
     At speed 9 a photograph of half a megapixel takes 0.26 s and 186 kB, at Pillow's default, 6, it takes 2.6 s and 178 kB. Up
     to speed 8 the bytes depend on the number of threads (libavif 1.4.2).
     """
-    colour = {"subsampling": "4:4:4" if encoding.quality >= 90 else "4:2:0"} if samples > 1 else {}
-    return {"quality": encoding.quality, **colour, "speed": 9}
+    quality = encoding.quality or DEFAULT_QUALITY
+    colour = {"subsampling": "4:4:4" if quality >= 90 else "4:2:0"} if samples > 1 else {}
+    return {"quality": quality, **colour, "speed": 9}
 
 
 def _ends_with(end: bytes) -> Callable[[Path], bool]:
@@ -96,8 +105,10 @@ class Format:
     keeps
         The fields of ``Metadata`` that it holds. One that a picture has and its output does not hold makes --in-place refuse
         the picture, and is reported otherwise.
+    max_side
+        Largest number of rows or columns that its encoder writes.
     max_metadata
-        Largest size in bytes of EXIF, with its prefix, and of a comment.
+        Largest size in bytes of EXIF, of XMP and of IPTC, each with its prefix, and of a comment.
     setting
         The field of ``Encoding`` that its bytes depend on; it is part of the provenance of an output.
     save_options
@@ -131,6 +142,7 @@ class Format:
     deep_grey: bool = False
     deep_colour: bool = False
     keeps: tuple[str, ...] = ()
+    max_side: int = 2**31 - 1
     max_metadata: int = 1 << 30
     setting: str | None = None
     save_options: Callable[[Encoding, int], dict[str, Any]] = lambda encoding, samples: {}
@@ -149,7 +161,7 @@ FORMATS = (
         pillow_names=("PNG",),
         alpha=True,
         deep_grey=True,
-        keeps=(*COMMON_METADATA, "text"),
+        keeps=(*COMMON_METADATA, "text", "xmp", "png_chunks"),
         setting="png_level",
         save_options=_options_of_png,
         unkept_parts=file_parts.unkept_png_parts,
@@ -161,7 +173,8 @@ FORMATS = (
         "jpeg",
         (".jpg", ".jpeg", ".jpe", ".jfif"),
         pillow_names=("JPEG", "MPO"),
-        keeps=(*COMMON_METADATA, "comment"),
+        keeps=(*COMMON_METADATA, "comment", "xmp", "iptc"),
+        max_side=65_500,  # libjpeg's limit; the format allows 65,535
         max_metadata=65_533,
         setting="quality",
         save_options=_options_of_jpeg,
@@ -180,7 +193,7 @@ FORMATS = (
         alpha=True,
         deep_grey=True,
         deep_colour=True,
-        keeps=COMMON_METADATA,
+        keeps=(*COMMON_METADATA, "xmp"),
         holds_provenance=True,
         encoding_copies=(2, 3),
     ),
@@ -189,7 +202,8 @@ FORMATS = (
         (".webp",),
         pillow_names=("WEBP",),
         alpha=True,
-        keeps=("icc", "exif"),
+        keeps=("icc", "exif", "xmp"),
+        max_side=16_383,
         setting="quality",
         save_options=_options_of_webp,
         unkept_parts=file_parts.unkept_webp_parts,
@@ -200,7 +214,8 @@ FORMATS = (
         (".avif",),
         pillow_names=("AVIF",),
         alpha=True,
-        keeps=("icc", "exif"),
+        keeps=("icc", "exif", "xmp"),
+        max_side=65_536,
         setting="quality",
         save_options=_options_of_avif,
         unkept_parts=avif_boxes.unkept_parts,

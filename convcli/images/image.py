@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import ImageError
+from .compression import Compression
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -20,8 +21,11 @@ class Metadata:
     dpi: tuple[float, float] | None = None
     text: tuple[tuple[str, str], ...] = ()  # PNG's keywords and texts
     comment: bytes | None = None  # of JPEG and GIF
-    gamma: float | None = None  # PNG's gAMA, which is not written
-    cicp: tuple[int, int, int, int] | None = None  # PNG's cICP, which is not written: primaries, transfer, matrix, full range
+    xmp: bytes | None = None
+    iptc: bytes | None = None  # of JPEG, as resources of Photoshop
+    png_chunks: tuple[tuple[bytes, bytes], ...] = ()  # names and data of chunks that say what levels mean
+    gamma: float | None = None  # of a chunk gAMA that no other replaces
+    cicp: tuple[int, int, int, int] | None = None  # of a chunk cICP: primaries, transfer, matrix, full range
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Image:
     ``white`` is the level of white: 255 for uint8, 65535 for uint16, None for floats of unknown scale.
     ``alpha`` is (H, W) of the dtype of the pixels; opaque is white, or 1 where white is None. ``notices`` report to the user
     what reading changed. ``lost`` describes what of the file no output can hold that is made from this image.
+    ``metadata_losses`` are those notices and losses that concern metadata. ``compression`` is how the file was compressed,
+    where an output can be compressed alike.
     """
 
     pixels: Array
@@ -40,6 +46,8 @@ class Image:
     metadata: Metadata = Metadata()
     notices: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    metadata_losses: frozenset[str] = frozenset()
+    compression: Compression | None = None
 
     @property
     def size(self) -> tuple[int, int, int]:
@@ -67,6 +75,13 @@ class Image:
     def with_losses(self, *lost: str) -> "Image":
         """Return a copy with more entries in ``lost``."""
         return replace(self, lost=(*self.lost, *lost))
+
+    def without_metadata_losses(self) -> "Image":
+        """Return a copy without the notices and losses that concern metadata, for outputs that have none."""
+        notices, lost = (
+            tuple(text for text in texts if text not in self.metadata_losses) for texts in (self.notices, self.lost)
+        )
+        return replace(self, notices=notices, lost=lost)
 
     def with_first_used(self, used: int, count: int, what: str) -> "Image":
         """Return a copy with a notice that only the first frames or channels are used, where the file has more."""

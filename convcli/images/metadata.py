@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeVar
@@ -13,10 +14,11 @@ import PIL.JpegImagePlugin
 from .exif import check_block, holds_only_provenance, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import exif_of_tiff
-from .file_parts import Info, cicp_of_png, unkept_tags
+from .file_parts import PHOTOSHOP, XMP, Info, cicp_of_png, is_picture_or_bytes, kept_png_chunks, unkept_tags
 from .formats import Format
 from .image import Image, Metadata
 from .provenance import SOFTWARE, without_provenance
+from .xmp import is_adjustable
 
 STALE_TEXTS = ("XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type xmp")
 """PNG texts that repeat the orientation, which is applied on reading, or that hold EXIF."""
@@ -27,11 +29,18 @@ EXIF_TEXT = "Raw profile type exif"
 MAX_DPI = 1e7
 """Highest resolution that is believed: a wavelength of light is about 1/50,000 inch. PNG cannot hold more."""
 
+TRANSPOSED = (5, 6, 7, 8)
+"""Orientations that swap rows and columns."""
+
+IPTC, IPTC_DIGEST, STALE_RESOURCES = 0x0404, 0x0425, (0x03ED, 0x0409, 0x040C)
+"""Resources of Photoshop. The stale ones are the resolution, which is written anew, and thumbnails."""
+
 T = TypeVar("T")
 
 BIG_TIFF = (b"II+\0", b"MM\0+")
 WIDTH, HEIGHT, DESCRIPTION, SAMPLES, DEPTH = 256, 257, 270, 277, 32997
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, NO_UNIT = 282, 283, 296, 1
+XMP_TAG = 700
 IMAGEJ_SIZES, IMAGEJ_METADATA = 50838, 50839
 IMAGEJ_CALIBRATION = re.compile(r"\AImageJ=(?:.|\n)*^(?:unit|vunit|spacing|finterval|[xyz]origin|cf|c\d)=", re.MULTILINE)
 SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
@@ -48,14 +57,15 @@ class FileMetadata:
 
     def add_to(self, image: Image) -> Image:
         """Return the image with these notices and losses."""
-        return image.with_notices(*self.notices).with_losses(*self.lost)
+        metadata_losses = frozenset((*self.notices, *(text for text in self.lost if not is_picture_or_bytes(text))))
+        return replace(image.with_notices(*self.notices).with_losses(*self.lost), metadata_losses=metadata_losses)
 
 
 def metadata_of(picture: PIL.Image.Image, file: BinaryIO, file_format: Format) -> FileMetadata:
     """Read the metadata of a file of any format but TIFF, whose pixels are loaded. Keeps the position in the file."""
     info = picture.info
     lost = _unkept_parts(file, file_format, info)
-    notices = _notices_of_lost(lost)
+    notices, broken = [], []
     try:
         exif = _exif_of(picture)
     except BrokenExif as error:
@@ -63,14 +73,60 @@ def metadata_of(picture: PIL.Image.Image, file: BinaryIO, file_format: Format) -
         info.pop("exif", None)  # Pillow would look for an orientation in it, and refuse the picture
         info.pop(EXIF_TEXT, None)
         notices.append(_broken(error))
-        lost.append("its broken EXIF")
+        broken.append("its broken EXIF")
+    is_turned = picture.getexif().get(ORIENTATION, 1) != 1
+    xmp = _xmp_of(info.get("xmp"), lost, is_turned)
+    iptc = _iptc_of(info.get("photoshop"), lost)
+    chunks = _png_chunks_of(picture, file, is_turned)
     text = {key: value for key, value in getattr(picture, "text", {}).items() if key not in STALE_TEXTS}
     comment = info.get("comment")
     comment = comment.encode() if isinstance(comment, str) else comment or None
-    metadata = Metadata(info.get("icc_profile") or None, exif, resolution(_stated_dpi(picture)), tuple(text.items()), comment)
+    notices = [*_notices_of_lost(lost), *notices]
+    lost += broken
+    icc, dpi = info.get("icc_profile") or None, resolution(_stated_dpi(picture))
+    metadata = Metadata(icc, exif, dpi, tuple(text.items()), comment, xmp, iptc, chunks)
     if picture.format == "PNG":
         metadata = replace(metadata, gamma=_gamma_of(info), cicp=_kept_position(file, cicp_of_png))
     return FileMetadata(metadata, tuple(notices), tuple(lost))
+
+
+def _xmp_of(xmp: object, lost: list[str], is_turned: bool) -> bytes | None:
+    """Return XMP that can be adjusted to a new picture, and remove it from what is lost; else None."""
+    xmp = xmp.encode() if isinstance(xmp, str) else xmp
+    if not isinstance(xmp, bytes) or not xmp or not is_adjustable(xmp, is_turned):
+        return None
+    if XMP in lost:
+        lost.remove(XMP)
+    return xmp
+
+
+def _iptc_of(resources: Mapping[int, Any] | None, lost: list[str]) -> bytes | None:
+    """Return IPTC as a resource of Photoshop, with its digest, and remove it from what is lost; else None.
+
+    A resource is "8BIM", a number, an empty name, a size and data of an even number of bytes.
+    """
+    kept = {number: (resources or {}).get(number) for number in (IPTC, IPTC_DIGEST)}
+    if not isinstance(kept[IPTC], bytes) or not kept[IPTC]:
+        return None
+    lost[lost.index(PHOTOSHOP)] = "Photoshop's data"
+    if not set(resources or {}) - {IPTC, IPTC_DIGEST, *STALE_RESOURCES}:
+        lost.remove("Photoshop's data")
+    return b"".join(
+        b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + bytes(len(data) % 2)
+        for number, data in kept.items()
+        if isinstance(data, bytes)
+    )
+
+
+def _png_chunks_of(picture: PIL.Image.Image, file: BinaryIO, is_turned: bool) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the chunks of a PNG that are carried over. Keeps the position in the file."""
+    if picture.format != "PNG":
+        return ()
+    position = file.tell()
+    chunks = kept_png_chunks(file)
+    file.seek(position)
+    swaps = is_turned and picture.getexif().get(ORIENTATION) in TRANSPOSED
+    return tuple((name, data[4:8] + data[:4] + data[8:] if swaps and name == b"pHYs" else data) for name, data in chunks)
 
 
 def _gamma_of(info: Info) -> float | None:
@@ -106,6 +162,7 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
     lost = [*unkept_tags(tags), *_calibration(tags)]
     if is_big and set(tags) - TIFF_LAYOUT:
         lost.append("the tags of BigTIFF")
+    xmp = _xmp_of(_bytes_of(tags.get(XMP_TAG)), lost, int(tags.get(ORIENTATION, 1)) != 1)
     notices = _notices_of_lost(lost)
     exif = None
     if not is_big:
@@ -121,7 +178,14 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
             notices.append(_broken(error))
             lost.append("its broken EXIF")
     file.seek(position)
-    return FileMetadata(Metadata(icc or None, exif, resolution(dpi)), tuple(notices), tuple(lost))
+    return FileMetadata(Metadata(icc or None, exif, resolution(dpi), xmp=xmp), tuple(notices), tuple(lost))
+
+
+def _bytes_of(value: object) -> bytes | None:
+    """Return the value of a TIFF tag of bytes, which Pillow returns as bytes, and tifffile as bytes or numbers."""
+    if isinstance(value, tuple) and len(value) == 1 and isinstance(value[0], bytes):
+        return value[0]
+    return bytes(value) if isinstance(value, bytes | tuple) else None
 
 
 def _calibration(tags: Mapping[int, Any]) -> Iterator[str]:
@@ -196,5 +260,5 @@ def _exif_of(picture: PIL.Image.Image) -> bytes | None:
     block = check_block(exif)
     if holds_only_provenance(block):  # it is made anew
         return None
-    is_rotated = picture.getexif().get(ORIENTATION, 1) in (5, 6, 7, 8)
+    is_rotated = picture.getexif().get(ORIENTATION, 1) in TRANSPOSED
     return patched(block, *(picture.size[::-1] if is_rotated else picture.size))

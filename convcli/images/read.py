@@ -18,9 +18,10 @@ def read_image(
     standard_input: BinaryIO | None = None,
     max_pixels: int = MAX_PIXELS,
     axes: str | None = None,
+    allow_pipe: bool = False,
 ) -> Image:
     """Read the first picture of a file, upright, or of standard input where source is None. Raises ImageError."""
-    with open_input(source, standard_input) as file:
+    with open_input(source, standard_input, allow_pipe) as file:
         return decode(file, max_pixels, axes=axes)
 
 
@@ -54,8 +55,11 @@ def decode(
 
 
 @contextmanager
-def open_input(source: Path | None, standard_input: BinaryIO | None = None) -> Iterator[BinaryIO]:
-    """Open a file, or the bytes of standard input where source is None, for random access. Raises ImageError."""
+def open_input(source: Path | None, standard_input: BinaryIO | None = None, allow_pipe: bool = False) -> Iterator[BinaryIO]:
+    """Open a file, or the bytes of standard input where source is None, for random access. Raises ImageError.
+
+    With ``allow_pipe``, a pipe is read to its end. Opening a named one waits until a program writes to it.
+    """
     if source is None:
         assert standard_input is not None
         yield io.BytesIO(standard_input.read())
@@ -64,9 +68,10 @@ def open_input(source: Path | None, standard_input: BinaryIO | None = None) -> I
         mode = source.stat().st_mode
         if stat.S_ISDIR(mode):
             raise ImageError("is a folder; name the files in it")
-        if not stat.S_ISREG(mode):
+        is_pipe = allow_pipe and stat.S_ISFIFO(mode)
+        if not (is_pipe or stat.S_ISREG(mode)):
             raise ImageError("is not a regular file; use - to read a picture from standard input")
-        file = source.open("rb")
+        file: BinaryIO = io.BytesIO(source.read_bytes()) if is_pipe else source.open("rb")
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         raise ImageError("no such file" if missing else f"cannot be read: {error.strerror}") from None
@@ -77,5 +82,6 @@ def open_input(source: Path | None, standard_input: BinaryIO | None = None) -> I
 
 
 def _reason(error: Exception) -> str:
-    text = str(error).strip() or type(error).__name__
-    return f"is truncated or corrupt: {text.splitlines()[0]}"
+    text = (str(error).strip() or type(error).__name__).splitlines()[0]
+    remedy = "; --allow-truncated uses what is there" if text.startswith("image file is truncated") else ""
+    return f"is truncated or corrupt: {text}{remedy}"

@@ -1,6 +1,5 @@
 """Encodes images and maps, and reports what a format cannot hold."""
 
-import select
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -10,11 +9,18 @@ import numpy as np
 from ..errors import ArgumentError, OutputError
 from .codecs import codec_of
 from .exif import block_with, patched
+from .file_parts import lost_png_chunks
 from .formats import WRITTEN, Encoding, Format
 from .image import Array, Image, Metadata
 from .provenance import Provenance
+from .xmp import adjusted
 
-METADATA_NAMES = {"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"}
+METADATA_NAMES = {
+    **{"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"},
+    **{"xmp": "XMP", "iptc": "IPTC"},
+}
+MARGIN = 100
+"""Bytes for the prefixes of XMP and IPTC in JPEG, and for numbers that become longer."""
 
 
 def stored_white(file_format: Format, image: Image, channels: int) -> int:
@@ -41,6 +47,15 @@ def stored_white(file_format: Format, image: Image, channels: int) -> int:
     return 255
 
 
+def check_size(file_format: Format, height: int, width: int) -> None:
+    """Raise ArgumentError for a picture with a side that is too long for a format."""
+    limit = file_format.max_side
+    if max(height, width) > limit:
+        raise ArgumentError(
+            f"{file_format.name} holds at most {limit} pixels a side, got {width} x {height}; write .png or .tif"
+        )
+
+
 @dataclass(frozen=True)
 class Encoded:
     """The bytes of a picture, notices about what its format cannot hold, and descriptions of the lost data."""
@@ -53,11 +68,14 @@ class Encoded:
 def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Provenance | None = None) -> Encoded:
     """Encode an image of uint8 or uint16 levels with its metadata and provenance.
 
-    Raises ArgumentError as ``stored_white`` does, and OutputError if the image exceeds another limit of the format, such as
-    65,535 pixels per side in JPEG.
+    Raises ArgumentError as ``stored_white`` and ``check_size`` do, and OutputError if the image exceeds another limit of the
+    format.
     """
     height, width, channels = image.pixels.shape
+    check_size(file_format, height, width)
     stored_white(file_format, image, channels)
+    if encoding.quality is None and image.compression is not None and image.compression.format == file_format.name:
+        encoding = replace(encoding, inherited=image.compression.options)
     notices = []
     alpha = image.alpha
     if alpha is not None and not file_format.alpha:
@@ -77,6 +95,8 @@ def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Pr
         metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, file_format.max_metadata))
     elif provenance is not None and "exif" in file_format.keeps:
         metadata = replace(metadata, exif=block_with(provenance))
+    if metadata.xmp:
+        metadata = replace(metadata, xmp=adjusted(metadata.xmp, width, height))
     data = _encode_pixels(image.pixels, alpha, file_format, encoding, metadata)
     return Encoded(data, tuple(notices), tuple(lost))
 
@@ -105,7 +125,13 @@ def _kept_metadata(metadata: Metadata, file_format: Format) -> tuple[Metadata, l
         lost.append(f"{len(kept.pop('exif'))} bytes of EXIF")
     if len(kept.get("comment") or b"") > file_format.max_metadata:
         lost.append(f"{len(kept.pop('comment'))} bytes of comment")
-    return Metadata(**kept), lost
+    if len(kept.get("iptc") or b"") + MARGIN > file_format.max_metadata:
+        lost.append(f"{len(kept.pop('iptc'))} bytes of IPTC")
+    if len(kept.get("xmp") or b"") + MARGIN > file_format.max_metadata:
+        lost.append(f"{len(kept.pop('xmp'))} bytes of XMP")
+    if "png_chunks" in file_format.keeps:
+        return Metadata(**kept, png_chunks=metadata.png_chunks), lost
+    return Metadata(**kept), [*lost, *lost_png_chunks(metadata.png_chunks)]
 
 
 def write_maps(
@@ -117,24 +143,3 @@ def write_maps(
         sizes = ", ".join(f"{name} {' x '.join(map(str, map_.shape))}" for name, map_ in zip(names, maps, strict=True))
         raise ArgumentError(f"maps of different shapes do not stack in {file_format.name}: {sizes}; write .npz")
     codec_of(file_format).write_maps(file, maps, names, provenance)
-
-
-def write_all(stream: BinaryIO, data: bytes) -> None:
-    """Write all of the data to standard output, in parts if it is unbuffered or a non-blocking pipe.
-
-    Raises OutputError, and BrokenPipeError if the reader has closed the pipe.
-    """
-    remaining = memoryview(data)
-    try:
-        stream.flush()
-        raw = getattr(stream, "raw", stream)
-        while remaining:
-            written = raw.write(remaining)
-            if written is None:
-                select.select([], [raw], [])
-            else:
-                remaining = remaining[written:]
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error

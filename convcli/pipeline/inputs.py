@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from ..images.formats import READ_SUFFIXES
+from ..images.streams import is_pipe
 
 WILDCARDS = frozenset("*?[")
 
@@ -21,6 +22,7 @@ class Input:
     ``name`` is shown in messages. ``source`` is the file; None for standard input. ``relative_folder`` is the folder of the
     file relative to the searched folder or to the fixed part of the pattern; if ``has_base`` is true, relative to ``--base``.
     ``discovered`` is true for a file that was found by a search or in a list, false for a file that was given as an argument.
+    ``is_pipe`` is true for a pipe that was given as an argument.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Input:
     discovered: bool = False
     error: str = ""
     has_base: bool = False
+    is_pipe: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ class _Finder:
         elif os.path.isdir(argument):
             yield from self._in_folder(argument)
         else:
-            yield Input(argument, Path(argument))
+            yield Input(argument, Path(argument), is_pipe=is_pipe(Path(argument)))
 
     def find_listed(self, name: str) -> Iterator[Input]:
         """Yield the pictures of a listed name. A relative name keeps its folder: ``find`` may have made the list."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..errors import ArgumentError
 from ..images.formats import BY_SUFFIX, Format, format_named, format_of
+from ..images.streams import descriptor_of
 from .inputs import Input, select_shard
 from .output_conflicts import (
     clear_folder_cache,
@@ -50,9 +51,20 @@ def _make_task(request: BaseRequest, input_: Input) -> Task:
     if input_.error:
         return Task(input_.name, input_.source, error=input_.error)
     try:
-        return Task(input_.name, input_.source, tuple(_make_targets(request, input_)))
+        targets = tuple(_make_targets(request, input_))
+        return Task(input_.name, input_.source, targets, is_pipe=_is_readable_pipe(request, input_))
     except _UnfitError as error:
         return Task(input_.name, input_.source, error=str(error))
+
+
+def _is_readable_pipe(request: BaseRequest, input_: Input) -> bool:
+    """Return whether the input is a pipe that is read: one that is open already, or a named one if there is no other input.
+
+    Among other inputs, a named pipe is likely to be matched by a pattern of the shell, and opening it could wait forever.
+    """
+    if not input_.is_pipe or input_.source is None or request.in_place:
+        return False
+    return request.pictures == 1 or descriptor_of(input_.source) is not None
 
 
 def _make_targets(request: BaseRequest, input_: Input) -> Iterable[Target]:

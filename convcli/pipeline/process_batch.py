@@ -6,6 +6,7 @@ weights of a ``LoadedNetwork``. Requests of ``apply``, tasks, outcomes and error
 the ``Format`` of a target, which holds functions and is found by its name. Paths in a task may be relative.
 """
 
+import contextlib
 import functools
 import threading
 import time
@@ -18,6 +19,7 @@ from ..engine.jit.run import Stopped, stop_loops
 from ..engine.threads import usable_processors
 from ..errors import ConvcliError, ImageError
 from ..images.atomic_write import discard_unfinished
+from ..images.codecs.pillow import truncated_allowed
 from .memory_budget import Budget
 from .process_image import Outcome, plan_task, run_task
 from .request_base import BaseRequest
@@ -48,6 +50,8 @@ def run_tasks(
     process = functools.partial(_process, worker_request, pipes=pipes, budget=budget, dry_run=dry_run, failed=failed)
     stop_loops(False)
     pool = ThreadPoolExecutor(workers, THREAD_NAME)
+    settings = contextlib.ExitStack()
+    settings.enter_context(truncated_allowed(request.allow_truncated))  # before any thread reads
     pending: deque[Future[Outcome | None]] = deque()
     rest = iter(tasks)
     try:
@@ -69,6 +73,7 @@ def run_tasks(
         raise
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
+        settings.close()
 
 
 def outcomes_after(outcomes: Generator[Outcome, None, None], interruption: BaseException) -> Iterator[Outcome]:

@@ -1,21 +1,23 @@
 """Processes one picture: read, convolve, merge, store, write."""
 
 import contextlib
+import io
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, TypeAlias
+from typing import BinaryIO
 
 from ..errors import ConvcliError, ImageError
-from ..images.atomic_write import remove_leftovers
+from ..images.atomic_write import Times, remove_leftovers
+from ..images.compression import inherits_compression
 from ..images.formats import Encoding
-from ..images.image import Array, Image
+from ..images.image import Array, Image, Metadata
 from ..images.provenance import Provenance, digest_of
 from ..images.quantize import RangeStatistics, check_scale, combine_statistics, statistics_of
 from ..images.read import decode, open_input
-from ..images.write import METADATA_NAMES, encode, stored_white, write_maps
+from ..images.write import METADATA_NAMES, check_size, encode, stored_white, write_maps
 from .map_source import Explanation, MapSource
 from .map_sources import map_source_for
 from .memory_budget import Budget
@@ -59,7 +61,17 @@ class Outcome:
         return "failed" if self.error else "skipped" if self.skipped and not self.written else "done"
 
 
-Reading: TypeAlias = tuple[Outcome, Image | None, str, list[Target]]
+@dataclass(frozen=True)
+class Reading:
+    """A picture that was read, and the outputs that remain to be written, each with its provenance.
+
+    ``image`` is None where all outputs are up to date. ``times`` are those of the file before it was read, for --keep-times.
+    """
+
+    outcome: Outcome
+    image: Image | None = None
+    remaining: tuple[tuple[Target, Provenance], ...] = ()
+    times: Times | None = None
 
 
 def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
@@ -67,18 +79,18 @@ def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> 
 
     If a map fails, the outcome has the error and the maps that were written before.
     """
-    with _read(request, task, pipes, budget) as (outcome, image, source, remaining):
+    with _read(request, task, pipes, budget) as reading:
+        outcome = reading.outcome
         for target in outcome.skipped:
             remove_leftovers(target.path.parent if target.path else Path())
-        if image is None:
+        if reading.image is None:
             return outcome
-        map_source = map_source_for(request, image)
+        map_source = map_source_for(request, reading.image)
         outcome = replace(outcome, notices=(*outcome.notices, *map_source.notices))
-        for target in remaining:
-            provenance = Provenance(request.digest_for(target.file_format, target.maps), source)
+        for target, provenance in reading.remaining:
             try:
                 explanations = {index: map_source.explanations(request.maps[index]) for index in target.maps}
-                written, notices = _write(request, map_source, target, Output(pipes, provenance))
+                written, notices = _write(request, map_source, target, Output(pipes, provenance, reading.times))
             except ConvcliError as error:
                 return replace(outcome, error=error)
             written = [
@@ -92,26 +104,43 @@ def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> 
 
 @contextlib.contextmanager
 def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Iterator[Reading]:
-    """Yield an outcome, the picture, the digest of its file, and the targets that remain to be written.
-
-    The picture is None where all its outputs are up to date. During the block, the memory of the picture and its maps is
-    reserved.
-    """
+    """Read the picture of a task. During the block, the memory of the picture and its maps is reserved."""
     if task.error:
         raise ImageError(task.error)
-    with open_input(task.source, pipes.input) as file, budget.lease() as reserve:
+    with open_input(task.source, pipes.input, task.is_pipe) as file, budget.lease() as reserve:
+        times = _times_of(file) if request.keep_times else None
         source = _digest(file) if request.skip_existing else ""
-        remaining = [target for target in task.targets if not is_up_to_date(request, target, source)]
+        provenances = {target: Provenance(_digest_for(request, target, file), source) for target in task.targets}
+        remaining = [target for target in task.targets if not is_up_to_date(request, target, provenances[target])]
         skipped = tuple(target for target in task.targets if target not in remaining)
         if not remaining:
-            yield Outcome(task, skipped=skipped), None, source, remaining
+            yield Reading(Outcome(task, skipped=skipped))
             return
         image = decode(file, request.max_pixels, lambda header: reserve(estimate(request, remaining, header)), request.axes)
+        if request.strip:
+            image = image.without_metadata_losses()
         _refuse_loss(request, image.lost)
         if request.in_place and (links := os.fstat(file.fileno()).st_nlink) > 1:
             image = image.with_notices(f"has {links} hard links; the others keep the old picture")
         source = source or _digest(file)
-        yield Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, source, remaining
+        outputs = tuple((target, replace(provenances[target], source=source)) for target in remaining)
+        yield Reading(Outcome(task, image.summary, skipped=skipped, notices=image.notices), image, outputs, times)
+
+
+def _digest_for(request: BaseRequest, target: Target, file: BinaryIO) -> str:
+    try:
+        inherits = inherits_compression(file, target.file_format.name)
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror or error}") from None
+    return request.digest_for(target.file_format, target.maps, inherits)
+
+
+def _times_of(file: BinaryIO) -> Times | None:
+    """Return the access and modification time of a file; None for standard input and other streams."""
+    if isinstance(file, io.BytesIO):
+        return None
+    status = os.fstat(file.fileno())
+    return status.st_atime_ns, status.st_mtime_ns
 
 
 def _refuse_loss(request: BaseRequest, lost: tuple[str, ...]) -> None:
@@ -133,10 +162,11 @@ def _digest(file: BinaryIO) -> str:
 
 def plan_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
     """Read one picture and plan its maps, for a dry run. Raises ConvcliError where ``run_task`` would fail."""
-    with _read(request, task, pipes, budget) as (outcome, image, _, remaining):
-        if image is None:
-            return outcome
-        return replace(outcome, written=tuple(_plan(request, map_source_for(request, image), remaining)))
+    with _read(request, task, pipes, budget) as reading:
+        if reading.image is None:
+            return reading.outcome
+        targets = [target for target, _ in reading.remaining]
+        return replace(reading.outcome, written=tuple(_plan(request, map_source_for(request, reading.image), targets)))
 
 
 def _plan(request: BaseRequest, map_source: MapSource, targets: Iterable[Target]) -> Iterator[Written]:
@@ -150,6 +180,7 @@ def _plan(request: BaseRequest, map_source: MapSource, targets: Iterable[Target]
             raw = _is_raw(request, image, target)
             if not raw:
                 check_scale(rule, image.white)
+                check_size(target.file_format, *shape[:2])
                 stored_white(target.file_format, image, shape[2])
             explanations = map_source.explanations(map_)
             yield Written(target, map_.name, shape, "raw" if raw else rule.name, None, (index,), explanations)
@@ -168,7 +199,10 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
     picture, statistics = quantize_map(request, map_source, map_, rule, target.file_format)
-    encoded = encode(picture, target.file_format, Encoding(request.png_level, request.quality), output.provenance)
+    if request.strip:
+        picture = replace(picture, metadata=Metadata())
+    encoding = Encoding(request.png_level, request.quality)
+    encoded = encode(picture, target.file_format, encoding, None if request.strip else output.provenance)
     notices, lost = list(encoded.notices), list(encoded.lost)
     if picture.white == 255 and image.white == 65535:
         notices.append(f"16-bit levels stored with 8 bits: {target.file_format.name} holds only 8")
@@ -187,7 +221,7 @@ def _write_stack(
     """Write maps of ``apply`` or ``run`` raw, as float32 or float64. Return what was written, and notices."""
     image = map_source.image
     notices = []
-    lost = [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)]
+    lost = [] if request.strip else [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)]
     lost += [] if image.alpha is None else ["alpha"]
     reported = [word for word in lost if target.file_format.picture or word == "alpha"]  # nobody expects metadata in arrays
     if reported:
@@ -202,10 +236,12 @@ def _write_stack(
         lost.append("what 32 bits cannot hold")
     _refuse_loss(request, tuple(lost))
 
-    def write(file: BinaryIO) -> None:
-        write_maps(file, target.file_format, maps, names, output.provenance)
+    provenance = None if request.strip else output.provenance
 
-    write_output(request, target, output, write, target.file_format.holds_provenance)
+    def write(file: BinaryIO) -> None:
+        write_maps(file, target.file_format, maps, names, provenance)
+
+    write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
     return list(_stacked(request, target, maps)), notices
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import ArgumentError
-from ..images.formats import MAX_PIXELS, Format
+from ..images.formats import DEFAULT_QUALITY, MAX_PIXELS, Format
 from ..range_rules import Range
 from .inputs import Input
 
@@ -41,8 +41,9 @@ class BaseRequest(abc.ABC):
     range: Range = Range()
     depth: str = "same"
     png_level: int = 1
-    quality: int = 92
+    quality: int | None = None  # None: as the input where it has the same format, else DEFAULT_QUALITY
     max_pixels: int = MAX_PIXELS
+    allow_truncated: bool = False
     axes: str | None = None  # axes of .npy inputs, where the shape is ambiguous
     max_memory: int | None = None  # in bytes; None is three quarters of the free memory
     threads: int | None = None
@@ -50,6 +51,8 @@ class BaseRequest(abc.ABC):
     shard: tuple[int, int] | None = None  # (index, count), the index from 1
     skip_existing: bool = False
     flat: bool = False
+    strip: bool = False  # outputs have no metadata, and sidecars hold their provenance
+    keep_times: bool = False  # outputs have the access and modification times of their inputs
     in_place: bool = False  # each picture is replaced by its only feature map; output is then empty
     report: str | None = None  # file for the JSON lines of --report
     other_inputs: tuple[str, ...] = ()  # files that are read in addition: weights, config files, lists of names
@@ -59,6 +62,9 @@ class BaseRequest(abc.ABC):
             raise ArgumentError("an input has an empty name; name a picture, or - for standard input")
         if sum(input_.source is None for input_ in self.inputs) > 1:
             raise ArgumentError("- stands for standard input, which can be read only once")
+        pipes = [os.path.realpath(input_.source) for input_ in self.inputs if input_.is_pipe and input_.source]
+        if len(set(pipes)) < len(pipes):
+            raise ArgumentError("a pipe is an input twice, and can be read only once; save its picture to a file")
 
     @functools.cached_property
     def pictures(self) -> int:
@@ -132,9 +138,14 @@ class BaseRequest(abc.ABC):
                 f"or give a folder or a template with {self.distinguishing_tokens}"
             )
 
-    def digest_for(self, file_format: Format, maps: Sequence[int]) -> str:
-        """Return the digest, 32 hexadecimal digits, of all that the bytes of an output depend on apart from the picture."""
+    def digest_for(self, file_format: Format, maps: Sequence[int], inherits_compression: bool = False) -> str:
+        """Return the digest, 32 hexadecimal digits, of all that the bytes of an output depend on apart from the picture.
+
+        ``inherits_compression`` is whether an output without --quality is compressed as its input.
+        """
         compression = getattr(self, file_format.setting) if file_format.setting else None
+        if file_format.setting == "quality" and compression is None and not inherits_compression:
+            compression = DEFAULT_QUALITY  # as in earlier versions, whose outputs stay up to date
         layout = (self.depth, self.stacks_in(file_format))
         identity = (
             PIXELS_VERSION,
@@ -143,6 +154,7 @@ class BaseRequest(abc.ABC):
             layout,
             self.settings,
             [self.digests[index] for index in maps],
+            *(["strip"] if self.strip else []),
         )
         return hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..images.formats import Format
 from ..images.image import Array, Image
 from ..images.quantize import RangeStatistics, combine_statistics, finite_extremes, quantize, to_levels
-from ..images.write import stored_white
+from ..images.write import check_size, stored_white
 from ..range_rules import Range
 from .map_source import MapSource, Response, Rows
 from .request_base import BaseRequest, Map
@@ -19,6 +19,7 @@ def quantize_map(
     """Return a map as an image of levels, and its statistics. It is computed some rows at a time."""
     image = map_source.image
     shape = request.map_shape(image.size, map_)
+    check_size(file_format, *shape[:2])
     white = stored_white(file_format, image, shape[2])
     dtype = np.dtype(np.uint8 if white == 255 else np.uint16)
     pixels = np.empty(shape, dtype)

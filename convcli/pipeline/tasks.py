@@ -21,9 +21,13 @@ class Target:
 
 @dataclass(frozen=True)
 class Task:
-    """One picture and its outputs. ``source`` None is standard input; ``error`` is why it cannot be processed."""
+    """One picture and its outputs. ``source`` None is standard input; ``error`` is why it cannot be processed.
+
+    ``is_pipe`` allows reading the picture from a pipe.
+    """
 
     name: str
     source: Path | None
     targets: tuple[Target, ...] = ()
     error: str = ""
+    is_pipe: bool = False

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import OutputError
-from ..images.atomic_write import ExistsError, write_atomically
+from ..images.atomic_write import ExistsError, Times, write_atomically
 from ..images.output_state import OutputState, read_output_state
 from ..images.provenance import Provenance, Sidecar, digest_of, read_sidecar, sidecar_path
-from ..images.write import write_all
+from ..images.streams import is_stream, write_all, write_stream
 from .request_base import BaseRequest
 from .tasks import Target
 
@@ -27,10 +27,11 @@ class Pipes:
 
 @dataclass(frozen=True)
 class Output:
-    """The pipes of a run, and the provenance of an output."""
+    """The pipes of a run, the provenance of an output, and its access and modification times where they are given."""
 
     pipes: Pipes
     provenance: Provenance
+    times: Times | None = None
 
 
 def _state_of(request: BaseRequest, target: Target) -> OutputState:
@@ -47,23 +48,29 @@ def _state_of(request: BaseRequest, target: Target) -> OutputState:
     return state
 
 
-def is_up_to_date(request: BaseRequest, target: Target, source: str) -> bool:
-    """Return whether --skip-existing keeps an output. Raises OutputError for a file that convcli did not write."""
+def is_up_to_date(request: BaseRequest, target: Target, provenance: Provenance) -> bool:
+    """Return whether --skip-existing keeps an output. Raises OutputError for a file that convcli did not write.
+
+    ``provenance`` is what a new output would have.
+    """
     state = _state_of(request, target)
-    request_digest = request.digest_for(target.file_format, target.maps)
     if request.in_place:  # the output has replaced its input, whose digest is unknown
-        return state.provenance is not None and state.provenance.asked == request_digest
-    return state.provenance == Provenance(request_digest, source)
+        of_earlier_version = request.digest_for(target.file_format, target.maps)  # a picture must not be filtered twice
+        return state.provenance is not None and state.provenance.asked in (provenance.asked, of_earlier_version)
+    return state.provenance == provenance
 
 
 def write_output(
     request: BaseRequest, target: Target, output: Output, write: Callable[[BinaryIO], object], carries_provenance: bool
 ) -> None:
-    """Write an output. With --skip-existing it gets a sidecar, unless it carries its provenance itself."""
-    if target.path is None:
-        assert output.pipes.output is not None
+    """Write an output. With --skip-existing a file gets a sidecar, unless it carries its provenance itself."""
+    if target.path is None or is_stream(target.path):
         memory = io.BytesIO()
         write(memory)
+        if target.path is not None:
+            write_stream(target.path, memory.getvalue())
+            return
+        assert output.pipes.output is not None
         write_all(output.pipes.output, memory.getvalue())
         return
     replaces_ours = _state_of(request, target).ours  # checked again, as a picture can take minutes
@@ -72,7 +79,7 @@ def write_output(
     if request.skip_existing and not carries_provenance:
         write_sidecar = functools.partial(_write_sidecar, target.path, output.provenance, replaces_ours)
     try:
-        with write_atomically(target.path, may_replace, write_sidecar) as file:
+        with write_atomically(target.path, may_replace, write_sidecar, output.times) as file:
             write(file)
     except ExistsError:
         if request.skip_existing and read_output_state(target.path, target.file_format).provenance == output.provenance:

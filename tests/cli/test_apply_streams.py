@@ -190,7 +190,7 @@ def test_unusual_names_are_processed(run, samples, tmp_path, monkeypatch, name):
     """Such files are processed, printed without control characters, and never read as patterns."""
     monkeypatch.chdir(tmp_path)
     Path(name).write_bytes((samples / "horse.png").read_bytes())
-    result = run("apply", "-k", "blur", "-o", "out/", "--", name)
+    result = run("apply", "-k", "blur", "-v", "-o", "out/", "--", name)
     assert result.status == 0
     assert [path.name for path in Path("out").iterdir()] == [name if "." in name else f"{name}.png"]
     assert not any(ord(c) < 32 or ord(c) in (0x2028, 0x202E) for c in result.err.replace("\n", ""))

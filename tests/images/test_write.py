@@ -158,17 +158,28 @@ def test_other_numbers_of_channels_are_refused(channels):
 @pytest.mark.parametrize(
     ("name", "shape", "metadata"),
     [
-        ("jpeg", (2, 70000, 3), Metadata()),
-        ("webp", (2, 20000, 3), Metadata()),
-        ("avif", (2, 70000, 3), Metadata()),
         ("png", (2, 2, 3), Metadata(dpi=(4e9, 4e9))),
         ("bmp", (2, 2, 3), Metadata(dpi=(4e9, 4e9))),
     ],
 )
 def test_pictures_beyond_the_limits_of_a_format_are_refused(name, shape, metadata):
-    """Sides and resolutions beyond the limits of the format."""
+    """Resolutions beyond the limits of the format."""
     with pytest.raises(OutputError, match=rf"{shape[1]} x {shape[0]} with its metadata cannot be encoded as {name}: ."):
         encode(Image(np.zeros(shape, np.uint8), 255, None, "", metadata), format_named(name), Encoding())
+
+
+@pytest.mark.parametrize(("name", "limit"), [("jpeg", 65_500), ("webp", 16_383), ("avif", 65_536)])
+def test_sides_beyond_the_limit_of_a_format_are_refused(name, limit):
+    """The limits are those of libjpeg, libwebp and libaom: the longest side is written, and one pixel more is refused."""
+    for shape in ((1, limit, 1), (limit, 1, 1)):
+        assert encode(Image(np.zeros(shape, np.uint8), 255), format_named(name), Encoding()).data
+    for shape in ((1, limit + 1, 1), (limit + 1, 1, 1)):
+        picture = PIL.Image.new("L", shape[1::-1])
+        with pytest.raises((OSError, ValueError, RuntimeError)):
+            picture.save(io.BytesIO(), name)
+        message = f"{name} holds at most {limit} pixels a side, got {shape[1]} x {shape[0]}; write .png or .tif"
+        with pytest.raises(ArgumentError, match=f"^{message}$"):
+            encode(Image(np.zeros(shape, np.uint8), 255), format_named(name), Encoding())
 
 
 def test_compression_and_quality_have_an_effect(samples):

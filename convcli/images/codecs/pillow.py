@@ -11,19 +11,25 @@ Every mode of Pillow has a rule:
 Samples that Pillow would cut to 8 bits are refused: ``Format.deep_kind`` finds them.
 """
 
+import contextlib
 import io
+import struct
 import threading
 import warnings
+import zlib
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import PIL.Image
+import PIL.ImageFile
 import PIL.ImageOps
 import PIL.PngImagePlugin
 
 from ...errors import ImageError
+from ..compression import compression_of
 from ..formats import BY_PILLOW_NAME, DECODERS, Encoding, Format
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
 from ..metadata import FileMetadata, metadata_of
@@ -33,6 +39,12 @@ from .codec import Codec
 WITH_ALPHA = ("LA", "RGBA", "La", "RGBa", "PA")
 GREY = ("1", "L", "LA", "La")
 CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
+
+
+PNG_HEADER_SIZE = 33
+"""Size of the signature and the chunk IHDR."""
+
+TRUNCATED = "is truncated; the rest is grey or black"
 
 
 class _PillowSettings:
@@ -70,6 +82,41 @@ pillow_settings = _PillowSettings()
 """Entered by every function that reads with Pillow."""
 
 
+class WatchedFile:
+    """A file that notes whether something was read at its end, as Pillow does only for a truncated picture."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.was_read_at_end = False
+
+    def read(self, size: int = -1) -> bytes:
+        """Read bytes."""
+        data = self.file.read(size)
+        self.was_read_at_end |= size > 0 and not data
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.file, name)
+
+    def add_to(self, image: Image) -> Image:
+        """Return the image, with a notice if the picture is truncated."""
+        return image.with_notices(TRUNCATED).with_losses("its partial data") if self.was_read_at_end else image
+
+
+@contextlib.contextmanager
+def truncated_allowed(is_allowed: bool) -> Iterator[None]:
+    """Let Pillow read truncated pictures as far as they go, in all threads, during the block. Their images have a notice.
+
+    The setting is one of the whole process: it is set before any thread reads, and restored after a run.
+    """
+    before = PIL.ImageFile.LOAD_TRUNCATED_IMAGES
+    PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before or is_allowed
+    try:
+        yield
+    finally:
+        PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
 class _FinishedExif(PIL.Image.Exif):
     """EXIF that Pillow writes unchanged. From bytes with an orientation, its AVIF encoder would make a new block."""
 
@@ -90,8 +137,9 @@ class PillowCodec(Codec):
     def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
         """Read the first picture. Raises ImageError, and whatever Pillow raises on damaged data."""
         with pillow_settings:
+            watched = WatchedFile(file)
             try:
-                picture = PIL.Image.open(file, formats=DECODERS)
+                picture = PIL.Image.open(cast(BinaryIO, watched), formats=DECODERS)
             except PIL.UnidentifiedImageError:
                 raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
             with picture:
@@ -100,19 +148,26 @@ class PillowCodec(Codec):
                 _refuse_cut(file, file_format, picture)
                 admit(header_of(picture))
                 frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
+                compression = compression_of(picture, file)
+                watched.was_read_at_end = False
                 picture.load()  # now, as reading the metadata of PNG loads the pixels too, and a second load would hide errors
-                return image_of(picture, metadata_of(picture, file, file_format), frames, samples)
+                image = image_of(picture, metadata_of(picture, file, file_format), frames, samples)
+                return watched.add_to(replace(image, compression=compression))
 
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
         options: dict[str, Any] = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "comment": metadata.comment}
         options["exif"] = _FinishedExif(metadata.exif) if metadata.exif else None
-        options["pnginfo"] = _png_text(metadata) if metadata.text else None
+        is_png = file_format.name == "png"
+        options["pnginfo"] = _png_text(metadata) if is_png and (metadata.text or metadata.xmp) else None
+        options["xmp"] = None if is_png else metadata.xmp
+        options["extra"] = _app13(metadata.iptc) if metadata.iptc else None
         picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
         file = io.BytesIO()
         present = {name: value for name, value in options.items() if value}
-        picture.save(file, file_format.pillow_names[0], **present, **file_format.save_options(encoding, levels.shape[2]))
-        return file.getvalue()
+        compression = encoding.inherited or file_format.save_options(encoding, levels.shape[2])
+        picture.save(file, file_format.pillow_names[0], **present, **compression)
+        return _with_png_chunks(file, metadata) if metadata.png_chunks else file.getvalue()
 
     def read_provenance(self, path: Path) -> Provenance | None:
         """Return the provenance in the EXIF of a picture. Raises whatever Pillow raises on damaged data."""
@@ -185,4 +240,23 @@ def _png_text(metadata: Metadata) -> PIL.PngImagePlugin.PngInfo:
     info = PIL.PngImagePlugin.PngInfo()
     for key, value in metadata.text:
         info.add_text(key, value, zip=len(value) > 1000)
+    if metadata.xmp:
+        info.add(b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + metadata.xmp)  # not compressed, as the specification of XMP asks
     return info
+
+
+def _with_png_chunks(file: io.BytesIO, metadata: Metadata) -> bytes:
+    """Return a PNG file with further chunks after its header. Pillow writes a resolution with a unit, or none."""
+    data = file.getbuffer()
+    chunks = [
+        struct.pack(">I4s", len(content), name) + content + struct.pack(">I", zlib.crc32(name + content))
+        for name, content in metadata.png_chunks
+        if name != b"pHYs" or metadata.dpi is None
+    ]
+    return b"".join((data[:PNG_HEADER_SIZE], *chunks, data[PNG_HEADER_SIZE:]))
+
+
+def _app13(resources: bytes) -> bytes:
+    """Return a JPEG segment of Photoshop."""
+    content = b"Photoshop 3.0\0" + resources
+    return b"\xff\xed" + struct.pack(">H", len(content) + 2) + content

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import PIL.Image
@@ -18,16 +18,16 @@ from ..exif_block import Block, BrokenExif
 from ..exif_tiff import NO_BLOCK, check_values, start_tiff
 from ..formats import Encoding, Format
 from ..image import Admit, Array, Header, Image, Metadata, as_levels, check_pixels, itemsize_of
-from ..metadata import SAMPLES, frames_in, metadata_of_tiff
+from ..metadata import SAMPLES, XMP_TAG, frames_in, metadata_of_tiff
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from ..quantize import to_levels
 from .codec import Codec
-from .pillow import header_of, image_of, pillow_settings
+from .pillow import WatchedFile, header_of, image_of, pillow_settings
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its warnings become one line of ours
 
 ASSOCIATED, UNASSOCIATED, STRIP_OFFSETS = 1, 2, 273
-SHORT, LONG, RATIONAL, UNDEFINED = 3, 4, 5, 7
+BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 STRUCT_CODES = {SHORT: "H", LONG: "I"}
 MINISWHITE, MINISBLACK, RGB = 0, 1, 2
 SIGNED, FLOATING_POINT = 2, 3
@@ -55,8 +55,9 @@ class TiffCodec(Codec):
     def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
         """Read the first page. Raises ImageError, and whatever Pillow and tifffile raise on damaged data."""
         with pillow_settings:
+            watched = WatchedFile(file)
             try:
-                picture = PIL.Image.open(file, formats=("TIFF",))
+                picture = PIL.Image.open(cast(BinaryIO, watched), formats=("TIFF",))
             except PIL.UnidentifiedImageError:
                 return _read_by_tifffile(file, max_pixels, admit)
             with picture:
@@ -68,7 +69,8 @@ class TiffCodec(Codec):
                 frames = max(getattr(picture, "n_frames", 1), frames_in(file, tags))
                 dpi = picture.info.get("dpi") if X_RESOLUTION in tags else None  # otherwise Pillow makes up one dot per inch
                 file_metadata = metadata_of_tiff(file, tags, picture.info.get("icc_profile"), dpi)
-                return image_of(picture, file_metadata, frames, tags.get(SAMPLES, 1))
+                watched.was_read_at_end = False
+                return watched.add_to(image_of(picture, file_metadata, frames, tags.get(SAMPLES, 1)))  # reads the pixels
 
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels uncompressed in one strip, after their metadata.
@@ -206,6 +208,8 @@ def _pixel_fields(levels: Array, has_alpha: bool, metadata: Metadata, order: str
         packed.append((RESOLUTION_UNIT, SHORT, struct.pack(f"{order}H", 2)))
     if metadata.icc:
         packed.append((ICC_PROFILE, UNDEFINED, metadata.icc))
+    if metadata.xmp:
+        packed.append((XMP_TAG, BYTE, metadata.xmp))
     return packed
 
 

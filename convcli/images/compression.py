@@ -1,0 +1,72 @@
+"""How the levels of a file are compressed, so that an output of the same format can be compressed alike.
+
+Without ``--quality``, a JPEG file that is made from a JPEG file has its quantization tables, its chroma subsampling and its
+order of scans; the tables are its quality, whichever program chose them. A WebP file that is made from a lossless one is
+lossless.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import PIL.Image
+import PIL.JpegImagePlugin
+
+LOSSLESS_CHUNK, FRAME_CHUNK = b"VP8L", b"ANMF"
+FRAME_HEADER_SIZE = 16
+FULL_RESOLUTION = 0
+"""Pillow's number for JPEG without chroma subsampling."""
+
+
+@dataclass(frozen=True)
+class Compression:
+    """``format`` is the name of a ``Format``, ``options`` are those of Pillow's ``save`` that compress alike."""
+
+    format: str
+    options: dict[str, Any]
+
+
+def compression_of(picture: PIL.Image.Image, file: BinaryIO) -> Compression | None:
+    """Return how an open picture is compressed; None if no output can be. Keeps the position in the file."""
+    if isinstance(picture, PIL.JpegImagePlugin.JpegImageFile) and picture.quantization:
+        return Compression("jpeg", _options_of_jpeg(picture))
+    if inherits_compression(file, "webp"):
+        return Compression("webp", {"lossless": True, "quality": 100})
+    return None
+
+
+def inherits_compression(file: BinaryIO, name: str) -> bool:
+    """Return whether an output of the named format is compressed as this file is, from its first bytes. Keeps the position."""
+    position = file.tell()
+    file.seek(0)
+    start = file.read(12)
+    is_webp = start[:4] == b"RIFF" and start[8:] == b"WEBP"
+    inherits = start.startswith(b"\xff\xd8\xff") if name == "jpeg" else name == "webp" and is_webp and _is_lossless_webp(file)
+    file.seek(position)
+    return inherits
+
+
+def _options_of_jpeg(picture: PIL.JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
+    """Return the tables of each of up to three components, the subsampling and the order of scans.
+
+    Pillow can write 4:4:4, 4:2:2 and 4:2:0. Rarer kinds of subsampling become 4:4:4, which loses nothing.
+    """
+    tables = [list(picture.quantization[component[3]]) for component in picture.layer[:3]]
+    while len(tables) > 1 and tables[-1] == tables[-2]:  # Pillow uses the last table for the other components
+        tables.pop()
+    subsampling = max(PIL.JpegImagePlugin.get_sampling(picture), FULL_RESOLUTION)
+    return {"qtables": tables, "subsampling": subsampling, "progressive": bool(picture.info.get("progressive"))}
+
+
+def _is_lossless_webp(file: BinaryIO) -> bool:
+    """Return whether the first picture of a WebP file is lossless (https://developers.google.com/speed/webp/docs/riff_container)."""
+    return next((name == LOSSLESS_CHUNK for name in _webp_chunks(file) if name in (b"VP8 ", LOSSLESS_CHUNK)), False)
+
+
+def _webp_chunks(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the names of the chunks from here on, those in a frame of an animation too."""
+    while len(start := file.read(8)) == 8:
+        name, size = struct.unpack("<4sI", start)
+        yield name
+        file.seek(FRAME_HEADER_SIZE if name == FRAME_CHUNK else size + size % 2, 1)

@@ -1,0 +1,282 @@
+"""XMP, IPTC and the PNG chunks that say what levels mean are carried over, as Pillow, exiftool and an XML parser read them."""
+
+import io
+import json
+import shutil
+import struct
+import subprocess
+import xml.etree.ElementTree as ET
+import zlib
+
+import PIL.Image
+import PIL.IptcImagePlugin
+import pytest
+
+from convcli.images.xmp import adjusted, is_adjustable
+
+XMP = b"""<?xpacket begin="\xef\xbb\xbf" id="W5M0MpCehiHzreSzNTczkc9d"?>
+<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
+<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/" xmlns:exif="http://ns.adobe.com/exif/1.0/"
+ xmlns:dc="http://purl.org/dc/elements/1.1/" tiff:Orientation="6" exif:PixelXDimension = '1024' tiff:Make="a maker">
+<tiff:ImageLength>768</tiff:ImageLength><exif:PixelYDimension> 768 </exif:PixelYDimension>
+<dc:title><rdf:Alt><rdf:li xml:lang="x-default">\xc3\x84 title</rdf:li></rdf:Alt></dc:title>
+</rdf:Description></rdf:RDF></x:xmpmeta>
+<?xpacket end="w"?>"""
+NUMBERS = {"Orientation": "1", "PixelXDimension": "6", "PixelYDimension": "8", "ImageLength": "8"}
+"""What an upright picture of 6 x 8 has instead."""
+
+NAMES = ["a.jpg", "a.png", "a.webp", "a.tif", "a.avif"]
+XML_PNG_KEY = b"XML:com.adobe.xmp\0\0\0\0\0"
+
+
+def chunk(name, data):
+    """A PNG chunk."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def chunks_of(path):
+    """The chunks of a PNG by name."""
+    data, position, chunks = path.read_bytes(), 8, {}
+    while position < len(data):
+        (size,) = struct.unpack_from(">I", data, position)
+        content = data[position + 8 : position + 8 + size]
+        assert struct.unpack_from(">I", data, position + 8 + size)[0] == zlib.crc32(data[position + 4 : position + 8 + size])
+        chunks[data[position + 4 : position + 8]] = content
+        position += size + 12
+    return chunks
+
+
+def picture_with(path, xmp=None, orientation=6, **options):
+    """Write a picture of 8 x 6, which is turned, with XMP."""
+    exif = PIL.Image.Exif()
+    exif[0x0112] = orientation
+    picture = PIL.Image.linear_gradient("L").resize((8, 6)).convert("RGB")
+    if path.suffix == ".png" and xmp:
+        picture.save(path, exif=exif, **options)
+        data = path.read_bytes()
+        path.write_bytes(data[:33] + chunk(b"iTXt", XML_PNG_KEY + xmp) + data[33:])
+    elif path.suffix == ".tif" and xmp:
+        exif[700] = xmp
+        picture.save(path, exif=exif, **options)
+    else:
+        picture.save(path, exif=exif, **({"xmp": xmp} if xmp else {}), **options)
+
+
+def xmp_of(path):
+    """The XMP that Pillow reads."""
+    with PIL.Image.open(path) as picture:
+        return picture.info.get("xmp")
+
+
+def facts(xmp):
+    """All names, attributes and texts of XMP, with local names."""
+
+    def local(name):
+        return name.rpartition("}")[2]
+
+    root = ET.fromstring(xmp.decode().partition("?>")[2].rpartition("<?xpacket")[0])
+    return [
+        (local(node.tag), sorted((local(name), value) for name, value in node.items()), (node.text or "").strip())
+        for node in root.iter()
+    ]
+
+
+def expected_facts():
+    """The facts of XMP with the numbers of the new picture."""
+    return [
+        (tag, [(name, NUMBERS.get(name, value)) for name, value in items], NUMBERS.get(tag, text))
+        for tag, items, text in facts(XMP)
+    ]
+
+
+@pytest.mark.parametrize("source", NAMES)
+@pytest.mark.parametrize("target", NAMES)
+def test_xmp_is_carried_over_and_put_right(run, tmp_path, source, target):
+    """From each format to each: all but four numbers is the same. exiftool reads the new ones."""
+    (tmp_path / "in").mkdir()
+    picture_with(tmp_path / "in" / source, XMP)
+    out = tmp_path / target
+    result = run("apply", tmp_path / "in" / source, "-k", "1", "-o", out)
+    assert (result.status, "XMP" in result.err) == (0, False)
+    assert facts(xmp_of(out)) == expected_facts()
+    if shutil.which("exiftool") and (source, target) == ("a.jpg", "a.jpg"):
+        options = ["-j", "-n", "-XMP-tiff:Orientation", "-XMP-exif:ExifImageWidth", "-XMP-dc:Title"]
+        (tags,) = json.loads(subprocess.run(["exiftool", *options, out], capture_output=True, check=True).stdout)
+        assert (tags["Orientation"], tags["ExifImageWidth"], tags["Title"]) == (1, 6, "Ä title")
+
+
+def test_xmp_is_kept_in_place(run, tmp_path):
+    """It is no loss any more."""
+    for name in NAMES:
+        picture_with(tmp_path / name, XMP)
+        assert run("apply", tmp_path / name, "-k", "1", "--in-place", "-q").status == 0
+        assert facts(xmp_of(tmp_path / name)) == expected_facts()
+
+
+@pytest.mark.parametrize(
+    "xmp",
+    [
+        XMP.replace(b'"6"', b'"top"'),
+        XMP.replace(b"tiff:Orientation", b"t:Orientation").replace(
+            b"xmlns:tiff", b'xmlns:t="http://ns.adobe.com/tiff/1.0/" xmlns:tiff'
+        ),
+        XMP.replace(b"<dc:title>", b"<xmpGImg:image/><dc:title>"),
+        XMP.replace(b"<dc:title>", b"<mwg-rs:Regions/><dc:title>"),
+        XMP.replace(b" 768 ", b"<a>768</a>"),
+        XMP.decode().encode("utf-16"),
+    ],
+)
+def test_xmp_that_cannot_be_put_right_is_dropped(run, tmp_path, xmp):
+    """With a notice; in place it is an error."""
+    assert not is_adjustable(xmp, is_turned=True)
+    picture_with(tmp_path / "a.jpg", xmp)
+    result = run("apply", tmp_path / "a.jpg", "-k", "1", "-o", tmp_path / "b.jpg")
+    assert (result.status, result.lines[0]) == (0, f"{tmp_path}/a.jpg: XMP not kept")
+    assert xmp_of(tmp_path / "b.jpg") is None
+    assert "would lose XMP in place" in run("apply", tmp_path / "a.jpg", "-k", "1", "--in-place").err
+
+
+def test_regions_stay_where_the_picture_is_not_turned():
+    """Their positions are relative; the names of other properties that begin alike do not matter."""
+    xmp = XMP.replace(b"<dc:title>", b"<mwg-rs:Regions/><exif:PixelXDimensionOther/><dc:title>")
+    assert is_adjustable(xmp, is_turned=False)
+    assert adjusted(b"<tiff:Orientation>8</tiff:Orientation> x:tiff:Orientation='8'", 1, 1) == (
+        b"<tiff:Orientation>1</tiff:Orientation> x:tiff:Orientation='8'"
+    )
+
+
+def test_xmp_that_is_too_long_for_jpeg_is_dropped(run, tmp_path):
+    """A segment holds 64 kB."""
+    for count, kept in ((64_000, True), (66_000, False)):
+        picture_with(tmp_path / "a.png", XMP + b" " * count)
+        result = run("apply", tmp_path / "a.png", "-k", "1", "-o", tmp_path / "b.jpg")
+        assert result.status == 0
+        assert (f"{len(XMP) + count} bytes of XMP not kept in this jpeg" in result.err) != kept
+        assert bool(xmp_of(tmp_path / "b.jpg")) == kept
+
+
+def test_formats_without_xmp_report_it(run, tmp_path):
+    """BMP holds none."""
+    picture_with(tmp_path / "a.png", XMP)
+    assert "XMP not kept in this bmp" in run("apply", tmp_path / "a.png", "-k", "1", "-o", tmp_path / "b.bmp").err
+
+
+COLOURS = {
+    b"gAMA": struct.pack(">I", 100_000),
+    b"cHRM": struct.pack(">8I", 31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000),
+    b"cICP": bytes([9, 16, 0, 1]),
+    b"sRGB": b"\1",
+    b"pHYs": struct.pack(">IIB", 2, 1, 0),
+}
+
+
+def png_with(path, names, mode="RGB", **options):
+    """Write a PNG of 8 x 6 with these chunks."""
+    picture = PIL.Image.linear_gradient("L").resize((8, 6)).convert(mode)
+    file = io.BytesIO()
+    picture.save(file, "PNG", **options)
+    data = file.getvalue()
+    path.write_bytes(data[:33] + b"".join(chunk(name, COLOURS[name]) for name in names) + data[33:])
+
+
+@pytest.mark.parametrize("mode", ["I;16", "RGBA"])
+@pytest.mark.parametrize("names", [[name] for name in COLOURS] + [[b"sRGB", b"gAMA", b"cHRM"], [b"gAMA", b"cHRM", b"pHYs"]])
+def test_chunks_about_levels_are_kept_in_png(run, tmp_path, mode, names):
+    """To another file and in place, without a notice; they come before the pixels."""
+    png_with(tmp_path / "a.png", names, mode)
+    result = run("apply", tmp_path / "a.png", "-k", "1", "-o", tmp_path / "b.png")
+    assert (result.status, len(result.lines)) == (0, 1)
+    assert run("apply", tmp_path / "a.png", "-k", "1", "--in-place", "-q").status == 0
+    for path in (tmp_path / "a.png", tmp_path / "b.png"):
+        chunks = chunks_of(path)
+        assert {name: chunks.get(name) for name in COLOURS} == {
+            name: COLOURS[name] if name in names else None for name in COLOURS
+        }
+        assert all(list(chunks).index(name) < list(chunks).index(b"IDAT") for name in names)
+        with PIL.Image.open(path) as picture:
+            picture.load()
+
+
+def test_a_profile_replaces_chunks_of_its_file(run, tmp_path):
+    """As the specification of PNG says, but for cICP, which has precedence. A resolution with a unit is written as such."""
+    png_with(tmp_path / "a.png", [b"gAMA", b"cHRM", b"cICP"], icc_profile=b"a profile", dpi=(300, 150))
+    assert len(run("apply", tmp_path / "a.png", "-k", "1", "-o", tmp_path / "b.png").lines) == 1
+    chunks = chunks_of(tmp_path / "b.png")
+    assert {b"gAMA", b"cHRM", b"cICP", b"iCCP"} & set(chunks) == {b"cICP", b"iCCP"}
+    assert struct.unpack(">IIB", chunks[b"pHYs"]) == (11811, 5906, 1)
+
+
+def test_the_shape_of_pixels_is_turned_with_the_picture(run, tmp_path):
+    """The numbers of rows and columns change places."""
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    png_with(tmp_path / "a.png", [b"pHYs"], exif=exif)
+    run("apply", tmp_path / "a.png", "-k", "1", "-o", tmp_path / "b.png")
+    assert struct.unpack(">IIB", chunks_of(tmp_path / "b.png")[b"pHYs"]) == (1, 2, 0)
+
+
+def test_other_formats_report_the_chunks(run, tmp_path):
+    """Each by its name; sRGB is what other formats mean."""
+    png_with(tmp_path / "a.png", [b"gAMA", b"cICP"])
+    line = run("apply", tmp_path / "a.png", "-k", "1", "-o", tmp_path / "b.jpg").lines[0]
+    assert line == f"{tmp_path}/a.png: its colour space and gamma not kept in this jpeg"
+    png_with(tmp_path / "a.png", [b"gAMA", b"sRGB"])
+    assert len(run("apply", tmp_path / "a.png", "-k", "1", "-o", tmp_path / "b.jpg").lines) == 1
+
+
+def resource(number, data):
+    """A resource of Photoshop."""
+    return b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + bytes(len(data) % 2)
+
+
+IPTC = b"".join(b"\x1c\x02" + bytes([number]) + struct.pack(">H", len(text)) + text
+                for number, text in ((5, b"an object"), (25, b"a word"), (25, b"words"), (120, b"a caption!")))  # fmt: skip
+
+
+def jpeg_with(path, *resources):
+    """Write a JPEG with resources of Photoshop."""
+    content = b"Photoshop 3.0\0" + b"".join(resources)
+    PIL.Image.linear_gradient("L").resize((8, 6)).save(path, extra=b"\xff\xed" + struct.pack(">H", len(content) + 2) + content)
+
+
+RESOLUTION, DIGEST, PATH = resource(0x03ED, bytes(16)), resource(0x0425, b"d" * 16), resource(0x07D0, b"a path")
+
+
+@pytest.mark.parametrize(("others", "lost"), [([], ""), ([RESOLUTION], ""), ([DIGEST], ""), ([PATH], "Photoshop's data")])
+def test_iptc_is_carried_from_jpeg_to_jpeg(run, tmp_path, others, lost):
+    """Pillow and exiftool read it; its digest stays, its resolution is written anew, other data is reported."""
+    jpeg_with(tmp_path / "a.jpg", resource(0x0404, IPTC), *others)
+    result = run("apply", tmp_path / "a.jpg", "-k", "1", "-o", tmp_path / "b.jpg")
+    assert (result.status, result.lines[:-1]) == (0, [f"{tmp_path}/a.jpg: {lost} not kept"] if lost else [])
+    with PIL.Image.open(tmp_path / "b.jpg") as picture:
+        assert PIL.IptcImagePlugin.getiptcinfo(picture)[(2, 25)] == [b"a word", b"words"]
+        assert picture.info["photoshop"][0x0404] == IPTC
+        assert picture.info["photoshop"].get(0x0425) == (b"d" * 16 if b"d" * 16 in b"".join(others) else None)
+    if shutil.which("exiftool") and not others:
+        command = ["exiftool", "-j", "-IPTC:all", tmp_path / "b.jpg"]
+        (tags,) = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        assert (tags["Keywords"], tags["Caption-Abstract"]) == (["a word", "words"], "a caption!")
+    assert run("apply", tmp_path / "a.jpg", "-k", "1", "--in-place", "-q").status == bool(lost)
+    assert "IPTC not kept in this png" in run("apply", tmp_path / "b.jpg", "-k", "1", "-o", tmp_path / "c.png").err
+
+
+def test_iptc_of_tiff_is_carried_to_tiff(run, tmp_path):
+    """It is a tag, copied with the others."""
+    exif = PIL.Image.Exif()
+    exif[33723] = IPTC
+    PIL.Image.new("RGB", (8, 6)).save(tmp_path / "a.tif", exif=exif)
+    assert len(run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.tif").lines) == 1
+    with PIL.Image.open(tmp_path / "b.tif") as picture:
+        assert picture.tag_v2[33723] == IPTC
+
+
+def test_strip_leaves_none_of_them(run, tmp_path):
+    """Without a notice."""
+    jpeg_with(tmp_path / "a.jpg", resource(0x0404, IPTC), resource(0x07D0, b"a path"))
+    png_with(tmp_path / "a.png", list(COLOURS))
+    picture_with(tmp_path / "b.jpg", XMP)
+    for name in ("a.jpg", "a.png", "b.jpg"):
+        out = tmp_path / "out" / name
+        assert len(run("apply", tmp_path / name, "-k", "1", "--strip", "-o", out).lines) == 1
+        data = out.read_bytes()
+        assert not [text for text in (b"Photoshop", b"a caption", b"xmpmeta", *COLOURS) if text in data]

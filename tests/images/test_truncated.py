@@ -1,0 +1,140 @@
+"""--allow-truncated: what there is of a picture is used, with a notice. Expected levels are those of the whole picture."""
+
+import io
+import os
+import threading
+
+import numpy as np
+import PIL.Image
+import PIL.ImageFile
+import pytest
+
+from convcli.errors import ImageError
+from convcli.images.codecs.pillow import truncated_allowed
+from convcli.images.read import decode
+from pictures import pixels
+
+NOTICE = "is truncated; the rest is grey or black"
+FORMATS = {
+    "a.png": {},
+    "b.png": {"compress_level": 0},
+    "a.jpg": {},
+    "b.jpg": {"progressive": True},
+    "a.gif": {"interlace": 0},
+    "a.tif": {},
+    "a.bmp": {},
+    "a.ppm": {},
+}
+
+
+@pytest.fixture
+def picture(samples):
+    """A photograph of Pillow."""
+    with PIL.Image.open(samples / "chelsea.png") as opened:
+        return opened.convert("RGB").resize((120, 90))
+
+
+def saved(picture, name, folder):
+    """Save a picture by Pillow, and return its bytes."""
+    (picture.quantize() if name.endswith("gif") else picture).save(folder / name, **FORMATS[name])
+    return (folder / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_first_rows_are_those_of_the_picture(run, picture, tmp_path, name):
+    """From a third on, in apply and in at; the end is grey in JPEG, else black. Without the option it is an error."""
+    data = saved(picture, name, tmp_path)
+    with PIL.Image.open(tmp_path / name) as opened:
+        whole = np.asarray(opened.convert("RGB"))
+    path = tmp_path / f"cut-{name}"
+    path.write_bytes(data[: len(data) // 2])
+    arguments = ["apply", path, "-k", "1", "-o", tmp_path / "out.png"]
+    refused = run(*arguments)
+    assert (refused.status, len(refused.lines)) == (1, 1)
+    assert refused.lines[0].startswith(f"Error: {path}: is truncated or corrupt: image file is truncated")
+    assert refused.lines[0].endswith("; --allow-truncated uses what is there")
+    result = run(*arguments, "--allow-truncated")
+    assert (result.status, result.lines[0]) == (0, f"{path}: {NOTICE}")
+    read = pixels(tmp_path / "out.png")
+    assert read.shape == whole.shape
+    if name == "a.bmp":  # from the last row to the first
+        read, whole = read[::-1], whole[::-1]
+    if name != "b.jpg":  # its first scans hold the whole picture, less exactly
+        np.testing.assert_array_equal(read[:30], whole[:30])
+        end = read[-1]
+        assert (end == end[0]).all()
+        assert name.endswith("gif") or end[0].tolist() == [128 if name == "a.jpg" else 0] * 3
+    at = run("at", "3,3", path, "-k", "1", "--allow-truncated")
+    assert (at.status, at.lines) == (0, [f"{path}: {NOTICE}"])
+    assert run("at", "3,3", path, "-k", "1").status == 1
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_every_cut_has_a_notice_or_is_an_error(picture, tmp_path, name):
+    """Never a wrong picture without one; a complete picture has none."""
+    data = saved(picture.crop((0, 0, 40, 30)), name, tmp_path)
+    with truncated_allowed(True):
+        whole = decode(io.BytesIO(data))
+        assert whole.notices == ()
+        notices = 0
+        for size in range(1, len(data), max(len(data) // 50, 1)):
+            try:
+                image = decode(io.BytesIO(data[:size]))
+            except ImageError:
+                continue
+            assert image.size == whole.size
+            assert NOTICE in image.notices or np.array_equal(image.pixels, whole.pixels)
+            notices += NOTICE in image.notices
+    assert notices > 10
+
+
+def test_complete_pictures_have_no_notice(samples):
+    """Of several cameras and programs."""
+    cameras = (path for path in samples.parent.glob("tests/images/cameras/*") if path.suffix in (".jpg", ".png", ".tif"))
+    paths = [*samples.glob("*.png"), *samples.glob("*.jpg"), *cameras]
+    with truncated_allowed(True):
+        for path in paths:
+            with path.open("rb") as file:
+                assert NOTICE not in decode(file).notices, path
+    assert len(paths) > 8
+
+
+def test_a_batch_notes_the_truncated_pictures_only(run, picture, tmp_path):
+    """On several threads; the setting of Pillow is as before, and the next run refuses them."""
+    for index in range(8):
+        picture.rotate(index).save(tmp_path / f"{index}.png")
+    cut = [tmp_path / f"{index}.png" for index in (1, 4, 6)]
+    for path in cut:
+        os.truncate(path, path.stat().st_size // 2)
+    arguments = ["apply", tmp_path, "-k", "1", "-o", f"{tmp_path}/out/", "--overwrite", "-v", "-j", 4]
+    result = run(*arguments, "--allow-truncated")
+    assert result.status == 0
+    assert [line for line in result.lines if NOTICE in line] == [f"{path}: {NOTICE}" for path in cut]
+    assert PIL.ImageFile.LOAD_TRUNCATED_IMAGES is False
+    again = run(*arguments)
+    assert (again.status, sum("--allow-truncated" in line for line in again.lines)) == (1, 3)
+
+
+def test_a_truncated_picture_is_not_replaced_in_place(run, picture, tmp_path):
+    """What is there would be lost."""
+    path = tmp_path / "a.png"
+    path.write_bytes(saved(picture, "a.png", tmp_path)[:9000])
+    result = run("apply", path, "-k", "1", "--in-place", "--allow-truncated")
+    assert result.lines == [f"Error: {path}: would lose its partial data in place; write another file, with -o"]
+    assert path.stat().st_size == 9000
+
+
+def test_the_setting_is_restored_after_an_error():
+    """As it was before, for all threads."""
+    seen = []
+
+    def fail():
+        with truncated_allowed(True):
+            thread = threading.Thread(target=lambda: seen.append(PIL.ImageFile.LOAD_TRUNCATED_IMAGES))
+            thread.start()
+            thread.join()
+            raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        fail()
+    assert (seen, PIL.ImageFile.LOAD_TRUNCATED_IMAGES) == ([True], False)

@@ -6,7 +6,6 @@ opened, it read 677 wrongly or not at all: it cuts 16-bit colour to 8 bits, and 
 """
 
 import math
-from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,6 +14,7 @@ from ...errors import ImageError
 from .. import alpha
 from ..image import Admit, Array, Header, Image, check_pixels, itemsize_of
 from ..metadata import FileMetadata, frames_in, metadata_of_tiff
+from ..orientation import upright
 from . import tiff_colour
 
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE, EXTRA_SAMPLES = 282, 283, 296, 274, 34675, 338
@@ -27,17 +27,6 @@ ASSOCIATED, UNASSOCIATED = (1,), (2, 999)
 RGB_LETTERS = ("R", "G", "B")
 COMPOSITE = "composite"
 """ImageJ's mode of display in which its first three channels are red, green and blue."""
-
-ORIENTATION_TURNS: dict[int, Callable[[Array], Array]] = {
-    2: lambda a: a[:, ::-1],
-    3: lambda a: a[::-1, ::-1],
-    4: lambda a: a[::-1],
-    5: lambda a: a.swapaxes(0, 1),
-    6: lambda a: a.swapaxes(0, 1)[:, ::-1],
-    7: lambda a: a.swapaxes(0, 1)[::-1, ::-1],
-    8: lambda a: a.swapaxes(0, 1)[::-1],
-}
-"""Functions that make pixels (row, column, ...) of each orientation upright."""
 
 
 def read_first_page(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
@@ -64,9 +53,8 @@ def read_first_page(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
         tags = {tag.code: tag.value for tag in page.tags}
         frames = max(len(pages.pages), frames_in(file, tags)) // max(len(planes), 1)
         file_metadata = metadata_of_tiff(file, tags, _tag(page, ICC_PROFILE), _resolution(page))
-    turn = ORIENTATION_TURNS.get(_tag(page, ORIENTATION) or 1)
-    colour = tiff_colour.RGB if planes else colour
-    return _image_of(np.ascontiguousarray(turn(pixels)) if turn else pixels, page, colour, file_metadata, frames)
+    pixels = upright(pixels, _tag(page, ORIENTATION) or 1)
+    return _image_of(pixels, page, tiff_colour.RGB if planes else colour, file_metadata, frames)
 
 
 def _image_of(pixels: Array, page: Any, colour: tiff_colour.Colour, file_metadata: FileMetadata, frames: int) -> Image:
@@ -156,7 +144,9 @@ def _check_segments(page: Any, file_size: int, max_pixels: int, by_libtiff: bool
         return
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if len(segments) < math.prod(page.chunked) or any(not 0 < count <= file_size - begin for begin, count in segments):
-        raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; get it again")
+        raise ImageError(
+            "is truncated or corrupt: not all of its TIFF pixels are in the file; get it again, or save it anew from its source"
+        )
     if page.compression == JPEG:
         for begin, count in segments:
             page.parent.filehandle.seek(begin + max(0, count - 64))

@@ -12,7 +12,7 @@ import PIL
 from ..errors import ConvcliError, ImageError
 from .codecs import codec_of
 from .formats import MAX_PIXELS, Format, format_beginning
-from .image import Admit, Image
+from .image import REMEDY, Admit, Image
 
 MAX_REASON = 200
 """Longest text of a decoder that a message contains."""
@@ -88,4 +88,4 @@ def _reason(error: Exception, file_format: Format | None) -> str:
     text = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
     if isinstance(error, PIL.UnidentifiedImageError):  # its text is the name of an object
         text = "its header is not valid"
-    return f"is truncated or corrupt: its {kind} cannot be decoded ({text}); get it again, or save it anew from its source"
+    return f"is truncated or corrupt: its {kind} cannot be decoded ({text}); {REMEDY}"

@@ -17,7 +17,7 @@ import PIL.Image
 from ...errors import ImageError
 from ..exif_block import ORIENTATION
 from ..formats import BY_NAME, Encoding, Format
-from ..image import Admit, Array, Header, Image, Metadata, check_pixels
+from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels
 from ..metadata import metadata_of
 from ..orientation import upright
 from .pillow import PillowCodec, pillow_settings
@@ -209,7 +209,7 @@ def _decode_plain(header: DeepHeader, pixel_chunks: bytes) -> Array:
     data = b"".join((SIGNATURE, _packed(b"IHDR", start), pixel_chunks, _packed(b"IEND", b"")))
     levels = np.asarray(imagecodecs.png_decode(data))
     if levels.dtype != np.uint16 or levels.shape[:2] != (header.height, header.width) or levels.ndim != 3:
-        raise ImageError("is truncated or corrupt: its PNG pixels do not fill its size")
+        raise ImageError("is truncated or corrupt: its PNG pixels do not fill its size; " + REMEDY)
     return levels
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ImageError
 from ..file_parts import unkept_ppm_parts
 from ..formats import Encoding, Format
-from ..image import Admit, Array, Header, Image, Metadata, check_pixels
+from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels
 from .pillow import PillowCodec
 
 COLOUR_HEADER = re.compile(rb"P([36])" + rb"(?:\s|#[^\n]*\n)+(\d{1,10})" * 3 + rb"\s")
@@ -107,16 +107,18 @@ def _levels(file: BinaryIO, header: DeepHeader, count: int) -> Array:
     if header.is_text:
         words = COMMENT.sub(b" ", file.read()).split(None, count)[:count]
         if not all(word.isdigit() and len(word) <= 5 for word in words):
-            raise ImageError("is truncated or corrupt: its PPM samples are not all numbers of 0..65535")
+            raise ImageError("is truncated or corrupt: its PPM samples are not all numbers of 0..65535; " + REMEDY)
         samples = np.array(words, dtype="S5").astype(np.int64) if words else np.zeros(0, np.int64)
     else:
         dtype = np.dtype(np.uint8 if header.highest <= 255 else ">u2")
         samples = np.frombuffer(file.read(count * dtype.itemsize)[: count * dtype.itemsize], np.uint8)
         samples = samples[: len(samples) // dtype.itemsize * dtype.itemsize].view(dtype)
     if len(samples) < count:
-        raise ImageError(f"is truncated or corrupt: it has {len(samples)} of its {count} PPM samples")
+        raise ImageError(f"is truncated or corrupt: it has {len(samples)} of its {count} PPM samples; {REMEDY}")
     if samples.max() > header.highest:
-        raise ImageError(f"is truncated or corrupt: its PPM sample {samples.max()} is above its MAXVAL, {header.highest}")
+        raise ImageError(
+            f"is truncated or corrupt: its PPM sample {samples.max()} is above its MAXVAL, {header.highest}; {REMEDY}"
+        )
     stored = np.uint8 if header.white == 255 else np.uint16
     if header.highest == header.white:
         return samples.astype(stored)

@@ -5,21 +5,37 @@ opened, it read 677 wrongly or not at all: it cuts 16-bit colour to 8 bits, and 
 8-bit samples and the byte order of some floats. Its libtiff also prints to standard error.
 """
 
+import io
 import math
+import struct
 from typing import Any, BinaryIO
 
 import numpy as np
+import PIL.Image
 
 from ...errors import ImageError
 from .. import alpha
-from ..image import Admit, Array, Header, Image, check_pixels, itemsize_of
-from ..metadata import FileMetadata, frames_in, metadata_of_tiff
+from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, itemsize_of
+from ..metadata import IMAGEJ_METADATA, FileMetadata, frames_in, metadata_of_tiff
 from ..orientation import upright
 from . import tiff_colour
+from .pillow import pillow_settings
 
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE, EXTRA_SAMPLES = 282, 283, 296, 274, 34675, 338
 INCH, PER_INCH = 2, {2: 1.0, 3: 2.54}
 UNCOMPRESSED, OLD_JPEG, JPEG = 1, 6, 7
+READ_COMPRESSIONS = {
+    **{1: "none", 2: "CCITT RLE", 3: "CCITT group 3", 4: "CCITT group 4", 5: "LZW", 6: "JPEG of before 1995", 7: "JPEG"},
+    **{8: "deflate", 32773: "PackBits", 32946: "deflate", 34887: "LERC", 34925: "LZMA", 50000: "ZSTD", 50001: "WebP"},
+    **{33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000"},
+}
+"""Compressions whose decoders were tested with damaged files. That of JPEG XR prints, and ends the process."""
+
+PICTURE_COMPRESSIONS = (7, 33003, 33005, 34712, 50001)
+"""Compressions whose segments are JPEG, JPEG 2000 and WebP pictures with a size of their own."""
+
+LERC, LERC_START = 34887, b"Lerc2 "
+
 END_OF_JPEG = b"\xff\xd9"
 ASSOCIATED, UNASSOCIATED = (1,), (2, 999)
 """Values of ExtraSamples; 999 is written by Corel."""
@@ -50,7 +66,7 @@ def read_first_page(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
             pixels = np.stack([plane.asarray() for plane in planes], axis=-1)
         else:
             pixels = _decode_by_libtiff(file) if by_libtiff else _decode(page)
-        tags = {tag.code: tag.value for tag in page.tags}
+        tags = {tag.code: _raw_value(tag) if tag.code == IMAGEJ_METADATA else tag.value for tag in page.tags}
         frames = max(len(pages.pages), frames_in(file, tags)) // max(len(planes), 1)
         file_metadata = metadata_of_tiff(file, tags, _tag(page, ICC_PROFILE), _resolution(page))
     pixels = upright(pixels, _tag(page, ORIENTATION) or 1)
@@ -93,7 +109,7 @@ def _decode(page: Any) -> Array:
     if page.imagedepth > 1:
         pixels = pixels[:, 0] if page.axes.startswith("S") else pixels[0]
     if pixels.ndim not in (2, 3) or pixels.size < page.imagewidth * page.imagelength:
-        raise ImageError("is truncated or corrupt: its pixels do not fill its size")
+        raise ImageError("is truncated or corrupt: its TIFF pixels do not fill its size; " + REMEDY)
     return np.atleast_3d(np.moveaxis(pixels, 0, 2) if page.axes.startswith("S") else pixels)
 
 
@@ -118,10 +134,14 @@ def _colour_planes(pages: Any) -> list[Any]:
     """
     page = pages.pages[0]
     words = (pages.is_imagej and pages.imagej_metadata) or {}
-    if words.get("channels") != 3 or page.samplesperpixel != 1 or len(pages.pages) < 3:
+    if words.get("channels") != 3 or page.samplesperpixel != 1:
         return []
     labels = words.get("Labels") or []
     labelled = tuple(str(label).rpartition(" ")[2] for label in labels[:3]) == RGB_LETTERS
+    if len(pages.pages) < 3:  # ImageJ itself writes a single directory for stacks above 4 GB
+        if labelled:
+            raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
+        return []
     planes = [pages.pages[index] for index in range(3)]
     alike = all((plane.shape, plane.dtype) == (page.shape, page.dtype) for plane in planes)
     return planes if alike and (labelled or words.get("mode") == COMPOSITE) else []
@@ -132,9 +152,7 @@ def _check_segments(page: Any, file_size: int, max_pixels: int, by_libtiff: bool
 
     tifffile fills missing segments with zeros, and libjpeg the rest of one that is cut off.
     """
-    import tifffile
-
-    if page.compression != UNCOMPRESSED and not by_libtiff and page.compression not in tifffile.TIFF.DECOMPRESSORS:
+    if page.compression not in READ_COMPRESSIONS:
         name = f"{page.compression.name} ({page.compression.value})" if hasattr(page.compression, "name") else page.compression
         raise ImageError(f"is TIFF compressed with {name}, which is not read; save it uncompressed, or with deflate or LZW")
     if page.is_tiled and page.tilewidth * page.tilelength > max(max_pixels, 1 << 20):
@@ -144,14 +162,33 @@ def _check_segments(page: Any, file_size: int, max_pixels: int, by_libtiff: bool
         return
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if len(segments) < math.prod(page.chunked) or any(not 0 < count <= file_size - begin for begin, count in segments):
-        raise ImageError(
-            "is truncated or corrupt: not all of its TIFF pixels are in the file; get it again, or save it anew from its source"
-        )
-    if page.compression == JPEG:
-        for begin, count in segments:
-            page.parent.filehandle.seek(begin + max(0, count - 64))
-            if END_OF_JPEG not in page.parent.filehandle.read(min(count, 64)):
-                raise ImageError("is truncated or corrupt: a JPEG strip of its TIFF pixels has no end; get it again")
+        raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
+    if page.compression not in (*PICTURE_COMPRESSIONS, LERC):
+        return
+    rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
+    for begin, count in segments:
+        page.parent.filehandle.seek(begin)
+        data = page.parent.filehandle.read(count)
+        if math.prod(_stated_size(data)) > 2 * rows * columns + 4096:
+            raise ImageError("is truncated or corrupt: a strip or tile of its TIFF pixels is larger than it says; " + REMEDY)
+        if page.compression == JPEG and END_OF_JPEG not in data[-64:]:
+            raise ImageError("is truncated or corrupt: a JPEG strip of its TIFF pixels has no end; " + REMEDY)
+
+
+def _stated_size(data: bytes) -> tuple[int, int]:
+    """Return the size that the data of a segment state themselves; their decoders allocate it."""
+    if data.startswith(LERC_START):
+        rows, columns = struct.unpack_from("<ii", data.ljust(22, b"\0"), 14 if data[6] >= 3 else 10)
+        return columns, rows
+    with pillow_settings, PIL.Image.open(io.BytesIO(data), formats=("JPEG", "JPEG2000", "WEBP")) as picture:
+        return picture.size
+
+
+def _raw_value(tag: Any) -> bytes:
+    """Return the bytes of a tag whose value tifffile interprets."""
+    handle = tag.parent.filehandle
+    handle.seek(tag.valueoffset)
+    return bytes(handle.read(tag.valuebytecount))
 
 
 def _tag(page: Any, code: int) -> Any:

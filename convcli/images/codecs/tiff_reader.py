@@ -201,5 +201,7 @@ def _resolution(page: Any) -> tuple[float, float] | None:
     values = [_tag(page, code) for code in (X_RESOLUTION, Y_RESOLUTION)]
     if per_inch is None or not all(isinstance(value, tuple) and value[0] and value[1] for value in values):
         return None
+    if _tag(page, RESOLUTION_UNIT) is None and values == [(1, 1), (1, 1)]:  # the default of libraries, not a resolution
+        return None
     x, y = (value[0] / value[1] * per_inch for value in values)
     return x, y

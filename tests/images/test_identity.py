@@ -149,8 +149,8 @@ def test_twelve_bits_become_sixteen():
     assert read(file).pixels.ravel().tolist() == [0, 16, 32776, 65535]
 
 
-def test_palettes_cmyk_and_lab_of_16_bits_become_rgb():
-    """By formulas: the high byte; (1 - ink) (1 - black); and within 1 level of 255 of Pillow's L*a*b* of 8 bits."""
+def test_palettes_and_cmyk_of_16_bits_become_rgb():
+    """The high byte; (1 - ink) (1 - black)."""
     indices = ramps(1, np.uint8)
     table = np.random.default_rng(3).integers(0, 65536, (3, 256)).astype(np.uint16)
     image = read_image(None, io.BytesIO(tiff(indices, photometric="palette", colormap=table, compression="lzw")))
@@ -160,19 +160,33 @@ def test_palettes_cmyk_and_lab_of_16_bits_become_rgb():
     paper = 1 - inks.astype(np.float64) / 65535
     assert np.abs(image.pixels - 65535 * paper[:, :, :3] * paper[:, :, 3:]).max() <= 0.5 + 1e-6
     assert image.notices == ("is CMYK; converted to RGB",)
+
+
+LAB_OF_SRGB = {
+    (1, 1, 1): (100, 0, 0),
+    (1, 0, 0): (54.29054, 80.80492, 69.89098),
+    (0, 1, 0): (87.81854, -79.27108, 80.99459),
+    (0, 0, 1): (29.56829, 68.28741, -112.02971),
+    (0, 0, 0): (0, 0, 0),
+}
+"""L*a*b* of white, red, green, blue and black, with white D50: https://www.w3.org/TR/css-color-4/."""
+
+
+@pytest.mark.parametrize(("kind", "highest", "offset"), [("cielab", 65535, 0), ("icclab", 65280, 128)])
+def test_lab_of_16_bits_becomes_srgb(kind, highest, offset):
+    """Published values, within 0.1 % of white."""
+    lab = np.array(list(LAB_OF_SRGB.values()))
+    stored = np.rint(np.column_stack([lab[:, 0] * highest / 100, (lab[:, 1:] + offset) * 256])).astype(np.int64)
+    image = read_image(None, io.BytesIO(tiff((stored % 65536).astype(np.uint16)[None], photometric=kind)))
+    assert np.abs(image.pixels[0] / 65535 - np.array(list(LAB_OF_SRGB))).max() < 1e-3
+
+
+def test_lab_of_8_bits_is_converted_as_pillow_does():
+    """CIELAB stores signed a* and b*, ICCLAB adds 128."""
     lab = ramps(3, np.uint8)
-    eight = np.asarray(PIL.Image.frombytes("LAB", SIDES[::-1], lab.tobytes()).convert("RGB")).astype(float)
-    wide = np.dstack([lab[:, :, 0] * np.uint16(257), lab[:, :, 1] * np.uint16(256), lab[:, :, 2] * np.uint16(256)])
-    for kind, levels in (("cielab", wide), ("icclab", wide)):
-        stored = levels.copy()
-        if kind == "icclab":
-            stored[:, :, 0] = np.rint(lab[:, :, 0] * (65280 / 255))
-            stored[:, :, 1:] ^= 0x8000
-        image = read_image(None, io.BytesIO(tiff(stored, photometric=kind)))
-        in_gamut = ((eight > 60) & (eight < 250)).all(axis=2)  # at its surface, the table of Pillow is coarse
-        assert in_gamut.sum() > 100
-        assert np.abs(image.pixels / 257 - eight)[in_gamut].max() <= 1.5
-    assert_array_equal(read_image(None, io.BytesIO(tiff(lab, photometric="cielab"))).pixels, eight)
+    expected = np.asarray(PIL.Image.frombytes("LAB", SIDES[::-1], lab.tobytes()).convert("RGB"))
+    for kind, levels in (("cielab", lab), ("icclab", lab ^ np.array([0, 128, 128], np.uint8))):
+        assert_array_equal(read_image(None, io.BytesIO(tiff(levels, photometric=kind))).pixels, expected)
 
 
 PNG_KINDS = {"rgb": (3, False), "la": (2, True), "rgba": (4, True)}

@@ -15,6 +15,7 @@ import PIL.Image
 
 from ...errors import ImageError
 from .. import alpha
+from ..file_parts import LOST_TIFF_TAGS
 from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, itemsize_of
 from ..metadata import IMAGEJ_METADATA, FileMetadata, frames_in, metadata_of_tiff
 from ..orientation import upright
@@ -67,6 +68,7 @@ def read_first_page(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
         else:
             pixels = _decode_by_libtiff(file) if by_libtiff else _decode(page)
         tags = {tag.code: _raw_value(tag) if tag.code == IMAGEJ_METADATA else tag.value for tag in page.tags}
+        tags = {code: b"" for code in _codes(page) if code in LOST_TIFF_TAGS} | tags  # tifffile leaves out what it cannot read
         frames = max(len(pages.pages), frames_in(file, tags)) // max(len(planes), 1)
         file_metadata = metadata_of_tiff(file, tags, _tag(page, ICC_PROFILE), _resolution(page))
     pixels = upright(pixels, _tag(page, ORIENTATION) or 1)
@@ -184,6 +186,15 @@ def _stated_size(data: bytes) -> tuple[int, int]:
         return picture.size
 
 
+def _codes(page: Any) -> list[int]:
+    """Return the codes of all tags of a page."""
+    layout, handle = page.parent.tiff, page.parent.filehandle
+    handle.seek(page.offset)
+    (count,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
+    entries = handle.read(count * layout.tagsize)
+    return [struct.unpack_from(f"{layout.byteorder}H", entries, layout.tagsize * index)[0] for index in range(count)]
+
+
 def _raw_value(tag: Any) -> bytes:
     """Return the bytes of a tag whose value tifffile interprets."""
     handle = tag.parent.filehandle
@@ -197,11 +208,12 @@ def _tag(page: Any, code: int) -> Any:
 
 
 def _resolution(page: Any) -> tuple[float, float] | None:
-    per_inch = PER_INCH.get(int(_tag(page, RESOLUTION_UNIT) or INCH))
+    unit = _tag(page, RESOLUTION_UNIT)
+    per_inch = PER_INCH.get(INCH if unit is None else int(unit))
     values = [_tag(page, code) for code in (X_RESOLUTION, Y_RESOLUTION)]
     if per_inch is None or not all(isinstance(value, tuple) and value[0] and value[1] for value in values):
         return None
-    if _tag(page, RESOLUTION_UNIT) is None and values == [(1, 1), (1, 1)]:  # the default of libraries, not a resolution
+    if unit is None and values == [(1, 1), (1, 1)]:  # the default of libraries, not a resolution
         return None
     x, y = (value[0] / value[1] * per_inch for value in values)
     return x, y

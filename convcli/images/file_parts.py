@@ -67,7 +67,6 @@ BMP_V5_SIZE = 124
 """Size of the first header that may name a profile (BITMAPV5HEADER)."""
 
 PPM_HEADER = re.compile(rb"P4(?:(?:\s|#[^\n]*\n)+\d+){2}\s|P[56](?:(?:\s|#[^\n]*\n)+\d+){3}\s")
-COLOUR_PPM_HEADER = re.compile(rb"P[36](?:(?:\s|#[^\n]*\n)+(\d+)){3}\s")
 """https://netpbm.sourceforge.net/doc/ppm.html: two or three numbers, and comments between them."""
 
 SMALLER_IMAGES, LAYERS, DEPTH_MAP, CROP = "its smaller images", "Photoshop's layers", "its depth map", "its crop"
@@ -208,19 +207,6 @@ def unkept_bmp_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     row = (width * bits + 31) // 32 * 4
     file.seek(max(size, first_pixel + max(pixel_bytes, row * abs(height))) if header_size >= 40 else size)
     yield _trailing_bytes(file)
-
-
-def deep_kind_of_png(file: BinaryIO) -> str:
-    """Return the kind of 16-bit samples of a PNG file that Pillow would cut to 8 bits; empty if there are none."""
-    bits, colour_type = file.read(26)[24:].ljust(2, b"\0")
-    kinds = {2: "16-bit colour", 4: "16-bit grey with alpha", 6: "16-bit colour"}
-    return kinds.get(colour_type, "") if bits == 16 else ""
-
-
-def deep_kind_of_ppm(file: BinaryIO) -> str:
-    """Return the kind of 16-bit samples of a PPM file that Pillow would cut to 8 bits; empty if there are none."""
-    header = COLOUR_PPM_HEADER.match(file.read(4096))
-    return "16-bit colour" if header and int(header[1]) > 255 else ""
 
 
 def unkept_ppm_parts(file: BinaryIO, info: Info) -> Iterator[str]:

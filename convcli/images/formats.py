@@ -6,6 +6,7 @@ that is slow to import.
 """
 
 import os
+import re
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class Format:
     further_suffixes
         More suffixes of its pictures in a folder.
     magic
-        First bytes of its files, where its own codec reads them; Pillow recognises the others.
+        A regular expression of the first bytes of its files.
     codec
         What decodes and encodes it: a key of ``codecs.CODECS``.
     pillow_names
@@ -100,8 +101,8 @@ class Format:
         Whether the maps of a stack have names and may have different shapes.
     float_bits
         Bits of a sample in a stack.
-    alpha, deep_grey, deep_colour
-        Whether a picture may have alpha; whether it may have 16 bits, in grey and in colour.
+    alpha, deep
+        Whether a picture may have alpha; whether it may have 16 bits.
     keeps
         The fields of ``Metadata`` that it holds. One that a picture has and its output does not hold makes --in-place refuse
         the picture, and is reported otherwise.
@@ -130,7 +131,7 @@ class Format:
     name: str
     suffixes: tuple[str, ...]
     further_suffixes: tuple[str, ...] = ()
-    magic: tuple[bytes, ...] = ()
+    magic: bytes = b"(?!)"
     codec: str = "pillow"
     pillow_names: tuple[str, ...] = ()
     is_read: bool = True
@@ -139,8 +140,7 @@ class Format:
     holds_named_maps: bool = False
     float_bits: int = 64
     alpha: bool = False
-    deep_grey: bool = False
-    deep_colour: bool = False
+    deep: bool = False
     keeps: tuple[str, ...] = ()
     max_side: int = 2**31 - 1
     max_metadata: int = 1 << 30
@@ -158,20 +158,22 @@ FORMATS = (
     Format(
         "png",
         (".png",),
+        magic=rb"\x89PNG\r\n\x1a\n",
+        codec="png",
         pillow_names=("PNG",),
         alpha=True,
-        deep_grey=True,
+        deep=True,
         keeps=(*COMMON_METADATA, "text", "xmp", "png_chunks"),
         setting="png_level",
         save_options=_options_of_png,
         unkept_parts=file_parts.unkept_png_parts,
-        deep_kind=file_parts.deep_kind_of_png,
         holds_provenance=True,
         is_complete=_ends_with(b"IEND\xaeB\x60\x82"),
     ),
     Format(
         "jpeg",
         (".jpg", ".jpeg", ".jpe", ".jfif"),
+        magic=rb"\xff\xd8\xff",
         pillow_names=("JPEG", "MPO"),
         keeps=(*COMMON_METADATA, "comment", "xmp", "iptc"),
         max_side=65_500,  # libjpeg's limit; the format allows 65,535
@@ -185,14 +187,13 @@ FORMATS = (
     Format(
         "tiff",
         (".tif", ".tiff"),
-        magic=(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        magic=rb"II[*+]\0|MM\0[*+]",
         codec="tiff",
         pillow_names=("TIFF",),
         stack=True,
         float_bits=32,
         alpha=True,
-        deep_grey=True,
-        deep_colour=True,
+        deep=True,
         keeps=(*COMMON_METADATA, "xmp"),
         holds_provenance=True,
         encoding_copies=(2, 3),
@@ -200,6 +201,7 @@ FORMATS = (
     Format(
         "webp",
         (".webp",),
+        magic=rb"RIFF....WEBP",
         pillow_names=("WEBP",),
         alpha=True,
         keeps=("icc", "exif", "xmp"),
@@ -212,6 +214,7 @@ FORMATS = (
     Format(
         "avif",
         (".avif",),
+        magic=rb"....ftyp(?:avif|avis)",
         pillow_names=("AVIF",),
         alpha=True,
         keeps=("icc", "exif", "xmp"),
@@ -223,18 +226,26 @@ FORMATS = (
         holds_provenance=True,
         is_complete=avif_boxes.ends_with_box,
     ),
-    Format("bmp", (".bmp",), pillow_names=("BMP",), keeps=("dpi",), unkept_parts=file_parts.unkept_bmp_parts),
-    Format("gif", (), (".gif",), pillow_names=("GIF",)),
+    Format(
+        "bmp",
+        (".bmp",),
+        magic=rb"BM",
+        pillow_names=("BMP",),
+        keeps=("dpi",),
+        unkept_parts=file_parts.unkept_bmp_parts,
+    ),
+    Format("gif", (), (".gif",), magic=rb"GIF8[79]a", pillow_names=("GIF",)),
     Format(
         "ppm",
         (".ppm", ".pgm", ".pnm"),
-        (".pbm",),
+        (".pbm", ".pam"),
+        magic=rb"P[1-7]\s",
+        codec="ppm",
         pillow_names=("PPM",),
-        deep_grey=True,
+        deep=True,
         unkept_parts=file_parts.unkept_ppm_parts,
-        deep_kind=file_parts.deep_kind_of_ppm,
     ),
-    Format("npy", (".npy",), magic=(b"\x93NUMPY",), codec="npy", picture=False, stack=True),
+    Format("npy", (".npy",), magic=rb"\x93NUMPY", codec="npy", picture=False, stack=True),
     Format(
         "npz",
         (".npz",),
@@ -287,5 +298,5 @@ def format_of(path: str) -> Format:
 
 
 def format_beginning(start: bytes) -> Format | None:
-    """Return the format whose files begin with these bytes, where its own codec reads them."""
-    return next((file_format for file_format in FORMATS if any(map(start.startswith, file_format.magic))), None)
+    """Return the format whose files begin with these bytes, or None."""
+    return next((file_format for file_format in FORMATS if re.match(file_format.magic, start, re.DOTALL)), None)

@@ -12,6 +12,10 @@ from .compression import Compression
 Array: TypeAlias = np.ndarray[Any, Any]
 
 
+REMEDY = "get it again, or save it anew from its source"
+"""The end of a message about a damaged file."""
+
+
 @dataclass(frozen=True)
 class Metadata:
     """What a file says about its pixels, apart from their levels."""

@@ -7,10 +7,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import PIL
+
 from ..errors import ConvcliError, ImageError
 from .codecs import codec_of
-from .formats import MAX_PIXELS, format_beginning
-from .image import Admit, Image
+from .formats import MAX_PIXELS, Format, format_beginning
+from .image import REMEDY, Admit, Image
+
+MAX_REASON = 200
+"""Longest text of a decoder that a message contains."""
 
 
 def read_image(
@@ -45,13 +50,14 @@ def decode(
         raise ImageError(f"cannot be read: {error.strerror or error}") from None
     if not start:
         raise ImageError("is empty")
+    file_format = format_beginning(start)
     try:
-        return codec_of(format_beginning(start)).decode(file, max_pixels, admit, axes)
+        return codec_of(file_format).decode(file, max_pixels, admit, axes)
     except (ConvcliError, MemoryError):
         raise
     # Decoders raise OSError, ValueError, IndexError, TypeError, SyntaxError, struct.error and more on bad files.
     except Exception as error:
-        raise ImageError(_reason(error)) from error
+        raise ImageError(_reason(error, file_format)) from error
 
 
 @contextmanager
@@ -81,7 +87,11 @@ def open_input(source: Path | None, standard_input: BinaryIO | None = None, allo
         yield file
 
 
-def _reason(error: Exception) -> str:
-    text = (str(error).strip() or type(error).__name__).splitlines()[0]
-    remedy = "; --allow-truncated uses what is there" if text.startswith("image file is truncated") else ""
-    return f"is truncated or corrupt: {text}{remedy}"
+def _reason(error: Exception, file_format: Format | None) -> str:
+    """Return the message for an exception of a decoder, whose own words alone would not say what is wrong."""
+    kind = f"{file_format.name.upper()} data" if file_format else "data"
+    text = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
+    if isinstance(error, PIL.UnidentifiedImageError):  # its text is the name of an object
+        text = "its header is not valid"
+    remedy = "--allow-truncated uses what is there" if text.startswith("image file is truncated") else REMEDY
+    return f"is truncated or corrupt: its {kind} cannot be decoded ({text}); {remedy}"

@@ -27,8 +27,7 @@ def stored_white(file_format: Format, image: Image, channels: int) -> int:
     """Return the level of white in a file: 65535 if both the image and the format have 16 bits, else 255.
 
     ``channels`` is the number of channels of the map. Raises ArgumentError if the map cannot be stored without loss: it does
-    not have 1 or 3 channels; or the image is partly transparent and the format has no alpha; or the image has 16-bit colour
-    or alpha, and convcli writes the format only with 8 bits although it allows 16.
+    not have 1 or 3 channels; or the image is partly transparent and the format has no alpha.
     """
     if channels not in (1, 3):
         raise ArgumentError(
@@ -38,13 +37,7 @@ def stored_white(file_format: Format, image: Image, channels: int) -> int:
         *others, last = [other.suffixes[0] for other in WRITTEN if other.alpha]
         remedy = f"write {', '.join(others)} or {last}"
         raise ArgumentError(f"{file_format.name} holds no alpha, and the picture is partly transparent; {remedy}")
-    if image.white != 65535:
-        return 255
-    if file_format.deep_colour or (file_format.deep_grey and channels == 1 and image.alpha is None):
-        return 65535
-    if file_format.deep_grey:
-        raise ArgumentError(f"16-bit colour or alpha is not written as {file_format.name}, only cut to 8 bits; write .tif")
-    return 255
+    return 65535 if image.white == 65535 and file_format.deep else 255
 
 
 def check_size(file_format: Format, height: int, width: int) -> None:

@@ -20,16 +20,30 @@ def test_16_bit_grey_is_kept(run, tmp_path, rng):
     assert "16-bit levels stored with 8 bits: jpeg holds only 8" in result.err
 
 
-def test_16_bit_colour_is_kept_in_tiff(run, tmp_path, rng):
-    """TIFF to TIFF; PNG is refused."""
+def test_16_bit_colour_is_kept(run, tmp_path, rng):
+    """TIFF to TIFF, PNG and PPM, and back; --skip-existing and --in-place know the outputs."""
     levels = rng.integers(0, 65536, (20, 30, 3)).astype(np.uint16)
     tifffile.imwrite(tmp_path / "a.tif", levels, photometric="rgb", compression="zlib")
-    assert run("apply", tmp_path / "a.tif", "-k", "identity", "-o", tmp_path / "b.tif").status == 0
-    assert_array_equal(tifffile.imread(tmp_path / "b.tif"), levels)
-    result = run("apply", tmp_path / "a.tif", "-k", "identity", "-o", tmp_path / "b.png")
-    assert result.status == 1
-    assert "16-bit colour or alpha is not written as png" in result.err
-    assert not (tmp_path / "b.png").exists()
+    for source, output in (("a.tif", "b.tif"), ("a.tif", "b.png"), ("a.tif", "b.ppm"), ("b.png", "c.tif"), ("b.ppm", "d.tif")):
+        assert run("apply", tmp_path / source, "-k", "identity", "-o", tmp_path / output).status == 0
+    for name in ("b.tif", "c.tif", "d.tif"):
+        assert_array_equal(tifffile.imread(tmp_path / name), levels)
+    before = (tmp_path / "b.png").stat().st_mtime_ns
+    result = run("apply", tmp_path / "a.tif", "-k", "identity", "-o", tmp_path / "b.png", "--skip-existing")
+    assert (result.status, (tmp_path / "b.png").stat().st_mtime_ns) == (0, before), result.err
+    assert run("apply", tmp_path / "b.png", "-k", "identity", "--in-place").status == 0
+    assert run("apply", tmp_path / "b.png", "-k", "identity", "-o", tmp_path / "e.tif").status == 0
+    assert_array_equal(tifffile.imread(tmp_path / "e.tif"), levels)
+
+
+def test_a_float_tiff_of_colours_comes_back_in_colour(run, samples, tmp_path):
+    """Three planes of one kernel are a picture; maps of two kernels are frames."""
+    assert run("apply", samples / "astronaut.png", "-k", "blur", "--depth", "float", "-o", tmp_path / "a.tif").status == 0
+    result = run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.npy")
+    assert "frames" not in result.err
+    assert_array_equal(np.load(tmp_path / "b.npy")[0], np.moveaxis(tifffile.imread(tmp_path / "a.tif"), 0, 2))
+    run("apply", samples / "camera.png", "-k", "blur", "-k", "edge", "-o", tmp_path / "c.tif")
+    assert "has 2 frames; the first is used" in run("apply", tmp_path / "c.tif", "-k", "1", "-o", tmp_path / "d.npy").err
 
 
 def test_float_samples_need_a_range_for_a_picture(run, tmp_path, rng):

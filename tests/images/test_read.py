@@ -298,19 +298,46 @@ def huge(width, height):
     return png(width, height, 8, 2, b"\0")
 
 
-DEEP_PNG = "is 16-bit colour in PNG, which would be cut to 8 bits; convert it to TIFF"
+def icc_bomb():
+    """A chunk iCCP that expands to 100 MB."""
+    packer = zlib.compressobj(1)
+    body = b"iCCPx\0\0" + b"".join(packer.compress(bytes(1_000_000)) for _ in range(100)) + packer.flush()
+    return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+
 BAD = [
     (b"", "is empty"),
     (b"this is text\n" * 9, "is not a picture that can be read"),
     (b"%PDF-1.4 not a picture", "is not a picture"),
     (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "is not a picture"),
     (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "is not a picture"),
-    (png(2, 1, 16, 2, b"\0" + b"\1" * 12), DEEP_PNG),
-    (png(2, 1, 16, 6, b"\0" + b"\1" * 16), DEEP_PNG),
-    (png(2, 1, 16, 4, b"\0" + b"\1" * 8), "is 16-bit grey with alpha in PNG"),
-    (b"P6 2 1 65535\n" + bytes(12), "is 16-bit colour in PPM"),
-    (b"P6 2 1 1023\n" + bytes(12), "is 16-bit colour in PPM"),
-    (b"P3 2 # a word\n1 1023\n" + b"1 " * 6, "is 16-bit colour in PPM"),
+    (png(2, 1, 16, 2, b"\0" + b"\1" * 11), r"its PNG data cannot be decoded \(Not enough image data\); get it again"),
+    (png(2, 1, 16, 6, b"\5" + b"\1" * 16), r"its PNG data cannot be decoded \(bad adaptive filter value\)"),
+    (png(2, 1, 16, 2, b"\0" + b"\1" * 12, b"\0\0\0\1ABCDx" + struct.pack(">I", zlib.crc32(b"ABCDx"))), "'ABCD' is unknown"),
+    (png(2, 1, 16, 2, b"\0" + b"\1" * 12, b"\0\0\0\1tRNSx" + struct.pack(">I", zlib.crc32(b"tRNSx"))), "transparent colour"),
+    (png(2, 1, 16, 4, b"\0" + b"\1" * 8)[:-20], "its PNG data cannot be decoded .it ends in its chunk 'IDAT'."),
+    (png(2, 1, 16, 4, b"\0" + b"\1" * 8).replace(b"IDAT", b"IDAS"), "the checksum of its chunk 'IDAS' is wrong"),
+    (png(2, 1, 16, 4, b"")[:33] + b"\0\0\0\0IEND\xaeB`\x82", "it has no pixels"),
+    (png(100000, 100000, 16, 6, b"\0"), "is 100000 x 100000, 10000000000 pixels; the limit is 178956970; raise it"),
+    (png(2, 1, 16, 2, bytes(13), icc_bomb()), "its PNG data cannot be decoded"),
+    (b"P6 2 1 65535\n" + bytes(11), "it has 5 of its 6 PPM samples; get it again"),
+    (b"P6 2 1 1023\n" + b"\4\0" * 6, "its PPM sample 1024 is above its MAXVAL, 1023"),
+    (b"P6 2 1 65536\n" + bytes(12), "is PPM whose highest level is 65536; it must be 1..65535"),
+    (b"P6 100000 100000 65535\n" + bytes(12), "raise it with --max-pixels"),
+    (b"P6 0 1 65535\n" + bytes(12), "is 0 x 1: it holds no pixels"),
+    (b"P3 2 # a word\n1 1023\n" + b"1 " * 5, "it has 5 of its 6 PPM samples"),
+    (b"P3 2 1 1023\n" + b"1 " * 5 + b"-1", "its PPM samples are not all numbers of 0..65535"),
+    (b"P3 2 1 1023\n" + b"1 " * 5 + b"1024", "its PPM sample 1024 is above its MAXVAL, 1023"),
+    (b"P7\nWIDTH 2\nHEIGHT 1\n", "is PAM without a line ENDHDR"),
+    (b"P7\nWIDTH 2\nHEIGHT x\nENDHDR\n", "is PAM whose header does not give WIDTH, HEIGHT, DEPTH and MAXVAL"),
+    (b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 7\nMAXVAL 255\nENDHDR\n", "is PAM of 7 samples per pixel and type ''"),
+    (b"P7\nWIDTH 2\nHEIGHT 1\nDEPTH 1\nMAXVAL 255\nENDHDR\n0", "it has 1 of its 2 PPM samples"),
+    (b"\x89PNG\r\n\x1a\n" + bytes(40), "its PNG data cannot be decoded .its header is not valid."),
+    (b"\xff\xd8\xff" + bytes(40), "its JPEG data cannot be decoded"),
+    (b"GIF89a" + bytes(4), "its GIF data cannot be decoded"),
+    (b"RIFF\0\0\0\0WEBPVP8 " + bytes(40), "its WEBP data cannot be decoded"),
+    (b"II*\0\xff\xff\xff\x7f", "its TIFF data cannot be decoded"),
+    (b"BM" + bytes(60), "its BMP data cannot be decoded"),
     (huge(100000, 100000), "is 100000 x 100000, 10000000000 pixels; the limit is 178956970; raise it with --max-pixels"),
     (huge(2**31 - 1, 2**31 - 1), "raise it with --max-pixels"),
     (png(4, 4, 8, 2, b"\0" * 52)[:45], "is truncated or corrupt"),
@@ -386,15 +413,68 @@ def test_pixel_bombs_are_refused_by_their_header():
     assert time.perf_counter() - start < 1
 
 
-def test_16_bit_colour_without_a_decoder_is_refused_with_a_remedy(rng):
-    """LZW at 16 bits in colour needs imagecodecs, which is not installed here. The error gives a remedy."""
+def tiff_with(tag, value):
+    """A TIFF of 5 x 7 RGB, 8 bits, whose tag has another value."""
     file = io.BytesIO()
-    tifffile.imwrite(file, rng.integers(0, 65536, (5, 7, 3)).astype(np.uint16), photometric="rgb")
+    tifffile.imwrite(file, np.zeros((5, 7, 3), np.uint8), photometric="rgb", metadata=None)
     data = bytearray(file.getvalue())
-    entry = data.index(struct.pack("<HHI", 259, 3, 1))
-    data[entry + 8] = 5
-    with pytest.raises(ImageError, match="compressed with LZW; save it uncompressed or with plain deflate"):
+    entry = data.index(struct.pack("<HH", tag, 3))
+    data[entry + 8 : entry + 10] = struct.pack("<H", value)
+    return bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "message"),
+    [
+        (259, 32771, r"is TIFF compressed with CCIRLEW \(32771\), which is not read; save it uncompressed, or with deflate"),
+        (259, 34934, "is TIFF compressed with JPEGXR"),
+        (259, 12345, "is TIFF compressed with 12345, which is not read"),
+        (259, 5, r"its TIFF data cannot be decoded \(.*\); get it again, or save it anew from its source"),
+        (262, 32803, "is TIFF of kind CFA with 3 samples, which is not read; convert it to RGB"),
+        (262, 3, "is TIFF of kind PALETTE without a palette"),
+        (262, 5, "is TIFF of kind SEPARATED with 3 samples, which is not read"),
+    ],
+)
+def test_tiff_that_is_not_read_is_refused_with_a_remedy(tag, value, message, capfd):
+    """Compressions and kinds of colour; nothing else is printed."""
+    with pytest.raises(ImageError, match=message):
+        read(tiff_with(tag, value))
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("compression", [None, "zlib", "lzw", "packbits", "zstd", "lzma", "jpeg", "webp", "jpeg2000", "lerc"])
+def test_truncated_tiff_is_never_a_partial_picture(compression, capfd, rng):
+    """The pixels are cut off, in the file and in the size of a strip."""
+    levels = np.repeat(rng.integers(0, 256, (40, 48, 1), dtype=np.uint8), 3, axis=2)
+    file = io.BytesIO()
+    tifffile.imwrite(file, levels, photometric="rgb", compression=compression, rowsperstrip=16, metadata=None)
+    data = file.getvalue()
+    with tifffile.TiffFile(io.BytesIO(data)) as pages:
+        begin, sizes = pages.pages[0].dataoffsets[0], pages.pages[0].tags[279]
+    short = bytearray(data)
+    short[sizes.valueoffset + 2 * (sizes.valuebytecount // 6) : sizes.valueoffset + sizes.valuebytecount // 3 * 2] = bytes(
+        [20, *bytes(sizes.valuebytecount // 3 - 1)]
+    )
+    for damaged in (data[: (begin + len(data)) // 2], data[:-30], bytes(short)):
+        with pytest.raises(ImageError, match=r"is truncated or corrupt: .*get it again") as caught:
+            read(damaged)
+        assert len(str(caught.value).splitlines()) == 1
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("compression", "marker", "skip"), [("jpeg", b"\xff\xc0", 5), ("jpeg2000", b"\xff\x51", 6)])
+def test_a_strip_that_states_a_larger_size_is_refused(compression, marker, skip):
+    """Its decoder would allocate 60000 x 60000 pixels."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, np.zeros((16, 16, 3), np.uint8), photometric="rgb", compression=compression)
+    data = bytearray(file.getvalue())
+    position = data.index(marker) + skip
+    size = struct.pack(">HH" if compression == "jpeg" else ">II", 60000, 60000)
+    data[position : position + len(size)] = size
+    start = time.perf_counter()
+    with pytest.raises(ImageError, match="a strip or tile of its TIFF pixels is larger than it says"):
         read(bytes(data))
+    assert time.perf_counter() - start < 1
 
 
 def test_paths_that_are_no_files_are_refused(tmp_path):

@@ -7,6 +7,7 @@ import stat
 import numpy as np
 import PIL.Image
 import PIL.ImageCms
+import png as pypng
 import pytest
 import tifffile
 from numpy.testing import assert_array_equal
@@ -15,6 +16,7 @@ from convcli.errors import ArgumentError, OutputError
 from convcli.images.atomic_write import write_atomically
 from convcli.images.formats import FORMATS, Encoding, format_named, format_of
 from convcli.images.image import Image, Metadata
+from convcli.images.provenance import Provenance
 from convcli.images.read import read_image
 from convcli.images.write import encode, stored_white, write_maps
 
@@ -74,6 +76,8 @@ def test_avif_is_close_to_the_picture(samples, channels):
 
 
 @pytest.mark.parametrize(("name", "channels", "alpha"), [("png", 1, False), ("ppm", 1, False), ("tiff", 1, False),
+                                                         ("png", 3, False), ("png", 3, True), ("png", 1, True),
+                                                         ("ppm", 3, False),
                                                          ("tiff", 3, False), ("tiff", 3, True), ("tiff", 1, True)])  # fmt: skip
 def test_16_bit_levels_are_the_same_after_a_round_trip(name, channels, alpha, rng):
     """In every format that stores 16 bits."""
@@ -86,14 +90,34 @@ def test_16_bit_levels_are_the_same_after_a_round_trip(name, channels, alpha, rn
     assert_array_equal(reread.alpha, alpha_levels)
 
 
-def test_16_bit_colour_png_is_refused():
-    """It would be cut to 8 bits."""
-    image = Image(np.zeros((2, 2, 3), np.uint16), 65535)
-    for name in ("png", "ppm"):
-        with pytest.raises(ArgumentError, match=f"is not written as {name}, only cut to 8 bits; write .tif"):
-            stored_white(format_named(name), image, 3)
-    assert stored_white(format_named("png"), image, 1) == 65535
-    assert stored_white(format_named("jpeg"), image, 3) == 255
+def test_16_bits_are_stored_where_the_format_holds_them():
+    """JPEG holds 8 bits."""
+    for channels in (1, 3):
+        image = Image(np.zeros((2, 2, channels), np.uint16), 65535)
+        whites = [stored_white(format_named(name), image, channels) for name in ("png", "ppm", "tiff", "jpeg")]
+        assert whites == [65535, 65535, 65535, 255]
+
+
+@pytest.mark.parametrize("level", [0, 1, 6])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_16_bit_png_is_written_as_other_libraries_read_it(level, channels, rng):
+    """pypng gives the levels; the chunks of metadata are before the pixels, where Pillow and read_provenance look for them."""
+    levels = (np.indices((40, 30)).sum(0)[:, :, None] * 700 + rng.integers(0, 99, (40, 30, channels))).astype(np.uint16)
+    metadata = Metadata(SRGB, exif(), (300.0, 150.0), (("Title", "a title"),))
+    image = Image(levels[:, :, :3], 65535, levels[:, :, 3] if channels == 4 else None, "", metadata)
+    encoded = encode(image, format_named("png"), Encoding(png_level=level), Provenance("a" * 32, "b" * 32))
+    width, height, rows, info = pypng.Reader(bytes=encoded.data).asDirect()
+    written = np.array([list(row) for row in rows]).reshape(height, width, info["planes"])
+    assert (info["bitdepth"], encoded.notices) == (16, ())
+    assert_array_equal(written, levels)
+    reread = read_image(None, io.BytesIO(encoded.data))
+    assert reread.metadata.icc == SRGB
+    assert reread.metadata.text == (("Title", "a title"),)
+    assert reread.metadata.dpi == pytest.approx((300, 150), rel=1e-3)
+    names = [name for name, _ in pypng.Reader(bytes=encoded.data).chunks()]
+    assert set(names[1 : names.index(b"IDAT")]) == {b"iCCP", b"pHYs", b"tEXt", b"eXIf"}
+    with PIL.Image.open(io.BytesIO(encoded.data)) as picture:
+        assert picture.getexif()[305].endswith(f"convcli:1:{'a' * 32}:{'b' * 32}")
 
 
 @pytest.mark.parametrize("name", ["png", "jpeg", "tiff", "webp", "avif"])

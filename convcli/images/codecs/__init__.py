@@ -4,9 +4,18 @@ from ..formats import Format
 from .arrays import NpyCodec, NpzCodec
 from .codec import Codec
 from .pillow import PillowCodec
+from .png import PngCodec
+from .ppm import PpmCodec
 from .tiff import TiffCodec
 
-CODECS: dict[str, Codec] = {"pillow": PillowCodec(), "tiff": TiffCodec(), "npy": NpyCodec(), "npz": NpzCodec()}
+CODECS: dict[str, Codec] = {
+    "pillow": PillowCodec(),
+    "png": PngCodec(),
+    "ppm": PpmCodec(),
+    "tiff": TiffCodec(),
+    "npy": NpyCodec(),
+    "npz": NpzCodec(),
+}
 
 
 def codec_of(file_format: Format | None) -> Codec:

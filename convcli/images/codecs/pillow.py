@@ -30,7 +30,7 @@ import PIL.PngImagePlugin
 
 from ...errors import ImageError
 from ..compression import compression_of
-from ..formats import BY_PILLOW_NAME, DECODERS, Encoding, Format
+from ..formats import BY_PILLOW_NAME, DECODERS, Encoding, Format, format_beginning
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
 from ..metadata import FileMetadata, metadata_of
 from ..provenance import SOFTWARE, Provenance, find_provenance
@@ -141,6 +141,8 @@ class PillowCodec(Codec):
             try:
                 picture = PIL.Image.open(cast(BinaryIO, watched), formats=DECODERS)
             except PIL.UnidentifiedImageError:
+                if _is_known(file):
+                    raise
                 raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
             with picture:
                 check_pixels(*picture.size, max_pixels)
@@ -175,6 +177,12 @@ class PillowCodec(Codec):
             # Pillow would load all pixels of a PNG to look for EXIF after them; an output has it before them.
             tags = picture.getexif() if "exif" in picture.info else {}
             return find_provenance(tags.get(SOFTWARE))
+
+
+def _is_known(file: BinaryIO) -> bool:
+    """Return whether a file begins as one of a format that is read."""
+    file.seek(0)
+    return format_beginning(file.read(32)) is not None
 
 
 def _refuse_cut(file: BinaryIO, file_format: Format, picture: PIL.Image.Image) -> None:

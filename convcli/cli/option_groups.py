@@ -205,7 +205,7 @@ LIMIT = _together(
     click.option(
         "--allow-truncated",
         is_flag=True,
-        help="Use truncated pictures as far as they go, with a notice; the rest is grey or black. Not WebP and AVIF.",
+        help="Use truncated pictures as far as they go, with a notice; the rest is grey or black. Not TIFF, WebP and AVIF.",
     ),
 )
 """Options for how inputs are read, and how large they may be."""

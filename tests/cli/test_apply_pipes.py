@@ -1,5 +1,6 @@
 """Pipes that have a name: process substitution, /dev/stdout, /dev/fd/N and those of mkfifo, as inputs and as outputs."""
 
+import functools
 import os
 import shutil
 import signal
@@ -190,12 +191,17 @@ def test_an_interrupt_ends_the_wait_for_the_other_end(photo, tmp_path, waits_for
     paths = (
         [tmp_path / "pipe.png", "-o", tmp_path / "out.png"] if waits_for == "writer" else [photo, "-o", tmp_path / "pipe.png"]
     )
-    process = subprocess.Popen([sys.executable, "-m", "convcli", "apply", *map(str, paths), "-k", "blur", "-q"])
-    time.sleep(1.5)
-    assert process.poll() is None
-    begin = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130
+    command = [sys.executable, "-m", "convcli", "apply", *map(str, paths), "-k", "blur", "-q"]
+    accept_sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell in the background ignores it
+    with subprocess.Popen(command, preexec_fn=accept_sigint) as process:
+        try:
+            time.sleep(1.5)
+            assert process.poll() is None
+            begin = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert process.wait(20) == 130
+        finally:
+            process.kill()
     assert time.monotonic() - begin < 2.5
 
 

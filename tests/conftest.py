@@ -50,6 +50,13 @@ def loops_are_kept():
     assert [module for module in modules if not module.startswith(jit_run.LOOPS_PACKAGE)] == []
 
 
+@pytest.fixture(autouse=True)
+def loops_run_again():
+    """Allow loops after a test that interrupts a batch in this process: an interrupted process ends, and its loops stop."""
+    yield
+    jit_run.stop_loops(False)
+
+
 @pytest.fixture
 def samples():
     """The folder of sample pictures."""

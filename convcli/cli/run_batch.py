@@ -1,5 +1,6 @@
 """The common part of commands that process pictures: finds them, writes their maps, and reports each."""
 
+import contextlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -115,8 +116,8 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
     report_compiling(messages)
     counts = Counts(len(tasks))
     outcome = None
-    with output.progress(len(tasks), messages.quiet) as advance:
-        outcomes = run_tasks(request, tasks, pipes, dry_run=reporting.dry_run, fail_fast=reporting.fail_fast)
+    outcomes = run_tasks(request, tasks, pipes, dry_run=reporting.dry_run, fail_fast=reporting.fail_fast)
+    with output.progress(len(tasks), messages.quiet) as advance, contextlib.closing(outcomes):
         try:
             for outcome in outcomes:
                 report.outcome(outcome)

@@ -73,20 +73,15 @@ OUTPUTS = [
     (("sobel",), ".npy", "auto", "reflect"),
     (FOUR_KERNELS, ".npz", "auto", "reflect"),
     (FOUR_KERNELS, ".tif", "auto", "reflect"),
-]
-PADDED_COPIES = [
-    ("RGBA", ("gaussian",), ".tif", "auto", "linear-ramp"),
-    ("L", ("gaussian",), ".npy", "auto", "linear-ramp"),
-    ("RGB", ("sobel",), ".npy", "auto", "linear-ramp"),
-    ("deep", FOUR_KERNELS, ".npz", "auto", "linear-ramp"),
+    (("gaussian",), ".tif", "auto", "linear-ramp"),
+    (("gaussian",), ".npy", "auto", "linear-ramp"),
+    (("sobel",), ".npy", "auto", "linear-ramp"),
+    (FOUR_KERNELS, ".npz", "auto", "linear-ramp"),
 ]
 
 
-@pytest.mark.parametrize(
-    ("kind", "kernels", "suffix", "rule", "border"),
-    [(kind, *output) for kind in ("L", "RGB", "RGBA", "deep") for output in OUTPUTS] + PADDED_COPIES,
-    ids=str,
-)
+@pytest.mark.parametrize("kind", ["L", "RGB", "RGBA", "deep"])
+@pytest.mark.parametrize(("kernels", "suffix", "rule", "border"), OUTPUTS, ids=str)
 def test_the_estimate_is_near_the_measured_peak(tmp_path, rng, kind, kernels, suffix, rule, border):
     """The estimate is within 25 % of the peak, less that of a tiny picture."""
     paths = [tmp_path / f"{side}{'.tif' if kind == 'deep' else '.png'}" for side in (16, SIDE)]

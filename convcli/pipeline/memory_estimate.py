@@ -3,6 +3,7 @@
 import contextlib
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
 
 from ..errors import ConvcliError
 from ..geometry.axes import make_axes
@@ -10,9 +11,11 @@ from ..geometry.borders import check_border
 from ..images.image import Header
 from ..kernels.kernel import Bank, kernels_of
 from .apply_request import ApplyRequest
-from .network_request import NetworkRequest
 from .request_base import BaseRequest
 from .tasks import Target
+
+if TYPE_CHECKING:  # its layers take 10 ms to import, which apply does not need
+    from .network_request import NetworkRequest
 
 CHUNK_BYTES = 6_000_000
 """Bytes of a response that is stored as levels, chunk by chunk."""
@@ -25,9 +28,8 @@ def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) ->
 
     The estimate is within a quarter of what tests/pipeline/test_memory.py measures, on 4 megapixels of several dtypes.
     """
-    if isinstance(request, NetworkRequest):
-        return _estimate_network(request, header)
-    assert isinstance(request, ApplyRequest)
+    if not isinstance(request, ApplyRequest):
+        return _estimate_network(cast("NetworkRequest", request), header)
     pixels, real = header.height * header.width, max(header.itemsize, 4)
     image = pixels * header.channels * header.itemsize
     written = [_estimate_output(request, target, header, real) for target in targets]
@@ -77,7 +79,7 @@ def _count(request: ApplyRequest, index: int, header: Header, channels: int) -> 
         return 0
 
 
-def _estimate_network(request: NetworkRequest, header: Header) -> int:
+def _estimate_network(request: "NetworkRequest", header: Header) -> int:
     """Return the bytes of the image, of the input and output of a layer, and of the maps of earlier layers that are kept."""
     height, width = header.height, header.width
     image = height * width * header.channels * header.itemsize

@@ -21,7 +21,7 @@ import naive
 from convcli.config import layer_weights, network_spec
 from convcli.networks.convolutions import Conv
 from convcli.networks.op_registry import OPS
-from convcli.pipeline import map_sources, network_maps
+from convcli.pipeline import network_maps
 from convcli.pipeline.loaded_network import LoadedNetwork
 from nets import network
 
@@ -403,7 +403,7 @@ def test_pictures_run_concurrently_and_are_released(run, samples, tmp_path, monk
             references.append(weakref.ref(self))
 
     monkeypatch.setattr(Conv, "run", wait_and_run)
-    monkeypatch.setattr(map_sources, "NetworkMaps", Watched)
+    monkeypatch.setattr(network_maps, "NetworkMaps", Watched)
     for name in "ab":
         shutil.copy(samples / "camera.png", tmp_path / f"{name}.png")
     arguments = ["run", "edge-energy", tmp_path / "a.png", tmp_path / "b.png", "-o", f"{tmp_path}/out/", "-j", "2"]

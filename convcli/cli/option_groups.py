@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from ..geometry.borders import MODES
-from ..images.formats import DEFAULT_QUALITY, MAX_PIXELS, NAMES
+from ..images.formats import DEFAULT_QUALITY, MAX_PIXELS, NAMES, TIFF_COMPRESSIONS
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..pipeline.request_base import DEPTHS
 from . import options
@@ -153,6 +153,13 @@ STORING = _together(
         metavar="N",
         help="JPEG, WebP and AVIF; 100 makes WebP lossless.  [default: a JPEG from a JPEG has the quality and chroma "
         f"subsampling of its input, a lossless WebP stays lossless; else {DEFAULT_QUALITY}]",
+    ),
+    click.option(
+        "--compression",
+        type=click.Choice(TIFF_COMPRESSIONS),
+        envvar="CONVCLI_COMPRESSION",
+        show_envvar=True,
+        help="Compression of TIFF, lossless.  [default: as the input where it is TIFF; else deflate, and none for floats]",
     ),
     click.option(
         "--strip", is_flag=True, help="Write no metadata: no EXIF, colour profile, text, comment or resolution, no provenance."

@@ -57,8 +57,8 @@ SECTIONS = {
     "--allow-truncated",
     "Kernel": "--kernel --tap --config --no-config",
     "Sliding": "--stride --padding --border --dilation --flip --channels --light --method",
-    "Output": "--output --format --range --depth --png-level --quality --strip --keep-times --in-place --flat --overwrite "
-    "--skip-existing",
+    "Output": "--output --format --range --depth --png-level --quality --compression --strip --keep-times --in-place --flat "
+    "--overwrite --skip-existing",
     "Batch": "--jobs --max-memory --fail-fast --dry-run",
     "Reporting": "--explain --json --report --quiet --verbose --help",
 }

@@ -13,7 +13,7 @@ from ..errors import ArgumentError, OutputError
 from ..pipeline.inputs import Input, Search, find_inputs, read_names
 from ..pipeline.outputs import make_tasks
 from ..pipeline.request_base import BaseRequest
-from . import output
+from . import options, output
 from .counts import Counts
 from .json_report import Report
 from .messages import Messages
@@ -67,6 +67,9 @@ def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[]
     messages = Messages(quiet=reporting.quiet, verbose=reporting.verbose, is_batch=len(tasks) > 1)
     if reporting.as_json and request.output == "-":
         raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
+    formats = {target.file_format.name: target.file_format.setting for task in tasks for target in task.targets}
+    if formats and "compression" not in formats.values():
+        options.refuse_options(("compression",), f"it is that of TIFF, and the output is {', '.join(formats)}")
     if not request.inputs:
         messages.note("the list names no input: nothing to do")
     if check is not None:

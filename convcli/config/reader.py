@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError, nearest, nearest_name
+from ..images.formats import TIFF_COMPRESSIONS
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..kernels.syntax import NAME
 from ..range_rules import parse_range
@@ -169,6 +170,7 @@ def _read_defaults(table: Table) -> dict[str, Any]:
         "range": lambda value: parse_range(as_text(value)),
         "flip": as_flag,
         "light": lambda value: table.choice("light", LIGHTS),
+        "compression": lambda value: table.choice("compression", TIFF_COMPRESSIONS),
     }
     table.check_keys(readers)
     return {key: table.read(key, readers[key], None) for key in table.values if key in readers}

@@ -2,7 +2,7 @@
 
 Without ``--quality``, a JPEG file that is made from a JPEG file has its quantization tables, its chroma subsampling and its
 order of scans; the tables are its quality, whichever program chose them. A WebP file that is made from a lossless one is
-lossless.
+lossless. Without ``--compression``, a TIFF file that is made from a TIFF file is compressed as that one.
 """
 
 import struct
@@ -21,10 +21,24 @@ FULL_RESOLUTION = 0
 
 @dataclass(frozen=True)
 class Compression:
-    """``format`` is the name of a ``Format``, ``options`` are those of Pillow's ``save`` that compress alike."""
+    """``format`` is the name of a ``Format``, ``options`` are those of its encoder that compress alike: those of Pillow's
+    ``save``, or the name of TIFF's compression.
+    """
 
     format: str
     options: dict[str, Any]
+
+
+TIFF_NAMES = {1: "none", 5: "lzw", 8: "deflate", 32946: "deflate", 50000: "zstd"}
+"""The compressions of TIFF that are written, by their numbers in the tag Compression."""
+
+
+def compression_of_tiff(number: int) -> Compression:
+    """Return the compression of outputs from its number in the tag Compression.
+
+    Others, which are lossy (JPEG) or for other samples (CCITT, which has one bit), become deflate, which loses nothing.
+    """
+    return Compression("tiff", {"compression": TIFF_NAMES.get(number, "deflate")})
 
 
 def compression_of(picture: PIL.Image.Image, file: BinaryIO) -> Compression | None:

@@ -145,17 +145,24 @@ def write_at(file: BinaryIO, position: int, value: bytes) -> None:
     file.write(value)
 
 
-def append(file: BinaryIO, value: bytes) -> int:
+def append(file: BinaryIO, value: bytes | memoryview) -> int:
     """Write bytes at the end of a file, at an even position, and return that position."""
     end = file.seek(0, io.SEEK_END)
-    file.write(bytes(end % 2) + value)
+    file.write(bytes(end % 2))
+    file.write(value)
     return end + end % 2
 
 
 def write_first_directory(block: Block, raw_entries: list[bytes], next_directory: bytes, fields: Sequence[Field] = ()) -> None:
-    """Append a new first directory: copied entries, new fields, and the pointer to the next directory.
+    """Append a new first directory, as ``append_directory`` does."""
+    first = append_directory(block, raw_entries, next_directory, fields)
+    write_at(block.file, 4, struct.pack(f"{block.byte_order}I", first))
 
-    The values of the fields follow the directory.
+
+def append_directory(block: Block, raw_entries: list[bytes], next_directory: bytes, fields: Sequence[Field] = ()) -> int:
+    """Append a directory: copied entries, new fields, and the pointer to the next directory. Return its position.
+
+    A field replaces a copied entry of the same tag. The values of the fields follow the directory.
     """
     order = block.byte_order
     entries = {struct.unpack(f"{order}H", entry[:2])[0]: entry for entry in raw_entries}
@@ -166,7 +173,7 @@ def write_first_directory(block: Block, raw_entries: list[bytes], next_directory
         entries[tag] = struct.pack(f"{order}HHI", tag, kind, count) + encode_value(block.file, values, order)
     directory = struct.pack(f"{order}H", len(entries)) + b"".join(entries[tag] for tag in sorted(entries)) + next_directory
     write_at(block.file, first, directory)
-    write_at(block.file, 4, struct.pack(f"{order}I", first))
+    return first
 
 
 def encode_value(file: BinaryIO, values: bytes, order: str) -> bytes:

@@ -19,13 +19,15 @@ from . import avif_boxes, file_parts
 MAX_PIXELS = 178_956_970
 """Default limit of the size of a picture: 512 MiB of 8-bit RGB."""
 
+TIFF_COMPRESSIONS = ("none", "deflate", "lzw", "zstd")
+
 DEFAULT_QUALITY = 92
 """Quality of JPEG, WebP and AVIF where none is given and none is inherited from the input."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """Compression settings: PNG's level 0..9, and the quality 1..100 of JPEG, WebP and AVIF.
+    """Compression settings: PNG's level 0..9, the quality 1..100 of JPEG, WebP and AVIF, and the name of TIFF's compression.
 
     PNG level 1 encodes runs only (zlib's Z_RLE). A photograph of a megapixel takes 61 ms and 1,182 kB; Pillow's default, level
     6, takes 342 ms and 1,205 kB, and Pillow's level 1 66 ms and 1,366 kB. The edges of that photograph are as large as at
@@ -33,11 +35,12 @@ class Encoding:
     JPEG takes 4 ms. At quality 90 and above JPEG and AVIF keep colours at full resolution; quality 100 makes WebP lossless.
 
     ``quality`` None is ``DEFAULT_QUALITY``, unless ``inherited`` has the options of Pillow's ``save`` that compress as the file
-    of the image is compressed.
+    of the image is compressed. So is ``compression`` None that of the image, else deflate (see ``codecs.tiff``).
     """
 
     png_level: int = 1
     quality: int | None = None
+    compression: str | None = None
     inherited: dict[str, Any] | None = None
 
 
@@ -195,6 +198,7 @@ FORMATS = (
         alpha=True,
         deep=True,
         keeps=(*COMMON_METADATA, "xmp"),
+        setting="compression",
         holds_provenance=True,
         encoding_copies=(2, 3),
     ),

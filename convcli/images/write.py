@@ -67,8 +67,7 @@ def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Pr
     height, width, channels = image.pixels.shape
     check_size(file_format, height, width)
     stored_white(file_format, image, channels)
-    if encoding.quality is None and image.compression is not None and image.compression.format == file_format.name:
-        encoding = replace(encoding, inherited=image.compression.options)
+    encoding = _inheriting(encoding, image, file_format)
     notices = []
     alpha = image.alpha
     if alpha is not None and not file_format.alpha:
@@ -92,6 +91,14 @@ def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Pr
         metadata = replace(metadata, xmp=adjusted(metadata.xmp, width, height))
     data = _encode_pixels(image.pixels, alpha, file_format, encoding, metadata)
     return Encoded(data, tuple(notices), tuple(lost))
+
+
+def _inheriting(encoding: Encoding, image: Image, file_format: Format) -> Encoding:
+    """Return the encoding with the compression of the file of the image, where its format has one and none is given."""
+    compression = image.compression
+    if compression is None or compression.format != file_format.name or getattr(encoding, str(file_format.setting)) is not None:
+        return encoding
+    return replace(encoding, inherited=compression.options)
 
 
 def _encode_pixels(pixels: Array, alpha: Array | None, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:

@@ -201,7 +201,7 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
     picture, statistics = quantize_map(request, map_source, map_, rule, target.file_format)
     if request.strip:
         picture = replace(picture, metadata=Metadata())
-    encoding = Encoding(request.png_level, request.quality)
+    encoding = Encoding(request.png_level, request.quality, request.compression)
     encoded = encode(picture, target.file_format, encoding, None if request.strip else output.provenance)
     notices, lost = list(encoded.notices), list(encoded.lost)
     if picture.white == 255 and image.white == 65535:

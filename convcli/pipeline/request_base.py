@@ -42,6 +42,7 @@ class BaseRequest(abc.ABC):
     depth: str = "same"
     png_level: int = 1
     quality: int | None = None  # None: as the input where it has the same format, else DEFAULT_QUALITY
+    compression: str | None = None  # of TIFF; None: as the input where it is TIFF, else deflate; floats not at all
     max_pixels: int = MAX_PIXELS
     allow_truncated: bool = False
     axes: str | None = None  # axes of .npy inputs, where the shape is ambiguous

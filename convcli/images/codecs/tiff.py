@@ -1,9 +1,9 @@
 """TIFF: reads it with tifffile, writes levels itself, and the float stacks that ImageJ reads with tifffile."""
 
-import io
 import logging
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import PIL.Image
 
-from ..exif_block import Block, BrokenExif
+from ..exif_block import Block, BrokenExif, Field, append, write_at
 from ..exif_tiff import NO_BLOCK, check_values, start_tiff
 from ..formats import Encoding, Format
 from ..image import Admit, Array, Image, Metadata
@@ -23,11 +23,20 @@ from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTIO
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its warnings become one line of ours
 
-UNASSOCIATED, STRIP_OFFSETS = 2, 273
+UNASSOCIATED, STRIP_OFFSETS, STRIP_BYTE_COUNTS = 2, 273, 279
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 STRUCT_CODES = {SHORT: "H", LONG: "I"}
 MINISBLACK, RGB = 1, 2
-PHOTOMETRIC, BITS_PER_SAMPLE = 262, 258
+PHOTOMETRIC, BITS_PER_SAMPLE, PREDICTOR = 262, 258, 317
+DIFFERENCES = 2
+NUMBERS = {"none": 1, "deflate": 8, "lzw": 5, "zstd": 50000}
+"""The names of compressions, and their numbers in the tag Compression."""
+
+STRIP_BYTES = 1 << 17
+"""Size of the samples in a compressed strip."""
+
+MAX_BYTES = (1 << 32) - (1 << 24)
+"""Largest size of samples; the positions in a file have 32 bits."""
 
 
 class TiffCodec(Codec):
@@ -38,22 +47,34 @@ class TiffCodec(Codec):
         return read_first_page(file, max_pixels, admit)
 
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
-        """Encode levels uncompressed in one strip, after their metadata.
+        """Encode levels in strips, after their metadata.
 
-        Pillow cannot encode 16-bit colour, and would write EXIF anew. The strip is written last: a file in memory that grows
-        after it would be copied.
+        Pillow cannot encode 16-bit colour, and would write EXIF anew. The strips are written last: a file in memory that grows
+        after them would be copied.
+
+        Three photographs of 0.63 megapixel together, their edges, the photographs with noise in 16 bits, and blurred in
+        floats take, with differences in strips of 128 KB:
+
+                            8 bits, 1.90 MB    edges, 1.90 MB    16 bits, 3.81 MB    floats, 7.61 MB
+            deflate, 1        17 ms 1.01 MB     17 ms 1.47 MB       38 ms 3.15 MB      60 ms 5.17 MB
+            deflate, 6        33 ms 0.99 MB     30 ms 1.46 MB       60 ms 3.20 MB     107 ms 5.14 MB
+            lzw               25 ms 1.11 MB     25 ms 1.86 MB       50 ms 4.08 MB     107 ms 6.67 MB
+            zstd, 1            8 ms 0.99 MB      7 ms 1.47 MB        8 ms 3.14 MB      34 ms 5.16 MB
+            without differences, deflate, 1:
+                              17 ms 1.30 MB     15 ms 1.35 MB       36 ms 3.64 MB      65 ms 6.36 MB
+
+        A black and white picture of 3.2 megapixels, 4 KB in CCITT group 4, takes 29 KB with deflate and 15 KB with zstd.
+        Strips of 8 KB are 1 to 30 % larger, those of a megabyte no more than 1 % smaller. zstd is younger: TIFF 6.0 and ImageJ
+        do not have it.
         """
+        compression = encoding.compression or (encoding.inherited or {}).get("compression", "deflate")
         order = "<" if b"II" in (metadata.exif or NO_BLOCK)[:8] else ">"
-        data = np.ascontiguousarray(levels, levels.dtype.newbyteorder(order)).data.cast("B")
-        file = start_tiff(metadata.exif or NO_BLOCK, _pixel_fields(levels, has_alpha, metadata, order))
-        begin = file.seek(0, io.SEEK_END)
+        layout = Layout.of(levels, compression)
+        file = start_tiff(
+            metadata.exif or NO_BLOCK, [*_pixel_fields(levels, has_alpha, layout, order), *_metadata_fields(metadata, order)]
+        )
         block = Block.of(file)
-        (strip,) = (entry for entry in block.directory(block.first_directory) if entry.tag == STRIP_OFFSETS)
-        file.seek(strip.value_position)
-        file.write(struct.pack(f"{order}I", begin + begin % 2))
-        file.seek(begin)
-        file.write(bytes(begin % 2))
-        file.write(data)
+        _write_strips(block, block.first_directory, levels, layout)
         return file.getvalue()
 
     def exif_error(self, exif: bytes) -> str:
@@ -104,18 +125,71 @@ class TiffCodec(Codec):
             return max(ends) <= file.filehandle.size
 
 
-def _pixel_fields(levels: Array, has_alpha: bool, metadata: Metadata, order: str) -> list[tuple[int, int, bytes]]:
-    """Return the fields of a directory for levels (H, W, C) in one strip, whose position is 0 until it is known."""
-    height, width, samples = levels.shape
-    photometric = RGB if samples - has_alpha == 3 else MINISBLACK
-    sizes = ((256, width), (257, height), (STRIP_OFFSETS, 0), (278, height), (279, levels.nbytes))
+@dataclass(frozen=True)
+class Layout:
+    """How samples are stored: the name of the compression, the rows of a strip, and the number of strips.
+
+    Compressed levels are differences of neighbours in a row (TIFF 6.0, section 14).
+    """
+
+    compression: str
+    rows: int
+    strips: int
+
+    @classmethod
+    def of(cls, samples: Array, compression: str) -> "Layout":
+        """Return the layout of samples (H, W, C). Raises ValueError where a file cannot hold them."""
+        height = len(samples)
+        if samples.nbytes > MAX_BYTES:
+            raise ValueError(f"{samples.nbytes} bytes of pixels; TIFF holds at most {MAX_BYTES}; write .png")
+        rows = height if compression == "none" else max(STRIP_BYTES * height // samples.nbytes, 1)
+        return cls(compression, rows, -(-height // rows))
+
+    def encode(self, samples: Array, order: str) -> "bytes | memoryview":
+        """Return the bytes of a strip of samples (H, W, C) in a byte order."""
+        if self.compression == "none":
+            return np.ascontiguousarray(samples, samples.dtype.newbyteorder(order)).data.cast("B")
+        import imagecodecs  # 15 ms, with the decoders of two compressions
+
+        differences = imagecodecs.delta_encode(np.ascontiguousarray(samples), axis=1)
+        data = differences.astype(samples.dtype.newbyteorder(order), copy=False).tobytes()
+        if self.compression == "lzw":
+            return bytes(imagecodecs.lzw_encode(data))
+        return bytes(imagecodecs.zstd_encode(data, 1) if self.compression == "zstd" else imagecodecs.deflate_encode(data, 1))
+
+
+def _write_strips(block: Block, directory: int, samples: Array, layout: Layout) -> None:
+    """Write the strips of samples (H, W, C) at the end of a file, and their positions and sizes to a directory."""
+    positions, sizes = [], []
+    for begin in range(0, len(samples), layout.rows):
+        strip = layout.encode(samples[begin : begin + layout.rows], block.byte_order)
+        positions.append(append(block.file, strip))
+        sizes.append(len(strip))
+    for entry in block.directory(directory):
+        numbers = {STRIP_OFFSETS: positions, STRIP_BYTE_COUNTS: sizes}.get(entry.tag)
+        if numbers:
+            write_at(block.file, entry.value_position, struct.pack(f"{block.byte_order}{len(numbers)}I", *numbers))
+
+
+def _pixel_fields(samples: Array, has_alpha: bool, layout: Layout, order: str) -> list[Field]:
+    """Return the fields of a directory for samples (H, W, C). Those about strips are 0 until they are known."""
+    height, width, count = samples.shape
+    photometric = RGB if count - has_alpha == 3 else MINISBLACK
+    numbers = ((259, NUMBERS[layout.compression]), (PHOTOMETRIC, photometric), (277, count), (284, 1))
     fields = [
-        *((tag, LONG, (value,)) for tag, value in sizes),
-        *((tag, SHORT, (value,)) for tag, value in ((259, 1), (PHOTOMETRIC, photometric), (277, samples), (284, 1))),
-        (BITS_PER_SAMPLE, SHORT, (8 * levels.itemsize,) * samples),
+        *((tag, LONG, (value,)) for tag, value in ((256, width), (257, height), (278, layout.rows))),
+        *((tag, LONG, (0,) * layout.strips) for tag in (STRIP_OFFSETS, STRIP_BYTE_COUNTS)),
+        *((tag, SHORT, (value,)) for tag, value in numbers),
+        (BITS_PER_SAMPLE, SHORT, (8 * samples.itemsize,) * count),
+        *([(PREDICTOR, SHORT, (DIFFERENCES,))] if layout.compression != "none" else []),
         *([(338, SHORT, (UNASSOCIATED,))] if has_alpha else []),
     ]
-    packed = [(tag, kind, struct.pack(f"{order}{len(values)}{STRUCT_CODES[kind]}", *values)) for tag, kind, values in fields]
+    return [(tag, kind, struct.pack(f"{order}{len(values)}{STRUCT_CODES[kind]}", *values)) for tag, kind, values in fields]
+
+
+def _metadata_fields(metadata: Metadata, order: str) -> list[Field]:
+    """Return the fields of metadata that EXIF does not have."""
+    packed: list[Field] = []
     if metadata.dpi:
         per_inch = [Fraction(round(value * 400), 400).as_integer_ratio() for value in metadata.dpi]  # 1e7 * 400 has 32 bits
         ratios = zip((X_RESOLUTION, Y_RESOLUTION), per_inch, strict=True)

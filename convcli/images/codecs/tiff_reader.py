@@ -8,6 +8,7 @@ opened, it read 677 wrongly or not at all: it cuts 16-bit colour to 8 bits, and 
 import io
 import math
 import struct
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,6 +16,7 @@ import PIL.Image
 
 from ...errors import ImageError
 from .. import alpha
+from ..compression import compression_of_tiff
 from ..file_parts import LOST_TIFF_TAGS
 from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, itemsize_of
 from ..metadata import IMAGEJ_METADATA, FileMetadata, frames_in, metadata_of_tiff
@@ -72,7 +74,8 @@ def read_first_page(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
         frames = max(len(pages.pages), frames_in(file, tags)) // max(len(planes), 1)
         file_metadata = metadata_of_tiff(file, tags, _tag(page, ICC_PROFILE), _resolution(page))
     pixels = upright(pixels, _tag(page, ORIENTATION) or 1)
-    return _image_of(pixels, page, tiff_colour.RGB if planes else colour, file_metadata, frames)
+    image = _image_of(pixels, page, tiff_colour.RGB if planes else colour, file_metadata, frames)
+    return replace(image, compression=compression_of_tiff(int(page.compression)))
 
 
 def _image_of(pixels: Array, page: Any, colour: tiff_colour.Colour, file_metadata: FileMetadata, frames: int) -> Image:

@@ -1,0 +1,110 @@
+"""TIFF as it is written: compressions, strips, and what readers of other projects make of it."""
+
+import io
+import itertools
+
+import imagecodecs
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+from numpy.testing import assert_array_equal
+
+from convcli.images.formats import TIFF_COMPRESSIONS, Encoding, format_named
+from convcli.images.image import Image, Metadata
+from convcli.images.read import read_image
+from convcli.images.write import encode
+
+ORDERS = {"<": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0", ">": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}
+NUMBERS = {"none": 1, "deflate": 8, "lzw": 5, "zstd": 50000}
+
+
+def encoded(pixels, white, compression=None, alpha=None, exif=None):
+    """The bytes of a TIFF file."""
+    image = Image(pixels, white, alpha, metadata=Metadata(exif=exif))
+    return encode(image, format_named("tiff"), Encoding(compression=compression)).data
+
+
+def compression_of(path):
+    """The number of the compression of a file."""
+    with tifffile.TiffFile(path) as file:
+        return int(file.pages[0].compression)
+
+
+@pytest.mark.parametrize(("name", "white"), list(itertools.product(TIFF_COMPRESSIONS, (255, 65535))))
+def test_every_compression_is_lossless_for_other_readers(name, white, rng):
+    """tifffile and libtiff read the levels, in both byte orders, in one strip and in many, with and without alpha."""
+    dtype = np.uint8 if white == 255 else np.uint16
+    cases = itertools.product(ORDERS, (1, 3), (False, True), ((1, 1), (7, 5), (300, 211)))
+    for order, channels, has_alpha, shape in cases:
+        smooth = np.add.outer(np.arange(shape[0]), np.arange(shape[1]))[:, :, None] * 37
+        pixels = ((smooth + rng.integers(0, 50, (*shape, channels))) % (white + 1)).astype(dtype)
+        alpha = rng.integers(0, white + 1, shape).astype(dtype) if has_alpha else None
+        data = encoded(pixels, white, name, alpha, ORDERS[order])
+        levels = pixels if alpha is None else np.dstack([pixels, alpha])
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page = file.pages[0]
+            assert (file.byteorder, page.compression, page.predictor) == (order, NUMBERS[name], 1 if name == "none" else 2)
+            assert_array_equal(np.atleast_3d(page.asarray()).reshape(levels.shape), levels)
+            strip_bytes = page.rowsperstrip * levels[0].nbytes
+            assert page.rowsperstrip == shape[0] if name == "none" or levels.nbytes <= 1 << 17 else strip_bytes <= 1 << 17
+        assert_array_equal(imagecodecs.tiff_decode(data).reshape(levels.shape), levels)
+        again = read_image(None, io.BytesIO(data))
+        assert again.compression.options == {"compression": name}
+        assert_array_equal(again.pixels, pixels)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [("none", 1), ("lzw", 5), ("deflate", 8), ("zstd", 50000), ("packbits", 8), ("jpeg", 8), ("lzma", 8), ("lerc", 8)],
+)
+def test_a_tiff_is_compressed_as_its_input(run, tmp_path, source, expected):
+    """Compressions that are not written become deflate; --compression overrides both."""
+    path, out = tmp_path / "a.tif", tmp_path / "b.tif"
+    levels = np.add.outer(np.arange(40), np.arange(50)).astype(np.uint8)
+    tifffile.imwrite(path, levels, compression=None if source == "none" else source)
+    run("apply", path, "-k", "1", "-o", out)
+    assert compression_of(out) == expected
+    assert_array_equal(tifffile.imread(out), levels)
+    run("apply", path, "-k", "1", "-o", out, "--compression", "lzw")
+    assert compression_of(out) == 5
+
+
+def test_other_formats_become_deflate(run, samples, tmp_path, monkeypatch):
+    """A photograph takes less than 70 % of its levels; the bytes are the same each time, and other with another option."""
+    for name in ("a.tif", "b.tif"):
+        assert run("apply", samples / "chelsea.png", "-k", "1", "-o", tmp_path / name).status == 0
+    data = (tmp_path / "a.tif").read_bytes()
+    assert (tmp_path / "b.tif").read_bytes() == data
+    assert compression_of(tmp_path / "a.tif") == 8
+    assert len(data) < 0.7 * tifffile.imread(tmp_path / "a.tif").nbytes
+    written = []
+    for options in ([], ["--compression", "zstd"], ["--compression", "zstd"], ["--compression", "none"]):
+        out = ["-o", tmp_path / "c.tif", "--skip-existing", *options]
+        written.append(" min " in run("apply", samples / "chelsea.png", "-k", "1", *out).err)
+    assert written == [True, True, False, True]
+    monkeypatch.setenv("CONVCLI_COMPRESSION", "lzw")
+    run("apply", samples / "chelsea.png", "-k", "1", "-o", tmp_path / "d.tif")
+    monkeypatch.delenv("CONVCLI_COMPRESSION")
+    (tmp_path / "k.toml").write_text('[defaults]\ncompression = "zstd"\n')
+    config = ["-k", "1", "--config", tmp_path / "k.toml"]
+    run("apply", samples / "chelsea.png", *config, "-o", tmp_path / "e.tif")
+    assert [compression_of(tmp_path / name) for name in ("d.tif", "e.tif")] == [5, 50000]
+    for command in (["apply", samples / "chelsea.png", "-o", tmp_path / "e.png"], ["at", "0,0", samples / "chelsea.png"]):
+        assert run(*command, *config).status == 0  # the default is for TIFF
+
+
+def test_black_and_white_stays_small(tmp_path, samples, run):
+    """A picture of CCITT group 4 becomes grey, which deflate stores in less than a tenth of its levels."""
+    picture = PIL.Image.open(samples / "horse.png").convert("1").resize((800, 600))
+    picture.save(tmp_path / "a.tif", compression="group4")
+    run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.tif")
+    assert_array_equal(tifffile.imread(tmp_path / "b.tif"), np.asarray(picture) * np.uint8(255))
+    assert (tmp_path / "b.tif").stat().st_size < 480_000 / 10
+
+
+def test_the_compression_of_other_formats_is_refused(run, samples, tmp_path):
+    """Only where no output is TIFF."""
+    result = run("apply", samples / "chelsea.png", "-k", "1", "-o", tmp_path / "a.png", "--compression", "lzw")
+    assert (result.status, len(list(tmp_path.iterdir()))) == (2, 0)
+    assert "--compression does not apply: it is that of TIFF, and the output is png" in result.err

@@ -146,6 +146,17 @@ def count_taps_within(axis: Axis, begin: int, end: int) -> list[int]:
 
 
 @dataclass(frozen=True)
+class Placement:
+    """The pixel (row, column) of an image that the first output lies on, and the distance of two outputs, in pixels.
+
+    ``first`` may be negative, as with the padding "full".
+    """
+
+    first: Sides = (0, 0)
+    strides: Sides = (1, 1)
+
+
+@dataclass(frozen=True)
 class TransposedAxis:
     """A transposed convolution along one axis: every input pixel adds a multiple of the kernel to the output.
 

@@ -145,6 +145,15 @@ def write_at(file: BinaryIO, position: int, value: bytes) -> None:
     file.write(value)
 
 
+def drop_entries(block: Block, position: int, dropped: tuple[int, ...]) -> None:
+    """Remove entries from a directory; those after them move up."""
+    pointer = block.next_pointer(position)
+    raw = [block.read(begin, 12) for begin in range(position + 2, pointer, 12)]
+    kept = [entry for entry in raw if struct.unpack(f"{block.byte_order}H", entry[:2])[0] not in dropped]
+    next_directory = block.read(pointer, 4)
+    write_at(block.file, position, struct.pack(f"{block.byte_order}H", len(kept)) + b"".join(kept) + next_directory)
+
+
 def append(file: BinaryIO, value: bytes | memoryview) -> int:
     """Write bytes at the end of a file, at an even position, and return that position."""
     end = file.seek(0, io.SEEK_END)

@@ -18,10 +18,10 @@ from .exif_block import (
     Entry,
     Field,
     append,
+    drop_entries,
     encode_value,
     has_maker_note,
     value_ranges,
-    write_at,
     write_first_directory,
 )
 
@@ -84,21 +84,12 @@ def start_tiff(exif: bytes, fields: list[Field]) -> io.BytesIO:
     block = Block.of(file)
     entries = [entry for entry in block.directory(block.first_directory) if entry.tag not in TIFF_LAYOUT]
     for inner in block.subdirectories(entries):
-        _drop_entries(block, inner.position, JPEG_LAYOUT)
+        drop_entries(block, inner.position, JPEG_LAYOUT)
     raw = [block.read(entry.position, 12) for entry in entries]
     if block.next_pointer(block.first_directory) + 4 == file.seek(0, io.SEEK_END):
         file.truncate(block.first_directory)
     write_first_directory(block, raw, bytes(4), fields)
     return file
-
-
-def _drop_entries(block: Block, position: int, dropped: tuple[int, ...]) -> None:
-    """Remove entries from a directory; those after them move up."""
-    pointer = block.next_pointer(position)
-    raw = [block.read(begin, 12) for begin in range(position + 2, pointer, 12)]
-    kept = [entry for entry in raw if struct.unpack(f"{block.byte_order}H", entry[:2])[0] not in dropped]
-    next_directory = block.read(pointer, 4)
-    write_at(block.file, position, struct.pack(f"{block.byte_order}H", len(kept)) + b"".join(kept) + next_directory)
 
 
 def _copy_tags(source: Block, entries: list[Entry], target: Block) -> None:

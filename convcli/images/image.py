@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from ..errors import ImageError
+from ..geometry.axes import Placement
 from .compression import Compression
 
 Array: TypeAlias = np.ndarray[Any, Any]
@@ -14,6 +16,29 @@ Array: TypeAlias = np.ndarray[Any, Any]
 
 REMEDY = "get it again, or save it anew from its source"
 """The end of a message about a damaged file."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The size of pixels in a unit that is not the inch, as microscopes store it.
+
+    ``per_unit`` is the number of pixels (x, y) in a unit; ``words`` are ImageJ's, such as ``("unit", "um")``.
+    """
+
+    per_unit: tuple[Fraction, Fraction]
+    words: tuple[tuple[str, str], ...] = ()
+
+    def moved(self, placement: Placement) -> "Calibration":
+        """Return the calibration of an output."""
+        x, y = (number / stride for number, stride in zip(self.per_unit, reversed(placement.strides), strict=True))
+        row, column = zip(placement.first, placement.strides, strict=True)
+        origins = {"xorigin": column, "yorigin": row}
+        return Calibration((x, y), tuple((key, _moved(text, *origins.get(key, (0, 1)))) for key, text in self.words))
+
+
+def _moved(text: str, first: int, stride: int) -> str:
+    """Return the position on an output of a position in pixels; other texts stay."""
+    return text if (first, stride) == (0, 1) else f"{(float(text) - first) / stride:.10g}"
 
 
 @dataclass(frozen=True)
@@ -30,6 +55,7 @@ class Metadata:
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()  # names and data of chunks that say what levels mean
     gamma: float | None = None  # of a chunk gAMA that no other replaces
     cicp: tuple[int, int, int, int] | None = None  # of a chunk cICP: primaries, transfer, matrix, full range
+    calibration: Calibration | None = None  # of TIFF, in place of dpi
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Any, BinaryIO, TypeVar
 
 import PIL.Image
@@ -16,7 +17,8 @@ from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import exif_of_tiff
 from .file_parts import PHOTOSHOP, XMP, Info, cicp_of_png, is_picture_or_bytes, kept_png_chunks, unkept_tags
 from .formats import Format
-from .image import Image, Metadata
+from .geotiff import MAP_POSITION, MAP_TAGS
+from .image import Calibration, Image, Metadata
 from .provenance import SOFTWARE, without_provenance
 from .xmp import is_adjustable
 
@@ -42,7 +44,12 @@ WIDTH, HEIGHT, DESCRIPTION, SAMPLES, DEPTH = 256, 257, 270, 277, 32997
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, NO_UNIT = 282, 283, 296, 1
 XMP_TAG = 700
 IMAGEJ_SIZES, IMAGEJ_METADATA = 50838, 50839
-IMAGEJ_CALIBRATION = re.compile(r"\AImageJ=(?:.|\n)*^(?:unit|vunit|spacing|finterval|[xyz]origin|cf|c\d)=", re.MULTILINE)
+IMAGEJ_LINE = re.compile(r"^([a-z]+\d?)=(.*)$", re.MULTILINE)
+IMAGEJ_SIZES_OF_PIXELS = ("unit", "yunit", "zunit", "spacing", "xorigin", "yorigin", "zorigin")
+IMAGEJ_UNKEPT = re.compile(r"vunit|finterval|cf|c\d")
+"""Keys of ImageJ's description: of the size of pixels, and of the meaning of levels and frames, which is not carried over."""
+
+OME_XML = re.compile(r"\A\s*(?:<\?xml|<!--|<OME)(?:.|\n){0,2000}?<(?:OME:)?OME\b|\A\s*<OME\b")
 SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
 """Starts of descriptions in which ImageJ and tifffile store the number and size of pages, untrue of any other file."""
 
@@ -159,15 +166,20 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
     position = file.tell()
     file.seek(0)
     is_big = file.read(4) in BIG_TIFF
-    lost = [*unkept_tags(tags), *_calibration(tags)]
+    description, is_turned = str(tags.get(DESCRIPTION, "")), int(tags.get(ORIENTATION, 1)) != 1
+    stale = {DESCRIPTION} if description.startswith(SHAPE_DESCRIPTIONS) or OME_XML.match(description) else set()
+    calibration = None if is_turned else _calibration_of(tags)
+    lost = [*unkept_tags(tags), *_unkept_calibration(tags, calibration), *(["OME-XML"] if OME_XML.match(description) else [])]
+    if is_turned and set(tags) & set(MAP_TAGS):
+        stale |= set(MAP_TAGS)
+        lost.append(MAP_POSITION)
     if is_big and set(tags) - TIFF_LAYOUT:
         lost.append("the tags of BigTIFF")
-    xmp = _xmp_of(_bytes_of(tags.get(XMP_TAG)), lost, int(tags.get(ORIENTATION, 1)) != 1)
+    xmp = _xmp_of(_bytes_of(tags.get(XMP_TAG)), lost, is_turned)
     notices = _notices_of_lost(lost)
     exif = None
     if not is_big:
         try:
-            stale = {DESCRIPTION} if str(tags.get(DESCRIPTION, "")).startswith(SHAPE_DESCRIPTIONS) else set()
             if set(tags) - TIFF_LAYOUT - stale == {SOFTWARE} and not without_provenance(str(tags[SOFTWARE])):
                 stale.add(SOFTWARE)  # nothing but provenance, which is made anew
             exif, moved = exif_of_tiff(file, stale)
@@ -178,7 +190,8 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
             notices.append(_broken(error))
             lost.append("its broken EXIF")
     file.seek(position)
-    return FileMetadata(Metadata(icc or None, exif, resolution(dpi), xmp=xmp), tuple(notices), tuple(lost))
+    metadata = Metadata(icc or None, exif, resolution(dpi), xmp=xmp, calibration=calibration)
+    return FileMetadata(metadata, tuple(notices), tuple(lost))
 
 
 def _bytes_of(value: object) -> bytes | None:
@@ -188,13 +201,38 @@ def _bytes_of(value: object) -> bytes | None:
     return bytes(value) if isinstance(value, bytes | tuple) else None
 
 
-def _calibration(tags: Mapping[int, Any]) -> Iterator[str]:
-    """Describe the calibration that programs of microscopes store, which is not carried over."""
-    if int(tags.get(RESOLUTION_UNIT, 2)) == NO_UNIT:
-        values = [tags[tag] for tag in (X_RESOLUTION, Y_RESOLUTION) if tag in tags]
-        if any(tuple(value) != (1, 1) if isinstance(value, tuple) else value != 1 for value in values):
-            yield "its resolution, which has no unit"
-    if IMAGEJ_CALIBRATION.search(str(tags.get(DESCRIPTION, ""))):
+def _imagej_lines(tags: Mapping[int, Any]) -> dict[str, str]:
+    """Return the keys and values of ImageJ's description."""
+    description = str(tags.get(DESCRIPTION, ""))
+    return dict(IMAGEJ_LINE.findall(description)) if description.startswith("ImageJ=") else {}
+
+
+def _calibration_of(tags: Mapping[int, Any]) -> Calibration | None:
+    """Return the size of pixels where the resolution has no unit of TIFF, as ImageJ stores it; None where it says nothing."""
+    if int(tags.get(RESOLUTION_UNIT, 2)) != NO_UNIT:
+        return None
+    values = [tags.get(tag) for tag in (X_RESOLUTION, Y_RESOLUTION)]
+    if not all(isinstance(value, tuple) and len(value) == 2 and all(value) for value in values):
+        return None
+    words = tuple((key, text) for key, text in _imagej_lines(tags).items() if key in IMAGEJ_SIZES_OF_PIXELS)
+    x, y = (Fraction(*value) for value in values)  # type: ignore[misc]
+    is_valid = all(key not in ("xorigin", "yorigin") or _is_number(text) for key, text in words)
+    return Calibration((x, y), words) if is_valid and (words or x != 1 or y != 1) else None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _unkept_calibration(tags: Mapping[int, Any], calibration: Calibration | None) -> Iterator[str]:
+    """Describe the calibration that is not carried over."""
+    keys = _imagej_lines(tags).keys()
+    if any(map(IMAGEJ_UNKEPT.fullmatch, keys)):
+        yield "ImageJ's calibration of levels and frames"
+    if calibration is None and keys & set(IMAGEJ_SIZES_OF_PIXELS):
         yield "ImageJ's calibration"
     if IMAGEJ_METADATA in tags and _imagej_kinds(tags) != {b"labl"}:
         yield "ImageJ's properties"

@@ -17,7 +17,7 @@ from .xmp import adjusted
 
 METADATA_NAMES = {
     **{"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"},
-    **{"xmp": "XMP", "iptc": "IPTC"},
+    **{"xmp": "XMP", "iptc": "IPTC", "calibration": "resolution in other units than inches"},
 }
 MARGIN = 100
 """Bytes for the prefixes of XMP and IPTC in JPEG, and for numbers that become longer."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ArgumentError
-from ..geometry.axes import kernel_extents, make_axes
+from ..geometry.axes import Placement, kernel_extents, make_axes
 from ..geometry.borders import Border, check_border
 from ..geometry.padding import Padding, resolve_padding
 from ..geometry.whole_numbers import as_pair
@@ -94,6 +94,20 @@ class ApplyRequest(BaseRequest):
         rows, columns = make_axes(size[:2], map_.shape[:2], self.stride, self.padding_for(map_), self.dilation)  # type: ignore[arg-type]
         self.check_memory(rows.out, columns.out)
         return rows.out, columns.out, channels if self.keeps_channels(map_) else 1
+
+    def placement(self, size: tuple[int, int, int], map_: Kernel | Bank) -> Placement | None:
+        """Return where a map lies on a picture: an output pixel lies on the pixel under the anchor of the kernel.
+
+        So a map with the padding "same" and stride 1 lies on the picture, also of a kernel of even size.
+        """
+        placements = {self._placement_of(kernel, size) for kernel in kernels_of(map_)}
+        return placements.pop() if len(placements) == 1 else None
+
+    def _placement_of(self, kernel: Kernel, size: tuple[int, int, int]) -> Placement:
+        axes = make_axes(size[:2], kernel.shape[:2], self.stride, self.padding_for(kernel), self.dilation)  # type: ignore[arg-type]
+        anchors = resolve_padding(self.same_padding(kernel), (axes[0].extent, axes[1].extent))
+        first = (anchors[0][0] - axes[0].before, anchors[1][0] - axes[1].before)
+        return Placement(first, (axes[0].stride, axes[1].stride))
 
     def keeps_channels(self, kernel: Kernel) -> bool:
         """Return whether a kernel filters every channel on its own."""

@@ -14,6 +14,7 @@ from ..images.atomic_write import Times, remove_leftovers
 from ..images.compression import inherits_compression
 from ..images.formats import Encoding
 from ..images.image import Array, Image, Metadata
+from ..images.positions import placed
 from ..images.provenance import Provenance, digest_of
 from ..images.quantize import RangeStatistics, check_scale, combine_statistics, statistics_of
 from ..images.read import decode, open_input
@@ -199,11 +200,11 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
     picture, statistics = quantize_map(request, map_source, map_, rule, target.file_format)
-    if request.strip:
-        picture = replace(picture, metadata=Metadata())
+    metadata, misplaced = (Metadata(), ()) if request.strip else placed(picture.metadata, request.placement(image.size, map_))
+    picture = replace(picture, metadata=metadata)
     encoding = Encoding(request.png_level, request.quality, request.compression)
     encoded = encode(picture, target.file_format, encoding, None if request.strip else output.provenance)
-    notices, lost = list(encoded.notices), list(encoded.lost)
+    notices, lost = [*_misplaced(misplaced), *encoded.notices], [*misplaced, *encoded.lost]
     if picture.white == 255 and image.white == 65535:
         notices.append(f"16-bit levels stored with 8 bits: {target.file_format.name} holds only 8")
         lost.append("16-bit levels")
@@ -213,6 +214,10 @@ def _write(request: BaseRequest, map_source: MapSource, target: Target, output: 
     carries_provenance = str(output.provenance).encode() in encoded.data
     write_output(request, target, output, lambda file: file.write(encoded.data), carries_provenance)
     return [Written(target, map_.name, picture.pixels.shape, rule.name, statistics, target.maps)], notices
+
+
+def _misplaced(lost: tuple[str, ...]) -> list[str]:
+    return [f"{' and '.join(lost)} not kept: the pixels of the output lie elsewhere"] if lost else []
 
 
 def _write_stack(

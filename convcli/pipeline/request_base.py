@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import ArgumentError
+from ..geometry.axes import Placement
 from ..images.formats import DEFAULT_QUALITY, MAX_PIXELS, Format
 from ..range_rules import Range
 from .inputs import Input
@@ -103,6 +104,10 @@ class BaseRequest(abc.ABC):
 
         Without ``strict``, the number of channels is not checked.
         """
+
+    def placement(self, size: tuple[int, int, int], map_: Any) -> Placement | None:
+        """Return where a map lies on a picture (H, W, C); None where this is not known, so that positions on maps are lost."""
+        return None
 
     @abc.abstractmethod
     def rule_for(self, map_: Any) -> Range:

@@ -153,9 +153,9 @@ LOSSES = {
         lambda f: encoded_tiff(np.zeros((16, 32, 32), "u1"), volumetric=True, tile=(16, 16, 16)),
         "15 further frames",
     ),
-    "microns.tif": (
-        lambda f: encoded_tiff(three_greys(f)[0], imagej=True, metadata={"unit": "um"}, resolution=(5, 5)),
-        "its resolution, which has no unit and ImageJ's calibration",
+    "density.tif": (
+        lambda f: encoded_tiff(three_greys(f)[0], imagej=True, metadata={"unit": "um", "vunit": "OD"}, resolution=(5, 5)),
+        "ImageJ's calibration of levels and frames",
     ),
     "info.tif": (lambda f: encoded_tiff(three_greys(f)[0], imagej=True, metadata={"Info": "mine"}), "ImageJ's properties"),
     "layers.tif": (lambda f: with_tag(f, (37724, 7, None, b"8BIM", True)), "Photoshop's layers"),

@@ -11,11 +11,11 @@ from typing import Any, BinaryIO
 import numpy as np
 import PIL.Image
 
-from ..exif_block import Block, BrokenExif, Field, append, write_at
+from ..exif_block import ASCII, Block, BrokenExif, Field, append, write_at
 from ..exif_tiff import NO_BLOCK, check_values, start_tiff
 from ..formats import Encoding, Format
 from ..image import Admit, Array, Image, Metadata
-from ..metadata import XMP_TAG
+from ..metadata import DESCRIPTION, NO_UNIT, XMP_TAG
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from .codec import Codec
 from .pillow import pillow_settings
@@ -35,6 +35,7 @@ NUMBERS = {"none": 1, "deflate": 8, "lzw": 5, "zstd": 50000}
 STRIP_BYTES = 1 << 17
 """Size of the samples in a compressed strip."""
 
+MAX_LONG = (1 << 32) - 1
 MAX_BYTES = (1 << 32) - (1 << 24)
 """Largest size of samples; the positions in a file have 32 bits."""
 
@@ -187,6 +188,18 @@ def _pixel_fields(samples: Array, has_alpha: bool, layout: Layout, order: str) -
     return [(tag, kind, struct.pack(f"{order}{len(values)}{STRUCT_CODES[kind]}", *values)) for tag, kind, values in fields]
 
 
+def _rational(number: Fraction) -> tuple[int, int]:
+    """Return the nearest fraction of two 32-bit numbers."""
+    return number.limit_denominator(max(int(MAX_LONG / max(number, Fraction(1))), 1)).as_integer_ratio()
+
+
+def _imagej_description(words: Sequence[tuple[str, str]]) -> list[Field]:
+    """Return ImageJ's description of the size of pixels; none where there is nothing to say. It writes Unicode as \\u00b5."""
+    text = "".join(f"{key}={value}\n" for key, value in (("ImageJ", "1.11a"), *words))
+    escaped = "".join(letter if letter.isascii() else f"\\u{ord(letter):04x}" for letter in text)
+    return [(DESCRIPTION, ASCII, escaped.encode() + b"\0")] if words else []
+
+
 def _metadata_fields(metadata: Metadata, order: str) -> list[Field]:
     """Return the fields of metadata that EXIF does not have."""
     packed: list[Field] = []
@@ -195,6 +208,11 @@ def _metadata_fields(metadata: Metadata, order: str) -> list[Field]:
         ratios = zip((X_RESOLUTION, Y_RESOLUTION), per_inch, strict=True)
         packed += [(tag, RATIONAL, struct.pack(f"{order}II", *ratio)) for tag, ratio in ratios]
         packed.append((RESOLUTION_UNIT, SHORT, struct.pack(f"{order}H", 2)))
+    elif metadata.calibration:
+        ratios = zip((X_RESOLUTION, Y_RESOLUTION), map(_rational, metadata.calibration.per_unit), strict=True)
+        packed += [(tag, RATIONAL, struct.pack(f"{order}II", *ratio)) for tag, ratio in ratios]
+        packed.append((RESOLUTION_UNIT, SHORT, struct.pack(f"{order}H", NO_UNIT)))
+        packed += _imagej_description(metadata.calibration.words)
     if metadata.icc:
         packed.append((ICC_PROFILE, UNDEFINED, metadata.icc))
     if metadata.xmp:

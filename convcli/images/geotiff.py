@@ -1,0 +1,90 @@
+"""GeoTIFF: the place of pixels on a map, in the tags of a TIFF file or of an EXIF block.
+
+The tags are those of OGC GeoTIFF Standard 1.1 (https://docs.ogc.org/is/19-008r4/19-008r4.html), annex B.6. They relate a
+position (I, J) in the raster, a column and a row, to one on the map, (X, Y):
+
+    ModelTiepoint and ModelPixelScale   X = X0 + (I - I0) scale_x, Y = Y0 - (J - J0) scale_y
+    ModelTransformation                 X = a I + b J + d, Y = e I + f J + h
+    several ModelTiepoint alone         each relates one position
+
+where (I0, J0, K0, X0, Y0, Z0) is a tiepoint, and (a b c d / e f g h / ...) the matrix of the transformation.
+
+The centre of the first pixel has the position 0.5 where pixels are areas, and 0 where they are points (GTRasterTypeGeoKey,
+section 7.2). Let the first pixel of an output lie on pixel p of the input, and the stride be s. The output's pixel n then lies
+on the input's p + s n. A position c' of the output is the position c = p + h + s (c' - h) of the input, where h is 0.5 or 0.
+"""
+
+import io
+import struct
+from collections.abc import Sequence
+
+from ..geometry.axes import Placement
+from .exif_block import PREFIX, Block, BrokenExif, Entry, drop_entries, write_at
+
+PIXEL_SCALE, TIEPOINTS, TRANSFORMATION, KEYS = 33550, 33922, 34264, 34735
+FURTHER_KEYS = (34736, 34737)
+UNMOVED = (33920, 50844)
+"""Tags with positions that are not adjusted: a matrix of Intergraph, and coefficients of a rational function (RPC)."""
+
+MAP_TAGS = (PIXEL_SCALE, TIEPOINTS, TRANSFORMATION, KEYS, *FURTHER_KEYS, *UNMOVED)
+MAP_POSITION = "its position on a map (GeoTIFF)"
+RASTER_TYPE, PIXEL_IS_POINT = 1025, 2
+DOUBLE = 12
+
+
+def moved_block(exif: bytes, placement: Placement | None) -> tuple[bytes, tuple[str, ...]]:
+    """Return a block whose GeoTIFF tags are those of an output, and descriptions of what is lost.
+
+    The tags are lost where the placement is not known (None). A block that cannot be read stays as it is.
+    """
+    file = io.BytesIO(exif.removeprefix(PREFIX))
+    try:
+        block = Block.of(file)
+        entries = {entry.tag: entry for entry in block.directory(block.first_directory)}
+        stale = UNMOVED if placement is not None else MAP_TAGS
+        lost = (MAP_POSITION,) if entries.keys() & set(stale) else ()
+        if placement is not None:
+            _move(block, entries, placement)
+        drop_entries(block, block.first_directory, stale if lost else ())
+    except (BrokenExif, struct.error):
+        return exif, ()
+    return PREFIX + file.getvalue(), lost
+
+
+def _move(block: Block, entries: dict[int, Entry], placement: Placement) -> None:
+    """Write the numbers of an output in place of those of its input."""
+    centre = 0.0 if _pixels_are_points(block, entries) else 0.5
+    (row, column), (step_y, step_x) = placement.first, placement.strides
+    scale = _doubles(block, entries.get(PIXEL_SCALE))
+    points = _doubles(block, entries.get(TIEPOINTS))
+    matrix = _doubles(block, entries.get(TRANSFORMATION))
+    for at in range(0, len(points) - 5, 6):
+        i, j = points[at : at + 2]
+        if len(scale) >= 2:  # (I, J) of the output is on the map where c is
+            points[at + 3] += (column + centre + step_x * (i - centre) - i) * scale[0]
+            points[at + 4] -= (row + centre + step_y * (j - centre) - j) * scale[1]
+        else:
+            points[at : at + 2] = (i - centre - column) / step_x + centre, (j - centre - row) / step_y + centre
+    if len(scale) >= 2:
+        scale[:2] = scale[0] * step_x, scale[1] * step_y
+    for line in range(0, len(matrix) - 3, 4):
+        a, b = matrix[line : line + 2]
+        matrix[line + 3] += a * (column + centre * (1 - step_x)) + b * (row + centre * (1 - step_y))
+        matrix[line : line + 2] = a * step_x, b * step_y
+    for tag, numbers in ((PIXEL_SCALE, scale), (TIEPOINTS, points), (TRANSFORMATION, matrix)):
+        if numbers:
+            write_at(block.file, entries[tag].value_position, struct.pack(f"{block.byte_order}{len(numbers)}d", *numbers))
+
+
+def _pixels_are_points(block: Block, entries: dict[int, Entry]) -> bool:
+    """Return whether GTRasterTypeGeoKey says so. A key is its number, a tag or 0, a count, and the value where the tag is 0."""
+    keys = entries.get(KEYS)
+    numbers: Sequence[int] = block.numbers(keys.value_position, f"{keys.count}H") if keys else ()
+    return any(tuple(numbers[at : at + 4]) == (RASTER_TYPE, 0, 1, PIXEL_IS_POINT) for at in range(4, len(numbers) - 3, 4))
+
+
+def _doubles(block: Block, entry: Entry | None) -> list[float]:
+    """Return the values of an entry; none where it is missing, or of another type."""
+    if entry is None or entry.type != DOUBLE:
+        return []
+    return list(struct.unpack(f"{block.byte_order}{entry.count}d", block.read(entry.value_position, entry.size)))

@@ -1,0 +1,169 @@
+"""Metadata of TIFF through apply and run: positions on a map, resolutions, and descriptions of other pictures."""
+
+import numpy as np
+import PIL.Image
+import pytest
+import tifffile
+from numpy.testing import assert_allclose, assert_array_equal
+
+SCALE, TIEPOINT, TRANSFORMATION, KEYS, NODATA = 33550, 33922, 34264, 34735, 42113
+UTM = 32633
+POINTS = (6.0, 2.0, 0.0, 440_720.0, 3_751_320.0, 5.0)
+
+
+def keys(raster_type):
+    """GTModelTypeGeoKey projected, GTRasterTypeGeoKey area (1) or point (2), and the projected system UTM 33N."""
+    return (KEYS, 3, 16, (1, 1, 0, 3, 1024, 0, 1, 1, 1025, 0, 1, raster_type, 3072, 0, 1, UTM))
+
+
+def write(path, levels, *tags):
+    """A GeoTIFF of these tags."""
+    tifffile.imwrite(
+        path, levels, photometric="minisblack", metadata=None, software=False, extratags=[(*tag, True) for tag in tags]
+    )
+
+
+def written(path):
+    """GeoTIFF metadata of a file as tifffile reads it."""
+    with tifffile.TiffFile(path) as file:
+        return file.geotiff_metadata, {tag.code: tag.value for tag in file.pages[0].tags}
+
+
+def map_of(geo, is_point):
+    """Return the function from the index of a pixel, (column, row), to its centre on the map.
+
+    It is the affine transformation that GDAL makes: areas have their centre at + 0.5, points at + 0.
+    """
+    half = 0.0 if is_point else 0.5
+    if "ModelTransformation" in geo:
+        matrix = np.array(geo["ModelTransformation"])
+        return lambda column, row: matrix[:2, :2] @ (column + half, row + half) + matrix[:2, 3]
+    (scale_x, scale_y, _), (i, j, _, x, y, _) = geo["ModelPixelScale"], geo["ModelTiepoint"]
+    return lambda column, row: (x + (column + half - i) * scale_x, y - (row + half - j) * scale_y)
+
+
+GEOMETRIES = [
+    (["-k", "1"], (0, 0), (1, 1)),
+    (["-k", "blur"], (0, 0), (1, 1)),
+    (["-k", "1/4 1/4; 1/4 1/4"], (0, 0), (1, 1)),
+    (["-k", "gaussian:sigma=1", "--stride", "2x3"], (0, 0), (2, 3)),
+    (["-k", "average:size=3", "--padding", "valid"], (1, 1), (1, 1)),
+    (["-k", "1/8 1/8 1/8 1/8; 1/8 1/8 1/8 1/8", "--padding", "valid"], (0, 1), (1, 1)),
+    (["-k", "average:size=3", "--padding", "valid", "--stride", "2", "--dilation", "3x2"], (3, 2), (2, 2)),
+    (["-k", "average:size=3", "--padding", "full"], (-1, -1), (1, 1)),
+    (["-k", "average:size=3", "--padding", "2,0x1,0"], (-1, 0), (1, 1)),
+]
+"""Options, the input pixel (row, column) under the first output pixel, and the strides: counted by hand."""
+
+
+@pytest.mark.parametrize(("options", "first", "strides"), GEOMETRIES)
+@pytest.mark.parametrize("is_point", [False, True])
+@pytest.mark.parametrize("kind", ["scale", "matrix"])
+def test_pixels_stay_where_they_are_on_the_map(run, tmp_path, rng, options, first, strides, is_point, kind):
+    """Each output pixel has the position of the input pixel under the anchor of its kernel."""
+    tags = {
+        "scale": [(SCALE, 12, 3, (30.0, 20.0, 0.0)), (TIEPOINT, 12, 6, POINTS)],
+        "matrix": [(TRANSFORMATION, 12, 16, (9.0, 2.0, 0, 5e5, -3.0, -8.0, 0, 4e6, 0, 0, 0, 0, 0, 0, 0, 1.0))],
+    }[kind]
+    levels = rng.integers(0, 256, (23, 29), dtype=np.uint8)
+    write(tmp_path / "a.tif", levels, *tags, keys(2 if is_point else 1), (NODATA, 2, 4, "255"))
+    result = run("apply", tmp_path / "a.tif", *options, "-o", tmp_path / "b.tif")
+    assert (result.status, "not kept" in result.err) == (0, False), result.err
+    (before, _), (after, all_tags) = written(tmp_path / "a.tif"), written(tmp_path / "b.tif")
+    place, moved = map_of(before, is_point), map_of(after, is_point)
+    for row, column in ((0, 0), (4, 2)):
+        source = first[0] + strides[0] * row, first[1] + strides[1] * column
+        assert_allclose(moved(column, row), place(*source[::-1]), rtol=1e-13)
+    assert (after["ProjectedCSTypeGeoKey"], all_tags[NODATA]) == (UTM, "255")
+    if (first, strides) == ((0, 0), (1, 1)):
+        assert after == before
+
+
+def test_control_points_move_in_the_raster(run, tmp_path):
+    """Their positions on the map are facts; with stride 2 and valid, pixel (row 3, column 5) of areas is (1, 2)."""
+    points = (5.5, 3.5, 0.0, 10.0, 20.0, 0.0, 0.5, 0.5, 0.0, 30.0, 40.0, 0.0, 9.5, 7.5, 0.0, 50.0, 60.0, 0.0)
+    write(tmp_path / "a.tif", np.zeros((20, 20), np.uint16), (TIEPOINT, 12, 18, points), keys(1))
+    run("apply", tmp_path / "a.tif", "-k", "average:size=3", "--padding", "valid", "--stride", "2", "-o", tmp_path / "b.tif")
+    expected = [[2.5, 1.5, 0, 10, 20, 0], [0, 0, 0, 30, 40, 0], [4.5, 3.5, 0, 50, 60, 0]]
+    assert_array_equal(written(tmp_path / "b.tif")[0]["ModelTiepoint"], expected)
+
+
+def test_a_position_that_is_not_known_is_reported(run, tmp_path, samples):
+    """A network, a picture that was turned, and a merged bank of kernels that lie elsewhere; in place it is an error."""
+    tags = [(SCALE, 12, 3, (30.0, 20.0, 0.0)), (TIEPOINT, 12, 6, POINTS), keys(1)]
+    write(tmp_path / "a.tif", np.zeros((20, 20), np.uint8), *tags)
+    write(tmp_path / "turned.tif", np.zeros((20, 20), np.uint8), *tags, (274, 3, 1, 6))
+    (tmp_path / "k.toml").write_text(
+        "[kernels.p]\nmatrix = [[1, 1, 1]]\n[kernels.q]\nmatrix = [[1, 1, 1]]\nanchor = [0, 0]\n"
+        "[banks.b]\nkernels = ['p', 'q']\nmerge = 'max'\n"
+    )
+    lost = "its position on a map (GeoTIFF) not kept"
+    config = ["--config", tmp_path / "k.toml"]
+    lines = [
+        ["apply", tmp_path / "turned.tif", "-k", "1"],
+        ["apply", tmp_path / "a.tif", "-k", "b", "--padding", "valid", *config],
+    ]
+    for line in lines:
+        result = run(*line, "-o", tmp_path / "b.tif")
+        assert (result.status, lost in result.err) == (0, True), result.err
+        assert written(tmp_path / "b.tif")[0] is None
+    result = run("apply", tmp_path / "turned.tif", "-k", "1", "--in-place")
+    assert "would lose its position on a map (GeoTIFF) in place" in result.err
+    result = run("run", "edge-energy", tmp_path / "a.tif", "-o", str(tmp_path / "maps/{index}.tif"))
+    assert (result.status, lost in result.err) == (0, True), result.err
+    assert written(tmp_path / "maps" / "0.tif")[0] is None
+
+
+def test_coefficients_of_a_camera_are_dropped_when_pixels_move(run, tmp_path):
+    """RPCCoefficientTag is kept by a kernel that moves nothing."""
+    write(tmp_path / "a.tif", np.zeros((20, 20), np.uint8), (50844, 12, 92, tuple(map(float, range(92)))))
+    run("apply", tmp_path / "a.tif", "-k", "blur", "-o", tmp_path / "b.tif")
+    assert written(tmp_path / "b.tif")[1][50844] == tuple(range(92))
+    result = run("apply", tmp_path / "a.tif", "-k", "blur", "--stride", "2", "-o", tmp_path / "b.tif")
+    assert "its position on a map (GeoTIFF) not kept: the pixels of the output lie elsewhere" in result.err
+    assert 50844 not in written(tmp_path / "b.tif")[1]
+
+
+def test_microns_are_kept(run, tmp_path):
+    """ImageJ's unit and resolution; a stride makes pixels larger. PNG holds inches only."""
+    metadata = {"unit": r"\u00B5m", "spacing": 2.5, "xorigin": 6.0, "yorigin": 4.0, "axes": "YX"}
+    levels = np.zeros((12, 14), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", levels, imagej=True, metadata=metadata, resolution=(15.625, 7.5))
+    assert "not kept" not in run("apply", tmp_path / "a.tif", "-k", "blur", "-o", tmp_path / "b.tif").err
+    options = ["-k", "average:size=3", "--padding", "valid", "--stride", "2x4"]
+    assert "not kept" not in run("apply", tmp_path / "a.tif", *options, "-o", tmp_path / "c.tif").err
+    for name, resolution, origin in (("b.tif", (15.625, 7.5), (6, 4)), ("c.tif", (15.625 / 4, 7.5 / 2), (1.25, 1.5))):
+        with tifffile.TiffFile(tmp_path / name) as file:
+            words, page = file.imagej_metadata, file.pages[0]
+            assert (words["unit"], words["spacing"]) == (r"\u00B5m", 2.5)
+            assert (words["xorigin"], words["yorigin"]) == origin
+            ratios = [page.tags[tag].value for tag in (282, 283)]
+            assert ([x / y for x, y in ratios], page.tags[296].value) == (list(resolution), 1)
+    result = run("apply", tmp_path / "a.tif", "-k", "blur", "-o", tmp_path / "b.png")
+    assert "resolution in other units than inches not kept in this png" in result.err
+
+
+def test_a_resolution_without_a_unit_is_kept(run, tmp_path):
+    """It is the shape of pixels."""
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9), np.uint8), resolution=(2, 3), resolutionunit=1, metadata=None)
+    assert "not kept" not in run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.tif").err
+    tags = written(tmp_path / "b.tif")[1]
+    assert (tags[282], tags[283], tags[296]) == ((2, 1), (3, 1), 1)
+    assert 270 not in tags
+
+
+def test_ome_xml_of_other_planes_is_dropped(run, tmp_path):
+    """Readers would see five planes in a file of one."""
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.ones((5, 8, 9), np.uint8), ome=True, photometric="minisblack")
+    result = run("apply", tmp_path / "a.ome.tif", "-k", "1", "-o", tmp_path / "b.tif")
+    assert "OME-XML not kept" in result.err
+    assert tifffile.imread(tmp_path / "b.tif").shape == (8, 9)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_unspecified_samples_are_reported(run, tmp_path, dtype):
+    """A sample of unknown meaning is not alpha, in 8 bits as in 16."""
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9, 4), dtype), photometric="rgb", extrasamples=[0])
+    assert "has 4 channels; the first 3 are used" in run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.tif").err
+    with PIL.Image.open(tmp_path / "b.tif") as picture:
+        assert len(picture.getbands()) == 3 or dtype == np.uint16

@@ -56,6 +56,7 @@ class Metadata:
     gamma: float | None = None  # of a chunk gAMA that no other replaces
     cicp: tuple[int, int, int, int] | None = None  # of a chunk cICP: primaries, transfer, matrix, full range
     calibration: Calibration | None = None  # of TIFF, in place of dpi
+    label: str = ""  # the name of a map, in TIFF of floats
 
 
 @dataclass(frozen=True)

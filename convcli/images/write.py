@@ -59,7 +59,7 @@ class Encoded:
 
 
 def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Provenance | None = None) -> Encoded:
-    """Encode an image of uint8 or uint16 levels with its metadata and provenance.
+    """Encode an image of uint8 or uint16 levels, in TIFF of float32 too, with its metadata and provenance.
 
     Raises ArgumentError as ``stored_white`` and ``check_size`` do, and OutputError if the image exceeds another limit of the
     format.
@@ -119,7 +119,7 @@ def _encode_pixels(pixels: Array, alpha: Array | None, file_format: Format, enco
 def _kept_metadata(metadata: Metadata, file_format: Format) -> tuple[Metadata, list[str]]:
     """Return the metadata that the format can hold, and descriptions of the rest."""
     values = {name: getattr(metadata, name) for name in METADATA_NAMES}
-    kept = {name: value for name, value in values.items() if name in file_format.keeps}
+    kept = {name: value for name, value in values.items() if name in file_format.keeps} | {"label": metadata.label}
     lost = [METADATA_NAMES[name] for name, value in values.items() if value and name not in kept]
     if len(kept.get("exif") or b"") > file_format.max_metadata:
         lost.append(f"{len(kept.pop('exif'))} bytes of EXIF")
@@ -135,11 +135,16 @@ def _kept_metadata(metadata: Metadata, file_format: Format) -> tuple[Metadata, l
 
 
 def write_maps(
-    file: BinaryIO, file_format: Format, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None = None
+    file: BinaryIO,
+    file_format: Format,
+    maps: Sequence[Array],
+    names: Sequence[str],
+    provenance: Provenance | None = None,
+    encoding: Encoding | None = None,
 ) -> None:
     """Write float maps (H, W, C) as one .npy, .npz or TIFF stack. Raises ArgumentError if a stack cannot hold their shapes."""
     shapes = {map_.shape for map_ in maps}
     if not file_format.holds_named_maps and len(shapes) > 1:
         sizes = ", ".join(f"{name} {' x '.join(map(str, map_.shape))}" for name, map_ in zip(names, maps, strict=True))
         raise ArgumentError(f"maps of different shapes do not stack in {file_format.name}: {sizes}; write .npz")
-    codec_of(file_format).write_maps(file, maps, names, provenance)
+    codec_of(file_format).write_maps(file, maps, names, provenance, encoding or Encoding())

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
 from ..errors import ConvcliError, ImageError
 from ..images.atomic_write import Times, remove_leftovers
 from ..images.compression import inherits_compression
@@ -23,7 +25,7 @@ from .map_source import Explanation, MapSource
 from .map_sources import map_source_for
 from .memory_budget import Budget
 from .memory_estimate import estimate
-from .request_base import BaseRequest
+from .request_base import BaseRequest, Map
 from .store_map import quantize_map
 from .tasks import Target, Task
 from .write_output import Output, Pipes, is_up_to_date, write_output
@@ -195,25 +197,69 @@ def _is_raw(request: BaseRequest, image: Image, target: Target) -> bool:
 
 def _write(request: BaseRequest, map_source: MapSource, target: Target, output: Output) -> tuple[list[Written], list[str]]:
     image = map_source.image
-    if _is_raw(request, image, target):
-        return _write_stack(request, map_source, target, output)
     map_ = request.maps[target.maps[0]]
-    rule = request.rule_for(map_)
-    picture, statistics = quantize_map(request, map_source, map_, rule, target.file_format)
-    metadata, misplaced = (Metadata(), ()) if request.strip else placed(picture.metadata, request.placement(image.size, map_))
+    rule, raw = request.rule_for(map_).name, _is_raw(request, image, target)
+    if raw and not _is_float_picture(request, image, target):
+        return _write_stack(request, map_source, target, output)
+    if raw:
+        rule, (picture, statistics) = "raw", _float_picture(request, map_source, map_)
+    else:
+        picture, statistics = quantize_map(request, map_source, map_, request.rule_for(map_), target.file_format)
+    metadata, misplaced = placed(picture.metadata, request.placement(image.size, map_))
+    if request.strip:
+        metadata, misplaced = Metadata(label=metadata.label), ()
     picture = replace(picture, metadata=metadata)
-    encoding = Encoding(request.png_level, request.quality, request.compression)
+    encoding = encoding_of(request)
     encoded = encode(picture, target.file_format, encoding, None if request.strip else output.provenance)
     notices, lost = [*_misplaced(misplaced), *encoded.notices], [*misplaced, *encoded.lost]
-    if picture.white == 255 and image.white == 65535:
+    if raw:
+        notices, lost = [*_raw_notices(request, image), *notices], [*_raw_losses(image), *lost]
+    elif picture.white == 255 and image.white == 65535:
         notices.append(f"16-bit levels stored with 8 bits: {target.file_format.name} holds only 8")
         lost.append("16-bit levels")
-    if image.white is None:
+    if image.white is None and not raw:
         lost.append("its real numbers")
     _refuse_loss(request, tuple(lost))
     carries_provenance = str(output.provenance).encode() in encoded.data
     write_output(request, target, output, lambda file: file.write(encoded.data), carries_provenance)
-    return [Written(target, map_.name, picture.pixels.shape, rule.name, statistics, target.maps)], notices
+    name = request.stack_name(map_) if raw else map_.name
+    return [Written(target, name, picture.pixels.shape, rule, statistics, target.maps)], notices
+
+
+def _is_float_picture(request: BaseRequest, image: Image, target: Target) -> bool:
+    """Return whether the floats of an output are those of one map of a picture format, which then holds metadata."""
+    shapes = [request.map_shape(image.size, request.maps[index]) for index in target.maps]
+    return target.file_format.picture and len(shapes) == 1 and shapes[0][2] in (1, 3)
+
+
+def _float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tuple[Image, RangeStatistics]:
+    """Return a map as an image of float32, and the statistics of its responses."""
+    image, response = map_source.image, map_source.compute_map(map_).colour
+    compression = image.compression if image.white is None else None  # that of levels is not one of floats
+    metadata = replace(image.metadata, label=map_.name)
+    pixels = response.astype(np.float32, copy=False)
+    picture = replace(image, pixels=pixels, white=None, alpha=None, compression=compression, metadata=metadata)
+    return picture, statistics_of(response)
+
+
+def _raw_notices(request: BaseRequest, image: Image) -> Iterator[str]:
+    """Yield notices about what one map of floats does not hold."""
+    if image.alpha is not None:
+        yield "alpha not written: a stack holds only the feature maps"
+    if request.range.name != "auto":
+        yield f"--range {request.range.name} not applied: floats are stored raw"
+    if image.pixels.dtype == np.float64:
+        yield "stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits"
+
+
+def _raw_losses(image: Image) -> list[str]:
+    is_wide = image.pixels.dtype == np.float64
+    return [*(["alpha"] if image.alpha is not None else []), *(["what 32 bits cannot hold"] if is_wide else [])]
+
+
+def encoding_of(request: BaseRequest) -> Encoding:
+    """Return the compression that a request asks for."""
+    return Encoding(request.png_level, request.quality, request.compression)
 
 
 def _misplaced(lost: tuple[str, ...]) -> list[str]:
@@ -244,7 +290,7 @@ def _write_stack(
     provenance = None if request.strip else output.provenance
 
     def write(file: BinaryIO) -> None:
-        write_maps(file, target.file_format, maps, names, provenance)
+        write_maps(file, target.file_format, maps, names, provenance, encoding_of(request))
 
     write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
     return list(_stacked(request, target, maps)), notices

@@ -2,6 +2,7 @@
 
 import numpy as np
 import PIL.Image
+import PIL.ImageCms
 import pytest
 import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
@@ -167,3 +168,47 @@ def test_unspecified_samples_are_reported(run, tmp_path, dtype):
     assert "has 4 channels; the first 3 are used" in run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.tif").err
     with PIL.Image.open(tmp_path / "b.tif") as picture:
         assert len(picture.getbands()) == 3 or dtype == np.uint16
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float32])
+def test_one_map_of_floats_keeps_metadata(run, tmp_path, channels, dtype):
+    """As a picture of levels does: EXIF, XMP, the profile, the resolution, and the position on a map."""
+    profile = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
+    tags = [
+        *((SCALE, 12, 3, (30.0, 20.0, 0.0)), (TIEPOINT, 12, 6, POINTS), keys(1), (NODATA, 2, 4, "255"), (271, 2, 8, "a maker")),
+        *((700, 1, 14, b"<x:xmpmeta />\n"), (270, 2, 8, "a place")),
+    ]
+    icc = profile if channels == 3 else None
+    levels = np.arange(12 * 14 * channels).reshape(12, 14, channels).astype(dtype).squeeze()
+    photometric = "rgb" if channels == 3 else "minisblack"
+    options = {"metadata": None, "software": False, "extratags": [(*tag, True) for tag in tags], "iccprofile": icc}
+    resolution = {"resolution": (300, 150), "resolutionunit": 2}
+    tifffile.imwrite(tmp_path / "a.tif", levels, photometric=photometric, planarconfig="contig", **options, **resolution)
+    result = run("apply", tmp_path / "a.tif", "-k", "1", "--stride", "2", "--depth", "float", "-o", tmp_path / "b.tif")
+    assert (result.status, "not " in result.err) == (0, False), result.err
+    geo, after = written(tmp_path / "b.tif")
+    assert (geo["ModelPixelScale"], geo["ProjectedCSTypeGeoKey"]) == ([60, 40, 0], UTM)
+    assert (after[271], after[NODATA], after[282], after[283], after[296]) == ("a maker", "255", (300, 1), (150, 1), 2)
+    assert (bytes(after[700]), after.get(34675)) == (b"<x:xmpmeta />\n", icc)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.imagej_metadata["Info"] == "a place"
+        assert file.asarray().dtype == np.float32
+        planes = np.atleast_3d(levels)[::2, ::2]
+        assert_array_equal(file.asarray(), np.moveaxis(planes, 2, 0) if channels == 3 else planes[:, :, 0])
+
+
+def test_a_map_of_floats_keeps_the_exif_of_a_photograph(run, samples, tmp_path):
+    """From JPEG; --strip leaves it out, and several maps have none, with a notice."""
+    exif = PIL.Image.Exif()
+    exif[271] = "a maker"
+    exif.get_ifd(0x8769)[0x829A] = 0.01
+    PIL.Image.new("RGB", (9, 8), (9, 200, 99)).save(tmp_path / "a.jpg", exif=exif, dpi=(72, 72))
+    run("apply", tmp_path / "a.jpg", "-k", "1", "--depth", "float", "-o", tmp_path / "b.tif")
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert file.pages[0].tags[34665].value["ExposureTime"] == pytest.approx(0.01)
+        assert (len(file.pages), file.pages[0].tags[271].value) == (3, "a maker")
+    run("apply", tmp_path / "a.jpg", "-k", "1", "--depth", "float", "-o", tmp_path / "c.tif", "--strip")
+    assert not set(written(tmp_path / "c.tif")[1]) & {271, 305, 34665}
+    result = run("apply", tmp_path / "a.jpg", "-k", "1", "-k", "blur", "-o", tmp_path / "d.tif")
+    assert "EXIF and resolution not written: a stack holds only the feature maps" in result.err

@@ -10,6 +10,7 @@ import pytest
 import tifffile
 from numpy.testing import assert_array_equal
 
+from convcli.errors import OutputError
 from convcli.images.formats import TIFF_COMPRESSIONS, Encoding, format_named
 from convcli.images.image import Image, Metadata
 from convcli.images.read import read_image
@@ -108,3 +109,50 @@ def test_the_compression_of_other_formats_is_refused(run, samples, tmp_path):
     result = run("apply", samples / "chelsea.png", "-k", "1", "-o", tmp_path / "a.png", "--compression", "lzw")
     assert (result.status, len(list(tmp_path.iterdir()))) == (2, 0)
     assert "--compression does not apply: it is that of TIFF, and the output is png" in result.err
+
+
+@pytest.mark.parametrize("name", [None, *TIFF_COMPRESSIONS])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_floats_are_the_same_for_other_readers(name, channels, rng):
+    """Bit for bit, in both byte orders, also infinity and NaN; colours are three pages of a hyperstack of ImageJ."""
+    pixels = rng.normal(size=(211, 300, channels)).astype(np.float32)
+    pixels[0, :3] = [[np.nan], [np.inf], [-0.0]]
+    for order in ORDERS:
+        image = Image(pixels, None, metadata=Metadata(exif=ORDERS[order], label="a kernel"))
+        data = encode(image, format_named("tiff"), Encoding(compression=name)).data
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page, words = file.pages[0], file.imagej_metadata
+            assert (file.byteorder, page.compression) == (order, NUMBERS[name or "none"])
+            assert page.predictor == (1 if name in (None, "none") else 3)
+            assert_array_equal(np.atleast_3d(np.moveaxis(file.asarray(), 0, -1) if channels == 3 else file.asarray()), pixels)
+            assert (words["images"], words["mode"], file.is_imagej) == (channels, "grayscale", True)
+            assert words["Labels"] == (["a kernel R", "a kernel G", "a kernel B"] if channels == 3 else "a kernel")
+        again = read_image(None, io.BytesIO(data))
+        assert again.pixels.tobytes() == pixels.tobytes()
+        assert again.notices == ()
+
+
+def test_several_maps_are_compressed_on_request(run, samples, tmp_path):
+    """Without it they are as before, so that ImageJ opens them."""
+    arguments = ["apply", samples / "camera.png", "-k", "blur", "-k", "edge", "-o"]
+    for name, options, expected in (("a.tif", [], 1), ("b.tif", ["--compression", "zstd"], 50000)):
+        assert run(*arguments, tmp_path / name, *options).status == 0
+        assert compression_of(tmp_path / name) == expected
+    assert_array_equal(tifffile.imread(tmp_path / "a.tif"), tifffile.imread(tmp_path / "b.tif"))
+
+
+def test_floats_are_compressed_as_floats(run, tmp_path):
+    """Not as the levels of their input."""
+    levels = np.zeros((8, 9), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", levels, compression="lzw")
+    tifffile.imwrite(tmp_path / "f.tif", levels.astype(np.float32), compression="lzw")
+    for name, expected in (("a.tif", 1), ("f.tif", 5)):
+        run("apply", tmp_path / name, "-k", "1", "--depth", "float", "-o", tmp_path / "b.tif")
+        assert compression_of(tmp_path / "b.tif") == expected
+
+
+def test_a_file_of_more_than_4_gib_is_an_error(monkeypatch):
+    """Positions have 32 bits; here 1000 bytes are too many."""
+    monkeypatch.setattr("convcli.images.codecs.tiff_writer.MAX_LONG", 1000)
+    with pytest.raises(OutputError, match=r"64 x 64 .* cannot be encoded as tiff: TIFF holds at most 1000 bytes; write"):
+        encoded(np.zeros((64, 64, 1), np.uint8), 255, "none")

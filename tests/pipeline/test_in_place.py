@@ -159,7 +159,7 @@ LOSSES = {
     ),
     "info.tif": (lambda f: encoded_tiff(three_greys(f)[0], imagej=True, metadata={"Info": "mine"}), "ImageJ's properties"),
     "layers.tif": (lambda f: with_tag(f, (37724, 7, None, b"8BIM", True)), "Photoshop's layers"),
-    "xmp.tif": (lambda f: with_tag(f, (700, 1, None, b"<x/>", True), np.float32), "XMP"),
+    "xmp.tif": (lambda f: with_tag(f, (700, 1, None, b"<x:xmpmeta hdrgm:Version='1.0'/>", True)), "XMP"),
     "whole.tif": (lambda f: with_tag(f, (284, 3, 1, 1, True), np.int32), "what 32 bits cannot hold"),
     "fine.tif": (lambda f: with_tag(f, (284, 3, 1, 1, True), np.float64), "what 32 bits cannot hold"),
 }
@@ -280,19 +280,26 @@ def test_a_file_whose_owner_cannot_be_kept_is_not_replaced(run, tmp_path, frame,
 
 @pytest.mark.parametrize(
     ("options", "lost"),
-    [(["--depth", "float"], "alpha"), (["--range", "0..255"], "its real numbers"), (["--depth", "float"], "EXIF")],
+    [(["--depth", "float"], "alpha"), (["--range", "0..255"], "its real numbers")],
 )
 def test_losses_by_the_depth_or_range_are_refused(run, tmp_path, frame, options, lost):
-    """Alpha and tags cannot be kept in a stack of floats, nor float samples as levels."""
+    """Alpha cannot be kept with floats, nor float samples as levels."""
     data = {
         "alpha": lambda: encoded(frame().convert("RGBA"), "TIFF"),
         "its real numbers": lambda: with_tag(frame, (284, 3, 1, 1, True), np.float32),
-        "EXIF": lambda: with_tag(frame, (315, 2, None, "me", True)),
     }[lost]()
     (tmp_path / "a.tif").write_bytes(data)
     result = run("apply", tmp_path / "a.tif", "-k", "1", "--in-place", "-q", *options)
     assert (result.status, f"would lose {lost} in place" in result.err) == (1, True)
     assert (tmp_path / "a.tif").read_bytes() == data
+
+
+def test_tags_are_kept_when_levels_become_floats(run, tmp_path, frame):
+    """One map in TIFF has the metadata of its picture."""
+    (tmp_path / "a.tif").write_bytes(with_tag(frame, (315, 2, None, "me", True)))
+    assert run("apply", tmp_path / "a.tif", "-k", "1", "--in-place", "-q", "--depth", "float").status == 0
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert (file.pages[0].tags[315].value, file.pages[0].dtype) == ("me", np.float32)
 
 
 def test_float_samples_can_be_filtered_in_place(run, tmp_path, frame):

@@ -9,6 +9,7 @@ import numpy as np
 
 from ...errors import ImageError
 from ...npy_reader import read_npy
+from ..formats import Encoding
 from ..image import Admit, Array, Header, Image, as_levels, check_pixels, itemsize_of
 from ..provenance import Provenance, find_provenance
 from .codec import Codec
@@ -46,7 +47,14 @@ class NpyCodec(Codec):
         is_ambiguous = axes is None and channels > MAX_PLAIN_CHANNELS
         return image.with_notices(f"is read as (H, W, C) with {channels} channels") if is_ambiguous else image
 
-    def write_maps(self, file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None) -> None:
+    def write_maps(
+        self,
+        file: BinaryIO,
+        maps: Sequence[Array],
+        names: Sequence[str],
+        provenance: Provenance | None,
+        encoding: Encoding,
+    ) -> None:
         """Write maps as one array (N, H, W), or (N, H, W, C) where C > 1, without their names."""
         map_ = squeezed(maps[0])
         _write_header(file, (len(maps), *map_.shape), map_.dtype)
@@ -57,7 +65,14 @@ class NpyCodec(Codec):
 class NpzCodec(Codec):
     """Maps by name, as arrays of any shapes."""
 
-    def write_maps(self, file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None) -> None:
+    def write_maps(
+        self,
+        file: BinaryIO,
+        maps: Sequence[Array],
+        names: Sequence[str],
+        provenance: Provenance | None,
+        encoding: Encoding,
+    ) -> None:
         """Write maps as arrays (H, W), or (H, W, C) where C > 1. N maps of one name are an array (N, H, W) or (N, H, W, C)."""
         by_name: dict[str, list[Array]] = {}
         for name, map_ in zip(names, maps, strict=True):

@@ -20,14 +20,24 @@ class Codec:
         raise NotImplementedError
 
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
-        """Encode levels (H, W, C), uint8 or uint16, alpha last, and return the bytes. Raises whatever the library raises."""
+        """Encode levels (H, W, C), uint8 or uint16, alpha last, and return the bytes. Raises whatever the library raises.
+
+        TIFF encodes float32 too, without alpha.
+        """
         raise NotImplementedError
 
     def exif_error(self, exif: bytes) -> str:
         """Return why an EXIF block cannot be written, such as "ends before its values do"; empty where it can."""
         return ""
 
-    def write_maps(self, file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None) -> None:
+    def write_maps(
+        self,
+        file: BinaryIO,
+        maps: Sequence[Array],
+        names: Sequence[str],
+        provenance: Provenance | None,
+        encoding: Encoding,
+    ) -> None:
         """Write float maps, each (H, W, C)."""
         raise NotImplementedError
 

@@ -1,0 +1,202 @@
+"""Writes TIFF: directories, strips and their compression.
+
+The format is TIFF 6.0 (https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf).
+
+Three photographs of 0.63 megapixel together, their edges, the photographs with noise in 16 bits, and blurred in
+floats take, with differences in strips of 128 KB:
+
+                    8 bits, 1.90 MB    edges, 1.90 MB    16 bits, 3.81 MB    floats, 7.61 MB
+    deflate, 1        17 ms 1.01 MB     17 ms 1.47 MB       38 ms 3.15 MB      60 ms 5.17 MB
+    deflate, 6        33 ms 0.99 MB     30 ms 1.46 MB       60 ms 3.20 MB     107 ms 5.14 MB
+    lzw               25 ms 1.11 MB     25 ms 1.86 MB       50 ms 4.08 MB     107 ms 6.67 MB
+    zstd, 1            8 ms 0.99 MB      7 ms 1.47 MB        8 ms 3.14 MB      34 ms 5.16 MB
+    without differences, deflate, 1:
+                      17 ms 1.30 MB     15 ms 1.35 MB       36 ms 3.64 MB      65 ms 6.36 MB
+
+A black and white picture of 3.2 megapixels, 4 KB in CCITT group 4, takes 29 KB with deflate and 15 KB with zstd.
+Strips of 8 KB are 1 to 30 % larger, those of a megabyte no more than 1 % smaller. zstd is younger: TIFF 6.0 and ImageJ
+do not have it.
+"""
+
+import io
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from ..exif_block import ASCII, PREFIX, Block, Field, append, append_directory, write_at
+from ..exif_tiff import NO_BLOCK, start_tiff
+from ..formats import Encoding
+from ..image import Array, Metadata
+from ..metadata import DESCRIPTION, NO_UNIT, XMP_TAG
+from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, RGB_LETTERS, X_RESOLUTION, Y_RESOLUTION
+
+UNASSOCIATED, STRIP_OFFSETS, STRIP_BYTE_COUNTS = 2, 273, 279
+BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
+STRUCT_CODES = {SHORT: "H", LONG: "I"}
+MINISBLACK, RGB = 1, 2
+PHOTOMETRIC, BITS_PER_SAMPLE, PREDICTOR = 262, 258, 317
+SAMPLE_FORMAT, FLOAT = 339, 3
+DIFFERENCES, FLOAT_DIFFERENCES = 2, 3
+NUMBERS = {"none": 1, "deflate": 8, "lzw": 5, "zstd": 50000}
+"""The names of compressions, and their numbers in the tag Compression."""
+
+STRIP_BYTES = 1 << 17
+"""Size of the samples in a compressed strip."""
+
+MAX_LONG = (1 << 32) - 1
+"""Largest position in a file, which has 32 bits."""
+
+
+def encode_pages(levels: Array, has_alpha: bool, encoding: Encoding, metadata: Metadata) -> bytes:
+    """Encode levels or floats in strips, after their metadata. Without a compression, floats are not compressed.
+
+    Floats of three channels become three pages, which ImageJ opens; it opens no colours of more than 16 bits. Pillow cannot
+    encode 16-bit colour, and would write EXIF anew. The strips are written last: a file in memory that grows after them
+    would be copied.
+    """
+    is_float = levels.dtype.kind == "f"
+    compression = encoding.compression or (encoding.inherited or {}).get("compression", "none" if is_float else "deflate")
+    exif = metadata.exif or NO_BLOCK
+    order = "<" if b"II" in exif[:8] else ">"
+    pages = np.split(levels, levels.shape[2], axis=2) if is_float else [levels]
+    layout = Layout.of(pages[0], compression)
+    pixel_fields = _pixel_fields(pages[0], has_alpha, layout, order)
+    labels = _label_fields(metadata, len(pages), order) if is_float else []
+    file = start_tiff(exif, [*pixel_fields, *_metadata_fields(metadata, order), *labels])
+    block = Block.of(file)
+    directories = [block.first_directory]
+    for _ in pages[1:]:
+        position = append_directory(block, [], bytes(4), pixel_fields)
+        write_at(file, block.next_pointer(directories[-1]), struct.pack(f"{order}I", position))
+        directories.append(position)
+    for directory, page in zip(directories, pages, strict=True):
+        _write_strips(block, directory, page, layout)
+    return file.getvalue()
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How samples are stored: the name of the compression, the rows of a strip, and the number of strips.
+
+    Compressed levels are differences of neighbours in a row (TIFF 6.0, section 14), floats those of Adobe's Technical Note 3.
+    """
+
+    compression: str
+    rows: int
+    strips: int
+
+    @classmethod
+    def of(cls, samples: Array, compression: str) -> "Layout":
+        """Return the layout of samples (H, W, C)."""
+        height = len(samples)
+        rows = height if compression == "none" else max(STRIP_BYTES * height // samples.nbytes, 1)
+        return cls(compression, rows, -(-height // rows))
+
+    def encode(self, samples: Array, order: str) -> "bytes | memoryview":
+        """Return the bytes of a strip of samples (H, W, C) in a byte order."""
+        if self.compression == "none":
+            return np.ascontiguousarray(samples, samples.dtype.newbyteorder(order)).data.cast("B")
+        import imagecodecs  # 15 ms
+
+        stored = samples.dtype.newbyteorder(order)
+        samples = np.ascontiguousarray(samples)
+        if samples.dtype.kind == "f":  # the bytes of a row, from the highest ones of all samples to the lowest
+            data = imagecodecs.floatpred_encode(samples, axis=1).tobytes()
+        else:
+            data = imagecodecs.delta_encode(samples, axis=1).astype(stored, copy=False).tobytes()
+        if self.compression == "lzw":
+            return bytes(imagecodecs.lzw_encode(data))
+        return bytes(imagecodecs.zstd_encode(data, 1) if self.compression == "zstd" else imagecodecs.deflate_encode(data, 1))
+
+
+def _write_strips(block: Block, directory: int, samples: Array, layout: Layout) -> None:
+    """Write the strips of samples (H, W, C) at the end of a file, and their positions and sizes to a directory.
+
+    Raises ValueError where the file becomes too long.
+    """
+    positions, sizes = [], []
+    for begin in range(0, len(samples), layout.rows):
+        strip = layout.encode(samples[begin : begin + layout.rows], block.byte_order)
+        positions.append(append(block.file, strip))
+        sizes.append(len(strip))
+        if positions[-1] + sizes[-1] > MAX_LONG:
+            raise ValueError(f"TIFF holds at most {MAX_LONG} bytes; write .png or .npy")
+    for entry in block.directory(directory):
+        numbers = {STRIP_OFFSETS: positions, STRIP_BYTE_COUNTS: sizes}.get(entry.tag)
+        if numbers:
+            write_at(block.file, entry.value_position, struct.pack(f"{block.byte_order}{len(numbers)}I", *numbers))
+
+
+def _pixel_fields(samples: Array, has_alpha: bool, layout: Layout, order: str) -> list[Field]:
+    """Return the fields of a directory for samples (H, W, C). Those about strips are 0 until they are known."""
+    height, width, count = samples.shape
+    is_float = samples.dtype.kind == "f"
+    photometric = RGB if count - has_alpha == 3 else MINISBLACK
+    numbers = ((259, NUMBERS[layout.compression]), (PHOTOMETRIC, photometric), (277, count), (284, 1))
+    fields = [
+        *((tag, LONG, (value,)) for tag, value in ((256, width), (257, height), (278, layout.rows))),
+        *((tag, LONG, (0,) * layout.strips) for tag in (STRIP_OFFSETS, STRIP_BYTE_COUNTS)),
+        *((tag, SHORT, (value,)) for tag, value in numbers),
+        (BITS_PER_SAMPLE, SHORT, (8 * samples.itemsize,) * count),
+        *([(PREDICTOR, SHORT, (FLOAT_DIFFERENCES if is_float else DIFFERENCES,))] if layout.compression != "none" else []),
+        *([(SAMPLE_FORMAT, SHORT, (FLOAT,) * count)] if is_float else []),
+        *([(338, SHORT, (UNASSOCIATED,))] if has_alpha else []),
+    ]
+    return [(tag, kind, struct.pack(f"{order}{len(values)}{STRUCT_CODES[kind]}", *values)) for tag, kind, values in fields]
+
+
+def _rational(number: Fraction) -> tuple[int, int]:
+    """Return the nearest fraction of two 32-bit numbers."""
+    return number.limit_denominator(max(int(MAX_LONG / max(number, Fraction(1))), 1)).as_integer_ratio()
+
+
+def _imagej_description(words: Sequence[tuple[str, str]]) -> list[Field]:
+    """Return ImageJ's description of the size of pixels; none where there is nothing to say. It writes Unicode as \\u00b5."""
+    text = "".join(f"{key}={value}\n" for key, value in (("ImageJ", "1.11a"), *words))
+    escaped = "".join(letter if letter.isascii() else f"\\u{ord(letter):04x}" for letter in text)
+    return [(DESCRIPTION, ASCII, escaped.encode() + b"\0")] if words else []
+
+
+def _label_fields(metadata: Metadata, pages: int, order: str) -> list[Field]:
+    """Return ImageJ's description of pages of one map, with their labels. The description of a file moves to ImageJ's Info."""
+    from tifffile.tifffile import imagej_metadata_tag
+
+    size = [("images", str(pages)), *([("channels", str(pages))] if pages > 1 else []), ("hyperstack", "true")]
+    words = metadata.calibration.words if metadata.calibration else ()
+    own = _description_in(metadata.exif)
+    labels = [f"{metadata.label} {letter}" for letter in RGB_LETTERS] if pages > 1 else [metadata.label]
+    tags = imagej_metadata_tag({"Labels": labels} | ({"Info": own} if own else {}), order)  # type: ignore[arg-type]
+    description = _imagej_description((*size, ("mode", "grayscale"), *words))
+    return [*description, *((tag, kind, values) for tag, kind, _, values, _ in tags)]
+
+
+def _description_in(exif: bytes | None) -> str:
+    """Return the text ImageDescription of a block."""
+    if not exif:
+        return ""
+    block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
+    entries = (entry for entry in block.directory(block.first_directory) if entry.tag == DESCRIPTION and entry.type == ASCII)
+    return next((block.read(e.value_position, e.size).split(b"\0")[0].decode("latin-1") for e in entries), "")
+
+
+def _metadata_fields(metadata: Metadata, order: str) -> list[Field]:
+    """Return the fields of metadata that EXIF does not have."""
+    packed: list[Field] = []
+    if metadata.dpi:
+        per_inch = [Fraction(round(value * 400), 400).as_integer_ratio() for value in metadata.dpi]  # 1e7 * 400 has 32 bits
+        ratios = zip((X_RESOLUTION, Y_RESOLUTION), per_inch, strict=True)
+        packed += [(tag, RATIONAL, struct.pack(f"{order}II", *ratio)) for tag, ratio in ratios]
+        packed.append((RESOLUTION_UNIT, SHORT, struct.pack(f"{order}H", 2)))
+    elif metadata.calibration:
+        packed += _imagej_description(metadata.calibration.words)
+        ratios = zip((X_RESOLUTION, Y_RESOLUTION), map(_rational, metadata.calibration.per_unit), strict=True)
+        packed += [(tag, RATIONAL, struct.pack(f"{order}II", *ratio)) for tag, ratio in ratios]
+        packed.append((RESOLUTION_UNIT, SHORT, struct.pack(f"{order}H", NO_UNIT)))
+    if metadata.icc:
+        packed.append((ICC_PROFILE, UNDEFINED, metadata.icc))
+    if metadata.xmp:
+        packed.append((XMP_TAG, BYTE, metadata.xmp))
+    return packed

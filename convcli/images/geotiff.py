@@ -15,6 +15,7 @@ on the input's p + s n. A position c' of the output is the position c = p + h + 
 """
 
 import io
+import re
 import struct
 from collections.abc import Sequence
 
@@ -30,6 +31,12 @@ MAP_TAGS = (PIXEL_SCALE, TIEPOINTS, TRANSFORMATION, KEYS, *FURTHER_KEYS, *UNMOVE
 MAP_POSITION = "its position on a map (GeoTIFF)"
 RASTER_TYPE, PIXEL_IS_POINT = 1025, 2
 DOUBLE = 12
+STATISTICS = re.compile(rb'<Item name="STATISTICS_[^<>]*>[^<]*</Item>')
+
+
+def without_statistics(exif: bytes) -> bytes:
+    """Return a block with spaces in place of the statistics of old levels in the tag GDAL_METADATA (42112)."""
+    return STATISTICS.sub(lambda item: b" " * len(item[0]), exif)
 
 
 def moved_block(exif: bytes, placement: Placement | None) -> tuple[bytes, tuple[str, ...]]:

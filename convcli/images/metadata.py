@@ -17,7 +17,7 @@ from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import exif_of_tiff
 from .file_parts import PHOTOSHOP, XMP, Info, cicp_of_png, is_picture_or_bytes, kept_png_chunks, unkept_tags
 from .formats import Format
-from .geotiff import MAP_POSITION, MAP_TAGS
+from .geotiff import MAP_POSITION, MAP_TAGS, without_statistics
 from .image import Calibration, Image, Metadata
 from .provenance import SOFTWARE, without_provenance
 from .xmp import is_adjustable
@@ -183,6 +183,7 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
             if set(tags) - TIFF_LAYOUT - stale == {SOFTWARE} and not without_provenance(str(tags[SOFTWARE])):
                 stale.add(SOFTWARE)  # nothing but provenance, which is made anew
             exif, moved = exif_of_tiff(file, stale)
+            exif = exif and without_statistics(exif)
             if moved:
                 notices.append("the maker note of its EXIF moves, and may hold offsets from its old position")
                 lost.append("the position of its maker note")

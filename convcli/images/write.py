@@ -19,6 +19,10 @@ METADATA_NAMES = {
     **{"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"},
     **{"xmp": "XMP", "iptc": "IPTC", "calibration": "resolution in other units than inches"},
 }
+"""The fields of ``Metadata`` in notices about formats that do not hold them. ``lost_png_chunks`` describes those of png_chunks;
+gamma and cicp repeat two of them, and a label is no metadata of the input.
+"""
+
 MARGIN = 100
 """Bytes for the prefixes of XMP and IPTC in JPEG, and for numbers that become longer."""
 
@@ -121,14 +125,9 @@ def _kept_metadata(metadata: Metadata, file_format: Format) -> tuple[Metadata, l
     values = {name: getattr(metadata, name) for name in METADATA_NAMES}
     kept = {name: value for name, value in values.items() if name in file_format.keeps} | {"label": metadata.label}
     lost = [METADATA_NAMES[name] for name, value in values.items() if value and name not in kept]
-    if len(kept.get("exif") or b"") > file_format.max_metadata:
-        lost.append(f"{len(kept.pop('exif'))} bytes of EXIF")
-    if len(kept.get("comment") or b"") > file_format.max_metadata:
-        lost.append(f"{len(kept.pop('comment'))} bytes of comment")
-    if len(kept.get("iptc") or b"") + MARGIN > file_format.max_metadata:
-        lost.append(f"{len(kept.pop('iptc'))} bytes of IPTC")
-    if len(kept.get("xmp") or b"") + MARGIN > file_format.max_metadata:
-        lost.append(f"{len(kept.pop('xmp'))} bytes of XMP")
+    for name, margin in (("exif", 0), ("comment", 0), ("iptc", MARGIN), ("xmp", MARGIN)):
+        if kept.get(name) and len(kept[name]) + margin > file_format.max_metadata:
+            lost.append(f"{len(kept.pop(name))} bytes of {METADATA_NAMES[name]}")
     if "png_chunks" in file_format.keeps:
         return Metadata(**kept, png_chunks=metadata.png_chunks), lost
     return Metadata(**kept), [*lost, *lost_png_chunks(metadata.png_chunks)]

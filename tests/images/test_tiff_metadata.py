@@ -212,3 +212,13 @@ def test_a_map_of_floats_keeps_the_exif_of_a_photograph(run, samples, tmp_path):
     assert not set(written(tmp_path / "c.tif")[1]) & {271, 305, 34665}
     result = run("apply", tmp_path / "a.jpg", "-k", "1", "-k", "blur", "-o", tmp_path / "d.tif")
     assert "EXIF and resolution not written: a stack holds only the feature maps" in result.err
+
+
+def test_statistics_of_the_old_levels_are_removed(run, tmp_path):
+    """GDAL would believe them; other items stay."""
+    item, scale = b'<Item name="STATISTICS_MAXIMUM" sample="0">9</Item>', b'<Item name="SCALE" sample="0">2</Item>'
+    text = b"<GDALMetadata>" + item + scale + b"</GDALMetadata>\0"
+    write(tmp_path / "a.tif", np.zeros((8, 9), np.uint8), (42112, 2, len(text), text))
+    run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.tif")
+    kept = written(tmp_path / "b.tif")[1][42112]
+    assert ("STATISTICS" in kept, scale.decode() in kept) == (False, True)

@@ -194,6 +194,7 @@ def test_one_map_of_floats_keeps_metadata(run, tmp_path, channels, dtype):
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
         assert file.imagej_metadata["Info"] == "a place"
         assert file.asarray().dtype == np.float32
+        assert [page.tags[SCALE].value for page in file.pages] == [(60, 40, 0)] * channels  # GDAL reads pages one by one
         planes = np.atleast_3d(levels)[::2, ::2]
         assert_array_equal(file.asarray(), np.moveaxis(planes, 2, 0) if channels == 3 else planes[:, :, 0])
 

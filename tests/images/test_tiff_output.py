@@ -156,3 +156,16 @@ def test_a_file_of_more_than_4_gib_is_an_error(monkeypatch):
     monkeypatch.setattr("convcli.images.codecs.tiff_writer.MAX_LONG", 1000)
     with pytest.raises(OutputError, match=r"64 x 64 .* cannot be encoded as tiff: TIFF holds at most 1000 bytes; write"):
         encoded(np.zeros((64, 64, 1), np.uint8), 255, "none")
+
+
+@pytest.mark.parametrize("options", [["--depth", "float"], ["--depth", "float", "--compression", "deflate"], []])
+def test_skip_existing_knows_a_file_that_was_cut_off(run, samples, tmp_path, options):
+    """Of one page and of three; a complete one is kept."""
+    for name in ("camera.png", "astronaut.png"):
+        out = tmp_path / f"{name}.tif"
+        arguments = ["apply", samples / name, "-k", "1", "--stride", "8", "-o", out, "--skip-existing", *options]
+        written = [" min " in run(*arguments).err for _ in range(2)]
+        data = out.read_bytes()
+        out.write_bytes(data[:-10])
+        result = run(*arguments, "--overwrite")
+        assert (written, out.read_bytes() == data) == ([True, False], True), result.err

@@ -29,6 +29,7 @@ import numpy as np
 from ..exif_block import ASCII, PREFIX, Block, Field, append, append_directory, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
 from ..formats import Encoding
+from ..geotiff import MAP_TAGS
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, NO_UNIT, XMP_TAG
 from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, RGB_LETTERS, X_RESOLUTION, Y_RESOLUTION
@@ -44,7 +45,7 @@ NUMBERS = {"none": 1, "deflate": 8, "lzw": 5, "zstd": 50000}
 """The names of compressions, and their numbers in the tag Compression."""
 
 STRIP_BYTES = 1 << 17
-"""Size of the samples in a compressed strip."""
+"""Size of the samples in a strip."""
 
 MAX_LONG = (1 << 32) - 1
 """Largest position in a file, which has 32 bits."""
@@ -62,14 +63,15 @@ def encode_pages(levels: Array, has_alpha: bool, encoding: Encoding, metadata: M
     exif = metadata.exif or NO_BLOCK
     order = "<" if b"II" in exif[:8] else ">"
     pages = np.split(levels, levels.shape[2], axis=2) if is_float else [levels]
-    layout = Layout.of(pages[0], compression)
+    layout = Layout.of(pages[0], compression, in_one=compression == "none" and len(pages) == 1)
     pixel_fields = _pixel_fields(pages[0], has_alpha, layout, order)
     labels = _label_fields(metadata, len(pages), order) if is_float else []
     file = start_tiff(exif, [*pixel_fields, *_metadata_fields(metadata, order), *labels])
     block = Block.of(file)
     directories = [block.first_directory]
+    shared = [block.read(entry.position, 12) for entry in block.directory(directories[0]) if entry.tag in MAP_TAGS]
     for _ in pages[1:]:
-        position = append_directory(block, [], bytes(4), pixel_fields)
+        position = append_directory(block, shared, bytes(4), pixel_fields)
         write_at(file, block.next_pointer(directories[-1]), struct.pack(f"{order}I", position))
         directories.append(position)
     for directory, page in zip(directories, pages, strict=True):
@@ -89,10 +91,10 @@ class Layout:
     strips: int
 
     @classmethod
-    def of(cls, samples: Array, compression: str) -> "Layout":
-        """Return the layout of samples (H, W, C)."""
+    def of(cls, samples: Array, compression: str, in_one: bool) -> "Layout":
+        """Return the layout of samples (H, W, C), in one strip, or in many, each of them copied when it is written."""
         height = len(samples)
-        rows = height if compression == "none" else max(STRIP_BYTES * height // samples.nbytes, 1)
+        rows = height if in_one else min(max(STRIP_BYTES * height // samples.nbytes, 1), height)
         return cls(compression, rows, -(-height // rows))
 
     def encode(self, samples: Array, order: str) -> "bytes | memoryview":

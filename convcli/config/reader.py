@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import KernelError, nearest, nearest_name
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..kernels.syntax import NAME
+from ..ops.option_parsers import MISSING
 from ..range_rules import parse_range
 from .bank_parser import read_bank
 from .bank_spec import Entry
@@ -169,6 +170,7 @@ def _read_defaults(table: Table) -> dict[str, Any]:
         "range": lambda value: parse_range(as_text(value)),
         "flip": as_flag,
         "light": lambda value: table.choice("light", LIGHTS),
+        "missing": lambda value: table.choice("missing", MISSING),
     }
     table.check_keys(readers)
     return {key: table.read(key, readers[key], None) for key in table.values if key in readers}

@@ -1,0 +1,68 @@
+"""Which samples of a picture are missing: NaN, those of the value of --nodata, and those where the picture of --mask is 0."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ArgumentError, ConvcliError
+from ..images.image import Array, Image
+from ..images.read import read_image
+from ..ops.missing import has_nan
+from .apply_request import ApplyRequest
+
+
+def absent_samples(request: ApplyRequest, image: Image) -> Array | None:
+    """Return which samples of an image are missing, (H, W, C) bool; None where none is.
+
+    In an image with alpha they are pixels, (H, W, 1): one sample that is missing makes its pixel missing, with its alpha. NaN
+    is not among them where missing samples spread, as NaN does that by itself.
+
+    Raises ArgumentError for a mask of another size, and for a value of --nodata that the dtype of the image cannot hold.
+    """
+    found: list[Array] = []
+    if request.seen is not None:
+        if request.seen.shape != image.size[:2]:
+            (height, width), (rows, columns) = request.seen.shape, image.size[:2]
+            raise ArgumentError(f"--mask must have its size, {columns} x {rows}, and {request.mask} is {width} x {height}")
+        found.append(~request.seen[:, :, None])
+    if request.nodata is not None:
+        found.append(image.pixels == _nodata_as(image.pixels.dtype, request.nodata))
+    if request.missing_rule != "spread":
+        samples = [image.pixels] if image.alpha is None else [image.pixels, image.alpha[:, :, None]]
+        found += [np.isnan(array) for array in samples if has_nan(array)]
+    if image.alpha is not None:
+        found = [np.any(array, axis=2, keepdims=True) for array in found]
+    found = [array for array in found if array.any()]
+    return np.broadcast_to(np.logical_or.reduce(np.broadcast_arrays(*found)), _shape_of(image)) if found else None
+
+
+def _shape_of(image: Image) -> tuple[int, int, int]:
+    return image.size if image.alpha is None else (*image.size[:2], 1)
+
+
+def _nodata_as(dtype: np.dtype, value: float) -> float:
+    """Return the value of --nodata as a sample of a dtype, rounded to it. Raises ArgumentError where it cannot be one."""
+    shown = repr(value).removesuffix(".0")
+    if dtype.kind == "u":
+        white = int(np.iinfo(dtype).max)
+        if not (value.is_integer() and 0 <= value <= white):
+            raise ArgumentError(f"--nodata must be one of its levels, whole numbers from 0 to {white}, got {shown}")
+        return value
+    with np.errstate(over="ignore"):
+        rounded = float(dtype.type(value))
+    if np.isinf(rounded) and not np.isinf(value):
+        raise ArgumentError(f"--nodata must be a number that its samples can be, which are {dtype}, got {shown}")
+    return rounded
+
+
+def read_mask(path: str, max_pixels: int) -> Array:
+    """Return which pixels of the picture of --mask are not 0: (H, W) bool. Raises ArgumentError.
+
+    A pixel is 0 where all its channels are 0 or NaN, or where it is transparent.
+    """
+    try:
+        image = read_image(Path(path), max_pixels=max_pixels)
+    except ConvcliError as error:
+        raise ArgumentError(f"--mask {path}: {error}") from None
+    seen: Array = ((image.pixels != 0) & ~np.isnan(image.pixels)).any(axis=2)
+    return seen if image.alpha is None else seen & (image.alpha > 0)

@@ -94,8 +94,8 @@ def filter2d(
         within rounding.
     missing : "spread", "ignore" or "zero", optional
         What missing samples do: NaN, and those that ``mask`` marks. With "spread", the default without a mask, each response
-        that a weight other than 0 reads one for is NaN. With "ignore", the default with a mask, they take no part, and
-        the sum of the other products is multiplied by sum(kernel) / sum(weights that are seen): normalised convolution (Knutsson
+        that a weight other than 0 reads one for is NaN. With "ignore", the default with a mask, they take no part, and the
+        sum of the other products is multiplied by sum(kernel) / sum(weights that are seen): normalised convolution (Knutsson
         and Westin 1993, https://doi.org/10.1109/CVPR.1993.341081). The result is NaN where the weights that are seen sum to
         zero, within a millionth of the sum of the absolute weights: where nothing is seen, or where they cancel. With "zero",
         they count as 0. A padded sample is missing where the sample that it copies is; a constant is never missing. Responses

@@ -28,7 +28,7 @@ def check_missing(missing: str | None, mask: ArrayLike | None, kernel: Array) ->
         )
     if rule == "ignore" and sums_to_zero(kernel):
         raise ArgumentError(
-            f"missing='ignore' divides by the weights that are seen, and the kernel sums to {kernel.sum():g}; use missing='zero'"
+            f"kernel sums to {kernel.sum():.3g}, and missing='ignore' divides by the sum of weights; use missing='zero'"
         )
     return rule
 

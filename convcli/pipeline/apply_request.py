@@ -55,8 +55,8 @@ class ApplyRequest(BaseRequest):
             resolve_padding(self.padding, extents)
             if self.missing_rule == "ignore" and kernel.sums_to_zero:
                 raise ArgumentError(
-                    f"kernel {kernel.name!r} sums to {kernel.sum:.3g}, and --missing ignore divides by the weights that are seen; "
-                    "use --missing zero, or spread"
+                    f"kernel {kernel.name!r} sums to {kernel.sum:.3g}, and --missing ignore divides by the sum of weights; "
+                    "use --missing zero or spread"
                 )
 
     @property

@@ -24,6 +24,7 @@ from ..ops.merge import merge
 from ..ops.missing import border_of_absent
 from .apply_request import ApplyRequest
 from .map_source import Explanation, MapSource, Response, Rows
+from .missing_samples import nodata_hint
 from .samples import samples_for
 
 LUMA = (0.299, 0.587, 0.114)
@@ -40,8 +41,9 @@ class KernelMaps(MapSource):
         super().__init__(image)
         self.request = request
         self.samples = samples_for(request, image)
+        self.notices = nodata_hint(request, image)
         if request.light == "linear" and self.samples.light is None:
-            self.notices = ("has real numbers without a curve; they are taken as linear light",)
+            self.notices += ("has real numbers without a curve; they are taken as linear light",)
 
     def rows_of(self, map_: Kernel | Bank) -> Iterator[Rows]:
         """Yield the rows of a map in chunks, from .. to, of the best size to compute."""

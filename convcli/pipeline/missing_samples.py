@@ -5,10 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ArgumentError, ConvcliError
+from ..images.exif import text_in
 from ..images.image import Array, Image
 from ..images.read import read_image
 from ..ops.missing import has_nan
+from ..range_rules import NUMBER
 from .apply_request import ApplyRequest
+
+GDAL_NODATA = 42113
+"""The TIFF tag in which GDAL stores the value of missing samples, as text (https://gdal.org/drivers/raster/gtiff.html)."""
 
 
 def absent_samples(request: ApplyRequest, image: Image) -> Array | None:
@@ -34,6 +39,15 @@ def absent_samples(request: ApplyRequest, image: Image) -> Array | None:
         found = [np.any(array, axis=2, keepdims=True) for array in found]
     found = [array for array in found if array.any()]
     return np.broadcast_to(np.logical_or.reduce(np.broadcast_arrays(*found)), _shape_of(image)) if found else None
+
+
+def nodata_hint(request: ApplyRequest, image: Image) -> tuple[str, ...]:
+    """Return a notice where the file states a value of missing samples and no option takes it into account."""
+    if request.nodata is not None or request.missing == "spread" or image.metadata.exif is None:
+        return ()
+    stated = text_in(image.metadata.exif, GDAL_NODATA)
+    known = NUMBER.fullmatch(stated) is not None
+    return (f"states that {stated} stands for missing samples, and it is used as any other; see --nodata",) if known else ()
 
 
 def _shape_of(image: Image) -> tuple[int, int, int]:

@@ -142,7 +142,7 @@ def filter2d(
             sliding |= {"threads": threads, "rows": rows}
             real = np.float64 if result_dtype == np.float64 else real_of(pixels)
             response = filter2d(pixels, weights, method=method, dtype=real, **sliding)
-            treat_missing(response, pixels, absent, weights, rule, **sliding)
+            treat_missing(response, np.where(absent, 0, pixels), absent, weights, rule, **sliding)
             return _as_type(response, result_dtype).reshape(response.shape)
     if result_dtype == np.float64:
         pixels = loadable(pixels.astype(np.float64, copy=False))
@@ -174,16 +174,19 @@ def filter2d(
 def treat_missing(response: Array, samples: Array, absent: Array, kernel: Array, missing: str, **sliding: Any) -> None:
     """Replace, in place, the elements of a response of ``filter2d`` for which the kernel lies over missing samples.
 
-    ``samples`` (H, W) or (H, W, C) are those of which ``absent``, bool or 0 and 1, are missing; their values are not used.
+    ``samples`` (H, W) or (H, W, C) are 0 where ``absent``, bool, says that they are missing. An ``absent`` of one channel is that
+    of all channels.
     ``missing`` is the rule, and ``sliding`` the options of ``filter2d``, without a method and a dtype. Sums are of float64, as
     the division by a small share of the weights magnifies their rounding errors.
     """
     gone, inner = absent.astype(np.uint8), sliding | {"border": border_of_absent(sliding["border"])}
+    if kernel.ndim == 3:
+        gone = np.broadcast_to(gone, samples.shape)
     touched = filter2d(gone, kernel != 0, **inner) > 1 / 2
     if missing == "spread":
-        response[touched] = np.nan
+        np.copyto(response, np.nan, where=touched)
     elif touched.any():
-        sums = filter2d(np.where(gone, 0, samples), kernel, dtype=np.float64, **sliding)
+        sums = filter2d(samples, kernel, dtype=np.float64, **sliding)
         with np.errstate(all="ignore"):  # infinite samples, and values beyond float32
             if missing == "ignore":
                 seen = kernel.sum(dtype=np.float64) - filter2d(gone, kernel, dtype=np.float64, **inner)

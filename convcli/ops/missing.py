@@ -46,7 +46,7 @@ def sums_to_zero(kernel: Array) -> bool:
 
 
 def absent_samples(pixels: Array, rule: str, mask: ArrayLike | None) -> Array | None:
-    """Return which samples of an image (H, W) or (H, W, C) are missing, of its shape, bool; None where none is.
+    """Return which samples of an image (H, W) or (H, W, C) are missing, of its shape or (H, W, 1), bool; None where none is.
 
     They are those where the mask (H, W) or (H, W, C) is 0 and, unless they spread anyway, NaN. Raises ArgumentError.
 
@@ -59,8 +59,7 @@ def absent_samples(pixels: Array, rule: str, mask: ArrayLike | None) -> Array | 
         if seen.shape not in (pixels.shape[:2], pixels.shape):
             allowed = " or ".join(dict.fromkeys(str(shape) for shape in (pixels.shape[:2], pixels.shape)))
             raise ArgumentError(f"mask must have the shape of the image, {allowed}, got {seen.shape}")
-        seen = seen[:, :, None] if seen.ndim < pixels.ndim else seen
-        absent = np.broadcast_to(seen == 0, pixels.shape)
+        absent = (seen[:, :, None] if seen.ndim < pixels.ndim else seen) == 0
     if rule != "spread" and has_nan(pixels):
         absent = np.isnan(pixels) if absent is None else absent | np.isnan(pixels)
     return absent if absent is not None and absent.any() else None

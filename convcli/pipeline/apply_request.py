@@ -67,7 +67,7 @@ class ApplyRequest(BaseRequest):
     @functools.cached_property
     def seen(self) -> "Array | None":
         """Which pixels of the picture of --mask are not 0: (H, W) bool; None without it. Raises ArgumentError."""
-        from .missing_samples import read_mask  # imports NumPy, which is slow
+        from ..images.mask import read_mask  # imports NumPy, which is slow
 
         return None if self.mask is None else read_mask(self.mask, self.max_pixels)
 

@@ -30,7 +30,7 @@ from .samples import samples_for
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
 
-MISSING_CHUNK = 1 << 18
+MISSING_CHUNK = 1 << 19
 """Samples that are searched for missing ones, and summed in float64, at a time."""
 
 
@@ -143,7 +143,8 @@ class KernelMaps(MapSource):
             rows = first, min(first + step, end)
             if _padded(lines_of(self.samples.absent_rows), axis, rows, border, (1, 1)).any():
                 samples = _padded(read, axis, rows, options["border"], row)
-                gone = _padded(lines_of(absent), axis, rows, border, row)
+                gone = _padded(lines_of(absent), axis, rows, border, absent.shape[1:]) > 0
+                np.copyto(samples, 0, where=gone)
                 part = response[rows[0] - begin : rows[1] - begin]
                 treat_missing(part, samples, gone, weights, self.request.missing_rule, **inner)
 

@@ -1,13 +1,12 @@
 """Which samples of a picture are missing: NaN, those of the value of --nodata, and those where the picture of --mask is 0."""
 
-from pathlib import Path
+import functools
 
 import numpy as np
 
-from ..errors import ArgumentError, ConvcliError
+from ..errors import ArgumentError
 from ..images.exif import text_in
 from ..images.image import Array, Image
-from ..images.read import read_image
 from ..ops.missing import has_nan
 from ..range_rules import NUMBER
 from .apply_request import ApplyRequest
@@ -17,10 +16,10 @@ GDAL_NODATA = 42113
 
 
 def absent_samples(request: ApplyRequest, image: Image) -> Array | None:
-    """Return which samples of an image are missing, (H, W, C) bool; None where none is.
+    """Return which samples of an image are missing: (H, W, C) bool, (H, W, 1) if they are whole pixels, None if none is.
 
-    In an image with alpha they are pixels, (H, W, 1): one sample that is missing makes its pixel missing, with its alpha. NaN
-    is not among them where missing samples spread, as NaN does that by itself.
+    In an image with alpha they are pixels: one sample that is missing makes its pixel missing, with its alpha. NaN is not among
+    them where missing samples spread, as NaN does that by itself.
 
     Raises ArgumentError for a mask of another size, and for a value of --nodata that the dtype of the image cannot hold.
     """
@@ -38,7 +37,7 @@ def absent_samples(request: ApplyRequest, image: Image) -> Array | None:
     if image.alpha is not None:
         found = [np.any(array, axis=2, keepdims=True) for array in found]
     found = [array for array in found if array.any()]
-    return np.broadcast_to(np.logical_or.reduce(np.broadcast_arrays(*found)), _shape_of(image)) if found else None
+    return functools.reduce(np.logical_or, found) if found else None
 
 
 def nodata_hint(request: ApplyRequest, image: Image) -> tuple[str, ...]:
@@ -48,10 +47,6 @@ def nodata_hint(request: ApplyRequest, image: Image) -> tuple[str, ...]:
     stated = text_in(image.metadata.exif, GDAL_NODATA)
     known = NUMBER.fullmatch(stated) is not None
     return (f"states that {stated} stands for missing samples, and it is used as any other; see --nodata",) if known else ()
-
-
-def _shape_of(image: Image) -> tuple[int, int, int]:
-    return image.size if image.alpha is None else (*image.size[:2], 1)
 
 
 def _nodata_as(dtype: np.dtype, value: float) -> float:
@@ -67,16 +62,3 @@ def _nodata_as(dtype: np.dtype, value: float) -> float:
     if np.isinf(rounded) and not np.isinf(value):
         raise ArgumentError(f"--nodata must be a number that its samples can be, which are {dtype}, got {shown}")
     return rounded
-
-
-def read_mask(path: str, max_pixels: int) -> Array:
-    """Return which pixels of the picture of --mask are not 0: (H, W) bool. Raises ArgumentError.
-
-    A pixel is 0 where all its channels are 0 or NaN, or where it is transparent.
-    """
-    try:
-        image = read_image(Path(path), max_pixels=max_pixels)
-    except ConvcliError as error:
-        raise ArgumentError(f"--mask {path}: {error}") from None
-    seen: Array = ((image.pixels != 0) & ~np.isnan(image.pixels)).any(axis=2)
-    return seen if image.alpha is None else seen & (image.alpha > 0)

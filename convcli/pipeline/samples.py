@@ -18,7 +18,7 @@ from .missing_samples import absent_samples
 class Samples:
     """The samples of an image. Without ``light`` they are levels, with it light from 0 to 1. ``border`` is in their unit.
 
-    ``absent`` says which are missing: (H, W, C) bool, (H, W, 1) with alpha, None where none is.
+    ``absent`` says which are missing: (H, W, C) bool, (H, W, 1) for whole pixels, None where none is.
     """
 
     image: Image

@@ -174,8 +174,7 @@ def filter2d(
 def treat_missing(response: Array, samples: Array, absent: Array, kernel: Array, missing: str, **sliding: Any) -> None:
     """Replace, in place, the elements of a response of ``filter2d`` for which the kernel lies over missing samples.
 
-    ``samples`` (H, W) or (H, W, C) are 0 where ``absent``, bool, says that they are missing. An ``absent`` of one channel is that
-    of all channels.
+    ``samples`` (H, W) or (H, W, C) are 0 where they are missing, as ``absent``, bool, says for each channel or for all at once.
     ``missing`` is the rule, and ``sliding`` the options of ``filter2d``, without a method and a dtype. Sums are of float64, as
     the division by a small share of the weights magnifies their rounding errors.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # its layers take 10 ms to import, which apply does not need
 CHUNK_BYTES = 6_000_000
 """Bytes of a response that is stored as levels, chunk by chunk."""
 
-MISSING_BYTES = 20_000_000
+MISSING_BYTES = 24_000_000
 """Bytes of the float64 sums of the rows of a map that are computed at a time where samples are missing."""
 
 FLOAT32_BYTES = 4

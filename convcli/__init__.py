@@ -10,7 +10,7 @@ not import each other.
     pipeline/   processing of one picture and of many: requests, inputs, outputs, map sources, process_image, process_batch
     config/     kernels.toml: search path, parsers, specifications, validator, builder, diagnostics, registry
     networks/   layers of networks: operations, shapes, parameters, costs, receptive field
-    images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, light, quantize,
+    images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, light, mask, quantize,
                 atomic write, provenance
     kernels/    kernels and banks: their values, generators, expressions, the syntax after -k, weight files
     ops/        the public operations on arrays, and checks of their arguments

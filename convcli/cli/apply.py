@@ -67,7 +67,8 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
     maps = [map_ for text in kernels for map_ in feature_maps(registry.find(text))]
     weights = [str(reference.path) for reference in map(parse_kernel, kernels) if isinstance(reference, WeightsFile)]
     fields = run_batch.pop_inputs(values)
-    fields["other_inputs"] += (*weights, *map(str, registry.read_files()))
+    masks = [values["mask"]] if values["mask"] else []
+    fields["other_inputs"] += (*weights, *masks, *map(str, registry.read_files()))
     request = ApplyRequest(
         **fields,
         maps=tuple(unique_names(maps)),
@@ -76,10 +77,13 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
         threads=values.pop("jobs"),
         **values,
     )
-    run_batch.carry_out(request, reporting, lambda: _check_method(request))
+    run_batch.carry_out(request, reporting, lambda: _check(request))
 
 
-def _check_method(request: ApplyRequest) -> None:
+def _check(request: ApplyRequest) -> None:
+    """Raise ArgumentError for a mask that cannot be read, and for a kernel that cannot be computed by --method."""
+    if request.mask is not None:
+        _ = request.seen
     if request.method is not None:
         from ..pipeline.kernel_maps import check_method  # imports NumPy, which is slow
 

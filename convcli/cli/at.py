@@ -102,6 +102,7 @@ def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, 
     from ..pipeline.pixel_trace import explain
 
     run_batch.report_compiling(Messages(quiet=False, verbose=False))
+    _ = request.seen  # an error of the mask is none of the picture
     name = _name_of(request)
     with _naming_picture(name), truncated_allowed(request.allow_truncated):
         image = read_image(input_.source, pipes.input, request.max_pixels, request.axes, allow_pipe=True)

@@ -13,7 +13,9 @@ from . import options, output
 from .kernels import count_entries
 
 SCHEMA = "kernels.schema.json"
-ENVIRONMENT = {key: f"CONVCLI_{key.upper()}" for key in ("stride", "padding", "border", "channels", "range", "flip", "light")}
+ENVIRONMENT = {
+    key: f"CONVCLI_{key.upper()}" for key in ("stride", "padding", "border", "channels", "range", "flip", "light", "missing")
+}
 """The environment variable of each option that has a default in config files."""
 
 

@@ -8,6 +8,7 @@ import click
 from ..geometry.borders import MODES
 from ..images.formats import DEFAULT_QUALITY, MAX_PIXELS, NAMES, TIFF_COMPRESSIONS
 from ..kernels.kernel import CHANNELS, LIGHTS
+from ..ops.option_parsers import MISSING
 from ..pipeline.request_base import DEPTHS
 from . import options
 
@@ -105,7 +106,26 @@ _LIGHT = click.option(
     "picture; responses are encoded as levels again.",
 )
 
-SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS, _LIGHT)
+_MISSING = _together(
+    click.option(
+        "--missing",
+        type=click.Choice(MISSING),
+        envvar="CONVCLI_MISSING",
+        show_envvar=True,
+        help="What missing samples do: NaN, and those of --mask and --nodata. spread: what a kernel computes from one is NaN. "
+        "ignore: they take no part, and the weights of the others are scaled to the same sum. zero: they count as 0."
+        "  [default: spread; with --mask or --nodata ignore]",
+    ),
+    click.option(
+        "--mask",
+        type=click.Path(exists=True, dir_okay=False),
+        metavar="FILE",
+        help="A picture of the same size that is 0 where pixels are missing.",
+    ),
+    click.option("--nodata", type=options.NODATA, help="The value of missing samples, such as 65535 or -9999."),
+)
+
+SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS, _LIGHT, _MISSING)
 """Options for how kernels slide."""
 
 SIZING = _together(_STRIDE, _PADDING, _DILATION, _CHANNELS)

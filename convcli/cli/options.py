@@ -15,7 +15,7 @@ from ..errors import ArgumentError
 from ..geometry.padding import PADDINGS
 from ..images.formats import NAMES, format_named
 from ..ops.option_parsers import BORDER_WORDS, pair_reader, read_border, read_padding
-from ..range_rules import RANGES, parse_range
+from ..range_rules import NUMBER, RANGES, parse_range
 
 
 class ParsedText(click.ParamType[Any]):
@@ -56,9 +56,9 @@ SECTIONS = {
     "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --max-pixels "
     "--allow-truncated",
     "Kernel": "--kernel --tap --config --no-config",
-    "Sliding": "--stride --padding --border --dilation --flip --channels --light --method",
     "Output": "--output --format --range --depth --png-level --quality --compression --strip --keep-times --in-place --flat "
     "--overwrite --skip-existing",
+    "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method",
     "Batch": "--jobs --max-memory --fail-fast --dry-run",
     "Reporting": "--explain --json --report --quiet --verbose --help",
 }
@@ -177,9 +177,17 @@ def read_size(text: str) -> int:
     return size
 
 
+def read_nodata(text: str) -> float:
+    """Parse a number, also inf, -inf and nan. Raises ArgumentError."""
+    if not (NUMBER.fullmatch(text) or re.fullmatch(r"nan|[+-]?inf", text, re.IGNORECASE)):
+        raise ArgumentError(f"nodata must be a number, such as 65535 or -9999, got {text!r}")
+    return float(text)
+
+
 POSITION = ParsedText("X,Y", read_position)
 SHARD = ParsedText("I/N", read_shard)
 SIZE = ParsedText("SIZE", read_size)
+NODATA = ParsedText("NUMBER", read_nodata)
 PAIR = {name: ParsedText("N|ROWSxCOLS", pair_reader(name)) for name in ("stride", "dilation")}
 PADDING = ParsedText("WORD|N|ROWSxCOLS", read_padding, PADDINGS)
 BORDER = ParsedText("WORD|NUMBER", read_border, BORDER_WORDS)

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 MAX_COLUMNS, MAX_ROWS = 15, 31
 """Largest kernel of which all weights are shown. A wider one is summarised row by row, a taller one as a whole."""
 
+MISSING_TEXTS = {"spread": "makes the sum nan", "ignore": "takes no part", "zero": "counts as 0"}
+"""What a missing sample does, by the rules of --missing."""
+
 MAX_DENOMINATOR = 1024
 """Largest common denominator with which a kernel is shown as integers, such as 1/16."""
 
@@ -36,6 +39,8 @@ def format_lines(pixel: "PixelTrace", request: "ApplyRequest", width: int) -> It
         yield "the kernel is rotated by 180 degrees: --flip"
     if request.light == "linear":
         yield "light is from 0 to 1, by the curve " + ", ".join(pixel.curves) if pixel.curves else "levels are taken as light"
+    if any(trace.absent is not None for trace in pixel.traces):
+        yield f"nan is a missing sample, which {MISSING_TEXTS[request.missing_rule]}: --missing {request.missing_rule}"
     if request.channels == "gray" and len(pixel.traces[0].planes) > 1:
         yield "converted to grey: the kernel is multiplied by 0.299, 0.587 and 0.114"
     for trace in pixel.traces:
@@ -78,6 +83,11 @@ def _format_results(trace: "KernelTrace", pixel: "PixelTrace", channel: int, wid
     """Yield the sum of the products, the later steps, and the stored level."""
     total, response, offset = trace.sums[channel], trace.responses[channel], trace.kernel.offset
     steps = [f"  sum {_format_number(total)}"]
+    if trace.shares:
+        share = trace.shares[channel]
+        steps.append(
+            f"divided by {_format_number(share)}, the share of the weights seen" if share else "the weights seen sum to 0"
+        )
     divisor = trace.alpha_trace.divisor if trace.alpha_trace is not None else None
     if divisor is not None and _format_number(divisor) != "1":
         steps.append(f"divided by alpha {_format_number(divisor)}" if divisor else "under no alpha: 0")
@@ -144,14 +154,22 @@ def _format_plane(trace: "KernelTrace", plane: "Plane", unit: str, width: int) -
         table = [("row", heading, "kernel's sum", "products' sum")]
         for position, outside, levels, weights, products in rows:
             row_name = f"[{position}]" if outside else f"{position} "
+            levels = levels if trace.absent is None else _known(levels)
             table.append((row_name, _format_extent(levels), f"{weights.sum():.4g}", f"{products.sum():.4g}"))
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
         yield from ("  " + "   ".join(f"{cell:>{size}}" for cell, size in zip(row, widths, strict=True)) for row in table)
     else:
         outside = int(trace.outside.sum())
-        yield f"  {plane.levels.size} taps, {outside} of them outside the picture; {heading} {_format_extent(plane.summed)}"
+        summed = plane.summed if trace.absent is None else _known(plane.summed)
+        yield f"  {plane.levels.size} taps, {outside} of them outside the picture; {heading} {_format_extent(summed)}"
         yield f"  kernel {_format_extent(plane.weights)}, products {_format_extent(plane.products)}"
     yield "  --json shows every number"
+
+
+def _known(numbers: "Array") -> "Array":
+    """Return the numbers that are not NaN; all where all are NaN."""
+    known = numbers == numbers  # noqa: PLR0124
+    return numbers[known] if known.any() else numbers
 
 
 def _is_small(trace: "KernelTrace") -> bool:
@@ -293,6 +311,8 @@ def _kernel_as_json(trace: "KernelTrace") -> dict[str, Any]:
         "sums": _jsonable(list(trace.sums)),
         "offset": _jsonable(trace.kernel.offset),
         "responses": _jsonable(list(trace.responses)),
+        **({} if trace.absent is None else {"missing": trace.absent.tolist()}),
+        **({"shares": _jsonable(list(trace.shares))} if trace.shares else {}),  # with --missing ignore
     }
 
 

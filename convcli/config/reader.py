@@ -13,6 +13,7 @@ from ..errors import KernelError, nearest, nearest_name
 from ..images.formats import TIFF_COMPRESSIONS
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..kernels.syntax import NAME
+from ..ops.option_parsers import MISSING
 from ..range_rules import parse_range
 from .bank_parser import read_bank
 from .bank_spec import Entry
@@ -171,6 +172,7 @@ def _read_defaults(table: Table) -> dict[str, Any]:
         "flip": as_flag,
         "light": lambda value: table.choice("light", LIGHTS),
         "compression": lambda value: table.choice("compression", TIFF_COMPRESSIONS),
+        "missing": lambda value: table.choice("missing", MISSING),
     }
     table.check_keys(readers)
     return {key: table.read(key, readers[key], None) for key in table.values if key in readers}

@@ -55,6 +55,16 @@ def holds_only_provenance(exif: bytes) -> bool:
     return not without_provenance(block.read(entries[0].value_position, entries[0].size).decode("latin-1").rstrip("\0"))
 
 
+def text_in(exif: bytes, tag: int) -> str:
+    """Return the text of a tag in the first directory of a block; empty where there is none, or none that can be read."""
+    with contextlib.suppress(BrokenExif):
+        block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
+        for entry in block.directory(block.first_directory):
+            if entry.tag == tag and entry.type == ASCII:
+                return block.read(entry.value_position, entry.size).split(b"\0")[0].decode("latin-1").strip()
+    return ""
+
+
 def patched(exif: bytes, width: int, height: int, provenance: Provenance | None = None, max_bytes: int = 1 << 30) -> bytes:
     """Return a block with its prefix, changed for an upright picture of a size.
 

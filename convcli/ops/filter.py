@@ -24,6 +24,7 @@ from ..geometry.axes import make_axes
 from ..geometry.borders import ZERO, Border, BorderMode, check_border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair
+from .missing import LEAST_SHARE, absent_samples, border_of_absent, check_missing
 from .validation import as_flag, check_array, check_method, limits_of, out_dtype, workers_for
 
 CHUNK_SIZE = 1 << 20
@@ -49,6 +50,8 @@ def filter2d(
     threads: int | None = None,
     method: str | None = None,
     rows: tuple[int, int] | None = None,
+    missing: str | None = None,
+    mask: ArrayLike | None = None,
 ) -> Array:
     """Slide one kernel over an image.
 
@@ -89,6 +92,16 @@ def filter2d(
     rows : (from, to), optional
         Rows of the result to compute; None is all of them. They equal those of the whole result bit by bit; with spectra,
         within rounding.
+    missing : "spread", "ignore" or "zero", optional
+        What missing samples do: NaN, and those that ``mask`` marks. With "spread", the default without a mask, each response
+        that a weight other than 0 reads one for is NaN. With "ignore", the default with a mask, they take no part, and the
+        sum of the other products is multiplied by sum(kernel) / sum(weights that are seen): normalised convolution (Knutsson
+        and Westin 1993, https://doi.org/10.1109/CVPR.1993.341081). The result is NaN where the weights that are seen sum to
+        zero, within a millionth of the sum of the absolute weights: where nothing is seen, or where they cancel. With "zero",
+        they count as 0. A padded sample is missing where the sample that it copies is; a constant is never missing. Responses
+        without a missing sample are those of "spread", bit by bit; the others are summed in float64.
+    mask : (H, W) or (H, W, C), any real dtype, optional
+        0 or False marks missing samples, as in OpenCV and GDAL; masks of ``numpy.ma`` and astropy are the inverse.
 
     Returns
     -------
@@ -97,7 +110,8 @@ def filter2d(
     Raises
     ------
     ArgumentError (a ValueError)
-        If a shape, value or name cannot be used; the message names the argument, the rule and the value.
+        If a shape, value or name cannot be used; the message names the argument, the rule and the value. So is a kernel that
+        sums to zero with missing="ignore".
 
     Examples
     --------
@@ -107,11 +121,29 @@ def filter2d(
     [[6, 7, 8], [11, 12, 13], [16, 17, 18]]
     >>> convcli.filter2d(np.zeros((480, 640, 3)), np.ones((5, 5, 3)), stride=2).shape
     (240, 320)
+    >>> convcli.filter2d([[1, np.nan, 3]], [[1 / 3, 1 / 3, 1 / 3]], missing="ignore", border="edge").round(3).tolist()
+    [[1.0, 2.0, 3.0]]
     """
     pixels = loadable(check_array("image", image, dimensions=(2, 3)))
     weights = check_array("kernel", kernel, dimensions=(2, 3))
     layout = _layout_of_image(pixels, weights, stride, padding, dilation)
     result_dtype = out_dtype(dtype, real_of(pixels))
+    if missing is not None or mask is not None:
+        rule = check_missing(missing, mask, weights)
+        absent = absent_samples(pixels, rule, mask)
+        if absent is not None:
+            sliding: dict[str, Any] = {
+                "stride": stride,
+                "padding": padding,
+                "border": border,
+                "dilation": dilation,
+                "flip": flip,
+            }
+            sliding |= {"threads": threads, "rows": rows}
+            real = np.float64 if result_dtype == np.float64 else real_of(pixels)
+            response = filter2d(pixels, weights, method=method, dtype=real, **sliding)
+            treat_missing(response, np.where(absent, 0, pixels), absent, weights, rule, **sliding)
+            return _as_type(response, result_dtype).reshape(response.shape)
     if result_dtype == np.float64:
         pixels = loadable(pixels.astype(np.float64, copy=False))
     begin, end = _check_rows(rows, layout)
@@ -137,6 +169,29 @@ def filter2d(
     out = _as_type(out[:, begin - first :], result_dtype)
     shape = (end - begin, layout.columns.out)
     return out.reshape((*shape, layout.pixel) if pixels.ndim == 3 and weights.ndim == 2 else shape)
+
+
+def treat_missing(response: Array, samples: Array, absent: Array, kernel: Array, missing: str, **sliding: Any) -> None:
+    """Replace, in place, the elements of a response of ``filter2d`` for which the kernel lies over missing samples.
+
+    ``samples`` (H, W) or (H, W, C) are 0 where they are missing, as ``absent``, bool, says for each channel or for all at once.
+    ``missing`` is the rule, and ``sliding`` the options of ``filter2d``, without a method and a dtype. Sums are of float64, as
+    the division by a small share of the weights magnifies their rounding errors.
+    """
+    gone, inner = absent.astype(np.uint8), sliding | {"border": border_of_absent(sliding["border"])}
+    if kernel.ndim == 3:
+        gone = np.broadcast_to(gone, samples.shape)
+    touched = filter2d(gone, kernel != 0, **inner) > 1 / 2
+    if missing == "spread":
+        np.copyto(response, np.nan, where=touched)
+    elif touched.any():
+        sums = filter2d(samples, kernel, dtype=np.float64, **sliding)
+        with np.errstate(all="ignore"):  # infinite samples, and values beyond float32
+            if missing == "ignore":
+                seen = kernel.sum(dtype=np.float64) - filter2d(gone, kernel, dtype=np.float64, **inner)
+                seen[np.abs(seen) <= LEAST_SHARE * np.abs(kernel).sum(dtype=np.float64)] = np.nan
+                sums *= kernel.sum(dtype=np.float64) / seen
+            np.copyto(response, sums, where=touched, casting="same_kind")
 
 
 def _as_type(out: Array, result_dtype: np.dtype[Any]) -> Array:

@@ -14,6 +14,9 @@ BORDER_WORDS = (*BORDERS, *BORDER_ALIASES)
 METHODS = ("direct", "separable", "box", "fft")
 """How sums are computed: tap by tap; down columns, then along rows; the same with running sums; by spectra."""
 
+MISSING = ("spread", "ignore", "zero")
+"""What missing samples do: make responses NaN; take no part, the weights of the others being scaled up; count as 0."""
+
 
 def pair_reader(name: str) -> Callable[[str], Sides]:
     """Return a parser of 2 or 2x1 as (rows, columns), each at least 1. It raises ArgumentError with this name.

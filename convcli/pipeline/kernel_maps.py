@@ -1,30 +1,37 @@
-"""Feature maps of one image under a kernel or a merged bank, with alpha, in linear light or not."""
+"""Feature maps of one image under a kernel or a merged bank, with alpha, missing samples, in linear light or not."""
 
 import contextlib
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from ..engine.jit.run import run_loop
 from ..engine.loops.elementwise import add_number
-from ..engine.padded_copy import pad
+from ..engine.padded_copy import ReadLines, lines_of, pad
 from ..errors import ArgumentError
-from ..geometry.axes import kernel_extents, make_axes
-from ..geometry.borders import check_border
+from ..geometry.axes import Axis, kernel_extents, make_axes
+from ..geometry.borders import Border, check_border
 from ..geometry.padding import resolve_padding
 from ..images import alpha as transparency
 from ..images.image import Array, Image
 from ..kernels.kernel import Bank, Kernel, kernels_of
-from ..ops.filter import explain_filter2d, filter2d, rows_at_once
+from ..ops.filter import explain_filter2d, filter2d, rows_at_once, treat_missing
 from ..ops.merge import merge
+from ..ops.missing import border_of_absent
 from .apply_request import ApplyRequest
 from .map_source import Explanation, MapSource, Response, Rows
+from .missing_samples import nodata_hint
 from .samples import samples_for
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey: Rec. ITU-R BT.601, as in Pillow and OpenCV."""
+
+MISSING_CHUNK = 1 << 19
+"""Samples that are searched for missing ones, and summed in float64, at a time."""
 
 
 class KernelMaps(MapSource):
@@ -34,8 +41,9 @@ class KernelMaps(MapSource):
         super().__init__(image)
         self.request = request
         self.samples = samples_for(request, image)
+        self.notices = nodata_hint(request, image)
         if request.light == "linear" and self.samples.light is None:
-            self.notices = ("has real numbers without a curve; they are taken as linear light",)
+            self.notices += ("has real numbers without a curve; they are taken as linear light",)
 
     def rows_of(self, map_: Kernel | Bank) -> Iterator[Rows]:
         """Yield the rows of a map in chunks, from .. to, of the best size to compute."""
@@ -108,29 +116,53 @@ class KernelMaps(MapSource):
 
     def _convolve_colours(self, weights: Array, options: dict[str, Any]) -> Array:
         """Convolve the pixels, or the samples that the rows of the map need where they are not the pixels."""
-        options = options | {"border": self.samples.border}
         if self.samples.are_pixels:
             return filter2d(self.image.pixels, weights, **options)
-        sizes, sides = self.image.pixels.shape[:2], weights.shape[:2]
-        axis, columns = make_axes(sizes, sides, options["stride"], options["padding"], options["dilation"])
+        axis, inner = self._axis_of_rows(weights, options)
+        rows, real = options["rows"] or (0, axis.out), transparency.float_dtype_of(self.image)
+        return filter2d(_padded(self.samples.read, axis, rows, options["border"], self.image.size[1:], real), weights, **inner)
+
+    def _axis_of_rows(self, weights: Array, options: dict[str, Any]) -> tuple[Axis, dict[str, Any]]:
+        """Return the axis of rows, and the options of ``filter2d`` for rows that are padded already."""
+        sliding = options["stride"], options["padding"], options["dilation"]
+        axis, columns = make_axes(self.image.size[:2], weights.shape[:2], *sliding)
+        return axis, options | {"padding": ((0, 0), (columns.before, columns.after)), "rows": None}
+
+    def _treat_missing(self, response: Array, read: ReadLines, channels: int, weights: Array, options: dict[str, Any]) -> None:
+        """Replace, in place, the elements of a response whose kernels lie over missing samples. ``read`` reads all samples."""
+        absent = self.samples.absent
+        if absent is None:
+            return
+        axis, inner = self._axis_of_rows(weights, options)
+        del inner["method"]
+        border = border_of_absent(options["border"])
         begin, end = options["rows"] or (0, axis.out)
-        first, last = begin * axis.stride, (end - 1) * axis.stride + axis.extent
-        pixels = np.empty((last - first, *self.image.pixels.shape[1:]), transparency.float_dtype_of(self.image))
-        pad(self.samples.read, axis, check_border(self.samples.border), slice(first, last), pixels)
-        return filter2d(pixels, weights, **options | {"padding": ((0, 0), (columns.before, columns.after)), "rows": None})
+        row = self.image.size[1], channels
+        step = max(MISSING_CHUNK // (math.prod(row) * axis.stride), 1)
+        for first in range(begin, end, step):
+            rows = first, min(first + step, end)
+            if _padded(lines_of(self.samples.absent_rows), axis, rows, border, (1, 1)).any():
+                samples = _padded(read, axis, rows, options["border"], row)
+                gone = _padded(lines_of(absent), axis, rows, border, absent.shape[1:]) > 0
+                np.copyto(samples, 0, where=gone)
+                part = response[rows[0] - begin : rows[1] - begin]
+                treat_missing(part, samples, gone, weights, self.request.missing_rule, **inner)
 
     def _convolve(self, kernel: Kernel, rows: Rows | None) -> Response:
         """Convolve the colours with one kernel, without its offset, and alpha where there is one.
 
         Colours are multiplied by alpha before the convolution. The response is divided by the convolved alpha over the sum of
         the kernel, so that it equals that of an opaque image where the image is opaque. With a kernel that sums to zero there
-        is no such division: the response stays multiplied, and alpha does not change.
+        is no such division: the response stays multiplied, and alpha does not change. Missing samples do the same to alpha as
+        to the colours, so that the quotient is that of what is seen.
         """
         request, image = self.request, self.image
         options = self._options(kernel) | {"flip": request.flip, "threads": request.threads, "rows": rows}
         weights = weights_for(request, image, kernel)
         with _naming(kernel):
+            options["border"] = self.samples.border
             colour = self._convolve_colours(weights, options)
+            self._treat_missing(colour, self.samples.read, image.size[2], weights, options)
         if weights.ndim == 3:
             colour = colour[:, :, None]
         if image.alpha is None:
@@ -144,8 +176,12 @@ class KernelMaps(MapSource):
             options |= {"flip": False, "dilation": 1}
         options["method"] = None  # --method is for the kernel of the colours
         options["border"] = transparency.border_of_alpha(request.border, image.opaque)
-        alpha = filter2d(image.alpha, alpha_kernel / alpha_kernel.sum(), **options)
+        alpha_kernel = alpha_kernel / alpha_kernel.sum()
+        alpha = filter2d(image.alpha, alpha_kernel, **options)
+        self._treat_missing(alpha[:, :, None], lines_of(image.alpha[:, :, None]), 1, alpha_kernel, options)
         straight = colour if kernel.sums_to_zero else transparency.unpremultiplied(colour, alpha, image.opaque)
+        if self.samples.absent is not None:
+            np.copyto(straight, np.nan, where=np.isnan(alpha)[:, :, None])
         return Response(straight, alpha)
 
 
@@ -168,6 +204,16 @@ def check_method(request: ApplyRequest) -> None:
                     explain_filter2d(pixel.astype(np.float64), kernel.weights, **options)  # float64 has a larger range
                     continue
                 raise error from None
+
+
+def _padded(
+    read: ReadLines, axis: Axis, rows: Rows, border: Border, row: tuple[int, ...], dtype: DTypeLike = np.float64
+) -> Array:
+    """Return the padded rows of an image from which rows of a map are computed: (n, *row)."""
+    first, last = rows[0] * axis.stride, (rows[1] - 1) * axis.stride + axis.extent
+    out = np.empty((last - first, *row), dtype)
+    pad(read, axis, check_border(border), slice(first, last), out)
+    return out
 
 
 @contextlib.contextmanager

@@ -20,6 +20,9 @@ if TYPE_CHECKING:  # its layers take 10 ms to import, which apply does not need
 CHUNK_BYTES = 6_000_000
 """Bytes of a response that is stored as levels, chunk by chunk."""
 
+MISSING_BYTES = 24_000_000
+"""Bytes of the float64 sums of the rows of a map that are computed at a time where samples are missing."""
+
 FLOAT32_BYTES = 4
 
 
@@ -32,6 +35,8 @@ def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) ->
         return _estimate_network(cast("NetworkRequest", request), header)
     pixels, real = header.height * header.width, max(header.itemsize, 4)
     image = pixels * header.channels * header.itemsize
+    if request.may_miss:
+        image += pixels * (1 if header.channels in (2, 4) else header.channels) + MISSING_BYTES  # which samples are missing
     written = [_estimate_output(request, target, header, real) for target in targets]
     explained = _samples(request, header, real) if request.explain or request.method is not None else 0
     return max(image + header.reading, image + max(explained, *written, 0))

@@ -1,6 +1,7 @@
 """Explains one pixel of a feature map: the levels under each kernel, the products, their sum, and the stored level."""
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +16,7 @@ from ..images.formats import format_named
 from ..images.image import Array, Image
 from ..images.write import stored_white
 from ..kernels.kernel import Bank, Kernel, kernels_of
+from ..ops.missing import LEAST_SHARE, border_of_absent
 from ..range_rules import Range
 from .apply_request import ApplyRequest
 from .kernel_maps import KernelMaps, weights_for
@@ -47,7 +49,8 @@ class Plane:
     """One channel under a kernel: levels, the values that are summed, weights as they slide, and products, (kh, kw) float64.
 
     The values that are summed are the samples as kernels see them: the levels; or their light, from 0 to 1, with --light
-    linear; and with alpha, these times alpha. A border fades what is summed.
+    linear; and with alpha, these times alpha. A border fades what is summed. A missing sample is NaN in what is summed, and its
+    product is 0, unless it spreads.
     """
 
     levels: Array
@@ -77,7 +80,7 @@ class AlphaTrace:
     def divisor(self) -> float | None:
         """Divisor of a sum of levels times alpha; 0 where alpha is too small, None where the sum is not divided."""
         share = self.seen / self.opaque
-        return None if self.weights is None else share if share > least_visible_share(self.opaque) else 0.0
+        return None if self.weights is None or math.isnan(share) else share if share > least_visible_share(self.opaque) else 0.0
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,9 @@ class KernelTrace:
     """One kernel at one pixel: its taps and the channels under it, which are summed into one response with ``summing``.
 
     ``responses`` are the results of the loops, one for each channel of the map, the kernel's offset included, divided by alpha.
-    They are in levels; those that a bank merges are in light, with --light linear.
+    They are in levels; those that a bank merges are in light, with --light linear. ``absent`` (kh, kw, C) bool says which
+    samples under the kernel are missing, None if none is. ``shares`` are the sums of the weights that are seen over the sum of
+    all, for each channel of the map, 0 where they cancel; empty where the sums are not divided by them.
     """
 
     kernel: Kernel
@@ -95,6 +100,8 @@ class KernelTrace:
     summing: bool
     alpha_trace: AlphaTrace | None
     responses: tuple[float, ...]
+    absent: Array | None = None
+    shares: tuple[float, ...] = ()
 
     @property
     def outside(self) -> Array:
@@ -208,9 +215,13 @@ def _trace_kernel(
     levels, alpha_trace = summed, None
     if not samples.are_pixels or (image.alpha is not None and border.needs_copy):
         levels = window(image.pixels.__getitem__, replace(border, fade=None))
+    absent = _absent_under(map_source, axes, pixel)
+    if absent is not None:
+        summed = np.where(absent, np.nan, summed)
     if image.alpha is not None and seen is not None:
         border_of_shares = check_border(border_of_alpha(request.border, image.opaque))
         alpha = window(image.alpha[:, :, None].__getitem__, border_of_shares)[:, :, 0]
+        alpha = alpha if absent is None else np.where(absent[:, :, 0], np.nan, alpha)
         weights_of_alpha = None if kernel.sums_to_zero else _shares(kernel)[turn, turn]
         alpha_trace = AlphaTrace(alpha, weights_of_alpha, seen, image.opaque)
     weights = weights_for(request, image, kernel)[turn, turn]
@@ -219,8 +230,29 @@ def _trace_kernel(
     for c in range(channels):
         plane_levels = levels[:, :, c]
         plane_summed = plane_levels if summed is levels else summed[:, :, c]
-        planes.append(_plane(plane_levels, plane_summed, weights[:, :, c] if summing else weights))
-    return KernelTrace(kernel, rows, columns, tuple(planes), summing, alpha_trace, responses)
+        counts = None if absent is None or request.missing_rule == "spread" else ~absent[:, :, c]
+        planes.append(_plane(plane_levels, plane_summed, weights[:, :, c] if summing else weights, counts))
+    shares = () if absent is None or request.missing_rule != "ignore" else _seen_shares(weights, absent)
+    return KernelTrace(kernel, rows, columns, tuple(planes), summing, alpha_trace, responses, absent, shares)
+
+
+def _absent_under(map_source: KernelMaps, axes: tuple[Axis, Axis], pixel: tuple[int, int]) -> Array | None:
+    """Return which samples are missing under a kernel at pixel (x, y): (kh, kw, C) bool; None if none is."""
+    if map_source.samples.absent is None:
+        return None
+    absent = np.broadcast_to(map_source.samples.absent, map_source.image.size)
+    border = check_border(border_of_absent(map_source.request.border))
+    window: Array = padded_window(absent.__getitem__, *axes, border, pixel[::-1]) > 0
+    return window if window.any() else None
+
+
+def _seen_shares(weights: Array, absent: Array) -> tuple[float, ...]:
+    """Return ``shares`` of weights (kh, kw), or (kh, kw, C) that sum over channels."""
+    weights = weights if weights.ndim == 3 else weights[:, :, None]
+    seen = np.where(absent, 0, weights).sum(axis=(0, 1))
+    seen = seen.sum(keepdims=True) if weights.shape[2] > 1 else seen
+    seen[np.abs(seen) <= LEAST_SHARE * np.abs(weights).sum()] = 0
+    return _numbers(seen / weights.sum())
 
 
 def _samples_at(samples: Samples, index: Any) -> Array:
@@ -245,10 +277,14 @@ def _shares(kernel: Kernel) -> Array:
     return shares
 
 
-def _plane(levels: Array, summed: Array, weights: Array) -> Plane:
-    """Return a plane with its products: 0 for weights of 0, even over NaN. Adding 0.0 turns -0 into 0."""
+def _plane(levels: Array, summed: Array, weights: Array, counts: Array | None) -> Plane:
+    """Return a plane with its products: 0 for weights of 0, even over NaN, and for samples that do not count.
+
+    ``counts`` is (kh, kw) bool; None for all. Adding 0.0 turns -0 into 0.
+    """
+    used = weights != 0 if counts is None else counts & (weights != 0)
     with np.errstate(invalid="ignore"):
-        return Plane(levels, summed, weights, np.where(weights == 0, 0.0, summed * weights) + 0.0)
+        return Plane(levels, summed, weights, np.where(used, summed * weights, 0.0) + 0.0)
 
 
 def _numbers(pixel: Array) -> tuple[float, ...]:

@@ -11,20 +11,32 @@ from ..images import alpha as transparency
 from ..images.image import Array, Image
 from ..images.light import REMEDY, LinearLight, light_of
 from .apply_request import ApplyRequest
+from .missing_samples import absent_samples
 
 
 @dataclass(frozen=True, eq=False)
 class Samples:
-    """The samples of an image. Without ``light`` they are levels, with it light from 0 to 1. ``border`` is in their unit."""
+    """The samples of an image. Without ``light`` they are levels, with it light from 0 to 1. ``border`` is in their unit.
+
+    ``absent`` says which are missing: (H, W, C) bool, (H, W, 1) for whole pixels, None where none is.
+    """
 
     image: Image
     light: LinearLight | None
     border: Border
+    absent: Array | None = None
 
     @functools.cached_property
     def opaque(self) -> bool:
         """Whether every pixel is opaque, so that samples are not multiplied by alpha."""
         return transparency.is_opaque(self.image)
+
+    @functools.cached_property
+    def absent_rows(self) -> Array:
+        """Whether each row has missing samples: (H, 1, 1) bool."""
+        assert self.absent is not None
+        rows: Array = np.any(self.absent, axis=(1, 2), keepdims=True)
+        return rows
 
     @property
     def are_pixels(self) -> bool:
@@ -61,12 +73,12 @@ def samples_for(request: ApplyRequest, image: Image) -> Samples:
     """Return the samples of an image under a request.
 
     Raises ImageError for an image whose curve cannot be used, ArgumentError where its channels have several curves and an
-    option needs one.
+    option needs one, and for a --mask or --nodata that does not fit the image.
     """
     light = light_of(image) if request.light == "linear" else None
-    border = request.border
+    border, absent = request.border, absent_samples(request, image) if request.may_miss else None
     if light is None:
-        return Samples(image, None, border)
+        return Samples(image, None, border, absent)
     several = f"the channels of this picture have {len(light.curves)} curves; {REMEDY}"
     if len(light.curves) > 1 and not all(map(request.keeps_channels, request.kernels)):
         raise ArgumentError(f"--light linear cannot encode a sum over channels: {several}")
@@ -75,4 +87,4 @@ def samples_for(request: ApplyRequest, image: Image) -> Samples:
         if len(set(decoded.tolist())) > 1:
             raise ArgumentError(f"--light linear cannot decode the level {border:g} of --border: {several}")
         border = float(decoded[0])
-    return Samples(image, light, border)
+    return Samples(image, light, border, absent)

@@ -103,3 +103,44 @@ def lp_norm(samples, p):
 def pool(x, rows, columns, reduce):
     """Pool planes (P, H, W): ``reduce(samples, count)`` for each pair of a row window and a column window of ``windows``."""
     return np.array([[[reduce(image[np.ix_(i, j)], n * m) for j, m in columns] for i, n in rows] for image in x])
+
+
+def filter2d_missing(
+    image, absent, kernel, rule, stride=(1, 1), pads=((0, 0), (0, 0)), border="zero", dilation=(1, 1), flip=False
+):
+    """Filter (H, W, C), of which ``absent`` are missing, with (kh, kw) or (kh, kw, C): the definition, tap by tap.
+
+    A padded sample is missing where the sample that it copies is. Samples under a weight of 0 do not matter.
+    """
+    turned = kernel[::-1, ::-1] if flip else kernel
+    copies = {"linear-ramp": "edge"}.get(border, border) if isinstance(border, str) else "zero"
+    channels = range(image.shape[2])
+    values = [pad(np.where(absent[:, :, c], 0, image[:, :, c]), pads, border) for c in channels]
+    gone = [pad(absent[:, :, c], pads, copies) > 0 for c in channels]
+    groups = [[c] for c in channels] if kernel.ndim == 2 else [list(channels)]
+    rows, columns = (np.arange(n) * d for n, d in zip(kernel.shape, dilation, strict=False))
+    height, width = values[0].shape[0] - rows[-1], values[0].shape[1] - columns[-1]
+    out = np.zeros((len(range(0, max(height, 0), stride[0])), len(range(0, max(width, 0), stride[1])), len(groups)))
+    for y, x, g in np.ndindex(out.shape):
+        place = np.ix_(y * stride[0] + rows, x * stride[1] + columns)
+        taps = [
+            (float(weight), float(value), bool(is_gone))
+            for c in groups[g]
+            for weight, value, is_gone in zip(
+                (turned if kernel.ndim == 2 else turned[:, :, c]).flat, values[c][place].flat, gone[c][place].flat, strict=True
+            )
+            if weight
+        ]
+        out[y, x, g] = response_of_taps(taps, rule)
+    return out if kernel.ndim == 2 else out[:, :, 0]
+
+
+def response_of_taps(taps, rule):
+    """The response to taps (weight, value, whether it is missing)."""
+    total = sum(weight * value for weight, value, is_gone in taps if not is_gone)
+    if rule == "zero" or not any(is_gone for _, _, is_gone in taps):
+        return total
+    seen = sum(weight for weight, _, is_gone in taps if not is_gone)
+    if rule == "spread" or abs(seen) <= 1e-6 * sum(abs(weight) for weight, _, _ in taps):
+        return np.nan
+    return total * sum(weight for weight, _, _ in taps) / seen

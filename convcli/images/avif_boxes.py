@@ -1,15 +1,11 @@
-"""The boxes of an AVIF file, for what Pillow does not report (ISO/IEC 14496-12, and https://aomediacodec.github.io/av1-avif/).
-
-A box is a size of 32 bits, a name of four letters, and contents. Size 1 means that a size of 64 bits follows the name; size 0,
-that the box reaches to the end of the file.
-"""
+"""The boxes of an AVIF file, for what Pillow does not report (https://aomediacodec.github.io/av1-avif/)."""
 
 import os
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
+from .boxes import boxes_in
 from .file_parts import CROP, DEPTH_MAP, FURTHER_PICTURES, XMP, Info
 
 KNOWN_BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip")
@@ -34,18 +30,10 @@ HIGH_BIT_DEPTH, TWELVE_BITS = 0x40, 0x20
 """Flags in the third byte of a decoder configuration (av1C)."""
 
 
-def ends_with_box(path: Path) -> bool:
-    """Return whether the file ends where its last box does."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        ends = [end for _, _, end in _boxes(file, size)]
-    return bool(ends) and ends[-1] == size
-
-
 def unkept_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Describe what of the file is not carried over."""
     size = file.seek(0, os.SEEK_END)
-    boxes = list(_boxes(file, size))
+    boxes = list(boxes_in(file, size))
     yield from (f"its box {name.decode('latin-1')}" for name, _, end in boxes if name not in KNOWN_BOXES and end <= size)
     last_end = max((end for name, _, end in boxes if end <= size), default=0)
     if last_end < size and any(name == b"mdat" for name, _, end in boxes if end <= size):
@@ -74,25 +62,9 @@ def _headers(file: BinaryIO) -> bytes:
     """Return the contents of the boxes without pixels."""
     size = file.seek(0, os.SEEK_END)
     headers = b""
-    for name, begin, end in _boxes(file, size):
+    for name, begin, end in boxes_in(file, size):
         if name in (b"meta", b"moov"):
             file.seek(begin)
             headers += file.read(min(end - begin, MAX_HEADER_BYTES - len(headers)))
     return headers
 
-
-def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield (name, begin of the contents, end) of each box. The last box may end beyond the file."""
-    position = 0
-    while position + 8 <= size:
-        file.seek(position)
-        length, name = struct.unpack(">I4s", file.read(8))
-        begin = position + 8
-        if length == 1:
-            length = int.from_bytes(file.read(8), "big")
-            begin += 8
-        end = position + length if length else size
-        if end < begin:
-            return
-        yield name, begin, end
-        position = end

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from ..errors import ArgumentError, nearest_name
 from . import avif_boxes, file_parts
+from .boxes import ends_with_box
 
 MAX_PIXELS = 178_956_970
 """Default limit of the size of a picture: 512 MiB of 8-bit RGB."""
@@ -224,7 +225,32 @@ FORMATS = (
         unkept_parts=avif_boxes.unkept_parts,
         deep_kind=avif_boxes.deep_kind,
         holds_provenance=True,
-        is_complete=avif_boxes.ends_with_box,
+        is_complete=ends_with_box,
+    ),
+    Format(
+        "jp2",
+        (".jp2",),
+        (".j2k", ".j2c", ".jpx", ".jpf"),
+        magic=rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+        codec="jp2",
+        alpha=True,
+        deep=True,
+        keeps=(*COMMON_METADATA, "xmp"),
+        setting="quality",
+        holds_provenance=True,
+        is_complete=ends_with_box,
+    ),
+    Format(
+        "jxl",
+        (".jxl",),
+        magic=rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
+        codec="jxl",
+        alpha=True,
+        deep=True,
+        keeps=("exif", "xmp"),
+        setting="quality",
+        holds_provenance=True,
+        is_complete=ends_with_box,
     ),
     Format(
         "bmp",

@@ -4,7 +4,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, TypeVar
 
@@ -154,6 +154,32 @@ def _kept_position(file: BinaryIO, read: Callable[[BinaryIO], T]) -> T:
     return result
 
 
+def metadata_of_blocks(
+    exif: bytes | None, xmp: bytes | None, lost: Sequence[str], is_turned: bool, icc: bytes | None = None, dpi: Any = None
+) -> FileMetadata:
+    """Return the metadata of a file from its blocks, the XMP in ``lost`` too. ``is_turned``: an orientation was applied."""
+    lost = list(lost)
+    kept_xmp = _xmp_of(xmp, lost, is_turned)
+    notices, kept_exif = _notices_of_lost(lost), None
+    try:
+        kept_exif = _kept_exif(exif, (0, 0)) if exif else None  # ``write`` sets the sizes
+    except BrokenExif as error:
+        notices.append(_broken(error))
+        lost.append("its broken EXIF")
+    return FileMetadata(Metadata(icc, kept_exif, resolution(dpi), xmp=kept_xmp), tuple(notices), tuple(lost))
+
+
+def orientation_of(exif: bytes | None) -> int:
+    """Return the orientation in an EXIF block, 1 where it states none or is broken."""
+    tags = PIL.Image.Exif()
+    try:
+        tags.load(exif or b"")
+    except Exception:  # Pillow raises SyntaxError, struct.error and more on a broken block, which metadata_of_blocks reports
+        return 1
+    orientation = tags.get(ORIENTATION)
+    return orientation if orientation in range(1, 9) else 1
+
+
 def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None, dpi: tuple[Any, Any] | None) -> FileMetadata:
     """Read the metadata of the first page of a TIFF file. ``tags`` are by number. Keeps the position in the file."""
     position = file.tell()
@@ -257,8 +283,11 @@ def _exif_of(picture: PIL.Image.Image) -> bytes | None:
             raise BrokenExif("is not hexadecimal text") from None
     if not exif:
         return None
-    block = check_block(exif)
-    if holds_only_provenance(block):  # it is made anew
-        return None
     is_rotated = picture.getexif().get(ORIENTATION, 1) in TRANSPOSED
-    return patched(block, *(picture.size[::-1] if is_rotated else picture.size))
+    return _kept_exif(exif, picture.size[::-1] if is_rotated else picture.size)
+
+
+def _kept_exif(exif: bytes, size: tuple[int, int]) -> bytes | None:
+    """Return a block for an upright picture of a size, without its thumbnail. Raises BrokenExif."""
+    block = check_block(exif)
+    return None if holds_only_provenance(block) else patched(block, *size)  # provenance is made anew

@@ -55,6 +55,24 @@ def holds_only_provenance(exif: bytes) -> bool:
     return not without_provenance(block.read(entries[0].value_position, entries[0].size).decode("latin-1").rstrip("\0"))
 
 
+def orientation_of(exif: bytes | None) -> int:
+    """Return the orientation 1..8 in a block, 1 where it states none or is broken."""
+    try:
+        block = Block.of(io.BytesIO((exif or b"").removeprefix(PREFIX)))
+        entries = [entry for entry in block.directory(block.first_directory) if (entry.tag, entry.type) == (ORIENTATION, SHORT)]
+        orientation = block.numbers(entries[0].value_position, "H")[0] if entries else 1
+    except BrokenExif:
+        return 1
+    return orientation if 1 <= orientation <= 8 else 1
+
+
+def software_of(exif: bytes) -> str:
+    """Return the text Software in a block, empty where there is none. Raises BrokenExif."""
+    block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
+    entries = [entry for entry in block.directory(block.first_directory) if entry.tag == SOFTWARE]
+    return block.read(entries[0].value_position, entries[0].size).decode("latin-1") if entries else ""
+
+
 def patched(exif: bytes, width: int, height: int, provenance: Provenance | None = None, max_bytes: int = 1 << 30) -> bytes:
     """Return a block with its prefix, changed for an upright picture of a size.
 

@@ -1,7 +1,7 @@
 """The registry of file formats: how each is recognised, what it can hold, and how it is stored.
 
 A new format is one entry here and, where Pillow cannot decode or encode it in full, a class in ``codecs``. ``unkept_parts``
-and ``deep_kind`` report what decoding would lose. The command line imports this module at start-up, so that it imports nothing
+reports what decoding would lose. The command line imports this module at start-up, so that it imports nothing
 that is slow to import.
 """
 
@@ -117,8 +117,6 @@ class Format:
         Options of Pillow's ``save``, from an ``Encoding`` and the number of samples per pixel.
     unkept_parts
         Describes what of a file is not carried over, from its bytes and from what Pillow read of them.
-    deep_kind
-        Returns the kind of samples that Pillow would cut to 8 bits; empty where it keeps them all.
     holds_provenance
         Whether a file can carry provenance, as those of Pillow do in EXIF, which ``keeps`` then names. Otherwise a sidecar
         does, for --skip-existing and --in-place alike.
@@ -148,7 +146,6 @@ class Format:
     setting: str | None = None
     save_options: Callable[[Encoding, int], dict[str, Any]] = lambda encoding, samples: {}
     unkept_parts: Callable[[BinaryIO, file_parts.Info], Iterable[str]] = lambda file, info: ()
-    deep_kind: Callable[[BinaryIO], str] = lambda file: ""
     holds_provenance: bool = False
     is_complete: Callable[[Path], bool] = lambda path: True
     encoding_copies: tuple[int, int] = (3, 3)
@@ -216,6 +213,7 @@ FORMATS = (
         "avif",
         (".avif",),
         magic=rb"....ftyp(?:avif|avis)",
+        codec="avif",
         pillow_names=("AVIF",),
         alpha=True,
         keeps=("icc", "exif", "xmp"),
@@ -223,7 +221,6 @@ FORMATS = (
         setting="quality",
         save_options=_options_of_avif,
         unkept_parts=avif_boxes.unkept_parts,
-        deep_kind=avif_boxes.deep_kind,
         holds_provenance=True,
         is_complete=ends_with_box,
     ),
@@ -260,6 +257,9 @@ FORMATS = (
         keeps=("dpi",),
         unkept_parts=file_parts.unkept_bmp_parts,
     ),
+    Format("hdr", (), (".hdr", ".pic"), magic=rb"#\?(?:RADIANCE|RGBE)\s", codec="hdr"),
+    Format("heic", (), (".heic", ".heif"), magic=rb"....ftyp(?:hei[cxms]|hev[cx]|mif1)", codec="heic"),
+    Format("exr", (), (".exr",), magic=rb"v/1\x01", codec="exr"),
     Format("gif", (), (".gif",), magic=rb"GIF8[79]a", pillow_names=("GIF",)),
     Format(
         "ppm",

@@ -4,6 +4,10 @@ Fields are bits, the lowest first. U32 is a choice of two bits among four (bits,
 """
 
 from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from ..errors import ImageError
+from .boxes import Box, boxes_in
 
 CODESTREAM = b"\xff\x0a"
 SIZES = ((9, 1), (13, 1), (18, 1), (30, 1))
@@ -21,8 +25,8 @@ ALPHA = 0
 GREY, XYB = 1, 2
 D65, SRGB_PRIMARIES, CUSTOM, LINEAR, SRGB_TRANSFER = 1, 1, 2, 8, 13
 GAMMA_UNIT = 10_000_000
-HEADER_BYTES = 64
-"""Bytes of a codestream that are changed, of one that imagecodecs made."""
+READ_BYTES, HEADER_BYTES = 8192, 64
+"""Bytes of a codestream that are read for its header; of one that imagecodecs made."""
 
 CUSTOM_XY = ((19, 0), (19, 524288), (20, 1048576), (21, 2097152))
 
@@ -96,7 +100,7 @@ def read_header(codestream: bytes) -> JxlHeader:
 def as_srgb(codestream: bytes) -> bytes:
     """Return a codestream that states linear light, with the transfer characteristics of sRGB instead."""
     header = read_header(codestream)
-    assert header.transfer == LINEAR and not header.has_profile
+    assert header.transfer == LINEAR
     changed = (LINEAR - ENUM[2][1] ^ SRGB_TRANSFER - ENUM[2][1]) << (header.transfer_at + 2)  # both in the third pair of ENUM
     start = int.from_bytes(codestream[:HEADER_BYTES], "little") ^ changed
     return start.to_bytes(len(codestream[:HEADER_BYTES]), "little") + codestream[HEADER_BYTES:]
@@ -178,3 +182,32 @@ def _with_colour_space(header: JxlHeader, bits: _Bits) -> JxlHeader:
 def _custom(bits: _Bits, kind: int, numbers: int) -> None:
     for _ in range(numbers if kind == CUSTOM else 0):
         bits.choice(CUSTOM_XY)
+
+
+def boxes_of(file: BinaryIO) -> list[Box]:
+    """Return the boxes of a file, the whole of a bare codestream as one."""
+    size = file.seek(0, 2)
+    file.seek(0)
+    is_bare = file.read(2) == CODESTREAM
+    return [(b"jxlc", 0, size)] if is_bare else list(boxes_in(file, size))
+
+
+def header_of(file: BinaryIO, boxes: list[Box]) -> JxlHeader:
+    """Return the header of the codestream in these boxes. Raises ImageError for channels but alpha, and ValueError."""
+    start = b""
+    for name, begin, end in boxes:
+        skipped = {b"jxlc": 0, b"jxlp": 4}.get(name)  # a part begins with its number
+        if skipped is not None and len(start) < READ_BYTES:
+            file.seek(begin + skipped)
+            start += file.read(min(max(end - begin - skipped, 0), READ_BYTES))
+    if not start.startswith(CODESTREAM):
+        raise ValueError("it has no codestream")
+    try:
+        return read_header(start)
+    except UnknownChannel:
+        raise ImageError("is JPEG XL with a channel that is neither colour nor alpha; convert it to RGB") from None
+
+
+def is_lossless_jxl(file: BinaryIO) -> bool:
+    """Return whether the colours of a file are stored as they are. Raises ImageError and ValueError."""
+    return not header_of(file, boxes_of(file)).is_lossy

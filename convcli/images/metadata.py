@@ -169,17 +169,6 @@ def metadata_of_blocks(
     return FileMetadata(Metadata(icc, kept_exif, resolution(dpi), xmp=kept_xmp), tuple(notices), tuple(lost))
 
 
-def orientation_of(exif: bytes | None) -> int:
-    """Return the orientation in an EXIF block, 1 where it states none or is broken."""
-    tags = PIL.Image.Exif()
-    try:
-        tags.load(exif or b"")
-    except Exception:  # Pillow raises SyntaxError, struct.error and more on a broken block, which metadata_of_blocks reports
-        return 1
-    orientation = tags.get(ORIENTATION)
-    return orientation if orientation in range(1, 9) else 1
-
-
 def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None, dpi: tuple[Any, Any] | None) -> FileMetadata:
     """Read the metadata of the first page of a TIFF file. ``tags`` are by number. Keeps the position in the file."""
     position = file.tell()

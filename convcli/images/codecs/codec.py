@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import PIL.Image
-
 from ..formats import Encoding, Format
 from ..image import Admit, Array, Image, Metadata
-from ..provenance import SOFTWARE, Provenance, find_provenance
+from ..provenance import Provenance
 
 
 class Codec:
@@ -40,10 +38,3 @@ class Codec:
     def is_complete(self, path: Path, file_format: Format) -> bool:
         """Return whether a file that opens is complete. Raises whatever the library raises."""
         return file_format.is_complete(path)
-
-
-def provenance_in_exif(exif: bytes | None) -> Provenance | None:
-    """Return the provenance in a block of EXIF. Raises whatever Pillow raises on a damaged block."""
-    tags = PIL.Image.Exif()
-    tags.load(exif or b"")
-    return find_provenance(tags.get(SOFTWARE))

@@ -1,12 +1,7 @@
-"""JPEG 2000: the boxes of .jp2 and .jpx files here, their codestreams with imagecodecs (OpenJPEG).
-
-ISO/IEC 15444-1: annex A describes the markers of a codestream, annex I the boxes. OpenJPEG is given codestreams alone: colour
-and channels are those that the boxes state, and what they state is not its concern.
-"""
+"""JPEG 2000: codestreams with imagecodecs (OpenJPEG), their boxes without it."""
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,61 +9,35 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import ImageError
-from ..boxes import Box, box_of, boxes_in, contents_of
+from ..boxes import box_of, boxes_in, contents_of
 from ..compression import Compression
+from ..exif import orientation_of, software_of
 from ..exif_block import PREFIX
-from ..file_parts import XMP
 from ..formats import DEFAULT_QUALITY, Encoding, Format
-from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
-from ..metadata import FileMetadata, metadata_of_blocks, orientation_of
+from ..image import Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
+from ..jp2_boxes import (
+    ALPHA,
+    COLOUR,
+    END_OF_CODESTREAM,
+    EXIF_ID,
+    GREY,
+    METRES_PER_INCH,
+    SIGNATURE,
+    SRGB,
+    WHOLE_PICTURE,
+    XMP_ID,
+    Codestream,
+    Jp2File,
+    header_of_codestream,
+    parts_of,
+)
+from ..metadata import FileMetadata, metadata_of_blocks
 from ..orientation import upright
-from ..provenance import Provenance
-from .codec import Codec, provenance_in_exif
+from ..provenance import Provenance, find_provenance
+from .codec import Codec
 
-SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
-CODESTREAM, END_OF_CODESTREAM = b"\xff\x4f\xff\x51", b"\xff\xd9"
-EXIF_ID = b"JpgTiffExif->JP2"
-XMP_ID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
-KNOWN_BOXES = (b"jP  ", b"ftyp", b"rreq", b"jp2h", b"jp2c", b"free")
-KNOWN_HEADER_BOXES = (b"ihdr", b"bpcc", b"colr", b"cdef", b"res ")
-SIZ_END, SMALLEST_TILE_PART = 42, 14
-"""Bytes of a codestream up to the first component of its size (SIZ); bytes of a tile without pixels."""
-
-START_OF_TILE, CODING_STYLE = 0xFF90, 0xFF52
-SRGB, GREY, PROFILES = 16, 17, (2, 3)
-"""Colour spaces by number; methods of a colour box that has an ICC profile."""
-
-COLOUR, ALPHA, WHOLE_PICTURE = 0, 1, 0
-METRES_PER_INCH = Fraction(254, 10_000)
-MAX_BITS = 16
 BYTES_PER_SAMPLE = 8
 """Memory of a sample while it is read, in addition to the image: OpenJPEG's integers, and their tiles."""
-
-
-@dataclass(frozen=True)
-class Codestream:
-    """What the header of a codestream states: its size, the bits of each sample, and whether its wavelet is reversible."""
-
-    width: int
-    height: int
-    samples: int
-    bits: int
-    is_reversible: bool
-
-
-@dataclass(frozen=True)
-class Jp2File:
-    """The boxes of a file. ``order`` has the components of the colours, then that of alpha; None where no box states them."""
-
-    codestream: bytes
-    colour_space: int | None = None
-    icc: bytes | None = None
-    order: tuple[int, ...] | None = None
-    dpi: tuple[float, float] | None = None
-    exif: bytes | None = None
-    xmp: bytes | None = None
-    lost: tuple[str, ...] = ()
-    pictures: int = 1
 
 
 class Jp2Codec(Codec):
@@ -78,7 +47,7 @@ class Jp2Codec(Codec):
         """Read the first picture. Raises ImageError, and whatever imagecodecs raises on damaged data."""
         import imagecodecs
 
-        parts = _parts_of(file)
+        parts = parts_of(file)
         stream = header_of_codestream(parts.codestream)
         check_pixels(stream.width, stream.height, max_pixels)
         colours = _colours_of(parts, stream)
@@ -110,9 +79,10 @@ class Jp2Codec(Codec):
 
         quality = encoding.quality or DEFAULT_QUALITY
         is_lossless = bool(encoding.inherited) or quality == 100
+        level: Any = 0 if is_lossless else 20 + quality / 4  # a float, whatever the stub says
         codestream = imagecodecs.jpeg2k_encode(
             np.ascontiguousarray(levels[:, :, 0] if levels.shape[2] == 1 else levels),
-            level=0 if is_lossless else 20 + quality / 4,
+            level=level,
             reversible=is_lossless,
             codecformat="j2k",
         )
@@ -123,7 +93,7 @@ class Jp2Codec(Codec):
                 box_of(b"jp2h", b"".join(_header_boxes(levels, has_alpha, metadata))),
                 box_of(b"uuid", EXIF_ID + metadata.exif.removeprefix(PREFIX)) if metadata.exif else b"",
                 box_of(b"uuid", XMP_ID + metadata.xmp) if metadata.xmp else b"",
-                box_of(b"jp2c", codestream),
+                box_of(b"jp2c", bytes(codestream)),
             )
         )
 
@@ -133,98 +103,7 @@ class Jp2Codec(Codec):
             boxes = list(boxes_in(file, file.seek(0, 2)))
             blocks = (contents_of(file, box) for box in boxes if box[0] == b"uuid")
             exif = next((block.removeprefix(EXIF_ID) for block in blocks if block.startswith(EXIF_ID)), None)
-        return provenance_in_exif(exif)
-
-
-def header_of_codestream(data: bytes) -> Codestream:
-    """Return the header of a codestream. Raises ImageError for kinds that are not read, ValueError for damaged ones."""
-    if len(data) < SIZ_END or not data.startswith(CODESTREAM):
-        raise ValueError("its codestream has no header")
-    x1, y1, x0, y0, tile_width, tile_height, tile_x, tile_y, count = struct.unpack_from(">8IH", data, 8)
-    components = [tuple(data[begin : begin + 3]) for begin in range(SIZ_END, SIZ_END + 3 * count, 3)]
-    if not components or len(components[-1]) < 3 or x1 <= x0 or y1 <= y0 or 0 in (tile_width, tile_height):
-        raise ValueError("its size is not valid")
-    tiles = -(-(x1 - tile_x) // tile_width) * -(-(y1 - tile_y) // tile_height)
-    if tiles * SMALLEST_TILE_PART > len(data):
-        raise ValueError(f"it has no room for its {tiles} tiles")
-    if len(set(components)) > 1 or components[0][1:] != (1, 1):
-        raise ImageError("is JPEG 2000 with components of different sizes or depths; convert it to RGB without subsampling")
-    depth = components[0][0]
-    if depth & 0x80 or depth >= MAX_BITS:
-        kind = "signed samples" if depth & 0x80 else f"{depth + 1} bits"
-        raise ImageError(f"is JPEG 2000 with {kind}; read are 1 to {MAX_BITS} bits without a sign; convert it to TIFF")
-    return Codestream(x1 - x0, y1 - y0, count, depth + 1, is_reversible(data))
-
-
-def is_reversible(data: bytes) -> bool:
-    """Return whether the wavelet of a codestream is reversible, from its first bytes."""
-    position = 2
-    while position + 4 <= len(data):
-        marker, size = struct.unpack_from(">HH", data, position)
-        if marker == CODING_STYLE:
-            return data[position + 13 : position + 14] == b"\1"
-        if marker == START_OF_TILE or size < 2:
-            return False
-        position += 2 + size
-    return False
-
-
-def _parts_of(file: BinaryIO) -> Jp2File:
-    size = file.seek(0, 2)
-    file.seek(0)
-    if file.read(4) == CODESTREAM:
-        file.seek(0)
-        return Jp2File(file.read())
-    boxes = list(boxes_in(file, size))
-    headers = [box for box in boxes if box[0] == b"jp2h"]
-    streams = [box for box in boxes if box[0] == b"jp2c"]
-    if not headers or not streams:
-        raise ValueError("it has no picture")
-    header = {name: (name, *ends) for name, *ends in reversed(list(boxes_in(file, headers[0][2], headers[0][1])))}
-    inner = {name: contents_of(file, (name, begin, end)) for name, begin, end in header.values()}  # type: ignore[misc]
-    identified = [contents_of(file, box) for box in boxes if box[0] == b"uuid"]
-    blocks = {block[:16]: block[16:] for block in reversed(identified)}
-    if b"pclr" in inner:
-        raise ImageError("is JPEG 2000 with a palette, which is not read; convert it to RGB")
-    method, _, _, space = struct.unpack(">BBBI", inner.get(b"colr", b"").ljust(7, b"\0")[:7])
-    return Jp2File(
-        contents_of(file, streams[0]),
-        space if method == 1 else None,
-        inner[b"colr"][3:] if method in PROFILES else None,
-        _order_of(inner[b"cdef"]) if b"cdef" in inner else None,
-        _dpi_of(inner.get(b"res ", b"")),
-        blocks.get(EXIF_ID),
-        blocks.get(XMP_ID),
-        tuple(_lost(boxes, header.values(), identified, size)),
-        len(streams),
-    )
-
-
-def _lost(boxes: list[Box], inner: Any, identified: list[bytes], size: int) -> Iterator[str]:
-    """Describe the boxes that are not carried over, and bytes after the last one."""
-    unknown = [name for name, _, _ in boxes if name not in (*KNOWN_BOXES, b"uuid")]
-    unknown += [name for name, *_ in inner if name not in KNOWN_HEADER_BOXES]
-    yield from dict.fromkeys(f"its box {name.decode('latin-1')}" for name in unknown)
-    if any(block.startswith(XMP_ID) for block in identified):
-        yield XMP
-    if any(block[:16] not in (EXIF_ID, XMP_ID) for block in identified):
-        yield "its box uuid"
-    if boxes[-1][2] < size:
-        yield f"{size - boxes[-1][2]} bytes after its end"
-
-
-def _order_of(definitions: bytes) -> tuple[int, ...]:
-    """Return the components of the colours, then that of alpha, from a box cdef. Raises ImageError for other channels."""
-    (count,) = struct.unpack_from(">H", definitions.ljust(2, b"\0"))
-    channels = list(struct.iter_unpack(">HHH", definitions[2 : 2 + 6 * count]))
-    colours = {association: component for component, kind, association in channels if kind == COLOUR}
-    alphas = [component for component, kind, association in channels if kind == ALPHA and association == WHOLE_PICTURE]
-    if sorted(colours) != list(range(1, len(colours) + 1)) or len(alphas) > 1 or len(colours) + len(alphas) != count:
-        raise ImageError("is JPEG 2000 with channels that are neither colours nor alpha of its own; convert it to RGB")
-    order = (*(colours[index] for index in sorted(colours)), *alphas)
-    if sorted(order) != list(range(count)):
-        raise ValueError("its channels are not its components")
-    return order
+        return find_provenance(software_of(exif)) if exif else None
 
 
 def _colours_of(parts: Jp2File, stream: Codestream) -> int:
@@ -248,8 +127,10 @@ def _header_boxes(levels: Array, has_alpha: bool, metadata: Metadata) -> Iterato
     height, width, samples = levels.shape
     colours = samples - has_alpha
     yield box_of(b"ihdr", struct.pack(">IIHBBBB", height, width, samples, 8 * levels.itemsize - 1, 7, 0, 0))
-    space = struct.pack(">BBB", 2, 0, 0) + metadata.icc if metadata.icc else struct.pack(
-        ">BBBI", 1, 0, 0, GREY if colours == 1 else SRGB
+    space = (
+        struct.pack(">BBB", 2, 0, 0) + metadata.icc
+        if metadata.icc
+        else struct.pack(">BBBI", 1, 0, 0, GREY if colours == 1 else SRGB)
     )
     yield box_of(b"colr", space)
     if has_alpha:
@@ -270,19 +151,6 @@ def _ratio(value: Fraction) -> tuple[int, int, int]:
         value, exponent = value * 10, exponent - 1
     nearest = value.limit_denominator(600)
     return nearest.numerator, nearest.denominator, exponent
-
-
-def _dpi_of(resolutions: bytes) -> tuple[float, float] | None:
-    """Return dots per inch from a box of resolutions, (x, y); that of capture if it states one."""
-    for name in (b"resc", b"resd"):
-        begin = resolutions.find(name) + 4
-        if begin >= 4 and len(resolutions) >= begin + 10:
-            rows, row_unit, columns, column_unit, row_power, column_power = struct.unpack_from(">HHHHbb", resolutions, begin)
-            if row_unit and column_unit:
-                x = Fraction(columns, column_unit) * Fraction(10) ** column_power * METRES_PER_INCH
-                y = Fraction(rows, row_unit) * Fraction(10) ** row_power * METRES_PER_INCH
-                return float(x), float(y)
-    return None
 
 
 def _turned(dpi: tuple[float, float] | None, orientation: int) -> tuple[float, float] | None:

@@ -10,26 +10,23 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import ImageError
-from ..boxes import Box, box_of, boxes_in, contents_of
+from ..boxes import Box, box_of, contents_of
 from ..compression import Compression
 from ..curves import SRGB
-from ..exif import patched
+from ..exif import patched, software_of
 from ..exif_block import PREFIX, BrokenExif
 from ..file_parts import XMP
 from ..formats import DEFAULT_QUALITY, Encoding, Format
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
-from ..jxl_header import CODESTREAM, JxlHeader, UnknownChannel, as_srgb, read_header
+from ..jxl_header import JxlHeader, as_srgb, boxes_of, header_of
 from ..metadata import FileMetadata, metadata_of_blocks
-from ..provenance import Provenance
-from .codec import Codec, provenance_in_exif
+from ..provenance import Provenance, find_provenance
+from .codec import Codec
 
 SIGNATURE_BOX = box_of(b"JXL ", b"\r\n\x87\n")
 START = SIGNATURE_BOX + box_of(b"ftyp", b"jxl " + bytes(4) + b"jxl ")
 EXIF, XML, COMPRESSED, LEVEL = b"Exif", b"xml ", b"brob", b"jxll"
 KNOWN_BOXES = (b"JXL ", b"ftyp", LEVEL, b"jxlc", b"jxlp", b"jbrd", b"jxli", b"free", EXIF, XML, COMPRESSED)
-HEADER_BYTES = 8192
-"""Bytes of a codestream that are read for its header."""
-
 MAX_METADATA = 1 << 26
 """Largest size of EXIF or XMP that was compressed, in bytes."""
 
@@ -49,8 +46,8 @@ class JxlCodec(Codec):
         """Read the first frame. Raises ImageError, and whatever imagecodecs raises on damaged data."""
         import imagecodecs
 
-        boxes = _boxes_of(file)
-        header = _header_of(file, boxes)
+        boxes = boxes_of(file)
+        header = header_of(file, boxes)
         check_pixels(header.width, header.height, max_pixels)
         if header.is_alpha_multiplied:
             raise ImageError("is JPEG XL with colours multiplied by alpha, which are not read; convert it to PNG")
@@ -62,8 +59,8 @@ class JxlCodec(Codec):
         size = file.seek(0, 2)
         admit(Header(height, width, channels, itemsize, size + height * width * channels * (BYTES_PER_SAMPLE + itemsize)))
         file.seek(0)
-        samples = np.asarray(imagecodecs.jpegxl_decode(file.read(), index=0))
-        samples = samples.reshape(samples.shape[:2] + (-1,))
+        samples: Array = np.asarray(imagecodecs.jpegxl_decode(file.read(), index=0))
+        samples = np.atleast_3d(samples)
         if samples.shape != (height, width, channels):
             raise ValueError(f"its pixels have shape {samples.shape}")
         levels = samples.astype(np.float32, copy=False) if header.is_float else scaled_levels(samples, 2**header.bits - 1)
@@ -84,8 +81,8 @@ class JxlCodec(Codec):
         if pixels.dtype == np.uint16 and not is_lossless:
             pixels = _linear(levels, has_alpha).reshape(pixels.shape)
         how = {"lossless": True} if is_lossless else {"distance": distance_of(quality)}
-        data = imagecodecs.jpegxl_encode(pixels, effort=EFFORT, usecontainer=True, **how)
-        boxes = _boxes_of(io.BytesIO(data))
+        data = bytes(imagecodecs.jpegxl_encode(pixels, effort=EFFORT, usecontainer=True, **how))
+        boxes = boxes_of(io.BytesIO(data))
         *first, (_, begin, _) = boxes
         codestream = as_srgb(data[begin:]) if pixels.dtype == np.uint16 else data[begin:]
         data = b"".join((START, *(box_of(name, data[start:end]) for name, start, end in first if name == LEVEL)))
@@ -96,7 +93,8 @@ class JxlCodec(Codec):
     def read_provenance(self, path: Path) -> Provenance | None:
         """Return the provenance in the EXIF of a picture. Raises OSError, ValueError and more on damaged data."""
         with path.open("rb") as file:
-            return provenance_in_exif(_exif_of(_contents(file, _boxes_of(file), EXIF)))
+            exif = _exif_of(_contents(file, boxes_of(file), EXIF))
+        return find_provenance(software_of(exif)) if exif else None
 
 
 def _linear(levels: Array, has_alpha: bool) -> Array:
@@ -117,29 +115,6 @@ def distance_of(quality: int) -> float:
     if quality >= 30:
         return 0.1 + (100 - quality) * 0.09
     return 53 / 3000 * quality * quality - 23 / 20 * quality + 25
-
-
-def _boxes_of(file: BinaryIO) -> list[Box]:
-    """Return the boxes of a file, the whole of a bare codestream as one."""
-    size = file.seek(0, 2)
-    file.seek(0)
-    is_bare = file.read(2) == CODESTREAM
-    return [(b"jxlc", 0, size)] if is_bare else list(boxes_in(file, size))
-
-
-def _header_of(file: BinaryIO, boxes: list[Box]) -> JxlHeader:
-    start = b""
-    for name, begin, end in boxes:
-        skipped = {b"jxlc": 0, b"jxlp": 4}.get(name)  # a part begins with its number
-        if skipped is not None and len(start) < HEADER_BYTES:
-            file.seek(begin + skipped)
-            start += file.read(min(max(end - begin - skipped, 0), HEADER_BYTES))
-    if not start.startswith(CODESTREAM):
-        raise ValueError("it has no codestream")
-    try:
-        return read_header(start)
-    except UnknownChannel:
-        raise ImageError("is JPEG XL with a channel that is neither colour nor alpha; convert it to RGB") from None
 
 
 def _contents(file: BinaryIO, boxes: list[Box], wanted: bytes) -> bytes | None:

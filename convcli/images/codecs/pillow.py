@@ -8,7 +8,7 @@ Every mode of Pillow has a rule:
     F                                    32-bit floats
     CMYK, YCbCr, LAB, HSV                converted to RGB, with a notice; the profile, which no longer applies, is dropped
 
-Samples that Pillow would cut to 8 bits are refused: ``Format.deep_kind`` finds them.
+Files whose samples Pillow would cut to 8 bits have codecs of their own.
 """
 
 import contextlib
@@ -147,7 +147,6 @@ class PillowCodec(Codec):
             with picture:
                 check_pixels(*picture.size, max_pixels)
                 file_format = BY_PILLOW_NAME[str(picture.format)]
-                _refuse_cut(file, file_format, picture)
                 admit(header_of(picture))
                 frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
                 compression = compression_of(picture, file)
@@ -183,18 +182,6 @@ def _is_known(file: BinaryIO) -> bool:
     """Return whether a file begins as one of a format that is read."""
     file.seek(0)
     return format_beginning(file.read(32)) is not None
-
-
-def _refuse_cut(file: BinaryIO, file_format: Format, picture: PIL.Image.Image) -> None:
-    """Raise ImageError for samples that Pillow would cut to 8 bits, which it does without a warning."""
-    position = file.tell()
-    file.seek(0)
-    kind = file_format.deep_kind(file)
-    file.seek(position)
-    if kind:
-        raise ImageError(
-            f"is {kind} in {picture.format}, which would be cut to 8 bits; convert it to TIFF, which is read in full"
-        )
 
 
 def header_of(picture: PIL.Image.Image) -> Header:

@@ -35,12 +35,13 @@ HEADER_BYTES = 8192
 
 @dataclass(frozen=True)
 class Codestream:
-    """What the header of a codestream states: its size, the bits of each sample, and whether its wavelet is reversible."""
+    """What a codestream states: its size, the bits of each sample, the number of tiles, and if its wavelet is reversible."""
 
     width: int
     height: int
     samples: int
     bits: int
+    tiles: int
     is_reversible: bool
 
 
@@ -68,28 +69,42 @@ def header_of_codestream(data: bytes) -> Codestream:
     if not components or len(components[-1]) < 3 or x1 <= x0 or y1 <= y0 or 0 in (tile_width, tile_height):
         raise ValueError("its size is not valid")
     tiles = -(-(x1 - tile_x) // tile_width) * -(-(y1 - tile_y) // tile_height)
-    if tiles * SMALLEST_TILE_PART > len(data):
-        raise ValueError(f"it has no room for its {tiles} tiles")
     if len(set(components)) > 1 or components[0][1:] != (1, 1):
         raise ImageError("is JPEG 2000 with components of different sizes or depths; convert it to RGB without subsampling")
     depth = components[0][0]
     if depth & 0x80 or depth >= MAX_BITS:
         kind = "signed samples" if depth & 0x80 else f"{depth + 1} bits"
         raise ImageError(f"is JPEG 2000 with {kind}; read are 1 to {MAX_BITS} bits without a sign; convert it to TIFF")
-    return Codestream(x1 - x0, y1 - y0, count, depth + 1, is_reversible(data))
+    return Codestream(x1 - x0, y1 - y0, count, depth + 1, tiles, is_reversible(data))
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the marker and the position of each segment before the first tile, and of the start of each part of a tile."""
+    position = 2
+    while position + 12 <= len(data):
+        marker, size = struct.unpack_from(">HH", data, position)
+        yield marker, position
+        if marker == START_OF_TILE:
+            size = int.from_bytes(data[position + 6 : position + 10], "big")
+            if size < SMALLEST_TILE_PART:  # 0: up to the end of the codestream
+                return
+            position += size
+        else:
+            position += 2 + size
 
 
 def is_reversible(data: bytes) -> bool:
     """Return whether the wavelet of a codestream is reversible, from its first bytes."""
-    position = 2
-    while position + 4 <= len(data):
-        marker, size = struct.unpack_from(">HH", data, position)
-        if marker == CODING_STYLE:
-            return data[position + 13 : position + 14] == b"\1"
-        if marker == START_OF_TILE or size < 2:
-            return False
-        position += 2 + size
-    return False
+    styles = [position for marker, position in _segments(data) if marker == CODING_STYLE]
+    return bool(styles) and data[styles[0] + 13 : styles[0] + 14] == b"\1"
+
+
+def check_tiles(data: bytes, tiles: int) -> None:
+    """Raise ValueError for a codestream without some of its tiles, or without its end: OpenJPEG would leave pixels black."""
+    starts = [position for marker, position in _segments(data) if marker == START_OF_TILE]
+    found = {int.from_bytes(data[position + 4 : position + 6], "big") for position in starts}
+    if len(found) < tiles or not data.rstrip(b"\0").endswith(END_OF_CODESTREAM):
+        raise ValueError(f"it has {len(found)} of {tiles} tiles" if len(found) < tiles else "it ends before its last tile")
 
 
 def is_lossless_jp2(file: BinaryIO) -> bool:

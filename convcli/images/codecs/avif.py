@@ -15,7 +15,7 @@ from ..metadata import metadata_of
 from ..orientation import upright
 from .pillow import PillowCodec, header_of, pillow_settings
 
-BYTES_PER_SAMPLE = 8
+BYTES_PER_SAMPLE = 9
 """Memory of a sample while it is read, in addition to the image: planes of libavif, and its RGB."""
 
 

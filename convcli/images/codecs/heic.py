@@ -15,8 +15,8 @@ from ..metadata import metadata_of_blocks
 from .codec import Codec
 
 CHANNELS = {"L": 1, "LA": 2, "RGB": 3, "RGBA": 4}
-BYTES_PER_SAMPLE = 8
-"""Memory of a sample while it is read, in addition to the image: planes of libheif, and its RGB."""
+BYTES_PER_SAMPLE = {1: 2, 2: 12}
+"""Memory of a sample of one and of two bytes while it is read, in addition to the image: planes of libheif, and its RGB."""
 
 
 class HeicCodec(Codec):
@@ -39,7 +39,7 @@ class HeicCodec(Codec):
         mode, (width, height), bits = picture.mode.partition(";")[0], picture.size, picture.info["bit_depth"]
         check_pixels(width, height, max_pixels)
         channels, itemsize = CHANNELS[mode], 1 if bits <= 8 else 2
-        admit(Header(height, width, channels, itemsize, size + width * height * channels * (BYTES_PER_SAMPLE + itemsize)))
+        admit(Header(height, width, channels, itemsize, size + width * height * channels * BYTES_PER_SAMPLE[itemsize]))
         stored = np.asarray(picture)
         levels = np.atleast_3d(stored if bits <= 8 else scaled_levels(stored >> (16 - bits), 2**bits - 1))
         if levels.shape != (height, width, channels):

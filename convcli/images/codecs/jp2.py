@@ -18,7 +18,6 @@ from ..image import Admit, Array, Header, Image, Metadata, check_pixels, scaled_
 from ..jp2_boxes import (
     ALPHA,
     COLOUR,
-    END_OF_CODESTREAM,
     EXIF_ID,
     GREY,
     METRES_PER_INCH,
@@ -28,6 +27,7 @@ from ..jp2_boxes import (
     XMP_ID,
     Codestream,
     Jp2File,
+    check_tiles,
     header_of_codestream,
     parts_of,
 )
@@ -36,7 +36,7 @@ from ..orientation import upright
 from ..provenance import Provenance, find_provenance
 from .codec import Codec
 
-BYTES_PER_SAMPLE = 8
+BYTES_PER_SAMPLE = 4
 """Memory of a sample while it is read, in addition to the image: OpenJPEG's integers, and their tiles."""
 
 
@@ -51,8 +51,7 @@ class Jp2Codec(Codec):
         stream = header_of_codestream(parts.codestream)
         check_pixels(stream.width, stream.height, max_pixels)
         colours = _colours_of(parts, stream)
-        if not parts.codestream.rstrip(b"\0").endswith(END_OF_CODESTREAM):
-            raise ValueError("it ends before its last tile")
+        check_tiles(parts.codestream, stream.tiles)
         itemsize = 1 if stream.bits <= 8 else 2
         pixels = stream.width * stream.height
         reading = len(parts.codestream) + pixels * stream.samples * (BYTES_PER_SAMPLE + itemsize)

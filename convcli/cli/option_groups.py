@@ -151,8 +151,9 @@ STORING = _together(
         "--quality",
         type=click.IntRange(1, 100),
         metavar="N",
-        help="JPEG, WebP and AVIF; 100 makes WebP lossless.  [default: a JPEG from a JPEG has the quality and chroma "
-        f"subsampling of its input, a lossless WebP stays lossless; else {DEFAULT_QUALITY}]",
+        help="JPEG, WebP, AVIF, JPEG 2000 and JPEG XL; 100 is lossless, but for JPEG and AVIF.  [default: a JPEG from a JPEG "
+        "has the quality and chroma subsampling of its input, what is made from a lossless file of its format is lossless; "
+        f"else {DEFAULT_QUALITY}]",
     ),
     click.option(
         "--strip", is_flag=True, help="Write no metadata: no EXIF, colour profile, text, comment or resolution, no provenance."

@@ -126,11 +126,11 @@ def parts_of(file: BinaryIO) -> Jp2File:
     if _is_bare(file):
         file.seek(0)
         return Jp2File(file.read())
-    boxes = list(boxes_in(file, size))
+    boxes = [box for box in boxes_in(file, size) if box[2] <= size]
     headers = [box for box in boxes if box[0] == b"jp2h"]
     streams = [box for box in boxes if box[0] == b"jp2c"]
     if not headers or not streams:
-        raise ValueError("it has no picture")
+        raise ValueError("it has no whole picture")
     header = list(boxes_in(file, headers[0][2], headers[0][1]))
     inner = {box[0]: contents_of(file, box) for box in reversed(header)}  # the first of a name counts
     identified = [contents_of(file, box) for box in boxes if box[0] == b"uuid"]

@@ -272,8 +272,9 @@ def _exif_of(picture: PIL.Image.Image) -> bytes | None:
             raise BrokenExif("is not hexadecimal text") from None
     if not exif:
         return None
+    block = check_block(exif)  # first, as Pillow raises its own errors
     is_rotated = picture.getexif().get(ORIENTATION, 1) in TRANSPOSED
-    return _kept_exif(exif, picture.size[::-1] if is_rotated else picture.size)
+    return _kept_exif(block, picture.size[::-1] if is_rotated else picture.size)
 
 
 def _kept_exif(exif: bytes, size: tuple[int, int]) -> bytes | None:

@@ -82,13 +82,12 @@ class JxlCodec(Codec):
             pixels = _linear(levels, has_alpha).reshape(pixels.shape)
         how = {"lossless": True} if is_lossless else {"distance": distance_of(quality)}
         data = bytes(imagecodecs.jpegxl_encode(pixels, effort=EFFORT, usecontainer=True, **how))
-        boxes = boxes_of(io.BytesIO(data))
-        *first, (_, begin, _) = boxes
-        codestream = as_srgb(data[begin:]) if pixels.dtype == np.uint16 else data[begin:]
-        data = b"".join((START, *(box_of(name, data[start:end]) for name, start, end in first if name == LEVEL)))
-        data += box_of(b"jxlc", codestream)
+        *first, (_, begin, _) = boxes_of(io.BytesIO(data))
+        level = [box_of(name, data[start:end]) for name, start, end in first if name == LEVEL]
         exif = box_of(EXIF, bytes(4) + metadata.exif.removeprefix(PREFIX)) if metadata.exif else b""
-        return data + exif + (box_of(XML, metadata.xmp) if metadata.xmp else b"")
+        xmp = box_of(XML, metadata.xmp) if metadata.xmp else b""
+        codestream = as_srgb(data[begin:]) if pixels.dtype == np.uint16 else data[begin:]
+        return b"".join((START, *level, exif, xmp, box_of(b"jxlc", codestream)))
 
     def read_provenance(self, path: Path) -> Provenance | None:
         """Return the provenance in the EXIF of a picture. Raises OSError, ValueError and more on damaged data."""
@@ -113,7 +112,7 @@ def distance_of(quality: int) -> float:
     1.0
     """
     if quality >= 30:
-        return 0.1 + (100 - quality) * 0.09
+        return round(0.1 + (100 - quality) * 0.09, 2)
     return 53 / 3000 * quality * quality - 23 / 20 * quality + 25
 
 
@@ -156,14 +155,15 @@ def _metadata_of(file: BinaryIO, boxes: list[Box], header: JxlHeader) -> FileMet
 
 def _lost(file: BinaryIO, boxes: list[Box], header: JxlHeader) -> Iterator[str]:
     """Describe what is not carried over."""
-    others = [name for name, _, _ in boxes if name not in KNOWN_BOXES]
-    others += [data for box in boxes if box[0] == COMPRESSED and (data := contents_of(file, box)[:4]) not in (EXIF, XML)]
+    size = file.seek(0, 2)
+    whole = [box for box in boxes if box[2] <= size]
+    others = [name for name, _, _ in whole if name not in KNOWN_BOXES]
+    others += [data for box in whole if box[0] == COMPRESSED and (data := contents_of(file, box)[:4]) not in (EXIF, XML)]
     yield from (f"its box {name.decode('latin-1')}" for name in dict.fromkeys(others) if name != b"jbrd")
     if not header.is_srgb:
         yield "its colour profile" if header.has_profile else "its colour space"
-    size = file.seek(0, 2)
-    if boxes[-1][2] < size:
-        yield f"{size - boxes[-1][2]} bytes after its end"
+    if whole[-1][2] < size:
+        yield f"{size - whole[-1][2]} bytes after its end"
 
 
 def _image_of(pixels: Array, alpha: Array | None, header: JxlHeader, metadata: FileMetadata) -> Image:

@@ -30,7 +30,7 @@ import PIL.PngImagePlugin
 
 from ...errors import ImageError
 from ..compression import compression_of
-from ..formats import BY_PILLOW_NAME, DECODERS, Encoding, Format, format_beginning
+from ..formats import BY_PILLOW_NAME, DECODERS, FORMATS, Encoding, Format, format_beginning
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
 from ..metadata import FileMetadata, metadata_of
 from ..provenance import SOFTWARE, Provenance, find_provenance
@@ -143,7 +143,8 @@ class PillowCodec(Codec):
             except PIL.UnidentifiedImageError:
                 if _is_known(file):
                     raise
-                raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
+                *names, last = [file_format.name.upper() for file_format in FORMATS if file_format.is_read]
+                raise ImageError(f"is not a picture that can be read ({', '.join(names)} or {last})") from None
             with picture:
                 check_pixels(*picture.size, max_pixels)
                 file_format = BY_PILLOW_NAME[str(picture.format)]

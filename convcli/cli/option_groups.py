@@ -206,7 +206,7 @@ LIMIT = _together(
     click.option(
         "--allow-truncated",
         is_flag=True,
-        help="Use truncated pictures as far as they go, with a notice; the rest is grey or black. Not TIFF, WebP and AVIF.",
+        help="Use truncated PNG, JPEG, GIF, BMP and PPM as far as they go, with a notice; the rest is grey or black.",
     ),
 )
 """Options for how inputs are read, and how large they may be."""

@@ -40,11 +40,24 @@ def unkept_parts(file: BinaryIO, info: Info) -> Iterator[str]:
         yield f"{size - last_end} bytes after its end"
     headers = _headers(file)
     yield from (description for name, description in ITEM_DESCRIPTIONS.items() if name in headers)
+    primaries, transfer = _colour_codes(headers)
+    if primaries not in USUAL_PRIMARIES or transfer not in USUAL_TRANSFERS:
+        yield "its colour space"
+
+
+def cicp_of(file: BinaryIO) -> tuple[int, int, int, int] | None:
+    """Return the codes of a colour space whose curve is not that of sRGB, as of RGB of full range; else None."""
+    primaries, transfer = _colour_codes(_headers(file))
+    return None if transfer in USUAL_TRANSFERS else (primaries, transfer, 0, 1)
+
+
+def _colour_codes(headers: bytes) -> tuple[int, int]:
+    """Return the codes of primaries and transfer characteristics, those of sRGB where there are none, or a profile."""
     position = headers.find(COLOUR_CODES)
-    if position >= 0 and not any(profile in headers for profile in PROFILE_TYPES):
-        primaries, transfer = struct.unpack_from(">HH", headers[position + len(COLOUR_CODES) :].ljust(4, b"\0"))
-        if primaries not in USUAL_PRIMARIES or transfer not in USUAL_TRANSFERS:
-            yield "its colour space"
+    if position < 0 or any(profile in headers for profile in PROFILE_TYPES):
+        return USUAL_PRIMARIES[0], USUAL_TRANSFERS[-1]
+    primaries, transfer = struct.unpack_from(">HH", headers[position + len(COLOUR_CODES) :].ljust(4, b"\0"))
+    return primaries, transfer
 
 
 def bits_of(file: BinaryIO) -> int:

@@ -28,8 +28,8 @@ class Metadata:
     xmp: bytes | None = None
     iptc: bytes | None = None  # of JPEG, as resources of Photoshop
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()  # names and data of chunks that say what levels mean
-    gamma: float | None = None  # of a chunk gAMA that no other replaces
-    cicp: tuple[int, int, int, int] | None = None  # of a chunk cICP: primaries, transfer, matrix, full range
+    gamma: float | None = None  # of a chunk gAMA that no other replaces, or of JPEG XL
+    cicp: tuple[int, int, int, int] | None = None  # of PNG, AVIF and JPEG XL: primaries, transfer, matrix, full range
 
 
 @dataclass(frozen=True)

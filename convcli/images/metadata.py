@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, TypeVar
 import PIL.Image
 import PIL.JpegImagePlugin
 
+from .avif_boxes import cicp_of
 from .exif import check_block, holds_only_provenance, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import exif_of_tiff
@@ -87,6 +88,8 @@ def metadata_of(picture: PIL.Image.Image, file: BinaryIO, file_format: Format) -
     metadata = Metadata(icc, exif, dpi, tuple(text.items()), comment, xmp, iptc, chunks)
     if picture.format == "PNG":
         metadata = replace(metadata, gamma=_gamma_of(info), cicp=_kept_position(file, cicp_of_png))
+    elif picture.format == "AVIF":
+        metadata = replace(metadata, cicp=_kept_position(file, cicp_of))
     return FileMetadata(metadata, tuple(notices), tuple(lost))
 
 

@@ -18,6 +18,7 @@ from convcli.images.boxes import box_of
 from convcli.images.formats import Encoding, format_named
 from convcli.images.image import Image, Metadata, scaled_levels
 from convcli.images.jxl_header import read_header
+from convcli.images.light import light_of
 from convcli.images.read import decode
 from convcli.images.write import encode
 
@@ -297,6 +298,40 @@ def test_truncated_files_are_errors(rng):
 def avif(samples, bits):
     """A lossless AVIF: libavif stores RGB itself."""
     return imagecodecs.avif_encode(samples, level=100, bitspersample=bits, pixelformat="444")
+
+
+@pytest.mark.parametrize("name", ["jp2", "jxl"])
+def test_in_place(run, rng, tmp_path, name):
+    """A lossless file stays lossless and keeps its metadata; the next run skips it; bytes after its end make it an error."""
+    levels = rng.integers(0, 65536, (7, 9, 4)).astype(np.uint16)
+    path = tmp_path / f"a.{name}"
+    path.write_bytes(written(levels, name, metadata=Metadata(exif=exif(), xmp=XMP)))
+    for status in ("done", "skipped"):
+        result = run("apply", path, "-k", "1", "--in-place", "--skip-existing", "--json", "-q")
+        assert (result.status, f'"{status}"' in result.out) == (0, True), result.err
+        image = read(path.read_bytes())
+        assert_array_equal(image.pixels[image.alpha > 0], levels[:, :, :3][levels[:, :, 3] > 0])
+        assert (image.compression.format, image.metadata.xmp, b"a maker" in image.metadata.exif) == (name, XMP, True)
+    path.write_bytes(written(levels, name) + b"and more")
+    result = run("apply", path, "-k", "1", "--in-place")
+    assert "would lose 8 bytes after its end in place; write another file, with -o" in result.err
+
+
+def test_curves_of_other_formats(rng):
+    """--light linear decodes by the codes of AVIF and JPEG XL; it refuses PQ, and leaves floats, which are light, alone."""
+    levels = rng.integers(0, 1024, (8, 9, 3)).astype(np.uint16)
+    for transfer, expected in ((8, levels / 1023), (13, None), (16, ImageError)):
+        data = imagecodecs.avif_encode(levels, level=100, bitspersample=10, pixelformat="444", transfer=transfer, primaries=1)
+        image = read(data)
+        assert image.metadata.cicp == (None if transfer == 13 else (1, transfer, 0, 1))
+        if expected is ImageError:
+            with pytest.raises(ImageError, match="its file states transfer characteristics 16; --light linear knows"):
+                light_of(image)
+        elif expected is not None:
+            light = np.empty(levels.shape, np.float32)
+            light_of(image).decode(image.pixels, light)
+            np.testing.assert_allclose(light, expected, atol=1e-4)
+    assert light_of(read(exr({"RGB": levels.astype(np.float32)}))) is None
 
 
 @pytest.mark.parametrize("bits", [10, 12])

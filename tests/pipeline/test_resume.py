@@ -6,6 +6,7 @@ import shutil
 import zipfile
 
 import numpy as np
+import imagecodecs
 import PIL.Image
 import PIL.PngImagePlugin
 import pytest
@@ -134,6 +135,8 @@ def test_a_file_of_the_user_is_kept(run, photo, tmp_path, name):
     user_file.parent.mkdir()
     if name in ("x.npy", "x.npz"):
         user_file.write_bytes(b"anything")
+    elif name == "x.jxl":
+        user_file.write_bytes(imagecodecs.jpegxl_encode(np.zeros((9, 9), np.uint8)))
     else:
         with PIL.Image.open(photo) as picture:
             picture.save(user_file)

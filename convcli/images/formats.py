@@ -236,6 +236,7 @@ FORMATS = (
         setting="quality",
         holds_provenance=True,
         is_complete=ends_with_box,
+        encoding_copies=(6, 6),
     ),
     Format(
         "jxl",
@@ -248,6 +249,7 @@ FORMATS = (
         setting="quality",
         holds_provenance=True,
         is_complete=ends_with_box,
+        encoding_copies=(15, 15),
     ),
     Format(
         "bmp",

@@ -5,8 +5,8 @@ import os
 import shutil
 import zipfile
 
-import numpy as np
 import imagecodecs
+import numpy as np
 import PIL.Image
 import PIL.PngImagePlugin
 import pytest

@@ -16,8 +16,6 @@ import PIL.JpegImagePlugin
 
 from ..errors import ImageError
 from .formats import BY_NAME
-from .jp2_boxes import is_lossless_jp2
-from .jxl_header import is_lossless_jxl
 
 LOSSLESS_CHUNK, FRAME_CHUNK = b"VP8L", b"ANMF"
 FRAME_HEADER_SIZE = 16
@@ -78,6 +76,9 @@ def _is_lossless_codestream(file: BinaryIO, name: str, start: bytes) -> bool:
     """Return whether a file of JPEG 2000 has a reversible wavelet, or one of JPEG XL colours that are not XYB."""
     if not re.match(BY_NAME[name].magic, start, re.DOTALL):
         return False
+    from .jp2_boxes import is_lossless_jp2  # imported for these formats alone: every start would take longer
+    from .jxl_header import is_lossless_jxl
+
     try:
         return is_lossless_jp2(file) if name == "jp2" else is_lossless_jxl(file)
     except (ImageError, ValueError):  # reported when the file is read

@@ -72,7 +72,7 @@ def header_of_codestream(data: bytes) -> Codestream:
     if len(set(components)) > 1 or components[0][1:] != (1, 1):
         raise ImageError("is JPEG 2000 with components of different sizes or depths; convert it to RGB without subsampling")
     depth = components[0][0]
-    if depth & 0x80 or depth >= MAX_BITS:
+    if depth >= MAX_BITS:  # the highest bit is that of a sign
         kind = "signed samples" if depth & 0x80 else f"{depth + 1} bits"
         raise ImageError(f"is JPEG 2000 with {kind}; read are 1 to {MAX_BITS} bits without a sign; convert it to TIFF")
     return Codestream(x1 - x0, y1 - y0, count, depth + 1, tiles, is_reversible(data))

@@ -160,7 +160,10 @@ def _kept_position(file: BinaryIO, read: Callable[[BinaryIO], T]) -> T:
 def metadata_of_blocks(
     exif: bytes | None, xmp: bytes | None, lost: Sequence[str], is_turned: bool, icc: bytes | None = None, dpi: Any = None
 ) -> FileMetadata:
-    """Return the metadata of a file from its blocks, the XMP in ``lost`` too. ``is_turned``: an orientation was applied."""
+    """Return the metadata of a file from its blocks, the XMP in ``lost`` too. ``is_turned``: an orientation was applied.
+
+    The orientation in EXIF becomes 1, whatever it was.
+    """
     lost = list(lost)
     kept_xmp = _xmp_of(xmp, lost, is_turned)
     notices, kept_exif = _notices_of_lost(lost), None

@@ -1,14 +1,11 @@
 """HEIC with pillow_heif (libheif), an optional dependency. 10 and 12 bits become 16."""
 
-import contextlib
 import io
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ...errors import ImageError
-from ..exif import patched
-from ..exif_block import BrokenExif
 from ..file_parts import DEPTH_MAP, FURTHER_PICTURES, XMP
 from ..image import Admit, Array, Header, Image, check_pixels, scaled_levels
 from ..metadata import metadata_of_blocks
@@ -51,8 +48,6 @@ def _image_of(levels: Array, info: dict[str, Any], pictures: int, lost: list[str
     colours = 1 if levels.shape[2] < 3 else 3
     alpha = np.ascontiguousarray(levels[:, :, colours]) if levels.shape[2] > colours else None
     exif = info.get("exif") or None
-    with contextlib.suppress(BrokenExif):  # metadata_of_blocks reports it
-        exif = patched(exif, 0, 0) if exif else None  # the orientation becomes 1; ``write`` sets the sizes
     metadata = metadata_of_blocks(exif, info.get("xmp"), lost, is_turned=False, icc=info.get("icc_profile"))
     white = 255 if levels.itemsize == 1 else 65535
     image = Image(np.ascontiguousarray(levels[:, :, :colours]), white, alpha, "HEIC", metadata.metadata)

@@ -1,6 +1,5 @@
 """JPEG XL: codestreams with imagecodecs (libjxl), the boxes with EXIF and XMP here (ISO/IEC 18181-2)."""
 
-import contextlib
 import io
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,8 +12,8 @@ from ...errors import ImageError
 from ..boxes import Box, box_of, contents_of
 from ..compression import Compression
 from ..curves import SRGB
-from ..exif import patched, software_of
-from ..exif_block import PREFIX, BrokenExif
+from ..exif import software_of
+from ..exif_block import PREFIX
 from ..file_parts import XMP
 from ..formats import DEFAULT_QUALITY, Encoding, Format
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
@@ -143,8 +142,6 @@ def _metadata_of(file: BinaryIO, boxes: list[Box], header: JxlHeader) -> FileMet
         except Exception as error:  # Brotli's own, and ValueError for a box that is truncated
             lost.append(f"its {name.decode().strip()} data, which is damaged ({error})")
     exif = _exif_of(blocks[EXIF])
-    with contextlib.suppress(BrokenExif):
-        exif = patched(exif, header.width, header.height) if exif else None
     lost += [XMP] if blocks[XML] else []
     metadata = metadata_of_blocks(exif, blocks[XML], lost, is_turned=header.orientation != 1)
     if header.is_srgb or header.has_profile:

@@ -19,9 +19,9 @@ not import each other.
     geometry/   sizes, padding and borders of a sliding kernel
     errors      the exceptions;  range_rules  the words of --range;  npy_reader  reads untrusted .npy files
 
-Each external library is used in one place: numba in engine/jit, Pillow, tifffile and imagecodecs in images, tomllib in config,
-safetensors in kernels/weight_arrays, click in cli, rich in cli/output. Data flows one way, and each arrow is a frozen value
-or an array:
+Each external library is used in one place: numba in engine/jit, Pillow, tifffile, imagecodecs, pillow_heif and OpenEXR in
+images, tomllib in config, safetensors in kernels/weight_arrays, click in cli, rich in cli/output. Data flows one way, and each
+arrow is a frozen value or an array:
 
     words -> request -> task -> image -> layout -> response -> levels -> file
 """

@@ -171,8 +171,9 @@ STORING = _together(
         "--quality",
         type=click.IntRange(1, 100),
         metavar="N",
-        help="JPEG, WebP and AVIF; 100 makes WebP lossless.  [default: a JPEG from a JPEG has the quality and chroma "
-        f"subsampling of its input, a lossless WebP stays lossless; else {DEFAULT_QUALITY}]",
+        help="JPEG, WebP, AVIF, JPEG 2000 and JPEG XL; 100 is lossless, but for JPEG and AVIF.  [default: a JPEG from a JPEG "
+        "has the quality and chroma subsampling of its input, what is made from a lossless file of its format is lossless; "
+        f"else {DEFAULT_QUALITY}]",
     ),
     click.option(
         "--compression",
@@ -232,7 +233,7 @@ LIMIT = _together(
     click.option(
         "--allow-truncated",
         is_flag=True,
-        help="Use truncated pictures as far as they go, with a notice; the rest is grey or black. Not TIFF, WebP and AVIF.",
+        help="Use truncated PNG, JPEG, GIF, BMP and PPM as far as they go, with a notice; the rest is grey or black.",
     ),
 )
 """Options for how inputs are read, and how large they may be."""

@@ -1,15 +1,11 @@
-"""The boxes of an AVIF file, for what Pillow does not report (ISO/IEC 14496-12, and https://aomediacodec.github.io/av1-avif/).
-
-A box is a size of 32 bits, a name of four letters, and contents. Size 1 means that a size of 64 bits follows the name; size 0,
-that the box reaches to the end of the file.
-"""
+"""The boxes of an AVIF file, for what Pillow does not report (https://aomediacodec.github.io/av1-avif/)."""
 
 import os
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import BinaryIO
 
+from .boxes import boxes_in
 from .file_parts import CROP, DEPTH_MAP, FURTHER_PICTURES, XMP, Info
 
 KNOWN_BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip")
@@ -34,65 +30,53 @@ HIGH_BIT_DEPTH, TWELVE_BITS = 0x40, 0x20
 """Flags in the third byte of a decoder configuration (av1C)."""
 
 
-def ends_with_box(path: Path) -> bool:
-    """Return whether the file ends where its last box does."""
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        ends = [end for _, _, end in _boxes(file, size)]
-    return bool(ends) and ends[-1] == size
-
-
 def unkept_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Describe what of the file is not carried over."""
     size = file.seek(0, os.SEEK_END)
-    boxes = list(_boxes(file, size))
+    boxes = list(boxes_in(file, size))
     yield from (f"its box {name.decode('latin-1')}" for name, _, end in boxes if name not in KNOWN_BOXES and end <= size)
     last_end = max((end for name, _, end in boxes if end <= size), default=0)
     if last_end < size and any(name == b"mdat" for name, _, end in boxes if end <= size):
         yield f"{size - last_end} bytes after its end"
     headers = _headers(file)
     yield from (description for name, description in ITEM_DESCRIPTIONS.items() if name in headers)
+    primaries, transfer = _colour_codes(headers)
+    if primaries not in USUAL_PRIMARIES or transfer not in USUAL_TRANSFERS:
+        yield "its colour space"
+
+
+def cicp_of(file: BinaryIO) -> tuple[int, int, int, int] | None:
+    """Return the codes of a colour space whose curve is not that of sRGB, as of RGB of full range; else None."""
+    primaries, transfer = _colour_codes(_headers(file))
+    return None if transfer in USUAL_TRANSFERS else (primaries, transfer, 0, 1)
+
+
+def _colour_codes(headers: bytes) -> tuple[int, int]:
+    """Return the codes of primaries and transfer characteristics, those of sRGB where there are none, or a profile."""
     position = headers.find(COLOUR_CODES)
-    if position >= 0 and not any(profile in headers for profile in PROFILE_TYPES):
-        primaries, transfer = struct.unpack_from(">HH", headers[position + len(COLOUR_CODES) :].ljust(4, b"\0"))
-        if primaries not in USUAL_PRIMARIES or transfer not in USUAL_TRANSFERS:
-            yield "its colour space"
+    if position < 0 or any(profile in headers for profile in PROFILE_TYPES):
+        return USUAL_PRIMARIES[0], USUAL_TRANSFERS[-1]
+    primaries, transfer = struct.unpack_from(">HH", headers[position + len(COLOUR_CODES) :].ljust(4, b"\0"))
+    return primaries, transfer
 
 
-def deep_kind(file: BinaryIO) -> str:
-    """Return the kind of samples of more than 8 bits, from the AV1 configuration; empty if there are none."""
+def bits_of(file: BinaryIO) -> int:
+    """Return the bits of a sample: 8, 10 or 12, the most of any AV1 configuration."""
     headers = _headers(file)
     flags = 0
     position = headers.find(b"av1C")
     while position >= 0:
         flags |= headers[position + 6] if position + 6 < len(headers) else 0
         position = headers.find(b"av1C", position + 4)
-    return f"{12 if flags & TWELVE_BITS else 10}-bit colour" if flags & HIGH_BIT_DEPTH else ""
+    return (12 if flags & TWELVE_BITS else 10) if flags & HIGH_BIT_DEPTH else 8
 
 
 def _headers(file: BinaryIO) -> bytes:
     """Return the contents of the boxes without pixels."""
     size = file.seek(0, os.SEEK_END)
     headers = b""
-    for name, begin, end in _boxes(file, size):
+    for name, begin, end in boxes_in(file, size):
         if name in (b"meta", b"moov"):
             file.seek(begin)
             headers += file.read(min(end - begin, MAX_HEADER_BYTES - len(headers)))
     return headers
-
-
-def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield (name, begin of the contents, end) of each box. The last box may end beyond the file."""
-    position = 0
-    while position + 8 <= size:
-        file.seek(position)
-        length, name = struct.unpack(">I4s", file.read(8))
-        begin = position + 8
-        if length == 1:
-            length = int.from_bytes(file.read(8), "big")
-            begin += 8
-        end = position + length if length else size
-        if end < begin:
-            return
-        yield name, begin, end
-        position = end

@@ -1,10 +1,12 @@
 """How the levels of a file are compressed, so that an output of the same format can be compressed alike.
 
 Without ``--quality``, a JPEG file that is made from a JPEG file has its quantization tables, its chroma subsampling and its
-order of scans; the tables are its quality, whichever program chose them. A WebP file that is made from a lossless one is
-lossless. Without ``--compression``, a TIFF file that is made from a TIFF file is compressed as that one.
+order of scans; the tables are its quality, whichever program chose them. A WebP, JPEG 2000 or JPEG XL file that is made from a
+lossless one of its format is lossless. Without ``--compression``, a TIFF file that is made from a TIFF file is compressed as
+that one.
 """
 
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +14,9 @@ from typing import Any, BinaryIO
 
 import PIL.Image
 import PIL.JpegImagePlugin
+
+from ..errors import ImageError
+from .formats import BY_NAME
 
 LOSSLESS_CHUNK, FRAME_CHUNK = b"VP8L", b"ANMF"
 FRAME_HEADER_SIZE = 16
@@ -55,8 +60,12 @@ def inherits_compression(file: BinaryIO, name: str) -> bool:
     position = file.tell()
     file.seek(0)
     start = file.read(12)
-    is_webp = start[:4] == b"RIFF" and start[8:] == b"WEBP"
-    inherits = start.startswith(b"\xff\xd8\xff") if name == "jpeg" else name == "webp" and is_webp and _is_lossless_webp(file)
+    if name == "jpeg":
+        inherits = start.startswith(b"\xff\xd8\xff")
+    elif name == "webp":
+        inherits = start[:4] == b"RIFF" and start[8:] == b"WEBP" and _is_lossless_webp(file)
+    else:
+        inherits = name in ("jp2", "jxl") and _is_lossless_codestream(file, name, start)
     file.seek(position)
     return inherits
 
@@ -76,6 +85,19 @@ def _options_of_jpeg(picture: PIL.JpegImagePlugin.JpegImageFile) -> dict[str, An
 def _is_lossless_webp(file: BinaryIO) -> bool:
     """Return whether the first picture of a WebP file is lossless (https://developers.google.com/speed/webp/docs/riff_container)."""
     return next((name == LOSSLESS_CHUNK for name in _webp_chunks(file) if name in (b"VP8 ", LOSSLESS_CHUNK)), False)
+
+
+def _is_lossless_codestream(file: BinaryIO, name: str, start: bytes) -> bool:
+    """Return whether a file of JPEG 2000 has a reversible wavelet, or one of JPEG XL colours that are not XYB."""
+    if not re.match(BY_NAME[name].magic, start, re.DOTALL):
+        return False
+    from .jp2_boxes import is_lossless_jp2  # imported for these formats alone: every start would take longer
+    from .jxl_header import is_lossless_jxl
+
+    try:
+        return is_lossless_jp2(file) if name == "jp2" else is_lossless_jxl(file)
+    except (ImageError, ValueError):  # reported when the file is read
+        return False
 
 
 def _webp_chunks(file: BinaryIO) -> Iterator[bytes]:

@@ -65,6 +65,17 @@ def text_in(exif: bytes, tag: int) -> str:
     return ""
 
 
+def orientation_of(exif: bytes | None) -> int:
+    """Return the orientation 1..8 in a block, 1 where it states none or is broken."""
+    try:
+        block = Block.of(io.BytesIO((exif or b"").removeprefix(PREFIX)))
+        entries = [entry for entry in block.directory(block.first_directory) if (entry.tag, entry.type) == (ORIENTATION, SHORT)]
+        orientation = block.numbers(entries[0].value_position, "H")[0] if entries else 1
+    except BrokenExif:
+        return 1
+    return orientation if 1 <= orientation <= 8 else 1
+
+
 def patched(exif: bytes, width: int, height: int, provenance: Provenance | None = None, max_bytes: int = 1 << 30) -> bytes:
     """Return a block with its prefix, changed for an upright picture of a size.
 

@@ -1,7 +1,7 @@
 """The registry of file formats: how each is recognised, what it can hold, and how it is stored.
 
 A new format is one entry here and, where Pillow cannot decode or encode it in full, a class in ``codecs``. ``unkept_parts``
-and ``deep_kind`` report what decoding would lose. The command line imports this module at start-up, so that it imports nothing
+reports what decoding would lose. The command line imports this module at start-up, so that it imports nothing
 that is slow to import.
 """
 
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from ..errors import ArgumentError, nearest_name
 from . import avif_boxes, file_parts
+from .boxes import ends_with_box
 
 MAX_PIXELS = 178_956_970
 """Default limit of the size of a picture: 512 MiB of 8-bit RGB."""
@@ -22,12 +23,12 @@ MAX_PIXELS = 178_956_970
 TIFF_COMPRESSIONS = ("none", "deflate", "lzw", "zstd")
 
 DEFAULT_QUALITY = 92
-"""Quality of JPEG, WebP and AVIF where none is given and none is inherited from the input."""
+"""Quality where none is given and none is inherited from the input."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """Compression settings: PNG's level 0..9, the quality 1..100 of JPEG, WebP and AVIF, and the name of TIFF's compression.
+    """Compression settings: PNG's level 0..9, the quality 1..100 of formats that lose some, and the name of TIFF's compression.
 
     PNG level 1 encodes runs only (zlib's Z_RLE). A photograph of a megapixel takes 61 ms and 1,182 kB; Pillow's default, level
     6, takes 342 ms and 1,205 kB, and Pillow's level 1 66 ms and 1,366 kB. The edges of that photograph are as large as at
@@ -119,8 +120,6 @@ class Format:
         Options of Pillow's ``save``, from an ``Encoding`` and the number of samples per pixel.
     unkept_parts
         Describes what of a file is not carried over, from its bytes and from what Pillow read of them.
-    deep_kind
-        Returns the kind of samples that Pillow would cut to 8 bits; empty where it keeps them all.
     holds_provenance
         Whether a file can carry provenance, as those of Pillow do in EXIF, which ``keeps`` then names. Otherwise a sidecar
         does, for --skip-existing and --in-place alike.
@@ -150,7 +149,6 @@ class Format:
     setting: str | None = None
     save_options: Callable[[Encoding, int], dict[str, Any]] = lambda encoding, samples: {}
     unkept_parts: Callable[[BinaryIO, file_parts.Info], Iterable[str]] = lambda file, info: ()
-    deep_kind: Callable[[BinaryIO], str] = lambda file: ""
     holds_provenance: bool = False
     is_complete: Callable[[Path], bool] = lambda path: True
     encoding_copies: tuple[int, int] = (3, 3)
@@ -219,6 +217,7 @@ FORMATS = (
         "avif",
         (".avif",),
         magic=rb"....ftyp(?:avif|avis)",
+        codec="avif",
         pillow_names=("AVIF",),
         alpha=True,
         keeps=("icc", "exif", "xmp"),
@@ -226,9 +225,35 @@ FORMATS = (
         setting="quality",
         save_options=_options_of_avif,
         unkept_parts=avif_boxes.unkept_parts,
-        deep_kind=avif_boxes.deep_kind,
         holds_provenance=True,
-        is_complete=avif_boxes.ends_with_box,
+        is_complete=ends_with_box,
+    ),
+    Format(
+        "jp2",
+        (".jp2",),
+        (".j2k", ".j2c", ".jpx", ".jpf"),
+        magic=rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51",
+        codec="jp2",
+        alpha=True,
+        deep=True,
+        keeps=(*COMMON_METADATA, "xmp"),
+        setting="quality",
+        holds_provenance=True,
+        is_complete=ends_with_box,
+        encoding_copies=(6, 6),
+    ),
+    Format(
+        "jxl",
+        (".jxl",),
+        magic=rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n",
+        codec="jxl",
+        alpha=True,
+        deep=True,
+        keeps=("exif", "xmp"),
+        setting="quality",
+        holds_provenance=True,
+        is_complete=ends_with_box,
+        encoding_copies=(15, 15),
     ),
     Format(
         "bmp",
@@ -238,6 +263,9 @@ FORMATS = (
         keeps=("dpi",),
         unkept_parts=file_parts.unkept_bmp_parts,
     ),
+    Format("hdr", (), (".hdr", ".pic"), magic=rb"#\?(?:RADIANCE|RGBE)\s", codec="hdr"),
+    Format("heic", (), (".heic", ".heif"), magic=rb"....ftyp(?:hei[cxms]|hev[cx]|mif1)", codec="heic"),
+    Format("exr", (), (".exr",), magic=rb"v/1\x01", codec="exr"),
     Format("gif", (), (".gif",), magic=rb"GIF8[79]a", pillow_names=("GIF",)),
     Format(
         "ppm",

@@ -53,8 +53,8 @@ class Metadata:
     xmp: bytes | None = None
     iptc: bytes | None = None  # of JPEG, as resources of Photoshop
     png_chunks: tuple[tuple[bytes, bytes], ...] = ()  # names and data of chunks that say what levels mean
-    gamma: float | None = None  # of a chunk gAMA that no other replaces
-    cicp: tuple[int, int, int, int] | None = None  # of a chunk cICP: primaries, transfer, matrix, full range
+    gamma: float | None = None  # of a chunk gAMA that no other replaces, or of JPEG XL
+    cicp: tuple[int, int, int, int] | None = None  # of PNG, AVIF and JPEG XL: primaries, transfer, matrix, full range
     calibration: Calibration | None = None  # of TIFF, in place of dpi
     label: str = ""  # the name of a map, in TIFF of floats
 
@@ -166,3 +166,15 @@ def as_levels(array: Array) -> tuple[Array, int | None]:
         return array.astype(array.dtype.newbyteorder("=")), 255 if array.dtype.itemsize == 1 else 65535
     small = array.dtype.itemsize <= (4 if array.dtype.kind == "f" else 2)
     return array.astype(np.float32 if small else np.float64), None
+
+
+def scaled_levels(samples: Array, highest: int) -> Array:
+    """Return samples 0..highest as uint8 if they fit, else uint16, scaled so that the highest is white, rounded to nearest.
+
+    >>> scaled_levels(np.array([0, 1, 4095]), 4095).tolist()
+    [0, 16, 65535]
+    """
+    dtype, white = (np.uint8, 255) if highest <= 255 else (np.uint16, 65535)
+    if highest == white:
+        return samples.astype(dtype, copy=False)
+    return ((samples.astype(np.uint32) * white + highest // 2) // highest).astype(dtype)

@@ -109,7 +109,9 @@ def light_of(image: Image) -> LinearLight | None:
         return None
     metadata, channels = image.metadata, image.pixels.shape[2]
     if metadata.cicp is not None:
-        return _light((_curve_of_cicp(metadata.cicp),), image.white)
+        return _light(
+            (_curve_of_cicp(metadata.cicp, "its file" if image.format in ("AVIF", "JXL") else "its chunk cICP"),), image.white
+        )
     if metadata.icc is not None:
         try:
             curves = curves_of_profile(metadata.icc)
@@ -121,10 +123,10 @@ def light_of(image: Image) -> LinearLight | None:
     return _light((SRGB if metadata.gamma is None else power_curve(1 / metadata.gamma),), image.white)
 
 
-def _curve_of_cicp(cicp: tuple[int, int, int, int]) -> Curve:
+def _curve_of_cicp(cicp: tuple[int, int, int, int], where: str) -> Curve:
     _, transfer, _, full_range = cicp
     if transfer not in CICP_CURVES or not full_range:
         what = f"transfer characteristics {transfer}" if full_range else "narrow range"
         known = ", ".join(map(str, sorted(CICP_CURVES)))
-        raise ImageError(f"its chunk cICP states {what}; --light linear knows {known} of full range; {REMEDY}")
+        raise ImageError(f"{where} states {what}; --light linear knows {known} of full range; {REMEDY}")
     return CICP_CURVES[transfer]

@@ -4,7 +4,7 @@ import json
 import math
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, BinaryIO, TypeVar
@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 import PIL.Image
 import PIL.JpegImagePlugin
 
+from .avif_boxes import cicp_of
 from .exif import check_block, holds_only_provenance, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import exif_of_tiff
@@ -94,6 +95,8 @@ def metadata_of(picture: PIL.Image.Image, file: BinaryIO, file_format: Format) -
     metadata = Metadata(icc, exif, dpi, tuple(text.items()), comment, xmp, iptc, chunks)
     if picture.format == "PNG":
         metadata = replace(metadata, gamma=_gamma_of(info), cicp=_kept_position(file, cicp_of_png))
+    elif picture.format == "AVIF":
+        metadata = replace(metadata, cicp=_kept_position(file, cicp_of))
     return FileMetadata(metadata, tuple(notices), tuple(lost))
 
 
@@ -159,6 +162,24 @@ def _kept_position(file: BinaryIO, read: Callable[[BinaryIO], T]) -> T:
     result = read(file)
     file.seek(position)
     return result
+
+
+def metadata_of_blocks(
+    exif: bytes | None, xmp: bytes | None, lost: Sequence[str], is_turned: bool, icc: bytes | None = None, dpi: Any = None
+) -> FileMetadata:
+    """Return the metadata of a file from its blocks, the XMP in ``lost`` too. ``is_turned``: an orientation was applied.
+
+    The orientation in EXIF becomes 1, whatever it was.
+    """
+    lost = list(lost)
+    kept_xmp = _xmp_of(xmp, lost, is_turned)
+    notices, kept_exif = _notices_of_lost(lost), None
+    try:
+        kept_exif = _kept_exif(exif, (0, 0)) if exif else None  # ``write`` sets the sizes
+    except BrokenExif as error:
+        notices.append(_broken(error))
+        lost.append("its broken EXIF")
+    return FileMetadata(Metadata(icc, kept_exif, resolution(dpi), xmp=kept_xmp), tuple(notices), tuple(lost))
 
 
 def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None, dpi: tuple[Any, Any] | None) -> FileMetadata:
@@ -296,8 +317,12 @@ def _exif_of(picture: PIL.Image.Image) -> bytes | None:
             raise BrokenExif("is not hexadecimal text") from None
     if not exif:
         return None
-    block = check_block(exif)
-    if holds_only_provenance(block):  # it is made anew
-        return None
+    block = check_block(exif)  # first, as Pillow raises its own errors
     is_rotated = picture.getexif().get(ORIENTATION, 1) in TRANSPOSED
-    return patched(block, *(picture.size[::-1] if is_rotated else picture.size))
+    return _kept_exif(block, picture.size[::-1] if is_rotated else picture.size)
+
+
+def _kept_exif(exif: bytes, size: tuple[int, int]) -> bytes | None:
+    """Return a block for an upright picture of a size, without its thumbnail. Raises BrokenExif."""
+    block = check_block(exif)
+    return None if holds_only_provenance(block) else patched(block, *size)  # provenance is made anew

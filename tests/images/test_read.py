@@ -360,16 +360,6 @@ def test_bad_files_are_refused_in_one_line(data, message):
     assert len(str(caught.value).splitlines()) == 1
 
 
-@pytest.mark.parametrize(("flags", "bits"), [(0x40, 10), (0x60, 12)])
-def test_deep_avif_is_refused(flags, bits, colours):
-    """The flags high_bitdepth and twelve_bit of its AV1 decoder decide; Pillow would cut it to 8 bits."""
-    data = bytearray(encoded(PIL.Image.fromarray(np.tile(colours, (9, 9, 1))), "AVIF"))
-    data[data.index(b"av1C") + 6] |= flags
-    data[data.index(b"pixi") + 9 : data.index(b"pixi") + 12] = bytes([bits] * 3)
-    with pytest.raises(ImageError, match=f"is {bits}-bit colour in AVIF, which would be cut to 8 bits; convert it to TIFF"):
-        read(bytes(data))
-
-
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF", "WEBP", "AVIF", "GIF", "BMP", "PPM"])
 def test_a_truncated_file_is_refused_or_read_whole(kind, colours):
     """A truncated file gives an error, never a partial picture or another exception."""

@@ -5,6 +5,7 @@ import os
 import shutil
 import zipfile
 
+import imagecodecs
 import numpy as np
 import PIL.Image
 import PIL.PngImagePlugin
@@ -38,7 +39,7 @@ def statuses(run, *arguments):
     return [line["status"] for line in lines]
 
 
-OUTPUTS = ("x.png", "x.jpg", "x.webp", "x.avif", "x.tif", "x.bmp", "x.ppm", "x.npy", "x.npz")
+OUTPUTS = ("x.png", "x.jpg", "x.webp", "x.avif", "x.jp2", "x.jxl", "x.tif", "x.bmp", "x.ppm", "x.npy", "x.npz")
 
 
 @pytest.mark.parametrize("name", OUTPUTS)
@@ -134,6 +135,8 @@ def test_a_file_of_the_user_is_kept(run, photo, tmp_path, name):
     user_file.parent.mkdir()
     if name in ("x.npy", "x.npz"):
         user_file.write_bytes(b"anything")
+    elif name == "x.jxl":
+        user_file.write_bytes(imagecodecs.jpegxl_encode(np.zeros((9, 9), np.uint8)))
     else:
         with PIL.Image.open(photo) as picture:
             picture.save(user_file)

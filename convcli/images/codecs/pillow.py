@@ -8,7 +8,7 @@ Every mode of Pillow has a rule:
     F                                    32-bit floats
     CMYK, YCbCr, LAB, HSV                converted to RGB, with a notice; the profile, which no longer applies, is dropped
 
-Samples that Pillow would cut to 8 bits are refused: ``Format.deep_kind`` finds them.
+Files whose samples Pillow would cut to 8 bits have codecs of their own.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ import PIL.PngImagePlugin
 
 from ...errors import ImageError
 from ..compression import compression_of
-from ..formats import BY_PILLOW_NAME, DECODERS, Encoding, Format, format_beginning
+from ..formats import BY_PILLOW_NAME, DECODERS, FORMATS, Encoding, Format, format_beginning
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
 from ..metadata import FileMetadata, metadata_of
 from ..provenance import SOFTWARE, Provenance, find_provenance
@@ -143,11 +143,11 @@ class PillowCodec(Codec):
             except PIL.UnidentifiedImageError:
                 if _is_known(file):
                     raise
-                raise ImageError(f"is not a picture that can be read ({', '.join(DECODERS)} or .npy)") from None
+                *names, last = [file_format.name.upper() for file_format in FORMATS if file_format.is_read]
+                raise ImageError(f"is not a picture that can be read ({', '.join(names)} or {last})") from None
             with picture:
                 check_pixels(*picture.size, max_pixels)
                 file_format = BY_PILLOW_NAME[str(picture.format)]
-                _refuse_cut(file, file_format, picture)
                 admit(header_of(picture))
                 frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
                 compression = compression_of(picture, file)
@@ -183,18 +183,6 @@ def _is_known(file: BinaryIO) -> bool:
     """Return whether a file begins as one of a format that is read."""
     file.seek(0)
     return format_beginning(file.read(32)) is not None
-
-
-def _refuse_cut(file: BinaryIO, file_format: Format, picture: PIL.Image.Image) -> None:
-    """Raise ImageError for samples that Pillow would cut to 8 bits, which it does without a warning."""
-    position = file.tell()
-    file.seek(0)
-    kind = file_format.deep_kind(file)
-    file.seek(position)
-    if kind:
-        raise ImageError(
-            f"is {kind} in {picture.format}, which would be cut to 8 bits; convert it to TIFF, which is read in full"
-        )
 
 
 def header_of(picture: PIL.Image.Image) -> Header:

@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import ImageError
 from ..file_parts import unkept_ppm_parts
 from ..formats import Encoding, Format
-from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels
+from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
 from .pillow import PillowCodec
 
 COLOUR_HEADER = re.compile(rb"P([36])" + rb"(?:\s|#[^\n]*\n)+(\d{1,10})" * 3 + rb"\s")
@@ -119,7 +119,4 @@ def _levels(file: BinaryIO, header: DeepHeader, count: int) -> Array:
         raise ImageError(
             f"is truncated or corrupt: its PPM sample {samples.max()} is above its MAXVAL, {header.highest}; {REMEDY}"
         )
-    stored = np.uint8 if header.white == 255 else np.uint16
-    if header.highest == header.white:
-        return samples.astype(stored)
-    return ((samples.astype(np.uint32) * header.white + header.highest // 2) // header.highest).astype(stored)
+    return scaled_levels(samples, header.highest)

@@ -64,8 +64,7 @@ def command(
     if len(kernels) > 1:
         raise click.UsageError(f"explains a pixel of one feature map; give one -k, got {len(kernels)}")
     registry = options.read_registry(config, no_config)
-    defaults = options.read_defaults(registry, {"range": "rule"})
-    values |= {name: value for name, value in defaults.items() if name in values}
+    values |= options.read_defaults(registry, {"range": "rule"})
     maps = feature_maps(registry.find(kernels[0]))
     if len(maps) > 1:
         raise ArgumentError(f"bank {kernels[0]!r} gives {len(maps)} feature maps; give one kernel, or a bank that merges them")

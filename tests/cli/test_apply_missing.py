@@ -9,6 +9,7 @@ import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
 import naive
+from convcli.ops import filter as filter_module
 from convcli.pipeline import kernel_maps
 from pictures import clipped, pixels
 
@@ -125,8 +126,9 @@ def test_sums_over_channels_divide_by_what_is_seen_of_all(run, tmp_path, rng, ch
     assert_allclose(response, expected(array, absent, kernel, "ignore"), atol=1e-5)
 
 
-def test_levels_are_stored_and_nan_is_0(run, case, tmp_path):
-    """The report says which share is not a number; --range stretch does not count it."""
+def test_levels_are_stored_and_nan_is_0(run, case, tmp_path, monkeypatch):
+    """A few rows at a time. The report says which share is not a number; --range stretch does not count it."""
+    monkeypatch.setattr(filter_module, "CHUNK_SIZE", 20 * 3 * 6)
     source, mask, levels, absent = case
     response = expected(levels, absent, BLUR, "ignore")
     result = run("apply", source, "-k", "blur", "--mask", mask, "-o", tmp_path / "b.png")

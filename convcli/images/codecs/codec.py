@@ -1,10 +1,11 @@
 """The interface of codecs, each for the files of one format or of several."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from ..formats import Encoding, Format
+from ..frames import Frames, Series
 from ..image import Admit, Array, Image, Metadata
 from ..provenance import Provenance
 
@@ -19,8 +20,27 @@ class Codec:
         """
         raise NotImplementedError
 
+    def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
+        """Return the frames of an open file. Raises as ``decode`` does; so does the function that reads a frame."""
+        return Frames(Series(), lambda index, admit: self.decode(file, max_pixels, admit, axes))
+
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels (H, W, C), uint8 or uint16, alpha last, and return the bytes. Raises whatever the library raises."""
+        raise NotImplementedError
+
+    def write_frames(
+        self,
+        file: BinaryIO,
+        frames: Iterable[tuple[Array, bool]],
+        series: Series,
+        file_format: Format,
+        encoding: Encoding,
+        metadata: Metadata,
+    ) -> None:
+        """Write frames, each its levels (H, W, C) and whether the last channel is alpha. They are computed one at a time.
+
+        Raises whatever the library raises.
+        """
         raise NotImplementedError
 
     def exif_error(self, exif: bytes) -> str:
@@ -29,6 +49,17 @@ class Codec:
 
     def write_maps(self, file: BinaryIO, maps: Sequence[Array], names: Sequence[str], provenance: Provenance | None) -> None:
         """Write float maps, each (H, W, C)."""
+        raise NotImplementedError
+
+    def write_frame_maps(
+        self,
+        file: BinaryIO,
+        frames: Iterable[Sequence[Array]],
+        series: Series,
+        names: Sequence[str],
+        provenance: Provenance | None,
+    ) -> None:
+        """Write the float maps of several frames, each (H, W, C), of equal shapes. Frames are computed one at a time."""
         raise NotImplementedError
 
     def read_provenance(self, path: Path) -> Provenance | None:

@@ -1,0 +1,147 @@
+"""Writes the maps of one picture: one map as levels, or several as a stack of floats."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from ..images.formats import Encoding
+from ..images.image import Array, Image, Metadata
+from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
+from ..images.write import METADATA_NAMES, Fitted, fit, write_maps
+from .map_source import Explanation, MapSource
+from .request_base import BaseRequest
+from .selected_frames import refuse_loss
+from .store_map import quantize_map
+from .tasks import Target
+from .write_output import Output, write_output
+
+
+@dataclass(frozen=True)
+class Written:
+    """A map, or all maps of a layer, in an output. ``statistics`` is None in a dry run.
+
+    ``maps`` are indices into the maps of the request. ``explanations`` say how their kernels were computed (--explain).
+    ``shape`` is (H, W, C); the output has it for each of ``frames``.
+    """
+
+    target: Target
+    map: str
+    shape: tuple[int, ...]
+    rule: str
+    statistics: RangeStatistics | None = None
+    maps: tuple[int, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
+    frames: int = 1
+
+
+def write_map(request: BaseRequest, map_source: MapSource, target: Target, output: Output) -> tuple[list[Written], list[str]]:
+    """Write the maps of an output. Return what was written, and notices. Raises ConvcliError."""
+    if is_raw(request, map_source.image, target):
+        written, notices = _write_stack(request, map_source, target, output)
+    else:
+        written, notices = _write_levels(request, map_source, target, output)
+    return with_explanations(request, map_source, written), notices
+
+
+def with_explanations(request: BaseRequest, map_source: MapSource, written: list[Written]) -> list[Written]:
+    """Return what was written with how its kernels were computed."""
+    return [
+        replace(
+            output,
+            explanations=tuple(itertools.chain(*(map_source.explanations(request.maps[index]) for index in output.maps))),
+        )
+        for output in written
+    ]
+
+
+def is_raw(request: BaseRequest, image: Image, target: Target) -> bool:
+    """Return whether floats are stored: in a stack, and in TIFF where the picture has floats whose white is not known."""
+    unscaled = image.white is None and not request.rule_for(request.maps[target.maps[0]]).sets_scale
+    return request.stacks_in(target.file_format) or (target.file_format.stack and unscaled)
+
+
+def _write_levels(
+    request: BaseRequest, map_source: MapSource, target: Target, output: Output
+) -> tuple[list[Written], list[str]]:
+    map_ = request.maps[target.maps[0]]
+    rule = request.rule_for(map_)
+    picture, statistics = quantize_map(request, map_source, map_, rule, target.file_format)
+    fitted, notices = fit_levels(request, picture, map_source.image, target, output)
+    data = fitted.encode(picture)
+    carries_provenance = str(output.provenance).encode() in data
+    write_output(request, target, output, lambda file: file.write(data), carries_provenance)
+    return [Written(target, map_.name, picture.pixels.shape, rule.name, statistics, target.maps)], notices
+
+
+def fit_levels(request: BaseRequest, picture: Image, image: Image, target: Target, output: Output) -> tuple[Fitted, list[str]]:
+    """Return how the levels of a map of an image are stored, and notices. Raises ConvcliError."""
+    if request.strip:
+        picture = replace(picture, metadata=Metadata())
+    encoding = Encoding(request.png_level, request.quality)
+    fitted = fit(picture, target.file_format, encoding, None if request.strip else output.provenance)
+    notices, lost = list(fitted.notices), list(fitted.lost)
+    if picture.white == 255 and image.white == 65535:
+        notices.append(f"16-bit levels stored with 8 bits: {target.file_format.name} holds only 8")
+        lost.append("16-bit levels")
+    if image.white is None:
+        lost.append("its real numbers")
+    refuse_loss(request, tuple(lost))
+    return fitted, notices
+
+
+def _write_stack(
+    request: BaseRequest, map_source: MapSource, target: Target, output: Output
+) -> tuple[list[Written], list[str]]:
+    """Write maps of ``apply`` or ``run`` raw, as float32 or float64. Return what was written, and notices."""
+    requested = [request.maps[index] for index in target.maps]
+    names = stack_names(request, target)
+    maps = [map_source.compute_map(map_).colour for map_ in requested]
+    notices = notices_of_stack(request, map_source.image, maps[0], target)
+    provenance = None if request.strip else output.provenance
+
+    def write(file: BinaryIO) -> None:
+        write_maps(file, target.file_format, maps, names, provenance)
+
+    write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
+    statistics = [[statistics_of(map_)] for map_ in maps]
+    return list(stacked(request, target, [map_.shape for map_ in maps], statistics)), notices
+
+
+def stack_names(request: BaseRequest, target: Target) -> list[str]:
+    """Return the names of the maps in a stack."""
+    maps = [request.maps[index] for index in target.maps]
+    return [map_.name if target.file_format.picture else request.stack_name(map_) for map_ in maps]
+
+
+def notices_of_stack(request: BaseRequest, image: Image, map_: Array, target: Target) -> list[str]:
+    """Return notices about what a stack does not hold, of the image and of a map. Raises ImageError for --in-place."""
+    notices = []
+    lost = [] if request.strip else [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)]
+    lost += [] if image.alpha is None else ["alpha"]
+    reported = [word for word in lost if target.file_format.picture or word == "alpha"]  # nobody expects metadata in arrays
+    if reported:
+        notices.append(f"{' and '.join(reported)} not written: a stack holds only the feature maps")
+    if request.range.name != "auto":
+        notices.append(f"--range {request.range.name} not applied: floats are stored raw")
+    if map_.itemsize * 8 > target.file_format.float_bits:
+        notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
+        lost.append("what 32 bits cannot hold")
+    refuse_loss(request, tuple(lost))
+    return notices
+
+
+def stacked(
+    request: BaseRequest, target: Target, shapes: Sequence[tuple[int, ...]], statistics: Sequence[Sequence[RangeStatistics]]
+) -> Iterator[Written]:
+    """Yield what was written for each array of a stack: one map, or all maps that share a name.
+
+    ``shapes`` and ``statistics`` are those of each map; there are statistics for each frame.
+    """
+    by_name: dict[str, list[int]] = {}
+    for position, index in enumerate(target.maps):
+        by_name.setdefault(request.stack_name(request.maps[index]), []).append(position)
+    for name, positions in by_name.items():
+        combined = combine_statistics([part for position in positions for part in statistics[position]])
+        indices = tuple(target.maps[position] for position in positions)
+        yield Written(target, name, shapes[positions[0]], "raw", combined, indices, frames=len(statistics[0]))

@@ -17,7 +17,7 @@ DAMAGED = sorted((FOLDER / "damaged").glob("*.png"))
 
 
 def decoded(data):
-    """Samples by pypng as (colours (H, W, C), alpha (H, W) or None), widened to 8 or 16 bits, a palette replaced by its colours.
+    """Samples by pypng, widened to 8 or 16 bits, or colours of the palette: (H, W, C), and alpha (H, W) or None.
 
     The rules are those of the PNG specification: sections 12.4 (sample depth), 11.2.2 (palette), 11.3.1.1 (transparency).
     """

@@ -202,7 +202,7 @@ def _refuse_cut(file: BinaryIO, file_format: Format, picture: PIL.Image.Image) -
 
 
 def _widen_transparent_level(picture: PIL.Image.Image) -> None:
-    """Widen the transparent level of a PNG of 2 or 4 bits to 8. Pillow widens the levels alone, and makes others transparent."""
+    """Widen the transparent level of a PNG of 2 or 4 bits to 8. Pillow widens only the levels, so that it hits others."""
     rawmode = picture.tile[0].args if isinstance(picture, PIL.PngImagePlugin.PngImageFile) and picture.tile else None
     if rawmode in WIDENED_LEVELS and "transparency" in picture.info:
         highest = WIDENED_LEVELS[rawmode]

@@ -2,6 +2,7 @@
 
 import io
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,6 +19,9 @@ from .image import REMEDY, Admit, Image
 
 MAX_REASON = 200
 """Longest text of a decoder that a message contains."""
+
+MISLEADING_ERRORS = (PIL.UnidentifiedImageError, LookupError, TypeError, AttributeError, struct.error, AssertionError)
+"""Errors of decoders whose text says nothing of the file, such as "index 0 out of range(0)"."""
 
 
 def read_image(
@@ -118,7 +122,7 @@ def _reason(error: Exception, file_format: Format | None) -> str:
     """Return the message for an exception of a decoder, whose own words alone would not say what is wrong."""
     kind = f"{file_format.name.upper()} data" if file_format else "data"
     text = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
-    if isinstance(error, PIL.UnidentifiedImageError):  # its text is the name of an object
+    if isinstance(error, MISLEADING_ERRORS) or text.startswith("invalid literal"):
         text = "its header is not valid"
     remedy = "--allow-truncated uses what is there" if text.startswith("image file is truncated") else REMEDY
     return f"is truncated or corrupt: its {kind} cannot be decoded ({text}); {remedy}"

@@ -102,9 +102,12 @@ FILES = {
 
 
 def damaged(data, seed):
-    """A file with 1 to 5 bytes changed, often in its header; a third is also cut off, or has a part twice."""
+    """A file with a byte of its second half changed; or 1 to 5 bytes, often of its header, and perhaps cut off or longer."""
     random = np.random.default_rng(seed)
     changed = bytearray(data)
+    if seed % 2:
+        changed[random.integers(len(changed) // 2, len(changed))] ^= 1 << random.integers(8)
+        return bytes(changed)
     for _ in range(random.integers(1, 6)):
         place = random.integers(min(200, len(changed)) if random.random() < 0.7 else len(changed))
         changed[place] = random.choice((0, 1, 127, 128, 255, random.integers(256)))
@@ -114,13 +117,17 @@ def damaged(data, seed):
     return bytes(changed[: place + 50] + changed[place:]) if kind < 0.33 else bytes(changed)
 
 
+OTHER_DECODERS = {"jpeg": imagecodecs.jpeg8_decode, "webp": imagecodecs.webp_decode, "bmp": imagecodecs.bmp_decode}
+
+
 def expected(name, data):
     """Colours by another decoder, None where it refuses the file or is none for this kind."""
     try:
         if name.startswith("png"):
             return decoded(data)[0]
-        if name.startswith("jpeg"):
-            return np.atleast_3d(imagecodecs.jpeg8_decode(data))
+        for start, decode in OTHER_DECODERS.items():
+            if name.startswith(start):
+                return np.atleast_3d(decode(data))
     except Exception:  # decoders raise anything on damaged files
         return None
     return None

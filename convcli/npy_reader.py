@@ -9,6 +9,9 @@ if TYPE_CHECKING:
 Check: TypeAlias = "Callable[[tuple[int, ...], np.dtype[Any]], None]"
 
 
+PARSER_WORDS = ("Cannot parse header", "malformed node", "source code")
+"""Starts of messages that repeat the header."""
+
 MAX_HEADER_BYTES = 10_000
 """Largest header, as in NumPy, which would read the whole of a longer one before it checks the length."""
 
@@ -29,7 +32,9 @@ def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
         shape, _, dtype = read_header(file)
     # Python's own parsers read the header: they raise ValueError, SyntaxError, TokenError, MemoryError and more.
     except Exception as error:
-        raise ValueError((str(error) or type(error).__name__).splitlines()[0][:200]) from None
+        text = str(error).splitlines()[0][:200] if isinstance(error, ValueError) and str(error) else ""
+        names_cause = text and not text.startswith(PARSER_WORDS)
+        raise ValueError(text if names_cause else "its header is not valid") from None
     if any(isinstance(length, bool) or length < 0 for length in shape):
         raise ValueError(f"its header has the shape {shape}")
     check(shape, dtype)

@@ -16,7 +16,8 @@ from .output import printing
 
 if TYPE_CHECKING:
     from ..pipeline.map_source import Explanation
-    from ..pipeline.process_image import Outcome, Written
+    from ..pipeline.process_image import Outcome
+    from ..pipeline.write_map import Written
 
 
 MAX_LINE_BYTES = 16 << 20
@@ -104,6 +105,7 @@ def _map_facts(written: "Written") -> dict[str, Any]:
         "map": written.map,
         "shape": list(written.shape),
         "maps": len(written.maps),
+        "frames": written.frames,
         "range": written.rule,
     }
     if written.explanations:

@@ -8,7 +8,8 @@ from .output import escaped, number, print_error, printing, share
 
 if TYPE_CHECKING:
     from ..pipeline.map_source import Explanation
-    from ..pipeline.process_image import Outcome, Written
+    from ..pipeline.process_image import Outcome
+    from ..pipeline.write_map import Written
     from .counts import Counts
 
 
@@ -102,7 +103,8 @@ def _size(written: "Written") -> str:
 
 
 def _map_count(written: "Written") -> str:
-    return f", {len(written.maps)} maps" if len(written.maps) > 1 else ""
+    counts = ((written.frames, "frames"), (len(written.maps), "maps"))
+    return "".join(f", {count} {word}" for count, word in counts if count > 1)
 
 
 def _explanation_line(explanation: "Explanation") -> str:

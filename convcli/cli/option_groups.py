@@ -224,6 +224,11 @@ LIMIT = _together(
         help="The axes of .npy inputs whose shape is ambiguous: rows Y, columns X, channels C.",
     ),
     click.option(
+        "--frames",
+        type=options.FRAMES,
+        help="The frames of stacks and animations: all, first, N, or A:B[:STEP], from 0. Default: all.",
+    ),
+    click.option(
         "--max-pixels",
         type=click.IntRange(1),
         default=MAX_PIXELS,

@@ -15,6 +15,7 @@ from ..errors import ArgumentError
 from ..geometry.padding import PADDINGS
 from ..images.formats import NAMES, format_named
 from ..ops.option_parsers import BORDER_WORDS, pair_reader, read_border, read_padding
+from ..pipeline.frame_selection import WORDS, parse_frames
 from ..range_rules import NUMBER, RANGES, parse_range
 
 
@@ -53,8 +54,8 @@ NEGATIVE_NUMBERS = re.compile(
 
 
 SECTIONS = {
-    "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --max-pixels "
-    "--allow-truncated",
+    "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --frames "
+    "--max-pixels --allow-truncated",
     "Kernel": "--kernel --tap --config --no-config",
     "Output": "--output --format --range --depth --png-level --quality --compression --strip --keep-times --in-place --flat "
     "--overwrite --skip-existing",
@@ -191,6 +192,7 @@ NODATA = ParsedText("NUMBER", read_nodata)
 PAIR = {name: ParsedText("N|ROWSxCOLS", pair_reader(name)) for name in ("stride", "dilation")}
 PADDING = ParsedText("WORD|N|ROWSxCOLS", read_padding, PADDINGS)
 BORDER = ParsedText("WORD|NUMBER", read_border, BORDER_WORDS)
+FRAMES = ParsedText("FRAMES", parse_frames, WORDS)
 RANGE = ParsedText("RULE", parse_range, RANGES)
 FORMAT = ParsedText("FORMAT", format_named, NAMES)
 

@@ -107,6 +107,8 @@ class Format:
         Bits of a sample in a stack.
     alpha, deep
         Whether a picture may have alpha; whether it may have 16 bits.
+    holds_frames
+        Whether a file may hold several frames.
     keeps
         The fields of ``Metadata`` that it holds. One that a picture has and its output does not hold makes --in-place refuse
         the picture, and is reported otherwise.
@@ -143,6 +145,7 @@ class Format:
     float_bits: int = 64
     alpha: bool = False
     deep: bool = False
+    holds_frames: bool = False
     keeps: tuple[str, ...] = ()
     max_side: int = 2**31 - 1
     max_metadata: int = 1 << 30
@@ -277,7 +280,7 @@ FORMATS = (
         deep=True,
         unkept_parts=file_parts.unkept_ppm_parts,
     ),
-    Format("npy", (".npy",), magic=rb"\x93NUMPY", codec="npy", picture=False, stack=True),
+    Format("npy", (".npy",), magic=rb"\x93NUMPY", codec="npy", picture=False, stack=True, holds_frames=True),
     Format(
         "npz",
         (".npz",),
@@ -286,6 +289,7 @@ FORMATS = (
         picture=False,
         stack=True,
         holds_named_maps=True,
+        holds_frames=True,
         holds_provenance=True,
     ),
 )

@@ -163,7 +163,7 @@ def as_levels(array: Array) -> tuple[Array, int | None]:
     if array.dtype == bool:
         return np.where(array, np.uint8(255), np.uint8(0)), 255
     if array.dtype.kind == "u" and array.dtype.itemsize <= 2:
-        return array.astype(array.dtype.newbyteorder("=")), 255 if array.dtype.itemsize == 1 else 65535
+        return array.astype(array.dtype.newbyteorder("="), copy=False), 255 if array.dtype.itemsize == 1 else 65535
     small = array.dtype.itemsize <= (4 if array.dtype.kind == "f" else 2)
     return array.astype(np.float32 if small else np.float64), None
 

@@ -2,8 +2,10 @@
 
 import io
 import stat
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,10 +14,14 @@ import PIL
 from ..errors import ConvcliError, ImageError
 from .codecs import codec_of
 from .formats import MAX_PIXELS, Format, format_beginning
+from .frames import Frames
 from .image import REMEDY, Admit, Image
 
 MAX_REASON = 200
 """Longest text of a decoder that a message contains."""
+
+MISLEADING_ERRORS = (PIL.UnidentifiedImageError, LookupError, TypeError, AttributeError, struct.error, AssertionError)
+"""Errors of decoders whose text says nothing of the file, such as "index 0 out of range(0)"."""
 
 
 def read_image(
@@ -43,6 +49,26 @@ def decode(
     Raises ImageError: the file is empty, not a picture, truncated, corrupt, too large, or of a kind that cannot be read without
     loss.
     """
+    file_format = _format_of(file)
+    with _as_image_error(file_format):
+        return codec_of(file_format).decode(file, max_pixels, admit, axes)
+
+
+def open_frames(file: BinaryIO, max_pixels: int = MAX_PIXELS, axes: str | None = None) -> Frames:
+    """Return the frames of an open file. Raises ImageError as ``decode`` does, when the file is opened or a frame is read."""
+    file_format = _format_of(file)
+    with _as_image_error(file_format):
+        frames = codec_of(file_format).open_frames(file, max_pixels, axes)
+
+    def read(index: int, admit: Admit) -> Image:
+        with _as_image_error(file_format):
+            return frames.read(index, admit)
+
+    return replace(frames, read=read)
+
+
+def _format_of(file: BinaryIO) -> Format | None:
+    """Return the format of a file, None where it is unknown. Raises ImageError for an empty file."""
     try:
         start = file.read(32)
         file.seek(0)
@@ -50,9 +76,14 @@ def decode(
         raise ImageError(f"cannot be read: {error.strerror or error}") from None
     if not start:
         raise ImageError("is empty")
-    file_format = format_beginning(start)
+    return format_beginning(start)
+
+
+@contextmanager
+def _as_image_error(file_format: Format | None) -> Iterator[None]:
+    """Turn exceptions of decoders into ImageError."""
     try:
-        return codec_of(file_format).decode(file, max_pixels, admit, axes)
+        yield
     except (ConvcliError, MemoryError):
         raise
     # Decoders raise OSError, ValueError, IndexError, TypeError, SyntaxError, struct.error and more on bad files.
@@ -91,7 +122,7 @@ def _reason(error: Exception, file_format: Format | None) -> str:
     """Return the message for an exception of a decoder, whose own words alone would not say what is wrong."""
     kind = f"{file_format.name.upper()} data" if file_format else "data"
     text = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
-    if isinstance(error, PIL.UnidentifiedImageError):  # its text is the name of an object
+    if isinstance(error, MISLEADING_ERRORS) or text.startswith("invalid literal"):
         text = "its header is not valid"
     remedy = "--allow-truncated uses what is there" if text.startswith("image file is truncated") else REMEDY
     return f"is truncated or corrupt: its {kind} cannot be decoded ({text}); {remedy}"

@@ -1,16 +1,19 @@
 """Encodes images and maps, and reports what a format cannot hold."""
 
-from collections.abc import Sequence
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import ArgumentError, OutputError
+from ..errors import ArgumentError, ConvcliError, OutputError
 from .codecs import codec_of
 from .exif import block_with, patched
 from .file_parts import lost_png_chunks
 from .formats import WRITTEN, Encoding, Format
+from .frames import Series
 from .image import Array, Image, Metadata
 from .provenance import Provenance
 from .xmp import adjusted
@@ -68,14 +71,52 @@ def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Pr
     Raises ArgumentError as ``stored_white`` and ``check_size`` do, and OutputError if the image exceeds another limit of the
     format.
     """
+    fitted = fit(image, file_format, encoding, provenance)
+    return Encoded(fitted.encode(image), fitted.notices, fitted.lost)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """How a picture is stored in a format, notices about what the format cannot hold, and descriptions of the lost data."""
+
+    file_format: Format
+    encoding: Encoding
+    metadata: Metadata
+    notices: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+    def encode(self, image: Image) -> bytes:
+        """Encode levels, uint8 or uint16. Raises OutputError."""
+        with _as_output_error(image, self.file_format):
+            levels, has_alpha = self._samples(image)
+            return codec_of(self.file_format).encode(levels, has_alpha, self.file_format, self.encoding, self.metadata)
+
+    def write_frames(self, file: BinaryIO, images: Iterable[Image], series: Series) -> None:
+        """Write the levels of images as frames of a file. They are computed one at a time. Raises OutputError, and OSError."""
+        rest = iter(images)
+        first = next(rest)
+        frames = (self._samples(image) for image in itertools.chain([first], rest))
+        codec = codec_of(self.file_format)
+        with _as_output_error(first, self.file_format, f"{series.count} frames of "):
+            codec.write_frames(file, frames, series, self.file_format, self.encoding, self.metadata)
+
+    def _samples(self, image: Image) -> tuple[Array, bool]:
+        """Return levels (H, W, C), and whether the last channel is alpha."""
+        alpha = image.alpha if self.file_format.alpha else None
+        return image.pixels if alpha is None else np.dstack([image.pixels, alpha]), alpha is not None
+
+
+def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Provenance | None = None) -> Fitted:
+    """Return how an image of uint8 or uint16 levels is stored.
+
+    Raises ArgumentError as ``stored_white`` and ``check_size`` do.
+    """
     height, width, channels = image.pixels.shape
     check_size(file_format, height, width)
     stored_white(file_format, image, channels)
     encoding = _inheriting(encoding, image, file_format)
     notices = []
-    alpha = image.alpha
-    if alpha is not None and not file_format.alpha:
-        alpha = None
+    if image.alpha is not None and not file_format.alpha:
         notices.append(f"alpha, opaque everywhere, not kept: {file_format.name} holds none")
     metadata, lost = _kept_metadata(image.metadata, file_format)
     if lost:
@@ -93,8 +134,7 @@ def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Pr
         metadata = replace(metadata, exif=block_with(provenance))
     if metadata.xmp:
         metadata = replace(metadata, xmp=adjusted(metadata.xmp, width, height))
-    data = _encode_pixels(image.pixels, alpha, file_format, encoding, metadata)
-    return Encoded(data, tuple(notices), tuple(lost))
+    return Fitted(file_format, encoding, metadata, tuple(notices), tuple(lost))
 
 
 def _inheriting(encoding: Encoding, image: Image, file_format: Format) -> Encoding:
@@ -105,18 +145,21 @@ def _inheriting(encoding: Encoding, image: Image, file_format: Format) -> Encodi
     return replace(encoding, inherited=compression.options)
 
 
-def _encode_pixels(pixels: Array, alpha: Array | None, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
-    """Return the bytes of a file with these levels. Raises OutputError."""
-    levels = pixels if alpha is None else np.dstack([pixels, alpha])
+@contextlib.contextmanager
+def _as_output_error(image: Image, file_format: Format, count: str = "") -> Iterator[None]:
+    """Turn exceptions of encoders into OutputError. OSError of the file that is written has a number, and stays."""
     try:
-        return codec_of(file_format).encode(levels, alpha is not None, file_format, encoding, metadata)
-    except MemoryError:
+        yield
+    except (ConvcliError, MemoryError):
         raise
     # For data that a format cannot hold, encoders raise OSError, ValueError, OverflowError, struct.error and others.
     except Exception as error:
-        size = f"{levels.shape[1]} x {levels.shape[0]}"
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        height, width, _ = image.size
         raise OutputError(
-            f"{size} with its metadata cannot be encoded as {file_format.name}: {str(error) or type(error).__name__}"
+            f"{count}{width} x {height} with its metadata cannot be encoded as {file_format.name}: "
+            f"{str(error) or type(error).__name__}"
         ) from error
 
 
@@ -147,3 +190,37 @@ def write_maps(
         sizes = ", ".join(f"{name} {' x '.join(map(str, map_.shape))}" for name, map_ in zip(names, maps, strict=True))
         raise ArgumentError(f"maps of different shapes do not stack in {file_format.name}: {sizes}; write .npz")
     codec_of(file_format).write_maps(file, maps, names, provenance, encoding or Encoding())
+
+
+def write_frame_maps(
+    file: BinaryIO,
+    file_format: Format,
+    frames: Iterable[Sequence[Array]],
+    series: Series,
+    names: Sequence[str],
+    provenance: Provenance | None = None,
+    encoding: Encoding | None = None,
+) -> None:
+    """Write the float maps of several frames, each (H, W, C), as one .npy, .npz or TIFF stack.
+
+    Raises ArgumentError for frames or maps whose shapes do not stack.
+    """
+    codec_of(file_format).write_frame_maps(file, _alike(frames, file_format), series, names, provenance, encoding or Encoding())
+
+
+def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[Sequence[Array]]:
+    """Yield the frames. Raises ArgumentError where the maps of one differ in shape from those of the first."""
+    first: list[tuple[int, ...]] = []
+    for index, maps in enumerate(frames):
+        shapes = [map_.shape for map_ in maps]
+        first = first or shapes
+        if shapes != first or (not file_format.holds_named_maps and len(set(shapes)) > 1):
+            raise ArgumentError(
+                f"maps of different shapes do not stack in {file_format.name}: frame 0 gives {_listed(first)}, "
+                f"frame {index} {_listed(shapes)}; write each frame to a file, with {{frame}} in the name of the output"
+            )
+        yield maps
+
+
+def _listed(shapes: list[tuple[int, ...]]) -> str:
+    return ", ".join(" x ".join(map(str, shape)) for shape in shapes)

@@ -4,6 +4,7 @@ A template holds tokens in braces, which are replaced by text and never evaluate
 
     {stem} photo   {ext} .jpg   {name} photo.jpg   {parent} trip   {relpath} 2026/trip
 
+{frame} is the number of a frame, from 0: each frame then has a file of its own.
 Tokens of the map are {kernel} sobel-x and {index} 0, or {layer} conv1 and {index} 0. ``relpath`` is the folder of the picture
 relative to the searched folder; it is empty for a picture that was named itself.
 """
@@ -14,8 +15,9 @@ from pathlib import PurePath
 
 from ..errors import ArgumentError, nearest_name
 from .inputs import Input
+from .tasks import FRAME
 
-TOKENS = ("stem", "ext", "name", "parent", "relpath")
+TOKENS = ("stem", "ext", "name", "parent", "relpath", "frame")
 
 
 BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
@@ -35,6 +37,7 @@ def fill_template(template: str, input_: Input, map_values: dict[str, str], map_
         "name": source.name if source else "stdin",
         "parent": source.absolute().parent.name if source else "",
         "relpath": "" if input_.relative_folder == PurePath() else str(input_.relative_folder),
+        "frame": FRAME,
         **map_values,
     }
     tokens = (*TOKENS, *map_tokens)

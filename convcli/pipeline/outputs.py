@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ArgumentError
@@ -107,16 +108,18 @@ def _make_targets(request: BaseRequest, input_: Input) -> Iterable[Target]:
 def _expand(request: BaseRequest, template: str, input_: Input) -> Iterable[Target]:
     """Return the targets of one picture. Maps for which the template gives the same name share a target."""
     used = [token for token in request.tokens if token in tokens_in(template)]
+    per_frame = "frame" in tokens_in(template)
     has_suffix_of_input = template.endswith(("{ext}", "{name}")) or template != request.output
 
     def target(values: dict[str, str], maps: Sequence[int]) -> Target:
         path = fill_template(template, input_, values, request.tokens)
         try:
-            return _make_target(request, Path(path), request.file_format or format_of(path), maps)
+            target = _make_target(request, Path(path), request.file_format or format_of(path), maps)
         except ArgumentError as error:
             if request.file_format is None and has_suffix_of_input and request.pictures > 1:
                 raise _UnfitError(str(error)) from None
             raise
+        return replace(target, per_frame=per_frame)
 
     maps_by_values: dict[tuple[str, ...], list[int]] = {}
     for index in range(len(request.maps)):

@@ -12,6 +12,7 @@ from ..errors import ArgumentError
 from ..geometry.axes import Placement
 from ..images.formats import DEFAULT_QUALITY, MAX_PIXELS, Format
 from ..range_rules import Range
+from .frame_selection import FrameSelection
 from .inputs import Input
 
 DEPTHS = ("same", "float")
@@ -47,6 +48,7 @@ class BaseRequest(abc.ABC):
     max_pixels: int = MAX_PIXELS
     allow_truncated: bool = False
     axes: str | None = None  # axes of .npy inputs, where the shape is ambiguous
+    frames: FrameSelection | None = None  # None: all, or the first of several versions of one picture
     max_memory: int | None = None  # in bytes; None is three quarters of the free memory
     threads: int | None = None
     overwrite: bool = False
@@ -144,10 +146,11 @@ class BaseRequest(abc.ABC):
                 f"or give a folder or a template with {self.distinguishing_tokens}"
             )
 
-    def digest_for(self, file_format: Format, maps: Sequence[int], inherits_compression: bool = False) -> str:
+    def digest_for(self, file_format: Format, maps: Sequence[int], inherits_compression: bool = False, frames: str = "") -> str:
         """Return the digest, 32 hexadecimal digits, of all that the bytes of an output depend on apart from the picture.
 
-        ``inherits_compression`` is whether an output without --quality is compressed as its input.
+        ``inherits_compression`` is whether an output without --quality is compressed as its input. ``frames`` are those that
+        it holds, where the file of the picture has several.
         """
         compression = getattr(self, file_format.setting) if file_format.setting else None
         if file_format.setting == "quality" and compression is None and not inherits_compression:
@@ -161,6 +164,7 @@ class BaseRequest(abc.ABC):
             self.settings,
             [self.digests[index] for index in maps],
             *(["strip"] if self.strip else []),
+            *([f"frames {frames}"] if frames else []),
         )
         return hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
 

@@ -14,9 +14,17 @@ from .request_base import BaseRequest, Map
 
 
 def quantize_map(
-    request: BaseRequest, map_source: MapSource, map_: Map, rule: Range, file_format: Format
+    request: BaseRequest,
+    map_source: MapSource,
+    map_: Map,
+    rule: Range,
+    file_format: Format,
+    limits: tuple[float, float] | None = None,
 ) -> tuple[Image, RangeStatistics]:
-    """Return a map as an image of levels, and its statistics. It is computed some rows at a time."""
+    """Return a map as an image of levels, and its statistics. It is computed some rows at a time.
+
+    ``limits`` are those of stretch where they are not those of the map alone.
+    """
     image = map_source.image
     shape = request.map_shape(image.size, map_)
     check_size(file_format, *shape[:2])
@@ -24,7 +32,8 @@ def quantize_map(
     dtype = np.dtype(np.uint8 if white == 255 else np.uint16)
     pixels = np.empty(shape, dtype)
     alpha = None if image.alpha is None else np.empty(shape[:2], dtype)
-    limits = stretch_limits(map_source, map_, white) if rule.name == "stretch" else None
+    if rule.name == "stretch" and limits is None:
+        limits = stretch_limits(map_source, map_, white)
     statistics = []
     for begin, end in map_source.rows_of(map_):
         rows = store_rows(map_source, map_, (begin, end), rule, white, limits)

@@ -16,7 +16,7 @@ from convcli.images.atomic_write import PREFIX, _cleaned_folders
 from convcli.images.formats import format_of
 from convcli.images.output_state import OutputState, read_output_state
 from convcli.images.provenance import Provenance, Sidecar, find_provenance, sidecar_path
-from convcli.pipeline import process_image as run_module
+from convcli.pipeline import write_map as run_module
 from convcli.pipeline import write_output
 from convcli.pipeline.apply_request import ApplyRequest
 
@@ -358,13 +358,13 @@ def test_files_created_meanwhile_are_kept(run, photo, tmp_path, monkeypatch, nam
     arguments = ["apply", photo, "-k", "blur", "-q", "--skip-existing", "-o", f"{tmp_path}/out/{{stem}}{name[1:]}"]
     assert run(*arguments).status == 0
     expected = {path.name: path.read_bytes() for path in out.parent.iterdir()}
-    compute = run_module.encode
+    compute = run_module.fit
 
     def meanwhile(*inputs):
         out.write_bytes(b"mine")
         return compute(*inputs)
 
-    monkeypatch.setattr(run_module, "encode", meanwhile)
+    monkeypatch.setattr(run_module, "fit", meanwhile)
     result = run(*arguments[:3], "edge", *arguments[4:])
     assert (result.status, out.read_bytes()) == (1, b"mine")
     assert "exists already, and carries no provenance of convcli" in result.err
@@ -376,7 +376,7 @@ def test_files_created_meanwhile_are_kept(run, photo, tmp_path, monkeypatch, nam
             (out.parent / path).write_bytes(data)
         return compute(*inputs)
 
-    monkeypatch.setattr(run_module, "encode", same)
+    monkeypatch.setattr(run_module, "fit", same)
     monkeypatch.setattr(write_output, "_state_of", lambda *_: OutputState(exists=False))  # the state was read before
     assert run(*arguments).status == 0
     assert {path.name: path.read_bytes() for path in out.parent.iterdir()} == expected

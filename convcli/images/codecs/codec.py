@@ -1,10 +1,11 @@
 """The interface of codecs, each for the files of one format or of several."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from ..formats import Encoding, Format
+from ..frames import Frames, Series
 from ..image import Admit, Array, Image, Metadata
 from ..provenance import Provenance
 
@@ -19,10 +20,29 @@ class Codec:
         """
         raise NotImplementedError
 
+    def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
+        """Return the frames of an open file. Raises as ``decode`` does; so does the function that reads a frame."""
+        return Frames(Series(), lambda index, admit: self.decode(file, max_pixels, admit, axes))
+
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels (H, W, C), uint8 or uint16, alpha last, and return the bytes. Raises whatever the library raises.
 
         TIFF encodes float32 too, without alpha.
+        """
+        raise NotImplementedError
+
+    def write_frames(
+        self,
+        file: BinaryIO,
+        frames: Iterable[tuple[Array, bool]],
+        series: Series,
+        file_format: Format,
+        encoding: Encoding,
+        metadata: Metadata,
+    ) -> None:
+        """Write frames, each its levels (H, W, C) and whether the last channel is alpha. They are computed one at a time.
+
+        Raises whatever the library raises.
         """
         raise NotImplementedError
 
@@ -39,6 +59,18 @@ class Codec:
         encoding: Encoding,
     ) -> None:
         """Write float maps, each (H, W, C)."""
+        raise NotImplementedError
+
+    def write_frame_maps(
+        self,
+        file: BinaryIO,
+        frames: Iterable[Sequence[Array]],
+        series: Series,
+        names: Sequence[str],
+        provenance: Provenance | None,
+        encoding: Encoding,
+    ) -> None:
+        """Write the float maps of several frames, each (H, W, C), of equal shapes. Frames are computed one at a time."""
         raise NotImplementedError
 
     def read_provenance(self, path: Path) -> Provenance | None:

@@ -41,6 +41,9 @@ GREY = ("1", "L", "LA", "La")
 CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
 
 
+WIDENED_LEVELS = {"L;2": 3, "L;4": 15}
+"""Pillow's names of grey of 2 and 4 bits, and their highest levels."""
+
 PNG_HEADER_SIZE = 33
 """Size of the signature and the chunk IHDR."""
 
@@ -149,6 +152,7 @@ class PillowCodec(Codec):
                 check_pixels(*picture.size, max_pixels)
                 file_format = BY_PILLOW_NAME[str(picture.format)]
                 admit(header_of(picture))
+                _widen_transparent_level(picture)
                 frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
                 compression = compression_of(picture, file)
                 watched.was_read_at_end = False
@@ -183,6 +187,14 @@ def _is_known(file: BinaryIO) -> bool:
     """Return whether a file begins as one of a format that is read."""
     file.seek(0)
     return format_beginning(file.read(32)) is not None
+
+
+def _widen_transparent_level(picture: PIL.Image.Image) -> None:
+    """Widen the transparent level of a PNG of 2 or 4 bits to 8. Pillow widens only the levels, so that it hits others."""
+    rawmode = picture.tile[0].args if isinstance(picture, PIL.PngImagePlugin.PngImageFile) and picture.tile else None
+    if rawmode in WIDENED_LEVELS and "transparency" in picture.info:
+        highest = WIDENED_LEVELS[rawmode]
+        picture.info["transparency"] = (picture.info["transparency"] & highest) * (255 // highest)
 
 
 def header_of(picture: PIL.Image.Image) -> Header:

@@ -1,0 +1,92 @@
+"""The frames of a file that a request selects."""
+
+from collections.abc import Iterator
+
+from ..errors import ImageError
+from ..images.frames import Frames, Series
+from ..images.image import Admit, Image
+from .frame_selection import FrameSelection
+from .map_source import MapSource
+from .map_sources import map_source_for
+from .request_base import BaseRequest
+
+FIRST, ALL = FrameSelection("0"), FrameSelection("all")
+
+
+def indices_of(request: BaseRequest, series: Series) -> range:
+    """Return the frames that are selected: without --frames all, or the first of several versions of one picture.
+
+    Raises ImageError where the file has none of them.
+    """
+    return (request.frames or (FIRST if series.are_alternates else ALL)).indices(series.count)
+
+
+class SelectedFrames:
+    """The selected frames of an open file, each read when it is needed. The one that was read last is kept.
+
+    ``notices`` are those of all frames that were read.
+    """
+
+    def __init__(self, request: BaseRequest, frames: Frames, indices: range, admit: Admit) -> None:
+        self.request = request
+        self.indices = indices
+        self.series = frames.series.selected(indices)
+        self.notices: tuple[str, ...] = ()
+        self._frames = frames
+        self._admit: Admit | None = admit  # for the first frame that is read
+        self._image: tuple[int, Image] | None = None
+        self._map_source: tuple[int, MapSource] | None = None
+
+    @property
+    def first(self) -> Image:
+        """The first selected frame."""
+        return self.image(self.indices[0])
+
+    @property
+    def summary(self) -> str:
+        """Size and kind of the first selected frame, and the number of frames where there are several."""
+        count = len(self.indices)
+        return self.first.summary + (f", {count} frames" if count > 1 else "")
+
+    def image(self, index: int) -> Image:
+        """Return the frame of an index. Raises ImageError, also where --in-place would lose something of it."""
+        if self._image is None or self._image[0] != index:
+            self._image = self._map_source = None  # two frames would take twice the memory
+            self._image = index, self._read(index)
+        return self._image[1]
+
+    def map_source(self, index: int) -> MapSource:
+        """Return the source of the maps of a frame. Raises ConvcliError."""
+        if self._map_source is None or self._map_source[0] != index:
+            map_source = map_source_for(self.request, self.image(index))
+            self._note(*map_source.notices)
+            self._map_source = index, map_source
+        return self._map_source[1]
+
+    def map_sources(self) -> Iterator[MapSource]:
+        """Yield the source of the maps of each frame."""
+        return (self.map_source(index) for index in self.indices)
+
+    def _read(self, index: int) -> Image:
+        admit, self._admit = self._admit, None
+        image = self._frames.read(index, admit or (lambda header: None))
+        count = self._frames.series.count
+        if self.request.frames is None and len(self.indices) < count:
+            image = image.with_first_used(1, count, "frames")
+        elif len(self.indices) < count:
+            image = image.with_losses(f"{count - len(self.indices)} of its frames")
+        if self.request.strip:
+            image = image.without_metadata_losses()
+        refuse_loss(self.request, image.lost)
+        self._note(*image.notices)
+        return image
+
+    def _note(self, *notices: str) -> None:
+        self.notices = tuple(dict.fromkeys((*self.notices, *notices)))
+
+
+def refuse_loss(request: BaseRequest, lost: tuple[str, ...]) -> None:
+    """Raise ImageError where --in-place would lose anything of a picture but its old levels."""
+    if request.in_place and lost:
+        listed = " and ".join(filter(None, (", ".join(lost[:-1]), lost[-1])))
+        raise ImageError(f"would lose {listed} in place; write another file, with -o")

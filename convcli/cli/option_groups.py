@@ -192,8 +192,8 @@ SEARCHING = _together(
 LIMIT = _together(
     click.option(
         "--axes",
-        type=click.Choice(("YX", "YXC", "CYX"), case_sensitive=False),
-        help="The axes of .npy inputs whose shape is ambiguous: rows Y, columns X, channels C.",
+        type=click.Choice(("YX", "YXC", "CYX", "ZYX", "ZYXC", "ZCYX"), case_sensitive=False),
+        help="The axes of .npy inputs whose shape is ambiguous: frames Z, rows Y, columns X, channels C.",
     ),
     click.option(
         "--frames",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import ArgumentError, nearest_name
-from . import avif_boxes, file_parts
+from . import avif_boxes, file_parts, gif_blocks
 
 MAX_PIXELS = 178_956_970
 """Default limit of the size of a picture: 512 MiB of 8-bit RGB."""
@@ -103,8 +103,14 @@ class Format:
         Bits of a sample in a stack.
     alpha, deep
         Whether a picture may have alpha; whether it may have 16 bits.
+    has_palette
+        Whether a frame has at most 256 colours, and pixels that are opaque or transparent.
     holds_frames
         Whether a file may hold several frames.
+    keeps_of_frames
+        The fields of ``Series`` that it holds. Others that a file has are treated as those of ``keeps``.
+    holds_frames_in_memory
+        Whether its encoder takes all frames at once.
     keeps
         The fields of ``Metadata`` that it holds. One that a picture has and its output does not hold makes --in-place refuse
         the picture, and is reported otherwise.
@@ -143,7 +149,10 @@ class Format:
     float_bits: int = 64
     alpha: bool = False
     deep: bool = False
+    has_palette: bool = False
     holds_frames: bool = False
+    keeps_of_frames: tuple[str, ...] = ()
+    holds_frames_in_memory: bool = False
     keeps: tuple[str, ...] = ()
     max_side: int = 2**31 - 1
     max_metadata: int = 1 << 30
@@ -160,12 +169,14 @@ COMMON_METADATA = ("icc", "exif", "dpi")
 FORMATS = (
     Format(
         "png",
-        (".png",),
+        (".png", ".apng"),
         magic=rb"\x89PNG\r\n\x1a\n",
         codec="png",
         pillow_names=("PNG",),
         alpha=True,
         deep=True,
+        holds_frames=True,
+        keeps_of_frames=("durations", "loop"),
         keeps=(*COMMON_METADATA, "text", "xmp", "png_chunks"),
         setting="png_level",
         save_options=_options_of_png,
@@ -177,6 +188,7 @@ FORMATS = (
         "jpeg",
         (".jpg", ".jpeg", ".jpe", ".jfif"),
         magic=rb"\xff\xd8\xff",
+        codec="jpeg",
         pillow_names=("JPEG", "MPO"),
         keeps=(*COMMON_METADATA, "comment", "xmp", "iptc"),
         max_side=65_500,  # libjpeg's limit; the format allows 65,535
@@ -205,8 +217,11 @@ FORMATS = (
         "webp",
         (".webp",),
         magic=rb"RIFF....WEBP",
+        codec="webp",
         pillow_names=("WEBP",),
         alpha=True,
+        holds_frames=True,
+        keeps_of_frames=("durations", "loop"),
         keeps=("icc", "exif", "xmp"),
         max_side=16_383,
         setting="quality",
@@ -218,8 +233,12 @@ FORMATS = (
         "avif",
         (".avif",),
         magic=rb"....ftyp(?:avif|avis)",
+        codec="avif",
         pillow_names=("AVIF",),
         alpha=True,
+        holds_frames=True,
+        keeps_of_frames=("durations",),
+        holds_frames_in_memory=True,
         keeps=("icc", "exif", "xmp"),
         max_side=65_536,
         setting="quality",
@@ -237,7 +256,22 @@ FORMATS = (
         keeps=("dpi",),
         unkept_parts=file_parts.unkept_bmp_parts,
     ),
-    Format("gif", (), (".gif",), magic=rb"GIF8[79]a", pillow_names=("GIF",)),
+    Format(
+        "gif",
+        (".gif",),
+        magic=rb"GIF8[79]a",
+        codec="gif",
+        pillow_names=("GIF",),
+        alpha=True,
+        has_palette=True,
+        holds_frames=True,
+        keeps_of_frames=("durations", "loop"),
+        keeps=("comment",),
+        max_side=65_535,
+        unkept_parts=gif_blocks.unkept_parts,
+        is_complete=_ends_with(b";"),
+    ),
+    Format("ico", (), (".ico",), magic=rb"\0\0\1\0", codec="ico", pillow_names=("ICO",)),
     Format(
         "ppm",
         (".ppm", ".pgm", ".pnm"),

@@ -37,7 +37,7 @@ def stored_white(file_format: Format, image: Image, channels: int) -> int:
             f"{channels} channels are not a picture; use --channels sum, or write .npy, .npz or a .tif with --depth float"
         )
     if image.alpha is not None and not file_format.alpha and np.any(image.alpha != image.opaque):
-        *others, last = [other.suffixes[0] for other in WRITTEN if other.alpha]
+        *others, last = [other.suffixes[0] for other in WRITTEN if other.alpha and not other.has_palette]
         remedy = f"write {', '.join(others)} or {last}"
         raise ArgumentError(f"{file_format.name} holds no alpha, and the picture is partly transparent; {remedy}")
     return 65535 if image.white == 65535 and file_format.deep else 255

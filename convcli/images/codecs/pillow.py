@@ -31,6 +31,7 @@ import PIL.PngImagePlugin
 from ...errors import ImageError
 from ..compression import compression_of
 from ..formats import BY_PILLOW_NAME, DECODERS, Encoding, Format, format_beginning
+from ..frames import Frames, Series
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
 from ..metadata import FileMetadata, metadata_of
 from ..provenance import SOFTWARE, Provenance, find_provenance
@@ -139,6 +140,16 @@ class PillowCodec(Codec):
 
     def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
         """Read the first picture. Raises ImageError, and whatever Pillow raises on damaged data."""
+        frames = self.open_frames(file, max_pixels, axes)
+        return frames.read(0, admit).with_first_used(1, frames.series.count, "frames")
+
+    def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
+        """Return the only picture. Codecs of formats that hold several frames extend this."""
+        return Frames(Series(), lambda index, admit: self.read_picture(file, max_pixels, admit))
+
+    def read_picture(self, file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
+        """Read the first picture, without a notice that there are more. Raises as ``decode`` does."""
+        file.seek(0)
         with pillow_settings:
             watched = WatchedFile(file)
             try:
@@ -150,30 +161,33 @@ class PillowCodec(Codec):
             with picture:
                 check_pixels(*picture.size, max_pixels)
                 file_format = BY_PILLOW_NAME[str(picture.format)]
-                _refuse_cut(file, file_format, picture)
+                refuse_cut(file, file_format, picture)
                 admit(header_of(picture))
                 _widen_transparent_level(picture)
-                frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
+                samples = len(picture.getbands())
                 compression = compression_of(picture, file)
                 watched.was_read_at_end = False
                 picture.load()  # now, as reading the metadata of PNG loads the pixels too, and a second load would hide errors
-                image = image_of(picture, metadata_of(picture, file, file_format), frames, samples)
+                image = image_of(picture, metadata_of(picture, file, file_format), samples)
                 return watched.add_to(replace(image, compression=compression))
 
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
+        file = io.BytesIO()
+        options = self.save_options(file_format, encoding, metadata, levels.shape[2])
+        picture_of(levels).save(file, file_format.pillow_names[0], **options)
+        return _with_png_chunks(file, metadata) if metadata.png_chunks else file.getvalue()
+
+    def save_options(self, file_format: Format, encoding: Encoding, metadata: Metadata, samples: int) -> dict[str, Any]:
+        """Return the options of Pillow's ``save`` for a picture of this number of samples per pixel."""
         options: dict[str, Any] = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "comment": metadata.comment}
         options["exif"] = _FinishedExif(metadata.exif) if metadata.exif else None
         is_png = file_format.name == "png"
         options["pnginfo"] = _png_text(metadata) if is_png and (metadata.text or metadata.xmp) else None
         options["xmp"] = None if is_png else metadata.xmp
         options["extra"] = _app13(metadata.iptc) if metadata.iptc else None
-        picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
-        file = io.BytesIO()
         present = {name: value for name, value in options.items() if value}
-        compression = encoding.inherited or file_format.save_options(encoding, levels.shape[2])
-        picture.save(file, file_format.pillow_names[0], **present, **compression)
-        return _with_png_chunks(file, metadata) if metadata.png_chunks else file.getvalue()
+        return present | (encoding.inherited or file_format.save_options(encoding, samples))
 
     def read_provenance(self, path: Path) -> Provenance | None:
         """Return the provenance in the EXIF of a picture. Raises whatever Pillow raises on damaged data."""
@@ -183,13 +197,18 @@ class PillowCodec(Codec):
             return find_provenance(tags.get(SOFTWARE))
 
 
+def picture_of(levels: Array) -> PIL.Image.Image:
+    """Return levels (H, W, C) as a picture of Pillow."""
+    return PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
+
+
 def _is_known(file: BinaryIO) -> bool:
     """Return whether a file begins as one of a format that is read."""
     file.seek(0)
     return format_beginning(file.read(32)) is not None
 
 
-def _refuse_cut(file: BinaryIO, file_format: Format, picture: PIL.Image.Image) -> None:
+def refuse_cut(file: BinaryIO, file_format: Format, picture: PIL.Image.Image) -> None:
     """Raise ImageError for samples that Pillow would cut to 8 bits, which it does without a warning."""
     position = file.tell()
     file.seek(0)
@@ -222,15 +241,15 @@ def header_of(picture: PIL.Image.Image) -> Header:
     return Header(picture.height, picture.width, channels, itemsize, 2 * stored)
 
 
-def image_of(picture: PIL.Image.Image, file_metadata: FileMetadata, frames: int, samples: int) -> Image:
-    """Return a picture, made upright, as an image. ``frames`` and ``samples`` per pixel are those of its file."""
+def image_of(picture: PIL.Image.Image, file_metadata: FileMetadata, samples: int) -> Image:
+    """Return a picture, made upright, as an image. ``samples`` per pixel are those of its file."""
     PIL.ImageOps.exif_transpose(picture, in_place=True)
-    image = file_metadata.add_to(_to_image(picture, file_metadata.metadata))
+    image = file_metadata.add_to(to_image(picture, file_metadata.metadata))
     used = min(len(picture.getbands()), 3 if picture.mode == "RGBX" else 4)
-    return image.with_first_used(1, frames, "frames").with_first_used(used, samples, "channels")
+    return image.with_first_used(used, samples, "channels")
 
 
-def _to_image(picture: PIL.Image.Image, metadata: Metadata) -> Image:
+def to_image(picture: PIL.Image.Image, metadata: Metadata) -> Image:
     """Convert a picture of Pillow to an image by the rule for its mode."""
     mode, kind = picture.mode, str(picture.format)
     if mode in CONVERTED:

@@ -109,6 +109,8 @@ class Format:
         Whether a file may hold several frames.
     keeps_of_frames
         The fields of ``Series`` that it holds. Others that a file has are treated as those of ``keeps``.
+    duration_step
+        Of which number of milliseconds the duration of a frame is a multiple; 0 for fractions of any kind.
     holds_frames_in_memory
         Whether its encoder takes all frames at once.
     keeps
@@ -152,6 +154,7 @@ class Format:
     has_palette: bool = False
     holds_frames: bool = False
     keeps_of_frames: tuple[str, ...] = ()
+    duration_step: int = 0
     holds_frames_in_memory: bool = False
     keeps: tuple[str, ...] = ()
     max_side: int = 2**31 - 1
@@ -222,6 +225,7 @@ FORMATS = (
         alpha=True,
         holds_frames=True,
         keeps_of_frames=("durations", "loop"),
+        duration_step=1,
         keeps=("icc", "exif", "xmp"),
         max_side=16_383,
         setting="quality",
@@ -238,6 +242,7 @@ FORMATS = (
         alpha=True,
         holds_frames=True,
         keeps_of_frames=("durations",),
+        duration_step=1,
         holds_frames_in_memory=True,
         keeps=("icc", "exif", "xmp"),
         max_side=65_536,
@@ -266,12 +271,13 @@ FORMATS = (
         has_palette=True,
         holds_frames=True,
         keeps_of_frames=("durations", "loop"),
+        duration_step=10,
         keeps=("comment",),
         max_side=65_535,
         unkept_parts=gif_blocks.unkept_parts,
         is_complete=_ends_with(b";"),
     ),
-    Format("ico", (), (".ico",), magic=rb"\0\0\1\0", codec="ico", pillow_names=("ICO",)),
+    Format("ico", (), (".ico",), magic=rb"\x00\x00\x01\x00", codec="ico", pillow_names=("ICO",)),
     Format(
         "ppm",
         (".ppm", ".pgm", ".pnm"),

@@ -44,7 +44,8 @@ def read_blocks(file: BinaryIO) -> Iterator[Screen | Extension | Frame]:
     """Yield the blocks of a file, to its end mark or to its end. Pixels are skipped."""
     file.seek(0)
     header = file.read(13).ljust(13, b"\0")
-    yield Screen(*struct.unpack_from("<HH", header, 6), _palette(file, header[10]))
+    width, height = struct.unpack_from("<HH", header, 6)
+    yield Screen(width, height, _palette(file, header[10]))
     while (kind := file.read(1)) not in (b"", END):
         if kind == EXTENSION:
             label, first = file.read(1), _block(file)

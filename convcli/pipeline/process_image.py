@@ -19,7 +19,7 @@ from ..images.write import check_size, stored_white
 from .map_source import MapSource
 from .memory_budget import Budget
 from .memory_estimate import estimate
-from .output_conflicts import refuse_inputs
+from .output_conflicts import refuse_existing, refuse_other_inputs
 from .request_base import BaseRequest
 from .selected_frames import SelectedFrames, indices_of
 from .tasks import Target, Task
@@ -110,7 +110,9 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
             yield Reading(Outcome(task, skipped=skipped))
             return
         _rewind(file)
-        selected = SelectedFrames(request, frames, indices, lambda header: reserve(estimate(request, remaining, header)))
+        selected = SelectedFrames(
+            request, frames, indices, lambda header: reserve(estimate(request, remaining, header, len(indices)))
+        )
         notices = [*selected.first.notices]
         if request.in_place and (links := os.fstat(file.fileno()).st_nlink) > 1:
             notices.append(f"has {links} hard links; the others keep the old picture")
@@ -129,7 +131,8 @@ def _targets(request: BaseRequest, task: Task, series: Series, indices: range) -
             )
     by_frame = [target.for_frame(index, series.count) for index in indices for target in task.targets if target.per_frame]
     if by_frame:
-        refuse_inputs(request, [replace(task, targets=tuple(by_frame))])
+        refuse_other_inputs(request, by_frame)
+        refuse_existing(request, [replace(task, targets=tuple(by_frame))])
     return [*by_frame, *(target for target in task.targets if not target.per_frame)]
 
 

@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from ..errors import ImageError
 from ..images.frames import Frames, Series
 from ..images.image import Admit, Image
-from .frame_selection import FrameSelection
+from .frame_selection import ALL, FIRST
 from .map_source import MapSource
 from .map_sources import map_source_for
 from .request_base import BaseRequest
-
-FIRST, ALL = FrameSelection("0"), FrameSelection("all")
 
 
 def indices_of(request: BaseRequest, series: Series) -> range:

@@ -10,7 +10,7 @@ from ..frames import Series
 from ..image import Array
 
 DEFAULT_DURATION = 100.0
-"""Milliseconds for which each frame is shown where the input is no animation. It is then repeated for ever."""
+"""Milliseconds for which each frame is shown where the input does not say."""
 
 Levels: TypeAlias = tuple[Array, bool]
 """Levels (H, W, C) of a frame, and whether the last channel is alpha."""
@@ -21,9 +21,7 @@ Box: TypeAlias = tuple[int, int, int, int]
 
 def timing_of(series: Series) -> tuple[tuple[float, ...], int]:
     """Return the duration of each frame in milliseconds, and how often they are shown, 0 for ever."""
-    if not series.durations:
-        return (DEFAULT_DURATION,) * series.count, 0
-    return series.durations, 1 if series.loop is None else series.loop
+    return series.durations or (DEFAULT_DURATION,) * series.count, series.loop or 0
 
 
 def alike(frames: Iterable[Levels], name: str) -> Iterator[Levels]:

@@ -18,6 +18,7 @@ from ..image import Admit, Array, Header, Image
 from ..metadata import FileMetadata
 from ..orientation import upright
 from .animation import Levels, alike, changed_box, timing_of
+from .pillow import PARTIAL_DATA, TRUNCATED, truncated_is_allowed
 from .png_chunks import HEADER_END, SIGNATURE, Chunk, file_metadata_of, packed, read_chunks
 
 CONTROL = struct.Struct(">IIIIIHHBB")
@@ -57,7 +58,11 @@ class FrameControl:
 
 @dataclass(frozen=True)
 class Animation:
-    """An animation in a file. ``header`` is that of the chunk IHDR, without the size. ``chunks`` are all but those of frames."""
+    """An animation in a file.
+
+    ``header`` is the chunk IHDR without the size, ``chunks`` are those that do not belong to frames. ``has_still`` is whether
+    the picture that is shown where animations are not is no frame.
+    """
 
     width: int
     height: int
@@ -116,10 +121,12 @@ def read_animation(file: BinaryIO) -> Animation | None:
             break
         else:
             chunks += read_chunks(raw)
+    if len(controls) < count and truncated_is_allowed():
+        count = len(controls)
+    elif count > 1 and len(controls) < count:
+        raise ValueError(f"it has {len(controls)} of the {count} frames that it announces")
     if count < 2:
         return None
-    if len(controls) < count:
-        raise ValueError(f"it has {len(controls)} of the {count} frames that it announces")
     width, height = struct.unpack_from(">II", start, 16)
     series = Series(count, durations=tuple(durations[:count]), loop=loop)
     return Animation(width, height, start[24:29], tuple(controls[:count]), tuple(chunks), series, has_still)
@@ -132,6 +139,7 @@ class AnimationReader:
         self.file = file
         self.animation = animation
         self.decode = decode
+        self.is_truncated = False
         self.next = 0
         self.canvas: Image | None = None
         self.metadata: tuple[FileMetadata, int] | None = None
@@ -154,8 +162,11 @@ class AnimationReader:
         file_metadata, orientation = self.metadata
         alpha = None if shown.alpha is None else upright(shown.alpha.copy(), orientation)
         image = replace(shown, pixels=upright(shown.pixels.copy(), orientation), alpha=alpha, metadata=file_metadata.metadata)
-        image = file_metadata.add_to(image)
+        image = self._noting_truncation(file_metadata.add_to(image))
         return image.with_losses("its still picture, which is no frame") if animation.has_still else image
+
+    def _noting_truncation(self, image: Image) -> Image:
+        return image.with_notices(TRUNCATED).with_losses(PARTIAL_DATA) if self.is_truncated else image
 
     def _show(self, control: FrameControl) -> Image:
         """Lay the next frame on the canvas. Return what is shown, and leave what remains for the frame after it."""
@@ -196,8 +207,12 @@ class AnimationReader:
         data = []
         for position, size in control.parts:
             self.file.seek(position)
-            data.append(packed(b"IDAT", self.file.read(size)))
-        return self.decode(b"".join((SIGNATURE, packed(b"IHDR", header), *colours, *data, packed(b"IEND", b""))), lambda _: None)
+            part = self.file.read(size)
+            self.is_truncated |= len(part) < size
+            data.append(packed(b"IDAT", part))
+        return self.decode(
+            b"".join((SIGNATURE, packed(b"IHDR", header), *colours, *data, packed(b"IEND", b""))), lambda _: None
+        )
 
 
 def _blended(below: Array, alpha_below: Array, above: Array, alpha_above: Array) -> tuple[Array, Array]:
@@ -249,7 +264,7 @@ def _as_first(first: Levels | None, frame: Levels, index: int) -> Levels:
         levels, has_alpha = np.concatenate([levels, opaque], axis=2), True
     if (levels.dtype, levels.shape[2]) != (levels_of_first.dtype, levels_of_first.shape[2]):
         raise ArgumentError(
-            f"an animation in png has frames of one kind: the first has {_kind(*first)}, frame {index} {_kind(levels, has_alpha)}; "
+            f"an animation in png has frames of one kind: frame 0 has {_kind(*first)}, frame {index} {_kind(*frame)}; "
             "write .tif, or each frame to a file, with {frame} in the name of the output"
         )
     return levels, has_alpha

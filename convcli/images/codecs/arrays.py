@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,7 +39,6 @@ class NpyCodec(Codec):
 
         Raises ImageError.
         """
-
         try:
             array = read_npy(file, lambda shape, dtype: admit(_header_of(shape, dtype, axes, max_pixels)))
         except ValueError as error:
@@ -63,9 +63,10 @@ class NpyCodec(Codec):
         header = _header_of(tuple(frame_shape), dtype, axes[1:], max_pixels)
         stack = _Stack(file, file.tell(), count, tuple(frame_shape), dtype, is_fortran)
         stack.check_complete()
+        in_memory = len(file.getbuffer()) if isinstance(file, io.BytesIO) else 0  # standard input
 
         def read(index: int, admit: Admit) -> Image:
-            admit(header)
+            admit(replace(header, reading=header.reading + in_memory))
             return _image_of(stack.read(index), axes[1:])
 
         return Frames(Series(count, FRAMES, (count,)), read)

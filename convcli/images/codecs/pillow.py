@@ -48,7 +48,7 @@ WIDENED_LEVELS = {"L;2": 3, "L;4": 15}
 PNG_HEADER_SIZE = 33
 """Size of the signature and the chunk IHDR."""
 
-TRUNCATED = "is truncated; the rest is grey or black"
+TRUNCATED, PARTIAL_DATA = "is truncated; the rest is grey or black", "its partial data"
 
 
 class _PillowSettings:
@@ -104,7 +104,7 @@ class WatchedFile:
 
     def add_to(self, image: Image) -> Image:
         """Return the image, with a notice if the picture is truncated."""
-        return image.with_notices(TRUNCATED).with_losses("its partial data") if self.was_read_at_end else image
+        return image.with_notices(TRUNCATED).with_losses(PARTIAL_DATA) if self.was_read_at_end else image
 
 
 @contextlib.contextmanager
@@ -119,6 +119,11 @@ def truncated_allowed(is_allowed: bool) -> Iterator[None]:
         yield
     finally:
         PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def truncated_is_allowed() -> bool:
+    """Return whether truncated pictures are read as far as they go."""
+    return PIL.ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 class _FinishedExif(PIL.Image.Exif):

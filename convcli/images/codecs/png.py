@@ -79,7 +79,10 @@ class PngCodec(PillowCodec):
         write_animation(file, frames, series, encode)
 
     def read_picture(self, file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
-        """Read the picture that is shown where animations are not. Raises ImageError, and whatever Pillow and imagecodecs raise on damaged data."""
+        """Read the picture that is shown where animations are not.
+
+        Raises ImageError, and whatever Pillow and imagecodecs raise on damaged data.
+        """
         file.seek(0)
         header = _deep_header(file)
         if header is None:

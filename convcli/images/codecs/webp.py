@@ -24,6 +24,7 @@ PIXEL_CHUNKS = (b"ALPH", b"VP8 ", b"VP8L")
 FLAGS_OF_METADATA = {b"ICCP": ICC, b"EXIF": EXIF, b"XMP ": XMP}
 MAX_DURATION, MAX_LOOP = (1 << 24) - 1, 65535
 
+
 class WebpCodec(AnimationCodec):
     """WebP."""
 

@@ -46,7 +46,8 @@ class NpyCodec(Codec):
         image = _image_of(array, axes)
         channels = image.size[2]
         is_ambiguous = axes is None and channels > MAX_PLAIN_CHANNELS
-        return image.with_notices(f"is read as (H, W, C) with {channels} channels") if is_ambiguous else image
+        notice = f"is read as (H, W, C) with {channels} channels; --axes ZYX reads it as frames"
+        return image.with_notices(notice) if is_ambiguous else image
 
     def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
         """Return the frames along the axis Z of ``axes``, each read from the file on its own; else the array as one.

@@ -30,12 +30,13 @@ class GifCodec(AnimationCodec):
     def read_facts(self, file: BinaryIO) -> AnimationFacts | None:
         """Return what the blocks of a file say. One that ends early has the frames that begin in it."""
         durations: list[float] = []
-        duration, loop, has_alpha, is_grey, width, height = 0.0, 1, False, True, 0, 0
+        duration, loop, flags, is_grey, width, height = 0.0, 1, 0, True, 0, 0
+        is_first_transparent = is_transparent = clears = False
         for block in read_blocks(file):
             if isinstance(block, Extension):
                 if block.label == GRAPHIC_CONTROL and len(block.first) >= 4:
                     duration = 10.0 * int.from_bytes(block.first[1:3], "little")
-                    has_alpha |= bool(block.first[0] & 1)
+                    flags = block.first[0]
                 elif block.label == APPLICATION and block.first == LOOP and len(block.second) >= 3:
                     repeats = int.from_bytes(block.second[1:3], "little")
                     loop = repeats + 1 if repeats else 0
@@ -43,10 +44,15 @@ class GifCodec(AnimationCodec):
             is_grey &= is_grey_ramp(block.palette)
             if isinstance(block, Frame):
                 width, height = max(width, block.right), max(height, block.bottom)
+                is_first_transparent |= bool(flags & 1) and not durations
+                is_transparent |= bool(flags & 1)
+                clears |= flags >> 2 & 7 == CLEAR
                 durations.append(duration)
-                duration = 0.0
+                duration, flags = 0.0, 0
             else:
                 width, height = block.width, block.height
+        # Transparent pixels of later frames show the frame below, unless that is cleared.
+        has_alpha = is_first_transparent or (is_transparent and clears)
         series = Series(len(durations), durations=tuple(durations), loop=loop)
         return AnimationFacts(series, width, height, has_alpha, is_grey)
 

@@ -1,12 +1,10 @@
 """JPEG: pictures, and files with several of them (MPO, CIPA DC-007): stereo pairs, gain maps, previews."""
 
 import io
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
-import PIL.Image
 import PIL.JpegImagePlugin
 
-from ..formats import DECODERS
 from ..frames import Frames, Series
 from ..image import Admit, Image
 from .pillow import PillowCodec, pillow_settings
@@ -37,9 +35,10 @@ class JpegCodec(PillowCodec):
 def _places(file: BinaryIO) -> list[tuple[int, int]]:
     """Return the positions and sizes of the pictures of a file, from its index; none where it has no index, or a broken one."""
     try:
-        with pillow_settings, PIL.Image.open(file, formats=DECODERS) as picture:
+        with pillow_settings:
+            picture: Any = PIL.JpegImagePlugin.JpegImageFile(file)
+            entries = picture._getmp()[ENTRIES] if "mp" in picture.info else []
             start = picture.info.get("mpoffset", 0)
-            entries = cast(Any, picture)._getmp()[ENTRIES] if "mp" in picture.info else []
             return [(entry["DataOffset"] + start if index else 0, entry["Size"]) for index, entry in enumerate(entries)]
     except Exception:  # the first picture may be fine
         return []

@@ -11,6 +11,9 @@ MAX_COLOURS = 256
 OPAQUE_FROM = 128
 """Alpha from which a pixel is visible where it is either that or not."""
 
+SMALL = 1 << 16
+"""Pixels up to which sorting is faster than a table of all colours."""
+
 RAMP = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
 
 
@@ -32,8 +35,11 @@ def is_hidden(alpha: Array) -> Array:
 def colours_of(pixels: Array, hidden: Array | None = None) -> Array:
     """Return the different colours of the visible pixels (H, W, 1 or 3) uint8, as numbers R * 65536 + G * 256 + B, in order."""
     packed = _packed(pixels)
+    visible = packed if hidden is None else packed[~hidden]
+    if visible.size < SMALL:
+        return np.unique(visible)
     seen = np.zeros(1 << 24, bool)
-    seen[packed if hidden is None else packed[~hidden]] = True
+    seen[visible] = True
     return np.flatnonzero(seen)
 
 
@@ -47,9 +53,7 @@ def indexed(pixels: Array, hidden: Array | None, keeps_index: bool) -> Indexed:
     limit = MAX_COLOURS - (hidden is not None or keeps_index)
     colours = colours_of(pixels, hidden)
     if len(colours) <= limit:
-        positions = np.zeros(1 << 24, np.uint8)
-        positions[colours] = np.arange(len(colours))
-        indices = positions[_packed(pixels)]
+        indices = np.searchsorted(colours, _packed(pixels)).astype(np.uint8)
         palette = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.uint8)
     else:
         visible = pixels if hidden is None else np.where(hidden[:, :, None], np.uint8(0), pixels)

@@ -115,6 +115,8 @@ def read_animation(file: BinaryIO) -> Animation | None:
             count, loop = struct.unpack_from(">II", raw, 8)
         elif name == b"fcTL":
             _, width, height, x, y, numerator, denominator, disposal, blending = CONTROL.unpack_from(raw, 8)
+            if not controls and disposal == PREVIOUS:  # as the specification asks, where there is nothing before
+                disposal = BACKGROUND
             controls.append(FrameControl(width, height, x, y, disposal, blending, []))
             durations.append(1000 * numerator / (denominator or 100))
         elif name == b"IEND":
@@ -173,7 +175,6 @@ class AnimationReader:
         frame = self._decode(control)
         if self.canvas is None:
             self.canvas = self._empty_canvas(frame)
-            control = replace(control, disposal=BACKGROUND) if control.disposal == PREVIOUS else control
         shown = self.canvas
         box = slice(control.y, control.y + control.height), slice(control.x, control.x + control.width)
         if control.disposal == PREVIOUS:

@@ -198,7 +198,8 @@ LIMIT = _together(
     click.option(
         "--frames",
         type=options.FRAMES,
-        help="The frames of stacks and animations: all, first, N, or A:B[:STEP], from 0. Default: all.",
+        help="The frames of animations and stacks, from 0.  [default: all; the first of versions of one picture; in at, the "
+        "first]",
     ),
     click.option(
         "--max-pixels",

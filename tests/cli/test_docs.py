@@ -98,6 +98,9 @@ def test_every_example_of_the_readme_and_the_manual_runs(line, samples, tmp_path
     with PIL.Image.open(samples / "rocket.jpg") as picture:
         for name in ("c.tif", "d.png"):
             picture.save(tmp_path / name)
+        first, *others = [picture.resize((48, 32)).rotate(90 * turn).quantize() for turn in range(3)]
+        first.save(tmp_path / "film.gif", save_all=True, append_images=others)
+    np.save(tmp_path / "stack.npy", np.zeros((3, 8, 9), np.uint8))
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = ["bash", "-euo", "pipefail", "-c", line]
     result = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, timeout=120, check=False, text=True)
@@ -105,7 +108,7 @@ def test_every_example_of_the_readme_and_the_manual_runs(line, samples, tmp_path
     assert "Error" not in result.stderr
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     # The second of eight shards of two pictures may be empty; --in-place makes no new file.
-    assert len(files) > 7 or result.stdout or "--shard" in line or "--in-place" in line
+    assert len(files) > 9 or result.stdout or "--shard" in line or "--in-place" in line
 
 
 def test_the_tour_runs_in_order(samples, tmp_path):

@@ -90,7 +90,10 @@ def packed(name, data):
 def apng(size, controls, parts):
     """The bytes of an animation of parts (h, w, 4), each with (x, y, disposal, blending)."""
     high = np.iinfo(parts[0].dtype).bits
-    chunks = [packed(b"IHDR", struct.pack(">IIBBBBB", *size, high, 6, 0, 0, 0)), packed(b"acTL", struct.pack(">II", len(parts), 0))]
+    chunks = [
+        packed(b"IHDR", struct.pack(">IIBBBBB", *size, high, 6, 0, 0, 0)),
+        packed(b"acTL", struct.pack(">II", len(parts), 0)),
+    ]
     sequence = 0
     for (x, y, disposal, blending), part in zip(controls, parts, strict=True):
         place = part.shape[1], part.shape[0], x, y
@@ -148,9 +151,7 @@ def test_apng_frames_are_laid_on_each_other(dtype):
             assert (np.abs(ours[shown][:, :3] - expected[shown][:, :3]) <= tolerance).all()
 
 
-@pytest.mark.parametrize(
-    ("disposal", "mode"), [(0, "RGB"), (0, "RGBA"), (0, "L"), (0, "P"), (1, "RGB"), (1, "RGBA")]
-)
+@pytest.mark.parametrize(("disposal", "mode"), [(0, "RGB"), (0, "RGBA"), (0, "L"), (0, "P"), (1, "RGB"), (1, "RGBA")])
 def test_apng_of_pillow_is_read_as_libpng_reads_it(disposal, mode):
     """Colours with a palette too. What is cleared before a frame that covers it is not seen, and gives no alpha."""
     frames = [PIL.Image.fromarray(frame).convert(mode) for frame in film(3)]

@@ -323,17 +323,17 @@ def test_suffixes_name_the_format(path, name):
     assert format_of(path).name == name
 
 
-@pytest.mark.parametrize("path", ["a", "a.gif", ".png", "a.png/b", ""])
+@pytest.mark.parametrize("path", ["a", "a.ico", ".png", "a.png/b", ""])
 def test_unknown_suffixes_are_refused(path):
     """The error lists the known ones."""
-    with pytest.raises(ArgumentError, match="use one of .png .jpg .tif .webp .avif .bmp .ppm .npy .npz, or --format"):
+    with pytest.raises(ArgumentError, match="use one of .png .jpg .tif .webp .avif .bmp .gif .ppm .npy .npz, or --format"):
         format_of(path)
 
 
 def test_formats_are_found_by_name_or_suffix():
     """Formats are found by name or suffix; the error suggests the nearest name."""
     assert {format_named(suffix[1:]) for file_format in FORMATS for suffix in file_format.suffixes} == {
-        file_format for file_format in FORMATS if file_format.name != "gif"
+        file_format for file_format in FORMATS if file_format.name != "ico"
     }
     with pytest.raises(ArgumentError, match=r"format 'pgn' is unknown; there are .*did you mean 'p"):
         format_named("pgn")

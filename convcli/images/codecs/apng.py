@@ -122,13 +122,14 @@ def read_animation(file: BinaryIO) -> Animation | None:
         elif name == b"IEND":
             break
         else:
-            chunks += read_chunks(raw)
+            chunks.append(Chunk(name, raw[8:-4], raw))
     if len(controls) < count and truncated_is_allowed():
         count = len(controls)
     elif count > 1 and len(controls) < count:
         raise ValueError(f"it has {len(controls)} of the {count} frames that it announces")
     if count < 2:
         return None
+    list(read_chunks(b"".join(chunk.raw for chunk in chunks)))  # raises an error for damaged ones
     width, height = struct.unpack_from(">II", start, 16)
     series = Series(count, durations=tuple(durations[:count]), loop=loop)
     return Animation(width, height, start[24:29], tuple(controls[:count]), tuple(chunks), series, has_still)

@@ -42,11 +42,9 @@ class AnimationCodec(PillowCodec):
         """Return the frames. Raises ImageError, and whatever Pillow raises on damaged data."""
         file.seek(0)
         facts = self.read_facts(file)
-        if facts is None:
+        if facts is None or facts.series.count < 2:
             return super().open_frames(file, max_pixels, axes)
         check_pixels(facts.width, facts.height, max_pixels)
-        if facts.series.count < 2:
-            return super().open_frames(file, max_pixels, axes)
         return Frames(facts.series, _Reader(self, file, facts, max_pixels).read)
 
     def frame_of(self, picture: PIL.Image.Image, facts: AnimationFacts, metadata: Metadata) -> Image:

@@ -276,6 +276,7 @@ FORMATS = (
         max_side=65_535,
         unkept_parts=gif_blocks.unkept_parts,
         is_complete=_ends_with(b";"),
+        encoding_copies=(9, 9),
     ),
     Format("ico", (), (".ico",), magic=rb"\x00\x00\x01\x00", codec="ico", pillow_names=("ICO",)),
     Format(

@@ -53,7 +53,7 @@ def indexed(pixels: Array, hidden: Array | None, keeps_index: bool) -> Indexed:
     limit = MAX_COLOURS - (hidden is not None or keeps_index)
     colours = colours_of(pixels, hidden)
     if len(colours) <= limit:
-        indices = np.searchsorted(colours, _packed(pixels)).astype(np.uint8)
+        indices = _positions(_packed(pixels), colours)
         palette = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1).astype(np.uint8)
     else:
         visible = pixels if hidden is None else np.where(hidden[:, :, None], np.uint8(0), pixels)
@@ -69,6 +69,18 @@ def indexed(pixels: Array, hidden: Array | None, keeps_index: bool) -> Indexed:
 
 
 def _packed(pixels: Array) -> Array:
-    red, green, blue = (pixels[:, :, channel % pixels.shape[2]].astype(np.uint32) for channel in range(3))
-    packed: Array = red << 16 | green << 8 | blue
+    """Return the numbers of colours: (H, W) uint32."""
+    packed = np.zeros(pixels.shape[:2], np.uint32)
+    for channel in range(3):
+        packed <<= 8
+        packed |= pixels[:, :, channel % pixels.shape[2]]
     return packed
+
+
+def _positions(packed: Array, colours: Array) -> Array:
+    """Return the position of each number in a sorted list of them, uint8; any where it is not there."""
+    if packed.size < SMALL:
+        return np.searchsorted(colours, packed).astype(np.uint8)
+    table = np.zeros(1 << 24, np.uint8)
+    table[colours] = np.arange(len(colours))
+    return table[packed]

@@ -22,8 +22,8 @@ CHUNK_BYTES = 6_000_000
 
 FLOAT32_BYTES = 4
 
-ENCODER_COPIES = 2
-"""Copies of each frame where an encoder takes all at once. Pillow has four bytes per pixel of colour, the encoder its data."""
+ENCODER_COPIES = 4
+"""Copies of each frame where an encoder takes all at once, measured with AVIF."""
 
 
 def estimate(request: BaseRequest, targets: Sequence[Target], header: Header, frames: int = 1) -> int:
@@ -36,7 +36,7 @@ def estimate(request: BaseRequest, targets: Sequence[Target], header: Header, fr
     if not isinstance(request, ApplyRequest):
         return _estimate_network(cast("NetworkRequest", request), header)
     pixels, real = header.height * header.width, max(header.itemsize, 4)
-    image = pixels * header.channels * header.itemsize
+    image = pixels * header.channels * header.itemsize + header.held
     kinds = {(target.file_format.name, target.maps, target.path is None, target.frame is None): target for target in targets}
     written = [
         _estimate_output(request, target, header, real) + _held(request, target, header, frames) for target in kinds.values()
@@ -69,10 +69,10 @@ def _held(request: ApplyRequest, target: Target, header: Header, frames: int) ->
     itemsize = max(header.itemsize, 4) if is_raw else header.itemsize
     maps = sum(_count(request, index, header, channels) for index in target.maps) * itemsize
     if target.file_format.holds_frames_in_memory:
-        return frames * maps * (1 if channels == 1 else ENCODER_COPIES)
+        return frames * maps * ENCODER_COPIES
     if target.path is None:  # the whole file, before standard output gets it
         return frames * maps
-    return maps * (1 if is_raw else 2)  # the first frame; and the one before, with which the next is compared
+    return 2 * maps  # the first frame, and the one before, which is compared with the next or not freed yet
 
 
 def _samples(request: ApplyRequest, header: Header, real: int) -> int:
@@ -105,7 +105,7 @@ def _count(request: ApplyRequest, index: int, header: Header, channels: int) -> 
 def _estimate_network(request: "NetworkRequest", header: Header) -> int:
     """Return the bytes of the image, of the input and output of a layer, and of the maps of earlier layers that are kept."""
     height, width = header.height, header.width
-    image = height * width * header.channels * header.itemsize
+    image = height * width * header.channels * header.itemsize + header.held
     try:
         analyses = request.model.analyses(request.size_for((height, width)))
     except ConvcliError:  # reported when the image is processed

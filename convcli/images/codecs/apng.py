@@ -152,7 +152,9 @@ class AnimationReader:
         animation, deep = self.animation, self.animation.header[0] == 16
         pixels, itemsize = animation.width * animation.height, 2 if deep else 1
         channels = 4 if animation.has_alpha else 3
-        admit(Header(animation.height, animation.width, channels, itemsize, 16 * pixels * itemsize))
+        admit(
+            Header(animation.height, animation.width, channels, itemsize, 16 * pixels * itemsize, channels * pixels * itemsize)
+        )
         if self.metadata is None:
             self.metadata = file_metadata_of(self.file, animation.chunks)
         if index < self.next:

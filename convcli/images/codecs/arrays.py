@@ -67,7 +67,7 @@ class NpyCodec(Codec):
         in_memory = len(file.getbuffer()) if isinstance(file, io.BytesIO) else 0  # standard input
 
         def read(index: int, admit: Admit) -> Image:
-            admit(replace(header, reading=header.reading + in_memory))
+            admit(replace(header, reading=header.reading + in_memory, held=in_memory))
             return _image_of(stack.read(index), axes[1:])
 
         return Frames(Series(count, FRAMES, (count,)), read)

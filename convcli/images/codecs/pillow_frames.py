@@ -16,6 +16,9 @@ from ..metadata import metadata_of
 from ..orientation import upright
 from .pillow import PillowCodec, WatchedFile, pillow_settings, refuse_cut, to_image
 
+HELD_BYTES = 12
+"""Bytes per pixel of the canvases of decoders: the frame that is shown, and what lies under the next."""
+
 
 @dataclass(frozen=True)
 class AnimationFacts:
@@ -73,7 +76,8 @@ class _Reader:
             picture.seek(index)
             check_pixels(*picture.size, self.max_pixels)
             pixels, compressed = picture.width * picture.height, self.file.seek(0, io.SEEK_END)
-            admit(Header(picture.height, picture.width, 4 if self.facts.has_alpha else 3, 1, 16 * pixels + compressed))
+            held = HELD_BYTES * pixels + compressed
+            admit(Header(picture.height, picture.width, 4 if self.facts.has_alpha else 3, 1, 8 * pixels + held, held))
             self.watched.was_read_at_end = False
             picture.load()
             image = self.codec.frame_of(picture, self.facts, self.file_metadata.metadata)

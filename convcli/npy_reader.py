@@ -25,11 +25,27 @@ def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
     import numpy as np
 
     start = file.tell()
+    shape, _, dtype = read_header(file)
+    check(shape, dtype)
+    file.seek(start)
+    try:
+        return np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        raise ValueError(str(error).splitlines()[0]) from None
+
+
+def read_header(file: BinaryIO) -> "tuple[tuple[int, ...], bool, np.dtype[Any]]":
+    """Return shape, whether the order is Fortran's, and dtype of an array, which begins where the file then is.
+
+    Raises ValueError with a message of one line.
+    """
+    import numpy as np
+
     try:
         version = np.lib.format.read_magic(file)
         _check_header(file, version)
-        read_header: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read_header(file)
+        read: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, is_fortran, dtype = read(file)
     # Python's own parsers read the header: they raise ValueError, SyntaxError, TokenError, MemoryError and more.
     except Exception as error:
         text = str(error).splitlines()[0][:200] if isinstance(error, ValueError) and str(error) else ""
@@ -37,12 +53,7 @@ def read_npy(file: BinaryIO, check: Check) -> "np.ndarray[Any, Any]":
         raise ValueError(text if names_cause else "its header is not valid") from None
     if any(isinstance(length, bool) or length < 0 for length in shape):
         raise ValueError(f"its header has the shape {shape}")
-    check(shape, dtype)
-    file.seek(start)
-    try:
-        return np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        raise ValueError(str(error).splitlines()[0]) from None
+    return shape, is_fortran, dtype
 
 
 def _check_header(file: BinaryIO, version: tuple[int, int]) -> None:

@@ -6,13 +6,14 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from ..errors import ArgumentError, ConvcliError, ImageError
 from ..kernels.kernel import feature_maps
 from ..pipeline.apply_request import ApplyRequest
+from ..pipeline.frame_selection import FIRST
 from ..pipeline.inputs import Input
 from . import option_groups, options, output, pixel_view, run_batch
 from .messages import Messages
@@ -96,15 +97,14 @@ def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, 
     """Read the picture and explain the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
     (input_,) = request.inputs
     pipes = run_batch.open_pipes(request)
-    from ..images.codecs.pillow import truncated_allowed
-    from ..images.read import read_image  # these import NumPy, which is slow
+    from ..images.codecs.pillow import truncated_allowed  # these import NumPy, which is slow
     from ..pipeline.pixel_trace import explain
 
     run_batch.report_compiling(Messages(quiet=False, verbose=False))
     _ = request.seen  # an error of the mask is none of the picture
     name = _name_of(request)
     with _naming_picture(name), truncated_allowed(request.allow_truncated):
-        image = read_image(input_.source, pipes.input, request.max_pixels, request.axes, allow_pipe=True)
+        image = _read(request, pipes.input)
         height, width, _ = request.map_shape(image.size, request.maps[0])
     x, y = position
     if not (x < width and y < height):
@@ -114,6 +114,22 @@ def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, 
         )
     with _naming_picture(name):
         return image, explain(request, image, x, y)
+
+
+def _read(request: ApplyRequest, standard_input: BinaryIO | None) -> "Image":
+    """Read one frame of the picture: the first, or that of --frames. Raises ImageError, ArgumentError for several frames."""
+    from ..images.read import open_frames, open_input
+
+    with open_input(request.inputs[0].source, standard_input, allow_pipe=True) as file:
+        frames = open_frames(file, request.max_pixels, request.axes)
+        count = frames.series.count
+        selected = (request.frames or FIRST).indices(count)
+        if len(selected) > 1:
+            raise ArgumentError(
+                f"explains a pixel of one frame, and --frames selects {len(selected)}; give a number, such as --frames 0"
+            )
+        image = frames.read(selected[0], lambda header: None)
+        return image.with_first_used(1, count, "frames") if request.frames is None else image
 
 
 @contextlib.contextmanager

@@ -74,7 +74,8 @@ def warm(quiet: bool) -> None:
     from ..pipeline.precompile import warm_up
 
     steps = list(warm_up())
-    with output.progress(len(steps), quiet) as advance:
-        for step in steps:
+    with output.Progress(quiet) as bar:
+        bar.show(0, len(steps))
+        for done, step in enumerate(steps, start=1):
             step()
-            advance()
+            bar.show(done, len(steps))

@@ -10,12 +10,12 @@ from ..errors import ArgumentError, nearest_name
 from . import output
 
 TOPICS = {
-    "apply": "stride, padding and borders; one pixel, explained; how responses become levels",
+    "apply": "stride, padding and borders; frames; one pixel, explained; how responses become levels",
     "kernels": "the built-in kernels, matrices on the command line, weights in files",
     "config": "your own kernels, banks and defaults in kernels.toml",
     "batch": "many pictures: folders, templates, repeated runs, --in-place",
     "networks": "run and summary, your own networks",
-    "formats": "file formats, metadata, alpha, 16 bits",
+    "formats": "file formats, animations and stacks, metadata, alpha, 16 bits",
     "python": "the Python functions",
     "performance": "methods of summation, the cache of compiled code",
     "errors": "error messages and exit status",

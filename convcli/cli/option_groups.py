@@ -220,13 +220,14 @@ SEARCHING = _together(
 LIMIT = _together(
     click.option(
         "--axes",
-        type=click.Choice(("YX", "YXC", "CYX"), case_sensitive=False),
-        help="The axes of .npy inputs whose shape is ambiguous: rows Y, columns X, channels C.",
+        type=click.Choice(("YX", "YXC", "CYX", "ZYX", "ZYXC", "ZCYX"), case_sensitive=False),
+        help="The axes of .npy inputs whose shape is ambiguous: frames Z, rows Y, columns X, channels C.",
     ),
     click.option(
         "--frames",
         type=options.FRAMES,
-        help="The frames of stacks and animations: all, first, N, or A:B[:STEP], from 0. Default: all.",
+        help="The frames of animations and stacks, from 0.  [default: all; the first of versions of one picture; in at, the "
+        "first]",
     ),
     click.option(
         "--max-pixels",

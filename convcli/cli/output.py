@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -61,25 +61,46 @@ def printing() -> Iterator[None]:
         raise OutputError(f"standard output cannot be written: {error.strerror or error}") from error
 
 
-@contextlib.contextmanager
-def progress(count: int, quiet: bool) -> Iterator[Callable[[], None]]:
-    """Show a progress bar on standard error, for several pictures on a terminal. Yield the function that advances it."""
-    if quiet or count < 2 or sys.stderr is None or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich import progress as bars
+class Progress:
+    """A progress bar on standard error, shown on a terminal from the first call of ``show`` with a total of at least two.
 
-    console = _console(stderr=True)
-    if console.is_dumb_terminal:
-        yield lambda: None
-        return
-    columns = (bars.BarColumn(), bars.MofNCompleteColumn(), _rate_column(), bars.TimeRemainingColumn())
-    with bars.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=count)
+    It is removed at the end of the block.
+    """
+
+    def __init__(self, quiet: bool) -> None:
+        self.is_shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self.bar: Any = None
+        self.task: Any = None
+
+    def show(self, done: int, total: int) -> None:
+        """Show how much is done."""
+        if not self.is_shown or total < 2:
+            return
+        if self.bar is None:
+            self._start()
+        if self.bar is not None:
+            self.bar.update(self.task, completed=done, total=total)
+
+    def _start(self) -> None:
+        from rich import progress as bars
+
+        console = _console(stderr=True)
+        if console.is_dumb_terminal:
+            self.is_shown = False
+            return
+        columns = (bars.BarColumn(), bars.MofNCompleteColumn(), _rate_column(), bars.TimeRemainingColumn())
+        self.bar = bars.Progress(*columns, console=console, transient=True)
+        self.task = self.bar.add_task("", total=None)
+        self.bar.start()
         _progress_consoles.append(console)
-        try:
-            yield lambda: bar.advance(task)
-        finally:
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.is_shown = False
+        if self.bar is not None:
+            self.bar.stop()
             _progress_consoles.clear()
 
 

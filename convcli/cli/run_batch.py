@@ -119,14 +119,18 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
     report_compiling(messages)
     counts = Counts(len(tasks))
     outcome = None
-    outcomes = run_tasks(request, tasks, pipes, dry_run=reporting.dry_run, fail_fast=reporting.fail_fast)
-    with output.progress(len(tasks), messages.quiet) as advance, contextlib.closing(outcomes):
+    bar = output.Progress(messages.quiet)
+    on_frame = bar.show if len(tasks) == 1 else None
+    options = {"dry_run": reporting.dry_run, "fail_fast": reporting.fail_fast}
+    outcomes = run_tasks(request, tasks, pipes, **options, on_frame=on_frame)
+    with bar, contextlib.closing(outcomes):
+        bar.show(0, len(tasks))
         try:
             for outcome in outcomes:
                 report.outcome(outcome)
                 counts.add(outcome.status)
                 messages.outcome(outcome, dry_run=reporting.dry_run and not report.prints)
-                advance()
+                bar.show(len(tasks) - counts.not_tried, len(tasks))
         except (KeyboardInterrupt, SystemExit) as interruption:
             reported = [] if outcome is None else [outcome]
             for finished in (*reported, *outcomes_after(outcomes, interruption)):

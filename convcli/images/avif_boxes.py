@@ -12,6 +12,8 @@ KNOWN_BOXES = (b"ftyp", b"meta", b"mdat", b"moov", b"free", b"skip")
 MAX_HEADER_BYTES = 1 << 24
 """At most this many header bytes are read. Headers take a few hundred bytes, unless they hold a colour profile."""
 
+MAX_FRAMES = 1_000_000
+
 ITEM_DESCRIPTIONS = {
     b"application/rdf+xml": XMP,
     b"tmap": FURTHER_PICTURES,
@@ -69,6 +71,26 @@ def bits_of(file: BinaryIO) -> int:
         flags |= headers[position + 6] if position + 6 < len(headers) else 0
         position = headers.find(b"av1C", position + 4)
     return (12 if flags & TWELVE_BITS else 10) if flags & HIGH_BIT_DEPTH else 8
+
+
+def durations(file: BinaryIO) -> tuple[float, ...]:
+    """Return the duration of each frame of a sequence in milliseconds; empty for a file without a sequence.
+
+    They are those of the first track, in its box stts: counts of frames, and their durations in units of its box mdhd.
+    """
+    headers = _headers(file)
+    media, times = (headers.find(name) for name in (b"mdhd", b"stts"))
+    if min(media, times) < 0:
+        return ()
+    try:
+        (scale,) = struct.unpack_from(">I", headers, media + (24 if headers[media + 4] == 1 else 16))
+        (runs,) = struct.unpack_from(">I", headers, times + 8)
+        pairs = [struct.unpack_from(">II", headers, times + 12 + 8 * run) for run in range(min(runs, MAX_FRAMES))]
+    except struct.error:
+        return ()
+    if not scale or sum(count for count, _ in pairs) > MAX_FRAMES:
+        return ()
+    return tuple(1000 * duration / scale for count, duration in pairs for _ in range(count))
 
 
 def _headers(file: BinaryIO) -> bytes:

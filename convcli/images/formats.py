@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import ArgumentError, nearest_name
-from . import avif_boxes, file_parts
+from . import avif_boxes, file_parts, gif_blocks
 from .boxes import ends_with_box
 
 MAX_PIXELS = 178_956_970
@@ -107,8 +107,16 @@ class Format:
         Bits of a sample in a stack.
     alpha, deep
         Whether a picture may have alpha; whether it may have 16 bits.
+    has_palette
+        Whether a frame has at most 256 colours, and pixels that are opaque or transparent.
     holds_frames
         Whether a file may hold several frames.
+    keeps_of_frames
+        The fields of ``Series`` that it holds. Others that a file has are treated as those of ``keeps``.
+    duration_step
+        Of which number of milliseconds the duration of a frame is a multiple; 0 for fractions of any kind.
+    holds_frames_in_memory
+        Whether its encoder takes all frames at once.
     keeps
         The fields of ``Metadata`` that it holds. One that a picture has and its output does not hold makes --in-place refuse
         the picture, and is reported otherwise.
@@ -145,7 +153,11 @@ class Format:
     float_bits: int = 64
     alpha: bool = False
     deep: bool = False
+    has_palette: bool = False
     holds_frames: bool = False
+    keeps_of_frames: tuple[str, ...] = ()
+    duration_step: int = 0
+    holds_frames_in_memory: bool = False
     keeps: tuple[str, ...] = ()
     max_side: int = 2**31 - 1
     max_metadata: int = 1 << 30
@@ -161,12 +173,14 @@ COMMON_METADATA = ("icc", "exif", "dpi")
 FORMATS = (
     Format(
         "png",
-        (".png",),
+        (".png", ".apng"),
         magic=rb"\x89PNG\r\n\x1a\n",
         codec="png",
         pillow_names=("PNG",),
         alpha=True,
         deep=True,
+        holds_frames=True,
+        keeps_of_frames=("durations", "loop"),
         keeps=(*COMMON_METADATA, "text", "xmp", "png_chunks"),
         setting="png_level",
         save_options=_options_of_png,
@@ -178,6 +192,7 @@ FORMATS = (
         "jpeg",
         (".jpg", ".jpeg", ".jpe", ".jfif"),
         magic=rb"\xff\xd8\xff",
+        codec="jpeg",
         pillow_names=("JPEG", "MPO"),
         keeps=(*COMMON_METADATA, "comment", "xmp", "iptc"),
         max_side=65_500,  # libjpeg's limit; the format allows 65,535
@@ -207,8 +222,12 @@ FORMATS = (
         "webp",
         (".webp",),
         magic=rb"RIFF....WEBP",
+        codec="webp",
         pillow_names=("WEBP",),
         alpha=True,
+        holds_frames=True,
+        keeps_of_frames=("durations", "loop"),
+        duration_step=1,
         keeps=("icc", "exif", "xmp"),
         max_side=16_383,
         setting="quality",
@@ -223,6 +242,10 @@ FORMATS = (
         codec="avif",
         pillow_names=("AVIF",),
         alpha=True,
+        holds_frames=True,
+        keeps_of_frames=("durations",),
+        duration_step=1,
+        holds_frames_in_memory=True,
         keeps=("icc", "exif", "xmp"),
         max_side=65_536,
         setting="quality",
@@ -269,7 +292,24 @@ FORMATS = (
     Format("hdr", (), (".hdr", ".pic"), magic=rb"#\?(?:RADIANCE|RGBE)\s", codec="hdr"),
     Format("heic", (), (".heic", ".heif"), magic=rb"....ftyp(?:hei[cxms]|hev[cx]|mif1)", codec="heic"),
     Format("exr", (), (".exr",), magic=rb"v/1\x01", codec="exr"),
-    Format("gif", (), (".gif",), magic=rb"GIF8[79]a", pillow_names=("GIF",)),
+    Format(
+        "gif",
+        (".gif",),
+        magic=rb"GIF8[79]a",
+        codec="gif",
+        pillow_names=("GIF",),
+        alpha=True,
+        has_palette=True,
+        holds_frames=True,
+        keeps_of_frames=("durations", "loop"),
+        duration_step=10,
+        keeps=("comment",),
+        max_side=65_535,
+        unkept_parts=gif_blocks.unkept_parts,
+        is_complete=_ends_with(b";"),
+        encoding_copies=(9, 9),
+    ),
+    Format("ico", (), (".ico",), magic=rb"\x00\x00\x01\x00", codec="ico", pillow_names=("ICO",)),
     Format(
         "ppm",
         (".ppm", ".pgm", ".pnm"),

@@ -126,7 +126,8 @@ class Image:
 class Header:
     """Size of an image whose pixels are not read yet: rows, columns, channels with alpha, bytes per sample.
 
-    ``reading`` is the memory in bytes that the reader takes in addition to the image.
+    ``reading`` is the memory in bytes that the reader takes in addition to the image, ``held`` is what it holds until the last
+    frame is read.
     """
 
     height: int
@@ -134,6 +135,7 @@ class Header:
     channels: int
     itemsize: int
     reading: int
+    held: int = 0
 
 
 Admit: TypeAlias = Callable[[Header], None]

@@ -15,6 +15,7 @@ from .file_parts import lost_png_chunks
 from .formats import WRITTEN, Encoding, Format
 from .frames import Series
 from .image import Array, Image, Metadata
+from .palette import MAX_COLOURS, colours_of, is_hidden
 from .provenance import Provenance
 from .xmp import adjusted
 
@@ -25,6 +26,18 @@ METADATA_NAMES = {
 """The fields of ``Metadata`` in notices about formats that do not hold them. ``lost_png_chunks`` describes those of png_chunks;
 gamma and cicp repeat two of them, and a label is no metadata of the input.
 """
+
+NAMES_OF_FRAMES = {
+    "durations": "durations",
+    "loop": "number of repetitions",
+    "labels": "labels of frames",
+    "channels": "names of channels",
+    "spacing": "distances between samples",
+}
+"""Fields of ``Series``, as messages name them."""
+
+TOLERANCE = 1e-6
+"""Milliseconds by which a duration may differ from a multiple."""
 
 MARGIN = 100
 """Bytes for the prefixes of XMP and IPTC in JPEG, and for numbers that become longer."""
@@ -41,7 +54,7 @@ def stored_white(file_format: Format, image: Image, channels: int) -> int:
             f"{channels} channels are not a picture; use --channels sum, or write .npy, .npz or a .tif with --depth float"
         )
     if image.alpha is not None and not file_format.alpha and np.any(image.alpha != image.opaque):
-        *others, last = [other.suffixes[0] for other in WRITTEN if other.alpha]
+        *others, last = [other.suffixes[0] for other in WRITTEN if other.alpha and not other.has_palette]
         remedy = f"write {', '.join(others)} or {last}"
         raise ArgumentError(f"{file_format.name} holds no alpha, and the picture is partly transparent; {remedy}")
     return 65535 if image.white == 65535 and file_format.deep else 255
@@ -121,6 +134,9 @@ def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Prove
     metadata, lost = _kept_metadata(image.metadata, file_format)
     if lost:
         notices.append(f"{' and '.join(lost)} not kept in this {file_format.name}")
+    of_palette = losses_by_palette(image, file_format)
+    notices += [loss.notice for loss in of_palette]
+    lost += [loss.lost for loss in of_palette]
     if metadata.icc and channels == 1 and metadata.icc[16:20] == b"RGB ":  # such a profile is not valid for grey
         metadata = replace(metadata, icc=None)
         notices.append("colour profile not kept: it is for colour, and the picture is grey")
@@ -143,6 +159,43 @@ def _inheriting(encoding: Encoding, image: Image, file_format: Format) -> Encodi
     if compression is None or compression.format != file_format.name or getattr(encoding, str(file_format.setting)) is not None:
         return encoding
     return replace(encoding, inherited=compression.options)
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What a format does not hold, as a notice and as --in-place names it."""
+
+    notice: str
+    lost: str
+
+
+def losses_by_palette(image: Image, file_format: Format) -> list[Loss]:
+    """Return what a format with a palette changes in levels."""
+    if not file_format.has_palette:
+        return []
+    losses = []
+    hidden = None if image.alpha is None else is_hidden(image.alpha)
+    limit = MAX_COLOURS - (hidden is not None and bool(hidden.any()))
+    if len(colours_of(image.pixels, hidden)) > limit:
+        losses.append(Loss(f"colours reduced to {MAX_COLOURS}: {file_format.name} holds no more", "its further colours"))
+    if image.alpha is not None and np.any((image.alpha != 0) & (image.alpha != 255)):
+        losses.append(Loss(f"alpha reduced to 0 and 255: {file_format.name} holds no other", "its partial alpha"))
+    return losses
+
+
+def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
+    """Return what a picture format does not hold of what a file says about its frames."""
+    lost = [
+        name for field, name in NAMES_OF_FRAMES.items() if getattr(series, field) and field not in file_format.keeps_of_frames
+    ]
+    if len(series.axes) > 1 and "axes" not in file_format.keeps_of_frames:
+        lost.append(f"axes {' '.join(series.axes)}")
+    losses = [Loss(f"{name} not kept in this {file_format.name}", f"its {name}") for name in lost]
+    step = file_format.duration_step
+    if step and any(abs(duration - step * round(duration / step)) > TOLERANCE for duration in series.durations):
+        unit = "hundredths" if step == 10 else "thousandths"
+        losses.append(Loss(f"durations rounded to {unit} of a second: {file_format.name} holds no others", "its durations"))
+    return losses
 
 
 @contextlib.contextmanager

@@ -35,6 +35,9 @@ class FrameSelection:
         return selected
 
 
+FIRST, ALL = FrameSelection("0"), FrameSelection("all")
+
+
 def parse_frames(text: str) -> FrameSelection:
     """Read all, first, N or A:B[:STEP]. Raises ArgumentError."""
     text = text.strip()

@@ -25,19 +25,27 @@ MISSING_BYTES = 24_000_000
 
 FLOAT32_BYTES = 4
 
+ENCODER_COPIES = 4
+"""Copies of each frame where an encoder takes all at once, measured with AVIF."""
 
-def estimate(request: BaseRequest, targets: Sequence[Target], header: Header) -> int:
+
+def estimate(request: BaseRequest, targets: Sequence[Target], header: Header, frames: int = 1) -> int:
     """Return the bytes that one image takes, from reading it to writing its outputs, without the process itself.
+
+    Of a file with several ``frames`` that one output holds, frames are read, computed and written one at a time.
 
     The estimate is within a quarter of what tests/pipeline/test_memory.py measures, on 4 megapixels of several dtypes.
     """
     if not isinstance(request, ApplyRequest):
         return _estimate_network(cast("NetworkRequest", request), header)
     pixels, real = header.height * header.width, max(header.itemsize, 4)
-    image = pixels * header.channels * header.itemsize
+    image = pixels * header.channels * header.itemsize + header.held
     if request.may_miss:
         image += pixels * (1 if header.channels in (2, 4) else header.channels) + MISSING_BYTES  # which samples are missing
-    written = [_estimate_output(request, target, header, real) for target in targets]
+    kinds = {(target.file_format.name, target.maps, target.path is None, target.frame is None): target for target in targets}
+    written = [
+        _estimate_output(request, target, header, real) + _held(request, target, header, frames) for target in kinds.values()
+    ]
     explained = _samples(request, header, real) if request.explain or request.method is not None else 0
     return max(image + header.reading, image + max(explained, *written, 0))
 
@@ -55,6 +63,21 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
     copied = maps * target.file_format.float_bits // 8 if target.file_format.float_bits < 64 else 0
     return maps * real + max(_samples(request, header, real) + _padded(request, target, header, real) + merging * real, copied)
+
+
+def _held(request: ApplyRequest, target: Target, header: Header, frames: int) -> int:
+    """Return the bytes that are held while the next frame is computed, of an output of several."""
+    if frames == 1 or target.frame is not None:
+        return 0
+    is_raw = request.stacks_in(target.file_format)
+    channels = header.channels - (is_raw and header.channels in (2, 4))
+    itemsize = max(header.itemsize, 4) if is_raw else header.itemsize
+    maps = sum(_count(request, index, header, channels) for index in target.maps) * itemsize
+    if target.file_format.holds_frames_in_memory:
+        return frames * maps * ENCODER_COPIES
+    if target.path is None:  # the whole file, before standard output gets it
+        return frames * maps
+    return 2 * maps  # the first frame, and the one before, which is compared with the next or not freed yet
 
 
 def _samples(request: ApplyRequest, header: Header, real: int) -> int:
@@ -87,7 +110,7 @@ def _count(request: ApplyRequest, index: int, header: Header, channels: int) -> 
 def _estimate_network(request: "NetworkRequest", header: Header) -> int:
     """Return the bytes of the image, of the input and output of a layer, and of the maps of earlier layers that are kept."""
     height, width = header.height, header.width
-    image = height * width * header.channels * header.itemsize
+    image = height * width * header.channels * header.itemsize + header.held
     try:
         analyses = request.model.analyses(request.size_for((height, width)))
     except ConvcliError:  # reported when the image is processed

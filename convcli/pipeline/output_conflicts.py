@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from ..images.formats import BY_SUFFIX
 from .inputs import Input
 from .request_base import BaseRequest
-from .tasks import Task
+from .tasks import Target, Task
 
 FileId: TypeAlias = tuple[int, int]
 """Device and inode number, the same for all names of a file."""
@@ -116,6 +116,14 @@ def refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:
         _refuse_same_file([Path(request.report)], pictures | others)
         if os.path.abspath(request.report) in map(os.path.abspath, outputs):
             raise ArgumentError(f"{request.report}: the report is also an output; give another name")
+
+
+def refuse_other_inputs(request: BaseRequest, targets: list[Target]) -> None:
+    """Raise ArgumentError if an output whose name is known now, as it has {frame}, would replace a file that the run reads."""
+    existing = [target.path for target in targets if target.path is not None and _file_id(target.path)]
+    if existing:
+        read = [input_.source for input_ in request.inputs if input_.source] + [Path(name) for name in request.other_inputs]
+        _refuse_same_file(existing, {*map(_file_id, read), _file_id_of_standard_input()})
 
 
 def _refuse_same_file(outputs: list[Path], inputs: set[FileId | None]) -> None:

@@ -11,7 +11,7 @@ import functools
 import threading
 import time
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 
@@ -23,6 +23,7 @@ from ..images.codecs.pillow import truncated_allowed
 from .memory_budget import Budget
 from .process_image import Outcome, plan_task, run_task
 from .request_base import BaseRequest
+from .selected_frames import OnFrame, no_report
 from .tasks import Task
 from .write_output import Pipes
 
@@ -33,13 +34,19 @@ THREAD_NAME = "convcli-job"
 
 
 def run_tasks(
-    request: BaseRequest, tasks: Iterable[Task], pipes: Pipes, *, dry_run: bool = False, fail_fast: bool = False
+    request: BaseRequest,
+    tasks: Iterable[Task],
+    pipes: Pipes,
+    *,
+    dry_run: bool = False,
+    fail_fast: bool = False,
+    on_frame: OnFrame | None = None,
 ) -> Generator[Outcome, None, None]:
     """Process every task, and yield the outcomes in the order of the tasks. An error that concerns one picture is its outcome.
 
     Each picture is processed by one thread, from reading to writing, and as many at a time as there are jobs. At most twice as
     many are started before their outcomes are consumed. A dry run writes nothing. ``fail_fast`` starts none after the first
-    that fails.
+    that fails. ``on_frame`` is called by these threads for each frame that is read.
     """
     tasks = list(tasks)
     jobs = request.threads or usable_processors()
@@ -47,7 +54,8 @@ def run_tasks(
     worker_request = replace(request, threads=max(jobs // workers, 1))
     budget = Budget(None if request.max_memory is None else max(request.max_memory - request.resident_bytes, 0))
     failed = threading.Event() if fail_fast else None
-    process = functools.partial(_process, worker_request, pipes=pipes, budget=budget, dry_run=dry_run, failed=failed)
+    do_task = functools.partial(plan_task if dry_run else run_task, worker_request)
+    process = functools.partial(_process, do_task, pipes=pipes, budget=budget, on_frame=on_frame or no_report, failed=failed)
     stop_loops(False)
     pool = ThreadPoolExecutor(workers, THREAD_NAME)
     settings = contextlib.ExitStack()
@@ -95,13 +103,18 @@ def _finished(pending: Iterable[Future[Outcome | None]]) -> Iterator[Outcome]:
 
 
 def _process(
-    request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, dry_run: bool, failed: threading.Event | None
+    do_task: Callable[[Task, Pipes, Budget, OnFrame], Outcome],
+    task: Task,
+    pipes: Pipes,
+    budget: Budget,
+    on_frame: OnFrame,
+    failed: threading.Event | None,
 ) -> Outcome | None:
-    """Process one task; None where the run was stopped, or ``failed`` is set, as an outcome with an error does."""
+    """Do one task; None where the run was stopped, or ``failed`` is set, as an outcome with an error does."""
     if failed is not None and failed.is_set():
         return None
     try:
-        outcome = plan_task(request, task, pipes, budget) if dry_run else run_task(request, task, pipes, budget)
+        outcome = do_task(task, pipes, budget, on_frame)
     except ConvcliError as error:
         outcome = Outcome(task, error=error)
     except Stopped:

@@ -12,6 +12,7 @@ from ..errors import ConvcliError, ImageError
 from ..images.atomic_write import Times, remove_leftovers
 from ..images.compression import inherits_compression
 from ..images.frames import Series
+from ..images.image import Header
 from ..images.provenance import Provenance, digest_of
 from ..images.quantize import check_scale
 from ..images.read import open_frames, open_input
@@ -19,9 +20,9 @@ from ..images.write import check_size, stored_white
 from .map_source import MapSource
 from .memory_budget import Budget
 from .memory_estimate import estimate
-from .output_conflicts import refuse_inputs
+from .output_conflicts import refuse_existing, refuse_other_inputs
 from .request_base import BaseRequest
-from .selected_frames import SelectedFrames, indices_of
+from .selected_frames import OnFrame, SelectedFrames, indices_of, no_report
 from .tasks import Target, Task
 from .write_frames import write_frames
 from .write_map import Written, is_raw, write_map
@@ -63,12 +64,12 @@ class Reading:
     times: Times | None = None
 
 
-def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
+def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, on_frame: OnFrame = no_report) -> Outcome:
     """Read one picture, compute its maps and write them. Raises ConvcliError if it cannot be read.
 
     If a map fails, the outcome has the error and the maps that were written before.
     """
-    with _read(request, task, pipes, budget) as reading:
+    with _read(request, task, pipes, budget, on_frame) as reading:
         outcome, frames = reading.outcome, reading.frames
         for target in outcome.skipped:
             remove_leftovers(target.path.parent if target.path else Path())
@@ -93,7 +94,7 @@ def _write(
 
 
 @contextlib.contextmanager
-def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Iterator[Reading]:
+def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, on_frame: OnFrame) -> Iterator[Reading]:
     """Read the first frame of a task. During the block, the memory of a frame and its maps is reserved."""
     if task.error:
         raise ImageError(task.error)
@@ -110,7 +111,11 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Ite
             yield Reading(Outcome(task, skipped=skipped))
             return
         _rewind(file)
-        selected = SelectedFrames(request, frames, indices, lambda header: reserve(estimate(request, remaining, header)))
+
+        def admit(header: Header) -> None:
+            reserve(estimate(request, remaining, header, len(indices)))
+
+        selected = SelectedFrames(request, frames, indices, admit, on_frame)
         notices = [*selected.first.notices]
         if request.in_place and (links := os.fstat(file.fileno()).st_nlink) > 1:
             notices.append(f"has {links} hard links; the others keep the old picture")
@@ -129,7 +134,8 @@ def _targets(request: BaseRequest, task: Task, series: Series, indices: range) -
             )
     by_frame = [target.for_frame(index, series.count) for index in indices for target in task.targets if target.per_frame]
     if by_frame:
-        refuse_inputs(request, [replace(task, targets=tuple(by_frame))])
+        refuse_other_inputs(request, by_frame)
+        refuse_existing(request, [replace(task, targets=tuple(by_frame))])
     return [*by_frame, *(target for target in task.targets if not target.per_frame)]
 
 
@@ -170,9 +176,9 @@ def _digest(file: BinaryIO) -> str:
     return digest
 
 
-def plan_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget) -> Outcome:
+def plan_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, on_frame: OnFrame = no_report) -> Outcome:
     """Read one picture and plan its maps, for a dry run. Raises ConvcliError where ``run_task`` would fail."""
-    with _read(request, task, pipes, budget) as reading:
+    with _read(request, task, pipes, budget, on_frame) as reading:
         frames, outcome = reading.frames, reading.outcome
         if frames is None:
             return outcome

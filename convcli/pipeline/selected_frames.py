@@ -1,16 +1,15 @@
 """The frames of a file that a request selects."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from ..errors import ImageError
 from ..images.frames import Frames, Series
 from ..images.image import Admit, Image
-from .frame_selection import FrameSelection
+from .frame_selection import ALL, FIRST
 from .map_source import MapSource
 from .map_sources import map_source_for
 from .request_base import BaseRequest
-
-FIRST, ALL = FrameSelection("0"), FrameSelection("all")
 
 
 def indices_of(request: BaseRequest, series: Series) -> range:
@@ -21,18 +20,29 @@ def indices_of(request: BaseRequest, series: Series) -> range:
     return (request.frames or (FIRST if series.are_alternates else ALL)).indices(series.count)
 
 
+OnFrame: TypeAlias = Callable[[int, int], None]
+"""Called for each frame of a file that is read, with its position among the selected ones, from 1, and their number."""
+
+
+def no_report(position: int, count: int) -> None:
+    """Report nothing."""
+
+
 class SelectedFrames:
     """The selected frames of an open file, each read when it is needed. The one that was read last is kept.
 
     ``notices`` are those of all frames that were read.
     """
 
-    def __init__(self, request: BaseRequest, frames: Frames, indices: range, admit: Admit) -> None:
+    def __init__(
+        self, request: BaseRequest, frames: Frames, indices: range, admit: Admit, on_frame: OnFrame = no_report
+    ) -> None:
         self.request = request
         self.indices = indices
         self.series = frames.series.selected(indices)
         self.notices: tuple[str, ...] = ()
         self._frames = frames
+        self._on_frame = on_frame
         self._admit: Admit | None = admit  # for the first frame that is read
         self._image: tuple[int, Image] | None = None
         self._map_source: tuple[int, MapSource] | None = None
@@ -79,6 +89,7 @@ class SelectedFrames:
             image = image.without_metadata_losses()
         refuse_loss(self.request, image.lost)
         self._note(*image.notices)
+        self._on_frame(self.indices.index(index) + 1, len(self.indices))
         return image
 
     def _note(self, *notices: str) -> None:

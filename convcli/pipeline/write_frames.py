@@ -1,14 +1,15 @@
 """Writes the maps of several frames to one file, frame by frame."""
 
 import itertools
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
 from ..images.image import Array, Image
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import stored_white, write_frame_maps
+from ..images.write import Loss, losses_by_palette, losses_of_frames, stored_white, write_frame_maps
 from .map_source import MapSource
 from .request_base import BaseRequest
-from .selected_frames import SelectedFrames
+from .selected_frames import SelectedFrames, refuse_loss
 from .store_map import quantize_map, stretch_limits
 from .tasks import Target
 from .write_map import (
@@ -48,10 +49,21 @@ def _write_levels(
 
     first = stored(frames.map_source(frames.indices[0]))
     fitted, notices = fit_picture(request, first, frames.first, target, output)
-    rest = (stored(frames.map_source(index)) for index in frames.indices[1:])
+
+    def report(losses: Iterable[Loss]) -> None:
+        notices.extend(loss.notice for loss in losses)
+        refuse_loss(request, tuple(loss.lost for loss in losses))
+
+    report(losses_of_frames(frames.series, target.file_format))
+
+    def following() -> Iterator[Image]:
+        for index in frames.indices[1:]:
+            picture = stored(frames.map_source(index))
+            report(losses_by_palette(picture, target.file_format))
+            yield picture
 
     def write(file: BinaryIO) -> None:
-        fitted.write_frames(file, itertools.chain([first], rest), frames.series)
+        fitted.write_frames(file, itertools.chain([first], following()), frames.series)
 
     write_output(request, target, output, write, target.file_format.holds_provenance and not request.strip)
     written = Written(

@@ -84,6 +84,7 @@ def test_json_lines_report_each_picture(run, samples, tmp_path):
         "map": "sobel-x",
         "shape": [512, 512, 1],
         "maps": 1,
+        "frames": 1,
         "range": "abs",
         "low": -255,
         "high": 255,
@@ -153,14 +154,14 @@ def test_inputs_with_impossible_outputs_fail_alone(run, samples, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     with PIL.Image.open(samples / "horse.png") as picture:
-        for name in ("a.png", "b.gif", "c.pbm", "d.jpg"):
+        for name in ("a.png", "b.ico", "c.pbm", "d.jpg"):
             picture.convert("1" if name == "c.pbm" else "L").save(folder / name)
         picture.convert("L").save(folder / "e", "png")
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     result = run("apply", folder, folder / "e", "-k", "blur", "--in-place", "-q")
     assert result.status == 1
     assert result.lines == [
-        f"Error: {folder}/b.gif: cannot be replaced, as .gif is not written; give -o",
+        f"Error: {folder}/b.ico: cannot be replaced, as .ico is not written; give -o",
         f"Error: {folder}/c.pbm: cannot be replaced, as .pbm is not written; give -o",
         f"Error: {folder}/e: cannot be replaced, as its name has no suffix that gives the format; give --format too",
     ]
@@ -172,9 +173,9 @@ def test_inputs_with_impossible_outputs_fail_alone(run, samples, tmp_path):
     assert (folder / "e").read_bytes() != before["e"]
     result = run("apply", folder, "-k", "blur", "-q", "-o", f"{tmp_path}/out/{{name}}")
     assert result.status == 1
-    assert [line.split(": ")[1] for line in result.lines] == [f"{folder}/b.gif", f"{folder}/c.pbm"]
+    assert [line.split(": ")[1] for line in result.lines] == [f"{folder}/b.ico", f"{folder}/c.pbm"]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "d.jpg"]
-    single = run("apply", folder / "b.gif", "-k", "blur", "-q", "-o", f"{tmp_path}/two/{{name}}")
+    single = run("apply", folder / "b.ico", "-k", "blur", "-q", "-o", f"{tmp_path}/two/{{name}}")
     assert (single.status, len(single.lines)) == (2, 1)
 
 

@@ -17,7 +17,7 @@ LIGHT_COMMANDS = [
     (["apply", "x.png", "-k", "1 2; 3", "-o", "y.png"], 2),
     (["apply", "x.png", "-k", "gaussian:sigma=-1", "-o", "y.png"], 2),
     (["apply", "x.png", "-k", "blur", "-o", "y.png", "--stride", "0"], 2),
-    (["apply", "x.png", "-k", "blur", "-o", "y.gif"], 2),
+    (["apply", "x.png", "-k", "blur", "-o", "y.ico"], 2),
     (["apply", "x.png", "-k", "blur", "-o", "y.png", "--range", "loud"], 2),
     (["at", "--help"], 0),
     (["at", "3", "x.png", "-k", "blur"], 2),

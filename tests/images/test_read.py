@@ -281,7 +281,9 @@ def test_arrays_are_read_as_images(stored, white, expected_dtype, shape, rng):
     np.save(file, array)
     image = read(file.getvalue())
     inner = array[0] if shape in ((1, 4, 23), (1, 4, 600), (1, 4, 6, 3)) else array
-    assert image.notices == (("is read as (H, W, C) with 5 channels",) if shape == (7, 6, 5) else ())
+    assert image.notices == (
+        ("is read as (H, W, C) with 5 channels; --axes ZYX reads it as frames",) if shape == (7, 6, 5) else ()
+    )
     assert (image.pixels.dtype, image.white) == (expected_dtype, white)
     assert_array_equal(np.squeeze(image.pixels), np.squeeze(inner) * (255 if stored == np.bool_ else 1), strict=False)
 

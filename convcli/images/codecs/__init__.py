@@ -1,35 +1,39 @@
-"""The codecs of all formats. Those of rare formats are imported when they are used."""
+"""The codecs of all formats. Each is imported when it is used: together they take 10 ms."""
 
 import functools
 from importlib import import_module
 
 from ..formats import Format
-from .arrays import NpyCodec, NpzCodec
 from .codec import Codec
-from .pillow import PillowCodec
-from .png import PngCodec
-from .ppm import PpmCodec
-from .tiff import TiffCodec
 
-CODECS: dict[str, Codec] = {
-    "pillow": PillowCodec(),
-    "png": PngCodec(),
-    "ppm": PpmCodec(),
-    "tiff": TiffCodec(),
-    "npy": NpyCodec(),
-    "npz": NpzCodec(),
+CODECS = {
+    "pillow": "pillow.PillowCodec",
+    "png": "png.PngCodec",
+    "jpeg": "jpeg.JpegCodec",
+    "tiff": "tiff.TiffCodec",
+    "gif": "gif.GifCodec",
+    "webp": "webp.WebpCodec",
+    "avif": "avif.AvifCodec",
+    "jp2": "jp2.Jp2Codec",
+    "jxl": "jxl.JxlCodec",
+    "heic": "heic.HeicCodec",
+    "ico": "ico.IcoCodec",
+    "ppm": "ppm.PpmCodec",
+    "hdr": "hdr.HdrCodec",
+    "exr": "exr.ExrCodec",
+    "npy": "arrays.NpyCodec",
+    "npz": "arrays.NpzCodec",
 }
-RARE = {"avif": "AvifCodec", "jp2": "Jp2Codec", "jxl": "JxlCodec", "hdr": "HdrCodec", "heic": "HeicCodec", "exr": "ExrCodec"}
-"""Classes of codecs by their modules."""
+"""Modules and classes."""
 
 
 def codec_of(file_format: Format | None) -> Codec:
     """Return the codec of a format; for None, the codec of Pillow, which recognises the format itself."""
-    name = file_format.codec if file_format else "pillow"
-    return CODECS[name] if name in CODECS else _rare_codec(name)
+    return _codec(file_format.codec if file_format else "pillow")
 
 
 @functools.cache
-def _rare_codec(name: str) -> Codec:
-    codec: Codec = getattr(import_module(f".{name}", __name__), RARE[name])()
+def _codec(name: str) -> Codec:
+    module, _, codec_class = CODECS[name].partition(".")
+    codec: Codec = getattr(import_module(f".{module}", __name__), codec_class)()
     return codec

@@ -1,21 +1,35 @@
-"""Arrays on disk: float maps as .npy and .npz, and an .npy array read as an image."""
+"""Arrays on disk: float maps as .npy and .npz, and an .npy array read as an image, or as frames with --axes Z..."""
 
+import contextlib
+import io
+import itertools
+import math
+import shutil
+import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from ...errors import ImageError
-from ...npy_reader import read_npy
+from ...npy_reader import read_header, read_npy
 from ..formats import Encoding
-from ..image import Admit, Array, Header, Image, as_levels, check_pixels, itemsize_of
+from ..frames import Frames, Series
+from ..image import REMEDY, Admit, Array, Header, Image, as_levels, check_pixels, itemsize_of
 from ..provenance import Provenance, find_provenance
 from .codec import Codec
 
 MAX_PLAIN_CHANNELS = 4
 """A longer last axis may be a width: (1, H, W) is then a stack of one grey map, and for (H, W, C) there is a notice."""
+
+FRAMES = "Z"
+"""The axis of --axes along which frames lie, always the first."""
+
+COPY_BYTES = 1 << 24
+"""Bytes of a file that are read or copied at a time."""
 
 
 class NpyCodec(Codec):
@@ -26,26 +40,38 @@ class NpyCodec(Codec):
 
         Raises ImageError.
         """
-
-        def check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
-            if dtype.kind not in "buif":
-                raise ImageError(f"must hold real numbers to be an image, got dtype {dtype}")
-            height, width, channels = _image_shape(shape, axes)
-            check_pixels(width, height, max_pixels)
-            itemsize = itemsize_of(dtype)
-            admit(Header(height, width, channels, itemsize, height * width * channels * itemsize))
-
         try:
-            array = read_npy(file, check)
+            array = read_npy(file, lambda shape, dtype: admit(_header_of(shape, dtype, axes, max_pixels)))
         except ValueError as error:
             raise ImageError(f"is not a readable .npy file: {error}") from None
-        shape = _image_shape(array.shape, axes)
-        array = array.reshape(array.shape[-3:]).transpose(1, 2, 0) if axes == "CYX" else array.reshape(shape)
-        levels, white = as_levels(np.ascontiguousarray(array))
-        image = Image(levels, white, None, "NPY")
-        channels = levels.shape[2]
+        image = _image_of(array, axes)
+        channels = image.size[2]
         is_ambiguous = axes is None and channels > MAX_PLAIN_CHANNELS
-        return image.with_notices(f"is read as (H, W, C) with {channels} channels") if is_ambiguous else image
+        notice = f"is read as (H, W, C) with {channels} channels; --axes ZYX reads it as frames"
+        return image.with_notices(notice) if is_ambiguous else image
+
+    def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
+        """Return the frames along the axis Z of ``axes``, each read from the file on its own; else the array as one.
+
+        Raises ImageError.
+        """
+        if axes is None or axes[0] != FRAMES:
+            return super().open_frames(file, max_pixels, axes)
+        try:
+            shape, is_fortran, dtype = read_header(file)
+        except ValueError as error:
+            raise ImageError(f"is not a readable .npy file: {error}") from None
+        count, *frame_shape = _named_shape(shape, axes)
+        header = _header_of(tuple(frame_shape), dtype, axes[1:], max_pixels)
+        stack = _Stack(file, file.tell(), count, tuple(frame_shape), dtype, is_fortran)
+        stack.check_complete()
+        in_memory = len(file.getbuffer()) if isinstance(file, io.BytesIO) else 0  # standard input
+
+        def read(index: int, admit: Admit) -> Image:
+            admit(replace(header, reading=header.reading + in_memory, held=in_memory))
+            return _image_of(stack.read(index), axes[1:])
+
+        return Frames(Series(count, FRAMES, (count,)), read)
 
     def write_maps(
         self,
@@ -58,8 +84,24 @@ class NpyCodec(Codec):
         """Write maps as one array (N, H, W), or (N, H, W, C) where C > 1, without their names."""
         map_ = squeezed(maps[0])
         _write_header(file, (len(maps), *map_.shape), map_.dtype)
-        for map_ in maps:
-            file.write(np.ascontiguousarray(map_).data)
+        _write_data(file, maps)
+
+    def write_frame_maps(
+        self,
+        file: BinaryIO,
+        frames: Iterable[Sequence[Array]],
+        series: Series,
+        names: Sequence[str],
+        provenance: Provenance | None,
+        encoding: Encoding,
+    ) -> None:
+        """Write F frames of one map as an array (F, H, W[, C]), of N maps as (F, N, H, W[, C]). One frame is in memory."""
+        rest = iter(frames)
+        first = next(rest)
+        count = (len(first),) if len(first) > 1 else ()
+        _write_header(file, (series.count, *count, *squeezed(first[0]).shape), first[0].dtype)
+        for maps in itertools.chain([first], rest):
+            _write_data(file, maps)
 
 
 class NpzCodec(Codec):
@@ -83,13 +125,112 @@ class NpzCodec(Codec):
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
                     count = (len(members),) if len(members) > 1 else ()
                     _write_header(member, (*count, *members[0].shape), members[0].dtype)
-                    for map_ in members:
-                        member.write(np.ascontiguousarray(map_).data)
+                    _write_data(member, members)
+
+    def write_frame_maps(
+        self,
+        file: BinaryIO,
+        frames: Iterable[Sequence[Array]],
+        series: Series,
+        names: Sequence[str],
+        provenance: Provenance | None,
+        encoding: Encoding,
+    ) -> None:
+        """Write the maps of F frames as arrays (F, H, W[, C]); N maps of one name are an array (F, N, H, W[, C]).
+
+        The maps of one frame are in memory. An archive holds one array after the other, so that those of all names but the
+        first wait in temporary files.
+        """
+        rest = iter(frames)
+        first = next(rest)
+        positions: dict[str, list[int]] = {}
+        for position, name in enumerate(names):
+            positions.setdefault(name, []).append(position)
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive, contextlib.ExitStack() as opened:
+            archive.comment = str(provenance or "").encode()
+            folder = Path(file.name).parent if isinstance(getattr(file, "name", None), str) else None  # that of the output
+            waiting = {name: opened.enter_context(tempfile.TemporaryFile(dir=folder)) for name in list(positions)[1:]}
+            for name, indices in positions.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    count = (len(indices),) if len(indices) > 1 else ()
+                    map_ = squeezed(first[indices[0]])
+                    _write_header(member, (series.count, *count, *map_.shape), map_.dtype)
+                    if name in waiting:
+                        waiting[name].seek(0)
+                        shutil.copyfileobj(waiting[name], member, COPY_BYTES)
+                        waiting[name].close()  # frees the disk
+                        continue
+                    for maps in itertools.chain([first], rest):
+                        for other, other_indices in positions.items():
+                            _write_data(waiting.get(other, member), [maps[index] for index in other_indices])
 
     def read_provenance(self, path: Path) -> Provenance | None:
         """Return the provenance in the comment of the archive. Raises whatever zipfile raises on damaged data."""
         with zipfile.ZipFile(path) as archive:
             return find_provenance(archive.comment.decode("latin-1"))
+
+
+class _Stack:
+    """The frames of an array, whose first axis they are. Each is read from the file when it is needed."""
+
+    def __init__(
+        self, file: BinaryIO, start: int, count: int, shape: tuple[int, ...], dtype: "np.dtype[Any]", is_fortran: bool
+    ) -> None:
+        self.file = file
+        self.start = start
+        self.count = count
+        self.shape = shape
+        self.dtype = dtype
+        self.is_fortran = is_fortran
+        self.samples = math.prod(shape)
+
+    def check_complete(self) -> None:
+        """Raise ImageError for a file that ends before its last frame."""
+        needed, present = self.count * self.samples * self.dtype.itemsize, self.file.seek(0, io.SEEK_END) - self.start
+        if present < needed:
+            raise ImageError(f"is truncated: its {self.count} frames take {needed} bytes, and it holds {present}; {REMEDY}")
+
+    def read(self, index: int) -> Array:
+        """Return a frame. In Fortran's order, the samples of all frames alternate: all of the file is read, part by part."""
+        if not self.is_fortran:
+            return self._read(index * self.samples, self.samples).reshape(self.shape)
+        frame = np.empty(self.samples, self.dtype)
+        step = max(COPY_BYTES // (self.count * self.dtype.itemsize), 1)
+        for begin in range(0, self.samples, step):
+            length = min(step, self.samples - begin)
+            frame[begin : begin + length] = self._read(begin * self.count, length * self.count)[index :: self.count]
+        return frame.reshape(self.shape, order="F")
+
+    def _read(self, position: int, samples: int) -> Array:
+        self.file.seek(self.start + position * self.dtype.itemsize)
+        data = self.file.read(samples * self.dtype.itemsize)
+        return np.frombuffer(data, self.dtype, samples)
+
+
+def _header_of(shape: tuple[int, ...], dtype: "np.dtype[Any]", axes: str | None, max_pixels: int) -> Header:
+    """Return the size of the image that an array becomes. Raises ImageError."""
+    if dtype.kind not in "buif":
+        raise ImageError(f"must hold real numbers to be an image, got dtype {dtype}")
+    height, width, channels = _image_shape(shape, axes)
+    check_pixels(width, height, max_pixels)
+    itemsize = itemsize_of(dtype)
+    return Header(height, width, channels, itemsize, height * width * channels * itemsize)
+
+
+def _image_of(array: Array, axes: str | None) -> Image:
+    """Return an array as an image."""
+    shape = _image_shape(array.shape, axes)
+    array = array.reshape(array.shape[-3:]).transpose(1, 2, 0) if axes == "CYX" else array.reshape(shape)
+    levels, white = as_levels(np.ascontiguousarray(array))
+    return Image(levels, white, None, "NPY")
+
+
+def _named_shape(shape: tuple[int, ...], axes: str) -> tuple[int, ...]:
+    """Return the lengths of the axes that --axes names. Raises ImageError."""
+    inner = _without_unit_axis(shape, len(axes))
+    if len(inner) != len(axes) or min(inner) < 1:
+        raise ImageError(f"must have {len(axes)} axes, {' '.join(axes)} as --axes says, got shape {shape}")
+    return inner
 
 
 def _image_shape(shape: tuple[int, ...], axes: str | None) -> tuple[int, int, int]:
@@ -98,10 +239,7 @@ def _image_shape(shape: tuple[int, ...], axes: str | None) -> tuple[int, int, in
     Raises ImageError, also for a shape that may be (C, H, W) or (H, W, C), where no axes are named.
     """
     if axes is not None:
-        inner = _without_unit_axis(shape, len(axes))
-        if len(inner) != len(axes) or min(inner) < 1:
-            raise ImageError(f"must have {len(axes)} axes, {' '.join(axes)} as --axes says, got shape {shape}")
-        named = dict(zip(axes, inner, strict=True))
+        named = dict(zip(axes, _named_shape(shape, axes), strict=True))
         return named["Y"], named["X"], named.get("C", 1)
     may_be_stack = len(shape) == 4 or (len(shape) == 3 and shape[2] > MAX_PLAIN_CHANNELS)
     inner = _without_unit_axis(shape, len(shape) - 1) if may_be_stack else shape
@@ -126,6 +264,11 @@ def _write_header(file: Any, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> 
     """Write the header of a .npy array. NumPy's function for whole arrays hides why the disk refuses the data."""
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
+
+
+def _write_data(file: Any, maps: Iterable[Array]) -> None:
+    for map_ in maps:
+        file.write(np.ascontiguousarray(map_).data)
 
 
 def squeezed(map_: Array) -> Array:

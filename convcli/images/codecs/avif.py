@@ -1,33 +1,69 @@
-"""AVIF: 10 and 12 bits with imagecodecs (libavif), which Pillow would cut to 8; the rest, and all metadata, with Pillow."""
+"""AVIF: with Pillow, but 10 and 12 bits, which it would cut to 8, with imagecodecs (libavif)."""
 
 import io
+from collections.abc import Iterable
 from typing import BinaryIO
 
 import numpy as np
 import PIL.Image
 
 from ...errors import ImageError
-from ..avif_boxes import bits_of
+from .. import avif_boxes
 from ..exif_block import ORIENTATION
-from ..formats import BY_NAME
-from ..image import Admit, Header, Image, check_pixels, scaled_levels
+from ..formats import BY_NAME, DECODERS, Encoding, Format
+from ..frames import Series
+from ..image import Admit, Header, Image, Metadata, check_pixels, scaled_levels
 from ..metadata import metadata_of
 from ..orientation import upright
-from .pillow import PillowCodec, header_of, pillow_settings
+from .animation import Levels, alike, timing_of
+from .pillow import header_of, picture_of, pillow_settings
+from .pillow_frames import AnimationCodec, AnimationFacts
 
 BYTES_PER_SAMPLE = 9
 """Memory of a sample while it is read, in addition to the image: planes of libavif, and its RGB."""
 
 
-class AvifCodec(PillowCodec):
+class AvifCodec(AnimationCodec):
     """AVIF of all depths, written with 8 bits."""
 
-    def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
+    def read_picture(self, file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
         """Read a picture. Raises ImageError, and whatever Pillow and imagecodecs raise on damaged data."""
         file.seek(0)
-        bits = bits_of(file)
+        bits = avif_boxes.bits_of(file)
         file.seek(0)
-        return super().decode(file, max_pixels, admit, axes) if bits == 8 else _read_deep(file, bits, max_pixels, admit)
+        return super().read_picture(file, max_pixels, admit) if bits == 8 else _read_deep(file, bits, max_pixels, admit)
+
+    def read_facts(self, file: BinaryIO) -> AnimationFacts | None:
+        """Return what the boxes of a file say; None for one without a sequence."""
+        durations = avif_boxes.durations(file)
+        file.seek(0)
+        if len(durations) < 2 or avif_boxes.bits_of(file) > 8:
+            return None
+        file.seek(0)
+        with pillow_settings, PIL.Image.open(file, formats=DECODERS) as picture:
+            width, height = picture.size
+            count = getattr(picture, "n_frames", 1)
+        file.seek(0)
+        if count != len(durations):
+            durations = ()
+        return AnimationFacts(Series(count, durations=durations), width, height)
+
+    def write_frames(
+        self,
+        file: BinaryIO,
+        frames: Iterable[Levels],
+        series: Series,
+        file_format: Format,
+        encoding: Encoding,
+        metadata: Metadata,
+    ) -> None:
+        """Write a sequence. Pillow takes all frames at once. A sequence is shown once, or for ever, as a viewer likes."""
+        durations, _ = timing_of(series)
+        first, *others = [picture_of(levels) for levels, _ in alike(frames, "avif")]
+        options = self.save_options(file_format, encoding, metadata, len(first.getbands()))
+        first.save(
+            file, "AVIF", save_all=True, append_images=others, duration=[round(duration) for duration in durations], **options
+        )
 
 
 def _read_deep(file: BinaryIO, bits: int, max_pixels: int, admit: Admit) -> Image:

@@ -31,6 +31,7 @@ import PIL.PngImagePlugin
 from ...errors import ImageError
 from ..compression import compression_of
 from ..formats import BY_PILLOW_NAME, DECODERS, FORMATS, Encoding, Format, format_beginning
+from ..frames import Frames, Series
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
 from ..metadata import FileMetadata, metadata_of
 from ..provenance import SOFTWARE, Provenance, find_provenance
@@ -47,7 +48,7 @@ WIDENED_LEVELS = {"L;2": 3, "L;4": 15}
 PNG_HEADER_SIZE = 33
 """Size of the signature and the chunk IHDR."""
 
-TRUNCATED = "is truncated; the rest is grey or black"
+TRUNCATED, PARTIAL_DATA = "is truncated; the rest is grey or black", "its partial data"
 
 
 class _PillowSettings:
@@ -103,7 +104,7 @@ class WatchedFile:
 
     def add_to(self, image: Image) -> Image:
         """Return the image, with a notice if the picture is truncated."""
-        return image.with_notices(TRUNCATED).with_losses("its partial data") if self.was_read_at_end else image
+        return image.with_notices(TRUNCATED).with_losses(PARTIAL_DATA) if self.was_read_at_end else image
 
 
 @contextlib.contextmanager
@@ -118,6 +119,11 @@ def truncated_allowed(is_allowed: bool) -> Iterator[None]:
         yield
     finally:
         PIL.ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def truncated_is_allowed() -> bool:
+    """Return whether truncated pictures are read as far as they go."""
+    return PIL.ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 class _FinishedExif(PIL.Image.Exif):
@@ -139,6 +145,16 @@ class PillowCodec(Codec):
 
     def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
         """Read the first picture. Raises ImageError, and whatever Pillow raises on damaged data."""
+        frames = self.open_frames(file, max_pixels, axes)
+        return frames.read(0, admit).with_first_used(1, frames.series.count, "frames")
+
+    def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
+        """Return the only picture. Codecs of formats that hold several frames extend this."""
+        return Frames(Series(), lambda index, admit: self.read_picture(file, max_pixels, admit))
+
+    def read_picture(self, file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
+        """Read the first picture, without a notice that there are more. Raises as ``decode`` does."""
+        file.seek(0)
         with pillow_settings:
             watched = WatchedFile(file)
             try:
@@ -153,27 +169,30 @@ class PillowCodec(Codec):
                 file_format = BY_PILLOW_NAME[str(picture.format)]
                 admit(header_of(picture))
                 _widen_transparent_level(picture)
-                frames, samples = getattr(picture, "n_frames", 1), len(picture.getbands())
+                samples = len(picture.getbands())
                 compression = compression_of(picture, file)
                 watched.was_read_at_end = False
                 picture.load()  # now, as reading the metadata of PNG loads the pixels too, and a second load would hide errors
-                image = image_of(picture, metadata_of(picture, file, file_format), frames, samples)
+                image = image_of(picture, metadata_of(picture, file, file_format), samples)
                 return watched.add_to(replace(image, compression=compression))
 
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
+        file = io.BytesIO()
+        options = self.save_options(file_format, encoding, metadata, levels.shape[2])
+        picture_of(levels).save(file, file_format.pillow_names[0], **options)
+        return _with_png_chunks(file, metadata) if metadata.png_chunks else file.getvalue()
+
+    def save_options(self, file_format: Format, encoding: Encoding, metadata: Metadata, samples: int) -> dict[str, Any]:
+        """Return the options of Pillow's ``save`` for a picture of this number of samples per pixel."""
         options: dict[str, Any] = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "comment": metadata.comment}
         options["exif"] = _FinishedExif(metadata.exif) if metadata.exif else None
         is_png = file_format.name == "png"
         options["pnginfo"] = _png_text(metadata) if is_png and (metadata.text or metadata.xmp) else None
         options["xmp"] = None if is_png else metadata.xmp
         options["extra"] = _app13(metadata.iptc) if metadata.iptc else None
-        picture = PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
-        file = io.BytesIO()
         present = {name: value for name, value in options.items() if value}
-        compression = encoding.inherited or file_format.save_options(encoding, levels.shape[2])
-        picture.save(file, file_format.pillow_names[0], **present, **compression)
-        return _with_png_chunks(file, metadata) if metadata.png_chunks else file.getvalue()
+        return present | (encoding.inherited or file_format.save_options(encoding, samples))
 
     def read_provenance(self, path: Path) -> Provenance | None:
         """Return the provenance in the EXIF of a picture. Raises whatever Pillow raises on damaged data."""
@@ -181,6 +200,11 @@ class PillowCodec(Codec):
             # Pillow would load all pixels of a PNG to look for EXIF after them; an output has it before them.
             tags = picture.getexif() if "exif" in picture.info else {}
             return find_provenance(tags.get(SOFTWARE))
+
+
+def picture_of(levels: Array) -> PIL.Image.Image:
+    """Return levels (H, W, C) as a picture of Pillow."""
+    return PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
 
 
 def _is_known(file: BinaryIO) -> bool:
@@ -210,15 +234,15 @@ def header_of(picture: PIL.Image.Image) -> Header:
     return Header(picture.height, picture.width, channels, itemsize, 2 * stored)
 
 
-def image_of(picture: PIL.Image.Image, file_metadata: FileMetadata, frames: int, samples: int) -> Image:
-    """Return a picture, made upright, as an image. ``frames`` and ``samples`` per pixel are those of its file."""
+def image_of(picture: PIL.Image.Image, file_metadata: FileMetadata, samples: int) -> Image:
+    """Return a picture, made upright, as an image. ``samples`` per pixel are those of its file."""
     PIL.ImageOps.exif_transpose(picture, in_place=True)
-    image = file_metadata.add_to(_to_image(picture, file_metadata.metadata))
+    image = file_metadata.add_to(to_image(picture, file_metadata.metadata))
     used = min(len(picture.getbands()), 3 if picture.mode == "RGBX" else 4)
-    return image.with_first_used(1, frames, "frames").with_first_used(used, samples, "channels")
+    return image.with_first_used(used, samples, "channels")
 
 
-def _to_image(picture: PIL.Image.Image, metadata: Metadata) -> Image:
+def to_image(picture: PIL.Image.Image, metadata: Metadata) -> Image:
     """Convert a picture of Pillow to an image by the rule for its mode."""
     mode, kind = picture.mode, str(picture.format)
     if mode in CONVERTED:

@@ -43,13 +43,14 @@ class DeepHeader:
 class PpmCodec(PillowCodec):
     """PBM, PGM, PPM and PAM."""
 
-    def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
+    def read_picture(self, file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
         """Read the first picture. Raises ImageError, and whatever Pillow raises on damaged data."""
+        file.seek(0)
         start = file.read(MAX_HEADER_BYTES)
         file.seek(0)
         header = _pam_header(start) if start.startswith(b"P7") else _deep_header(start)
         if header is None:
-            return super().decode(file, max_pixels, admit, axes)
+            return super().read_picture(file, max_pixels, admit)
         check_pixels(header.width, header.height, max_pixels)
         if not 0 < header.highest < 65536:
             raise ImageError(f"is PPM whose highest level is {header.highest}; it must be 1..65535")

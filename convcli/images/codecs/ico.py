@@ -1,0 +1,42 @@
+"""ICO: icons of Windows in several sizes, each a PNG or a BMP, read with Pillow."""
+
+import io
+from typing import BinaryIO
+
+import PIL.IcoImagePlugin
+import PIL.Image
+
+from ..frames import Frames, Series
+from ..image import Admit, Header, Image, Metadata, check_pixels
+from .pillow import pillow_settings, to_image
+from .png import PngCodec
+from .png_chunks import SIGNATURE
+
+CHANNELS, BMP_HEADER_SIZE = 4, 12
+
+
+class IcoCodec(PngCodec):
+    """ICO. The largest icon is the first."""
+
+    def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
+        """Return the icons. Raises whatever Pillow raises on damaged data."""
+        file.seek(0)
+        icons = PIL.IcoImagePlugin.IcoFile(file)
+
+        def read(index: int, admit: Admit) -> Image:
+            entry = icons.entry[index]
+            file.seek(entry.offset)
+            data = file.read(entry.size)
+            if data.startswith(SIGNATURE):
+                return self.read_picture(io.BytesIO(data), max_pixels, admit)
+            width, height = (int.from_bytes(data[start : start + 4], "little") for start in (4, 8))
+            height //= 2  # the rows of a mask of transparent pixels follow those of the icon
+            check_pixels(width, height, max_pixels)
+            admit(Header(height, width, CHANNELS, 1, 8 * width * height + 2 * len(data)))
+            with pillow_settings:
+                picture = icons.frame(index)
+                picture.load()
+                picture.format = "ICO"
+                return to_image(picture, Metadata())
+
+        return Frames(Series(len(icons.entry), are_alternates=True), read)

@@ -1,0 +1,44 @@
+"""JPEG: pictures, and files with several of them (MPO, CIPA DC-007): stereo pairs, gain maps, previews."""
+
+import io
+from typing import Any, BinaryIO
+
+import PIL.JpegImagePlugin
+
+from ..frames import Frames, Series
+from ..image import Admit, Image
+from .pillow import PillowCodec, pillow_settings
+
+ENTRIES = 0xB002
+
+
+class JpegCodec(PillowCodec):
+    """JPEG."""
+
+    def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
+        """Return the pictures of a file, which are versions of the first."""
+        file.seek(0)
+        places = _places(file)
+        if len(places) < 2:
+            return super().open_frames(file, max_pixels, axes)
+
+        def read(index: int, admit: Admit) -> Image:
+            if index == 0:
+                return self.read_picture(file, max_pixels, admit)
+            position, size = places[index]
+            file.seek(position)
+            return self.read_picture(io.BytesIO(file.read(size)), max_pixels, admit)
+
+        return Frames(Series(len(places), are_alternates=True), read)
+
+
+def _places(file: BinaryIO) -> list[tuple[int, int]]:
+    """Return the positions and sizes of the pictures of a file, from its index; none where it has no index, or a broken one."""
+    try:
+        with pillow_settings:
+            picture: Any = PIL.JpegImagePlugin.JpegImageFile(file)
+            entries = picture._getmp()[ENTRIES] if "mp" in picture.info else []
+            start = picture.info.get("mpoffset", 0)
+            return [(entry["DataOffset"] + start if index else 0, entry["Size"]) for index, entry in enumerate(entries)]
+    except Exception:  # the first picture may be fine
+        return []

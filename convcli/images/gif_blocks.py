@@ -1,0 +1,99 @@
+"""The blocks of a GIF file (https://www.w3.org/Graphics/GIF/spec-gif89a.txt)."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from .file_parts import XMP, Info
+
+END, EXTENSION, FRAME = b";", b"!", b","
+PLAIN_TEXT, GRAPHIC_CONTROL, COMMENT, APPLICATION = 0x01, 0xF9, 0xFE, 0xFF
+LOOP, ANIMATION, XMP_NAME, PROFILE = b"NETSCAPE2.0", b"ANIMEXTS1.0", b"XMP DataXMP", b"ICCRGBG1012"
+RAMP = bytes(level for level in range(256) for _ in range(3))
+
+
+@dataclass(frozen=True)
+class Extension:
+    """An extension: its label, and its first two blocks of data."""
+
+    label: int
+    first: bytes
+    second: bytes
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The right and the bottom end of a frame, and its palette, empty where it has none of its own."""
+
+    right: int
+    bottom: int
+    palette: bytes
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The size of the picture, and its palette, which frames without their own have."""
+
+    width: int
+    height: int
+    palette: bytes
+
+
+def read_blocks(file: BinaryIO) -> Iterator[Screen | Extension | Frame]:
+    """Yield the blocks of a file, to its end mark or to its end. Pixels are skipped."""
+    file.seek(0)
+    header = file.read(13).ljust(13, b"\0")
+    width, height = struct.unpack_from("<HH", header, 6)
+    yield Screen(width, height, _palette(file, header[10]))
+    while (kind := file.read(1)) not in (b"", END):
+        if kind == EXTENSION:
+            label, first = file.read(1), _block(file)
+            second = _block(file) if first else b""
+            if second:
+                _skip_blocks(file)
+            yield Extension(label[0] if label else 0, first, second)
+        elif kind == FRAME:
+            x, y, width, height, flags = struct.unpack("<HHHHB", file.read(9).ljust(9, b"\0"))
+            palette = _palette(file, flags)
+            file.seek(1, 1)
+            _skip_blocks(file)
+            yield Frame(x + width, y + height, palette)
+
+
+def unkept_parts(file: BinaryIO, info: Info) -> Iterator[str]:
+    """Describe the blocks of a GIF file that are not carried over, and bytes after its end."""
+    comments = 0
+    for block in read_blocks(file):
+        if not isinstance(block, Extension):
+            continue
+        comments += block.label == COMMENT
+        if block.label == PLAIN_TEXT:
+            yield "its text over frames"
+        elif block.label == APPLICATION and block.first not in (LOOP, ANIMATION):
+            name = block.first.decode("latin-1")
+            yield {XMP_NAME: XMP, PROFILE: "its colour profile"}.get(block.first, f"its extension {name}")
+    yield "all comments but one" if comments > 1 else ""
+    rest = file.read()
+    yield f"{len(rest)} bytes after its end" if rest.strip(b"\0") else ""
+
+
+def is_grey_ramp(palette: bytes) -> bool:
+    """Return whether a palette holds the levels of grey, in order."""
+    return palette == RAMP[: len(palette)]
+
+
+def _palette(file: BinaryIO, flags: int) -> bytes:
+    return file.read(3 << (flags & 7) + 1) if flags & 0x80 else b""
+
+
+def _block(file: BinaryIO) -> bytes:
+    size = file.read(1)
+    return file.read(size[0]) if size else b""
+
+
+def _skip_blocks(file: BinaryIO) -> None:
+    while size := file.read(1):
+        if size == b"\0":
+            return
+        file.seek(size[0], 1)

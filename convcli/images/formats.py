@@ -101,8 +101,8 @@ class Format:
         Whether the maps of a stack have names and may have different shapes.
     float_bits
         Bits of a sample in a stack.
-    alpha, deep
-        Whether a picture may have alpha; whether it may have 16 bits.
+    alpha, deep, any_channels
+        Whether a picture may have alpha; 16 bits; other than 1 or 3 channels.
     holds_frames
         Whether a file may hold several frames.
     keeps
@@ -143,6 +143,7 @@ class Format:
     float_bits: int = 64
     alpha: bool = False
     deep: bool = False
+    any_channels: bool = False
     holds_frames: bool = False
     keeps: tuple[str, ...] = ()
     max_side: int = 2**31 - 1
@@ -197,6 +198,8 @@ FORMATS = (
         float_bits=32,
         alpha=True,
         deep=True,
+        any_channels=True,
+        holds_frames=True,
         keeps=(*COMMON_METADATA, "xmp"),
         holds_provenance=True,
         encoding_copies=(2, 3),

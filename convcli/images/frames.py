@@ -2,9 +2,22 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .image import Admit, Image
+
+
+@dataclass(frozen=True)
+class Planes:
+    """What a TIFF file with planes states for a program of microscopes.
+
+    ``program`` is "imagej" or "ome", or empty for a file without a program. ``are_channels`` is whether each channel is a plane
+    (axis C), not a sample of a pixel (axis S). ``words`` are further keys and values for ImageJ, such as its mode of display.
+    """
+
+    program: str = ""
+    are_channels: bool = False
+    words: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,7 @@ class Series:
     loop
         How often an animation is shown, 0 for ever; None where the file does not say.
     labels
-        A text for each frame, or none.
+        A text for each frame, or for each channel of each frame, or none.
     channels
         A name for each channel of a frame, or none.
     spacing
@@ -34,6 +47,8 @@ class Series:
     are_alternates
         Whether the frames are versions of one picture, in other sizes or for other uses, so that the first alone is used unless
         frames are asked for.
+    planes
+        How a TIFF file stores them, where it states the axes; else None.
     """
 
     count: int = 1
@@ -46,21 +61,34 @@ class Series:
     spacing: tuple[tuple[str, float], ...] = ()
     unit: str = ""
     are_alternates: bool = False
+    planes: Planes | None = None
 
     def selected(self, indices: Sequence[int]) -> "Series":
-        """Return the series of some frames. Frames that lie along several axes, and are not all of them, lose these axes."""
+        """Return the series of some frames, of equal distances. Those of several axes lose them, unless they are all frames."""
         if list(indices) == list(range(self.count)):
             return self
         axes = self.axes if len(self.axes) == 1 else ""
+        steps = {"Y": 1, "X": 1} | ({axes: abs(indices[1] - indices[0])} if axes and len(indices) > 1 else {})
         return replace(
             self,
             count=len(indices),
             axes=axes,
             shape=(len(indices),) if axes else (),
             durations=tuple(self.durations[index] for index in indices) if self.durations else (),
-            labels=tuple(self.labels[index] for index in indices) if self.labels else (),
-            spacing=tuple((axis, distance) for axis, distance in self.spacing if axis in "YX"),
+            labels=self.labels_of(indices),
+            spacing=tuple((axis, distance * steps[axis]) for axis, distance in self.spacing if axis in steps),
         )
+
+    def labels_of(self, indices: Sequence[int]) -> tuple[str, ...]:
+        """Return the labels of some frames."""
+        each = len(self.labels) // self.count
+        return tuple(label for index in indices for label in self.labels[index * each : (index + 1) * each])
+
+    def with_strides(self, strides: tuple[int, int] | None) -> "Series":
+        """Return the series of frames of which every n-th row and column is left; None where it is not known which are."""
+        factors = dict(zip("YX", strides, strict=True)) if strides else {}
+        known = ((axis, distance) for axis, distance in self.spacing if strides or axis not in "YX")
+        return replace(self, spacing=tuple((axis, distance * factors.get(axis, 1)) for axis, distance in known))
 
 
 ReadFrame: TypeAlias = Callable[[int, Admit], Image]

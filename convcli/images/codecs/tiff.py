@@ -14,12 +14,13 @@ import PIL.Image
 from ..exif_block import Block, BrokenExif
 from ..exif_tiff import NO_BLOCK, check_values, start_tiff
 from ..formats import Encoding, Format
+from ..frames import Frames
 from ..image import Admit, Array, Image, Metadata
 from ..metadata import XMP_TAG
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from .codec import Codec
 from .pillow import pillow_settings
-from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, read_first_page
+from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, open_tiff_frames
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its warnings become one line of ours
 
@@ -34,8 +35,13 @@ class TiffCodec(Codec):
     """TIFF, BigTIFF, and stacks of float maps."""
 
     def decode(self, file: BinaryIO, max_pixels: int, admit: Admit, axes: str | None) -> Image:
-        """Read the first page. Raises ImageError, and whatever tifffile and imagecodecs raise on damaged data."""
-        return read_first_page(file, max_pixels, admit)
+        """Read the first frame. Raises ImageError, and whatever tifffile and imagecodecs raise on damaged data."""
+        frames = open_tiff_frames(file, max_pixels)
+        return frames.read(0, admit).with_first_used(1, frames.series.count, "frames")
+
+    def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
+        """Return the frames of a file: see ``tiff_series``."""
+        return open_tiff_frames(file, max_pixels)
 
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels uncompressed in one strip, after their metadata.

@@ -3,24 +3,23 @@
 import io
 import logging
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import PIL.Image
 
 from ..exif_block import Block, BrokenExif
 from ..exif_tiff import NO_BLOCK, check_values, start_tiff
 from ..formats import Encoding, Format
-from ..frames import Frames
+from ..frames import Frames, Series
 from ..image import Admit, Array, Image, Metadata
 from ..metadata import XMP_TAG
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from .codec import Codec
-from .pillow import pillow_settings
 from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, open_tiff_frames
+from .tiff_stack import encode_planes, labels_of_maps, write_stack, write_map_stack
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its warnings become one line of ours
 
@@ -47,8 +46,10 @@ class TiffCodec(Codec):
         """Encode levels uncompressed in one strip, after their metadata.
 
         Pillow cannot encode 16-bit colour, and would write EXIF anew. The strip is written last: a file in memory that grows
-        after it would be copied.
+        after it would be copied. Pictures of other than 1 or 3 channels are stored in planes.
         """
+        if levels.shape[2] - has_alpha not in (1, 3):
+            return encode_planes(levels, has_alpha, encoding, metadata)
         order = "<" if b"II" in (metadata.exif or NO_BLOCK)[:8] else ">"
         data = np.ascontiguousarray(levels, levels.dtype.newbyteorder(order)).data.cast("B")
         file = start_tiff(metadata.exif or NO_BLOCK, _pixel_fields(levels, has_alpha, metadata, order))
@@ -81,18 +82,39 @@ class TiffCodec(Codec):
         planes = np.empty((len(maps), channels, height, width), np.float32)
         for plane, map_ in zip(planes, maps, strict=True):
             plane[...] = np.moveaxis(map_, 2, 0)
-        if channels == 1:
-            labels, axes, planes = list(names), "CYX", planes[:, 0]
-        else:
-            letters = "RGB" if channels == 3 else [str(c) for c in range(channels)]
-            labels, axes = [f"{name} {letter}" for name in names for letter in letters], "ZCYX"
-        description = {"axes": axes, "Labels": labels, "mode": "grayscale"}
+        axes, planes = ("CYX", planes[:, 0]) if channels == 1 else ("ZCYX", planes)
+        description = {"axes": axes, "Labels": list(labels_of_maps(names, channels)), "mode": "grayscale"}
         tifffile.imwrite(file, planes, imagej=True, metadata=description, software=str(provenance or ""))
 
+    def write_frames(
+        self,
+        file: BinaryIO,
+        frames: Iterable[tuple[Array, bool]],
+        series: Series,
+        file_format: Format,
+        encoding: Encoding,
+        metadata: Metadata,
+    ) -> None:
+        """Write frames as an ImageJ hyperstack, as OME-TIFF or as pages: see ``tiff_stack``."""
+        write_stack(file, frames, series, encoding, metadata)
+
+    def write_frame_maps(
+        self,
+        file: BinaryIO,
+        frames: Iterable[Sequence[Array]],
+        series: Series,
+        names: Sequence[str],
+        provenance: Provenance | None,
+    ) -> None:
+        """Write the float maps of frames as a hyperstack or as OME-TIFF: see ``tiff_stack``."""
+        write_map_stack(file, frames, series, names, str(provenance or ""))
+
     def read_provenance(self, path: Path) -> Provenance | None:
-        """Return the provenance in the tag Software. Raises whatever Pillow raises on damaged data."""
-        with pillow_settings, PIL.Image.open(path, formats=("TIFF",)) as picture:
-            return find_provenance(picture.getexif().get(SOFTWARE))
+        """Return the provenance in the tag Software. Raises whatever tifffile raises on damaged data."""
+        import tifffile
+
+        with tifffile.TiffFile(path) as file:
+            return find_provenance(getattr(file.pages.first.tags.get(SOFTWARE), "value", ""))
 
     def is_complete(self, path: Path, file_format: Format) -> bool:
         """Return whether all data that the directories refer to lies in the file, and each plane of a stack has a directory."""

@@ -33,7 +33,7 @@ RGB_LETTERS = ("R", "G", "B")
 COMPOSITE = "composite"
 """ImageJ's mode of display in which its first three channels are red, green and blue."""
 
-IMAGEJ_WORDS = ("mode", "loop", "min", "max", "xorigin", "yorigin", "zorigin", "Info", "LUTs", "Properties")
+IMAGEJ_WORDS = ("mode", "loop", "xorigin", "yorigin", "zorigin", "Info", "LUTs", "Properties")
 """Metadata of ImageJ that stay true of a filtered stack; those of levels, such as its display range, are left out."""
 
 SHORT, MAX_TAGS = 3, 4096
@@ -130,7 +130,9 @@ def _imagej(file: Any, directories: Sequence[int]) -> Found | None:
     order = str(words.get("order", "czt")).lower()
     axes = (order if sorted(order) == ["c", "t", "z"] else "czt").upper()[::-1]
     is_colour = channels == 3 and (words.get("mode") == COMPOSITE or is_rgb(labels))
-    series, planes = _arranged(axes, [{"T": frames, "Z": slices, "C": channels}[axis] for axis in axes], page.samplesperpixel)
+    lengths = {"T": frames, "Z": slices, "C": channels}
+    order_in_file = np.arange(total).reshape([lengths[axis] for axis in axes])
+    series, planes = _arranged("TZC", order_in_file.transpose([axes.index(axis) for axis in "TZC"]), page.samplesperpixel)
     kept = tuple((name, words[name]) for name in IMAGEJ_WORDS if name in words)
     series = replace(
         series,
@@ -174,7 +176,7 @@ def _ome(file: Any, directories: Sequence[int]) -> Found | None:
     table = image.plane_table(len(directories))
     if not len(table):
         return None
-    series, order = _arranged(image.axes, image.sizes, file.pages.first.samplesperpixel)
+    series, order = _arranged(image.axes, np.arange(table.size).reshape(image.sizes), file.pages.first.samplesperpixel)
     planes = table[order]
     series = replace(
         series,
@@ -201,8 +203,10 @@ def _shaped(file: Any, used: Sequence[int]) -> Found | None:
     if not per_directory:
         return None
     letters = axes[:outer]
+    # tifffile names axes that it is not told Q and I
     named = len(axes) == len(shape) and len(set(axes)) == len(axes) and not set(letters) & set("YXSQI")
-    series, planes = _arranged(letters if named else "", shape[:outer] if named else [total], page.samplesperpixel)
+    sizes = shape[:outer] if named else [total]
+    series, planes = _arranged(letters if named else "", np.arange(total).reshape(sizes), page.samplesperpixel)
     has_channels = planes.shape[1] > 1
     series = replace(series, planes=Planes("", has_channels) if named else None)
     return series, np.array(used)[planes] if per_directory == 1 else planes, per_directory, False
@@ -213,12 +217,11 @@ def _volume(file: Any, used: Sequence[int]) -> Found | None:
     return (Series(depth, "Z", (depth,)), np.arange(depth)[:, None], depth, False) if depth > 1 and len(used) == 1 else None
 
 
-def _arranged(axes: str, sizes: Sequence[int], samples: int) -> tuple[Series, Array]:
-    """Return the series and the planes (frames, channels) of planes that are stored in the order of axes, the last first.
+def _arranged(axes: str, planes: Array, samples: int) -> tuple[Series, Array]:
+    """Return the series, and the planes (frames, channels), of an array of planes that has these axes.
 
-    Axes of one plane are left out. Planes of several samples are no channels.
+    Axes of length 1 are left out. Planes of several samples are no channels.
     """
-    planes = np.arange(math.prod(sizes)).reshape(sizes)
     if "C" in axes and samples == 1:
         planes = np.moveaxis(planes, axes.index("C"), -1)
         axes = axes.replace("C", "")
@@ -226,5 +229,7 @@ def _arranged(axes: str, sizes: Sequence[int], samples: int) -> tuple[Series, Ar
         planes = planes[..., None]
     lengths = planes.shape[:-1]
     kept = [(axis, size) for axis, size in zip(axes, lengths, strict=False) if size > 1]
+    if not axes:
+        return Series(len(planes)), planes.reshape(-1, planes.shape[-1])
     series = Series(math.prod(lengths), "".join(axis for axis, _ in kept), tuple(size for _, size in kept))
     return series, planes.reshape(-1, planes.shape[-1])

@@ -103,8 +103,8 @@ class Format:
         Bits of a sample in a stack.
     alpha, deep, any_channels
         Whether a picture may have alpha; 16 bits; other than 1 or 3 channels.
-    holds_frames
-        Whether a file may hold several frames.
+    holds_frames, holds_series
+        Whether a file may hold several frames; and their axes, distances and labels.
     keeps
         The fields of ``Metadata`` that it holds. One that a picture has and its output does not hold makes --in-place refuse
         the picture, and is reported otherwise.
@@ -145,6 +145,7 @@ class Format:
     deep: bool = False
     any_channels: bool = False
     holds_frames: bool = False
+    holds_series: bool = False
     keeps: tuple[str, ...] = ()
     max_side: int = 2**31 - 1
     max_metadata: int = 1 << 30
@@ -200,6 +201,7 @@ FORMATS = (
         deep=True,
         any_channels=True,
         holds_frames=True,
+        holds_series=True,
         keeps=(*COMMON_METADATA, "xmp"),
         holds_provenance=True,
         encoding_copies=(2, 3),

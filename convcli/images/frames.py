@@ -67,8 +67,8 @@ class Series:
         """Return the series of some frames, of equal distances. Those of several axes lose them, unless they are all frames."""
         if list(indices) == list(range(self.count)):
             return self
-        axes = self.axes if len(self.axes) == 1 else ""
-        steps = {"Y": 1, "X": 1} | ({axes: abs(indices[1] - indices[0])} if axes and len(indices) > 1 else {})
+        axes = self.axes if len(self.axes) == 1 < len(indices) else ""
+        steps = {"Y": 1, "X": 1} | ({axes: abs(indices[1] - indices[0])} if axes else {})
         return replace(
             self,
             count=len(indices),

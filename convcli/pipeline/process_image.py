@@ -24,7 +24,7 @@ from .request_base import BaseRequest
 from .selected_frames import SelectedFrames, indices_of
 from .tasks import Target, Task
 from .write_frames import write_frames
-from .write_map import Written, is_raw, write_map
+from .write_map import Written, is_raw, notices_of_series, write_map
 from .write_output import Output, Pipes, is_up_to_date
 
 
@@ -87,9 +87,13 @@ def _write(
     request: BaseRequest, frames: SelectedFrames, target: Target, output: Output
 ) -> tuple[Iterable[Written], Iterable[str]]:
     """Write one output. Return what was written, and notices."""
-    if target.frame is None and len(frames.indices) > 1:
-        return write_frames(request, frames, target, output)
-    return write_map(request, frames.map_source(frames.indices[0] if target.frame is None else target.frame), target, output)
+    indices = frames.indices if target.frame is None else range(target.frame, target.frame + 1)
+    map_source = frames.map_source(indices[0])
+    is_stack = frames.is_stack and target.file_format.holds_series and not is_raw(request, map_source.image, target)
+    if len(indices) > 1 or is_stack:
+        return write_frames(request, frames, indices, target, output)
+    written, notices = write_map(request, map_source, target, output)
+    return written, [*notices_of_series(request, frames.series_of(indices), target), *notices]
 
 
 @contextlib.contextmanager

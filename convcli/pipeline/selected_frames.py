@@ -1,7 +1,5 @@
 """The frames of a file that a request selects."""
 
-from collections.abc import Iterator
-
 from ..errors import ImageError
 from ..images.frames import Frames, Series
 from ..images.image import Admit, Image
@@ -48,6 +46,16 @@ class SelectedFrames:
         count = len(self.indices)
         return self.first.summary + (f", {count} frames" if count > 1 else "")
 
+    def series_of(self, indices: range) -> Series:
+        """Return the series of some frames of the file."""
+        return self._frames.series.selected(indices)
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether the frames are parts of a stack of TIFF, which states axes, or have its number of channels."""
+        series = self._frames.series
+        return series.planes is not None and (series.count > 1 or self.first.size[2] not in (1, 3))
+
     def image(self, index: int) -> Image:
         """Return the frame of an index. Raises ImageError, also where --in-place would lose something of it."""
         if self._image is None or self._image[0] != index:
@@ -62,10 +70,6 @@ class SelectedFrames:
             self._note(*map_source.notices)
             self._map_source = index, map_source
         return self._map_source[1]
-
-    def map_sources(self) -> Iterator[MapSource]:
-        """Yield the source of the maps of each frame."""
-        return (self.map_source(index) for index in self.indices)
 
     def _read(self, index: int) -> Image:
         admit, self._admit = self._admit, None

@@ -1,20 +1,24 @@
 """Writes the maps of several frames to one file, frame by frame."""
 
 import itertools
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from ..images.frames import Series
 from ..images.image import Array, Image
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
 from ..images.write import stored_white, write_frame_maps
+from .apply_request import ApplyRequest
 from .map_source import MapSource
 from .request_base import BaseRequest
-from .selected_frames import SelectedFrames
+from .selected_frames import SelectedFrames, refuse_loss
 from .store_map import quantize_map, stretch_limits
 from .tasks import Target
 from .write_map import (
     Written,
     fit_levels,
     is_raw,
+    notices_of_series,
     notices_of_stack,
     stack_names,
     stacked,
@@ -22,55 +26,90 @@ from .write_map import (
 )
 from .write_output import Output, write_output
 
+FURTHER_METADATA = "metadata of further frames"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The sources of the maps of some frames, by the numbers of the frames."""
+
+    frames: SelectedFrames
+    indices: range
+
+    @property
+    def first(self) -> MapSource:
+        """The source of the maps of the first frame."""
+        return self.frames.map_source(self.indices[0])
+
+    @property
+    def rest(self) -> "Sources":
+        """The sources of all frames but the first."""
+        return Sources(self.frames, self.indices[1:])
+
+    @property
+    def series(self) -> Series:
+        """What the file says about these frames."""
+        return self.frames.series_of(self.indices)
+
+    def __iter__(self) -> Any:
+        return (self.frames.map_source(index) for index in self.indices)
+
 
 def write_frames(
-    request: BaseRequest, frames: SelectedFrames, target: Target, output: Output
+    request: BaseRequest, frames: SelectedFrames, indices: range, target: Target, output: Output
 ) -> tuple[list[Written], list[str]]:
-    """Write the maps of all frames to one output. Return what was written, and notices. Raises ConvcliError."""
-    raw = is_raw(request, frames.first, target)
-    written, notices = (_write_stack if raw else _write_levels)(request, frames, target, output)
-    return with_explanations(request, frames.map_source(frames.indices[0]), written), notices
+    """Write the maps of frames to one output. Return what was written, and notices. Raises ConvcliError."""
+    sources = Sources(frames, indices)
+    raw = is_raw(request, sources.first.image, target)
+    notices = notices_of_series(request, sources.series, target)
+    written, further = (_write_stack if raw else _write_levels)(request, sources, target, output)
+    return with_explanations(request, sources.first, written), [*notices, *further]
 
 
-def _write_levels(
-    request: BaseRequest, frames: SelectedFrames, target: Target, output: Output
-) -> tuple[list[Written], list[str]]:
+def _write_levels(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
-    limits = _common_limits(request, frames, map_, target) if rule.name == "stretch" else None
+    limits = _common_limits(request, sources, map_, target) if rule.name == "stretch" else None
     statistics: list[RangeStatistics] = []
+    first_image = sources.first.image
+    notices: list[str] = []
 
     def stored(source: MapSource) -> Image:
+        if source.image.metadata != first_image.metadata and not request.strip and not notices:
+            refuse_loss(request, (FURTHER_METADATA,))
+            notices.append(f"{FURTHER_METADATA}, where they differ from those of the first, not kept")
         picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
         statistics.append(measured)
         return picture
 
-    first = stored(frames.map_source(frames.indices[0]))
-    fitted, notices = fit_levels(request, first, frames.first, target, output)
-    rest = (stored(frames.map_source(index)) for index in frames.indices[1:])
+    first = stored(sources.first)
+    fitted, fitted_notices = fit_levels(request, first, first_image, target, output)
+    series = _placed(request, sources.series)
 
     def write(file: BinaryIO) -> None:
-        fitted.write_frames(file, itertools.chain([first], rest), frames.series)
+        fitted.write_frames(file, itertools.chain([first], map(stored, sources.rest)), series)
 
     write_output(request, target, output, write, target.file_format.holds_provenance and not request.strip)
-    written = Written(
-        target, map_.name, first.pixels.shape, rule.name, combine_statistics(statistics), target.maps, (), len(statistics)
-    )
-    return [written], notices
+    measured = combine_statistics(statistics)
+    written = Written(target, map_.name, first.pixels.shape, rule.name, measured, target.maps, (), len(statistics))
+    return [written], [*fitted_notices, *notices]
 
 
-def _common_limits(request: BaseRequest, frames: SelectedFrames, map_: Any, target: Target) -> tuple[float, float]:
+def _common_limits(request: BaseRequest, sources: Sources, map_: Any, target: Target) -> tuple[float, float]:
     """Return the limits of stretch for all frames, whose levels can then be compared. All maps are computed once for this."""
     limits = []
-    for source in frames.map_sources():
+    for source in sources:
         channels = request.map_shape(source.image.size, map_)[2]
         limits.append(stretch_limits(source, map_, stored_white(target.file_format, source.image, channels)))
     return min(low for low, _ in limits), max(high for _, high in limits)
 
 
-def _write_stack(
-    request: BaseRequest, frames: SelectedFrames, target: Target, output: Output
-) -> tuple[list[Written], list[str]]:
+def _placed(request: BaseRequest, series: Series) -> Series:
+    """Return the series of outputs, whose pixels may be farther apart than those of the inputs."""
+    return series.with_strides(request.stride if isinstance(request, ApplyRequest) else None)
+
+
+def _write_stack(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
     statistics: list[list[RangeStatistics]] = [[] for _ in target.maps]
 
     def computed(source: MapSource) -> list[Array]:
@@ -79,15 +118,15 @@ def _write_stack(
             measured.append(statistics_of(computed_map))
         return maps
 
-    first = computed(frames.map_source(frames.indices[0]))
+    first = computed(sources.first)
     shapes = [map_.shape for map_ in first]
-    notices = notices_of_stack(request, frames.first, first[0], target)
-    rest = (computed(frames.map_source(index)) for index in frames.indices[1:])
+    notices = notices_of_stack(request, sources.first.image, first[0], target)
     provenance = None if request.strip else output.provenance
-    names = stack_names(request, target)
+    names, series = stack_names(request, target), _placed(request, sources.series)
 
     def write(file: BinaryIO) -> None:
-        write_frame_maps(file, target.file_format, itertools.chain([first], rest), frames.series, names, provenance)
+        maps = itertools.chain([first], map(computed, sources.rest))
+        write_frame_maps(file, target.file_format, maps, series, names, provenance)
 
     write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
     return list(stacked(request, target, shapes, statistics)), notices

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from ..images.formats import Encoding
+from ..images.frames import Series
 from ..images.image import Array, Image, Metadata
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
 from ..images.write import METADATA_NAMES, Fitted, fit, write_maps
@@ -129,6 +130,14 @@ def notices_of_stack(request: BaseRequest, image: Image, map_: Array, target: Ta
         lost.append("what 32 bits cannot hold")
     refuse_loss(request, tuple(lost))
     return notices
+
+
+def notices_of_series(request: BaseRequest, series: Series, target: Target) -> list[str]:
+    """Return a notice about what an output does not hold of what a file of frames says about them."""
+    facts = {"labels": series.labels, "names of channels": series.channels, "distances of pixels": series.spacing}
+    lost = [word for word, fact in facts.items() if fact]
+    silent = target.file_format.holds_series or request.strip or not target.file_format.picture
+    return [f"{' and '.join(lost)} not kept in this {target.file_format.name}"] if lost and not silent else []
 
 
 def stacked(

@@ -48,7 +48,8 @@ def write_stack(
     Those that are no series may differ in size. Raises ArgumentError where those of a series do, and whatever tifffile raises.
     """
     (first, has_alpha), rest = _peek(iter(frames))
-    program = _program_of(series, first.dtype, has_alpha)
+    program = _program_of(series, has_alpha)
+    series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
     with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count) as writer:
         if not series.axes and not program:
@@ -97,7 +98,7 @@ def write_map_stack(
     inner = {"Z": count, "C": channels} if in_colour else {"C": count * channels} if count * channels > 1 else {}
     axes, shape = series.axes + "".join(inner) + "YX", (*series.shape, *inner.values(), height, width)
     dtype = np.dtype(np.float32)
-    program = _program_of(series, dtype, False) or ("imagej" if set(series.axes) <= set("TZ") else "")
+    program = _program_of(series, False) or ("imagej" if set(series.axes) <= set("TZ") else "")
     planes = (np.asarray(map_[:, :, channel], dtype) for maps in rest for map_ in maps for channel in range(channels))
     labels = series.labels if count * channels == 1 else labels_of_maps(names, channels) * series.count
     described = _description(program, axes, series, inner.get("C", 1), labels, names if count > 1 and not in_colour else ())
@@ -128,11 +129,10 @@ def compression_of(encoding: Encoding) -> dict[str, Any]:
     return {}
 
 
-def _program_of(series: Series, dtype: "np.dtype[Any]", has_alpha: bool) -> str:
+def _program_of(series: Series, has_alpha: bool) -> str:
     """Return the program in whose way the frames are stored; empty where it cannot."""
     program = series.planes.program if series.planes else ""
-    letters = set(series.axes)
-    return "" if has_alpha or not letters <= set("TZ") or (series.count > 1 and not letters) else program
+    return "" if has_alpha or not set(series.axes) <= set("TZ") else program
 
 
 def _are_planes(series: Series, program: str, levels: Array) -> bool:
@@ -186,8 +186,8 @@ def _description(
 def _words_of_channels(series: Series, channels: int) -> dict[str, Any]:
     """Return how ImageJ displays the channels, unless there are others than in the input."""
     words = dict((series.planes or Planes()).words)
-    mode, tables = words.get("mode", "grayscale"), words.get("LUTs")
-    kept = {"mode": "grayscale" if channels == 1 and mode == COMPOSITE else mode}
+    mode, tables = words.get("mode"), words.get("LUTs")
+    kept = {"mode": "grayscale" if channels == 1 and mode == COMPOSITE else mode} if mode else {}
     return kept | ({"LUTs": tables} if tables and len(tables) == channels else {})
 
 

@@ -1,10 +1,13 @@
 """The frames of a file: what it says about them, and the reader that decodes them one at a time."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from .image import Admit, Image
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -101,3 +104,8 @@ class Frames:
 
     series: Series
     read: ReadFrame
+
+
+def chained(first: T, rest: Iterable[T]) -> Iterator[T]:
+    """Return an iterator of an item and of others, which does not keep the items that it has given."""
+    return itertools.chain(iter([first]), rest)

@@ -1,7 +1,6 @@
 """Encodes images and maps, and reports what a format cannot hold."""
 
 import contextlib
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -13,7 +12,7 @@ from .codecs import codec_of
 from .exif import block_with, patched
 from .file_parts import lost_png_chunks
 from .formats import WRITTEN, Encoding, Format
-from .frames import Series
+from .frames import Series, chained
 from .image import Array, Image, Metadata
 from .provenance import Provenance
 from .xmp import adjusted
@@ -84,7 +83,7 @@ class Fitted:
 
     def encode(self, image: Image) -> bytes:
         """Encode levels, uint8 or uint16. Raises OutputError."""
-        with _as_output_error(image, self.file_format):
+        with _as_output_error(image.size, self.file_format):
             levels, has_alpha = self._samples(image)
             return codec_of(self.file_format).encode(levels, has_alpha, self.file_format, self.encoding, self.metadata)
 
@@ -92,9 +91,10 @@ class Fitted:
         """Write the levels of images as frames of a file. They are computed one at a time. Raises OutputError, and OSError."""
         rest = iter(images)
         first = next(rest)
-        frames = (self._samples(image) for image in itertools.chain([first], rest))
+        size, frames = first.size, map(self._samples, chained(first, rest))
+        del first
         codec = codec_of(self.file_format)
-        with _as_output_error(first, self.file_format, f"{series.count} frames of "):
+        with _as_output_error(size, self.file_format, f"{series.count} frames of "):
             codec.write_frames(file, frames, series, self.file_format, self.encoding, self.metadata)
 
     def _samples(self, image: Image) -> tuple[Array, bool]:
@@ -136,7 +136,7 @@ def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Prove
 
 
 @contextlib.contextmanager
-def _as_output_error(image: Image, file_format: Format, count: str = "") -> Iterator[None]:
+def _as_output_error(size: tuple[int, int, int], file_format: Format, count: str = "") -> Iterator[None]:
     """Turn exceptions of encoders into OutputError. OSError of the file that is written has a number, and stays."""
     try:
         yield
@@ -146,7 +146,7 @@ def _as_output_error(image: Image, file_format: Format, count: str = "") -> Iter
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        height, width, _ = image.size
+        height, width, _ = size
         raise OutputError(
             f"{count}{width} x {height} with its metadata cannot be encoded as {file_format.name}: "
             f"{str(error) or type(error).__name__}"
@@ -200,7 +200,8 @@ def write_frame_maps(
 def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[Sequence[Array]]:
     """Yield the frames. Raises ArgumentError where the maps of one differ in shape from those of the first."""
     first: list[tuple[int, ...]] = []
-    for index, maps in enumerate(frames):
+    index = 0  # enumerate would keep a frame while the next is computed
+    for maps in frames:
         shapes = [map_.shape for map_ in maps]
         first = first or shapes
         if shapes != first or (not file_format.holds_named_maps and len(set(shapes)) > 1):
@@ -209,6 +210,8 @@ def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[S
                 f"frame {index} {_listed(shapes)}; write each frame to a file, with {{frame}} in the name of the output"
             )
         yield maps
+        index += 1
+        del maps
 
 
 def _listed(shapes: list[tuple[int, ...]]) -> str:

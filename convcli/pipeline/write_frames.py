@@ -1,13 +1,12 @@
 """Writes the maps of several frames to one file, frame by frame."""
 
-import itertools
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from ..images.frames import Series
-from ..images.image import Array, Image
+from ..images.frames import Series, chained
+from ..images.image import Array, Image, Metadata
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import stored_white, write_frame_maps
+from ..images.write import METADATA_NAMES, stored_white, write_frame_maps
 from .apply_request import ApplyRequest
 from .map_source import MapSource
 from .request_base import BaseRequest
@@ -72,10 +71,11 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
     limits = _common_limits(request, sources, map_, target) if rule.name == "stretch" else None
     statistics: list[RangeStatistics] = []
     first_image = sources.first.image
+    metadata = first_image.metadata
     notices: list[str] = []
 
     def stored(source: MapSource) -> Image:
-        if source.image.metadata != first_image.metadata and not request.strip and not notices:
+        if _has_more(source.image.metadata, metadata) and not request.strip and not notices:
             refuse_loss(request, (FURTHER_METADATA,))
             notices.append(f"{FURTHER_METADATA}, where they differ from those of the first, not kept")
         picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
@@ -83,16 +83,24 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
         return picture
 
     first = stored(sources.first)
+    shape = first.pixels.shape
     fitted, fitted_notices = fit_levels(request, first, first_image, target, output)
-    series = _placed(request, sources.series)
+    series, pictures = _placed(request, sources.series), chained(first, map(stored, sources.rest))
+    del first, first_image  # the memory is that of one frame
 
     def write(file: BinaryIO) -> None:
-        fitted.write_frames(file, itertools.chain([first], map(stored, sources.rest)), series)
+        fitted.write_frames(file, pictures, series)
 
     write_output(request, target, output, write, target.file_format.holds_provenance and not request.strip)
     measured = combine_statistics(statistics)
-    written = Written(target, map_.name, first.pixels.shape, rule.name, measured, target.maps, (), len(statistics))
+    written = Written(target, map_.name, shape, rule.name, measured, target.maps, (), len(statistics))
     return [written], [*fitted_notices, *notices]
+
+
+def _has_more(metadata: Metadata, first: Metadata) -> bool:
+    """Return whether the metadata of a frame hold anything that those of the first frame do not."""
+    values = ((getattr(metadata, name), getattr(first, name)) for name in METADATA_NAMES)
+    return any(value and value != kept for value, kept in values)
 
 
 def _common_limits(request: BaseRequest, sources: Sources, map_: Any, target: Target) -> tuple[float, float]:
@@ -123,9 +131,10 @@ def _write_stack(request: BaseRequest, sources: Sources, target: Target, output:
     notices = notices_of_stack(request, sources.first.image, first[0], target)
     provenance = None if request.strip else output.provenance
     names, series = stack_names(request, target), _placed(request, sources.series)
+    maps = chained(first, map(computed, sources.rest))
+    del first
 
     def write(file: BinaryIO) -> None:
-        maps = itertools.chain([first], map(computed, sources.rest))
         write_frame_maps(file, target.file_format, maps, series, names, provenance)
 
     write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)

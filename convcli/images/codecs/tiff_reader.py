@@ -9,7 +9,7 @@ import io
 import math
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -56,7 +56,7 @@ def open_tiff_frames(file: BinaryIO, max_pixels: int) -> Frames:
 
     file.seek(0)
     pages = tifffile.TiffFile(file)
-    layout = layout_of(pages)
+    layout = layout_of(pages, file)
     reader = FrameReader(file, pages, layout, max_pixels)
     return Frames(layout.series, reader.read)
 
@@ -69,6 +69,7 @@ class FrameReader:
     pages: Any  # tifffile.TiffFile
     layout: Layout
     max_pixels: int
+    _common: list[FileMetadata] = field(default_factory=list)  # those of the first page, once they are read
 
     def read(self, index: int, admit: Admit) -> Image:
         """Read a frame, upright."""
@@ -141,7 +142,13 @@ class FrameReader:
 
         What the series has is not counted as lost: ImageJ's labels and calibration, and OME-XML.
         """
-        page = self.pages.pages.first if self.layout.is_whole else page
+        if self.layout.is_whole:
+            if not self._common:
+                self._common.append(self._read_metadata(self.pages.pages.first))
+            return self._common[0]
+        return self._read_metadata(page)
+
+    def _read_metadata(self, page: Any) -> FileMetadata:
         tags = {tag.code: _raw_value(tag) if tag.code == IMAGEJ_METADATA else tag.value for tag in page.tags}
         tags = {code: b"" for code in _codes(page) if code in LOST_TIFF_TAGS} | tags  # tifffile leaves out what it cannot read
         planes = self.layout.series.planes

@@ -18,7 +18,7 @@ import math
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -61,9 +61,9 @@ class Layout:
         return self.series.planes is not None or self.per_directory > 1
 
 
-def layout_of(file: Any) -> Layout:
-    """Return the layout of an open ``tifffile.TiffFile``. Raises whatever tifffile raises on damaged data."""
-    directories, kinds = zip(*_directories(file), strict=True)
+def layout_of(file: Any, stream: BinaryIO) -> Layout:
+    """Return the layout of an open ``tifffile.TiffFile``, and of the stream that it reads. Raises whatever tifffile raises on damaged data."""
+    directories, kinds = zip(*_directories(file, stream), strict=True)
     used = [index for index, kind in enumerate(kinds) if index == 0 or not kind & (REDUCED | MASK)]
     skipped = [kind for index, kind in enumerate(kinds) if index and kind & (REDUCED | MASK)]
     masks = sum(bool(kind & MASK) for kind in skipped)
@@ -79,24 +79,27 @@ def layout_of(file: Any) -> Layout:
     return Layout(series, planes, directories, per_directory, tuple(lost), is_colour)
 
 
-def _directories(file: Any) -> Iterator[tuple[int, int]]:
+def _directories(file: Any, stream: BinaryIO) -> Iterator[tuple[int, int]]:
     """Yield the position and the NewSubfileType of each directory. One that cannot be read ends the chain; it is yielded."""
-    layout, handle = file.tiff, file.filehandle
-    order, value = layout.byteorder, layout.tagsize - layout.tagoffsetthreshold
+    layout, order = file.tiff, file.tiff.byteorder
+    count_of, following_of = struct.Struct(layout.tagnoformat), struct.Struct(layout.offsetformat)
+    first_tag, value = struct.Struct(f"{order}HH"), layout.tagsize - layout.tagoffsetthreshold
     offset, seen = file.pages.first.offset, set[int]()
     while offset and offset not in seen:
         seen.add(offset)
-        handle.seek(offset)
+        stream.seek(offset)
         try:
-            (count,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
-            entries = handle.read(count * layout.tagsize + layout.offsetsize) if count <= MAX_TAGS else b""
-            tag, kind = struct.unpack_from(f"{order}HH", entries)
-            (subfile,) = struct.unpack_from(f"{order}{'H' if kind == SHORT else 'I'}", entries, value)
-            (following,) = struct.unpack(layout.offsetformat, entries[count * layout.tagsize :])
+            (count,) = count_of.unpack(stream.read(layout.tagnosize))
+            entries = stream.read(count * layout.tagsize + layout.offsetsize) if count <= MAX_TAGS else b""
+            tag, kind = first_tag.unpack_from(entries)
+            (following,) = following_of.unpack_from(entries, count * layout.tagsize)
         except struct.error:
             yield offset, 0
             return
-        yield offset, subfile if tag == NEW_SUBFILE_TYPE else 0
+        subfile = 0
+        if tag == NEW_SUBFILE_TYPE:
+            (subfile,) = struct.unpack_from(f"{order}{'H' if kind == SHORT else 'I'}", entries, value)
+        yield offset, subfile
         offset = following
 
 

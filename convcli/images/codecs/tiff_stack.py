@@ -10,8 +10,8 @@ directory points into it. BigTIFF, whose directories differ, has its tags but no
 
 import hashlib
 import io
-import itertools
 import math
+import operator
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -23,7 +23,7 @@ from ...errors import ArgumentError
 from ..exif_block import BrokenExif, Block, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
 from ..formats import Encoding
-from ..frames import Planes, Series
+from ..frames import Planes, Series, chained
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG
 from .tiff_series import COMPOSITE, RGB_LETTERS
@@ -47,27 +47,31 @@ def write_stack(
 
     Those that are no series may differ in size. Raises ArgumentError where those of a series do, and whatever tifffile raises.
     """
-    (first, has_alpha), rest = _peek(iter(frames))
+    rest = iter(frames)
+    first, has_alpha = next(rest)
+    shape, dtype, rest = first.shape, first.dtype, chained((first, has_alpha), rest)
     program = _program_of(series, has_alpha)
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
+    del first  # the memory is that of one frame
     with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count) as writer:
         if not series.axes and not program:
             for levels, with_alpha in rest:
                 writer.write_page(levels, with_alpha, compression_of(encoding))
+                del levels
             return
-        samples = first.shape[2]
-        are_planes = not has_alpha and _are_planes(series, program, first)
+        samples = shape[2]
+        are_planes = not has_alpha and _are_planes(series, program, samples, dtype)
         inner = {"C": samples} if are_planes else {}
         pixels = {"S": samples} if samples > 1 and not are_planes else {}
         axes = f"{series.axes}{''.join(inner)}YX{''.join(pixels)}"
-        shape = (*series.shape, *inner.values(), *first.shape[:2], *pixels.values())
+        sizes = (*series.shape, *inner.values(), *shape[:2], *pixels.values())
         options = {"photometric": "rgb" if pixels and samples - has_alpha == 3 else "minisblack", **compression_of(encoding)}
         options |= {"planarconfig": "contig"} if pixels else {}
         options |= {"extrasamples": [UNASSOCIATED]} if has_alpha else {}
-        planes = _planes((levels for levels, _ in rest), first.shape, are_planes)
+        planes = _planes(map(operator.itemgetter(0), rest), shape, are_planes)
         described = _description(program, axes, series, samples, series.labels)
-        writer.write_series(planes, shape, first.dtype, {**described, **options})
+        writer.write_series(planes, sizes, dtype, {**described, **options})
 
 
 def encode_planes(levels: Array, has_alpha: bool, encoding: Encoding, metadata: Metadata) -> bytes:
@@ -86,7 +90,9 @@ def write_map_stack(
     One map has the axes of the series; its channels, or the maps of one channel, lie along C. Several maps of several channels
     lie along Z, for frames along T. Raises ArgumentError for them where the frames have other axes.
     """
-    first, rest = _peek(iter(frames))
+    rest = iter(frames)
+    first = next(rest)
+    rest = chained(first, rest)
     count, (height, width, channels) = len(first), first[0].shape
     in_colour = count > 1 and channels > 1
     series = _with_axis(series, "T" if in_colour else "Z")
@@ -99,12 +105,21 @@ def write_map_stack(
     axes, shape = series.axes + "".join(inner) + "YX", (*series.shape, *inner.values(), height, width)
     dtype = np.dtype(np.float32)
     program = _program_of(series, False) or ("imagej" if set(series.axes) <= set("TZ") else "")
-    planes = (np.asarray(map_[:, :, channel], dtype) for maps in rest for map_ in maps for channel in range(channels))
+    planes = _planes_of_maps(rest)
     labels = series.labels if count * channels == 1 else labels_of_maps(names, channels) * series.count
     described = _description(program, axes, series, inner.get("C", 1), labels, names if count > 1 and not in_colour else ())
-    size = (first[0].nbytes * count + DIRECTORY_BYTES * count * channels) * series.count
+    size = (math.prod(shape) * dtype.itemsize) + DIRECTORY_BYTES * math.prod(shape[:-2])
+    del first
     with _Writer(file, Metadata(), program, size) as writer:
         writer.write_series(planes, shape, dtype, {**described, "photometric": "minisblack", "software": software})
+
+
+def _planes_of_maps(frames: Iterable[Sequence[Array]]) -> Iterator[Array]:
+    """Yield each channel of each map of each frame. It keeps none while the next frame is computed."""
+    for maps in frames:
+        for map_ in maps:
+            yield from (map_[:, :, channel] for channel in range(map_.shape[2]))
+        del maps, map_
 
 
 def labels_of_maps(names: Sequence[str], channels: int) -> tuple[str, ...]:
@@ -118,12 +133,6 @@ def _with_axis(series: Series, axis: str) -> Series:
     return series if series.axes or series.count == 1 else replace(series, axes=axis, shape=(series.count,))
 
 
-def _peek(items: Iterator[Any]) -> tuple[Any, Iterator[Any]]:
-    """Return the first item, and an iterator of all."""
-    first = next(items)
-    return first, itertools.chain([first], items)
-
-
 def compression_of(encoding: Encoding) -> dict[str, Any]:
     """Return the options of tifffile for the compression of levels."""
     return {}
@@ -135,18 +144,18 @@ def _program_of(series: Series, has_alpha: bool) -> str:
     return "" if has_alpha or not set(series.axes) <= set("TZ") else program
 
 
-def _are_planes(series: Series, program: str, levels: Array) -> bool:
+def _are_planes(series: Series, program: str, channels: int, dtype: "np.dtype[Any]") -> bool:
     """Return whether channels are planes: as in the input, and where a program has no samples of this type or number."""
-    channels = levels.shape[2]
     if channels == 1:
         return False
-    deep = program == "imagej" and levels.dtype != np.uint8
+    deep = program == "imagej" and dtype != np.uint8
     return channels != 3 or deep or bool(series.planes and series.planes.are_channels)
 
 
 def _planes(frames: Iterable[Array], shape: tuple[int, ...], are_planes: bool) -> Iterator[Array]:
     """Yield what tifffile writes as pages. Raises ArgumentError for a frame of another shape than the first."""
-    for index, levels in enumerate(frames):
+    index = 0  # enumerate would keep a frame while the next is computed
+    for levels in frames:
         if levels.shape != shape:
             sizes = " and ".join(" x ".join(map(str, size)) for size in (shape, levels.shape))
             raise ArgumentError(
@@ -157,6 +166,8 @@ def _planes(frames: Iterable[Array], shape: tuple[int, ...], are_planes: bool) -
             yield from (np.ascontiguousarray(levels[:, :, channel]) for channel in range(shape[2]))
         else:
             yield levels[:, :, 0] if shape[2] == 1 else levels
+        index += 1
+        del levels
 
 
 def _description(
@@ -277,7 +288,19 @@ class _Writer:
             text = repr((shape, dtype, options, self.tags))
             options["metadata"]["UUID"] = _uuid(text)  # of the same input, the same bytes
         truncate = {"truncate": True} if self.is_large and self.program == "imagej" else {}
-        self.writer.write(planes, shape=tuple(shape), dtype=dtype, **{**self._common(), **truncate, **options})
+        options = {**self._common(), **truncate, **options, "shape": tuple(shape), "dtype": dtype}
+        if options.get("compression"):
+            self.writer.write(planes, **options)
+            return
+        # tifffile would keep a plane while the next is computed, and copy it
+        begin, _ = self.writer.write(None, returnoffset=True, **options)
+        handle = self.writer.filehandle
+        end = handle.tell()
+        handle.seek(begin)
+        for plane in planes:
+            handle.write(np.ascontiguousarray(plane, dtype.newbyteorder(self.writer.tiff.byteorder)).data)
+            del plane
+        handle.seek(end)
 
 
 def _uuid(text: str) -> str:

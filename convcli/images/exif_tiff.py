@@ -40,8 +40,9 @@ NO_BLOCK = struct.pack("<2sHIHI", b"II", 42, 8, 0, 0)
 
 
 def exif_of_tiff(file: BinaryIO, stale: set[int], directory: int | None = None) -> tuple[bytes | None, bool]:
-    """Return the tags of a page of a TIFF file, whose directory is the first or at a position, as a block, and whether a maker note moved.
+    """Return the tags of a page of a TIFF file as a block, and whether a maker note moved.
 
+    The directory of the page is the first, or the one at a position.
     Directories that the tags point to are part of it. Tags that say how pixels are stored, and ``stale`` ones, are not. A maker
     note keeps its position if it lies before the pixels. Raises BrokenExif.
     """

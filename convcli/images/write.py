@@ -33,9 +33,7 @@ def stored_white(file_format: Format, image: Image, channels: int) -> int:
     alpha.
     """
     if channels not in (1, 3) and not file_format.any_channels:
-        raise ArgumentError(
-            f"{channels} channels are not a picture; use --channels sum, or write .tif, .npy or .npz"
-        )
+        raise ArgumentError(f"{channels} channels are not a picture; use --channels sum, or write .tif, .npy or .npz")
     if image.alpha is not None and not file_format.alpha and np.any(image.alpha != image.opaque):
         *others, last = [other.suffixes[0] for other in WRITTEN if other.alpha]
         remedy = f"write {', '.join(others)} or {last}"
@@ -210,7 +208,7 @@ def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[S
                 f"frame {index} {_listed(shapes)}; write each frame to a file, with {{frame}} in the name of the output"
             )
         yield maps
-        index += 1
+        index += 1  # noqa: SIM113
         del maps
 
 

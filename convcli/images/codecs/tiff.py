@@ -18,8 +18,9 @@ from ..image import Admit, Array, Image, Metadata
 from ..metadata import XMP_TAG
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from .codec import Codec
-from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, open_tiff_frames
-from .tiff_stack import encode_planes, labels_of_maps, write_stack, write_map_stack
+from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION, codes_of, open_tiff_frames
+from .tiff_series import ends_chain
+from .tiff_stack import encode_planes, labels_of_maps, write_map_stack, write_stack
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its warnings become one line of ours
 
@@ -123,9 +124,13 @@ class TiffCodec(Codec):
         with tifffile.TiffFile(path) as file:
             if len(file.pages) < (file.imagej_metadata or {}).get("images", 1):
                 return False
+            if not ends_chain(file):
+                return False
             ends = [0]
             for tiff_page in file.pages:
                 page: Any = tiff_page
+                if not {tag.code for tag in page.tags}.issuperset(codes_of(page)):  # tifffile leaves out what it cannot read
+                    return False
                 ends.append(page.offset + 12 * len(page.tags) + 6)  # a count, 12 bytes per tag, a pointer
                 ends += (tag.valueoffset + tag.valuebytecount for tag in page.tags)
                 ends += map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))

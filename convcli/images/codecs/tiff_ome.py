@@ -13,8 +13,8 @@ import numpy as np
 from ..image import Array
 
 MICRON = "\N{MICRO SIGN}m"
-METRES = {"pm": 1e-12, "\N{ANGSTROM SIGN}": 1e-10, "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}": 1e-10, "nm": 1e-9, MICRON: 1e-6}
-METRES |= {"mm": 1e-3, "cm": 1e-2, "dm": 1e-1, "m": 1.0, "km": 1e3, "in": 0.0254}
+METRES = {"pm": 1e-12, "\N{ANGSTROM SIGN}": 1e-10, "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}": 1e-10, "nm": 1e-9}
+METRES |= {MICRON: 1e-6, "mm": 1e-3, "cm": 1e-2, "dm": 1e-1, "m": 1.0, "km": 1e3, "in": 0.0254}
 SECONDS = {"ns": 1e-9, "\N{MICRO SIGN}s": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
 

@@ -150,7 +150,9 @@ class FrameReader:
 
     def _read_metadata(self, page: Any) -> FileMetadata:
         tags = {tag.code: _raw_value(tag) if tag.code == IMAGEJ_METADATA else tag.value for tag in page.tags}
-        tags = {code: b"" for code in _codes(page) if code in LOST_TIFF_TAGS} | tags  # tifffile leaves out what it cannot read
+        tags = {
+            code: b"" for code in codes_of(page) if code in LOST_TIFF_TAGS
+        } | tags  # tifffile leaves out what it cannot read
         planes = self.layout.series.planes
         if planes and planes.program:
             stale = {DESCRIPTION: IMAGEJ_START} if DESCRIPTION in tags and not self.pages.is_bigtiff else {}
@@ -250,7 +252,7 @@ def _stated_size(data: bytes) -> tuple[int, int]:
         return picture.size
 
 
-def _codes(page: Any) -> list[int]:
+def codes_of(page: Any) -> list[int]:
     """Return the codes of all tags of a page."""
     layout, handle = page.parent.tiff, page.parent.filehandle
     handle.seek(page.offset)

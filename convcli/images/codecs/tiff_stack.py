@@ -4,8 +4,8 @@
     OME-TIFF   with new OME-XML: axes, physical sizes, names of channels
     else       pages; axes, where the input states them, in tifffile's description
 
-Metadata stand on the first page. A block of EXIF begins the file unchanged, so that the offsets in it remain valid, and the first
-directory points into it. BigTIFF, whose directories differ, has its tags but not its subdirectories.
+The metadata are those of the first page. A block of EXIF begins the file unchanged, so that the offsets in it remain valid, and
+the first directory points into it. BigTIFF, whose directories differ, has its tags but not its subdirectories.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import ArgumentError
-from ..exif_block import BrokenExif, Block, write_at
+from ..exif_block import Block, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
 from ..formats import Encoding
 from ..frames import Planes, Series, chained
@@ -70,7 +70,8 @@ def write_stack(
         options |= {"planarconfig": "contig"} if pixels else {}
         options |= {"extrasamples": [UNASSOCIATED]} if has_alpha else {}
         planes = _planes(map(operator.itemgetter(0), rest), shape, are_planes)
-        described = _description(program, axes, series, samples, series.labels)
+        counts = samples, math.prod((*series.shape, *inner.values()))
+        described = _description(program, axes, series, counts, series.labels)
         writer.write_series(planes, sizes, dtype, {**described, **options})
 
 
@@ -107,7 +108,8 @@ def write_map_stack(
     program = _program_of(series, False) or ("imagej" if set(series.axes) <= set("TZ") else "")
     planes = _planes_of_maps(rest)
     labels = series.labels if count * channels == 1 else labels_of_maps(names, channels) * series.count
-    described = _description(program, axes, series, inner.get("C", 1), labels, names if count > 1 and not in_colour else ())
+    counts = inner.get("C", 1), math.prod(shape[:-2])
+    described = _description(program, axes, series, counts, labels, names if count > 1 and not in_colour else ())
     size = (math.prod(shape) * dtype.itemsize) + DIRECTORY_BYTES * math.prod(shape[:-2])
     del first
     with _Writer(file, Metadata(), program, size) as writer:
@@ -166,14 +168,18 @@ def _planes(frames: Iterable[Array], shape: tuple[int, ...], are_planes: bool) -
             yield from (np.ascontiguousarray(levels[:, :, channel]) for channel in range(shape[2]))
         else:
             yield levels[:, :, 0] if shape[2] == 1 else levels
-        index += 1
+        index += 1  # noqa: SIM113
         del levels
 
 
 def _description(
-    program: str, axes: str, series: Series, channels: int, labels: Sequence[str], names: Sequence[str] = ()
+    program: str, axes: str, series: Series, counts: tuple[int, int], labels: Sequence[str], names: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Return the options of tifffile that describe a series: axes, spacing, labels, and names of channels."""
+    """Return the options of tifffile that describe a series: axes, spacing, labels, and names of channels.
+
+    ``counts`` are those of channels and of planes.
+    """
+    channels, planes = counts
     spacing, names = dict(series.spacing), names or series.channels
     if program == "ome":
         unit = {f"PhysicalSize{axis}Unit": series.unit for axis in "ZYX" if axis in spacing and series.unit}
@@ -187,7 +193,6 @@ def _description(
     words |= _words_of_channels(series, channels)
     words |= {"unit": series.unit} if series.unit else {}
     words |= {key: spacing[axis] for key, axis in (("spacing", "Z"), ("finterval", "T")) if axis in spacing}
-    planes = math.prod(series.shape or (1,)) * channels
     if texts := _labels_of_planes(labels, series.count, planes):
         words["Labels"] = texts
     resolution = {"resolution": (1 / spacing["X"], 1 / spacing["Y"])} if spacing.keys() >= set("XY") else {}
@@ -219,7 +224,7 @@ class _Writer:
         self.is_large = size > CLASSIC_BYTES
         self.is_big = self.is_large and program != "imagej"  # ImageJ reads one directory, which all planes follow
         block = start_tiff(metadata.exif or NO_BLOCK, [])
-        order = "<" if block.getvalue()[:2] == b"II" else ">"
+        order: Any = "<" if block.getvalue()[:2] == b"II" else ">"
         self.writer = tifffile.TiffWriter(
             file, bigtiff=self.is_big, byteorder=order, imagej=program == "imagej", ome=program == "ome", shaped=None
         )
@@ -293,7 +298,7 @@ class _Writer:
             self.writer.write(planes, **options)
             return
         # tifffile would keep a plane while the next is computed, and copy it
-        begin, _ = self.writer.write(None, returnoffset=True, **options)
+        begin, _ = self.writer.write(None, returnoffset=True, **options) or (0, 0)
         handle = self.writer.filehandle
         end = handle.tell()
         handle.seek(begin)

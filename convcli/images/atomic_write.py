@@ -128,7 +128,7 @@ def _temporary_file(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
         temporary = target.with_name(f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}")
         _unfinished.add(temporary)
         try:
-            with open(temporary, "xb", opener=_open_private if target.exists() else None) as file:  # noqa: PTH123
+            with open(temporary, "x+b", opener=_open_private if target.exists() else None) as file:  # noqa: PTH123
                 _lock(file)
                 if os.fstat(file.fileno()).st_nlink:  # else another run removed it before it was locked
                     yield temporary, file

@@ -6,6 +6,7 @@ pixels, and the pixels follow it. So offsets in a maker note remain valid.
 
 import io
 import struct
+from dataclasses import replace
 from typing import BinaryIO
 
 from .exif_block import (
@@ -38,13 +39,15 @@ NO_BLOCK = struct.pack("<2sHIHI", b"II", 42, 8, 0, 0)
 """An empty block."""
 
 
-def exif_of_tiff(file: BinaryIO, stale: set[int]) -> tuple[bytes | None, bool]:
-    """Return the tags of the first page of a TIFF file as a block, and whether a maker note moved.
+def exif_of_tiff(file: BinaryIO, stale: set[int], directory: int | None = None) -> tuple[bytes | None, bool]:
+    """Return the tags of a page of a TIFF file as a block, and whether a maker note moved.
 
+    The directory of the page is the first, or the one at a position.
     Directories that the tags point to are part of it. Tags that say how pixels are stored, and ``stale`` ones, are not. A maker
     note keeps its position if it lies before the pixels. Raises BrokenExif.
     """
     source = Block.of(file)
+    source = source if directory is None else replace(source, first_directory=directory)
     skipped = TIFF_LAYOUT | stale
     entries = [entry for entry in source.directory(source.first_directory) if entry.tag not in skipped]
     if not entries:

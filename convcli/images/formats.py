@@ -105,8 +105,8 @@ class Format:
         Whether the maps of a stack have names and may have different shapes.
     float_bits
         Bits of a sample in a stack.
-    alpha, deep
-        Whether a picture may have alpha; whether it may have 16 bits.
+    alpha, deep, any_channels
+        Whether a picture may have alpha; 16 bits; other than 1 or 3 channels.
     has_palette
         Whether a frame has at most 256 colours, and pixels that are opaque or transparent.
     holds_frames
@@ -153,6 +153,7 @@ class Format:
     float_bits: int = 64
     alpha: bool = False
     deep: bool = False
+    any_channels: bool = False
     has_palette: bool = False
     holds_frames: bool = False
     keeps_of_frames: tuple[str, ...] = ()
@@ -167,6 +168,11 @@ class Format:
     holds_provenance: bool = False
     is_complete: Callable[[Path], bool] = lambda path: True
     encoding_copies: tuple[int, int] = (3, 3)
+
+    @property
+    def holds_series(self) -> bool:
+        """Whether it holds the axes along which frames lie."""
+        return "axes" in self.keeps_of_frames
 
 
 COMMON_METADATA = ("icc", "exif", "dpi")
@@ -213,6 +219,9 @@ FORMATS = (
         float_bits=32,
         alpha=True,
         deep=True,
+        any_channels=True,
+        holds_frames=True,
+        keeps_of_frames=("axes", "labels", "channels", "spacing"),
         keeps=(*COMMON_METADATA, "xmp", "calibration"),
         setting="compression",
         holds_provenance=True,

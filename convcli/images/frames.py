@@ -1,10 +1,37 @@
 """The frames of a file: what it says about them, and the reader that decodes them one at a time."""
 
-from collections.abc import Callable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
-from .image import Admit, Image
+from ..geometry.axes import Placement
+from .image import Admit, Image, moved_origin
+
+T = TypeVar("T")
+
+ORIGINS = ("yorigin", "xorigin")
+"""ImageJ's words for the pixel of position 0."""
+
+
+@dataclass(frozen=True)
+class Planes:
+    """What a TIFF file with planes states for a program of microscopes.
+
+    ``program`` is "imagej" or "ome", or empty for a file without a program. ``are_channels`` is whether each channel is a plane
+    (axis C), not a sample of a pixel (axis S). ``words`` are further keys and values for ImageJ, such as its mode of display.
+    """
+
+    program: str = ""
+    are_channels: bool = False
+    words: tuple[tuple[str, Any], ...] = ()
+
+    def moved(self, placement: Placement | None) -> "Planes":
+        """Return the words for outputs that lie so on the frames; without those of an origin where it is not known."""
+        if placement is None:
+            return replace(self, words=tuple((key, value) for key, value in self.words if key not in ORIGINS))
+        origins = dict(zip(ORIGINS, zip(placement.first, placement.strides, strict=True), strict=True))
+        return replace(self, words=tuple((key, moved_origin(value, *origins.get(key, (0, 1)))) for key, value in self.words))
 
 
 @dataclass(frozen=True)
@@ -23,7 +50,7 @@ class Series:
     loop
         How often an animation is shown, 0 for ever; None where the file does not say.
     labels
-        A text for each frame, or none.
+        A text for each frame, or for each channel of each frame, or none.
     channels
         A name for each channel of a frame, or none.
     spacing
@@ -34,6 +61,8 @@ class Series:
     are_alternates
         Whether the frames are versions of one picture, in other sizes or for other uses, so that the first alone is used unless
         frames are asked for.
+    planes
+        How a TIFF file stores them, where it states the axes; else None.
     """
 
     count: int = 1
@@ -46,21 +75,37 @@ class Series:
     spacing: tuple[tuple[str, float], ...] = ()
     unit: str = ""
     are_alternates: bool = False
+    planes: Planes | None = None
 
     def selected(self, indices: Sequence[int]) -> "Series":
-        """Return the series of some frames. Frames that lie along several axes, and are not all of them, lose these axes."""
+        """Return the series of some frames, of equal distances. Those of several axes lose them, unless they are all frames."""
         if list(indices) == list(range(self.count)):
             return self
-        axes = self.axes if len(self.axes) == 1 else ""
+        axes = self.axes if len(self.axes) == 1 < len(indices) else ""
+        steps = {"Y": 1, "X": 1} | ({axes: abs(indices[1] - indices[0])} if axes else {})
         return replace(
             self,
             count=len(indices),
             axes=axes,
             shape=(len(indices),) if axes else (),
             durations=tuple(self.durations[index] for index in indices) if self.durations else (),
-            labels=tuple(self.labels[index] for index in indices) if self.labels else (),
-            spacing=tuple((axis, distance) for axis, distance in self.spacing if axis in "YX"),
+            labels=self.labels_of(indices),
+            spacing=tuple((axis, distance * steps[axis]) for axis, distance in self.spacing if axis in steps),
         )
+
+    def labels_of(self, indices: Sequence[int]) -> tuple[str, ...]:
+        """Return the labels of some frames."""
+        each = len(self.labels) // self.count
+        return tuple(label for index in indices for label in self.labels[index * each : (index + 1) * each])
+
+    def moved(self, placement: Placement | None) -> "Series":
+        """Return the series of outputs that lie so on the frames. Without a placement, distances and origins are left out."""
+        if placement is None:
+            known = tuple((axis, distance) for axis, distance in self.spacing if axis not in "YX")
+            return replace(self, spacing=known, planes=self.planes and self.planes.moved(None))
+        factors = dict(zip("YX", placement.strides, strict=True))
+        spacing = tuple((axis, distance * factors.get(axis, 1)) for axis, distance in self.spacing)
+        return replace(self, spacing=spacing, planes=self.planes and self.planes.moved(placement))
 
 
 ReadFrame: TypeAlias = Callable[[int, Admit], Image]
@@ -73,3 +118,8 @@ class Frames:
 
     series: Series
     read: ReadFrame
+
+
+def chained(first: T, rest: Iterable[T]) -> Iterator[T]:
+    """Return an iterator of an item and of others, which does not keep the items that it has given."""
+    return itertools.chain(iter([first]), rest)

@@ -33,12 +33,12 @@ class Calibration:
         x, y = (number / stride for number, stride in zip(self.per_unit, reversed(placement.strides), strict=True))
         row, column = zip(placement.first, placement.strides, strict=True)
         origins = {"xorigin": column, "yorigin": row}
-        return Calibration((x, y), tuple((key, _moved(text, *origins.get(key, (0, 1)))) for key, text in self.words))
+        return Calibration((x, y), tuple((key, moved_origin(text, *origins.get(key, (0, 1)))) for key, text in self.words))
 
 
-def _moved(text: str, first: int, stride: int) -> str:
-    """Return the position on an output of a position in pixels; other texts stay."""
-    return text if (first, stride) == (0, 1) else f"{(float(text) - first) / stride:.10g}"
+def moved_origin(value: Any, first: int, stride: int) -> Any:
+    """Return the position on an output, as a text, of a position in pixels. Other values stay."""
+    return value if (first, stride) == (0, 1) else f"{(float(value) - first) / stride:.10g}"
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Reads the metadata of a file that is carried over, and describes what is lost."""
 
-import json
 import math
 import re
 import struct
@@ -41,7 +40,7 @@ IPTC, IPTC_DIGEST, STALE_RESOURCES = 0x0404, 0x0425, (0x03ED, 0x0409, 0x040C)
 T = TypeVar("T")
 
 BIG_TIFF = (b"II+\0", b"MM\0+")
-WIDTH, HEIGHT, DESCRIPTION, SAMPLES, DEPTH = 256, 257, 270, 277, 32997
+DESCRIPTION = 270
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, NO_UNIT = 282, 283, 296, 1
 XMP_TAG = 700
 IMAGEJ_SIZES, IMAGEJ_METADATA = 50838, 50839
@@ -182,8 +181,13 @@ def metadata_of_blocks(
     return FileMetadata(Metadata(icc, kept_exif, resolution(dpi), xmp=kept_xmp), tuple(notices), tuple(lost))
 
 
-def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None, dpi: tuple[Any, Any] | None) -> FileMetadata:
-    """Read the metadata of the first page of a TIFF file. ``tags`` are by number. Keeps the position in the file."""
+def metadata_of_tiff(
+    file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None, dpi: tuple[Any, Any] | None, directory: int
+) -> FileMetadata:
+    """Read the metadata of a page of a TIFF file, whose directory is given by its position. ``tags`` are by number.
+
+    Keeps the position in the file.
+    """
     position = file.tell()
     file.seek(0)
     is_big = file.read(4) in BIG_TIFF
@@ -203,7 +207,7 @@ def metadata_of_tiff(file: BinaryIO, tags: Mapping[int, Any], icc: bytes | None,
         try:
             if set(tags) - TIFF_LAYOUT - stale == {SOFTWARE} and not without_provenance(str(tags[SOFTWARE])):
                 stale.add(SOFTWARE)  # nothing but provenance, which is made anew
-            exif, moved = exif_of_tiff(file, stale)
+            exif, moved = exif_of_tiff(file, stale, directory)
             exif = exif and without_statistics(exif)
             if moved:
                 notices.append("the maker note of its EXIF moves, and may hold offsets from its old position")
@@ -256,11 +260,11 @@ def _unkept_calibration(tags: Mapping[int, Any], calibration: Calibration | None
         yield "ImageJ's calibration of levels and frames"
     if calibration is None and keys & set(IMAGEJ_SIZES_OF_PIXELS):
         yield "ImageJ's calibration"
-    if IMAGEJ_METADATA in tags and _imagej_kinds(tags) != {b"labl"}:
+    if IMAGEJ_METADATA in tags and imagej_kinds(tags) != {b"labl"}:
         yield "ImageJ's properties"
 
 
-def _imagej_kinds(tags: Mapping[int, Any]) -> set[bytes]:
+def imagej_kinds(tags: Mapping[int, Any]) -> set[bytes]:
     """Return the kinds of metadata in a tag of ImageJ. An output has labels, which are the names of its maps.
 
     The tag begins with IJIJ, or JIJI in the other byte order, then four letters and a count for each kind. The first value
@@ -276,27 +280,6 @@ def resolution(dpi: Iterable[Any] | None) -> tuple[float, float] | None:
     """Return the dots per inch (x, y), or None where they are implausible."""
     x, y = map(float, dpi) if dpi else (0.0, 0.0)
     return (x, y) if 1 / MAX_DPI <= min(x, y) <= max(x, y) <= MAX_DPI else None
-
-
-def frames_in(file: BinaryIO, tags: Mapping[int, Any]) -> int:
-    """Return the number of frames of one directory of a TIFF file.
-
-    ImageJ and tifffile write one directory for many frames, and so do volumes. A description counts only if the file is long
-    enough for it, as other programs copy descriptions.
-    """
-    description = str(tags.get(DESCRIPTION, ""))
-    try:
-        plane = int(tags[HEIGHT]) * int(tags[WIDTH]) * int(tags.get(SAMPLES, 1))
-        depth = int(tags.get(DEPTH, 1))
-        images = re.search(r"^images=(\d+)", description, re.MULTILINE) if description.startswith("ImageJ=") else None
-        shape = json.loads(description)["shape"] if description.startswith('{"shape"') else []
-        frames = int(images[1]) if images else math.prod(map(int, shape)) // plane
-    except (ValueError, TypeError, KeyError, ArithmeticError):
-        return 1
-    position = file.tell()
-    size = file.seek(0, 2)
-    file.seek(position)
-    return max(depth, frames if size >= frames * plane else 1)
 
 
 def _notices_of_lost(lost: list[str]) -> list[str]:

@@ -61,8 +61,13 @@ def open_frames(file: BinaryIO, max_pixels: int = MAX_PIXELS, axes: str | None =
         frames = codec_of(file_format).open_frames(file, max_pixels, axes)
 
     def read(index: int, admit: Admit) -> Image:
-        with _as_image_error(file_format):
-            return frames.read(index, admit)
+        try:
+            with _as_image_error(file_format):
+                return frames.read(index, admit)
+        except ImageError as error:
+            if frames.series.count == 1:
+                raise
+            raise ImageError(f"its frame {index} {error}") from error
 
     return replace(frames, read=read)
 

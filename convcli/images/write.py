@@ -1,7 +1,6 @@
 """Encodes images and maps, and reports what a format cannot hold."""
 
 import contextlib
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -13,7 +12,7 @@ from .codecs import codec_of
 from .exif import block_with, patched
 from .file_parts import lost_png_chunks
 from .formats import WRITTEN, Encoding, Format
-from .frames import Series
+from .frames import Series, chained
 from .image import Array, Image, Metadata
 from .palette import MAX_COLOURS, colours_of, is_hidden
 from .provenance import Provenance
@@ -36,6 +35,9 @@ NAMES_OF_FRAMES = {
 }
 """Fields of ``Series``, as messages name them."""
 
+TIMING = ("durations", "loop")
+"""Those that say nothing of a single frame."""
+
 TOLERANCE = 1e-6
 """Milliseconds by which a duration may differ from a multiple."""
 
@@ -47,12 +49,11 @@ def stored_white(file_format: Format, image: Image, channels: int) -> int:
     """Return the level of white in a file: 65535 if both the image and the format have 16 bits, else 255.
 
     ``channels`` is the number of channels of the map. Raises ArgumentError if the map cannot be stored without loss: it does
-    not have 1 or 3 channels; or the image is partly transparent and the format has no alpha.
+    not have 1 or 3 channels, and the format holds no other numbers; or the image is partly transparent and the format has no
+    alpha.
     """
-    if channels not in (1, 3):
-        raise ArgumentError(
-            f"{channels} channels are not a picture; use --channels sum, or write .npy, .npz or a .tif with --depth float"
-        )
+    if channels not in (1, 3) and not file_format.any_channels:
+        raise ArgumentError(f"{channels} channels are not a picture; use --channels sum, or write .tif, .npy or .npz")
     if image.alpha is not None and not file_format.alpha and np.any(image.alpha != image.opaque):
         *others, last = [other.suffixes[0] for other in WRITTEN if other.alpha and not other.has_palette]
         remedy = f"write {', '.join(others)} or {last}"
@@ -100,7 +101,7 @@ class Fitted:
 
     def encode(self, image: Image) -> bytes:
         """Encode levels, uint8 or uint16. Raises OutputError."""
-        with _as_output_error(image, self.file_format):
+        with _as_output_error(image.size, self.file_format):
             levels, has_alpha = self._samples(image)
             return codec_of(self.file_format).encode(levels, has_alpha, self.file_format, self.encoding, self.metadata)
 
@@ -108,9 +109,10 @@ class Fitted:
         """Write the levels of images as frames of a file. They are computed one at a time. Raises OutputError, and OSError."""
         rest = iter(images)
         first = next(rest)
-        frames = (self._samples(image) for image in itertools.chain([first], rest))
+        size, frames = first.size, map(self._samples, chained(first, rest))
+        del first
         codec = codec_of(self.file_format)
-        with _as_output_error(first, self.file_format, f"{series.count} frames of "):
+        with _as_output_error(size, self.file_format, f"{series.count} frames of "):
             codec.write_frames(file, frames, series, self.file_format, self.encoding, self.metadata)
 
     def _samples(self, image: Image) -> tuple[Array, bool]:
@@ -185,9 +187,8 @@ def losses_by_palette(image: Image, file_format: Format) -> list[Loss]:
 
 def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
     """Return what a picture format does not hold of what a file says about its frames."""
-    lost = [
-        name for field, name in NAMES_OF_FRAMES.items() if getattr(series, field) and field not in file_format.keeps_of_frames
-    ]
+    fields = [field for field in NAMES_OF_FRAMES if series.count > 1 or field not in TIMING]
+    lost = [NAMES_OF_FRAMES[field] for field in fields if getattr(series, field) and field not in file_format.keeps_of_frames]
     if len(series.axes) > 1 and "axes" not in file_format.keeps_of_frames:
         lost.append(f"axes {' '.join(series.axes)}")
     losses = [Loss(f"{name} not kept in this {file_format.name}", f"its {name}") for name in lost]
@@ -199,7 +200,7 @@ def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
 
 
 @contextlib.contextmanager
-def _as_output_error(image: Image, file_format: Format, count: str = "") -> Iterator[None]:
+def _as_output_error(size: tuple[int, int, int], file_format: Format, count: str = "") -> Iterator[None]:
     """Turn exceptions of encoders into OutputError. OSError of the file that is written has a number, and stays."""
     try:
         yield
@@ -209,7 +210,7 @@ def _as_output_error(image: Image, file_format: Format, count: str = "") -> Iter
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        height, width, _ = image.size
+        height, width, _ = size
         raise OutputError(
             f"{count}{width} x {height} with its metadata cannot be encoded as {file_format.name}: "
             f"{str(error) or type(error).__name__}"
@@ -264,7 +265,8 @@ def write_frame_maps(
 def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[Sequence[Array]]:
     """Yield the frames. Raises ArgumentError where the maps of one differ in shape from those of the first."""
     first: list[tuple[int, ...]] = []
-    for index, maps in enumerate(frames):
+    index = 0  # enumerate would keep a frame while the next is computed
+    for maps in frames:
         shapes = [map_.shape for map_ in maps]
         first = first or shapes
         if shapes != first or (not file_format.holds_named_maps and len(set(shapes)) > 1):
@@ -273,6 +275,8 @@ def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[S
                 f"frame {index} {_listed(shapes)}; write each frame to a file, with {{frame}} in the name of the output"
             )
         yield maps
+        index += 1  # noqa: SIM113
+        del maps
 
 
 def _listed(shapes: list[tuple[int, ...]]) -> str:

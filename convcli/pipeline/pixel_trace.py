@@ -177,7 +177,7 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> PixelTrace:
 
 def _white_of(image: Image, rule: Range, channels: int) -> int | None:
     """Return white of the map in a TIFF, the format with the widest range; None for a map that is stored raw."""
-    if channels not in (1, 3) or (image.white is None and not rule.sets_scale):
+    if image.white is None and not rule.sets_scale:
         return None
     return stored_white(format_named("tiff"), image, channels)
 

@@ -25,7 +25,7 @@ from .request_base import BaseRequest
 from .selected_frames import OnFrame, SelectedFrames, indices_of, no_report
 from .tasks import Target, Task
 from .write_frames import write_frames
-from .write_map import Written, is_raw, write_map
+from .write_map import Written, is_raw, notices_of_series, write_map
 from .write_output import Output, Pipes, is_up_to_date
 
 
@@ -88,9 +88,12 @@ def _write(
     request: BaseRequest, frames: SelectedFrames, target: Target, output: Output
 ) -> tuple[Iterable[Written], Iterable[str]]:
     """Write one output. Return what was written, and notices."""
-    if target.frame is None and len(frames.indices) > 1:
-        return write_frames(request, frames, target, output)
-    return write_map(request, frames.map_source(frames.indices[0] if target.frame is None else target.frame), target, output)
+    indices = frames.indices if target.frame is None else range(target.frame, target.frame + 1)
+    is_series = frames.is_stack and target.file_format.holds_series and not is_raw(request, frames.image(indices[0]), target)
+    if len(indices) > 1 or is_series:
+        return write_frames(request, frames, indices, target, output)
+    written, notices = write_map(request, frames.map_source(indices[0]), target, output)
+    return written, [*notices_of_series(request, frames.series_of(indices), target), *notices]
 
 
 @contextlib.contextmanager

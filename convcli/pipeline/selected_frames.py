@@ -1,6 +1,6 @@
 """The frames of a file that a request selects."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TypeAlias
 
 from ..errors import ImageError
@@ -58,6 +58,17 @@ class SelectedFrames:
         count = len(self.indices)
         return self.first.summary + (f", {count} frames" if count > 1 else "")
 
+    def series_of(self, indices: range) -> Series:
+        """Return the series of some frames of the file."""
+        return self._frames.series.selected(indices)
+
+    @property
+    def is_stack(self) -> bool:
+        """Whether the frames are parts of a stack of TIFF, which states axes, or have channels in planes."""
+        series = self._frames.series
+        planes = series.planes
+        return planes is not None and (series.count > 1 or planes.are_channels or self.first.size[2] not in (1, 3))
+
     def image(self, index: int) -> Image:
         """Return the frame of an index. Raises ImageError, also where --in-place would lose something of it."""
         if self._image is None or self._image[0] != index:
@@ -72,10 +83,6 @@ class SelectedFrames:
             self._note(*map_source.notices)
             self._map_source = index, map_source
         return self._map_source[1]
-
-    def map_sources(self) -> Iterator[MapSource]:
-        """Yield the source of the maps of each frame."""
-        return (self.map_source(index) for index in self.indices)
 
     def _read(self, index: int) -> Image:
         admit, self._admit = self._admit, None

@@ -1,12 +1,12 @@
 """Writes the maps of several frames to one file, frame by frame."""
 
-import itertools
-from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from ..images.image import Array, Image
+from ..images.frames import Series, chained
+from ..images.image import Array, Image, Metadata
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import Loss, losses_by_palette, losses_of_frames, stored_white, write_frame_maps
+from ..images.write import METADATA_NAMES, losses_by_palette, stored_white, write_frame_maps
 from .map_source import MapSource
 from .request_base import BaseRequest
 from .selected_frames import SelectedFrames, refuse_loss
@@ -17,73 +17,112 @@ from .write_map import (
     encoding_of,
     fit_picture,
     is_raw,
+    notices_of_series,
     notices_of_stack,
     stack_names,
     stacked,
+    told,
     with_explanations,
 )
 from .write_output import Output, write_output
 
+FURTHER_METADATA = "metadata of further frames"
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The sources of the maps of some frames, by the numbers of the frames."""
+
+    frames: SelectedFrames
+    indices: range
+
+    @property
+    def first(self) -> MapSource:
+        """The source of the maps of the first frame."""
+        return self.frames.map_source(self.indices[0])
+
+    @property
+    def rest(self) -> "Sources":
+        """The sources of all frames but the first."""
+        return Sources(self.frames, self.indices[1:])
+
+    @property
+    def series(self) -> Series:
+        """What the file says about these frames."""
+        return self.frames.series_of(self.indices)
+
+    def __iter__(self) -> Any:
+        return (self.frames.map_source(index) for index in self.indices)
+
 
 def write_frames(
-    request: BaseRequest, frames: SelectedFrames, target: Target, output: Output
+    request: BaseRequest, frames: SelectedFrames, indices: range, target: Target, output: Output
 ) -> tuple[list[Written], list[str]]:
-    """Write the maps of all frames to one output. Return what was written, and notices. Raises ConvcliError."""
-    raw = is_raw(request, frames.first, target)
-    written, notices = (_write_stack if raw else _write_levels)(request, frames, target, output)
-    return with_explanations(request, frames.map_source(frames.indices[0]), written), notices
+    """Write the maps of frames to one output. Return what was written, and notices. Raises ConvcliError."""
+    sources = Sources(frames, indices)
+    raw = is_raw(request, sources.first.image, target)
+    notices = notices_of_series(request, sources.series, target)
+    written, further = (_write_stack if raw else _write_levels)(request, sources, target, output)
+    return with_explanations(request, sources.first, written), [*notices, *further]
 
 
-def _write_levels(
-    request: BaseRequest, frames: SelectedFrames, target: Target, output: Output
-) -> tuple[list[Written], list[str]]:
+def _write_levels(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
-    limits = _common_limits(request, frames, map_, target) if rule.name == "stretch" else None
+    limits = _common_limits(request, sources, map_, target) if rule.name == "stretch" else None
     statistics: list[RangeStatistics] = []
+    first_image = sources.first.image
+    metadata = first_image.metadata
+    notices: list[str] = []
 
     def stored(source: MapSource) -> Image:
+        if _has_more(source.image.metadata, metadata) and not request.strip and not notices:
+            refuse_loss(request, (FURTHER_METADATA,))
+            notices.append(f"{FURTHER_METADATA}, where they differ from those of the first, not kept")
         picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
         statistics.append(measured)
+        if len(statistics) > 1:  # those of the first are found where it is fitted to the format
+            notices.extend(told(request, losses_by_palette(picture, target.file_format)))
         return picture
 
-    first = stored(frames.map_source(frames.indices[0]))
-    fitted, notices = fit_picture(request, first, frames.first, target, output)
-
-    def report(losses: Iterable[Loss]) -> None:
-        notices.extend(loss.notice for loss in losses)
-        refuse_loss(request, tuple(loss.lost for loss in losses))
-
-    report(losses_of_frames(frames.series, target.file_format))
-
-    def following() -> Iterator[Image]:
-        for index in frames.indices[1:]:
-            picture = stored(frames.map_source(index))
-            report(losses_by_palette(picture, target.file_format))
-            yield picture
+    first = stored(sources.first)
+    shape = first.pixels.shape
+    fitted, fitted_notices = fit_picture(request, first, first_image, target, output)
+    series, pictures = _placed(request, sources, target), chained(first, map(stored, sources.rest))
+    del first, first_image  # the memory is that of one frame
 
     def write(file: BinaryIO) -> None:
-        fitted.write_frames(file, itertools.chain([first], following()), frames.series)
+        fitted.write_frames(file, pictures, series)
 
     write_output(request, target, output, write, target.file_format.holds_provenance and not request.strip)
-    written = Written(
-        target, map_.name, first.pixels.shape, rule.name, combine_statistics(statistics), target.maps, (), len(statistics)
-    )
-    return [written], notices
+    measured = combine_statistics(statistics)
+    written = Written(target, map_.name, shape, rule.name, measured, target.maps, (), len(statistics))
+    return [written], [*fitted_notices, *notices]
 
 
-def _common_limits(request: BaseRequest, frames: SelectedFrames, map_: Any, target: Target) -> tuple[float, float]:
+def _has_more(metadata: Metadata, first: Metadata) -> bool:
+    """Return whether the metadata of a frame hold anything that those of the first frame do not."""
+    values = ((getattr(metadata, name), getattr(first, name)) for name in METADATA_NAMES)
+    return any(value and value != kept for value, kept in values)
+
+
+def _common_limits(request: BaseRequest, sources: Sources, map_: Any, target: Target) -> tuple[float, float]:
     """Return the limits of stretch for all frames, whose levels can then be compared. All maps are computed once for this."""
     limits = []
-    for source in frames.map_sources():
+    for source in sources:
         channels = request.map_shape(source.image.size, map_)[2]
         limits.append(stretch_limits(source, map_, stored_white(target.file_format, source.image, channels)))
     return min(low for low, _ in limits), max(high for _, high in limits)
 
 
-def _write_stack(
-    request: BaseRequest, frames: SelectedFrames, target: Target, output: Output
-) -> tuple[list[Written], list[str]]:
+def _placed(request: BaseRequest, sources: Sources, target: Target) -> Series:
+    """Return the series of outputs, whose pixels may be farther apart than those of the inputs."""
+    size = sources.first.image.size
+    placements = {request.placement(size, request.maps[index]) for index in target.maps}
+    return sources.series.moved(placements.pop() if len(placements) == 1 else None)
+
+
+def _write_stack(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
     statistics: list[list[RangeStatistics]] = [[] for _ in target.maps]
 
     def computed(source: MapSource) -> list[Array]:
@@ -92,16 +131,16 @@ def _write_stack(
             measured.append(statistics_of(computed_map))
         return maps
 
-    first = computed(frames.map_source(frames.indices[0]))
+    first = computed(sources.first)
     shapes = [map_.shape for map_ in first]
-    notices = notices_of_stack(request, frames.first, first[0], target)
-    rest = (computed(frames.map_source(index)) for index in frames.indices[1:])
+    notices = notices_of_stack(request, sources.first.image, first[0], target)
     provenance = None if request.strip else output.provenance
-    names = stack_names(request, target)
-    computed_frames = itertools.chain([first], rest)
+    names, series = stack_names(request, target), _placed(request, sources, target)
+    maps = chained(first, map(computed, sources.rest))
+    del first
 
     def write(file: BinaryIO) -> None:
-        write_frame_maps(file, target.file_format, computed_frames, frames.series, names, provenance, encoding_of(request))
+        write_frame_maps(file, target.file_format, maps, series, names, provenance, encoding_of(request))
 
     write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
     return list(stacked(request, target, shapes, statistics)), notices

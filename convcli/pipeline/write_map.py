@@ -8,10 +8,11 @@ from typing import BinaryIO
 import numpy as np
 
 from ..images.formats import Encoding
+from ..images.frames import Series
 from ..images.image import Array, Image, Metadata
 from ..images.positions import placed
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import METADATA_NAMES, Fitted, fit, write_maps
+from ..images.write import METADATA_NAMES, Fitted, Loss, fit, losses_of_frames, write_maps
 from .map_source import Explanation, MapSource
 from .request_base import BaseRequest, Map
 from .selected_frames import refuse_loss
@@ -182,6 +183,19 @@ def notices_of_stack(request: BaseRequest, image: Image, map_: Array, target: Ta
         lost.append("what 32 bits cannot hold")
     refuse_loss(request, tuple(lost))
     return notices
+
+
+def notices_of_series(request: BaseRequest, series: Series, target: Target) -> list[str]:
+    """Return notices about what an output does not hold of what a file of frames says about them, as ``told`` does."""
+    if request.strip or not target.file_format.picture:  # nobody expects metadata in arrays
+        return []
+    return told(request, losses_of_frames(series, target.file_format))
+
+
+def told(request: BaseRequest, losses: Sequence[Loss]) -> list[str]:
+    """Return the notices about losses. Raises ImageError for --in-place."""
+    refuse_loss(request, tuple(loss.lost for loss in losses))
+    return [loss.notice for loss in losses]
 
 
 def stacked(

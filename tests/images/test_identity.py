@@ -247,15 +247,14 @@ def test_16_bit_ppm_and_pam_are_read_exactly():
 
 @pytest.mark.parametrize("mode", ["composite", "grayscale"])
 def test_planes_that_the_file_calls_colours_are_colours(mode):
-    """ImageJ's mode composite, or labels that end with R, G and B; three maps of other names stay three frames."""
+    """ImageJ's mode composite, or labels that end with R, G and B; three maps of other names are three channels too."""
     levels = np.moveaxis(ramps(3, np.float32), 2, 0)
     for labels in (["a kernel R", "a kernel G", "a kernel B"], ["sobel-x", "sobel-y", "blur"]):
         file = io.BytesIO()
         tifffile.imwrite(file, levels, imagej=True, metadata={"axes": "CYX", "Labels": labels, "mode": mode})
         image = read(file)
-        is_colour = mode == "composite" or labels[0] == "a kernel R"
-        assert_array_equal(image.pixels, np.moveaxis(levels, 0, 2) if is_colour else levels[0][:, :, None])
-        assert image.notices == (() if is_colour else ("has 3 frames; the first is used",))
+        assert_array_equal(image.pixels, np.moveaxis(levels, 0, 2))
+        assert image.notices == ()
 
 
 def test_identity_gives_every_sample_of_every_file(run, tmp_path):

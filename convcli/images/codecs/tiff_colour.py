@@ -2,7 +2,8 @@
 
 TIFF 6.0, https://www.itu.int/itudoc/itu-t/com16/tiff-fx/docs/tiff6.pdf, sections 4, 5, 16, 20, 21 and 23.
 
-    BlackIsZero, WhiteIsZero   grey; a level of WhiteIsZero is white minus the sample; signed and float samples are refused
+    BlackIsZero, WhiteIsZero   grey; a level of WhiteIsZero is white minus the sample; signed and float samples are refused.
+                               Further samples of BlackIsZero that are no alpha are further channels
     RGB                        as they are; so are JPEG, JPEG 2000 and WebP of YCbCr, which their decoders convert
     palette                    the high byte of each colour, as RGB of 8 bits
     CMYK                       (1 - ink) (1 - black), of 8 and 16 bits
@@ -24,6 +25,7 @@ from ..image import Array, Image, as_levels
 from ..metadata import FileMetadata
 
 MINISWHITE, MINISBLACK, RGB_PIXELS, PALETTE, SEPARATED, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 5, 6, 8, 9
+EXTRA_SAMPLES, UNSPECIFIED = 338, 0
 CONVERTED_BY_DECODERS = (7, 33003, 33005, 34712, 50001)
 """Compressions whose decoders return RGB for YCbCr: JPEG, JPEG 2000 and its variants, WebP."""
 
@@ -53,7 +55,7 @@ class Colour:
         """Return the image of levels (H, W, samples), with a notice where its colours are converted."""
         metadata = file_metadata.metadata
         pixels = np.ascontiguousarray(self.convert(levels, page))
-        if self is GREY and page.photometric == MINISWHITE:
+        if self is not RGB and page.photometric == MINISWHITE:
             pixels = pixels.dtype.type(white) - pixels
         white = 255 if self is INDEXED else white
         if not self.name:
@@ -81,7 +83,21 @@ def colour_of(page: Any) -> Colour:
         raise ImageError(f"is TIFF of kind {name} with {page.bitspersample}-bit samples, which is not read; convert it to RGB")
     if colour is INDEXED and (page.colormap is None or not unsigned):
         raise ImageError("is TIFF of kind PALETTE without a palette; convert it to RGB")
+    if colour is GREY and page.photometric == MINISBLACK and (further := _further_channels(page)):
+        return Colour(1 + further, 1 + further)
     return colour
+
+
+def of_planes(page: Any, count: int) -> Colour:
+    """Return the rule for planes that are channels, each a page of one sample. Raises ImageError."""
+    return Colour(count, count) if page.photometric == PALETTE else replace(colour_of(page), samples=count, channels=count)
+
+
+def _further_channels(page: Any) -> int:
+    """Return the number of samples after the first of a grey page that are neither colour nor alpha."""
+    kinds = getattr(page.tags.get(EXTRA_SAMPLES), "value", ())
+    known = [int(kind) for kind in (kinds if isinstance(kinds, tuple) else (kinds,))]
+    return next((index for index, kind in enumerate(known) if kind != UNSPECIFIED), page.samplesperpixel - 1)
 
 
 def widened(samples: Array, page: Any, colour: Colour) -> tuple[Array, int | None]:

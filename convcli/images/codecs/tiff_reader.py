@@ -1,4 +1,4 @@
-"""Reads the first page of a TIFF file with tifffile, and with imagecodecs where it is compressed.
+"""Reads the frames of a TIFF file with tifffile, and with imagecodecs where it is compressed.
 
 Pillow reads no TIFF here. Of 1,202 files of a matrix of compressions, predictors, sample types, colours and byte orders that it
 opened, it read 677 wrongly or not at all: it cuts 16-bit colour to 8 bits, and ignores the predictor of PackBits, the sign of
@@ -8,7 +8,8 @@ opened, it read 677 wrongly or not at all: it cuts 16-bit colour to 8 bits, and 
 import io
 import math
 import struct
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -18,13 +19,15 @@ from ...errors import ImageError
 from .. import alpha
 from ..compression import compression_of_tiff
 from ..file_parts import LOST_TIFF_TAGS
+from ..frames import Frames
 from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, itemsize_of
-from ..metadata import IMAGEJ_METADATA, FileMetadata, frames_in, metadata_of_tiff
+from ..metadata import DESCRIPTION, IMAGEJ_METADATA, FileMetadata, imagej_kinds, metadata_of_tiff
 from ..orientation import upright
 from . import tiff_colour
 from .pillow import pillow_settings
+from .tiff_series import Layout, layout_of
 
-X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE, EXTRA_SAMPLES = 282, 283, 296, 274, 34675, 338
+X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE = 282, 283, 296, 274, 34675
 INCH, PER_INCH = 2, {2: 1.0, 3: 2.54}
 UNCOMPRESSED, OLD_JPEG, JPEG = 1, 6, 7
 READ_COMPRESSIONS = {
@@ -40,51 +43,134 @@ PICTURE_COMPRESSIONS = (7, 33003, 33005, 34712, 50001)
 LERC, LERC_START = 34887, b"Lerc2 "
 
 END_OF_JPEG = b"\xff\xd9"
+CALIBRATION = (DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)
+IMAGEJ_START, KEPT_KINDS = "ImageJ=", {b"labl", b"info", b"luts", b"rang", b"prop"}
+"""What begins a description whose contents a series has, and the kinds of ImageJ's metadata that it has."""
+
 ASSOCIATED, UNASSOCIATED = (1,), (2, 999)
 """Values of ExtraSamples; 999 is written by Corel."""
 
-RGB_LETTERS = ("R", "G", "B")
-COMPOSITE = "composite"
-"""ImageJ's mode of display in which its first three channels are red, green and blue."""
 
-
-def read_first_page(file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
-    """Read the first page, upright. Raises ImageError, and whatever tifffile and imagecodecs raise on damaged data."""
+def open_tiff_frames(file: BinaryIO, max_pixels: int) -> Frames:
+    """Return the frames of a file. Raises ImageError, and whatever tifffile and imagecodecs raise on damaged data."""
     import tifffile  # 10 ms
 
     file.seek(0)
-    with tifffile.TiffFile(file) as pages:
-        page: Any = pages.pages[0]
+    pages = tifffile.TiffFile(file)
+    layout = layout_of(pages, file)
+    reader = FrameReader(file, pages, layout, max_pixels)
+    return Frames(layout.series, reader.read)
+
+
+@dataclass(frozen=True)
+class FrameReader:
+    """Reads the frames of an open file by its layout, one at a time."""
+
+    file: BinaryIO
+    pages: Any  # tifffile.TiffFile
+    layout: Layout
+    max_pixels: int
+    _common: list[FileMetadata] = field(default_factory=list)  # those of the first page, once they are read
+
+    def read(self, index: int, admit: Admit) -> Image:
+        """Read a frame, upright."""
+        planes = [int(plane) for plane in self.layout.planes[index]]
+        page = self._page(planes[0])
         height, width = page.imagelength, page.imagewidth
-        check_pixels(width, height, max_pixels)
+        check_pixels(width, height, self.max_pixels)
         by_libtiff = _needs_libtiff(page)
-        colour = tiff_colour.RGB if by_libtiff else tiff_colour.colour_of(page)
-        _check_segments(page, pages.filehandle.size, max_pixels, by_libtiff)
-        planes = _colour_planes(pages)
+        colour = self._colour_of(page, len(planes))
         itemsize = itemsize_of(page.dtype)
-        samples = len(planes) or page.samplesperpixel
+        samples = page.samplesperpixel * (len(planes) if page.imagedepth == 1 else page.imagedepth)
         stored = height * width * samples * itemsize
-        admit(Header(height, width, _channels(page, colour, planes), itemsize, stored * (1 + colour.working_copies)))
-        if planes:
-            pixels = np.stack([plane.asarray() for plane in planes], axis=-1)
+        admit(Header(height, width, _channels(page, colour), itemsize, stored * (1 + colour.working_copies)))
+        if len(planes) > 1:
+            pixels = self._stacked(planes, page)
         else:
-            pixels = _decode_by_libtiff(file) if by_libtiff else _decode(page)
+            pixels = _decode_by_libtiff(self.file, page) if by_libtiff else self._plane(planes[0], page)
+        pixels = upright(pixels, _tag(page, ORIENTATION) or 1)
+        image = _image_of(pixels, page, colour, self._metadata_of(page))
+        image = replace(image, compression=compression_of_tiff(int(page.compression)))
+        lost = [part for part in self.layout.lost if part not in image.lost]
+        return image.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else image
+
+    def _page(self, plane: int) -> Any:
+        """Return the page of a plane. Only the first is kept in memory."""
+        number = plane // self.layout.per_directory
+        if number == 0:
+            return self.pages.pages.first
+        import tifffile
+
+        self.pages.filehandle.seek(self.layout.directories[number])
+        return tifffile.TiffPage(self.pages, number)
+
+    def _colour_of(self, page: Any, planes: int) -> tiff_colour.Colour:
+        if _needs_libtiff(page) or self.layout.is_colour:
+            return tiff_colour.RGB
+        return tiff_colour.of_planes(page, planes) if planes > 1 else tiff_colour.colour_of(page)
+
+    def _stacked(self, planes: Sequence[int], first: Any) -> Array:
+        """Return planes as channels (H, W, C)."""
+        pixels: Array | None = None
+        for channel, plane in enumerate(planes):
+            page = self._page(plane)
+            if (page.shape, page.dtype) != (first.shape, first.dtype):
+                raise ImageError("has channels of different sizes or types; save each as a file of its own")
+            samples = self._plane(plane, page)
+            if pixels is None:
+                pixels = np.empty((*samples.shape[:2], len(planes)), samples.dtype)
+            pixels[:, :, channel] = samples[:, :, 0]
+        assert pixels is not None
+        return pixels
+
+    def _plane(self, plane: int, page: Any) -> Array:
+        """Return the samples (H, W, S) of a plane of a page."""
+        handle, number = self.pages.filehandle, plane % self.layout.per_directory
+        _check_segments(page, handle.size, self.max_pixels, _needs_libtiff(page))
+        if page.imagedepth == 1 and self.layout.per_directory == 1:
+            return _decode(page, page.asarray())
+        if page.imagedepth > 1 and not (page.is_contiguous and page.compression == UNCOMPRESSED and page.axes[0] == "Z"):
+            return _decode(page, page.asarray(), number)
+        size = page.nbytes // page.imagedepth
+        handle.seek(page.dataoffsets[0] + number * size)
+        data = handle.read(size)
+        if len(data) < size:
+            raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
+        shape = tuple(length for length, axis in zip(page.shape, page.axes, strict=True) if axis != "Z")
+        return _decode(page, np.frombuffer(data, page.dtype.newbyteorder(self.pages.byteorder)).reshape(shape))
+
+    def _metadata_of(self, page: Any) -> FileMetadata:
+        """Return the metadata of the page, or of the first one, which describes all frames where they are a series.
+
+        What the series has is not counted as lost: ImageJ's labels and calibration, and OME-XML.
+        """
+        if self.layout.is_whole:
+            if not self._common:
+                self._common.append(self._read_metadata(self.pages.pages.first))
+            return self._common[0]
+        return self._read_metadata(page)
+
+    def _read_metadata(self, page: Any) -> FileMetadata:
         tags = {tag.code: _raw_value(tag) if tag.code == IMAGEJ_METADATA else tag.value for tag in page.tags}
-        tags = {code: b"" for code in _codes(page) if code in LOST_TIFF_TAGS} | tags  # tifffile leaves out what it cannot read
-        frames = max(len(pages.pages), frames_in(file, tags)) // max(len(planes), 1)
-        file_metadata = metadata_of_tiff(file, tags, _tag(page, ICC_PROFILE), _resolution(page))
-    pixels = upright(pixels, _tag(page, ORIENTATION) or 1)
-    image = _image_of(pixels, page, tiff_colour.RGB if planes else colour, file_metadata, frames)
-    return replace(image, compression=compression_of_tiff(int(page.compression)))
+        tags = {
+            code: b"" for code in codes_of(page) if code in LOST_TIFF_TAGS
+        } | tags  # tifffile leaves out what it cannot read
+        planes = self.layout.series.planes
+        if planes and planes.program:
+            stale = {DESCRIPTION: IMAGEJ_START} if DESCRIPTION in tags and not self.pages.is_bigtiff else {}
+            tags = {code: value for code, value in tags.items() if code not in CALIBRATION} | stale
+            if IMAGEJ_METADATA in tags and imagej_kinds(tags) <= KEPT_KINDS:
+                del tags[IMAGEJ_METADATA]
+        return metadata_of_tiff(self.file, tags, _tag(page, ICC_PROFILE), _resolution(page), page.offset)
 
 
-def _image_of(pixels: Array, page: Any, colour: tiff_colour.Colour, file_metadata: FileMetadata, frames: int) -> Image:
+def _image_of(pixels: Array, page: Any, colour: tiff_colour.Colour, file_metadata: FileMetadata) -> Image:
     """Return the image of the samples (H, W, S) of a page: its colours, then alpha, then what is not used."""
     extra = _alpha_kind(page, colour)
     used = colour.samples + (extra is not None)
     levels, white = tiff_colour.widened(pixels, page, colour)
     image = colour.image_of(levels[:, :, : colour.samples], white, page, file_metadata)
-    image = image.with_first_used(1, frames, "frames").with_first_used(used, levels.shape[2], "channels")
+    image = image.with_first_used(used, levels.shape[2], "channels")
     if extra is None:
         return image
     return alpha.with_alpha(image, np.ascontiguousarray(levels[:, :, colour.samples]), associated=extra in ASSOCIATED)
@@ -97,22 +183,22 @@ def _alpha_kind(page: Any, colour: tiff_colour.Colour) -> int | None:
     """
     if page.samplesperpixel <= colour.samples or (colour is tiff_colour.INDEXED and page.dtype.itemsize > 1):
         return None
-    kinds = _tag(page, EXTRA_SAMPLES)
+    kinds = _tag(page, tiff_colour.EXTRA_SAMPLES)
     if kinds is None:
         return UNASSOCIATED[0] if colour is tiff_colour.RGB and page.samplesperpixel == 4 else None
-    kind = int(kinds[0] if isinstance(kinds, tuple) else kinds)
+    known = kinds if isinstance(kinds, tuple) else (kinds,)
+    kind = int(known[max(colour.samples - page.samplesperpixel + len(known), 0)])
     return kind if kind in ASSOCIATED + UNASSOCIATED else None
 
 
-def _channels(page: Any, colour: tiff_colour.Colour, planes: list[Any]) -> int:
-    return 3 if planes else colour.channels + (_alpha_kind(page, colour) is not None)
+def _channels(page: Any, colour: tiff_colour.Colour) -> int:
+    return colour.channels + (_alpha_kind(page, colour) is not None)
 
 
-def _decode(page: Any) -> Array:
-    """Return the samples of a page (H, W, S)."""
-    pixels: Array = page.asarray()
-    if page.imagedepth > 1:
-        pixels = pixels[:, 0] if page.axes.startswith("S") else pixels[0]
+def _decode(page: Any, pixels: Array, depth: int = 0) -> Array:
+    """Return the samples (H, W, S) of the array of a page, at one depth of a volume."""
+    if page.imagedepth > 1 and pixels.ndim == len(page.shape):
+        pixels = pixels.take(depth, axis=page.axes.index("Z"))
     if pixels.ndim not in (2, 3) or pixels.size < page.imagewidth * page.imagelength:
         raise ImageError("is truncated or corrupt: its TIFF pixels do not fill its size; " + REMEDY)
     return np.atleast_3d(np.moveaxis(pixels, 0, 2) if page.axes.startswith("S") else pixels)
@@ -123,33 +209,12 @@ def _needs_libtiff(page: Any) -> bool:
     return page.compression == OLD_JPEG or bool(page.is_subsampled and page.compression == UNCOMPRESSED)
 
 
-def _decode_by_libtiff(file: BinaryIO) -> Array:
-    """Return the first page as RGB of 8 bits. imagecodecs silences libtiff's messages, which Pillow lets through."""
+def _decode_by_libtiff(file: BinaryIO, page: Any) -> Array:
+    """Return a page as RGB of 8 bits. imagecodecs silences libtiff's messages, which Pillow lets through."""
     import imagecodecs
 
     file.seek(0)
-    return np.asarray(imagecodecs.tiff_decode(file.read(), asrgb=True))[:, :, :3]
-
-
-def _colour_planes(pages: Any) -> list[Any]:
-    """Return the pages that are red, green and blue in a stack of ImageJ; none where its first page is a picture of its own.
-
-    ``TiffCodec.write_maps`` writes maps in colour so, with labels that end with the letters. Three planes of other labels are
-    three maps, unless ImageJ shows them as colours.
-    """
-    page = pages.pages[0]
-    words = (pages.is_imagej and pages.imagej_metadata) or {}
-    if words.get("channels") != 3 or page.samplesperpixel != 1:
-        return []
-    labels = words.get("Labels") or []
-    labelled = tuple(str(label).rpartition(" ")[2] for label in labels[:3]) == RGB_LETTERS
-    if len(pages.pages) < 3:  # ImageJ itself writes a single directory for stacks above 4 GB
-        if labelled:
-            raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
-        return []
-    planes = [pages.pages[index] for index in range(3)]
-    alike = all((plane.shape, plane.dtype) == (page.shape, page.dtype) for plane in planes)
-    return planes if alike and (labelled or words.get("mode") == COMPOSITE) else []
+    return np.asarray(imagecodecs.tiff_decode(file.read(), index=page.index, asrgb=True))[:, :, :3]
 
 
 def _check_segments(page: Any, file_size: int, max_pixels: int, by_libtiff: bool) -> None:
@@ -189,7 +254,7 @@ def _stated_size(data: bytes) -> tuple[int, int]:
         return picture.size
 
 
-def _codes(page: Any) -> list[int]:
+def codes_of(page: Any) -> list[int]:
     """Return the codes of all tags of a page."""
     layout, handle = page.parent.tiff, page.parent.filehandle
     handle.seek(page.offset)

@@ -23,6 +23,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,8 @@ from ..formats import Encoding
 from ..geotiff import MAP_TAGS
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, NO_UNIT, XMP_TAG
-from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, RGB_LETTERS, X_RESOLUTION, Y_RESOLUTION
+from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION
+from .tiff_series import RGB_LETTERS
 
 UNASSOCIATED, STRIP_OFFSETS, STRIP_BYTE_COUNTS = 2, 273, 279
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
@@ -59,7 +61,7 @@ def encode_pages(levels: Array, has_alpha: bool, encoding: Encoding, metadata: M
     would be copied.
     """
     is_float = levels.dtype.kind == "f"
-    compression = encoding.compression or (encoding.inherited or {}).get("compression", "none" if is_float else "deflate")
+    compression = name_of_compression(encoding, "none" if is_float else "deflate")
     exif = metadata.exif or NO_BLOCK
     order = "<" if b"II" in exif[:8] else ">"
     pages = np.split(levels, levels.shape[2], axis=2) if is_float else [levels]
@@ -77,6 +79,28 @@ def encode_pages(levels: Array, has_alpha: bool, encoding: Encoding, metadata: M
     for directory, page in zip(directories, pages, strict=True):
         _write_strips(block, directory, page, layout)
     return file.getvalue()
+
+
+def name_of_compression(encoding: Encoding, default: str) -> str:
+    """Return the compression that is asked for, else that of the input, else a default."""
+    return encoding.compression or str((encoding.inherited or {}).get("compression", default))
+
+
+def compression_of_levels(encoding: Encoding) -> dict[str, Any]:
+    """Return the options of tifffile for planes of levels."""
+    return _options(name_of_compression(encoding, "deflate"), DIFFERENCES)
+
+
+def compression_of_floats(encoding: Encoding) -> dict[str, Any]:
+    """Return the options of tifffile for planes of floats, which are compressed only if it is asked for."""
+    return _options(encoding.compression or "none", FLOAT_DIFFERENCES)
+
+
+def _options(name: str, predictor: int) -> dict[str, Any]:
+    if name == "none":
+        return {}
+    level = {} if name == "lzw" else {"compressionargs": {"level": 1}}
+    return {"compression": NUMBERS[name], "predictor": predictor, **level}
 
 
 @dataclass(frozen=True)

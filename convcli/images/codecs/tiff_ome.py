@@ -1,0 +1,97 @@
+"""OME-XML: the axes, planes, channels and sizes of the first image of an OME-TIFF file.
+
+https://docs.openmicroscopy.org/ome-model/6.3.1/ome-tiff/specification.html
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from ..image import Array
+
+MICRON = "\N{MICRO SIGN}m"
+METRES = {"pm": 1e-12, "\N{ANGSTROM SIGN}": 1e-10, "\N{LATIN CAPITAL LETTER A WITH RING ABOVE}": 1e-10, "nm": 1e-9}
+METRES |= {MICRON: 1e-6, "mm": 1e-3, "cm": 1e-2, "dm": 1e-1, "m": 1.0, "km": 1e3, "in": 0.0254}
+SECONDS = {"ns": 1e-9, "\N{MICRO SIGN}s": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+@dataclass(frozen=True)
+class OmeImage:
+    """An image: the axes of its planes and their lengths, the last changing first, and what is known of them.
+
+    ``tables`` are the entries TiffData: the index of the first plane, the first directory, and the number of planes, 0 for all
+    that follow.
+    """
+
+    axes: str
+    sizes: tuple[int, ...]
+    tables: tuple[tuple[int, int, int], ...]
+    channels: tuple[str, ...]
+    spacing: tuple[tuple[str, float], ...]
+    unit: str
+
+    def plane_table(self, directories: int) -> Array:
+        """Return the directory of each plane; empty where some have none, or one that does not exist."""
+        total = int(np.prod(self.sizes))
+        table = np.full(total, -1)
+        for first, directory, count in self.tables or ((0, 0, total),):
+            end = min(first + (count or total), total)
+            table[first:end] = np.arange(directory, directory + end - first)
+        return table if table.min() >= 0 and table.max() < directories else table[:0]
+
+
+def read_ome(text: str) -> OmeImage | None:
+    """Return the first image of OME-XML; None where there is none, and where its planes lie in several files."""
+    try:
+        root = ElementTree.fromstring(text)
+        pixels = next((element for element in root.iter() if _name(element) == "Pixels"), None)
+        if pixels is None or len({element.text for element in pixels.iter() if _name(element) == "UUID"}) > 1:
+            return None
+        return _image_of(pixels)
+    except (ElementTree.ParseError, KeyError, ValueError):
+        return None
+
+
+def _image_of(pixels: Any) -> OmeImage:
+    facts = pixels.attrib
+    axes = facts["DimensionOrder"][:1:-1]
+    channels = [element.attrib for element in pixels if _name(element) == "Channel"]
+    samples = max([int(channel.get("SamplesPerPixel", 1)) for channel in channels], default=1)
+    sizes = {axis: int(facts[f"Size{axis}"]) for axis in "TZC"}
+    sizes["C"] = max(sizes["C"] // samples, 1)
+    if sorted(axes) != ["C", "T", "Z"] or min(sizes.values()) < 1:
+        raise ValueError(axes)
+    lengths = tuple(sizes[axis] for axis in axes)
+    unit, spacing = _spacing(facts)
+    names = tuple(channel.get("Name", "") for channel in channels)
+    named = names if any(names) and len(names) == sizes["C"] else ()
+    return OmeImage(axes, lengths, tuple(_tables(pixels, axes, lengths)), named, spacing, unit)
+
+
+def _tables(pixels: Any, axes: str, lengths: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:
+    for element in pixels:
+        if _name(element) == "TiffData":
+            facts = element.attrib
+            first = int(np.ravel_multi_index([int(facts.get(f"First{axis}", 0)) for axis in axes], lengths))
+            yield first, int(facts.get("IFD", 0)), int(facts.get("PlaneCount", 1 if "IFD" in facts else 0))
+
+
+def _spacing(facts: Any) -> tuple[str, tuple[tuple[str, float], ...]]:
+    """Return the unit of length, and the distances of planes and pixels in it; that of "T" is in seconds."""
+    sizes = {axis: float(facts[f"PhysicalSize{axis}"]) for axis in "ZYX" if f"PhysicalSize{axis}" in facts}
+    units = {axis: facts.get(f"PhysicalSize{axis}Unit", MICRON) for axis in sizes}
+    unit = units.get("X") or next(iter(units.values()), "")
+    known = set(units.values()) <= METRES.keys()
+    factors = {axis: METRES[units[axis]] / METRES[unit] if known and units[axis] != unit else 1.0 for axis in sizes}
+    lengths = [(axis, size * factors[axis]) for axis, size in sizes.items() if known or units[axis] == unit]
+    seconds = SECONDS.get(facts.get("TimeIncrementUnit", "s"))
+    times = [("T", float(facts["TimeIncrement"]) * seconds)] if seconds and "TimeIncrement" in facts else []
+    return unit, tuple([*times, *lengths])
+
+
+def _name(element: Any) -> str:
+    """Return the name of an element without its namespace."""
+    return str(element.tag).rpartition("}")[2]

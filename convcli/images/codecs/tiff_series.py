@@ -1,0 +1,250 @@
+"""The frames of a TIFF file: of which planes each is made, by the axes that the file states.
+
+    ImageJ             TZCYX in the order of its description; above 4 GB all planes follow the first directory
+    OME-TIFF           the first image of its OME-XML, by the table TiffData
+    tifffile           the shape and axes in its description
+    volumes            the planes of one directory (ImageDepth) along Z
+    any other file     each page is a frame of its own, of any size and type
+
+Planes along C are the channels of a frame. A description whose planes are not in the file is that of another file: programs
+copy them. Directories of smaller images and transparency masks (NewSubfileType) are no frames. Only the directories are read
+here, and of each no more than its first tag: 100,000 take half a second.
+
+Sources: https://imagej.net/ij/developer/api/ij/ij/io/TiffDecoder.html, https://docs.openmicroscopy.org/ome-model/6.3.1/ome-tiff/.
+"""
+
+import json
+import math
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ...errors import ImageError
+from ..file_parts import SMALLER_IMAGES
+from ..frames import Planes, Series
+from ..image import REMEDY, Array
+from .tiff_ome import read_ome
+
+NEW_SUBFILE_TYPE, REDUCED, MASK = 254, 1, 4
+RGB_LETTERS = ("R", "G", "B")
+COMPOSITE = "composite"
+"""ImageJ's mode of display in which its first three channels are red, green and blue."""
+
+IMAGEJ_WORDS = ("mode", "loop", "xorigin", "yorigin", "zorigin", "Info", "LUTs", "Properties")
+"""Metadata of ImageJ that stay true of a filtered stack; those of levels, such as its display range, are left out."""
+
+SHORT, MAX_TAGS = 3, 4096
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The series of a file, the planes of each frame (frames, channels), and the positions of the directories.
+
+    Each directory holds ``per_directory`` planes, which are numbered from 0 throughout the file. ``lost`` describes the parts
+    of the file that are no frames. ``is_colour`` is whether the three planes of a frame are red, green and blue. ``is_whole``
+    is whether the first directory describes all frames.
+    """
+
+    series: Series
+    planes: Array
+    directories: tuple[int, ...]
+    per_directory: int = 1
+    lost: tuple[str, ...] = ()
+    is_colour: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the metadata of the first directory are those of all frames."""
+        return self.series.planes is not None or self.per_directory > 1
+
+
+def layout_of(file: Any, stream: BinaryIO) -> Layout:
+    """Return the layout of an open ``tifffile.TiffFile``, which reads a stream.
+
+    Raises ImageError, and whatever tifffile raises on damaged data.
+    """
+    directories, kinds = zip(*_directories(file, stream), strict=True)
+    used = [index for index, kind in enumerate(kinds) if index == 0 or not kind & (REDUCED | MASK)]
+    skipped = [kind for index, kind in enumerate(kinds) if index and kind & (REDUCED | MASK)]
+    masks = sum(bool(kind & MASK) for kind in skipped)
+    lost = [SMALLER_IMAGES] if len(skipped) > masks else []
+    lost += [f"{masks} transparency masks" if masks > 1 else "its transparency mask"] if masks else []
+    found = _imagej(file, directories) or _ome(file, directories) or _shaped(file, used) or _volume(file, used)
+    if found is None:
+        series = Series(
+            len(used), are_alternates=bool(file.is_svs or file.is_ndpi or file.is_scn or file.is_bif or file.is_qpi)
+        )
+        return Layout(series, np.array(used)[:, None], directories, 1, tuple(lost))
+    series, planes, per_directory, is_colour = found
+    if (further := len(used) * per_directory - planes.size) > 0:
+        lost.append(f"{further} further {'page' if further == 1 else 'pages'}")
+    return Layout(series, planes, directories, per_directory, tuple(lost), is_colour)
+
+
+def _directories(file: Any, stream: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Yield the position and the NewSubfileType of each directory. One that cannot be read ends the chain; it is yielded."""
+    layout, order = file.tiff, file.tiff.byteorder
+    count_of, following_of = struct.Struct(layout.tagnoformat), struct.Struct(layout.offsetformat)
+    first_tag, value = struct.Struct(f"{order}HH"), layout.tagsize - layout.tagoffsetthreshold
+    offset, seen = file.pages.first.offset, set[int]()
+    while offset and offset not in seen:
+        seen.add(offset)
+        stream.seek(offset)
+        try:
+            (count,) = count_of.unpack(stream.read(layout.tagnosize))
+            entries = stream.read(count * layout.tagsize + layout.offsetsize) if count <= MAX_TAGS else b""
+            tag, kind = first_tag.unpack_from(entries)
+            (following,) = following_of.unpack_from(entries, count * layout.tagsize)
+        except struct.error:
+            yield offset, 0
+            return
+        subfile = 0
+        if tag == NEW_SUBFILE_TYPE:
+            (subfile,) = struct.unpack_from(f"{order}{'H' if kind == SHORT else 'I'}", entries, value)
+        yield offset, subfile
+        offset = following
+
+
+def ends_chain(file: Any) -> bool:
+    """Return whether the last directory of an open ``tifffile.TiffFile`` says that it is the last."""
+    handle = file.filehandle
+    handle.seek(file.pages.next_page_offset)
+    return not any(handle.read(file.tiff.offsetsize))
+
+
+Found = tuple[Series, Array, int, bool]
+"""The series, the planes of each frame, the planes of a directory, and whether they are red, green and blue."""
+
+
+def _per_directory(file: Any, count: int, planes: int) -> int:
+    """Return how many of the planes each directory holds: 1, or all that follow the only one; 0 if they are not there."""
+    page = file.pages.first
+    if count >= planes:
+        return int(count == planes)
+    fits = page.is_contiguous and page.dataoffsets[0] + planes * page.nbytes <= file.filehandle.size
+    return planes if count == 1 and page.compression == 1 and fits else 0
+
+
+def _imagej(file: Any, directories: Sequence[int]) -> Found | None:
+    words: Any = (file.is_imagej and file.imagej_metadata) or {}
+    page, labels = file.pages.first, [str(label) for label in words.get("Labels") or ()]
+    images, frames, slices, channels = (_count(words.get(name)) for name in ("images", "frames", "slices", "channels"))
+    if page.samplesperpixel == channels and len(directories) != frames * slices * channels:
+        channels = 1  # Bio-Formats declares samples as channels
+    if frames * slices * channels == 1:
+        slices = images
+    total = frames * slices * channels
+    per_directory = _per_directory(file, len(directories), total)
+    if channels == 3 and is_rgb(labels) and not per_directory and len(directories) < total:
+        raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
+    if total == 1 or not per_directory:
+        return None
+    order = str(words.get("order", "czt")).lower()
+    axes = (order if sorted(order) == ["c", "t", "z"] else "czt").upper()[::-1]
+    is_colour = channels == 3 and (words.get("mode") == COMPOSITE or is_rgb(labels))
+    lengths = {"T": frames, "Z": slices, "C": channels}
+    order_in_file = np.arange(total).reshape([lengths[axis] for axis in axes])
+    series, planes = _arranged("TZC", order_in_file.transpose([axes.index(axis) for axis in "TZC"]), page.samplesperpixel)
+    kept = tuple((name, words[name]) for name in IMAGEJ_WORDS if name in words)
+    series = replace(
+        series,
+        labels=tuple(labels[plane] for plane in planes.ravel()) if len(labels) == total else (),
+        spacing=tuple(_imagej_spacing(page, words)),
+        unit=str(words.get("unit", "")),
+        planes=Planes("imagej", planes.shape[1] > 1, kept),
+    )
+    return series, planes, per_directory, is_colour and planes.shape[1] == 3
+
+
+def is_rgb(labels: Sequence[str]) -> bool:
+    """Return whether labels end with R, G and B, as those of maps in colour do that are written here."""
+    return tuple(label.rpartition(" ")[2] for label in labels[:3]) == RGB_LETTERS
+
+
+def _imagej_spacing(page: Any, words: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    if (finterval := _positive(words.get("finterval"))) is not None:
+        yield "T", finterval
+    if (spacing := _positive(words.get("spacing"))) is not None:
+        yield "Z", spacing
+    for axis, tag in (("Y", 283), ("X", 282)):
+        value = getattr(page.tags.get(tag), "value", None)
+        if isinstance(value, tuple) and all(value) and (value != (1, 1) or "unit" in words):
+            yield axis, value[1] / value[0]
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 1
+
+
+def _positive(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and 0 < value < math.inf else None
+
+
+def _ome(file: Any, directories: Sequence[int]) -> Found | None:
+    text = file.ome_metadata if file.is_ome else None
+    image = read_ome(text) if text else None
+    if image is None or not 1 < math.prod(image.sizes) <= len(directories):
+        return None
+    table = image.plane_table(len(directories))
+    if not len(table):
+        return None
+    series, order = _arranged(image.axes, np.arange(table.size).reshape(image.sizes), file.pages.first.samplesperpixel)
+    planes = table[order]
+    series = replace(
+        series,
+        channels=image.channels,
+        spacing=image.spacing,
+        unit=image.unit,
+        planes=Planes("ome", planes.shape[1] > 1),
+    )
+    return series, planes, 1, False
+
+
+def _shaped(file: Any, used: Sequence[int]) -> Found | None:
+    page = file.pages.first
+    if not page.is_shaped:
+        return None
+    try:
+        words = json.loads(page.shaped_description)
+        shape, axes = [int(size) for size in words["shape"]], str(words.get("axes", "")).upper()
+        total = math.prod(shape) // page.size
+    except (ValueError, TypeError, KeyError, ArithmeticError):
+        return None
+    outer = next((rank for rank in range(len(shape) + 1) if math.prod(shape[:rank]) == total), -1)
+    per_directory = _per_directory(file, len(used), total) if total > 1 and outer > 0 else 0
+    if not per_directory:
+        return None
+    letters = axes[:outer]
+    # tifffile names axes that it is not told Q and I
+    named = len(axes) == len(shape) and len(set(axes)) == len(axes) and not set(letters) & set("YXSQI")
+    sizes = shape[:outer] if named else [total]
+    series, planes = _arranged(letters if named else "", np.arange(total).reshape(sizes), page.samplesperpixel)
+    has_channels = planes.shape[1] > 1
+    series = replace(series, planes=Planes("", has_channels) if named else None)
+    return series, np.array(used)[planes] if per_directory == 1 else planes, per_directory, False
+
+
+def _volume(file: Any, used: Sequence[int]) -> Found | None:
+    depth = int(file.pages.first.imagedepth)
+    return (Series(depth, "Z", (depth,)), np.arange(depth)[:, None], depth, False) if depth > 1 and len(used) == 1 else None
+
+
+def _arranged(axes: str, planes: Array, samples: int) -> tuple[Series, Array]:
+    """Return the series, and the planes (frames, channels), of an array of planes that has these axes.
+
+    Axes of length 1 are left out. Planes of several samples are no channels.
+    """
+    if "C" in axes and samples == 1:
+        planes = np.moveaxis(planes, axes.index("C"), -1)
+        axes = axes.replace("C", "")
+    else:
+        planes = planes[..., None]
+    lengths = planes.shape[:-1]
+    kept = [(axis, size) for axis, size in zip(axes, lengths, strict=False) if size > 1]
+    if not axes:
+        return Series(len(planes)), planes.reshape(-1, planes.shape[-1])
+    series = Series(math.prod(lengths), "".join(axis for axis, _ in kept), tuple(size for _, size in kept))
+    return series, planes.reshape(-1, planes.shape[-1])

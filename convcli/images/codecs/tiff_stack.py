@@ -1,0 +1,322 @@
+"""Writes several frames as one TIFF file with tifffile, plane by plane, as the program of its input stores them.
+
+    ImageJ     a hyperstack TZCYX, with labels, spacing and unit
+    OME-TIFF   with new OME-XML: axes, physical sizes, names of channels
+    else       pages; axes, where the input states them, in tifffile's description
+
+The metadata are those of the first page. A block of EXIF begins the file unchanged, so that the offsets in it remain valid, and
+the first directory points into it. BigTIFF, whose directories differ, has its tags but not its subdirectories.
+"""
+
+import hashlib
+import io
+import math
+import operator
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ...errors import ArgumentError
+from ..exif_block import Block, write_at
+from ..exif_tiff import NO_BLOCK, start_tiff
+from ..formats import Encoding
+from ..frames import Planes, Series, chained
+from ..image import Array, Metadata
+from ..metadata import DESCRIPTION, XMP_TAG
+from .tiff_series import COMPOSITE, RGB_LETTERS
+from .tiff_writer import compression_of_floats, compression_of_levels
+
+CLASSIC_BYTES = (1 << 32) - (1 << 25)
+"""Most bytes of planes in a TIFF file whose offsets have 32 bits; the rest is for directories and metadata."""
+
+DIRECTORY_BYTES = 512
+POINTERS = (34665, 34853)
+"""Tags that point to directories of EXIF, which tifffile does not write: the next number stands for one at first."""
+
+BYTE, UNSPECIFIED, UNASSOCIATED = 1, 0, 2
+WORDS_OF_CHANNELS = ("mode", "LUTs")
+IMAGEJ_PLANES = "ImageJ=1.11a\nimages={0}\nchannels={0}\nhyperstack=true\nmode=grayscale\n"
+
+
+def write_stack(
+    file: BinaryIO, frames: Iterable[tuple[Array, bool]], series: Series, encoding: Encoding, metadata: Metadata
+) -> None:
+    """Write frames, each its levels (H, W, C) and whether the last channel is alpha, one at a time.
+
+    Those that are no series may differ in size. Raises ArgumentError where those of a series do, and whatever tifffile raises.
+    """
+    rest = iter(frames)
+    first, has_alpha = next(rest)
+    shape, dtype, rest = first.shape, first.dtype, chained((first, has_alpha), rest)
+    program = _program_of(series, has_alpha)
+    series = _with_axis(series, "Z") if program else series
+    size = first.nbytes * series.count
+    del first  # the memory is that of one frame
+    with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count) as writer:
+        if not series.axes and not program:
+            for levels, with_alpha in rest:
+                writer.write_page(levels, with_alpha, compression_of_levels(encoding))
+                del levels
+            return
+        samples = shape[2]
+        are_planes = not has_alpha and _are_planes(series, program, samples, dtype)
+        inner = {"C": samples} if are_planes else {}
+        pixels = {"S": samples} if samples > 1 and not are_planes else {}
+        axes = f"{series.axes}{''.join(inner)}YX{''.join(pixels)}"
+        sizes = (*series.shape, *inner.values(), *shape[:2], *pixels.values())
+        options = {
+            "photometric": "rgb" if pixels and samples - has_alpha == 3 else "minisblack",
+            **compression_of_levels(encoding),
+        }
+        options |= {"planarconfig": "contig"} if pixels else {}
+        options |= {"extrasamples": [UNASSOCIATED]} if has_alpha else {}
+        planes = _planes(map(operator.itemgetter(0), rest), shape, are_planes)
+        counts = samples, math.prod((*series.shape, *inner.values()))
+        described = _description(program, axes, series, counts, series.labels)
+        writer.write_series(planes, sizes, dtype, {**described, **options})
+
+
+def encode_planes(levels: Array, has_alpha: bool, encoding: Encoding, metadata: Metadata) -> bytes:
+    """Encode a picture of other than 1 or 3 channels: samples in planes, which ImageJ finds by a description."""
+    file = io.BytesIO()
+    with _Writer(file, metadata, "", levels.nbytes) as writer:
+        writer.write_page(levels, has_alpha, compression_of_levels(encoding))
+    return file.getvalue()
+
+
+def write_map_stack(
+    file: BinaryIO,
+    frames: Iterable[Sequence[Array]],
+    series: Series,
+    names: Sequence[str],
+    software: str,
+    encoding: Encoding,
+) -> None:
+    """Write the float maps of frames, each (H, W, C), as float32 planes.
+
+    One map has the axes of the series; its channels, or the maps of one channel, lie along C. Several maps of several channels
+    lie along Z, for frames along T. Raises ArgumentError for them where the frames have other axes.
+    """
+    rest = iter(frames)
+    first = next(rest)
+    rest = chained(first, rest)
+    count, (height, width, channels) = len(first), first[0].shape
+    in_colour = count > 1 and channels > 1
+    series = _with_axis(series, "T" if in_colour else "Z")
+    if in_colour and series.axes not in ("", "T"):
+        raise ArgumentError(
+            f"{count} maps of {channels} channels, for frames along {' and '.join(series.axes)}, have too many axes for TIFF; "
+            "write .npz, or a file for each kernel, with {kernel} in the name of the output"
+        )
+    inner = {"Z": count, "C": channels} if in_colour else {"C": count * channels} if count * channels > 1 else {}
+    axes, shape = series.axes + "".join(inner) + "YX", (*series.shape, *inner.values(), height, width)
+    dtype = np.dtype(np.float32)
+    program = _program_of(series, False) or ("imagej" if set(series.axes) <= set("TZ") else "")
+    planes = _planes_of_maps(rest)
+    labels = series.labels if count * channels == 1 else labels_of_maps(names, channels) * series.count
+    counts = inner.get("C", 1), math.prod(shape[:-2])
+    described = _description(program, axes, series, counts, labels, names if count > 1 and not in_colour else ())
+    size = (math.prod(shape) * dtype.itemsize) + DIRECTORY_BYTES * math.prod(shape[:-2])
+    del first
+    with _Writer(file, Metadata(), program, size) as writer:
+        writer.write_series(
+            planes,
+            shape,
+            dtype,
+            {**described, "photometric": "minisblack", "software": software, **compression_of_floats(encoding)},
+        )
+
+
+def _planes_of_maps(frames: Iterable[Sequence[Array]]) -> Iterator[Array]:
+    """Yield each channel of each map of each frame. It keeps none while the next frame is computed."""
+    for maps in frames:
+        for map_ in maps:
+            yield from (map_[:, :, channel] for channel in range(map_.shape[2]))
+        del maps, map_
+
+
+def labels_of_maps(names: Sequence[str], channels: int) -> tuple[str, ...]:
+    """Return a label for each plane of maps: the names, and letters or numbers of their channels."""
+    parts = RGB_LETTERS if channels == 3 else [str(channel) for channel in range(channels)]
+    return tuple(names) if channels == 1 else tuple(f"{name} {part}" for name in names for part in parts)
+
+
+def _with_axis(series: Series, axis: str) -> Series:
+    """Return the series with an axis for its frames, if it has several and they have none."""
+    return series if series.axes or series.count == 1 else replace(series, axes=axis, shape=(series.count,))
+
+
+def _program_of(series: Series, has_alpha: bool) -> str:
+    """Return the program in whose way the frames are stored; empty where it cannot."""
+    program = series.planes.program if series.planes else ""
+    return "" if has_alpha or not set(series.axes) <= set("TZ") else program
+
+
+def _are_planes(series: Series, program: str, channels: int, dtype: "np.dtype[Any]") -> bool:
+    """Return whether channels are planes: as in the input, and where a program has no samples of this type or number."""
+    if channels == 1:
+        return False
+    deep = program == "imagej" and dtype != np.uint8
+    return channels != 3 or deep or bool(series.planes and series.planes.are_channels)
+
+
+def _planes(frames: Iterable[Array], shape: tuple[int, ...], are_planes: bool) -> Iterator[Array]:
+    """Yield what tifffile writes as pages. Raises ArgumentError for a frame of another shape than the first."""
+    index = 0  # enumerate would keep a frame while the next is computed
+    for levels in frames:
+        if levels.shape != shape:
+            sizes = " and ".join(" x ".join(map(str, size)) for size in (shape, levels.shape))
+            raise ArgumentError(
+                f"frame {index} differs in size from the first: {sizes}; write each to a file, with {{frame}} in the name of "
+                "the output"
+            )
+        if are_planes:
+            yield from (np.ascontiguousarray(levels[:, :, channel]) for channel in range(shape[2]))
+        else:
+            yield levels[:, :, 0] if shape[2] == 1 else levels
+        index += 1  # noqa: SIM113
+        del levels
+
+
+def _description(
+    program: str, axes: str, series: Series, counts: tuple[int, int], labels: Sequence[str], names: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Return the options of tifffile that describe a series: axes, spacing, labels, and names of channels.
+
+    ``counts`` are those of channels and of planes.
+    """
+    channels, planes = counts
+    spacing, names = dict(series.spacing), names or series.channels
+    if program == "ome":
+        unit = {f"PhysicalSize{axis}Unit": series.unit for axis in "ZYX" if axis in spacing and series.unit}
+        sizes = {f"PhysicalSize{axis}": spacing[axis] for axis in "ZYX" if axis in spacing}
+        times = {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"} if "T" in spacing else {}
+        named = {"Channel": {"Name": list(names)}} if len(names) == channels and any(names) else {}
+        return {"metadata": {"axes": axes, **sizes, **unit, **times, **named}}
+    if program != "imagej":
+        return {"metadata": {"axes": axes}}
+    words = {key: value for key, value in (series.planes or Planes()).words if key not in WORDS_OF_CHANNELS}
+    words |= _words_of_channels(series, channels)
+    words |= {"unit": series.unit} if series.unit else {}
+    words |= {key: spacing[axis] for key, axis in (("spacing", "Z"), ("finterval", "T")) if axis in spacing}
+    if texts := _labels_of_planes(labels, series.count, planes):
+        words["Labels"] = texts
+    resolution = {"resolution": (1 / spacing["X"], 1 / spacing["Y"])} if spacing.keys() >= set("XY") else {}
+    return {"metadata": {"axes": axes, **words}, **resolution}
+
+
+def _words_of_channels(series: Series, channels: int) -> dict[str, Any]:
+    """Return how ImageJ displays the channels, unless there are others than in the input."""
+    words = dict((series.planes or Planes()).words)
+    mode, tables = words.get("mode"), words.get("LUTs")
+    kept = {"mode": "grayscale" if channels == 1 and mode == COMPOSITE else mode} if mode else {}
+    return kept | ({"LUTs": tables} if tables and len(tables) == channels else {})
+
+
+def _labels_of_planes(labels: Sequence[str], frames: int, planes: int) -> list[str]:
+    """Return a label for each plane: that of its own, or that of the first plane of its frame."""
+    if not labels or len(labels) == planes:
+        return list(labels)
+    return [labels[plane * frames // planes * (len(labels) // frames)] for plane in range(planes)]
+
+
+class _Writer:
+    """Writes pages to a file whose first page has metadata, and points to the directories of a block that begins the file."""
+
+    def __init__(self, file: BinaryIO, metadata: Metadata, program: str, size: int) -> None:
+        import tifffile  # 10 ms, needed for stacks only
+
+        self.file, self.metadata, self.program = file, metadata, program
+        self.is_large = size > CLASSIC_BYTES
+        self.is_big = self.is_large and program != "imagej"  # ImageJ reads one directory, which all planes follow
+        block = start_tiff(metadata.exif or NO_BLOCK, [])
+        order: Any = "<" if block.getvalue()[:2] == b"II" else ">"
+        self.writer = tifffile.TiffWriter(
+            file, bigtiff=self.is_big, byteorder=order, imagej=program == "imagej", ome=program == "ome", shaped=None
+        )
+        self.tags = self._tags_of(Block.of(block)) if metadata.exif else []
+        if metadata.exif and not self.is_big:
+            self.writer.filehandle.write(block.getvalue()[8:])
+        if metadata.xmp:
+            self.tags.append((XMP_TAG, BYTE, len(metadata.xmp), metadata.xmp, True))
+        self.is_first = True
+
+    def _tags_of(self, block: Block) -> list[tuple[int, int, int, bytes, bool]]:
+        """Return the tags of the first directory of a block as tifffile takes them."""
+        entries = block.directory(block.first_directory)
+        return [
+            (
+                entry.tag + (entry.tag in POINTERS),
+                entry.type,
+                entry.count,
+                block.read(entry.value_position, entry.size),
+                True,
+            )
+            for entry in entries
+            if not (entry.tag in POINTERS and self.is_big) and not (entry.tag == DESCRIPTION and self.program)
+        ]
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, kind: object, *error: object) -> None:
+        self.writer.close() if kind is None else None
+        if kind is None and self.metadata.exif and not self.is_big:
+            self._name_pointers()
+
+    def _name_pointers(self) -> None:
+        """Give the pointers in the first directory their numbers."""
+        if not self.file.readable():  # a device
+            return
+        block = Block.of(self.file)
+        for entry in block.directory(block.first_directory):
+            if entry.tag - 1 in POINTERS:
+                write_at(self.file, entry.position, struct.pack(f"{block.byte_order}H", entry.tag - 1))
+        self.file.seek(0, 2)
+
+    def _common(self) -> dict[str, Any]:
+        """Return the options that the metadata give a page."""
+        tags, self.is_first = self.tags if self.is_first else [], False
+        resolution = {"resolution": self.metadata.dpi, "resolutionunit": "inch"} if self.metadata.dpi else {}
+        return {"software": False, "extratags": tags, "iccprofile": self.metadata.icc, **resolution}
+
+    def write_page(self, levels: Array, has_alpha: bool, options: dict[str, Any]) -> None:
+        """Write levels (H, W, C) as a page of its own."""
+        samples, stored = levels.shape[2], levels[:, :, 0] if levels.shape[2] == 1 else levels
+        colour, is_first = samples - has_alpha == 3, self.is_first
+        kinds = [UNSPECIFIED] * (samples - has_alpha - (3 if colour else 1)) + [UNASSOCIATED] * has_alpha
+        planar: dict[str, Any] = {"extrasamples": kinds} if kinds else {}
+        if samples - has_alpha not in (1, 3):
+            stored, planar["planarconfig"] = np.moveaxis(levels, 2, 0), "separate"
+            if is_first and not has_alpha and all(tag != DESCRIPTION for tag, *_ in self.tags):
+                planar["description"] = IMAGEJ_PLANES.format(samples)
+        options = {**self._common(), "photometric": "rgb" if colour else "minisblack", **planar, **options}
+        self.writer.write(stored, contiguous=False, metadata=None, **options)
+
+    def write_series(self, planes: Iterator[Array], shape: Sequence[int], dtype: Any, options: dict[str, Any]) -> None:
+        """Write the planes of a series. ``options`` are those of ``tifffile.TiffWriter.write``."""
+        if self.program == "ome":
+            text = repr((shape, dtype, options, self.tags))
+            options["metadata"]["UUID"] = _uuid(text)  # of the same input, the same bytes
+        truncate = {"truncate": True} if self.is_large and self.program == "imagej" else {}
+        options = {**self._common(), **truncate, **options, "shape": tuple(shape), "dtype": dtype}
+        if options.get("compression"):
+            self.writer.write(planes, **options)
+            return
+        # tifffile would keep a plane while the next is computed, and copy it
+        begin, _ = self.writer.write(None, returnoffset=True, **options) or (0, 0)
+        handle = self.writer.filehandle
+        end = handle.tell()
+        handle.seek(begin)
+        for plane in planes:
+            handle.write(np.ascontiguousarray(plane, dtype.newbyteorder(self.writer.tiff.byteorder)).data)
+            del plane
+        handle.seek(end)
+
+
+def _uuid(text: str) -> str:
+    digits = hashlib.sha256(text.encode()).hexdigest()
+    return "-".join((digits[:8], digits[8:12], f"8{digits[13:16]}", f"8{digits[17:20]}", digits[20:32]))

@@ -1,0 +1,393 @@
+"""The frames of TIFF files, which tifffile writes and reads back."""
+
+import io
+import re
+import struct
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.testing import assert_array_equal
+
+from convcli.errors import ConvcliError, ImageError
+from convcli.geometry.axes import Placement
+from convcli.images.codecs import tiff_stack
+from convcli.images.formats import Encoding, format_named
+from convcli.images.image import Metadata
+from convcli.images.read import decode, open_frames
+from convcli.images.write import encode, fit, write_frame_maps
+
+TIFF = format_named("tiff")
+WORDS = {"mode": "composite", "unit": "micron", "spacing": 0.5, "finterval": 2.0}
+WORDS |= {"Labels": [f"plane {index}" for index in range(12)]}
+NAMES = {"Channel": {"Name": ["DAPI", "GFP"]}}
+SIZES = {"PhysicalSizeX": 0.1, "PhysicalSizeXUnit": "µm", "PhysicalSizeY": 0.2, "PhysicalSizeYUnit": "µm"}
+DEPTH = {"PhysicalSizeZ": 500.0, "PhysicalSizeZUnit": "nm", "TimeIncrement": 3.0, "TimeIncrementUnit": "s"}
+
+
+def stored(data, **options):
+    """A file that tifffile writes."""
+    file = io.BytesIO()
+    tifffile.imwrite(file, data, **options)
+    file.seek(0)
+    return file
+
+
+def levels_of(rng, *shape, dtype=np.uint16):
+    """Random levels of all values."""
+    return rng.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+
+
+def images_of(file):
+    """The series of a file, and all its frames."""
+    file.seek(0)
+    frames = open_frames(file)
+    return frames.series, [frames.read(index, lambda header: None) for index in range(frames.series.count)]
+
+
+def written(images, series):
+    """The frames as a file of convcli."""
+    file = io.BytesIO()
+    fit(images[0], TIFF, Encoding()).write_frames(file, images, series)
+    file.seek(0)
+    return file
+
+
+def pages_of(file):
+    """The file as tifffile opens it."""
+    file.seek(0)
+    return tifffile.TiffFile(file)
+
+
+KINDS = {
+    "hyperstack": ((2, 3, 2), {"imagej": True, "metadata": {"axes": "TZCYX", **WORDS}, "resolution": (10, 5)}),
+    "ome": ((2, 3, 2), {"ome": True, "metadata": {"axes": "TZCYX", **SIZES, **DEPTH, **NAMES}}),
+    "ome, z first": ((3, 2, 2), {"ome": True, "metadata": {"axes": "ZTCYX"}}),
+    "tifffile": ((2, 3, 2), {"photometric": "minisblack", "metadata": {"axes": "TZCYX"}}),
+    "volume of tifffile": ((6,), {"photometric": "minisblack", "metadata": {"axes": "ZYX"}}),
+    "one directory": ((6,), {"imagej": True, "metadata": {"axes": "ZYX"}, "truncate": True}),
+    "one directory of tifffile": ((6,), {"photometric": "minisblack", "metadata": {"axes": "ZYX"}, "truncate": True}),
+    "lzw": ((6,), {"photometric": "minisblack", "metadata": {"axes": "TYX"}, "compression": "lzw", "predictor": True}),
+    "big": ((6,), {"photometric": "minisblack", "metadata": {"axes": "TYX"}, "bigtiff": True, "byteorder": ">"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_series_is_read_plane_by_plane_and_written_with_its_axes(kind, rng):
+    """The planes of C are the channels of a frame; the other axes give the frames, the last of them first."""
+    outer, options = KINDS[kind]
+    data = levels_of(rng, *outer, 7, 9)
+    file = stored(data, **options)
+    axes = options["metadata"]["axes"][:-2]
+    with pages_of(file) as pages:
+        assert pages.series[0].get_axes() == axes + "YX"
+    series, images = images_of(file)
+    letters = axes.replace("C", "")
+    assert (series.axes, series.shape, series.count) == (letters, outer[: len(letters)], int(np.prod(outer[: len(letters)])))
+    channels = 2 if "C" in axes else 1
+    frames = data.reshape(-1, channels, 7, 9)
+    for image, frame in zip(images, frames, strict=True):
+        assert_array_equal(image.pixels, np.moveaxis(frame, 0, 2))
+        assert (image.white, image.lost) == (65535, ("the tags of BigTIFF",) if "bigtiff" in options else ())
+    output = written(images, series)
+    with pages_of(file) as before, pages_of(output) as after:
+        assert (after.is_imagej, after.is_ome) == (before.is_imagej, before.is_ome)
+        assert after.series[0].get_axes() == axes + "YX"
+        assert_array_equal(after.asarray(), data)
+        words = (after.imagej_metadata or {}) | {}
+        for name in options["metadata"].keys() & {"Labels", "unit", "spacing", "finterval", "mode"}:
+            assert words[name] == options["metadata"][name]
+        if "resolution" in options:
+            assert [after.pages[0].tags[tag].value for tag in (282, 283)] == [(10, 1), (5, 1)]
+    assert images_of(output)[0] == series
+
+
+def test_ome_xml_keeps_sizes_and_names(rng):
+    """A size in nanometres beside micrometres becomes micrometres; the XML is tifffile's, and the same for the same input."""
+    series, images = images_of(stored(levels_of(rng, 2, 3, 2, 7, 9), **KINDS["ome"][1]))
+    assert series.channels == ("DAPI", "GFP")
+    assert dict(series.spacing) == {"T": 3.0, "Z": 0.5, "Y": 0.2, "X": 0.1}
+    first, second = (written(images, series.moved(Placement(strides=(2, 4)))).getvalue() for _ in range(2))
+    assert first == second
+    with tifffile.TiffFile(io.BytesIO(first)) as pages:
+        root = ElementTree.fromstring(pages.ome_metadata)
+    (pixels,) = (element for element in root.iter() if element.tag.endswith("}Pixels"))
+    facts = {name: pixels.get(name) for name in ("SizeT", "SizeZ", "SizeC", "PhysicalSizeXUnit", "PhysicalSizeZUnit")}
+    assert facts == {"SizeT": "2", "SizeZ": "3", "SizeC": "2", "PhysicalSizeXUnit": "µm", "PhysicalSizeZUnit": "µm"}
+    assert [float(pixels.get(f"PhysicalSize{axis}")) for axis in "XYZ"] == [0.4, 0.4, 0.5]
+    assert [element.get("Name") for element in pixels if element.tag.endswith("}Channel")] == ["DAPI", "GFP"]
+
+
+def test_the_table_of_ome_xml_says_where_planes_lie(rng):
+    """Pages in the reverse order of their times."""
+    data = levels_of(rng, 3, 7, 9)
+    with tifffile.TiffFile(stored(data, ome=True, metadata={"axes": "TYX"})) as pages:
+        text = pages.ome_metadata
+    table = "".join(f'<TiffData FirstT="{time}" IFD="{2 - time}" PlaneCount="1"/>' for time in range(3))
+    text = re.sub(r"<TiffData[^>]*/>", table, text)
+    _, images = images_of(stored(data, photometric="minisblack", description=text, metadata=None))
+    for image, frame in zip(images, data[::-1], strict=True):
+        assert_array_equal(image.pixels[:, :, 0], frame)
+
+
+def test_channels_of_imagej_in_another_order(rng):
+    """Its description may say that slices change first: order=zct."""
+    data = levels_of(rng, 2, 3, 7, 9)
+    text = "ImageJ=1.53t\nimages=6\nchannels=2\nslices=3\nhyperstack=true\norder=zct\n"
+    series, images = images_of(stored(data, photometric="minisblack", description=text, metadata=None))
+    assert (series.axes, series.shape) == ("Z", (3,))
+    for index, image in enumerate(images):
+        assert_array_equal(image.pixels, np.moveaxis(data[:, index], 0, 2))
+
+
+def test_five_planes_are_five_channels(rng):
+    """In one directory, and in five of ImageJ. A picture that is no series is written in planes that tifffile finds along C."""
+    data = levels_of(rng, 5, 7, 9)
+    separate = stored(data, photometric="minisblack", planarconfig="separate")
+    contiguous = stored(np.moveaxis(data, 0, 2).copy(), photometric="minisblack", planarconfig="contig")
+    for file in (separate, contiguous, stored(data, imagej=True, metadata={"axes": "CYX"})):
+        image = decode(file)
+        assert_array_equal(image.pixels, np.moveaxis(data, 0, 2))
+        assert (image.notices, image.summary) == ((), "9 x 7 5 channels 16-bit")
+        output = io.BytesIO(encode(image, TIFF, Encoding()).data)
+        with pages_of(output) as pages:
+            assert (len(pages.pages), pages.series[0].get_axes()) == (1, "CYX")
+            assert_array_equal(pages.asarray(), data)
+            assert pages.pages[0].tags[338].value == (0, 0, 0, 0)
+        output.seek(0)
+        assert_array_equal(decode(output).pixels, image.pixels)
+
+
+def test_labels_of_colours_are_those_of_pages(rng):
+    """Three samples of a page have one label."""
+    labels = ["one", "two", "three"]
+    file = stored(levels_of(rng, 3, 7, 9, 3, dtype=np.uint8), imagej=True, metadata={"axes": "ZYXS", "Labels": labels})
+    series, images = images_of(file)
+    with pages_of(written(images, series)) as pages:
+        assert pages.imagej_metadata["Labels"] == labels
+    assert series.selected(range(2, -1, -2)).labels == ("three", "one")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("options", [{"photometric": "rgb"}, {"photometric": "rgb", "planarconfig": "separate"},
+                                     {"imagej": True, "metadata": {"axes": "TZYXS"}}])  # fmt: skip
+def test_stacks_of_colour(options, dtype, rng):
+    """ImageJ has colours of 8 bits only."""
+    if options.get("imagej") and dtype == np.uint16:
+        options = {"photometric": "rgb", "metadata": {"axes": "TZYXS"}}
+    data = levels_of(rng, 2, 3, 7, 9, 3, dtype=dtype)
+    planar = "planarconfig" in options
+    file = stored(np.moveaxis(data, -1, -3).copy() if planar else data, **options)
+    series, images = images_of(file)
+    for image, frame in zip(images, data.reshape(6, 7, 9, 3), strict=True):
+        assert_array_equal(image.pixels, frame)
+    with pages_of(written(images, series)) as pages:
+        assert_array_equal(pages.asarray().reshape(6, 7, 9, 3), data.reshape(6, 7, 9, 3))
+        assert pages.series[0].get_axes().endswith("YXS")
+
+
+def test_alpha_of_frames_is_kept(rng):
+    """With axes and without."""
+    for axes in ({"metadata": {"axes": "ZYXS"}}, {"metadata": None}):
+        data = levels_of(rng, 3, 7, 9, 4)
+        series, images = images_of(stored(data, photometric="rgb", extrasamples=["unassalpha"], **axes))
+        assert_array_equal(images[2].alpha, data[2, :, :, 3])
+        with pages_of(written(images, series)) as pages:
+            assert pages.pages[0].tags[338].value == 2 or pages.pages[0].tags[338].value == (2,)
+            assert_array_equal(pages.asarray(), data)
+
+
+def test_pages_of_different_sizes_and_types_are_frames(rng):
+    """They are written page by page."""
+    pages = [levels_of(rng, 5, 7), levels_of(rng, 9, 4, 3, dtype=np.uint8), levels_of(rng, 3, 3)]
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for page in pages:
+            writer.write(page, photometric="rgb" if page.ndim == 3 else "minisblack", metadata=None)
+    series, images = images_of(file)
+    assert (series.count, series.axes) == (3, "")
+    with pages_of(written(images, series)) as output:
+        for page, expected in zip(output.pages, pages, strict=True):
+            assert_array_equal(page.asarray(), expected)
+
+
+def test_smaller_pages_and_masks_are_no_frames(rng):
+    """As in a file with overviews; also those that a page points to. What is not kept is told."""
+    data, file = levels_of(rng, 2, 16, 16), io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        for page in data:
+            writer.write(page, photometric="minisblack", metadata=None)
+            writer.write(page[::2, ::2].copy(), photometric="minisblack", subfiletype=1, metadata=None)
+        writer.write(np.ones((16, 16), bool), photometric="minisblack", subfiletype=4, metadata=None)
+    series, images = images_of(file)
+    assert series.count == 2
+    assert_array_equal(images[1].pixels[:, :, 0], data[1])
+    assert images[0].lost == ("its smaller images", "its transparency mask")
+    assert images[0].notices == ("its smaller images and its transparency mask not kept",)
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file) as writer:
+        writer.write(data, photometric="minisblack", subifds=1, metadata={"axes": "ZYX"})
+        writer.write(data[:, ::2, ::2].copy(), photometric="minisblack", subfiletype=1)
+    series, images = images_of(file)
+    assert (series.count, images[1].lost) == (2, ("its smaller images",))
+
+
+def test_a_volume_is_frames_along_z(rng):
+    """In tiles of several planes, and uncompressed without tiles."""
+    data = levels_of(rng, 6, 16, 16)
+    for options in ({"tile": (4, 16, 16), "compression": "zlib"}, {}):
+        series, images = images_of(stored(data, photometric="minisblack", volumetric=True, **options))
+        assert (series.axes, series.shape) == ("Z", (6,))
+        for image, frame in zip(images, data, strict=True):
+            assert_array_equal(image.pixels[:, :, 0], frame)
+
+
+def test_the_first_frame_alone_is_decoded_with_a_notice(rng):
+    """As by ``at`` and for --mask."""
+    image = decode(stored(levels_of(rng, 3, 7, 9), imagej=True, metadata={"axes": "ZYX"}))
+    assert image.notices == ("has 3 frames; the first is used",)
+    assert image.lost == ("2 further frames",)
+
+
+def test_a_description_of_another_file_is_not_believed(rng):
+    """Programs that save one page copy descriptions of stacks."""
+    text = "ImageJ=1.53t\nimages=600\nslices=600\n"
+    for description in (text, '{"shape": [600, 7, 9], "axes": "ZYX"}'):
+        series, _ = images_of(stored(levels_of(rng, 7, 9), photometric="minisblack", description=description, metadata=None))
+        assert (series.count, series.axes) == (1, "")
+
+
+def test_damage_names_the_frame(rng):
+    """The others can be read."""
+    file = stored(levels_of(rng, 4, 64, 64), photometric="minisblack", compression="zlib", metadata={"axes": "ZYX"})
+    with pages_of(file) as pages:
+        begin = pages.pages[2].dataoffsets[0]
+    data = bytearray(file.getvalue())
+    data[begin : begin + 400] = bytes(400)
+    frames = open_frames(io.BytesIO(data))
+    frames.read(3, lambda header: None)
+    with pytest.raises(ImageError, match=r"^its frame 2 is truncated or corrupt: its TIFF data cannot be decoded"):
+        frames.read(2, lambda header: None)
+
+
+def test_a_chain_that_leads_out_of_the_file_is_an_error_of_its_frame(rng):
+    """The pages before it can be read."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, byteorder="<") as writer:
+        for page in levels_of(rng, 3, 7, 9):
+            writer.write(page, photometric="minisblack", metadata=None, contiguous=False)
+    with pages_of(file) as pages:
+        page = pages.pages[1]
+        pointer = page.offset + 2 + 12 * len(page.tags)
+    data = bytearray(file.getvalue())
+    data[pointer : pointer + 4] = struct.pack("<I", len(data) + 1000)
+    frames = open_frames(io.BytesIO(data))
+    assert frames.series.count == 3
+    frames.read(1, lambda header: None)
+    with pytest.raises(ImageError, match="^its frame 2 is truncated or corrupt"):
+        frames.read(2, lambda header: None)
+
+
+def test_frames_of_a_series_that_differ_in_size_do_not_stack(rng):
+    """The error names the frame and a remedy."""
+    series, images = images_of(stored(levels_of(rng, 2, 7, 9), imagej=True, metadata={"axes": "ZYX"}))
+    _, (other, _) = images_of(stored(levels_of(rng, 2, 3, 9), imagej=True, metadata={"axes": "ZYX"}))
+    with pytest.raises(ConvcliError, match=r"frame 1 differs in size from the first: .* \{frame\}"):
+        written([images[0], other], series)
+
+
+def test_metadata_of_the_first_page(rng):
+    """ICC on all pages, EXIF with its directories, XMP and resolution; tifffile reads them."""
+    exif = tiff_exif()
+    data = levels_of(rng, 3, 7, 9)
+    series, images = images_of(stored(data, imagej=True, metadata={"axes": "ZYX"}))
+    metadata = Metadata(icc=b"profile ".ljust(128, b"."), exif=exif, dpi=(300.0, 300.0), xmp=b"<x:xmpmeta/>")
+    for with_series in (series, images_of(stored(data, photometric="minisblack", metadata=None))[0]):
+        file = io.BytesIO()
+        levels = [(image.pixels, False) for image in images]
+        tiff_stack.write_stack(file, levels, with_series, Encoding(), metadata)
+        with pages_of(file) as pages:
+            first, last = pages.pages[0], pages.pages[2]
+            assert first.tags[34665].value["ExposureTime"] == (1, 250)
+            assert first.tags[271].value == "a camera"
+            assert first.tags[700].value == b"<x:xmpmeta/>"
+            assert last.tags[34675].value == metadata.icc
+            assert 34665 not in last.tags
+            assert (first.tags[282].value, first.tags[296].value) == ((300, 1), 2)
+            assert_array_equal(pages.asarray(), data)
+
+
+def tiff_exif():
+    """A block with the maker, and an exposure time in its directory, in the order MM."""
+    inside = struct.pack(">HHHIII", 1, 33434, 5, 1, 80, 0) + struct.pack(">II", 1, 250)
+    assert len(inside) == 26
+    first = struct.pack(">HHHII", 2, 271, 2, 9, 46) + struct.pack(">HHII", 34665, 4, 1, 62) + bytes(4)
+    block = b"MM\0*" + struct.pack(">I", 8) + first
+    return b"Exif\0\0" + block.ljust(46, b"\0") + b"a camera\0".ljust(16, b"\0") + inside
+
+
+def test_bigtiff_where_32_bits_are_too_few(rng, monkeypatch):
+    """ImageJ's own way is one directory, which all planes follow."""
+    monkeypatch.setattr(tiff_stack, "CLASSIC_BYTES", 3000)
+    data = levels_of(rng, 30, 7, 9)
+    for options, is_big, directories in (
+        ({"photometric": "minisblack", "metadata": {"axes": "ZYX"}}, True, 30),
+        ({"ome": True, "metadata": {"axes": "ZYX"}}, True, 30),
+        ({"photometric": "minisblack", "metadata": None}, True, 30),
+        ({"imagej": True, "metadata": {"axes": "ZYX"}}, False, 1),
+    ):
+        series, images = images_of(stored(data, **options))
+        output = written(images, series)
+        with pages_of(output) as pages:
+            assert (pages.is_bigtiff, len(pages.pages)) == (is_big, directories)
+            assert_array_equal(pages.asarray(), data)
+        assert images_of(output)[0] == series
+
+
+@pytest.mark.parametrize(
+    ("axes", "count", "channels", "expected"),
+    [("Z", 1, 1, "ZYX"), ("TZ", 1, 2, "TZCYX"), ("TZ", 3, 1, "TZCYX"), ("T", 2, 3, "TZCYX"), ("", 2, 3, "TZCYX"),
+     ("", 1, 1, "ZYX")],
+)  # fmt: skip
+def test_float_maps_of_frames(axes, count, channels, expected, rng):
+    """One map has the axes of its series; maps of grey are channels; maps in colour lie along Z."""
+    lengths = {"Z": (4,), "T": (4,), "TZ": (2, 2)}.get(axes, ())
+    kind = {"imagej": True, "metadata": {"axes": axes + "YX"}} if axes else {"photometric": "minisblack", "metadata": None}
+    series, _ = images_of(stored(np.zeros((*(lengths or (4,)), 7, 9), np.uint8), **kind))
+    maps = rng.standard_normal((4, count, 7, 9, channels)).astype(np.float32)
+    file = io.BytesIO()
+    write_frame_maps(file, TIFF, iter(maps), series, ["sobel-x", "blur", "edge"][:count])
+    with pages_of(file) as pages:
+        assert pages.series[0].get_axes() == expected
+        assert_array_equal(pages.asarray().ravel(), np.moveaxis(maps, -1, 2).ravel())
+        labels = pages.imagej_metadata.get("Labels", [])
+        if count > 1 and channels == 1:
+            assert labels[:4] == ["sobel-x", "blur", "edge", "sobel-x"]
+        if channels == 3:
+            assert labels[:7] == ["sobel-x R", "sobel-x G", "sobel-x B", "blur R", "blur G", "blur B", "sobel-x R"]
+
+
+def test_maps_in_colour_of_frames_along_z_have_too_many_axes(rng):
+    """The error names two remedies."""
+    series, _ = images_of(stored(np.zeros((4, 7, 9), np.uint8), imagej=True, metadata={"axes": "ZYX"}))
+    maps = [rng.standard_normal((2, 7, 9, 3)).astype(np.float32)] * 4
+    with pytest.raises(ConvcliError, match=r"2 maps of 3 channels, for frames along Z, .* write \.npz, .*\{kernel\}"):
+        write_frame_maps(io.BytesIO(), TIFF, iter(maps), series, ["a", "b"])
+
+
+def test_only_directories_are_read_when_a_file_is_opened():
+    """And each page when its frame is read: of 20,000 pages, one is decoded."""
+    file, reads = stored(np.zeros((20000, 2, 2), np.uint8), photometric="minisblack", metadata=None), []
+
+    class Counted(io.BytesIO):
+        def read(self, size=-1):
+            reads.append(size)
+            return super().read(size)
+
+    frames = open_frames(Counted(file.getvalue()))
+    assert frames.series.count == 20000
+    assert len(reads) < 2.1 * 20000
+    reads.clear()
+    frames.read(19999, lambda header: None)
+    assert len(reads) < 200

@@ -89,8 +89,7 @@ def _write(
 ) -> tuple[Iterable[Written], Iterable[str]]:
     """Write one output. Return what was written, and notices."""
     indices = frames.indices if target.frame is None else range(target.frame, target.frame + 1)
-    is_series = frames.is_stack and target.file_format.holds_series and not is_raw(request, frames.image(indices[0]), target)
-    if len(indices) > 1 or is_series:
+    if len(indices) > 1 or (frames.is_stack and target.file_format.holds_series):
         return write_frames(request, frames, indices, target, output)
     written, notices = write_map(request, frames.map_source(indices[0]), target, output)
     return written, [*notices_of_series(request, frames.series_of(indices), target), *notices]

@@ -155,7 +155,7 @@ def test_a_resolution_without_a_unit_is_kept(run, tmp_path):
 
 def test_ome_xml_of_other_planes_is_replaced(run, tmp_path):
     """Readers would see five planes in a file of one."""
-    tifffile.imwrite(tmp_path / "a.ome.tif", np.ones((5, 8, 9), np.uint8), ome=True, photometric="minisblack")
+    tifffile.imwrite(tmp_path / "a.ome.tif", np.ones((5, 8, 9), np.uint8), ome=True, metadata={"axes": "ZYX"})
     assert run("apply", tmp_path / "a.ome.tif", "-k", "1", "--frames", "1", "-o", tmp_path / "b.tif").status == 0
     with tifffile.TiffFile(tmp_path / "b.tif") as pages:
         assert (len(pages.pages), pages.series[0].shape) == (1, (8, 9))

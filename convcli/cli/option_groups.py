@@ -6,7 +6,8 @@ from typing import Any
 import click
 
 from ..geometry.borders import MODES
-from ..images.formats import DEFAULT_QUALITY, MAX_PIXELS, NAMES, TIFF_COMPRESSIONS
+from ..images.encoding import DEFAULT_QUALITY, TIFF_COMPRESSIONS
+from ..images.formats import MAX_PIXELS, NAMES
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..ops.option_parsers import MISSING
 from ..pipeline.request_base import DEPTHS

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError, nearest, nearest_name
-from ..images.formats import TIFF_COMPRESSIONS
+from ..images.encoding import TIFF_COMPRESSIONS
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..kernels.syntax import NAME
 from ..ops.option_parsers import MISSING

@@ -7,7 +7,6 @@ that is slow to import.
 
 import os
 import re
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,58 +15,10 @@ from typing import Any, BinaryIO
 from ..errors import ArgumentError, nearest_name
 from . import avif_boxes, file_parts, gif_blocks
 from .boxes import ends_with_box
+from .encoding import Encoding, options_of_avif, options_of_jpeg, options_of_png, options_of_webp
 
 MAX_PIXELS = 178_956_970
 """Default limit of the size of a picture: 512 MiB of 8-bit RGB."""
-
-TIFF_COMPRESSIONS = ("none", "deflate", "lzw", "zstd")
-
-DEFAULT_QUALITY = 92
-"""Quality where none is given and none is inherited from the input."""
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """Compression settings: PNG's level 0..9, the quality 1..100 of formats that lose some, and the name of TIFF's compression.
-
-    PNG level 1 encodes runs only (zlib's Z_RLE). A photograph of a megapixel takes 61 ms and 1,182 kB; Pillow's default, level
-    6, takes 342 ms and 1,205 kB, and Pillow's level 1 66 ms and 1,366 kB. The edges of that photograph are as large as at
-    level 6, its blur is 7 % larger. Repeated patterns, such as text, are 14 % smaller at level 6 (Pillow 13 with zlib 1.2.13).
-    JPEG takes 4 ms. At quality 90 and above JPEG and AVIF keep colours at full resolution; quality 100 makes WebP lossless.
-
-    ``quality`` None is ``DEFAULT_QUALITY``, unless ``inherited`` has the options of Pillow's ``save`` that compress as the file
-    of the image is compressed. So is ``compression`` None that of the image, else deflate (see ``codecs.tiff``).
-    """
-
-    png_level: int = 1
-    quality: int | None = None
-    compression: str | None = None
-    inherited: dict[str, Any] | None = None
-
-
-def _options_of_png(encoding: Encoding, samples: int) -> dict[str, Any]:
-    runs_alone = {"compress_type": zlib.Z_RLE} if encoding.png_level == 1 else {}
-    return {"compress_level": encoding.png_level, **runs_alone}
-
-
-def _options_of_jpeg(encoding: Encoding, samples: int) -> dict[str, Any]:
-    quality = encoding.quality or DEFAULT_QUALITY
-    return {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
-
-
-def _options_of_webp(encoding: Encoding, samples: int) -> dict[str, Any]:
-    return {"quality": encoding.quality or DEFAULT_QUALITY, "lossless": encoding.quality == 100}
-
-
-def _options_of_avif(encoding: Encoding, samples: int) -> dict[str, Any]:
-    """Return the options of AVIF.
-
-    At speed 9 a photograph of half a megapixel takes 0.26 s and 186 kB, at Pillow's default, 6, it takes 2.6 s and 178 kB. Up
-    to speed 8 the bytes depend on the number of threads (libavif 1.4.2).
-    """
-    quality = encoding.quality or DEFAULT_QUALITY
-    colour = {"subsampling": "4:4:4" if quality >= 90 else "4:2:0"} if samples > 1 else {}
-    return {"quality": quality, **colour, "speed": 9}
 
 
 def _ends_with(end: bytes) -> Callable[[Path], bool]:
@@ -189,7 +140,7 @@ FORMATS = (
         keeps_of_frames=("durations", "loop"),
         keeps=(*COMMON_METADATA, "text", "xmp", "png_chunks"),
         setting="png_level",
-        save_options=_options_of_png,
+        save_options=options_of_png,
         unkept_parts=file_parts.unkept_png_parts,
         holds_provenance=True,
         is_complete=_ends_with(b"IEND\xaeB\x60\x82"),
@@ -204,7 +155,7 @@ FORMATS = (
         max_side=65_500,  # libjpeg's limit; the format allows 65,535
         max_metadata=65_533,
         setting="quality",
-        save_options=_options_of_jpeg,
+        save_options=options_of_jpeg,
         unkept_parts=file_parts.unkept_jpeg_parts,
         holds_provenance=True,
         is_complete=_ends_with(b"\xff\xd9"),
@@ -240,7 +191,7 @@ FORMATS = (
         keeps=("icc", "exif", "xmp"),
         max_side=16_383,
         setting="quality",
-        save_options=_options_of_webp,
+        save_options=options_of_webp,
         unkept_parts=file_parts.unkept_webp_parts,
         holds_provenance=True,
     ),
@@ -258,7 +209,7 @@ FORMATS = (
         keeps=("icc", "exif", "xmp"),
         max_side=65_536,
         setting="quality",
-        save_options=_options_of_avif,
+        save_options=options_of_avif,
         unkept_parts=avif_boxes.unkept_parts,
         holds_provenance=True,
         is_complete=ends_with_box,

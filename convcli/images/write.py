@@ -9,9 +9,10 @@ import numpy as np
 
 from ..errors import ArgumentError, ConvcliError, OutputError
 from .codecs import codec_of
+from .encoding import Encoding
 from .exif import block_with, patched
 from .file_parts import lost_png_chunks
-from .formats import WRITTEN, Encoding, Format
+from .formats import WRITTEN, Format
 from .frames import Series, chained
 from .image import Array, Image, Metadata
 from .palette import MAX_COLOURS, colours_of, is_hidden

@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from ..errors import ArgumentError
 from ..geometry.axes import Placement
-from ..images.formats import DEFAULT_QUALITY, MAX_PIXELS, Format
+from ..images.encoding import DEFAULT_QUALITY
+from ..images.formats import MAX_PIXELS, Format
 from ..range_rules import Range
 from .frame_selection import FrameSelection
 from .inputs import Input

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..images.formats import Encoding
+from ..images.encoding import Encoding
 from ..images.frames import Series
 from ..images.image import Array, Image, Metadata
 from ..images.positions import placed

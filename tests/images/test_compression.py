@@ -7,7 +7,8 @@ import PIL.Image
 import PIL.JpegImagePlugin
 import pytest
 
-from convcli.images.formats import DEFAULT_QUALITY, Encoding, format_named, format_of
+from convcli.images.encoding import DEFAULT_QUALITY, Encoding
+from convcli.images.formats import format_named, format_of
 from convcli.images.read import read_image
 from convcli.images.write import encode
 from convcli.kernels.kernel import Kernel

@@ -15,7 +15,8 @@ from numpy.testing import assert_array_equal
 
 from convcli.errors import ImageError
 from convcli.images.boxes import box_of
-from convcli.images.formats import Encoding, format_named
+from convcli.images.encoding import Encoding
+from convcli.images.formats import format_named
 from convcli.images.image import Image, Metadata, scaled_levels
 from convcli.images.jxl_header import read_header
 from convcli.images.light import light_of

@@ -13,7 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from convcli.errors import ArgumentError, ImageError
 from convcli.images.codecs.pillow import truncated_allowed
-from convcli.images.formats import Encoding, format_of
+from convcli.images.encoding import Encoding
+from convcli.images.formats import format_of
 from convcli.images.frames import Series
 from convcli.images.image import Image
 from convcli.images.read import open_frames

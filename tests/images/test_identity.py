@@ -12,6 +12,7 @@ import pytest
 import tifffile
 from numpy.testing import assert_array_equal
 
+from convcli.errors import ImageError
 from convcli.images.read import read_image
 
 SIDES = (37, 45)
@@ -282,3 +283,23 @@ def test_identity_gives_every_sample_of_every_file(run, tmp_path):
         assert info["bitdepth"] == 8 * levels.itemsize
         visible = np.ones(SIDES, bool) if colours == levels.shape[2] else levels[:, :, colours] > 0
         assert_array_equal(written[visible], levels[visible], err_msg=name)
+
+
+@pytest.mark.parametrize("further", ["deflate", "zstd"])
+def test_lerc_that_is_compressed_again(further):
+    """LERC data may be compressed with deflate or ZSTD."""
+    levels = ramps(1, np.uint8)
+    data = tiff(levels, compression="lerc", compressionargs={"compression": further})
+    assert_array_equal(read(io.BytesIO(data)).pixels, levels)
+
+
+def test_lerc_in_deflate_of_a_lying_size():
+    """The decoder would allocate the size that the data state."""
+    data = tiff(ramps(1, np.uint8), compression="lerc", compressionargs={"compression": "deflate"})
+    with tifffile.TiffFile(io.BytesIO(data)) as pages:
+        begin, count = pages.pages[0].dataoffsets[0], pages.pages[0].databytecounts[0]
+    blob = bytearray(imagecodecs.zlib_decode(data[begin : begin + count]))
+    blob[14:22] = struct.pack("<ii", 60_000, 60_000)
+    lying = imagecodecs.zlib_encode(bytes(blob))[:count].ljust(count, b"\0")
+    with pytest.raises(ImageError, match="a strip or tile of its TIFF pixels is larger than it says"):
+        read(io.BytesIO(data[:begin] + lying + data[begin + count :]))

@@ -10,7 +10,8 @@ import PIL.Image
 import PIL.ImageCms
 import pytest
 
-from convcli.images.formats import WRITTEN, Encoding, format_named
+from convcli.images.encoding import Encoding
+from convcli.images.formats import WRITTEN, format_named
 from convcli.images.image import Calibration, Image, Metadata
 from convcli.images.read import read_image
 from convcli.images.write import encode

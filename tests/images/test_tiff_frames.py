@@ -13,7 +13,8 @@ from numpy.testing import assert_array_equal
 from convcli.errors import ConvcliError, ImageError
 from convcli.geometry.axes import Placement
 from convcli.images.codecs import tiff_stack
-from convcli.images.formats import Encoding, format_named
+from convcli.images.encoding import Encoding
+from convcli.images.formats import format_named
 from convcli.images.image import Metadata
 from convcli.images.read import decode, open_frames
 from convcli.images.write import encode, fit, write_frame_maps

@@ -11,7 +11,8 @@ import tifffile
 from numpy.testing import assert_array_equal
 
 from convcli.errors import OutputError
-from convcli.images.formats import TIFF_COMPRESSIONS, Encoding, format_named
+from convcli.images.encoding import TIFF_COMPRESSIONS, Encoding
+from convcli.images.formats import format_named
 from convcli.images.image import Image, Metadata
 from convcli.images.read import read_image
 from convcli.images.write import encode

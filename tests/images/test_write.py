@@ -14,7 +14,8 @@ from numpy.testing import assert_array_equal
 
 from convcli.errors import ArgumentError, OutputError
 from convcli.images.atomic_write import write_atomically
-from convcli.images.formats import FORMATS, Encoding, format_named, format_of
+from convcli.images.encoding import Encoding
+from convcli.images.formats import FORMATS, format_named, format_of
 from convcli.images.image import Image, Metadata
 from convcli.images.provenance import Provenance
 from convcli.images.read import read_image

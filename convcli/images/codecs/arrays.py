@@ -16,7 +16,7 @@ import numpy as np
 
 from ...errors import ImageError
 from ...npy_reader import read_header, read_npy
-from ..formats import Encoding
+from ..encoding import Encoding
 from ..frames import Frames, Series
 from ..image import REMEDY, Admit, Array, Header, Image, as_levels, check_pixels, itemsize_of
 from ..provenance import Provenance, find_provenance

@@ -9,8 +9,9 @@ import PIL.Image
 
 from ...errors import ImageError
 from .. import avif_boxes
+from ..encoding import Encoding
 from ..exif_block import ORIENTATION
-from ..formats import BY_NAME, DECODERS, Encoding, Format
+from ..formats import BY_NAME, DECODERS, Format
 from ..frames import Series
 from ..image import Admit, Header, Image, Metadata, check_pixels, scaled_levels
 from ..metadata import metadata_of

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from ..formats import Encoding, Format
+from ..encoding import Encoding
+from ..formats import Format
 from ..frames import Frames, Series
 from ..image import Admit, Array, Image, Metadata
 from ..provenance import Provenance

@@ -10,7 +10,8 @@ import numpy as np
 import PIL.GifImagePlugin
 import PIL.Image
 
-from ..formats import Encoding, Format
+from ..encoding import Encoding
+from ..formats import Format
 from ..frames import Series
 from ..gif_blocks import APPLICATION, GRAPHIC_CONTROL, LOOP, Extension, Frame, is_grey_ramp, read_blocks
 from ..image import Array, Image, Metadata

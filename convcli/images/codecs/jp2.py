@@ -11,9 +11,10 @@ import numpy as np
 from ...errors import ImageError
 from ..boxes import box_of, boxes_in, contents_of
 from ..compression import Compression
+from ..encoding import DEFAULT_QUALITY, Encoding
 from ..exif import orientation_of, text_in
 from ..exif_block import PREFIX
-from ..formats import DEFAULT_QUALITY, Encoding, Format
+from ..formats import Format
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
 from ..jp2_boxes import (
     ALPHA,

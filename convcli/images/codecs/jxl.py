@@ -12,10 +12,11 @@ from ...errors import ImageError
 from ..boxes import Box, box_of, contents_of
 from ..compression import Compression
 from ..curves import SRGB
+from ..encoding import DEFAULT_QUALITY, Encoding
 from ..exif import text_in
 from ..exif_block import PREFIX
 from ..file_parts import XMP
-from ..formats import DEFAULT_QUALITY, Encoding, Format
+from ..formats import Format
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
 from ..jxl_header import JxlHeader, as_srgb, boxes_of, header_of
 from ..metadata import FileMetadata, metadata_of_blocks

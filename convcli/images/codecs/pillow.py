@@ -30,7 +30,8 @@ import PIL.PngImagePlugin
 
 from ...errors import ImageError
 from ..compression import compression_of
-from ..formats import BY_PILLOW_NAME, DECODERS, FORMATS, Encoding, Format, format_beginning
+from ..encoding import Encoding
+from ..formats import BY_PILLOW_NAME, DECODERS, FORMATS, Format, format_beginning
 from ..frames import Frames, Series
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
 from ..metadata import FileMetadata, metadata_of

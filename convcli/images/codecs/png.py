@@ -14,7 +14,8 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import ImageError
-from ..formats import Encoding, Format
+from ..encoding import Encoding
+from ..formats import Format
 from ..frames import Frames, Series
 from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels
 from ..orientation import upright

@@ -10,8 +10,9 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import ImageError
+from ..encoding import Encoding
 from ..file_parts import unkept_ppm_parts
-from ..formats import Encoding, Format
+from ..formats import Format
 from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
 from .pillow import PillowCodec
 

@@ -7,9 +7,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..encoding import Encoding
 from ..exif_block import BrokenExif
 from ..exif_tiff import check_values
-from ..formats import Encoding, Format
+from ..formats import Format
 from ..frames import Frames, Series
 from ..image import Admit, Array, Image, Metadata
 from ..provenance import SOFTWARE, Provenance, find_provenance

@@ -8,6 +8,7 @@ opened, it read 677 wrongly or not at all: it cuts 16-bit colour to 8 bits, and 
 import io
 import math
 import struct
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, BinaryIO
@@ -41,6 +42,8 @@ PICTURE_COMPRESSIONS = (7, 33003, 33005, 34712, 50001)
 """Compressions whose segments are JPEG, JPEG 2000 and WebP pictures with a size of their own."""
 
 LERC, LERC_START = 34887, b"Lerc2 "
+LERC_PARAMETERS, LERC_DEFLATE, LERC_ZSTD = 50674, 1, 2
+"""The tag with the version of LERC and a further compression of its data."""
 
 END_OF_JPEG = b"\xff\xd9"
 CALIBRATION = (DESCRIPTION, X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT)
@@ -239,10 +242,24 @@ def _check_segments(page: Any, file_size: int, max_pixels: int, by_libtiff: bool
     for begin, count in segments:
         page.parent.filehandle.seek(begin)
         data = page.parent.filehandle.read(count)
+        if page.compression == LERC:
+            data = _lerc_of(page, data, 2 * rows * columns * page.samplesperpixel * page.dtype.itemsize + 4096)
         if math.prod(_stated_size(data)) > 2 * rows * columns + 4096:
             raise ImageError("is truncated or corrupt: a strip or tile of its TIFF pixels is larger than it says; " + REMEDY)
         if page.compression == JPEG and END_OF_JPEG not in data[-64:]:
             raise ImageError("is truncated or corrupt: a JPEG strip of its TIFF pixels has no end; " + REMEDY)
+
+
+def _lerc_of(page: Any, data: bytes, max_bytes: int) -> bytes:
+    """Return the LERC data of a segment, or their beginning, which may be compressed again with deflate or ZSTD."""
+    _, compression = _tag(page, LERC_PARAMETERS) or (0, 0)
+    if compression == LERC_DEFLATE:
+        return zlib.decompressobj().decompress(data, max_bytes)
+    if compression == LERC_ZSTD:
+        import imagecodecs
+
+        return bytes(imagecodecs.zstd_decode(data, out=max_bytes))
+    return data
 
 
 def _stated_size(data: bytes) -> tuple[int, int]:

@@ -20,9 +20,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import ArgumentError
+from ..encoding import Encoding
 from ..exif_block import Block, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
-from ..formats import Encoding
 from ..frames import Planes, Series, chained
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG

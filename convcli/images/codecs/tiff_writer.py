@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
+from ..encoding import Encoding
 from ..exif_block import ASCII, PREFIX, Block, Field, append, append_directory, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
-from ..formats import Encoding
 from ..geotiff import MAP_TAGS
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, NO_UNIT, XMP_TAG

@@ -7,7 +7,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from ..formats import Encoding, Format
+from ..encoding import Encoding
+from ..formats import Format
 from ..frames import Series
 from ..image import Metadata
 from .animation import Levels, alike, changed_box, timing_of

@@ -57,9 +57,9 @@ SECTIONS = {
     "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --frames "
     "--max-pixels --allow-truncated",
     "Kernel": "--kernel --tap --config --no-config",
+    "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method",
     "Output": "--output --format --range --depth --png-level --quality --compression --strip --keep-times --in-place --flat "
     "--overwrite --skip-existing",
-    "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method",
     "Batch": "--jobs --max-memory --fail-fast --dry-run",
     "Reporting": "--explain --json --report --quiet --verbose --help",
 }

@@ -279,7 +279,11 @@ def test_an_interrupt_leaves_nothing(tmp_path):
         "--png-level",
         "9",
     ]
-    process = subprocess.Popen([sys.executable, "-m", "convcli", *map(str, arguments)], stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "convcli", *map(str, arguments)],
+        stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     for _ in range(300):
         if any(tmp_path.glob(".convcli-*")) or process.poll() is not None:
             break

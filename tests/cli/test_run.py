@@ -291,7 +291,7 @@ def test_a_picture_of_another_size_is_refused_or_resized(run, samples, tmp_path)
     (["edge-energy", "-o", "x.png"], "png holds one feature map, and there are 8; "),
     (["edge-energy", "--tap", "edges", "--tap", "pooled", "-o", "x.npy"],
      "npy holds the maps of one layer, and there are 2: edges, pooled; write .npz, or give a folder or a template with"),
-    (["edge-energy", "-o", "{kernel}.png"], "{kernel} is unknown; there are {stem} {ext} {name} {parent} {relpath} {layer}"),
+    (["edge-energy", "-o", "{kernel}.png"], "{kernel} is unknown; there are {stem} {ext} {name} {parent} {relpath} {frame}"),
     (["edge-energy", "--in-place"], "--in-place writes one map per picture, got 8"),
     (["edge-energy"], "Missing option '-o'"),
 ])  # fmt: skip

@@ -38,7 +38,7 @@ def test_a_named_file_is_the_output():
 def test_outputs_in_a_folder_have_the_name_of_the_input(folder):
     """The name of the input; with several kernels, theirs too; the format of the input if it can be written."""
     assert outputs(["x/a.png", "b.JPG"], "out/") == [("out/a.png", (0,)), ("out/b.JPG", (0,))]
-    assert outputs(["a.gif"], "out/") == [("out/a.png", (0,))]
+    assert outputs(["a.ico"], "out/") == [("out/a.png", (0,))]
     assert outputs(["a.npy"], "out/") == [("out/a.png", (0,))]
     assert outputs(["-"], "out/") == [("out/stdin.png", (0,))]
     assert outputs(["a.png"], "out/", ["blur", "edge"]) == [("out/a_blur.png", (0,)), ("out/a_edge.png", (1,))]
@@ -82,7 +82,7 @@ BAD = [
     (["a.png", "b.png"], "c.png", ["blur", "edge"], r"or a template, such as -o 'out/\{stem\}_\{kernel\}.png'"),
     (["a.png"], "c.png", ["blur", "edge"], "png holds one feature map, and there are 2"),
     (["a.png"], "c", ["blur"], "has no suffix that gives the format"),
-    (["a.png"], "c.gif", ["blur"], "has the unknown suffix '.gif'"),
+    (["a.png"], "c.ico", ["blur"], "has the unknown suffix '.ico'"),
     (["a.png"], "{stme}.png", ["blur"], r"\{stme\} is unknown; there are .*; did you mean 'stem'\?"),
     (["a.png"], "{stem.__class__}.png", ["blur"], "is unknown"),
     (["a.png"], "{0}.png", ["blur"], "is unknown"),
@@ -93,7 +93,7 @@ BAD = [
     (["a.png"], "out/{stem}{kernel}.png", ["blur", "blur"], "png holds one feature map, and there are 2"),
     (["-", "-"], "out/", ["blur"], "which can be read only once"),
     (["a.png", "b.jpg"], "out/{name}.png", ["blur", "edge"], "png holds one feature map, and there are 2"),
-    (["a.png", "b.jpg"], "out/{ext}/{stem}.gif", ["blur"], "has the unknown suffix '.gif'"),
+    (["a.png", "b.jpg"], "out/{ext}/{stem}.ico", ["blur"], "has the unknown suffix '.ico'"),
 ]
 
 

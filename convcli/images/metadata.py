@@ -117,9 +117,10 @@ def _iptc_of(resources: Mapping[int, Any] | None, lost: list[str]) -> bytes | No
     kept = {number: (resources or {}).get(number) for number in (IPTC, IPTC_DIGEST)}
     if not isinstance(kept[IPTC], bytes) or not kept[IPTC]:
         return None
-    lost[lost.index(PHOTOSHOP)] = "Photoshop's data"
-    if not set(resources or {}) - {IPTC, IPTC_DIGEST, *STALE_RESOURCES}:
-        lost.remove("Photoshop's data")
+    if PHOTOSHOP in lost:
+        lost[lost.index(PHOTOSHOP)] = "Photoshop's data"
+        if not set(resources or {}) - {IPTC, IPTC_DIGEST, *STALE_RESOURCES}:
+            lost.remove("Photoshop's data")
     return b"".join(
         b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + bytes(len(data) % 2)
         for number, data in kept.items()

@@ -82,8 +82,8 @@ class Format:
     unkept_parts
         Describes what of a file is not carried over, from its bytes and from what Pillow read of them.
     holds_provenance
-        Whether a file can carry provenance, as those of Pillow do in EXIF, which ``keeps`` then names. Otherwise a sidecar
-        does, for --skip-existing and --in-place alike.
+        Whether a file can carry provenance: pictures in EXIF, or in the comment where ``keeps`` names only that. Otherwise a
+        sidecar does, for --skip-existing and --in-place alike.
     is_complete
         Returns whether an output of an earlier run is complete, from a few bytes; a codec may check more. May raise any
         exception. Inputs are not checked with it: a decoder raises an error for a truncated file.
@@ -266,7 +266,8 @@ FORMATS = (
         keeps=("comment",),
         max_side=65_535,
         unkept_parts=gif_blocks.unkept_parts,
-        is_complete=_ends_with(b";"),
+        holds_provenance=True,
+        is_complete=gif_blocks.is_complete,
         encoding_copies=(9, 9),
     ),
     Format("ico", (), (".ico",), magic=rb"\x00\x00\x01\x00", codec="ico", pillow_names=("ICO",)),

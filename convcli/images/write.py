@@ -151,6 +151,9 @@ def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Prove
         metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, file_format.max_metadata))
     elif provenance is not None and "exif" in file_format.keeps:
         metadata = replace(metadata, exif=block_with(provenance))
+    elif provenance is not None and file_format.holds_provenance and "comment" in file_format.keeps:
+        comment = metadata.comment + b"; " if metadata.comment else b""
+        metadata = replace(metadata, comment=comment + str(provenance).encode())
     if metadata.xmp:
         metadata = replace(metadata, xmp=adjusted(metadata.xmp, width, height))
     return Fitted(file_format, encoding, metadata, tuple(notices), tuple(lost))

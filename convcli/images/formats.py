@@ -56,6 +56,8 @@ class Format:
         Whether the maps of a stack have names and may have different shapes.
     float_bits
         Bits of a sample in a stack.
+    is_real
+        Whether all its pictures have real numbers without a level of white.
     alpha, deep, any_channels
         Whether a picture may have alpha; 16 bits; other than 1 or 3 channels.
     has_palette
@@ -102,6 +104,7 @@ class Format:
     stack: bool = False
     holds_named_maps: bool = False
     float_bits: int = 64
+    is_real: bool = False
     alpha: bool = False
     deep: bool = False
     any_channels: bool = False
@@ -249,9 +252,9 @@ FORMATS = (
         keeps=("dpi",),
         unkept_parts=file_parts.unkept_bmp_parts,
     ),
-    Format("hdr", (), (".hdr", ".pic"), magic=rb"#\?(?:RADIANCE|RGBE)\s", codec="hdr"),
+    Format("hdr", (), (".hdr", ".pic"), magic=rb"#\?(?:RADIANCE|RGBE)\s", codec="hdr", is_real=True),
     Format("heic", (), (".heic", ".heif"), magic=rb"....ftyp(?:hei[cxms]|hev[cx]|mif1)", codec="heic"),
-    Format("exr", (), (".exr",), magic=rb"v/1\x01", codec="exr"),
+    Format("exr", (), (".exr",), magic=rb"v/1\x01", codec="exr", is_real=True),
     Format(
         "gif",
         (".gif",),

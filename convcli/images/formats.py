@@ -8,7 +8,7 @@ that is slow to import.
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -60,6 +60,8 @@ class Format:
         Whether all its pictures have real numbers without a level of white.
     alpha, deep, any_channels
         Whether a picture may have alpha; 16 bits; other than 1 or 3 channels.
+    is_grey
+        Whether pictures have no colour.
     has_palette
         Whether a frame has at most 256 colours, and pixels that are opaque or transparent.
     holds_frames
@@ -108,6 +110,7 @@ class Format:
     alpha: bool = False
     deep: bool = False
     any_channels: bool = False
+    is_grey: bool = False
     has_palette: bool = False
     holds_frames: bool = False
     keeps_of_frames: tuple[str, ...] = ()
@@ -308,6 +311,7 @@ READ_SUFFIXES = tuple(
 WRITTEN = tuple(file_format for file_format in FORMATS if file_format.suffixes)
 NAMES = tuple(file_format.name for file_format in WRITTEN)
 BY_SUFFIX = {suffix: file_format for file_format in WRITTEN for suffix in file_format.suffixes}
+BY_SUFFIX[".pgm"] = replace(BY_SUFFIX[".pgm"], suffixes=(".pgm",), is_grey=True)  # other programs read .pgm as grey
 BY_NAME = {file_format.name: file_format for file_format in WRITTEN} | {
     suffix[1:]: file_format for suffix, file_format in BY_SUFFIX.items()
 }

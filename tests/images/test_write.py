@@ -335,10 +335,26 @@ def test_unknown_suffixes_are_refused(path):
 
 def test_formats_are_found_by_name_or_suffix():
     """Formats are found by name or suffix; the error suggests the nearest name."""
-    assert {format_named(suffix[1:]) for file_format in FORMATS for suffix in file_format.suffixes} == {
-        file_format
+    assert {format_named(suffix[1:]).name for file_format in FORMATS for suffix in file_format.suffixes} == {
+        file_format.name
         for file_format in FORMATS
         if file_format.name not in ("hdr", "heic", "exr", "ico")  # which are only read
     }
     with pytest.raises(ArgumentError, match=r"format 'pgn' is unknown; there are .*did you mean 'p"):
         format_named("pgn")
+
+
+@pytest.mark.parametrize("arguments", [["-o", "b.pgm"], ["--format", "pgm", "-o", "out/"]])
+def test_colour_is_refused_in_pgm(run, tmp_path, monkeypatch, arguments):
+    """Before it is computed, with the remedy, which works; grey is P5."""
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.new("RGB", (5, 4), (9, 8, 7)).save("a.png")
+    result = run("apply", "a.png", "-k", "1", *arguments)
+    assert (result.status, list(tmp_path.rglob("*.p[gp]m"))) == (1, [])
+    assert ".pgm holds grey alone, and the map has colour; write .ppm, or use --channels gray" in result.err
+    assert run("apply", "a.png", "-k", "1", *arguments, "-n").status == 1
+    assert run("apply", "a.png", "-k", "1", *arguments, "--channels", "gray").status == 0
+    (output,) = tmp_path.rglob("*.pgm")
+    assert output.read_bytes().startswith(b"P5")
+    assert run("apply", "a.png", "-k", "1", "-o", "b.pnm").status == 0
+    assert (tmp_path / "b.pnm").read_bytes().startswith(b"P6")

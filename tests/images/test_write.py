@@ -218,6 +218,19 @@ def test_compression_and_quality_have_an_effect(samples):
         assert sizes[0] < sizes[1]
 
 
+def test_level_9_of_deep_colour_is_the_smallest(rng):
+    """Of waves whose channels differ by a constant, and of noise, for which different strategies are best."""
+    y, x = np.mgrid[:200, :300]
+    waves = 32000 + 25000 * np.sin(x / 60)[:, :, None] * np.cos(y / 45)[:, :, None] + [0, 1285, 2570]
+    noise = rng.normal(32000, 800, (200, 300, 3))
+    for pixels in (waves, noise):
+        image = Image(pixels.astype(np.uint16), 65535)
+        encoded = [encode(image, format_named("png"), Encoding(png_level=level)).data for level in range(10)]
+        assert len(encoded[9]) == min(map(len, encoded))
+        decoded = list(pypng.Reader(bytes=encoded[9]).read()[2])
+        assert_array_equal(np.array(decoded).reshape(200, 300, 3), image.pixels)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_stacks_of_maps_are_written(channels, tmp_path, rng):
     """N maps: (N, H, W) or (N, H, W, C) in .npy, named arrays in .npz, planes with labels in an ImageJ TIFF."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ..errors import ConvcliError, nearest_name
 from .output import print_error
@@ -122,6 +123,7 @@ def main(arguments: list[str] | None = None) -> int:
         click.echo(error.format_message(), err=True)
         return error.exit_code
     except click.UsageError as error:
+        _name_variable_only_as_source(error)
         path = error.ctx.command_path if error.ctx else "convcli"
         print_error(f"Error: {error.format_message().rstrip('.')} (see {path} --help)")
         return error.exit_code
@@ -139,6 +141,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
+
+
+def _name_variable_only_as_source(error: click.UsageError) -> None:
+    """Leave the environment variable of an option out of a message about a value that does not come from it."""
+    if not isinstance(error, click.BadParameter) or error.param is None or error.ctx is None:
+        return
+    if error.ctx.get_parameter_source(str(error.param.name)) is not ParameterSource.ENVIRONMENT:
+        error.param_hint = click.Parameter.get_error_hint(error.param, error.ctx)
 
 
 def _terminate(number: int, frame: object) -> None:

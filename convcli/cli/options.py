@@ -226,7 +226,7 @@ def refuse_options(names: Iterable[str], reason: str) -> None:
     context = click.get_current_context()
     for name in names:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} does not apply: {reason}")
+            raise click.UsageError(f"--{name.replace('_', '-')} does not apply: {reason}")
 
 
 def read_defaults(registry: Registry, names: dict[str, str]) -> dict[str, Any]:

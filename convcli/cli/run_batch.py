@@ -10,9 +10,11 @@ from typing import Any
 import click
 
 from ..errors import ArgumentError, OutputError
+from ..images.formats import WRITTEN
 from ..pipeline.inputs import Input, Search, find_inputs, read_names
 from ..pipeline.outputs import make_tasks
 from ..pipeline.request_base import BaseRequest
+from ..pipeline.tasks import Task
 from . import options, output
 from .counts import Counts
 from .json_report import Report
@@ -67,9 +69,7 @@ def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[]
     messages = Messages(quiet=reporting.quiet, verbose=reporting.verbose, is_batch=len(tasks) > 1)
     if reporting.as_json and request.output == "-":
         raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
-    formats = {target.file_format.name: target.file_format.setting for task in tasks for target in task.targets}
-    if formats and "compression" not in formats.values():
-        options.refuse_options(("compression",), f"it is that of TIFF, and the output is {', '.join(formats)}")
+    _refuse_unused_settings(tasks)
     if not request.inputs:
         messages.note("the list names no input: nothing to do")
     if check is not None:
@@ -78,6 +78,15 @@ def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[]
         failed = _work(request, tasks, reporting, messages, report)
     if failed:
         raise SystemExit(1)
+
+
+def _refuse_unused_settings(tasks: list[Task]) -> None:
+    """Raise click.UsageError for a setting of an encoder on the command line that no output has."""
+    outputs = {target.file_format.name: target.file_format.setting for task in tasks for target in task.targets}
+    for setting in dict.fromkeys(file_format.setting for file_format in WRITTEN if file_format.setting):
+        if outputs and setting not in outputs.values():
+            users = ", ".join(file_format.name.upper() for file_format in WRITTEN if file_format.setting == setting)
+            options.refuse_options((setting,), f"it is that of {users}, and the output is {', '.join(outputs)}")
 
 
 def _read_inputs(values: dict[str, Any]) -> list[Input]:

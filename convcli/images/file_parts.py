@@ -58,7 +58,9 @@ JPEG_SEGMENTS = (
 
 APP0, APP2, APP15, COMMENT = 0xE0, 0xE2, 0xEF, 0xFE
 START_OF_SCAN, END_OF_IMAGE, MARKERS_WITHOUT_DATA = 0xDA, 0xD9, (0x01, *range(0xD0, 0xD9))
-MARKER = re.compile(rb"\xff+([^\xff])", re.DOTALL)
+MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+"""The next marker. Other bytes before it are skipped, as libjpeg does (next_marker in jdmarker.c)."""
+
 END_OF_SCAN = re.compile(rb"\xff(?=[^\x00\xd0-\xd7\xff])", re.DOTALL)
 """The first marker after a scan. In a scan, a byte 255 is followed by 0, by a restart marker, or by a fill byte."""
 PADDING_BYTES = b"\0\xff\r\n "
@@ -170,7 +172,7 @@ def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     file.seek(0)
     data = file.read()
     position = 2
-    while match := MARKER.match(data, position):
+    while match := MARKER.search(data, position):
         marker, position = match[1][0], match.end()
         if marker == END_OF_IMAGE:
             break
@@ -178,7 +180,7 @@ def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
             continue
         size = int.from_bytes(data[position : position + 2], "big")
         yield marker, data[position + 2 : position + min(size, 80)]
-        position += size
+        position += max(size, 2)
         if marker == START_OF_SCAN:
             scan = END_OF_SCAN.search(data, position)
             position = scan.start() if scan else len(data)

@@ -8,7 +8,7 @@ that is slow to import.
 import os
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -56,8 +56,12 @@ class Format:
         Whether the maps of a stack have names and may have different shapes.
     float_bits
         Bits of a sample in a stack.
+    is_real
+        Whether all its pictures have real numbers without a level of white.
     alpha, deep, any_channels
         Whether a picture may have alpha; 16 bits; other than 1 or 3 channels.
+    is_grey
+        Whether pictures have no colour.
     has_palette
         Whether a frame has at most 256 colours, and pixels that are opaque or transparent.
     holds_frames
@@ -82,8 +86,8 @@ class Format:
     unkept_parts
         Describes what of a file is not carried over, from its bytes and from what Pillow read of them.
     holds_provenance
-        Whether a file can carry provenance, as those of Pillow do in EXIF, which ``keeps`` then names. Otherwise a sidecar
-        does, for --skip-existing and --in-place alike.
+        Whether a file can carry provenance: pictures in EXIF, or in the comment where ``keeps`` names only that. Otherwise a
+        sidecar does, for --skip-existing and --in-place alike.
     is_complete
         Returns whether an output of an earlier run is complete, from a few bytes; a codec may check more. May raise any
         exception. Inputs are not checked with it: a decoder raises an error for a truncated file.
@@ -102,9 +106,11 @@ class Format:
     stack: bool = False
     holds_named_maps: bool = False
     float_bits: int = 64
+    is_real: bool = False
     alpha: bool = False
     deep: bool = False
     any_channels: bool = False
+    is_grey: bool = False
     has_palette: bool = False
     holds_frames: bool = False
     keeps_of_frames: tuple[str, ...] = ()
@@ -249,9 +255,9 @@ FORMATS = (
         keeps=("dpi",),
         unkept_parts=file_parts.unkept_bmp_parts,
     ),
-    Format("hdr", (), (".hdr", ".pic"), magic=rb"#\?(?:RADIANCE|RGBE)\s", codec="hdr"),
+    Format("hdr", (), (".hdr", ".pic"), magic=rb"#\?(?:RADIANCE|RGBE)\s", codec="hdr", is_real=True),
     Format("heic", (), (".heic", ".heif"), magic=rb"....ftyp(?:hei[cxms]|hev[cx]|mif1)", codec="heic"),
-    Format("exr", (), (".exr",), magic=rb"v/1\x01", codec="exr"),
+    Format("exr", (), (".exr",), magic=rb"v/1\x01", codec="exr", is_real=True),
     Format(
         "gif",
         (".gif",),
@@ -266,7 +272,8 @@ FORMATS = (
         keeps=("comment",),
         max_side=65_535,
         unkept_parts=gif_blocks.unkept_parts,
-        is_complete=_ends_with(b";"),
+        holds_provenance=True,
+        is_complete=gif_blocks.is_complete,
         encoding_copies=(9, 9),
     ),
     Format("ico", (), (".ico",), magic=rb"\x00\x00\x01\x00", codec="ico", pillow_names=("ICO",)),
@@ -304,6 +311,7 @@ READ_SUFFIXES = tuple(
 WRITTEN = tuple(file_format for file_format in FORMATS if file_format.suffixes)
 NAMES = tuple(file_format.name for file_format in WRITTEN)
 BY_SUFFIX = {suffix: file_format for file_format in WRITTEN for suffix in file_format.suffixes}
+BY_SUFFIX[".pgm"] = replace(BY_SUFFIX[".pgm"], suffixes=(".pgm",), is_grey=True)  # other programs read .pgm as grey
 BY_NAME = {file_format.name: file_format for file_format in WRITTEN} | {
     suffix[1:]: file_format for suffix, file_format in BY_SUFFIX.items()
 }

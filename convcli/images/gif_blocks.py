@@ -1,8 +1,10 @@
 """The blocks of a GIF file (https://www.w3.org/Graphics/GIF/spec-gif89a.txt)."""
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO
 
 from .file_parts import XMP, Info
@@ -76,6 +78,16 @@ def unkept_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     yield "all comments but one" if comments > 1 else ""
     rest = file.read()
     yield f"{len(rest)} bytes after its end" if rest.strip(b"\0") else ""
+
+
+def is_complete(path: Path) -> bool:
+    """Return whether the blocks of a file reach its end, with the end of a frame and the end mark as its last two bytes."""
+    with path.open("rb") as file:
+        for _ in read_blocks(file):
+            pass
+        end = file.tell()
+        file.seek(-2, os.SEEK_END)
+        return file.read() == b"\0" + END and file.tell() == end
 
 
 def is_grey_ramp(palette: bytes) -> bool:

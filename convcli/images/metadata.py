@@ -87,7 +87,8 @@ def metadata_of(picture: PIL.Image.Image, file: BinaryIO, file_format: Format) -
     chunks = _png_chunks_of(picture, file, is_turned)
     text = {key: value for key, value in getattr(picture, "text", {}).items() if key not in STALE_TEXTS}
     comment = info.get("comment")
-    comment = comment.encode() if isinstance(comment, str) else comment or None
+    comment = comment.encode() if isinstance(comment, str) else comment or b""
+    comment = without_provenance(comment.decode("latin-1")).encode("latin-1") or None
     notices = [*_notices_of_lost(lost), *notices]
     lost += broken
     icc, dpi = info.get("icc_profile") or None, resolution(_stated_dpi(picture))
@@ -117,9 +118,10 @@ def _iptc_of(resources: Mapping[int, Any] | None, lost: list[str]) -> bytes | No
     kept = {number: (resources or {}).get(number) for number in (IPTC, IPTC_DIGEST)}
     if not isinstance(kept[IPTC], bytes) or not kept[IPTC]:
         return None
-    lost[lost.index(PHOTOSHOP)] = "Photoshop's data"
-    if not set(resources or {}) - {IPTC, IPTC_DIGEST, *STALE_RESOURCES}:
-        lost.remove("Photoshop's data")
+    if PHOTOSHOP in lost:
+        lost[lost.index(PHOTOSHOP)] = "Photoshop's data"
+        if not set(resources or {}) - {IPTC, IPTC_DIGEST, *STALE_RESOURCES}:
+            lost.remove("Photoshop's data")
     return b"".join(
         b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + bytes(len(data) % 2)
         for number, data in kept.items()

@@ -1,8 +1,8 @@
 """The provenance that an output carries: which request it was made for and from which input, so that it need not be made again.
 
 PNG, JPEG, WebP, AVIF, JPEG 2000, JPEG XL and TIFF hold it in the field Software of their EXIF or TIFF tags, after what a
-camera or an editor wrote there; .npz holds it as the comment of the archive. For other formats it is in a sidecar, a file
-NAME.convcli in the same folder, with the digest of the file that it belongs to.
+camera or an editor wrote there; GIF holds it after its comment, .npz as the comment of the archive. For other formats it is in
+a sidecar, a file NAME.convcli in the same folder, with the digest of the file that it belongs to.
 """
 
 import hashlib

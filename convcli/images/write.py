@@ -50,11 +50,15 @@ def stored_white(file_format: Format, image: Image, channels: int) -> int:
     """Return the level of white in a file: 65535 if both the image and the format have 16 bits, else 255.
 
     ``channels`` is the number of channels of the map. Raises ArgumentError if the map cannot be stored without loss: it does
-    not have 1 or 3 channels, and the format holds no other numbers; or the image is partly transparent and the format has no
-    alpha.
+    not have 1 or 3 channels, and the format holds no other numbers; it has 3, and the format is grey; or the image is partly
+    transparent and the format has no alpha.
     """
     if channels not in (1, 3) and not file_format.any_channels:
         raise ArgumentError(f"{channels} channels are not a picture; use --channels sum, or write .tif, .npy or .npz")
+    if file_format.is_grey and channels != 1:
+        raise ArgumentError(
+            f"{file_format.suffixes[0]} holds grey alone, and the map has colour; write .ppm, or use --channels gray"
+        )
     if image.alpha is not None and not file_format.alpha and np.any(image.alpha != image.opaque):
         *others, last = [other.suffixes[0] for other in WRITTEN if other.alpha and not other.has_palette]
         remedy = f"write {', '.join(others)} or {last}"
@@ -151,6 +155,9 @@ def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Prove
         metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, file_format.max_metadata))
     elif provenance is not None and "exif" in file_format.keeps:
         metadata = replace(metadata, exif=block_with(provenance))
+    elif provenance is not None and file_format.holds_provenance and "comment" in file_format.keeps:
+        comment = metadata.comment + b"; " if metadata.comment else b""
+        metadata = replace(metadata, comment=comment + str(provenance).encode())
     if metadata.xmp:
         metadata = replace(metadata, xmp=adjusted(metadata.xmp, width, height))
     return Fitted(file_format, encoding, metadata, tuple(notices), tuple(lost))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from ..images.formats import READ_SUFFIXES
+from ..images.provenance import SIDECAR
 from ..images.streams import is_pipe
 
 WILDCARDS = frozenset("*?[")
@@ -49,10 +50,10 @@ def find_inputs(arguments: Iterable[str], search: Search, listed: Iterable[str] 
     An argument is a file, a folder (the pictures in it, by suffix), a quoted pattern (``*``, ``?``, ``[a-z]``, and ``**`` for
     any folders), or ``-`` for standard input. A listed name is a file or a folder, never a pattern. If it is below the working
     folder, it counts as found by a search of that folder. A link to a folder is followed if it is given, but not if a search
-    finds it, so that a search cannot loop. Folders and patterns that have no pictures, or that cannot be searched, become
-    inputs with an error, at the end of the list.
+    finds it, so that a search cannot loop. The sidecar of another input is left out: ``*`` of a shell names both. Folders and
+    patterns that have no pictures, or that cannot be searched, become inputs with an error, at the end of the list.
     """
-    inputs: list[Input] = []
+    inputs: list[tuple[Input, str]] = []
     seen: set[str] = set()
     real_folder = functools.cache(os.path.realpath)
     finder = _Finder(search)
@@ -61,9 +62,10 @@ def find_inputs(arguments: Iterable[str], search: Search, listed: Iterable[str] 
     for input_ in map(finder.relative_to_base, itertools.chain(from_arguments, from_list)):
         name = input_.name if input_.source is None else f"{real_folder(input_.source.parent)}{os.sep}{input_.source.name}"
         if not input_.discovered or name not in seen:
-            inputs.append(input_)
+            inputs.append((input_, name))
         seen.add(name)
-    return [*inputs, *finder.errors.values()]
+    sidecars = {name + SIDECAR for name in seen}
+    return [*(input_ for input_, name in inputs if name not in sidecars), *finder.errors.values()]
 
 
 def select_shard(inputs: Iterable[Input], index: int, count: int) -> list[Input]:

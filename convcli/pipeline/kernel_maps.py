@@ -43,7 +43,7 @@ class KernelMaps(MapSource):
         self.samples = samples_for(request, image)
         self.notices = nodata_hint(request, image)
         if request.light == "linear" and self.samples.light is None:
-            self.notices += ("has real numbers without a curve; they are taken as linear light",)
+            self.notices += ("has real numbers without a curve; they are taken as linear light, and stored as that",)
 
     def rows_of(self, map_: Kernel | Bank) -> Iterator[Rows]:
         """Yield the rows of a map in chunks, from .. to, of the best size to compute."""

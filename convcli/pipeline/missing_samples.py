@@ -5,14 +5,10 @@ import functools
 import numpy as np
 
 from ..errors import ArgumentError
-from ..images.exif import text_in
 from ..images.image import Array, Image
+from ..images.nodata import as_sample, stated_nodata
 from ..ops.missing import has_nan
-from ..range_rules import NUMBER
 from .apply_request import ApplyRequest
-
-GDAL_NODATA = 42113
-"""The TIFF tag in which GDAL stores the value of missing samples, as text (https://gdal.org/drivers/raster/gtiff.html)."""
 
 
 def absent_samples(request: ApplyRequest, image: Image) -> Array | None:
@@ -42,23 +38,21 @@ def absent_samples(request: ApplyRequest, image: Image) -> Array | None:
 
 def nodata_hint(request: ApplyRequest, image: Image) -> tuple[str, ...]:
     """Return a notice where the file states a value of missing samples and no option takes it into account."""
-    if request.nodata is not None or request.missing == "spread" or image.metadata.exif is None:
+    if request.nodata is not None or request.missing == "spread":
         return ()
-    stated = text_in(image.metadata.exif, GDAL_NODATA)
-    known = NUMBER.fullmatch(stated) is not None
-    return (f"states that {stated} stands for missing samples, and it is used as any other; see --nodata",) if known else ()
+    stated = stated_nodata(image.metadata)
+    if not stated or stated.lower() == "nan":
+        return ()
+    return (f"states that {stated} stands for missing samples, and it is used as any other; see --nodata",)
 
 
 def _nodata_as(dtype: np.dtype, value: float) -> float:
     """Return the value of --nodata as a sample of a dtype, rounded to it. Raises ArgumentError where it cannot be one."""
+    sample = as_sample(value, dtype)
+    if sample is not None:
+        return sample
     shown = repr(value).removesuffix(".0")
     if dtype.kind == "u":
         white = int(np.iinfo(dtype).max)
-        if not (value.is_integer() and 0 <= value <= white):
-            raise ArgumentError(f"--nodata must be one of its levels, whole numbers from 0 to {white}, got {shown}")
-        return value
-    with np.errstate(over="ignore"):
-        rounded = float(dtype.type(value))
-    if np.isinf(rounded) and not np.isinf(value):
-        raise ArgumentError(f"--nodata must be a number that its samples can be, which are {dtype}, got {shown}")
-    return rounded
+        raise ArgumentError(f"--nodata must be one of its levels, whole numbers from 0 to {white}, got {shown}")
+    raise ArgumentError(f"--nodata must be a number that its samples can be, which are {dtype}, got {shown}")

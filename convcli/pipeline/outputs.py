@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ArgumentError
-from ..images.formats import BY_SUFFIX, Format, format_named, format_of
+from ..images.formats import BY_SUFFIX, FORMATS, Format, format_named, format_of
 from ..images.streams import descriptor_of
 from .inputs import Input, select_shard
 from .output_conflicts import (
@@ -86,7 +86,7 @@ def _make_targets(request: BaseRequest, input_: Input) -> Iterable[Target]:
     if "{" in output or "}" in output:
         template = output
     elif output.endswith(("/", os.sep)) or os.path.isdir(output):
-        file_format = request.file_format or _format_like(source)
+        file_format = request.file_format or _format_like(request, source)
         suffix = (
             file_format.suffixes[0]
             if request.file_format or source is None or source.suffix.lower() not in file_format.suffixes
@@ -149,7 +149,15 @@ def _form_in_place(request: BaseRequest, source: Path) -> Format:
     return file_format
 
 
-def _format_like(source: Path | None) -> Format:
-    """Return the format of outputs in a folder: that of the input where it can be written, else PNG."""
-    file_format = BY_SUFFIX.get(source.suffix.lower()) if source else None
-    return file_format if file_format and file_format.picture else format_named("png")
+def _format_like(request: BaseRequest, source: Path | None) -> Format:
+    """Return the format of outputs in a folder: that of the input where it holds pictures and is written, else PNG.
+
+    It is TIFF for formats of real numbers without white, unless --range makes levels of them.
+    """
+    suffix = source.suffix.lower() if source else ""
+    file_format = BY_SUFFIX.get(suffix)
+    if file_format and file_format.picture:
+        return file_format
+    is_real = any(suffix in form.further_suffixes for form in FORMATS if form.is_real)
+    stays_real = is_real and not all(request.rule_for(map_).sets_scale for map_ in request.maps)
+    return format_named("tiff" if stays_real else "png")

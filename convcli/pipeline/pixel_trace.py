@@ -14,6 +14,7 @@ from ..geometry.borders import BorderMode, check_border
 from ..images.alpha import border_of_alpha, least_visible_share
 from ..images.formats import format_named
 from ..images.image import Array, Image
+from ..images.nodata import stored_nodata
 from ..images.write import stored_white
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from ..ops.missing import LEAST_SHARE, border_of_absent
@@ -157,7 +158,8 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> PixelTrace:
         return PixelTrace(x, y, shape, map_, traces, _numbers(response.colour[y, x]), rule, curves=curves)
     rows = next((begin, end) for begin, end in map_source.rows_of(map_) if begin <= y < end)
     limits = stretch_limits(map_source, map_, white) if rule.name == "stretch" else None
-    stored = store_rows(map_source, map_, rows, rule, white, limits)
+    unseen = stored_nodata(image.metadata, np.uint8 if white == 255 else np.uint16)
+    stored = store_rows(map_source, map_, rows, rule, white, limits, unseen)
     row = y - rows[0]
     return PixelTrace(
         x,

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..images.formats import Format
 from ..images.image import Array, Image
+from ..images.nodata import stored_nodata
 from ..images.quantize import RangeStatistics, combine_statistics, finite_extremes, quantize, to_levels
 from ..images.write import check_size, stored_white
 from ..range_rules import Range
@@ -34,9 +35,10 @@ def quantize_map(
     alpha = None if image.alpha is None else np.empty(shape[:2], dtype)
     if rule.name == "stretch" and limits is None:
         limits = stretch_limits(map_source, map_, white)
+    unseen = stored_nodata(image.metadata, dtype) if file_format.name == "tiff" and not request.strip else None
     statistics = []
     for begin, end in map_source.rows_of(map_):
-        rows = store_rows(map_source, map_, (begin, end), rule, white, limits)
+        rows = store_rows(map_source, map_, (begin, end), rule, white, limits, unseen)
         pixels[begin:end] = rows.levels
         if alpha is not None and rows.alpha is not None:
             alpha[begin:end] = rows.alpha
@@ -55,13 +57,24 @@ class StoredRows:
 
 
 def store_rows(
-    map_source: MapSource, map_: Map, rows: Rows, rule: Range, white: int, limits: tuple[float, float] | None
+    map_source: MapSource,
+    map_: Map,
+    rows: Rows,
+    rule: Range,
+    white: int,
+    limits: tuple[float, float] | None,
+    unseen: float | None = None,
 ) -> StoredRows:
-    """Return some rows of a map as levels 0..white. ``limits`` are those of ``stretch_limits`` where the rule is stretch."""
+    """Return some rows of a map as levels 0..white. ``limits`` are those of ``stretch_limits`` where the rule is stretch.
+
+    ``unseen`` is the level of NaN, 0 where it is None.
+    """
     response = map_source.compute_map(map_, rows)
     alpha = _alpha_of(response, map_source.image, white)
     visible = None if alpha is None else alpha > 0
     levels, statistics = quantize(response.colour, rule, map_source.image.white, white, visible, limits)
+    if unseen and statistics.unknown:
+        levels[np.isnan(response.colour)] = unseen
     return StoredRows(response, levels, alpha, statistics)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..images.encoding import Encoding
 from ..images.frames import Series
 from ..images.image import Array, Image, Metadata
+from ..images.nodata import stored_nodata, without_untrue_nodata
 from ..images.positions import placed
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
 from ..images.write import METADATA_NAMES, Fitted, Loss, fit, losses_of_frames, write_maps
@@ -80,7 +81,7 @@ def _write_picture(
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
     if raw:
-        picture, statistics = _float_picture(map_source, map_)
+        picture, statistics = _float_picture(request, map_source, map_)
     else:
         picture, statistics = quantize_map(request, map_source, map_, rule, target.file_format)
     fitted, notices = fit_picture(request, picture, map_source.image, target, output)
@@ -91,14 +92,17 @@ def _write_picture(
     return [Written(target, name, picture.pixels.shape, "raw" if raw else rule.name, statistics, target.maps)], notices
 
 
-def _float_picture(map_source: MapSource, map_: Map) -> tuple[Image, RangeStatistics]:
+def _float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tuple[Image, RangeStatistics]:
     """Return a map as an image of float32, and the statistics of its responses."""
     image, response = map_source.image, map_source.compute_map(map_).colour
     compression = image.compression if image.white is None else None  # that of levels is not one of floats
     metadata = replace(image.metadata, label=map_.name)
-    pixels = response.astype(np.float32, copy=False)
+    pixels, statistics = response.astype(np.float32, copy=False), statistics_of(response)
+    unseen = None if request.strip else stored_nodata(metadata, np.float32)
+    if unseen is not None and statistics.unknown:
+        pixels = np.where(np.isnan(pixels), np.float32(unseen), pixels)
     picture = replace(image, pixels=pixels, white=None, alpha=None, compression=compression, metadata=metadata)
-    return picture, statistics_of(response)
+    return picture, statistics
 
 
 def fit_picture(request: BaseRequest, picture: Image, image: Image, target: Target, output: Output) -> tuple[Fitted, list[str]]:
@@ -106,9 +110,10 @@ def fit_picture(request: BaseRequest, picture: Image, image: Image, target: Targ
     metadata, misplaced = placed(picture.metadata, request.placement(image.size, request.maps[target.maps[0]]))
     if request.strip:
         metadata, misplaced = Metadata(label=metadata.label), ()
+    metadata, untrue = without_untrue_nodata(metadata, picture.pixels.dtype)
     picture = replace(picture, metadata=metadata)
     fitted = fit(picture, target.file_format, encoding_of(request), None if request.strip else output.provenance)
-    notices, lost = [*_misplaced(misplaced), *fitted.notices], [*misplaced, *fitted.lost]
+    notices, lost = [*_misplaced(misplaced), *untrue, *fitted.notices], [*misplaced, *fitted.lost]
     if picture.white is None:
         notices, lost = [*_raw_notices(request, image), *notices], [*_raw_losses(image), *lost]
     elif image.white is None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -46,7 +47,8 @@ def blurred(frames):
 def test_each_frame_is_filtered_and_written(run, film, tmp_path, suffix):
     """All of them, as SciPy filters them, with their durations; GIF rounds these, with a notice."""
     path, frames = film
-    result = run("apply", path, "-k", "average", "-o", tmp_path / f"out{suffix}", "--quality", "100")
+    lossless = ["--quality", "100"] if suffix == ".webp" else []
+    result = run("apply", path, "-k", "average", "-o", tmp_path / f"out{suffix}", *lossless)
     assert result.status == 0
     written, durations = frames_of(tmp_path / f"out{suffix}")
     assert_array_equal(written, blurred(frames))
@@ -290,3 +292,25 @@ def test_an_interrupt_leaves_nothing(tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     assert (process.wait(20), sorted(file.name for file in tmp_path.iterdir())) == (130, ["s.npy"])
+
+
+@pytest.mark.parametrize("comment", [b"", b"mine", b"long" * 200])
+def test_a_gif_carries_its_provenance_after_its_comment(run, tmp_path, comment):
+    """Without a sidecar, and --skip-existing finds it; a copy, and JPEG, have the comment alone."""
+    PIL.Image.linear_gradient("L").resize((9, 7)).save(tmp_path / "a.gif", **({"comment": comment} if comment else {}))
+    arguments = ["apply", tmp_path / "a.gif", "-k", "1", "-o", tmp_path / "b.gif"]
+    assert run(*arguments).status == 0
+    before = (tmp_path / "b.gif").read_bytes()
+    result = run(*arguments, "--skip-existing", "--json")
+    assert (result.status, (tmp_path / "b.gif").read_bytes()) == (0, before)
+    assert '"skipped"' in result.out
+    assert not (tmp_path / "b.gif.convcli").exists()
+    with PIL.Image.open(tmp_path / "b.gif") as picture:
+        assert re.fullmatch(re.escape(comment + b"; " * bool(comment)) + rb"convcli:1:\w{32}:\w{32}", picture.info["comment"])
+    for name in ("c.gif", "c.jpg"):
+        assert run("apply", tmp_path / "b.gif", "-k", "1", "--skip-existing", "-o", tmp_path / name).status == 0
+    with PIL.Image.open(tmp_path / "c.jpg") as picture:
+        assert picture.info.get("comment", b"") == comment
+    with PIL.Image.open(tmp_path / "c.gif") as picture:
+        assert picture.info["comment"].count(b"convcli:") == 1
+    assert [path.name for path in tmp_path.glob("*.convcli")] == []

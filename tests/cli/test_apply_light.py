@@ -227,7 +227,7 @@ def test_real_numbers_are_taken_as_light(run, tmp_path, rng):
     """With a notice; the maps are those of --light encoded."""
     np.save(tmp_path / "a.npy", rng.normal(size=(9, 11)).astype(np.float32))
     result = run("apply", tmp_path / "a.npy", "-k", "blur", "--light", "linear", "-o", tmp_path / "b.npy")
-    assert "has real numbers without a curve; they are taken as linear light" in result.err
+    assert "has real numbers without a curve; they are taken as linear light, and stored as that" in result.err
     run("apply", tmp_path / "a.npy", "-k", "blur", "-o", tmp_path / "c.npy")
     assert_array_equal(np.load(tmp_path / "b.npy"), np.load(tmp_path / "c.npy"))
     assert "levels are taken as light" in run("at", "1,1", tmp_path / "a.npy", "-k", "blur", "--light", "linear").out

@@ -385,3 +385,62 @@ def test_nodata_of_gdal_is_a_notice(run, tmp_path):
     assert not notice("a.tif", "--nodata", "-9999")
     assert not notice("b.tif")
     assert not notice("c.tif")
+
+
+def stated(path):
+    """The tag GDAL_NODATA of a TIFF file and its samples, as tifffile reads them."""
+    with tifffile.TiffFile(path) as file:
+        tag = file.pages[0].tags.get(42113)
+        return tag and tag.value, file.pages[0].asarray()
+
+
+@pytest.mark.parametrize(
+    ("dtype", "text", "options"),
+    [
+        (np.uint16, "65535", ["--nodata", "65535"]),
+        (np.uint16, "65535", ["--nodata", "7"]),
+        (np.uint8, "200", ["--mask", "mask.png"]),
+        (np.uint16, "9", ["--nodata", "9", "--range", "0..70000"]),
+        (np.int16, "-32768", ["--nodata", "-32768"]),
+        (np.float32, "-9999", ["--nodata", "-9999", "--missing", "ignore"]),
+        (np.float32, "-9999", ["--missing", "spread"]),
+        (np.float32, "nan", ["--nodata", "7"]),
+    ],
+)
+def test_what_is_still_missing_has_the_value_that_the_output_states(run, tmp_path, rng, dtype, text, options):
+    """GDAL masks the samples of this value, here those over which the kernel sees nothing."""
+    absent, levels = holes(rng, (24, 20), 0), rng.integers(20, 180, (24, 20)).astype(dtype)
+    value = float(options[1]) if options[0] == "--nodata" else np.nan
+    if options[0] != "--mask":
+        levels[absent] = np.nan if np.isnan(value) else value
+    PIL.Image.fromarray(np.where(absent, 0, 255).astype(np.uint8)).save(tmp_path / "mask.png")
+    tifffile.imwrite(tmp_path / "a.tif", levels, extratags=[(42113, 2, 0, text, True)])
+    options = [tmp_path / word if word == "mask.png" else word for word in options]
+    result = run("apply", tmp_path / "a.tif", "-k", "blur", *options, "-o", tmp_path / "b.tif")
+    assert result.status == 0, result.err
+    kept, samples = stated(tmp_path / "b.tif")
+    unseen = np.zeros((24, 20), bool)
+    unseen[(slice(4, 12), slice(6, 14)) if "spread" in options else (slice(6, 10), slice(8, 12))] = True
+    assert float(kept) == float(text) or kept == text == "nan"
+    assert_array_equal(np.isnan(samples) if text == "nan" else samples == float(text), unseen)
+
+
+@pytest.mark.parametrize(("dtype", "text", "options"), [(np.uint8, "-9999", []), (np.float32, "nan", ["--range", "0..255"])])
+def test_nodata_that_no_sample_of_the_output_can_be_is_dropped(run, tmp_path, dtype, text, options):
+    """With a notice; other tags stay."""
+    tags = [(42113, 2, 0, text, True), (33432, 2, 0, "somebody", True)]
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((5, 5), dtype), extratags=tags)
+    result = run("apply", tmp_path / "a.tif", "-k", "blur", *options, "-o", tmp_path / "b.tif")
+    assert f"GDAL_NODATA {text} not kept: no uint8 sample can be it" in result.err
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert 42113 not in file.pages[0].tags
+        assert file.pages[0].tags[33432].value == "somebody"
+
+
+def test_nodata_is_not_written_where_the_output_does_not_state_it(run, tmp_path):
+    """As with --strip, and in PNG."""
+    levels = np.full((9, 9), 7, np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", levels, extratags=[(42113, 2, 0, "7", True)])
+    for name, options in (("b.tif", ["--strip"]), ("b.png", [])):
+        assert run("apply", tmp_path / "a.tif", "-k", "blur", "--nodata", "7", *options, "-o", tmp_path / name).status == 0
+        assert not pixels(tmp_path / name).any()

@@ -189,3 +189,14 @@ def test_file_permissions_are_reported(samples, tmp_path):
         assert (result.returncode, len(result.stderr.splitlines())) == (1, 1), result.stderr
         assert result.stderr.rstrip().endswith(reason)
     assert (tmp_path / "kept.png").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("name", ["channels", "compression", "light", "missing"])
+def test_a_variable_is_named_only_where_the_wrong_value_comes_from_it(run, samples, monkeypatch, name):
+    """In the message about a choice."""
+    arguments = ["apply", samples / "camera.png", "-k", "blur", "-o", "x.tif"]
+    result = run(*arguments, f"--{name}", "wrong")
+    assert (result.status, f"Invalid value for '--{name}': 'wrong' is not one of" in result.err) == (2, True)
+    monkeypatch.setenv(f"CONVCLI_{name.upper()}", "wrong")
+    result = run(*arguments)
+    assert (result.status, f"'--{name}' (env var: 'CONVCLI_{name.upper()}'): 'wrong'" in result.err) == (2, True)

@@ -11,6 +11,7 @@ import PIL.Image
 import PIL.ImageCms
 import pillow_heif
 import pytest
+import tifffile
 from numpy.testing import assert_array_equal
 
 from convcli.errors import ImageError
@@ -452,6 +453,15 @@ def test_heic(rng):
     assert_array_equal(image.pixels, np.floor(samples * 65535.0 / 1023 + 0.5))
     opaque = np.dstack([levels, levels[:, :, 0]])
     assert_array_equal(levels_of(read(heic(opaque))), opaque)
+
+
+def test_exr_in_a_folder_becomes_tiff_of_floats(run, tmp_path, rng):
+    """A batch needs no option for it."""
+    values = rng.normal(size=(6, 5, 3)).astype(np.float32)
+    (tmp_path / "a.exr").write_bytes(exr({"RGB": values}))
+    result = run("apply", tmp_path / "a.exr", "-k", "1", "-o", f"{tmp_path}/out/")
+    assert result.status == 0, result.err
+    assert_array_equal(tifffile.imread(tmp_path / "out" / "a.tif"), np.moveaxis(values, 2, 0))
 
 
 @pytest.mark.parametrize(("package", "extra", "what"), [("pillow_heif", "heic", "HEIC"), ("OpenEXR", "exr", "OpenEXR")])

@@ -260,6 +260,20 @@ def test_iptc_is_carried_from_jpeg_to_jpeg(run, tmp_path, others, lost):
     assert "IPTC not kept in this png" in run("apply", tmp_path / "b.jpg", "-k", "1", "-o", tmp_path / "c.png").err
 
 
+@pytest.mark.parametrize("junk", [b"\0\0", b"\0", b"\xff\0", b"\xff\xff", b"junk\xff\0\0"])
+@pytest.mark.parametrize("marker", [b"\xff\xed", b"\xff\xdb", b"\xff\xda"])
+def test_bytes_between_the_segments_of_a_jpeg_are_skipped(run, tmp_path, marker, junk):
+    """As libjpeg does; what follows them is found, and is not after the end of the picture."""
+    jpeg_with(tmp_path / "a.jpg", resource(0x0404, IPTC), PATH)
+    data = (tmp_path / "a.jpg").read_bytes()
+    at = data.index(marker)
+    (tmp_path / "a.jpg").write_bytes(data[:at] + junk + data[at:])
+    result = run("apply", tmp_path / "a.jpg", "-k", "1", "-o", tmp_path / "b.jpg")
+    assert (result.status, result.lines[:-1]) == (0, [f"{tmp_path}/a.jpg: Photoshop's data not kept"])
+    with PIL.Image.open(tmp_path / "b.jpg") as picture:
+        assert picture.info["photoshop"][0x0404] == IPTC
+
+
 def test_iptc_of_tiff_is_carried_to_tiff(run, tmp_path):
     """It is a tag, copied with the others."""
     exif = PIL.Image.Exif()

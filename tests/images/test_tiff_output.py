@@ -112,6 +112,26 @@ def test_the_compression_of_other_formats_is_refused(run, samples, tmp_path):
     assert "--compression does not apply: it is that of TIFF, and the output is png" in result.err
 
 
+@pytest.mark.parametrize(
+    ("option", "name", "reason"),
+    [
+        ("--quality", "a.png", "it is that of JPEG, WEBP, AVIF, JP2, JXL, and the output is png"),
+        ("--quality", "a.tif", "and the output is tiff"),
+        ("--png-level", "a.jpg", "it is that of PNG, and the output is jpeg"),
+        ("--png-level", "a.npy", "and the output is npy"),
+    ],
+)
+def test_a_setting_that_no_output_has_is_refused(run, samples, tmp_path, monkeypatch, option, name, reason):
+    """One that an output of a batch has is used there."""
+    monkeypatch.chdir(tmp_path)
+    result = run("apply", samples / "chelsea.png", "-k", "1", "-o", name, option, "5")
+    assert (result.status, len(list(tmp_path.iterdir()))) == (2, 0)
+    assert f"Error: {option} does not apply: it is that of" in result.err
+    assert reason in result.err
+    inputs = samples / "horse.png", samples / "rocket.jpg"
+    assert run("apply", *inputs, "-k", "1", "--stride", "9", "-o", "out/", option, "5").status == 0
+
+
 @pytest.mark.parametrize("name", [None, *TIFF_COMPRESSIONS])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_floats_are_the_same_for_other_readers(name, channels, rng):

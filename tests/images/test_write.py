@@ -218,6 +218,19 @@ def test_compression_and_quality_have_an_effect(samples):
         assert sizes[0] < sizes[1]
 
 
+def test_level_9_of_deep_colour_is_the_smallest(rng):
+    """Of waves whose channels differ by a constant, and of noise, for which different strategies are best."""
+    y, x = np.mgrid[:200, :300]
+    waves = 32000 + 25000 * np.sin(x / 60)[:, :, None] * np.cos(y / 45)[:, :, None] + [0, 1285, 2570]
+    noise = rng.normal(32000, 800, (200, 300, 3))
+    for pixels in (waves, noise):
+        image = Image(pixels.astype(np.uint16), 65535)
+        encoded = [encode(image, format_named("png"), Encoding(png_level=level)).data for level in range(10)]
+        assert len(encoded[9]) == min(map(len, encoded))
+        decoded = list(pypng.Reader(bytes=encoded[9]).read()[2])
+        assert_array_equal(np.array(decoded).reshape(200, 300, 3), image.pixels)
+
+
 @pytest.mark.parametrize("channels", [1, 3])
 def test_stacks_of_maps_are_written(channels, tmp_path, rng):
     """N maps: (N, H, W) or (N, H, W, C) in .npy, named arrays in .npz, planes with labels in an ImageJ TIFF."""
@@ -335,10 +348,26 @@ def test_unknown_suffixes_are_refused(path):
 
 def test_formats_are_found_by_name_or_suffix():
     """Formats are found by name or suffix; the error suggests the nearest name."""
-    assert {format_named(suffix[1:]) for file_format in FORMATS for suffix in file_format.suffixes} == {
-        file_format
+    assert {format_named(suffix[1:]).name for file_format in FORMATS for suffix in file_format.suffixes} == {
+        file_format.name
         for file_format in FORMATS
         if file_format.name not in ("hdr", "heic", "exr", "ico")  # which are only read
     }
     with pytest.raises(ArgumentError, match=r"format 'pgn' is unknown; there are .*did you mean 'p"):
         format_named("pgn")
+
+
+@pytest.mark.parametrize("arguments", [["-o", "b.pgm"], ["--format", "pgm", "-o", "out/"]])
+def test_colour_is_refused_in_pgm(run, tmp_path, monkeypatch, arguments):
+    """Before it is computed, with the remedy, which works; grey is P5."""
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.new("RGB", (5, 4), (9, 8, 7)).save("a.png")
+    result = run("apply", "a.png", "-k", "1", *arguments)
+    assert (result.status, list(tmp_path.rglob("*.p[gp]m"))) == (1, [])
+    assert ".pgm holds grey alone, and the map has colour; write .ppm, or use --channels gray" in result.err
+    assert run("apply", "a.png", "-k", "1", *arguments, "-n").status == 1
+    assert run("apply", "a.png", "-k", "1", *arguments, "--channels", "gray").status == 0
+    (output,) = tmp_path.rglob("*.pgm")
+    assert output.read_bytes().startswith(b"P5")
+    assert run("apply", "a.png", "-k", "1", "-o", "b.pnm").status == 0
+    assert (tmp_path / "b.pnm").read_bytes().startswith(b"P6")

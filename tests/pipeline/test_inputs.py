@@ -500,3 +500,18 @@ def test_a_picture_with_two_names_is_one_input_or_refused(run, samples, tree):
         result = run("apply", "photos/h.png", second, "-k", "blur", "-o", "out/", "--overwrite")
         assert (result.status, len(result.lines)) == (2, 1)
         assert "name that picture once" in result.err
+
+
+def test_a_sidecar_beside_its_file_is_no_input(run, tree):
+    """As * of a shell names both, also in other words; one that is named without its file is."""
+    for name in ("s.bmp", "s.bmp.convcli", "t.bmp.convcli"):
+        (tree / name).write_bytes(b"")
+    assert found_inputs("s.bmp", "s.bmp.convcli", "t.bmp.convcli") == [("s.bmp", "."), ("t.bmp.convcli", ".")]
+    assert found_inputs("./s.bmp.convcli", str(tree / "s.bmp")) == [(str(tree / "s.bmp"), ".")]
+    assert [item.name for item in find_inputs([], Search(), ["s.bmp.convcli", "s.bmp"])] == ["s.bmp"]
+    PIL.Image.new("L", (5, 5)).save("s.bmp")
+    (tree / "s.bmp.convcli").unlink()
+    arguments = ["-k", "blur", "--in-place", "--skip-existing"]
+    assert run("apply", "s.bmp", *arguments).status == 0
+    result = run("apply", *sorted(path.name for path in tree.glob("s*")), *arguments, "--json")
+    assert (result.status, '"skipped"' in result.out) == (0, True)

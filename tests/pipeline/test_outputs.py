@@ -10,6 +10,7 @@ from convcli.images.formats import format_named
 from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Search, find_inputs
 from convcli.pipeline.outputs import make_tasks
+from convcli.range_rules import parse_range
 
 REGISTRY = load_registry()
 
@@ -47,6 +48,15 @@ def test_outputs_in_a_folder_have_the_name_of_the_input(folder):
     assert outputs(["a.png"], "there") == [("there/a.png", (0,))]
     (folder / "{odd}").mkdir()
     assert outputs(["a.png"], "{{odd}}/{name}") == [("{odd}/a.png", (0,))]
+
+
+def test_real_numbers_in_a_folder_stay_what_they_are():
+    """HDR and EXR hold no levels; --range, of the run or of a kernel, makes levels of them."""
+    assert outputs(["a.hdr", "b.EXR", "c.pic"], "out/") == [("out/a.tif", (0,)), ("out/b.tif", (0,)), ("out/c.tif", (0,))]
+    assert outputs(["a.hdr"], "out/", ["blur", "edge"]) == [("out/a.tif", (0, 1))]
+    assert outputs(["a.hdr"], "out/", range=parse_range("0..1")) == [("out/a.png", (0,))]
+    assert outputs(["a.hdr"], "out/", range=parse_range("stretch")) == [("out/a.png", (0,))]
+    assert outputs(["a.hdr"], "out/", file_format=format_named("jpg")) == [("out/a.jpg", (0,))]
 
 
 def test_templates_fill_in_their_tokens(folder):

@@ -39,7 +39,7 @@ def statuses(run, *arguments):
     return [line["status"] for line in lines]
 
 
-OUTPUTS = ("x.png", "x.jpg", "x.webp", "x.avif", "x.jp2", "x.jxl", "x.tif", "x.bmp", "x.ppm", "x.npy", "x.npz")
+OUTPUTS = ("x.png", "x.jpg", "x.webp", "x.avif", "x.jp2", "x.jxl", "x.tif", "x.gif", "x.bmp", "x.ppm", "x.npy", "x.npz")
 
 
 @pytest.mark.parametrize("name", OUTPUTS)

@@ -4,6 +4,7 @@ import io
 import itertools
 import struct
 from collections.abc import Iterable
+from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -16,7 +17,9 @@ from ..frames import Series
 from ..gif_blocks import APPLICATION, GRAPHIC_CONTROL, LOOP, Extension, Frame, is_grey_ramp, read_blocks
 from ..image import Array, Image, Metadata
 from ..palette import indexed, is_hidden
+from ..provenance import Provenance, find_provenance
 from .animation import Box, Levels, alike, changed_box, timing_of
+from .pillow import pillow_settings
 from .pillow_frames import AnimationCodec, AnimationFacts
 
 KEEP, CLEAR = 1, 2
@@ -56,6 +59,11 @@ class GifCodec(AnimationCodec):
         has_alpha = is_first_transparent or (is_transparent and clears)
         series = Series(len(durations), durations=tuple(durations), loop=loop)
         return AnimationFacts(series, width, height, has_alpha, is_grey)
+
+    def read_provenance(self, path: Path) -> Provenance | None:
+        """Return the provenance in the comment. Raises whatever Pillow raises on damaged data."""
+        with pillow_settings, PIL.Image.open(path, formats=("GIF",)) as picture:
+            return find_provenance(bytes(picture.info.get("comment", b"")).decode("latin-1"))
 
     def frame_of(self, picture: PIL.Image.Image, facts: AnimationFacts, metadata: Metadata) -> Image:
         """Return a frame with the channels that all frames of the file have. Those of Pillow have several modes."""
@@ -110,7 +118,7 @@ def _header(width: int, height: int, loop: int, comment: bytes | None) -> bytes:
     if loop != 1:
         parts.append(b"!\xff\x0b" + LOOP + b"\x03\x01" + struct.pack("<H", min(loop - 1, MAX_FIELD) if loop else 0) + b"\0")
     if comment:
-        blocks = [comment[start : start + 255] for start in range(0, len(comment), 255)]
+        blocks = [comment[max(end - 255, 0) : end] for end in range(len(comment), 0, -255)][::-1]  # its end, undivided
         parts.append(b"!\xfe" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0")
     return b"".join(parts)
 

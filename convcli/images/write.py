@@ -42,6 +42,9 @@ TIMING = ("durations", "loop")
 TOLERANCE = 1e-6
 """Milliseconds by which a duration may differ from a multiple."""
 
+FLOAT32_BITS = 32
+"""Bits of samples in formats whose writers convert all maps to float32."""
+
 MARGIN = 100
 """Bytes for the prefixes of XMP and IPTC in JPEG, and for numbers that become longer."""
 
@@ -186,6 +189,15 @@ def losses_by_palette(image: Image, file_format: Format) -> list[Loss]:
     return losses
 
 
+def losses_by_levels(picture: Image, image: Image, file_format: Format) -> list[Loss]:
+    """Return what the levels of a picture do not hold of the image that it was made from. One without notice is asked for."""
+    if image.white is None:
+        return [Loss("", "its real numbers")]
+    if picture.white is not None and picture.white < image.white:
+        return [Loss(f"16-bit levels stored with 8 bits: {file_format.name} holds only 8", "16-bit levels")]
+    return []
+
+
 def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
     """Return what a picture format does not hold of what a file says about its frames."""
     fields = [field for field in NAMES_OF_FRAMES if series.count > 1 or field not in TIMING]
@@ -264,8 +276,9 @@ def write_frame_maps(
 
 
 def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[Sequence[Array]]:
-    """Yield the frames. Raises ArgumentError where the maps of one differ in shape from those of the first."""
+    """Yield the frames. Raises ArgumentError where the maps of one differ in shape or dtype from those of the first."""
     first: list[tuple[int, ...]] = []
+    dtype = None
     index = 0  # enumerate would keep a frame while the next is computed
     for maps in frames:
         shapes = [map_.shape for map_ in maps]
@@ -274,6 +287,12 @@ def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[S
             raise ArgumentError(
                 f"maps of different shapes do not stack in {file_format.name}: frame 0 gives {_listed(first)}, "
                 f"frame {index} {_listed(shapes)}; write each frame to a file, with {{frame}} in the name of the output"
+            )
+        dtype = dtype or maps[0].dtype
+        if maps[0].dtype != dtype and file_format.float_bits > FLOAT32_BITS:
+            raise ArgumentError(
+                f"maps of different dtypes do not stack in {file_format.name}: frame 0 gives {dtype}, frame {index} "
+                f"{maps[0].dtype}; write each frame to a file, with {{frame}} in the name of the output"
             )
         yield maps
         index += 1  # noqa: SIM113

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 from ..images.frames import Series, chained
 from ..images.image import Array, Image, Metadata
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import METADATA_NAMES, losses_by_palette, stored_white, write_frame_maps
+from ..images.write import METADATA_NAMES, losses_by_levels, losses_by_palette, stored_white, write_frame_maps
 from .map_source import MapSource
 from .request_base import BaseRequest
 from .selected_frames import SelectedFrames, refuse_loss
@@ -82,7 +82,8 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
         picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
         statistics.append(measured)
         if len(statistics) > 1:  # those of the first are found where it is fitted to the format
-            notices.extend(told(request, losses_by_palette(picture, target.file_format)))
+            of_levels = losses_by_levels(picture, source.image, target.file_format)
+            notices.extend(told(request, [*losses_by_palette(picture, target.file_format), *of_levels]))
         return picture
 
     first = stored(sources.first)
@@ -125,15 +126,17 @@ def _placed(request: BaseRequest, sources: Sources, target: Target) -> Series:
 def _write_stack(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
     statistics: list[list[RangeStatistics]] = [[] for _ in target.maps]
 
+    notices: list[str] = []
+
     def computed(source: MapSource) -> list[Array]:
         maps = [source.compute_map(request.maps[index]).colour for index in target.maps]
+        notices.extend(notices_of_stack(request, source.image, maps[0], target))
         for measured, computed_map in zip(statistics, maps, strict=True):
             measured.append(statistics_of(computed_map))
         return maps
 
     first = computed(sources.first)
     shapes = [map_.shape for map_ in first]
-    notices = notices_of_stack(request, sources.first.image, first[0], target)
     provenance = None if request.strip else output.provenance
     names, series = stack_names(request, target), _placed(request, sources, target)
     maps = chained(first, map(computed, sources.rest))

@@ -12,7 +12,7 @@ from ..images.frames import Series
 from ..images.image import Array, Image, Metadata
 from ..images.positions import placed
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import METADATA_NAMES, Fitted, Loss, fit, losses_of_frames, write_maps
+from ..images.write import METADATA_NAMES, Fitted, Loss, fit, losses_by_levels, losses_of_frames, write_maps
 from .map_source import Explanation, MapSource
 from .request_base import BaseRequest, Map
 from .selected_frames import refuse_loss
@@ -111,11 +111,9 @@ def fit_picture(request: BaseRequest, picture: Image, image: Image, target: Targ
     notices, lost = [*_misplaced(misplaced), *fitted.notices], [*misplaced, *fitted.lost]
     if picture.white is None:
         notices, lost = [*_raw_notices(request, image), *notices], [*_raw_losses(image), *lost]
-    elif image.white is None:
-        lost.append("its real numbers")
-    elif picture.white < image.white:
-        notices.append(f"16-bit levels stored with 8 bits: {target.file_format.name} holds only 8")
-        lost.append("16-bit levels")
+    else:
+        of_levels = losses_by_levels(picture, image, target.file_format)
+        notices, lost = [*notices, *notices_of(of_levels)], [*lost, *(loss.lost for loss in of_levels)]
     refuse_loss(request, tuple(lost))
     return fitted, notices
 
@@ -195,7 +193,12 @@ def notices_of_series(request: BaseRequest, series: Series, target: Target) -> l
 def told(request: BaseRequest, losses: Sequence[Loss]) -> list[str]:
     """Return the notices about losses. Raises ImageError for --in-place."""
     refuse_loss(request, tuple(loss.lost for loss in losses))
-    return [loss.notice for loss in losses]
+    return notices_of(losses)
+
+
+def notices_of(losses: Sequence[Loss]) -> list[str]:
+    """Return the notices about losses."""
+    return [loss.notice for loss in losses if loss.notice]
 
 
 def stacked(

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..engine.jit.run import Stopped
 from ..errors import ArgumentError, ConvcliError, OutputError
 from .codecs import codec_of
 from .encoding import Encoding
@@ -213,11 +214,11 @@ def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
 
 
 @contextlib.contextmanager
-def _as_output_error(size: tuple[int, int, int], file_format: Format, count: str = "") -> Iterator[None]:
+def _as_output_error(size: tuple[int, ...], file_format: Format, count: str = "") -> Iterator[None]:
     """Turn exceptions of encoders into OutputError. OSError of the file that is written has a number, and stays."""
     try:
         yield
-    except (ConvcliError, MemoryError):
+    except (ConvcliError, MemoryError, Stopped):  # of frames that are computed while others are written
         raise
     # For data that a format cannot hold, encoders raise OSError, ValueError, OverflowError, struct.error and others.
     except Exception as error:
@@ -251,12 +252,16 @@ def write_maps(
     provenance: Provenance | None = None,
     encoding: Encoding | None = None,
 ) -> None:
-    """Write float maps (H, W, C) as one .npy, .npz or TIFF stack. Raises ArgumentError if a stack cannot hold their shapes."""
+    """Write float maps (H, W, C) as one .npy, .npz or TIFF stack.
+
+    Raises ArgumentError if a stack cannot hold their shapes, OutputError for another limit of the format, and OSError.
+    """
     shapes = {map_.shape for map_ in maps}
     if not file_format.holds_named_maps and len(shapes) > 1:
         sizes = ", ".join(f"{name} {' x '.join(map(str, map_.shape))}" for name, map_ in zip(names, maps, strict=True))
         raise ArgumentError(f"maps of different shapes do not stack in {file_format.name}: {sizes}; write .npz")
-    codec_of(file_format).write_maps(file, maps, names, provenance, encoding or Encoding())
+    with _as_output_error(maps[0].shape, file_format):
+        codec_of(file_format).write_maps(file, maps, names, provenance, encoding or Encoding())
 
 
 def write_frame_maps(
@@ -270,9 +275,14 @@ def write_frame_maps(
 ) -> None:
     """Write the float maps of several frames, each (H, W, C), as one .npy, .npz or TIFF stack.
 
-    Raises ArgumentError for frames or maps whose shapes do not stack.
+    Raises ArgumentError for frames or maps whose shapes do not stack, OutputError for another limit of the format, and OSError.
     """
-    codec_of(file_format).write_frame_maps(file, _alike(frames, file_format), series, names, provenance, encoding or Encoding())
+    rest = iter(frames)
+    first = next(rest)
+    shape, alike = first[0].shape, _alike(chained(first, rest), file_format)
+    del first
+    with _as_output_error(shape, file_format, f"{series.count} frames of "):
+        codec_of(file_format).write_frame_maps(file, alike, series, names, provenance, encoding or Encoding())
 
 
 def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[Sequence[Array]]:

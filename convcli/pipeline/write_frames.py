@@ -15,6 +15,7 @@ from .tasks import Target
 from .write_map import (
     Written,
     encoding_of,
+    explanations_of,
     fit_picture,
     is_raw,
     notices_of_series,
@@ -61,9 +62,10 @@ def write_frames(
     """Write the maps of frames to one output. Return what was written, and notices. Raises ConvcliError."""
     sources = Sources(frames, indices)
     raw = is_raw(request, sources.first.image, target)
+    explanations = explanations_of(request, sources.first, target)  # now, as the first frame is not read again after the others
     notices = notices_of_series(request, sources.series, target)
     written, further = (_write_stack if raw else _write_levels)(request, sources, target, output)
-    return with_explanations(request, sources.first, written), [*notices, *further]
+    return with_explanations(written, explanations), [*notices, *further]
 
 
 def _write_levels(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:

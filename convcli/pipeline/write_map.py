@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -47,16 +47,22 @@ def write_map(request: BaseRequest, map_source: MapSource, target: Target, outpu
         written, notices = _write_stack(request, map_source, target, output)
     else:
         written, notices = _write_picture(request, map_source, target, output, raw)
-    return with_explanations(request, map_source, written), notices
+    return with_explanations(written, explanations_of(request, map_source, target)), notices
 
 
-def with_explanations(request: BaseRequest, map_source: MapSource, written: list[Written]) -> list[Written]:
+Explanations: TypeAlias = dict[int, tuple[Explanation, ...]]
+"""How the kernels of maps are computed, by the indices of the maps."""
+
+
+def explanations_of(request: BaseRequest, map_source: MapSource, target: Target) -> Explanations:
+    """Return how the kernels of the maps of an output are computed."""
+    return {index: map_source.explanations(request.maps[index]) for index in target.maps}
+
+
+def with_explanations(written: list[Written], explanations: Explanations) -> list[Written]:
     """Return what was written with how its kernels were computed."""
     return [
-        replace(
-            output,
-            explanations=tuple(itertools.chain(*(map_source.explanations(request.maps[index]) for index in output.maps))),
-        )
+        replace(output, explanations=tuple(itertools.chain(*(explanations[index] for index in output.maps))))
         for output in written
     ]
 

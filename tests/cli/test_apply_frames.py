@@ -13,7 +13,7 @@ import pytest
 import scipy.ndimage
 from numpy.testing import assert_array_equal
 
-from convcli.pipeline import output_conflicts
+from convcli.pipeline import output_conflicts, selected_frames
 
 RNG = np.random.default_rng(8)
 BLUR = np.ones((3, 3)) / 9
@@ -223,6 +223,32 @@ def test_animations_are_replaced_in_place(run, film, tmp_path):
     colours[0].save(still, save_all=True, append_images=colours[1:], default_image=True)
     result = run("apply", still, "-k", "average", "--in-place")
     assert (result.status, "would lose its still picture, which is no frame in place" in result.err) == (1, True)
+
+
+def test_an_animation_of_one_frame_beside_a_still_picture(run, tmp_path):
+    """The still picture is used, with a notice, and the frame is not lost in place."""
+    still, frame = (PIL.Image.fromarray(RNG.integers(0, 256, (7, 9), dtype=np.uint8)) for _ in range(2))
+    path = tmp_path / "still.png"
+    still.save(path, save_all=True, append_images=[frame], default_image=True)
+    before = path.read_bytes()
+    assert b"fdAT" in before
+    result = run("apply", path, "-k", "1", "--in-place", "--strip")
+    assert (result.status, "would lose its animation of one frame in place" in result.err) == (1, True)
+    assert path.read_bytes() == before
+    result = run("apply", path, "-k", "1", "-o", tmp_path / "o.png")
+    assert result.lines[0] == f"{path}: has a still picture and an animation of one frame; the still picture is used"
+    assert_array_equal(frames_of(tmp_path / "o.png")[0], np.asarray(still)[None])
+
+
+@pytest.mark.parametrize("output", ["o.png", "o.npy", "o{frame}.png"])
+def test_each_frame_is_read_once(run, film, tmp_path, monkeypatch, output):
+    """For each output, in order."""
+    read, reader = [], selected_frames.SelectedFrames._read
+    monkeypatch.setattr(
+        selected_frames.SelectedFrames, "_read", lambda frames, index: read.append(index) or reader(frames, index)
+    )
+    assert run("apply", film[0], "-k", "average", "-o", tmp_path / output, "--explain").status == 0
+    assert read == list(range(12))
 
 
 def test_what_is_reported(run, film, tmp_path):

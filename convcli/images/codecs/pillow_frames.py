@@ -1,6 +1,5 @@
 """Reads the frames of animations that Pillow decodes: GIF, WebP, AVIF. Each is read as it is shown, laid on those before it."""
 
-import abc
 import io
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
@@ -37,9 +36,9 @@ class AnimationFacts:
 class AnimationCodec(PillowCodec):
     """A format with frames. Files of one frame are read as pictures."""
 
-    @abc.abstractmethod
     def read_facts(self, file: BinaryIO) -> AnimationFacts | None:
         """Return what a file says about its frames, which are skipped; None for one without an animation."""
+        raise NotImplementedError
 
     def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
         """Return the frames. Raises ImageError, and whatever Pillow raises on damaged data."""

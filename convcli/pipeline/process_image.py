@@ -188,7 +188,10 @@ def _digest(file: BinaryIO) -> str:
 
 
 def plan_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
-    """Read one picture and plan its maps, for a dry run. Raises ConvcliError where ``run_task`` would fail."""
+    """Read one picture and plan its maps, for a dry run. Raises ConvcliError where ``run_task`` would fail.
+
+    Of a file whose frames have one output, the first is read: that others differ from it too much is not found.
+    """
     with _read(request, task, shared) as reading:
         frames, outcome = reading.frames, reading.outcome
         if frames is None:

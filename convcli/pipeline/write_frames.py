@@ -1,5 +1,6 @@
 """Writes the maps of several frames to one file, frame by frame."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -52,7 +53,7 @@ class Sources:
         """What the file says about these frames."""
         return self.frames.series_of(self.indices)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[MapSource]:
         return (self.frames.map_source(index) for index in self.indices)
 
 

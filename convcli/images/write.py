@@ -190,11 +190,20 @@ def losses_by_palette(image: Image, file_format: Format) -> list[Loss]:
     return losses
 
 
-def losses_by_levels(picture: Image, image: Image, file_format: Format) -> list[Loss]:
-    """Return what the levels of a picture do not hold of the image that it was made from. One without notice is asked for."""
+NO_ALPHA = Loss("alpha not written: a stack holds only the feature maps", "alpha")
+NOT_64_BITS = Loss("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits", "what 32 bits cannot hold")
+
+
+def losses_of_samples(picture: Image, image: Image, file_format: Format) -> list[Loss]:
+    """Return what the levels of a picture, or its float32, do not hold of the samples of the image that it was made from.
+
+    One without a notice is asked for.
+    """
+    if picture.white is None:
+        return [*([NO_ALPHA] if image.alpha is not None else []), *([NOT_64_BITS] if image.pixels.dtype == np.float64 else [])]
     if image.white is None:
         return [Loss("", "its real numbers")]
-    if picture.white is not None and picture.white < image.white:
+    if picture.white < image.white:
         return [Loss(f"16-bit levels stored with 8 bits: {file_format.name} holds only 8", "16-bit levels")]
     return []
 

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 from ..images.frames import Series, chained
 from ..images.image import Array, Image, Metadata
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import METADATA_NAMES, losses_by_levels, losses_by_palette, stored_white, write_frame_maps
+from ..images.write import METADATA_NAMES, losses_by_palette, losses_of_samples, stored_white, write_frame_maps
 from .map_source import MapSource
 from .request_base import BaseRequest
 from .selected_frames import SelectedFrames, refuse_loss
@@ -85,8 +85,8 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
         picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
         statistics.append(measured)
         if len(statistics) > 1:  # those of the first are found where it is fitted to the format
-            of_levels = losses_by_levels(picture, source.image, target.file_format)
-            notices.extend(told(request, [*losses_by_palette(picture, target.file_format), *of_levels]))
+            of_samples = losses_of_samples(picture, source.image, target.file_format)
+            notices.extend(told(request, [*losses_by_palette(picture, target.file_format), *of_samples]))
         return picture
 
     first = stored(sources.first)

@@ -12,7 +12,17 @@ from ..images.frames import Series
 from ..images.image import Array, Image, Metadata
 from ..images.positions import placed
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import METADATA_NAMES, Fitted, Loss, fit, losses_by_levels, losses_of_frames, write_maps
+from ..images.write import (
+    METADATA_NAMES,
+    NO_ALPHA,
+    NOT_64_BITS,
+    Fitted,
+    Loss,
+    fit,
+    losses_of_frames,
+    losses_of_samples,
+    write_maps,
+)
 from .map_source import Explanation, MapSource
 from .request_base import BaseRequest, Map
 from .selected_frames import refuse_loss
@@ -115,28 +125,24 @@ def fit_picture(request: BaseRequest, picture: Image, image: Image, target: Targ
     picture = replace(picture, metadata=metadata)
     fitted = fit(picture, target.file_format, encoding_of(request), None if request.strip else output.provenance)
     notices, lost = [*_misplaced(misplaced), *fitted.notices], [*misplaced, *fitted.lost]
+    of_samples = losses_of_samples(picture, image, target.file_format)
+    lost_samples = [loss.lost for loss in of_samples]
     if picture.white is None:
-        notices, lost = [*_raw_notices(request, image), *notices], [*_raw_losses(image), *lost]
+        notices, lost = [*_raw_notices(request, of_samples), *notices], [*lost_samples, *lost]
     else:
-        of_levels = losses_by_levels(picture, image, target.file_format)
-        notices, lost = [*notices, *notices_of(of_levels)], [*lost, *(loss.lost for loss in of_levels)]
+        notices, lost = [*notices, *notices_of(of_samples)], [*lost, *lost_samples]
     refuse_loss(request, tuple(lost))
     return fitted, notices
 
 
-def _raw_notices(request: BaseRequest, image: Image) -> Iterator[str]:
+def _raw_notices(request: BaseRequest, losses: Sequence[Loss]) -> Iterator[str]:
     """Yield notices about what one map of floats does not hold."""
-    if image.alpha is not None:
-        yield "alpha not written: a stack holds only the feature maps"
+    if NO_ALPHA in losses:
+        yield NO_ALPHA.notice
     if request.range.name != "auto":
         yield f"--range {request.range.name} not applied: floats are stored raw"
-    if image.pixels.dtype == np.float64:
-        yield "stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits"
-
-
-def _raw_losses(image: Image) -> list[str]:
-    is_wide = image.pixels.dtype == np.float64
-    return [*(["alpha"] if image.alpha is not None else []), *(["what 32 bits cannot hold"] if is_wide else [])]
+    if NOT_64_BITS in losses:
+        yield NOT_64_BITS.notice
 
 
 def encoding_of(request: BaseRequest) -> Encoding:
@@ -183,8 +189,8 @@ def notices_of_stack(request: BaseRequest, image: Image, map_: Array, target: Ta
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: floats are stored raw")
     if map_.itemsize * 8 > target.file_format.float_bits:
-        notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
-        lost.append("what 32 bits cannot hold")
+        notices.append(NOT_64_BITS.notice)
+        lost.append(NOT_64_BITS.lost)
     refuse_loss(request, tuple(lost))
     return notices
 

@@ -9,6 +9,7 @@ from ..kernels.syntax import parse_kernel
 from ..kernels.weights import WeightsFile
 from ..ops.option_parsers import METHODS
 from ..pipeline.apply_request import ApplyRequest
+from ..pipeline.mask_file import mask_file
 from . import option_groups, options, run_batch
 
 
@@ -68,6 +69,7 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
     weights = [str(reference.path) for reference in map(parse_kernel, kernels) if isinstance(reference, WeightsFile)]
     fields = run_batch.pop_inputs(values)
     masks = [values["mask"]] if values["mask"] else []
+    values["mask"] = mask_file(values["mask"], values["max_pixels"])
     fields["other_inputs"] += (*weights, *masks, *map(str, registry.read_files()))
     request = ApplyRequest(
         **fields,
@@ -83,7 +85,7 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
 def _check(request: ApplyRequest) -> None:
     """Raise ArgumentError for a mask that cannot be read, and for a kernel that cannot be computed by --method."""
     if request.mask is not None:
-        _ = request.seen
+        _ = request.mask.seen
     if request.method is not None:
         from ..pipeline.kernel_maps import check_method  # imports NumPy, which is slow
 

@@ -15,6 +15,7 @@ from ..kernels.kernel import feature_maps
 from ..pipeline.apply_request import ApplyRequest
 from ..pipeline.frame_selection import FIRST
 from ..pipeline.inputs import Input
+from ..pipeline.mask_file import mask_file
 from . import option_groups, options, output, pixel_view, run_batch
 from .messages import Messages
 
@@ -70,6 +71,7 @@ def command(
     if len(maps) > 1:
         raise ArgumentError(f"bank {kernels[0]!r} gives {len(maps)} feature maps; give one kernel, or a bank that merges them")
     input_ = Input(picture, None if picture == "-" else Path(picture))
+    values["mask"] = mask_file(values["mask"], values["max_pixels"])
     request = ApplyRequest(inputs=(input_,), maps=tuple(maps), output="", range=values.pop("rule"), **values)
     _print(request, *_explain(request, position), as_json)
 
@@ -101,7 +103,8 @@ def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, 
     from ..pipeline.pixel_trace import explain
 
     run_batch.report_compiling(Messages(quiet=False, verbose=False))
-    _ = request.seen  # an error of the mask is none of the picture
+    if request.mask is not None:
+        _ = request.mask.seen  # an error of the mask is none of the picture
     name = _name_of(request)
     with _naming_picture(name), truncated_allowed(request.allow_truncated):
         image = _read(request, pipes.input)

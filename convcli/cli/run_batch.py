@@ -130,8 +130,7 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
     outcome = None
     bar = output.Progress(messages.quiet)
     on_frame = bar.show if len(tasks) == 1 else None
-    options = {"dry_run": reporting.dry_run, "fail_fast": reporting.fail_fast}
-    outcomes = run_tasks(request, tasks, pipes, **options, on_frame=on_frame)
+    outcomes = run_tasks(request, tasks, pipes, dry_run=reporting.dry_run, fail_fast=reporting.fail_fast, on_frame=on_frame)
     with bar, contextlib.closing(outcomes):
         bar.show(0, len(tasks))
         try:

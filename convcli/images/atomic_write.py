@@ -7,6 +7,7 @@ other machines are not always visible, so that each machine removes only its own
 
 import contextlib
 import errno
+import io
 import os
 import platform
 import re
@@ -52,8 +53,8 @@ def write_atomically(
     """Open a file that is renamed to ``path`` when the block ends without an error; otherwise ``path`` stays as it is.
 
     The bytes go to a temporary file in the same folder, are synced, and are renamed: at any time ``path`` is the old file, the
-    complete new file, or nothing. A missing folder is made. A link is followed; a device, such as /dev/null, is written
-    directly. ``before`` is called with the path of the finished temporary file just before it is renamed. ``times`` become the
+    complete new file, or nothing. A missing folder is made. A link is followed; a device, such as /dev/null, gets all bytes at
+    the end. ``before`` is called with the path of the finished temporary file just before it is renamed. ``times`` become the
     times of the file.
 
     Raises OutputError, and ExistsError where ``path`` exists and ``replace`` is false.
@@ -68,8 +69,9 @@ def write_atomically(
                 raise OSError(errno.ENXIO, "it is a socket, which has no name to open")
             if stat.S_ISDIR(mode):
                 raise IsADirectoryError(errno.EISDIR, "it is a folder")
-            with target.open("wb") as file:
-                yield file
+            memory = io.BytesIO()  # encoders seek, which a device does not
+            yield memory
+            target.write_bytes(memory.getvalue())
             return
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, "it is write-protected")

@@ -41,11 +41,10 @@ def ends_with_box(path: Path) -> bool:
 def contents_of(file: BinaryIO, box: Box) -> bytes:
     """Return the contents of a box. Raises ValueError where the file ends before them."""
     name, begin, end = box
-    file.seek(begin)
-    data = file.read(end - begin)
-    if len(data) < end - begin:
+    if end > file.seek(0, os.SEEK_END):  # before memory is taken for what a damaged file announces
         raise ValueError(f"it ends in its box {name.decode('latin-1')!r}")
-    return data
+    file.seek(begin)
+    return file.read(end - begin)
 
 
 def box_of(name: bytes, contents: bytes) -> bytes:

@@ -7,6 +7,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from ..engine.jit.run import Stopped
 from ..errors import ArgumentError, ConvcliError, OutputError
 from .codecs import codec_of
 from .encoding import Encoding
@@ -41,6 +42,9 @@ TIMING = ("durations", "loop")
 
 TOLERANCE = 1e-6
 """Milliseconds by which a duration may differ from a multiple."""
+
+FLOAT32_BITS = 32
+"""Bits of samples in formats whose writers convert all maps to float32."""
 
 MARGIN = 100
 """Bytes for the prefixes of XMP and IPTC in JPEG, and for numbers that become longer."""
@@ -193,6 +197,24 @@ def losses_by_palette(image: Image, file_format: Format) -> list[Loss]:
     return losses
 
 
+NO_ALPHA = Loss("alpha not written: a stack holds only the feature maps", "alpha")
+NOT_64_BITS = Loss("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits", "what 32 bits cannot hold")
+
+
+def losses_of_samples(picture: Image, image: Image, file_format: Format) -> list[Loss]:
+    """Return what the levels of a picture, or its float32, do not hold of the samples of the image that it was made from.
+
+    One without a notice is asked for.
+    """
+    if picture.white is None:
+        return [*([NO_ALPHA] if image.alpha is not None else []), *([NOT_64_BITS] if image.pixels.dtype == np.float64 else [])]
+    if image.white is None:
+        return [Loss("", "its real numbers")]
+    if picture.white < image.white:
+        return [Loss(f"16-bit levels stored with 8 bits: {file_format.name} holds only 8", "16-bit levels")]
+    return []
+
+
 def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
     """Return what a picture format does not hold of what a file says about its frames."""
     fields = [field for field in NAMES_OF_FRAMES if series.count > 1 or field not in TIMING]
@@ -208,11 +230,11 @@ def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
 
 
 @contextlib.contextmanager
-def _as_output_error(size: tuple[int, int, int], file_format: Format, count: str = "") -> Iterator[None]:
+def _as_output_error(size: tuple[int, ...], file_format: Format, count: str = "") -> Iterator[None]:
     """Turn exceptions of encoders into OutputError. OSError of the file that is written has a number, and stays."""
     try:
         yield
-    except (ConvcliError, MemoryError):
+    except (ConvcliError, MemoryError, Stopped):  # of frames that are computed while others are written
         raise
     # For data that a format cannot hold, encoders raise OSError, ValueError, OverflowError, struct.error and others.
     except Exception as error:
@@ -246,12 +268,16 @@ def write_maps(
     provenance: Provenance | None = None,
     encoding: Encoding | None = None,
 ) -> None:
-    """Write float maps (H, W, C) as one .npy, .npz or TIFF stack. Raises ArgumentError if a stack cannot hold their shapes."""
+    """Write float maps (H, W, C) as one .npy, .npz or TIFF stack.
+
+    Raises ArgumentError if a stack cannot hold their shapes, OutputError for another limit of the format, and OSError.
+    """
     shapes = {map_.shape for map_ in maps}
     if not file_format.holds_named_maps and len(shapes) > 1:
         sizes = ", ".join(f"{name} {' x '.join(map(str, map_.shape))}" for name, map_ in zip(names, maps, strict=True))
         raise ArgumentError(f"maps of different shapes do not stack in {file_format.name}: {sizes}; write .npz")
-    codec_of(file_format).write_maps(file, maps, names, provenance, encoding or Encoding())
+    with _as_output_error(maps[0].shape, file_format):
+        codec_of(file_format).write_maps(file, maps, names, provenance, encoding or Encoding())
 
 
 def write_frame_maps(
@@ -265,14 +291,20 @@ def write_frame_maps(
 ) -> None:
     """Write the float maps of several frames, each (H, W, C), as one .npy, .npz or TIFF stack.
 
-    Raises ArgumentError for frames or maps whose shapes do not stack.
+    Raises ArgumentError for frames or maps whose shapes do not stack, OutputError for another limit of the format, and OSError.
     """
-    codec_of(file_format).write_frame_maps(file, _alike(frames, file_format), series, names, provenance, encoding or Encoding())
+    rest = iter(frames)
+    first = next(rest)
+    shape, alike = first[0].shape, _alike(chained(first, rest), file_format)
+    del first
+    with _as_output_error(shape, file_format, f"{series.count} frames of "):
+        codec_of(file_format).write_frame_maps(file, alike, series, names, provenance, encoding or Encoding())
 
 
 def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[Sequence[Array]]:
-    """Yield the frames. Raises ArgumentError where the maps of one differ in shape from those of the first."""
+    """Yield the frames. Raises ArgumentError where the maps of one differ in shape or dtype from those of the first."""
     first: list[tuple[int, ...]] = []
+    dtype = None
     index = 0  # enumerate would keep a frame while the next is computed
     for maps in frames:
         shapes = [map_.shape for map_ in maps]
@@ -281,6 +313,12 @@ def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[S
             raise ArgumentError(
                 f"maps of different shapes do not stack in {file_format.name}: frame 0 gives {_listed(first)}, "
                 f"frame {index} {_listed(shapes)}; write each frame to a file, with {{frame}} in the name of the output"
+            )
+        dtype = dtype or maps[0].dtype
+        if maps[0].dtype != dtype and file_format.float_bits > FLOAT32_BITS:
+            raise ArgumentError(
+                f"maps of different dtypes do not stack in {file_format.name}: frame 0 gives {dtype}, frame {index} "
+                f"{maps[0].dtype}; write each frame to a file, with {{frame}} in the name of the output"
             )
         yield maps
         index += 1  # noqa: SIM113

@@ -5,8 +5,7 @@ import functools
 import hashlib
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..errors import ArgumentError
 from ..geometry.axes import Placement, kernel_extents, make_axes
@@ -16,10 +15,8 @@ from ..geometry.whole_numbers import as_pair
 from ..images.formats import Format
 from ..kernels.kernel import Bank, Kernel, kernels_of, same_padding
 from ..range_rules import Range, parse_range
+from .mask_file import MaskFile
 from .request_base import BaseRequest
-
-if TYPE_CHECKING:
-    from ..images.image import Array
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class ApplyRequest(BaseRequest):
     channels: str = "each"
     light: str = "encoded"
     missing: str | None = None  # None spreads NaN, and ignores samples that mask or nodata marks
-    mask: str | None = None  # the file of a picture that is 0 where pixels are missing
+    mask: MaskFile | None = None
     nodata: float | None = None  # the value of missing samples
     method: str | None = None  # None chooses the method that costs least
     explain: bool = False  # report the method of each kernel
@@ -63,13 +60,6 @@ class ApplyRequest(BaseRequest):
     def missing_rule(self) -> str:
         """What missing samples do, one of MISSING."""
         return self.missing or ("spread" if self.mask is None and self.nodata is None else "ignore")
-
-    @functools.cached_property
-    def seen(self) -> "Array | None":
-        """Which pixels of the picture of --mask are not 0: (H, W) bool; None without it. Raises ArgumentError."""
-        from ..images.mask import read_mask  # imports NumPy, which is slow
-
-        return None if self.mask is None else read_mask(self.mask, self.max_pixels)
 
     @property
     def kernels(self) -> tuple[Kernel, ...]:
@@ -98,21 +88,14 @@ class ApplyRequest(BaseRequest):
     def settings(self) -> tuple[Any, ...]:
         """The options that the pixels of every map depend on."""
         light = (self.light,) if self.light != "encoded" else ()
-        missing = (self.missing_rule, self.nodata, self._mask_digest) if self.may_miss else ()
+        mask = None if self.mask is None else self.mask.digest
+        missing = (self.missing_rule, self.nodata, mask) if self.may_miss else ()
         return self.stride, self.border, self.dilation, self.flip, self.channels, self.method, *light, *missing
 
     @property
     def may_miss(self) -> bool:
         """Whether samples of a picture may be missing in another way than as NaN that spreads."""
         return self.missing_rule != "spread" or self.mask is not None or self.nodata is not None
-
-    @functools.cached_property
-    def _mask_digest(self) -> str | None:
-        """Digest of the file of --mask. Raises ArgumentError."""
-        try:
-            return None if self.mask is None else hashlib.sha256(Path(self.mask).read_bytes()).hexdigest()
-        except OSError as error:
-            raise ArgumentError(f"--mask {self.mask}: cannot be read: {error.strerror or error}") from None
 
     def map_shape(self, size: tuple[int, int, int], map_: Kernel | Bank, strict: bool = True) -> tuple[int, int, int]:
         """Return (H', W', C') of a map of a picture (H, W, C).

@@ -27,15 +27,16 @@ class Budget:
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[Callable[[int], None]]:
-        """Yield a function that reserves a number of bytes until the end of the block. It may be called once.
+        """Yield a function that reserves a number of bytes until the end of the block, or more of them when called again.
 
-        It waits until they are available, and raises ImageError for more than the limit.
+        It waits until they are available, and raises ImageError for more than the limit. While it waits for more, it reserves
+        nothing, so that two that grow do not wait for each other.
         """
         reserved = 0
 
         def reserve(amount: int) -> None:
             nonlocal reserved
-            if self.limit is None:
+            if self.limit is None or amount <= reserved:
                 return
             if amount > self.limit:
                 raise ImageError(
@@ -44,6 +45,8 @@ class Budget:
                 )
             limit = self.limit
             with self.change:
+                self.used, reserved = self.used - reserved, 0
+                self.change.notify_all()
                 self.change.wait_for(lambda: self.used + amount <= limit)
                 self.used += amount
                 reserved = amount

@@ -37,7 +37,8 @@ def estimate(request: BaseRequest, targets: Sequence[Target], header: Header, fr
     The estimate is within a quarter of what tests/pipeline/test_memory.py measures, on 4 megapixels of several dtypes.
     """
     if not isinstance(request, ApplyRequest):
-        return _estimate_network(cast("NetworkRequest", request), header)
+        held = max((_held(request, target, header, frames) for target in targets), default=0)
+        return _estimate_network(cast("NetworkRequest", request), header) + held
     pixels, real = header.height * header.width, max(header.itemsize, 4)
     image = pixels * header.channels * header.itemsize + header.held
     if request.may_miss:
@@ -65,7 +66,7 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
     return maps * real + max(_samples(request, header, real) + _padded(request, target, header, real) + merging * real, copied)
 
 
-def _held(request: ApplyRequest, target: Target, header: Header, frames: int) -> int:
+def _held(request: BaseRequest, target: Target, header: Header, frames: int) -> int:
     """Return the bytes that are held while the next frame is computed, of an output of several."""
     if frames == 1 or target.frame is not None:
         return 0
@@ -99,7 +100,7 @@ def _padded(request: ApplyRequest, target: Target, header: Header, real: int) ->
     return largest
 
 
-def _count(request: ApplyRequest, index: int, header: Header, channels: int) -> int:
+def _count(request: BaseRequest, index: int, header: Header, channels: int) -> int:
     """Return the count of values in a feature map; 0 where it cannot be computed."""
     try:
         return math.prod(request.map_shape((header.height, header.width, channels), request.maps[index], strict=False))

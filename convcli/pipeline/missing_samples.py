@@ -20,11 +20,12 @@ def absent_samples(request: ApplyRequest, image: Image) -> Array | None:
     Raises ArgumentError for a mask of another size, and for a value of --nodata that the dtype of the image cannot hold.
     """
     found: list[Array] = []
-    if request.seen is not None:
-        if request.seen.shape != image.size[:2]:
-            (height, width), (rows, columns) = request.seen.shape, image.size[:2]
-            raise ArgumentError(f"--mask must have its size, {columns} x {rows}, and {request.mask} is {width} x {height}")
-        found.append(~request.seen[:, :, None])
+    if request.mask is not None:
+        seen = request.mask.seen
+        if seen.shape != image.size[:2]:
+            (height, width), (rows, columns) = seen.shape, image.size[:2]
+            raise ArgumentError(f"--mask must have its size, {columns} x {rows}, and {request.mask.name} is {width} x {height}")
+        found.append(~seen[:, :, None])
     if request.nodata is not None:
         found.append(image.pixels == _nodata_as(image.pixels.dtype, request.nodata))
     if request.missing_rule != "spread":

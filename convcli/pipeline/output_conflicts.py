@@ -2,7 +2,10 @@
 
 import functools
 import os
+import re
 import stat
+import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -10,10 +13,13 @@ from ..errors import ArgumentError
 from ..images.formats import BY_SUFFIX
 from .inputs import Input
 from .request_base import BaseRequest
-from .tasks import Target, Task
+from .tasks import FRAME, Target, Task
 
 FileId: TypeAlias = tuple[int, int]
 """Device and inode number, the same for all names of a file."""
+
+MAX_DIGITS = 9
+"""Digits of the number of a frame in a name."""
 
 InputTask: TypeAlias = tuple[Input, Task]
 """An input and the task that processes it."""
@@ -48,17 +54,11 @@ def without_own_outputs(request: BaseRequest, pairs: list[InputTask]) -> list[In
     """
     folder = _output_folder(request.output)
     outside = [(input_, task) for input_, task in pairs if not _is_output_inside(input_, folder)]
-    writers: dict[str, list[int]] = {}
-    for index, (_, task) in enumerate(outside):
-        for target in task.targets:
-            writers.setdefault(_path_in_real_folder(target.path or Path()), []).append(index)
-    own_outputs = {index for index, pair in enumerate(outside) if _is_output_of_another(index, pair, writers)}
-    remaining = [
-        pair
-        for index, pair in enumerate(outside)
-        if index not in own_outputs
-        or all(writer in own_outputs for writer in writers[_path_in_real_folder(pair[0].source or Path())])
-    ]
+    writers = _writers(outside, str(folder))
+    own_outputs = {
+        index for index, (input_, _) in enumerate(outside) if not writers[index] <= {index} and _is_own_output(input_)
+    }
+    remaining = [pair for index, pair in enumerate(outside) if index not in own_outputs or writers[index] <= own_outputs]
     if pairs and not remaining:
         raise ArgumentError(f"{request.output}: the output folder contains all inputs; give another folder")
     return remaining
@@ -79,9 +79,42 @@ def _is_output_inside(input_: Input, folder: Path) -> bool:
     return searched in folder.parents and folder in source.parents
 
 
-def _is_output_of_another(index: int, pair: InputTask, writers: dict[str, list[int]]) -> bool:
-    input_, _ = pair
-    if not input_.discovered or input_.source is None or set(writers.get(_path_in_real_folder(input_.source), ())) <= {index}:
+def _writers(pairs: list[InputTask], folder: str) -> list[set[int]]:
+    """Return for each input the indices of the tasks that would write a file of its name."""
+    by_path: dict[str, set[int]] = {}
+    has_frames = False
+    for index, (_, task) in enumerate(pairs):
+        for target in task.targets:
+            by_path.setdefault(_path_in_real_folder(target.path or Path()), set()).add(index)
+            has_frames |= target.per_frame
+    names = [_path_in_real_folder(input_.source or Path()) for input_, _ in pairs]
+    candidates = (_templates_of(name, folder) if has_frames else {name} for name in names)
+    return [set().union(*(by_path.get(path, ()) for path in paths)) for paths in candidates]
+
+
+def _templates_of(path: str, folder: str) -> set[str]:
+    """Return the paths of targets in a folder that may become a path when the number of a frame is known.
+
+    >>> sorted(_templates_of("/1/a10.png", "/1"))
+    ['/1/a10.png', '/1/a1{frame}.png', '/1/a{frame}.png', '/1/a{frame}0.png']
+    """
+    if not path.startswith(folder):
+        return {path}
+    path = path[len(folder) :]
+    spans = [
+        (run.start() + begin, run.start() + end)
+        for run in re.finditer("[0-9]+", path)
+        for begin in range(len(run[0]))
+        for end in range(begin + 1, min(begin + MAX_DIGITS, len(run[0])) + 1)
+    ]
+    once = {path[:begin] + FRAME + path[end:] for begin, end in spans}
+    everywhere = {path.replace(path[begin:end], FRAME) for begin, end in spans}
+    return {folder + name for name in {path} | once | everywhere}
+
+
+def _is_own_output(input_: Input | None) -> bool:
+    """Return whether an input is a picture that a search found and that has provenance."""
+    if input_ is None or not input_.discovered or input_.source is None:
         return False
     from ..images.output_state import read_output_state  # imports NumPy, which is slow
 
@@ -118,19 +151,49 @@ def refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:
             raise ArgumentError(f"{request.report}: the report is also an output; give another name")
 
 
-def refuse_other_inputs(request: BaseRequest, targets: list[Target]) -> None:
-    """Raise ArgumentError if an output whose name is known now, as it has {frame}, would replace a file that the run reads."""
-    existing = [target.path for target in targets if target.path is not None and _file_id(target.path)]
-    if existing:
-        read = [input_.source for input_ in request.inputs if input_.source] + [Path(name) for name in request.other_inputs]
-        _refuse_same_file(existing, {*map(_file_id, read), _file_id_of_standard_input()})
+class FrameOutputs:
+    """The outputs of a run that have {frame} in their names, which are known once the frames of a picture are.
+
+    All threads of a run share it.
+    """
+
+    def __init__(self, request: BaseRequest) -> None:
+        self.request = request
+        self._lock = threading.Lock()
+        self._writers: dict[str, Task] = {}
+        self._read: dict[FileId | None, Input | None] = {}
+
+    def add(self, task: Task, targets: list[Target]) -> None:
+        """Add outputs. Raises ArgumentError for one that has the name of another, of an input, or of a file that exists."""
+        outputs = [target.path for target in targets if target.path is not None]
+        with self._lock:
+            for path in outputs:
+                other = self._writers.setdefault(_real_path(path), task)
+                if other is not task:
+                    raise ArgumentError(
+                        f"two results would have the name {path}, of {other.name} and {task.name}; "
+                        "separate the tokens of the template, as in {stem}_{frame}"
+                    )
+            existing = {path: id_ for path in outputs if (id_ := _file_id(path))}
+            if existing and not self._read:  # once per run, as there may be 10,000
+                others = [_file_id_of_standard_input(), *(_file_id(Path(name)) for name in self.request.other_inputs)]
+                read = {_file_id(input_.source): input_ for input_ in self.request.inputs if input_.source}
+                self._read = {**dict.fromkeys(others), **read}
+        for path, id_ in existing.items():
+            if id_ in self._read and not _is_own_output(self._read[id_]):  # which is no input of this run, as a task writes it
+                raise _replaces_input(path)
+        refuse_existing(self.request, [replace(task, targets=tuple(targets))])
 
 
 def _refuse_same_file(outputs: list[Path], inputs: set[FileId | None]) -> None:
     known = inputs - {None}
     for path in outputs:
         if _file_id(path) in known:
-            raise ArgumentError(f"{path}: the output is an input; give another name, as inputs are never changed")
+            raise _replaces_input(path)
+
+
+def _replaces_input(path: Path) -> ArgumentError:
+    return ArgumentError(f"{path}: the output is an input; give another name, as inputs are never changed")
 
 
 def refuse_existing(request: BaseRequest, tasks: list[Task]) -> None:

@@ -1,9 +1,10 @@
 """Processes many pictures, several at a time. An error in one does not stop the others.
 
 ``_process`` does the work for one picture, from its file to its outputs. It runs on threads, which share what belongs to this
-process: the ``Budget`` of memory, the standard streams (``Pipes``), ``stop_loops``, which ends work on an interrupt, and the
-weights of a ``LoadedNetwork``. Requests of ``apply``, tasks, outcomes and errors are plain values that can be pickled, but for
-the ``Format`` of a target, which holds functions and is found by its name. Paths in a task may be relative.
+process: the ``Budget`` of memory, the standard streams (``Pipes``), the names of ``FrameOutputs``, ``stop_loops``, which ends
+work on an interrupt, and the weights of a ``LoadedNetwork``. Requests of ``apply``, tasks, outcomes and errors are plain
+values that can be pickled, but for the ``Format`` of a target, which holds functions and is found by its name. Paths in a
+task may be relative.
 """
 
 import contextlib
@@ -21,7 +22,8 @@ from ..errors import ConvcliError, ImageError
 from ..images.atomic_write import discard_unfinished
 from ..images.codecs.pillow import truncated_allowed
 from .memory_budget import Budget
-from .process_image import Outcome, plan_task, run_task
+from .output_conflicts import FrameOutputs
+from .process_image import Outcome, Shared, plan_task, run_task
 from .request_base import BaseRequest
 from .selected_frames import OnFrame, no_report
 from .tasks import Task
@@ -54,8 +56,9 @@ def run_tasks(
     worker_request = replace(request, threads=max(jobs // workers, 1))
     budget = Budget(None if request.max_memory is None else max(request.max_memory - request.resident_bytes, 0))
     failed = threading.Event() if fail_fast else None
-    do_task = functools.partial(plan_task if dry_run else run_task, worker_request)
-    process = functools.partial(_process, do_task, pipes=pipes, budget=budget, on_frame=on_frame or no_report, failed=failed)
+    shared = Shared(pipes, budget, FrameOutputs(request), on_frame or no_report)
+    do_task = functools.partial(plan_task if dry_run else run_task, worker_request, shared=shared)
+    process = functools.partial(_process, do_task, failed=failed)
     stop_loops(False)
     pool = ThreadPoolExecutor(workers, THREAD_NAME)
     settings = contextlib.ExitStack()
@@ -102,19 +105,12 @@ def _finished(pending: Iterable[Future[Outcome | None]]) -> Iterator[Outcome]:
             yield outcome
 
 
-def _process(
-    do_task: Callable[[Task, Pipes, Budget, OnFrame], Outcome],
-    task: Task,
-    pipes: Pipes,
-    budget: Budget,
-    on_frame: OnFrame,
-    failed: threading.Event | None,
-) -> Outcome | None:
+def _process(do_task: Callable[[Task], Outcome], task: Task, failed: threading.Event | None) -> Outcome | None:
     """Do one task; None where the run was stopped, or ``failed`` is set, as an outcome with an error does."""
     if failed is not None and failed.is_set():
         return None
     try:
-        outcome = do_task(task, pipes, budget, on_frame)
+        outcome = do_task(task)
     except ConvcliError as error:
         outcome = Outcome(task, error=error)
     except Stopped:

@@ -20,7 +20,7 @@ from ..images.write import check_size, stored_white
 from .map_source import MapSource
 from .memory_budget import Budget
 from .memory_estimate import estimate
-from .output_conflicts import refuse_existing, refuse_other_inputs
+from .output_conflicts import FrameOutputs
 from .request_base import BaseRequest
 from .selected_frames import OnFrame, SelectedFrames, indices_of, no_report
 from .tasks import Target, Task
@@ -64,12 +64,22 @@ class Reading:
     times: Times | None = None
 
 
-def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, on_frame: OnFrame = no_report) -> Outcome:
+@dataclass(frozen=True)
+class Shared:
+    """What the pictures of a run share. ``on_frame`` is called for each frame that is read."""
+
+    pipes: Pipes
+    budget: Budget
+    frame_outputs: FrameOutputs
+    on_frame: OnFrame = no_report
+
+
+def run_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
     """Read one picture, compute its maps and write them. Raises ConvcliError if it cannot be read.
 
     If a map fails, the outcome has the error and the maps that were written before.
     """
-    with _read(request, task, pipes, budget, on_frame) as reading:
+    with _read(request, task, shared) as reading:
         outcome, frames = reading.outcome, reading.frames
         for target in outcome.skipped:
             remove_leftovers(target.path.parent if target.path else Path())
@@ -77,7 +87,7 @@ def run_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, on_
             return outcome
         try:
             for target, provenance in reading.remaining:
-                written, notices = _write(request, frames, target, Output(pipes, provenance, reading.times))
+                written, notices = _write(request, frames, target, Output(shared.pipes, provenance, reading.times))
                 outcome = outcome.with_written(written, (*frames.notices, *notices))
         except ConvcliError as error:
             return replace(outcome, error=error)
@@ -96,16 +106,16 @@ def _write(
 
 
 @contextlib.contextmanager
-def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, on_frame: OnFrame) -> Iterator[Reading]:
+def _read(request: BaseRequest, task: Task, shared: Shared) -> Iterator[Reading]:
     """Read the first frame of a task. During the block, the memory of a frame and its maps is reserved."""
     if task.error:
         raise ImageError(task.error)
-    with open_input(task.source, pipes.input, task.is_pipe) as file, budget.lease() as reserve:
+    with open_input(task.source, shared.pipes.input, task.is_pipe) as file, shared.budget.lease() as reserve:
         times = _times_of(file) if request.keep_times else None
         source = _digest(file) if request.skip_existing else ""
         frames = open_frames(file, request.max_pixels, request.axes)
         indices = indices_of(request, frames.series)
-        targets = _targets(request, task, frames.series, indices)
+        targets = _targets(task, frames.series, indices, shared.frame_outputs)
         provenances = {target: _provenance(request, target, file, frames.series, indices, source) for target in targets}
         remaining = [target for target in targets if not is_up_to_date(request, target, provenances[target])]
         skipped = tuple(target for target in targets if target not in remaining)
@@ -117,7 +127,7 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, on_fra
         def admit(header: Header) -> None:
             reserve(estimate(request, remaining, header, len(indices)))
 
-        selected = SelectedFrames(request, frames, indices, admit, on_frame)
+        selected = SelectedFrames(request, frames, indices, admit, shared.on_frame)
         notices = [*selected.first.notices]
         if request.in_place and (links := os.fstat(file.fileno()).st_nlink) > 1:
             notices.append(f"has {links} hard links; the others keep the old picture")
@@ -126,7 +136,7 @@ def _read(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, on_fra
         yield Reading(Outcome(task, selected.summary, skipped=skipped, notices=tuple(notices)), selected, outputs, times)
 
 
-def _targets(request: BaseRequest, task: Task, series: Series, indices: range) -> list[Target]:
+def _targets(task: Task, series: Series, indices: range, frame_outputs: FrameOutputs) -> list[Target]:
     """Return the targets of a file whose frames are known. Raises ImageError where an output cannot hold them."""
     for target in task.targets:
         if len(indices) > 1 and not target.per_frame and not target.file_format.holds_frames:
@@ -136,8 +146,7 @@ def _targets(request: BaseRequest, task: Task, series: Series, indices: range) -
             )
     by_frame = [target.for_frame(index, series.count) for index in indices for target in task.targets if target.per_frame]
     if by_frame:
-        refuse_other_inputs(request, by_frame)
-        refuse_existing(request, [replace(task, targets=tuple(by_frame))])
+        frame_outputs.add(task, by_frame)
     return [*by_frame, *(target for target in task.targets if not target.per_frame)]
 
 
@@ -178,9 +187,12 @@ def _digest(file: BinaryIO) -> str:
     return digest
 
 
-def plan_task(request: BaseRequest, task: Task, pipes: Pipes, budget: Budget, on_frame: OnFrame = no_report) -> Outcome:
-    """Read one picture and plan its maps, for a dry run. Raises ConvcliError where ``run_task`` would fail."""
-    with _read(request, task, pipes, budget, on_frame) as reading:
+def plan_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
+    """Read one picture and plan its maps, for a dry run. Raises ConvcliError where ``run_task`` would fail.
+
+    Of a file whose frames have one output, the first is read: that others differ from it too much is not found.
+    """
+    with _read(request, task, shared) as reading:
         frames, outcome = reading.frames, reading.outcome
         if frames is None:
             return outcome

@@ -43,7 +43,7 @@ class SelectedFrames:
         self.notices: tuple[str, ...] = ()
         self._frames = frames
         self._on_frame = on_frame
-        self._admit: Admit | None = admit  # for the first frame that is read
+        self._admit = admit
         self._image: tuple[int, Image] | None = None
         self._map_source: tuple[int, MapSource] | None = None
 
@@ -85,8 +85,7 @@ class SelectedFrames:
         return self._map_source[1]
 
     def _read(self, index: int) -> Image:
-        admit, self._admit = self._admit, None
-        image = self._frames.read(index, admit or (lambda header: None))
+        image = self._frames.read(index, self._admit)
         count = self._frames.series.count
         if self.request.frames is None and len(self.indices) < count:
             image = image.with_first_used(1, count, "frames")

@@ -1,12 +1,13 @@
 """Writes the maps of several frames to one file, frame by frame."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from ..images.frames import Series, chained
 from ..images.image import Array, Image, Metadata
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import METADATA_NAMES, losses_by_palette, stored_white, write_frame_maps
+from ..images.write import METADATA_NAMES, losses_by_palette, losses_of_samples, stored_white, write_frame_maps
 from .map_source import MapSource
 from .request_base import BaseRequest
 from .selected_frames import SelectedFrames, refuse_loss
@@ -15,6 +16,7 @@ from .tasks import Target
 from .write_map import (
     Written,
     encoding_of,
+    explanations_of,
     fit_picture,
     is_raw,
     notices_of_series,
@@ -51,7 +53,7 @@ class Sources:
         """What the file says about these frames."""
         return self.frames.series_of(self.indices)
 
-    def __iter__(self) -> Any:
+    def __iter__(self) -> Iterator[MapSource]:
         return (self.frames.map_source(index) for index in self.indices)
 
 
@@ -61,9 +63,10 @@ def write_frames(
     """Write the maps of frames to one output. Return what was written, and notices. Raises ConvcliError."""
     sources = Sources(frames, indices)
     raw = is_raw(request, sources.first.image, target)
+    explanations = explanations_of(request, sources.first, target)  # now, as the first frame is not read again after the others
     notices = notices_of_series(request, sources.series, target)
     written, further = (_write_stack if raw else _write_levels)(request, sources, target, output)
-    return with_explanations(request, sources.first, written), [*notices, *further]
+    return with_explanations(written, explanations), [*notices, *further]
 
 
 def _write_levels(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
@@ -82,7 +85,8 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
         picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
         statistics.append(measured)
         if len(statistics) > 1:  # those of the first are found where it is fitted to the format
-            notices.extend(told(request, losses_by_palette(picture, target.file_format)))
+            of_samples = losses_of_samples(picture, source.image, target.file_format)
+            notices.extend(told(request, [*losses_by_palette(picture, target.file_format), *of_samples]))
         return picture
 
     first = stored(sources.first)
@@ -125,15 +129,17 @@ def _placed(request: BaseRequest, sources: Sources, target: Target) -> Series:
 def _write_stack(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
     statistics: list[list[RangeStatistics]] = [[] for _ in target.maps]
 
+    notices: list[str] = []
+
     def computed(source: MapSource) -> list[Array]:
         maps = [source.compute_map(request.maps[index]).colour for index in target.maps]
+        notices.extend(notices_of_stack(request, source.image, maps[0], target))
         for measured, computed_map in zip(statistics, maps, strict=True):
             measured.append(statistics_of(computed_map))
         return maps
 
     first = computed(sources.first)
     shapes = [map_.shape for map_ in first]
-    notices = notices_of_stack(request, sources.first.image, first[0], target)
     provenance = None if request.strip else output.provenance
     names, series = stack_names(request, target), _placed(request, sources, target)
     maps = chained(first, map(computed, sources.rest))

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,17 @@ from ..images.image import Array, Image, Metadata
 from ..images.nodata import stored_nodata, without_untrue_nodata
 from ..images.positions import placed
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import METADATA_NAMES, Fitted, Loss, fit, losses_of_frames, write_maps
+from ..images.write import (
+    METADATA_NAMES,
+    NO_ALPHA,
+    NOT_64_BITS,
+    Fitted,
+    Loss,
+    fit,
+    losses_of_frames,
+    losses_of_samples,
+    write_maps,
+)
 from .map_source import Explanation, MapSource
 from .request_base import BaseRequest, Map
 from .selected_frames import refuse_loss
@@ -48,16 +58,22 @@ def write_map(request: BaseRequest, map_source: MapSource, target: Target, outpu
         written, notices = _write_stack(request, map_source, target, output)
     else:
         written, notices = _write_picture(request, map_source, target, output, raw)
-    return with_explanations(request, map_source, written), notices
+    return with_explanations(written, explanations_of(request, map_source, target)), notices
 
 
-def with_explanations(request: BaseRequest, map_source: MapSource, written: list[Written]) -> list[Written]:
+Explanations: TypeAlias = dict[int, tuple[Explanation, ...]]
+"""How the kernels of maps are computed, by the indices of the maps."""
+
+
+def explanations_of(request: BaseRequest, map_source: MapSource, target: Target) -> Explanations:
+    """Return how the kernels of the maps of an output are computed."""
+    return {index: map_source.explanations(request.maps[index]) for index in target.maps}
+
+
+def with_explanations(written: list[Written], explanations: Explanations) -> list[Written]:
     """Return what was written with how its kernels were computed."""
     return [
-        replace(
-            output,
-            explanations=tuple(itertools.chain(*(map_source.explanations(request.maps[index]) for index in output.maps))),
-        )
+        replace(output, explanations=tuple(itertools.chain(*(explanations[index] for index in output.maps))))
         for output in written
     ]
 
@@ -114,30 +130,24 @@ def fit_picture(request: BaseRequest, picture: Image, image: Image, target: Targ
     picture = replace(picture, metadata=metadata)
     fitted = fit(picture, target.file_format, encoding_of(request), None if request.strip else output.provenance)
     notices, lost = [*_misplaced(misplaced), *untrue, *fitted.notices], [*misplaced, *fitted.lost]
+    of_samples = losses_of_samples(picture, image, target.file_format)
+    lost_samples = [loss.lost for loss in of_samples]
     if picture.white is None:
-        notices, lost = [*_raw_notices(request, image), *notices], [*_raw_losses(image), *lost]
-    elif image.white is None:
-        lost.append("its real numbers")
-    elif picture.white < image.white:
-        notices.append(f"16-bit levels stored with 8 bits: {target.file_format.name} holds only 8")
-        lost.append("16-bit levels")
+        notices, lost = [*_raw_notices(request, of_samples), *notices], [*lost_samples, *lost]
+    else:
+        notices, lost = [*notices, *notices_of(of_samples)], [*lost, *lost_samples]
     refuse_loss(request, tuple(lost))
     return fitted, notices
 
 
-def _raw_notices(request: BaseRequest, image: Image) -> Iterator[str]:
+def _raw_notices(request: BaseRequest, losses: Sequence[Loss]) -> Iterator[str]:
     """Yield notices about what one map of floats does not hold."""
-    if image.alpha is not None:
-        yield "alpha not written: a stack holds only the feature maps"
+    if NO_ALPHA in losses:
+        yield NO_ALPHA.notice
     if request.range.name != "auto":
         yield f"--range {request.range.name} not applied: floats are stored raw"
-    if image.pixels.dtype == np.float64:
-        yield "stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits"
-
-
-def _raw_losses(image: Image) -> list[str]:
-    is_wide = image.pixels.dtype == np.float64
-    return [*(["alpha"] if image.alpha is not None else []), *(["what 32 bits cannot hold"] if is_wide else [])]
+    if NOT_64_BITS in losses:
+        yield NOT_64_BITS.notice
 
 
 def encoding_of(request: BaseRequest) -> Encoding:
@@ -184,8 +194,8 @@ def notices_of_stack(request: BaseRequest, image: Image, map_: Array, target: Ta
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: floats are stored raw")
     if map_.itemsize * 8 > target.file_format.float_bits:
-        notices.append("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits")
-        lost.append("what 32 bits cannot hold")
+        notices.append(NOT_64_BITS.notice)
+        lost.append(NOT_64_BITS.lost)
     refuse_loss(request, tuple(lost))
     return notices
 
@@ -200,7 +210,12 @@ def notices_of_series(request: BaseRequest, series: Series, target: Target) -> l
 def told(request: BaseRequest, losses: Sequence[Loss]) -> list[str]:
     """Return the notices about losses. Raises ImageError for --in-place."""
     refuse_loss(request, tuple(loss.lost for loss in losses))
-    return [loss.notice for loss in losses]
+    return notices_of(losses)
+
+
+def notices_of(losses: Sequence[Loss]) -> list[str]:
+    """Return the notices about losses."""
+    return [loss.notice for loss in losses if loss.notice]
 
 
 def stacked(

@@ -14,6 +14,8 @@ import pytest
 import scipy.ndimage
 from numpy.testing import assert_array_equal
 
+from convcli.pipeline import output_conflicts, selected_frames
+
 RNG = np.random.default_rng(8)
 BLUR = np.ones((3, 3)) / 9
 
@@ -134,6 +136,59 @@ def test_names_of_frames_replace_nothing(run, film, tmp_path):
     assert (tmp_path / "film_03.png").read_bytes() != before
 
 
+def save_gif(path, count):
+    """A GIF of frames of noise."""
+    first, *others = (PIL.Image.fromarray(RNG.integers(0, 256, (8, 8), dtype=np.uint8)) for _ in range(count))
+    first.save(path, save_all=True, append_images=others, duration=100)
+
+
+@pytest.mark.parametrize("dry", [(), ("-n",)])
+def test_two_frames_do_not_have_one_name(run, tmp_path, dry):
+    """Frame 00 of a.gif, and frame 0 of a0.gif; the second file fails."""
+    save_gif(tmp_path / "a.gif", 11)
+    save_gif(tmp_path / "a0.gif", 5)
+    inputs = tmp_path / "a.gif", tmp_path / "a0.gif"
+    result = run("apply", *inputs, "-k", "1", "-o", tmp_path / "o" / "{stem}{frame}.png", "--overwrite", "-j1", "-q", *dry)
+    assert (result.status, len(result.lines)) == (1, 1)
+    assert f"o/a00.png, of {inputs[0]} and {inputs[1]}; separate the tokens of the template" in result.err
+    if not dry:
+        assert len(list((tmp_path / "o").iterdir())) == 11
+
+
+@pytest.mark.parametrize("template", ["{stem}_{frame}.png", "{frame}{stem}.png", "{frame}/{stem}_{frame}.png"])
+def test_frames_of_an_earlier_run_are_no_inputs(run, tmp_path, template):
+    """Of a search of the folder that they are written to."""
+    save_gif(tmp_path / "a0.gif", 11)
+    arguments = ("apply", "-r", tmp_path, "-k", "1", "-o", tmp_path / template)
+    assert run(*arguments).status == 0
+    names = sorted(path.name for path in tmp_path.rglob("*.*"))
+    assert len(names) == 12
+    assert run(*arguments, "--overwrite").status == 0
+    assert run(*arguments, "--skip-existing").err == "1 of 1 inputs skipped\n"
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == names
+
+
+def test_inputs_are_looked_at_once(run, tmp_path, monkeypatch):
+    """Not once per input, to see whether an output is one of them."""
+    for name in "abcdefgh":
+        save_gif(tmp_path / f"{name}.gif", 2)
+    arguments = (
+        "apply",
+        *sorted(tmp_path.glob("*.gif")),
+        "-k",
+        "1",
+        "-o",
+        tmp_path / "o" / "{stem}_{frame}.png",
+        "--overwrite",
+    )
+    looked, file_id = [], output_conflicts._file_id
+    monkeypatch.setattr(output_conflicts, "_file_id", lambda path: looked.append(path) or file_id(path))
+    assert run(*arguments).status == 0
+    first = len(looked)
+    assert run(*arguments).status == 0
+    assert len(looked) - 2 * first < 16
+
+
 @pytest.mark.parametrize("output", ["{stem}_{frame}.png", "o.webp", "o.gif", "o.npz"])
 def test_frames_that_are_up_to_date_are_kept(run, film, tmp_path, output):
     """Whole animations, and the files of single frames; another selection is another output."""
@@ -170,6 +225,32 @@ def test_animations_are_replaced_in_place(run, film, tmp_path):
     colours[0].save(still, save_all=True, append_images=colours[1:], default_image=True)
     result = run("apply", still, "-k", "average", "--in-place")
     assert (result.status, "would lose its still picture, which is no frame in place" in result.err) == (1, True)
+
+
+def test_an_animation_of_one_frame_beside_a_still_picture(run, tmp_path):
+    """The still picture is used, with a notice, and the frame is not lost in place."""
+    still, frame = (PIL.Image.fromarray(RNG.integers(0, 256, (7, 9), dtype=np.uint8)) for _ in range(2))
+    path = tmp_path / "still.png"
+    still.save(path, save_all=True, append_images=[frame], default_image=True)
+    before = path.read_bytes()
+    assert b"fdAT" in before
+    result = run("apply", path, "-k", "1", "--in-place", "--strip")
+    assert (result.status, "would lose its animation of one frame in place" in result.err) == (1, True)
+    assert path.read_bytes() == before
+    result = run("apply", path, "-k", "1", "-o", tmp_path / "o.png")
+    assert result.lines[0] == f"{path}: has a still picture and an animation of one frame; the still picture is used"
+    assert_array_equal(frames_of(tmp_path / "o.png")[0], np.asarray(still)[None])
+
+
+@pytest.mark.parametrize("output", ["o.png", "o.npy", "o{frame}.png"])
+def test_each_frame_is_read_once(run, film, tmp_path, monkeypatch, output):
+    """For each output, in order."""
+    read, reader = [], selected_frames.SelectedFrames._read
+    monkeypatch.setattr(
+        selected_frames.SelectedFrames, "_read", lambda frames, index: read.append(index) or reader(frames, index)
+    )
+    assert run("apply", film[0], "-k", "average", "-o", tmp_path / output, "--explain").status == 0
+    assert read == list(range(12))
 
 
 def test_what_is_reported(run, film, tmp_path):

@@ -9,6 +9,7 @@ import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
 import naive
+from convcli.images import mask
 from convcli.ops import filter as filter_module
 from convcli.pipeline import kernel_maps
 from pictures import clipped, pixels
@@ -444,3 +445,14 @@ def test_nodata_is_not_written_where_the_output_does_not_state_it(run, tmp_path)
     for name, options in (("b.tif", ["--strip"]), ("b.png", [])):
         assert run("apply", tmp_path / "a.tif", "-k", "blur", "--nodata", "7", *options, "-o", tmp_path / name).status == 0
         assert not pixels(tmp_path / name).any()
+
+
+def test_a_mask_is_read_once(run, tmp_path, monkeypatch):
+    """For all pictures of a run."""
+    read, reader = [], mask.read_mask
+    monkeypatch.setattr(mask, "read_mask", lambda *arguments: read.append(arguments) or reader(*arguments))
+    for name in ("m.png", "a.png", "b.png"):
+        PIL.Image.new("L", (9, 8), 7).save(tmp_path / name)
+    pictures = tmp_path / "a.png", tmp_path / "b.png"
+    result = run("apply", *pictures, "-k", "blur", "--mask", tmp_path / "m.png", "-o", f"{tmp_path}/o/")
+    assert (result.status, len(read)) == (0, 1)

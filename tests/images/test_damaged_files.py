@@ -6,6 +6,7 @@ What is read of PNG, JPEG, WebP and BMP equals what an independent decoder reads
 import io
 import resource
 import signal
+import struct
 
 import imagecodecs
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.testing import assert_array_equal
 from test_png_files import decoded
 
 from convcli.errors import ImageError
+from convcli.images.boxes import box_of, contents_of
 from convcli.images.read import open_frames, read_image
 
 MUTANTS = 11
@@ -182,3 +184,22 @@ def test_damaged_files_are_one_error_or_are_read(name, limited):
         other = expected(name, mutant)
         if other is not None and other.shape == image.pixels.shape:
             assert_array_equal(image.pixels, other)
+
+
+def test_a_box_larger_than_its_file_takes_no_memory():
+    """A box of JPEG 2000 that announces 64 GB."""
+    header = box_of(b"ihdr", struct.pack(">IIHBBBB", 4, 4, 1, 7, 7, 0, 0)) + struct.pack(">I4sQ", 1, b"colr", 1 << 36)
+    start = box_of(b"jP  ", b"\r\n\x87\n") + box_of(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+    data = start + box_of(b"jp2h", header) + box_of(b"jp2c", bytes(100))
+    with pytest.raises(ImageError, match="it ends in its box 'colr'"):
+        read_image(None, io.BytesIO(data))
+    with pytest.raises(ValueError, match="it ends in its box 'colr'"):
+        contents_of(Endless(), (b"colr", 0, 1 << 36))
+
+
+class Endless(io.BytesIO):
+    """An empty file that must not be read."""
+
+    def read(self, size=-1):
+        """Fail as reading 64 GB does."""
+        raise MemoryError

@@ -3,6 +3,7 @@
 import io
 import itertools
 import struct
+import tracemalloc
 import zlib
 
 import imagecodecs
@@ -275,6 +276,21 @@ def test_frames_are_read_in_any_order(name):
         assert_array_equal(levels_of(frames.read(index, lambda header: None)), expected[index])
 
 
+def test_apng_is_blended_in_the_memory_that_is_admitted():
+    """Some rows at a time: levels of 8 bits would take eleven times their size in float64."""
+    side = 700
+    below, above = (np.full((side, side, 4), levels, np.uint8) for levels in ((100, 0, 50, 255), (200, 100, 0, 51)))
+    frames = open_frames(io.BytesIO(apng((side, side), [(0, 0, 0, 0), (0, 0, 0, 1)], [below, above])))
+    admitted = []
+    frames.read(0, admitted.append)
+    tracemalloc.start()
+    shown = frames.read(1, admitted.append)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < admitted[1].reading + admitted[1].held + side * side * 4
+    assert_array_equal(levels_of(shown), np.broadcast_to(np.uint8([120, 20, 40, 255]), (side, side, 4)))
+
+
 def test_frames_of_other_sizes_and_kinds_are_refused():
     """One line that names both frames and a remedy."""
     small, large = film(3, count=1)[0], np.zeros((14, 10, 3), np.uint8)
@@ -333,6 +349,12 @@ def test_versions_of_a_picture_are_alternates():
         series, (large, small) = read_frames(file.getvalue())
         assert (series.are_alternates, large.shape, small.shape) == (True, (32, 32, 4), (16, 16, 4))
         assert_array_equal(large, np.asarray(icon))
+
+
+def test_icons_without_any_are_an_error():
+    """Which does not speak of --frames."""
+    with pytest.raises(ImageError, match="^holds no icons; get it again"):
+        open_frames(io.BytesIO(b"\0\0\1\0\0\0"))
 
 
 @pytest.mark.parametrize("name", ["a.apng", "a.gif"])

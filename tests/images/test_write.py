@@ -3,6 +3,7 @@
 import io
 import os
 import stat
+import struct
 
 import numpy as np
 import PIL.Image
@@ -12,14 +13,16 @@ import pytest
 import tifffile
 from numpy.testing import assert_array_equal
 
+from convcli.engine.jit.run import Stopped
 from convcli.errors import ArgumentError, OutputError
 from convcli.images.atomic_write import write_atomically
 from convcli.images.encoding import Encoding
 from convcli.images.formats import FORMATS, format_named, format_of
+from convcli.images.frames import Series
 from convcli.images.image import Image, Metadata
 from convcli.images.provenance import Provenance
 from convcli.images.read import read_image
-from convcli.images.write import encode, stored_white, write_maps
+from convcli.images.write import encode, stored_white, write_frame_maps, write_maps
 
 SRGB = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 
@@ -320,6 +323,33 @@ def test_atomic_writes_follow_links_and_write_to_devices(tmp_path):
     assert target.read_bytes() == b"new"
     with write_atomically(tmp_path.joinpath("/dev/null")) as file:
         file.write(b"gone")
+
+
+@pytest.mark.parametrize("name", ["tiff", "npy", "npz"])
+def test_stacks_are_written_to_devices(run, tmp_path, name):
+    """Though encoders of stacks go back in their files, which a device does not."""
+    np.save(tmp_path / "frame.npy", np.zeros((8, 9), np.uint8))
+    np.save(tmp_path / "frames.npy", np.zeros((3, 8, 9), np.uint8))
+    for options in (("-k", "blur"), ("-k", "blur", "-k", "average")):
+        for source in (("frame.npy",), ("frames.npy", "--axes", "ZYX")):
+            assert run("apply", tmp_path / source[0], *source[1:], *options, "--format", name, "-o", "/dev/null").status == 0
+
+
+@pytest.mark.parametrize("write", [write_maps, lambda *a: write_frame_maps(a[0], a[1], [a[2], a[2]], Series(2), a[3])])
+def test_errors_of_encoders_of_stacks_are_one_line(write, monkeypatch):
+    """Whatever they raise; an interrupt is none."""
+    raised = []
+
+    def fail(*_):
+        raise raised[-1]
+
+    monkeypatch.setattr(np.lib.format, "write_array_header_1_0", fail)
+    for error, expected in ((struct.error("too many"), OutputError), (Stopped(), Stopped), (OSError(28, "full"), OSError)):
+        raised.append(error)
+        with pytest.raises(expected) as caught:
+            write(io.BytesIO(), format_named("npy"), [np.zeros((4, 5, 1))], ["a"])
+        if expected is OutputError:
+            assert str(caught.value).endswith("5 x 4 with its metadata cannot be encoded as npy: too many")
 
 
 @pytest.mark.parametrize("name", ["file/x.png", ".", "no\0name", "x" * 300, "loop/x.png", "loop"])

@@ -222,6 +222,56 @@ def test_a_budget_is_never_overspent():
         take(101)
 
 
+def test_a_lease_that_grows_waits_for_more():
+    """It reserves the difference; two that grow do not wait for each other."""
+    budget = Budget(100)
+    done = []
+
+    def grow(first):
+        with budget.lease() as take:
+            take(first)
+            barrier.wait(60)
+            take(90)
+            take(20)
+            done.append(budget.used)
+
+    barrier = threading.Barrier(2)
+    threads = [threading.Thread(target=grow, args=(first,)) for first in (30, 40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert (done, budget.used) == ([90, 90], 0)
+
+
+@pytest.mark.parametrize("output", ["o.tif", "o{frame}.png"])
+def test_each_frame_is_admitted(run, tmp_path, output):
+    """Also one that is larger than the first."""
+    with tifffile.TiffWriter(tmp_path / "pages.tif") as writer:
+        for side in (8, 1000):
+            writer.write(np.zeros((side, side), np.uint8), metadata=None, compression="zlib")
+    result = run("apply", tmp_path / "pages.tif", "-k", "blur", "-o", tmp_path / output, "--max-memory", "1M", "-q")
+    assert (result.status, len(result.lines)) == (1, 1)
+    assert "pages.tif: its frame 1 takes about " in result.err
+    assert result.err.endswith("and 1 MB may be taken; raise that with --max-memory\n")
+
+
+@pytest.mark.parametrize("command", [("apply", "-k", "blur"), ("run", "one", "--config", "one.toml")])
+def test_frames_that_an_encoder_holds_are_counted(run, tmp_path, monkeypatch, command):
+    """All levels of an animation in AVIF: 60 frames of 10 kB in four copies."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "one.toml").write_text(
+        "[networks.one]\ninput = { channels = 1 }\nlayers = [{ op = 'conv', kernel = 'blur', padding = 'same' }]"
+    )
+    np.save("s.npy", np.zeros((60, 100, 100), np.uint8))
+    name, *options = command
+    place = options[:1] if name == "run" else []
+    arguments = (name, *place, "s.npy", "--axes", "ZYX", *options[len(place) :], "-o", "o.avif", "-q", "--max-memory")
+    result = run(*arguments, "2M")
+    assert (result.status, "takes about 2." in result.err) == (1, True)
+    assert run(*arguments, "4M").status == 0
+
+
 def test_free_memory_is_at_most_the_total():
     """Free memory is above 0 and at most the total."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

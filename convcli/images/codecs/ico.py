@@ -6,22 +6,25 @@ from typing import BinaryIO
 import PIL.IcoImagePlugin
 import PIL.Image
 
+from ...errors import ImageError
 from ..frames import Frames, Series
-from ..image import Admit, Header, Image, Metadata, check_pixels
+from ..image import REMEDY, Admit, Header, Image, Metadata, check_pixels
 from .pillow import pillow_settings, to_image
 from .png import PngCodec
 from .png_chunks import SIGNATURE
 
-CHANNELS, BMP_HEADER_SIZE = 4, 12
+CHANNELS = 4
 
 
 class IcoCodec(PngCodec):
     """ICO. The largest icon is the first."""
 
     def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
-        """Return the icons. Raises whatever Pillow raises on damaged data."""
+        """Return the icons. Raises ImageError for a file without any, and whatever Pillow raises on damaged data."""
         file.seek(0)
         icons = PIL.IcoImagePlugin.IcoFile(file)
+        if not icons.entry:
+            raise ImageError(f"holds no icons; {REMEDY}")
 
         def read(index: int, admit: Admit) -> Image:
             entry = icons.entry[index]

@@ -1,18 +1,18 @@
 """Reads the frames of animations that Pillow decodes: GIF, WebP, AVIF. Each is read as it is shown, laid on those before it."""
 
-import abc
+import functools
 import io
 from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 import PIL.Image
 
-from ..compression import compression_of
+from ..compression import Compression, compression_of
 from ..exif_block import ORIENTATION
 from ..formats import BY_PILLOW_NAME, DECODERS
 from ..frames import Frames, Series
 from ..image import Admit, Header, Image, Metadata, check_pixels
-from ..metadata import metadata_of
+from ..metadata import FileMetadata, metadata_of
 from ..orientation import upright
 from .pillow import PillowCodec, WatchedFile, pillow_settings, to_image
 
@@ -37,9 +37,9 @@ class AnimationFacts:
 class AnimationCodec(PillowCodec):
     """A format with frames. Files of one frame are read as pictures."""
 
-    @abc.abstractmethod
     def read_facts(self, file: BinaryIO) -> AnimationFacts | None:
         """Return what a file says about its frames, which are skipped; None for one without an animation."""
+        raise NotImplementedError
 
     def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
         """Return the frames. Raises ImageError, and whatever Pillow raises on damaged data."""
@@ -55,8 +55,18 @@ class AnimationCodec(PillowCodec):
         return to_image(picture, metadata)
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A picture of Pillow, and what its file says about all frames."""
+
+    picture: PIL.Image.Image
+    metadata: FileMetadata
+    orientation: int
+    compression: Compression | None
+
+
 class _Reader:
-    """Reads frames from a picture of Pillow. In order, each is decoded once."""
+    """Reads frames from a picture of Pillow. In order, each is decoded once; an earlier one starts again."""
 
     def __init__(self, codec: AnimationCodec, file: BinaryIO, facts: AnimationFacts, max_pixels: int) -> None:
         self.codec = codec
@@ -64,15 +74,12 @@ class _Reader:
         self.facts = facts
         self.max_pixels = max_pixels
         self.watched = WatchedFile(file)
-        self.picture: PIL.Image.Image | None = None
 
     def read(self, index: int, admit: Admit) -> Image:
         """Return a frame. Raises ImageError, and whatever Pillow raises on damaged data."""
         with pillow_settings:
-            if self.picture is None:
-                self._open()
-            picture = self.picture
-            assert picture is not None
+            opened = self._opened
+            picture = opened.picture
             picture.seek(index)
             check_pixels(*picture.size, self.max_pixels)
             pixels, compressed = picture.width * picture.height, self.file.seek(0, io.SEEK_END)
@@ -80,17 +87,16 @@ class _Reader:
             admit(Header(picture.height, picture.width, 4 if self.facts.has_alpha else 3, 1, 8 * pixels + held, held))
             self.watched.was_read_at_end = False
             picture.load()
-            image = self.codec.frame_of(picture, self.facts, self.file_metadata.metadata)
-            alpha = None if image.alpha is None else upright(image.alpha, self.orientation)
-            image = replace(image, pixels=upright(image.pixels, self.orientation), alpha=alpha, compression=self.compression)
-            return self.watched.add_to(self.file_metadata.add_to(image))
+            image = self.codec.frame_of(picture, self.facts, opened.metadata.metadata)
+            alpha = None if image.alpha is None else upright(image.alpha, opened.orientation)
+            pixels_upright = upright(image.pixels, opened.orientation)
+            image = replace(image, pixels=pixels_upright, alpha=alpha, compression=opened.compression)
+            return self.watched.add_to(opened.metadata.add_to(image))
 
-    def _open(self) -> None:
+    @functools.cached_property
+    def _opened(self) -> _Opened:
         self.file.seek(0)
         picture = PIL.Image.open(cast(BinaryIO, self.watched), formats=DECODERS)
         check_pixels(*picture.size, self.max_pixels)
-        file_format = BY_PILLOW_NAME[str(picture.format)]
-        self.file_metadata = metadata_of(picture, self.file, file_format)
-        self.orientation = picture.getexif().get(ORIENTATION, 1)
-        self.compression = compression_of(picture, self.file)
-        self.picture = picture
+        metadata = metadata_of(picture, self.file, BY_PILLOW_NAME[str(picture.format)])
+        return _Opened(picture, metadata, picture.getexif().get(ORIENTATION, 1), compression_of(picture, self.file))

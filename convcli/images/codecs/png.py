@@ -8,7 +8,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -81,6 +81,9 @@ class PngCodec(PillowCodec):
         animation = read_animation(file)
         if animation is None:
             return super().open_frames(file, max_pixels, axes)
+        if animation.series.count == 1:
+            still = super().open_frames(file, max_pixels, axes)
+            return replace(still, read=lambda index, admit: _losing_animation(still.read(index, admit)))
         check_pixels(animation.width, animation.height, max_pixels)
         reader = AnimationReader(file, animation, lambda data, admit: self.read_picture(io.BytesIO(data), max_pixels, admit))
         return Frames(animation.series, reader.read)
@@ -133,6 +136,11 @@ class PngCodec(PillowCodec):
         chunks = read_chunks(one_pixel[len(SIGNATURE) :])
         parts = [chunk.raw for chunk in chunks if chunk.name not in PIXEL_CHUNKS]
         return b"".join((data[:HEADER_END], *parts, memoryview(data)[HEADER_END:]))
+
+
+def _losing_animation(image: Image) -> Image:
+    notice = "has a still picture and an animation of one frame; the still picture is used"
+    return image.with_notices(notice).with_losses("its animation of one frame")
 
 
 def _deep_header(file: BinaryIO) -> DeepHeader | None:

@@ -44,7 +44,7 @@ def nodata_hint(request: ApplyRequest, image: Image) -> tuple[str, ...]:
     """Return a notice where the file states a value of missing samples and no option takes it into account."""
     if request.nodata is not None or request.missing == "spread" or image.metadata.exif is None:
         return ()
-    stated = text_in(image.metadata.exif, GDAL_NODATA)
+    stated = text_in(image.metadata.exif, GDAL_NODATA).strip()
     known = NUMBER.fullmatch(stated) is not None
     return (f"states that {stated} stands for missing samples, and it is used as any other; see --nodata",) if known else ()
 

@@ -13,6 +13,7 @@ from numpy.testing import assert_array_equal
 from convcli.errors import ConvcliError, ImageError
 from convcli.geometry.axes import Placement
 from convcli.images.codecs import tiff_stack
+from convcli.images.codecs.tiff import TiffCodec
 from convcli.images.encoding import Encoding
 from convcli.images.formats import format_named
 from convcli.images.image import Metadata
@@ -344,6 +345,68 @@ def test_bigtiff_where_32_bits_are_too_few(rng, monkeypatch):
             assert (pages.is_bigtiff, len(pages.pages)) == (is_big, directories)
             assert_array_equal(pages.asarray(), data)
         assert images_of(output)[0] == series
+
+
+def test_large_stacks_of_imagej_are_not_compressed(rng, monkeypatch, tmp_path):
+    """One directory holds no compressed planes. Such a file is complete; compression that is asked for is an error."""
+    monkeypatch.setattr(tiff_stack, "CLASSIC_BYTES", 3000)
+    data, path = levels_of(rng, 30, 7, 9), tmp_path / "a.tif"
+    series, images = images_of(stored(data, imagej=True, metadata={"axes": "ZYX"}))
+    file = io.BytesIO()
+    fit(images[0], TIFF, Encoding(inherited={"compression": "deflate"})).write_frames(file, images, series)
+    path.write_bytes(file.getvalue())
+    assert_array_equal(tifffile.imread(path), data)
+    assert TiffCodec().is_complete(path, TIFF)
+    path.write_bytes(file.getvalue()[:-100])
+    assert not TiffCodec().is_complete(path, TIFF)
+    maps = [[image.pixels.astype(np.float32)] for image in images]
+    with pytest.raises(ConvcliError, match="more than 4 GB cannot be compressed; give --compression none"):
+        fit(images[0], TIFF, Encoding(compression="lzw")).write_frames(io.BytesIO(), images, series)
+    with pytest.raises(ConvcliError, match="more than 4 GB cannot be compressed; give --compression none"):
+        write_frame_maps(io.BytesIO(), TIFF, maps, series, ["a"], None, Encoding(compression="lzw"))
+
+
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16, 16), "compression": "zlib"}])
+def test_a_depth_that_the_file_cannot_hold_is_damage(rng, options):
+    """Nothing of that size is allocated."""
+    data = bytearray(stored(levels_of(rng, 6, 16, 16), photometric="minisblack", volumetric=True, **options).getvalue())
+    with tifffile.TiffFile(io.BytesIO(data)) as pages:
+        tag = pages.pages[0].tags[32997]
+    struct.pack_into("<HII", data, tag.offset + 2, 4, 1, 1 << 28)
+    with pytest.raises(ImageError, match="truncated or corrupt: not all of its TIFF pixels are in the file"):
+        open_frames(io.BytesIO(data))
+
+
+def test_pages_of_no_width_are_no_stack():
+    """A description may promise any number of them."""
+    text = "ImageJ=1.53t\nimages=400000000\nslices=400000000\n"
+    file = stored(np.zeros((7, 9), np.uint8), photometric="minisblack", description=text, metadata=None)
+    data = bytearray(file.getvalue())
+    with pages_of(file) as pages:
+        tag = pages.pages[0].tags[256]
+    struct.pack_into("<HII", data, tag.offset + 2, 4, 1, 0)
+    assert open_frames(io.BytesIO(data)).series.count == 1
+
+
+@pytest.mark.parametrize("value", ["99999999999999999999", "1e400", "-1"])
+def test_numbers_of_ome_xml_that_no_file_has(rng, value):
+    """The pages are frames of their own."""
+    data = levels_of(rng, 3, 7, 9)
+    with pages_of(stored(data, ome=True, metadata={"axes": "TYX"})) as pages:
+        text = re.sub(r"<TiffData[^/>]*", f'<TiffData FirstZ="{value}" IFD="{value}"', pages.ome_metadata)
+    series, _ = images_of(stored(data, photometric="minisblack", description=text, metadata=None))
+    assert (series.count, series.axes) == (3, "")
+
+
+@pytest.mark.parametrize("value", ["NaN", "0", "-1", "INF"])
+def test_sizes_of_ome_xml_that_are_none(rng, value):
+    """They are left out."""
+    data = levels_of(rng, 3, 7, 9)
+    with pages_of(stored(data, ome=True, metadata={"axes": "TYX", **SIZES, "TimeIncrement": 3.0})) as pages:
+        text = pages.ome_metadata.replace('PhysicalSizeX="0.1"', f'PhysicalSizeX="{value}"')
+        text = text.replace('TimeIncrement="3.0"', f'TimeIncrement="{value}"')
+    series, _ = images_of(stored(data, photometric="minisblack", description=text.encode(), metadata=None))
+    assert (series.axes, series.spacing) == ("T", (("Y", 0.2),))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 https://docs.openmicroscopy.org/ome-model/6.3.1/ome-tiff/specification.html
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -59,9 +60,9 @@ def _image_of(pixels: Any) -> OmeImage:
     facts = pixels.attrib
     axes = facts["DimensionOrder"][:1:-1]
     channels = [element.attrib for element in pixels if _name(element) == "Channel"]
-    samples = max([int(channel.get("SamplesPerPixel", 1)) for channel in channels], default=1)
-    sizes = {axis: int(facts[f"Size{axis}"]) for axis in "TZC"}
-    sizes["C"] = max(sizes["C"] // samples, 1)
+    samples = max([_whole(channel, "SamplesPerPixel", 1) for channel in channels], default=1)
+    sizes = {axis: _whole(facts, f"Size{axis}", 0) for axis in "TZC"}
+    sizes["C"] = max(sizes["C"] // max(samples, 1), 1)
     if sorted(axes) != ["C", "T", "Z"] or min(sizes.values()) < 1:
         raise ValueError(axes)
     lengths = tuple(sizes[axis] for axis in axes)
@@ -75,21 +76,37 @@ def _tables(pixels: Any, axes: str, lengths: tuple[int, ...]) -> Iterator[tuple[
     for element in pixels:
         if _name(element) == "TiffData":
             facts = element.attrib
-            first = int(np.ravel_multi_index([int(facts.get(f"First{axis}", 0)) for axis in axes], lengths))
-            yield first, int(facts.get("IFD", 0)), int(facts.get("PlaneCount", 1 if "IFD" in facts else 0))
+            first = int(np.ravel_multi_index([_whole(facts, f"First{axis}", 0) for axis in axes], lengths))
+            yield first, _whole(facts, "IFD", 0), _whole(facts, "PlaneCount", 1 if "IFD" in facts else 0)
 
 
 def _spacing(facts: Any) -> tuple[str, tuple[tuple[str, float], ...]]:
     """Return the unit of length, and the distances of planes and pixels in it; that of "T" is in seconds."""
-    sizes = {axis: float(facts[f"PhysicalSize{axis}"]) for axis in "ZYX" if f"PhysicalSize{axis}" in facts}
+    stated = {axis: _length(facts, f"PhysicalSize{axis}") for axis in "ZYX"}
+    sizes = {axis: length for axis, length in stated.items() if length}
     units = {axis: facts.get(f"PhysicalSize{axis}Unit", MICRON) for axis in sizes}
     unit = units.get("X") or next(iter(units.values()), "")
     known = set(units.values()) <= METRES.keys()
     factors = {axis: METRES[units[axis]] / METRES[unit] if known and units[axis] != unit else 1.0 for axis in sizes}
     lengths = [(axis, size * factors[axis]) for axis, size in sizes.items() if known or units[axis] == unit]
     seconds = SECONDS.get(facts.get("TimeIncrementUnit", "s"))
-    times = [("T", float(facts["TimeIncrement"]) * seconds)] if seconds and "TimeIncrement" in facts else []
+    increment = _length(facts, "TimeIncrement")
+    times = [("T", increment * seconds)] if seconds and increment else []
     return unit, tuple([*times, *lengths])
+
+
+def _whole(facts: Any, name: str, default: int) -> int:
+    """Return the whole number of an attribute. Raises ValueError for one that no file can have."""
+    number = int(facts.get(name, default))
+    if not 0 <= number < 1 << 31:
+        raise ValueError(name)
+    return number
+
+
+def _length(facts: Any, name: str) -> float:
+    """Return the positive number of an attribute; 0 where there is none."""
+    number = float(facts.get(name, 0))
+    return number if 0 < number < math.inf else 0.0
 
 
 def _name(element: Any) -> str:

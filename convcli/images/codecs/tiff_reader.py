@@ -26,11 +26,11 @@ from ..metadata import DESCRIPTION, IMAGEJ_METADATA, FileMetadata, imagej_kinds,
 from ..orientation import upright
 from . import tiff_colour
 from .pillow import pillow_settings
-from .tiff_series import Layout, layout_of
+from .tiff_series import UNCOMPRESSED, Layout, layout_of
 
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE = 282, 283, 296, 274, 34675
 INCH, PER_INCH = 2, {2: 1.0, 3: 2.54}
-UNCOMPRESSED, OLD_JPEG, JPEG = 1, 6, 7
+OLD_JPEG, JPEG = 6, 7
 READ_COMPRESSIONS = {
     **{1: "none", 2: "CCITT RLE", 3: "CCITT group 3", 4: "CCITT group 4", 5: "LZW", 6: "JPEG of before 1995", 7: "JPEG"},
     **{8: "deflate", 32773: "PackBits", 32946: "deflate", 34887: "LERC", 34925: "LZMA", 50000: "ZSTD", 50001: "WebP"},

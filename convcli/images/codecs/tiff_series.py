@@ -36,7 +36,7 @@ COMPOSITE = "composite"
 IMAGEJ_WORDS = ("mode", "loop", "xorigin", "yorigin", "zorigin", "Info", "LUTs", "Properties")
 """Metadata of ImageJ that stay true of a filtered stack; those of levels, such as its display range, are left out."""
 
-SHORT, MAX_TAGS = 3, 4096
+SHORT, MAX_TAGS, UNCOMPRESSED = 3, 4096, 1
 
 
 @dataclass(frozen=True)
@@ -119,13 +119,13 @@ Found = tuple[Series, Array, int, bool]
 """The series, the planes of each frame, the planes of a directory, and whether they are red, green and blue."""
 
 
-def _per_directory(file: Any, count: int, planes: int) -> int:
+def planes_per_directory(file: Any, count: int, planes: int) -> int:
     """Return how many of the planes each directory holds: 1, or all that follow the only one; 0 if they are not there."""
     page = file.pages.first
     if count >= planes:
         return int(count == planes)
-    fits = page.is_contiguous and page.dataoffsets[0] + planes * page.nbytes <= file.filehandle.size
-    return planes if count == 1 and page.compression == 1 and fits else 0
+    fits = page.nbytes and page.is_contiguous and page.dataoffsets[0] + planes * page.nbytes <= file.filehandle.size
+    return planes if count == 1 and page.compression == UNCOMPRESSED and fits else 0
 
 
 def _imagej(file: Any, directories: Sequence[int]) -> Found | None:
@@ -137,7 +137,7 @@ def _imagej(file: Any, directories: Sequence[int]) -> Found | None:
     if frames * slices * channels == 1:
         slices = images
     total = frames * slices * channels
-    per_directory = _per_directory(file, len(directories), total)
+    per_directory = planes_per_directory(file, len(directories), total)
     if channels == 3 and is_rgb(labels) and not per_directory and len(directories) < total:
         raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
     if total == 1 or not per_directory:
@@ -214,7 +214,7 @@ def _shaped(file: Any, used: Sequence[int]) -> Found | None:
     except (ValueError, TypeError, KeyError, ArithmeticError):
         return None
     outer = next((rank for rank in range(len(shape) + 1) if math.prod(shape[:rank]) == total), -1)
-    per_directory = _per_directory(file, len(used), total) if total > 1 and outer > 0 else 0
+    per_directory = planes_per_directory(file, len(used), total) if total > 1 and outer > 0 else 0
     if not per_directory:
         return None
     letters = axes[:outer]
@@ -228,8 +228,13 @@ def _shaped(file: Any, used: Sequence[int]) -> Found | None:
 
 
 def _volume(file: Any, used: Sequence[int]) -> Found | None:
-    depth = int(file.pages.first.imagedepth)
-    return (Series(depth, "Z", (depth,)), np.arange(depth)[:, None], depth, False) if depth > 1 and len(used) == 1 else None
+    page, depth = file.pages.first, int(file.pages.first.imagedepth)
+    if depth < 2 or len(used) > 1:
+        return None
+    plane_bytes = page.nbytes // depth if page.compression == UNCOMPRESSED else 1  # no compression is so good
+    if depth * max(plane_bytes, 1) > file.filehandle.size:
+        raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
+    return Series(depth, "Z", (depth,)), np.arange(depth)[:, None], depth, False
 
 
 def _arranged(axes: str, planes: Array, samples: int) -> tuple[Series, Array]:

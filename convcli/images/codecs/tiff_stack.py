@@ -33,6 +33,9 @@ CLASSIC_BYTES = (1 << 32) - (1 << 25)
 """Most bytes of planes in a TIFF file whose offsets have 32 bits; the rest is for directories and metadata."""
 
 DIRECTORY_BYTES = 512
+COMPRESSION = ("compression", "compressionargs", "predictor")
+"""Options of tifffile."""
+
 POINTERS = (34665, 34853)
 """Tags that point to directories of EXIF, which tifffile does not write: the next number stands for one at first."""
 
@@ -55,7 +58,7 @@ def write_stack(
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
     del first  # the memory is that of one frame
-    with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count) as writer:
+    with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count, encoding) as writer:
         if not series.axes and not program:
             for levels, with_alpha in rest:
                 writer.write_page(levels, with_alpha, compression_of_levels(encoding))
@@ -82,7 +85,7 @@ def write_stack(
 def encode_planes(levels: Array, has_alpha: bool, encoding: Encoding, metadata: Metadata) -> bytes:
     """Encode a picture of other than 1 or 3 channels: samples in planes, which ImageJ finds by a description."""
     file = io.BytesIO()
-    with _Writer(file, metadata, "", levels.nbytes) as writer:
+    with _Writer(file, metadata, "", levels.nbytes, encoding) as writer:
         writer.write_page(levels, has_alpha, compression_of_levels(encoding))
     return file.getvalue()
 
@@ -121,7 +124,7 @@ def write_map_stack(
     described = _description(program, axes, series, counts, labels, names if count > 1 and not in_colour else ())
     size = (math.prod(shape) * dtype.itemsize) + DIRECTORY_BYTES * math.prod(shape[:-2])
     del first
-    with _Writer(file, Metadata(), program, size) as writer:
+    with _Writer(file, Metadata(), program, size, encoding) as writer:
         writer.write_series(
             planes,
             shape,
@@ -226,12 +229,14 @@ def _labels_of_planes(labels: Sequence[str], frames: int, planes: int) -> list[s
 class _Writer:
     """Writes pages to a file whose first page has metadata, and points to the directories of a block that begins the file."""
 
-    def __init__(self, file: BinaryIO, metadata: Metadata, program: str, size: int) -> None:
+    def __init__(self, file: BinaryIO, metadata: Metadata, program: str, size: int, encoding: Encoding) -> None:
         import tifffile  # 10 ms, needed for stacks only
 
         self.file, self.metadata, self.program = file, metadata, program
         self.is_large = size > CLASSIC_BYTES
         self.is_big = self.is_large and program != "imagej"  # ImageJ reads one directory, which all planes follow
+        if self.is_large and not self.is_big and encoding.compression not in (None, "none"):
+            raise ArgumentError("a stack of ImageJ of more than 4 GB cannot be compressed; give --compression none")
         block = start_tiff(metadata.exif or NO_BLOCK, [])
         order: Any = "<" if block.getvalue()[:2] == b"II" else ">"
         self.writer = tifffile.TiffWriter(
@@ -269,8 +274,6 @@ class _Writer:
 
     def _name_pointers(self) -> None:
         """Give the pointers in the first directory their numbers."""
-        if not self.file.readable():  # a device
-            return
         block = Block.of(self.file)
         for entry in block.directory(block.first_directory):
             if entry.tag - 1 in POINTERS:
@@ -301,14 +304,16 @@ class _Writer:
         if self.program == "ome":
             text = repr((shape, dtype, options, self.tags))
             options["metadata"]["UUID"] = _uuid(text)  # of the same input, the same bytes
-        truncate = {"truncate": True} if self.is_large and self.program == "imagej" else {}
-        options = {**self._common(), **truncate, **options, "shape": tuple(shape), "dtype": dtype}
+        if self.is_large and self.program == "imagej":
+            options = {name: value for name, value in options.items() if name not in COMPRESSION} | {"truncate": True}
+        options = {**self._common(), **options, "shape": tuple(shape), "dtype": dtype}
         if options.get("compression"):
             self.writer.write(planes, **options)
             return
         # tifffile would keep a plane while the next is computed, and copy it
-        begin, _ = self.writer.write(None, returnoffset=True, **options) or (0, 0)
-        handle = self.writer.filehandle
+        place, handle = self.writer.write(None, returnoffset=True, **options), self.writer.filehandle
+        assert place is not None  # without compression, the planes lie at one place
+        begin = place[0]
         end = handle.tell()
         handle.seek(begin)
         for plane in planes:

@@ -19,7 +19,8 @@ class Planes:
     """What a TIFF file with planes states for a program of microscopes.
 
     ``program`` is "imagej" or "ome", or empty for a file without a program. ``are_channels`` is whether each channel is a plane
-    (axis C), not a sample of a pixel (axis S). ``words`` are further keys and values for ImageJ, such as its mode of display.
+    (axis C), not a sample of a pixel (axis S). ``words`` are further keys and values for the program, such as
+    ImageJ's mode of display.
     """
 
     program: str = ""

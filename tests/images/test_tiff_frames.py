@@ -200,6 +200,77 @@ def test_alpha_of_frames_is_kept(rng):
             assert_array_equal(pages.asarray(), data)
 
 
+@pytest.mark.parametrize(("colours", "dtype"), [(3, np.uint8), (3, np.uint16), (1, np.uint16)])
+def test_alpha_of_ome_tiff_leaves_its_sizes(colours, dtype, rng):
+    """Its pixels have any number of samples."""
+    data = levels_of(rng, 3, 7, 9, colours + 1, dtype=dtype)
+    options = {"photometric": "rgb" if colours == 3 else "minisblack", "extrasamples": ["unassalpha"], "planarconfig": "contig"}
+    series, images = images_of(stored(data, ome=True, metadata={"axes": "ZYXS", **SIZES}, **options))
+    assert (images[0].alpha is not None, images[0].lost) == (True, ())
+    output = written(images, series)
+    with pages_of(output) as pages:
+        assert_array_equal(pages.asarray(), data)
+        assert (pages.is_ome, 'PhysicalSizeX="0.1"' in pages.ome_metadata) == (True, True)
+    assert images_of(output)[0] == series
+
+
+def test_alpha_of_imagej(rng):
+    """It has colours of 8 bits with alpha; others lose what it says, with a notice."""
+    options = {
+        "photometric": "rgb",
+        "extrasamples": ["unassalpha"],
+        "description": "ImageJ=1.53t\nimages=3\nslices=3\nunit=um\n",
+    }
+    for dtype, lost in ((np.uint8, ()), (np.uint16, ("what its description says of the stack",))):
+        data = levels_of(rng, 3, 7, 9, 4, dtype=dtype)
+        series, images = images_of(stored(data, metadata=None, **options))
+        assert (series.unit, images[0].lost) == ("um", lost)
+        with pages_of(written(images, series)) as pages:
+            assert_array_equal(pages.asarray(), data)
+            assert (pages.imagej_metadata or {}).get("unit") == (None if lost else "um")
+
+
+def test_what_ome_xml_holds_beyond_the_series(rng):
+    """Texts of the image and numbers of its channels are kept; anything else is told."""
+    data = levels_of(rng, 3, 2, 7, 9)
+    kept = {"Name": "a cell", "Description": "patient <7>", "AcquisitionDate": "2020-01-01T00:00:00"}
+    channels = {"Name": ["DAPI", "GFP"], "Color": [255, -16776961], "EmissionWavelength": [461, 510]}
+    words = {"axes": "ZCYX", **kept, **SIZES, "Channel": channels}
+    series, images = images_of(stored(data, ome=True, metadata=words))
+    assert images[0].lost == ()
+    for series_of_output in (series, series.selected(range(1))):
+        count = series_of_output.count
+        with pages_of(written(images[:count], series_of_output)) as pages:
+            root = ElementTree.fromstring(pages.ome_metadata)
+        facts = {element.tag.rpartition("}")[2]: element for element in root.iter()}
+        assert (facts["Image"].get("Name"), facts["Description"].text) == ("a cell", "patient <7>")
+        assert facts["AcquisitionDate"].text == kept["AcquisitionDate"]
+        assert [element.get("Color") for element in facts["Pixels"] if element.get("Color")] == ["255", "-16776961"]
+        assert facts["Channel"].get("EmissionWavelength") == "510"
+    for further in (
+        {"Plane": {"ExposureTime": [0.1] * 6}},
+        {"MapAnnotation": {"Namespace": "a", "key": "value"}},
+        {"Channel": {**channels, "Fluor": ["a", "b"]}},
+    ):
+        image = images_of(stored(data, ome=True, metadata={**words, **further}))[1][0]
+        assert image.lost == ("the rest of its OME-XML",)
+        assert image.notices == ("the rest of its OME-XML not kept",)
+        assert image.without_metadata_losses().lost == ()
+
+
+def test_what_imagej_says_of_levels_is_told(rng):
+    """They are others in the output; how fast it is shown is kept."""
+    data = levels_of(rng, 3, 7, 9)
+    words = {"axes": "ZYX", "unit": "um", "yunit": "mm", "fps": 7.0}
+    series, images = images_of(stored(data, imagej=True, metadata=words))
+    assert images[0].lost == ()
+    with pages_of(written(images, series)) as pages:
+        assert [pages.imagej_metadata[name] for name in ("unit", "yunit", "fps")] == ["um", "mm", 7.0]
+    image = images_of(stored(data, imagej=True, metadata={**words, "vunit": "OD", "cf": 0, "c0": 1.0, "c1": 2.0}))[1][0]
+    assert image.lost == ("ImageJ's calibration of levels",)
+    assert image.notices == ("ImageJ's calibration of levels not kept",)
+
+
 def test_pages_of_different_sizes_and_types_are_frames(rng):
     """They are written page by page."""
     pages = [levels_of(rng, 5, 7), levels_of(rng, 9, 4, 3, dtype=np.uint8), levels_of(rng, 3, 3)]

@@ -1,11 +1,11 @@
-"""OME-XML: the axes, planes, channels and sizes of the first image of an OME-TIFF file.
+"""OME-XML: the axes, planes, channels, sizes and texts of the first image of an OME-TIFF file, and whether it holds more.
 
 https://docs.openmicroscopy.org/ome-model/6.3.1/ome-tiff/specification.html
 """
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -18,13 +18,37 @@ METRES = {"pm": 1e-12, "\N{ANGSTROM SIGN}": 1e-10, "\N{LATIN CAPITAL LETTER A WI
 METRES |= {MICRON: 1e-6, "mm": 1e-3, "cm": 1e-2, "dm": 1e-1, "m": 1.0, "km": 1e3, "in": 0.0254}
 SECONDS = {"ns": 1e-9, "\N{MICRO SIGN}s": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
+TEXTS = ("AcquisitionDate", "Description")
+CHANNEL_NUMBERS = ("Color", "EmissionWavelength", "EmissionWavelengthUnit", "ExcitationWavelength", "ExcitationWavelengthUnit")
+AXES = ("X", "Y", "Z", "T", "C")
+MADE_ANEW = {
+    "OME": {"UUID", "Creator"},
+    "Image": {"ID", "Name"},
+    "Pixels": {
+        *("ID", "DimensionOrder", "Type", "BigEndian", "Interleaved", "SignificantBits", "TimeIncrement", "TimeIncrementUnit"),
+        *(
+            f"{word}{axis}{end}"
+            for axis in AXES
+            for word, end in (("Size", ""), ("PhysicalSize", ""), ("PhysicalSize", "Unit"))
+        ),
+    },
+    "Channel": {"ID", "Name", "SamplesPerPixel"},
+    "LightPath": set[str](),
+    "TiffData": {"IFD", "PlaneCount", *(f"First{axis}" for axis in AXES)},
+    "UUID": {"FileName"},
+    "Plane": {f"The{axis}" for axis in AXES},
+    **dict.fromkeys(TEXTS, set[str]()),
+}
+"""Elements and their attributes that the output has again, or that are untrue of it."""
+
 
 @dataclass(frozen=True)
 class OmeImage:
     """An image: the axes of its planes and their lengths, the last changing first, and what is known of them.
 
     ``tables`` are the entries TiffData: the index of the first plane, the first directory, and the number of planes, 0 for all
-    that follow.
+    that follow. ``words`` are texts of the image, and lists of numbers of its channels, as tifffile writes them. ``has_more`` is
+    whether the OME-XML holds anything else.
     """
 
     axes: str
@@ -33,6 +57,8 @@ class OmeImage:
     channels: tuple[str, ...]
     spacing: tuple[tuple[str, float], ...]
     unit: str
+    words: tuple[tuple[str, Any], ...] = ()
+    has_more: bool = False
 
     def plane_table(self, directories: int) -> Array:
         """Return the directory of each plane; empty where some have none, or one that does not exist."""
@@ -51,9 +77,30 @@ def read_ome(text: str) -> OmeImage | None:
         pixels = next((element for element in root.iter() if _name(element) == "Pixels"), None)
         if pixels is None or len({element.text for element in pixels.iter() if _name(element) == "UUID"}) > 1:
             return None
-        return _image_of(pixels)
-    except (ElementTree.ParseError, KeyError, ValueError):
+        image = next(element for element in root.iter() if pixels in element and _name(element) == "Image")
+        words = _words_of(image, pixels)
+        return replace(_image_of(pixels), words=tuple(words.items()), has_more=_has_more(root, words.keys()))
+    except (ElementTree.ParseError, KeyError, ValueError, StopIteration):
         return None
+
+
+def _words_of(image: Any, pixels: Any) -> dict[str, Any]:
+    """Return the texts of an image, and the attributes that all its channels have."""
+    words: dict[str, Any] = {"Name": image.attrib["Name"]} if image.get("Name") else {}
+    words |= {_name(element): element.text for element in image if _name(element) in TEXTS and element.text}
+    channels = [element.attrib for element in pixels if _name(element) == "Channel"]
+    for name in CHANNEL_NUMBERS:
+        if channels and all(name in channel for channel in channels):
+            words[name] = [channel[name] for channel in channels]
+    return words
+
+
+def _has_more(root: Any, words: Collection[str]) -> bool:
+    """Return whether there are elements or attributes that are not read."""
+    known = MADE_ANEW | {"Channel": {*MADE_ANEW["Channel"], *words}}
+    elements = [(_name(element), {name for name in element.attrib if "}" not in name}) for element in root.iter()]
+    images = sum(name == "Image" for name, _ in elements)
+    return images > 1 or any(name not in known or attributes - known[name] for name, attributes in elements)
 
 
 def _image_of(pixels: Any) -> OmeImage:

@@ -26,7 +26,8 @@ from ..exif_tiff import NO_BLOCK, start_tiff
 from ..frames import Planes, Series, chained
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG
-from .tiff_series import COMPOSITE, RGB_LETTERS
+from .tiff_ome import CHANNEL_NUMBERS
+from .tiff_series import COMPOSITE, RGB_LETTERS, holds_alpha
 from .tiff_writer import compression_of_floats, compression_of_levels
 
 CLASSIC_BYTES = (1 << 32) - (1 << 25)
@@ -54,7 +55,7 @@ def write_stack(
     rest = iter(frames)
     first, has_alpha = next(rest)
     shape, dtype, rest = first.shape, first.dtype, chained((first, has_alpha), rest)
-    program = _program_of(series, has_alpha)
+    program = _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
     del first  # the memory is that of one frame
@@ -117,7 +118,7 @@ def write_map_stack(
     inner = {"Z": count, "C": channels} if in_colour else {"C": count * channels} if count * channels > 1 else {}
     axes, shape = series.axes + "".join(inner) + "YX", (*series.shape, *inner.values(), height, width)
     dtype = np.dtype(np.float32)
-    program = _program_of(series, False) or ("imagej" if set(series.axes) <= set("TZ") else "")
+    program = _program_of(series, channels, False, dtype) or ("imagej" if set(series.axes) <= set("TZ") else "")
     planes = _planes_of_maps(rest)
     labels = series.labels if count * channels == 1 else labels_of_maps(names, channels) * series.count
     counts = inner.get("C", 1), math.prod(shape[:-2])
@@ -152,10 +153,11 @@ def _with_axis(series: Series, axis: str) -> Series:
     return series if series.axes or series.count == 1 else replace(series, axes=axis, shape=(series.count,))
 
 
-def _program_of(series: Series, has_alpha: bool) -> str:
+def _program_of(series: Series, colours: int, has_alpha: bool, dtype: "np.dtype[Any]") -> str:
     """Return the program in whose way the frames are stored; empty where it cannot."""
     program = series.planes.program if series.planes else ""
-    return "" if has_alpha or not set(series.axes) <= set("TZ") else program
+    is_held = set(series.axes) <= set("TZ") and (not has_alpha or holds_alpha(program, colours, dtype))
+    return program if is_held else ""
 
 
 def _are_planes(series: Series, program: str, channels: int, dtype: "np.dtype[Any]") -> bool:
@@ -197,8 +199,10 @@ def _description(
         unit = {f"PhysicalSize{axis}Unit": series.unit for axis in "ZYX" if axis in spacing and series.unit}
         sizes = {f"PhysicalSize{axis}": spacing[axis] for axis in "ZYX" if axis in spacing}
         times = {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"} if "T" in spacing else {}
-        named = {"Channel": {"Name": list(names)}} if len(names) == channels and any(names) else {}
-        return {"metadata": {"axes": axes, **sizes, **unit, **times, **named}}
+        words = dict((series.planes or Planes()).words)
+        named = {"Name": names, **{name: words.pop(name) for name in CHANNEL_NUMBERS if name in words}}
+        by_channel = {name: list(values) for name, values in named.items() if len(values) == channels and any(values)}
+        return {"metadata": {"axes": axes, **words, **sizes, **unit, **times, "Channel": by_channel}}
     if program != "imagej":
         return {"metadata": {"axes": axes}}
     words = {key: value for key, value in (series.planes or Planes()).words if key not in WORDS_OF_CHANNELS}

@@ -13,7 +13,7 @@ from .encoding import Encoding
 from .exif import block_with, patched
 from .file_parts import lost_png_chunks
 from .formats import WRITTEN, Format
-from .frames import Series, chained
+from .frames import LevelsOfFrame, Series, chained
 from .image import Array, Image, Metadata
 from .palette import MAX_COLOURS, colours_of, is_hidden
 from .provenance import Provenance
@@ -110,7 +110,13 @@ class Fitted:
         """Write the levels of images as frames of a file. They are computed one at a time. Raises OutputError, and OSError."""
         rest = iter(images)
         first = next(rest)
-        size, frames = first.size, map(self._samples, chained(first, rest))
+        size, metadata = first.size, first.metadata
+
+        def stored(image: Image) -> LevelsOfFrame:
+            names = [name for name in METADATA_NAMES if getattr(image.metadata, name) == getattr(metadata, name)]
+            return LevelsOfFrame(*self._samples(image), Metadata(**{name: getattr(self.metadata, name) for name in names}))
+
+        frames = map(stored, chained(first, rest))
         del first
         codec = codec_of(self.file_format)
         with _as_output_error(size, self.file_format, f"{series.count} frames of "):

@@ -16,6 +16,7 @@ from convcli.images.codecs import tiff_stack
 from convcli.images.codecs.tiff import TiffCodec
 from convcli.images.encoding import Encoding
 from convcli.images.formats import format_named
+from convcli.images.frames import LevelsOfFrame
 from convcli.images.image import Metadata
 from convcli.images.read import decode, open_frames
 from convcli.images.write import encode, fit, write_frame_maps
@@ -378,7 +379,7 @@ def test_metadata_of_the_first_page(rng):
     metadata = Metadata(icc=b"profile ".ljust(128, b"."), exif=exif, dpi=(300.0, 300.0), xmp=b"<x:xmpmeta/>")
     for with_series in (series, images_of(stored(data, photometric="minisblack", metadata=None))[0]):
         file = io.BytesIO()
-        levels = [(image.pixels, False) for image in images]
+        levels = [LevelsOfFrame(image.pixels, False, metadata) for image in images]
         tiff_stack.write_stack(file, levels, with_series, Encoding(), metadata)
         with pages_of(file) as pages:
             first, last = pages.pages[0], pages.pages[2]
@@ -389,6 +390,31 @@ def test_metadata_of_the_first_page(rng):
             assert 34665 not in last.tags
             assert (first.tags[282].value, first.tags[296].value) == ((300, 1), 2)
             assert_array_equal(pages.asarray(), data)
+
+
+def test_pages_have_their_own_metadata(run, tmp_path):
+    """What a page shares with the first is repeated, as GDAL reads pages one by one; nothing is made up."""
+    place = [(33550, 12, 3, (30.0, 20.0, 0.0), True), (33922, 12, 6, (0.0, 0.0, 0.0, 500.0, 900.0, 0.0), True)]
+    shared = {"extratags": [*place, (315, 2, 10, "an artist", True)], "resolution": (300, 300), "resolutionunit": 2}
+    calibrated = {"resolution": (5, 4), "resolutionunit": 1}
+    pages = [{**shared, "iccprofile": b"profile ".ljust(128, b".")}, shared, {}, calibrated]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for page in pages:
+            writer.write(np.ones((8, 10), np.uint8), metadata=None, software=False, contiguous=False, **page)
+    result = run("apply", tmp_path / "a.tif", "-k", "1", "--stride", "2", "-o", tmp_path / "b.tif")
+    assert "metadata of further frames, where they differ from those of the first, not kept" in result.err
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        tags = [{tag.code: tag.value for tag in page.tags} for page in file.pages]
+    assert [page.get(33550) for page in tags] == [(60, 40, 0), (60, 40, 0), None, None]
+    assert [page.get(315) for page in tags] == ["an artist", "an artist", None, None]
+    assert [page[282] for page in tags] == [(300, 1), (300, 1), (1, 1), (1, 1)]
+    assert [34675 in page for page in tags] == [True, False, False, False]
+    with tifffile.TiffWriter(tmp_path / "c.tif") as writer:
+        for _ in range(2):
+            writer.write(np.ones((8, 10), np.uint8), metadata=None, software=False, contiguous=False, **calibrated)
+    assert run("apply", tmp_path / "c.tif", "-k", "1", "-o", tmp_path / "d.tif").status == 0
+    with tifffile.TiffFile(tmp_path / "d.tif") as file:
+        assert [[page.tags[tag].value for tag in (282, 283, 296)] for page in file.pages] == [[(5, 1), (4, 1), 1]] * 2
 
 
 def tiff_exif():

@@ -11,7 +11,7 @@ from ..encoding import Encoding
 from ..exif_block import BrokenExif
 from ..exif_tiff import check_values
 from ..formats import Format
-from ..frames import Frames, Series
+from ..frames import Frames, LevelsOfFrame, Series
 from ..image import Admit, Array, Image, Metadata
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from .codec import Codec
@@ -75,7 +75,7 @@ class TiffCodec(Codec):
     def write_frames(
         self,
         file: BinaryIO,
-        frames: Iterable[tuple[Array, bool]],
+        frames: Iterable[LevelsOfFrame],
         series: Series,
         file_format: Format,
         encoding: Encoding,

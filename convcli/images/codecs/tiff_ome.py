@@ -26,11 +26,8 @@ MADE_ANEW = {
     "Image": {"ID", "Name"},
     "Pixels": {
         *("ID", "DimensionOrder", "Type", "BigEndian", "Interleaved", "SignificantBits", "TimeIncrement", "TimeIncrementUnit"),
-        *(
-            f"{word}{axis}{end}"
-            for axis in AXES
-            for word, end in (("Size", ""), ("PhysicalSize", ""), ("PhysicalSize", "Unit"))
-        ),
+        *(f"Size{axis}" for axis in AXES),
+        *(f"PhysicalSize{axis}{end}" for axis in "XYZ" for end in ("", "Unit")),
     },
     "Channel": {"ID", "Name", "SamplesPerPixel"},
     "LightPath": set[str](),
@@ -47,8 +44,8 @@ class OmeImage:
     """An image: the axes of its planes and their lengths, the last changing first, and what is known of them.
 
     ``tables`` are the entries TiffData: the index of the first plane, the first directory, and the number of planes, 0 for all
-    that follow. ``words`` are texts of the image, and lists of numbers of its channels, as tifffile writes them. ``has_more`` is
-    whether the OME-XML holds anything else.
+    that follow. ``words`` are texts of the image, and lists of numbers of its channels, as tifffile writes them. ``has_more``
+    is whether the OME-XML holds anything else.
     """
 
     axes: str

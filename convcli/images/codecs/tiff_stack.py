@@ -4,8 +4,9 @@
     OME-TIFF   with new OME-XML: axes, physical sizes, names of channels
     else       pages; axes, where the input states them, in tifffile's description
 
-The metadata are those of the first page. A block of EXIF begins the file unchanged, so that the offsets in it remain valid, and
-the first directory points into it. BigTIFF, whose directories differ, has its tags but not its subdirectories.
+Pages have the metadata of the first that are theirs too; those of a series are in the first. A block of EXIF begins the file
+unchanged, so that the offsets in it remain valid, and the first directory points into it. BigTIFF, whose directories differ, has
+its tags but not its subdirectories.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from ...errors import ArgumentError
 from ..encoding import Encoding
 from ..exif_block import Block, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
-from ..frames import Planes, Series, chained
+from ..frames import LevelsOfFrame, Planes, Series, chained
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG
 from .tiff_ome import CHANNEL_NUMBERS
@@ -46,24 +47,24 @@ IMAGEJ_PLANES = "ImageJ=1.11a\nimages={0}\nchannels={0}\nhyperstack=true\nmode=g
 
 
 def write_stack(
-    file: BinaryIO, frames: Iterable[tuple[Array, bool]], series: Series, encoding: Encoding, metadata: Metadata
+    file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, encoding: Encoding, metadata: Metadata
 ) -> None:
     """Write frames, each its levels (H, W, C) and whether the last channel is alpha, one at a time.
 
     Those that are no series may differ in size. Raises ArgumentError where those of a series do, and whatever tifffile raises.
     """
     rest = iter(frames)
-    first, has_alpha = next(rest)
-    shape, dtype, rest = first.shape, first.dtype, chained((first, has_alpha), rest)
+    first, has_alpha, _ = frame = next(rest)
+    shape, dtype, rest = first.shape, first.dtype, chained(frame, rest)
     program = _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
-    del first  # the memory is that of one frame
+    del first, frame  # the memory is that of one frame
     with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count, encoding) as writer:
         if not series.axes and not program:
-            for levels, with_alpha in rest:
-                writer.write_page(levels, with_alpha, compression_of_levels(encoding))
-                del levels
+            for page in rest:
+                writer.write_page(page, compression_of_levels(encoding))
+                del page
             return
         samples = shape[2]
         are_planes = not has_alpha and _are_planes(series, program, samples, dtype)
@@ -87,7 +88,7 @@ def encode_planes(levels: Array, has_alpha: bool, encoding: Encoding, metadata: 
     """Encode a picture of other than 1 or 3 channels: samples in planes, which ImageJ finds by a description."""
     file = io.BytesIO()
     with _Writer(file, metadata, "", levels.nbytes, encoding) as writer:
-        writer.write_page(levels, has_alpha, compression_of_levels(encoding))
+        writer.write_page(LevelsOfFrame(levels, has_alpha, metadata), compression_of_levels(encoding))
     return file.getvalue()
 
 
@@ -249,8 +250,6 @@ class _Writer:
         self.tags = self._tags_of(Block.of(block)) if metadata.exif else []
         if metadata.exif and not self.is_big:
             self.writer.filehandle.write(block.getvalue()[8:])
-        if metadata.xmp:
-            self.tags.append((XMP_TAG, BYTE, len(metadata.xmp), metadata.xmp, True))
         self.is_first = True
 
     def _tags_of(self, block: Block) -> list[tuple[int, int, int, bytes, bool]]:
@@ -284,14 +283,21 @@ class _Writer:
                 write_at(self.file, entry.position, struct.pack(f"{block.byte_order}H", entry.tag - 1))
         self.file.seek(0, 2)
 
-    def _common(self) -> dict[str, Any]:
-        """Return the options that the metadata give a page."""
-        tags, self.is_first = self.tags if self.is_first else [], False
-        resolution = {"resolution": self.metadata.dpi, "resolutionunit": "inch"} if self.metadata.dpi else {}
-        return {"software": False, "extratags": tags, "iccprofile": self.metadata.icc, **resolution}
+    def _common(self, metadata: Metadata) -> dict[str, Any]:
+        """Return the options that metadata give a page. The directories of EXIF are those of the first page alone."""
+        tags = [tag for tag in self.tags if self.is_first or tag[0] - 1 not in POINTERS] if metadata.exif else []
+        if metadata.xmp:
+            tags.append((XMP_TAG, BYTE, len(metadata.xmp), metadata.xmp, True))
+        self.is_first = False
+        calibration = metadata.calibration
+        resolution = {"resolution": metadata.dpi, "resolutionunit": "inch"} if metadata.dpi else {}
+        if calibration and not metadata.dpi:
+            resolution = {"resolution": tuple(map(float, calibration.per_unit)), "resolutionunit": "none"}
+        return {"software": False, "extratags": tags, "iccprofile": metadata.icc, **resolution}
 
-    def write_page(self, levels: Array, has_alpha: bool, options: dict[str, Any]) -> None:
+    def write_page(self, frame: LevelsOfFrame, options: dict[str, Any]) -> None:
         """Write levels (H, W, C) as a page of its own."""
+        levels, has_alpha, metadata = frame
         samples, stored = levels.shape[2], levels[:, :, 0] if levels.shape[2] == 1 else levels
         colour, is_first = samples - has_alpha == 3, self.is_first
         kinds = [UNSPECIFIED] * (samples - has_alpha - (3 if colour else 1)) + [UNASSOCIATED] * has_alpha
@@ -300,7 +306,7 @@ class _Writer:
             stored, planar["planarconfig"] = np.moveaxis(levels, 2, 0), "separate"
             if is_first and not has_alpha and all(tag != DESCRIPTION for tag, *_ in self.tags):
                 planar["description"] = IMAGEJ_PLANES.format(samples)
-        options = {**self._common(), "photometric": "rgb" if colour else "minisblack", **planar, **options}
+        options = {**self._common(metadata), "photometric": "rgb" if colour else "minisblack", **planar, **options}
         self.writer.write(stored, contiguous=False, metadata=None, **options)
 
     def write_series(self, planes: Iterator[Array], shape: Sequence[int], dtype: Any, options: dict[str, Any]) -> None:
@@ -310,7 +316,7 @@ class _Writer:
             options["metadata"]["UUID"] = _uuid(text)  # of the same input, the same bytes
         if self.is_large and self.program == "imagej":
             options = {name: value for name, value in options.items() if name not in COMPRESSION} | {"truncate": True}
-        options = {**self._common(), **options, "shape": tuple(shape), "dtype": dtype}
+        options = {**self._common(self.metadata), **options, "shape": tuple(shape), "dtype": dtype}
         if options.get("compression"):
             self.writer.write(planes, **options)
             return

@@ -5,6 +5,7 @@ from typing import Any, BinaryIO
 
 from ..images.frames import Series, chained
 from ..images.image import Array, Image, Metadata
+from ..images.positions import placed_series
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
 from ..images.write import METADATA_NAMES, losses_by_palette, stored_white, write_frame_maps
 from .map_source import MapSource
@@ -17,6 +18,7 @@ from .write_map import (
     encoding_of,
     fit_picture,
     is_raw,
+    notices_of_misplaced,
     notices_of_series,
     notices_of_stack,
     stack_names,
@@ -88,7 +90,9 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
     first = stored(sources.first)
     shape = first.pixels.shape
     fitted, fitted_notices = fit_picture(request, first, first_image, target, output)
-    series, pictures = _placed(request, sources, target), chained(first, map(stored, sources.rest))
+    series, misplaced = _placed(request, sources, target)
+    notices.extend(misplaced)
+    pictures = chained(first, map(stored, sources.rest))
     del first, first_image  # the memory is that of one frame
 
     def write(file: BinaryIO) -> None:
@@ -115,11 +119,18 @@ def _common_limits(request: BaseRequest, sources: Sources, map_: Any, target: Ta
     return min(low for low, _ in limits), max(high for _, high in limits)
 
 
-def _placed(request: BaseRequest, sources: Sources, target: Target) -> Series:
-    """Return the series of outputs, whose pixels may be farther apart than those of the inputs."""
+def _placed(request: BaseRequest, sources: Sources, target: Target) -> tuple[Series, list[str]]:
+    """Return the series of outputs, whose pixels may lie elsewhere than those of the inputs, and notices of what is lost.
+
+    Raises ImageError for --in-place.
+    """
     size = sources.first.image.size
     placements = {request.placement(size, request.maps[index]) for index in target.maps}
-    return sources.series.moved(placements.pop() if len(placements) == 1 else None)
+    series, lost = placed_series(sources.series, placements.pop() if len(placements) == 1 else None)
+    if request.strip or not target.file_format.picture:
+        return series, []
+    refuse_loss(request, lost)
+    return series, notices_of_misplaced(lost)
 
 
 def _write_stack(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
@@ -135,7 +146,8 @@ def _write_stack(request: BaseRequest, sources: Sources, target: Target, output:
     shapes = [map_.shape for map_ in first]
     notices = notices_of_stack(request, sources.first.image, first[0], target)
     provenance = None if request.strip else output.provenance
-    names, series = stack_names(request, target), _placed(request, sources, target)
+    names = stack_names(request, target)
+    series, misplaced = _placed(request, sources, target)
     maps = chained(first, map(computed, sources.rest))
     del first
 
@@ -143,4 +155,4 @@ def _write_stack(request: BaseRequest, sources: Sources, target: Target, output:
         write_frame_maps(file, target.file_format, maps, series, names, provenance, encoding_of(request))
 
     write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
-    return list(stacked(request, target, shapes, statistics)), notices
+    return list(stacked(request, target, shapes, statistics)), [*notices, *misplaced]

@@ -108,7 +108,7 @@ def fit_picture(request: BaseRequest, picture: Image, image: Image, target: Targ
         metadata, misplaced = Metadata(label=metadata.label), ()
     picture = replace(picture, metadata=metadata)
     fitted = fit(picture, target.file_format, encoding_of(request), None if request.strip else output.provenance)
-    notices, lost = [*_misplaced(misplaced), *fitted.notices], [*misplaced, *fitted.lost]
+    notices, lost = [*notices_of_misplaced(misplaced), *fitted.notices], [*misplaced, *fitted.lost]
     if picture.white is None:
         notices, lost = [*_raw_notices(request, image), *notices], [*_raw_losses(image), *lost]
     elif image.white is None:
@@ -140,7 +140,8 @@ def encoding_of(request: BaseRequest) -> Encoding:
     return Encoding(request.png_level, request.quality, request.compression)
 
 
-def _misplaced(lost: tuple[str, ...]) -> list[str]:
+def notices_of_misplaced(lost: tuple[str, ...]) -> list[str]:
+    """Return a notice about positions that are not those of the output."""
     return [f"{' and '.join(lost)} not kept: the pixels of the output lie elsewhere"] if lost else []
 
 

@@ -417,6 +417,22 @@ def test_pages_have_their_own_metadata(run, tmp_path):
         assert [[page.tags[tag].value for tag in (282, 283, 296)] for page in file.pages] == [[(5, 1), (4, 1), 1]] * 2
 
 
+def test_a_stack_whose_pixels_lie_at_unknown_places_loses_its_resolution(run, tmp_path):
+    """As a picture does: kernels of several anchors are merged."""
+    config = "[kernels.p]\nmatrix = [[1, 1, 1]]\n[kernels.q]\nmatrix = [[1, 1, 1]]\nanchor = [0, 0]\n"
+    (tmp_path / "k.toml").write_text(config + '[banks.b]\nkernels = ["p", "q"]\nmerge = "max"\n')
+    words = {"axes": "ZYX", "unit": "um", "spacing": 2.0}
+    arguments = ["apply", tmp_path / "a.tif", "-k", "b", "--padding", "valid", "--config", tmp_path / "k.toml"]
+    for options in ({"resolution": (5, 5)}, {"metadata": {**words, "xorigin": 3}}):
+        tifffile.imwrite(tmp_path / "a.tif", np.ones((3, 8, 10), np.uint8), imagej=True, **{"metadata": words, **options})
+        for depth in ([], ["--depth", "float"]):
+            result = run(*arguments, *depth, "-o", tmp_path / "b.tif", "--overwrite")
+            assert "its resolution not kept: the pixels of the output lie elsewhere" in result.err
+            with tifffile.TiffFile(tmp_path / "b.tif") as file:
+                assert (file.pages[0].tags[282].value, file.imagej_metadata["spacing"]) == ((1, 1), 2)
+        assert "would lose its resolution in place" in run(*arguments, "--in-place").err
+
+
 def tiff_exif():
     """A block with the maker, and an exposure time in its directory, in the order MM."""
     inside = struct.pack(">HHHIII", 1, 33434, 5, 1, 80, 0) + struct.pack(">II", 1, 250)

@@ -5,8 +5,8 @@
     else       pages; axes, where the input states them, in tifffile's description
 
 Pages have the metadata of the first that are theirs too; those of a series are in the first. A block of EXIF begins the file
-unchanged, so that the offsets in it remain valid, and the first directory points into it. BigTIFF, whose directories differ, has
-its tags but not its subdirectories.
+unchanged, so that the offsets in it remain valid, and the first directory points into it. BigTIFF, whose directories differ,
+has its tags but not its subdirectories.
 """
 
 import hashlib

@@ -1,6 +1,7 @@
 """Encodes images and maps, and reports what a format cannot hold."""
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -14,6 +15,7 @@ from .exif import block_with, patched
 from .file_parts import lost_png_chunks
 from .formats import WRITTEN, Format
 from .frames import LevelsOfFrame, Series, chained
+from .geotiff import names_of_tags
 from .image import Array, Image, Metadata
 from .palette import MAX_COLOURS, colours_of, is_hidden
 from .provenance import Provenance
@@ -44,6 +46,14 @@ TOLERANCE = 1e-6
 
 MARGIN = 100
 """Bytes for the prefixes of XMP and IPTC in JPEG, and for numbers that become longer."""
+
+
+def names_of_metadata(metadata: Metadata) -> list[str]:
+    """Return what metadata hold, as notices name it. Tags of a map are stored as EXIF is, but are none."""
+    names = {name: [word] for name, word in METADATA_NAMES.items() if getattr(metadata, name)}
+    if metadata.exif:
+        names["exif"] = names_of_tags(metadata.exif)
+    return list(itertools.chain(*names.values()))
 
 
 def stored_white(file_format: Format, image: Image, channels: int) -> int:

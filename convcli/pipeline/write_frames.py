@@ -17,6 +17,8 @@ from .write_map import (
     Written,
     encoding_of,
     fit_picture,
+    float_picture,
+    is_float_picture,
     is_raw,
     notices_of_misplaced,
     notices_of_series,
@@ -64,14 +66,20 @@ def write_frames(
     sources = Sources(frames, indices)
     raw = is_raw(request, sources.first.image, target)
     notices = notices_of_series(request, sources.series, target)
-    written, further = (_write_stack if raw else _write_levels)(request, sources, target, output)
+    if raw and not is_float_picture(target):
+        written, further = _write_stack(request, sources, target, output)
+    else:
+        written, further = _write_pictures(request, sources, target, output, raw)
     return with_explanations(request, sources.first, written), [*notices, *further]
 
 
-def _write_levels(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
+def _write_pictures(
+    request: BaseRequest, sources: Sources, target: Target, output: Output, raw: bool
+) -> tuple[list[Written], list[str]]:
+    """Write one map of each frame as levels, or as floats where ``raw``, with the metadata of its image."""
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
-    limits = _common_limits(request, sources, map_, target) if rule.name == "stretch" else None
+    limits = _common_limits(request, sources, map_, target) if rule.name == "stretch" and not raw else None
     statistics: list[RangeStatistics] = []
     first_image = sources.first.image
     metadata = first_image.metadata
@@ -81,7 +89,10 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
         if _has_more(source.image.metadata, metadata) and not request.strip and not notices:
             refuse_loss(request, (FURTHER_METADATA,))
             notices.append(f"{FURTHER_METADATA}, where they differ from those of the first, not kept")
-        picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
+        if raw:
+            picture, measured = float_picture(source, map_)
+        else:
+            picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
         statistics.append(measured)
         if len(statistics) > 1:  # those of the first are found where it is fitted to the format
             notices.extend(told(request, losses_by_palette(picture, target.file_format)))
@@ -100,7 +111,8 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
 
     write_output(request, target, output, write, target.file_format.holds_provenance and not request.strip)
     measured = combine_statistics(statistics)
-    written = Written(target, map_.name, shape, rule.name, measured, target.maps, (), len(statistics))
+    name, applied = (request.stack_name(map_), "raw") if raw else (map_.name, rule.name)
+    written = Written(target, name, shape, applied, measured, target.maps, (), len(statistics))
     return [written], [*fitted_notices, *notices]
 
 

@@ -12,7 +12,7 @@ from ..images.frames import Series
 from ..images.image import Array, Image, Metadata
 from ..images.positions import placed
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import METADATA_NAMES, Fitted, Loss, fit, losses_of_frames, write_maps
+from ..images.write import Fitted, Loss, fit, losses_of_frames, names_of_metadata, write_maps
 from .map_source import Explanation, MapSource
 from .request_base import BaseRequest, Map
 from .selected_frames import refuse_loss
@@ -43,7 +43,7 @@ def write_map(request: BaseRequest, map_source: MapSource, target: Target, outpu
     """Write the maps of an output. Return what was written, and notices. Raises ConvcliError."""
     image = map_source.image
     raw = is_raw(request, image, target)
-    if raw and not is_float_picture(request, image, target):
+    if raw and not is_float_picture(target):
         written, notices = _write_stack(request, map_source, target, output)
     else:
         written, notices = _write_picture(request, map_source, target, output, raw)
@@ -67,10 +67,9 @@ def is_raw(request: BaseRequest, image: Image, target: Target) -> bool:
     return request.stacks_in(target.file_format) or (target.file_format.stack and unscaled)
 
 
-def is_float_picture(request: BaseRequest, image: Image, target: Target) -> bool:
+def is_float_picture(target: Target) -> bool:
     """Return whether the floats of an output are those of one map of a picture format, which then holds metadata."""
-    shapes = [request.map_shape(image.size, request.maps[index]) for index in target.maps]
-    return target.file_format.picture and len(shapes) == 1 and shapes[0][2] in (1, 3)
+    return target.file_format.picture and len(target.maps) == 1
 
 
 def _write_picture(
@@ -80,7 +79,7 @@ def _write_picture(
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
     if raw:
-        picture, statistics = _float_picture(map_source, map_)
+        picture, statistics = float_picture(map_source, map_)
     else:
         picture, statistics = quantize_map(request, map_source, map_, rule, target.file_format)
     fitted, notices = fit_picture(request, picture, map_source.image, target, output)
@@ -91,7 +90,7 @@ def _write_picture(
     return [Written(target, name, picture.pixels.shape, "raw" if raw else rule.name, statistics, target.maps)], notices
 
 
-def _float_picture(map_source: MapSource, map_: Map) -> tuple[Image, RangeStatistics]:
+def float_picture(map_source: MapSource, map_: Map) -> tuple[Image, RangeStatistics]:
     """Return a map as an image of float32, and the statistics of its responses."""
     image, response = map_source.image, map_source.compute_map(map_).colour
     compression = image.compression if image.white is None else None  # that of levels is not one of floats
@@ -172,7 +171,7 @@ def stack_names(request: BaseRequest, target: Target) -> list[str]:
 def notices_of_stack(request: BaseRequest, image: Image, map_: Array, target: Target) -> list[str]:
     """Return notices about what a stack does not hold, of the image and of a map. Raises ImageError for --in-place."""
     notices = []
-    lost = [] if request.strip else [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)]
+    lost = [] if request.strip else names_of_metadata(image.metadata)
     lost += [] if image.alpha is None else ["alpha"]
     reported = [word for word in lost if target.file_format.picture or word == "alpha"]  # nobody expects metadata in arrays
     if reported:

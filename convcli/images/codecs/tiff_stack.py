@@ -22,6 +22,7 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ..encoding import Encoding
+from ..exif import text_in
 from ..exif_block import Block, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
 from ..frames import LevelsOfFrame, Planes, Series, chained
@@ -29,7 +30,7 @@ from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG
 from .tiff_ome import CHANNEL_NUMBERS
 from .tiff_series import COMPOSITE, RGB_LETTERS, holds_alpha
-from .tiff_writer import compression_of_floats, compression_of_levels
+from .tiff_writer import compression_of_floats, compression_of_pictures, imagej_text
 
 CLASSIC_BYTES = (1 << 32) - (1 << 25)
 """Most bytes of planes in a TIFF file whose offsets have 32 bits; the rest is for directories and metadata."""
@@ -43,7 +44,7 @@ POINTERS = (34665, 34853)
 
 BYTE, UNSPECIFIED, UNASSOCIATED = 1, 0, 2
 WORDS_OF_CHANNELS = ("mode", "LUTs")
-IMAGEJ_PLANES = "ImageJ=1.11a\nimages={0}\nchannels={0}\nhyperstack=true\nmode=grayscale\n"
+IMAGEJ_PLANES = (("images", "{}"), ("channels", "{}"), ("hyperstack", "true"), ("mode", "grayscale"))
 
 
 def write_stack(
@@ -57,13 +58,15 @@ def write_stack(
     first, has_alpha, _ = frame = next(rest)
     shape, dtype, rest = first.shape, first.dtype, chained(frame, rest)
     program = _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
+    if dtype.kind == "f" and set(series.axes) <= set("TZ"):
+        program = program or "imagej"
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
     del first, frame  # the memory is that of one frame
     with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count, encoding) as writer:
         if not series.axes and not program:
             for page in rest:
-                writer.write_page(page, compression_of_levels(encoding))
+                writer.write_page(page, compression_of_pictures(encoding, dtype))
                 del page
             return
         samples = shape[2]
@@ -74,13 +77,16 @@ def write_stack(
         sizes = (*series.shape, *inner.values(), *shape[:2], *pixels.values())
         options = {
             "photometric": "rgb" if pixels and samples - has_alpha == 3 else "minisblack",
-            **compression_of_levels(encoding),
+            **compression_of_pictures(encoding, dtype),
         }
         options |= {"planarconfig": "contig"} if pixels else {}
         options |= {"extrasamples": [UNASSOCIATED]} if has_alpha else {}
         planes = _planes(map(operator.itemgetter(0), rest), shape, are_planes)
         counts = samples, math.prod((*series.shape, *inner.values()))
-        described = _description(program, axes, series, counts, series.labels)
+        labels = series.labels or (labels_of_maps([metadata.label], samples) * series.count if inner and metadata.label else ())
+        described = _description(program, axes, series, counts, labels)
+        if program == "imagej" and (text := text_in(metadata.exif or b"", DESCRIPTION)):
+            described["metadata"].setdefault("Info", text)
         writer.write_series(planes, sizes, dtype, {**described, **options})
 
 
@@ -88,7 +94,7 @@ def encode_planes(levels: Array, has_alpha: bool, encoding: Encoding, metadata: 
     """Encode a picture of other than 1 or 3 channels: samples in planes, which ImageJ finds by a description."""
     file = io.BytesIO()
     with _Writer(file, metadata, "", levels.nbytes, encoding) as writer:
-        writer.write_page(LevelsOfFrame(levels, has_alpha, metadata), compression_of_levels(encoding))
+        writer.write_page(LevelsOfFrame(levels, has_alpha, metadata), compression_of_pictures(encoding, levels.dtype))
     return file.getvalue()
 
 
@@ -165,7 +171,7 @@ def _are_planes(series: Series, program: str, channels: int, dtype: "np.dtype[An
     """Return whether channels are planes: as in the input, and where a program has no samples of this type or number."""
     if channels == 1:
         return False
-    deep = program == "imagej" and dtype != np.uint8
+    deep = dtype.kind == "f" or (program == "imagej" and dtype != np.uint8)
     return channels != 3 or deep or bool(series.planes and series.planes.are_channels)
 
 
@@ -299,14 +305,15 @@ class _Writer:
         """Write levels (H, W, C) as a page of its own."""
         levels, has_alpha, metadata = frame
         samples, stored = levels.shape[2], levels[:, :, 0] if levels.shape[2] == 1 else levels
-        colour, is_first = samples - has_alpha == 3, self.is_first
+        colour, is_first, common = samples - has_alpha == 3, self.is_first, self._common(metadata)
         kinds = [UNSPECIFIED] * (samples - has_alpha - (3 if colour else 1)) + [UNASSOCIATED] * has_alpha
         planar: dict[str, Any] = {"extrasamples": kinds} if kinds else {}
         if samples - has_alpha not in (1, 3):
             stored, planar["planarconfig"] = np.moveaxis(levels, 2, 0), "separate"
             if is_first and not has_alpha and all(tag != DESCRIPTION for tag, *_ in self.tags):
-                planar["description"] = IMAGEJ_PLANES.format(samples)
-        options = {**self._common(metadata), "photometric": "rgb" if colour else "minisblack", **planar, **options}
+                planar["description"] = imagej_text([(word, value.format(samples)) for word, value in IMAGEJ_PLANES])
+                common["extratags"] += _label_tags(metadata.label, samples, self.writer.tiff.byteorder)
+        options = {**common, "photometric": "rgb" if colour else "minisblack", **planar, **options}
         self.writer.write(stored, contiguous=False, metadata=None, **options)
 
     def write_series(self, planes: Iterator[Array], shape: Sequence[int], dtype: Any, options: dict[str, Any]) -> None:
@@ -330,6 +337,13 @@ class _Writer:
             handle.write(np.ascontiguousarray(plane, dtype.newbyteorder(self.writer.tiff.byteorder)).data)
             del plane
         handle.seek(end)
+
+
+def _label_tags(label: str, samples: int, order: Any) -> list[Any]:
+    """Return the tags with ImageJ's labels of the planes of a map; none for one without a label."""
+    from tifffile.tifffile import imagej_metadata_tag
+
+    return list(imagej_metadata_tag({"Labels": labels_of_maps([label], samples)}, order)) if label else []
 
 
 def _uuid(text: str) -> str:

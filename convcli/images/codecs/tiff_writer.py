@@ -86,8 +86,10 @@ def name_of_compression(encoding: Encoding, default: str) -> str:
     return encoding.compression or str((encoding.inherited or {}).get("compression", default))
 
 
-def compression_of_levels(encoding: Encoding) -> dict[str, Any]:
-    """Return the options of tifffile for planes of levels."""
+def compression_of_pictures(encoding: Encoding, dtype: "np.dtype[Any]") -> dict[str, Any]:
+    """Return the options of tifffile for planes of levels or floats."""
+    if dtype.kind == "f":
+        return _options(name_of_compression(encoding, "none"), FLOAT_DIFFERENCES)
     return _options(name_of_compression(encoding, "deflate"), DIFFERENCES)
 
 
@@ -179,11 +181,15 @@ def _rational(number: Fraction) -> tuple[int, int]:
     return number.limit_denominator(max(int(MAX_LONG / max(number, Fraction(1))), 1)).as_integer_ratio()
 
 
-def _imagej_description(words: Sequence[tuple[str, str]]) -> list[Field]:
-    """Return ImageJ's description of the size of pixels; none where there is nothing to say. It writes Unicode as \\u00b5."""
+def imagej_text(words: Sequence[tuple[str, str]]) -> bytes:
+    """Return a description of ImageJ. It writes Unicode as \\u00b5."""
     text = "".join(f"{key}={value}\n" for key, value in (("ImageJ", "1.11a"), *words))
-    escaped = "".join(letter if letter.isascii() else f"\\u{ord(letter):04x}" for letter in text)
-    return [(DESCRIPTION, ASCII, escaped.encode() + b"\0")] if words else []
+    return "".join(letter if letter.isascii() else f"\\u{ord(letter):04x}" for letter in text).encode()
+
+
+def _imagej_description(words: Sequence[tuple[str, str]]) -> list[Field]:
+    """Return the field of ImageJ's description of the size of pixels; none where there is nothing to say."""
+    return [(DESCRIPTION, ASCII, imagej_text(words) + b"\0")] if words else []
 
 
 def _label_fields(metadata: Metadata, pages: int, order: str) -> list[Field]:

@@ -38,6 +38,12 @@ NAMES_OF_FRAMES = {
 }
 """Fields of ``Series``, as messages name them."""
 
+OME_SUFFIXES, DISPLAY_WORDS = (".ome.tif", ".ome.tiff"), ("mode", "loop", "fps")
+OME_UNITS = {unit: unit for unit in ("nm", "\N{MICRO SIGN}m", "mm", "cm", "m")}
+OME_UNITS |= dict.fromkeys(("um", "micron", "microns", "\N{GREEK SMALL LETTER MU}m"), "\N{MICRO SIGN}m")
+OME_UNITS |= dict.fromkeys(("inch", "inches", "in"), "in")
+"""Units of ImageJ, and their names in OME-XML."""
+
 TIMING = ("durations", "loop")
 """Those that say nothing of a single frame."""
 
@@ -214,6 +220,20 @@ def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
         unit = "hundredths" if step == 10 else "thousandths"
         losses.append(Loss(f"durations rounded to {unit} of a second: {file_format.name} holds no others", "its durations"))
     return losses
+
+
+def series_for(series: Series, name: str) -> tuple[Series, list[Loss]]:
+    """Return the series as the name of an output asks for it, NAME.ome.tif, and what OME-TIFF does not hold of a stack."""
+    planes, is_asked_for = series.planes, name.lower().endswith(OME_SUFFIXES) and set(series.axes) <= set("TZ")
+    if planes is None or planes.program == "ome" or not is_asked_for:
+        return series, []
+    unit = OME_UNITS.get(series.unit, "")
+    spacing = tuple((axis, distance) for axis, distance in series.spacing if unit or axis == "T")
+    lost = [NAMES_OF_FRAMES["spacing"]] if spacing != series.spacing else []
+    lost += [NAMES_OF_FRAMES["labels"]] if series.labels else []
+    lost += ["ImageJ's properties"] if {word for word, _ in planes.words}.difference(DISPLAY_WORDS) else []
+    changed = replace(series, spacing=spacing, unit=unit, labels=(), planes=replace(planes, program="ome", words=()))
+    return changed, [Loss(f"{name} not kept in OME-TIFF", f"its {name}") for name in lost]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from ..images.frames import Series, chained
 from ..images.image import Array, Image, Metadata
 from ..images.positions import placed_series
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import METADATA_NAMES, losses_by_palette, stored_white, write_frame_maps
+from ..images.write import METADATA_NAMES, Loss, losses_by_palette, series_for, stored_white, write_frame_maps
 from .map_source import MapSource
 from .request_base import BaseRequest
 from .selected_frames import SelectedFrames, refuse_loss
@@ -139,10 +139,13 @@ def _placed(request: BaseRequest, sources: Sources, target: Target) -> tuple[Ser
     size = sources.first.image.size
     placements = {request.placement(size, request.maps[index]) for index in target.maps}
     series, lost = placed_series(sources.series, placements.pop() if len(placements) == 1 else None)
+    losses: list[Loss] = []
+    if target.file_format.holds_series and not request.in_place:
+        series, losses = series_for(series, str(target.path or ""))
     if request.strip or not target.file_format.picture:
         return series, []
     refuse_loss(request, lost)
-    return series, notices_of_misplaced(lost)
+    return series, [*notices_of_misplaced(lost), *(loss.notice for loss in losses)]
 
 
 def _write_stack(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:

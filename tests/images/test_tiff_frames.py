@@ -433,6 +433,27 @@ def test_a_stack_whose_pixels_lie_at_unknown_places_loses_its_resolution(run, tm
         assert "would lose its resolution in place" in run(*arguments, "--in-place").err
 
 
+def test_the_name_of_an_output_asks_for_ome_tiff(run, tmp_path):
+    """NAME.ome.tif, of levels and of maps; what it does not hold of a stack of ImageJ is told."""
+    data = np.arange(3 * 8 * 10, dtype=np.uint8).reshape(3, 8, 10)
+    words = {"axes": "ZYX", "unit": "micron", "spacing": 2.0, "Labels": ["a", "b", "c"], "Info": "a text"}
+    tifffile.imwrite(tmp_path / "a.tif", data, imagej=True, metadata=words, resolution=(5, 4))
+    for kernels in (["-k", "1"], ["-k", "1", "-k", "blur"]):
+        result = run("apply", tmp_path / "a.tif", *kernels, "--depth", "float", "-o", tmp_path / "b.ome.tif", "--overwrite")
+        assert "labels of frames not kept in OME-TIFF" in result.err
+        assert "ImageJ's properties not kept in OME-TIFF" in result.err
+        with tifffile.TiffFile(tmp_path / "b.ome.tif") as file:
+            axes = "ZYX" if len(kernels) == 2 else "ZCYX"
+            assert (file.is_ome, file.is_imagej, file.series[0].get_axes()) == (True, False, axes)
+            assert_array_equal(file.asarray() if axes == "ZYX" else file.asarray()[:, 0], data)
+        series, _ = images_of(io.BytesIO((tmp_path / "b.ome.tif").read_bytes()))
+        assert (series.unit, dict(series.spacing)) == ("\N{MICRO SIGN}m", {"Z": 2.0, "Y": 0.25, "X": 0.2})
+    (tmp_path / "c.ome.tif").write_bytes((tmp_path / "a.tif").read_bytes())
+    assert run("apply", tmp_path / "c.ome.tif", "-k", "1", "--in-place").status == 0
+    with tifffile.TiffFile(tmp_path / "c.ome.tif") as file:
+        assert file.imagej_metadata["Labels"] == ["a", "b", "c"]
+
+
 def tiff_exif():
     """A block with the maker, and an exposure time in its directory, in the order MM."""
     inside = struct.pack(">HHHIII", 1, 33434, 5, 1, 80, 0) + struct.pack(">II", 1, 250)

@@ -102,7 +102,6 @@ def _write_pictures(
     shape = first.pixels.shape
     fitted, fitted_notices = fit_picture(request, first, first_image, target, output)
     series, misplaced = _placed(request, sources, target)
-    notices.extend(misplaced)
     pictures = chained(first, map(stored, sources.rest))
     del first, first_image  # the memory is that of one frame
 
@@ -113,7 +112,7 @@ def _write_pictures(
     measured = combine_statistics(statistics)
     name, applied = (request.stack_name(map_), "raw") if raw else (map_.name, rule.name)
     written = Written(target, name, shape, applied, measured, target.maps, (), len(statistics))
-    return [written], [*fitted_notices, *notices]
+    return [written], [*fitted_notices, *misplaced, *notices]
 
 
 def _has_more(metadata: Metadata, first: Metadata) -> bool:

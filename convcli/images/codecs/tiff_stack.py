@@ -58,8 +58,6 @@ def write_stack(
     first, has_alpha, _ = frame = next(rest)
     shape, dtype, rest = first.shape, first.dtype, chained(frame, rest)
     program = _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
-    if dtype.kind == "f" and set(series.axes) <= set("TZ"):
-        program = program or "imagej"
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
     del first, frame  # the memory is that of one frame
@@ -125,7 +123,7 @@ def write_map_stack(
     inner = {"Z": count, "C": channels} if in_colour else {"C": count * channels} if count * channels > 1 else {}
     axes, shape = series.axes + "".join(inner) + "YX", (*series.shape, *inner.values(), height, width)
     dtype = np.dtype(np.float32)
-    program = _program_of(series, channels, False, dtype) or ("imagej" if set(series.axes) <= set("TZ") else "")
+    program = _program_of(series, channels, False, dtype)
     planes = _planes_of_maps(rest)
     labels = series.labels if count * channels == 1 else labels_of_maps(names, channels) * series.count
     counts = inner.get("C", 1), math.prod(shape[:-2])
@@ -161,8 +159,8 @@ def _with_axis(series: Series, axis: str) -> Series:
 
 
 def _program_of(series: Series, colours: int, has_alpha: bool, dtype: "np.dtype[Any]") -> str:
-    """Return the program in whose way the frames are stored; empty where it cannot."""
-    program = series.planes.program if series.planes else ""
+    """Return the program in whose way the frames are stored, for floats ImageJ; empty where it cannot."""
+    program = (series.planes.program if series.planes else "") or ("imagej" if dtype.kind == "f" else "")
     is_held = set(series.axes) <= set("TZ") and (not has_alpha or holds_alpha(program, colours, dtype))
     return program if is_held else ""
 

@@ -61,7 +61,7 @@ def text_in(exif: bytes, tag: int) -> str:
         block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
         for entry in block.directory(block.first_directory):
             if entry.tag == tag and entry.type == ASCII:
-                return block.read(entry.value_position, entry.size).split(b"\0")[0].decode("latin-1").strip()
+                return block.read(entry.value_position, entry.size).split(b"\0")[0].decode("latin-1")
     return ""
 
 

@@ -48,10 +48,10 @@ XMP_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type xmp")
 
 WEBP_CHUNKS = {b"XMP ": XMP} | dict.fromkeys((b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"ANIM", b"ANMF"), "")
 
-PROFILE = b"ICC_PROFILE\0"
+PROFILE, INDEX = b"ICC_PROFILE\0", b"MPF\0"
 JPEG_SEGMENTS = (
     *((0xE0, b"JFIF", ""), (0xE0, b"JFXX", ""), (0xE1, b"Exif\0", ""), (0xE2, PROFILE, ""), (0xEC, b"Ducky", "")),
-    *((0xEE, b"Adobe", ""), (0xE2, b"MPF\0", FURTHER_PICTURES), (0xED, b"Photoshop 3.0", PHOTOSHOP)),
+    *((0xEE, b"Adobe", ""), (0xE2, INDEX, ""), (0xED, b"Photoshop 3.0", PHOTOSHOP)),
     *((0xE1, b"http://ns.adobe.com/xap/", XMP), (0xE1, b"http://ns.adobe.com/xmp/", XMP)),
 )
 """JPEG segments: marker, first bytes, description; empty for those that are carried over, made anew, or part of the coding."""
@@ -148,19 +148,20 @@ def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
 def unkept_jpeg_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Describe the segments of a JPEG file that are not carried over, and bytes after its end."""
     descriptions = []
-    comments = profiles = 0
+    comments = profiles = indices = 0
     for marker, data in _jpeg_segments(file):
         if APP0 <= marker <= APP15:
             known = (description for number, start, description in JPEG_SEGMENTS if marker == number and data.startswith(start))
             descriptions.append(next(known, f"its segment APP{marker - APP0}"))
         comments += marker == COMMENT
         profiles += marker == APP2 and data.startswith(PROFILE)
+        indices += marker == APP2 and data.startswith(INDEX)
         if marker == APP0 and data.startswith(b"JFIF") and data[7:8] == b"\0" and data[8:10] != data[10:12]:
             descriptions.append("the shape of its pixels")
     yield from descriptions
     yield "all comments but the last" if comments > 1 else ""
     yield DAMAGED_PROFILE if profiles and not info.get("icc_profile") else ""
-    if FURTHER_PICTURES not in descriptions:
+    if not indices:  # of pictures that follow, which are frames
         yield _trailing_bytes(file)
 
 

@@ -3,10 +3,10 @@
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from ..geometry.axes import Placement
-from .image import Admit, Image, moved_origin
+from .image import Admit, Array, Image, Metadata, moved_origin
 
 T = TypeVar("T")
 
@@ -19,7 +19,8 @@ class Planes:
     """What a TIFF file with planes states for a program of microscopes.
 
     ``program`` is "imagej" or "ome", or empty for a file without a program. ``are_channels`` is whether each channel is a plane
-    (axis C), not a sample of a pixel (axis S). ``words`` are further keys and values for ImageJ, such as its mode of display.
+    (axis C), not a sample of a pixel (axis S). ``words`` are further keys and values for the program, such as
+    ImageJ's mode of display.
     """
 
     program: str = ""
@@ -106,6 +107,17 @@ class Series:
         factors = dict(zip("YX", placement.strides, strict=True))
         spacing = tuple((axis, distance * factors.get(axis, 1)) for axis, distance in self.spacing)
         return replace(self, spacing=spacing, planes=self.planes and self.planes.moved(placement))
+
+
+class LevelsOfFrame(NamedTuple):
+    """What is written of a frame: levels (H, W, C), whether the last channel is alpha, and metadata.
+
+    The metadata are those of the first frame that this frame has as well. Most formats store them once.
+    """
+
+    levels: Array
+    has_alpha: bool
+    metadata: Metadata = Metadata()
 
 
 ReadFrame: TypeAlias = Callable[[int, Admit], Image]

@@ -31,12 +31,26 @@ MAP_TAGS = (PIXEL_SCALE, TIEPOINTS, TRANSFORMATION, KEYS, *FURTHER_KEYS, *UNMOVE
 MAP_POSITION = "its position on a map (GeoTIFF)"
 RASTER_TYPE, PIXEL_IS_POINT = 1025, 2
 DOUBLE = 12
+NAMES_OF_TAGS = {MAP_TAGS: "position on a map (GeoTIFF)", (42112,): "GDAL's metadata", (42113,): "GDAL's NODATA"}
+"""Tags of maps, as notices name them (https://gdal.org/drivers/raster/gtiff.html)."""
+
 STATISTICS = re.compile(rb'<Item name="STATISTICS_[^<>]*>[^<]*</Item>')
 
 
 def without_statistics(exif: bytes) -> bytes:
     """Return a block with spaces in place of the statistics of old levels in the tag GDAL_METADATA (42112)."""
     return STATISTICS.sub(lambda item: b" " * len(item[0]), exif)
+
+
+def names_of_tags(exif: bytes) -> list[str]:
+    """Return what the tags of a block are, as notices name it: EXIF, unless all are of maps."""
+    try:
+        block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
+        tags = {entry.tag for entry in block.directory(block.first_directory)}
+    except BrokenExif:
+        return ["EXIF"]
+    others = tags.difference(*NAMES_OF_TAGS)
+    return [*(["EXIF"] if others else []), *(name for group, name in NAMES_OF_TAGS.items() if tags & set(group))]
 
 
 def moved_block(exif: bytes, placement: Placement | None) -> tuple[bytes, tuple[str, ...]]:

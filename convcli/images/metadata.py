@@ -62,6 +62,10 @@ class FileMetadata:
     notices: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
+    def with_lost(self, *lost: str) -> "FileMetadata":
+        """Return a copy with more that is lost, and a notice of it."""
+        return replace(self, notices=(*self.notices, *_notices_of_lost([*lost])), lost=(*self.lost, *lost))
+
     def add_to(self, image: Image) -> Image:
         """Return the image with these notices and losses."""
         metadata_losses = frozenset((*self.notices, *(text for text in self.lost if not is_picture_or_bytes(text))))

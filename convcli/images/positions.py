@@ -3,8 +3,11 @@
 from dataclasses import replace
 
 from ..geometry.axes import Placement
+from .frames import ORIGINS, Series
 from .geotiff import moved_block
 from .image import Metadata
+
+RESOLUTION = "its resolution"
 
 
 def placed(metadata: Metadata, placement: Placement | None) -> tuple[Metadata, tuple[str, ...]]:
@@ -19,7 +22,14 @@ def placed(metadata: Metadata, placement: Placement | None) -> tuple[Metadata, t
         exif, lost = moved_block(metadata.exif, placement)
         metadata = replace(metadata, exif=exif)
     if metadata.calibration and placement is None:
-        return replace(metadata, calibration=None), (*lost, "its resolution")
+        return replace(metadata, calibration=None), (*lost, RESOLUTION)
     if metadata.calibration and placement is not None:
         metadata = replace(metadata, calibration=metadata.calibration.moved(placement))
     return metadata, lost
+
+
+def placed_series(series: Series, placement: Placement | None) -> tuple[Series, tuple[str, ...]]:
+    """Return the series of outputs, and descriptions of what is lost, as ``placed`` does."""
+    stated = {axis for axis, _ in series.spacing} | {key for key, _ in (series.planes.words if series.planes else ())}
+    is_lost = placement is None and stated & {"Y", "X", *ORIGINS}
+    return series.moved(placement), (RESOLUTION,) if is_lost else ()

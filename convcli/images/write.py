@@ -1,6 +1,7 @@
 """Encodes images and maps, and reports what a format cannot hold."""
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -14,7 +15,8 @@ from .encoding import Encoding
 from .exif import block_with, patched
 from .file_parts import lost_png_chunks
 from .formats import WRITTEN, Format
-from .frames import Series, chained
+from .frames import LevelsOfFrame, Series, chained
+from .geotiff import names_of_tags
 from .image import Array, Image, Metadata
 from .palette import MAX_COLOURS, colours_of, is_hidden
 from .provenance import Provenance
@@ -37,6 +39,12 @@ NAMES_OF_FRAMES = {
 }
 """Fields of ``Series``, as messages name them."""
 
+OME_SUFFIXES, DISPLAY_WORDS = (".ome.tif", ".ome.tiff"), ("mode", "loop", "fps")
+OME_UNITS = {unit: unit for unit in ("nm", "\N{MICRO SIGN}m", "mm", "cm", "m")}
+OME_UNITS |= dict.fromkeys(("um", "micron", "microns", "\N{GREEK SMALL LETTER MU}m"), "\N{MICRO SIGN}m")
+OME_UNITS |= dict.fromkeys(("inch", "inches", "in"), "in")
+"""Units of ImageJ, and their names in OME-XML."""
+
 TIMING = ("durations", "loop")
 """Those that say nothing of a single frame."""
 
@@ -48,6 +56,14 @@ FLOAT32_BITS = 32
 
 MARGIN = 100
 """Bytes for the prefixes of XMP and IPTC in JPEG, and for numbers that become longer."""
+
+
+def names_of_metadata(metadata: Metadata) -> list[str]:
+    """Return what metadata hold, as notices name it. Tags of a map are stored as EXIF is, but are none."""
+    names = {name: [word] for name, word in METADATA_NAMES.items() if getattr(metadata, name)}
+    if metadata.exif:
+        names["exif"] = names_of_tags(metadata.exif)
+    return list(itertools.chain(*names.values()))
 
 
 def stored_white(file_format: Format, image: Image, channels: int) -> int:
@@ -118,7 +134,13 @@ class Fitted:
         """Write the levels of images as frames of a file. They are computed one at a time. Raises OutputError, and OSError."""
         rest = iter(images)
         first = next(rest)
-        size, frames = first.size, map(self._samples, chained(first, rest))
+        size, metadata = first.size, first.metadata
+
+        def stored(image: Image) -> LevelsOfFrame:
+            names = [name for name in METADATA_NAMES if getattr(image.metadata, name) == getattr(metadata, name)]
+            return LevelsOfFrame(*self._samples(image), Metadata(**{name: getattr(self.metadata, name) for name in names}))
+
+        frames = map(stored, chained(first, rest))
         del first
         codec = codec_of(self.file_format)
         with _as_output_error(size, self.file_format, f"{series.count} frames of "):
@@ -227,6 +249,20 @@ def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
         unit = "hundredths" if step == 10 else "thousandths"
         losses.append(Loss(f"durations rounded to {unit} of a second: {file_format.name} holds no others", "its durations"))
     return losses
+
+
+def series_for(series: Series, name: str) -> tuple[Series, list[Loss]]:
+    """Return the series as the name of an output asks for it, NAME.ome.tif, and what OME-TIFF does not hold of a stack."""
+    planes, is_asked_for = series.planes, name.lower().endswith(OME_SUFFIXES) and set(series.axes) <= set("TZ")
+    if planes is None or planes.program == "ome" or not is_asked_for:
+        return series, []
+    unit = OME_UNITS.get(series.unit, "")
+    spacing = tuple((axis, distance) for axis, distance in series.spacing if unit or axis == "T")
+    lost = [NAMES_OF_FRAMES["spacing"]] if spacing != series.spacing else []
+    lost += [NAMES_OF_FRAMES["labels"]] if series.labels else []
+    lost += ["ImageJ's properties"] if {word for word, _ in planes.words}.difference(DISPLAY_WORDS) else []
+    changed = replace(series, spacing=spacing, unit=unit, labels=(), planes=replace(planes, program="ome", words=()))
+    return changed, [Loss(f"{name} not kept in OME-TIFF", f"its {name}") for name in lost]
 
 
 @contextlib.contextmanager

@@ -156,7 +156,7 @@ def _provenance(
     """Return the provenance of an output. The frames are a part of it where the file has several to choose from."""
     _rewind(file)
     is_only_picture = series.count == 1 or (series.are_alternates and request.frames is None)
-    frames = "" if is_only_picture else str(list(indices) if target.frame is None else [target.frame])
+    frames = "" if is_only_picture else str(indices if target.frame is None else [target.frame])
     inherits = inherits_compression(file, target.file_format.name)
     return Provenance(request.digest_for(target.file_format, target.maps, inherits, frames), source)
 

@@ -6,8 +6,17 @@ from typing import Any, BinaryIO
 
 from ..images.frames import Series, chained
 from ..images.image import Array, Image, Metadata
+from ..images.positions import placed_series
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.write import METADATA_NAMES, losses_by_palette, losses_of_samples, stored_white, write_frame_maps
+from ..images.write import (
+    METADATA_NAMES,
+    Loss,
+    losses_by_palette,
+    losses_of_samples,
+    series_for,
+    stored_white,
+    write_frame_maps,
+)
 from .map_source import MapSource
 from .request_base import BaseRequest
 from .selected_frames import SelectedFrames, refuse_loss
@@ -18,7 +27,10 @@ from .write_map import (
     encoding_of,
     explanations_of,
     fit_picture,
+    float_picture,
+    is_float_picture,
     is_raw,
+    notices_of_misplaced,
     notices_of_series,
     notices_of_stack,
     stack_names,
@@ -65,14 +77,20 @@ def write_frames(
     raw = is_raw(request, sources.first.image, target)
     explanations = explanations_of(request, sources.first, target)  # now, as the first frame is not read again after the others
     notices = notices_of_series(request, sources.series, target)
-    written, further = (_write_stack if raw else _write_levels)(request, sources, target, output)
+    if raw and not is_float_picture(target):
+        written, further = _write_stack(request, sources, target, output)
+    else:
+        written, further = _write_pictures(request, sources, target, output, raw)
     return with_explanations(written, explanations), [*notices, *further]
 
 
-def _write_levels(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
+def _write_pictures(
+    request: BaseRequest, sources: Sources, target: Target, output: Output, raw: bool
+) -> tuple[list[Written], list[str]]:
+    """Write one map of each frame as levels, or as floats where ``raw``, with the metadata of its image."""
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
-    limits = _common_limits(request, sources, map_, target) if rule.name == "stretch" else None
+    limits = _common_limits(request, sources, map_, target) if rule.name == "stretch" and not raw else None
     statistics: list[RangeStatistics] = []
     first_image = sources.first.image
     metadata = first_image.metadata
@@ -82,7 +100,10 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
         if _has_more(source.image.metadata, metadata) and not request.strip and not notices:
             refuse_loss(request, (FURTHER_METADATA,))
             notices.append(f"{FURTHER_METADATA}, where they differ from those of the first, not kept")
-        picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
+        if raw:
+            picture, measured = float_picture(request, source, map_)
+        else:
+            picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
         statistics.append(measured)
         if len(statistics) > 1:  # those of the first are found where it is fitted to the format
             of_samples = losses_of_samples(picture, source.image, target.file_format)
@@ -92,7 +113,8 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
     first = stored(sources.first)
     shape = first.pixels.shape
     fitted, fitted_notices = fit_picture(request, first, first_image, target, output)
-    series, pictures = _placed(request, sources, target), chained(first, map(stored, sources.rest))
+    series, misplaced = _placed(request, sources, target)
+    pictures = chained(first, map(stored, sources.rest))
     del first, first_image  # the memory is that of one frame
 
     def write(file: BinaryIO) -> None:
@@ -100,8 +122,9 @@ def _write_levels(request: BaseRequest, sources: Sources, target: Target, output
 
     write_output(request, target, output, write, target.file_format.holds_provenance and not request.strip)
     measured = combine_statistics(statistics)
-    written = Written(target, map_.name, shape, rule.name, measured, target.maps, (), len(statistics))
-    return [written], [*fitted_notices, *notices]
+    name, applied = (request.stack_name(map_), "raw") if raw else (map_.name, rule.name)
+    written = Written(target, name, shape, applied, measured, target.maps, (), len(statistics))
+    return [written], [*fitted_notices, *misplaced, *notices]
 
 
 def _has_more(metadata: Metadata, first: Metadata) -> bool:
@@ -119,11 +142,21 @@ def _common_limits(request: BaseRequest, sources: Sources, map_: Any, target: Ta
     return min(low for low, _ in limits), max(high for _, high in limits)
 
 
-def _placed(request: BaseRequest, sources: Sources, target: Target) -> Series:
-    """Return the series of outputs, whose pixels may be farther apart than those of the inputs."""
+def _placed(request: BaseRequest, sources: Sources, target: Target) -> tuple[Series, list[str]]:
+    """Return the series of outputs, whose pixels may lie elsewhere than those of the inputs, and notices of what is lost.
+
+    Raises ImageError for --in-place.
+    """
     size = sources.first.image.size
     placements = {request.placement(size, request.maps[index]) for index in target.maps}
-    return sources.series.moved(placements.pop() if len(placements) == 1 else None)
+    series, lost = placed_series(sources.series, placements.pop() if len(placements) == 1 else None)
+    losses: list[Loss] = []
+    if target.file_format.holds_series and not request.in_place:
+        series, losses = series_for(series, str(target.path or ""))
+    if request.strip or not target.file_format.picture:
+        return series, []
+    refuse_loss(request, lost)
+    return series, [*notices_of_misplaced(lost), *(loss.notice for loss in losses)]
 
 
 def _write_stack(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
@@ -141,7 +174,8 @@ def _write_stack(request: BaseRequest, sources: Sources, target: Target, output:
     first = computed(sources.first)
     shapes = [map_.shape for map_ in first]
     provenance = None if request.strip else output.provenance
-    names, series = stack_names(request, target), _placed(request, sources, target)
+    names = stack_names(request, target)
+    series, misplaced = _placed(request, sources, target)
     maps = chained(first, map(computed, sources.rest))
     del first
 
@@ -149,4 +183,4 @@ def _write_stack(request: BaseRequest, sources: Sources, target: Target, output:
         write_frame_maps(file, target.file_format, maps, series, names, provenance, encoding_of(request))
 
     write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
-    return list(stacked(request, target, shapes, statistics)), notices
+    return list(stacked(request, target, shapes, statistics)), [*notices, *misplaced]

@@ -14,7 +14,6 @@ from ..images.nodata import stored_nodata, without_untrue_nodata
 from ..images.positions import placed
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
 from ..images.write import (
-    METADATA_NAMES,
     NO_ALPHA,
     NOT_64_BITS,
     Fitted,
@@ -22,6 +21,7 @@ from ..images.write import (
     fit,
     losses_of_frames,
     losses_of_samples,
+    names_of_metadata,
     write_maps,
 )
 from .map_source import Explanation, MapSource
@@ -54,7 +54,7 @@ def write_map(request: BaseRequest, map_source: MapSource, target: Target, outpu
     """Write the maps of an output. Return what was written, and notices. Raises ConvcliError."""
     image = map_source.image
     raw = is_raw(request, image, target)
-    if raw and not is_float_picture(request, image, target):
+    if raw and not is_float_picture(target):
         written, notices = _write_stack(request, map_source, target, output)
     else:
         written, notices = _write_picture(request, map_source, target, output, raw)
@@ -84,10 +84,9 @@ def is_raw(request: BaseRequest, image: Image, target: Target) -> bool:
     return request.stacks_in(target.file_format) or (target.file_format.stack and unscaled)
 
 
-def is_float_picture(request: BaseRequest, image: Image, target: Target) -> bool:
+def is_float_picture(target: Target) -> bool:
     """Return whether the floats of an output are those of one map of a picture format, which then holds metadata."""
-    shapes = [request.map_shape(image.size, request.maps[index]) for index in target.maps]
-    return target.file_format.picture and len(shapes) == 1 and shapes[0][2] in (1, 3)
+    return target.file_format.picture and len(target.maps) == 1
 
 
 def _write_picture(
@@ -97,7 +96,7 @@ def _write_picture(
     map_ = request.maps[target.maps[0]]
     rule = request.rule_for(map_)
     if raw:
-        picture, statistics = _float_picture(request, map_source, map_)
+        picture, statistics = float_picture(request, map_source, map_)
     else:
         picture, statistics = quantize_map(request, map_source, map_, rule, target.file_format)
     fitted, notices = fit_picture(request, picture, map_source.image, target, output)
@@ -108,7 +107,7 @@ def _write_picture(
     return [Written(target, name, picture.pixels.shape, "raw" if raw else rule.name, statistics, target.maps)], notices
 
 
-def _float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tuple[Image, RangeStatistics]:
+def float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tuple[Image, RangeStatistics]:
     """Return a map as an image of float32, and the statistics of its responses."""
     image, response = map_source.image, map_source.compute_map(map_).colour
     compression = image.compression if image.white is None else None  # that of levels is not one of floats
@@ -129,7 +128,7 @@ def fit_picture(request: BaseRequest, picture: Image, image: Image, target: Targ
     metadata, untrue = without_untrue_nodata(metadata, picture.pixels.dtype)
     picture = replace(picture, metadata=metadata)
     fitted = fit(picture, target.file_format, encoding_of(request), None if request.strip else output.provenance)
-    notices, lost = [*_misplaced(misplaced), *untrue, *fitted.notices], [*misplaced, *fitted.lost]
+    notices, lost = [*notices_of_misplaced(misplaced), *untrue, *fitted.notices], [*misplaced, *fitted.lost]
     of_samples = losses_of_samples(picture, image, target.file_format)
     lost_samples = [loss.lost for loss in of_samples]
     if picture.white is None:
@@ -155,7 +154,8 @@ def encoding_of(request: BaseRequest) -> Encoding:
     return Encoding(request.png_level, request.quality, request.compression)
 
 
-def _misplaced(lost: tuple[str, ...]) -> list[str]:
+def notices_of_misplaced(lost: tuple[str, ...]) -> list[str]:
+    """Return a notice about positions that are not those of the output."""
     return [f"{' and '.join(lost)} not kept: the pixels of the output lie elsewhere"] if lost else []
 
 
@@ -186,7 +186,7 @@ def stack_names(request: BaseRequest, target: Target) -> list[str]:
 def notices_of_stack(request: BaseRequest, image: Image, map_: Array, target: Target) -> list[str]:
     """Return notices about what a stack does not hold, of the image and of a map. Raises ImageError for --in-place."""
     notices = []
-    lost = [] if request.strip else [word for name, word in METADATA_NAMES.items() if getattr(image.metadata, name)]
+    lost = [] if request.strip else names_of_metadata(image.metadata)
     lost += [] if image.alpha is None else ["alpha"]
     reported = [word for word in lost if target.file_format.picture or word == "alpha"]  # nobody expects metadata in arrays
     if reported:

@@ -96,7 +96,7 @@ def test_pages_of_different_sizes(run, rng, tmp_path):
             assert_array_equal(page.asarray(), filtered(expected))
     result = run("apply", tmp_path / "a.tif", "-k", KERNEL, "--depth", "float", "-o", tmp_path / "c.tif")
     assert result.status == 1
-    assert "maps of different shapes do not stack in tiff: frame 0 gives 20 x 30 x 1, frame 1 9 x 11 x 3" in result.err
+    assert "frame 1 differs in size from the first: 20 x 30 x 1 and 9 x 11 x 3; write each to a file" in result.err
     assert not (tmp_path / "c.tif").exists()
 
 

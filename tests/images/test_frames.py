@@ -342,6 +342,8 @@ def test_versions_of_a_picture_are_alternates():
     series, read = read_frames(by_pillow(views, "MPO"))
     assert (series.count, series.are_alternates) == (2, True)
     assert [int(frame.mean()) for frame in read] == [40, 200]
+    frames = open_frames(io.BytesIO(by_pillow(views, "MPO")))
+    assert [frames.read(index, lambda header: None).lost for index in range(2)] == [(), ()]  # all are there
     icon = PIL.Image.fromarray(film(4, count=1)[0]).resize((32, 32))
     for kind in ("png", "bmp"):
         file = io.BytesIO()

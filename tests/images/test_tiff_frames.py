@@ -13,8 +13,10 @@ from numpy.testing import assert_array_equal
 from convcli.errors import ConvcliError, ImageError
 from convcli.geometry.axes import Placement
 from convcli.images.codecs import tiff_stack
+from convcli.images.codecs.tiff import TiffCodec
 from convcli.images.encoding import Encoding
 from convcli.images.formats import format_named
+from convcli.images.frames import LevelsOfFrame
 from convcli.images.image import Metadata
 from convcli.images.read import decode, open_frames
 from convcli.images.write import encode, fit, write_frame_maps
@@ -199,6 +201,77 @@ def test_alpha_of_frames_is_kept(rng):
             assert_array_equal(pages.asarray(), data)
 
 
+@pytest.mark.parametrize(("colours", "dtype"), [(3, np.uint8), (3, np.uint16), (1, np.uint16)])
+def test_alpha_of_ome_tiff_leaves_its_sizes(colours, dtype, rng):
+    """Its pixels have any number of samples."""
+    data = levels_of(rng, 3, 7, 9, colours + 1, dtype=dtype)
+    options = {"photometric": "rgb" if colours == 3 else "minisblack", "extrasamples": ["unassalpha"], "planarconfig": "contig"}
+    series, images = images_of(stored(data, ome=True, metadata={"axes": "ZYXS", **SIZES}, **options))
+    assert (images[0].alpha is not None, images[0].lost) == (True, ())
+    output = written(images, series)
+    with pages_of(output) as pages:
+        assert_array_equal(pages.asarray(), data)
+        assert (pages.is_ome, 'PhysicalSizeX="0.1"' in pages.ome_metadata) == (True, True)
+    assert images_of(output)[0] == series
+
+
+def test_alpha_of_imagej(rng):
+    """It has colours of 8 bits with alpha; others lose what it says, with a notice."""
+    options = {
+        "photometric": "rgb",
+        "extrasamples": ["unassalpha"],
+        "description": "ImageJ=1.53t\nimages=3\nslices=3\nunit=um\n",
+    }
+    for dtype, lost in ((np.uint8, ()), (np.uint16, ("what its description says of the stack",))):
+        data = levels_of(rng, 3, 7, 9, 4, dtype=dtype)
+        series, images = images_of(stored(data, metadata=None, **options))
+        assert (series.unit, images[0].lost) == ("um", lost)
+        with pages_of(written(images, series)) as pages:
+            assert_array_equal(pages.asarray(), data)
+            assert (pages.imagej_metadata or {}).get("unit") == (None if lost else "um")
+
+
+def test_what_ome_xml_holds_beyond_the_series(rng):
+    """Texts of the image and numbers of its channels are kept; anything else is told."""
+    data = levels_of(rng, 3, 2, 7, 9)
+    kept = {"Name": "a cell", "Description": "patient <7>", "AcquisitionDate": "2020-01-01T00:00:00"}
+    channels = {"Name": ["DAPI", "GFP"], "Color": [255, -16776961], "EmissionWavelength": [461, 510]}
+    words = {"axes": "ZCYX", **kept, **SIZES, "Channel": channels}
+    series, images = images_of(stored(data, ome=True, metadata=words))
+    assert images[0].lost == ()
+    for series_of_output in (series, series.selected(range(1))):
+        count = series_of_output.count
+        with pages_of(written(images[:count], series_of_output)) as pages:
+            root = ElementTree.fromstring(pages.ome_metadata)
+        facts = {element.tag.rpartition("}")[2]: element for element in root.iter()}
+        assert (facts["Image"].get("Name"), facts["Description"].text) == ("a cell", "patient <7>")
+        assert facts["AcquisitionDate"].text == kept["AcquisitionDate"]
+        assert [element.get("Color") for element in facts["Pixels"] if element.get("Color")] == ["255", "-16776961"]
+        assert facts["Channel"].get("EmissionWavelength") == "510"
+    for further in (
+        {"Plane": {"ExposureTime": [0.1] * 6}},
+        {"MapAnnotation": {"Namespace": "a", "key": "value"}},
+        {"Channel": {**channels, "Fluor": ["a", "b"]}},
+    ):
+        image = images_of(stored(data, ome=True, metadata={**words, **further}))[1][0]
+        assert image.lost == ("the rest of its OME-XML",)
+        assert image.notices == ("the rest of its OME-XML not kept",)
+        assert image.without_metadata_losses().lost == ()
+
+
+def test_what_imagej_says_of_levels_is_told(rng):
+    """They are others in the output; how fast it is shown is kept."""
+    data = levels_of(rng, 3, 7, 9)
+    words = {"axes": "ZYX", "unit": "um", "yunit": "mm", "fps": 7.0}
+    series, images = images_of(stored(data, imagej=True, metadata=words))
+    assert images[0].lost == ()
+    with pages_of(written(images, series)) as pages:
+        assert [pages.imagej_metadata[name] for name in ("unit", "yunit", "fps")] == ["um", "mm", 7.0]
+    image = images_of(stored(data, imagej=True, metadata={**words, "vunit": "OD", "cf": 0, "c0": 1.0, "c1": 2.0}))[1][0]
+    assert image.lost == ("ImageJ's calibration of levels",)
+    assert image.notices == ("ImageJ's calibration of levels not kept",)
+
+
 def test_pages_of_different_sizes_and_types_are_frames(rng):
     """They are written page by page."""
     pages = [levels_of(rng, 5, 7), levels_of(rng, 9, 4, 3, dtype=np.uint8), levels_of(rng, 3, 3)]
@@ -306,7 +379,7 @@ def test_metadata_of_the_first_page(rng):
     metadata = Metadata(icc=b"profile ".ljust(128, b"."), exif=exif, dpi=(300.0, 300.0), xmp=b"<x:xmpmeta/>")
     for with_series in (series, images_of(stored(data, photometric="minisblack", metadata=None))[0]):
         file = io.BytesIO()
-        levels = [(image.pixels, False) for image in images]
+        levels = [LevelsOfFrame(image.pixels, False, metadata) for image in images]
         tiff_stack.write_stack(file, levels, with_series, Encoding(), metadata)
         with pages_of(file) as pages:
             first, last = pages.pages[0], pages.pages[2]
@@ -317,6 +390,68 @@ def test_metadata_of_the_first_page(rng):
             assert 34665 not in last.tags
             assert (first.tags[282].value, first.tags[296].value) == ((300, 1), 2)
             assert_array_equal(pages.asarray(), data)
+
+
+def test_pages_have_their_own_metadata(run, tmp_path):
+    """What a page shares with the first is repeated, as GDAL reads pages one by one; nothing is made up."""
+    place = [(33550, 12, 3, (30.0, 20.0, 0.0), True), (33922, 12, 6, (0.0, 0.0, 0.0, 500.0, 900.0, 0.0), True)]
+    shared = {"extratags": [*place, (315, 2, 10, "an artist", True)], "resolution": (300, 300), "resolutionunit": 2}
+    calibrated = {"resolution": (5, 4), "resolutionunit": 1}
+    pages = [{**shared, "iccprofile": b"profile ".ljust(128, b".")}, shared, {}, calibrated]
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for page in pages:
+            writer.write(np.ones((8, 10), np.uint8), metadata=None, software=False, contiguous=False, **page)
+    result = run("apply", tmp_path / "a.tif", "-k", "1", "--stride", "2", "-o", tmp_path / "b.tif")
+    assert "metadata of further frames, where they differ from those of the first, not kept" in result.err
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        tags = [{tag.code: tag.value for tag in page.tags} for page in file.pages]
+    assert [page.get(33550) for page in tags] == [(60, 40, 0), (60, 40, 0), None, None]
+    assert [page.get(315) for page in tags] == ["an artist", "an artist", None, None]
+    assert [page[282] for page in tags] == [(300, 1), (300, 1), (1, 1), (1, 1)]
+    assert [34675 in page for page in tags] == [True, False, False, False]
+    with tifffile.TiffWriter(tmp_path / "c.tif") as writer:
+        for _ in range(2):
+            writer.write(np.ones((8, 10), np.uint8), metadata=None, software=False, contiguous=False, **calibrated)
+    assert run("apply", tmp_path / "c.tif", "-k", "1", "-o", tmp_path / "d.tif").status == 0
+    with tifffile.TiffFile(tmp_path / "d.tif") as file:
+        assert [[page.tags[tag].value for tag in (282, 283, 296)] for page in file.pages] == [[(5, 1), (4, 1), 1]] * 2
+
+
+def test_a_stack_whose_pixels_lie_at_unknown_places_loses_its_resolution(run, tmp_path):
+    """As a picture does: kernels of several anchors are merged."""
+    config = "[kernels.p]\nmatrix = [[1, 1, 1]]\n[kernels.q]\nmatrix = [[1, 1, 1]]\nanchor = [0, 0]\n"
+    (tmp_path / "k.toml").write_text(config + '[banks.b]\nkernels = ["p", "q"]\nmerge = "max"\n')
+    words = {"axes": "ZYX", "unit": "um", "spacing": 2.0}
+    arguments = ["apply", tmp_path / "a.tif", "-k", "b", "--padding", "valid", "--config", tmp_path / "k.toml"]
+    for options in ({"resolution": (5, 5)}, {"metadata": {**words, "xorigin": 3}}):
+        tifffile.imwrite(tmp_path / "a.tif", np.ones((3, 8, 10), np.uint8), imagej=True, **{"metadata": words, **options})
+        for depth in ([], ["--depth", "float"]):
+            result = run(*arguments, *depth, "-o", tmp_path / "b.tif", "--overwrite")
+            assert "its resolution not kept: the pixels of the output lie elsewhere" in result.err
+            with tifffile.TiffFile(tmp_path / "b.tif") as file:
+                assert (file.pages[0].tags[282].value, file.imagej_metadata["spacing"]) == ((1, 1), 2)
+        assert "would lose its resolution in place" in run(*arguments, "--in-place").err
+
+
+def test_the_name_of_an_output_asks_for_ome_tiff(run, tmp_path):
+    """NAME.ome.tif, of levels and of maps; what it does not hold of a stack of ImageJ is told."""
+    data = np.arange(3 * 8 * 10, dtype=np.uint8).reshape(3, 8, 10)
+    words = {"axes": "ZYX", "unit": "micron", "spacing": 2.0, "Labels": ["a", "b", "c"], "Info": "a text"}
+    tifffile.imwrite(tmp_path / "a.tif", data, imagej=True, metadata=words, resolution=(5, 4))
+    for kernels in (["-k", "1"], ["-k", "1", "-k", "blur"]):
+        result = run("apply", tmp_path / "a.tif", *kernels, "--depth", "float", "-o", tmp_path / "b.ome.tif", "--overwrite")
+        assert "labels of frames not kept in OME-TIFF" in result.err
+        assert "ImageJ's properties not kept in OME-TIFF" in result.err
+        with tifffile.TiffFile(tmp_path / "b.ome.tif") as file:
+            axes = "ZYX" if len(kernels) == 2 else "ZCYX"
+            assert (file.is_ome, file.is_imagej, file.series[0].get_axes()) == (True, False, axes)
+            assert_array_equal(file.asarray() if axes == "ZYX" else file.asarray()[:, 0], data)
+        series, _ = images_of(io.BytesIO((tmp_path / "b.ome.tif").read_bytes()))
+        assert (series.unit, dict(series.spacing)) == ("\N{MICRO SIGN}m", {"Z": 2.0, "Y": 0.25, "X": 0.2})
+    (tmp_path / "c.ome.tif").write_bytes((tmp_path / "a.tif").read_bytes())
+    assert run("apply", tmp_path / "c.ome.tif", "-k", "1", "--in-place").status == 0
+    with tifffile.TiffFile(tmp_path / "c.ome.tif") as file:
+        assert file.imagej_metadata["Labels"] == ["a", "b", "c"]
 
 
 def tiff_exif():
@@ -344,6 +479,68 @@ def test_bigtiff_where_32_bits_are_too_few(rng, monkeypatch):
             assert (pages.is_bigtiff, len(pages.pages)) == (is_big, directories)
             assert_array_equal(pages.asarray(), data)
         assert images_of(output)[0] == series
+
+
+def test_large_stacks_of_imagej_are_not_compressed(rng, monkeypatch, tmp_path):
+    """One directory holds no compressed planes. Such a file is complete; compression that is asked for is an error."""
+    monkeypatch.setattr(tiff_stack, "CLASSIC_BYTES", 3000)
+    data, path = levels_of(rng, 30, 7, 9), tmp_path / "a.tif"
+    series, images = images_of(stored(data, imagej=True, metadata={"axes": "ZYX"}))
+    file = io.BytesIO()
+    fit(images[0], TIFF, Encoding(inherited={"compression": "deflate"})).write_frames(file, images, series)
+    path.write_bytes(file.getvalue())
+    assert_array_equal(tifffile.imread(path), data)
+    assert TiffCodec().is_complete(path, TIFF)
+    path.write_bytes(file.getvalue()[:-100])
+    assert not TiffCodec().is_complete(path, TIFF)
+    maps = [[image.pixels.astype(np.float32)] for image in images]
+    with pytest.raises(ConvcliError, match="more than 4 GB cannot be compressed; give --compression none"):
+        fit(images[0], TIFF, Encoding(compression="lzw")).write_frames(io.BytesIO(), images, series)
+    with pytest.raises(ConvcliError, match="more than 4 GB cannot be compressed; give --compression none"):
+        write_frame_maps(io.BytesIO(), TIFF, maps, series, ["a"], None, Encoding(compression="lzw"))
+
+
+@pytest.mark.parametrize("options", [{}, {"tile": (16, 16, 16), "compression": "zlib"}])
+def test_a_depth_that_the_file_cannot_hold_is_damage(rng, options):
+    """Nothing of that size is allocated."""
+    data = bytearray(stored(levels_of(rng, 6, 16, 16), photometric="minisblack", volumetric=True, **options).getvalue())
+    with tifffile.TiffFile(io.BytesIO(data)) as pages:
+        tag = pages.pages[0].tags[32997]
+    struct.pack_into("<HII", data, tag.offset + 2, 4, 1, 1 << 28)
+    with pytest.raises(ImageError, match="truncated or corrupt: not all of its TIFF pixels are in the file"):
+        open_frames(io.BytesIO(data))
+
+
+def test_pages_of_no_width_are_no_stack():
+    """A description may promise any number of them."""
+    text = "ImageJ=1.53t\nimages=400000000\nslices=400000000\n"
+    file = stored(np.zeros((7, 9), np.uint8), photometric="minisblack", description=text, metadata=None)
+    data = bytearray(file.getvalue())
+    with pages_of(file) as pages:
+        tag = pages.pages[0].tags[256]
+    struct.pack_into("<HII", data, tag.offset + 2, 4, 1, 0)
+    assert open_frames(io.BytesIO(data)).series.count == 1
+
+
+@pytest.mark.parametrize("value", ["99999999999999999999", "1e400", "-1"])
+def test_numbers_of_ome_xml_that_no_file_has(rng, value):
+    """The pages are frames of their own."""
+    data = levels_of(rng, 3, 7, 9)
+    with pages_of(stored(data, ome=True, metadata={"axes": "TYX"})) as pages:
+        text = re.sub(r"<TiffData[^/>]*", f'<TiffData FirstZ="{value}" IFD="{value}"', pages.ome_metadata)
+    series, _ = images_of(stored(data, photometric="minisblack", description=text, metadata=None))
+    assert (series.count, series.axes) == (3, "")
+
+
+@pytest.mark.parametrize("value", ["NaN", "0", "-1", "INF"])
+def test_sizes_of_ome_xml_that_are_none(rng, value):
+    """They are left out."""
+    data = levels_of(rng, 3, 7, 9)
+    with pages_of(stored(data, ome=True, metadata={"axes": "TYX", **SIZES, "TimeIncrement": 3.0})) as pages:
+        text = pages.ome_metadata.replace('PhysicalSizeX="0.1"', f'PhysicalSizeX="{value}"')
+        text = text.replace('TimeIncrement="3.0"', f'TimeIncrement="{value}"')
+    series, _ = images_of(stored(data, photometric="minisblack", description=text.encode(), metadata=None))
+    assert (series.axes, series.spacing) == ("T", (("Y", 0.2),))
 
 
 @pytest.mark.parametrize(

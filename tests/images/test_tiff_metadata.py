@@ -199,6 +199,56 @@ def test_one_map_of_floats_keeps_metadata(run, tmp_path, channels, dtype):
         assert_array_equal(file.asarray(), np.moveaxis(planes, 2, 0) if channels == 3 else planes[:, :, 0])
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_one_map_of_four_bands_is_one_page_with_metadata(run, tmp_path, dtype):
+    """GDAL finds the bands of a float32 picture, and its position, in one directory; ImageJ finds names of the bands."""
+    bands = np.arange(4 * 12 * 14).reshape(4, 12, 14).astype(dtype)
+    tags = [(SCALE, 12, 3, (30.0, 20.0, 0.0)), (TIEPOINT, 12, 6, POINTS), keys(1), (NODATA, 2, 6, "-9999")]
+    options = {"metadata": None, "software": False, "extratags": [(*tag, True) for tag in tags]}
+    tifffile.imwrite(tmp_path / "a.tif", bands, photometric="minisblack", planarconfig="separate", **options)
+    for more in ([], ["--compression", "zstd"]):
+        arguments = ["-k", "1", "--stride", "2", "--depth", "float", "-o", tmp_path / "b.tif", "--overwrite", *more]
+        result = run("apply", tmp_path / "a.tif", *arguments)
+        assert (result.status, "not kept" in result.err, "not written" in result.err) == (0, False, False), result.err
+        geo, after = written(tmp_path / "b.tif")
+        assert (geo["ModelPixelScale"], geo["ProjectedCSTypeGeoKey"], after[NODATA]) == ([60, 40, 0], UTM, "-9999")
+        with tifffile.TiffFile(tmp_path / "b.tif") as file:
+            assert (len(file.pages), file.pages[0].compression) == (1, 50000 if more else 1)
+            assert file.asarray().dtype == np.float32
+            assert_array_equal(file.asarray(), bands[:, ::2, ::2])
+            assert file.imagej_metadata["Labels"] == [f"matrix-1x1 {band}" for band in range(4)]
+
+
+@pytest.mark.parametrize("axes", [None, "ZYX", "ZCYX"])
+def test_one_map_of_floats_of_a_stack_keeps_metadata(run, tmp_path, axes):
+    """All frames, and one of them: EXIF, the position on a map, labels, and the description of the first page."""
+    shape = (3, 2, 12, 14) if axes == "ZCYX" else (3, 12, 14)
+    data = np.arange(np.prod(shape)).reshape(shape).astype(np.uint16)
+    tags = [(SCALE, 12, 3, (30.0, 20.0, 0.0), True), (TIEPOINT, 12, 6, POINTS, True), (315, 2, 10, "an artist", True)]
+    labels = [f"plane {index}" for index in range(data.size // 168)]
+    words = {"axes": axes, "Labels": labels, "unit": "um"}
+    if axes:
+        tifffile.imwrite(tmp_path / "a.tif", data, imagej=True, metadata=words, extratags=tags, software=False)
+    else:
+        with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+            for page in data:
+                file.write(page, metadata=None, description="a place", software=False, extratags=tags, contiguous=False)
+    for frames, kept in (([], data), (["--frames", "1"], data[1])):
+        arguments = ["-k", "1", "--stride", "2", "--depth", "float", *frames, "-o", tmp_path / "b.tif", "--overwrite"]
+        result = run("apply", tmp_path / "a.tif", *arguments)
+        assert (result.status, "EXIF" in result.err, "not written" in result.err) == (0, False, False), result.err
+        after = written(tmp_path / "b.tif")[1]
+        assert (after[315], after[SCALE]) == ("an artist", (60, 40, 0))
+        with tifffile.TiffFile(tmp_path / "b.tif") as file:
+            assert file.asarray().dtype == np.float32
+            assert_array_equal(file.asarray(), kept[..., ::2, ::2])
+            if axes:
+                expected = labels if kept.ndim == data.ndim else labels[len(labels) // 3 : 2 * len(labels) // 3]
+                assert file.imagej_metadata["Labels"] == (expected if len(expected) > 1 else expected[0])
+            else:
+                assert file.imagej_metadata["Info"] == "a place"
+
+
 def test_a_map_of_floats_keeps_the_exif_of_a_photograph(run, samples, tmp_path):
     """From JPEG; --strip leaves it out, and several maps have none, with a notice."""
     exif = PIL.Image.Exif()
@@ -213,6 +263,20 @@ def test_a_map_of_floats_keeps_the_exif_of_a_photograph(run, samples, tmp_path):
     assert not set(written(tmp_path / "c.tif")[1]) & {271, 305, 34665}
     result = run("apply", tmp_path / "a.jpg", "-k", "1", "-k", "blur", "-o", tmp_path / "d.tif")
     assert "EXIF and resolution not written: a stack holds only the feature maps" in result.err
+
+
+def test_several_maps_say_which_tags_they_do_not_hold(run, tmp_path):
+    """A position on a map and GDAL's value of missing samples are no EXIF."""
+    place = [(SCALE, 12, 3, (30.0, 20.0, 0.0)), (TIEPOINT, 12, 6, POINTS), (NODATA, 2, 6, "-9999")]
+    for tags, expected in (
+        (place, "position on a map (GeoTIFF) and GDAL's NODATA"),
+        (place[:2], "position on a map (GeoTIFF)"),
+        ([*place, (315, 2, 10, "an artist")], "EXIF and position on a map (GeoTIFF) and GDAL's NODATA"),
+        ([(315, 2, 10, "an artist")], "EXIF"),
+    ):
+        write(tmp_path / "a.tif", np.ones((8, 9), np.float32), *tags)
+        result = run("apply", tmp_path / "a.tif", "-k", "1", "-k", "blur", "-o", tmp_path / "b.tif", "--overwrite")
+        assert f"a.tif: {expected} not written: a stack holds only the feature maps" in result.err
 
 
 def test_statistics_of_the_old_levels_are_removed(run, tmp_path):

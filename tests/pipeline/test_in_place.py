@@ -93,7 +93,11 @@ LOSSES = {
     "mpo.jpg": (lambda f: encoded(f(), "MPO", save_all=True, append_images=[f()]), "1 further frame"),
     "ultra.jpg": (
         lambda f: with_segment(encoded(f(), "MPO", save_all=True, append_images=[f()]), 0xE1, GAIN_MAP),
-        "XMP, further pictures after it, such as a gain map and 1 further frame",
+        "XMP and 1 further frame",
+    ),
+    "index.jpg": (
+        lambda f: with_segment(encoded(f(), "JPEG"), 0xE2, b"MPF\0broken") + encoded(f(), "JPEG"),
+        "further pictures after it, such as a gain map",
     ),
     "xmp.jpg": (lambda f: encoded(f(), "JPEG", xmp=b"<x:xmpmeta xmpNote:HasExtendedXMP='a'/>"), "XMP"),
     "comments.jpg": (lambda f: with_segment(encoded(f(), "JPEG", comment=b"a"), 0xFE, b"b"), "all comments but the last"),

@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from ...errors import ArgumentError
-from ..frames import Series
+from ..frames import LevelsOfFrame, Series
 from ..image import Array
 
 DEFAULT_DURATION = 100.0
@@ -24,10 +24,10 @@ def timing_of(series: Series) -> tuple[tuple[float, ...], int]:
     return series.durations or (DEFAULT_DURATION,) * series.count, series.loop or 0
 
 
-def alike(frames: Iterable[Levels], name: str) -> Iterator[Levels]:
+def alike(frames: Iterable[LevelsOfFrame], name: str) -> Iterator[Levels]:
     """Yield the frames. Raises ArgumentError where one has not the size of the first."""
     size: tuple[int, ...] = ()
-    for index, (levels, has_alpha) in enumerate(frames):
+    for index, (levels, has_alpha, _) in enumerate(frames):
         size = size or levels.shape[:2]
         if levels.shape[:2] != size:
             raise ArgumentError(

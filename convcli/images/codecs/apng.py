@@ -13,7 +13,7 @@ from typing import BinaryIO, TypeAlias
 import numpy as np
 
 from ...errors import ArgumentError
-from ..frames import Series
+from ..frames import LevelsOfFrame, Series
 from ..image import Admit, Array, Header, Image
 from ..metadata import FileMetadata
 from ..orientation import upright
@@ -244,7 +244,7 @@ def _blended(below: Array, alpha_below: Array, above: Array, alpha_above: Array)
     return np.rint(colours).astype(below.dtype), np.rint(alpha * white).astype(below.dtype)
 
 
-def write_animation(file: BinaryIO, frames: Iterable[Levels], series: Series, encode: EncodePng) -> None:
+def write_animation(file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, encode: EncodePng) -> None:
     """Write frames as an animation. Of each but the first, the part that differs from the one before is stored.
 
     Raises ArgumentError for frames of several sizes or kinds.

@@ -12,11 +12,11 @@ from .. import avif_boxes
 from ..encoding import Encoding
 from ..exif_block import ORIENTATION
 from ..formats import BY_NAME, DECODERS, Format
-from ..frames import Series
+from ..frames import LevelsOfFrame, Series
 from ..image import Admit, Header, Image, Metadata, check_pixels, scaled_levels
 from ..metadata import metadata_of
 from ..orientation import upright
-from .animation import Levels, alike, timing_of
+from .animation import alike, timing_of
 from .pillow import header_of, picture_of, pillow_settings
 from .pillow_frames import AnimationCodec, AnimationFacts
 
@@ -52,7 +52,7 @@ class AvifCodec(AnimationCodec):
     def write_frames(
         self,
         file: BinaryIO,
-        frames: Iterable[Levels],
+        frames: Iterable[LevelsOfFrame],
         series: Series,
         file_format: Format,
         encoding: Encoding,

@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from ..encoding import Encoding
 from ..formats import Format
-from ..frames import Frames, Series
+from ..frames import Frames, LevelsOfFrame, Series
 from ..image import Admit, Array, Image, Metadata
 from ..provenance import Provenance
 
@@ -35,7 +35,7 @@ class Codec:
     def write_frames(
         self,
         file: BinaryIO,
-        frames: Iterable[tuple[Array, bool]],
+        frames: Iterable[LevelsOfFrame],
         series: Series,
         file_format: Format,
         encoding: Encoding,

@@ -13,7 +13,7 @@ import PIL.Image
 
 from ..encoding import Encoding
 from ..formats import Format
-from ..frames import Series
+from ..frames import LevelsOfFrame, Series
 from ..gif_blocks import APPLICATION, GRAPHIC_CONTROL, LOOP, Extension, Frame, is_grey_ramp, read_blocks
 from ..image import Array, Image, Metadata
 from ..palette import indexed, is_hidden
@@ -74,13 +74,15 @@ class GifCodec(AnimationCodec):
     def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
         """Encode levels (H, W, C), uint8, as a GIF of one frame."""
         file = io.BytesIO()
-        self.write_frames(file, [(levels, has_alpha)], Series(durations=(0.0,), loop=1), file_format, encoding, metadata)
+        self.write_frames(
+            file, [LevelsOfFrame(levels, has_alpha)], Series(durations=(0.0,), loop=1), file_format, encoding, metadata
+        )
         return file.getvalue()
 
     def write_frames(
         self,
         file: BinaryIO,
-        frames: Iterable[Levels],
+        frames: Iterable[LevelsOfFrame],
         series: Series,
         file_format: Format,
         encoding: Encoding,

@@ -5,6 +5,7 @@ from typing import Any, BinaryIO
 
 import PIL.JpegImagePlugin
 
+from ..file_parts import FURTHER_PICTURES
 from ..frames import Frames, Series
 from ..image import Admit, Image
 from .pillow import PillowCodec, pillow_settings
@@ -19,6 +20,13 @@ class JpegCodec(PillowCodec):
         """Return the pictures of a file, which are versions of the first."""
         file.seek(0)
         places = _places(file)
+        if places is None:
+            lost = FURTHER_PICTURES
+
+            def read_first(index: int, admit: Admit) -> Image:
+                return self.read_picture(file, max_pixels, admit).with_notices(f"{lost} not kept").with_losses(lost)
+
+            return Frames(Series(), read_first)
         if len(places) < 2:
             return super().open_frames(file, max_pixels, axes)
 
@@ -32,13 +40,14 @@ class JpegCodec(PillowCodec):
         return Frames(Series(len(places), are_alternates=True), read)
 
 
-def _places(file: BinaryIO) -> list[tuple[int, int]]:
-    """Return the positions and sizes of the pictures of a file, from its index; none where it has no index, or a broken one."""
+def _places(file: BinaryIO) -> list[tuple[int, int]] | None:
+    """Return the positions and sizes of the pictures of a file, from its index; none without an index, None if it is broken."""
+    picture: Any = None
     try:
         with pillow_settings:
-            picture: Any = PIL.JpegImagePlugin.JpegImageFile(file)
+            picture = PIL.JpegImagePlugin.JpegImageFile(file)
             entries = picture._getmp()[ENTRIES] if "mp" in picture.info else []
             start = picture.info.get("mpoffset", 0)
             return [(entry["DataOffset"] + start if index else 0, entry["Size"]) for index, entry in enumerate(entries)]
     except Exception:  # the first picture may be fine
-        return []
+        return None if picture is not None else []

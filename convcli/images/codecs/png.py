@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import ImageError
 from ..encoding import Encoding
 from ..formats import Format
-from ..frames import Frames, Series
+from ..frames import Frames, LevelsOfFrame, Series
 from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels
 from ..orientation import upright
 from .apng import AnimationReader, read_animation, write_animation
@@ -91,7 +91,7 @@ class PngCodec(PillowCodec):
     def write_frames(
         self,
         file: BinaryIO,
-        frames: Iterable[tuple[Array, bool]],
+        frames: Iterable[LevelsOfFrame],
         series: Series,
         file_format: Format,
         encoding: Encoding,

@@ -11,12 +11,12 @@ from ..encoding import Encoding
 from ..exif_block import BrokenExif
 from ..exif_tiff import check_values
 from ..formats import Format
-from ..frames import Frames, Series
+from ..frames import Frames, LevelsOfFrame, Series
 from ..image import Admit, Array, Image, Metadata
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from .codec import Codec
 from .tiff_reader import codes_of, open_tiff_frames
-from .tiff_series import ends_chain
+from .tiff_series import ends_chain, planes_per_directory
 from .tiff_stack import encode_planes, labels_of_maps, write_map_stack, write_stack
 from .tiff_writer import compression_of_floats, encode_pages
 
@@ -75,7 +75,7 @@ class TiffCodec(Codec):
     def write_frames(
         self,
         file: BinaryIO,
-        frames: Iterable[tuple[Array, bool]],
+        frames: Iterable[LevelsOfFrame],
         series: Series,
         file_format: Format,
         encoding: Encoding,
@@ -104,11 +104,12 @@ class TiffCodec(Codec):
             return find_provenance(getattr(file.pages.first.tags.get(SOFTWARE), "value", ""))
 
     def is_complete(self, path: Path, file_format: Format) -> bool:
-        """Return whether all data that the directories refer to lies in the file, and each plane of a stack has a directory."""
+        """Return whether all data that the directories refer to lies in the file, and all planes of a stack."""
         import tifffile
 
         with tifffile.TiffFile(path) as file:
-            if len(file.pages) < (file.imagej_metadata or {}).get("images", 1):
+            directories, planes = len(file.pages), (file.imagej_metadata or {}).get("images", 1)
+            if directories < planes and not planes_per_directory(file, directories, planes):
                 return False
             if not ends_chain(file):
                 return False

@@ -1,10 +1,11 @@
-"""OME-XML: the axes, planes, channels and sizes of the first image of an OME-TIFF file.
+"""OME-XML: the axes, planes, channels, sizes and texts of the first image of an OME-TIFF file, and whether it holds more.
 
 https://docs.openmicroscopy.org/ome-model/6.3.1/ome-tiff/specification.html
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -17,13 +18,34 @@ METRES = {"pm": 1e-12, "\N{ANGSTROM SIGN}": 1e-10, "\N{LATIN CAPITAL LETTER A WI
 METRES |= {MICRON: 1e-6, "mm": 1e-3, "cm": 1e-2, "dm": 1e-1, "m": 1.0, "km": 1e3, "in": 0.0254}
 SECONDS = {"ns": 1e-9, "\N{MICRO SIGN}s": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 
+TEXTS = ("AcquisitionDate", "Description")
+CHANNEL_NUMBERS = ("Color", "EmissionWavelength", "EmissionWavelengthUnit", "ExcitationWavelength", "ExcitationWavelengthUnit")
+AXES = ("X", "Y", "Z", "T", "C")
+MADE_ANEW = {
+    "OME": {"UUID", "Creator"},
+    "Image": {"ID", "Name"},
+    "Pixels": {
+        *("ID", "DimensionOrder", "Type", "BigEndian", "Interleaved", "SignificantBits", "TimeIncrement", "TimeIncrementUnit"),
+        *(f"Size{axis}" for axis in AXES),
+        *(f"PhysicalSize{axis}{end}" for axis in "XYZ" for end in ("", "Unit")),
+    },
+    "Channel": {"ID", "Name", "SamplesPerPixel"},
+    "LightPath": set[str](),
+    "TiffData": {"IFD", "PlaneCount", *(f"First{axis}" for axis in AXES)},
+    "UUID": {"FileName"},
+    "Plane": {f"The{axis}" for axis in AXES},
+    **dict.fromkeys(TEXTS, set[str]()),
+}
+"""Elements and their attributes that the output has again, or that are untrue of it."""
+
 
 @dataclass(frozen=True)
 class OmeImage:
     """An image: the axes of its planes and their lengths, the last changing first, and what is known of them.
 
     ``tables`` are the entries TiffData: the index of the first plane, the first directory, and the number of planes, 0 for all
-    that follow.
+    that follow. ``words`` are texts of the image, and lists of numbers of its channels, as tifffile writes them. ``has_more``
+    is whether the OME-XML holds anything else.
     """
 
     axes: str
@@ -32,6 +54,8 @@ class OmeImage:
     channels: tuple[str, ...]
     spacing: tuple[tuple[str, float], ...]
     unit: str
+    words: tuple[tuple[str, Any], ...] = ()
+    has_more: bool = False
 
     def plane_table(self, directories: int) -> Array:
         """Return the directory of each plane; empty where some have none, or one that does not exist."""
@@ -50,18 +74,39 @@ def read_ome(text: str) -> OmeImage | None:
         pixels = next((element for element in root.iter() if _name(element) == "Pixels"), None)
         if pixels is None or len({element.text for element in pixels.iter() if _name(element) == "UUID"}) > 1:
             return None
-        return _image_of(pixels)
-    except (ElementTree.ParseError, KeyError, ValueError):
+        image = next(element for element in root.iter() if pixels in element and _name(element) == "Image")
+        words = _words_of(image, pixels)
+        return replace(_image_of(pixels), words=tuple(words.items()), has_more=_has_more(root, words.keys()))
+    except (ElementTree.ParseError, KeyError, ValueError, StopIteration):
         return None
+
+
+def _words_of(image: Any, pixels: Any) -> dict[str, Any]:
+    """Return the texts of an image, and the attributes that all its channels have."""
+    words: dict[str, Any] = {"Name": image.attrib["Name"]} if image.get("Name") else {}
+    words |= {_name(element): element.text for element in image if _name(element) in TEXTS and element.text}
+    channels = [element.attrib for element in pixels if _name(element) == "Channel"]
+    for name in CHANNEL_NUMBERS:
+        if channels and all(name in channel for channel in channels):
+            words[name] = [channel[name] for channel in channels]
+    return words
+
+
+def _has_more(root: Any, words: Collection[str]) -> bool:
+    """Return whether there are elements or attributes that are not read."""
+    known = MADE_ANEW | {"Channel": {*MADE_ANEW["Channel"], *words}}
+    elements = [(_name(element), {name for name in element.attrib if "}" not in name}) for element in root.iter()]
+    images = sum(name == "Image" for name, _ in elements)
+    return images > 1 or any(name not in known or attributes - known[name] for name, attributes in elements)
 
 
 def _image_of(pixels: Any) -> OmeImage:
     facts = pixels.attrib
     axes = facts["DimensionOrder"][:1:-1]
     channels = [element.attrib for element in pixels if _name(element) == "Channel"]
-    samples = max([int(channel.get("SamplesPerPixel", 1)) for channel in channels], default=1)
-    sizes = {axis: int(facts[f"Size{axis}"]) for axis in "TZC"}
-    sizes["C"] = max(sizes["C"] // samples, 1)
+    samples = max([_whole(channel, "SamplesPerPixel", 1) for channel in channels], default=1)
+    sizes = {axis: _whole(facts, f"Size{axis}", 0) for axis in "TZC"}
+    sizes["C"] = max(sizes["C"] // max(samples, 1), 1)
     if sorted(axes) != ["C", "T", "Z"] or min(sizes.values()) < 1:
         raise ValueError(axes)
     lengths = tuple(sizes[axis] for axis in axes)
@@ -75,21 +120,37 @@ def _tables(pixels: Any, axes: str, lengths: tuple[int, ...]) -> Iterator[tuple[
     for element in pixels:
         if _name(element) == "TiffData":
             facts = element.attrib
-            first = int(np.ravel_multi_index([int(facts.get(f"First{axis}", 0)) for axis in axes], lengths))
-            yield first, int(facts.get("IFD", 0)), int(facts.get("PlaneCount", 1 if "IFD" in facts else 0))
+            first = int(np.ravel_multi_index([_whole(facts, f"First{axis}", 0) for axis in axes], lengths))
+            yield first, _whole(facts, "IFD", 0), _whole(facts, "PlaneCount", 1 if "IFD" in facts else 0)
 
 
 def _spacing(facts: Any) -> tuple[str, tuple[tuple[str, float], ...]]:
     """Return the unit of length, and the distances of planes and pixels in it; that of "T" is in seconds."""
-    sizes = {axis: float(facts[f"PhysicalSize{axis}"]) for axis in "ZYX" if f"PhysicalSize{axis}" in facts}
+    stated = {axis: _length(facts, f"PhysicalSize{axis}") for axis in "ZYX"}
+    sizes = {axis: length for axis, length in stated.items() if length}
     units = {axis: facts.get(f"PhysicalSize{axis}Unit", MICRON) for axis in sizes}
     unit = units.get("X") or next(iter(units.values()), "")
     known = set(units.values()) <= METRES.keys()
     factors = {axis: METRES[units[axis]] / METRES[unit] if known and units[axis] != unit else 1.0 for axis in sizes}
     lengths = [(axis, size * factors[axis]) for axis, size in sizes.items() if known or units[axis] == unit]
     seconds = SECONDS.get(facts.get("TimeIncrementUnit", "s"))
-    times = [("T", float(facts["TimeIncrement"]) * seconds)] if seconds and "TimeIncrement" in facts else []
+    increment = _length(facts, "TimeIncrement")
+    times = [("T", increment * seconds)] if seconds and increment else []
     return unit, tuple([*times, *lengths])
+
+
+def _whole(facts: Any, name: str, default: int) -> int:
+    """Return the whole number of an attribute. Raises ValueError for one that no file can have."""
+    number = int(facts.get(name, default))
+    if not 0 <= number < 1 << 31:
+        raise ValueError(name)
+    return number
+
+
+def _length(facts: Any, name: str) -> float:
+    """Return the positive number of an attribute; 0 where there is none."""
+    number = float(facts.get(name, 0))
+    return number if 0 < number < math.inf else 0.0
 
 
 def _name(element: Any) -> str:

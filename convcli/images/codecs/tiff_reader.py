@@ -26,11 +26,11 @@ from ..metadata import DESCRIPTION, IMAGEJ_METADATA, FileMetadata, imagej_kinds,
 from ..orientation import upright
 from . import tiff_colour
 from .pillow import pillow_settings
-from .tiff_series import Layout, layout_of
+from .tiff_series import UNCOMPRESSED, Layout, holds_alpha, layout_of
 
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE = 282, 283, 296, 274, 34675
 INCH, PER_INCH = 2, {2: 1.0, 3: 2.54}
-UNCOMPRESSED, OLD_JPEG, JPEG = 1, 6, 7
+OLD_JPEG, JPEG = 6, 7
 READ_COMPRESSIONS = {
     **{1: "none", 2: "CCITT RLE", 3: "CCITT group 3", 4: "CCITT group 4", 5: "LZW", 6: "JPEG of before 1995", 7: "JPEG"},
     **{8: "deflate", 32773: "PackBits", 32946: "deflate", 34887: "LERC", 34925: "LZMA", 50000: "ZSTD", 50001: "WebP"},
@@ -77,24 +77,27 @@ class FrameReader:
 
     def read(self, index: int, admit: Admit) -> Image:
         """Read a frame, upright."""
-        planes = [int(plane) for plane in self.layout.planes[index]]
-        page = self._page(planes[0])
+        numbers = [int(plane) for plane in self.layout.planes[index]]
+        page = self._page(numbers[0])
         height, width = page.imagelength, page.imagewidth
         check_pixels(width, height, self.max_pixels)
         by_libtiff = _needs_libtiff(page)
-        colour = self._colour_of(page, len(planes))
+        colour = self._colour_of(page, len(numbers))
         itemsize = itemsize_of(page.dtype)
-        samples = page.samplesperpixel * (len(planes) if page.imagedepth == 1 else page.imagedepth)
+        samples = page.samplesperpixel * (len(numbers) if page.imagedepth == 1 else page.imagedepth)
         stored = height * width * samples * itemsize
         admit(Header(height, width, _channels(page, colour), itemsize, stored * (1 + colour.working_copies)))
-        if len(planes) > 1:
-            pixels = self._stacked(planes, page)
+        if len(numbers) > 1:
+            pixels = self._stacked(numbers, page)
         else:
-            pixels = _decode_by_libtiff(self.file, page) if by_libtiff else self._plane(planes[0], page)
+            pixels = _decode_by_libtiff(self.file, page) if by_libtiff else self._plane(numbers[0], page)
         pixels = upright(pixels, _tag(page, ORIENTATION) or 1)
         image = _image_of(pixels, page, colour, self._metadata_of(page))
         image = replace(image, compression=compression_of_tiff(int(page.compression)))
         lost = [part for part in self.layout.lost if part not in image.lost]
+        planes = self.layout.series.planes
+        if image.alpha is not None and planes and not holds_alpha(planes.program, image.size[2], image.pixels.dtype):
+            lost += ["what its description says of the stack"] if planes.program else []
         return image.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else image
 
     def _page(self, plane: int) -> Any:
@@ -145,7 +148,7 @@ class FrameReader:
     def _metadata_of(self, page: Any) -> FileMetadata:
         """Return the metadata of the page, or of the first one, which describes all frames where they are a series.
 
-        What the series has is not counted as lost: ImageJ's labels and calibration, and OME-XML.
+        What the series has is not counted as lost: ImageJ's labels and calibration, and what is read of OME-XML.
         """
         if self.layout.is_whole:
             if not self._common:
@@ -164,7 +167,8 @@ class FrameReader:
             tags = {code: value for code, value in tags.items() if code not in CALIBRATION} | stale
             if IMAGEJ_METADATA in tags and imagej_kinds(tags) <= KEPT_KINDS:
                 del tags[IMAGEJ_METADATA]
-        return metadata_of_tiff(self.file, tags, _tag(page, ICC_PROFILE), _resolution(page), page.offset)
+        found = metadata_of_tiff(self.file, tags, _tag(page, ICC_PROFILE), _resolution(page), page.offset)
+        return found.with_lost(*self.layout.unkept)
 
 
 def _image_of(pixels: Array, page: Any, colour: tiff_colour.Colour, file_metadata: FileMetadata) -> Image:

@@ -15,6 +15,7 @@ Sources: https://imagej.net/ij/developer/api/ij/ij/io/TiffDecoder.html, https://
 
 import json
 import math
+import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -33,10 +34,13 @@ RGB_LETTERS = ("R", "G", "B")
 COMPOSITE = "composite"
 """ImageJ's mode of display in which its first three channels are red, green and blue."""
 
-IMAGEJ_WORDS = ("mode", "loop", "xorigin", "yorigin", "zorigin", "Info", "LUTs", "Properties")
+IMAGEJ_WORDS = ("mode", "loop", "fps", "yunit", "zunit", "xorigin", "yorigin", "zorigin", "Info", "LUTs", "Properties")
 """Metadata of ImageJ that stay true of a filtered stack; those of levels, such as its display range, are left out."""
 
-SHORT, MAX_TAGS = 3, 4096
+IMAGEJ_LEVELS = re.compile(r"vunit|cf|c\d")
+"""Keys of ImageJ for the meaning of levels."""
+
+SHORT, MAX_TAGS, UNCOMPRESSED = 3, 4096, 1
 
 
 @dataclass(frozen=True)
@@ -44,8 +48,8 @@ class Layout:
     """The series of a file, the planes of each frame (frames, channels), and the positions of the directories.
 
     Each directory holds ``per_directory`` planes, which are numbered from 0 throughout the file. ``lost`` describes the parts
-    of the file that are no frames. ``is_colour`` is whether the three planes of a frame are red, green and blue. ``is_whole``
-    is whether the first directory describes all frames.
+    of the file that are no frames, ``unkept`` what no output has of the description of the series. ``is_colour`` is whether the
+    three planes of a frame are red, green and blue. ``is_whole`` is whether the first directory describes all frames.
     """
 
     series: Series
@@ -54,6 +58,7 @@ class Layout:
     per_directory: int = 1
     lost: tuple[str, ...] = ()
     is_colour: bool = False
+    unkept: tuple[str, ...] = ()
 
     @property
     def is_whole(self) -> bool:
@@ -78,10 +83,9 @@ def layout_of(file: Any, stream: BinaryIO) -> Layout:
             len(used), are_alternates=bool(file.is_svs or file.is_ndpi or file.is_scn or file.is_bif or file.is_qpi)
         )
         return Layout(series, np.array(used)[:, None], directories, 1, tuple(lost))
-    series, planes, per_directory, is_colour = found
-    if (further := len(used) * per_directory - planes.size) > 0:
+    if (further := len(used) * found.per_directory - found.planes.size) > 0:
         lost.append(f"{further} further {'page' if further == 1 else 'pages'}")
-    return Layout(series, planes, directories, per_directory, tuple(lost), is_colour)
+    return Layout(found.series, found.planes, directories, found.per_directory, tuple(lost), found.is_colour, found.unkept)
 
 
 def _directories(file: Any, stream: BinaryIO) -> Iterator[tuple[int, int]]:
@@ -115,17 +119,24 @@ def ends_chain(file: Any) -> bool:
     return not any(handle.read(file.tiff.offsetsize))
 
 
-Found = tuple[Series, Array, int, bool]
-"""The series, the planes of each frame, the planes of a directory, and whether they are red, green and blue."""
+@dataclass(frozen=True)
+class Found:
+    """A series, and what is known of it, as in ``Layout``."""
+
+    series: Series
+    planes: Array
+    per_directory: int = 1
+    is_colour: bool = False
+    unkept: tuple[str, ...] = ()
 
 
-def _per_directory(file: Any, count: int, planes: int) -> int:
+def planes_per_directory(file: Any, count: int, planes: int) -> int:
     """Return how many of the planes each directory holds: 1, or all that follow the only one; 0 if they are not there."""
     page = file.pages.first
     if count >= planes:
         return int(count == planes)
-    fits = page.is_contiguous and page.dataoffsets[0] + planes * page.nbytes <= file.filehandle.size
-    return planes if count == 1 and page.compression == 1 and fits else 0
+    fits = page.nbytes and page.is_contiguous and page.dataoffsets[0] + planes * page.nbytes <= file.filehandle.size
+    return planes if count == 1 and page.compression == UNCOMPRESSED and fits else 0
 
 
 def _imagej(file: Any, directories: Sequence[int]) -> Found | None:
@@ -137,7 +148,7 @@ def _imagej(file: Any, directories: Sequence[int]) -> Found | None:
     if frames * slices * channels == 1:
         slices = images
     total = frames * slices * channels
-    per_directory = _per_directory(file, len(directories), total)
+    per_directory = planes_per_directory(file, len(directories), total)
     if channels == 3 and is_rgb(labels) and not per_directory and len(directories) < total:
         raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
     if total == 1 or not per_directory:
@@ -156,12 +167,19 @@ def _imagej(file: Any, directories: Sequence[int]) -> Found | None:
         unit=str(words.get("unit", "")),
         planes=Planes("imagej", planes.shape[1] > 1, kept),
     )
-    return series, planes, per_directory, is_colour and planes.shape[1] == 3
+    levels = any(map(IMAGEJ_LEVELS.fullmatch, words))
+    unkept = ("ImageJ's calibration of levels",) if levels else ()
+    return Found(series, planes, per_directory, is_colour and planes.shape[1] == 3, unkept)
 
 
 def is_rgb(labels: Sequence[str]) -> bool:
     """Return whether labels end with R, G and B, as those of maps in colour do that are written here."""
     return tuple(label.rpartition(" ")[2] for label in labels[:3]) == RGB_LETTERS
+
+
+def holds_alpha(program: str, colours: int, dtype: "np.dtype[Any]") -> bool:
+    """Return whether stacks of a program have alpha beside colours of a number and type."""
+    return program == "ome" or (program == "imagej" and colours == 3 and dtype == np.uint8)
 
 
 def _imagej_spacing(page: Any, words: dict[str, Any]) -> Iterator[tuple[str, float]]:
@@ -198,9 +216,9 @@ def _ome(file: Any, directories: Sequence[int]) -> Found | None:
         channels=image.channels,
         spacing=image.spacing,
         unit=image.unit,
-        planes=Planes("ome", planes.shape[1] > 1),
+        planes=Planes("ome", planes.shape[1] > 1, image.words),
     )
-    return series, planes, 1, False
+    return Found(series, planes, unkept=("the rest of its OME-XML",) if image.has_more else ())
 
 
 def _shaped(file: Any, used: Sequence[int]) -> Found | None:
@@ -214,7 +232,7 @@ def _shaped(file: Any, used: Sequence[int]) -> Found | None:
     except (ValueError, TypeError, KeyError, ArithmeticError):
         return None
     outer = next((rank for rank in range(len(shape) + 1) if math.prod(shape[:rank]) == total), -1)
-    per_directory = _per_directory(file, len(used), total) if total > 1 and outer > 0 else 0
+    per_directory = planes_per_directory(file, len(used), total) if total > 1 and outer > 0 else 0
     if not per_directory:
         return None
     letters = axes[:outer]
@@ -224,12 +242,17 @@ def _shaped(file: Any, used: Sequence[int]) -> Found | None:
     series, planes = _arranged(letters if named else "", np.arange(total).reshape(sizes), page.samplesperpixel)
     has_channels = planes.shape[1] > 1
     series = replace(series, planes=Planes("", has_channels) if named else None)
-    return series, np.array(used)[planes] if per_directory == 1 else planes, per_directory, False
+    return Found(series, np.array(used)[planes] if per_directory == 1 else planes, per_directory)
 
 
 def _volume(file: Any, used: Sequence[int]) -> Found | None:
-    depth = int(file.pages.first.imagedepth)
-    return (Series(depth, "Z", (depth,)), np.arange(depth)[:, None], depth, False) if depth > 1 and len(used) == 1 else None
+    page, depth = file.pages.first, int(file.pages.first.imagedepth)
+    if depth < 2 or len(used) > 1:
+        return None
+    plane_bytes = page.nbytes // depth if page.compression == UNCOMPRESSED else 1  # no compression is so good
+    if depth * max(plane_bytes, 1) > file.filehandle.size:
+        raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
+    return Found(Series(depth, "Z", (depth,)), np.arange(depth)[:, None], depth)
 
 
 def _arranged(axes: str, planes: Array, samples: int) -> tuple[Series, Array]:

@@ -4,8 +4,9 @@
     OME-TIFF   with new OME-XML: axes, physical sizes, names of channels
     else       pages; axes, where the input states them, in tifffile's description
 
-The metadata are those of the first page. A block of EXIF begins the file unchanged, so that the offsets in it remain valid, and
-the first directory points into it. BigTIFF, whose directories differ, has its tags but not its subdirectories.
+Pages have the metadata of the first that are theirs too; those of a series are in the first. A block of EXIF begins the file
+unchanged, so that the offsets in it remain valid, and the first directory points into it. BigTIFF, whose directories differ,
+has its tags but not its subdirectories.
 """
 
 import hashlib
@@ -21,45 +22,50 @@ import numpy as np
 
 from ...errors import ArgumentError
 from ..encoding import Encoding
+from ..exif import text_in
 from ..exif_block import Block, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
-from ..frames import Planes, Series, chained
+from ..frames import LevelsOfFrame, Planes, Series, chained
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG
-from .tiff_series import COMPOSITE, RGB_LETTERS
-from .tiff_writer import compression_of_floats, compression_of_levels
+from .tiff_ome import CHANNEL_NUMBERS
+from .tiff_series import COMPOSITE, RGB_LETTERS, holds_alpha
+from .tiff_writer import compression_of_floats, compression_of_pictures, imagej_text
 
 CLASSIC_BYTES = (1 << 32) - (1 << 25)
 """Most bytes of planes in a TIFF file whose offsets have 32 bits; the rest is for directories and metadata."""
 
 DIRECTORY_BYTES = 512
+COMPRESSION = ("compression", "compressionargs", "predictor")
+"""Options of tifffile."""
+
 POINTERS = (34665, 34853)
 """Tags that point to directories of EXIF, which tifffile does not write: the next number stands for one at first."""
 
 BYTE, UNSPECIFIED, UNASSOCIATED = 1, 0, 2
 WORDS_OF_CHANNELS = ("mode", "LUTs")
-IMAGEJ_PLANES = "ImageJ=1.11a\nimages={0}\nchannels={0}\nhyperstack=true\nmode=grayscale\n"
+IMAGEJ_PLANES = (("images", "{}"), ("channels", "{}"), ("hyperstack", "true"), ("mode", "grayscale"))
 
 
 def write_stack(
-    file: BinaryIO, frames: Iterable[tuple[Array, bool]], series: Series, encoding: Encoding, metadata: Metadata
+    file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, encoding: Encoding, metadata: Metadata
 ) -> None:
     """Write frames, each its levels (H, W, C) and whether the last channel is alpha, one at a time.
 
     Those that are no series may differ in size. Raises ArgumentError where those of a series do, and whatever tifffile raises.
     """
     rest = iter(frames)
-    first, has_alpha = next(rest)
-    shape, dtype, rest = first.shape, first.dtype, chained((first, has_alpha), rest)
-    program = _program_of(series, has_alpha)
+    first, has_alpha, _ = frame = next(rest)
+    shape, dtype, rest = first.shape, first.dtype, chained(frame, rest)
+    program = _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
-    del first  # the memory is that of one frame
-    with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count) as writer:
+    del first, frame  # the memory is that of one frame
+    with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count, encoding) as writer:
         if not series.axes and not program:
-            for levels, with_alpha in rest:
-                writer.write_page(levels, with_alpha, compression_of_levels(encoding))
-                del levels
+            for page in rest:
+                writer.write_page(page, compression_of_pictures(encoding, dtype))
+                del page
             return
         samples = shape[2]
         are_planes = not has_alpha and _are_planes(series, program, samples, dtype)
@@ -69,21 +75,24 @@ def write_stack(
         sizes = (*series.shape, *inner.values(), *shape[:2], *pixels.values())
         options = {
             "photometric": "rgb" if pixels and samples - has_alpha == 3 else "minisblack",
-            **compression_of_levels(encoding),
+            **compression_of_pictures(encoding, dtype),
         }
         options |= {"planarconfig": "contig"} if pixels else {}
         options |= {"extrasamples": [UNASSOCIATED]} if has_alpha else {}
         planes = _planes(map(operator.itemgetter(0), rest), shape, are_planes)
         counts = samples, math.prod((*series.shape, *inner.values()))
-        described = _description(program, axes, series, counts, series.labels)
+        labels = series.labels or (labels_of_maps([metadata.label], samples) * series.count if inner and metadata.label else ())
+        described = _description(program, axes, series, counts, labels)
+        if program == "imagej" and (text := text_in(metadata.exif or b"", DESCRIPTION)):
+            described["metadata"].setdefault("Info", text)
         writer.write_series(planes, sizes, dtype, {**described, **options})
 
 
 def encode_planes(levels: Array, has_alpha: bool, encoding: Encoding, metadata: Metadata) -> bytes:
     """Encode a picture of other than 1 or 3 channels: samples in planes, which ImageJ finds by a description."""
     file = io.BytesIO()
-    with _Writer(file, metadata, "", levels.nbytes) as writer:
-        writer.write_page(levels, has_alpha, compression_of_levels(encoding))
+    with _Writer(file, metadata, "", levels.nbytes, encoding) as writer:
+        writer.write_page(LevelsOfFrame(levels, has_alpha, metadata), compression_of_pictures(encoding, levels.dtype))
     return file.getvalue()
 
 
@@ -114,14 +123,14 @@ def write_map_stack(
     inner = {"Z": count, "C": channels} if in_colour else {"C": count * channels} if count * channels > 1 else {}
     axes, shape = series.axes + "".join(inner) + "YX", (*series.shape, *inner.values(), height, width)
     dtype = np.dtype(np.float32)
-    program = _program_of(series, False) or ("imagej" if set(series.axes) <= set("TZ") else "")
+    program = _program_of(series, channels, False, dtype)
     planes = _planes_of_maps(rest)
     labels = series.labels if count * channels == 1 else labels_of_maps(names, channels) * series.count
     counts = inner.get("C", 1), math.prod(shape[:-2])
     described = _description(program, axes, series, counts, labels, names if count > 1 and not in_colour else ())
     size = (math.prod(shape) * dtype.itemsize) + DIRECTORY_BYTES * math.prod(shape[:-2])
     del first
-    with _Writer(file, Metadata(), program, size) as writer:
+    with _Writer(file, Metadata(), program, size, encoding) as writer:
         writer.write_series(
             planes,
             shape,
@@ -149,17 +158,18 @@ def _with_axis(series: Series, axis: str) -> Series:
     return series if series.axes or series.count == 1 else replace(series, axes=axis, shape=(series.count,))
 
 
-def _program_of(series: Series, has_alpha: bool) -> str:
-    """Return the program in whose way the frames are stored; empty where it cannot."""
-    program = series.planes.program if series.planes else ""
-    return "" if has_alpha or not set(series.axes) <= set("TZ") else program
+def _program_of(series: Series, colours: int, has_alpha: bool, dtype: "np.dtype[Any]") -> str:
+    """Return the program in whose way the frames are stored, for floats ImageJ; empty where it cannot."""
+    program = (series.planes.program if series.planes else "") or ("imagej" if dtype.kind == "f" else "")
+    is_held = set(series.axes) <= set("TZ") and (not has_alpha or holds_alpha(program, colours, dtype))
+    return program if is_held else ""
 
 
 def _are_planes(series: Series, program: str, channels: int, dtype: "np.dtype[Any]") -> bool:
     """Return whether channels are planes: as in the input, and where a program has no samples of this type or number."""
     if channels == 1:
         return False
-    deep = program == "imagej" and dtype != np.uint8
+    deep = dtype.kind == "f" or (program == "imagej" and dtype != np.uint8)
     return channels != 3 or deep or bool(series.planes and series.planes.are_channels)
 
 
@@ -194,8 +204,10 @@ def _description(
         unit = {f"PhysicalSize{axis}Unit": series.unit for axis in "ZYX" if axis in spacing and series.unit}
         sizes = {f"PhysicalSize{axis}": spacing[axis] for axis in "ZYX" if axis in spacing}
         times = {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"} if "T" in spacing else {}
-        named = {"Channel": {"Name": list(names)}} if len(names) == channels and any(names) else {}
-        return {"metadata": {"axes": axes, **sizes, **unit, **times, **named}}
+        words = dict((series.planes or Planes()).words)
+        named = {"Name": names, **{name: words.pop(name) for name in CHANNEL_NUMBERS if name in words}}
+        by_channel = {name: list(values) for name, values in named.items() if len(values) == channels and any(values)}
+        return {"metadata": {"axes": axes, **words, **sizes, **unit, **times, "Channel": by_channel}}
     if program != "imagej":
         return {"metadata": {"axes": axes}}
     words = {key: value for key, value in (series.planes or Planes()).words if key not in WORDS_OF_CHANNELS}
@@ -226,12 +238,14 @@ def _labels_of_planes(labels: Sequence[str], frames: int, planes: int) -> list[s
 class _Writer:
     """Writes pages to a file whose first page has metadata, and points to the directories of a block that begins the file."""
 
-    def __init__(self, file: BinaryIO, metadata: Metadata, program: str, size: int) -> None:
+    def __init__(self, file: BinaryIO, metadata: Metadata, program: str, size: int, encoding: Encoding) -> None:
         import tifffile  # 10 ms, needed for stacks only
 
         self.file, self.metadata, self.program = file, metadata, program
         self.is_large = size > CLASSIC_BYTES
         self.is_big = self.is_large and program != "imagej"  # ImageJ reads one directory, which all planes follow
+        if self.is_large and not self.is_big and encoding.compression not in (None, "none"):
+            raise ArgumentError("a stack of ImageJ of more than 4 GB cannot be compressed; give --compression none")
         block = start_tiff(metadata.exif or NO_BLOCK, [])
         order: Any = "<" if block.getvalue()[:2] == b"II" else ">"
         self.writer = tifffile.TiffWriter(
@@ -240,8 +254,6 @@ class _Writer:
         self.tags = self._tags_of(Block.of(block)) if metadata.exif else []
         if metadata.exif and not self.is_big:
             self.writer.filehandle.write(block.getvalue()[8:])
-        if metadata.xmp:
-            self.tags.append((XMP_TAG, BYTE, len(metadata.xmp), metadata.xmp, True))
         self.is_first = True
 
     def _tags_of(self, block: Block) -> list[tuple[int, int, int, bytes, bool]]:
@@ -269,31 +281,37 @@ class _Writer:
 
     def _name_pointers(self) -> None:
         """Give the pointers in the first directory their numbers."""
-        if not self.file.readable():  # a device
-            return
         block = Block.of(self.file)
         for entry in block.directory(block.first_directory):
             if entry.tag - 1 in POINTERS:
                 write_at(self.file, entry.position, struct.pack(f"{block.byte_order}H", entry.tag - 1))
         self.file.seek(0, 2)
 
-    def _common(self) -> dict[str, Any]:
-        """Return the options that the metadata give a page."""
-        tags, self.is_first = self.tags if self.is_first else [], False
-        resolution = {"resolution": self.metadata.dpi, "resolutionunit": "inch"} if self.metadata.dpi else {}
-        return {"software": False, "extratags": tags, "iccprofile": self.metadata.icc, **resolution}
+    def _common(self, metadata: Metadata) -> dict[str, Any]:
+        """Return the options that metadata give a page. The directories of EXIF are those of the first page alone."""
+        tags = [tag for tag in self.tags if self.is_first or tag[0] - 1 not in POINTERS] if metadata.exif else []
+        if metadata.xmp:
+            tags.append((XMP_TAG, BYTE, len(metadata.xmp), metadata.xmp, True))
+        self.is_first = False
+        calibration = metadata.calibration
+        resolution = {"resolution": metadata.dpi, "resolutionunit": "inch"} if metadata.dpi else {}
+        if calibration and not metadata.dpi:
+            resolution = {"resolution": tuple(map(float, calibration.per_unit)), "resolutionunit": "none"}
+        return {"software": False, "extratags": tags, "iccprofile": metadata.icc, **resolution}
 
-    def write_page(self, levels: Array, has_alpha: bool, options: dict[str, Any]) -> None:
+    def write_page(self, frame: LevelsOfFrame, options: dict[str, Any]) -> None:
         """Write levels (H, W, C) as a page of its own."""
+        levels, has_alpha, metadata = frame
         samples, stored = levels.shape[2], levels[:, :, 0] if levels.shape[2] == 1 else levels
-        colour, is_first = samples - has_alpha == 3, self.is_first
+        colour, is_first, common = samples - has_alpha == 3, self.is_first, self._common(metadata)
         kinds = [UNSPECIFIED] * (samples - has_alpha - (3 if colour else 1)) + [UNASSOCIATED] * has_alpha
         planar: dict[str, Any] = {"extrasamples": kinds} if kinds else {}
         if samples - has_alpha not in (1, 3):
             stored, planar["planarconfig"] = np.moveaxis(levels, 2, 0), "separate"
             if is_first and not has_alpha and all(tag != DESCRIPTION for tag, *_ in self.tags):
-                planar["description"] = IMAGEJ_PLANES.format(samples)
-        options = {**self._common(), "photometric": "rgb" if colour else "minisblack", **planar, **options}
+                planar["description"] = imagej_text([(word, value.format(samples)) for word, value in IMAGEJ_PLANES])
+                common["extratags"] += _label_tags(metadata.label, samples, self.writer.tiff.byteorder)
+        options = {**common, "photometric": "rgb" if colour else "minisblack", **planar, **options}
         self.writer.write(stored, contiguous=False, metadata=None, **options)
 
     def write_series(self, planes: Iterator[Array], shape: Sequence[int], dtype: Any, options: dict[str, Any]) -> None:
@@ -301,20 +319,29 @@ class _Writer:
         if self.program == "ome":
             text = repr((shape, dtype, options, self.tags))
             options["metadata"]["UUID"] = _uuid(text)  # of the same input, the same bytes
-        truncate = {"truncate": True} if self.is_large and self.program == "imagej" else {}
-        options = {**self._common(), **truncate, **options, "shape": tuple(shape), "dtype": dtype}
+        if self.is_large and self.program == "imagej":
+            options = {name: value for name, value in options.items() if name not in COMPRESSION} | {"truncate": True}
+        options = {**self._common(self.metadata), **options, "shape": tuple(shape), "dtype": dtype}
         if options.get("compression"):
             self.writer.write(planes, **options)
             return
         # tifffile would keep a plane while the next is computed, and copy it
-        begin, _ = self.writer.write(None, returnoffset=True, **options) or (0, 0)
-        handle = self.writer.filehandle
+        place, handle = self.writer.write(None, returnoffset=True, **options), self.writer.filehandle
+        assert place is not None  # without compression, the planes lie at one place
+        begin = place[0]
         end = handle.tell()
         handle.seek(begin)
         for plane in planes:
             handle.write(np.ascontiguousarray(plane, dtype.newbyteorder(self.writer.tiff.byteorder)).data)
             del plane
         handle.seek(end)
+
+
+def _label_tags(label: str, samples: int, order: Any) -> list[Any]:
+    """Return the tags with ImageJ's labels of the planes of a map; none for one without a label."""
+    from tifffile.tifffile import imagej_metadata_tag
+
+    return list(imagej_metadata_tag({"Labels": labels_of_maps([label], samples)}, order)) if label else []
 
 
 def _uuid(text: str) -> str:

@@ -18,7 +18,6 @@ Strips of 8 KB are 1 to 30 % larger, those of a megabyte no more than 1 % smalle
 do not have it.
 """
 
-import io
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +27,8 @@ from typing import Any
 import numpy as np
 
 from ..encoding import Encoding
-from ..exif_block import ASCII, PREFIX, Block, Field, append, append_directory, write_at
+from ..exif import text_in
+from ..exif_block import ASCII, Block, Field, append, append_directory, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
 from ..geotiff import MAP_TAGS
 from ..image import Array, Metadata
@@ -86,8 +86,10 @@ def name_of_compression(encoding: Encoding, default: str) -> str:
     return encoding.compression or str((encoding.inherited or {}).get("compression", default))
 
 
-def compression_of_levels(encoding: Encoding) -> dict[str, Any]:
-    """Return the options of tifffile for planes of levels."""
+def compression_of_pictures(encoding: Encoding, dtype: "np.dtype[Any]") -> dict[str, Any]:
+    """Return the options of tifffile for planes of levels or floats."""
+    if dtype.kind == "f":
+        return _options(name_of_compression(encoding, "none"), FLOAT_DIFFERENCES)
     return _options(name_of_compression(encoding, "deflate"), DIFFERENCES)
 
 
@@ -179,11 +181,15 @@ def _rational(number: Fraction) -> tuple[int, int]:
     return number.limit_denominator(max(int(MAX_LONG / max(number, Fraction(1))), 1)).as_integer_ratio()
 
 
-def _imagej_description(words: Sequence[tuple[str, str]]) -> list[Field]:
-    """Return ImageJ's description of the size of pixels; none where there is nothing to say. It writes Unicode as \\u00b5."""
+def imagej_text(words: Sequence[tuple[str, str]]) -> bytes:
+    """Return a description of ImageJ. It writes Unicode as \\u00b5."""
     text = "".join(f"{key}={value}\n" for key, value in (("ImageJ", "1.11a"), *words))
-    escaped = "".join(letter if letter.isascii() else f"\\u{ord(letter):04x}" for letter in text)
-    return [(DESCRIPTION, ASCII, escaped.encode() + b"\0")] if words else []
+    return "".join(letter if letter.isascii() else f"\\u{ord(letter):04x}" for letter in text).encode()
+
+
+def _imagej_description(words: Sequence[tuple[str, str]]) -> list[Field]:
+    """Return the field of ImageJ's description of the size of pixels; none where there is nothing to say."""
+    return [(DESCRIPTION, ASCII, imagej_text(words) + b"\0")] if words else []
 
 
 def _label_fields(metadata: Metadata, pages: int, order: str) -> list[Field]:
@@ -192,20 +198,11 @@ def _label_fields(metadata: Metadata, pages: int, order: str) -> list[Field]:
 
     size = [("images", str(pages)), *([("channels", str(pages))] if pages > 1 else []), ("hyperstack", "true")]
     words = metadata.calibration.words if metadata.calibration else ()
-    own = _description_in(metadata.exif)
+    own = text_in(metadata.exif or b"", DESCRIPTION)
     labels = [f"{metadata.label} {letter}" for letter in RGB_LETTERS] if pages > 1 else [metadata.label]
     tags = imagej_metadata_tag({"Labels": labels} | ({"Info": own} if own else {}), order)  # type: ignore[arg-type]
     description = _imagej_description((*size, ("mode", "grayscale"), *words))
     return [*description, *((tag, kind, values) for tag, kind, _, values, _ in tags)]
-
-
-def _description_in(exif: bytes | None) -> str:
-    """Return the text ImageDescription of a block."""
-    if not exif:
-        return ""
-    block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
-    entries = (entry for entry in block.directory(block.first_directory) if entry.tag == DESCRIPTION and entry.type == ASCII)
-    return next((block.read(e.value_position, e.size).split(b"\0")[0].decode("latin-1") for e in entries), "")
 
 
 def _metadata_fields(metadata: Metadata, order: str) -> list[Field]:

@@ -9,9 +9,9 @@ from typing import BinaryIO
 
 from ..encoding import Encoding
 from ..formats import Format
-from ..frames import Series
+from ..frames import LevelsOfFrame, Series
 from ..image import Metadata
-from .animation import Levels, alike, changed_box, timing_of
+from .animation import alike, changed_box, timing_of
 from .pillow_frames import AnimationCodec, AnimationFacts
 
 RIFF_HEADER_SIZE = 12
@@ -52,7 +52,7 @@ class WebpCodec(AnimationCodec):
     def write_frames(
         self,
         file: BinaryIO,
-        frames: Iterable[Levels],
+        frames: Iterable[LevelsOfFrame],
         series: Series,
         file_format: Format,
         encoding: Encoding,

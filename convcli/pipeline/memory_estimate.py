@@ -58,7 +58,8 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
         response = min(CHUNK_BYTES, numbers * real)
         padded = _padded(request, target, header, real) * response // max(numbers * real, 1)
         rows = response * math.prod(request.stride) if request.light == "linear" else 0  # samples that are read for a chunk
-        return copies * header.itemsize * numbers + response + padded + min(rows, _samples(request, header, real))
+        computing = response + padded + min(rows, _samples(request, header, real))
+        return header.itemsize * numbers + max(computing, (copies - 1) * header.itemsize * numbers)  # encoded when computed
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))

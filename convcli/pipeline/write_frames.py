@@ -33,9 +33,9 @@ from .write_map import (
     notices_of_misplaced,
     notices_of_series,
     notices_of_stack,
+    report_losses,
     stack_names,
     stacked,
-    told,
     with_explanations,
 )
 from .write_output import Output, write_output
@@ -107,7 +107,7 @@ def _write_pictures(
         statistics.append(measured)
         if len(statistics) > 1:  # those of the first are found where it is fitted to the format
             of_samples = losses_of_samples(picture, source.image, target.file_format)
-            notices.extend(told(request, [*losses_by_palette(picture, target.file_format), *of_samples]))
+            notices.extend(report_losses(request, [*losses_by_palette(picture, target.file_format), *of_samples]))
         return picture
 
     first = stored(sources.first)

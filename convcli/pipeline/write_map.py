@@ -201,13 +201,13 @@ def notices_of_stack(request: BaseRequest, image: Image, map_: Array, target: Ta
 
 
 def notices_of_series(request: BaseRequest, series: Series, target: Target) -> list[str]:
-    """Return notices about what an output does not hold of what a file of frames says about them, as ``told`` does."""
+    """Return notices about what an output does not hold of what a file of frames says about them, as ``report_losses`` does."""
     if request.strip or not target.file_format.picture:  # nobody expects metadata in arrays
         return []
-    return told(request, losses_of_frames(series, target.file_format))
+    return report_losses(request, losses_of_frames(series, target.file_format))
 
 
-def told(request: BaseRequest, losses: Sequence[Loss]) -> list[str]:
+def report_losses(request: BaseRequest, losses: Sequence[Loss]) -> list[str]:
     """Return the notices about losses. Raises ImageError for --in-place."""
     refuse_loss(request, tuple(loss.lost for loss in losses))
     return notices_of(losses)

@@ -148,7 +148,7 @@ def test_stacks_have_no_provenance_with_strip(run, tmp_path):
         (lambda frame: encoded(frame, "JPEG", xmp=b"<x/>"), ""),
         (lambda frame: encoded(frame, "PNG")[:-12] + b"\0\0\0\3prVtabc\xdf\x0f\x0b\x2e" + encoded(frame, "PNG")[-12:], ""),
         (lambda frame: encoded(frame, "JPEG") + b"a film", "6 bytes after its end"),
-        (lambda frame: encoded(frame, "MPO", save_all=True, append_images=[frame]), "further pictures after it"),
+        (lambda frame: encoded(frame, "MPO", save_all=True, append_images=[frame]), "1 further frame"),
         (
             lambda frame: encoded(frame, "PNG", save_all=True, append_images=[frame.rotate(90), frame], default_image=True),
             "its still picture",

@@ -132,6 +132,12 @@ class Frames:
     read: ReadFrame
 
 
-def chained(first: T, rest: Iterable[T]) -> Iterator[T]:
-    """Return an iterator of an item and of others, which does not keep the items that it has given."""
-    return itertools.chain(iter([first]), rest)
+def peek(items: Iterable[T]) -> tuple[T, Iterator[T]]:
+    """Return the first item, and an iterator over all items, which does not keep those that it has given.
+
+    >>> peek("abc")[0], list(peek("abc")[1])
+    ('a', ['a', 'b', 'c'])
+    """
+    rest = iter(items)
+    first = next(rest)
+    return first, itertools.chain(iter([first]), rest)

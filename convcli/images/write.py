@@ -15,11 +15,12 @@ from .encoding import Encoding
 from .exif import block_with, patched
 from .file_parts import lost_png_chunks
 from .formats import WRITTEN, Format
-from .frames import LevelsOfFrame, Series, chained
+from .frames import LevelsOfFrame, Series, peek
 from .geotiff import names_of_tags
 from .image import Array, Image, Metadata
 from .palette import MAX_COLOURS, colours_of, is_hidden
 from .provenance import Provenance
+from .storage import MapStorage, Storage
 from .xmp import adjusted
 
 METADATA_NAMES = {
@@ -118,38 +119,35 @@ def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Pr
 class Fitted:
     """How a picture is stored in a format, notices about what the format cannot hold, and descriptions of the lost data."""
 
-    file_format: Format
-    encoding: Encoding
-    metadata: Metadata
+    storage: Storage
     notices: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
 
     def encode(self, image: Image) -> bytes:
         """Encode levels, uint8 or uint16. Raises OutputError."""
-        with _as_output_error(image.size, self.file_format):
-            levels, has_alpha = self._samples(image)
-            return codec_of(self.file_format).encode(levels, has_alpha, self.file_format, self.encoding, self.metadata)
+        file_format = self.storage.file_format
+        with _as_output_error(image.size, file_format):
+            return codec_of(file_format).encode(*_samples(image, file_format), self.storage)
 
     def write_frames(self, file: BinaryIO, images: Iterable[Image], series: Series) -> None:
         """Write the levels of images as frames of a file. They are computed one at a time. Raises OutputError, and OSError."""
-        rest = iter(images)
-        first = next(rest)
-        size, metadata = first.size, first.metadata
+        first, images = peek(images)
+        size, metadata, file_format = first.size, first.metadata, self.storage.file_format
+        del first
 
         def stored(image: Image) -> LevelsOfFrame:
             names = [name for name in METADATA_NAMES if getattr(image.metadata, name) == getattr(metadata, name)]
-            return LevelsOfFrame(*self._samples(image), Metadata(**{name: getattr(self.metadata, name) for name in names}))
+            kept = Metadata(**{name: getattr(self.storage.metadata, name) for name in names})
+            return LevelsOfFrame(*_samples(image, file_format), kept)
 
-        frames = map(stored, chained(first, rest))
-        del first
-        codec = codec_of(self.file_format)
-        with _as_output_error(size, self.file_format, f"{series.count} frames of "):
-            codec.write_frames(file, frames, series, self.file_format, self.encoding, self.metadata)
+        with _as_output_error(size, file_format, f"{series.count} frames of "):
+            codec_of(file_format).write_frames(file, map(stored, images), series, self.storage)
 
-    def _samples(self, image: Image) -> tuple[Array, bool]:
-        """Return levels (H, W, C), and whether the last channel is alpha."""
-        alpha = image.alpha if self.file_format.alpha else None
-        return image.pixels if alpha is None else np.dstack([image.pixels, alpha]), alpha is not None
+
+def _samples(image: Image, file_format: Format) -> tuple[Array, bool]:
+    """Return the levels (H, W, C) that a format holds of an image, and whether the last channel is alpha."""
+    alpha = image.alpha if file_format.alpha else None
+    return image.pixels if alpha is None else np.dstack([image.pixels, alpha]), alpha is not None
 
 
 def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Provenance | None = None) -> Fitted:
@@ -186,7 +184,7 @@ def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Prove
         metadata = replace(metadata, comment=comment + str(provenance).encode())
     if metadata.xmp:
         metadata = replace(metadata, xmp=adjusted(metadata.xmp, width, height))
-    return Fitted(file_format, encoding, metadata, tuple(notices), tuple(lost))
+    return Fitted(Storage(file_format, encoding, metadata), tuple(notices), tuple(lost))
 
 
 def _inheriting(encoding: Encoding, image: Image, file_format: Format) -> Encoding:
@@ -296,70 +294,44 @@ def _kept_metadata(metadata: Metadata, file_format: Format) -> tuple[Metadata, l
     return Metadata(**kept), [*lost, *lost_png_chunks(metadata.png_chunks)]
 
 
-def write_maps(
-    file: BinaryIO,
-    file_format: Format,
-    maps: Sequence[Array],
-    names: Sequence[str],
-    provenance: Provenance | None = None,
-    encoding: Encoding | None = None,
-) -> None:
-    """Write float maps (H, W, C) as one .npy, .npz or TIFF stack.
+def write_maps(file: BinaryIO, frames: Iterable[Sequence[Array]], storage: MapStorage) -> None:
+    """Write the float maps (H, W, C) of one or several frames as one .npy, .npz or TIFF stack.
 
-    Raises ArgumentError if a stack cannot hold their shapes, OutputError for another limit of the format, and OSError.
+    Raises ArgumentError for maps or frames whose shapes do not stack, OutputError for another limit of the format, and OSError.
     """
-    shapes = {map_.shape for map_ in maps}
-    if not file_format.holds_named_maps and len(shapes) > 1:
-        sizes = ", ".join(f"{name} {' x '.join(map(str, map_.shape))}" for name, map_ in zip(names, maps, strict=True))
-        raise ArgumentError(f"maps of different shapes do not stack in {file_format.name}: {sizes}; write .npz")
-    with _as_output_error(maps[0].shape, file_format):
-        codec_of(file_format).write_maps(file, maps, names, provenance, encoding or Encoding())
-
-
-def write_frame_maps(
-    file: BinaryIO,
-    file_format: Format,
-    frames: Iterable[Sequence[Array]],
-    series: Series,
-    names: Sequence[str],
-    provenance: Provenance | None = None,
-    encoding: Encoding | None = None,
-) -> None:
-    """Write the float maps of several frames, each (H, W, C), as one .npy, .npz or TIFF stack.
-
-    Raises ArgumentError for frames or maps whose shapes do not stack, OutputError for another limit of the format, and OSError.
-    """
-    rest = iter(frames)
-    first = next(rest)
-    shape, alike = first[0].shape, _alike(chained(first, rest), file_format)
+    first, frames = peek(frames)
+    file_format, count = storage.file_format, storage.series.count
+    shapes = [map_.shape for map_ in first]
     del first
-    with _as_output_error(shape, file_format, f"{series.count} frames of "):
-        codec_of(file_format).write_frame_maps(file, alike, series, names, provenance, encoding or Encoding())
+    if not file_format.holds_named_maps and len(set(shapes)) > 1:
+        sizes = ", ".join(f"{name} {_size_text(shape)}" for name, shape in zip(storage.names, shapes, strict=True))
+        raise ArgumentError(f"maps of different shapes do not stack in {file_format.name}: {sizes}; write .npz")
+    with _as_output_error(shapes[0], file_format, f"{count} frames of " if count > 1 else ""):
+        codec_of(file_format).write_maps(file, _equal_frames(frames, file_format), storage)
 
 
-def _alike(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[Sequence[Array]]:
+def _equal_frames(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[Sequence[Array]]:
     """Yield the frames. Raises ArgumentError where the maps of one differ in shape or dtype from those of the first."""
     first: list[tuple[int, ...]] = []
     dtype = None
     index = 0  # enumerate would keep a frame while the next is computed
     for maps in frames:
         shapes = [map_.shape for map_ in maps]
-        first = first or shapes
-        if shapes != first or (not file_format.holds_named_maps and len(set(shapes)) > 1):
+        first, dtype = first or shapes, dtype or maps[0].dtype
+        what = None
+        if shapes != first:
+            what = "shapes", *(", ".join(map(_size_text, sizes)) for sizes in (first, shapes))
+        elif maps[0].dtype != dtype and file_format.float_bits > FLOAT32_BITS:
+            what = "dtypes", dtype, maps[0].dtype
+        if what is not None:
             raise ArgumentError(
-                f"maps of different shapes do not stack in {file_format.name}: frame 0 gives {_listed(first)}, "
-                f"frame {index} {_listed(shapes)}; write each frame to a file, with {{frame}} in the name of the output"
-            )
-        dtype = dtype or maps[0].dtype
-        if maps[0].dtype != dtype and file_format.float_bits > FLOAT32_BITS:
-            raise ArgumentError(
-                f"maps of different dtypes do not stack in {file_format.name}: frame 0 gives {dtype}, frame {index} "
-                f"{maps[0].dtype}; write each frame to a file, with {{frame}} in the name of the output"
+                f"maps of different {what[0]} do not stack in {file_format.name}: frame 0 gives {what[1]}, frame {index} "
+                f"{what[2]}; write each frame to a file, with {{frame}} in the name of the output"
             )
         yield maps
         index += 1  # noqa: SIM113
         del maps
 
 
-def _listed(shapes: list[tuple[int, ...]]) -> str:
-    return ", ".join(" x ".join(map(str, shape)) for shape in shapes)
+def _size_text(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -63,8 +63,7 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
     colours = header.channels - (header.channels in (2, 4))  # a stack holds no alpha
     maps = sum(_count(request, index, header, colours) for index in target.maps)
     merging = sum(_count(request, index, header, colours) for index in target.maps if isinstance(request.maps[index], Bank))
-    copied = maps * target.file_format.float_bits // 8 if target.file_format.float_bits < 64 else 0
-    return maps * real + max(_samples(request, header, real) + _padded(request, target, header, real) + merging * real, copied)
+    return maps * real + _samples(request, header, real) + _padded(request, target, header, real) + merging * real
 
 
 def _held(request: BaseRequest, target: Target, header: Header, frames: int) -> int:

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from ..images.frames import Series, chained
+from ..images.frames import Series, peek
 from ..images.image import Array, Image, Metadata
 from ..images.positions import placed_series
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
+from ..images.storage import MapStorage
 from ..images.write import (
     METADATA_NAMES,
     Loss,
@@ -15,7 +16,7 @@ from ..images.write import (
     losses_of_samples,
     series_for,
     stored_white,
-    write_frame_maps,
+    write_maps,
 )
 from .map_source import MapSource
 from .request_base import BaseRequest
@@ -54,11 +55,6 @@ class Sources:
     def first(self) -> MapSource:
         """The source of the maps of the first frame."""
         return self.frames.map_source(self.indices[0])
-
-    @property
-    def rest(self) -> "Sources":
-        """The sources of all frames but the first."""
-        return Sources(self.frames, self.indices[1:])
 
     @property
     def series(self) -> Series:
@@ -110,11 +106,10 @@ def _write_pictures(
             notices.extend(report_losses(request, [*losses_by_palette(picture, target.file_format), *of_samples]))
         return picture
 
-    first = stored(sources.first)
+    first, pictures = peek(map(stored, sources))
     shape = first.pixels.shape
     fitted, fitted_notices = fit_picture(request, first, first_image, target, output)
     series, misplaced = _placed(request, sources, target)
-    pictures = chained(first, map(stored, sources.rest))
     del first, first_image  # the memory is that of one frame
 
     def write(file: BinaryIO) -> None:
@@ -171,16 +166,15 @@ def _write_stack(request: BaseRequest, sources: Sources, target: Target, output:
             measured.append(statistics_of(computed_map))
         return maps
 
-    first = computed(sources.first)
+    first, maps = peek(map(computed, sources))
     shapes = [map_.shape for map_ in first]
     provenance = None if request.strip else output.provenance
     names = stack_names(request, target)
     series, misplaced = _placed(request, sources, target)
-    maps = chained(first, map(computed, sources.rest))
     del first
 
     def write(file: BinaryIO) -> None:
-        write_frame_maps(file, target.file_format, maps, series, names, provenance, encoding_of(request))
+        write_maps(file, maps, MapStorage(target.file_format, names, series, encoding_of(request), provenance))
 
     write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
     return list(stacked(request, target, shapes, statistics)), [*notices, *misplaced]

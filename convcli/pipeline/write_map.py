@@ -13,6 +13,7 @@ from ..images.image import Array, Image, Metadata
 from ..images.nodata import stored_nodata, without_untrue_nodata
 from ..images.positions import placed
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
+from ..images.storage import MapStorage
 from ..images.write import (
     NO_ALPHA,
     NOT_64_BITS,
@@ -170,7 +171,8 @@ def _write_stack(
     provenance = None if request.strip else output.provenance
 
     def write(file: BinaryIO) -> None:
-        write_maps(file, target.file_format, maps, names, provenance, encoding_of(request))
+        storage = MapStorage(target.file_format, names, Series(), encoding_of(request), provenance)
+        write_maps(file, [maps], storage)
 
     write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
     statistics = [[statistics_of(map_)] for map_ in maps]

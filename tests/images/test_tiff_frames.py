@@ -16,10 +16,11 @@ from convcli.images.codecs import tiff_stack
 from convcli.images.codecs.tiff import TiffCodec
 from convcli.images.encoding import Encoding
 from convcli.images.formats import format_named
-from convcli.images.frames import LevelsOfFrame
+from convcli.images.frames import LevelsOfFrame, Series
 from convcli.images.image import Metadata
 from convcli.images.read import decode, open_frames
-from convcli.images.write import encode, fit, write_frame_maps
+from convcli.images.storage import MapStorage, Storage
+from convcli.images.write import encode, fit, write_maps
 
 TIFF = format_named("tiff")
 WORDS = {"mode": "composite", "unit": "micron", "spacing": 0.5, "finterval": 2.0}
@@ -380,7 +381,7 @@ def test_metadata_of_the_first_page(rng):
     for with_series in (series, images_of(stored(data, photometric="minisblack", metadata=None))[0]):
         file = io.BytesIO()
         levels = [LevelsOfFrame(image.pixels, False, metadata) for image in images]
-        tiff_stack.write_stack(file, levels, with_series, Encoding(), metadata)
+        tiff_stack.write_stack(file, levels, with_series, Storage(TIFF, metadata=metadata))
         with pages_of(file) as pages:
             first, last = pages.pages[0], pages.pages[2]
             assert first.tags[34665].value["ExposureTime"] == (1, 250)
@@ -497,7 +498,7 @@ def test_large_stacks_of_imagej_are_not_compressed(rng, monkeypatch, tmp_path):
     with pytest.raises(ConvcliError, match="more than 4 GB cannot be compressed; give --compression none"):
         fit(images[0], TIFF, Encoding(compression="lzw")).write_frames(io.BytesIO(), images, series)
     with pytest.raises(ConvcliError, match="more than 4 GB cannot be compressed; give --compression none"):
-        write_frame_maps(io.BytesIO(), TIFF, maps, series, ["a"], None, Encoding(compression="lzw"))
+        write_maps(io.BytesIO(), maps, MapStorage(TIFF, ["a"], series, Encoding(compression="lzw")))
 
 
 @pytest.mark.parametrize("options", [{}, {"tile": (16, 16, 16), "compression": "zlib"}])
@@ -555,7 +556,7 @@ def test_float_maps_of_frames(axes, count, channels, expected, rng):
     series, _ = images_of(stored(np.zeros((*(lengths or (4,)), 7, 9), np.uint8), **kind))
     maps = rng.standard_normal((4, count, 7, 9, channels)).astype(np.float32)
     file = io.BytesIO()
-    write_frame_maps(file, TIFF, iter(maps), series, ["sobel-x", "blur", "edge"][:count])
+    write_maps(file, iter(maps), MapStorage(TIFF, ["sobel-x", "blur", "edge"][:count], series))
     with pages_of(file) as pages:
         assert pages.series[0].get_axes() == expected
         assert_array_equal(pages.asarray().ravel(), np.moveaxis(maps, -1, 2).ravel())
@@ -566,12 +567,21 @@ def test_float_maps_of_frames(axes, count, channels, expected, rng):
             assert labels[:7] == ["sobel-x R", "sobel-x G", "sobel-x B", "blur R", "blur G", "blur B", "sobel-x R"]
 
 
+@pytest.mark.parametrize("compression", ["none", "deflate", "lzw", "zstd"])
+@pytest.mark.parametrize("count", [1, 3])
+def test_maps_of_float64_are_stored_as_float32(count, compression, rng):
+    """Of one frame and of several, compressed or not."""
+    maps, file = rng.standard_normal((count, 2, 7, 9, 1)), io.BytesIO()
+    write_maps(file, iter(maps), MapStorage(TIFF, ["a", "b"], Series(count), Encoding(compression=compression)))
+    assert_array_equal(tifffile.imread(io.BytesIO(file.getvalue())).ravel(), maps.astype(np.float32).ravel())
+
+
 def test_maps_in_colour_of_frames_along_z_have_too_many_axes(rng):
     """The error names two remedies."""
     series, _ = images_of(stored(np.zeros((4, 7, 9), np.uint8), imagej=True, metadata={"axes": "ZYX"}))
     maps = [rng.standard_normal((2, 7, 9, 3)).astype(np.float32)] * 4
     with pytest.raises(ConvcliError, match=r"2 maps of 3 channels, for frames along Z, .* write \.npz, .*\{kernel\}"):
-        write_frame_maps(io.BytesIO(), TIFF, iter(maps), series, ["a", "b"])
+        write_maps(io.BytesIO(), iter(maps), MapStorage(TIFF, ["a", "b"], series))
 
 
 def test_only_directories_are_read_when_a_file_is_opened():

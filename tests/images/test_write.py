@@ -22,7 +22,8 @@ from convcli.images.frames import Series
 from convcli.images.image import Image, Metadata
 from convcli.images.provenance import Provenance
 from convcli.images.read import read_image
-from convcli.images.write import encode, stored_white, write_frame_maps, write_maps
+from convcli.images.storage import MapStorage
+from convcli.images.write import encode, stored_white, write_maps
 
 SRGB = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 
@@ -241,7 +242,7 @@ def test_stacks_of_maps_are_written(channels, tmp_path, rng):
     names = ["sobel-x", "gaussian:sigma=2", "matrix-3x3", "file"]
     for name in ("npy", "npz", "tiff"):
         with (tmp_path / f"maps.{name}").open("wb") as file:
-            write_maps(file, format_named(name), maps, names)
+            write_maps(file, [maps], MapStorage(format_named(name), names))
     expected = np.array(maps)[..., 0] if channels == 1 else np.array(maps)
     assert_array_equal(np.load(tmp_path / "maps.npy"), expected)
     with np.load(tmp_path / "maps.npz") as arrays:
@@ -260,11 +261,11 @@ def test_one_map_is_a_stack_of_one(tmp_path):
     """N = 1 has no special shape, and the file can be read again."""
     grey = np.arange(12, dtype=np.float32).reshape(3, 4, 1)
     with (tmp_path / "m.npy").open("wb") as file:
-        write_maps(file, format_named("npy"), [grey], ["k"])
+        write_maps(file, [[grey]], MapStorage(format_named("npy"), ["k"]))
     assert np.load(tmp_path / "m.npy").shape == (1, 3, 4)
     colour = np.zeros((3, 4, 3), np.float32)
     with (tmp_path / "c.npy").open("wb") as file:
-        write_maps(file, format_named("npy"), [colour], ["k"])
+        write_maps(file, [[colour]], MapStorage(format_named("npy"), ["k"]))
     assert read_image(tmp_path / "c.npy").pixels.shape == (3, 4, 3)
 
 
@@ -273,8 +274,8 @@ def test_maps_of_different_sizes_stack_only_in_npz(tmp_path):
     maps = [np.zeros((3, 4, 1), np.float32), np.zeros((2, 3, 1), np.float32)]
     for name in ("npy", "tiff"):
         with pytest.raises(ArgumentError, match="a 3 x 4 x 1, b 2 x 3 x 1; write .npz"):
-            write_maps(io.BytesIO(), format_named(name), maps, ["a", "b"])
-    write_maps(io.BytesIO(), format_named("npz"), maps, ["a", "b"])
+            write_maps(io.BytesIO(), [maps], MapStorage(format_named(name), ["a", "b"]))
+    write_maps(io.BytesIO(), [maps], MapStorage(format_named("npz"), ["a", "b"]))
 
 
 def test_atomic_writes_make_folders_and_keep_permissions(tmp_path):
@@ -335,8 +336,8 @@ def test_stacks_are_written_to_devices(run, tmp_path, name):
             assert run("apply", tmp_path / source[0], *source[1:], *options, "--format", name, "-o", "/dev/null").status == 0
 
 
-@pytest.mark.parametrize("write", [write_maps, lambda *a: write_frame_maps(a[0], a[1], [a[2], a[2]], Series(2), a[3])])
-def test_errors_of_encoders_of_stacks_are_one_line(write, monkeypatch):
+@pytest.mark.parametrize("count", [1, 2])
+def test_errors_of_encoders_of_stacks_are_one_line(count, monkeypatch):
     """Whatever they raise; an interrupt is none."""
     raised = []
 
@@ -346,8 +347,9 @@ def test_errors_of_encoders_of_stacks_are_one_line(write, monkeypatch):
     monkeypatch.setattr(np.lib.format, "write_array_header_1_0", fail)
     for error, expected in ((struct.error("too many"), OutputError), (Stopped(), Stopped), (OSError(28, "full"), OSError)):
         raised.append(error)
+        frames = [[np.zeros((4, 5, 1))]] * count
         with pytest.raises(expected) as caught:
-            write(io.BytesIO(), format_named("npy"), [np.zeros((4, 5, 1))], ["a"])
+            write_maps(io.BytesIO(), frames, MapStorage(format_named("npy"), ["a"], Series(count)))
         if expected is OutputError:
             assert str(caught.value).endswith("5 x 4 with its metadata cannot be encoded as npy: too many")
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import itertools
 import math
 import shutil
 import tempfile
@@ -16,10 +15,10 @@ import numpy as np
 
 from ...errors import ImageError
 from ...npy_reader import read_header, read_npy
-from ..encoding import Encoding
-from ..frames import Frames, Series
+from ..frames import Frames, Series, peek
 from ..image import REMEDY, Admit, Array, Header, Image, as_levels, check_pixels, itemsize_of
 from ..provenance import Provenance, find_provenance
+from ..storage import MapStorage
 from .codec import Codec
 
 MAX_PLAIN_CHANNELS = 4
@@ -73,94 +72,50 @@ class NpyCodec(Codec):
 
         return Frames(Series(count, FRAMES, (count,)), read)
 
-    def write_maps(
-        self,
-        file: BinaryIO,
-        maps: Sequence[Array],
-        names: Sequence[str],
-        provenance: Provenance | None,
-        encoding: Encoding,
-    ) -> None:
-        """Write maps as one array (N, H, W), or (N, H, W, C) where C > 1, without their names."""
-        map_ = squeezed(maps[0])
-        _write_header(file, (len(maps), *map_.shape), map_.dtype)
-        _write_data(file, maps)
+    def write_maps(self, file: BinaryIO, frames: Iterable[Sequence[Array]], storage: MapStorage) -> None:
+        """Write F frames of N maps as one array (F, N, H, W[, C]), without their names. One frame is in memory.
 
-    def write_frame_maps(
-        self,
-        file: BinaryIO,
-        frames: Iterable[Sequence[Array]],
-        series: Series,
-        names: Sequence[str],
-        provenance: Provenance | None,
-        encoding: Encoding,
-    ) -> None:
-        """Write F frames of one map as an array (F, H, W[, C]), of N maps as (F, N, H, W[, C]). One frame is in memory."""
-        rest = iter(frames)
-        first = next(rest)
-        count = (len(first),) if len(first) > 1 else ()
-        _write_header(file, (series.count, *count, *squeezed(first[0]).shape), first[0].dtype)
-        for maps in itertools.chain([first], rest):
+        A length of 1 is left out, but of one frame of one map, which is an array (1, H, W[, C]).
+        """
+        first, frames = peek(frames)
+        lengths = _lengths(storage.series.count, len(first)) or (1,)
+        _write_header(file, (*lengths, *squeezed(first[0]).shape), first[0].dtype)
+        del first
+        for maps in frames:
             _write_data(file, maps)
+            del maps
 
 
 class NpzCodec(Codec):
     """Maps by name, as arrays of any shapes."""
 
-    def write_maps(
-        self,
-        file: BinaryIO,
-        maps: Sequence[Array],
-        names: Sequence[str],
-        provenance: Provenance | None,
-        encoding: Encoding,
-    ) -> None:
-        """Write maps as arrays (H, W), or (H, W, C) where C > 1. N maps of one name are an array (N, H, W) or (N, H, W, C)."""
-        by_name: dict[str, list[Array]] = {}
-        for name, map_ in zip(names, maps, strict=True):
-            by_name.setdefault(name, []).append(squeezed(map_))
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-            archive.comment = str(provenance or "").encode()
-            for name, members in by_name.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    count = (len(members),) if len(members) > 1 else ()
-                    _write_header(member, (*count, *members[0].shape), members[0].dtype)
-                    _write_data(member, members)
+    def write_maps(self, file: BinaryIO, frames: Iterable[Sequence[Array]], storage: MapStorage) -> None:
+        """Write F frames of N maps of a name as an array (F, N, H, W[, C]), without lengths of 1.
 
-    def write_frame_maps(
-        self,
-        file: BinaryIO,
-        frames: Iterable[Sequence[Array]],
-        series: Series,
-        names: Sequence[str],
-        provenance: Provenance | None,
-        encoding: Encoding,
-    ) -> None:
-        """Write the maps of F frames as arrays (F, H, W[, C]); N maps of one name are an array (F, N, H, W[, C]).
-
-        The maps of one frame are in memory. An archive holds one array after the other, so that those of all names but the
-        first wait in temporary files.
+        The maps of one frame are in memory, beside those of the first. An archive holds one array after the other, so that
+        those of all names but the first, of further frames, wait in temporary files.
         """
         rest = iter(frames)
-        first = next(rest)
+        first, count = next(rest), storage.series.count
         positions: dict[str, list[int]] = {}
-        for position, name in enumerate(names):
+        for position, name in enumerate(storage.names):
             positions.setdefault(name, []).append(position)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive, contextlib.ExitStack() as opened:
-            archive.comment = str(provenance or "").encode()
+            archive.comment = str(storage.provenance or "").encode()
             folder = Path(file.name).parent if isinstance(getattr(file, "name", None), str) else None  # that of the output
-            waiting = {name: opened.enter_context(tempfile.TemporaryFile(dir=folder)) for name in list(positions)[1:]}
+            waiting_names = list(positions)[1:] if count > 1 else []
+            waiting = {name: opened.enter_context(tempfile.TemporaryFile(dir=folder)) for name in waiting_names}
             for name, indices in positions.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
-                    count = (len(indices),) if len(indices) > 1 else ()
                     map_ = squeezed(first[indices[0]])
-                    _write_header(member, (series.count, *count, *map_.shape), map_.dtype)
+                    _write_header(member, (*_lengths(count, len(indices)), *map_.shape), map_.dtype)
+                    _write_data(member, [first[index] for index in indices])
                     if name in waiting:
                         waiting[name].seek(0)
                         shutil.copyfileobj(waiting[name], member, COPY_BYTES)
                         waiting[name].close()  # frees the disk
                         continue
-                    for maps in itertools.chain([first], rest):
+                    for maps in rest:
                         for other, other_indices in positions.items():
                             _write_data(waiting.get(other, member), [maps[index] for index in other_indices])
 
@@ -258,6 +213,11 @@ def _image_shape(shape: tuple[int, ...], axes: str | None) -> tuple[int, int, in
 def _without_unit_axis(shape: tuple[int, ...], dimensions: int) -> tuple[int, ...]:
     """Return a shape without its first axis, if that has length 1 and the shape has one axis more than ``dimensions``."""
     return shape[1:] if len(shape) == dimensions + 1 and shape[0] == 1 else shape
+
+
+def _lengths(*lengths: int) -> tuple[int, ...]:
+    """Return the lengths of axes without those of 1."""
+    return tuple(length for length in lengths if length > 1)
 
 
 def _write_header(file: Any, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:

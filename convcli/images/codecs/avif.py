@@ -9,13 +9,13 @@ import PIL.Image
 
 from ...errors import ImageError
 from .. import avif_boxes
-from ..encoding import Encoding
 from ..exif_block import ORIENTATION
-from ..formats import BY_NAME, DECODERS, Format
+from ..formats import BY_NAME, DECODERS
 from ..frames import LevelsOfFrame, Series
-from ..image import Admit, Header, Image, Metadata, check_pixels, scaled_levels
+from ..image import Admit, Header, Image, check_pixels, scaled_levels
 from ..metadata import metadata_of
 from ..orientation import upright
+from ..storage import Storage
 from .animation import alike, timing_of
 from .pillow import header_of, picture_of, pillow_settings
 from .pillow_frames import AnimationCodec, AnimationFacts
@@ -49,19 +49,11 @@ class AvifCodec(AnimationCodec):
             durations = ()
         return AnimationFacts(Series(count, durations=durations), width, height)
 
-    def write_frames(
-        self,
-        file: BinaryIO,
-        frames: Iterable[LevelsOfFrame],
-        series: Series,
-        file_format: Format,
-        encoding: Encoding,
-        metadata: Metadata,
-    ) -> None:
+    def write_frames(self, file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, storage: Storage) -> None:
         """Write a sequence. Pillow takes all frames at once. A sequence is shown once, or for ever, as a viewer likes."""
         durations, _ = timing_of(series)
         first, *others = [picture_of(levels) for levels, _ in alike(frames, "avif")]
-        options = self.save_options(file_format, encoding, metadata, len(first.getbands()))
+        options = self.save_options(storage, len(first.getbands()))
         first.save(
             file, "AVIF", save_all=True, append_images=others, duration=[round(duration) for duration in durations], **options
         )

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from ..encoding import Encoding
 from ..formats import Format
 from ..frames import Frames, LevelsOfFrame, Series
-from ..image import Admit, Array, Image, Metadata
+from ..image import Admit, Array, Image
 from ..provenance import Provenance
+from ..storage import MapStorage, Storage
 
 
 class Codec:
@@ -25,22 +25,14 @@ class Codec:
         """Return the frames of an open file. Raises as ``decode`` does; so does the function that reads a frame."""
         return Frames(Series(), lambda index, admit: self.decode(file, max_pixels, admit, axes))
 
-    def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels (H, W, C), uint8 or uint16, alpha last, and return the bytes. Raises whatever the library raises.
 
         TIFF encodes float32 too, without alpha.
         """
         raise NotImplementedError
 
-    def write_frames(
-        self,
-        file: BinaryIO,
-        frames: Iterable[LevelsOfFrame],
-        series: Series,
-        file_format: Format,
-        encoding: Encoding,
-        metadata: Metadata,
-    ) -> None:
+    def write_frames(self, file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, storage: Storage) -> None:
         """Write frames, each its levels (H, W, C) and whether the last channel is alpha. They are computed one at a time.
 
         Raises whatever the library raises.
@@ -51,27 +43,11 @@ class Codec:
         """Return why an EXIF block cannot be written, such as "ends before its values do"; empty where it can."""
         return ""
 
-    def write_maps(
-        self,
-        file: BinaryIO,
-        maps: Sequence[Array],
-        names: Sequence[str],
-        provenance: Provenance | None,
-        encoding: Encoding,
-    ) -> None:
-        """Write float maps, each (H, W, C)."""
-        raise NotImplementedError
+    def write_maps(self, file: BinaryIO, frames: Iterable[Sequence[Array]], storage: MapStorage) -> None:
+        """Write the float maps (H, W, C) of frames. They are computed one frame at a time.
 
-    def write_frame_maps(
-        self,
-        file: BinaryIO,
-        frames: Iterable[Sequence[Array]],
-        series: Series,
-        names: Sequence[str],
-        provenance: Provenance | None,
-        encoding: Encoding,
-    ) -> None:
-        """Write the float maps of several frames, each (H, W, C), of equal shapes. Frames are computed one at a time."""
+        The maps of a name have the same shape in all frames, and one dtype. Raises whatever the library raises.
+        """
         raise NotImplementedError
 
     def read_provenance(self, path: Path) -> Provenance | None:

@@ -11,13 +11,12 @@ import numpy as np
 import PIL.GifImagePlugin
 import PIL.Image
 
-from ..encoding import Encoding
-from ..formats import Format
 from ..frames import LevelsOfFrame, Series
 from ..gif_blocks import APPLICATION, GRAPHIC_CONTROL, LOOP, Extension, Frame, is_grey_ramp, read_blocks
 from ..image import Array, Image, Metadata
 from ..palette import indexed, is_hidden
 from ..provenance import Provenance, find_provenance
+from ..storage import Storage
 from .animation import Box, Levels, alike, changed_box, timing_of
 from .pillow import pillow_settings
 from .pillow_frames import AnimationCodec, AnimationFacts
@@ -71,23 +70,13 @@ class GifCodec(AnimationCodec):
         alpha = levels[:, :, 3] if facts.has_alpha else None
         return Image(levels[:, :, : 1 if facts.is_grey else 3], 255, alpha, "GIF", metadata)
 
-    def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels (H, W, C), uint8, as a GIF of one frame."""
         file = io.BytesIO()
-        self.write_frames(
-            file, [LevelsOfFrame(levels, has_alpha)], Series(durations=(0.0,), loop=1), file_format, encoding, metadata
-        )
+        self.write_frames(file, [LevelsOfFrame(levels, has_alpha)], Series(durations=(0.0,), loop=1), storage)
         return file.getvalue()
 
-    def write_frames(
-        self,
-        file: BinaryIO,
-        frames: Iterable[LevelsOfFrame],
-        series: Series,
-        file_format: Format,
-        encoding: Encoding,
-        metadata: Metadata,
-    ) -> None:
+    def write_frames(self, file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, storage: Storage) -> None:
         """Write frames, each with a palette. Of each, the part that differs from the one before is stored.
 
         A frame before one with transparent pixels is cleared, so that it is not seen through them.
@@ -101,7 +90,7 @@ class GifCodec(AnimationCodec):
             height, width = frame[0].shape[:2]
             box = (0, 0, width, height) if clears else changed_box(before, frame)
             if index == 0:
-                file.write(_header(width, height, loop, metadata.comment))
+                file.write(_header(width, height, loop, storage.metadata.comment))
             file.write(_frame(frame, box, round(duration / 10), clears))
             before = None if clears else frame
         file.write(b";")

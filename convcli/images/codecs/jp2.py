@@ -11,10 +11,9 @@ import numpy as np
 from ...errors import ImageError
 from ..boxes import box_of, boxes_in, contents_of
 from ..compression import Compression
-from ..encoding import DEFAULT_QUALITY, Encoding
+from ..encoding import DEFAULT_QUALITY
 from ..exif import orientation_of, text_in
 from ..exif_block import PREFIX
-from ..formats import Format
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
 from ..jp2_boxes import (
     ALPHA,
@@ -35,6 +34,7 @@ from ..jp2_boxes import (
 from ..metadata import FileMetadata, metadata_of_blocks
 from ..orientation import upright
 from ..provenance import SOFTWARE, Provenance, find_provenance
+from ..storage import Storage
 from .codec import Codec
 
 BYTES_PER_SAMPLE = 4
@@ -70,15 +70,15 @@ class Jp2Codec(Codec):
         )
         return _image_of(np.ascontiguousarray(chosen), alpha, metadata, stream, parts.pictures)
 
-    def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises whatever imagecodecs raises.
 
         Quality 100 is lossless; below, the ratio of white to the noise is 20 + quality / 4 decibels.
         """
         import imagecodecs
 
-        quality = encoding.quality or DEFAULT_QUALITY
-        is_lossless = bool(encoding.inherited) or quality == 100
+        metadata, quality = storage.metadata, storage.encoding.quality or DEFAULT_QUALITY
+        is_lossless = bool(storage.encoding.inherited) or quality == 100
         level: Any = 0 if is_lossless else 20 + quality / 4  # a float, whatever the stub says
         codestream = imagecodecs.jpeg2k_encode(
             np.ascontiguousarray(levels[:, :, 0] if levels.shape[2] == 1 else levels),

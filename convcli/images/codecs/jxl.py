@@ -12,15 +12,15 @@ from ...errors import ImageError
 from ..boxes import Box, box_of, contents_of
 from ..compression import Compression
 from ..curves import SRGB
-from ..encoding import DEFAULT_QUALITY, Encoding
+from ..encoding import DEFAULT_QUALITY
 from ..exif import text_in
 from ..exif_block import PREFIX
 from ..file_parts import XMP
-from ..formats import Format
-from ..image import Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
+from ..image import Admit, Array, Header, Image, check_pixels, scaled_levels
 from ..jxl_header import JxlHeader, as_srgb, boxes_of, header_of
 from ..metadata import FileMetadata, metadata_of_blocks
 from ..provenance import SOFTWARE, Provenance, find_provenance
+from ..storage import Storage
 from .codec import Codec
 
 SIGNATURE_BOX = box_of(b"JXL ", b"\r\n\x87\n")
@@ -68,15 +68,15 @@ class JxlCodec(Codec):
         colours = np.ascontiguousarray(levels[:, :, : header.colours])
         return _image_of(colours, alpha, header, _metadata_of(file, boxes, header))
 
-    def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises whatever imagecodecs raises.
 
         Quality 100 is lossless. Below, the distance is that of libjxl's function JxlEncoderDistanceFromQuality.
         """
         import imagecodecs
 
-        quality = encoding.quality or DEFAULT_QUALITY
-        is_lossless = bool(encoding.inherited) or quality == 100
+        metadata, quality = storage.metadata, storage.encoding.quality or DEFAULT_QUALITY
+        is_lossless = bool(storage.encoding.inherited) or quality == 100
         pixels = np.ascontiguousarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
         if pixels.dtype == np.uint16 and not is_lossless:
             pixels = _linear(levels, has_alpha).reshape(pixels.shape)

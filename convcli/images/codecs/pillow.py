@@ -30,12 +30,12 @@ import PIL.PngImagePlugin
 
 from ...errors import ImageError
 from ..compression import compression_of
-from ..encoding import Encoding
-from ..formats import BY_PILLOW_NAME, DECODERS, FORMATS, Format, format_beginning
+from ..formats import BY_PILLOW_NAME, DECODERS, FORMATS, format_beginning
 from ..frames import Frames, Series
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
 from ..metadata import FileMetadata, metadata_of
 from ..provenance import SOFTWARE, Provenance, find_provenance
+from ..storage import Storage
 from .codec import Codec
 
 WITH_ALPHA = ("LA", "RGBA", "La", "RGBa", "PA")
@@ -177,23 +177,24 @@ class PillowCodec(Codec):
                 image = image_of(picture, metadata_of(picture, file, file_format), samples)
                 return watched.add_to(replace(image, compression=compression))
 
-    def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
         file = io.BytesIO()
-        options = self.save_options(file_format, encoding, metadata, levels.shape[2])
-        picture_of(levels).save(file, file_format.pillow_names[0], **options)
-        return _with_png_chunks(file, metadata) if metadata.png_chunks else file.getvalue()
+        options = self.save_options(storage, levels.shape[2])
+        picture_of(levels).save(file, storage.file_format.pillow_names[0], **options)
+        return _with_png_chunks(file, storage.metadata) if storage.metadata.png_chunks else file.getvalue()
 
-    def save_options(self, file_format: Format, encoding: Encoding, metadata: Metadata, samples: int) -> dict[str, Any]:
+    def save_options(self, storage: Storage, samples: int) -> dict[str, Any]:
         """Return the options of Pillow's ``save`` for a picture of this number of samples per pixel."""
+        metadata = storage.metadata
         options: dict[str, Any] = {"icc_profile": metadata.icc, "dpi": metadata.dpi, "comment": metadata.comment}
         options["exif"] = _FinishedExif(metadata.exif) if metadata.exif else None
-        is_png = file_format.name == "png"
+        is_png = storage.file_format.name == "png"
         options["pnginfo"] = _png_text(metadata) if is_png and (metadata.text or metadata.xmp) else None
         options["xmp"] = None if is_png else metadata.xmp
         options["extra"] = _app13(metadata.iptc) if metadata.iptc else None
         present = {name: value for name, value in options.items() if value}
-        return present | (encoding.inherited or file_format.save_options(encoding, samples))
+        return present | (storage.encoding.inherited or storage.file_format.save_options(storage.encoding, samples))
 
     def read_provenance(self, path: Path) -> Provenance | None:
         """Return the provenance in the EXIF of a picture. Raises whatever Pillow raises on damaged data."""

@@ -14,11 +14,10 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import ImageError
-from ..encoding import Encoding
-from ..formats import Format
 from ..frames import Frames, LevelsOfFrame, Series
 from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels
 from ..orientation import upright
+from ..storage import Storage
 from .apng import AnimationReader, read_animation, write_animation
 from .pillow import PillowCodec
 from .png_chunks import HEADER_END, PIXEL_CHUNKS, SIGNATURE, Chunk, file_metadata_of, packed, read_chunks
@@ -88,19 +87,12 @@ class PngCodec(PillowCodec):
         reader = AnimationReader(file, animation, lambda data, admit: self.read_picture(io.BytesIO(data), max_pixels, admit))
         return Frames(animation.series, reader.read)
 
-    def write_frames(
-        self,
-        file: BinaryIO,
-        frames: Iterable[LevelsOfFrame],
-        series: Series,
-        file_format: Format,
-        encoding: Encoding,
-        metadata: Metadata,
-    ) -> None:
+    def write_frames(self, file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, storage: Storage) -> None:
         """Write an animation (APNG). Raises ArgumentError for frames of several kinds."""
+        further = replace(storage, metadata=Metadata())
 
         def encode(levels: Array, has_alpha: bool, is_first: bool) -> bytes:
-            return self.encode(levels, has_alpha, file_format, encoding, metadata if is_first else Metadata())
+            return self.encode(levels, has_alpha, storage if is_first else further)
 
         write_animation(file, frames, series, encode)
 
@@ -121,18 +113,18 @@ class PngCodec(PillowCodec):
         chunks = list(read_chunks(file.read()))
         return _read_deep(file, header, chunks)
 
-    def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises whatever Pillow and imagecodecs raise."""
         if levels.dtype != np.uint16 or levels.shape[2] == 1:
-            return super().encode(levels, has_alpha, file_format, encoding, metadata)
+            return super().encode(levels, has_alpha, storage)
         import imagecodecs
 
-        level = encoding.png_level
+        level = storage.encoding.png_level
         strategies = STRATEGIES.get(level, (FILTERED,))
         pixels, row_filter = np.ascontiguousarray(levels), PAETH if level else NO_FILTER
         encoded = (imagecodecs.png_encode(pixels, level, strategy=strategy, filter=row_filter) for strategy in strategies)
         data = bytes(min(encoded, key=len))
-        one_pixel = super().encode(np.zeros((1, 1, 1), np.uint8), False, file_format, encoding, metadata)
+        one_pixel = super().encode(np.zeros((1, 1, 1), np.uint8), False, storage)
         chunks = read_chunks(one_pixel[len(SIGNATURE) :])
         parts = [chunk.raw for chunk in chunks if chunk.name not in PIXEL_CHUNKS]
         return b"".join((data[:HEADER_END], *parts, memoryview(data)[HEADER_END:]))

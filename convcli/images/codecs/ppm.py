@@ -10,10 +10,9 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import ImageError
-from ..encoding import Encoding
 from ..file_parts import unkept_ppm_parts
-from ..formats import Format
-from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
+from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, scaled_levels
+from ..storage import Storage
 from .pillow import PillowCodec
 
 COLOUR_HEADER = re.compile(rb"P([36])" + rb"(?:\s|#[^\n]*\n)+(\d{1,10})" * 3 + rb"\s")
@@ -67,10 +66,10 @@ class PpmCodec(PillowCodec):
         lost = [] if start.startswith(b"P7") else list(filter(None, unkept_ppm_parts(file, {})))
         return image.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else image
 
-    def encode(self, levels: Array, has_alpha: bool, file_format: Format, encoding: Encoding, metadata: Metadata) -> bytes:
+    def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises whatever Pillow raises."""
         if levels.dtype != np.uint16 or levels.shape[2] == 1:
-            return super().encode(levels, has_alpha, file_format, encoding, metadata)
+            return super().encode(levels, has_alpha, storage)
         height, width, _ = levels.shape
         return b"P6\n%d %d\n65535\n" % (width, height) + levels.astype(">u2").tobytes()
 

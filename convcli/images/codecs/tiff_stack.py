@@ -25,9 +25,10 @@ from ..encoding import Encoding
 from ..exif import text_in
 from ..exif_block import Block, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
-from ..frames import LevelsOfFrame, Planes, Series, chained
+from ..frames import LevelsOfFrame, Planes, Series, peek
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG
+from ..storage import MapStorage, Storage
 from .tiff_ome import CHANNEL_NUMBERS
 from .tiff_series import COMPOSITE, RGB_LETTERS, holds_alpha
 from .tiff_writer import compression_of_floats, compression_of_pictures, imagej_text
@@ -47,23 +48,21 @@ WORDS_OF_CHANNELS = ("mode", "LUTs")
 IMAGEJ_PLANES = (("images", "{}"), ("channels", "{}"), ("hyperstack", "true"), ("mode", "grayscale"))
 
 
-def write_stack(
-    file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, encoding: Encoding, metadata: Metadata
-) -> None:
+def write_stack(file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, storage: Storage) -> None:
     """Write frames, each its levels (H, W, C) and whether the last channel is alpha, one at a time.
 
     Those that are no series may differ in size. Raises ArgumentError where those of a series do, and whatever tifffile raises.
     """
-    rest = iter(frames)
-    first, has_alpha, _ = frame = next(rest)
-    shape, dtype, rest = first.shape, first.dtype, chained(frame, rest)
+    (first, has_alpha, _), frames = peek(frames)
+    encoding, metadata = storage.encoding, storage.metadata
+    shape, dtype = first.shape, first.dtype
     program = _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
-    del first, frame  # the memory is that of one frame
+    del first  # the memory is that of one frame
     with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count, encoding) as writer:
         if not series.axes and not program:
-            for page in rest:
+            for page in frames:
                 writer.write_page(page, compression_of_pictures(encoding, dtype))
                 del page
             return
@@ -79,7 +78,7 @@ def write_stack(
         }
         options |= {"planarconfig": "contig"} if pixels else {}
         options |= {"extrasamples": [UNASSOCIATED]} if has_alpha else {}
-        planes = _planes(map(operator.itemgetter(0), rest), shape, are_planes)
+        planes = _planes(map(operator.itemgetter(0), frames), shape, are_planes)
         counts = samples, math.prod((*series.shape, *inner.values()))
         labels = series.labels or (labels_of_maps([metadata.label], samples) * series.count if inner and metadata.label else ())
         described = _description(program, axes, series, counts, labels)
@@ -88,33 +87,26 @@ def write_stack(
         writer.write_series(planes, sizes, dtype, {**described, **options})
 
 
-def encode_planes(levels: Array, has_alpha: bool, encoding: Encoding, metadata: Metadata) -> bytes:
+def encode_planes(levels: Array, has_alpha: bool, storage: Storage) -> bytes:
     """Encode a picture of other than 1 or 3 channels: samples in planes, which ImageJ finds by a description."""
     file = io.BytesIO()
-    with _Writer(file, metadata, "", levels.nbytes, encoding) as writer:
-        writer.write_page(LevelsOfFrame(levels, has_alpha, metadata), compression_of_pictures(encoding, levels.dtype))
+    with _Writer(file, storage.metadata, "", levels.nbytes, storage.encoding) as writer:
+        options = compression_of_pictures(storage.encoding, levels.dtype)
+        writer.write_page(LevelsOfFrame(levels, has_alpha, storage.metadata), options)
     return file.getvalue()
 
 
-def write_map_stack(
-    file: BinaryIO,
-    frames: Iterable[Sequence[Array]],
-    series: Series,
-    names: Sequence[str],
-    software: str,
-    encoding: Encoding,
-) -> None:
-    """Write the float maps of frames, each (H, W, C), as float32 planes.
+def write_map_stack(file: BinaryIO, frames: Iterable[Sequence[Array]], storage: MapStorage) -> None:
+    """Write the float maps of frames, each (H, W, C), as float32 planes, which ImageJ opens with the names as labels.
 
     One map has the axes of the series; its channels, or the maps of one channel, lie along C. Several maps of several channels
     lie along Z, for frames along T. Raises ArgumentError for them where the frames have other axes.
     """
-    rest = iter(frames)
-    first = next(rest)
-    rest = chained(first, rest)
+    names = storage.names
+    first, frames = peek(frames)
     count, (height, width, channels) = len(first), first[0].shape
     in_colour = count > 1 and channels > 1
-    series = _with_axis(series, "T" if in_colour else "Z")
+    series = _with_axis(storage.series, "T" if in_colour else "Z")
     if in_colour and series.axes not in ("", "T"):
         raise ArgumentError(
             f"{count} maps of {channels} channels, for frames along {' and '.join(series.axes)}, have too many axes for TIFF; "
@@ -124,26 +116,22 @@ def write_map_stack(
     axes, shape = series.axes + "".join(inner) + "YX", (*series.shape, *inner.values(), height, width)
     dtype = np.dtype(np.float32)
     program = _program_of(series, channels, False, dtype)
-    planes = _planes_of_maps(rest)
+    planes = _planes_of_maps(frames)
     labels = series.labels if count * channels == 1 else labels_of_maps(names, channels) * series.count
     counts = inner.get("C", 1), math.prod(shape[:-2])
     described = _description(program, axes, series, counts, labels, names if count > 1 and not in_colour else ())
     size = (math.prod(shape) * dtype.itemsize) + DIRECTORY_BYTES * math.prod(shape[:-2])
     del first
-    with _Writer(file, Metadata(), program, size, encoding) as writer:
-        writer.write_series(
-            planes,
-            shape,
-            dtype,
-            {**described, "photometric": "minisblack", "software": software, **compression_of_floats(encoding)},
-        )
+    options = {"photometric": "minisblack", "software": str(storage.provenance or "")}
+    with _Writer(file, Metadata(), program, size, storage.encoding) as writer:
+        writer.write_series(planes, shape, dtype, {**described, **options, **compression_of_floats(storage.encoding)})
 
 
 def _planes_of_maps(frames: Iterable[Sequence[Array]]) -> Iterator[Array]:
-    """Yield each channel of each map of each frame. It keeps none while the next frame is computed."""
+    """Yield each channel of each map of each frame, as float32. It keeps none while the next frame is computed."""
     for maps in frames:
         for map_ in maps:
-            yield from (map_[:, :, channel] for channel in range(map_.shape[2]))
+            yield from (map_[:, :, channel].astype(np.float32, copy=False) for channel in range(map_.shape[2]))
         del maps, map_
 
 

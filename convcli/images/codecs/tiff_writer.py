@@ -33,6 +33,7 @@ from ..exif_tiff import NO_BLOCK, start_tiff
 from ..geotiff import MAP_TAGS
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, NO_UNIT, XMP_TAG
+from ..storage import Storage
 from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION
 from .tiff_series import RGB_LETTERS
 
@@ -53,7 +54,7 @@ MAX_LONG = (1 << 32) - 1
 """Largest position in a file, which has 32 bits."""
 
 
-def encode_pages(levels: Array, has_alpha: bool, encoding: Encoding, metadata: Metadata) -> bytes:
+def encode_pages(levels: Array, has_alpha: bool, storage: Storage) -> bytes:
     """Encode levels or floats in strips, after their metadata. Without a compression, floats are not compressed.
 
     Floats of three channels become three pages, which ImageJ opens; it opens no colours of more than 16 bits. Pillow cannot
@@ -61,7 +62,8 @@ def encode_pages(levels: Array, has_alpha: bool, encoding: Encoding, metadata: M
     would be copied.
     """
     is_float = levels.dtype.kind == "f"
-    compression = name_of_compression(encoding, "none" if is_float else "deflate")
+    compression = name_of_compression(storage.encoding, "none" if is_float else "deflate")
+    metadata = storage.metadata
     exif = metadata.exif or NO_BLOCK
     order = "<" if b"II" in exif[:8] else ">"
     pages = np.split(levels, levels.shape[2], axis=2) if is_float else [levels]

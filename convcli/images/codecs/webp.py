@@ -5,12 +5,12 @@ Frames are encoded as pictures are, and put into chunks of one file, one by one.
 
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
-from ..encoding import Encoding
-from ..formats import Format
 from ..frames import LevelsOfFrame, Series
 from ..image import Metadata
+from ..storage import Storage
 from .animation import alike, changed_box, timing_of
 from .pillow_frames import AnimationCodec, AnimationFacts
 
@@ -49,15 +49,7 @@ class WebpCodec(AnimationCodec):
         series = Series(len(durations), durations=tuple(durations), loop=loop)
         return AnimationFacts(series, width, height) if durations else None
 
-    def write_frames(
-        self,
-        file: BinaryIO,
-        frames: Iterable[LevelsOfFrame],
-        series: Series,
-        file_format: Format,
-        encoding: Encoding,
-        metadata: Metadata,
-    ) -> None:
+    def write_frames(self, file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, storage: Storage) -> None:
         """Write an animation. Of each frame, the part that differs from the one before is stored, from an even position."""
         durations, loop = timing_of(series)
         start = file.tell()
@@ -67,8 +59,8 @@ class WebpCodec(AnimationCodec):
             left, top, right, bottom = changed_box(before, frame)
             left, top = left - left % 2, top - top % 2
             part = frame[0][top:bottom, left:right]
-            kept = metadata if before is None else Metadata()
-            chunks = list(_chunks(self.encode(part, frame[1], file_format, encoding, kept)))
+            how = storage if before is None else replace(storage, metadata=Metadata())
+            chunks = list(_chunks(self.encode(part, frame[1], how)))
             if before is None:
                 size = frame[0].shape[1], frame[0].shape[0]
                 others = [(name, data) for name, data in chunks if name in FLAGS_OF_METADATA]

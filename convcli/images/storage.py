@@ -1,0 +1,30 @@
+"""How pictures and maps are stored in a file: its format, its compression, and what the file says about them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .encoding import Encoding
+from .formats import Format
+from .frames import Series
+from .image import Metadata
+from .provenance import Provenance
+
+
+@dataclass(frozen=True)
+class Storage:
+    """How a picture is stored, or the frames of a file, whose first has all of the metadata."""
+
+    file_format: Format
+    encoding: Encoding = Encoding()
+    metadata: Metadata = Metadata()
+
+
+@dataclass(frozen=True)
+class MapStorage:
+    """How the float maps of one or several frames are stored. Each frame has a map for each of ``names``."""
+
+    file_format: Format
+    names: Sequence[str]
+    series: Series = Series()
+    encoding: Encoding = Encoding()
+    provenance: Provenance | None = None

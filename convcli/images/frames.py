@@ -15,8 +15,8 @@ ORIGINS = ("yorigin", "xorigin")
 
 
 @dataclass(frozen=True)
-class Planes:
-    """What a TIFF file with planes states for a program of microscopes.
+class TiffSeries:
+    """How a TIFF file stores a series, and what it states of it for a program of microscopes.
 
     ``program`` is "imagej" or "ome", or empty for a file without a program. ``are_channels`` is whether each channel is a plane
     (axis C), not a sample of a pixel (axis S). ``words`` are further keys and values for the program, such as
@@ -27,7 +27,7 @@ class Planes:
     are_channels: bool = False
     words: tuple[tuple[str, Any], ...] = ()
 
-    def moved(self, placement: Placement | None) -> "Planes":
+    def moved(self, placement: Placement | None) -> "TiffSeries":
         """Return the words for outputs that lie so on the frames; without those of an origin where it is not known."""
         if placement is None:
             return replace(self, words=tuple((key, value) for key, value in self.words if key not in ORIGINS))
@@ -62,7 +62,7 @@ class Series:
     are_alternates
         Whether the frames are versions of one picture, in other sizes or for other uses, so that the first alone is used unless
         frames are asked for.
-    planes
+    tiff
         How a TIFF file stores them, where it states the axes; else None.
     """
 
@@ -76,7 +76,7 @@ class Series:
     spacing: tuple[tuple[str, float], ...] = ()
     unit: str = ""
     are_alternates: bool = False
-    planes: Planes | None = None
+    tiff: TiffSeries | None = None
 
     def selected(self, indices: Sequence[int]) -> "Series":
         """Return the series of some frames, of equal distances. Those of several axes lose them, unless they are all frames."""
@@ -103,10 +103,10 @@ class Series:
         """Return the series of outputs that lie so on the frames. Without a placement, distances and origins are left out."""
         if placement is None:
             known = tuple((axis, distance) for axis, distance in self.spacing if axis not in "YX")
-            return replace(self, spacing=known, planes=self.planes and self.planes.moved(None))
+            return replace(self, spacing=known, tiff=self.tiff and self.tiff.moved(None))
         factors = dict(zip("YX", placement.strides, strict=True))
         spacing = tuple((axis, distance * factors.get(axis, 1)) for axis, distance in self.spacing)
-        return replace(self, spacing=spacing, planes=self.planes and self.planes.moved(placement))
+        return replace(self, spacing=spacing, tiff=self.tiff and self.tiff.moved(placement))
 
 
 class LevelsOfFrame(NamedTuple):

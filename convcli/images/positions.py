@@ -30,6 +30,6 @@ def placed(metadata: Metadata, placement: Placement | None) -> tuple[Metadata, t
 
 def placed_series(series: Series, placement: Placement | None) -> tuple[Series, tuple[str, ...]]:
     """Return the series of outputs, and descriptions of what is lost, as ``placed`` does."""
-    stated = {axis for axis, _ in series.spacing} | {key for key, _ in (series.planes.words if series.planes else ())}
+    stated = {axis for axis, _ in series.spacing} | {key for key, _ in (series.tiff.words if series.tiff else ())}
     is_lost = placement is None and stated & {"Y", "X", *ORIGINS}
     return series.moved(placement), (RESOLUTION,) if is_lost else ()

@@ -251,15 +251,15 @@ def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
 
 def series_for(series: Series, name: str) -> tuple[Series, list[Loss]]:
     """Return the series as the name of an output asks for it, NAME.ome.tif, and what OME-TIFF does not hold of a stack."""
-    planes, is_asked_for = series.planes, name.lower().endswith(OME_SUFFIXES) and set(series.axes) <= set("TZ")
-    if planes is None or planes.program == "ome" or not is_asked_for:
+    tiff, is_asked_for = series.tiff, name.lower().endswith(OME_SUFFIXES) and set(series.axes) <= set("TZ")
+    if tiff is None or tiff.program == "ome" or not is_asked_for:
         return series, []
     unit = OME_UNITS.get(series.unit, "")
     spacing = tuple((axis, distance) for axis, distance in series.spacing if unit or axis == "T")
     lost = [NAMES_OF_FRAMES["spacing"]] if spacing != series.spacing else []
     lost += [NAMES_OF_FRAMES["labels"]] if series.labels else []
-    lost += ["ImageJ's properties"] if {word for word, _ in planes.words}.difference(DISPLAY_WORDS) else []
-    changed = replace(series, spacing=spacing, unit=unit, labels=(), planes=replace(planes, program="ome", words=()))
+    lost += ["ImageJ's properties"] if {word for word, _ in tiff.words}.difference(DISPLAY_WORDS) else []
+    changed = replace(series, spacing=spacing, unit=unit, labels=(), tiff=replace(tiff, program="ome", words=()))
     return changed, [Loss(f"{name} not kept in OME-TIFF", f"its {name}") for name in lost]
 
 

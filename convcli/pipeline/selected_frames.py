@@ -66,8 +66,8 @@ class SelectedFrames:
     def is_stack(self) -> bool:
         """Whether the frames are parts of a stack of TIFF, which states axes, or have channels in planes."""
         series = self._frames.series
-        planes = series.planes
-        return planes is not None and (series.count > 1 or planes.are_channels or self.first.size[2] not in (1, 3))
+        tiff = series.tiff
+        return tiff is not None and (series.count > 1 or tiff.are_channels or self.first.size[2] not in (1, 3))
 
     def image(self, index: int) -> Image:
         """Return the frame of an index. Raises ImageError, also where --in-place would lose something of it."""

@@ -5,12 +5,13 @@ opened, it read 677 wrongly or not at all: it cuts 16-bit colour to 8 bits, and 
 8-bit samples and the byte order of some floats. Its libtiff also prints to standard error.
 """
 
+import functools
 import io
 import math
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -65,15 +66,14 @@ def open_tiff_frames(file: BinaryIO, max_pixels: int) -> Frames:
     return Frames(layout.series, reader.read)
 
 
-@dataclass(frozen=True)
 class FrameReader:
-    """Reads the frames of an open file by its layout, one at a time."""
+    """Reads the frames of an open file by its layout, one at a time. ``pages`` is a ``tifffile.TiffFile``."""
 
-    file: BinaryIO
-    pages: Any  # tifffile.TiffFile
-    layout: Layout
-    max_pixels: int
-    _common: list[FileMetadata] = field(default_factory=list)  # those of the first page, once they are read
+    def __init__(self, file: BinaryIO, pages: Any, layout: Layout, max_pixels: int) -> None:
+        self.file = file
+        self.pages = pages
+        self.layout = layout
+        self.max_pixels = max_pixels
 
     def read(self, index: int, admit: Admit) -> Image:
         """Read a frame, upright."""
@@ -95,9 +95,9 @@ class FrameReader:
         image = _image_of(pixels, page, colour, self._metadata_of(page))
         image = replace(image, compression=compression_of_tiff(int(page.compression)))
         lost = [part for part in self.layout.lost if part not in image.lost]
-        planes = self.layout.series.planes
-        if image.alpha is not None and planes and not holds_alpha(planes.program, image.size[2], image.pixels.dtype):
-            lost += ["what its description says of the stack"] if planes.program else []
+        tiff = self.layout.series.tiff
+        if image.alpha is not None and tiff and not holds_alpha(tiff.program, image.size[2], image.pixels.dtype):
+            lost += ["what its description says of the stack"] if tiff.program else []
         return image.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else image
 
     def _page(self, plane: int) -> Any:
@@ -150,19 +150,19 @@ class FrameReader:
 
         What the series has is not counted as lost: ImageJ's labels and calibration, and what is read of OME-XML.
         """
-        if self.layout.is_whole:
-            if not self._common:
-                self._common.append(self._read_metadata(self.pages.pages.first))
-            return self._common[0]
-        return self._read_metadata(page)
+        return self._metadata_of_first if self.layout.is_whole else self._read_metadata(page)
+
+    @functools.cached_property
+    def _metadata_of_first(self) -> FileMetadata:
+        return self._read_metadata(self.pages.pages.first)
 
     def _read_metadata(self, page: Any) -> FileMetadata:
         tags = {tag.code: _raw_value(tag) if tag.code == IMAGEJ_METADATA else tag.value for tag in page.tags}
         tags = {
             code: b"" for code in codes_of(page) if code in LOST_TIFF_TAGS
         } | tags  # tifffile leaves out what it cannot read
-        planes = self.layout.series.planes
-        if planes and planes.program:
+        tiff = self.layout.series.tiff
+        if tiff and tiff.program:
             stale = {DESCRIPTION: IMAGEJ_START} if DESCRIPTION in tags and not self.pages.is_bigtiff else {}
             tags = {code: value for code, value in tags.items() if code not in CALIBRATION} | stale
             if IMAGEJ_METADATA in tags and imagej_kinds(tags) <= KEPT_KINDS:

@@ -25,7 +25,7 @@ import numpy as np
 
 from ...errors import ImageError
 from ..file_parts import SMALLER_IMAGES
-from ..frames import Planes, Series
+from ..frames import Series, TiffSeries
 from ..image import REMEDY, Array
 from .tiff_ome import read_ome
 
@@ -63,7 +63,7 @@ class Layout:
     @property
     def is_whole(self) -> bool:
         """Whether the metadata of the first directory are those of all frames."""
-        return self.series.planes is not None or self.per_directory > 1
+        return self.series.tiff is not None or self.per_directory > 1
 
 
 def layout_of(file: Any, stream: BinaryIO) -> Layout:
@@ -165,7 +165,7 @@ def _imagej(file: Any, directories: Sequence[int]) -> Found | None:
         labels=tuple(labels[plane] for plane in planes.ravel()) if len(labels) == total else (),
         spacing=tuple(_imagej_spacing(page, words)),
         unit=str(words.get("unit", "")),
-        planes=Planes("imagej", planes.shape[1] > 1, kept),
+        tiff=TiffSeries("imagej", planes.shape[1] > 1, kept),
     )
     levels = any(map(IMAGEJ_LEVELS.fullmatch, words))
     unkept = ("ImageJ's calibration of levels",) if levels else ()
@@ -216,7 +216,7 @@ def _ome(file: Any, directories: Sequence[int]) -> Found | None:
         channels=image.channels,
         spacing=image.spacing,
         unit=image.unit,
-        planes=Planes("ome", planes.shape[1] > 1, image.words),
+        tiff=TiffSeries("ome", planes.shape[1] > 1, image.words),
     )
     return Found(series, planes, unkept=("the rest of its OME-XML",) if image.has_more else ())
 
@@ -241,7 +241,7 @@ def _shaped(file: Any, used: Sequence[int]) -> Found | None:
     sizes = shape[:outer] if named else [total]
     series, planes = _arranged(letters if named else "", np.arange(total).reshape(sizes), page.samplesperpixel)
     has_channels = planes.shape[1] > 1
-    series = replace(series, planes=Planes("", has_channels) if named else None)
+    series = replace(series, tiff=TiffSeries("", has_channels) if named else None)
     return Found(series, np.array(used)[planes] if per_directory == 1 else planes, per_directory)
 
 

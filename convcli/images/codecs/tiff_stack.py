@@ -25,7 +25,7 @@ from ..encoding import Encoding
 from ..exif import text_in
 from ..exif_block import Block, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
-from ..frames import LevelsOfFrame, Planes, Series, peek
+from ..frames import LevelsOfFrame, Series, TiffSeries, peek
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG
 from ..storage import MapStorage, Storage
@@ -148,7 +148,7 @@ def _with_axis(series: Series, axis: str) -> Series:
 
 def _program_of(series: Series, colours: int, has_alpha: bool, dtype: "np.dtype[Any]") -> str:
     """Return the program in whose way the frames are stored, for floats ImageJ; empty where it cannot."""
-    program = (series.planes.program if series.planes else "") or ("imagej" if dtype.kind == "f" else "")
+    program = (series.tiff.program if series.tiff else "") or ("imagej" if dtype.kind == "f" else "")
     is_held = set(series.axes) <= set("TZ") and (not has_alpha or holds_alpha(program, colours, dtype))
     return program if is_held else ""
 
@@ -158,7 +158,7 @@ def _are_planes(series: Series, program: str, channels: int, dtype: "np.dtype[An
     if channels == 1:
         return False
     deep = dtype.kind == "f" or (program == "imagej" and dtype != np.uint8)
-    return channels != 3 or deep or bool(series.planes and series.planes.are_channels)
+    return channels != 3 or deep or bool(series.tiff and series.tiff.are_channels)
 
 
 def _planes(frames: Iterable[Array], shape: tuple[int, ...], are_planes: bool) -> Iterator[Array]:
@@ -192,13 +192,13 @@ def _description(
         unit = {f"PhysicalSize{axis}Unit": series.unit for axis in "ZYX" if axis in spacing and series.unit}
         sizes = {f"PhysicalSize{axis}": spacing[axis] for axis in "ZYX" if axis in spacing}
         times = {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"} if "T" in spacing else {}
-        words = dict((series.planes or Planes()).words)
+        words = dict((series.tiff or TiffSeries()).words)
         named = {"Name": names, **{name: words.pop(name) for name in CHANNEL_NUMBERS if name in words}}
         by_channel = {name: list(values) for name, values in named.items() if len(values) == channels and any(values)}
         return {"metadata": {"axes": axes, **words, **sizes, **unit, **times, "Channel": by_channel}}
     if program != "imagej":
         return {"metadata": {"axes": axes}}
-    words = {key: value for key, value in (series.planes or Planes()).words if key not in WORDS_OF_CHANNELS}
+    words = {key: value for key, value in (series.tiff or TiffSeries()).words if key not in WORDS_OF_CHANNELS}
     words |= _words_of_channels(series, channels)
     words |= {"unit": series.unit} if series.unit else {}
     words |= {key: spacing[axis] for key, axis in (("spacing", "Z"), ("finterval", "T")) if axis in spacing}
@@ -210,7 +210,7 @@ def _description(
 
 def _words_of_channels(series: Series, channels: int) -> dict[str, Any]:
     """Return how ImageJ displays the channels, unless there are others than in the input."""
-    words = dict((series.planes or Planes()).words)
+    words = dict((series.tiff or TiffSeries()).words)
     mode, tables = words.get("mode"), words.get("LUTs")
     kept = {"mode": "grayscale" if channels == 1 and mode == COMPOSITE else mode} if mode else {}
     return kept | ({"LUTs": tables} if tables and len(tables) == channels else {})
@@ -263,8 +263,10 @@ class _Writer:
         return self
 
     def __exit__(self, kind: object, *error: object) -> None:
-        self.writer.close() if kind is None else None
-        if kind is None and self.metadata.exif and not self.is_big:
+        if kind is not None:
+            return
+        self.writer.close()
+        if self.metadata.exif and not self.is_big:
             self._name_pointers()
 
     def _name_pointers(self) -> None:

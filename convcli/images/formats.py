@@ -1,4 +1,4 @@
-"""The registry of file formats: how each is recognised, what it can hold, and how it is stored.
+"""The registry of file formats.
 
 A new format is one entry here and, where Pillow cannot decode or encode it in full, a class in ``codecs``. ``unkept_parts``
 reports what decoding would lose. The command line imports this module at start-up, so that it imports nothing
@@ -7,15 +7,15 @@ that is slow to import.
 
 import os
 import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from ..errors import ArgumentError, nearest_name
 from . import avif_boxes, file_parts, gif_blocks
 from .boxes import ends_with_box
-from .encoding import Encoding, options_of_avif, options_of_jpeg, options_of_png, options_of_webp
+from .encoding import options_of_avif, options_of_jpeg, options_of_png, options_of_webp
+from .file_format import Format
 
 MAX_PIXELS = 178_956_970
 """Default limit of the size of a picture: 512 MiB of 8-bit RGB."""
@@ -30,108 +30,6 @@ def _ends_with(end: bytes) -> Callable[[Path], bool]:
     return is_complete
 
 
-@dataclass(frozen=True)
-class Format:
-    """A file format.
-
-    Parameters
-    ----------
-    name
-        Its name for --format.
-    suffixes
-        Suffixes of outputs of this format; none where it is only read.
-    further_suffixes
-        More suffixes of its pictures in a folder.
-    magic
-        A regular expression of the first bytes of its files.
-    codec
-        What decodes and encodes it: a key of ``codecs.CODECS``.
-    pillow_names
-        Its names in Pillow, the one to save as first; none where Pillow does not read it.
-    is_read
-        Whether its files can be inputs.
-    picture, stack
-        Whether it holds levels of one picture; whether it holds any number of float maps.
-    holds_named_maps
-        Whether the maps of a stack have names and may have different shapes.
-    float_bits
-        Bits of a sample in a stack.
-    is_real
-        Whether all its pictures have real numbers without a level of white.
-    alpha, deep, any_channels
-        Whether a picture may have alpha; 16 bits; other than 1 or 3 channels.
-    is_grey
-        Whether pictures have no colour.
-    has_palette
-        Whether a frame has at most 256 colours, and pixels that are opaque or transparent.
-    holds_frames
-        Whether a file may hold several frames.
-    keeps_of_frames
-        The fields of ``Series`` that it holds. Others that a file has are treated as those of ``keeps``.
-    duration_step
-        Of which number of milliseconds the duration of a frame is a multiple; 0 for fractions of any kind.
-    holds_frames_in_memory
-        Whether its encoder takes all frames at once.
-    keeps
-        The fields of ``Metadata`` that it holds. One that a picture has and its output does not hold makes --in-place refuse
-        the picture, and is reported otherwise.
-    max_side
-        Largest number of rows or columns that its encoder writes.
-    max_metadata
-        Largest size in bytes of EXIF, of XMP and of IPTC, each with its prefix, and of a comment.
-    setting
-        The field of ``Encoding`` that its bytes depend on; it is part of the provenance of an output.
-    save_options
-        Options of Pillow's ``save``, from an ``Encoding`` and the number of samples per pixel.
-    unkept_parts
-        Describes what of a file is not carried over, from its bytes and from what Pillow read of them.
-    holds_provenance
-        Whether a file can carry provenance: pictures in EXIF, or in the comment where ``keeps`` names only that. Otherwise a
-        sidecar does, for --skip-existing and --in-place alike.
-    is_complete
-        Returns whether an output of an earlier run is complete, from a few bytes; a codec may check more. May raise any
-        exception. Inputs are not checked with it: a decoder raises an error for a truncated file.
-    encoding_copies
-        Copies of the levels in memory while a picture is encoded: without alpha, and with.
-    """
-
-    name: str
-    suffixes: tuple[str, ...]
-    further_suffixes: tuple[str, ...] = ()
-    magic: bytes = b"(?!)"
-    codec: str = "pillow"
-    pillow_names: tuple[str, ...] = ()
-    is_read: bool = True
-    picture: bool = True
-    stack: bool = False
-    holds_named_maps: bool = False
-    float_bits: int = 64
-    is_real: bool = False
-    alpha: bool = False
-    deep: bool = False
-    any_channels: bool = False
-    is_grey: bool = False
-    has_palette: bool = False
-    holds_frames: bool = False
-    keeps_of_frames: tuple[str, ...] = ()
-    duration_step: int = 0
-    holds_frames_in_memory: bool = False
-    keeps: tuple[str, ...] = ()
-    max_side: int = 2**31 - 1
-    max_metadata: int = 1 << 30
-    setting: str | None = None
-    save_options: Callable[[Encoding, int], dict[str, Any]] = lambda encoding, samples: {}
-    unkept_parts: Callable[[BinaryIO, file_parts.Info], Iterable[str]] = lambda file, info: ()
-    holds_provenance: bool = False
-    is_complete: Callable[[Path], bool] = lambda path: True
-    encoding_copies: tuple[int, int] = (3, 3)
-
-    @property
-    def holds_series(self) -> bool:
-        """Whether it holds the axes along which frames lie."""
-        return "axes" in self.keeps_of_frames
-
-
 COMMON_METADATA = ("icc", "exif", "dpi")
 FORMATS = (
     Format(
@@ -143,8 +41,7 @@ FORMATS = (
         alpha=True,
         deep=True,
         holds_frames=True,
-        keeps_of_frames=("durations", "loop"),
-        keeps=(*COMMON_METADATA, "text", "xmp", "png_chunks"),
+        keeps=(*COMMON_METADATA, "text", "xmp", "png_chunks", "durations", "loop"),
         setting="png_level",
         save_options=options_of_png,
         unkept_parts=file_parts.unkept_png_parts,
@@ -178,8 +75,7 @@ FORMATS = (
         deep=True,
         any_channels=True,
         holds_frames=True,
-        keeps_of_frames=("axes", "labels", "channels", "spacing"),
-        keeps=(*COMMON_METADATA, "xmp", "calibration"),
+        keeps=(*COMMON_METADATA, "xmp", "calibration", "axes", "labels", "channels", "spacing"),
         setting="compression",
         holds_provenance=True,
         encoding_copies=(2, 3),
@@ -192,9 +88,8 @@ FORMATS = (
         pillow_names=("WEBP",),
         alpha=True,
         holds_frames=True,
-        keeps_of_frames=("durations", "loop"),
         duration_step=1,
-        keeps=("icc", "exif", "xmp"),
+        keeps=("icc", "exif", "xmp", "durations", "loop"),
         max_side=16_383,
         setting="quality",
         save_options=options_of_webp,
@@ -209,10 +104,9 @@ FORMATS = (
         pillow_names=("AVIF",),
         alpha=True,
         holds_frames=True,
-        keeps_of_frames=("durations",),
         duration_step=1,
         holds_frames_in_memory=True,
-        keeps=("icc", "exif", "xmp"),
+        keeps=("icc", "exif", "xmp", "durations"),
         max_side=65_536,
         setting="quality",
         save_options=options_of_avif,
@@ -267,9 +161,8 @@ FORMATS = (
         alpha=True,
         has_palette=True,
         holds_frames=True,
-        keeps_of_frames=("durations", "loop"),
         duration_step=10,
-        keeps=("comment",),
+        keeps=("comment", "durations", "loop"),
         max_side=65_535,
         unkept_parts=gif_blocks.unkept_parts,
         holds_provenance=True,

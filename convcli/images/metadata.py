@@ -15,8 +15,8 @@ from .avif_boxes import cicp_of
 from .exif import check_block, holds_only_provenance, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import exif_of_tiff
+from .file_format import Format
 from .file_parts import PHOTOSHOP, XMP, Info, cicp_of_png, is_picture_or_bytes, kept_png_chunks, unkept_tags
-from .formats import Format
 from .geotiff import MAP_POSITION, MAP_TAGS, without_statistics
 from .image import Calibration, Image, Metadata
 from .provenance import SOFTWARE, without_provenance

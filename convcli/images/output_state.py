@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .codecs import codec_of
-from .formats import Format
+from .file_format import Format
 from .provenance import Provenance, digest_of, read_sidecar
 
 

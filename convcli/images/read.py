@@ -13,7 +13,8 @@ import PIL
 
 from ..errors import ConvcliError, ImageError
 from .codecs import codec_of
-from .formats import MAX_PIXELS, Format, format_beginning
+from .file_format import Format
+from .formats import MAX_PIXELS, format_beginning
 from .frames import Frames
 from .image import REMEDY, Admit, Image
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .encoding import Encoding
-from .formats import Format
+from .file_format import Format
 from .frames import Series
 from .image import Metadata
 from .provenance import Provenance

@@ -13,8 +13,9 @@ from ..errors import ArgumentError, ConvcliError, OutputError
 from .codecs import codec_of
 from .encoding import Encoding
 from .exif import block_with, patched
+from .file_format import Format
 from .file_parts import lost_png_chunks
-from .formats import WRITTEN, Format
+from .formats import WRITTEN
 from .frames import LevelsOfFrame, Series, peek
 from .geotiff import names_of_tags
 from .image import Array, Image, Metadata

@@ -12,7 +12,7 @@ from ..geometry.axes import Placement, kernel_extents, make_axes
 from ..geometry.borders import Border, check_border
 from ..geometry.padding import Padding, resolve_padding
 from ..geometry.whole_numbers import as_pair
-from ..images.formats import Format
+from ..images.file_format import Format
 from ..kernels.kernel import Bank, Kernel, kernels_of, same_padding
 from ..range_rules import Range, parse_range
 from .mask_file import MaskFile

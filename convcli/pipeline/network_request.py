@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ArgumentError
-from ..images.formats import Format
+from ..images.file_format import Format
 from ..networks.layer import Layer
 from ..networks.network import Network
 from ..range_rules import Range

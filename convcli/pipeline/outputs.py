@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import ArgumentError
-from ..images.formats import BY_SUFFIX, FORMATS, Format, format_named, format_of
+from ..images.file_format import Format
+from ..images.formats import BY_SUFFIX, FORMATS, format_named, format_of
 from ..images.streams import descriptor_of
 from .inputs import Input, select_shard
 from .output_conflicts import (

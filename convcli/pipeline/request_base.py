@@ -11,7 +11,8 @@ from typing import Any, Protocol
 from ..errors import ArgumentError
 from ..geometry.axes import Placement
 from ..images.encoding import DEFAULT_QUALITY
-from ..images.formats import MAX_PIXELS, Format
+from ..images.file_format import Format
+from ..images.formats import MAX_PIXELS
 from ..range_rules import Range
 from .frame_selection import FrameSelection
 from .inputs import Input

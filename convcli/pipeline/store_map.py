@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..images.formats import Format
+from ..images.file_format import Format
 from ..images.image import Array, Image
 from ..images.nodata import stored_nodata
 from ..images.quantize import RangeStatistics, combine_statistics, finite_extremes, quantize, to_levels

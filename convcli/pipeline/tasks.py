@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..images.formats import Format
+from ..images.file_format import Format
 
 FRAME = "{frame}"
 """What stands for the number of a frame in the path of a target until the number of frames is known."""

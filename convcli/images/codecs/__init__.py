@@ -3,7 +3,7 @@
 import functools
 from importlib import import_module
 
-from ..formats import Format
+from ..file_format import Format
 from .codec import Codec
 
 CODECS = {

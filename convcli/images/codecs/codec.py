@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from ..formats import Format
+from ..file_format import Format
 from ..frames import Frames, LevelsOfFrame, Series
 from ..image import Admit, Array, Image
 from ..provenance import Provenance

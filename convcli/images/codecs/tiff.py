@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 from ..exif_block import BrokenExif
 from ..exif_tiff import check_values
-from ..formats import Format
+from ..file_format import Format
 from ..frames import Frames, LevelsOfFrame, Series
 from ..image import Admit, Array, Image
 from ..provenance import SOFTWARE, Provenance, find_provenance

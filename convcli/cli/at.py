@@ -13,7 +13,7 @@ import click
 from ..errors import ArgumentError, ConvcliError, ImageError
 from ..kernels.kernel import feature_maps
 from ..pipeline.apply_request import ApplyRequest
-from ..pipeline.frame_selection import FIRST
+from ..pipeline.frame_slice import FIRST
 from ..pipeline.inputs import Input
 from ..pipeline.mask_file import mask_file
 from . import option_groups, options, output, pixel_view, run_batch

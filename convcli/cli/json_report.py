@@ -17,7 +17,7 @@ from .output import printing
 if TYPE_CHECKING:
     from ..pipeline.map_source import Explanation
     from ..pipeline.process_image import Outcome
-    from ..pipeline.write_map import Written
+    from ..pipeline.written import Written
 
 
 MAX_LINE_BYTES = 16 << 20

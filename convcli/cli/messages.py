@@ -9,7 +9,7 @@ from .output import escaped, number, print_error, printing, share
 if TYPE_CHECKING:
     from ..pipeline.map_source import Explanation
     from ..pipeline.process_image import Outcome
-    from ..pipeline.write_map import Written
+    from ..pipeline.written import Written
     from .counts import Counts
 
 

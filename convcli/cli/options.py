@@ -15,7 +15,7 @@ from ..errors import ArgumentError
 from ..geometry.padding import PADDINGS
 from ..images.formats import NAMES, format_named
 from ..ops.option_parsers import BORDER_WORDS, pair_reader, read_border, read_padding
-from ..pipeline.frame_selection import WORDS, parse_frames
+from ..pipeline.frame_slice import WORDS, parse_frames
 from ..range_rules import NUMBER, RANGES, parse_range
 
 

@@ -10,7 +10,7 @@ from .image import Metadata
 RESOLUTION = "its resolution"
 
 
-def placed(metadata: Metadata, placement: Placement | None) -> tuple[Metadata, tuple[str, ...]]:
+def moved_metadata(metadata: Metadata, placement: Placement | None) -> tuple[Metadata, tuple[str, ...]]:
     """Return the metadata of an output, and descriptions of what is lost.
 
     A placement of None is one that is not known: of maps of networks, and of kernels of several placements that are merged.
@@ -28,8 +28,8 @@ def placed(metadata: Metadata, placement: Placement | None) -> tuple[Metadata, t
     return metadata, lost
 
 
-def placed_series(series: Series, placement: Placement | None) -> tuple[Series, tuple[str, ...]]:
-    """Return the series of outputs, and descriptions of what is lost, as ``placed`` does."""
+def moved_series(series: Series, placement: Placement | None) -> tuple[Series, tuple[str, ...]]:
+    """Return the series of outputs, and descriptions of what is lost, as ``moved_metadata`` does."""
     stated = {axis for axis, _ in series.spacing} | {key for key, _ in (series.tiff.words if series.tiff else ())}
     is_lost = placement is None and stated & {"Y", "X", *ORIGINS}
     return series.moved(placement), (RESOLUTION,) if is_lost else ()

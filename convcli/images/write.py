@@ -1,7 +1,6 @@
-"""Encodes images and maps, and reports what a format cannot hold."""
+"""Encodes images, frames and maps: how each is fitted to a format, and what the format refuses."""
 
 import contextlib
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import BinaryIO
@@ -14,58 +13,16 @@ from .codecs import codec_of
 from .encoding import Encoding
 from .exif import block_with, patched
 from .file_format import Format
-from .file_parts import lost_png_chunks
 from .formats import WRITTEN
 from .frames import LevelsOfFrame, Series, peek
-from .geotiff import names_of_tags
 from .image import Array, Image, Metadata
-from .palette import MAX_COLOURS, colours_of, is_hidden
+from .losses import METADATA_NAMES, kept_metadata, losses_by_palette
 from .provenance import Provenance
 from .storage import MapStorage, Storage
 from .xmp import adjusted
 
-METADATA_NAMES = {
-    **{"icc": "colour profile", "exif": "EXIF", "dpi": "resolution", "text": "text", "comment": "comment"},
-    **{"xmp": "XMP", "iptc": "IPTC", "calibration": "resolution in other units than inches"},
-}
-"""The fields of ``Metadata`` in notices about formats that do not hold them. ``lost_png_chunks`` describes those of png_chunks;
-gamma and cicp repeat two of them, and a label is no metadata of the input.
-"""
-
-NAMES_OF_FRAMES = {
-    "durations": "durations",
-    "loop": "number of repetitions",
-    "labels": "labels of frames",
-    "channels": "names of channels",
-    "spacing": "distances between samples",
-}
-"""Fields of ``Series``, as messages name them."""
-
-OME_SUFFIXES, DISPLAY_WORDS = (".ome.tif", ".ome.tiff"), ("mode", "loop", "fps")
-OME_UNITS = {unit: unit for unit in ("nm", "\N{MICRO SIGN}m", "mm", "cm", "m")}
-OME_UNITS |= dict.fromkeys(("um", "micron", "microns", "\N{GREEK SMALL LETTER MU}m"), "\N{MICRO SIGN}m")
-OME_UNITS |= dict.fromkeys(("inch", "inches", "in"), "in")
-"""Units of ImageJ, and their names in OME-XML."""
-
-TIMING = ("durations", "loop")
-"""Those that say nothing of a single frame."""
-
-TOLERANCE = 1e-6
-"""Milliseconds by which a duration may differ from a multiple."""
-
 FLOAT32_BITS = 32
 """Bits of samples in formats whose writers convert all maps to float32."""
-
-MARGIN = 100
-"""Bytes for the prefixes of XMP and IPTC in JPEG, and for numbers that become longer."""
-
-
-def names_of_metadata(metadata: Metadata) -> list[str]:
-    """Return what metadata hold, as notices name it. Tags of a map are stored as EXIF is, but are none."""
-    names = {name: [word] for name, word in METADATA_NAMES.items() if getattr(metadata, name)}
-    if metadata.exif:
-        names["exif"] = names_of_tags(metadata.exif)
-    return list(itertools.chain(*names.values()))
 
 
 def stored_white(file_format: Format, image: Image, channels: int) -> int:
@@ -156,14 +113,13 @@ def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Prove
 
     Raises ArgumentError as ``stored_white`` and ``check_size`` do.
     """
-    height, width, channels = image.pixels.shape
+    height, width, channels = image.size
     check_size(file_format, height, width)
     stored_white(file_format, image, channels)
-    encoding = _inheriting(encoding, image, file_format)
     notices = []
     if image.alpha is not None and not file_format.alpha:
         notices.append(f"alpha, opaque everywhere, not kept: {file_format.name} holds none")
-    metadata, lost = _kept_metadata(image.metadata, file_format)
+    metadata, lost = kept_metadata(image.metadata, file_format)
     if lost:
         notices.append(f"{' and '.join(lost)} not kept in this {file_format.name}")
     of_palette = losses_by_palette(image, file_format)
@@ -176,16 +132,20 @@ def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Prove
         metadata = replace(metadata, exif=None)
         notices.append(f"EXIF is broken and not kept in this {file_format.name}: it {reason}")
         lost.append("its broken EXIF")
+    metadata = _updated(metadata, file_format, (width, height), provenance)
+    return Fitted(Storage(file_format, _inheriting(encoding, image, file_format), metadata), tuple(notices), tuple(lost))
+
+
+def _updated(metadata: Metadata, file_format: Format, size: tuple[int, int], provenance: Provenance | None) -> Metadata:
+    """Return metadata with the provenance, and with the size, width and height, where they state one."""
     if metadata.exif:
-        metadata = replace(metadata, exif=patched(metadata.exif, width, height, provenance, file_format.max_metadata))
+        metadata = replace(metadata, exif=patched(metadata.exif, *size, provenance, file_format.max_metadata))
     elif provenance is not None and "exif" in file_format.keeps:
         metadata = replace(metadata, exif=block_with(provenance))
     elif provenance is not None and file_format.holds_provenance and "comment" in file_format.keeps:
         comment = metadata.comment + b"; " if metadata.comment else b""
         metadata = replace(metadata, comment=comment + str(provenance).encode())
-    if metadata.xmp:
-        metadata = replace(metadata, xmp=adjusted(metadata.xmp, width, height))
-    return Fitted(Storage(file_format, encoding, metadata), tuple(notices), tuple(lost))
+    return replace(metadata, xmp=adjusted(metadata.xmp, *size)) if metadata.xmp else metadata
 
 
 def _inheriting(encoding: Encoding, image: Image, file_format: Format) -> Encoding:
@@ -194,74 +154,6 @@ def _inheriting(encoding: Encoding, image: Image, file_format: Format) -> Encodi
     if compression is None or compression.format != file_format.name or getattr(encoding, str(file_format.setting)) is not None:
         return encoding
     return replace(encoding, inherited=compression.options)
-
-
-@dataclass(frozen=True)
-class Loss:
-    """What a format does not hold, as a notice and as --in-place names it."""
-
-    notice: str
-    lost: str
-
-
-def losses_by_palette(image: Image, file_format: Format) -> list[Loss]:
-    """Return what a format with a palette changes in levels."""
-    if not file_format.has_palette:
-        return []
-    losses = []
-    hidden = None if image.alpha is None else is_hidden(image.alpha)
-    limit = MAX_COLOURS - (hidden is not None and bool(hidden.any()))
-    if len(colours_of(image.pixels, hidden)) > limit:
-        losses.append(Loss(f"colours reduced to {MAX_COLOURS}: {file_format.name} holds no more", "its further colours"))
-    if image.alpha is not None and np.any((image.alpha != 0) & (image.alpha != 255)):
-        losses.append(Loss(f"alpha reduced to 0 and 255: {file_format.name} holds no other", "its partial alpha"))
-    return losses
-
-
-NO_ALPHA = Loss("alpha not written: a stack holds only the feature maps", "alpha")
-NOT_64_BITS = Loss("stored as float32, which ImageJ reads; .npy and .npz hold all 64 bits", "what 32 bits cannot hold")
-
-
-def losses_of_samples(picture: Image, image: Image, file_format: Format) -> list[Loss]:
-    """Return what the levels of a picture, or its float32, do not hold of the samples of the image that it was made from.
-
-    One without a notice is asked for.
-    """
-    if picture.white is None:
-        return [*([NO_ALPHA] if image.alpha is not None else []), *([NOT_64_BITS] if image.pixels.dtype == np.float64 else [])]
-    if image.white is None:
-        return [Loss("", "its real numbers")]
-    if picture.white < image.white:
-        return [Loss(f"16-bit levels stored with 8 bits: {file_format.name} holds only 8", "16-bit levels")]
-    return []
-
-
-def losses_of_frames(series: Series, file_format: Format) -> list[Loss]:
-    """Return what a picture format does not hold of what a file says about its frames."""
-    fields = [field for field in NAMES_OF_FRAMES if series.count > 1 or field not in TIMING]
-    lost = [NAMES_OF_FRAMES[field] for field in fields if getattr(series, field) and field not in file_format.keeps_of_frames]
-    if len(series.axes) > 1 and "axes" not in file_format.keeps_of_frames:
-        lost.append(f"axes {' '.join(series.axes)}")
-    losses = [Loss(f"{name} not kept in this {file_format.name}", f"its {name}") for name in lost]
-    step = file_format.duration_step
-    if step and any(abs(duration - step * round(duration / step)) > TOLERANCE for duration in series.durations):
-        unit = "hundredths" if step == 10 else "thousandths"
-        losses.append(Loss(f"durations rounded to {unit} of a second: {file_format.name} holds no others", "its durations"))
-    return losses
-
-
-def series_for(series: Series, name: str) -> tuple[Series, list[Loss]]:
-    """Return the series as the name of an output asks for it, NAME.ome.tif, and what OME-TIFF does not hold of a stack."""
-    tiff, is_asked_for = series.tiff, name.lower().endswith(OME_SUFFIXES) and set(series.axes) <= set("TZ")
-    if tiff is None or tiff.program == "ome" or not is_asked_for:
-        return series, []
-    unit = OME_UNITS.get(series.unit, "")
-    spacing = tuple((axis, distance) for axis, distance in series.spacing if unit or axis == "T")
-    lost = [NAMES_OF_FRAMES["spacing"]] if spacing != series.spacing else []
-    lost += [NAMES_OF_FRAMES["labels"]] if series.labels else []
-    lost += ["ImageJ's properties"] if {word for word, _ in tiff.words}.difference(DISPLAY_WORDS) else []
-    changed = replace(series, spacing=spacing, unit=unit, labels=(), tiff=replace(tiff, program="ome", words=()))
-    return changed, [Loss(f"{name} not kept in OME-TIFF", f"its {name}") for name in lost]
 
 
 @contextlib.contextmanager
@@ -280,19 +172,6 @@ def _as_output_error(size: tuple[int, ...], file_format: Format, count: str = ""
             f"{count}{width} x {height} with its metadata cannot be encoded as {file_format.name}: "
             f"{str(error) or type(error).__name__}"
         ) from error
-
-
-def _kept_metadata(metadata: Metadata, file_format: Format) -> tuple[Metadata, list[str]]:
-    """Return the metadata that the format can hold, and descriptions of the rest."""
-    values = {name: getattr(metadata, name) for name in METADATA_NAMES}
-    kept = {name: value for name, value in values.items() if name in file_format.keeps} | {"label": metadata.label}
-    lost = [METADATA_NAMES[name] for name, value in values.items() if value and name not in kept]
-    for name, margin in (("exif", 0), ("comment", 0), ("iptc", MARGIN), ("xmp", MARGIN)):
-        if kept.get(name) and len(kept[name]) + margin > file_format.max_metadata:
-            lost.append(f"{len(kept.pop(name))} bytes of {METADATA_NAMES[name]}")
-    if "png_chunks" in file_format.keeps:
-        return Metadata(**kept, png_chunks=metadata.png_chunks), lost
-    return Metadata(**kept), [*lost, *lost_png_chunks(metadata.png_chunks)]
 
 
 def write_maps(file: BinaryIO, frames: Iterable[Sequence[Array]], storage: MapStorage) -> None:

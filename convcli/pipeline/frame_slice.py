@@ -1,4 +1,4 @@
-"""The frames that ``--frames`` selects. Imports no NumPy, so that start-up is fast."""
+"""The numbers of the frames that ``--frames`` selects. Imports no NumPy, so that start-up is fast."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SLICE = re.compile(r"(-?[0-9]{1,9})?:(-?[0-9]{1,9})?(?::(-?[0-9]{1,9})?)?")
 
 
 @dataclass(frozen=True)
-class FrameSelection:
+class FrameSlice:
     """Frames of a file by their numbers, from 0, as Python slices a list: negative numbers count from the end."""
 
     text: str
@@ -19,7 +19,7 @@ class FrameSelection:
     def indices(self, count: int) -> range:
         """Return the selected frames of a file that has ``count``. Raises ImageError where none is selected.
 
-        >>> [list(FrameSelection(text).indices(6)) for text in ("1:8:3", "-1", "::-2")]
+        >>> [list(FrameSlice(text).indices(6)) for text in ("1:8:3", "-1", "::-2")]
         [[1, 4], [5], [5, 3, 1]]
         """
         frames = range(count)
@@ -35,16 +35,16 @@ class FrameSelection:
         return selected
 
 
-FIRST, ALL = FrameSelection("0"), FrameSelection("all")
+FIRST, ALL = FrameSlice("0"), FrameSlice("all")
 
 
-def parse_frames(text: str) -> FrameSelection:
+def parse_frames(text: str) -> FrameSlice:
     """Read all, first, N or A:B[:STEP]. Raises ArgumentError."""
     text = text.strip()
     if text in WORDS or INDEX.fullmatch(text):
-        return FrameSelection("0" if text == "first" else text)
+        return FrameSlice("0" if text == "first" else text)
     if SLICE.fullmatch(text) and _slice_of(text).step != 0:
-        return FrameSelection(text)
+        return FrameSlice(text)
     raise ArgumentError(
         f"frames must be all, first, a number such as 3, or A:B[:STEP] such as 0:10:2, got {text!r}{nearest_name(text, WORDS)}"
     )

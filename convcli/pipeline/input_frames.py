@@ -1,15 +1,18 @@
-"""The frames of a file that a request selects."""
+"""The frames of an input that a request selects, and those of them that an output holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from ..errors import ImageError
+from ..images.file_format import Format
 from ..images.frames import Frames, Series
 from ..images.image import Admit, Image
-from .frame_selection import ALL, FIRST
+from .frame_slice import ALL, FIRST
 from .map_source import MapSource
 from .map_sources import map_source_for
+from .report_losses import refuse_loss
 from .request_base import BaseRequest
+from .tasks import Target
 
 
 def indices_of(request: BaseRequest, series: Series) -> range:
@@ -28,7 +31,7 @@ def no_report(position: int, count: int) -> None:
     """Report nothing."""
 
 
-class SelectedFrames:
+class InputFrames:
     """The selected frames of an open file, each read when it is needed. The one that was read last is kept.
 
     ``notices`` are those of all frames that were read.
@@ -39,7 +42,6 @@ class SelectedFrames:
     ) -> None:
         self.request = request
         self.indices = indices
-        self.series = frames.series.selected(indices)
         self.notices: tuple[str, ...] = ()
         self._frames = frames
         self._on_frame = on_frame
@@ -68,6 +70,10 @@ class SelectedFrames:
         series = self._frames.series
         tiff = series.tiff
         return tiff is not None and (series.count > 1 or tiff.are_channels or self.first.size[2] not in (1, 3))
+
+    def of_output(self, target: Target) -> "OutputFrames":
+        """Return the frames that an output holds."""
+        return OutputFrames(self, self.indices if target.frame is None else range(target.frame, target.frame + 1))
 
     def image(self, index: int) -> Image:
         """Return the frame of an index. Raises ImageError, also where --in-place would lose something of it."""
@@ -102,8 +108,26 @@ class SelectedFrames:
         self.notices = tuple(dict.fromkeys((*self.notices, *notices)))
 
 
-def refuse_loss(request: BaseRequest, lost: tuple[str, ...]) -> None:
-    """Raise ImageError where --in-place would lose anything of a picture but its old levels."""
-    if request.in_place and lost:
-        listed = " and ".join(filter(None, (", ".join(lost[:-1]), lost[-1])))
-        raise ImageError(f"would lose {listed} in place; write another file, with -o")
+@dataclass(frozen=True)
+class OutputFrames:
+    """The frames that an output holds, by their numbers in the file. Iterating gives the sources of their maps, in order."""
+
+    input: InputFrames
+    indices: range
+
+    def __iter__(self) -> Iterator[MapSource]:
+        return (self.input.map_source(index) for index in self.indices)
+
+    @property
+    def first(self) -> MapSource:
+        """The source of the maps of the first frame."""
+        return self.input.map_source(self.indices[0])
+
+    @property
+    def series(self) -> Series:
+        """What the file says about these frames."""
+        return self.input.series_of(self.indices)
+
+    def are_series_in(self, file_format: Format) -> bool:
+        """Whether a format stores them as a series: several frames, and in TIFF one that is a part of a stack."""
+        return len(self.indices) > 1 or (self.input.is_stack and file_format.holds_series)

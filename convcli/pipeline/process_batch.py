@@ -21,11 +21,11 @@ from ..engine.threads import usable_processors
 from ..errors import ConvcliError, ImageError
 from ..images.atomic_write import discard_unfinished
 from ..images.codecs.pillow import truncated_allowed
+from .input_frames import OnFrame, no_report
 from .memory_budget import Budget
 from .output_conflicts import FrameOutputs
 from .process_image import Outcome, Shared, plan_task, run_task
 from .request_base import BaseRequest
-from .selected_frames import OnFrame, no_report
 from .tasks import Task
 from .write_output import Pipes
 

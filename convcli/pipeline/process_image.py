@@ -17,16 +17,15 @@ from ..images.provenance import Provenance, digest_of
 from ..images.quantize import check_scale
 from ..images.read import open_frames, open_input
 from ..images.write import check_size, stored_white
-from .map_source import MapSource
+from .input_frames import InputFrames, OnFrame, OutputFrames, indices_of, no_report
 from .memory_budget import Budget
 from .memory_estimate import estimate
 from .output_conflicts import FrameOutputs
 from .request_base import BaseRequest
-from .selected_frames import OnFrame, SelectedFrames, indices_of, no_report
 from .tasks import Target, Task
-from .write_frames import write_frames
-from .write_map import Written, is_raw, notices_of_series, write_map
+from .write_maps import is_raw, write_maps
 from .write_output import Output, Pipes, is_up_to_date
+from .written import Written
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Reading:
     """
 
     outcome: Outcome
-    frames: SelectedFrames | None = None
+    frames: InputFrames | None = None
     remaining: tuple[tuple[Target, Provenance], ...] = ()
     times: Times | None = None
 
@@ -87,22 +86,12 @@ def run_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
             return outcome
         try:
             for target, provenance in reading.remaining:
-                written, notices = _write(request, frames, target, Output(shared.pipes, provenance, reading.times))
+                output = Output(shared.pipes, provenance, reading.times)
+                written, notices = write_maps(request, frames.of_output(target), target, output)
                 outcome = outcome.with_written(written, (*frames.notices, *notices))
         except ConvcliError as error:
             return replace(outcome, error=error)
         return outcome
-
-
-def _write(
-    request: BaseRequest, frames: SelectedFrames, target: Target, output: Output
-) -> tuple[Iterable[Written], Iterable[str]]:
-    """Write one output. Return what was written, and notices."""
-    indices = frames.indices if target.frame is None else range(target.frame, target.frame + 1)
-    if len(indices) > 1 or (frames.is_stack and target.file_format.holds_series):
-        return write_frames(request, frames, indices, target, output)
-    written, notices = write_map(request, frames.map_source(indices[0]), target, output)
-    return written, [*notices_of_series(request, frames.series_of(indices), target), *notices]
 
 
 @contextlib.contextmanager
@@ -127,7 +116,7 @@ def _read(request: BaseRequest, task: Task, shared: Shared) -> Iterator[Reading]
         def admit(header: Header) -> None:
             reserve(estimate(request, remaining, header, len(indices)))
 
-        selected = SelectedFrames(request, frames, indices, admit, shared.on_frame)
+        selected = InputFrames(request, frames, indices, admit, shared.on_frame)
         notices = [*selected.first.notices]
         if request.in_place and (links := os.fstat(file.fileno()).st_nlink) > 1:
             notices.append(f"has {links} hard links; the others keep the old picture")
@@ -197,14 +186,12 @@ def plan_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
         if frames is None:
             return outcome
         for target, _ in reading.remaining:
-            index = frames.indices[0] if target.frame is None else target.frame
-            count = 1 if target.frame is not None else len(frames.indices)
-            planned = [replace(output, frames=count) for output in _plan(request, frames.map_source(index), target)]
-            outcome = outcome.with_written(planned, ())
+            outcome = outcome.with_written(_plan(request, frames.of_output(target), target), ())
         return outcome
 
 
-def _plan(request: BaseRequest, map_source: MapSource, target: Target) -> Iterator[Written]:
+def _plan(request: BaseRequest, frames: OutputFrames, target: Target) -> Iterator[Written]:
+    map_source = frames.first
     image = map_source.image
     for index in target.maps:
         map_ = request.maps[index]
@@ -216,5 +203,5 @@ def _plan(request: BaseRequest, map_source: MapSource, target: Target) -> Iterat
             check_scale(rule, image.white)
             check_size(target.file_format, *shape[:2])
             stored_white(target.file_format, image, shape[2])
-        explanations = map_source.explanations(map_)
-        yield Written(target, map_.name, shape, "raw" if raw else rule.name, None, (index,), explanations)
+        name, explanations = "raw" if raw else rule.name, map_source.explanations(map_)
+        yield Written(target, map_.name, shape, name, None, (index,), explanations, len(frames.indices))

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 from ..errors import ArgumentError
 from ..geometry.axes import Placement
-from ..images.encoding import DEFAULT_QUALITY
+from ..images.encoding import DEFAULT_QUALITY, Encoding
 from ..images.file_format import Format
 from ..images.formats import MAX_PIXELS
 from ..range_rules import Range
-from .frame_selection import FrameSelection
+from .frame_slice import FrameSlice
 from .inputs import Input
 
 DEPTHS = ("same", "float")
@@ -50,7 +50,7 @@ class BaseRequest(abc.ABC):
     max_pixels: int = MAX_PIXELS
     allow_truncated: bool = False
     axes: str | None = None  # axes of .npy inputs, where the shape is ambiguous
-    frames: FrameSelection | None = None  # None: all, or the first of several versions of one picture
+    frames: FrameSlice | None = None  # None: all, or the first of several versions of one picture
     max_memory: int | None = None  # in bytes; None is three quarters of the free memory
     threads: int | None = None
     overwrite: bool = False
@@ -76,6 +76,11 @@ class BaseRequest(abc.ABC):
     def pictures(self) -> int:
         """Number of inputs without an error."""
         return sum(not input_.error for input_ in self.inputs)
+
+    @property
+    def encoding(self) -> Encoding:
+        """The compression that is asked for."""
+        return Encoding(self.png_level, self.quality, self.compression)
 
     @functools.cached_property
     def names_its_output(self) -> bool:

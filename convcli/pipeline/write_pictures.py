@@ -1,125 +1,90 @@
-"""Writes the maps of several frames to one file, frame by frame."""
+"""Writes one map of one or several frames as pictures: as levels, or as float32 in TIFF, with the metadata of their images."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import BinaryIO
 
-from ..images.frames import Series, peek
-from ..images.image import Array, Image, Metadata
-from ..images.positions import placed_series
+import numpy as np
+
+from ..images.frames import peek
+from ..images.image import Image, Metadata
+from ..images.losses import METADATA_NAMES, NO_ALPHA, NOT_64_BITS, Loss, losses_by_palette, losses_of_samples
+from ..images.nodata import stored_nodata, without_untrue_nodata
+from ..images.positions import moved_metadata
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
-from ..images.storage import MapStorage
-from ..images.write import (
-    METADATA_NAMES,
-    Loss,
-    losses_by_palette,
-    losses_of_samples,
-    series_for,
-    stored_white,
-    write_maps,
-)
+from ..images.write import Fitted, fit, stored_white
+from .input_frames import OutputFrames
 from .map_source import MapSource
-from .request_base import BaseRequest
-from .selected_frames import SelectedFrames, refuse_loss
+from .report_losses import notices_of, notices_of_positions, refuse_loss, report_losses, series_of_output
+from .request_base import BaseRequest, Map
 from .store_map import quantize_map, stretch_limits
 from .tasks import Target
-from .write_map import (
-    Written,
-    encoding_of,
-    explanations_of,
-    fit_picture,
-    float_picture,
-    is_float_picture,
-    is_raw,
-    notices_of_misplaced,
-    notices_of_series,
-    notices_of_stack,
-    report_losses,
-    stack_names,
-    stacked,
-    with_explanations,
-)
 from .write_output import Output, write_output
+from .written import Written
 
 FURTHER_METADATA = "metadata of further frames"
 
 
-@dataclass(frozen=True)
-class Sources:
-    """The sources of the maps of some frames, by the numbers of the frames."""
-
-    frames: SelectedFrames
-    indices: range
-
-    @property
-    def first(self) -> MapSource:
-        """The source of the maps of the first frame."""
-        return self.frames.map_source(self.indices[0])
-
-    @property
-    def series(self) -> Series:
-        """What the file says about these frames."""
-        return self.frames.series_of(self.indices)
-
-    def __iter__(self) -> Iterator[MapSource]:
-        return (self.frames.map_source(index) for index in self.indices)
-
-
-def write_frames(
-    request: BaseRequest, frames: SelectedFrames, indices: range, target: Target, output: Output
+def write_pictures(
+    request: BaseRequest, frames: OutputFrames, target: Target, output: Output, raw: bool
 ) -> tuple[list[Written], list[str]]:
-    """Write the maps of frames to one output. Return what was written, and notices. Raises ConvcliError."""
-    sources = Sources(frames, indices)
-    raw = is_raw(request, sources.first.image, target)
-    explanations = explanations_of(request, sources.first, target)  # now, as the first frame is not read again after the others
-    notices = notices_of_series(request, sources.series, target)
-    if raw and not is_float_picture(target):
-        written, further = _write_stack(request, sources, target, output)
+    """Write the map of an output, as floats where ``raw``. Return what was written, and notices."""
+    storing = _Storing(request, frames, target, raw)
+    image = frames.first.image
+    first, pictures = peek(map(storing.picture_of, frames))
+    shape = first.pixels.shape
+    fitted, notices = fit_picture(request, first, image, target, output)
+    if frames.are_series_in(target.file_format):
+        series, moved = series_of_output(request, frames.series, image.size, target)
+        del first, image  # the memory is that of one frame
+
+        def write(file: BinaryIO) -> None:
+            fitted.write_frames(file, pictures, series)
+
+        write_output(request, target, output, write, target.file_format.holds_provenance and not request.strip)
+        notices += moved
     else:
-        written, further = _write_pictures(request, sources, target, output, raw)
-    return with_explanations(written, explanations), [*notices, *further]
+        data = fitted.encode(first)
+        write_output(request, target, output, lambda file: file.write(data), str(output.provenance).encode() in data)
+    return [storing.written(shape)], [*notices, *storing.notices]
 
 
-def _write_pictures(
-    request: BaseRequest, sources: Sources, target: Target, output: Output, raw: bool
-) -> tuple[list[Written], list[str]]:
-    """Write one map of each frame as levels, or as floats where ``raw``, with the metadata of its image."""
-    map_ = request.maps[target.maps[0]]
-    rule = request.rule_for(map_)
-    limits = _common_limits(request, sources, map_, target) if rule.name == "stretch" and not raw else None
-    statistics: list[RangeStatistics] = []
-    first_image = sources.first.image
-    metadata = first_image.metadata
-    notices: list[str] = []
+class _Storing:
+    """Makes a picture of the map of each frame, and keeps its statistics and notices."""
 
-    def stored(source: MapSource) -> Image:
-        if _has_more(source.image.metadata, metadata) and not request.strip and not notices:
-            refuse_loss(request, (FURTHER_METADATA,))
-            notices.append(f"{FURTHER_METADATA}, where they differ from those of the first, not kept")
-        if raw:
-            picture, measured = float_picture(request, source, map_)
+    def __init__(self, request: BaseRequest, frames: OutputFrames, target: Target, raw: bool) -> None:
+        self.request = request
+        self.target = target
+        self.raw = raw
+        self.map = request.maps[target.maps[0]]
+        self.rule = request.rule_for(self.map)
+        self.statistics: list[RangeStatistics] = []
+        self.notices: list[str] = []
+        has_common_limits = self.rule.name == "stretch" and not raw and len(frames.indices) > 1
+        self.limits = _common_limits(request, frames, self.map, target) if has_common_limits else None
+        self.metadata = frames.first.image.metadata
+
+    def picture_of(self, source: MapSource) -> Image:
+        """Return the picture of a frame. Raises ImageError where --in-place would lose something of it."""
+        request, file_format = self.request, self.target.file_format
+        if _has_more(source.image.metadata, self.metadata) and not request.strip:
+            refuse_loss(request, [FURTHER_METADATA])
+            self.notices.append(f"{FURTHER_METADATA}, where they differ from those of the first, not kept")
+        if self.raw:
+            picture, measured = float_picture(request, source, self.map)
         else:
-            picture, measured = quantize_map(request, source, map_, rule, target.file_format, limits)
-        statistics.append(measured)
-        if len(statistics) > 1:  # those of the first are found where it is fitted to the format
-            of_samples = losses_of_samples(picture, source.image, target.file_format)
-            notices.extend(report_losses(request, [*losses_by_palette(picture, target.file_format), *of_samples]))
+            picture, measured = quantize_map(request, source, self.map, self.rule, file_format, self.limits)
+        if self.statistics:  # the losses of the first are found where it is fitted to the format
+            losses = [*losses_by_palette(picture, file_format), *losses_of_samples(picture, source.image, file_format)]
+            self.notices += report_losses(request, losses)
+        self.statistics.append(measured)
         return picture
 
-    first, pictures = peek(map(stored, sources))
-    shape = first.pixels.shape
-    fitted, fitted_notices = fit_picture(request, first, first_image, target, output)
-    series, misplaced = _placed(request, sources, target)
-    del first, first_image  # the memory is that of one frame
-
-    def write(file: BinaryIO) -> None:
-        fitted.write_frames(file, pictures, series)
-
-    write_output(request, target, output, write, target.file_format.holds_provenance and not request.strip)
-    measured = combine_statistics(statistics)
-    name, applied = (request.stack_name(map_), "raw") if raw else (map_.name, rule.name)
-    written = Written(target, name, shape, applied, measured, target.maps, (), len(statistics))
-    return [written], [*fitted_notices, *misplaced, *notices]
+    def written(self, shape: tuple[int, ...]) -> Written:
+        """Return what was written, when all frames are. ``shape`` is that of the first picture."""
+        name, rule = (self.request.stack_name(self.map), "raw") if self.raw else (self.map.name, self.rule.name)
+        measured = combine_statistics(self.statistics)
+        return Written(self.target, name, shape, rule, measured, self.target.maps, frames=len(self.statistics))
 
 
 def _has_more(metadata: Metadata, first: Metadata) -> bool:
@@ -128,53 +93,52 @@ def _has_more(metadata: Metadata, first: Metadata) -> bool:
     return any(value and value != kept for value, kept in values)
 
 
-def _common_limits(request: BaseRequest, sources: Sources, map_: Any, target: Target) -> tuple[float, float]:
+def _common_limits(request: BaseRequest, frames: OutputFrames, map_: Map, target: Target) -> tuple[float, float]:
     """Return the limits of stretch for all frames, whose levels can then be compared. All maps are computed once for this."""
     limits = []
-    for source in sources:
+    for source in frames:
         channels = request.map_shape(source.image.size, map_)[2]
         limits.append(stretch_limits(source, map_, stored_white(target.file_format, source.image, channels)))
     return min(low for low, _ in limits), max(high for _, high in limits)
 
 
-def _placed(request: BaseRequest, sources: Sources, target: Target) -> tuple[Series, list[str]]:
-    """Return the series of outputs, whose pixels may lie elsewhere than those of the inputs, and notices of what is lost.
+def float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tuple[Image, RangeStatistics]:
+    """Return a map as an image of float32, and the statistics of its responses."""
+    image, response = map_source.image, map_source.compute_map(map_).colour
+    compression = image.compression if image.white is None else None  # that of levels is not one of floats
+    metadata = replace(image.metadata, label=map_.name)
+    pixels, statistics = response.astype(np.float32, copy=False), statistics_of(response)
+    unseen = None if request.strip else stored_nodata(metadata, np.float32)
+    if unseen is not None and statistics.unknown:
+        pixels = np.where(np.isnan(pixels), np.float32(unseen), pixels)
+    picture = replace(image, pixels=pixels, white=None, alpha=None, compression=compression, metadata=metadata)
+    return picture, statistics
 
-    Raises ImageError for --in-place.
-    """
-    size = sources.first.image.size
-    placements = {request.placement(size, request.maps[index]) for index in target.maps}
-    series, lost = placed_series(sources.series, placements.pop() if len(placements) == 1 else None)
-    losses: list[Loss] = []
-    if target.file_format.holds_series and not request.in_place:
-        series, losses = series_for(series, str(target.path or ""))
-    if request.strip or not target.file_format.picture:
-        return series, []
+
+def fit_picture(request: BaseRequest, picture: Image, image: Image, target: Target, output: Output) -> tuple[Fitted, list[str]]:
+    """Return how the levels or floats of a map of an image are stored, and notices. Raises ConvcliError."""
+    metadata, misplaced = moved_metadata(picture.metadata, request.placement(image.size, request.maps[target.maps[0]]))
+    if request.strip:
+        metadata, misplaced = Metadata(label=metadata.label), ()
+    metadata, untrue = without_untrue_nodata(metadata, picture.pixels.dtype)
+    picture = replace(picture, metadata=metadata)
+    fitted = fit(picture, target.file_format, request.encoding, None if request.strip else output.provenance)
+    notices, lost = [*notices_of_positions(misplaced), *untrue, *fitted.notices], [*misplaced, *fitted.lost]
+    of_samples = losses_of_samples(picture, image, target.file_format)
+    lost_samples = [loss.lost for loss in of_samples]
+    if picture.white is None:
+        notices, lost = [*_raw_notices(request, of_samples), *notices], [*lost_samples, *lost]
+    else:
+        notices, lost = [*notices, *notices_of(of_samples)], [*lost, *lost_samples]
     refuse_loss(request, lost)
-    return series, [*notices_of_misplaced(lost), *(loss.notice for loss in losses)]
+    return fitted, notices
 
 
-def _write_stack(request: BaseRequest, sources: Sources, target: Target, output: Output) -> tuple[list[Written], list[str]]:
-    statistics: list[list[RangeStatistics]] = [[] for _ in target.maps]
-
-    notices: list[str] = []
-
-    def computed(source: MapSource) -> list[Array]:
-        maps = [source.compute_map(request.maps[index]).colour for index in target.maps]
-        notices.extend(notices_of_stack(request, source.image, maps[0], target))
-        for measured, computed_map in zip(statistics, maps, strict=True):
-            measured.append(statistics_of(computed_map))
-        return maps
-
-    first, maps = peek(map(computed, sources))
-    shapes = [map_.shape for map_ in first]
-    provenance = None if request.strip else output.provenance
-    names = stack_names(request, target)
-    series, misplaced = _placed(request, sources, target)
-    del first
-
-    def write(file: BinaryIO) -> None:
-        write_maps(file, maps, MapStorage(target.file_format, names, series, encoding_of(request), provenance))
-
-    write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
-    return list(stacked(request, target, shapes, statistics)), [*notices, *misplaced]
+def _raw_notices(request: BaseRequest, losses: Sequence[Loss]) -> Iterator[str]:
+    """Yield notices about what one map of floats does not hold."""
+    if NO_ALPHA in losses:
+        yield NO_ALPHA.notice
+    if request.range.name != "auto":
+        yield f"--range {request.range.name} not applied: floats are stored raw"
+    if NOT_64_BITS in losses:
+        yield NOT_64_BITS.notice

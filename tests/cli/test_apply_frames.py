@@ -14,7 +14,7 @@ import pytest
 import scipy.ndimage
 from numpy.testing import assert_array_equal
 
-from convcli.pipeline import output_conflicts, selected_frames
+from convcli.pipeline import input_frames, output_conflicts
 
 RNG = np.random.default_rng(8)
 BLUR = np.ones((3, 3)) / 9
@@ -245,10 +245,8 @@ def test_an_animation_of_one_frame_beside_a_still_picture(run, tmp_path):
 @pytest.mark.parametrize("output", ["o.png", "o.npy", "o{frame}.png"])
 def test_each_frame_is_read_once(run, film, tmp_path, monkeypatch, output):
     """For each output, in order."""
-    read, reader = [], selected_frames.SelectedFrames._read
-    monkeypatch.setattr(
-        selected_frames.SelectedFrames, "_read", lambda frames, index: read.append(index) or reader(frames, index)
-    )
+    read, reader = [], input_frames.InputFrames._read
+    monkeypatch.setattr(input_frames.InputFrames, "_read", lambda frames, index: read.append(index) or reader(frames, index))
     assert run("apply", film[0], "-k", "average", "-o", tmp_path / output, "--explain").status == 0
     assert read == list(range(12))
 

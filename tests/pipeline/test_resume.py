@@ -16,8 +16,8 @@ from convcli.images.atomic_write import PREFIX, _cleaned_folders
 from convcli.images.formats import format_of
 from convcli.images.output_state import OutputState, read_output_state
 from convcli.images.provenance import Provenance, Sidecar, find_provenance, sidecar_path
-from convcli.pipeline import write_map as run_module
 from convcli.pipeline import write_output
+from convcli.pipeline import write_pictures as run_module
 from convcli.pipeline.apply_request import ApplyRequest
 
 MARK = Provenance("a" * 32, "0" * 32)

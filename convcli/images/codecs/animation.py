@@ -24,7 +24,7 @@ def timing_of(series: Series) -> tuple[tuple[float, ...], int]:
     return series.durations or (DEFAULT_DURATION,) * series.count, series.loop or 0
 
 
-def alike(frames: Iterable[LevelsOfFrame], name: str) -> Iterator[Levels]:
+def of_one_size(frames: Iterable[LevelsOfFrame], name: str) -> Iterator[Levels]:
     """Yield the frames. Raises ArgumentError where one has not the size of the first."""
     size: tuple[int, ...] = ()
     for index, (levels, has_alpha, _) in enumerate(frames):

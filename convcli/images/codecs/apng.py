@@ -17,7 +17,7 @@ from ..frames import LevelsOfFrame, Series
 from ..image import Admit, Array, Header, Image
 from ..metadata import FileMetadata
 from ..orientation import upright
-from .animation import Levels, alike, changed_box, timing_of
+from .animation import Levels, changed_box, of_one_size, timing_of
 from .pillow import PARTIAL_DATA, TRUNCATED, truncated_is_allowed
 from .png_chunks import HEADER_END, SIGNATURE, Chunk, file_metadata_of, packed, read_chunks
 
@@ -251,7 +251,7 @@ def write_animation(file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Ser
     """
     durations, loop = timing_of(series)
     sequence, before = 0, None
-    for index, (frame, duration) in enumerate(zip(alike(frames, "png"), durations, strict=True)):
+    for index, (frame, duration) in enumerate(zip(of_one_size(frames, "png"), durations, strict=True)):
         frame = _as_first(before, frame, index)
         left, top, right, bottom = changed_box(before, frame)
         chunks = list(read_chunks(encode(frame[0][top:bottom, left:right], frame[1], index == 0)[len(SIGNATURE) :]))

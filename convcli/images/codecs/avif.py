@@ -16,7 +16,7 @@ from ..image import Admit, Header, Image, check_pixels, scaled_levels
 from ..metadata import metadata_of
 from ..orientation import upright
 from ..storage import Storage
-from .animation import alike, timing_of
+from .animation import of_one_size, timing_of
 from .pillow import header_of, picture_of, pillow_settings
 from .pillow_frames import AnimationCodec, AnimationFacts
 
@@ -52,7 +52,7 @@ class AvifCodec(AnimationCodec):
     def write_frames(self, file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, storage: Storage) -> None:
         """Write a sequence. Pillow takes all frames at once. A sequence is shown once, or for ever, as a viewer likes."""
         durations, _ = timing_of(series)
-        first, *others = [picture_of(levels) for levels, _ in alike(frames, "avif")]
+        first, *others = [picture_of(levels) for levels, _ in of_one_size(frames, "avif")]
         options = self.save_options(storage, len(first.getbands()))
         first.save(
             file, "AVIF", save_all=True, append_images=others, duration=[round(duration) for duration in durations], **options

@@ -17,7 +17,7 @@ from ..image import Array, Image, Metadata
 from ..palette import indexed, is_hidden
 from ..provenance import Provenance, find_provenance
 from ..storage import Storage
-from .animation import Box, Levels, alike, changed_box, timing_of
+from .animation import Box, Levels, changed_box, of_one_size, timing_of
 from .pillow import pillow_settings
 from .pillow_frames import AnimationCodec, AnimationFacts
 
@@ -83,7 +83,7 @@ class GifCodec(AnimationCodec):
         """
         durations, loop = timing_of(series)
         before: Levels | None = None  # what is seen under the next frame; None where nothing is
-        pairs = itertools.pairwise(itertools.chain(alike(frames, "gif"), [None]))
+        pairs = itertools.pairwise(itertools.chain(of_one_size(frames, "gif"), [None]))
         for index, ((frame, following), duration) in enumerate(zip(pairs, durations, strict=True)):
             assert frame is not None
             clears = following is not None and _hidden(following) is not None

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ..frames import LevelsOfFrame, Series
 from ..image import Metadata
 from ..storage import Storage
-from .animation import alike, changed_box, timing_of
+from .animation import changed_box, of_one_size, timing_of
 from .pillow_frames import AnimationCodec, AnimationFacts
 
 RIFF_HEADER_SIZE = 12
@@ -55,7 +55,7 @@ class WebpCodec(AnimationCodec):
         start = file.tell()
         file.write(bytes(RIFF_HEADER_SIZE))
         flags, size, after, before = ANIMATED, (1, 1), b"", None
-        for frame, duration in zip(alike(frames, "webp"), durations, strict=True):
+        for frame, duration in zip(of_one_size(frames, "webp"), durations, strict=True):
             left, top, right, bottom = changed_box(before, frame)
             left, top = left - left % 2, top - top % 2
             part = frame[0][top:bottom, left:right]

@@ -1,0 +1,61 @@
+"""Reports what an output does not hold of its input, or refuses it where --in-place would lose it."""
+
+from collections.abc import Sequence
+
+from ..errors import ImageError
+from ..images.frames import Series
+from ..images.losses import Loss, losses_of_series, series_for_name
+from ..images.positions import moved_series
+from .request_base import BaseRequest
+from .tasks import Target
+
+
+def refuse_loss(request: BaseRequest, lost: Sequence[str]) -> None:
+    """Raise ImageError where --in-place would lose anything of a picture but its old levels."""
+    if request.in_place and lost:
+        listed = " and ".join(filter(None, (", ".join(lost[:-1]), lost[-1])))
+        raise ImageError(f"would lose {listed} in place; write another file, with -o")
+
+
+def report_losses(request: BaseRequest, losses: Sequence[Loss]) -> list[str]:
+    """Return the notices about losses. Raises ImageError for --in-place."""
+    refuse_loss(request, [loss.lost for loss in losses])
+    return notices_of(losses)
+
+
+def notices_of(losses: Sequence[Loss]) -> list[str]:
+    """Return the notices about losses."""
+    return [loss.notice for loss in losses if loss.notice]
+
+
+def notices_of_positions(lost: Sequence[str]) -> list[str]:
+    """Return a notice about positions that are not those of the output."""
+    return [f"{' and '.join(lost)} not kept: the pixels of the output lie elsewhere"] if lost else []
+
+
+def report_series(request: BaseRequest, series: Series, target: Target) -> list[str]:
+    """Return notices about what an output does not hold of what a file says about its frames.
+
+    Raises ImageError for --in-place.
+    """
+    if request.strip or not target.file_format.picture:  # nobody expects metadata in arrays
+        return []
+    return report_losses(request, losses_of_series(series, target.file_format))
+
+
+def series_of_output(
+    request: BaseRequest, series: Series, size: tuple[int, int, int], target: Target
+) -> tuple[Series, list[str]]:
+    """Return the series of an output of frames (H, W, C), whose pixels may lie elsewhere, and notices of what is lost.
+
+    Raises ImageError for --in-place.
+    """
+    placements = {request.placement(size, request.maps[index]) for index in target.maps}
+    series, lost = moved_series(series, placements.pop() if len(placements) == 1 else None)
+    losses: list[Loss] = []
+    if target.file_format.holds_series and not request.in_place:
+        series, losses = series_for_name(series, str(target.path or ""))
+    if request.strip or not target.file_format.picture:
+        return series, []
+    refuse_loss(request, lost)
+    return series, [*notices_of_positions(lost), *(loss.notice for loss in losses)]

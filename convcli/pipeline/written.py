@@ -1,0 +1,40 @@
+"""What was written, or is planned, of an output."""
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from ..images.quantize import RangeStatistics
+from .map_source import Explanation, MapSource
+from .request_base import BaseRequest
+from .tasks import Target
+
+Explanations: TypeAlias = dict[int, tuple[Explanation, ...]]
+"""How the kernels of maps are computed, by the indices of the maps."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A map, or all maps of a layer, in an output. ``statistics`` is None in a dry run.
+
+    ``maps`` are indices into the maps of the request. ``explanations`` say how their kernels were computed (--explain).
+    ``shape`` is (H, W, C); the output has it for each of ``frames``.
+    """
+
+    target: Target
+    map: str
+    shape: tuple[int, ...]
+    rule: str
+    statistics: RangeStatistics | None = None
+    maps: tuple[int, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
+    frames: int = 1
+
+    def explained(self, explanations: Explanations) -> "Written":
+        """Return a copy with the explanations of its maps."""
+        return replace(self, explanations=tuple(itertools.chain(*(explanations[index] for index in self.maps))))
+
+
+def explanations_of(request: BaseRequest, map_source: MapSource, target: Target) -> Explanations:
+    """Return how the kernels of the maps of an output are computed."""
+    return {index: map_source.explanations(request.maps[index]) for index in target.maps}

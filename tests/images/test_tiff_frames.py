@@ -393,6 +393,16 @@ def test_metadata_of_the_first_page(rng):
             assert_array_equal(pages.asarray(), data)
 
 
+def test_metadata_of_further_pages_are_reported_after_other_losses(run, tmp_path):
+    """The second page loses levels, the third a profile."""
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for dtype, profile in ((np.uint8, None), (np.uint16, None), (np.uint8, b"profile ".ljust(128, b"."))):
+            writer.write(np.ones((8, 10), dtype), metadata=None, contiguous=False, iccprofile=profile)
+    result = run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.webp")
+    assert "16-bit levels stored with 8 bits" in result.err
+    assert "metadata of further frames, where they differ from those of the first, not kept" in result.err
+
+
 def test_pages_have_their_own_metadata(run, tmp_path):
     """What a page shares with the first is repeated, as GDAL reads pages one by one; nothing is made up."""
     place = [(33550, 12, 3, (30.0, 20.0, 0.0), True), (33922, 12, 6, (0.0, 0.0, 0.0, 500.0, 900.0, 0.0), True)]

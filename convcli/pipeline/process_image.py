@@ -12,7 +12,7 @@ from ..errors import ConvcliError, ImageError
 from ..images.atomic_write import Times, remove_leftovers
 from ..images.compression import inherits_compression
 from ..images.frames import Series
-from ..images.image import Header
+from ..images.image import Header, Image
 from ..images.provenance import Provenance, digest_of
 from ..images.quantize import check_scale
 from ..images.read import open_frames, open_input
@@ -21,11 +21,13 @@ from .input_frames import InputFrames, OnFrame, OutputFrames, indices_of, no_rep
 from .memory_budget import Budget
 from .memory_estimate import estimate
 from .output_conflicts import FrameOutputs
+from .report_losses import report_series
 from .request_base import BaseRequest
 from .tasks import Target, Task
-from .write_maps import is_raw, write_maps
 from .write_output import Output, Pipes, is_up_to_date
-from .written import Written
+from .write_pictures import write_pictures
+from .write_stack import write_stack
+from .written import Written, explanations_of
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,34 @@ def run_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
         try:
             for target, provenance in reading.remaining:
                 output = Output(shared.pipes, provenance, reading.times)
-                written, notices = write_maps(request, frames.of_output(target), target, output)
+                written, notices = _write(request, frames.of_output(target), target, output)
                 outcome = outcome.with_written(written, (*frames.notices, *notices))
         except ConvcliError as error:
             return replace(outcome, error=error)
         return outcome
+
+
+def _write(request: BaseRequest, frames: OutputFrames, target: Target, output: Output) -> tuple[list[Written], list[str]]:
+    """Write an output: one map as pictures, or several as a stack of floats. Return what was written, and notices."""
+    raw = _is_raw(request, frames.first.image, target)
+    explanations = explanations_of(request, frames.first, target)  # now, as the first frame is not read again after the others
+    notices = report_series(request, frames.series, target)
+    if raw and not _is_float_picture(target):
+        written, further = write_stack(request, frames, target, output)
+    else:
+        written, further = write_pictures(request, frames, target, output, raw)
+    return [part.explained(explanations) for part in written], [*notices, *further]
+
+
+def _is_raw(request: BaseRequest, image: Image, target: Target) -> bool:
+    """Return whether floats are stored: in a stack, and in TIFF where the picture has floats whose white is not known."""
+    unscaled = image.white is None and not request.rule_for(request.maps[target.maps[0]]).sets_scale
+    return request.stacks_in(target.file_format) or (target.file_format.stack and unscaled)
+
+
+def _is_float_picture(target: Target) -> bool:
+    """Return whether the floats of an output are those of one map of a picture format, which then holds metadata."""
+    return target.file_format.picture and len(target.maps) == 1
 
 
 @contextlib.contextmanager
@@ -198,7 +223,7 @@ def _plan(request: BaseRequest, frames: OutputFrames, target: Target) -> Iterato
         map_source.check(map_)
         shape = request.map_shape(image.size, map_)
         rule = request.rule_for(map_)
-        raw = is_raw(request, image, target)
+        raw = _is_raw(request, image, target)
         if not raw:
             check_scale(rule, image.white)
             check_size(target.file_format, *shape[:2])

@@ -29,9 +29,9 @@ def write_pictures(
     request: BaseRequest, frames: OutputFrames, target: Target, output: Output, raw: bool
 ) -> tuple[list[Written], list[str]]:
     """Write the map of an output, as floats where ``raw``. Return what was written, and notices."""
-    storing = _Storing(request, frames, target, raw)
+    maker = _PictureMaker(request, frames, target, raw)
     image = frames.first.image
-    first, pictures = peek(map(storing.picture_of, frames))
+    first, pictures = peek(map(maker.picture_of, frames))
     shape = first.pixels.shape
     fitted, notices = fit_picture(request, first, image, target, output)
     if frames.are_series_in(target.file_format):
@@ -46,10 +46,10 @@ def write_pictures(
     else:
         data = fitted.encode(first)
         write_output(request, target, output, lambda file: file.write(data), str(output.provenance).encode() in data)
-    return [storing.written(shape)], [*notices, *storing.notices]
+    return [maker.written(shape)], [*notices, *maker.notices]
 
 
-class _Storing:
+class _PictureMaker:
     """Makes a picture of the map of each frame, and keeps its statistics and notices."""
 
     def __init__(self, request: BaseRequest, frames: OutputFrames, target: Target, raw: bool) -> None:

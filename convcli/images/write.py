@@ -192,21 +192,19 @@ def write_maps(file: BinaryIO, frames: Iterable[Sequence[Array]], storage: MapSt
 
 def _equal_frames(frames: Iterable[Sequence[Array]], file_format: Format) -> Iterator[Sequence[Array]]:
     """Yield the frames. Raises ArgumentError where the maps of one differ in shape or dtype from those of the first."""
-    first: list[tuple[int, ...]] = []
-    dtype = None
+    first, dtype = "", None
     index = 0  # enumerate would keep a frame while the next is computed
     for maps in frames:
-        shapes = [map_.shape for map_ in maps]
+        shapes = ", ".join(_size_text(map_.shape) for map_ in maps)
         first, dtype = first or shapes, dtype or maps[0].dtype
-        what = None
-        if shapes != first:
-            what = "shapes", *(", ".join(map(_size_text, sizes)) for sizes in (first, shapes))
-        elif maps[0].dtype != dtype and file_format.float_bits > FLOAT32_BITS:
-            what = "dtypes", dtype, maps[0].dtype
-        if what is not None:
+        differing = ("shapes", first, shapes) if shapes != first else None
+        if maps[0].dtype != dtype and file_format.float_bits > FLOAT32_BITS:
+            differing = differing or ("dtypes", dtype, maps[0].dtype)
+        if differing:
+            what, expected, got = differing
             raise ArgumentError(
-                f"maps of different {what[0]} do not stack in {file_format.name}: frame 0 gives {what[1]}, frame {index} "
-                f"{what[2]}; write each frame to a file, with {{frame}} in the name of the output"
+                f"maps of different {what} do not stack in {file_format.name}: frame 0 gives {expected}, frame {index} {got}; "
+                "write each frame to a file, with {frame} in the name of the output"
             )
         yield maps
         index += 1  # noqa: SIM113

@@ -278,6 +278,21 @@ def test_maps_of_different_sizes_stack_only_in_npz(tmp_path):
     write_maps(io.BytesIO(), [maps], MapStorage(format_named("npz"), ["a", "b"]))
 
 
+@pytest.mark.parametrize("name", ["npy", "npz", "tiff"])
+def test_frames_whose_maps_differ_do_not_stack(name):
+    """The error names both frames and a remedy. float32 and float64 stack in TIFF, which stores all as float32."""
+    frames = [[np.zeros((3, 4, 1), np.float32)] * 2, [np.zeros((3, 4, 1), np.float64)] * 2, [np.zeros((2, 3, 1))] * 2]
+    storage, remedy = MapStorage(format_named(name), ["a", "b"], Series(2)), r"write each frame to a file, with \{frame\}"
+    shapes = f"maps of different shapes .* frame 0 gives 3 x 4 x 1, 3 x 4 x 1, frame 1 2 x 3 x 1, 2 x 3 x 1; {remedy}"
+    with pytest.raises(ArgumentError, match=shapes):
+        write_maps(io.BytesIO(), [frames[0], frames[2]], storage)
+    if name == "tiff":
+        write_maps(io.BytesIO(), frames[:2], storage)
+        return
+    with pytest.raises(ArgumentError, match=f"maps of different dtypes .* frame 0 gives float32, frame 1 float64; {remedy}"):
+        write_maps(io.BytesIO(), frames[:2], storage)
+
+
 def test_atomic_writes_make_folders_and_keep_permissions(tmp_path):
     """A new file has the permissions of the umask, an existing file keeps its own."""
     path = tmp_path / "a" / "b" / "c.bin"

@@ -18,6 +18,7 @@ TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
 """Bytes per value of each type: the types of TIFF and BigTIFF, and UTF-8 of EXIF 3.0."""
 
 ASCII, SHORT, LONG, UTF_8 = 2, 3, 4, 129
+LONG8, RATIONALS = 16, (5, 10)
 
 ORIENTATION, EXIF, GPS, INTEROPERABILITY = 274, 34665, 34853, 40965
 
@@ -185,6 +186,18 @@ def append_directory(block: Block, raw_entries: list[bytes], next_directory: byt
     return first
 
 
-def encode_value(file: BinaryIO, values: bytes, order: str) -> bytes:
-    """Return the last four bytes of an entry: its values, or their position after appending them to the file."""
-    return values.ljust(4, b"\0") if len(values) <= 4 else struct.pack(f"{order}I", append(file, values))
+def encode_value(file: BinaryIO, values: bytes, order: str, code: str = "I") -> bytes:
+    """Return the end of an entry: its values, or their position after appending them to the file.
+
+    ``code`` is the type of positions in ``struct``: "I", or "Q" in BigTIFF, where short values may have eight bytes too.
+    """
+    size = struct.calcsize(f"{order}{code}")
+    return values.ljust(size, b"\0") if len(values) <= size else struct.pack(f"{order}{code}", append(file, values))
+
+
+def in_order(values: bytes, kind: int, order: str, target: str) -> bytes:
+    """Return the values of a type in another byte order."""
+    size = 4 if kind in RATIONALS else TYPE_SIZES[kind]
+    if order == target or size == 1:
+        return values
+    return b"".join(values[at : at + size][::-1] for at in range(0, len(values), size))

@@ -11,6 +11,7 @@ from typing import BinaryIO
 
 from .exif_block import (
     LONG,
+    LONG8,
     PREFIX,
     SHORT,
     TIFF_LAYOUT,
@@ -22,6 +23,7 @@ from .exif_block import (
     drop_entries,
     encode_value,
     has_maker_note,
+    in_order,
     value_ranges,
     write_first_directory,
 )
@@ -98,20 +100,30 @@ def start_tiff(exif: bytes, fields: list[Field]) -> io.BytesIO:
 def _copy_tags(source: Block, entries: list[Entry], target: Block) -> None:
     """Write entries, and the directories that they point to, to an empty block of the same byte order."""
     fields = [(entry.tag, entry.type, source.read(entry.value_position, entry.size)) for entry in entries]
-    pointers = [(inner.tag, LONG, _append_directory(source, inner, target)) for inner in source.subdirectories(entries)]
+    pointers = [
+        (inner.tag, LONG, append_subdirectory(source, inner, target.file, target.byte_order))
+        for inner in source.subdirectories(entries)
+    ]
     write_first_directory(target, [], bytes(4), [*fields, *pointers])
 
 
-def _append_directory(source: Block, directory: Directory, target: Block) -> bytes:
-    """Write a directory, and those within it, at the end of another block. Return its position as the bytes of an entry."""
-    order = target.byte_order
+def append_subdirectory(source: Block, directory: Directory, file: BinaryIO, order: str, is_big: bool = False) -> bytes:
+    """Write a directory, and those within it, at the end of another file. Return its position as the bytes of an entry.
+
+    Positions and counts have 32 bits, in BigTIFF (``is_big``) 64 (https://www.awaresystems.be/imaging/tiff/bigtiff.html).
+    """
+    count_code, code = ("Q", "Q") if is_big else ("H", "I")
     inner = source.subdirectories(directory.entries, directory.tag)
-    pointers = {within.tag: _append_directory(source, within, target) for within in inner}
+    pointers = {within.tag: append_subdirectory(source, within, file, order, is_big) for within in inner}
     raw_entries = []
     for entry in sorted(directory.entries, key=lambda entry: entry.tag):
-        values = pointers.get(entry.tag) or source.read(entry.value_position, entry.size)
-        raw_entries.append(
-            struct.pack(f"{order}HHI", entry.tag, entry.type, entry.count) + encode_value(target.file, values, order)
-        )
-    position = append(target.file, struct.pack(f"{order}H", len(raw_entries)) + b"".join(raw_entries) + bytes(4))
-    return struct.pack(f"{order}I", position)
+        kind, values = entry.type, pointers.get(entry.tag)
+        if values is None:
+            values = in_order(source.read(entry.value_position, entry.size), kind, source.byte_order, order)
+        elif is_big:
+            kind = LONG8
+        start = struct.pack(f"{order}HH{code}", entry.tag, kind, entry.count)
+        raw_entries.append(start + encode_value(file, values, order, code))
+    directory_bytes = struct.pack(f"{order}{count_code}", len(raw_entries)) + b"".join(raw_entries)
+    position = append(file, directory_bytes + bytes(struct.calcsize(code)))
+    return struct.pack(f"{order}{code}", position)

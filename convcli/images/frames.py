@@ -64,6 +64,9 @@ class Series:
         frames are asked for.
     tiff
         How a TIFF file stores them, where it states the axes; else None.
+    map_tags
+        Which pages of a TIFF file have tags of a map, those of GeoTIFF and GDAL: "first" for at most the first page, "alike"
+        where all pages have those of the first, "own" where they differ.
     """
 
     count: int = 1
@@ -77,6 +80,14 @@ class Series:
     unit: str = ""
     are_alternates: bool = False
     tiff: TiffSeries | None = None
+    map_tags: str = "first"
+
+    def are_pages(self, are_floats: bool) -> bool:
+        """Return whether TIFF holds the frames as pages with metadata of their own: they have no axes.
+
+        Floats are a stack, which ImageJ opens, unless their places on a map differ.
+        """
+        return self.tiff is None and not self.axes and (not are_floats or self.map_tags == "own")
 
     def selected(self, indices: Sequence[int]) -> "Series":
         """Return the series of some frames, of equal distances. Those of several axes lose them, unless they are all frames."""
@@ -112,7 +123,7 @@ class Series:
 class LevelsOfFrame(NamedTuple):
     """What is written of a frame: levels (H, W, C), whether the last channel is alpha, and metadata.
 
-    The metadata are those of the first frame that this frame has as well. Most formats store them once.
+    The metadata are those of a page of TIFF. Other formats store them once.
     """
 
     levels: Array

@@ -31,7 +31,15 @@ MAP_TAGS = (PIXEL_SCALE, TIEPOINTS, TRANSFORMATION, KEYS, *FURTHER_KEYS, *UNMOVE
 MAP_POSITION = "its position on a map (GeoTIFF)"
 RASTER_TYPE, PIXEL_IS_POINT = 1025, 2
 DOUBLE = 12
-NAMES_OF_TAGS = {MAP_TAGS: "position on a map (GeoTIFF)", (42112,): "GDAL's metadata", (42113,): "GDAL's NODATA"}
+GDAL_METADATA, GDAL_NODATA = 42112, 42113
+PAGE_TAGS = (*MAP_TAGS, GDAL_METADATA, GDAL_NODATA)
+"""Tags that GDAL reads of each page on its own."""
+
+NAMES_OF_TAGS = {
+    MAP_TAGS: "position on a map (GeoTIFF)",
+    (GDAL_METADATA,): "GDAL's metadata",
+    (GDAL_NODATA,): "GDAL's NODATA",
+}
 """Tags of maps, as notices name them (https://gdal.org/drivers/raster/gtiff.html)."""
 
 STATISTICS = re.compile(rb'<Item name="STATISTICS_[^<>]*>[^<]*</Item>')

@@ -14,9 +14,8 @@ from numpy.typing import DTypeLike
 from ..range_rules import NUMBER
 from .exif import text_in
 from .exif_block import PREFIX, Block, BrokenExif, drop_entries
+from .geotiff import GDAL_NODATA
 from .image import Metadata
-
-GDAL_NODATA = 42113
 
 
 def stated_nodata(metadata: Metadata) -> str:

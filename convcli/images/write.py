@@ -16,7 +16,7 @@ from .file_format import Format
 from .formats import WRITTEN
 from .frames import LevelsOfFrame, Series, peek
 from .image import Array, Image, Metadata
-from .losses import METADATA_NAMES, kept_metadata, losses_by_palette
+from .losses import kept_metadata, losses_by_palette
 from .provenance import Provenance
 from .storage import MapStorage, Storage
 from .xmp import adjusted
@@ -80,6 +80,7 @@ class Fitted:
     storage: Storage
     notices: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
+    provenance: Provenance | None = None
 
     def encode(self, image: Image) -> bytes:
         """Encode levels, uint8 or uint16. Raises OutputError."""
@@ -90,13 +91,13 @@ class Fitted:
     def write_frames(self, file: BinaryIO, images: Iterable[Image], series: Series) -> None:
         """Write the levels of images as frames of a file. They are computed one at a time. Raises OutputError, and OSError."""
         first, images = peek(images)
-        size, metadata, file_format = first.size, first.metadata, self.storage.file_format
+        size, file_format = first.size, self.storage.file_format
+        are_pages = file_format.holds_series and series.are_pages(first.white is None)
         del first
 
         def stored(image: Image) -> LevelsOfFrame:
-            names = [name for name in METADATA_NAMES if getattr(image.metadata, name) == getattr(metadata, name)]
-            kept = Metadata(**{name: getattr(self.storage.metadata, name) for name in names})
-            return LevelsOfFrame(*_samples(image, file_format), kept)
+            metadata = _fit_metadata(image, file_format, self.provenance)[0] if are_pages else Metadata()
+            return LevelsOfFrame(*_samples(image, file_format), metadata)
 
         with _as_output_error(size, file_format, f"{series.count} frames of "):
             codec_of(file_format).write_frames(file, map(stored, images), series, self.storage)
@@ -119,12 +120,19 @@ def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Prove
     notices = []
     if image.alpha is not None and not file_format.alpha:
         notices.append(f"alpha, opaque everywhere, not kept: {file_format.name} holds none")
-    metadata, lost = kept_metadata(image.metadata, file_format)
-    if lost:
-        notices.append(f"{' and '.join(lost)} not kept in this {file_format.name}")
+    metadata, further_notices, lost = _fit_metadata(image, file_format, provenance)
     of_palette = losses_by_palette(image, file_format)
-    notices += [loss.notice for loss in of_palette]
+    notices += [*further_notices, *(loss.notice for loss in of_palette)]
     lost += [loss.lost for loss in of_palette]
+    storage = Storage(file_format, _inheriting(encoding, image, file_format), metadata)
+    return Fitted(storage, tuple(notices), tuple(lost), provenance)
+
+
+def _fit_metadata(image: Image, file_format: Format, provenance: Provenance | None) -> tuple[Metadata, list[str], list[str]]:
+    """Return the metadata of an image as a format holds them, with provenance; notices, and what is lost."""
+    height, width, channels = image.size
+    metadata, lost = kept_metadata(image.metadata, file_format)
+    notices = [f"{' and '.join(lost)} not kept in this {file_format.name}"] if lost else []
     if metadata.icc and channels == 1 and metadata.icc[16:20] == b"RGB ":  # such a profile is not valid for grey
         metadata = replace(metadata, icc=None)
         notices.append("colour profile not kept: it is for colour, and the picture is grey")
@@ -132,8 +140,7 @@ def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Prove
         metadata = replace(metadata, exif=None)
         notices.append(f"EXIF is broken and not kept in this {file_format.name}: it {reason}")
         lost.append("its broken EXIF")
-    metadata = _updated(metadata, file_format, (width, height), provenance)
-    return Fitted(Storage(file_format, _inheriting(encoding, image, file_format), metadata), tuple(notices), tuple(lost))
+    return _updated(metadata, file_format, (width, height), provenance), notices, lost
 
 
 def _updated(metadata: Metadata, file_format: Format, size: tuple[int, int], provenance: Provenance | None) -> Metadata:

@@ -19,7 +19,7 @@ def refuse_loss(request: BaseRequest, lost: Sequence[str]) -> None:
 
 def report_losses(request: BaseRequest, losses: Sequence[Loss]) -> list[str]:
     """Return the notices about losses. Raises ImageError for --in-place."""
-    refuse_loss(request, [loss.lost for loss in losses])
+    refuse_loss(request, [loss.lost for loss in losses if loss.lost])
     return notices_of(losses)
 
 
@@ -28,9 +28,10 @@ def notices_of(losses: Sequence[Loss]) -> list[str]:
     return [loss.notice for loss in losses if loss.notice]
 
 
-def notices_of_positions(lost: Sequence[str]) -> list[str]:
-    """Return a notice about positions that are not those of the output."""
-    return [f"{' and '.join(lost)} not kept: the pixels of the output lie elsewhere"] if lost else []
+def losses_of_positions(lost: Sequence[str]) -> list[Loss]:
+    """Return the losses of positions that are not those of the output, with one notice."""
+    notice = f"{' and '.join(lost)} not kept: the pixels of the output lie elsewhere"
+    return [Loss("" if index else notice, part) for index, part in enumerate(lost)]
 
 
 def report_series(request: BaseRequest, series: Series, target: Target) -> list[str]:
@@ -58,4 +59,4 @@ def series_of_output(
     if request.strip or not target.file_format.picture:
         return series, []
     refuse_loss(request, lost)
-    return series, [*notices_of_positions(lost), *(loss.notice for loss in losses)]
+    return series, notices_of([*losses_of_positions(lost), *losses])

@@ -15,7 +15,7 @@ from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
 from ..images.write import Fitted, fit, stored_white
 from .input_frames import OutputFrames
 from .map_source import MapSource
-from .report_losses import notices_of, notices_of_positions, refuse_loss, report_losses, series_of_output
+from .report_losses import losses_of_positions, notices_of, refuse_loss, report_losses, series_of_output
 from .request_base import BaseRequest, Map
 from .store_map import quantize_map, stretch_limits
 from .tasks import Target
@@ -33,7 +33,7 @@ def write_pictures(
     image = frames.first.image
     first, pictures = peek(map(maker.picture_of, frames))
     shape = first.pixels.shape
-    fitted, notices = fit_picture(request, first, image, target, output)
+    fitted, notices = maker.fit(first, image, output)
     if frames.are_series_in(target.file_format):
         series, moved = series_of_output(request, frames.series, image.size, target)
         del first, image  # the memory is that of one frame
@@ -63,22 +63,41 @@ class _PictureMaker:
         has_common_limits = self.rule.name == "stretch" and not raw and len(frames.indices) > 1
         self.limits = _common_limits(request, frames, self.map, target) if has_common_limits else None
         self.metadata = frames.first.image.metadata
+        self.are_pages = target.file_format.holds_series and frames.series.are_pages(raw)
+        self.untrue: list[Loss] = []
 
     def picture_of(self, source: MapSource) -> Image:
         """Return the picture of a frame. Raises ImageError where --in-place would lose something of it."""
         request, file_format = self.request, self.target.file_format
-        if _has_more(source.image.metadata, self.metadata) and not request.strip:
+        if not self.are_pages and _has_more(source.image.metadata, self.metadata) and not request.strip:
             refuse_loss(request, [FURTHER_METADATA])
             self.notices.append(f"{FURTHER_METADATA}, where they differ from those of the first, not kept")
         if self.raw:
             picture, measured = float_picture(request, source, self.map)
         else:
             picture, measured = quantize_map(request, source, self.map, self.rule, file_format, self.limits)
+        if self.are_pages or not self.statistics:  # other formats have the metadata of the first alone
+            picture, self.untrue = with_true_metadata(request, picture, source.image, self.map)
         if self.statistics:  # the losses of the first are found where it is fitted to the format
             losses = [*losses_by_palette(picture, file_format), *losses_of_samples(picture, source.image, file_format)]
-            self.notices += report_losses(request, losses)
+            self.notices += report_losses(request, [*losses, *(self.untrue if self.are_pages else ())])
         self.statistics.append(measured)
         return picture
+
+    def fit(self, picture: Image, image: Image, output: Output) -> tuple[Fitted, list[str]]:
+        """Return how the picture of the first image is stored, and notices. Raises ConvcliError."""
+        request, file_format = self.request, self.target.file_format
+        fitted = fit(picture, file_format, request.encoding, None if request.strip else output.provenance)
+        notices = [*notices_of(self.untrue), *fitted.notices]
+        lost = [*(loss.lost for loss in self.untrue if loss.lost), *fitted.lost]
+        of_samples = losses_of_samples(picture, image, file_format)
+        lost_samples = [loss.lost for loss in of_samples]
+        if picture.white is None:
+            notices, lost = [*_raw_notices(request, of_samples), *notices], [*lost_samples, *lost]
+        else:
+            notices, lost = [*notices, *notices_of(of_samples)], [*lost, *lost_samples]
+        refuse_loss(request, lost)
+        return fitted, notices
 
     def written(self, shape: tuple[int, ...]) -> Written:
         """Return what was written, when all frames are. ``shape`` is that of the first picture."""
@@ -115,23 +134,14 @@ def float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tup
     return picture, statistics
 
 
-def fit_picture(request: BaseRequest, picture: Image, image: Image, target: Target, output: Output) -> tuple[Fitted, list[str]]:
-    """Return how the levels or floats of a map of an image are stored, and notices. Raises ConvcliError."""
-    metadata, misplaced = moved_metadata(picture.metadata, request.placement(image.size, request.maps[target.maps[0]]))
+def with_true_metadata(request: BaseRequest, picture: Image, image: Image, map_: Map) -> tuple[Image, list[Loss]]:
+    """Return the picture of a map of an image with metadata that are true of it, and what is lost of them."""
     if request.strip:
-        metadata, misplaced = Metadata(label=metadata.label), ()
+        return replace(picture, metadata=Metadata(label=picture.metadata.label)), []
+    metadata, misplaced = moved_metadata(picture.metadata, request.placement(image.size, map_))
     metadata, untrue = without_untrue_nodata(metadata, picture.pixels.dtype)
-    picture = replace(picture, metadata=metadata)
-    fitted = fit(picture, target.file_format, request.encoding, None if request.strip else output.provenance)
-    notices, lost = [*notices_of_positions(misplaced), *untrue, *fitted.notices], [*misplaced, *fitted.lost]
-    of_samples = losses_of_samples(picture, image, target.file_format)
-    lost_samples = [loss.lost for loss in of_samples]
-    if picture.white is None:
-        notices, lost = [*_raw_notices(request, of_samples), *notices], [*lost_samples, *lost]
-    else:
-        notices, lost = [*notices, *notices_of(of_samples)], [*lost, *lost_samples]
-    refuse_loss(request, lost)
-    return fitted, notices
+    losses = [*losses_of_positions(misplaced), *(Loss(notice, "") for notice in untrue)]
+    return replace(picture, metadata=metadata), losses
 
 
 def _raw_notices(request: BaseRequest, losses: Sequence[Loss]) -> Iterator[str]:

@@ -4,9 +4,9 @@
     OME-TIFF   with new OME-XML: axes, physical sizes, names of channels
     else       pages; axes, where the input states them, in tifffile's description
 
-Pages have the metadata of the first that are theirs too; those of a series are in the first. A block of EXIF begins the file
-unchanged, so that the offsets in it remain valid, and the first directory points into it. BigTIFF, whose directories differ,
-has its tags but not its subdirectories.
+Pages have metadata of their own; those of a series are in the first. A block of EXIF begins the file unchanged, so that the
+offsets in it remain valid, and the first directory points into it. In BigTIFF, whose directories differ, and for further pages,
+the directories of a block are written anew.
 """
 
 import hashlib
@@ -23,9 +23,10 @@ import numpy as np
 from ...errors import ArgumentError
 from ..encoding import Encoding
 from ..exif import text_in
-from ..exif_block import Block, write_at
-from ..exif_tiff import NO_BLOCK, start_tiff
+from ..exif_block import LONG, LONG8, Block, in_order, write_at
+from ..exif_tiff import NO_BLOCK, append_subdirectory, start_tiff
 from ..frames import LevelsOfFrame, Series, TiffSeries, peek
+from ..geotiff import PAGE_TAGS
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG
 from ..storage import MapStorage, Storage
@@ -56,11 +57,13 @@ def write_stack(file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series,
     (first, has_alpha, _), frames = peek(frames)
     encoding, metadata = storage.encoding, storage.metadata
     shape, dtype = first.shape, first.dtype
-    program = _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
+    are_pages = series.are_pages(dtype.kind == "f")
+    program = "" if are_pages else _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
     del first  # the memory is that of one frame
-    with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count, encoding) as writer:
+    repeated = PAGE_TAGS if series.map_tags == "alike" else ()
+    with _Writer(file, metadata, program, size + DIRECTORY_BYTES * series.count, encoding, repeated) as writer:
         if not series.axes and not program:
             for page in frames:
                 writer.write_page(page, compression_of_pictures(encoding, dtype))
@@ -226,7 +229,10 @@ def _labels_of_planes(labels: Sequence[str], frames: int, planes: int) -> list[s
 class _Writer:
     """Writes pages to a file whose first page has metadata, and points to the directories of a block that begins the file."""
 
-    def __init__(self, file: BinaryIO, metadata: Metadata, program: str, size: int, encoding: Encoding) -> None:
+    def __init__(
+        self, file: BinaryIO, metadata: Metadata, program: str, size: int, encoding: Encoding, repeated: Sequence[int] = ()
+    ) -> None:
+        """``size`` is that of the file in bytes, ``repeated`` are tags that all pages of a series have."""
         import tifffile  # 10 ms, needed for stacks only
 
         self.file, self.metadata, self.program = file, metadata, program
@@ -236,27 +242,37 @@ class _Writer:
             raise ArgumentError("a stack of ImageJ of more than 4 GB cannot be compressed; give --compression none")
         block = start_tiff(metadata.exif or NO_BLOCK, [])
         order: Any = "<" if block.getvalue()[:2] == b"II" else ">"
+        self.order, self.repeated = order, repeated
         self.writer = tifffile.TiffWriter(
             file, bigtiff=self.is_big, byteorder=order, imagej=program == "imagej", ome=program == "ome", shaped=None
         )
-        self.tags = self._tags_of(Block.of(block)) if metadata.exif else []
-        if metadata.exif and not self.is_big:
+        begins_with_block = metadata.exif and not self.is_big
+        if begins_with_block:
             self.writer.filehandle.write(block.getvalue()[8:])
-        self.is_first = True
+        self.tags = self._tags_of(Block.of(block), not begins_with_block) if metadata.exif else []
+        self.pages, self.pages_of_pointers = 0, [0] if metadata.exif else []
 
-    def _tags_of(self, block: Block) -> list[tuple[int, int, int, bytes, bool]]:
-        """Return the tags of the first directory of a block as tifffile takes them."""
+    def _tags_of(self, block: Block, is_elsewhere: bool) -> list[tuple[int, int, int, bytes, bool]]:
+        """Return the tags of the first directory of a block as tifffile takes them.
+
+        Where the file does not begin with the block, the directories that they point to are written to its end.
+        """
         entries = block.directory(block.first_directory)
-        return [
-            (
-                entry.tag + (entry.tag in POINTERS),
+        values = {
+            entry.tag: (
                 entry.type,
                 entry.count,
-                block.read(entry.value_position, entry.size),
-                True,
+                in_order(block.read(entry.value_position, entry.size), entry.type, block.byte_order, self.order),
             )
             for entry in entries
-            if not (entry.tag in POINTERS and self.is_big) and not (entry.tag == DESCRIPTION and self.program)
+            if not (is_elsewhere and entry.tag in POINTERS) and not (entry.tag == DESCRIPTION and self.program)
+        }
+        for inner in block.subdirectories(entries) if is_elsewhere else ():
+            position = append_subdirectory(block, inner, self.file, self.order, self.is_big)
+            values[inner.tag] = LONG8 if self.is_big else LONG, 1, position
+        return [
+            (tag + (tag in POINTERS), *value, tag not in self.repeated)
+            for tag, value in sorted(values.items(), key=operator.itemgetter(0))
         ]
 
     def __enter__(self) -> "_Writer":
@@ -266,23 +282,31 @@ class _Writer:
         if kind is not None:
             return
         self.writer.close()
-        if self.metadata.exif and not self.is_big:
+        if self.pages_of_pointers:
             self._name_pointers()
 
     def _name_pointers(self) -> None:
-        """Give the pointers in the first directory their numbers."""
-        block = Block.of(self.file)
-        for entry in block.directory(block.first_directory):
-            if entry.tag - 1 in POINTERS:
-                write_at(self.file, entry.position, struct.pack(f"{block.byte_order}H", entry.tag - 1))
+        """Give the pointers to directories of EXIF their numbers."""
+        import tifffile
+
+        self.file.seek(0)
+        pages = tifffile.TiffFile(self.file).pages
+        pointers = [tag for number in self.pages_of_pointers for tag in pages[number].aspage().tags if tag.code - 1 in POINTERS]
+        for tag in pointers:
+            write_at(self.file, tag.offset, struct.pack(f"{self.order}H", tag.code - 1))
         self.file.seek(0, 2)
 
     def _common(self, metadata: Metadata) -> dict[str, Any]:
-        """Return the options that metadata give a page. The directories of EXIF are those of the first page alone."""
-        tags = [tag for tag in self.tags if self.is_first or tag[0] - 1 not in POINTERS] if metadata.exif else []
+        """Return the options that metadata give a page. Further pages do not repeat the directories of EXIF of the first."""
+        tags: list[Any] = []
+        if metadata.exif and metadata.exif == self.metadata.exif:
+            tags = [tag for tag in self.tags if self.pages == 0 or tag[0] - 1 not in POINTERS]
+        elif metadata.exif:
+            tags = self._tags_of(Block.of(start_tiff(metadata.exif, [])), is_elsewhere=True)
+            self.pages_of_pointers += [self.pages] if any(tag[0] - 1 in POINTERS for tag in tags) else []
         if metadata.xmp:
             tags.append((XMP_TAG, BYTE, len(metadata.xmp), metadata.xmp, True))
-        self.is_first = False
+        self.pages += 1
         calibration = metadata.calibration
         resolution = {"resolution": metadata.dpi, "resolutionunit": "inch"} if metadata.dpi else {}
         if calibration and not metadata.dpi:
@@ -293,7 +317,7 @@ class _Writer:
         """Write levels (H, W, C) as a page of its own."""
         levels, has_alpha, metadata = frame
         samples, stored = levels.shape[2], levels[:, :, 0] if levels.shape[2] == 1 else levels
-        colour, is_first, common = samples - has_alpha == 3, self.is_first, self._common(metadata)
+        colour, is_first, common = samples - has_alpha == 3, self.pages == 0, self._common(metadata)
         kinds = [UNSPECIFIED] * (samples - has_alpha - (3 if colour else 1)) + [UNASSOCIATED] * has_alpha
         planar: dict[str, Any] = {"extrasamples": kinds} if kinds else {}
         if samples - has_alpha not in (1, 3):

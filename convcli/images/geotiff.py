@@ -20,7 +20,8 @@ import struct
 from collections.abc import Sequence
 
 from ..geometry.axes import Placement
-from .exif_block import PREFIX, Block, BrokenExif, Entry, drop_entries, write_at
+from ..range_rules import NUMBER
+from .exif_block import PREFIX, Block, BrokenExif, Entry, append, drop_entries, write_at
 
 PIXEL_SCALE, TIEPOINTS, TRANSFORMATION, KEYS = 33550, 33922, 34264, 34735
 FURTHER_KEYS = (34736, 34737)
@@ -42,12 +43,49 @@ NAMES_OF_TAGS = {
 }
 """Tags of maps, as notices name them (https://gdal.org/drivers/raster/gtiff.html)."""
 
+SCALING = re.compile(rb'<Item\b[^<>]*\brole="(scale|offset)"[^<>]*>([^<]*)</Item>')
+"""Items of GDAL_METADATA by which samples become values: sample * scale + offset."""
+
+GDAL_SCALING = "GDAL's scale and offset"
 STATISTICS = re.compile(rb'<Item name="STATISTICS_[^<>]*>[^<]*</Item>')
 
 
 def without_statistics(exif: bytes) -> bytes:
     """Return a block with spaces in place of the statistics of old levels in the tag GDAL_METADATA (42112)."""
     return STATISTICS.sub(lambda item: b" " * len(item[0]), exif)
+
+
+def rescaled_block(exif: bytes, gain: float | None) -> tuple[bytes, tuple[str, ...]]:
+    """Return a block whose GDAL_METADATA are those of an output, and descriptions of what is lost.
+
+    ``gain`` is the sum of the weights of the kernel that an output was made with. With the scale a and the offset b,
+    sum(w (a x + b)) = a sum(w x) + b sum(w): the offset is multiplied by the gain, and the scale stays. Both are lost where the
+    output is no such sum of samples (None). A block that cannot be read stays as it is.
+    """
+    file = io.BytesIO(exif.removeprefix(PREFIX))
+    try:
+        block = Block.of(file)
+        entries = [entry for entry in block.directory(block.first_directory) if entry.tag == GDAL_METADATA]
+        old = block.read(entries[0].value_position, entries[0].size) if entries else b""
+        new = SCALING.sub(lambda item: _rescaled(item, gain), old)
+        if new == old:
+            return exif, ()
+        if len(new) <= len(old):
+            write_at(file, entries[0].value_position, new.ljust(len(old), b"\0"))
+        else:
+            place = struct.pack(f"{block.byte_order}II", len(new), append(file, new))
+            write_at(file, entries[0].position + 4, place)
+    except BrokenExif:
+        return exif, ()
+    return PREFIX + file.getvalue(), (GDAL_SCALING,) if gain is None else ()
+
+
+def _rescaled(item: re.Match[bytes], gain: float | None) -> bytes:
+    if gain is None:
+        return b" " * len(item[0])
+    if item[1] == b"scale" or gain == 1 or not NUMBER.fullmatch(item[2].decode("latin-1").strip()):
+        return item[0]
+    return item[0].replace(b">" + item[2] + b"<", f">{float(item[2]) * gain!r}<".encode())
 
 
 def names_of_tags(exif: bytes) -> list[str]:

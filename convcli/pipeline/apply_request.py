@@ -3,6 +3,7 @@
 import array
 import functools
 import hashlib
+import math
 import sys
 from dataclasses import dataclass
 from typing import Any
@@ -123,6 +124,18 @@ class ApplyRequest(BaseRequest):
         """
         placements = {self._placement_of(kernel, size) for kernel in kernels_of(map_)}
         return placements.pop() if len(placements) == 1 else None
+
+    def gain(self, image: Any, map_: Kernel | Bank) -> float | None:
+        """Return the sum of the weights of a kernel, exactly 0 or 1 where only rounding makes it another number.
+
+        None for a merged bank, for sums over channels, in linear light, and for a kernel that sums to zero on a picture with
+        alpha, which is then no divisor.
+        """
+        if isinstance(map_, Bank) or self.light != "encoded" or not (self.keeps_channels(map_) or image.size[2] == 1):
+            return None
+        if map_.sums_to_zero:
+            return 0.0 if image.alpha is None else None
+        return 1.0 if math.isclose(map_.sum, 1, rel_tol=1e-6) else map_.sum
 
     def _placement_of(self, kernel: Kernel, size: tuple[int, int, int]) -> Placement:
         axes = make_axes(size[:2], kernel.shape[:2], self.stride, self.padding_for(kernel), self.dilation)  # type: ignore[arg-type]

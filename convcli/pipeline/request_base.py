@@ -118,6 +118,13 @@ class BaseRequest(abc.ABC):
         """Return where a map lies on a picture (H, W, C); None where this is not known, so that positions on maps are lost."""
         return None
 
+    def gain(self, image: Any, map_: Any) -> float | None:
+        """Return the response of a map to a picture of level 1, without the offset of its kernel: the sum of the weights.
+
+        None where the channels of the map are no weighted sums of the levels of one channel.
+        """
+        return None
+
     @abc.abstractmethod
     def rule_for(self, map_: Any) -> Range:
         """Return the rule by which the response of a map becomes levels."""

@@ -7,6 +7,7 @@ from typing import BinaryIO
 import numpy as np
 
 from ..images.frames import peek
+from ..images.geotiff import rescaled_block
 from ..images.image import Image, Metadata
 from ..images.losses import METADATA_NAMES, NO_ALPHA, NOT_64_BITS, Loss, losses_by_palette, losses_of_samples
 from ..images.nodata import stored_nodata, without_untrue_nodata
@@ -141,7 +142,21 @@ def with_true_metadata(request: BaseRequest, picture: Image, image: Image, map_:
     metadata, misplaced = moved_metadata(picture.metadata, request.placement(image.size, map_))
     metadata, untrue = without_untrue_nodata(metadata, picture.pixels.dtype)
     losses = [*losses_of_positions(misplaced), *(Loss(notice, "") for notice in untrue)]
+    if metadata.exif:
+        exif, unscaled = rescaled_block(metadata.exif, _stored_gain(request, picture, image, map_))
+        metadata = replace(metadata, exif=exif)
+        losses += [Loss(f"{name} not kept: they are not those of the output", name) for name in unscaled]
     return replace(picture, metadata=metadata), losses
+
+
+def _stored_gain(request: BaseRequest, picture: Image, image: Image, map_: Map) -> float | None:
+    """Return the gain of a map as it is stored: of floats, and of levels that are not scaled; else None."""
+    gain = request.gain(image, map_)
+    if picture.white is None:
+        return gain
+    rule = request.rule_for(map_).name
+    is_kept = picture.white == image.white and (rule == "clip" or (rule == "abs" and gain == 0))
+    return gain if is_kept else None
 
 
 def _raw_notices(request: BaseRequest, losses: Sequence[Loss]) -> Iterator[str]:

@@ -2,11 +2,12 @@
 
 import io
 import struct
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import tifffile
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
 
 from convcli.images.codecs import tiff_stack
 from convcli.images.encoding import Encoding
@@ -150,3 +151,79 @@ def test_each_page_has_its_own_exif(monkeypatch, is_big, orders):
         assert [page.get(MAKER) for page in tags] == ["a maker", "another", "a maker", None]
         assert [page.get(EXIF, {}).get("ExposureTime") for page in tags] == [(1, 250), (3, 10), None, None]
         assert_array_equal(written.pages[1].asarray(), levels[:, :, 0])
+
+
+def gdal_metadata(scale, offset):
+    """The tag 42112 as GDAL writes it (https://gdal.org/drivers/raster/gtiff.html#metadata)."""
+    items = f'<Item name="OFFSET" sample="0" role="offset">{offset}</Item>\n'
+    items += f'<Item name="SCALE" sample="0" role="scale">{scale}</Item>\n'
+    text = f'<GDALMetadata>\n{items}<Item name="UNITTYPE" sample="0" role="unittype">K</Item>\n</GDALMetadata>\n'
+    return [(42112, 2, len(text) + 1, text)]
+
+
+def values_of(path, page=0):
+    """Return sample * scale + offset, as GDAL defines it, and the unit; None where nothing is stated."""
+    with tifffile.TiffFile(path) as file:
+        samples, tags = file.pages[page].asarray(), {tag.code: tag.value for tag in file.pages[page].aspage().tags}
+    items = {item.get("role"): item.text for item in ElementTree.fromstring(tags[42112])}
+    if not items.keys() >= {"scale", "offset"}:
+        return None, items["unittype"]
+    return samples * float(items["scale"]) + float(items["offset"]), items["unittype"]
+
+
+LINEAR = [["-k", "2"], ["-k", "1 1; 1 1"], ["-k", "-1 0 1"], ["-k", "1 -2"], ["-k", "0.1"], ["-k", "gaussian:sigma=1"]]
+
+
+@pytest.mark.parametrize("kernel", LINEAR)
+@pytest.mark.parametrize("border", ["reflect", "edge"])
+def test_scale_and_offset_are_those_of_the_output(run, tmp_path, rng, kernel, border):
+    """Filtering and then scaling gives what scaling and then filtering does: that of NumPy's values, filtered as floats."""
+    levels = rng.integers(0, 1000, (9, 11), dtype=np.uint16)
+    write_pages(tmp_path / "a.tif", [(levels, gdal_metadata(0.1, -273.15))])
+    np.save(tmp_path / "values.npy", levels * 0.1 - 273.15)
+    options = [*kernel, "--border", border]
+    result = run("apply", tmp_path / "a.tif", *options, "--depth", "float", "-o", tmp_path / "b.tif")
+    assert (result.status, "not kept" in result.err) == (0, False), result.err
+    assert run("apply", tmp_path / "values.npy", *options, "-o", tmp_path / "b.npy").status == 0
+    values, unit = values_of(tmp_path / "b.tif")
+    assert_allclose(values, np.load(tmp_path / "b.npy")[0], atol=1e-3)
+    assert unit == "K"
+
+
+def test_levels_have_a_scale_where_they_are_responses(run, tmp_path):
+    """clip, and abs of a kernel that sums to zero; the scale of a new range is not known, nor that of 12 bits, widened."""
+    levels = np.arange(20, 119, dtype=np.uint16).reshape(9, 11)
+    write_pages(tmp_path / "a.tif", [(levels, gdal_metadata(0.5, -3))])
+    lost, arguments = "GDAL's scale and offset not kept", ["--overwrite", "-o", tmp_path / "b.tif"]
+    for options, expected in (
+        (["-k", "2"], (levels * 0.5 - 3) * 2),
+        (["-k", "0 -1 1", "--border", "edge"], np.abs(np.diff(levels * 0.5 - 3, axis=1, append=levels[:, -1:] * 0.5 - 3))),
+    ):
+        result = run("apply", tmp_path / "a.tif", *options, *arguments)
+        assert (result.status, lost in result.err) == (0, False), result.err
+        assert_allclose(values_of(tmp_path / "b.tif")[0], expected)
+    for options in (["-k", "1", "--range", "stretch"], ["-k", "1", "--range", "0..500"], ["-k", "-1 0 1", "--range", "center"]):
+        result = run("apply", tmp_path / "a.tif", *options, *arguments)
+        assert (result.status, lost in result.err) == (0, True), result.err
+        assert values_of(tmp_path / "b.tif") == (None, "K")
+    assert (
+        f"would lose {lost[:-9]} in place"
+        in run("apply", tmp_path / "a.tif", "-k", "1", "--range", "stretch", "--in-place").err
+    )
+    extra = [(*tag, True) for tag in gdal_metadata(0.5, -3)]
+    tifffile.imwrite(tmp_path / "c.tif", levels, bitspersample=12, photometric="minisblack", metadata=None, extratags=extra)
+    assert lost in run("apply", tmp_path / "c.tif", "-k", "1", *arguments).err
+    assert values_of(tmp_path / "b.tif") == (None, "K")
+
+
+@pytest.mark.parametrize("options", [["--light", "linear"], ["--channels", "sum"], ["-k", "b", "--config"]])
+def test_what_is_no_sum_of_samples_has_no_scale(run, tmp_path, options):
+    """Linear light, sums over channels, and merged banks."""
+    (tmp_path / "k.toml").write_text('[banks.b]\nkernels = ["sobel-x", "sobel-y"]\nmerge = "l2"\n')
+    extra = [(*tag, True) for tag in gdal_metadata(0.5, -3)]
+    levels = np.ones((9, 11, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", levels, photometric="rgb", metadata=None, extratags=extra)
+    options = [*options, tmp_path / "k.toml"] if "b" in options else [*options, "-k", "1"]
+    result = run("apply", tmp_path / "a.tif", *options, "-o", tmp_path / "b.tif")
+    assert (result.status, "GDAL's scale and offset not kept" in result.err) == (0, True), result.err
+    assert values_of(tmp_path / "b.tif") == (None, "K")

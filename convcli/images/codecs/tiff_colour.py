@@ -88,6 +88,12 @@ def colour_of(page: Any) -> Colour:
     return colour
 
 
+def keeps_samples(page: Any) -> bool:
+    """Return whether the levels of a page are its samples: not converted, and of all the bits of their type."""
+    is_whole = page.dtype is not None and (page.dtype.kind != "u" or page.bitspersample == 8 * page.dtype.itemsize)
+    return is_whole and page.photometric in (MINISBLACK, RGB_PIXELS)
+
+
 def of_planes(page: Any, count: int) -> Colour:
     """Return the rule for planes that are channels, each a page of one sample. Raises ImageError."""
     return Colour(count, count) if page.photometric == PALETTE else replace(colour_of(page), samples=count, channels=count)

@@ -22,6 +22,7 @@ from .. import alpha
 from ..compression import compression_of_tiff
 from ..file_parts import LOST_TIFF_TAGS
 from ..frames import Frames
+from ..geotiff import rescaled_block
 from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, itemsize_of
 from ..metadata import DESCRIPTION, IMAGEJ_METADATA, FileMetadata, imagej_kinds, metadata_of_tiff
 from ..orientation import upright
@@ -168,6 +169,9 @@ class FrameReader:
             if IMAGEJ_METADATA in tags and imagej_kinds(tags) <= KEPT_KINDS:
                 del tags[IMAGEJ_METADATA]
         found = metadata_of_tiff(self.file, tags, _tag(page, ICC_PROFILE), _resolution(page), page.offset)
+        if found.metadata.exif and not tiff_colour.keeps_samples(page):
+            exif, unscaled = rescaled_block(found.metadata.exif, None)
+            found = replace(found, metadata=replace(found.metadata, exif=exif)).with_lost(*unscaled)
         return found.with_lost(*self.layout.unkept)
 
 

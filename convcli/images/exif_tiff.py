@@ -6,6 +6,7 @@ pixels, and the pixels follow it. So offsets in a maker note remain valid.
 
 import io
 import struct
+from collections.abc import Collection
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -16,6 +17,7 @@ from .exif_block import (
     SHORT,
     TIFF_LAYOUT,
     Block,
+    BrokenExif,
     Directory,
     Entry,
     Field,
@@ -63,9 +65,25 @@ def exif_of_tiff(file: BinaryIO, stale: set[int], directory: int | None = None) 
         raw_entries = [source.read(entry.position, 12) for entry in entries]
         write_first_directory(Block(block_file, source.byte_order, 0), raw_entries, bytes(4))
     else:
-        block_file = io.BytesIO(struct.pack(f"{source.byte_order}2sHI", b"II" if source.byte_order == "<" else b"MM", 42, 0))
+        block_file = io.BytesIO(_header(source.byte_order))
         _copy_tags(source, entries, Block(block_file, source.byte_order, 0))
     return PREFIX + block_file.getvalue(), has_note and not stays
+
+
+def block_of_tags(exif: bytes, tags: Collection[int]) -> bytes | None:
+    """Return a block with some tags of the first directory of another; None where it has none of them, or cannot be read."""
+    try:
+        source = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
+        entries = [entry for entry in source.directory(source.first_directory) if entry.tag in tags]
+        file = io.BytesIO(_header(source.byte_order))
+        _copy_tags(source, entries, Block(file, source.byte_order, 0))
+    except BrokenExif:
+        return None
+    return PREFIX + file.getvalue() if entries else None
+
+
+def _header(byte_order: str) -> bytes:
+    return struct.pack(f"{byte_order}2sHI", b"II" if byte_order == "<" else b"MM", 42, 0)
 
 
 def _first_pixel(block: Block) -> int:

@@ -36,6 +36,9 @@ GDAL_METADATA, GDAL_NODATA = 42112, 42113
 PAGE_TAGS = (*MAP_TAGS, GDAL_METADATA, GDAL_NODATA)
 """Tags that GDAL reads of each page on its own."""
 
+TAGS_OF_MAPS = (*MAP_TAGS, GDAL_NODATA)
+"""Those that are true of all maps of a picture that lie at one place. GDAL_METADATA has offsets of each kernel."""
+
 NAMES_OF_TAGS = {
     MAP_TAGS: "position on a map (GeoTIFF)",
     (GDAL_METADATA,): "GDAL's metadata",

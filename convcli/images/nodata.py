@@ -15,7 +15,7 @@ from ..range_rules import NUMBER
 from .exif import text_in
 from .exif_block import PREFIX, Block, BrokenExif, drop_entries
 from .geotiff import GDAL_NODATA
-from .image import Metadata
+from .image import Array, Metadata
 
 
 def stated_nodata(metadata: Metadata) -> str:
@@ -42,6 +42,12 @@ def stored_nodata(metadata: Metadata, dtype: DTypeLike) -> float | None:
     """Return what an output with this metadata stores in place of NaN; None where it states nothing that its samples can be."""
     text = stated_nodata(metadata)
     return as_sample(float(text), dtype) if text else None
+
+
+def with_nodata(samples: Array, metadata: Metadata) -> Array:
+    """Return float samples that have NaN as an output with this metadata stores them."""
+    unseen = stored_nodata(metadata, np.float32)
+    return samples if unseen is None else np.where(np.isnan(samples), samples.dtype.type(unseen), samples)
 
 
 def without_untrue_nodata(metadata: Metadata, dtype: DTypeLike) -> tuple[Metadata, tuple[str, ...]]:

@@ -21,10 +21,14 @@ class Storage:
 
 @dataclass(frozen=True)
 class MapStorage:
-    """How the float maps of one or several frames are stored. Each frame has a map for each of ``names``."""
+    """How the float maps of one or several frames are stored. Each frame has a map for each of ``names``.
+
+    ``metadata`` is what all maps have of the metadata of the picture: their position on a map, in TIFF.
+    """
 
     file_format: Format
     names: Sequence[str]
     series: Series = Series()
     encoding: Encoding = Encoding()
     provenance: Provenance | None = None
+    metadata: Metadata = Metadata()

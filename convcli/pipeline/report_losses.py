@@ -51,8 +51,7 @@ def series_of_output(
 
     Raises ImageError for --in-place.
     """
-    placements = {request.placement(size, request.maps[index]) for index in target.maps}
-    series, lost = moved_series(series, placements.pop() if len(placements) == 1 else None)
+    series, lost = moved_series(series, request.common_placement(size, target.maps))
     losses: list[Loss] = []
     if target.file_format.holds_series and not request.in_place:
         series, losses = series_for_name(series, str(target.path or ""))

@@ -118,6 +118,11 @@ class BaseRequest(abc.ABC):
         """Return where a map lies on a picture (H, W, C); None where this is not known, so that positions on maps are lost."""
         return None
 
+    def common_placement(self, size: tuple[int, int, int], maps: Sequence[int]) -> Placement | None:
+        """Return where some maps lie on a picture (H, W, C); None where this is not known, or where they lie elsewhere."""
+        placements = {self.placement(size, self.maps[index]) for index in maps}
+        return placements.pop() if len(placements) == 1 else None
+
     def gain(self, image: Any, map_: Any) -> float | None:
         """Return the response of a map to a picture of level 1, without the offset of its kernel: the sum of the weights.
 

@@ -10,7 +10,7 @@ from ..images.frames import peek
 from ..images.geotiff import rescaled_block
 from ..images.image import Image, Metadata
 from ..images.losses import METADATA_NAMES, NO_ALPHA, NOT_64_BITS, Loss, losses_by_palette, losses_of_samples
-from ..images.nodata import stored_nodata, without_untrue_nodata
+from ..images.nodata import with_nodata, without_untrue_nodata
 from ..images.positions import moved_metadata
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
 from ..images.write import Fitted, fit, stored_white
@@ -128,9 +128,8 @@ def float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tup
     compression = image.compression if image.white is None else None  # that of levels is not one of floats
     metadata = replace(image.metadata, label=map_.name)
     pixels, statistics = response.astype(np.float32, copy=False), statistics_of(response)
-    unseen = None if request.strip else stored_nodata(metadata, np.float32)
-    if unseen is not None and statistics.unknown:
-        pixels = np.where(np.isnan(pixels), np.float32(unseen), pixels)
+    if statistics.unknown and not request.strip:
+        pixels = with_nodata(pixels, metadata)
     picture = replace(image, pixels=pixels, white=None, alpha=None, compression=compression, metadata=metadata)
     return picture, statistics
 

@@ -3,15 +3,21 @@
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
+import numpy as np
+
+from ..images.exif_tiff import block_of_tags
 from ..images.frames import Series, peek
-from ..images.image import Array, Image
+from ..images.geotiff import TAGS_OF_MAPS
+from ..images.image import Array, Image, Metadata
 from ..images.losses import NOT_64_BITS, names_of_metadata
+from ..images.nodata import with_nodata, without_untrue_nodata
+from ..images.positions import moved_metadata
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
 from ..images.storage import MapStorage
 from ..images.write import write_maps
 from .input_frames import OutputFrames
 from .map_source import MapSource
-from .report_losses import refuse_loss, series_of_output
+from .report_losses import losses_of_positions, refuse_loss, report_losses, series_of_output
 from .request_base import BaseRequest
 from .tasks import Target
 from .write_output import Output, write_output
@@ -22,28 +28,35 @@ def write_stack(request: BaseRequest, frames: OutputFrames, target: Target, outp
     """Write the maps of ``apply`` or ``run`` as float32 or float64. Return what was written, and notices."""
     statistics: list[list[RangeStatistics]] = [[] for _ in target.maps]
     notices: list[str] = []
+    image = frames.first.image
+    kept = _kept(request, image, frames.series, target)
+    metadata, misplaced = moved_metadata(kept, request.common_placement(image.size, target.maps))
+    metadata, _ = without_untrue_nodata(metadata, np.float32)
+    del image  # the memory is that of one frame
 
     def computed(source: MapSource) -> list[Array]:
         maps = [source.compute_map(request.maps[index]).colour for index in target.maps]
-        notices.extend(_report_image(request, source.image, maps[0], target))
+        notices.extend(_report_image(request, source.image, maps[0], target, kept))
         for measured, computed_map in zip(statistics, maps, strict=True):
             measured.append(statistics_of(computed_map))
-        return maps
+        unknown = [measured[-1].unknown for measured in statistics]
+        return [with_nodata(map_, metadata) if count else map_ for map_, count in zip(maps, unknown, strict=True)]
 
     first, maps = peek(map(computed, frames))
     shapes = [map_.shape for map_ in first]
-    del first  # the memory is that of one frame
+    del first
     series, moved = Series(), list[str]()
     if frames.are_series_in(target.file_format):
         series, moved = series_of_output(request, frames.series, frames.first.image.size, target)
     provenance = None if request.strip else output.provenance
-    storage = MapStorage(target.file_format, _names(request, target), series, request.encoding, provenance)
+    storage = MapStorage(target.file_format, _names(request, target), series, request.encoding, provenance, metadata)
 
     def write(file: BinaryIO) -> None:
         write_maps(file, maps, storage)
 
     write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
-    return list(_written(request, target, shapes, statistics)), [*notices, *moved]
+    notices += [*moved, *report_losses(request, losses_of_positions(misplaced))]
+    return list(_written(request, target, shapes, statistics)), notices
 
 
 def _names(request: BaseRequest, target: Target) -> list[str]:
@@ -52,10 +65,21 @@ def _names(request: BaseRequest, target: Target) -> list[str]:
     return [map_.name if target.file_format.picture else request.stack_name(map_) for map_ in maps]
 
 
-def _report_image(request: BaseRequest, image: Image, map_: Array, target: Target) -> list[str]:
-    """Return notices about what a stack does not hold, of the image and of a map. Raises ImageError for --in-place."""
+def _kept(request: BaseRequest, image: Image, series: Series, target: Target) -> Metadata:
+    """Return what a stack of maps has of the metadata of its first image: its place on a map, its value of missing samples."""
+    exif, has_one_place = image.metadata.exif, series.count == 1 or series.map_tags != "own"
+    if exif is None or request.strip or not target.file_format.picture or not has_one_place:
+        return Metadata()
+    return Metadata(exif=block_of_tags(exif, TAGS_OF_MAPS))
+
+
+def _report_image(request: BaseRequest, image: Image, map_: Array, target: Target, kept: Metadata) -> list[str]:
+    """Return notices about what a stack does not hold, of a map, and of the image but for what is ``kept`` of its metadata.
+
+    Raises ImageError for --in-place.
+    """
     notices = []
-    lost = [] if request.strip else names_of_metadata(image.metadata)
+    lost = [] if request.strip else [name for name in names_of_metadata(image.metadata) if name not in names_of_metadata(kept)]
     lost += [] if image.alpha is None else ["alpha"]
     reported = [word for word in lost if target.file_format.picture or word == "alpha"]  # nobody expects metadata in arrays
     if reported:

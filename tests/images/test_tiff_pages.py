@@ -227,3 +227,70 @@ def test_what_is_no_sum_of_samples_has_no_scale(run, tmp_path, options):
     result = run("apply", tmp_path / "a.tif", *options, "-o", tmp_path / "b.tif")
     assert (result.status, "GDAL's scale and offset not kept" in result.err) == (0, True), result.err
     assert values_of(tmp_path / "b.tif") == (None, "K")
+
+
+TWO = ["-k", "blur", "-k", "sobel-x"]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("more", [[], ["--compression", "deflate"]])
+def test_maps_of_several_kernels_lie_where_the_picture_does(run, tmp_path, order, channels, more):
+    """On each page: valid with a stride of 2 begins at pixel (1, 1). NaN is stored as the value of the tag."""
+    levels = np.zeros((9, 11, channels), np.float32)
+    levels[4, 4] = np.nan
+    tags = [*position(30.0), *nodata("-9999"), (315, 2, 10, "an artist"), *gdal_metadata(2, 3)]
+    extra = {"extratags": [(*tag, True) for tag in tags], "software": False, "metadata": None, "byteorder": order}
+    tifffile.imwrite(tmp_path / "a.tif", levels.squeeze(), photometric="rgb" if channels == 3 else "minisblack", **extra)
+    arguments = ["-k", "average:size=3", "-k", "sobel-x", "--padding", "valid", "--stride", "2", *more]
+    result = run("apply", tmp_path / "a.tif", *arguments, "-o", tmp_path / "b.tif")
+    assert (result.status, "position" in result.err, "NODATA" in result.err) == (0, False, False), result.err
+    assert "EXIF and GDAL's metadata not written: a stack holds only the feature maps" in result.err
+    pages = tags_of(tmp_path / "b.tif")
+    assert len(pages) == 2 * channels
+    # areas: the centre of the first output pixel is at (45, 45) from the corner, and pixels are 60 wide
+    assert [(page[SCALE], page[TIEPOINT], page[NODATA]) for page in pages] == [
+        ((60, 60, 0), (0, 0, 0, 515, 885, 0), "-9999")
+    ] * len(pages)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        maps = file.asarray()
+        assert file.imagej_metadata["Labels"][0].startswith("average")
+    assert (np.isnan(maps).sum(), np.sum(maps == -9999)) == (0, 4 * 2 * channels)
+    result = run("apply", tmp_path / "a.tif", *arguments, "--strip", "-o", tmp_path / "c.tif")
+    assert not set(tags_of(tmp_path / "c.tif")[0]) & {SCALE, NODATA}
+    assert np.isnan(tifffile.imread(tmp_path / "c.tif")).any()
+
+
+def test_maps_at_several_places_lose_their_position(run, tmp_path):
+    """Of kernels whose anchors differ, and of a network. The value of missing samples stays true."""
+    write_pages(tmp_path / "a.tif", [(np.ones((9, 11), np.uint8), [*position(30.0), *nodata("7")])])
+    (tmp_path / "k.toml").write_text("[kernels.p]\nmatrix = [[1, 1, 1]]\n[kernels.q]\nmatrix = [[1, 1, 1]]\nanchor = [0, 0]\n")
+    arguments = ["-k", "p", "-k", "q", "--padding", "valid", "--config", tmp_path / "k.toml"]
+    for line in (["apply", tmp_path / "a.tif", *arguments], ["run", "edge-energy", tmp_path / "a.tif"]):
+        result = run(*line, "-o", tmp_path / "b.tif", "--overwrite")
+        assert result.status == 0, result.err
+        assert "its position on a map (GeoTIFF) not kept: the pixels of the output lie elsewhere" in result.err
+        assert [(page.get(SCALE), page.get(NODATA)) for page in tags_of(tmp_path / "b.tif")][:2] == [(None, "7")] * 2
+
+
+@pytest.mark.parametrize("kind", ["axes", "pages"])
+@pytest.mark.parametrize("on_all", [True, False])
+def test_maps_of_frames_lie_where_the_frames_do(run, tmp_path, kind, on_all):
+    """On all pages if all of the input have the tags, else on the first."""
+    tags = [(*tag, not on_all) for tag in (*position(30.0), *nodata("7"))]
+    tifffile.imwrite(tmp_path / "a.tif", np.ones((3, 8, 10), np.uint8), software=False, extratags=tags, **SERIES[kind])
+    assert run("apply", tmp_path / "a.tif", *TWO, "--stride", "2", "-o", tmp_path / "b.tif").status == 0
+    expected = [((60, 60, 0), "7") if on_all or index == 0 else (None, None) for index in range(6)]
+    assert [(page.get(SCALE), page.get(NODATA)) for page in tags_of(tmp_path / "b.tif")] == expected
+
+
+def test_maps_of_frames_at_several_places_lose_their_position(run, tmp_path):
+    """A stack of ImageJ has one place; a file for each frame has its own."""
+    levels = np.ones((8, 10), np.uint8)
+    write_pages(tmp_path / "a.tif", [(levels, position(30.0)), (levels, position(31.0))])
+    result = run("apply", tmp_path / "a.tif", *TWO, "-o", tmp_path / "b.tif")
+    assert "position on a map (GeoTIFF) not written: a stack holds only the feature maps" in result.err
+    assert [page.get(SCALE) for page in tags_of(tmp_path / "b.tif")] == [None] * 4
+    run("apply", tmp_path / "a.tif", *TWO, "-o", str(tmp_path / "b{frame}.tif"))
+    scales = [[page[SCALE][0] for page in tags_of(tmp_path / f"b{index}.tif")] for index in range(2)]
+    assert scales == [[30, 30], [31, 31]]

@@ -126,7 +126,8 @@ def write_map_stack(file: BinaryIO, frames: Iterable[Sequence[Array]], storage: 
     size = (math.prod(shape) * dtype.itemsize) + DIRECTORY_BYTES * math.prod(shape[:-2])
     del first
     options = {"photometric": "minisblack", "software": str(storage.provenance or "")}
-    with _Writer(file, Metadata(), program, size, storage.encoding) as writer:
+    repeated = PAGE_TAGS if series.count == 1 or series.map_tags == "alike" else ()
+    with _Writer(file, storage.metadata, program, size, storage.encoding, repeated) as writer:
         writer.write_series(planes, shape, dtype, {**described, **options, **compression_of_floats(storage.encoding)})
 
 

@@ -30,7 +30,7 @@ from ..encoding import Encoding
 from ..exif import text_in
 from ..exif_block import ASCII, Block, Field, append, append_directory, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
-from ..geotiff import GDAL_NODATA, MAP_TAGS
+from ..geotiff import TAGS_OF_MAPS
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, NO_UNIT, XMP_TAG
 from ..storage import Storage
@@ -73,8 +73,7 @@ def encode_pages(levels: Array, has_alpha: bool, storage: Storage) -> bytes:
     file = start_tiff(exif, [*pixel_fields, *_metadata_fields(metadata, order), *labels])
     block = Block.of(file)
     directories = [block.first_directory]
-    repeated = (*MAP_TAGS, GDAL_NODATA)
-    shared = [block.read(entry.position, 12) for entry in block.directory(directories[0]) if entry.tag in repeated]
+    shared = [block.read(entry.position, 12) for entry in block.directory(directories[0]) if entry.tag in TAGS_OF_MAPS]
     for _ in pages[1:]:
         position = append_directory(block, shared, bytes(4), pixel_fields)
         write_at(file, block.next_pointer(directories[-1]), struct.pack(f"{order}I", position))

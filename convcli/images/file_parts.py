@@ -74,7 +74,10 @@ PPM_HEADER = re.compile(rb"P4(?:(?:\s|#[^\n]*\n)+\d+){2}\s|P[56](?:(?:\s|#[^\n]*
 SMALLER_IMAGES, LAYERS, DEPTH_MAP, CROP = "its smaller images", "Photoshop's layers", "its depth map", "its crop"
 MORE_THAN_METADATA = (FURTHER_PICTURES, SMALLER_IMAGES, LAYERS, DEPTH_MAP, CROP)
 
-LOST_TIFF_TAGS = {330: SMALLER_IMAGES, 700: XMP, 37724: LAYERS}
+TAGS_OF_MICROSCOPES = {**dict.fromkeys(range(33628, 33632), "MetaMorph's metadata (STK)"), 34412: "Zeiss's metadata (LSM)"}
+"""Tags that say how many planes follow the first directory, or what every second directory is."""
+
+LOST_TIFF_TAGS = {330: SMALLER_IMAGES, 700: XMP, 37724: LAYERS, **TAGS_OF_MICROSCOPES}
 """Tags that are not carried over, as they describe other pictures or the old pixels."""
 
 
@@ -86,7 +89,7 @@ def is_picture_or_bytes(description: str) -> bool:
 def unkept_tags(tags: Iterable[int]) -> list[str]:
     """Describe the tags of a TIFF file that are not carried over."""
     present = set(tags)
-    return [description for tag, description in LOST_TIFF_TAGS.items() if tag in present]
+    return list(dict.fromkeys(description for tag, description in LOST_TIFF_TAGS.items() if tag in present))
 
 
 def unkept_png_parts(file: BinaryIO, info: Info) -> Iterator[str]:

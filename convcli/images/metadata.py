@@ -16,7 +16,16 @@ from .exif import check_block, holds_only_provenance, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
 from .exif_tiff import exif_of_tiff
 from .file_format import Format
-from .file_parts import PHOTOSHOP, XMP, Info, cicp_of_png, is_picture_or_bytes, kept_png_chunks, unkept_tags
+from .file_parts import (
+    LOST_TIFF_TAGS,
+    PHOTOSHOP,
+    XMP,
+    Info,
+    cicp_of_png,
+    is_picture_or_bytes,
+    kept_png_chunks,
+    unkept_tags,
+)
 from .geotiff import MAP_POSITION, MAP_TAGS, without_statistics
 from .image import Calibration, Image, Metadata
 from .provenance import SOFTWARE, without_provenance
@@ -199,6 +208,7 @@ def metadata_of_tiff(
     is_big = file.read(4) in BIG_TIFF
     description, is_turned = str(tags.get(DESCRIPTION, "")), int(tags.get(ORIENTATION, 1)) != 1
     stale = {DESCRIPTION} if description.startswith(SHAPE_DESCRIPTIONS) or OME_XML.match(description) else set()
+    stale |= LOST_TIFF_TAGS.keys()
     calibration = None if is_turned else _calibration_of(tags)
     lost = [*unkept_tags(tags), *_unkept_calibration(tags, calibration), *(["OME-XML"] if OME_XML.match(description) else [])]
     if is_turned and set(tags) & set(MAP_TAGS):

@@ -72,13 +72,25 @@ def read_ome(text: str) -> OmeImage | None:
     try:
         root = ElementTree.fromstring(text)
         pixels = next((element for element in root.iter() if _name(element) == "Pixels"), None)
-        if pixels is None or len({element.text for element in pixels.iter() if _name(element) == "UUID"}) > 1:
+        if pixels is None or _are_in_files(pixels):
             return None
         image = next(element for element in root.iter() if pixels in element and _name(element) == "Image")
         words = _words_of(image, pixels)
         return replace(_image_of(pixels), words=tuple(words.items()), has_more=_has_more(root, words.keys()))
     except (ElementTree.ParseError, KeyError, ValueError, StopIteration):
         return None
+
+
+def names_other_files(text: str) -> bool:
+    """Return whether OME-XML names several files with planes."""
+    try:
+        return _are_in_files(ElementTree.fromstring(text))
+    except ElementTree.ParseError:
+        return False
+
+
+def _are_in_files(element: Any) -> bool:
+    return len({inner.text for inner in element.iter() if _name(inner) == "UUID"}) > 1
 
 
 def _words_of(image: Any, pixels: Any) -> dict[str, Any]:

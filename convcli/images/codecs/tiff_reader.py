@@ -20,7 +20,7 @@ import PIL.Image
 from ...errors import ImageError
 from .. import alpha
 from ..compression import compression_of_tiff
-from ..file_parts import LOST_TIFF_TAGS
+from ..file_parts import LOST_TIFF_TAGS, TAGS_OF_MICROSCOPES
 from ..frames import Frames
 from ..geotiff import rescaled_block
 from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, itemsize_of
@@ -158,7 +158,8 @@ class FrameReader:
         return self._read_metadata(self.pages.pages.first)
 
     def _read_metadata(self, page: Any) -> FileMetadata:
-        tags = {tag.code: _raw_value(tag) if tag.code == IMAGEJ_METADATA else tag.value for tag in page.tags}
+        read = (tag for tag in page.tags if tag.code not in TAGS_OF_MICROSCOPES)
+        tags = {tag.code: _raw_value(tag) if tag.code == IMAGEJ_METADATA else tag.value for tag in read}
         tags = {
             code: b"" for code in codes_of(page) if code in LOST_TIFF_TAGS
         } | tags  # tifffile leaves out what it cannot read

@@ -3,6 +3,8 @@
     ImageJ             TZCYX in the order of its description; above 4 GB all planes follow the first directory
     OME-TIFF           the first image of its OME-XML, by the table TiffData
     tifffile           the shape and axes in its description
+    LSM                axes and lengths in the tag of Zeiss; smaller images lie between the pages
+    STK                planes that follow the first directory, as many as the tag UIC2 has values
     volumes            the planes of one directory (ImageDepth) along Z
     any other file     each page is a frame of its own, of any size and type
 
@@ -29,7 +31,7 @@ from ..file_parts import SMALLER_IMAGES
 from ..frames import Series, TiffSeries
 from ..geotiff import PAGE_TAGS
 from ..image import REMEDY, Array
-from .tiff_ome import read_ome
+from .tiff_ome import names_other_files, read_ome
 
 NEW_SUBFILE_TYPE, REDUCED, MASK = 254, 1, 4
 RGB_LETTERS = ("R", "G", "B")
@@ -81,8 +83,11 @@ def layout_of(file: Any, stream: BinaryIO) -> Layout:
     lost = [SMALLER_IMAGES] if len(skipped) > masks else []
     lost += [f"{masks} transparency masks" if masks > 1 else "its transparency mask"] if masks else []
     map_tags = _map_tags(file, stream, [(directories[index], last_tags[index]) for index in used])
-    found = _imagej(file, directories) or _ome(file, directories) or _shaped(file, used) or _volume(file, used)
+    found = _imagej(file, directories) or _ome(file, directories) or _lsm(file, used) or _stk(file, used)
+    found = found or _shaped(file, used) or _volume(file, used)
     if found is None:
+        if file.is_ome and names_other_files(file.ome_metadata):
+            lost.append("the planes in other files that its OME-XML names")
         are_alternates = bool(file.is_svs or file.is_ndpi or file.is_scn or file.is_bif or file.is_qpi)
         series = Series(len(used), are_alternates=are_alternates, map_tags=map_tags)
         return Layout(series, np.array(used)[:, None], directories, 1, tuple(lost))
@@ -258,6 +263,34 @@ def _ome(file: Any, directories: Sequence[int]) -> Found | None:
         tiff=TiffSeries("ome", planes.shape[1] > 1, image.words),
     )
     return Found(series, planes, unkept=("the rest of its OME-XML",) if image.has_more else ())
+
+
+def _lsm(file: Any, used: Sequence[int]) -> Found | None:
+    import tifffile
+
+    words = file.lsm_metadata if file.is_lsm else None
+    if not isinstance(words, dict):  # bytes where they are not those of Zeiss
+        return None
+    axes = tifffile.TIFF.CZ_LSMINFO_SCANTYPE.get(words.get("ScanType", -1), "")
+    axes = "".join(axis for axis in axes if axis not in "CYX")
+    lengths = [max(int(words.get(tifffile.TIFF.CZ_LSMINFO_DIMENSIONS[axis], 0)), 1) for axis in axes]
+    if math.prod(lengths) != len(used) or len(used) < 2:
+        return None
+    series, planes = _arranged(axes, np.arange(len(used)).reshape(lengths), 1)
+    return Found(replace(series, tiff=TiffSeries("")), np.array(used)[planes])
+
+
+def _stk(file: Any, used: Sequence[int]) -> Found | None:
+    with np.errstate(all="ignore"):  # tifffile divides by numbers in the file
+        words = file.stk_metadata if file.is_stk else None
+    planes = words["NumberPlanes"] if words else 1
+    if planes < 2 or len(used) > 1:
+        return None
+    if not planes_per_directory(file, 1, planes):
+        raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
+    axis = file.series[0].axes[0]
+    series = Series(planes, axis, (planes,), tiff=TiffSeries("")) if axis in "TZ" else Series(planes)
+    return Found(series, np.arange(planes)[:, None], planes)
 
 
 def _shaped(file: Any, used: Sequence[int]) -> Found | None:

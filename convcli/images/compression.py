@@ -9,7 +9,7 @@ that one.
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import PIL.Image
@@ -17,6 +17,9 @@ import PIL.JpegImagePlugin
 
 from ..errors import ImageError
 from .formats import BY_NAME
+
+TILE = "tile"
+"""The name of the option of rows and columns of a tile."""
 
 LOSSLESS_CHUNK, FRAME_CHUNK = b"VP8L", b"ANMF"
 FRAME_HEADER_SIZE = 16
@@ -27,23 +30,28 @@ FULL_RESOLUTION = 0
 @dataclass(frozen=True)
 class Compression:
     """``format`` is the name of a ``Format``, ``options`` are those of its encoder that compress alike: those of Pillow's
-    ``save``, or the name of TIFF's compression.
+    ``save``, or the name of TIFF's compression and the size of its tiles.
     """
 
     format: str
     options: dict[str, Any]
+
+    @property
+    def tiles(self) -> "Compression":
+        """The tiles alone, which are those of any compression."""
+        return replace(self, options={name: value for name, value in self.options.items() if name == TILE})
 
 
 TIFF_NAMES = {1: "none", 5: "lzw", 8: "deflate", 32946: "deflate", 50000: "zstd"}
 """The compressions of TIFF that are written, by their numbers in the tag Compression."""
 
 
-def compression_of_tiff(number: int) -> Compression:
-    """Return the compression of outputs from its number in the tag Compression.
+def compression_of_tiff(number: int, tile: tuple[int, int] | None = None) -> Compression:
+    """Return the compression of outputs from its number in the tag Compression, and from rows and columns of tiles.
 
     Others, which are lossy (JPEG) or for other samples (CCITT, which has one bit), become deflate, which loses nothing.
     """
-    return Compression("tiff", {"compression": TIFF_NAMES.get(number, "deflate")})
+    return Compression("tiff", {"compression": TIFF_NAMES.get(number, "deflate")} | ({TILE: tile} if tile else {}))
 
 
 def compression_of(picture: PIL.Image.Image, file: BinaryIO) -> Compression | None:

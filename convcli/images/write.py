@@ -158,9 +158,11 @@ def _updated(metadata: Metadata, file_format: Format, size: tuple[int, int], pro
 def _inheriting(encoding: Encoding, image: Image, file_format: Format) -> Encoding:
     """Return the encoding with the compression of the file of the image, where its format has one and none is given."""
     compression = image.compression
-    if compression is None or compression.format != file_format.name or getattr(encoding, str(file_format.setting)) is not None:
+    if compression is None or compression.format != file_format.name:
         return encoding
-    return replace(encoding, inherited=compression.options)
+    if getattr(encoding, str(file_format.setting)) is not None:
+        compression = compression.tiles
+    return replace(encoding, inherited=compression.options) if compression.options else encoding
 
 
 @contextlib.contextmanager

@@ -125,7 +125,9 @@ def _common_limits(request: BaseRequest, frames: OutputFrames, map_: Map, target
 def float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tuple[Image, RangeStatistics]:
     """Return a map as an image of float32, and the statistics of its responses."""
     image, response = map_source.image, map_source.compute_map(map_).colour
-    compression = image.compression if image.white is None else None  # that of levels is not one of floats
+    compression = image.compression
+    if compression and image.white is not None:  # that of levels is not one of floats
+        compression = compression.tiles
     metadata = replace(image.metadata, label=map_.name)
     pixels, statistics = response.astype(np.float32, copy=False), statistics_of(response)
     if statistics.unknown and not request.strip:

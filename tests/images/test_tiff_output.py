@@ -190,3 +190,39 @@ def test_skip_existing_knows_a_file_that_was_cut_off(run, samples, tmp_path, opt
         out.write_bytes(data[:-10])
         result = run(*arguments, "--overwrite")
         assert (written, out.read_bytes() == data) == ([True, False], True), result.err
+
+
+TILED = {
+    "grey": ("<", np.uint8, 1, {"compression": "zlib", "predictor": True}),
+    "deep colour": (">", np.uint16, 3, {"compression": "lzw", "predictor": True}),
+    "floats": (">", np.float32, 1, {}),
+    "float colour": ("<", np.float32, 3, {"compression": "zstd", "predictor": 3}),
+    "bands": ("<", np.uint16, 5, {"planarconfig": "contig"}),
+}
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+@pytest.mark.parametrize("kind", TILED)
+@pytest.mark.parametrize("options", [[], ["--compression", "zstd"], ["--depth", "float"]])
+def test_tiles_are_kept(run, tmp_path, rng, pages, kind, options):
+    """Their size, also with another compression; tifffile reads the samples. A map smaller than a tile has strips."""
+    order, dtype, channels, stored = TILED[kind]
+    data = rng.integers(0, 256, (pages, 70, 100, channels)).astype(dtype).squeeze(3 if channels == 1 else ())
+    stored = {"photometric": "rgb" if channels == 3 else "minisblack", **stored}
+    with tifffile.TiffWriter(tmp_path / "a.tif", byteorder=order) as file:
+        for page in data:
+            file.write(page, tile=(32, 48), contiguous=False, metadata=None, software=False, **stored)
+    arguments = ["apply", tmp_path / "a.tif", "-k", "1", *options]
+    assert run(*arguments, "-o", tmp_path / "b.tif").status == 0
+    assert run(*arguments, "--stride", "3", "-o", tmp_path / "c.tif").status == 0
+    is_stack = pages > 1 and (dtype == np.float32 or "float" in options)
+    expected = np.moveaxis(data, 3, 1) if channels > 1 and (is_stack or channels == 5 or dtype == np.float32) else data
+    if channels == 3 and (dtype == np.float32 or "float" in options):
+        expected = np.moveaxis(data, 3, 1)
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        tiles = [page.aspage().tile if page.aspage().is_tiled else None for page in file.pages]
+        levels = np.stack([page.asarray() for page in file.pages])
+    assert tiles == [None if is_stack else (32, 48)] * len(tiles)
+    assert_array_equal(levels.reshape(expected.shape), expected)
+    with tifffile.TiffFile(tmp_path / "c.tif") as file:
+        assert not any(page.aspage().is_tiled for page in file.pages)

@@ -93,8 +93,9 @@ class FrameReader:
         else:
             pixels = _decode_by_libtiff(self.file, page) if by_libtiff else self._plane(numbers[0], page)
         pixels = upright(pixels, _tag(page, ORIENTATION) or 1)
+        tile = (page.tilelength, page.tilewidth) if page.is_tiled else None
         image = _image_of(pixels, page, colour, self._metadata_of(page))
-        image = replace(image, compression=compression_of_tiff(int(page.compression)))
+        image = replace(image, compression=compression_of_tiff(int(page.compression), tile))
         lost = [part for part in self.layout.lost if part not in image.lost]
         tiff = self.layout.series.tiff
         if image.alpha is not None and tiff and not holds_alpha(tiff.program, image.size[2], image.pixels.dtype):

@@ -32,7 +32,7 @@ from ..metadata import DESCRIPTION, XMP_TAG
 from ..storage import MapStorage, Storage
 from .tiff_ome import CHANNEL_NUMBERS
 from .tiff_series import COMPOSITE, RGB_LETTERS, holds_alpha
-from .tiff_writer import compression_of_floats, compression_of_pictures, imagej_text
+from .tiff_writer import compression_of_floats, compression_of_pictures, imagej_text, tile_of
 
 CLASSIC_BYTES = (1 << 32) - (1 << 25)
 """Most bytes of planes in a TIFF file whose offsets have 32 bits; the rest is for directories and metadata."""
@@ -243,7 +243,7 @@ class _Writer:
             raise ArgumentError("a stack of ImageJ of more than 4 GB cannot be compressed; give --compression none")
         block = start_tiff(metadata.exif or NO_BLOCK, [])
         order: Any = "<" if block.getvalue()[:2] == b"II" else ">"
-        self.order, self.repeated = order, repeated
+        self.order, self.repeated, self.encoding = order, repeated, encoding
         self.writer = tifffile.TiffWriter(
             file, bigtiff=self.is_big, byteorder=order, imagej=program == "imagej", ome=program == "ome", shaped=None
         )
@@ -326,7 +326,8 @@ class _Writer:
             if is_first and not has_alpha and all(tag != DESCRIPTION for tag, *_ in self.tags):
                 planar["description"] = imagej_text([(word, value.format(samples)) for word, value in IMAGEJ_PLANES])
                 common["extratags"] += _label_tags(metadata.label, samples, self.writer.tiff.byteorder)
-        options = {**common, "photometric": "rgb" if colour else "minisblack", **planar, **options}
+        tile = tile_of(self.encoding, levels.shape)
+        options = {**common, "photometric": "rgb" if colour else "minisblack", "tile": tile, **planar, **options}
         self.writer.write(stored, contiguous=False, metadata=None, **options)
 
     def write_series(self, planes: Iterator[Array], shape: Sequence[int], dtype: Any, options: dict[str, Any]) -> None:

@@ -19,13 +19,14 @@ do not have it.
 """
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from ..compression import TILE
 from ..encoding import Encoding
 from ..exif import text_in
 from ..exif_block import ASCII, Block, Field, append, append_directory, write_at
@@ -37,7 +38,7 @@ from ..storage import Storage
 from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION
 from .tiff_series import RGB_LETTERS
 
-UNASSOCIATED, STRIP_OFFSETS, STRIP_BYTE_COUNTS = 2, 273, 279
+UNASSOCIATED, STRIP_OFFSETS, STRIP_BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS = 2, 273, 279, 324, 325
 BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 STRUCT_CODES = {SHORT: "H", LONG: "I"}
 MINISBLACK, RGB = 1, 2
@@ -55,7 +56,9 @@ MAX_LONG = (1 << 32) - 1
 
 
 def encode_pages(levels: Array, has_alpha: bool, storage: Storage) -> bytes:
-    """Encode levels or floats in strips, after their metadata. Without a compression, floats are not compressed.
+    """Encode levels or floats, in tiles as the input or in strips, after their metadata.
+
+    Without a compression, floats are not compressed.
 
     Floats of three channels become three pages, which ImageJ opens; it opens no colours of more than 16 bits. Pillow cannot
     encode 16-bit colour, and would write EXIF anew. The strips are written last: a file in memory that grows after them
@@ -67,7 +70,7 @@ def encode_pages(levels: Array, has_alpha: bool, storage: Storage) -> bytes:
     exif = metadata.exif or NO_BLOCK
     order = "<" if b"II" in exif[:8] else ">"
     pages = np.split(levels, levels.shape[2], axis=2) if is_float else [levels]
-    layout = Layout.of(pages[0], compression, in_one=compression == "none" and len(pages) == 1)
+    layout = Layout.of(pages[0], compression, tile_of(storage.encoding, pages[0].shape), len(pages) == 1)
     pixel_fields = _pixel_fields(pages[0], has_alpha, layout, order)
     labels = _label_fields(metadata, len(pages), order) if is_float else []
     file = start_tiff(exif, [*pixel_fields, *_metadata_fields(metadata, order), *labels])
@@ -86,6 +89,16 @@ def encode_pages(levels: Array, has_alpha: bool, storage: Storage) -> bytes:
 def name_of_compression(encoding: Encoding, default: str) -> str:
     """Return the compression that is asked for, else that of the input, else a default."""
     return encoding.compression or str((encoding.inherited or {}).get("compression", default))
+
+
+def tile_of(encoding: Encoding, shape: Sequence[int]) -> tuple[int, int] | None:
+    """Return the rows and columns of the tiles of the input; None for strips, and where a picture (H, W, ...) is smaller.
+
+    They are multiples of 16 (TIFF 6.0, section 15).
+    """
+    rows, columns = (encoding.inherited or {}).get(TILE, (0, 0))
+    is_valid = rows and columns and rows % 16 == columns % 16 == 0
+    return (rows, columns) if is_valid and rows <= shape[0] and columns <= shape[1] else None
 
 
 def compression_of_pictures(encoding: Encoding, dtype: "np.dtype[Any]") -> dict[str, Any]:
@@ -109,24 +122,42 @@ def _options(name: str, predictor: int) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Layout:
-    """How samples are stored: the name of the compression, the rows of a strip, and the number of strips.
+    """How samples are stored: the name of the compression, the rows and columns of a strip or tile, and the number of them.
 
     Compressed levels are differences of neighbours in a row (TIFF 6.0, section 14), floats those of Adobe's Technical Note 3.
     """
 
     compression: str
     rows: int
-    strips: int
+    columns: int
+    count: int
+    are_tiles: bool = False
 
     @classmethod
-    def of(cls, samples: Array, compression: str, in_one: bool) -> "Layout":
-        """Return the layout of samples (H, W, C), in one strip, or in many, each of them copied when it is written."""
-        height = len(samples)
+    def of(cls, samples: Array, compression: str, tile: tuple[int, int] | None, is_one_page: bool) -> "Layout":
+        """Return the layout of samples (H, W, C): tiles, one strip, or many, each of them copied when it is written."""
+        height, width, _ = samples.shape
+        if tile:
+            return cls(compression, *tile, -(-height // tile[0]) * -(-width // tile[1]), True)
+        in_one = compression == "none" and is_one_page
         rows = height if in_one else min(max(STRIP_BYTES * height // samples.nbytes, 1), height)
-        return cls(compression, rows, -(-height // rows))
+        return cls(compression, rows, width, -(-height // rows))
+
+    @property
+    def tags(self) -> tuple[int, int]:
+        """The tags with the positions and the sizes of the strips or tiles."""
+        return (TILE_OFFSETS, TILE_BYTE_COUNTS) if self.are_tiles else (STRIP_OFFSETS, STRIP_BYTE_COUNTS)
+
+    def parts_of(self, samples: Array) -> Iterator[Array]:
+        """Yield the strips or tiles of samples (H, W, C). Those that exceed the picture repeat its edge."""
+        for top in range(0, samples.shape[0], self.rows):
+            for left in range(0, samples.shape[1], self.columns):
+                part = samples[top : top + self.rows, left : left + self.columns]
+                missing = (self.rows - part.shape[0], self.columns - part.shape[1]) if self.are_tiles else (0, 0)
+                yield np.pad(part, ((0, missing[0]), (0, missing[1]), (0, 0)), mode="edge") if any(missing) else part
 
     def encode(self, samples: Array, order: str) -> "bytes | memoryview":
-        """Return the bytes of a strip of samples (H, W, C) in a byte order."""
+        """Return the bytes of a strip or tile of samples (H, W, C) in a byte order."""
         if self.compression == "none":
             return np.ascontiguousarray(samples, samples.dtype.newbyteorder(order)).data.cast("B")
         import imagecodecs  # 15 ms
@@ -143,19 +174,19 @@ class Layout:
 
 
 def _write_strips(block: Block, directory: int, samples: Array, layout: Layout) -> None:
-    """Write the strips of samples (H, W, C) at the end of a file, and their positions and sizes to a directory.
+    """Write the strips or tiles of samples (H, W, C) at the end of a file, and their positions and sizes to a directory.
 
     Raises ValueError where the file becomes too long.
     """
     positions, sizes = [], []
-    for begin in range(0, len(samples), layout.rows):
-        strip = layout.encode(samples[begin : begin + layout.rows], block.byte_order)
+    for part in layout.parts_of(samples):
+        strip = layout.encode(part, block.byte_order)
         positions.append(append(block.file, strip))
         sizes.append(len(strip))
         if positions[-1] + sizes[-1] > MAX_LONG:
             raise ValueError(f"TIFF holds at most {MAX_LONG} bytes; write .png or .npy")
     for entry in block.directory(directory):
-        numbers = {STRIP_OFFSETS: positions, STRIP_BYTE_COUNTS: sizes}.get(entry.tag)
+        numbers = dict(zip(layout.tags, (positions, sizes), strict=True)).get(entry.tag)
         if numbers:
             write_at(block.file, entry.value_position, struct.pack(f"{block.byte_order}{len(numbers)}I", *numbers))
 
@@ -166,9 +197,10 @@ def _pixel_fields(samples: Array, has_alpha: bool, layout: Layout, order: str) -
     is_float = samples.dtype.kind == "f"
     photometric = RGB if count - has_alpha == 3 else MINISBLACK
     numbers = ((259, NUMBERS[layout.compression]), (PHOTOMETRIC, photometric), (277, count), (284, 1))
+    rows = [(322, layout.columns), (323, layout.rows)] if layout.are_tiles else [(278, layout.rows)]
     fields = [
-        *((tag, LONG, (value,)) for tag, value in ((256, width), (257, height), (278, layout.rows))),
-        *((tag, LONG, (0,) * layout.strips) for tag in (STRIP_OFFSETS, STRIP_BYTE_COUNTS)),
+        *((tag, LONG, (value,)) for tag, value in ((256, width), (257, height), *rows)),
+        *((tag, LONG, (0,) * layout.count) for tag in layout.tags),
         *((tag, SHORT, (value,)) for tag, value in numbers),
         (BITS_PER_SAMPLE, SHORT, (8 * samples.itemsize,) * count),
         *([(PREDICTOR, SHORT, (FLOAT_DIFFERENCES if is_float else DIFFERENCES,))] if layout.compression != "none" else []),

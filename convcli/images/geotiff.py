@@ -1,4 +1,4 @@
-"""GeoTIFF: the place of pixels on a map, in the tags of a TIFF file or of an EXIF block.
+"""GeoTIFF: the place of pixels on a map, and GDAL's scale of samples, in the tags of a TIFF file or of an EXIF block.
 
 The tags are those of OGC GeoTIFF Standard 1.1 (https://docs.ogc.org/is/19-008r4/19-008r4.html), annex B.6. They relate a
 position (I, J) in the raster, a column and a row, to one on the map, (X, Y):

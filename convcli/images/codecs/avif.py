@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -9,10 +10,11 @@ import PIL.Image
 
 from ...errors import ImageError
 from .. import avif_boxes
+from ..avif_items import check_coded_sizes
 from ..encoding import Encoding
 from ..exif_block import ORIENTATION
 from ..formats import BY_NAME, DECODERS, Format
-from ..frames import LevelsOfFrame, Series
+from ..frames import Frames, LevelsOfFrame, Series
 from ..image import Admit, Header, Image, Metadata, check_pixels, scaled_levels
 from ..metadata import metadata_of
 from ..orientation import upright
@@ -26,6 +28,19 @@ BYTES_PER_SAMPLE = 9
 
 class AvifCodec(AnimationCodec):
     """AVIF of all depths, written with 8 bits."""
+
+    def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
+        """Return the frames. Raises ImageError, and whatever Pillow raises on damaged data."""
+        beyond = check_coded_sizes(file, max_pixels)
+        frames = super().open_frames(file, max_pixels, axes)
+
+        def read(index: int, admit: Admit) -> Image:
+            def admit_all(header: Header) -> None:
+                admit(replace(header, reading=header.reading + beyond * header.channels * BYTES_PER_SAMPLE))
+
+            return frames.read(index, admit_all)
+
+        return replace(frames, read=read)
 
     def read_picture(self, file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
         """Read a picture. Raises ImageError, and whatever Pillow and imagecodecs raise on damaged data."""

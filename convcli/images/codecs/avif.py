@@ -15,7 +15,7 @@ from ..encoding import Encoding
 from ..exif_block import ORIENTATION
 from ..formats import BY_NAME, DECODERS, Format
 from ..frames import Frames, LevelsOfFrame, Series
-from ..image import Admit, Header, Image, Metadata, check_pixels, scaled_levels
+from ..image import Admit, Header, Image, Metadata, check_pixels, image_of_samples, scaled_levels
 from ..metadata import metadata_of
 from ..orientation import upright
 from .animation import alike, timing_of
@@ -101,7 +101,4 @@ def _read_deep(file: BinaryIO, bits: int, max_pixels: int, admit: Admit) -> Imag
     if levels.shape[:2] != (height, width) or levels.dtype != np.uint16 or int(levels.max()) >> bits:
         raise ValueError(f"its pixels have shape {levels.shape} and dtype {levels.dtype}")
     levels = upright(scaled_levels(levels, 2**bits - 1), orientation)
-    colours = 1 if levels.shape[2] < 3 else 3
-    alpha = np.ascontiguousarray(levels[:, :, colours]) if levels.shape[2] > colours else None
-    image = Image(np.ascontiguousarray(levels[:, :, :colours]), 65535, alpha, "AVIF", file_metadata.metadata)
-    return file_metadata.add_to(image)
+    return file_metadata.add_to(image_of_samples(levels, 65535, "AVIF", file_metadata.metadata))

@@ -18,7 +18,7 @@ from ..chunks import PNG_HEADER_END, PNG_SIGNATURE, png_chunk
 from ..encoding import Encoding
 from ..formats import Format
 from ..frames import Frames, LevelsOfFrame, Series
-from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels
+from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels, image_of_samples
 from ..orientation import upright
 from .apng import AnimationReader, read_animation, write_animation
 from .pillow import PillowCodec
@@ -158,10 +158,7 @@ def _read_deep(file: BinaryIO, header: DeepHeader, chunks: list[Chunk]) -> Image
     """Return the image of a file with these chunks, upright."""
     file_metadata, orientation = file_metadata_of(file, chunks)
     levels = upright(_decode(header, chunks), orientation)
-    colours = 1 if header.colour_type == 4 else 3
-    alpha = np.ascontiguousarray(levels[:, :, colours]) if levels.shape[2] > colours else None
-    image = Image(np.ascontiguousarray(levels[:, :, :colours]), 65535, alpha, "PNG", file_metadata.metadata)
-    return file_metadata.add_to(image)
+    return file_metadata.add_to(image_of_samples(levels, 65535, "PNG", file_metadata.metadata))
 
 
 def _decode(header: DeepHeader, chunks: list[Chunk]) -> Array:

@@ -98,7 +98,7 @@ class FrameReader:
         planes = self.layout.series.planes
         if image.alpha is not None and planes and not holds_alpha(planes.program, image.size[2], image.pixels.dtype):
             lost += ["what its description says of the stack"] if planes.program else []
-        return image.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else image
+        return image.with_unkept(*lost)
 
     def _page(self, plane: int) -> Any:
         """Return the page of a plane. Only the first is kept in memory."""

@@ -21,7 +21,7 @@ from ..metadata import FileMetadata
 from ..orientation import upright
 from .animation import Levels, alike, changed_box, timing_of
 from .pillow import PARTIAL_DATA, TRUNCATED, truncated_is_allowed
-from .png_chunks import Chunk, file_metadata_of, read_chunks
+from .png_chunks import TYPES_WITH_ALPHA, Chunk, file_metadata_of, read_chunks
 
 CONTROL = struct.Struct(">IIIIIHHBB")
 """fcTL: sequence number, width, height, x, y, numerator and denominator of the duration, disposal, blending."""
@@ -35,7 +35,6 @@ OVER = 1
 BLENDED_PIXELS = 1 << 16
 """Pixels that are blended at a time."""
 
-TRANSPARENT_TYPES = (4, 6)
 MAX_FIELD = 65535
 
 DecodePng: TypeAlias = Callable[[bytes, Admit], Image]
@@ -80,7 +79,7 @@ class Animation:
     @property
     def has_alpha(self) -> bool:
         """Whether a pixel of a frame may be transparent."""
-        is_transparent = self.header[1] in TRANSPARENT_TYPES or any(chunk.name == b"tRNS" for chunk in self.chunks)
+        is_transparent = self.header[1] in TYPES_WITH_ALPHA or any(chunk.name == b"tRNS" for chunk in self.chunks)
         first, last = self.controls[0], len(self.controls) - 1
         covers = (first.width, first.height) == (self.width, self.height)
         cleared = (

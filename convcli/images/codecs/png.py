@@ -22,12 +22,11 @@ from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels,
 from ..orientation import upright
 from .apng import AnimationReader, read_animation, write_animation
 from .pillow import PillowCodec
-from .png_chunks import PIXEL_CHUNKS, Chunk, file_metadata_of, read_chunks
+from .png_chunks import PIXEL_CHUNKS, TYPES_WITH_ALPHA, Chunk, file_metadata_of, read_chunks
 
 SAMPLES = {2: 3, 4: 2, 6: 4}
 """Samples per pixel of the colour types RGB, grey with alpha, and RGBA."""
 
-WITH_ALPHA = (4, 6)
 TRANSPARENT_RGB_SIZE = 6
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """The passes of interlacing: first row and column, steps of rows and columns (section 8.1)."""
@@ -163,7 +162,7 @@ def _read_deep(file: BinaryIO, header: DeepHeader, chunks: list[Chunk]) -> Image
 
 def _decode(header: DeepHeader, chunks: list[Chunk]) -> Array:
     """Return levels (H, W, samples). A transparent colour becomes alpha."""
-    transparent = [chunk for chunk in chunks if chunk.name == b"tRNS" and header.colour_type not in WITH_ALPHA]
+    transparent = [chunk for chunk in chunks if chunk.name == b"tRNS" and header.colour_type not in TYPES_WITH_ALPHA]
     if any(len(chunk.data) != TRANSPARENT_RGB_SIZE for chunk in transparent):
         raise ValueError("its transparent colour does not have three samples")
     kept = b"".join(chunk.raw for chunk in transparent[:1])

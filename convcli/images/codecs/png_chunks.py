@@ -18,6 +18,9 @@ from .pillow import pillow_settings
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT", b"IEND")
 """Chunks that are not metadata. A palette of a picture in colour is only a suggestion."""
 
+TYPES_WITH_ALPHA = (4, 6)
+"""Colour types: grey with alpha, and RGBA."""
+
 
 @dataclass(frozen=True)
 class Chunk:

@@ -24,6 +24,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import ImageError
+from ..exif_block import SHORT
 from ..file_parts import SMALLER_IMAGES
 from ..frames import Planes, Series
 from ..image import REMEDY, Array
@@ -40,7 +41,7 @@ IMAGEJ_WORDS = ("mode", "loop", "fps", "yunit", "zunit", "xorigin", "yorigin", "
 IMAGEJ_LEVELS = re.compile(r"vunit|cf|c\d")
 """Keys of ImageJ for the meaning of levels."""
 
-SHORT, MAX_TAGS, UNCOMPRESSED = 3, 4096, 1
+MAX_TAGS, UNCOMPRESSED = 4096, 1
 
 
 @dataclass(frozen=True)

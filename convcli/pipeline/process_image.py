@@ -213,7 +213,7 @@ def _plan(request: BaseRequest, map_source: MapSource, target: Target) -> Iterat
         rule = request.rule_for(map_)
         raw = is_raw(request, image, target)
         if not raw:
-            check_scale(rule, image.white)
+            check_scale(rule, map_source.white)
             check_size(target.file_format, *shape[:2])
             stored_white(target.file_format, image, shape[2])
         explanations = map_source.explanations(map_)

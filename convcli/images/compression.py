@@ -7,7 +7,6 @@ that one.
 """
 
 import re
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -16,13 +15,13 @@ import PIL.Image
 import PIL.JpegImagePlugin
 
 from ..errors import ImageError
+from .chunks import FRAME_CHUNK, FRAME_HEADER_SIZE, riff_chunks_in
 from .formats import BY_NAME
 
 TILE = "tile"
 """The name of the option of rows and columns of a tile."""
 
-LOSSLESS_CHUNK, FRAME_CHUNK = b"VP8L", b"ANMF"
-FRAME_HEADER_SIZE = 16
+LOSSLESS_CHUNK = b"VP8L"
 FULL_RESOLUTION = 0
 """Pillow's number for JPEG without chroma subsampling."""
 
@@ -91,7 +90,7 @@ def _options_of_jpeg(picture: PIL.JpegImagePlugin.JpegImageFile) -> dict[str, An
 
 
 def _is_lossless_webp(file: BinaryIO) -> bool:
-    """Return whether the first picture of a WebP file is lossless (https://developers.google.com/speed/webp/docs/riff_container)."""
+    """Return whether the first picture of a WebP file is lossless."""
     return next((name == LOSSLESS_CHUNK for name in _webp_chunks(file) if name in (b"VP8 ", LOSSLESS_CHUNK)), False)
 
 
@@ -109,8 +108,8 @@ def _is_lossless_codestream(file: BinaryIO, name: str, start: bytes) -> bool:
 
 
 def _webp_chunks(file: BinaryIO) -> Iterator[bytes]:
-    """Yield the names of the chunks from here on, those in a frame of an animation too."""
-    while len(start := file.read(8)) == 8:
-        name, size = struct.unpack("<4sI", start)
+    """Yield the names of the chunks, those in a frame of an animation too."""
+    for name, begin, end in riff_chunks_in(file):
         yield name
-        file.seek(FRAME_HEADER_SIZE if name == FRAME_CHUNK else size + size % 2, 1)
+        if name == FRAME_CHUNK:
+            yield from (inner for inner, _, _ in riff_chunks_in(file, end, begin + FRAME_HEADER_SIZE))

@@ -17,7 +17,7 @@ PREFIX = b"Exif\0\0"
 TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8, 129: 1}
 """Bytes per value of each type: the types of TIFF and BigTIFF, and UTF-8 of EXIF 3.0."""
 
-ASCII, SHORT, LONG, UTF_8 = 2, 3, 4, 129
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, UTF_8 = 1, 2, 3, 4, 5, 7, 129
 LONG8, RATIONALS = 16, (5, 10)
 
 ORIENTATION, EXIF, GPS, INTEROPERABILITY = 274, 34665, 34853, 40965

@@ -13,8 +13,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, TypeAlias
 
+from .chunks import CHECKSUM_SIZE, data_of, png_chunks_in, riff_chunks_in, riff_end
+
 Info: TypeAlias = Mapping[Any, Any]
 """``Image.info``: what Pillow read of a file in addition to its pixels."""
+
+START_SIZE = 80
+"""Bytes at the start of a part that are looked at."""
 
 PHOTOSHOP = "Photoshop's and IPTC's data"
 XMP, FURTHER_PICTURES, TRAILING = "XMP", "further pictures after it, such as a gain map", "bytes after its end"
@@ -137,15 +142,10 @@ def _texts(keywords: Iterable[bytes]) -> Iterator[str]:
 
 
 def _png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the name of each chunk, and the first bytes of its data."""
-    file.seek(8)
-    while len(start := file.read(8)) == 8:
-        size, name = struct.unpack(">I4s", start)
-        begin = file.tell()
-        yield name, file.read(min(size, 80))
-        file.seek(begin + size + 4)
-        if name == b"IEND":
-            return
+    """Yield the name of each chunk, and the first bytes of its data. Leaves the file after the last."""
+    for chunk in png_chunks_in(file):
+        yield chunk[0], data_of(file, chunk, START_SIZE)
+        file.seek(chunk[2] + CHECKSUM_SIZE)
 
 
 def unkept_jpeg_parts(file: BinaryIO, info: Info) -> Iterator[str]:
@@ -183,7 +183,7 @@ def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         if marker in MARKERS_WITHOUT_DATA:
             continue
         size = int.from_bytes(data[position : position + 2], "big")
-        yield marker, data[position + 2 : position + min(size, 80)]
+        yield marker, data[position + 2 : position + min(size, START_SIZE)]
         position += max(size, 2)
         if marker == START_OF_SCAN:
             scan = END_OF_SCAN.search(data, position)
@@ -193,13 +193,8 @@ def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 def unkept_webp_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Describe the chunks of a WebP file that are not carried over."""
-    size = int.from_bytes(file.read(8)[4:], "little") + 8
-    file.seek(12)
-    while file.tell() + 8 <= size and len(start := file.read(8)) == 8:
-        name, length = struct.unpack("<4sI", start)
-        yield WEBP_CHUNKS.get(name, f"its chunk {name.decode('latin-1')}")
-        file.seek(length + length % 2, 1)
-    file.seek(size)
+    yield from (WEBP_CHUNKS.get(name, f"its chunk {name.decode('latin-1')}") for name, _, _ in riff_chunks_in(file))
+    file.seek(riff_end(file))
     yield _trailing_bytes(file)
 
 

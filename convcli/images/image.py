@@ -107,6 +107,10 @@ class Image:
         """Return a copy with more entries in ``lost``."""
         return replace(self, lost=(*self.lost, *lost))
 
+    def with_unkept(self, *lost: str) -> "Image":
+        """Return a copy with more entries in ``lost``, and a notice of them."""
+        return self.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else self
+
     def without_metadata_losses(self) -> "Image":
         """Return a copy without the notices and losses that concern metadata, for outputs that have none."""
         notices, lost = (
@@ -120,6 +124,13 @@ class Image:
             return self
         notice = f"has {count} {what}; the first {'is' if used == 1 else f'{used} are'} used"
         return self.with_notices(notice).with_losses(f"{count - used} further {what if count - used > 1 else what[:-1]}")
+
+
+def image_of_samples(samples: Array, white: int | None, kind: str, metadata: Metadata = Metadata()) -> Image:
+    """Return samples (H, W, 1 to 4) as an image: grey or RGB, of two and of four samples the last one is alpha."""
+    colours = 1 if samples.shape[2] < 3 else 3
+    alpha = np.ascontiguousarray(samples[:, :, colours]) if samples.shape[2] > colours else None
+    return Image(np.ascontiguousarray(samples[:, :, :colours]), white, alpha, kind, metadata)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,9 @@ STEPS_PER_OCTAVE = (8, 10, 12)
 LARGEST_ERROR = 0.25
 """Largest error of a level that is decoded and encoded, in levels."""
 
+LIGHT_FORMATS = ("HDR", "EXR")
+"""Formats whose samples are linear light: 1 is the white of a display."""
+
 REMEDY = "use --light encoded, or convert the picture to sRGB first"
 
 
@@ -98,6 +101,18 @@ def _lines(points: Array, values: Array, white: int) -> Array:
 @functools.lru_cache(maxsize=8)
 def _light(curves: tuple[Curve, ...], white: int) -> LinearLight:
     return LinearLight(curves, white)
+
+
+def srgb_of_light(light: Array) -> Array:
+    """Return linear light as samples of sRGB, of which 1 is white, in float32. Light above 1 stays as it is.
+
+    The errors are below a quarter of a level of 16 bits.
+
+    >>> np.rint(255 * srgb_of_light(np.array([0.0, 0.0031308, 0.5, 1.0, 2.0]))).tolist()
+    [0.0, 10.0, 188.0, 255.0, 510.0]
+    """
+    encoder = _light((SRGB,), 65535)
+    return encoder.encode(np.array(light, np.float32, order="C")) / np.float32(encoder.white)
 
 
 def light_of(image: Image) -> LinearLight | None:

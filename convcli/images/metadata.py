@@ -51,7 +51,7 @@ T = TypeVar("T")
 BIG_TIFF = (b"II+\0", b"MM\0+")
 DESCRIPTION = 270
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, NO_UNIT = 282, 283, 296, 1
-XMP_TAG = 700
+XMP_TAG, ICC_PROFILE = 700, 34675
 IMAGEJ_SIZES, IMAGEJ_METADATA = 50838, 50839
 IMAGEJ_LINE = re.compile(r"^([a-z]+\d?)=(.*)$", re.MULTILINE)
 IMAGEJ_SIZES_OF_PIXELS = ("unit", "yunit", "zunit", "spacing", "xorigin", "yorigin", "zorigin")

@@ -119,7 +119,8 @@ def check_scale(rule: Range, white: int | None) -> None:
     if white is None and not rule.sets_scale:
         raise ArgumentError(
             f"its maps hold samples of unknown white, so --range {rule.name} cannot store them as levels; "
-            "give --range stretch or --range LO..HI, or write .npy, .npz or .tif, into a folder with --format"
+            "give --range stretch or --range LO..HI, --light linear for HDR and EXR, "
+            "or write .npy, .npz or .tif, into a folder with --format"
         )
 
 

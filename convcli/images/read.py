@@ -52,7 +52,8 @@ def decode(
     """
     file_format = _format_of(file)
     with _as_image_error(file_format):
-        return codec_of(file_format).decode(file, max_pixels, admit, axes)
+        image = codec_of(file_format).decode(file, max_pixels, admit, axes)
+    return _noting_axes(image, file_format, axes)
 
 
 def open_frames(file: BinaryIO, max_pixels: int = MAX_PIXELS, axes: str | None = None) -> Frames:
@@ -64,13 +65,24 @@ def open_frames(file: BinaryIO, max_pixels: int = MAX_PIXELS, axes: str | None =
     def read(index: int, admit: Admit) -> Image:
         try:
             with _as_image_error(file_format):
-                return frames.read(index, admit)
+                image = frames.read(index, admit)
         except ImageError as error:
             if frames.series.count == 1:
                 raise
             raise ImageError(f"its frame {index} {error}") from error
+        return _noting_axes(image, file_format, axes)
 
     return replace(frames, read=read)
+
+
+def _noting_axes(image: Image, file_format: Format | None, axes: str | None) -> Image:
+    """Return the image with a notice where axes are named and it is no array. Batches may have files of both kinds."""
+    is_array = file_format is not None and file_format.name == "npy"
+    return (
+        image
+        if axes is None or is_array
+        else image.with_notices(f"is {image.format}; --axes is for .npy arrays and is not used")
+    )
 
 
 def _format_of(file: BinaryIO) -> Format | None:

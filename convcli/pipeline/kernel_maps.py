@@ -18,6 +18,7 @@ from ..geometry.borders import Border, check_border
 from ..geometry.padding import resolve_padding
 from ..images import alpha as transparency
 from ..images.image import Array, Image
+from ..images.light import LIGHT_FORMATS
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from ..ops.filter import explain_filter2d, filter2d, rows_at_once, treat_missing
 from ..ops.merge import merge
@@ -42,7 +43,8 @@ class KernelMaps(MapSource):
         self.request = request
         self.samples = samples_for(request, image)
         self.notices = nodata_hint(request, image)
-        if request.light == "linear" and self.samples.light is None:
+        self.is_light = request.light == "linear" and image.format in LIGHT_FORMATS
+        if request.light == "linear" and self.samples.light is None and not self.is_light:
             self.notices += ("has real numbers without a curve; they are taken as linear light, and stored as that",)
 
     def rows_of(self, map_: Kernel | Bank) -> Iterator[Rows]:

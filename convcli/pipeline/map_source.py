@@ -46,8 +46,16 @@ class MapSource(abc.ABC):
     notices: tuple[str, ...] = ()
     """Notices about the picture."""
 
+    is_light: bool = False
+    """Whether responses are linear light, which levels store by the curve of sRGB."""
+
     def __init__(self, image: Image) -> None:
         self.image = image
+
+    @property
+    def white(self) -> int | None:
+        """Level of white in responses when they become levels; None where it is unknown."""
+        return 1 if self.is_light else self.image.white
 
     @abc.abstractmethod
     def rows_of(self, map_: Any) -> Iterator[Rows]:

@@ -11,7 +11,7 @@ from ..ops.missing import has_nan
 from .apply_request import ApplyRequest
 
 
-def absent_samples(request: ApplyRequest, image: Image) -> Array | None:
+def absent_samples_of(request: ApplyRequest, image: Image) -> Array | None:
     """Return which samples of an image are missing: (H, W, C) bool, (H, W, 1) if they are whole pixels, None if none is.
 
     In an image with alpha they are pixels: one sample that is missing makes its pixel missing, with its alpha. NaN is not among

@@ -11,7 +11,7 @@ from ..images import alpha as transparency
 from ..images.image import Array, Image
 from ..images.light import REMEDY, LinearLight, light_of
 from .apply_request import ApplyRequest
-from .missing_samples import absent_samples
+from .missing_samples import absent_samples_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def samples_for(request: ApplyRequest, image: Image) -> Samples:
     option needs one, and for a --mask or --nodata that does not fit the image.
     """
     light = light_of(image) if request.light == "linear" else None
-    border, absent = request.border, absent_samples(request, image) if request.may_miss else None
+    border, absent = request.border, absent_samples_of(request, image) if request.may_miss else None
     if light is None:
         return Samples(image, None, border, absent)
     several = f"the channels of this picture have {len(light.curves)} curves; {REMEDY}"

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..images.file_format import Format
 from ..images.image import Array, Image
+from ..images.light import srgb_of_light
 from ..images.nodata import stored_nodata
 from ..images.quantize import RangeStatistics, combine_statistics, finite_extremes, quantize, to_levels
 from ..images.write import check_size, stored_white
@@ -72,7 +73,7 @@ def store_rows(
     response = map_source.compute_map(map_, rows)
     alpha = _alpha_of(response, map_source.image, white)
     visible = None if alpha is None else alpha > 0
-    levels, statistics = quantize(response.colour, rule, map_source.image.white, white, visible, limits)
+    levels, statistics = quantize(_encoded(map_source, response), rule, map_source.white, white, visible, limits)
     if unseen and statistics.unknown:
         levels[np.isnan(response.colour)] = unseen
     return StoredRows(response, levels, alpha, statistics)
@@ -90,9 +91,14 @@ def stretch_limits(map_source: MapSource, map_: Map, white: int) -> tuple[float,
     for rows in map_source.rows_of(map_):
         response = map_source.compute_map(map_, rows)
         alpha = _alpha_of(response, map_source.image, white)
-        extremes.append(finite_extremes(response.colour, None if alpha is None else alpha > 0))
+        extremes.append(finite_extremes(_encoded(map_source, response), None if alpha is None else alpha > 0))
     known = [pair for pair in extremes if pair]
     return min((low for low, _ in known), default=0.0), max((high for _, high in known), default=0.0)
+
+
+def _encoded(map_source: MapSource, response: Response) -> Array:
+    """Return the colours of a response as levels are made of them."""
+    return srgb_of_light(response.colour) if map_source.is_light else response.colour
 
 
 def _alpha_of(response: Response, image: Image, white: int) -> Array | None:

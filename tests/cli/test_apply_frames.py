@@ -291,6 +291,21 @@ def test_arrays_of_frames(run, tmp_path):
     assert result.lines[0] == f"{tmp_path}/t.npy: is read as (H, W, C) with 11 channels; --axes ZYX reads it as frames"
 
 
+def test_axes_of_files_that_are_no_arrays(run, tmp_path, rng):
+    """A batch may hold both kinds: a notice, once for all frames of a file."""
+    first, second = (PIL.Image.fromarray(rng.integers(0, 256, (7, 8, 3)).astype(np.uint8)) for _ in range(2))
+    first.save(tmp_path / "a.png", save_all=True, append_images=[second])
+    np.save(tmp_path / "b.npy", np.zeros((3, 7, 8)))
+    names = [tmp_path / "a.png", tmp_path / "b.npy"]
+    result = run("apply", *names, "--axes", "CYX", "-k", "1", "-o", tmp_path / "o" / "{stem}.tif", "-v", "-j1")
+    assert result.status == 0
+    assert [line for line in result.lines if "--axes" in line] == [
+        f"{tmp_path}/a.png: is PNG; --axes is for .npy arrays and is not used"
+    ]
+    result = run("at", "1,1", tmp_path / "a.png", "-k", "1", "--axes", "CYX")
+    assert "is PNG; --axes is for .npy arrays and is not used" in result.out + result.err
+
+
 def test_stretch_has_the_limits_of_all_frames(run, tmp_path):
     """So that frames can be compared: the darkest of all is black, the brightest white."""
     np.save(tmp_path / "s.npy", np.stack([np.full((4, 5), level, np.uint8) for level in (20, 40, 120)]))

@@ -1,10 +1,13 @@
 """convcli apply and at with --light linear, against a float64 oracle that decodes, filters with plain loops, and encodes."""
 
 import json
+import re
 import struct
 import zlib
 
+import imagecodecs
 import numpy as np
+import OpenEXR
 import PIL.Image
 import pytest
 import tifffile
@@ -231,6 +234,52 @@ def test_real_numbers_are_taken_as_light(run, tmp_path, rng):
     run("apply", tmp_path / "a.npy", "-k", "blur", "-o", tmp_path / "c.npy")
     assert_array_equal(np.load(tmp_path / "b.npy"), np.load(tmp_path / "c.npy"))
     assert "levels are taken as light" in run("at", "1,1", tmp_path / "a.npy", "-k", "blur", "--light", "linear").out
+
+
+@pytest.mark.parametrize("kernel", ["blur", "sharpen", "sobel-x"])
+@pytest.mark.parametrize("name", ["a.hdr", "a.exr"])
+def test_levels_of_pictures_of_light_have_the_curve_of_srgb(run, tmp_path, rng, kernel, name):
+    """1 is white, and what is above it is clipped; edges by their absolute value, as of other pictures. Floats stay light."""
+    light = rng.uniform(0, 1.3, (9, 11, 3)) ** 3
+    light[:4, :4] /= 300
+    if name == "a.hdr":
+        data = bytes(imagecodecs.rgbe_encode(light.astype(np.float32), header=True))
+        (tmp_path / name).write_bytes(data)
+        stored = np.asarray(imagecodecs.rgbe_decode(data), np.float64)
+    else:
+        stored = light.astype(np.float16).astype(np.float64)
+        OpenEXR.File({"type": OpenEXR.scanlineimage}, {"RGB": light.astype(np.float16)}).write(str(tmp_path / name))
+    response = naive.filter2d(stored, KERNELS[kernel], pads=SAME, border="reflect")
+    samples = np.abs(to_levels(response, 1)) if kernel == "sobel-x" else to_levels(response, 1)
+    command = ["apply", tmp_path / name, "-k", kernel, "--light", "linear"]
+    result = run(*command, "-o", tmp_path / "b.png")
+    assert result.status == 0, result.err
+    assert np.abs(pixels(tmp_path / "b.png") - 255 * samples.clip(0, 1)).max() <= 0.5 + 1e-3
+    assert f"{100 * np.mean(to_levels(response, 1) > 1):.4g} % above 1" in result.err
+    assert run(*command, "--range", "-1..3", "-o", tmp_path / "c.tif").status == 0
+    expected = 255 * (to_levels(response, 1) + 1).clip(0, 4) / 4
+    assert np.abs(tifffile.imread(tmp_path / "c.tif") - expected).max() <= 0.5 + 1e-3
+    assert run(*command, "--range", "stretch", "-o", tmp_path / "d.png").status == 0
+    encoded = to_levels(response, 1)
+    stretched = 255 * (encoded - encoded.min()) / (encoded.max() - encoded.min())
+    assert np.abs(pixels(tmp_path / "d.png") - stretched).max() <= 0.5 + 1e-3
+    assert_allclose(raw(run, tmp_path / name, "-k", kernel), response, atol=1e-5)
+    seen = run("at", "5,6", tmp_path / name, "-k", kernel, "--light", "linear", "--range", "-1..3")
+    levels = tifffile.imread(tmp_path / "c.tif")[6, 5].tolist()
+    assert [int(text) for text in re.findall(r"stored (\d+) of 255", seen.out)] == levels
+
+
+def test_pictures_of_light_as_they_are_stored(run, tmp_path):
+    """Without --light linear a range is needed, which maps light to levels in proportion."""
+    path = tmp_path / "a.exr"
+    OpenEXR.File({"type": OpenEXR.scanlineimage}, {"RGB": np.full((4, 5, 3), 0.5, np.float16)}).write(str(path))
+    result = run("apply", path, "-k", "1", "-o", tmp_path / "b.png")
+    assert (result.status, len(result.lines)) == (1, 1)
+    assert "give --range stretch or --range LO..HI, --light linear for HDR and EXR, or write .npy" in result.err
+    assert run("apply", path, "-k", "1", "--range", "0..1", "-o", tmp_path / "b.png").status == 0
+    assert np.unique(pixels(tmp_path / "b.png")).tolist() == [128]
+    assert run("apply", path, "-k", "1", "--light", "linear", "-o", tmp_path / "b.png").status == 0
+    assert np.unique(pixels(tmp_path / "b.png")).tolist() == [188]
 
 
 @pytest.mark.parametrize("kernel", ["blur", "emboss", "sobel", "laplacian", "1 2; 3 4"])

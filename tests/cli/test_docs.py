@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import click
+import imagecodecs
 import numpy as np
 import PIL.Image
 import pytest
@@ -105,6 +106,8 @@ def test_every_example_of_the_readme_and_the_manual_runs(line, samples, tmp_path
             first.save(tmp_path / "film.gif", save_all=True, append_images=others)
     if "stack.npy" in line:
         np.save(tmp_path / "stack.npy", np.zeros((3, 8, 9), np.uint8))
+    if "room.hdr" in line:
+        (tmp_path / "room.hdr").write_bytes(imagecodecs.rgbe_encode(np.ones((8, 9, 3), np.float32), header=True))
     if "heights" in line:
         PIL.Image.fromarray(np.full((20, 30), -9999, np.float32)).save(tmp_path / "heights.tif")
         np.save(tmp_path / "heights.npy", np.full((20, 30), np.nan))

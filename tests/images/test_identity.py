@@ -3,6 +3,9 @@
 import io
 import itertools
 import struct
+import subprocess
+import sys
+import zlib
 
 import imagecodecs
 import numpy as np
@@ -209,6 +212,22 @@ def test_16_bit_png_is_read_exactly(kind, interlaced, sides, capfd):
     assert_array_equal(image.alpha, levels[:, :, colours] if alpha else None)
     assert (image.white, image.format, image.notices) == (65535, "PNG", ())
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("surplus", ["rows", "bytes"])
+def test_surplus_data_of_16_bit_png_are_ignored_silently(surplus, tmp_path):
+    """In another process, as pytest takes what imagecodecs logs: a library without a handler prints."""
+    levels = ramps(3, np.uint16)
+    scanlines = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    data = zlib.compress(scanlines + bytes(1000)) if surplus == "rows" else zlib.compress(scanlines) + b"more"
+    header = struct.pack(">IIBBBBB", SIDES[1], SIDES[0], 16, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", data), (b"IEND", b""))
+    packed = [struct.pack(">I4s", len(part), name) + part + struct.pack(">I", zlib.crc32(name + part)) for name, part in chunks]
+    path = tmp_path / "a.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+    script = f"from pathlib import Path; from convcli.images.read import read_image; read_image(Path({str(path)!r}))"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stderr == b""
+    assert_array_equal(read_image(path).pixels, levels)
 
 
 @pytest.mark.parametrize("interlaced", [False, True])

@@ -1,6 +1,7 @@
 """The codecs of all formats. Each is imported when it is used: together they take 10 ms."""
 
 import functools
+import logging
 from importlib import import_module
 
 from ..file_format import Format
@@ -25,6 +26,9 @@ CODECS = {
     "npz": "arrays.NpzCodec",
 }
 """Modules and classes."""
+
+for library in ("imagecodecs", "tifffile"):  # what they warn of becomes an error, a notice, or is of no concern
+    logging.getLogger(library).addHandler(logging.NullHandler())
 
 
 def codec_of(file_format: Format | None) -> Codec:

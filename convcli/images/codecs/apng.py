@@ -13,13 +13,15 @@ from typing import BinaryIO, TypeAlias
 import numpy as np
 
 from ...errors import ArgumentError
+from ..boxes import Box
+from ..chunks import CHECKSUM_SIZE, PNG_HEADER_END, PNG_SIGNATURE, data_of, png_chunk, png_chunks_in
 from ..frames import LevelsOfFrame, Series
 from ..image import Admit, Array, Header, Image
 from ..metadata import FileMetadata
 from ..orientation import upright
 from .animation import Levels, changed_box, of_one_size, timing_of
 from .pillow import PARTIAL_DATA, TRUNCATED, truncated_is_allowed
-from .png_chunks import HEADER_END, SIGNATURE, Chunk, file_metadata_of, packed, read_chunks
+from .png_chunks import TYPES_WITH_ALPHA, Chunk, file_metadata_of, read_chunks
 
 CONTROL = struct.Struct(">IIIIIHHBB")
 """fcTL: sequence number, width, height, x, y, numerator and denominator of the duration, disposal, blending."""
@@ -33,7 +35,6 @@ OVER = 1
 BLENDED_PIXELS = 1 << 16
 """Pixels that are blended at a time."""
 
-TRANSPARENT_TYPES = (4, 6)
 MAX_FIELD = 65535
 
 DecodePng: TypeAlias = Callable[[bytes, Admit], Image]
@@ -43,7 +44,7 @@ EncodePng: TypeAlias = Callable[[Array, bool, bool], bytes]
 
 @dataclass(frozen=True)
 class FrameControl:
-    """Where a frame lies, how it is laid on others, and the positions and sizes of its data in the file."""
+    """Where a frame lies, how it is laid on others, and the chunks of its data in the file."""
 
     width: int
     height: int
@@ -51,7 +52,7 @@ class FrameControl:
     y: int
     disposal: int
     blending: int
-    parts: list[tuple[int, int]]
+    parts: list[Box]
 
     def contains(self, other: "FrameControl") -> bool:
         """Return whether the rectangle of another frame lies in that of this one."""
@@ -78,7 +79,7 @@ class Animation:
     @property
     def has_alpha(self) -> bool:
         """Whether a pixel of a frame may be transparent."""
-        is_transparent = self.header[1] in TRANSPARENT_TYPES or any(chunk.name == b"tRNS" for chunk in self.chunks)
+        is_transparent = self.header[1] in TYPES_WITH_ALPHA or any(chunk.name == b"tRNS" for chunk in self.chunks)
         first, last = self.controls[0], len(self.controls) - 1
         covers = (first.width, first.height) == (self.width, self.height)
         cleared = (
@@ -96,26 +97,23 @@ def read_animation(file: BinaryIO) -> Animation | None:
     Raises ValueError for damaged chunks.
     """
     file.seek(0)
-    start = file.read(HEADER_END)
+    start = file.read(PNG_HEADER_END)
     controls: list[FrameControl] = []
     chunks: list[Chunk] = []
     durations: list[float] = []
     loop, has_still, count = 0, False, 0
-    while len(head := file.read(8)) == 8:
-        size, name = struct.unpack(">I4s", head)
-        position = file.tell()
+    for name, begin, end in png_chunks_in(file):
         if name == b"IDAT" and not count:
             return None
         if name in (b"IDAT", b"fdAT"):
             if controls:
                 skipped = 4 * (name == b"fdAT")  # its sequence number
-                controls[-1].parts.append((position + skipped, size - skipped))
+                controls[-1].parts.append((name, begin + skipped, end))
             has_still |= not controls
             if name == b"IDAT" and not (chunks and chunks[-1].name == name):
                 chunks.append(Chunk(name, b"", b""))
-            file.seek(position + size + 4)
             continue
-        raw = head + file.read(size + 4)
+        raw = data_of(file, (name, begin - 8, end + CHECKSUM_SIZE))
         if name == b"acTL":
             count, loop = struct.unpack_from(">II", raw, 8)
         elif name == b"fcTL":
@@ -124,9 +122,7 @@ def read_animation(file: BinaryIO) -> Animation | None:
                 disposal = BACKGROUND
             controls.append(FrameControl(width, height, x, y, disposal, blending, []))
             durations.append(1000 * numerator / (denominator or 100))
-        elif name == b"IEND":
-            break
-        else:
+        elif name not in (b"IHDR", b"IEND"):
             chunks.append(Chunk(name, raw[8:-4], raw))
     if len(controls) < count and truncated_is_allowed():
         count = len(controls)
@@ -135,7 +131,7 @@ def read_animation(file: BinaryIO) -> Animation | None:
     if count < 2 and not (count and controls and has_still):
         return None
     if count > 1:
-        list(read_chunks(b"".join(chunk.raw for chunk in chunks)))  # raises an error for damaged ones
+        list(read_chunks(PNG_SIGNATURE + b"".join(chunk.raw for chunk in chunks)))  # raises an error for damaged ones
     width, height = struct.unpack_from(">II", start, 16)
     series = Series(count, durations=tuple(durations[:count]), loop=loop)
     return Animation(width, height, start[24:29], tuple(controls[:count]), tuple(chunks), series, has_still)
@@ -215,13 +211,11 @@ class AnimationReader:
         header = struct.pack(">II", control.width, control.height) + animation.header
         colours = [chunk.raw for chunk in animation.chunks if chunk.name in (b"PLTE", b"tRNS")]
         data = []
-        for position, size in control.parts:
-            self.file.seek(position)
-            part = self.file.read(size)
-            self.is_truncated |= len(part) < size
-            data.append(packed(b"IDAT", part))
+        for part in control.parts:
+            data.append(png_chunk(b"IDAT", pixels := data_of(self.file, part)))
+            self.is_truncated |= len(pixels) < part[2] - part[1]
         return self.decode(
-            b"".join((SIGNATURE, packed(b"IHDR", header), *colours, *data, packed(b"IEND", b""))), lambda _: None
+            b"".join((PNG_SIGNATURE, png_chunk(b"IHDR", header), *colours, *data, png_chunk(b"IEND", b""))), lambda _: None
         )
 
 
@@ -254,22 +248,22 @@ def write_animation(file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Ser
     for index, (frame, duration) in enumerate(zip(of_one_size(frames, "png"), durations, strict=True)):
         frame = _as_first(before, frame, index)
         left, top, right, bottom = changed_box(before, frame)
-        chunks = list(read_chunks(encode(frame[0][top:bottom, left:right], frame[1], index == 0)[len(SIGNATURE) :]))
+        chunks = list(read_chunks(encode(frame[0][top:bottom, left:right], frame[1], index == 0)))
         data = [chunk for chunk in chunks if chunk.name == b"IDAT"]
         place = right - left, bottom - top, left, top
-        control = packed(b"fcTL", CONTROL.pack(sequence, *place, *_fraction_of(duration), 0, 0))
+        control = png_chunk(b"fcTL", CONTROL.pack(sequence, *place, *_fraction_of(duration), 0, 0))
         sequence += 1
         if before is None:
             others = [chunk.raw for chunk in chunks if chunk.name not in (b"IDAT", b"IEND")]
-            number = packed(b"acTL", struct.pack(">II", series.count, loop))
-            file.write(b"".join((SIGNATURE, others[0], number, *others[1:], control, *(chunk.raw for chunk in data))))
+            number = png_chunk(b"acTL", struct.pack(">II", series.count, loop))
+            file.write(b"".join((PNG_SIGNATURE, others[0], number, *others[1:], control, *(chunk.raw for chunk in data))))
         else:
             file.write(control)
             for chunk in data:
-                file.write(packed(b"fdAT", struct.pack(">I", sequence) + chunk.data))
+                file.write(png_chunk(b"fdAT", struct.pack(">I", sequence) + chunk.data))
                 sequence += 1
         before = frame
-    file.write(packed(b"IEND", b""))
+    file.write(png_chunk(b"IEND", b""))
 
 
 def _as_first(first: Levels | None, frame: Levels, index: int) -> Levels:

@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -9,10 +10,11 @@ import PIL.Image
 
 from ...errors import ImageError
 from .. import avif_boxes
+from ..avif_items import check_coded_sizes
 from ..exif_block import ORIENTATION
 from ..formats import BY_NAME, DECODERS
-from ..frames import LevelsOfFrame, Series
-from ..image import Admit, Header, Image, check_pixels, scaled_levels
+from ..frames import Frames, LevelsOfFrame, Series
+from ..image import Admit, Header, Image, check_pixels, image_of_samples, scaled_levels
 from ..metadata import metadata_of
 from ..orientation import upright
 from ..storage import Storage
@@ -26,6 +28,19 @@ BYTES_PER_SAMPLE = 9
 
 class AvifCodec(AnimationCodec):
     """AVIF of all depths, written with 8 bits."""
+
+    def open_frames(self, file: BinaryIO, max_pixels: int, axes: str | None) -> Frames:
+        """Return the frames. Raises ImageError, and whatever Pillow raises on damaged data."""
+        beyond = check_coded_sizes(file, max_pixels)
+        frames = super().open_frames(file, max_pixels, axes)
+
+        def read(index: int, admit: Admit) -> Image:
+            def admit_all(header: Header) -> None:
+                admit(replace(header, reading=header.reading + beyond * header.channels * BYTES_PER_SAMPLE))
+
+            return frames.read(index, admit_all)
+
+        return replace(frames, read=read)
 
     def read_picture(self, file: BinaryIO, max_pixels: int, admit: Admit) -> Image:
         """Read a picture. Raises ImageError, and whatever Pillow and imagecodecs raise on damaged data."""
@@ -78,7 +93,4 @@ def _read_deep(file: BinaryIO, bits: int, max_pixels: int, admit: Admit) -> Imag
     if levels.shape[:2] != (height, width) or levels.dtype != np.uint16 or int(levels.max()) >> bits:
         raise ValueError(f"its pixels have shape {levels.shape} and dtype {levels.dtype}")
     levels = upright(scaled_levels(levels, 2**bits - 1), orientation)
-    colours = 1 if levels.shape[2] < 3 else 3
-    alpha = np.ascontiguousarray(levels[:, :, colours]) if levels.shape[2] > colours else None
-    image = Image(np.ascontiguousarray(levels[:, :, :colours]), 65535, alpha, "AVIF", file_metadata.metadata)
-    return file_metadata.add_to(image)
+    return file_metadata.add_to(image_of_samples(levels, 65535, "AVIF", file_metadata.metadata))

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import ImageError
-from ..image import Admit, Array, Header, Image, as_levels, check_pixels, itemsize_of
+from ..image import Admit, Array, Header, Image, as_levels, check_pixels, image_of_samples, itemsize_of
 from .codec import Codec
 
 RGB, GREY, ALPHA = ("R", "G", "B"), ("Y",), "A"
@@ -66,14 +66,11 @@ def _channels_of(header: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _image_of(levels: Array, names: tuple[str, ...], header: dict[str, Any], parts: int) -> Image:
-    colours, alpha = levels, None
-    if len(names) in (2, 4):
-        colours, alpha = levels[:, :, :-1], np.ascontiguousarray(levels[:, :, -1])
-        visible = alpha[:, :, None] > 0
-        colours = np.divide(colours, alpha[:, :, None], out=colours.copy(), where=visible)
+    image = image_of_samples(levels, None, "EXR")
+    if image.alpha is not None:
+        alpha = image.alpha[:, :, None]
+        np.divide(image.pixels, alpha, out=image.pixels, where=alpha > 0)
     others = [channel.name for channel in header["channels"] if channel.name not in names]
     lost = [f"its channels {', '.join(others)}"] if others else []
     lost += [f"its attribute {name}" for name in header if name not in KNOWN_ATTRIBUTES]
-    image = Image(np.ascontiguousarray(colours), None, alpha, "EXR")
-    image = image.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else image
-    return image.with_first_used(1, parts, "parts")
+    return image.with_unkept(*lost).with_first_used(1, parts, "parts")

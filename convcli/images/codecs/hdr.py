@@ -63,9 +63,8 @@ def _exposure(variables: list[tuple[bytes, bytes]]) -> np.float32:
 
 
 def _with_notices(pixels: Array, variables: list[tuple[bytes, bytes]]) -> Image:
-    image = Image(pixels, None, None, "HDR")
     lost = [f"its {name.decode()}" for name in dict.fromkeys(name for name, _ in variables) if name not in KEPT]
-    return image.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else image
+    return Image(pixels, None, None, "HDR").with_unkept(*lost)
 
 
 KEPT = (b"FORMAT", b"EXPOSURE", b"SOFTWARE")

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...errors import ImageError
 from ..file_parts import DEPTH_MAP, FURTHER_PICTURES, XMP
-from ..image import Admit, Array, Header, Image, check_pixels, scaled_levels
+from ..image import Admit, Array, Header, Image, check_pixels, image_of_samples, scaled_levels
 from ..metadata import metadata_of_blocks
 from .codec import Codec
 
@@ -45,13 +45,10 @@ class HeicCodec(Codec):
 
 
 def _image_of(levels: Array, info: dict[str, Any], pictures: int, lost: list[str]) -> Image:
-    colours = 1 if levels.shape[2] < 3 else 3
-    alpha = np.ascontiguousarray(levels[:, :, colours]) if levels.shape[2] > colours else None
     exif = info.get("exif") or None
     metadata = metadata_of_blocks(exif, info.get("xmp"), lost, is_turned=False, icc=info.get("icc_profile"))
     white = 255 if levels.itemsize == 1 else 65535
-    image = Image(np.ascontiguousarray(levels[:, :, :colours]), white, alpha, "HEIC", metadata.metadata)
-    return metadata.add_to(image).with_first_used(1, pictures, "frames")
+    return metadata.add_to(image_of_samples(levels, white, "HEIC", metadata.metadata)).with_first_used(1, pictures, "frames")
 
 
 def _lost(file: BinaryIO, size: int, info: dict[str, Any]) -> list[str]:

@@ -7,11 +7,11 @@ import PIL.IcoImagePlugin
 import PIL.Image
 
 from ...errors import ImageError
+from ..chunks import PNG_SIGNATURE
 from ..frames import Frames, Series
 from ..image import REMEDY, Admit, Header, Image, Metadata, check_pixels
 from .pillow import pillow_settings, to_image
 from .png import PngCodec
-from .png_chunks import SIGNATURE
 
 CHANNELS = 4
 
@@ -30,7 +30,7 @@ class IcoCodec(PngCodec):
             entry = icons.entry[index]
             file.seek(entry.offset)
             data = file.read(entry.size)
-            if data.startswith(SIGNATURE):
+            if data.startswith(PNG_SIGNATURE):
                 return self.read_picture(io.BytesIO(data), max_pixels, admit)
             width, height = (int.from_bytes(data[start : start + 4], "little") for start in (4, 8))
             height //= 2  # the rows of a mask of transparent pixels follow those of the icon

@@ -2,6 +2,7 @@
 
 import struct
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,7 +15,7 @@ from ..compression import Compression
 from ..encoding import DEFAULT_QUALITY
 from ..exif import orientation_of, text_in
 from ..exif_block import PREFIX
-from ..image import Admit, Array, Header, Image, Metadata, check_pixels, scaled_levels
+from ..image import Admit, Array, Header, Image, Metadata, check_pixels, image_of_samples, scaled_levels
 from ..jp2_boxes import (
     ALPHA,
     COLOUR,
@@ -31,11 +32,14 @@ from ..jp2_boxes import (
     header_of_codestream,
     parts_of,
 )
-from ..metadata import FileMetadata, metadata_of_blocks
+from ..metadata import metadata_of_blocks
 from ..orientation import upright
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from ..storage import Storage
 from .codec import Codec
+
+MAX_SAMPLES = 4
+"""Samples per pixel of RGB with alpha."""
 
 BYTES_PER_SAMPLE = 4
 """Memory of a sample while it is read, in addition to the image: OpenJPEG's integers, and their tiles."""
@@ -51,7 +55,7 @@ class Jp2Codec(Codec):
         parts = parts_of(file)
         stream = header_of_codestream(parts.codestream)
         check_pixels(stream.width, stream.height, max_pixels)
-        colours = _colours_of(parts, stream)
+        _check_colours(parts, stream)
         check_tiles(parts.codestream, stream.tiles)
         itemsize = 1 if stream.bits <= 8 else 2
         pixels = stream.width * stream.height
@@ -63,12 +67,13 @@ class Jp2Codec(Codec):
         orientation = orientation_of(parts.exif)
         levels = upright(scaled_levels(samples, 2**stream.bits - 1), orientation)
         order = parts.order or tuple(range(stream.samples))
-        alpha = np.ascontiguousarray(levels[:, :, order[colours]]) if stream.samples > colours else None
-        chosen = levels if alpha is None and order == tuple(range(colours)) else levels[:, :, list(order[:colours])]
+        levels = levels if order == tuple(range(stream.samples)) else levels[:, :, list(order)]
         metadata = metadata_of_blocks(
             parts.exif, parts.xmp, parts.lost, is_turned=orientation != 1, icc=parts.icc, dpi=_turned(parts.dpi, orientation)
         )
-        return _image_of(np.ascontiguousarray(chosen), alpha, metadata, stream, parts.pictures)
+        image = image_of_samples(levels, 65535 if itemsize == 2 else 255, "JP2", metadata.metadata)
+        compression = Compression("jp2", {"lossless": True}) if stream.is_reversible else None
+        return metadata.add_to(replace(image, compression=compression)).with_first_used(1, parts.pictures, "frames")
 
     def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises whatever imagecodecs raises.
@@ -106,21 +111,13 @@ class Jp2Codec(Codec):
         return find_provenance(text_in(exif, SOFTWARE)) if exif else None
 
 
-def _colours_of(parts: Jp2File, stream: Codestream) -> int:
-    """Return the number of colours. Raises ImageError for a colour space or channels that are not read."""
-    colours = {1: 1, 2: 1, 3: 3, 4: 3}.get(stream.samples)
-    if colours is None or parts.colour_space not in (None, SRGB, GREY):
-        what = f"{stream.samples} channels" if colours is None else f"the colour space {parts.colour_space}"
+def _check_colours(parts: Jp2File, stream: Codestream) -> None:
+    """Raise ImageError for a colour space or channels that are not read."""
+    if stream.samples > MAX_SAMPLES or parts.colour_space not in (None, SRGB, GREY):
+        what = f"{stream.samples} channels" if stream.samples > MAX_SAMPLES else f"the colour space {parts.colour_space}"
         raise ImageError(f"is JPEG 2000 with {what}; read are grey and RGB, with and without alpha; convert it to RGB")
     if parts.order is not None and len(parts.order) != stream.samples:
         raise ValueError("its channels are not its components")
-    return colours
-
-
-def _image_of(pixels: Array, alpha: Array | None, metadata: FileMetadata, stream: Codestream, pictures: int) -> Image:
-    compression = Compression("jp2", {"lossless": True}) if stream.is_reversible else None
-    image = Image(pixels, 255 if pixels.itemsize == 1 else 65535, alpha, "JP2", metadata.metadata, compression=compression)
-    return metadata.add_to(image).with_first_used(1, pictures, "frames")
 
 
 def _header_boxes(levels: Array, has_alpha: bool, metadata: Metadata) -> Iterator[bytes]:

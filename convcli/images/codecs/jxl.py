@@ -16,7 +16,7 @@ from ..encoding import DEFAULT_QUALITY
 from ..exif import text_in
 from ..exif_block import PREFIX
 from ..file_parts import XMP
-from ..image import Admit, Array, Header, Image, check_pixels, scaled_levels
+from ..image import Admit, Array, Header, Image, check_pixels, image_of_samples, scaled_levels
 from ..jxl_header import JxlHeader, as_srgb, boxes_of, header_of
 from ..metadata import FileMetadata, metadata_of_blocks
 from ..provenance import SOFTWARE, Provenance, find_provenance
@@ -64,9 +64,7 @@ class JxlCodec(Codec):
         if samples.shape != (height, width, channels):
             raise ValueError(f"its pixels have shape {samples.shape}")
         levels = samples.astype(np.float32, copy=False) if header.is_float else scaled_levels(samples, 2**header.bits - 1)
-        alpha = np.ascontiguousarray(levels[:, :, header.colours]) if header.has_alpha else None
-        colours = np.ascontiguousarray(levels[:, :, : header.colours])
-        return _image_of(colours, alpha, header, _metadata_of(file, boxes, header))
+        return _image_of(levels, header, _metadata_of(file, boxes, header))
 
     def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises whatever imagecodecs raises.
@@ -164,10 +162,10 @@ def _lost(file: BinaryIO, boxes: list[Box], header: JxlHeader) -> Iterator[str]:
         yield f"{size - whole[-1][2]} bytes after its end"
 
 
-def _image_of(pixels: Array, alpha: Array | None, header: JxlHeader, metadata: FileMetadata) -> Image:
-    white = None if header.is_float else 255 if pixels.itemsize == 1 else 65535
+def _image_of(levels: Array, header: JxlHeader, metadata: FileMetadata) -> Image:
+    white = None if header.is_float else 255 if levels.itemsize == 1 else 65535
     compression = None if header.is_lossy else Compression("jxl", {"lossless": True})
-    image = metadata.add_to(Image(pixels, white, alpha, "JXL", metadata.metadata, compression=compression))
+    image = metadata.add_to(replace(image_of_samples(levels, white, "JXL", metadata.metadata), compression=compression))
     if header.is_animation:
         return image.with_notices("is an animation; the first frame is used").with_losses("further frames")
     return image

@@ -16,7 +16,6 @@ import io
 import struct
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -29,6 +28,7 @@ import PIL.ImageOps
 import PIL.PngImagePlugin
 
 from ...errors import ImageError
+from ..chunks import PNG_HEADER_END, png_chunk
 from ..compression import compression_of
 from ..formats import BY_PILLOW_NAME, DECODERS, FORMATS, format_beginning
 from ..frames import Frames, Series
@@ -45,9 +45,6 @@ CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
 
 WIDENED_LEVELS = {"L;2": 3, "L;4": 15}
 """Pillow's names of grey of 2 and 4 bits, and their highest levels."""
-
-PNG_HEADER_SIZE = 33
-"""Size of the signature and the chunk IHDR."""
 
 TRUNCATED, PARTIAL_DATA = "is truncated; the rest is grey or black", "its partial data"
 
@@ -282,12 +279,9 @@ def _png_text(metadata: Metadata) -> PIL.PngImagePlugin.PngInfo:
 def _with_png_chunks(file: io.BytesIO, metadata: Metadata) -> bytes:
     """Return a PNG file with further chunks after its header. Pillow writes a resolution with a unit, or none."""
     data = file.getbuffer()
-    chunks = [
-        struct.pack(">I4s", len(content), name) + content + struct.pack(">I", zlib.crc32(name + content))
-        for name, content in metadata.png_chunks
-        if name != b"pHYs" or metadata.dpi is None
-    ]
-    return b"".join((data[:PNG_HEADER_SIZE], *chunks, data[PNG_HEADER_SIZE:]))
+    kept = [(name, content) for name, content in metadata.png_chunks if name != b"pHYs" or metadata.dpi is None]
+    chunks = [png_chunk(name, content) for name, content in kept]
+    return b"".join((data[:PNG_HEADER_END], *chunks, data[PNG_HEADER_END:]))
 
 
 def _app13(resources: bytes) -> bytes:

@@ -14,18 +14,18 @@ from typing import BinaryIO
 import numpy as np
 
 from ...errors import ImageError
+from ..chunks import PNG_HEADER_END, PNG_SIGNATURE, png_chunk
 from ..frames import Frames, LevelsOfFrame, Series
-from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels
+from ..image import REMEDY, Admit, Array, Header, Image, Metadata, check_pixels, image_of_samples
 from ..orientation import upright
 from ..storage import Storage
 from .apng import AnimationReader, read_animation, write_animation
 from .pillow import PillowCodec
-from .png_chunks import HEADER_END, PIXEL_CHUNKS, SIGNATURE, Chunk, file_metadata_of, packed, read_chunks
+from .png_chunks import PIXEL_CHUNKS, TYPES_WITH_ALPHA, Chunk, file_metadata_of, read_chunks
 
 SAMPLES = {2: 3, 4: 2, 6: 4}
 """Samples per pixel of the colour types RGB, grey with alpha, and RGBA."""
 
-WITH_ALPHA = (4, 6)
 TRANSPARENT_RGB_SIZE = 6
 ADAM7 = ((0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1))
 """The passes of interlacing: first row and column, steps of rows and columns (section 8.1)."""
@@ -109,7 +109,7 @@ class PngCodec(PillowCodec):
         size, stored = file.seek(0, io.SEEK_END), 2 * header.width * header.height * header.samples
         reading = 2 * size + (2 if header.interlaced else 1) * stored
         admit(Header(header.height, header.width, header.samples + (header.colour_type == 2), 2, reading))
-        file.seek(len(SIGNATURE))
+        file.seek(0)
         chunks = list(read_chunks(file.read()))
         return _read_deep(file, header, chunks)
 
@@ -125,9 +125,9 @@ class PngCodec(PillowCodec):
         encoded = (imagecodecs.png_encode(pixels, level, strategy=strategy, filter=row_filter) for strategy in strategies)
         data = bytes(min(encoded, key=len))
         one_pixel = super().encode(np.zeros((1, 1, 1), np.uint8), False, storage)
-        chunks = read_chunks(one_pixel[len(SIGNATURE) :])
+        chunks = read_chunks(one_pixel)
         parts = [chunk.raw for chunk in chunks if chunk.name not in PIXEL_CHUNKS]
-        return b"".join((data[:HEADER_END], *parts, memoryview(data)[HEADER_END:]))
+        return b"".join((data[:PNG_HEADER_END], *parts, memoryview(data)[PNG_HEADER_END:]))
 
 
 def _losing_animation(image: Image) -> Image:
@@ -137,7 +137,7 @@ def _losing_animation(image: Image) -> Image:
 
 def _deep_header(file: BinaryIO) -> DeepHeader | None:
     """Return the header of a file that Pillow would cut to 8 bits, or None. The file is at its start, and is again."""
-    start = file.read(HEADER_END).ljust(HEADER_END, b"\0")
+    start = file.read(PNG_HEADER_END).ljust(PNG_HEADER_END, b"\0")
     file.seek(0)
     name, width, height, bits, colour_type, *_, interlacing = struct.unpack_from(">4sIIBBBBB", start, 12)
     if name != b"IHDR" or bits != 16 or colour_type not in SAMPLES:
@@ -149,15 +149,12 @@ def _read_deep(file: BinaryIO, header: DeepHeader, chunks: list[Chunk]) -> Image
     """Return the image of a file with these chunks, upright."""
     file_metadata, orientation = file_metadata_of(file, chunks)
     levels = upright(_decode(header, chunks), orientation)
-    colours = 1 if header.colour_type == 4 else 3
-    alpha = np.ascontiguousarray(levels[:, :, colours]) if levels.shape[2] > colours else None
-    image = Image(np.ascontiguousarray(levels[:, :, :colours]), 65535, alpha, "PNG", file_metadata.metadata)
-    return file_metadata.add_to(image)
+    return file_metadata.add_to(image_of_samples(levels, 65535, "PNG", file_metadata.metadata))
 
 
 def _decode(header: DeepHeader, chunks: list[Chunk]) -> Array:
     """Return levels (H, W, samples). A transparent colour becomes alpha."""
-    transparent = [chunk for chunk in chunks if chunk.name == b"tRNS" and header.colour_type not in WITH_ALPHA]
+    transparent = [chunk for chunk in chunks if chunk.name == b"tRNS" and header.colour_type not in TYPES_WITH_ALPHA]
     if any(len(chunk.data) != TRANSPARENT_RGB_SIZE for chunk in transparent):
         raise ValueError("its transparent colour does not have three samples")
     kept = b"".join(chunk.raw for chunk in transparent[:1])
@@ -173,7 +170,7 @@ def _decode(header: DeepHeader, chunks: list[Chunk]) -> Array:
     position = 0
     for ((row, column, rows, columns), (height, width)), size in zip(passes, sizes, strict=True):
         if size:
-            stored = packed(b"IDAT", zlib.compress(scanlines[position : position + size], 0))
+            stored = png_chunk(b"IDAT", zlib.compress(scanlines[position : position + size], 0))
             part = _decode_plain(DeepHeader(width, height, header.colour_type, False), kept + stored)
             if levels is None:
                 levels = np.empty((header.height, header.width, part.shape[2]), np.uint16)
@@ -194,7 +191,7 @@ def _decode_plain(header: DeepHeader, pixel_chunks: bytes) -> Array:
     import imagecodecs
 
     start = struct.pack(">IIBBBBB", header.width, header.height, 16, header.colour_type, 0, 0, 0)
-    data = b"".join((SIGNATURE, packed(b"IHDR", start), pixel_chunks, packed(b"IEND", b"")))
+    data = b"".join((PNG_SIGNATURE, png_chunk(b"IHDR", start), pixel_chunks, png_chunk(b"IEND", b"")))
     levels = np.asarray(imagecodecs.png_decode(data))
     if levels.dtype != np.uint16 or levels.shape[:2] != (header.height, header.width) or levels.ndim != 3:
         raise ImageError("is truncated or corrupt: its PNG pixels do not fill its size; " + REMEDY)

@@ -1,4 +1,4 @@
-"""The chunks of PNG: https://www.w3.org/TR/png-3/."""
+"""The chunks of PNG with their data, and the metadata in them."""
 
 import io
 import struct
@@ -9,17 +9,17 @@ from typing import BinaryIO
 
 import PIL.Image
 
+from ..chunks import CHECKSUM_SIZE, PNG_SIGNATURE, png_chunk, png_chunks_in
 from ..exif_block import ORIENTATION
 from ..formats import BY_NAME
 from ..metadata import FileMetadata, metadata_of
 from .pillow import pillow_settings
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-HEADER_END = 33
-"""Position after the signature and the chunk IHDR."""
-
 PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"acTL", b"fcTL", b"fdAT", b"IEND")
 """Chunks that are not metadata. A palette of a picture in colour is only a suggestion."""
+
+TYPES_WITH_ALPHA = (4, 6)
+"""Colour types: grey with alpha, and RGBA."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,10 @@ class Chunk:
 
 
 def read_chunks(data: bytes) -> Iterator[Chunk]:
-    """Yield the chunks of a file after its signature. Raises ValueError for one that is cut off, unknown or damaged."""
-    position = 0
-    while position + 8 <= len(data):
-        size, name = struct.unpack_from(">I4s", data, position)
-        raw = data[position : position + size + 12]
-        if len(raw) < size + 12:
+    """Yield the chunks of a file. Raises ValueError for one that is cut off, unknown or damaged."""
+    for name, begin, end in png_chunks_in(io.BytesIO(data)):
+        raw = data[begin - 8 : end + CHECKSUM_SIZE]
+        if len(raw) < int.from_bytes(raw[:4], "big") + 12:
             raise ValueError(f"it ends in its chunk {name.decode('latin-1')!r}")
         is_critical = not name[0] & 0x20
         if is_critical and zlib.crc32(raw[4:-4]) != int.from_bytes(raw[-4:], "big"):
@@ -45,14 +43,6 @@ def read_chunks(data: bytes) -> Iterator[Chunk]:
         if is_critical and name not in PIXEL_CHUNKS:
             raise ValueError(f"its chunk {name.decode('latin-1')!r} is unknown, and no picture can be shown without it")
         yield Chunk(name, raw[8:-4], raw)
-        position += size + 12
-        if name == b"IEND":
-            return
-
-
-def packed(name: bytes, data: bytes) -> bytes:
-    """Return the bytes of a chunk, with its length and checksum."""
-    return b"".join((struct.pack(">I", len(data)), name, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))))
 
 
 def file_metadata_of(file: BinaryIO, chunks: Iterable[Chunk]) -> tuple[FileMetadata, int]:
@@ -64,14 +54,14 @@ def file_metadata_of(file: BinaryIO, chunks: Iterable[Chunk]) -> tuple[FileMetad
 
 def _one_pixel(chunks: Iterable[Chunk]) -> bytes:
     """Return a PNG file of one pixel with the metadata of these chunks, in their order."""
-    parts = [SIGNATURE, packed(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))]
+    parts = [PNG_SIGNATURE, png_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0))]
     has_pixel = False
     for chunk in chunks:
         if chunk.name == b"IDAT" and not has_pixel:
-            parts.append(packed(b"IDAT", zlib.compress(bytes(2))))
+            parts.append(png_chunk(b"IDAT", zlib.compress(bytes(2))))
             has_pixel = True
         if chunk.name not in PIXEL_CHUNKS:
             parts.append(chunk.raw)
     if not has_pixel:
         raise ValueError("it has no pixels")
-    return b"".join((*parts, packed(b"IEND", b"")))
+    return b"".join((*parts, png_chunk(b"IEND", b"")))

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...errors import ImageError
 from ..file_parts import unkept_ppm_parts
-from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, scaled_levels
+from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, image_of_samples, scaled_levels
 from ..storage import Storage
 from .pillow import PillowCodec
 
@@ -59,12 +59,9 @@ class PpmCodec(PillowCodec):
         reading = count * (BYTES_PER_WORD if header.is_text else 8 + itemsize)
         admit(Header(header.height, header.width, header.samples, itemsize, reading))
         levels = _levels(file, header, count).reshape(header.height, header.width, header.samples)
-        colours = 1 if header.samples < 3 else 3
-        alpha = np.ascontiguousarray(levels[:, :, colours]) if header.samples > colours else None
-        image = Image(np.ascontiguousarray(levels[:, :, :colours]), header.white, alpha, "PPM")
         file.seek(0)
         lost = [] if start.startswith(b"P7") else list(filter(None, unkept_ppm_parts(file, {})))
-        return image.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else image
+        return image_of_samples(levels, header.white, "PPM").with_unkept(*lost)
 
     def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises whatever Pillow raises."""

@@ -1,6 +1,5 @@
 """TIFF: reads it with tifffile, writes pictures itself, and stacks of several float maps, which ImageJ reads, with tifffile."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,8 +16,6 @@ from .tiff_reader import codes_of, open_tiff_frames
 from .tiff_series import ends_chain, planes_per_directory
 from .tiff_stack import encode_planes, write_map_stack, write_stack
 from .tiff_writer import encode_pages
-
-logging.getLogger("tifffile").addHandler(logging.NullHandler())  # its warnings become one line of ours
 
 
 class TiffCodec(Codec):

@@ -26,8 +26,8 @@ from ..metadata import FileMetadata
 
 MINISWHITE, MINISBLACK, RGB_PIXELS, PALETTE, SEPARATED, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 5, 6, 8, 9
 EXTRA_SAMPLES, UNSPECIFIED = 338, 0
-CONVERTED_BY_DECODERS = (7, 33003, 33005, 34712, 50001)
-"""Compressions whose decoders return RGB for YCbCr: JPEG, JPEG 2000 and its variants, WebP."""
+PICTURE_COMPRESSIONS = (7, 33003, 33005, 34712, 50001)
+"""Compressions whose segments are JPEG, JPEG 2000 and WebP pictures with a size of their own. Decoders return RGB for YCbCr."""
 
 SRGB_OF_XYZ = np.array(
     [[3.1338561, -1.6168667, -0.4906146], [-0.9787684, 1.9161415, 0.0334540], [0.0719453, -0.2289914, 1.4052427]], np.float32
@@ -70,7 +70,7 @@ def colour_of(page: Any) -> Colour:
     if page.dtype is None or page.dtype.kind not in "buif":
         held = f"{page.bitspersample}-bit samples" if page.dtype is None else f"{page.dtype} samples"
         raise ImageError(f"is TIFF of {held}, which are not read; convert them to 8 or 16 bits or to float32")
-    if page.photometric == YCBCR and page.compression in CONVERTED_BY_DECODERS:
+    if page.photometric == YCBCR and page.compression in PICTURE_COMPRESSIONS:
         return RGB
     colour = COLOURS.get(page.photometric)
     name = getattr(page.photometric, "name", page.photometric)

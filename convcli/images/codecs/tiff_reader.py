@@ -20,17 +20,27 @@ import PIL.Image
 from ...errors import ImageError
 from .. import alpha
 from ..compression import compression_of_tiff
+from ..exif_block import ORIENTATION
 from ..file_parts import LOST_TIFF_TAGS, TAGS_OF_MICROSCOPES
 from ..frames import Frames
 from ..geotiff import rescaled_block
 from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, itemsize_of
-from ..metadata import DESCRIPTION, IMAGEJ_METADATA, FileMetadata, imagej_kinds, metadata_of_tiff
+from ..metadata import (
+    DESCRIPTION,
+    ICC_PROFILE,
+    IMAGEJ_METADATA,
+    RESOLUTION_UNIT,
+    X_RESOLUTION,
+    Y_RESOLUTION,
+    FileMetadata,
+    imagej_kinds,
+    metadata_of_tiff,
+)
 from ..orientation import upright
 from . import tiff_colour
 from .pillow import pillow_settings
 from .tiff_series import UNCOMPRESSED, Layout, holds_alpha, layout_of
 
-X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, ORIENTATION, ICC_PROFILE = 282, 283, 296, 274, 34675
 INCH, PER_INCH = 2, {2: 1.0, 3: 2.54}
 OLD_JPEG, JPEG = 6, 7
 READ_COMPRESSIONS = {
@@ -39,9 +49,6 @@ READ_COMPRESSIONS = {
     **{33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000"},
 }
 """Compressions whose decoders were tested with damaged files. That of JPEG XR prints, and ends the process."""
-
-PICTURE_COMPRESSIONS = (7, 33003, 33005, 34712, 50001)
-"""Compressions whose segments are JPEG, JPEG 2000 and WebP pictures with a size of their own."""
 
 LERC, LERC_START = 34887, b"Lerc2 "
 LERC_PARAMETERS, LERC_DEFLATE, LERC_ZSTD = 50674, 1, 2
@@ -100,7 +107,7 @@ class FrameReader:
         tiff = self.layout.series.tiff
         if image.alpha is not None and tiff and not holds_alpha(tiff.program, image.size[2], image.pixels.dtype):
             lost += ["what its description says of the stack"] if tiff.program else []
-        return image.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else image
+        return image.with_unkept(*lost)
 
     def _page(self, plane: int) -> Any:
         """Return the page of a plane. Only the first is kept in memory."""
@@ -246,7 +253,7 @@ def _check_segments(page: Any, file_size: int, max_pixels: int, by_libtiff: bool
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if len(segments) < math.prod(page.chunked) or any(not 0 < count <= file_size - begin for begin, count in segments):
         raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
-    if page.compression not in (*PICTURE_COMPRESSIONS, LERC):
+    if page.compression not in (*tiff_colour.PICTURE_COMPRESSIONS, LERC):
         return
     rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
     for begin, count in segments:

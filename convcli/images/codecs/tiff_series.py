@@ -26,7 +26,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import ImageError
-from ..exif_block import MAX_VALUE_BYTES, TYPE_SIZES
+from ..exif_block import MAX_VALUE_BYTES, SHORT, TYPE_SIZES
 from ..file_parts import SMALLER_IMAGES
 from ..frames import Series, TiffSeries
 from ..geotiff import PAGE_TAGS
@@ -44,7 +44,7 @@ IMAGEJ_WORDS = ("mode", "loop", "fps", "yunit", "zunit", "xorigin", "yorigin", "
 IMAGEJ_LEVELS = re.compile(r"vunit|cf|c\d")
 """Keys of ImageJ for the meaning of levels."""
 
-SHORT, MAX_TAGS, UNCOMPRESSED = 3, 4096, 1
+MAX_TAGS, UNCOMPRESSED = 4096, 1
 FURTHER_MAP_TAGS = "the position on a map and GDAL's tags of its further pages"
 
 

@@ -23,16 +23,17 @@ import numpy as np
 from ...errors import ArgumentError
 from ..encoding import Encoding
 from ..exif import text_in
-from ..exif_block import LONG, LONG8, Block, in_order, write_at
+from ..exif_block import BYTE, EXIF, GPS, LONG, LONG8, Block, in_order, write_at
 from ..exif_tiff import NO_BLOCK, append_subdirectory, start_tiff
 from ..frames import LevelsOfFrame, Series, TiffSeries, peek
 from ..geotiff import PAGE_TAGS
 from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG
 from ..storage import MapStorage, Storage
+from .tiff_colour import UNSPECIFIED
 from .tiff_ome import CHANNEL_NUMBERS
 from .tiff_series import COMPOSITE, RGB_LETTERS, holds_alpha
-from .tiff_writer import compression_of_floats, compression_of_pictures, imagej_text, tile_of
+from .tiff_writer import UNASSOCIATED, compression_of_floats, compression_of_pictures, imagej_text, tile_of
 
 CLASSIC_BYTES = (1 << 32) - (1 << 25)
 """Most bytes of planes in a TIFF file whose offsets have 32 bits; the rest is for directories and metadata."""
@@ -41,10 +42,9 @@ DIRECTORY_BYTES = 512
 COMPRESSION = ("compression", "compressionargs", "predictor")
 """Options of tifffile."""
 
-POINTERS = (34665, 34853)
+POINTERS = (EXIF, GPS)
 """Tags that point to directories of EXIF, which tifffile does not write: the next number stands for one at first."""
 
-BYTE, UNSPECIFIED, UNASSOCIATED = 1, 0, 2
 WORDS_OF_CHANNELS = ("mode", "LUTs")
 IMAGEJ_PLANES = (("images", "{}"), ("channels", "{}"), ("hyperstack", "true"), ("mode", "grayscale"))
 

@@ -29,19 +29,17 @@ import numpy as np
 from ..compression import TILE
 from ..encoding import Encoding
 from ..exif import text_in
-from ..exif_block import ASCII, Block, Field, append, append_directory, write_at
+from ..exif_block import ASCII, BYTE, LONG, RATIONAL, SHORT, UNDEFINED, Block, Field, append, append_directory, write_at
 from ..exif_tiff import NO_BLOCK, start_tiff
 from ..geotiff import TAGS_OF_MAPS
 from ..image import Array, Metadata
-from ..metadata import DESCRIPTION, NO_UNIT, XMP_TAG
+from ..metadata import DESCRIPTION, ICC_PROFILE, NO_UNIT, RESOLUTION_UNIT, X_RESOLUTION, XMP_TAG, Y_RESOLUTION
 from ..storage import Storage
-from .tiff_reader import ICC_PROFILE, RESOLUTION_UNIT, X_RESOLUTION, Y_RESOLUTION
+from .tiff_colour import MINISBLACK, RGB_PIXELS
 from .tiff_series import RGB_LETTERS
 
 UNASSOCIATED, STRIP_OFFSETS, STRIP_BYTE_COUNTS, TILE_OFFSETS, TILE_BYTE_COUNTS = 2, 273, 279, 324, 325
-BYTE, SHORT, LONG, RATIONAL, UNDEFINED = 1, 3, 4, 5, 7
 STRUCT_CODES = {SHORT: "H", LONG: "I"}
-MINISBLACK, RGB = 1, 2
 PHOTOMETRIC, BITS_PER_SAMPLE, PREDICTOR = 262, 258, 317
 SAMPLE_FORMAT, FLOAT = 339, 3
 DIFFERENCES, FLOAT_DIFFERENCES = 2, 3
@@ -195,7 +193,7 @@ def _pixel_fields(samples: Array, has_alpha: bool, layout: Layout, order: str) -
     """Return the fields of a directory for samples (H, W, C). Those about strips are 0 until they are known."""
     height, width, count = samples.shape
     is_float = samples.dtype.kind == "f"
-    photometric = RGB if count - has_alpha == 3 else MINISBLACK
+    photometric = RGB_PIXELS if count - has_alpha == 3 else MINISBLACK
     numbers = ((259, NUMBERS[layout.compression]), (PHOTOMETRIC, photometric), (277, count), (284, 1))
     rows = [(322, layout.columns), (323, layout.rows)] if layout.are_tiles else [(278, layout.rows)]
     fields = [

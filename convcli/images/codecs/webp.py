@@ -3,18 +3,19 @@
 Frames are encoded as pictures are, and put into chunks of one file, one by one.
 """
 
+import io
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import BinaryIO
 
+from ..chunks import FRAME_CHUNK, FRAME_HEADER_SIZE, RIFF_START, data_of, riff_chunk, riff_chunks_in
 from ..frames import LevelsOfFrame, Series
 from ..image import Metadata
 from ..storage import Storage
 from .animation import changed_box, of_one_size, timing_of
 from .pillow_frames import AnimationCodec, AnimationFacts
 
-RIFF_HEADER_SIZE = 12
 ANIMATED, XMP, EXIF, ALPHA, ICC = 0x02, 0x04, 0x08, 0x10, 0x20
 """Flags of the chunk VP8X."""
 
@@ -33,8 +34,8 @@ class WebpCodec(AnimationCodec):
         """Return what the chunks of a file say; None for one that is no animation."""
         durations: list[float] = []
         width = height = loop = 0
-        for name, size, position in _positions(file):
-            start = file.read(16).ljust(16, b"\0")
+        for chunk in riff_chunks_in(file):
+            name, start = chunk[0], data_of(file, chunk, FRAME_HEADER_SIZE).ljust(FRAME_HEADER_SIZE, b"\0")
             if name == b"VP8X":
                 if not start[0] & ANIMATED:
                     return None
@@ -43,9 +44,8 @@ class WebpCodec(AnimationCodec):
                 return None
             elif name == b"ANIM":
                 loop = _number(start[4:6])
-            elif name == b"ANMF":
+            elif name == FRAME_CHUNK:
                 durations.append(float(_number(start[12:15])))
-            file.seek(position + size + size % 2)
         series = Series(len(durations), durations=tuple(durations), loop=loop)
         return AnimationFacts(series, width, height) if durations else None
 
@@ -53,7 +53,7 @@ class WebpCodec(AnimationCodec):
         """Write an animation. Of each frame, the part that differs from the one before is stored, from an even position."""
         durations, loop = timing_of(series)
         start = file.tell()
-        file.write(bytes(RIFF_HEADER_SIZE))
+        file.write(bytes(RIFF_START))
         flags, size, after, before = ANIMATED, (1, 1), b"", None
         for frame, duration in zip(of_one_size(frames, "webp"), durations, strict=True):
             left, top, right, bottom = changed_box(before, frame)
@@ -65,42 +65,26 @@ class WebpCodec(AnimationCodec):
                 size = frame[0].shape[1], frame[0].shape[0]
                 others = [(name, data) for name, data in chunks if name in FLAGS_OF_METADATA]
                 flags |= sum(FLAGS_OF_METADATA[name] for name, _ in others)
-                file.write(_chunk(b"VP8X", _canvas(flags, *size)))
-                file.write(b"".join(_chunk(name, data) for name, data in others if name == b"ICCP"))
-                file.write(_chunk(b"ANIM", struct.pack("<IH", 0, min(loop, MAX_LOOP))))
-                after = b"".join(_chunk(name, data) for name, data in others if name != b"ICCP")
+                file.write(riff_chunk(b"VP8X", _canvas(flags, *size)))
+                file.write(b"".join(riff_chunk(name, data) for name, data in others if name == b"ICCP"))
+                file.write(riff_chunk(b"ANIM", struct.pack("<IH", 0, min(loop, MAX_LOOP))))
+                after = b"".join(riff_chunk(name, data) for name, data in others if name != b"ICCP")
             flags |= ALPHA if frame[1] else 0
             place = (left // 2, top // 2, right - left - 1, bottom - top - 1, min(round(duration), MAX_DURATION))
             header = b"".join(number.to_bytes(3, "little") for number in place) + bytes([REPLACES])
-            data = b"".join(_chunk(name, data) for name, data in chunks if name in PIXEL_CHUNKS)
-            file.write(_chunk(b"ANMF", header + data))
+            data = b"".join(riff_chunk(name, data) for name, data in chunks if name in PIXEL_CHUNKS)
+            file.write(riff_chunk(FRAME_CHUNK, header + data))
             before = frame
         file.write(after)
         end = file.tell()
         file.seek(start)
-        file.write(b"RIFF" + struct.pack("<I", end - start - 8) + b"WEBP" + _chunk(b"VP8X", _canvas(flags, *size)))
+        file.write(b"RIFF" + struct.pack("<I", end - start - 8) + b"WEBP" + riff_chunk(b"VP8X", _canvas(flags, *size)))
         file.seek(end)
-
-
-def _positions(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    """Yield the name, the size and the position of each chunk. The file is at this position then."""
-    file.seek(RIFF_HEADER_SIZE)
-    while len(start := file.read(8)) == 8:
-        name, size = struct.unpack("<4sI", start)
-        yield name, size, file.tell()
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Yield the name and the data of each chunk."""
-    position = RIFF_HEADER_SIZE
-    while position + 8 <= len(data):
-        name, size = struct.unpack_from("<4sI", data, position)
-        yield name, data[position + 8 : position + 8 + size]
-        position += 8 + size + size % 2
-
-
-def _chunk(name: bytes, data: bytes) -> bytes:
-    return name + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+    return ((name, data[begin:end]) for name, begin, end in riff_chunks_in(io.BytesIO(data)))
 
 
 def _canvas(flags: int, width: int, height: int) -> bytes:

@@ -170,10 +170,5 @@ def _set_software(file: io.BytesIO, provenance: Provenance | None) -> None:
 
 def _add_entries(block: Block, fields: list[Field]) -> None:
     """Add fields to the first directory, which is written again at the end; the values of its entries stay in place."""
-    pointer = block.next_pointer(block.first_directory)
-    write_first_directory(
-        block,
-        [block.read(position, 12) for position in range(block.first_directory + 2, pointer, 12)],
-        block.read(pointer, 4),
-        fields,
-    )
+    positions = block.entry_positions(block.first_directory)
+    write_first_directory(block, [block.read(position, 12) for position in positions], block.read(positions.stop, 4), fields)

@@ -2,7 +2,8 @@
 
 A block is a small TIFF file (EXIF 2.32, CIPA DC-008, section 4.5; TIFF 6.0, section 2): a header of eight bytes, then
 directories (IFDs) of entries of twelve bytes. An entry holds values of at most four bytes itself, and the position of longer
-values. All positions are in bytes from the start of the block.
+values. All positions are in bytes from the start of the block. The tags of a BigTIFF file are read too: its header has sixteen
+bytes, an entry twenty, and counts and positions have 64 bits (https://www.awaresystems.be/imaging/tiff/bigtiff.html).
 """
 
 import io
@@ -18,7 +19,9 @@ TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4
 """Bytes per value of each type: the types of TIFF and BigTIFF, and UTF-8 of EXIF 3.0."""
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, UTF_8 = 1, 2, 3, 4, 5, 7, 129
-LONG8, RATIONALS = 16, (5, 10)
+SLONG, IFD, LONG8, SLONG8, IFD8, RATIONALS = 9, 13, 16, 17, 18, (5, 10)
+POINTER_CODES = {LONG: "I", IFD: "I", LONG8: "Q", IFD8: "Q"}
+"""Types of the position of a directory, and their types in ``struct``."""
 
 ORIENTATION, EXIF, GPS, INTEROPERABILITY = 274, 34665, 34853, 40965
 
@@ -37,8 +40,14 @@ TIFF_LAYOUT = frozenset(
 )
 """TIFF tags that are not copied as EXIF: they describe how pixels are stored, or are copied by other means."""
 
+MAX_ENTRIES = (1 << 16) - 1
+"""Most entries of a directory, also in BigTIFF, whose counts have 64 bits."""
+
 MAX_VALUE_BYTES = 32 << 20
 """Largest size of the values of an entry in bytes. A maker note with a preview takes several megabytes."""
+
+CODES = {False: ("H", "I"), True: ("Q", "Q")}
+"""Types in ``struct`` of the number of entries, and of positions and the number of values: of a block, and of BigTIFF."""
 
 Field: TypeAlias = tuple[int, int, bytes]
 """Tag, type, and the values as bytes in the byte order of the block."""
@@ -71,6 +80,7 @@ class Block:
     file: BinaryIO
     byte_order: str  # "<" or ">"
     first_directory: int  # position of the first directory
+    is_big: bool = False  # a BigTIFF file, which is only read
 
     @classmethod
     def of(cls, file: BinaryIO) -> "Block":
@@ -82,9 +92,27 @@ class Block:
             raise BrokenExif("has no header")
         return cls(file, order, struct.unpack(f"{order}I", start[4:])[0])
 
+    @classmethod
+    def of_tiff(cls, file: BinaryIO) -> "Block":
+        """Read the header of a TIFF or BigTIFF file. Raises BrokenExif."""
+        file.seek(0)
+        start = file.read(16)
+        order = {b"II+\0": "<", b"MM\0+": ">"}.get(start[:4])
+        if order is None or len(start) < 16:
+            return cls.of(file)
+        return cls(file, order, struct.unpack(f"{order}Q", start[8:])[0], is_big=True)
+
+    @property
+    def codes(self) -> tuple[str, str]:
+        """The types in ``struct`` of the number of entries, and of positions and the number of values."""
+        return CODES[self.is_big]
+
     def read(self, position: int, size: int) -> bytes:
         """Read ``size`` bytes from a position. Raises BrokenExif if there are fewer, or if ``size`` exceeds MAX_VALUE_BYTES."""
-        self.file.seek(position)
+        try:
+            self.file.seek(position)
+        except (OverflowError, OSError):  # a position of 64 bits
+            raise BrokenExif("ends before its values do") from None
         data = self.file.read(size) if size <= MAX_VALUE_BYTES else b""
         if len(data) < size:
             raise BrokenExif("ends before its values do")
@@ -96,25 +124,37 @@ class Block:
 
     def directory(self, position: int) -> list[Entry]:
         """Read the entries of a directory. Entries of unknown types are left out."""
-        (count,) = self.numbers(position, "H")
-        entries = []
-        for entry_position in range(position + 2, position + 2 + 12 * count, 12):
-            tag, kind, value_count, offset = self.numbers(entry_position, "HHII")
-            inline = TYPE_SIZES.get(kind, 9) * value_count <= 4
+        entries, (_, code) = [], self.codes
+        inline_bytes = struct.calcsize(f"{self.byte_order}{code}")
+        for entry_position in self.entry_positions(position):
+            tag, kind, value_count, offset = self.numbers(entry_position, f"HH{code}{code}")
+            inline = TYPE_SIZES.get(kind, 9) * value_count <= inline_bytes
             if kind in TYPE_SIZES:
-                entries.append(Entry(tag, kind, value_count, entry_position, entry_position + 8 if inline else offset))
+                value_position = entry_position + 4 + inline_bytes if inline else offset
+                entries.append(Entry(tag, kind, value_count, entry_position, value_position))
         return entries
+
+    def entry_positions(self, position: int) -> range:
+        """Return the positions of the entries of a directory. The range stops at the pointer that follows them."""
+        count_code, code = self.codes
+        (count,) = self.numbers(position, count_code)
+        if count > MAX_ENTRIES:
+            raise BrokenExif(f"has a directory of more than {MAX_ENTRIES} entries")
+        begin = position + struct.calcsize(f"{self.byte_order}{count_code}")
+        size = struct.calcsize(f"{self.byte_order}HH{code}{code}")
+        return range(begin, begin + count * size, size)
 
     def next_pointer(self, position: int) -> int:
         """Return the position of the pointer that follows the entries of a directory."""
-        return position + 2 + 12 * self.numbers(position, "H")[0]
+        return self.entry_positions(position).stop
 
     def subdirectories(self, entries: Iterable[Entry], parent_tag: int = 0) -> Iterator["Directory"]:
         """Yield the directories that entries point to. ``parent_tag`` is the tag of their own directory, 0 for the first."""
-        by_tag = {entry.tag: entry for entry in entries if entry.type in (LONG, 13) and entry.count == 1}
+        kinds = POINTER_CODES if self.is_big else (LONG, IFD)
+        by_tag = {entry.tag: entry for entry in entries if entry.type in kinds and entry.count == 1}
         for tag in SUBDIRECTORY_TAGS.get(parent_tag, ()):
             if tag in by_tag:
-                (position,) = self.numbers(by_tag[tag].value_position, "I")
+                (position,) = self.numbers(by_tag[tag].value_position, POINTER_CODES[by_tag[tag].type])
                 yield Directory(tag, position, self.directory(position))
 
 
@@ -148,10 +188,10 @@ def write_at(file: BinaryIO, position: int, value: bytes) -> None:
 
 def drop_entries(block: Block, position: int, dropped: tuple[int, ...]) -> None:
     """Remove entries from a directory; those after them move up."""
-    pointer = block.next_pointer(position)
-    raw = [block.read(begin, 12) for begin in range(position + 2, pointer, 12)]
+    positions = block.entry_positions(position)
+    raw = [block.read(begin, 12) for begin in positions]
     kept = [entry for entry in raw if struct.unpack(f"{block.byte_order}H", entry[:2])[0] not in dropped]
-    next_directory = block.read(pointer, 4)
+    next_directory = block.read(positions.stop, 4)
     write_at(block.file, position, struct.pack(f"{block.byte_order}H", len(kept)) + b"".join(kept) + next_directory)
 
 

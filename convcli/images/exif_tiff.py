@@ -6,15 +6,21 @@ pixels, and the pixels follow it. So offsets in a maker note remain valid.
 
 import io
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import BinaryIO
 
 from .exif_block import (
+    CODES,
+    IFD,
+    IFD8,
     LONG,
     LONG8,
+    MAX_VALUE_BYTES,
     PREFIX,
     SHORT,
+    SLONG,
+    SLONG8,
     TIFF_LAYOUT,
     Block,
     BrokenExif,
@@ -39,18 +45,21 @@ PIXEL_OFFSETS = (273, 324)
 MAX_HEADER_BYTES = 1 << 20
 """Largest part of a TIFF file before its pixels that is carried over unchanged."""
 
+SHORTER = {LONG8: (LONG, "Q", "I"), SLONG8: (SLONG, "q", "i"), IFD8: (IFD, "Q", "I")}
+"""Types of 64-bit integers, and those of 32 bits for the same, with their types in ``struct``."""
+
 NO_BLOCK = struct.pack("<2sHIHI", b"II", 42, 8, 0, 0)
 """An empty block."""
 
 
 def exif_of_tiff(file: BinaryIO, stale: set[int], directory: int | None = None) -> tuple[bytes | None, bool]:
-    """Return the tags of a page of a TIFF file as a block, and whether a maker note moved.
+    """Return the tags of a page of a TIFF or BigTIFF file as a block, and whether a maker note moved.
 
     The directory of the page is the first, or the one at a position.
     Directories that the tags point to are part of it. Tags that say how pixels are stored, and ``stale`` ones, are not. A maker
-    note keeps its position if it lies before the pixels. Raises BrokenExif.
+    note keeps its position if it lies before the pixels, except that of BigTIFF. Raises BrokenExif.
     """
-    source = Block.of(file)
+    source = Block.of_tiff(file)
     source = source if directory is None else replace(source, first_directory=directory)
     skipped = TIFF_LAYOUT | stale
     entries = [entry for entry in source.directory(source.first_directory) if entry.tag not in skipped]
@@ -58,7 +67,7 @@ def exif_of_tiff(file: BinaryIO, stale: set[int], directory: int | None = None) 
         return None, False
     has_note = has_maker_note(source, entries)
     end = max((begin + size for begin, size in value_ranges(source, entries)), default=0)
-    stays = has_note and end <= _first_pixel(source)
+    stays = has_note and not source.is_big and end <= _first_pixel(source)
     if stays:  # copy all bytes before the pixels: a note may refer to bytes outside of it
         first = source.first_directory
         block_file = io.BytesIO(source.read(0, max(end, first if first <= _first_pixel(source) else 0)))
@@ -117,7 +126,8 @@ def start_tiff(exif: bytes, fields: list[Field]) -> io.BytesIO:
 
 def _copy_tags(source: Block, entries: list[Entry], target: Block) -> None:
     """Write entries, and the directories that they point to, to an empty block of the same byte order."""
-    fields = [(entry.tag, entry.type, source.read(entry.value_position, entry.size)) for entry in entries]
+    _check_sizes(source, entries)
+    fields = [(entry.tag, *_value_of(source, entry)) for entry in entries]
     pointers = [
         (inner.tag, LONG, append_subdirectory(source, inner, target.file, target.byte_order))
         for inner in source.subdirectories(entries)
@@ -125,21 +135,41 @@ def _copy_tags(source: Block, entries: list[Entry], target: Block) -> None:
     write_first_directory(target, [], bytes(4), [*fields, *pointers])
 
 
+def _check_sizes(source: Block, entries: Iterable[Entry]) -> None:
+    """Raise BrokenExif where values that lie upon each other would take more memory than the file."""
+    if sum(entry.size for entry in entries) > max(source.file.seek(0, io.SEEK_END), MAX_VALUE_BYTES):
+        raise BrokenExif("ends before its values do")
+
+
+def _value_of(source: Block, entry: Entry) -> tuple[int, bytes]:
+    """Return the type and the values of an entry. Integers of BigTIFF get 32 bits, where they fit: blocks have no others."""
+    values = source.read(entry.value_position, entry.size)
+    if not source.is_big or entry.type not in SHORTER:
+        return entry.type, values
+    kind, code, short = SHORTER[entry.type]
+    try:
+        numbers = struct.unpack(f"{source.byte_order}{entry.count}{code}", values)
+        return kind, struct.pack(f"{source.byte_order}{entry.count}{short}", *numbers)
+    except struct.error:
+        return entry.type, values
+
+
 def append_subdirectory(source: Block, directory: Directory, file: BinaryIO, order: str, is_big: bool = False) -> bytes:
     """Write a directory, and those within it, at the end of another file. Return its position as the bytes of an entry.
 
     Positions and counts have 32 bits, in BigTIFF (``is_big``) 64 (https://www.awaresystems.be/imaging/tiff/bigtiff.html).
     """
-    count_code, code = ("Q", "Q") if is_big else ("H", "I")
+    count_code, code = CODES[is_big]
+    _check_sizes(source, directory.entries)
     inner = source.subdirectories(directory.entries, directory.tag)
     pointers = {within.tag: append_subdirectory(source, within, file, order, is_big) for within in inner}
     raw_entries = []
     for entry in sorted(directory.entries, key=lambda entry: entry.tag):
-        kind, values = entry.type, pointers.get(entry.tag)
-        if values is None:
-            values = in_order(source.read(entry.value_position, entry.size), kind, source.byte_order, order)
-        elif is_big:
-            kind = LONG8
+        kind, values = _value_of(source, entry)
+        if entry.tag in pointers:
+            kind, values = LONG8 if is_big else LONG if source.is_big else kind, pointers[entry.tag]
+        else:
+            values = in_order(values, kind, source.byte_order, order)
         start = struct.pack(f"{order}HH{code}", entry.tag, kind, entry.count)
         raw_entries.append(start + encode_value(file, values, order, code))
     directory_bytes = struct.pack(f"{order}{count_code}", len(raw_entries)) + b"".join(raw_entries)

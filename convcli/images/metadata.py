@@ -48,7 +48,6 @@ IPTC, IPTC_DIGEST, STALE_RESOURCES = 0x0404, 0x0425, (0x03ED, 0x0409, 0x040C)
 
 T = TypeVar("T")
 
-BIG_TIFF = (b"II+\0", b"MM\0+")
 DESCRIPTION = 270
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, NO_UNIT = 282, 283, 296, 1
 XMP_TAG, ICC_PROFILE = 700, 34675
@@ -204,8 +203,6 @@ def metadata_of_tiff(
     Keeps the position in the file.
     """
     position = file.tell()
-    file.seek(0)
-    is_big = file.read(4) in BIG_TIFF
     description, is_turned = str(tags.get(DESCRIPTION, "")), int(tags.get(ORIENTATION, 1)) != 1
     stale = {DESCRIPTION} if description.startswith(SHAPE_DESCRIPTIONS) or OME_XML.match(description) else set()
     stale |= LOST_TIFF_TAGS.keys()
@@ -214,23 +211,20 @@ def metadata_of_tiff(
     if is_turned and set(tags) & set(MAP_TAGS):
         stale |= set(MAP_TAGS)
         lost.append(MAP_POSITION)
-    if is_big and set(tags) - TIFF_LAYOUT:
-        lost.append("the tags of BigTIFF")
     xmp = _xmp_of(_bytes_of(tags.get(XMP_TAG)), lost, is_turned)
     notices = _notices_of_lost(lost)
     exif = None
-    if not is_big:
-        try:
-            if set(tags) - TIFF_LAYOUT - stale == {SOFTWARE} and not without_provenance(str(tags[SOFTWARE])):
-                stale.add(SOFTWARE)  # nothing but provenance, which is made anew
-            exif, moved = exif_of_tiff(file, stale, directory)
-            exif = exif and without_statistics(exif)
-            if moved:
-                notices.append("the maker note of its EXIF moves, and may hold offsets from its old position")
-                lost.append("the position of its maker note")
-        except BrokenExif as error:
-            notices.append(_broken(error))
-            lost.append("its broken EXIF")
+    try:
+        if set(tags) - TIFF_LAYOUT - stale == {SOFTWARE} and not without_provenance(str(tags[SOFTWARE])):
+            stale.add(SOFTWARE)  # nothing but provenance, which is made anew
+        exif, moved = exif_of_tiff(file, stale, directory)
+        exif = exif and without_statistics(exif)
+        if moved:
+            notices.append("the maker note of its EXIF moves, and may hold offsets from its old position")
+            lost.append("the position of its maker note")
+    except BrokenExif as error:
+        notices.append(_broken(error))
+        lost.append("its broken EXIF")
     file.seek(position)
     metadata = Metadata(icc or None, exif, resolution(dpi), xmp=xmp, calibration=calibration)
     return FileMetadata(metadata, tuple(notices), tuple(lost))

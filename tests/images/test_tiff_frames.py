@@ -93,7 +93,7 @@ def test_a_series_is_read_plane_by_plane_and_written_with_its_axes(kind, rng):
     frames = data.reshape(-1, channels, 7, 9)
     for image, frame in zip(images, frames, strict=True):
         assert_array_equal(image.pixels, np.moveaxis(frame, 0, 2))
-        assert (image.white, image.lost) == (65535, ("the tags of BigTIFF",) if "bigtiff" in options else ())
+        assert (image.white, image.lost) == (65535, ())
     output = written(images, series)
     with pages_of(file) as before, pages_of(output) as after:
         assert (after.is_imagej, after.is_ome) == (before.is_imagej, before.is_ome)

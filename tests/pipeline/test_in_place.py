@@ -203,13 +203,15 @@ def test_a_frame_of_several_is_refused(run, tmp_path, frame):
     assert (result.status, "would lose 3 of its frames in place" in result.err) == (1, True)
 
 
-def test_tags_of_bigtiff_are_reported(run, tmp_path, frame):
-    """The tags are not kept, which is an error in place; a BigTIFF without tags loses nothing."""
-    for name, options in (("plain.tif", {"metadata": None, "software": False}), ("tagged.tif", {"description": "of mine"})):
-        (tmp_path / name).write_bytes(encoded_tiff(np.array(frame()), bigtiff=True, photometric="rgb", **options))
-        result = run("apply", tmp_path / name, "-k", "1", "--in-place")
-        refused = "would lose the tags of BigTIFF in place" in result.err
-        assert (result.status, refused) == ((1, True) if name == "tagged.tif" else (0, False)), result.err
+def test_tags_of_bigtiff_are_kept(run, tmp_path, frame):
+    """The output is TIFF, with the same description."""
+    path, levels = tmp_path / "a.tif", np.array(frame())
+    path.write_bytes(encoded_tiff(levels, bigtiff=True, photometric="rgb", metadata=None, description="of mine"))
+    result = run("apply", path, "-k", "1", "--in-place")
+    assert result.status == 0, result.err
+    with tifffile.TiffFile(path) as file:
+        assert (file.is_bigtiff, file.pages.first.description) == (False, "of mine")
+        assert_array_equal(file.asarray(), levels)
 
 
 @pytest.mark.parametrize("form", ["png", "jpg", "tif", "webp", "avif", "bmp"])

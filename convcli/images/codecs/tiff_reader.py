@@ -173,7 +173,7 @@ class FrameReader:
         } | tags  # tifffile leaves out what it cannot read
         tiff = self.layout.series.tiff
         if tiff and tiff.program:
-            stale = {DESCRIPTION: IMAGEJ_START} if DESCRIPTION in tags and not self.pages.is_bigtiff else {}
+            stale = {DESCRIPTION: IMAGEJ_START} if DESCRIPTION in tags else {}
             tags = {code: value for code, value in tags.items() if code not in CALIBRATION} | stale
             if IMAGEJ_METADATA in tags and imagej_kinds(tags) <= KEPT_KINDS:
                 del tags[IMAGEJ_METADATA]

@@ -12,8 +12,9 @@ from ..image import Admit, Array, Image
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from ..storage import MapStorage, Storage
 from .codec import Codec
-from .tiff_reader import codes_of, open_tiff_frames
-from .tiff_series import ends_chain, planes_per_directory
+from .tiff_directories import codes_of, ends_chain
+from .tiff_reader import open_tiff_frames
+from .tiff_series import planes_per_directory
 from .tiff_stack import encode_planes, write_map_stack, write_stack
 from .tiff_writer import encode_pages
 

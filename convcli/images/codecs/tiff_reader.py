@@ -39,6 +39,7 @@ from ..metadata import (
 from ..orientation import upright
 from . import tiff_colour
 from .pillow import pillow_settings
+from .tiff_directories import codes_of
 from .tiff_series import UNCOMPRESSED, Layout, holds_alpha, layout_of
 
 INCH, PER_INCH = 2, {2: 1.0, 3: 2.54}
@@ -286,15 +287,6 @@ def _stated_size(data: bytes) -> tuple[int, int]:
         return columns, rows
     with pillow_settings, PIL.Image.open(io.BytesIO(data), formats=("JPEG", "JPEG2000", "WEBP")) as picture:
         return picture.size
-
-
-def codes_of(page: Any) -> list[int]:
-    """Return the codes of all tags of a page."""
-    layout, handle = page.parent.tiff, page.parent.filehandle
-    handle.seek(page.offset)
-    (count,) = struct.unpack(layout.tagnoformat, handle.read(layout.tagnosize))
-    entries = handle.read(count * layout.tagsize)
-    return [struct.unpack_from(f"{layout.byteorder}H", entries, layout.tagsize * index)[0] for index in range(count)]
 
 
 def _raw_value(tag: Any) -> bytes:

@@ -9,8 +9,7 @@
     any other file     each page is a frame of its own, of any size and type
 
 Planes along C are the channels of a frame. A description whose planes are not in the file is that of another file: programs
-copy them. Directories of smaller images and transparency masks (NewSubfileType) are no frames. Only the directories are read
-here, and of each no more than its first tag: 100,000 take half a second.
+copy them. Directories of smaller images and transparency masks (NewSubfileType) are no frames.
 
 Sources: https://imagej.net/ij/developer/api/ij/ij/io/TiffDecoder.html, https://docs.openmicroscopy.org/ome-model/6.3.1/ome-tiff/.
 """
@@ -18,7 +17,6 @@ Sources: https://imagej.net/ij/developer/api/ij/ij/io/TiffDecoder.html, https://
 import json
 import math
 import re
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -26,14 +24,12 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import ImageError
-from ..exif_block import MAX_VALUE_BYTES, SHORT, TYPE_SIZES
 from ..file_parts import SMALLER_IMAGES
 from ..frames import Series, TiffSeries
-from ..geotiff import PAGE_TAGS
 from ..image import REMEDY, Array
+from .tiff_directories import MASK, REDUCED, directories_of, map_tags_of
 from .tiff_ome import names_other_files, read_ome
 
-NEW_SUBFILE_TYPE, REDUCED, MASK = 254, 1, 4
 RGB_LETTERS = ("R", "G", "B")
 COMPOSITE = "composite"
 """ImageJ's mode of display in which its first three channels are red, green and blue."""
@@ -44,7 +40,7 @@ IMAGEJ_WORDS = ("mode", "loop", "fps", "yunit", "zunit", "xorigin", "yorigin", "
 IMAGEJ_LEVELS = re.compile(r"vunit|cf|c\d")
 """Keys of ImageJ for the meaning of levels."""
 
-MAX_TAGS, UNCOMPRESSED = 4096, 1
+UNCOMPRESSED = 1
 FURTHER_MAP_TAGS = "the position on a map and GDAL's tags of its further pages"
 
 
@@ -76,13 +72,13 @@ def layout_of(file: Any, stream: BinaryIO) -> Layout:
 
     Raises ImageError, and whatever tifffile raises on damaged data.
     """
-    directories, kinds, last_tags = zip(*_directories(file, stream), strict=True)
+    directories, kinds, last_tags = zip(*directories_of(file, stream), strict=True)
     used = [index for index, kind in enumerate(kinds) if index == 0 or not kind & (REDUCED | MASK)]
     skipped = [kind for index, kind in enumerate(kinds) if index and kind & (REDUCED | MASK)]
     masks = sum(bool(kind & MASK) for kind in skipped)
     lost = [SMALLER_IMAGES] if len(skipped) > masks else []
     lost += [f"{masks} transparency masks" if masks > 1 else "its transparency mask"] if masks else []
-    map_tags = _map_tags(file, stream, [(directories[index], last_tags[index]) for index in used])
+    map_tags = map_tags_of(file, stream, [(directories[index], last_tags[index]) for index in used])
     found = _imagej(file, directories) or _ome(file, directories) or _lsm(file, used) or _stk(file, used)
     found = found or _shaped(file, used) or _volume(file, used)
     if found is None:
@@ -96,71 +92,6 @@ def layout_of(file: Any, stream: BinaryIO) -> Layout:
     series = replace(found.series, map_tags="alike" if map_tags == "alike" else "first")
     unkept = (*found.unkept, *([FURTHER_MAP_TAGS] if map_tags == "own" else []))
     return Layout(series, found.planes, directories, found.per_directory, tuple(lost), found.is_colour, unkept)
-
-
-def _map_tags(file: Any, stream: BinaryIO, directories: Sequence[tuple[int, int]]) -> str:
-    """Return which directories, given by position and highest tag, have tags of a map: see ``Series.map_tags``."""
-    lowest = min(PAGE_TAGS)
-    if all(last < lowest for _, last in directories[1:]):
-        return "first"
-    first, *further = (_map_values(file, stream, offset) if last >= lowest else [] for offset, last in directories)
-    if any(values != first for values in further):
-        return "own" if any(further) else "first"
-    return "alike" if first else "first"
-
-
-def _map_values(file: Any, stream: BinaryIO, offset: int) -> list[tuple[int, int, int, bytes]]:
-    """Return tag, type, count and values of the tags of a map in a directory; as values positions where they have no bytes."""
-    layout, found = file.tiff, []
-    stream.seek(offset)
-    (count,) = struct.unpack(layout.tagnoformat, stream.read(layout.tagnosize))
-    entries = stream.read(count * layout.tagsize)
-    for begin in range(0, len(entries), layout.tagsize):
-        tag, kind = struct.unpack_from(f"{layout.byteorder}HH", entries, begin)
-        (number,) = struct.unpack_from(layout.offsetformat, entries, begin + 4)
-        if tag in PAGE_TAGS:
-            inline = entries[begin + 4 + layout.offsetsize : begin + layout.tagsize]
-            size = number * TYPE_SIZES.get(kind, 1)
-            if size > len(inline):
-                stream.seek(*struct.unpack(layout.offsetformat, inline))
-                inline = stream.read(size if size <= MAX_VALUE_BYTES else 0)
-            found.append((tag, kind, number, inline))
-    return found
-
-
-def _directories(file: Any, stream: BinaryIO) -> Iterator[tuple[int, int, int]]:
-    """Yield the position, the NewSubfileType and the last tag, which is the highest, of each directory.
-
-    One that cannot be read ends the chain; it is yielded.
-    """
-    layout, order = file.tiff, file.tiff.byteorder
-    count_of, following_of = struct.Struct(layout.tagnoformat), struct.Struct(layout.offsetformat)
-    first_tag, value = struct.Struct(f"{order}HH"), layout.tagsize - layout.tagoffsetthreshold
-    offset, seen = file.pages.first.offset, set[int]()
-    while offset and offset not in seen:
-        seen.add(offset)
-        stream.seek(offset)
-        try:
-            (count,) = count_of.unpack(stream.read(layout.tagnosize))
-            entries = stream.read(count * layout.tagsize + layout.offsetsize) if count <= MAX_TAGS else b""
-            tag, kind = first_tag.unpack_from(entries)
-            last_tag, _ = first_tag.unpack_from(entries, max(count - 1, 0) * layout.tagsize)
-            (following,) = following_of.unpack_from(entries, count * layout.tagsize)
-        except struct.error:
-            yield offset, 0, 0
-            return
-        subfile = 0
-        if tag == NEW_SUBFILE_TYPE:
-            (subfile,) = struct.unpack_from(f"{order}{'H' if kind == SHORT else 'I'}", entries, value)
-        yield offset, subfile, last_tag
-        offset = following
-
-
-def ends_chain(file: Any) -> bool:
-    """Return whether the last directory of an open ``tifffile.TiffFile`` says that it is the last."""
-    handle = file.filehandle
-    handle.seek(file.pages.next_page_offset)
-    return not any(handle.read(file.tiff.offsetsize))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from numpy.testing import assert_array_equal
 
 from convcli.errors import ConvcliError, ImageError
 from convcli.geometry.axes import Placement
-from convcli.images.codecs import tiff_stack
+from convcli.images.codecs import tiff_page_writer, tiff_stack
 from convcli.images.codecs.tiff import TiffCodec
 from convcli.images.encoding import Encoding
 from convcli.images.formats import format_named
@@ -476,7 +476,7 @@ def tiff_exif():
 
 def test_bigtiff_where_32_bits_are_too_few(rng, monkeypatch):
     """ImageJ's own way is one directory, which all planes follow."""
-    monkeypatch.setattr(tiff_stack, "CLASSIC_BYTES", 3000)
+    monkeypatch.setattr(tiff_page_writer, "CLASSIC_BYTES", 3000)
     data = levels_of(rng, 30, 7, 9)
     for options, is_big, directories in (
         ({"photometric": "minisblack", "metadata": {"axes": "ZYX"}}, True, 30),
@@ -494,7 +494,7 @@ def test_bigtiff_where_32_bits_are_too_few(rng, monkeypatch):
 
 def test_large_stacks_of_imagej_are_not_compressed(rng, monkeypatch, tmp_path):
     """One directory holds no compressed planes. Such a file is complete; compression that is asked for is an error."""
-    monkeypatch.setattr(tiff_stack, "CLASSIC_BYTES", 3000)
+    monkeypatch.setattr(tiff_page_writer, "CLASSIC_BYTES", 3000)
     data, path = levels_of(rng, 30, 7, 9), tmp_path / "a.tif"
     series, images = images_of(stored(data, imagej=True, metadata={"axes": "ZYX"}))
     file = io.BytesIO()

@@ -9,7 +9,7 @@ import pytest
 import tifffile
 from numpy.testing import assert_allclose, assert_array_equal
 
-from convcli.images.codecs import tiff_stack
+from convcli.images.codecs import tiff_page_writer, tiff_stack
 from convcli.images.encoding import Encoding
 from convcli.images.formats import format_named
 from convcli.images.frames import LevelsOfFrame, Series
@@ -137,7 +137,7 @@ def test_each_page_has_its_own_exif(monkeypatch, is_big, orders):
 
     A page without EXIF may begin a file of the other byte order.
     """
-    monkeypatch.setattr(tiff_stack, "CLASSIC_BYTES", 0 if is_big else 1 << 30)
+    monkeypatch.setattr(tiff_page_writer, "CLASSIC_BYTES", 0 if is_big else 1 << 30)
     first, other = exif(orders[0], "a maker", (1, 250)), exif(orders[1], "another", (3, 10))
     levels, file = np.arange(80, dtype=np.uint16).reshape(8, 10, 1), io.BytesIO()
     pages = [LevelsOfFrame(levels, False, Metadata(exif=block)) for block in (first, other, first, None)]

@@ -4,8 +4,10 @@ A decoder allocates what the data ask for, and scales the result to the size tha
 that states a small picture may take gigabytes. Pictures are items, some of them a grid of others, and the samples of tracks.
 """
 
+import itertools
+import math
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
@@ -25,6 +27,9 @@ AV1_HANDLERS = (b"pict", b"auxv")
 TKHD_SIZE = 8
 """Bytes at the end of a box tkhd: width and height, of 16.16 bits."""
 
+ENTRIES, ENTRY_SIZE = 8, slice(24, 28)
+"""Where the entries of a box stsd begin, and where the width and height of an entry are, of 16 bits."""
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -33,6 +38,18 @@ class Picture:
     stated: Size | None
     extents: Extents
     has_layers: bool = False
+
+
+@dataclass(frozen=True)
+class Track:
+    """A track of pictures: the size of its data that the file states, the size that decoders scale them to, and its samples.
+
+    The sizes differ where the pixels are not square (ISO/IEC 14496-12, section 8.3.2).
+    """
+
+    stated: Size
+    shown: Size
+    samples: Iterator[tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -54,20 +71,21 @@ class Items:
 def check_coded_sizes(file: BinaryIO, max_pixels: int) -> int:
     """Check the sizes that the data of all pictures ask for, before they are decoded.
 
-    Returns the pixels that are decoded beyond those of the pictures that the file states: layers, and tiles outside a grid.
+    Returns the pixels that are decoded beyond those of the pictures that the file states: layers, tiles outside a grid, and
+    those of a track that is shown in a smaller size.
     Raises ImageError for more pixels than ``max_pixels``, and for data of another size than the file states.
     """
     boxes = _by_name(file, 0, file.seek(0, 2))
     items = _items_of(file, boxes[b"meta"]) if b"meta" in boxes else Items({}, {}, {}, {}, 0)
-    pictures = [*_item_pictures(items), *(_track_pictures(file, boxes[b"moov"]) if b"moov" in boxes else ())]
+    tracks = list(_tracks(file, boxes[b"moov"])) if b"moov" in boxes else []
+    pictures = itertools.chain(_item_pictures(items), *map(_track_pictures, tracks))
     beyond = sum(_check(picture, sizes, max_pixels) for picture, sizes in _coded(file, pictures))
+    beyond += sum(max(math.prod(track.stated) - math.prod(track.shown), 0) for track in tracks)
     for grid, tiles in items.tiles.items():
-        width, height = items.size_of(grid) or (0, 0)
-        sides = [items.size_of(tile) or (0, 0) for tile in tiles]
-        pixels = sum(wide * high for wide, high in sides)
+        pixels = sum(math.prod(items.size_of(tile) or (0, 0)) for tile in tiles)
         if pixels > max_pixels:
             raise ImageError(f"has tiles of {pixels} pixels; the limit is {max_pixels}; raise it with --max-pixels")
-        beyond += max(pixels - width * height, 0)
+        beyond += max(pixels - math.prod(items.size_of(grid) or (0, 0)), 0)
     return beyond
 
 
@@ -78,14 +96,16 @@ def _check(picture: Picture, sizes: set[Size], max_pixels: int) -> int:
         if picture.stated and picture.stated != (width, height) and not picture.has_layers:
             stated = "{} x {}".format(*picture.stated)
             raise ImageError(f"states a picture of {stated}, but its AV1 data hold {width} x {height}; {REMEDY}")
-    width, height = picture.stated or (0, 0)
-    return max((wide * high for wide, high in sizes), default=0) - width * height if picture.has_layers else 0
+    return max(map(math.prod, sizes), default=0) - math.prod(picture.stated or (0, 0)) if picture.has_layers else 0
 
 
-def _coded(file: BinaryIO, pictures: list[Picture]) -> Iterator[tuple[Picture, set[Size]]]:
-    """Yield the pictures, each with the sizes in its data. Raises ValueError for more data than the file has."""
-    unread = file.seek(0, 2)
-    for picture in dict.fromkeys(pictures):
+def _coded(file: BinaryIO, pictures: Iterable[Picture]) -> Iterator[tuple[Picture, set[Size]]]:
+    """Yield the pictures, each once with the sizes in its data. Raises ValueError for more data than the file has."""
+    unread, seen = file.seek(0, 2), set[Picture]()
+    for picture in pictures:
+        if picture in seen:
+            continue
+        seen.add(picture)
         parts = []
         for position, length in picture.extents:
             file.seek(position)
@@ -125,7 +145,7 @@ def _items_of(file: BinaryIO, meta: Box) -> Items:
     if b"iprp" in boxes:
         properties = dict(_properties(file, boxes[b"iprp"]))
     if b"iref" in boxes:
-        tiles = dict(_tiles(file, boxes[b"iref"]))
+        tiles = {item: parts for item, parts in _derived(file, boxes[b"iref"]) if kinds.get(item) == b"grid"}
     main = int.from_bytes(contents_of(file, boxes[b"pitm"])[4:], "big") if b"pitm" in boxes else 0
     return Items(kinds, extents, properties, tiles, main)
 
@@ -160,8 +180,10 @@ def _locations(data: bytes, idat: int, file_size: int) -> Iterator[tuple[int, Ex
         method = numbers.read(2) & 15 if version else 0
         numbers.read(2)
         base = numbers.read(base_size) + (idat if method == 1 else 0)
-        extents = []
-        for _ in range(numbers.read(2)):
+        extents, count = [], numbers.read(2)
+        if count > 1 and not index_size + offset_size + length_size:  # no bytes of the box bound the number of extents
+            raise ValueError("its boxes state an extent of a picture several times")
+        for _ in range(count):
             numbers.read(index_size)
             offset, length = base + numbers.read(offset_size), numbers.read(length_size)
             extents.append((offset, length or max(file_size - offset, 0)))
@@ -170,46 +192,65 @@ def _locations(data: bytes, idat: int, file_size: int) -> Iterator[tuple[int, Ex
 
 def _properties(file: BinaryIO, box: Box) -> Iterator[tuple[int, dict[bytes, bytes]]]:
     """Yield the number of each item of a box iprp, and its properties."""
-    inner = _by_name(file, box[1], box[2])
-    known = [(entry[0], contents_of(file, entry)) for entry in boxes_in(file, inner[b"ipco"][2], inner[b"ipco"][1])]
-    numbers = _Numbers(contents_of(file, inner[b"ipma"]))
+    inner = list(boxes_in(file, box[2], box[1]))
+    container = next(box for box in inner if box[0] == b"ipco")
+    known = [(entry[0], contents_of(file, entry)) for entry in boxes_in(file, container[2], container[1])]
+    for association in (box for box in inner if box[0] == b"ipma"):
+        for item, indices in _associations(contents_of(file, association)):
+            yield item, dict(known[index - 1] for index in reversed(indices) if 0 < index <= len(known))
+
+
+def _associations(data: bytes) -> Iterator[tuple[int, list[int]]]:
+    """Yield the number of each item of a box ipma, and those of its properties, from 1."""
+    numbers = _Numbers(data)
     version_and_flags = numbers.read(4)
     id_size, wide = 4 if version_and_flags >> 24 else 2, version_and_flags & 1
     for _ in range(numbers.read(4)):
         item, count = numbers.read(id_size), numbers.read(1)
-        indices = [numbers.read(2) & 0x7FFF if wide else numbers.read(1) & 0x7F for _ in range(count)]
-        yield item, dict(known[index - 1] for index in reversed(indices) if 0 < index <= len(known))
+        yield item, [numbers.read(2) & 0x7FFF if wide else numbers.read(1) & 0x7F for _ in range(count)]
 
 
-def _tiles(file: BinaryIO, box: Box) -> Iterator[tuple[int, tuple[int, ...]]]:
+def _derived(file: BinaryIO, box: Box) -> Iterator[tuple[int, tuple[int, ...]]]:
     """Yield the number of each item of a box iref that is derived from others, and these."""
     wide = 4 if contents_of(file, box)[:1] == b"\1" else 2
     for reference in boxes_in(file, box[2], box[1] + 4):
         if reference[0] == b"dimg":
             numbers = _Numbers(contents_of(file, reference))
-            grid = numbers.read(wide)
-            yield grid, tuple(numbers.read(wide) for _ in range(numbers.read(2)))
+            item = numbers.read(wide)
+            yield item, tuple(numbers.read(wide) for _ in range(numbers.read(2)))
 
 
-def _track_pictures(file: BinaryIO, moov: Box) -> Iterator[Picture]:
-    """Yield the samples of the tracks of pictures."""
+def _tracks(file: BinaryIO, moov: Box) -> Iterator[Track]:
+    """Yield the tracks of pictures that are AV1."""
+    file_size = file.seek(0, 2)
     for track in (box for box in boxes_in(file, moov[2], moov[1]) if box[0] == b"trak"):
         outer = _by_name(file, track[1], track[2])
         media = _by_name(file, *outer[b"mdia"][1:])
         if contents_of(file, media[b"hdlr"])[8:12] not in AV1_HANDLERS:
             continue
-        width, height = struct.unpack(">HxxHxx", contents_of(file, outer[b"tkhd"])[-TKHD_SIZE:])
         table = _by_name(file, *_by_name(file, *media[b"minf"][1:])[b"stbl"][1:])
-        yield from (
-            Picture((width, height), (extent,)) for extent in _samples({n: contents_of(file, box) for n, box in table.items()})
-        )
+        entries = _by_name(file, table[b"stsd"][1] + ENTRIES, table[b"stsd"][2])
+        if b"av01" not in entries:
+            continue
+        stated = struct.unpack(">HH", contents_of(file, entries[b"av01"])[ENTRY_SIZE])
+        shown = struct.unpack(">HxxHxx", contents_of(file, outer[b"tkhd"])[-TKHD_SIZE:])
+        yield Track(stated, shown, _samples({name: contents_of(file, box) for name, box in table.items()}, file_size))
 
 
-def _samples(table: dict[bytes, bytes]) -> Iterator[tuple[int, int]]:
-    """Yield the positions and lengths of the samples of a track, from its boxes stsc, stsz, and stco or co64."""
+def _track_pictures(track: Track) -> Iterator[Picture]:
+    return (Picture(track.stated, (sample,)) for sample in track.samples)
+
+
+def _samples(table: dict[bytes, bytes], file_size: int) -> Iterator[tuple[int, int]]:
+    """Yield the positions and lengths of the samples of a track, from its boxes stsc, stsz, and stco or co64.
+
+    Raises ValueError for more samples than the file has room for.
+    """
     runs = struct.iter_unpack(">III", table[b"stsc"][8 : 8 + len(table[b"stsc"][8:]) // 12 * 12])
     per_chunk = {first: samples for first, samples, _ in runs}
     (size, count), wide = struct.unpack_from(">II", table[b"stsz"], 4), 8 if b"co64" in table else 4
+    if size * count > file_size:  # samples of one size are not listed: no bytes of the box bound their number
+        raise ValueError("the file ends before its pictures")
     chunks, sizes = _Numbers(table[b"co64" if wide == 8 else b"stco"], 4), _Numbers(table[b"stsz"], 12)
     in_chunk = 0
     for chunk in range(1, chunks.read(4) + 1):

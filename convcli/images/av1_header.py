@@ -38,7 +38,8 @@ def _units(data: bytes) -> Iterator[tuple[int, int, int]]:
         size, position = _leb128(data, position) if header & 0x02 else (len(data) - position, position)
         yield header >> 3 & 15, position, position + size
         position += size
-    raise ValueError(f"its AV1 data have more than {MAX_UNITS} units")
+    if position < len(data):
+        raise ValueError(f"its AV1 data have more than {MAX_UNITS} units")
 
 
 def _leb128(data: bytes, position: int) -> tuple[int, int]:

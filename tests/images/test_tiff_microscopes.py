@@ -1,5 +1,6 @@
 """TIFF of microscopes with axes in tags of their own, LSM and STK, which are made by hand; and OME-TIFF of several files."""
 
+import io
 import struct
 import warnings
 
@@ -7,6 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 from numpy.testing import assert_array_equal
+
+from convcli.errors import ImageError
+from convcli.images.read import open_frames
 
 UIC1, UIC2, LSM_INFO = 33628, 33629, 34412
 XYZ, TIME_SERIES_XYZ = 0, 6
@@ -30,22 +34,34 @@ def write_stk(path, planes, distances, times):
 
 
 @pytest.mark.parametrize(
-    ("distances", "times", "axes"), [((0.5,) * 3, (1, 2, 3), "ZYX"), ((0,) * 3, (1, 2, 3), "TYX"), ((0,) * 3, (1,) * 3, "QYX")]
+    ("distances", "times", "axes"), [((0.5,) * 3, (1, 2, 3), "ZYX"), ((0,) * 3, (1, 2, 3), "TYX"), ((0,) * 3, (1,) * 3, "IYX")]
 )
 def test_planes_of_stk(run, tmp_path, rng, distances, times, axes):
-    """All planes, along the axis that tifffile finds. The output is no STK, which would have planes after its first page."""
+    """All planes, along the axis that tifffile finds, or none (I). The output is no STK: planes would follow its first page."""
     data = rng.integers(0, 1 << 16, (3, 8, 10), dtype=np.uint16)
     write_stk(tmp_path / "a.tif", data, distances, times)
-    assert_array_equal(tifffile.imread(tmp_path / "a.tif"), data)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert (file.is_stk, file.series[0].axes) == (True, axes)
+        assert_array_equal(file.asarray(), data)
     result = run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.tif")
     assert (result.status, "MetaMorph's metadata (STK) not kept" in result.err) == (0, True), result.err
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
-        assert (file.is_stk, file.series[0].get_axes() if axes != "QYX" else axes) == (False, axes)
+        assert (file.is_stk, file.series[0].axes) == (False, axes)
         assert_array_equal(np.stack([page.asarray() for page in file.pages]), data)
     assert "would lose MetaMorph's metadata (STK) in place" in run("apply", tmp_path / "a.tif", "-k", "1", "--in-place").err
     (tmp_path / "a.tif").write_bytes((tmp_path / "a.tif").read_bytes()[:-100])
     result = run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "c.tif")
     assert (result.status, "truncated or corrupt" in result.err) == (1, True), result.err
+
+
+@pytest.mark.parametrize("count", [4, 30, 1000, (1 << 32) - 1])
+def test_an_stk_that_announces_more_planes_than_it_has(tmp_path, count):
+    """Without the values of UIC2, tifffile takes it for a single plane."""
+    write_stk(tmp_path / "a.tif", np.zeros((3, 8, 10), np.uint16), (0.5,) * 3, (1, 2, 3))
+    data, entry = (tmp_path / "a.tif").read_bytes(), struct.pack("<HHI", UIC2, 5, 3)
+    assert open_frames(io.BytesIO(data)).series.count == 3
+    with pytest.raises(ImageError, match="is truncated or corrupt: not all of its TIFF pixels are in the file"):
+        open_frames(io.BytesIO(data.replace(entry, struct.pack("<HHI", UIC2, 5, count))))
 
 
 def lsm_info(scan, z, times, channels):

@@ -2,6 +2,7 @@
 
 import io
 import struct
+import tracemalloc
 from xml.etree import ElementTree
 
 import numpy as np
@@ -14,6 +15,7 @@ from convcli.images.encoding import Encoding
 from convcli.images.formats import format_named
 from convcli.images.frames import LevelsOfFrame, Series
 from convcli.images.image import Metadata
+from convcli.images.read import open_frames
 from convcli.images.storage import Storage
 
 SCALE, TIEPOINT, NODATA, EXIF, MAKER = 33550, 33922, 42113, 34665, 271
@@ -100,7 +102,6 @@ def test_pages_of_a_series_have_the_tags_that_they_had(run, tmp_path, kind, dept
 def test_a_series_does_not_hold_tags_that_differ(run, tmp_path):
     """All its pages lie on one place; a notice says that those of further pages are not kept."""
     data = np.zeros((2, 8, 10), np.uint8)
-    write_pages(tmp_path / "a.tif", [(data[0], position(30.0)), (data[1], position(31.0))])
     text = '{"shape": [2, 8, 10], "axes": "TYX"}'
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         for levels, scale in zip(data, (30.0, 31.0), strict=True):
@@ -112,6 +113,27 @@ def test_a_series_does_not_hold_tags_that_differ(run, tmp_path):
     assert (result.status, f"{lost} not kept" in result.err) == (0, True), result.err
     assert [page.get(SCALE) for page in tags_of(tmp_path / "b.tif")] == [(30, 30, 0), None]
     assert f"would lose {lost} in place" in run("apply", tmp_path / "a.tif", "-k", "1", "--in-place").err
+
+
+@pytest.mark.parametrize("times", [1, 40])
+def test_large_tags_of_many_pages_take_memory_once(times):
+    """Directories that share values of a megabyte, and one that has a tag many times."""
+    size, pages = 1 << 20, 40
+    values = 8 + pages * (2 + 12 * (9 + times) + 4)
+    data = struct.pack("<2sHI", b"II", 42, 8)
+    for page in range(pages):
+        tags = [(256, 4, 1, 1), (257, 4, 1, 1), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, values)]
+        tags += [(277, 3, 1, 1), (278, 4, 1, 1), (279, 4, 1, 1), *[(42112, 2, size, values + page)] * times]
+        entries = b"".join(struct.pack("<HHII", *tag) for tag in tags)
+        following = len(data) + 2 + len(entries) + 4 if page < pages - 1 else 0
+        data += struct.pack("<H", len(tags)) + entries + struct.pack("<I", following)
+    assert len(data) == values
+    file = io.BytesIO(data + b"x" * (size + pages))
+    tracemalloc.start()
+    assert open_frames(file).series == Series(pages, map_tags="alike")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * size
 
 
 def test_colour_of_floats_has_nodata_on_its_three_pages(run, tmp_path):

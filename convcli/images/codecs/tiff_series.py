@@ -17,6 +17,7 @@ Sources: https://imagej.net/ij/developer/api/ij/ij/io/TiffDecoder.html, https://
 import json
 import math
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
@@ -24,10 +25,11 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...errors import ImageError
+from ..exif_block import RATIONAL
 from ..file_parts import SMALLER_IMAGES
 from ..frames import Series, TiffSeries
 from ..image import REMEDY, Array
-from .tiff_directories import MASK, REDUCED, directories_of, map_tags_of
+from .tiff_directories import MASK, REDUCED, directories_of, entries_of, map_tags_of
 from .tiff_ome import names_other_files, read_ome
 
 RGB_LETTERS = ("R", "G", "B")
@@ -41,6 +43,9 @@ IMAGEJ_LEVELS = re.compile(r"vunit|cf|c\d")
 """Keys of ImageJ for the meaning of levels."""
 
 UNCOMPRESSED = 1
+UIC2, UIC2_BYTES = 33629, 24
+"""MetaMorph's tag with as many values as an STK file has planes, and the size of a value."""
+
 FURTHER_MAP_TAGS = "the position on a map and GDAL's tags of its further pages"
 
 
@@ -212,14 +217,15 @@ def _lsm(file: Any, used: Sequence[int]) -> Found | None:
 
 
 def _stk(file: Any, used: Sequence[int]) -> Found | None:
-    with np.errstate(all="ignore"):  # tifffile divides by numbers in the file
-        words = file.stk_metadata if file.is_stk else None
-    planes = words["NumberPlanes"] if words else 1
-    if planes < 2 or len(used) > 1:
+    entry = entries_of(file, file.filehandle, file.pages.first.offset, (UIC2,)).get(UIC2) if file.is_stk else None
+    if entry is None or entry[0] != RATIONAL or entry[1] < 2 or len(used) > 1:
         return None
-    if not planes_per_directory(file, 1, planes):
+    planes, (position,) = entry[1], struct.unpack(file.tiff.offsetformat, entry[2])
+    has_values = position + planes * UIC2_BYTES <= file.filehandle.size  # tifffile takes an STK file without them for one plane
+    if not has_values or not planes_per_directory(file, 1, planes):
         raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
-    axis = file.series[0].axes[0]
+    with np.errstate(all="ignore"):  # tifffile divides by numbers in the file
+        axis = file.series[0].axes[0]
     series = Series(planes, axis, (planes,), tiff=TiffSeries("")) if axis in "TZ" else Series(planes)
     return Found(series, np.arange(planes)[:, None], planes)
 

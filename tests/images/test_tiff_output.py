@@ -215,10 +215,10 @@ def test_tiles_are_kept(run, tmp_path, rng, pages, kind, options):
     arguments = ["apply", tmp_path / "a.tif", "-k", "1", *options]
     assert run(*arguments, "-o", tmp_path / "b.tif").status == 0
     assert run(*arguments, "--stride", "3", "-o", tmp_path / "c.tif").status == 0
-    is_stack = pages > 1 and (dtype == np.float32 or "float" in options)
-    expected = np.moveaxis(data, 3, 1) if channels > 1 and (is_stack or channels == 5 or dtype == np.float32) else data
-    if channels == 3 and (dtype == np.float32 or "float" in options):
-        expected = np.moveaxis(data, 3, 1)
+    are_floats = dtype == np.float32 or "float" in options
+    is_stack = pages > 1 and are_floats
+    has_planes = channels == 5 or (channels == 3 and are_floats)
+    expected = np.moveaxis(data, 3, 1) if has_planes else data
     with tifffile.TiffFile(tmp_path / "b.tif") as file:
         tiles = [page.aspage().tile if page.aspage().is_tiled else None for page in file.pages]
         levels = np.stack([page.asarray() for page in file.pages])

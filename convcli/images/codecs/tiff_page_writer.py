@@ -42,7 +42,7 @@ def labels_of_maps(names: Sequence[str], channels: int) -> tuple[str, ...]:
 
 
 class PageWriter:
-    """Writes pages to a file whose first page has metadata, and points to the directories of a block that begins the file."""
+    """Writes pages to a file that begins with the block of EXIF of the first, and points to the directories of the block."""
 
     def __init__(
         self, file: BinaryIO, metadata: Metadata, program: str, size: int, encoding: Encoding, repeated: Sequence[int] = ()

@@ -68,8 +68,8 @@ def encode_pages(levels: Array, has_alpha: bool, storage: Storage) -> bytes:
     exif = metadata.exif or NO_BLOCK
     order = "<" if b"II" in exif[:8] else ">"
     pages = np.split(levels, levels.shape[2], axis=2) if is_float else [levels]
-    layout = Layout.of(pages[0], compression, tile_of(storage.encoding, pages[0].shape), len(pages) == 1)
-    pixel_fields = _pixel_fields(pages[0], has_alpha, layout, order)
+    segments = Segments.of(pages[0], compression, tile_of(storage.encoding, pages[0].shape), len(pages) == 1)
+    pixel_fields = _pixel_fields(pages[0], has_alpha, segments, order)
     labels = _label_fields(metadata, len(pages), order) if is_float else []
     file = start_tiff(exif, [*pixel_fields, *_metadata_fields(metadata, order), *labels])
     block = Block.of(file)
@@ -80,7 +80,7 @@ def encode_pages(levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         write_at(file, block.next_pointer(directories[-1]), struct.pack(f"{order}I", position))
         directories.append(position)
     for directory, page in zip(directories, pages, strict=True):
-        _write_strips(block, directory, page, layout)
+        _write_segments(block, directory, page, segments)
     return file.getvalue()
 
 
@@ -119,7 +119,7 @@ def _options(name: str, predictor: int) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Layout:
+class Segments:
     """How samples are stored: the name of the compression, the rows and columns of a strip or tile, and the number of them.
 
     Compressed levels are differences of neighbours in a row (TIFF 6.0, section 14), floats those of Adobe's Technical Note 3.
@@ -132,8 +132,8 @@ class Layout:
     are_tiles: bool = False
 
     @classmethod
-    def of(cls, samples: Array, compression: str, tile: tuple[int, int] | None, is_one_page: bool) -> "Layout":
-        """Return the layout of samples (H, W, C): tiles, one strip, or many, each of them copied when it is written."""
+    def of(cls, samples: Array, compression: str, tile: tuple[int, int] | None, is_one_page: bool) -> "Segments":
+        """Return the segments of samples (H, W, C): tiles, one strip, or many, each of them copied when it is written."""
         height, width, _ = samples.shape
         if tile:
             return cls(compression, *tile, -(-height // tile[0]) * -(-width // tile[1]), True)
@@ -171,37 +171,37 @@ class Layout:
         return bytes(imagecodecs.zstd_encode(data, 1) if self.compression == "zstd" else imagecodecs.deflate_encode(data, 1))
 
 
-def _write_strips(block: Block, directory: int, samples: Array, layout: Layout) -> None:
+def _write_segments(block: Block, directory: int, samples: Array, segments: Segments) -> None:
     """Write the strips or tiles of samples (H, W, C) at the end of a file, and their positions and sizes to a directory.
 
     Raises ValueError where the file becomes too long.
     """
     positions, sizes = [], []
-    for part in layout.parts_of(samples):
-        strip = layout.encode(part, block.byte_order)
+    for part in segments.parts_of(samples):
+        strip = segments.encode(part, block.byte_order)
         positions.append(append(block.file, strip))
         sizes.append(len(strip))
         if positions[-1] + sizes[-1] > MAX_LONG:
             raise ValueError(f"TIFF holds at most {MAX_LONG} bytes; write .png or .npy")
     for entry in block.directory(directory):
-        numbers = dict(zip(layout.tags, (positions, sizes), strict=True)).get(entry.tag)
+        numbers = dict(zip(segments.tags, (positions, sizes), strict=True)).get(entry.tag)
         if numbers:
             write_at(block.file, entry.value_position, struct.pack(f"{block.byte_order}{len(numbers)}I", *numbers))
 
 
-def _pixel_fields(samples: Array, has_alpha: bool, layout: Layout, order: str) -> list[Field]:
-    """Return the fields of a directory for samples (H, W, C). Those about strips are 0 until they are known."""
+def _pixel_fields(samples: Array, has_alpha: bool, segments: Segments, order: str) -> list[Field]:
+    """Return the fields of a directory for samples (H, W, C). Those about strips or tiles are 0 until they are known."""
     height, width, count = samples.shape
     is_float = samples.dtype.kind == "f"
     photometric = RGB_PIXELS if count - has_alpha == 3 else MINISBLACK
-    numbers = ((259, NUMBERS[layout.compression]), (PHOTOMETRIC, photometric), (277, count), (284, 1))
-    rows = [(322, layout.columns), (323, layout.rows)] if layout.are_tiles else [(278, layout.rows)]
+    numbers = ((259, NUMBERS[segments.compression]), (PHOTOMETRIC, photometric), (277, count), (284, 1))
+    rows = [(322, segments.columns), (323, segments.rows)] if segments.are_tiles else [(278, segments.rows)]
     fields = [
         *((tag, LONG, (value,)) for tag, value in ((256, width), (257, height), *rows)),
-        *((tag, LONG, (0,) * layout.count) for tag in layout.tags),
+        *((tag, LONG, (0,) * segments.count) for tag in segments.tags),
         *((tag, SHORT, (value,)) for tag, value in numbers),
         (BITS_PER_SAMPLE, SHORT, (8 * samples.itemsize,) * count),
-        *([(PREDICTOR, SHORT, (FLOAT_DIFFERENCES if is_float else DIFFERENCES,))] if layout.compression != "none" else []),
+        *([(PREDICTOR, SHORT, (FLOAT_DIFFERENCES if is_float else DIFFERENCES,))] if segments.compression != "none" else []),
         *([(SAMPLE_FORMAT, SHORT, (FLOAT,) * count)] if is_float else []),
         *([(338, SHORT, (UNASSOCIATED,))] if has_alpha else []),
     ]

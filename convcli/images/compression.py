@@ -35,9 +35,8 @@ class Compression:
     format: str
     options: dict[str, Any]
 
-    @property
-    def tiles(self) -> "Compression":
-        """The tiles alone, which are those of any compression."""
+    def without_codec(self) -> "Compression":
+        """Return the size of the tiles alone, which suits any compression."""
         return replace(self, options={name: value for name, value in self.options.items() if name == TILE})
 
 

@@ -161,7 +161,7 @@ def _inheriting(encoding: Encoding, image: Image, file_format: Format) -> Encodi
     if compression is None or compression.format != file_format.name:
         return encoding
     if getattr(encoding, str(file_format.setting)) is not None:
-        compression = compression.tiles
+        compression = compression.without_codec()
     return replace(encoding, inherited=compression.options) if compression.options else encoding
 
 

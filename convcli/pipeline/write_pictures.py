@@ -127,7 +127,7 @@ def float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tup
     image, response = map_source.image, map_source.compute_map(map_).colour
     compression = image.compression
     if compression and image.white is not None:  # that of levels is not one of floats
-        compression = compression.tiles
+        compression = compression.without_codec()
     metadata = replace(image.metadata, label=map_.name)
     pixels, statistics = response.astype(np.float32, copy=False), statistics_of(response)
     if statistics.unknown and not request.strip:

@@ -58,18 +58,20 @@ def without_statistics(exif: bytes) -> bytes:
     return STATISTICS.sub(lambda item: b" " * len(item[0]), exif)
 
 
-def rescaled_block(exif: bytes, gain: float | None) -> tuple[bytes, tuple[str, ...]]:
+def rescaled_block(exif: bytes, gain: float | None, are_absolute: bool = False) -> tuple[bytes, tuple[str, ...]]:
     """Return a block whose GDAL_METADATA are those of an output, and descriptions of what is lost.
 
     ``gain`` is the sum of the weights of the kernel that an output was made with. With the scale a and the offset b,
     sum(w (a x + b)) = a sum(w x) + b sum(w): the offset is multiplied by the gain, and the scale stays. Both are lost where the
-    output is no such sum of samples (None). A block that cannot be read stays as it is.
+    output is no such sum of samples (None), and where a is negative and the output has absolute values. A block that cannot be
+    read stays as it is.
     """
     file = io.BytesIO(exif.removeprefix(PREFIX))
     try:
         block = Block.of(file)
         entries = [entry for entry in block.directory(block.first_directory) if entry.tag == GDAL_METADATA]
         old = block.read(entries[0].value_position, entries[0].size) if entries else b""
+        gain = None if are_absolute and any(map(_is_negative_scale, SCALING.finditer(old))) else gain
         new = SCALING.sub(lambda item: _rescaled(item, gain), old)
         if new == old:
             return exif, ()
@@ -83,12 +85,16 @@ def rescaled_block(exif: bytes, gain: float | None) -> tuple[bytes, tuple[str, .
     return PREFIX + file.getvalue(), (GDAL_SCALING,) if gain is None else ()
 
 
+def _is_negative_scale(item: re.Match[bytes]) -> bool:
+    return item[1] == b"scale" and item[2].strip().startswith(b"-")
+
+
 def _rescaled(item: re.Match[bytes], gain: float | None) -> bytes:
     if gain is None:
         return b" " * len(item[0])
     if item[1] == b"scale" or gain == 1 or not NUMBER.fullmatch(item[2].decode("latin-1").strip()):
         return item[0]
-    return item[0].replace(b">" + item[2] + b"<", f">{float(item[2]) * gain!r}<".encode())
+    return item[0].replace(b">" + item[2] + b"<", f">{float(item[2]) * gain + 0.0!r}<".encode())
 
 
 def names_of_tags(exif: bytes) -> list[str]:

@@ -128,10 +128,12 @@ class ApplyRequest(BaseRequest):
     def gain(self, image: Any, map_: Kernel | Bank) -> float | None:
         """Return the sum of the weights of a kernel, exactly 0 or 1 where only rounding makes it another number.
 
-        None for a merged bank, for sums over channels, in linear light, and for a kernel that sums to zero on a picture with
-        alpha, which is then no divisor.
+        None for a merged bank, for a kernel with an offset, for sums over channels, in linear light, and for a kernel that sums
+        to zero on a picture with alpha, which is then no divisor.
         """
-        if isinstance(map_, Bank) or self.light != "encoded" or not (self.keeps_channels(map_) or image.size[2] == 1):
+        if isinstance(map_, Bank) or map_.offset or self.light != "encoded":
+            return None
+        if not self.keeps_channels(map_) and image.size[2] != 1:
             return None
         if map_.sums_to_zero:
             return 0.0 if image.alpha is None else None

@@ -276,7 +276,5 @@ def _arranged(axes: str, planes: Array, samples: int) -> tuple[Series, Array]:
         planes = planes[..., None]
     lengths = planes.shape[:-1]
     kept = [(axis, size) for axis, size in zip(axes, lengths, strict=False) if size > 1]
-    if not axes:
-        return Series(len(planes)), planes.reshape(-1, planes.shape[-1])
     series = Series(math.prod(lengths), "".join(axis for axis, _ in kept), tuple(size for _, size in kept))
     return series, planes.reshape(-1, planes.shape[-1])

@@ -114,13 +114,16 @@ def to_levels(response: Array, dtype: DTypeLike, scale: float = 1.0, zero: float
     return out.reshape(response.shape)
 
 
-def check_scale(rule: Range, white: int | None) -> None:
-    """Raise ArgumentError for a response of unknown white under a rule that needs one."""
+def check_scale(rule: Range, white: int | None, may_be_light: bool = False) -> None:
+    """Raise ArgumentError for a response of unknown white under a rule that needs one.
+
+    ``may_be_light`` is whether --light linear would give it one.
+    """
     if white is None and not rule.sets_scale:
+        light = "--light linear for HDR and EXR, " if may_be_light else ""
         raise ArgumentError(
             f"its maps hold samples of unknown white, so --range {rule.name} cannot store them as levels; "
-            "give --range stretch or --range LO..HI, --light linear for HDR and EXR, "
-            "or write .npy, .npz or .tif, into a folder with --format"
+            f"give --range stretch or --range LO..HI, {light}or write .npy, .npz or .tif, into a folder with --format"
         )
 
 

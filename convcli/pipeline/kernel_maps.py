@@ -43,7 +43,8 @@ class KernelMaps(MapSource):
         self.request = request
         self.samples = samples_for(request, image)
         self.notices = nodata_hint(request, image)
-        self.is_light = request.light == "linear" and image.format in LIGHT_FORMATS
+        self.may_be_light = image.format in LIGHT_FORMATS
+        self.is_light = self.may_be_light and request.light == "linear"
         if request.light == "linear" and self.samples.light is None and not self.is_light:
             self.notices += ("has real numbers without a curve; they are taken as linear light, and stored as that",)
 

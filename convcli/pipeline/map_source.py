@@ -49,6 +49,9 @@ class MapSource(abc.ABC):
     is_light: bool = False
     """Whether responses are linear light, which levels store by the curve of sRGB."""
 
+    may_be_light: bool = False
+    """Whether they are with --light linear."""
+
     def __init__(self, image: Image) -> None:
         self.image = image
 

@@ -151,7 +151,7 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> PixelTrace:
     (map_,) = request.maps
     shape, rule, map_source = request.map_shape(image.size, map_), request.rule_for(map_), KernelMaps(request, image)
     curves = tuple(curve.name for curve in map_source.samples.light.curves) if map_source.samples.light else ()
-    white = _white_of(image, rule, shape[2])
+    white = _white_of(map_source, rule, shape[2])
     if white is None:
         response = map_source.compute_map(map_)
         traces = _trace_kernels(map_source, map_, (x, y), response, None)
@@ -177,11 +177,11 @@ def explain(request: ApplyRequest, image: Image, x: int, y: int) -> PixelTrace:
     )
 
 
-def _white_of(image: Image, rule: Range, channels: int) -> int | None:
-    """Return white of the map in a TIFF, the format with the widest range; None for a map that is stored raw."""
-    if image.white is None and not rule.sets_scale:
+def _white_of(map_source: KernelMaps, rule: Range, channels: int) -> int | None:
+    """Return white of the levels of a map, in TIFF, the format with the widest range; None for a map that has none."""
+    if map_source.white is None and not rule.sets_scale:
         return None
-    return stored_white(format_named("tiff"), image, channels)
+    return stored_white(format_named("tiff"), map_source.image, channels)
 
 
 def _trace_kernels(

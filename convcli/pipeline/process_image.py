@@ -225,7 +225,7 @@ def _plan(request: BaseRequest, frames: OutputFrames, target: Target) -> Iterato
         rule = request.rule_for(map_)
         raw = _is_raw(request, image, target)
         if not raw:
-            check_scale(rule, map_source.white)
+            check_scale(rule, map_source.white, map_source.may_be_light)
             check_size(target.file_format, *shape[:2])
             stored_white(target.file_format, image, shape[2])
         name, explanations = "raw" if raw else rule.name, map_source.explanations(map_)

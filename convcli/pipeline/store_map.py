@@ -8,7 +8,7 @@ from ..images.file_format import Format
 from ..images.image import Array, Image
 from ..images.light import srgb_of_light
 from ..images.nodata import stored_nodata
-from ..images.quantize import RangeStatistics, combine_statistics, finite_extremes, quantize, to_levels
+from ..images.quantize import RangeStatistics, check_scale, combine_statistics, finite_extremes, quantize, to_levels
 from ..images.write import check_size, stored_white
 from ..range_rules import Range
 from .map_source import MapSource, Response, Rows
@@ -31,6 +31,7 @@ def quantize_map(
     shape = request.map_shape(image.size, map_)
     check_size(file_format, *shape[:2])
     white = stored_white(file_format, image, shape[2])
+    check_scale(rule, map_source.white, map_source.may_be_light)
     dtype = np.dtype(np.uint8 if white == 255 else np.uint16)
     pixels = np.empty(shape, dtype)
     alpha = None if image.alpha is None else np.empty(shape[:2], dtype)

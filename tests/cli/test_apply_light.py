@@ -267,6 +267,8 @@ def test_levels_of_pictures_of_light_have_the_curve_of_srgb(run, tmp_path, rng, 
     seen = run("at", "5,6", tmp_path / name, "-k", kernel, "--light", "linear", "--range", "-1..3")
     levels = tifffile.imread(tmp_path / "c.tif")[6, 5].tolist()
     assert [int(text) for text in re.findall(r"stored (\d+) of 255", seen.out)] == levels
+    seen = run("at", "5,6", tmp_path / name, "-k", kernel, "--light", "linear")
+    assert [int(text) for text in re.findall(r"stored (\d+) of 255", seen.out)] == pixels(tmp_path / "b.png")[6, 5].tolist()
 
 
 def test_pictures_of_light_as_they_are_stored(run, tmp_path):
@@ -276,6 +278,14 @@ def test_pictures_of_light_as_they_are_stored(run, tmp_path):
     result = run("apply", path, "-k", "1", "-o", tmp_path / "b.png")
     assert (result.status, len(result.lines)) == (1, 1)
     assert "give --range stretch or --range LO..HI, --light linear for HDR and EXR, or write .npy" in result.err
+    assert "--light linear for HDR" in run("apply", path, "-k", "1", "-n", "-o", tmp_path / "b.png").err
+    np.save(tmp_path / "a.npy", np.ones((4, 5), np.float32))
+    for command in (("apply", tmp_path / "a.npy", "-k", "1"), ("run", "edge-energy", path, "--range", "clip")):
+        for plan in ([], ["-n"]):
+            result = run(
+                *command, *plan, "-o", tmp_path / "out{layer}{index}.png" if command[0] == "run" else tmp_path / "b.png"
+            )
+            assert (result.status, "--range LO..HI, or write .npy" in result.err) == (1, True), result.err
     assert run("apply", path, "-k", "1", "--range", "0..1", "-o", tmp_path / "b.png").status == 0
     assert np.unique(pixels(tmp_path / "b.png")).tolist() == [128]
     assert run("apply", path, "-k", "1", "--light", "linear", "-o", tmp_path / "b.png").status == 0

@@ -19,7 +19,7 @@ from .inputs import Input
 
 DEPTHS = ("same", "float")
 
-PIXELS_VERSION = 3
+PIXELS_VERSION = 4
 """Increased when the same options give other pixels than before, so that --skip-existing does not keep old outputs."""
 
 
@@ -124,7 +124,7 @@ class BaseRequest(abc.ABC):
         return placements.pop() if len(placements) == 1 else None
 
     def gain(self, image: Any, map_: Any) -> float | None:
-        """Return the response of a map to a picture of level 1, without the offset of its kernel: the sum of the weights.
+        """Return the response of a map to a picture of level 1: the sum of the weights.
 
         None where the channels of the map are no weighted sums of the levels of one channel.
         """

@@ -44,10 +44,10 @@ def stored_nodata(metadata: Metadata, dtype: DTypeLike) -> float | None:
     return as_sample(float(text), dtype) if text else None
 
 
-def with_nodata(samples: Array, metadata: Metadata) -> Array:
-    """Return float samples that have NaN as an output with this metadata stores them."""
-    unseen = stored_nodata(metadata, np.float32)
-    return samples if unseen is None else np.where(np.isnan(samples), samples.dtype.type(unseen), samples)
+def with_nodata(samples: Array, unseen: float | None) -> Array:
+    """Return float samples with ``unseen``, the value of ``stored_nodata``, in place of NaN: a copy where there is any."""
+    missing = None if unseen is None else np.isnan(samples)
+    return samples if missing is None or not missing.any() else np.where(missing, samples.dtype.type(unseen), samples)
 
 
 def without_untrue_nodata(metadata: Metadata, dtype: DTypeLike) -> tuple[Metadata, tuple[str, ...]]:

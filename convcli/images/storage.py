@@ -12,11 +12,15 @@ from .provenance import Provenance
 
 @dataclass(frozen=True)
 class Storage:
-    """How a picture is stored, or the frames of a file, whose first has all of the metadata."""
+    """How a picture is stored, or the frames of a file. ``metadata`` are those of the picture, or of the first frame.
+
+    ``are_pages`` is whether the frames are pages of a TIFF file, each with metadata of its own.
+    """
 
     file_format: Format
     encoding: Encoding = Encoding()
     metadata: Metadata = Metadata()
+    are_pages: bool = False
 
 
 @dataclass(frozen=True)

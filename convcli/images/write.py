@@ -55,49 +55,30 @@ def check_size(file_format: Format, height: int, width: int) -> None:
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """The bytes of a picture, notices about what its format cannot hold, and descriptions of the lost data."""
-
-    data: bytes
-    notices: tuple[str, ...] = ()
-    lost: tuple[str, ...] = ()
-
-
-def encode(image: Image, file_format: Format, encoding: Encoding, provenance: Provenance | None = None) -> Encoded:
-    """Encode an image of uint8 or uint16 levels, in TIFF of float32 too, with its metadata and provenance.
-
-    Raises ArgumentError as ``stored_white`` and ``check_size`` do, and OutputError if the image exceeds another limit of the
-    format.
-    """
-    fitted = fit(image, file_format, encoding, provenance)
-    return Encoded(fitted.encode(image), fitted.notices, fitted.lost)
-
-
-@dataclass(frozen=True)
 class Fitted:
     """How a picture is stored in a format, notices about what the format cannot hold, and descriptions of the lost data."""
 
     storage: Storage
     notices: tuple[str, ...] = ()
     lost: tuple[str, ...] = ()
-    provenance: Provenance | None = None
 
     def encode(self, image: Image) -> bytes:
-        """Encode levels, uint8 or uint16. Raises OutputError."""
+        """Encode levels, uint8 or uint16, in TIFF float32 too. Raises OutputError."""
         file_format = self.storage.file_format
         with _as_output_error(image.size, file_format):
             return codec_of(file_format).encode(*_samples(image, file_format), self.storage)
 
     def write_frames(self, file: BinaryIO, images: Iterable[Image], series: Series) -> None:
-        """Write the levels of images as frames of a file. They are computed one at a time. Raises OutputError, and OSError."""
+        """Write the levels of images as frames of a file. They are computed one at a time. Raises OutputError, and OSError.
+
+        The metadata of each image, which pages have, are those of its own ``Fitted``.
+        """
         first, images = peek(images)
         size, file_format = first.size, self.storage.file_format
-        are_pages = file_format.holds_series and series.are_pages(first.white is None)
         del first
 
         def stored(image: Image) -> LevelsOfFrame:
-            metadata = _fit_metadata(image, file_format, self.provenance)[0] if are_pages else Metadata()
-            return LevelsOfFrame(*_samples(image, file_format), metadata)
+            return LevelsOfFrame(*_samples(image, file_format), image.metadata)
 
         with _as_output_error(size, file_format, f"{series.count} frames of "):
             codec_of(file_format).write_frames(file, map(stored, images), series, self.storage)
@@ -109,8 +90,12 @@ def _samples(image: Image, file_format: Format) -> tuple[Array, bool]:
     return image.pixels if alpha is None else np.dstack([image.pixels, alpha]), alpha is not None
 
 
-def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Provenance | None = None) -> Fitted:
-    """Return how an image of uint8 or uint16 levels is stored.
+def fit(
+    image: Image, file_format: Format, encoding: Encoding, provenance: Provenance | None = None, are_pages: bool = False
+) -> Fitted:
+    """Return how an image of uint8 or uint16 levels is stored, in TIFF of float32 too.
+
+    ``are_pages`` is whether it is one of several pages of a TIFF file, which have metadata of their own.
 
     Raises ArgumentError as ``stored_white`` and ``check_size`` do.
     """
@@ -124,8 +109,8 @@ def fit(image: Image, file_format: Format, encoding: Encoding, provenance: Prove
     of_palette = losses_by_palette(image, file_format)
     notices += [*further_notices, *(loss.notice for loss in of_palette)]
     lost += [loss.lost for loss in of_palette]
-    storage = Storage(file_format, _inheriting(encoding, image, file_format), metadata)
-    return Fitted(storage, tuple(notices), tuple(lost), provenance)
+    storage = Storage(file_format, _inheriting(encoding, image, file_format), metadata, are_pages)
+    return Fitted(storage, tuple(notices), tuple(lost))
 
 
 def _fit_metadata(image: Image, file_format: Format, provenance: Provenance | None) -> tuple[Metadata, list[str], list[str]]:

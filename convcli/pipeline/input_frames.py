@@ -1,7 +1,7 @@
 """The frames of an input that a request selects, and those of them that an output holds."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from ..images.file_format import Format
@@ -61,8 +61,9 @@ class InputFrames:
         return self.first.summary + (f", {count} frames" if count > 1 else "")
 
     def series_of(self, indices: range) -> Series:
-        """Return the series of some frames of the file."""
-        return self._frames.series.selected(indices)
+        """Return the series of some frames of the file. With --strip no output has tags of maps that differ."""
+        series = self._frames.series.selected(indices)
+        return replace(series, map_tags="first") if self.request.strip else series
 
     @property
     def is_stack(self) -> bool:

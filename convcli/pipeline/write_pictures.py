@@ -1,6 +1,6 @@
 """Writes one map of one or several frames as pictures: as levels, or as float32 in TIFF, with the metadata of their images."""
 
-from collections.abc import Iterator, Sequence
+import operator
 from dataclasses import replace
 from typing import BinaryIO
 
@@ -9,96 +9,89 @@ import numpy as np
 from ..images.frames import peek
 from ..images.geotiff import rescaled_block
 from ..images.image import Image, Metadata
-from ..images.losses import METADATA_NAMES, NO_ALPHA, NOT_64_BITS, Loss, losses_by_palette, losses_of_samples
-from ..images.nodata import with_nodata, without_untrue_nodata
+from ..images.losses import METADATA_NAMES, Loss, losses_of_samples
+from ..images.nodata import stored_nodata, with_nodata, without_untrue_nodata
 from ..images.positions import moved_metadata
+from ..images.provenance import Provenance
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
 from ..images.write import Fitted, fit, stored_white
 from .input_frames import OutputFrames
 from .map_source import MapSource
-from .report_losses import losses_of_positions, notices_of, refuse_loss, report_losses, series_of_output
+from .report_losses import losses_of_positions, notices_of, refuse_loss, series_of_output
 from .request_base import BaseRequest, Map
 from .store_map import quantize_map, stretch_limits
 from .tasks import Target
 from .write_output import Output, write_output
 from .written import Written
 
-FURTHER_METADATA = "metadata of further frames"
+FURTHER_METADATA = Loss(
+    "metadata of further frames, where they differ from those of the first, not kept", "metadata of further frames"
+)
 
 
 def write_pictures(
     request: BaseRequest, frames: OutputFrames, target: Target, output: Output, raw: bool
 ) -> tuple[list[Written], list[str]]:
     """Write the map of an output, as floats where ``raw``. Return what was written, and notices."""
-    maker = _PictureMaker(request, frames, target, raw)
-    image = frames.first.image
-    first, pictures = peek(map(maker.picture_of, frames))
-    shape = first.pixels.shape
-    fitted, notices = maker.fit(first, image, output)
+    maker = _PictureMaker(request, frames, target, raw, output.provenance)
+    size = frames.first.image.size
+    (first, fitted), fitted_pictures = peek(map(maker.picture_of, frames))
+    shape, moved = first.pixels.shape, list[str]()
     if frames.are_series_in(target.file_format):
-        series, moved = series_of_output(request, frames.series, image.size, target)
-        del first, image  # the memory is that of one frame
+        series, moved = series_of_output(request, frames.series, size, target)
+        del first  # the memory is that of one frame
 
         def write(file: BinaryIO) -> None:
-            fitted.write_frames(file, pictures, series)
+            fitted.write_frames(file, map(operator.itemgetter(0), fitted_pictures), series)
 
         write_output(request, target, output, write, target.file_format.holds_provenance and not request.strip)
-        notices += moved
     else:
         data = fitted.encode(first)
         write_output(request, target, output, lambda file: file.write(data), str(output.provenance).encode() in data)
-    return [maker.written(shape)], [*notices, *maker.notices]
+    return [maker.written(shape)], [*maker.notices, *moved]
 
 
 class _PictureMaker:
     """Makes a picture of the map of each frame, and keeps its statistics and notices."""
 
-    def __init__(self, request: BaseRequest, frames: OutputFrames, target: Target, raw: bool) -> None:
+    def __init__(self, request: BaseRequest, frames: OutputFrames, target: Target, raw: bool, provenance: Provenance) -> None:
         self.request = request
         self.target = target
         self.raw = raw
         self.map = request.maps[target.maps[0]]
         self.rule = request.rule_for(self.map)
+        self.provenance = None if request.strip else provenance
         self.statistics: list[RangeStatistics] = []
-        self.notices: list[str] = []
+        self.notices: tuple[str, ...] = ()
         has_common_limits = self.rule.name == "stretch" and not raw and len(frames.indices) > 1
         self.limits = _common_limits(request, frames, self.map, target) if has_common_limits else None
         self.metadata = frames.first.image.metadata
         self.are_pages = target.file_format.holds_series and frames.series.are_pages(raw)
-        self.untrue: list[Loss] = []
 
-    def picture_of(self, source: MapSource) -> Image:
-        """Return the picture of a frame. Raises ImageError where --in-place would lose something of it."""
-        request, file_format = self.request, self.target.file_format
-        if not self.are_pages and _has_more(source.image.metadata, self.metadata) and not request.strip:
-            refuse_loss(request, [FURTHER_METADATA])
-            self.notices.append(f"{FURTHER_METADATA}, where they differ from those of the first, not kept")
+    def picture_of(self, source: MapSource) -> tuple[Image, Fitted]:
+        """Return the picture of a frame, with the metadata that the format holds, and how it is stored.
+
+        Raises ArgumentError as ``fit`` does, and ImageError where --in-place would lose something of the frame.
+        """
+        request, image, file_format = self.request, source.image, self.target.file_format
         if self.raw:
             picture, measured = float_picture(request, source, self.map)
         else:
             picture, measured = quantize_map(request, source, self.map, self.rule, file_format, self.limits)
-        if self.are_pages or not self.statistics:  # other formats have the metadata of the first alone
-            picture, self.untrue = with_true_metadata(request, picture, source.image, self.map)
-        if self.statistics:  # the losses of the first are found where it is fitted to the format
-            losses = [*losses_by_palette(picture, file_format), *losses_of_samples(picture, source.image, file_format)]
-            self.notices += report_losses(request, [*losses, *(self.untrue if self.are_pages else ())])
+        if self.are_pages or not self.statistics:
+            picture, losses = _with_true_metadata(request, picture, image, self.map)
+            fitted = fit(picture, file_format, request.encoding, self.provenance, self.are_pages)
+        else:  # the metadata are those of the first frame
+            losses = [FURTHER_METADATA] if _has_more(image.metadata, self.metadata) and not request.strip else []
+            picture = replace(picture, metadata=Metadata())
+            fitted = fit(picture, file_format, request.encoding)
+        losses += losses_of_samples(picture, image, file_format)
+        if self.raw and request.range.name != "auto":
+            losses.append(Loss(f"--range {request.range.name} not applied: floats are stored raw", ""))
+        refuse_loss(request, [*(loss.lost for loss in losses if loss.lost), *fitted.lost])
+        self.notices = tuple(dict.fromkeys((*self.notices, *notices_of(losses), *fitted.notices)))
         self.statistics.append(measured)
-        return picture
-
-    def fit(self, picture: Image, image: Image, output: Output) -> tuple[Fitted, list[str]]:
-        """Return how the picture of the first image is stored, and notices. Raises ConvcliError."""
-        request, file_format = self.request, self.target.file_format
-        fitted = fit(picture, file_format, request.encoding, None if request.strip else output.provenance)
-        notices = [*notices_of(self.untrue), *fitted.notices]
-        lost = [*(loss.lost for loss in self.untrue if loss.lost), *fitted.lost]
-        of_samples = losses_of_samples(picture, image, file_format)
-        lost_samples = [loss.lost for loss in of_samples]
-        if picture.white is None:
-            notices, lost = [*_raw_notices(request, of_samples), *notices], [*lost_samples, *lost]
-        else:
-            notices, lost = [*notices, *notices_of(of_samples)], [*lost, *lost_samples]
-        refuse_loss(request, lost)
-        return fitted, notices
+        return replace(picture, metadata=fitted.storage.metadata), fitted
 
     def written(self, shape: tuple[int, ...]) -> Written:
         """Return what was written, when all frames are. ``shape`` is that of the first picture."""
@@ -131,12 +124,12 @@ def float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tup
     metadata = replace(image.metadata, label=map_.name)
     pixels, statistics = response.astype(np.float32, copy=False), statistics_of(response)
     if statistics.unknown and not request.strip:
-        pixels = with_nodata(pixels, metadata)
+        pixels = with_nodata(pixels, stored_nodata(metadata, np.float32))
     picture = replace(image, pixels=pixels, white=None, alpha=None, compression=compression, metadata=metadata)
     return picture, statistics
 
 
-def with_true_metadata(request: BaseRequest, picture: Image, image: Image, map_: Map) -> tuple[Image, list[Loss]]:
+def _with_true_metadata(request: BaseRequest, picture: Image, image: Image, map_: Map) -> tuple[Image, list[Loss]]:
     """Return the picture of a map of an image with metadata that are true of it, and what is lost of them."""
     if request.strip:
         return replace(picture, metadata=Metadata(label=picture.metadata.label)), []
@@ -144,7 +137,8 @@ def with_true_metadata(request: BaseRequest, picture: Image, image: Image, map_:
     metadata, untrue = without_untrue_nodata(metadata, picture.pixels.dtype)
     losses = [*losses_of_positions(misplaced), *(Loss(notice, "") for notice in untrue)]
     if metadata.exif:
-        exif, unscaled = rescaled_block(metadata.exif, _stored_gain(request, picture, image, map_))
+        are_absolute = picture.white is not None and request.rule_for(map_).name == "abs"
+        exif, unscaled = rescaled_block(metadata.exif, _stored_gain(request, picture, image, map_), are_absolute)
         metadata = replace(metadata, exif=exif)
         losses += [Loss(f"{name} not kept: they are not those of the output", name) for name in unscaled]
     return replace(picture, metadata=metadata), losses
@@ -158,13 +152,3 @@ def _stored_gain(request: BaseRequest, picture: Image, image: Image, map_: Map) 
     rule = request.rule_for(map_).name
     is_kept = picture.white == image.white and (rule == "clip" or (rule == "abs" and gain == 0))
     return gain if is_kept else None
-
-
-def _raw_notices(request: BaseRequest, losses: Sequence[Loss]) -> Iterator[str]:
-    """Yield notices about what one map of floats does not hold."""
-    if NO_ALPHA in losses:
-        yield NO_ALPHA.notice
-    if request.range.name != "auto":
-        yield f"--range {request.range.name} not applied: floats are stored raw"
-    if NOT_64_BITS in losses:
-        yield NOT_64_BITS.notice

@@ -10,7 +10,7 @@ from ..images.frames import Series, peek
 from ..images.geotiff import TAGS_OF_MAPS
 from ..images.image import Array, Image, Metadata
 from ..images.losses import NOT_64_BITS, names_of_metadata
-from ..images.nodata import with_nodata, without_untrue_nodata
+from ..images.nodata import without_untrue_nodata
 from ..images.positions import moved_metadata
 from ..images.quantize import RangeStatistics, combine_statistics, statistics_of
 from ..images.storage import MapStorage
@@ -27,11 +27,11 @@ from .written import Written
 def write_stack(request: BaseRequest, frames: OutputFrames, target: Target, output: Output) -> tuple[list[Written], list[str]]:
     """Write the maps of ``apply`` or ``run`` as float32 or float64. Return what was written, and notices."""
     statistics: list[list[RangeStatistics]] = [[] for _ in target.maps]
-    notices: list[str] = []
     image = frames.first.image
     kept = _kept(request, image, frames.series, target)
     metadata, misplaced = moved_metadata(kept, request.common_placement(image.size, target.maps))
-    metadata, _ = without_untrue_nodata(metadata, np.float32)
+    metadata, untrue = without_untrue_nodata(metadata, np.float32)
+    notices = [*report_losses(request, losses_of_positions(misplaced)), *untrue]
     del image  # the memory is that of one frame
 
     def computed(source: MapSource) -> list[Array]:
@@ -39,8 +39,7 @@ def write_stack(request: BaseRequest, frames: OutputFrames, target: Target, outp
         notices.extend(_report_image(request, source.image, maps[0], target, kept))
         for measured, computed_map in zip(statistics, maps, strict=True):
             measured.append(statistics_of(computed_map))
-        unknown = [measured[-1].unknown for measured in statistics]
-        return [with_nodata(map_, metadata) if count else map_ for map_, count in zip(maps, unknown, strict=True)]
+        return maps
 
     first, maps = peek(map(computed, frames))
     shapes = [map_.shape for map_ in first]
@@ -55,8 +54,7 @@ def write_stack(request: BaseRequest, frames: OutputFrames, target: Target, outp
         write_maps(file, maps, storage)
 
     write_output(request, target, output, write, target.file_format.holds_provenance and provenance is not None)
-    notices += [*moved, *report_losses(request, losses_of_positions(misplaced))]
-    return list(_written(request, target, shapes, statistics)), notices
+    return list(_written(request, target, shapes, statistics)), [*notices, *moved]
 
 
 def _names(request: BaseRequest, target: Target) -> list[str]:

@@ -1,6 +1,12 @@
 """Files whose frames differ: what an output does not hold of any of them is told, and refused with --in-place."""
 
+import io
+import struct
+
 import numpy as np
+import PIL.Image
+import PIL.ImageCms
+import PIL.PngImagePlugin
 import pytest
 import tifffile
 
@@ -45,6 +51,32 @@ def test_losses_of_later_pages_are_told_once(run, tmp_path):
     path = write_pages(tmp_path / "wide.tif", FLOATS, WIDE, WIDE)
     result = run("apply", path, "-k", "average", "-o", tmp_path / "o.tif")
     assert (result.status, result.err.count("stored as float32")) == (0, 1)
+
+
+def test_metadata_that_later_pages_lose_are_told(run, tmp_path):
+    """Text of the second icon, which TIFF does not hold, and a profile for colour where the output is grey."""
+    icons = []
+    for side, text in ((32, None), (16, "a title")):
+        words, file = PIL.PngImagePlugin.PngInfo(), io.BytesIO()
+        if text:
+            words.add_text("Title", text)
+        PIL.Image.fromarray(np.zeros((side, side, 3), np.uint8)).save(file, "PNG", pnginfo=words)
+        icons.append((side, file.getvalue()))
+    places = np.cumsum([6 + 16 * len(icons), len(icons[0][1])]).tolist()
+    heads = [
+        struct.pack("<BBBBHHII", side, side, 0, 0, 1, 24, len(data), place)
+        for (side, data), place in zip(icons, places, strict=True)
+    ]
+    (tmp_path / "a.ico").write_bytes(struct.pack("<HHH", 0, 1, 2) + b"".join([*heads, *(data for _, data in icons)]))
+    result = run("apply", tmp_path / "a.ico", "--frames", "all", "-k", "1", "-o", tmp_path / "o.tif")
+    assert (result.status, result.err.count("text not kept in this tiff")) == (0, 1), result.err
+    profile = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
+    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
+        for icc in (None, profile, profile):
+            levels = np.zeros((16, 20, 3), np.uint8)
+            writer.write(levels, photometric="rgb", metadata=None, software=False, contiguous=False, iccprofile=icc)
+    result = run("apply", tmp_path / "a.tif", "--channels", "gray", "-k", "1", "-o", tmp_path / "o.tif", "--overwrite")
+    assert (result.status, result.err.count("colour profile not kept: it is for colour")) == (0, 1), result.err
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz"])

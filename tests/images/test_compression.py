@@ -10,10 +10,10 @@ import pytest
 from convcli.images.encoding import DEFAULT_QUALITY, Encoding
 from convcli.images.formats import format_named, format_of
 from convcli.images.read import read_image
-from convcli.images.write import encode
 from convcli.kernels.kernel import Kernel
 from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Input
+from pictures import encode
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def saved(picture, form, **options):
 
 def encoded_again(data, name, quality=None):
     """Read a file and encode its image as a format."""
-    return encode(read_image(None, io.BytesIO(data)), format_named(name), Encoding(quality=quality)).data
+    return encode(read_image(None, io.BytesIO(data)), format_named(name), Encoding(quality=quality))
 
 
 def coding(data):

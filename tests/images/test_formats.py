@@ -22,7 +22,7 @@ from convcli.images.image import Image, Metadata, scaled_levels
 from convcli.images.jxl_header import read_header
 from convcli.images.light import light_of
 from convcli.images.read import decode
-from convcli.images.write import encode
+from pictures import encode
 
 SRGB = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 XMP = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"
@@ -52,7 +52,7 @@ def written(levels, name, quality=100, metadata=None):
     """The bytes of a picture with these levels."""
     image = image_of(levels)
     image = image if metadata is None else Image(image.pixels, image.white, image.alpha, "", metadata)
-    return encode(image, format_named(name), Encoding(quality=quality)).data
+    return encode(image, format_named(name), Encoding(quality=quality))
 
 
 def photo(samples, dtype=np.uint8):
@@ -88,8 +88,8 @@ def test_a_lossless_file_has_the_levels(rng, name, channels, dtype):
     image = read(data)
     assert_array_equal(levels_of(image), levels)
     assert (image.white, image.notices, image.lost) == (WHITE[dtype], (), ())
-    assert_array_equal(levels_of(read(encode(image, format_named(name), Encoding()).data)), levels)
-    assert read(encode(image, format_named(name), Encoding(quality=50)).data).compression is None
+    assert_array_equal(levels_of(read(encode(image, format_named(name), Encoding()))), levels)
+    assert read(encode(image, format_named(name), Encoding(quality=50))).compression is None
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "I;16"])

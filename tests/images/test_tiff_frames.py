@@ -20,7 +20,8 @@ from convcli.images.frames import LevelsOfFrame, Series
 from convcli.images.image import Metadata
 from convcli.images.read import decode, open_frames
 from convcli.images.storage import MapStorage, Storage
-from convcli.images.write import encode, fit, write_maps
+from convcli.images.write import fit, write_maps
+from pictures import encode
 
 TIFF = format_named("tiff")
 WORDS = {"mode": "composite", "unit": "micron", "spacing": 0.5, "finterval": 2.0}
@@ -145,6 +146,19 @@ def test_channels_of_imagej_in_another_order(rng):
         assert_array_equal(image.pixels, np.moveaxis(data[:, index], 0, 2))
 
 
+def test_planes_along_c_alone_are_one_picture(run, tmp_path, rng):
+    """As tifffile describes them; the picture keeps its tags."""
+    for channels in (2, 3, 4):
+        data, tags = levels_of(rng, channels, 7, 9), [(315, 2, 10, "an artist", True)]
+        tifffile.imwrite(tmp_path / "a.tif", data, photometric="minisblack", metadata={"axes": "CYX"}, extratags=tags)
+        result = run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.tif", "--overwrite")
+        assert (result.status, "frames" in result.err) == (0, False), result.err
+        with tifffile.TiffFile(tmp_path / "b.tif") as pages:
+            (series,) = pages.series
+            assert_array_equal(series.asarray(), np.moveaxis(data, 0, 2) if channels == 3 else data)
+            assert pages.pages[0].tags[315].value == "an artist"
+
+
 def test_five_planes_are_five_channels(rng):
     """In one directory, and in five of ImageJ. A picture that is no series is written in planes that tifffile finds along C."""
     data = levels_of(rng, 5, 7, 9)
@@ -154,7 +168,7 @@ def test_five_planes_are_five_channels(rng):
         image = decode(file)
         assert_array_equal(image.pixels, np.moveaxis(data, 0, 2))
         assert (image.notices, image.summary) == ((), "9 x 7 5 channels 16-bit")
-        output = io.BytesIO(encode(image, TIFF, Encoding()).data)
+        output = io.BytesIO(encode(image, TIFF, Encoding()))
         with pages_of(output) as pages:
             assert (len(pages.pages), pages.series[0].get_axes()) == (1, "CYX")
             assert_array_equal(pages.asarray(), data)

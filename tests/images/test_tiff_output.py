@@ -15,7 +15,7 @@ from convcli.images.encoding import TIFF_COMPRESSIONS, Encoding
 from convcli.images.formats import format_named
 from convcli.images.image import Image, Metadata
 from convcli.images.read import read_image
-from convcli.images.write import encode
+from pictures import encode
 
 ORDERS = {"<": b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0", ">": b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0"}
 NUMBERS = {"none": 1, "deflate": 8, "lzw": 5, "zstd": 50000}
@@ -24,7 +24,7 @@ NUMBERS = {"none": 1, "deflate": 8, "lzw": 5, "zstd": 50000}
 def encoded(pixels, white, compression=None, alpha=None, exif=None):
     """The bytes of a TIFF file."""
     image = Image(pixels, white, alpha, metadata=Metadata(exif=exif))
-    return encode(image, format_named("tiff"), Encoding(compression=compression)).data
+    return encode(image, format_named("tiff"), Encoding(compression=compression))
 
 
 def compression_of(path):
@@ -140,7 +140,7 @@ def test_floats_are_the_same_for_other_readers(name, channels, rng):
     pixels[0, :3] = [[np.nan], [np.inf], [-0.0]]
     for order in ORDERS:
         image = Image(pixels, None, metadata=Metadata(exif=ORDERS[order], label="a kernel"))
-        data = encode(image, format_named("tiff"), Encoding(compression=name)).data
+        data = encode(image, format_named("tiff"), Encoding(compression=name))
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page, words = file.pages[0], file.imagej_metadata
             assert (file.byteorder, page.compression) == (order, NUMBERS[name or "none"])

@@ -16,7 +16,7 @@ from convcli.images.formats import format_named
 from convcli.images.frames import LevelsOfFrame, Series
 from convcli.images.image import Metadata
 from convcli.images.read import open_frames
-from convcli.images.storage import Storage
+from convcli.images.storage import MapStorage, Storage
 
 SCALE, TIEPOINT, NODATA, EXIF, MAKER = 33550, 33922, 42113, 34665, 271
 
@@ -136,6 +136,18 @@ def test_large_tags_of_many_pages_take_memory_once(times):
     assert peak < 4 * size
 
 
+def test_floats_are_a_stack_of_imagej_where_no_page_has_tags(run, tmp_path):
+    """With --strip; else pages whose tags differ stay pages."""
+    levels = np.ones((8, 10), np.uint8)
+    write_pages(tmp_path / "a.tif", [(levels, position(30.0)), (levels, position(31.0))])
+    for options, is_imagej, scales in (((), False, [30, 31]), (("--strip",), True, [None, None])):
+        command = ["apply", tmp_path / "a.tif", "-k", "1", "--depth", "float", "--overwrite", *options]
+        assert run(*command, "-o", tmp_path / "b.tif").status == 0
+        assert [(page.get(SCALE) or [None])[0] for page in tags_of(tmp_path / "b.tif")] == scales
+        with tifffile.TiffFile(tmp_path / "b.tif") as file:
+            assert (bool(file.is_imagej), file.series[0].shape) == (is_imagej, (2, 8, 10))
+
+
 def test_colour_of_floats_has_nodata_on_its_three_pages(run, tmp_path):
     """GDAL reads red, green and blue as pages."""
     tags = [(*tag, True) for tag in (*position(30.0), *nodata("7"))]
@@ -163,9 +175,8 @@ def test_each_page_has_its_own_exif(monkeypatch, is_big, orders):
     first, other = exif(orders[0], "a maker", (1, 250)), exif(orders[1], "another", (3, 10))
     levels, file = np.arange(80, dtype=np.uint16).reshape(8, 10, 1), io.BytesIO()
     pages = [LevelsOfFrame(levels, False, Metadata(exif=block)) for block in (first, other, first, None)]
-    tiff_stack.write_stack(
-        file, pages, Series(4), Storage(format_named("tiff"), Encoding(compression="none"), pages[0].metadata)
-    )
+    storage = Storage(format_named("tiff"), Encoding(compression="none"), pages[0].metadata, are_pages=True)
+    tiff_stack.write_stack(file, pages, Series(4), storage)
     file.seek(0)
     with tifffile.TiffFile(file) as written:
         assert written.is_bigtiff == is_big
@@ -191,6 +202,32 @@ def values_of(path, page=0):
     if not items.keys() >= {"scale", "offset"}:
         return None, items["unittype"]
     return samples * float(items["scale"]) + float(items["offset"]), items["unittype"]
+
+
+@pytest.mark.parametrize(("scale", "is_true"), [(-0.5, False), (0.5, True)])
+def test_absolute_values_have_no_negative_scale(run, tmp_path, scale, is_true):
+    """A value is scale x difference: absolute differences have its sign only if the scale is positive. An offset is no -0."""
+    levels = np.arange(99, dtype=np.uint16).reshape(9, 11) ** 2 % 97
+    write_pages(tmp_path / "a.tif", [(levels, gdal_metadata(scale, -3))])
+    result = run("apply", tmp_path / "a.tif", "-k", "0 -1 1", "--border", "edge", "-o", tmp_path / "b.tif")
+    assert (result.status, "GDAL's scale and offset not kept" in result.err) == (0, not is_true), result.err
+    values, _ = values_of(tmp_path / "b.tif")
+    if is_true:
+        assert_allclose(values, np.abs(np.diff(levels * scale - 3, axis=1, append=levels[:, -1:] * scale - 3)))
+        assert b">0.0</Item>" in (tmp_path / "b.tif").read_bytes()
+    else:
+        assert values is None
+
+
+@pytest.mark.parametrize("options", [["--depth", "float"], ["--range", "clip"]])
+def test_kernels_with_an_offset_have_no_scale(run, tmp_path, options):
+    """The offset is in levels, and is added to what was a weighted sum."""
+    (tmp_path / "k.toml").write_text("[kernels.k]\nmatrix = [[2]]\noffset = 10\n")
+    write_pages(tmp_path / "a.tif", [(np.ones((9, 11), np.uint16), gdal_metadata(0.5, -3))])
+    arguments = ["-k", "k", "--config", tmp_path / "k.toml", *options]
+    result = run("apply", tmp_path / "a.tif", *arguments, "-o", tmp_path / "b.tif")
+    assert (result.status, "GDAL's scale and offset not kept" in result.err) == (0, True), result.err
+    assert values_of(tmp_path / "b.tif") == (None, "K")
 
 
 LINEAR = [["-k", "2"], ["-k", "1 1; 1 1"], ["-k", "-1 0 1"], ["-k", "1 -2"], ["-k", "0.1"], ["-k", "gaussian:sigma=1"]]
@@ -281,6 +318,33 @@ def test_maps_of_several_kernels_lie_where_the_picture_does(run, tmp_path, order
     result = run("apply", tmp_path / "a.tif", *arguments, "--strip", "-o", tmp_path / "c.tif")
     assert not set(tags_of(tmp_path / "c.tif")[0]) & {SCALE, NODATA}
     assert np.isnan(tifffile.imread(tmp_path / "c.tif")).any()
+
+
+def test_maps_have_no_nodata_that_they_cannot_be(run, tmp_path):
+    """The smallest float64 is no float32; a notice says that the tag is dropped."""
+    lowest = repr(float(np.finfo(np.float64).min))
+    write_pages(tmp_path / "a.tif", [(np.ones((9, 11)), [*position(30.0), *nodata(lowest)])])
+    result = run("apply", tmp_path / "a.tif", *TWO, "-o", tmp_path / "b.tif")
+    assert (result.status, f"GDAL_NODATA {lowest} not kept: no float32 sample can be it" in result.err) == (0, True), result.err
+    assert [(page[SCALE][0], page.get(NODATA)) for page in tags_of(tmp_path / "b.tif")] == [(30, None)] * 2
+
+
+def test_nodata_takes_the_memory_of_one_plane(tmp_path):
+    """Of many maps, one plane at a time is copied to store the value in place of NaN; the maps stay as they are."""
+    text = struct.pack("<HHI", NODATA, 2, 2) + b"7\0\0\0"
+    block = b"Exif\0\0II*\0" + struct.pack("<IH", 8, 1) + text + bytes(4)
+    maps = [np.full((300, 400, 1), np.nan, np.float32) for _ in range(16)]
+    storage = MapStorage(format_named("tiff"), [str(index) for index in range(16)], metadata=Metadata(exif=block))
+    with (tmp_path / "a.tif").open("w+b") as file:
+        tiff_stack.write_map_stack(file, [maps], storage)  # imports
+        file.seek(0)
+        tracemalloc.start()
+        tiff_stack.write_map_stack(file, [maps], storage)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert (tifffile.imread(tmp_path / "a.tif") == 7).all()
+    assert peak < 4 * maps[0].nbytes
+    assert all(np.isnan(map_).all() for map_ in maps)
 
 
 def test_maps_at_several_places_lose_their_position(run, tmp_path):

@@ -23,7 +23,8 @@ from convcli.images.image import Image, Metadata
 from convcli.images.provenance import Provenance
 from convcli.images.read import read_image
 from convcli.images.storage import MapStorage
-from convcli.images.write import encode, stored_white, write_maps
+from convcli.images.write import fit, stored_white, write_maps
+from pictures import encode
 
 SRGB = PIL.ImageCms.ImageCmsProfile(PIL.ImageCms.createProfile("sRGB")).tobytes()
 
@@ -39,8 +40,8 @@ def exif():
 
 def round_trip(image, name, encoding=None):
     """Encode and read again. Return the image and the notices of encoding."""
-    encoded = encode(image, format_named(name), encoding or Encoding())
-    return read_image(None, io.BytesIO(encoded.data)), list(encoded.notices)
+    fitted = fit(image, format_named(name), encoding or Encoding())
+    return read_image(None, io.BytesIO(fitted.encode(image))), list(fitted.notices)
 
 
 @pytest.mark.parametrize("name", ["png", "tiff", "bmp", "ppm", "webp", "jp2", "jxl"])
@@ -76,7 +77,7 @@ def test_avif_is_close_to_the_picture(samples, channels):
     assert notices == []
     reread, _ = round_trip(Image(pixels, 255, alpha), "avif", Encoding(quality=100))
     assert_array_equal(reread.alpha, alpha)
-    first, second = (encode(Image(pixels, 255), format_named("avif"), Encoding()).data for _ in range(2))
+    first, second = (encode(Image(pixels, 255), format_named("avif"), Encoding()) for _ in range(2))
     assert first == second
 
 
@@ -110,18 +111,19 @@ def test_16_bit_png_is_written_as_other_libraries_read_it(level, channels, rng):
     levels = (np.indices((40, 30)).sum(0)[:, :, None] * 700 + rng.integers(0, 99, (40, 30, channels))).astype(np.uint16)
     metadata = Metadata(SRGB, exif(), (300.0, 150.0), (("Title", "a title"),))
     image = Image(levels[:, :, :3], 65535, levels[:, :, 3] if channels == 4 else None, "", metadata)
-    encoded = encode(image, format_named("png"), Encoding(png_level=level), Provenance("a" * 32, "b" * 32))
-    width, height, rows, info = pypng.Reader(bytes=encoded.data).asDirect()
+    fitted = fit(image, format_named("png"), Encoding(png_level=level), Provenance("a" * 32, "b" * 32))
+    data = fitted.encode(image)
+    width, height, rows, info = pypng.Reader(bytes=data).asDirect()
     written = np.array([list(row) for row in rows]).reshape(height, width, info["planes"])
-    assert (info["bitdepth"], encoded.notices) == (16, ())
+    assert (info["bitdepth"], fitted.notices) == (16, ())
     assert_array_equal(written, levels)
-    reread = read_image(None, io.BytesIO(encoded.data))
+    reread = read_image(None, io.BytesIO(data))
     assert reread.metadata.icc == SRGB
     assert reread.metadata.text == (("Title", "a title"),)
     assert reread.metadata.dpi == pytest.approx((300, 150), rel=1e-3)
-    names = [name for name, _ in pypng.Reader(bytes=encoded.data).chunks()]
+    names = [name for name, _ in pypng.Reader(bytes=data).chunks()]
     assert set(names[1 : names.index(b"IDAT")]) == {b"iCCP", b"pHYs", b"tEXt", b"eXIf"}
-    with PIL.Image.open(io.BytesIO(encoded.data)) as picture:
+    with PIL.Image.open(io.BytesIO(data)) as picture:
         assert picture.getexif()[305].endswith(f"convcli:1:{'a' * 32}:{'b' * 32}")
 
 
@@ -171,7 +173,7 @@ def test_a_colour_profile_is_dropped_from_grey_pictures():
 def test_formats_without_alpha_refuse_transparency(name):
     """Transparent pictures are refused; a notice reports that opaque alpha is dropped."""
     pixels = np.zeros((2, 2, 3), np.uint8)
-    notices = encode(Image(pixels, 255, np.full((2, 2), 255, np.uint8)), format_named(name), Encoding()).notices
+    notices = fit(Image(pixels, 255, np.full((2, 2), 255, np.uint8)), format_named(name), Encoding()).notices
     assert "alpha, opaque everywhere, not kept" in notices[0]
     with pytest.raises(ArgumentError, match=f"{name} holds no alpha, and the picture is partly transparent"):
         encode(Image(pixels, 255, np.full((2, 2), 254, np.uint8)), format_named(name), Encoding())
@@ -201,7 +203,7 @@ def test_pictures_beyond_the_limits_of_a_format_are_refused(name, shape, metadat
 def test_sides_beyond_the_limit_of_a_format_are_refused(name, limit):
     """The limits are those of libjpeg, libwebp and libaom: the longest side is written, and one pixel more is refused."""
     for shape in ((1, limit, 1), (limit, 1, 1)):
-        assert encode(Image(np.zeros(shape, np.uint8), 255), format_named(name), Encoding()).data
+        assert encode(Image(np.zeros(shape, np.uint8), 255), format_named(name), Encoding())
     for shape in ((1, limit + 1, 1), (limit + 1, 1, 1)):
         picture = PIL.Image.new("L", shape[1::-1])
         with pytest.raises((OSError, ValueError, RuntimeError)):
@@ -214,11 +216,11 @@ def test_sides_beyond_the_limit_of_a_format_are_refused(name, limit):
 def test_compression_and_quality_have_an_effect(samples):
     """A higher PNG level gives a smaller file, except for the default level; a higher quality a larger file."""
     image = read_image(samples / "astronaut.png")
-    sizes = [len(encode(image, format_named("png"), Encoding(png_level=n)).data) for n in (0, 2, 9, 1)]
+    sizes = [len(encode(image, format_named("png"), Encoding(png_level=n))) for n in (0, 2, 9, 1)]
     assert sizes[0] > sizes[1] > sizes[2]
     assert sizes[3] < 1.05 * sizes[2]
     for name in ("jpeg", "webp", "avif", "jp2", "jxl"):
-        sizes = [len(encode(image, format_named(name), Encoding(quality=n)).data) for n in (10, 92)]
+        sizes = [len(encode(image, format_named(name), Encoding(quality=n))) for n in (10, 92)]
         assert sizes[0] < sizes[1]
 
 
@@ -229,7 +231,7 @@ def test_level_9_of_deep_colour_is_the_smallest(rng):
     noise = rng.normal(32000, 800, (200, 300, 3))
     for pixels in (waves, noise):
         image = Image(pixels.astype(np.uint16), 65535)
-        encoded = [encode(image, format_named("png"), Encoding(png_level=level)).data for level in range(10)]
+        encoded = [encode(image, format_named("png"), Encoding(png_level=level)) for level in range(10)]
         assert len(encoded[9]) == min(map(len, encoded))
         decoded = list(pypng.Reader(bytes=encoded[9]).read()[2])
         assert_array_equal(np.array(decoded).reshape(200, 300, 3), image.pixels)

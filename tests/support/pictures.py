@@ -3,6 +3,8 @@
 import numpy as np
 import PIL.Image
 
+from convcli.images.write import fit
+
 SOBEL_X = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 
 
@@ -10,6 +12,11 @@ def pixels(path):
     """Read a picture as an array."""
     with PIL.Image.open(path) as picture:
         return np.asarray(picture)
+
+
+def encode(image, file_format, encoding):
+    """Return the bytes of an image in a format."""
+    return fit(image, file_format, encoding).encode(image)
 
 
 def clipped(response, white=255):

@@ -22,6 +22,7 @@ from ..frames import LevelsOfFrame, Series, TiffSeries, peek
 from ..geotiff import PAGE_TAGS
 from ..image import Array
 from ..metadata import DESCRIPTION
+from ..nodata import stored_nodata, with_nodata
 from ..storage import MapStorage, Storage
 from .tiff_ome import CHANNEL_NUMBERS
 from .tiff_page_writer import PageWriter, labels_of_maps
@@ -40,8 +41,7 @@ def write_stack(file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series,
     (first, has_alpha, _), frames = peek(frames)
     encoding, metadata = storage.encoding, storage.metadata
     shape, dtype = first.shape, first.dtype
-    are_pages = series.are_pages(dtype.kind == "f")
-    program = "" if are_pages else _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
+    program = "" if storage.are_pages else _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
     del first  # the memory is that of one frame
@@ -102,7 +102,7 @@ def write_map_stack(file: BinaryIO, frames: Iterable[Sequence[Array]], storage: 
     axes, shape = series.axes + "".join(inner) + "YX", (*series.shape, *inner.values(), height, width)
     dtype = np.dtype(np.float32)
     program = _program_of(series, channels, False, dtype)
-    planes = _planes_of_maps(frames)
+    planes = _planes_of_maps(frames, stored_nodata(storage.metadata, dtype))
     labels = series.labels if count * channels == 1 else labels_of_maps(names, channels) * series.count
     counts = inner.get("C", 1), math.prod(shape[:-2])
     described = _description(program, axes, series, counts, labels, names if count > 1 and not in_colour else ())
@@ -114,11 +114,16 @@ def write_map_stack(file: BinaryIO, frames: Iterable[Sequence[Array]], storage: 
         writer.write_series(planes, shape, dtype, {**described, **options, **compression_of_floats(storage.encoding)})
 
 
-def _planes_of_maps(frames: Iterable[Sequence[Array]]) -> Iterator[Array]:
-    """Yield each channel of each map of each frame, as float32. It keeps none while the next frame is computed."""
+def _planes_of_maps(frames: Iterable[Sequence[Array]], unseen: float | None) -> Iterator[Array]:
+    """Yield each channel of each map of each frame, as float32, with ``unseen`` in place of NaN where it is not None.
+
+    It keeps none while the next frame is computed.
+    """
     for maps in frames:
         for map_ in maps:
-            yield from (map_[:, :, channel].astype(np.float32, copy=False) for channel in range(map_.shape[2]))
+            planes = (map_[:, :, channel].astype(np.float32, copy=False) for channel in range(map_.shape[2]))
+            yield from (with_nodata(plane, unseen) for plane in planes)
+            del planes
         del maps, map_
 
 

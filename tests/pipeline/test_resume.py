@@ -16,7 +16,7 @@ from convcli.images.atomic_write import PREFIX, _cleaned_folders
 from convcli.images.formats import format_of
 from convcli.images.output_state import OutputState, read_output_state
 from convcli.images.provenance import Provenance, Sidecar, find_provenance, sidecar_path
-from convcli.pipeline import write_output
+from convcli.pipeline import request_base, write_output
 from convcli.pipeline import write_pictures as run_module
 from convcli.pipeline.apply_request import ApplyRequest
 
@@ -297,8 +297,8 @@ def test_sidecars_are_written_only_where_needed(run, photo, tmp_path):
     assert sorted(np.load(tmp_path / "with" / "x.npz")) == ["blur"]
 
 
-def test_the_digest_of_a_request_is_stable():
-    """On other machines and in later versions. A change would make all marked outputs be computed again."""
+def test_the_digest_of_a_request_is_stable(monkeypatch):
+    """On other machines and in later versions. A change, as of the pixels, makes all marked outputs be computed again."""
     from convcli.kernels.kernel import Kernel
     from convcli.pipeline.inputs import Search, find_inputs
 
@@ -306,14 +306,17 @@ def test_the_digest_of_a_request_is_stable():
         find_inputs(["a.png"], Search()), (Kernel("k", ((0.5, -0.25),), offset=3.0),), "b.png", stride=(2, 1)
     )
     assert request.digest_for(format_of("b.png"), [0]) == "22cd47c978a76965141ba7150acff11d"
+    monkeypatch.setattr(request_base, "PIXELS_VERSION", 3)
+    assert request.digest_for(format_of("b.png"), [0]) == "655a782960a16bbbe4a6794875677ff6"
 
 
-def test_the_digest_of_a_network_is_stable(run, samples, tmp_path):
-    """The digest does not depend on names of layers and fields in the code; this one is of version 0.1.0."""
+def test_the_digest_of_a_network_is_stable(run, samples, tmp_path, monkeypatch):
+    """It does not depend on names of layers and fields in the code; this one is of version 0.1.0, with its pixels."""
+    monkeypatch.setattr(request_base, "PIXELS_VERSION", 3)
     out = tmp_path / "maps.npz"
     assert run("run", "edge-energy", samples / "camera.png", "--tap", "pooled", "-o", out, "-q").status == 0
     with zipfile.ZipFile(out) as archive:
-        assert find_provenance(archive.comment.decode()).asked == "f3b38f91b955c56b0e7b39546fadf656"
+        assert find_provenance(archive.comment.decode()).asked == "5b1e67fdbf363e51906d8a710b66ae7f"
 
 
 @pytest.mark.parametrize("name", [*OUTPUTS, "maps.tif"])

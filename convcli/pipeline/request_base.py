@@ -165,7 +165,18 @@ class BaseRequest(abc.ABC):
                 f"or give a folder or a template with {self.distinguishing_tokens}"
             )
 
-    def digest_for(self, file_format: Format, maps: Sequence[int], inherits_compression: bool = False, frames: str = "") -> str:
+    def digests_of_versions(self, file_format: Format, maps: Sequence[int]) -> list[str]:
+        """Return the digests that this version and earlier ones gave to an output of one picture, whatever its compression."""
+        return [self.digest_for(file_format, maps, version=version) for version in range(1, PIXELS_VERSION + 1)]
+
+    def digest_for(
+        self,
+        file_format: Format,
+        maps: Sequence[int],
+        inherits_compression: bool = False,
+        frames: str = "",
+        version: int | None = None,
+    ) -> str:
         """Return the digest, 32 hexadecimal digits, of all that the bytes of an output depend on apart from the picture.
 
         ``inherits_compression`` is whether an output without --quality is compressed as its input. ``frames`` are those that
@@ -176,7 +187,7 @@ class BaseRequest(abc.ABC):
             compression = DEFAULT_QUALITY  # as in earlier versions, whose outputs stay up to date
         layout = (self.depth, self.stacks_in(file_format))
         identity = (
-            PIXELS_VERSION,
+            PIXELS_VERSION if version is None else version,
             file_format.name,
             compression,
             layout,

@@ -55,8 +55,8 @@ def is_up_to_date(request: BaseRequest, target: Target, provenance: Provenance) 
     """
     state = _state_of(request, target)
     if request.in_place:  # the output has replaced its input, whose digest is unknown
-        of_earlier_version = request.digest_for(target.file_format, target.maps)  # a picture must not be filtered twice
-        return state.provenance is not None and state.provenance.asked in (provenance.asked, of_earlier_version)
+        known = (provenance.asked, *request.digests_of_versions(target.file_format, target.maps))
+        return state.provenance is not None and state.provenance.asked in known  # a picture must not be filtered twice
     return state.provenance == provenance
 
 

@@ -134,12 +134,15 @@ def test_outputs_of_earlier_versions_are_made_again_only_if_they_change(run, pic
     assert "up to date" in run(*arguments).err
 
 
-def test_a_picture_that_an_earlier_version_filtered_in_place_is_not_filtered_again(run, picture, tmp_path):
+@pytest.mark.parametrize("version", [1, 3, 4])
+def test_what_an_earlier_version_filtered_in_place_is_not_filtered_again(run, picture, tmp_path, monkeypatch, version):
     """Its quality was 92, which is that of its provenance; another kernel is another request."""
     path = tmp_path / "a.jpg"
     picture.save(path, quality=40)
     arguments = ["apply", path, "--in-place", "--skip-existing", "-v", "-k"]
-    assert run(*arguments, "blur", "--quality", 92).status == 0
+    with monkeypatch.context() as earlier:
+        earlier.setattr(request_base, "PIXELS_VERSION", version)
+        assert run(*arguments, "blur", "--quality", 92).status == 0
     before = path.read_bytes()
     assert "up to date" in run(*arguments, "blur").err
     assert path.read_bytes() == before

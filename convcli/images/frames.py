@@ -5,7 +5,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
+import numpy as np
+
 from ..geometry.axes import Placement
+from .encoding import Encoding
 from .image import Admit, Array, Image, Metadata, moved_origin
 
 T = TypeVar("T")
@@ -90,11 +93,11 @@ class Series:
         return self.tiff is None and not self.axes and (not are_floats or self.map_tags == "own")
 
     def selected(self, indices: Sequence[int]) -> "Series":
-        """Return the series of some frames, of equal distances. Those of several axes lose them, unless they are all frames."""
+        """Return the series of some frames: of all along their axes, of others along the one on which they lie, or none."""
         if list(indices) == list(range(self.count)):
             return self
-        axes = self.axes if len(self.axes) == 1 < len(indices) else ""
-        steps = {"Y": 1, "X": 1} | ({axes: abs(indices[1] - indices[0])} if axes else {})
+        axes, step = self._line_of(indices)
+        steps = {"Y": 1, "X": 1} | ({axes: step} if axes else {})
         return replace(
             self,
             count=len(indices),
@@ -104,6 +107,16 @@ class Series:
             labels=self.labels_of(indices),
             spacing=tuple((axis, distance * steps[axis]) for axis, distance in self.spacing if axis in steps),
         )
+
+    def _line_of(self, indices: Sequence[int]) -> tuple[str, int]:
+        """Return the axis along which some frames lie, and its steps between them; an empty one where these are not equal."""
+        if not self.axes or len(indices) < 2:
+            return "", 0
+        steps = np.diff(np.unravel_index(np.asarray(indices), self.shape), axis=1)
+        moving = np.flatnonzero(steps[:, 0])
+        if len(moving) != 1 or np.any(steps != steps[:, :1]):
+            return "", 0
+        return self.axes[moving[0]], abs(int(steps[moving[0], 0]))
 
     def labels_of(self, indices: Sequence[int]) -> tuple[str, ...]:
         """Return the labels of some frames."""
@@ -121,14 +134,15 @@ class Series:
 
 
 class LevelsOfFrame(NamedTuple):
-    """What is written of a frame: levels (H, W, C), whether the last channel is alpha, and metadata.
+    """What is written of a frame: levels (H, W, C), whether the last channel is alpha, metadata, and how it is compressed.
 
-    The metadata are those of a page of TIFF. Other formats store them once.
+    The last two are those of a page of TIFF. Other formats, and a series, have those of the first frame.
     """
 
     levels: Array
     has_alpha: bool
     metadata: Metadata = Metadata()
+    encoding: Encoding = Encoding()
 
 
 ReadFrame: TypeAlias = Callable[[int, Admit], Image]

@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from ..geometry.axes import Placement
 from ..range_rules import NUMBER
 from .exif_block import PREFIX, Block, BrokenExif, Entry, append, drop_entries, write_at
+from .provenance import SOFTWARE
 
 PIXEL_SCALE, TIEPOINTS, TRANSFORMATION, KEYS = 33550, 33922, 34264, 34735
 FURTHER_KEYS = (34736, 34737)
@@ -98,14 +99,15 @@ def _rescaled(item: re.Match[bytes], gain: float | None) -> bytes:
 
 
 def names_of_tags(exif: bytes) -> list[str]:
-    """Return what the tags of a block are, as notices name it: EXIF, unless all are of maps."""
+    """Return what the tags of a block are, as notices name it: EXIF, unless all are of maps, or the only other is Software."""
     try:
         block = Block.of(io.BytesIO(exif.removeprefix(PREFIX)))
         tags = {entry.tag for entry in block.directory(block.first_directory)}
     except BrokenExif:
         return ["EXIF"]
     others = tags.difference(*NAMES_OF_TAGS)
-    return [*(["EXIF"] if others else []), *(name for group, name in NAMES_OF_TAGS.items() if tags & set(group))]
+    name_of_others = "the tag Software" if others == {SOFTWARE} else "EXIF"
+    return [*([name_of_others] if others else []), *(name for group, name in NAMES_OF_TAGS.items() if tags & set(group))]
 
 
 def moved_block(exif: bytes, placement: Placement | None) -> tuple[bytes, tuple[str, ...]]:

@@ -3,14 +3,15 @@
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from .file_format import Format
 from .file_parts import lost_png_chunks
-from .frames import Series
+from .frames import Series, TiffSeries
 from .geotiff import names_of_tags
-from .image import Image, Metadata
+from .image import Calibration, Image, Metadata
 from .palette import MAX_COLOURS, colours_of, is_hidden
 
 MARGIN = 100
@@ -33,6 +34,7 @@ SERIES_NAMES = {
 }
 """The fields of ``Series`` in such notices."""
 
+DISTANCES = "distances between frames"
 OME_SUFFIXES, DISPLAY_WORDS = (".ome.tif", ".ome.tiff"), ("mode", "loop", "fps")
 OME_UNITS = {unit: unit for unit in ("nm", "\N{MICRO SIGN}m", "mm", "cm", "m")}
 OME_UNITS |= dict.fromkeys(("um", "micron", "microns", "\N{GREEK SMALL LETTER MU}m"), "\N{MICRO SIGN}m")
@@ -108,12 +110,21 @@ def losses_of_samples(picture: Image, image: Image, file_format: Format) -> list
     return []
 
 
+def losses_of_selection(series: Series, selected: Series) -> list[Loss]:
+    """Return what is not known of selected frames that lie along none of the axes of a series: their distances."""
+    if not series.axes or selected.axes or selected.count == 1 or {axis for axis, _ in series.spacing} <= set("YX"):
+        return []
+    return [Loss(f"{DISTANCES} not kept: those that are selected do not lie along one axis at equal distances", DISTANCES)]
+
+
 def losses_of_series(series: Series, file_format: Format) -> list[Loss]:
     """Return what a picture format does not hold of what a file says about its frames."""
     shown = series if series.count > 1 else replace(series, durations=(), loop=None)
     lost = _unkept(shown, SERIES_NAMES, file_format)
     if len(series.axes) > 1 and not file_format.holds_series:
         lost.append(f"axes {' '.join(series.axes)}")
+    if series.tiff and series.tiff.program == "ome" and not file_format.holds_series:
+        lost.append("OME-XML")
     losses = [Loss(f"{name} not kept in this {file_format.name}", f"its {name}") for name in lost]
     step = file_format.duration_step
     if step and any(abs(duration - step * round(duration / step)) > TOLERANCE for duration in series.durations):
@@ -122,9 +133,23 @@ def losses_of_series(series: Series, file_format: Format) -> list[Loss]:
     return losses
 
 
-def series_for_name(series: Series, name: str) -> tuple[Series, list[Loss]]:
+def asks_for_ome(path: Path | None) -> bool:
+    """Return whether the name of an output is NAME.ome.tif."""
+    return path is not None and path.name.lower().endswith(OME_SUFFIXES)
+
+
+def series_of_picture(series: Series, calibration: Calibration | None) -> Series:
+    """Return the series of one picture of ImageJ, which states the size of its pixels, as that of a stack of one."""
+    if series.tiff is not None or calibration is None:
+        return series
+    (x, y), words = calibration.per_unit, dict(calibration.words)
+    spacing = (("Y", float(1 / y)), ("X", float(1 / x)))
+    return replace(series, spacing=spacing, unit=words.pop("unit", ""), tiff=TiffSeries("imagej", words=tuple(words.items())))
+
+
+def series_for_path(series: Series, path: Path | None) -> tuple[Series, list[Loss]]:
     """Return the series as the name of an output asks for it, NAME.ome.tif, and what OME-TIFF does not hold of a stack."""
-    tiff, is_asked_for = series.tiff, name.lower().endswith(OME_SUFFIXES) and set(series.axes) <= set("TZ")
+    tiff, is_asked_for = series.tiff, asks_for_ome(path) and set(series.axes) <= set("TZ")
     if tiff is None or tiff.program == "ome" or not is_asked_for:
         return series, []
     unit = OME_UNITS.get(series.unit, "")

@@ -78,7 +78,8 @@ class Fitted:
         del first
 
         def stored(image: Image) -> LevelsOfFrame:
-            return LevelsOfFrame(*_samples(image, file_format), image.metadata)
+            encoding = _inheriting(replace(self.storage.encoding, inherited=None), image, file_format)
+            return LevelsOfFrame(*_samples(image, file_format), image.metadata, encoding)
 
         with _as_output_error(size, file_format, f"{series.count} frames of "):
             codec_of(file_format).write_frames(file, map(stored, images), series, self.storage)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from ..images.file_format import Format
 from ..images.frames import Frames, Series
 from ..images.image import Admit, Image
+from ..images.losses import asks_for_ome
 from .frame_slice import ALL, FIRST
 from .map_source import MapSource
 from .map_sources import map_source_for
@@ -60,17 +60,21 @@ class InputFrames:
         count = len(self.indices)
         return self.first.summary + (f", {count} frames" if count > 1 else "")
 
-    def series_of(self, indices: range) -> Series:
-        """Return the series of some frames of the file. With --strip no output has tags of maps that differ."""
-        series = self._frames.series.selected(indices)
+    @property
+    def series(self) -> Series:
+        """The series of all frames of the file. With --strip no output has tags of maps that differ."""
+        series = self._frames.series
         return replace(series, map_tags="first") if self.request.strip else series
 
     @property
     def is_stack(self) -> bool:
-        """Whether the frames are parts of a stack of TIFF, which states axes, or have channels in planes."""
+        """Whether the frames are parts of a stack of TIFF, which states axes, or of OME-TIFF, or have channels in planes."""
         series = self._frames.series
         tiff = series.tiff
-        return tiff is not None and (series.count > 1 or tiff.are_channels or self.first.size[2] not in (1, 3))
+        if tiff is None:
+            return False
+        has_words = tiff.program == "ome" and not self.request.strip
+        return series.count > 1 or tiff.are_channels or has_words or self.first.size[2] not in (1, 3)
 
     def of_output(self, target: Target) -> "OutputFrames":
         """Return the frames that an output holds."""
@@ -127,8 +131,15 @@ class OutputFrames:
     @property
     def series(self) -> Series:
         """What the file says about these frames."""
-        return self.input.series_of(self.indices)
+        return self.input.series.selected(self.indices)
 
-    def are_series_in(self, file_format: Format) -> bool:
-        """Whether a format stores them as a series: several frames, and in TIFF one that is a part of a stack."""
-        return len(self.indices) > 1 or (self.input.is_stack and file_format.holds_series)
+    def are_series_in(self, target: Target) -> bool:
+        """Whether an output holds them as a series: several frames, and in TIFF one that is a part of a stack.
+
+        So does an OME-TIFF, by its name, a picture of ImageJ that states the size of its pixels.
+        """
+        if len(self.indices) > 1 or not target.file_format.holds_series:
+            return len(self.indices) > 1
+        request = self.input.request
+        is_ome = asks_for_ome(target.path) and not request.in_place and not request.strip
+        return self.input.is_stack or (is_ome and self.input.image(self.indices[0]).metadata.calibration is not None)

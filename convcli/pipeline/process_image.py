@@ -100,7 +100,7 @@ def _write(request: BaseRequest, frames: OutputFrames, target: Target, output: O
     """Write an output: one map as pictures, or several as a stack of floats. Return what was written, and notices."""
     raw = _is_raw(request, frames.first.image, target)
     explanations = explanations_of(request, frames.first, target)  # now, as the first frame is not read again after the others
-    notices = report_series(request, frames.series, target)
+    notices = report_series(request, frames.input.series, frames.series, target)
     if raw and not _is_float_picture(target):
         written, further = write_stack(request, frames, target, output)
     else:

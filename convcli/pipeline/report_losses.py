@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from ..errors import ImageError
 from ..images.frames import Series
-from ..images.losses import Loss, losses_of_series, series_for_name
+from ..images.image import Image
+from ..images.losses import Loss, losses_of_selection, losses_of_series, series_for_path, series_of_picture
 from ..images.positions import moved_series
 from .request_base import BaseRequest
 from .tasks import Target
@@ -34,27 +35,27 @@ def losses_of_positions(lost: Sequence[str]) -> list[Loss]:
     return [Loss("" if index else notice, part) for index, part in enumerate(lost)]
 
 
-def report_series(request: BaseRequest, series: Series, target: Target) -> list[str]:
-    """Return notices about what an output does not hold of what a file says about its frames.
+def report_series(request: BaseRequest, series: Series, selected: Series, target: Target) -> list[str]:
+    """Return notices about what an output of selected frames does not hold of what a file says about all of them.
 
     Raises ImageError for --in-place.
     """
     if request.strip or not target.file_format.picture:  # nobody expects metadata in arrays
         return []
-    return report_losses(request, losses_of_series(series, target.file_format))
+    return report_losses(request, [*losses_of_selection(series, selected), *losses_of_series(selected, target.file_format)])
 
 
-def series_of_output(
-    request: BaseRequest, series: Series, size: tuple[int, int, int], target: Target
-) -> tuple[Series, list[str]]:
-    """Return the series of an output of frames (H, W, C), whose pixels may lie elsewhere, and notices of what is lost.
+def series_of_output(request: BaseRequest, series: Series, image: Image, target: Target) -> tuple[Series, list[str]]:
+    """Return the series of an output, whose pixels may lie elsewhere, and notices of what is lost.
 
-    Raises ImageError for --in-place.
+    ``image`` is its first frame. Raises ImageError for --in-place.
     """
-    series, lost = moved_series(series, request.common_placement(size, target.maps))
+    if series.count == 1:
+        series = series_of_picture(series, image.metadata.calibration)
+    series, lost = moved_series(series, request.common_placement(image.size, target.maps))
     losses: list[Loss] = []
     if target.file_format.holds_series and not request.in_place:
-        series, losses = series_for_name(series, str(target.path or ""))
+        series, losses = series_for_path(series, target.path)
     if request.strip or not target.file_format.picture:
         return series, []
     refuse_loss(request, lost)

@@ -34,12 +34,12 @@ def write_pictures(
 ) -> tuple[list[Written], list[str]]:
     """Write the map of an output, as floats where ``raw``. Return what was written, and notices."""
     maker = _PictureMaker(request, frames, target, raw, output.provenance)
-    size = frames.first.image.size
+    image = frames.first.image
     (first, fitted), fitted_pictures = peek(map(maker.picture_of, frames))
     shape, moved = first.pixels.shape, list[str]()
-    if frames.are_series_in(target.file_format):
-        series, moved = series_of_output(request, frames.series, size, target)
-        del first  # the memory is that of one frame
+    if frames.are_series_in(target):
+        series, moved = series_of_output(request, frames.series, image, target)
+        del first, image  # the memory is that of one frame
 
         def write(file: BinaryIO) -> None:
             fitted.write_frames(file, map(operator.itemgetter(0), fitted_pictures), series)
@@ -66,7 +66,8 @@ class _PictureMaker:
         has_common_limits = self.rule.name == "stretch" and not raw and len(frames.indices) > 1
         self.limits = _common_limits(request, frames, self.map, target) if has_common_limits else None
         self.metadata = frames.first.image.metadata
-        self.are_pages = target.file_format.holds_series and frames.series.are_pages(raw)
+        has_pages = target.file_format.holds_series and len(frames.indices) > 1
+        self.are_pages = has_pages and frames.series.are_pages(raw)
 
     def picture_of(self, source: MapSource) -> tuple[Image, Fitted]:
         """Return the picture of a frame, with the metadata that the format holds, and how it is stored.

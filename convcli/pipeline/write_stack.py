@@ -1,6 +1,7 @@
 """Writes the maps of one or several frames raw, as a stack of floats."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
@@ -29,6 +30,8 @@ def write_stack(request: BaseRequest, frames: OutputFrames, target: Target, outp
     statistics: list[list[RangeStatistics]] = [[] for _ in target.maps]
     image = frames.first.image
     kept = _kept(request, image, frames.series, target)
+    is_series = frames.are_series_in(target)
+    reported = replace(kept, calibration=image.metadata.calibration) if is_series and len(frames.indices) == 1 else kept
     metadata, misplaced = moved_metadata(kept, request.common_placement(image.size, target.maps))
     metadata, untrue = without_untrue_nodata(metadata, np.float32)
     notices = [*report_losses(request, losses_of_positions(misplaced)), *untrue]
@@ -36,7 +39,7 @@ def write_stack(request: BaseRequest, frames: OutputFrames, target: Target, outp
 
     def computed(source: MapSource) -> list[Array]:
         maps = [source.compute_map(request.maps[index]).colour for index in target.maps]
-        notices.extend(_report_image(request, source.image, maps[0], target, kept))
+        notices.extend(_report_image(request, source.image, maps[0], target, reported))
         for measured, computed_map in zip(statistics, maps, strict=True):
             measured.append(statistics_of(computed_map))
         return maps
@@ -45,8 +48,8 @@ def write_stack(request: BaseRequest, frames: OutputFrames, target: Target, outp
     shapes = [map_.shape for map_ in first]
     del first
     series, moved = Series(), list[str]()
-    if frames.are_series_in(target.file_format):
-        series, moved = series_of_output(request, frames.series, frames.first.image.size, target)
+    if is_series:
+        series, moved = series_of_output(request, frames.series, frames.first.image, target)
     provenance = None if request.strip else output.provenance
     storage = MapStorage(target.file_format, _names(request, target), series, request.encoding, provenance, metadata)
 

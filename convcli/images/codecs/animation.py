@@ -27,7 +27,7 @@ def timing_of(series: Series) -> tuple[tuple[float, ...], int]:
 def of_one_size(frames: Iterable[LevelsOfFrame], name: str) -> Iterator[Levels]:
     """Yield the frames. Raises ArgumentError where one has not the size of the first."""
     size: tuple[int, ...] = ()
-    for index, (levels, has_alpha, _) in enumerate(frames):
+    for index, (levels, has_alpha, *_) in enumerate(frames):
         size = size or levels.shape[:2]
         if levels.shape[:2] != size:
             raise ArgumentError(

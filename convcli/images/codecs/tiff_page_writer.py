@@ -21,7 +21,7 @@ from ..image import Array, Metadata
 from ..metadata import DESCRIPTION, XMP_TAG
 from .tiff_colour import UNSPECIFIED
 from .tiff_series import RGB_LETTERS
-from .tiff_writer import UNASSOCIATED, imagej_text, tile_of
+from .tiff_writer import UNASSOCIATED, compression_of_pictures, imagej_text, tile_of
 
 CLASSIC_BYTES = (1 << 32) - (1 << 25)
 """Most bytes of planes in a TIFF file whose offsets have 32 bits; the rest is for directories and metadata."""
@@ -128,9 +128,9 @@ class PageWriter:
             resolution = {"resolution": tuple(map(float, calibration.per_unit)), "resolutionunit": "none"}
         return {"software": False, "extratags": tags, "iccprofile": metadata.icc, **resolution}
 
-    def write_page(self, frame: LevelsOfFrame, options: dict[str, Any]) -> None:
+    def write_page(self, frame: LevelsOfFrame) -> None:
         """Write levels (H, W, C) as a page of its own."""
-        levels, has_alpha, metadata = frame
+        levels, has_alpha, metadata, encoding = frame
         samples, stored = levels.shape[2], levels[:, :, 0] if levels.shape[2] == 1 else levels
         colour, is_first, common = samples - has_alpha == 3, self.pages == 0, self._common(metadata)
         kinds = [UNSPECIFIED] * (samples - has_alpha - (3 if colour else 1)) + [UNASSOCIATED] * has_alpha
@@ -140,8 +140,8 @@ class PageWriter:
             if is_first and not has_alpha and all(tag != DESCRIPTION for tag, *_ in self.tags):
                 planar["description"] = imagej_text([(word, value.format(samples)) for word, value in IMAGEJ_PLANES])
                 common["extratags"] += _label_tags(metadata.label, samples, self.writer.tiff.byteorder)
-        tile = tile_of(self.encoding, levels.shape)
-        options = {**common, "photometric": "rgb" if colour else "minisblack", "tile": tile, **planar, **options}
+        stored_alike = {"tile": tile_of(encoding, levels.shape), **compression_of_pictures(encoding, levels.dtype)}
+        options = {**common, "photometric": "rgb" if colour else "minisblack", **planar, **stored_alike}
         self.writer.write(stored, contiguous=False, metadata=None, **options)
 
     def write_series(self, planes: Iterator[Array], shape: Sequence[int], dtype: Any, options: dict[str, Any]) -> None:
@@ -151,7 +151,12 @@ class PageWriter:
             options["metadata"]["UUID"] = _uuid(text)  # of the same input, the same bytes
         if self.is_large and self.program == "imagej":
             options = {name: value for name, value in options.items() if name not in COMPRESSION} | {"truncate": True}
-        options = {**self._common(self.metadata), **options, "shape": tuple(shape), "dtype": dtype}
+        options = {**self._common(self.metadata), **options}
+        is_one_plane = options["metadata"]["axes"].startswith("Y")
+        if is_one_plane and self.program == "ome" and (tile := tile_of(self.encoding, shape)):
+            self.writer.write(next(planes), tile=tile, **options)
+            return
+        options |= {"shape": tuple(shape), "dtype": dtype}
         if options.get("compression"):
             self.writer.write(planes, **options)
             return

@@ -184,7 +184,9 @@ def _positive(value: object) -> float | None:
 def _ome(file: Any, directories: Sequence[int]) -> Found | None:
     text = file.ome_metadata if file.is_ome else None
     image = read_ome(text) if text else None
-    if image is None or not 1 < math.prod(image.sizes) <= len(directories):
+    if image is None or math.prod(image.sizes) > len(directories):
+        return None
+    if math.prod(image.sizes) == 1 < len(directories):  # pictures of their own, of which the XML may describe more
         return None
     table = image.plane_table(len(directories))
     if not len(table):

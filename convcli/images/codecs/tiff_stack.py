@@ -38,22 +38,24 @@ def write_stack(file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series,
 
     Those that are no series may differ in size. Raises ArgumentError where those of a series do, and whatever tifffile raises.
     """
-    (first, has_alpha, _), frames = peek(frames)
+    head, frames = peek(frames)
+    first, has_alpha = head.levels, head.has_alpha
     encoding, metadata = storage.encoding, storage.metadata
     shape, dtype = first.shape, first.dtype
     program = "" if storage.are_pages else _program_of(series, shape[2] - has_alpha, has_alpha, dtype)
     series = _with_axis(series, "Z") if program else series
     size = first.nbytes * series.count
-    del first  # the memory is that of one frame
+    del head, first  # the memory is that of one frame
     repeated = PAGE_TAGS if series.map_tags == "alike" else ()
     with PageWriter(file, metadata, program, size + DIRECTORY_BYTES * series.count, encoding, repeated) as writer:
-        if not series.axes and not program:
-            for page in frames:
-                writer.write_page(page, compression_of_pictures(encoding, dtype))
-                del page
-            return
         samples = shape[2]
         are_planes = not has_alpha and _are_planes(series, program, samples, dtype)
+        has_axes = bool(series.axes or (are_planes and series.tiff and series.tiff.are_channels))
+        if not has_axes and not program:
+            for page in frames:
+                writer.write_page(page)
+                del page
+            return
         inner = {"C": samples} if are_planes else {}
         pixels = {"S": samples} if samples > 1 and not are_planes else {}
         axes = f"{series.axes}{''.join(inner)}YX{''.join(pixels)}"
@@ -77,8 +79,7 @@ def encode_planes(levels: Array, has_alpha: bool, storage: Storage) -> bytes:
     """Encode a picture of other than 1 or 3 channels: samples in planes, which ImageJ finds by a description."""
     file = io.BytesIO()
     with PageWriter(file, storage.metadata, "", levels.nbytes, storage.encoding) as writer:
-        options = compression_of_pictures(storage.encoding, levels.dtype)
-        writer.write_page(LevelsOfFrame(levels, has_alpha, storage.metadata), options)
+        writer.write_page(LevelsOfFrame(levels, has_alpha, storage.metadata, storage.encoding))
     return file.getvalue()
 
 

@@ -180,6 +180,7 @@ def _description(
         sizes = {f"PhysicalSize{axis}": spacing[axis] for axis in "ZYX" if axis in spacing}
         times = {"TimeIncrement": spacing["T"], "TimeIncrementUnit": "s"} if "T" in spacing else {}
         words = dict((series.tiff or TiffSeries()).words)
+        channels = channels if "C" in axes else 1  # samples of a pixel are one channel
         named = {"Name": names, **{name: words.pop(name) for name in CHANNEL_NUMBERS if name in words}}
         by_channel = {name: list(values) for name, values in named.items() if len(values) == channels and any(values)}
         return {"metadata": {"axes": axes, **words, **sizes, **unit, **times, "Channel": by_channel}}

@@ -34,12 +34,11 @@ def write_pictures(
 ) -> tuple[list[Written], list[str]]:
     """Write the map of an output, as floats where ``raw``. Return what was written, and notices."""
     maker = _PictureMaker(request, frames, target, raw, output.provenance)
-    image = frames.first.image
     (first, fitted), fitted_pictures = peek(map(maker.picture_of, frames))
     shape, moved = first.pixels.shape, list[str]()
     if frames.are_series_in(target):
-        series, moved = series_of_output(request, frames.series, image, target)
-        del first, image  # the memory is that of one frame
+        series, moved = series_of_output(request, frames.series, frames.first.image, target)
+        del first  # the memory is that of one frame
 
         def write(file: BinaryIO) -> None:
             fitted.write_frames(file, map(operator.itemgetter(0), fitted_pictures), series)

@@ -27,7 +27,7 @@ XMP, FURTHER_PICTURES, TRAILING = "XMP", "further pictures after it, such as a g
 PNG_CHUNKS = {
     **dict.fromkeys((b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"iCCP", b"eXIf", b"sRGB", b"tEXt", b"zTXt", b"iTXt"), ""),
     **dict.fromkeys((b"acTL", b"fcTL", b"fdAT"), ""),  # reported as frames
-    **dict.fromkeys((b"sBIT", b"hIST", b"tIME"), ""),  # true of this picture alone: its bits, its colours, its last change
+    **dict.fromkeys((b"sBIT", b"hIST", b"tIME"), ""),  # untrue of outputs: bits and colours of old levels, last change
     **dict.fromkeys((b"gAMA", b"cHRM", b"cICP", b"pHYs"), ""),
     b"bKGD": "its background colour",
 }
@@ -169,26 +169,35 @@ def unkept_jpeg_parts(file: BinaryIO, info: Info) -> Iterator[str]:
 
 
 def _jpeg_segments(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Yield the marker of each segment, and the first bytes of its data.
-
-    Segments between scans are included. Leaves the file at the end of the picture.
-    """
+    """Yield the marker of each segment, and the first bytes of its data. Leaves the file at the end of the picture."""
     file.seek(0)
-    data = file.read()
+    data, position = file.read(), 2
+    for marker, begin, end in jpeg_segments_in(data):
+        position = end
+        if marker != END_OF_IMAGE:
+            yield marker, data[begin : min(begin + START_SIZE - 2, end)]
+    file.seek(position)
+
+
+def jpeg_segments_in(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker of each segment, and where its data begin and end, up to the end of the picture.
+
+    Segments between scans are included. The data of a scan end before the next marker.
+    """
     position = 2
     while match := MARKER.search(data, position):
         marker, position = match[1][0], match.end()
         if marker == END_OF_IMAGE:
-            break
+            yield marker, position, position
+            return
         if marker in MARKERS_WITHOUT_DATA:
             continue
-        size = int.from_bytes(data[position : position + 2], "big")
-        yield marker, data[position + 2 : position + min(size, START_SIZE)]
-        position += max(size, 2)
+        begin = position + 2
+        position += max(int.from_bytes(data[position:begin], "big"), 2)
         if marker == START_OF_SCAN:
             scan = END_OF_SCAN.search(data, position)
             position = scan.start() if scan else len(data)
-    file.seek(position)
+        yield marker, begin, position
 
 
 def unkept_webp_parts(file: BinaryIO, info: Info) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Reads files as images. The content decides the format, never the name."""
 
 import io
+import re
 import stat
 import struct
 from collections.abc import Iterator
@@ -23,6 +24,11 @@ MAX_REASON = 200
 
 MISLEADING_ERRORS = (PIL.UnidentifiedImageError, LookupError, TypeError, AttributeError, struct.error, AssertionError)
 """Errors of decoders whose text says nothing of the file, such as "index 0 out of range(0)"."""
+
+IDENTIFIER, DAMAGED = re.compile(r"\w_\w"), "the decoder finds errors in them"
+"""Part of a name in a library, such as IMCD_LZW_CORRUPT, that is told to programmers alone; and what is said instead."""
+
+TEXT_TOO_LARGE = "Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK"
 
 
 def read_image(
@@ -142,5 +148,9 @@ def _reason(error: Exception, file_format: Format | None) -> str:
     text = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
     if isinstance(error, MISLEADING_ERRORS) or text.startswith("invalid literal"):
         text = "its header is not valid"
+    elif text == TEXT_TOO_LARGE:
+        text = "a compressed text or profile in it is larger than 1 MiB"
+    elif IDENTIFIER.search(text):
+        text = DAMAGED
     remedy = "--allow-truncated uses what is there" if text.startswith("image file is truncated") else REMEDY
     return f"is truncated or corrupt: its {kind} cannot be decoded ({text}); {remedy}"

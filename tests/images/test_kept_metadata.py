@@ -215,6 +215,39 @@ def test_the_shape_of_pixels_is_turned_with_the_picture(run, tmp_path):
     assert struct.unpack(">IIB", chunks_of(tmp_path / "b.png")[b"pHYs"]) == (1, 2, 0)
 
 
+@pytest.mark.parametrize(
+    ("stride", "shape"), [("2x1", (3000, 1000)), ("1x2", (1500, 2000)), ("3x1", (9000, 2000)), ("2", (1500, 1000))]
+)
+def test_a_stride_changes_the_shape_of_pixels(run, tmp_path, stride, shape):
+    """A stride of two rows halves the pixels of a unit along y; a third of 2000 is no whole number, so that x is tripled."""
+    png_with(tmp_path / "a.png", [])
+    data = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk(b"pHYs", struct.pack(">IIB", 3000, 2000, 0)) + data[33:])
+    result = run("apply", tmp_path / "a.png", "-k", "1", "--stride", stride, "-o", tmp_path / "b.png")
+    assert (result.status, len(result.lines)) == (0, 1)
+    assert struct.unpack(">IIB", chunks_of(tmp_path / "b.png")[b"pHYs"]) == (*shape, 0)
+
+
+def test_a_bmp_states_no_resolution_that_its_input_does_not(run, tmp_path):
+    """BITMAPINFOHEADER has the pixels per metre at bytes 38 and 42, 0 for none; 300 per inch are 11,811."""
+    for options, per_metre in (({}, 0), ({"dpi": (300, 300)}, 11811)):
+        PIL.Image.new("RGB", (3, 2)).save(tmp_path / "a.png", **options)
+        assert len(run("apply", tmp_path / "a.png", "-k", "1", "-o", tmp_path / "b.bmp", "--overwrite").lines) == 1
+        assert struct.unpack_from("<II", (tmp_path / "b.bmp").read_bytes(), 38) == (per_metre, per_metre)
+
+
+def test_chunks_that_are_true_of_the_input_alone_are_left_out(run, tmp_path):
+    """As the manual says, without a notice, also in place."""
+    png_with(tmp_path / "a.png", [])
+    data = (tmp_path / "a.png").read_bytes()
+    own = chunk(b"sBIT", bytes([5, 6, 5])) + chunk(b"tIME", struct.pack(">H5B", 2020, 1, 2, 3, 4, 5))
+    (tmp_path / "a.png").write_bytes(data[:33] + own + data[33:])
+    result = run("apply", tmp_path / "a.png", "-k", "1", "--in-place")
+    assert (result.status, len(result.lines)) == (0, 1)
+    assert not {b"sBIT", b"tIME"} & set(chunks_of(tmp_path / "a.png"))
+    assert "tIME (when the input was changed), sBIT" in run("help", "formats").out
+
+
 def test_other_formats_report_the_chunks(run, tmp_path):
     """Each by its name; sRGB is what other formats mean."""
     png_with(tmp_path / "a.png", [b"gAMA", b"cICP"])

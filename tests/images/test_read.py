@@ -9,6 +9,7 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
+import imagecodecs
 import numpy as np
 import PIL.Image
 import pytest
@@ -16,6 +17,7 @@ import tifffile
 from numpy.testing import assert_array_equal
 
 from convcli.errors import ImageError
+from convcli.images.chunks import png_chunk
 from convcli.images.read import read_image
 
 
@@ -535,3 +537,28 @@ def test_descriptions_of_the_shape_are_dropped(rng):
     tifffile.imwrite(file, deep, photometric="minisblack", description="a description of its own", metadata=None)
     assert b"a description of its own" in read(file.getvalue()).metadata.exif
     assert read(encoded(PIL.Image.fromarray(deep[0]), "TIFF")).metadata.dpi is None
+
+
+def test_errors_do_not_quote_names_in_libraries():
+    """LZW, JPEG XL, JPEG 2000 and a text of PNG that becomes too large: words, and the remedy."""
+    levels = np.repeat(np.arange(96, dtype=np.uint8).reshape(8, 12, 1), 3, axis=2)
+    lzw = io.BytesIO()
+    tifffile.imwrite(lzw, levels, compression="lzw", photometric="rgb")
+    with tifffile.TiffFile(io.BytesIO(lzw.getvalue())) as file:
+        begin, size = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    bad_lzw = lzw.getvalue()[:begin] + b"\xff" * size + lzw.getvalue()[begin + size :]
+    jxl = imagecodecs.jpegxl_encode(levels, lossless=True)
+    jp2 = imagecodecs.jpeg2k_encode(levels, level=0, codecformat="j2k")
+    text = b"key\0\0" + zlib.compress(bytes(2 << 20))
+    png_of = io.BytesIO()
+    PIL.Image.fromarray(levels).save(png_of, "PNG")
+    bad_png = png_of.getvalue()[:33] + png_chunk(b"zTXt", text) + png_of.getvalue()[33:]
+    for data, words in (
+        (bad_lzw, "the decoder finds errors in them"),
+        (jxl[: len(jxl) // 2], "the decoder finds errors in them"),
+        (jp2.replace(b"\xff\x52", b"\xff\x53"), "the decoder finds errors in them"),
+        (bad_png, "a compressed text or profile in it is larger than 1 MiB"),
+    ):
+        with pytest.raises(ImageError, match=rf"data cannot be decoded \({words}\); get it again") as caught:
+            read(data)
+        assert "_" not in str(caught.value)

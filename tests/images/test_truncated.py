@@ -3,11 +3,13 @@
 import io
 import os
 import threading
+import time
 
 import numpy as np
 import PIL.Image
 import PIL.ImageFile
 import pytest
+import tifffile
 
 from convcli.errors import ImageError
 from convcli.images.codecs.pillow import truncated_allowed
@@ -140,3 +142,106 @@ def test_the_setting_is_restored_after_an_error():
     with pytest.raises(ValueError, match="stop"):
         fail()
     assert (seen, PIL.ImageFile.LOAD_TRUNCATED_IMAGES) == ([True], False)
+
+
+COMPLETE_JPEGS = [
+    (mode, size, {"subsampling": subsampling, "progressive": progressive, "restart_marker_blocks": restart})
+    for mode, size in (("L", (97, 63)), ("RGB", (96, 64)), ("RGB", (9, 17)), ("RGB", (1, 1)), ("CMYK", (33, 40)))
+    for subsampling in (0, 1, 2)
+    for progressive in (False, True)
+    for restart in (0, 3)
+]
+
+
+def jpeg(picture, **options):
+    """The bytes of a JPEG by Pillow."""
+    file = io.BytesIO()
+    picture.save(file, "JPEG", **options)
+    return file.getvalue()
+
+
+def test_complete_jpegs_are_read_as_by_pillow(picture):
+    """Of all kinds, and with bytes before the marker of the end, which some cameras write."""
+    for mode, size, options in COMPLETE_JPEGS:
+        data = jpeg(picture.convert(mode).resize(size), **options)
+        for whole in (data, data[:-2] + b"\1\2\3" + data[-2:], data + b"xyz"):
+            with PIL.Image.open(io.BytesIO(whole)) as opened:
+                expected = np.asarray(opened.convert("RGB" if mode == "CMYK" else mode))
+            image = decode(io.BytesIO(whole))
+            np.testing.assert_array_equal(np.squeeze(image.pixels), np.squeeze(expected), str((mode, size, options)))
+            assert NOTICE not in image.notices
+
+
+def cut_with_an_end(data):
+    """JPEG data that end early, each with the marker of an end."""
+    third = len(data) // 3
+    yield data[:third].rstrip(b"\xff") + b"\xff\xd9"
+    yield data[:-40].rstrip(b"\xff") + b"\xff\xd9"
+    yield data[: 2 * third - 99] + data[2 * third :]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"restart_marker_blocks": 3}, {"subsampling": 0, "quality": 95}]
+)
+def test_a_jpeg_whose_data_end_before_its_marker_is_truncated(run, picture, tmp_path, options):
+    """libjpeg fills the rest with grey, and only warns: "premature end of data segment"."""
+    for data in cut_with_an_end(jpeg(picture, **options)):
+        with pytest.raises(ImageError, match=r"its JPEG data cannot be decoded \(image file is truncated\); --allow-truncated"):
+            decode(io.BytesIO(data))
+        with truncated_allowed(True), PIL.Image.open(io.BytesIO(data)) as opened:
+            image = decode(io.BytesIO(data))
+            np.testing.assert_array_equal(image.pixels, np.asarray(opened))
+        assert NOTICE in image.notices
+    path = tmp_path / "a.jpg"
+    path.write_bytes(data)
+    assert run("apply", path, "-k", "1", "--in-place").status == 1
+    assert path.read_bytes() == data
+
+
+def test_a_jpeg_that_states_a_size_far_beyond_its_data_is_refused_at_once(picture):
+    """Not after 169 megapixels of grey, which took 18 s."""
+    data = bytearray(jpeg(picture))
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = (13000).to_bytes(2, "big") * 2
+    before = time.process_time()
+    with pytest.raises(ImageError, match="image file is truncated"):
+        decode(io.BytesIO(data))
+    assert time.process_time() - before < 2
+
+
+def with_strip(data, change):
+    """A TIFF whose only strip is changed, to the same size."""
+    with tifffile.TiffFile(io.BytesIO(data)) as file:
+        begin, size = file.pages[0].dataoffsets[0], file.pages[0].databytecounts[0]
+    strip = change(data[begin : begin + size])
+    assert len(strip) == size
+    return data[:begin] + strip + data[begin + size :]
+
+
+def saved_tiff(levels, folder, **options):
+    """The bytes of a TIFF of one strip by libtiff, which Pillow calls, or by tifffile."""
+    if levels.ndim == 2:
+        PIL.Image.fromarray(levels).save(folder / "a.tif", **options)
+        return (folder / "a.tif").read_bytes()
+    file = io.BytesIO()
+    tifffile.imwrite(file, levels, photometric="rgb", **options)
+    return file.getvalue()
+
+
+def test_jpeg_and_fax_strips_of_tiff_that_end_early_are_errors(picture, tmp_path):
+    """JPEG with an end in its middle; CCITT group 4 whose last two thirds are zero, or of other data."""
+    bits = np.asarray(picture.convert("L")) > 100
+    colour = saved_tiff(np.asarray(picture), tmp_path, compression="jpeg")
+    fax = saved_tiff(bits, tmp_path, compression="group4")
+    np.testing.assert_array_equal(decode(io.BytesIO(fax)).pixels[:, :, 0], np.where(bits, 255, 0))
+    assert decode(io.BytesIO(colour)).size == (90, 120, 3)
+    damaged = [
+        with_strip(colour, lambda strip: strip[: len(strip) * 2 // 3] + b"\xff\xd9" + strip[len(strip) * 2 // 3 + 2 :]),
+        with_strip(fax, lambda strip: strip[: len(strip) // 3].ljust(len(strip), b"\0")),
+        with_strip(fax, lambda strip: (b"\x55" * 9).ljust(len(strip), b"\0")),
+    ]
+    for data in damaged:
+        with pytest.raises(
+            ImageError, match=r"^is truncated or corrupt: a .*strip.* of its TIFF pixels ends early; get it again"
+        ):
+            decode(io.BytesIO(data))

@@ -3,12 +3,14 @@
 import io
 from typing import Any, BinaryIO
 
+import PIL.ImageFile
 import PIL.JpegImagePlugin
 
 from ..file_parts import FURTHER_PICTURES
 from ..frames import Frames, Series
 from ..image import Admit, Image
-from .pillow import PillowCodec, pillow_settings
+from .jpeg_scans import is_whole
+from .pillow import PillowCodec, WatchedFile, pillow_settings, truncated_is_allowed
 
 ENTRIES = 0xB002
 
@@ -38,6 +40,15 @@ class JpegCodec(PillowCodec):
             return self.read_picture(io.BytesIO(file.read(size)), max_pixels, admit)
 
         return Frames(Series(len(places), are_alternates=True), read)
+
+    def load(self, picture: PIL.ImageFile.ImageFile, watched: WatchedFile) -> None:
+        """Decode the pixels. Raises OSError for a picture whose data end early, unless truncated pictures are allowed."""
+        watched.seek(0)
+        if not is_whole(watched.file.read()):
+            if not truncated_is_allowed():
+                raise OSError("image file is truncated")
+            watched.was_read_at_end = True
+        picture.load()
 
 
 def _places(file: BinaryIO) -> list[tuple[int, int]] | None:

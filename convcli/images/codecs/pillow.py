@@ -170,9 +170,14 @@ class PillowCodec(Codec):
                 samples = len(picture.getbands())
                 compression = compression_of(picture, file)
                 watched.was_read_at_end = False
-                picture.load()  # now, as reading the metadata of PNG loads the pixels too, and a second load would hide errors
+                # Now, as reading the metadata of PNG loads the pixels too, and a second load would hide errors.
+                self.load(picture, watched)
                 image = image_of(picture, metadata_of(picture, file, file_format), samples)
                 return watched.add_to(replace(image, compression=compression))
+
+    def load(self, picture: PIL.ImageFile.ImageFile, watched: WatchedFile) -> None:
+        """Decode the pixels of an open picture. Raises whatever Pillow raises on damaged data."""
+        picture.load()
 
     def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
@@ -191,6 +196,8 @@ class PillowCodec(Codec):
         options["xmp"] = None if is_png else metadata.xmp
         options["extra"] = _app13(metadata.iptc) if metadata.iptc else None
         present = {name: value for name, value in options.items() if value}
+        if storage.file_format.name == "bmp":
+            present.setdefault("dpi", (0, 0))  # no resolution; Pillow would make up 96
         return present | (storage.encoding.inherited or storage.file_format.save_options(storage.encoding, samples))
 
     def read_provenance(self, path: Path) -> Provenance | None:

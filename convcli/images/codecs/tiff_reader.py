@@ -38,8 +38,10 @@ from ..metadata import (
 )
 from ..orientation import upright
 from . import tiff_colour
+from .jpeg_scans import is_whole
 from .pillow import pillow_settings
 from .tiff_directories import codes_of
+from .tiff_fax import GROUP_4, has_all_rows, rows_of_segment
 from .tiff_series import UNCOMPRESSED, Layout, holds_alpha, layout_of
 
 INCH, PER_INCH = 2, {2: 1.0, 3: 2.54}
@@ -254,18 +256,22 @@ def _check_segments(page: Any, file_size: int, max_pixels: int, by_libtiff: bool
     segments = list(zip(page.dataoffsets, page.databytecounts, strict=False))
     if len(segments) < math.prod(page.chunked) or any(not 0 < count <= file_size - begin for begin, count in segments):
         raise ImageError("is truncated or corrupt: not all of its TIFF pixels are in the file; " + REMEDY)
-    if page.compression not in (*tiff_colour.PICTURE_COMPRESSIONS, LERC):
+    if page.compression not in (*tiff_colour.PICTURE_COMPRESSIONS, LERC, GROUP_4):
         return
     rows, columns = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
-    for begin, count in segments:
+    for index, (begin, count) in enumerate(segments):
         page.parent.filehandle.seek(begin)
         data = page.parent.filehandle.read(count)
+        if page.compression == GROUP_4:
+            if not has_all_rows(data, columns, rows_of_segment(page, index), page.fillorder):
+                raise ImageError("is truncated or corrupt: a strip or tile of its TIFF pixels ends early; " + REMEDY)
+            continue
         if page.compression == LERC:
             data = _lerc_of(page, data, 2 * rows * columns * page.samplesperpixel * page.dtype.itemsize + 4096)
         if math.prod(_stated_size(data)) > 2 * rows * columns + 4096:
             raise ImageError("is truncated or corrupt: a strip or tile of its TIFF pixels is larger than it says; " + REMEDY)
-        if page.compression == JPEG and END_OF_JPEG not in data[-64:]:
-            raise ImageError("is truncated or corrupt: a JPEG strip of its TIFF pixels has no end; " + REMEDY)
+        if page.compression == JPEG and not (END_OF_JPEG in data[-64:] and is_whole(data, page.jpegtables)):
+            raise ImageError("is truncated or corrupt: a JPEG strip of its TIFF pixels ends early; " + REMEDY)
 
 
 def _lerc_of(page: Any, data: bytes, max_bytes: int) -> bytes:

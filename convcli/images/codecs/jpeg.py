@@ -9,7 +9,7 @@ import PIL.JpegImagePlugin
 from ..file_parts import FURTHER_PICTURES
 from ..frames import Frames, Series
 from ..image import Admit, Image
-from .jpeg_scans import is_whole
+from .jpeg_scans import load_whole
 from .pillow import PillowCodec, WatchedFile, pillow_settings, truncated_is_allowed
 
 ENTRIES = 0xB002
@@ -44,10 +44,11 @@ class JpegCodec(PillowCodec):
     def load(self, picture: PIL.ImageFile.ImageFile, watched: WatchedFile) -> None:
         """Decode the pixels. Raises OSError for a picture whose data end early, unless truncated pictures are allowed."""
         watched.seek(0)
-        if not is_whole(watched.file.read()):
-            if not truncated_is_allowed():
-                raise OSError("image file is truncated")
-            watched.was_read_at_end = True
+        if load_whole(picture, watched.file.read()):
+            return
+        if not truncated_is_allowed():
+            raise OSError("image file is truncated")
+        watched.was_read_at_end = True
         picture.load()
 
 

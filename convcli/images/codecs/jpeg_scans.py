@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import PIL.Image
+import PIL.ImageFile
 import PIL.JpegImagePlugin
 
 from ..file_parts import END_OF_IMAGE, START_OF_SCAN, jpeg_segments_in
@@ -46,29 +47,53 @@ class Scans:
 
 
 def is_whole(data: bytes, tables: bytes | None = None) -> bool:
-    """Return whether the data of a JPEG are whole: of a file, or of a strip or tile of TIFF, whose tables may lie apart.
+    """Return whether the data of a strip or tile of TIFF are whole, whose tables may lie apart.
 
-    Up to eight missing bytes are not found. True for kinds that Pillow does not decode, such as 12 bits. The picture is decoded
-    at an eighth of its size, which takes half the time. Raises OSError on damaged data.
+    The picture is decoded at an eighth of its size, which takes half the time. Otherwise as ``load_whole``.
     """
     joined = tables.removesuffix(MARKER_OF_END) + data[2:] if tables else data
-    scans = _scans(joined)
-    if scans is None or scans.lacks_markers:
-        return scans is None
     try:
         picture = PIL.JpegImagePlugin.JpegImageFile(io.BytesIO(joined))
     except SyntaxError:
         return True
     with picture:
         picture.draft("L" if picture.mode in ("L", "RGB") else picture.mode, (1, 1))
-        [(name, extents, _, args)] = picture.tile
-        picture.load_prepare()
-        decoder = PIL.Image._getdecoder(picture.mode, name, args, picture.decoderconfig)
-        decoder.setimage(picture.im, extents)
-        try:
-            return _decode(decoder, joined, scans)
-        finally:
-            decoder.cleanup()
+        scans = _scans(joined)
+        return scans is None or (not scans.lacks_markers and _load(picture, joined, scans))
+
+
+def load_whole(picture: PIL.ImageFile.ImageFile, data: bytes) -> bool:
+    """Decode the pixels of a picture that Pillow has opened, and return whether the data of its file are whole.
+
+    Up to eight missing bytes are not found. Raises OSError on damaged data.
+    """
+    scans = _scans(data)
+    if scans is None:  # its scans cannot be decoded one by one
+        picture.load()
+        return True
+    if scans.lacks_markers:
+        return False
+    if len(scans.ends) == 1:
+        return _load(picture, data, scans)
+    if not is_whole(data):
+        return False
+    picture.load()  # damaged bits of a scan would be read with the padding otherwise, and differ from what others read
+    return True
+
+
+def _load(picture: PIL.ImageFile.ImageFile, data: bytes, scans: Scans) -> bool:
+    [(name, extents, _, args)] = picture.tile
+    picture.load_prepare()
+    decoder = PIL.Image._getdecoder(picture.mode, name, args, picture.decoderconfig)
+    decoder.setimage(picture.im, extents)
+    try:
+        whole = _decode(decoder, data, scans)
+    finally:
+        decoder.cleanup()
+    if whole:
+        picture.tile = []  # nothing is left to decode
+        picture.load_end()
+    return whole
 
 
 def _decode(decoder: Any, data: bytes, scans: Scans) -> bool:

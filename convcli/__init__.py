@@ -53,7 +53,8 @@ def __getattr__(name: str) -> Any:
     if name == "__version__":
         return importlib.import_module("importlib.metadata").version("convcli")
     if name in _MODULES:
-        return getattr(importlib.import_module(f"convcli.{_MODULES[name]}"), name)
+        value = globals()[name] = getattr(importlib.import_module(f"convcli.{_MODULES[name]}"), name)
+        return value
     raise AttributeError(f"module 'convcli' has no attribute {name!r}")
 
 

@@ -5,6 +5,7 @@ The system clears large memory page by page on the first write: 3.7 of the 11 ms
 """
 
 import contextlib
+import ctypes
 import math
 import weakref
 from typing import Any
@@ -20,6 +21,7 @@ MIN_REUSED_BYTES, MAX_REUSED_BYTES = 8 << 20, 256 << 20
 """Sizes of the memory that is kept for reuse. The C library itself reuses smaller memory."""
 
 _kept: list[Array] = []
+_NO_BYTES = ctypes.c_char * 0
 
 
 class _Loan:
@@ -37,8 +39,34 @@ def aligned(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + LINE, np.uint8) if size < MIN_REUSED_BYTES else np.asarray(_Loan(_large(size + LINE)))
-    start = -memory.ctypes.data % LINE
-    return memory[start : start + size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, memory, -address_of(memory) % LINE)  # a quarter of the time of slice, view and reshape
+
+
+def arrays_in_one(*shapes: tuple[tuple[int, ...], np.dtype[Any]]) -> tuple[Array, list[Array]]:
+    """Return uninitialised memory, and arrays of these shapes and dtypes in it, each of which starts at a cache line.
+
+    >>> memory, (first, second) = arrays_in_one(((3,), np.dtype(np.int64)), ((2, 2), np.dtype(np.uint8)))
+    >>> memory.nbytes, first.shape, second.ctypes.data - first.ctypes.data
+    (68, (3,), 64)
+    """
+    starts, end = [], 0
+    for shape, dtype in shapes:
+        starts.append(-(-end // LINE) * LINE)
+        end = starts[-1] + math.prod(shape) * dtype.itemsize
+    memory = aligned((end,), np.dtype(np.uint8))
+    return memory, [
+        memory[start : start + math.prod(shape) * dtype.itemsize].view(dtype).reshape(shape)
+        for start, (shape, dtype) in zip(starts, shapes, strict=True)
+    ]
+
+
+def address_of(array: Array) -> int:
+    """Return the address of the first element. ``array.ctypes.data`` takes four times as long."""
+    try:
+        return ctypes.addressof(_NO_BYTES.from_buffer(array))  # type: ignore[arg-type]
+    except (TypeError, ValueError):  # an array that is read-only, or has gaps
+        address: int = array.__array_interface__["data"][0]
+        return address
 
 
 def _large(size: int) -> Array:

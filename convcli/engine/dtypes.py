@@ -1,5 +1,6 @@
 """The dtypes that loops read, and those of their sums."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ LOADED = {np.dtype(name) for name in ("uint8", "uint16", "float32", "float64")}
 
 def loadable(array: Array) -> Array:
     """Return a C-contiguous array of the same values, in a dtype that the loops read."""
-    return np.ascontiguousarray(array, dtype=array.dtype if array.dtype in LOADED else real_of(array))
+    return np.ascontiguousarray(array, dtype=array.dtype if array.dtype in LOADED else real_of(array.dtype))
 
 
-def real_of(array: Array) -> np.dtype[Any]:
-    """Return the dtype of the sums: float32 where it holds every value of the array's dtype, else float64.
+@functools.cache
+def real_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of the sums over samples of a dtype: float32 where that holds every value, else float64.
 
-    >>> real_of(np.arange(3, dtype=np.int16)), real_of(np.arange(3, dtype=np.int32))
+    >>> real_of(np.dtype(np.int16)), real_of(np.dtype(np.int32))
     (dtype('float32'), dtype('float64'))
     """
-    return np.dtype(np.float32 if np.can_cast(array.dtype, np.float32) else np.float64)
+    return np.dtype(np.float32 if np.can_cast(dtype, np.float32) else np.float64)

@@ -34,7 +34,7 @@ def is_deep(layout: Layout, weights: Array, images: Array) -> bool:
     These loops multiply weights of 0 that only some maps have, and infinity * 0 is NaN: all samples must be finite.
     """
     enough = weights.shape[0] >= MIN_MAPS and weights[0].size >= MIN_TAPS and weights.shape[1] > 1
-    enough = enough and depth_of(weights[0].size, real_of(images)) > 0
+    enough = enough and depth_of(weights[0].size, real_of(images.dtype)) > 0
     rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
     small = 8 * weights.shape[1] * rows * (columns + layout.columns.stride) <= MAX_ROW_BYTES
     return enough and small and (images.dtype.kind == "u" or bool(np.isfinite(images).all()))

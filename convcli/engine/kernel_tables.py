@@ -1,12 +1,14 @@
 """All tables for one layout and its kernels, cached for the next image of the same size: building them takes 0.3 ms."""
 
 import functools
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from ..geometry.borders import BorderMode
 from .fft import Spectrum, spectrum_of
+from .jit.bound_call import BoundCall
 from .jit.native import Ready
 from .layout import Layout
 from .loops.correlate_tables import ColumnTable, RowTable, TapPrograms
@@ -32,6 +34,7 @@ class KernelTables:
     columns: ColumnTable
     sums: TapPrograms
     spectra: tuple[Spectrum | None, ...]  # of each map
+    calls: dict[Hashable, list[BoundCall]] = field(default_factory=dict, compare=False)  # of ``correlate``, as they are made
 
     def between(self, top: int, bottom: int | None = None) -> "KernelTables":
         """Return the tables for padded rows top .. bottom. A tile may extend below the last of them."""
@@ -39,7 +42,7 @@ class KernelTables:
             return self
         rows = self.rows._replace(source=self.rows.source[top:bottom], slot=self.rows.slot[top:bottom])
         spectra = tuple(spectrum and spectrum.between(top, bottom) for spectrum in self.spectra)
-        return replace(self, rows=rows, spectra=spectra)
+        return replace(self, rows=rows, spectra=spectra, calls={})
 
     @functools.cached_property
     def ready(self) -> tuple[Ready, Ready, Ready]:
@@ -54,7 +57,12 @@ class KernelTables:
         rounded = weights.dtype.kind == "f" and any(choice.error for choice in self.choices)
         return rounded and can_be_shifted(weights, sums.weight_sum)
 
-    @property
+    @functools.cached_property
+    def has_sums(self) -> bool:
+        """Whether ``correlate`` computes any of the maps; spectra give the others."""
+        return any(spectrum is None for spectrum in self.spectra)
+
+    @functools.cached_property
     def cost(self) -> float:
         """Multiply-adds per sample, of all maps that ``correlate`` computes."""
         return sum(choice.cost for choice in self.choices if choice.tiling is None)

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..geometry.axes import Axis
 from ..geometry.borders import BorderMode
-from .buffers import LINE, MIN_REUSED_BYTES, aligned
+from .buffers import LINE, MIN_REUSED_BYTES, address_of, arrays_in_one
 from .loops.correlate_tables import ColumnTable, RowTable, Scratch, TapPrograms
 from .simd.reference import MAX_LANES, Array
 
@@ -142,22 +142,21 @@ class Layout:
         starts: Array = offsets % self.step * self.phase + offsets // self.step * self.group
         return starts
 
-    def scratch(self, rows: RowTable, planes: int, sums: TapPrograms, out: Array) -> Scratch:
-        """Allocate memory for one band of ``planes`` planes, whose maps are written to ``out``."""
+    def scratch(self, rows: RowTable, planes: int, sums: TapPrograms, out: Array) -> tuple[Array, Scratch]:
+        """Allocate memory for one band of ``planes`` planes, whose maps are written to ``out``. Return it, and its arrays."""
         sum_lines = 2 * int(np.count_nonzero(sums.line >= 0))
         row_lines = planes * rows.slots
-        line_of_row = [np.zeros(planes * rows.window_rows, np.int64), np.arange(row_lines, row_lines + sum_lines)]
-        large = out.nbytes >= MIN_REUSED_BYTES and out.itemsize >= 4
-        return Scratch(
-            lines=aligned(((row_lines + sum_lines) * self.line,), sums.first_weight.dtype),
-            width=self.line,
-            loaded_row=np.empty(row_lines, np.int64),
-            row_line=np.concatenate(line_of_row),
-            tap_offset=np.empty(sums.row.size, np.int64),
-            filled=np.empty(sums.line.size, np.int64),
-            edge_rows=aligned((2, max(self.out_row, MAX_LANES)), out.dtype),
-            streamed=int(large and out.strides[-2] % LINE == 0 == out.ctypes.data % LINE),
+        integer = np.dtype(np.int64)
+        memory, (lines, loaded_row, row_line, tap_offset, filled, edge_rows) = arrays_in_one(
+            (((row_lines + sum_lines) * self.line,), sums.first_weight.dtype),
+            ((row_lines,), integer),
+            ((planes * rows.window_rows + sum_lines,), integer),
+            ((sums.row.size,), integer),
+            ((sums.line.size,), integer),
+            ((2, max(self.out_row, MAX_LANES)), out.dtype),
         )
+        streamed = int(is_streamed(out))
+        return memory, Scratch(lines, self.line, loaded_row, row_line, tap_offset, filled, edge_rows, streamed)
 
     def bands(self, rows: int, taps: float, threads: int) -> list[tuple[int, int]]:
         """Divide output rows into bands from .. to: two per thread, so that threads end together, each short enough for Ctrl-C.
@@ -168,6 +167,11 @@ class Layout:
         pairs = -(-rows // (2 * self.pair_step))  # whole pairs, so that rounding does not depend on the number of threads
         cuts = cut(pairs, int(rows * self.out_row * (taps + SAMPLE_OVERHEAD)), threads)
         return [(begin * 2 * self.pair_step, min(end * 2 * self.pair_step, rows)) for begin, end in cuts]
+
+
+def is_streamed(out: Array) -> bool:
+    """Whether maps are too large for the cache, and their rows begin at cache lines: non-temporal stores are faster then."""
+    return out.nbytes >= MIN_REUSED_BYTES and out.itemsize >= 4 and out.strides[-2] % LINE == 0 == address_of(out) % LINE
 
 
 def cut(count: int, cost: int, threads: int) -> list[tuple[int, int]]:

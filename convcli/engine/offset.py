@@ -59,7 +59,7 @@ class Offset:
         """
         if self.probed.size == 0:
             return False
-        least, most = float(self.probed.min()), float(self.probed.max())
+        least, most = float(np.minimum.reduce(self.probed)), float(np.maximum.reduce(self.probed))  # min() takes 1 us more
         return max(least, -most) > (MAX_DISTANCE - 1) * (most - least) and self.mean != 0
 
     @cached_property

@@ -37,7 +37,7 @@ def padded_copy(planes: Array, layout: Layout, border: BorderMode, begin: int = 
     rows, columns = layout.rows, layout.columns
     count = len(range(rows.padded)[begin:end])
     pixels = planes.reshape(*planes.shape[:-1], columns.size, layout.pixel)
-    out = np.empty((*planes.shape[:-2], count, columns.padded, layout.pixel), real_of(planes))
+    out = np.empty((*planes.shape[:-2], count, columns.padded, layout.pixel), real_of(planes.dtype))
     inside = out[..., columns.before : columns.before + columns.size, :]
     pad(lines_of(pixels), rows, border, slice(begin, end), inside)
     turned, turned_inside = out.swapaxes(-3, -2), inside.swapaxes(-3, -2)

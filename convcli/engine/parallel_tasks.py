@@ -7,13 +7,16 @@ import numpy as np
 
 from .fft import correlate_by_spectrum
 from .im2col import correlate_dense, correlate_depthwise
-from .jit.run import run_loop
+from .jit.bound_call import BoundCall
 from .kernel_tables import KernelTables
-from .layout import SAMPLE_OVERHEAD, Layout, cut
+from .layout import SAMPLE_OVERHEAD, Layout, cut, is_streamed
 from .loops.correlate import correlate
 from .loops.im2col import LayerTables
 from .offset import Offset
 from .simd.reference import Array
+
+MAX_KEPT_CALLS = 8
+"""Calls that are kept with tables: one for each dtype of images and results, and each number of threads."""
 
 
 def tap_tasks(
@@ -21,19 +24,32 @@ def tap_tasks(
 ) -> Iterator[Callable[[], None]]:
     """Yield the tasks that compute maps ``out`` (M, H', samples) of one image (P, H, samples)."""
     subtracted = offset.mean if tables.takes_offset and offset.needed else 0.0
-
-    def run_band(band: tuple[int, int]) -> None:
-        scratch = layout.scratch(tables.rows, len(planes), tables.sums, out)
-        number = tables.sums.first_weight.dtype.type
-        run_loop(correlate, planes, *tables.ready, number(constant), number(subtracted), band, scratch, out)
-
-    if any(spectrum is None for spectrum in tables.spectra):
-        for band in layout.bands(out.shape[1], tables.cost, workers):
-            yield partial(run_band, band)
+    if tables.has_sums:
+        number = tables.sums.first_weight.dtype.type(subtracted)
+        yield from (partial(call, planes, number, out) for call in _band_calls(layout, tables, planes, constant, workers, out))
     for m, spectrum in enumerate(tables.spectra):
         if spectrum is not None:
             for pairs in spectrum.tiling.pair_ranges(out.shape[1], workers):
                 yield partial(correlate_by_spectrum, spectrum, planes[0], offset.mean, float(bias[m]), pairs, out[m])
+
+
+def _band_calls(
+    layout: Layout, tables: KernelTables, planes: Array, constant: float, workers: int, out: Array
+) -> list[BoundCall]:
+    """Return the call of ``correlate`` for each band of rows; they are kept with the tables."""
+    key = (planes.shape, planes.dtype, constant, workers, out.shape, out.strides, out.dtype, is_streamed(out))
+    calls = tables.calls.get(key)
+    if calls is None:
+        number = tables.sums.first_weight.dtype.type
+        calls = []
+        for band in layout.bands(out.shape[1], tables.cost, workers):
+            memory, scratch = layout.scratch(tables.rows, len(planes), tables.sums, out)
+            arguments = (planes, *tables.ready, number(constant), number(0), band, scratch, out)
+            calls.append(BoundCall(correlate, arguments, replaced=(0, 5, 8), scratch=7, memory=memory))
+        if len(tables.calls) >= MAX_KEPT_CALLS:
+            tables.calls.clear()
+        tables.calls[key] = calls
+    return calls
 
 
 def layer_tasks(

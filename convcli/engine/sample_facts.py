@@ -1,5 +1,6 @@
 """Properties of the samples of an image that decide how its sums can be computed."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -38,19 +39,24 @@ class SampleFacts:
 
 def sample_facts_of(planes: Array, layout: Layout, border: BorderMode, offset: Offset, method: str | None) -> SampleFacts:
     """Return the facts of an image (P, H, samples). Sums of integers below 2**24 are exact in float32."""
-    constant = border.constant
-    if planes.dtype.kind == "u":
-        whole = constant == int(constant) and not border.needs_copy
-        white = float(np.iinfo(planes.dtype).max)
-        largest = max(white, abs(constant))
-        exact = whole and layout.rows.kernel * largest < 1 << 24
-        return SampleFacts(real_of(planes), True, whole, 0 <= constant <= white, exact, largest, min(constant, 0.0))
-    needs_extremes = method in ("fft", "separable") or (
-        method is None and layout.rows.kernel * layout.columns.kernel >= SMALLEST_FOR_FFT
-    )
-    extremes = np.array([planes.min(), planes.max(), constant], np.float64) if needs_extremes else np.full(3, np.inf)
+    size = layout.rows.kernel * layout.columns.kernel
+    if planes.dtype.kind == "u" or not (method in ("fft", "separable") or (method is None and size >= SMALLEST_FOR_FFT)):
+        return _facts_without_reading(planes.dtype, layout.rows.kernel, border.constant, border.needs_copy)
+    extremes = np.array([planes.min(), planes.max(), border.constant], np.float64)
     finite, largest = bool(np.isfinite(extremes).all()), float(np.abs(extremes).max())
     even = finite and float(np.abs(extremes - offset.mean).max()) <= MAX_UNEVENNESS * offset.deviation
     # Rounded up to a power of 2**32, so that most images share their tables.
     rounded = 2.0 ** (32 * math.ceil(math.log2(largest) / 32)) if finite and largest else largest
-    return SampleFacts(real_of(planes), finite, False, even, False, rounded, -rounded)
+    return SampleFacts(real_of(planes.dtype), finite, False, even, False, rounded, -rounded)
+
+
+@functools.lru_cache
+def _facts_without_reading(dtype: np.dtype, kernel_rows: int, constant: float, needs_copy: bool) -> SampleFacts:
+    """Return the facts of all images of unsigned integers; of floats, those that hold for any samples."""
+    if dtype.kind != "u":
+        return SampleFacts(real_of(dtype), False, False, False, False, math.inf, -math.inf)
+    whole = constant == int(constant) and not needs_copy
+    white = float(np.iinfo(dtype).max)
+    largest = max(white, abs(constant))
+    exact = whole and kernel_rows * largest < 1 << 24
+    return SampleFacts(real_of(dtype), True, whole, 0 <= constant <= white, exact, largest, min(constant, 0.0))

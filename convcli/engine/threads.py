@@ -14,6 +14,9 @@ def run_all(tasks: list[Callable[[], None]], workers: int) -> None:
 
     After an error or Ctrl-C no task is started any more, and those that run are waited for.
     """
+    if len(tasks) == 1:
+        tasks.pop()()
+        return
     tasks.reverse()
 
     def work() -> None:

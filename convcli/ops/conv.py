@@ -1,27 +1,14 @@
 """``conv2d``: the convolution layer of the deep-learning frameworks."""
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-
-import numpy as np
 from numpy.typing import ArrayLike
 
-from ..engine.buffers import aligned
-from ..engine.dtypes import loadable, real_of
-from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_totals
-from ..engine.kernel_tables import kernel_tables_for
-from ..engine.layout import Layout
-from ..engine.offset import Offset
-from ..engine.padded_copy import padded_copy
-from ..engine.parallel_tasks import layer_tasks, tap_tasks
-from ..engine.sample_facts import sample_facts_of
+from ..engine.dtypes import loadable
 from ..engine.simd.reference import Array
-from ..engine.threads import run_all
-from ..geometry.axes import make_axes
-from ..geometry.borders import ZERO, Border, BorderMode, check_border
+from ..geometry.borders import Border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair
-from .validation import as_flag, check_array, check_bias, check_groups, check_method, workers_for
+from .conv_plan import ConvOptions, plan_of
+from .validation import check_array
 
 
 def conv2d(
@@ -77,56 +64,7 @@ def conv2d(
     pixels = loadable(check_array("x", x, dimensions=(3, 4), batched=True))
     weights = check_array("weight", weight, dimensions=(4,))
     batch = pixels if pixels.ndim == 4 else pixels[None]
-    count, channels, height, width = batch.shape
-    maps = weights.shape[0]
-    check_groups(groups, channels, weights.shape)
-    biases = check_bias(bias, maps)
-    rows, columns = make_axes((height, width), weights.shape[2:], stride, padding, dilation)
-    layout = Layout(rows, columns, pixel=1, depth=1)
-    out = aligned((count, maps, rows.out, columns.out), real_of(batch))
-    mode = check_border(border).for_axes(rows, columns)
-    if mode.needs_copy:
-        batch, layout, mode = padded_copy(batch, layout, mode), layout.of_padded_copy, ZERO
-    check_method(method)
-    workers = workers_for(threads)
-    weights = (weights[:, :, ::-1, ::-1] if as_flag("flip", flip) else weights)[..., None]
-    if method is None and groups == channels and is_depthwise(layout, weights[..., 0], batch):
-        layers = [_Layer(batch, weights, biases, out, depthwise=True)]
-    else:
-        split = [np.split(array, groups, axis) for array, axis in ((batch, 1), (weights, 0), (biases, 0), (out, 1))]
-        layers = [_Layer(*arrays) for arrays in zip(*split, strict=True)]
-    run_all([task for layer in layers for task in _tasks_of(layout, layer, mode, method, workers)], workers)
+    biases = None if bias is None else check_array("bias", bias, dimensions=(1,))
+    options = ConvOptions(stride, padding, dilation, groups, border, flip, threads, method)
+    out = plan_of(batch, weights, biases, options).run(batch)
     return out if pixels.ndim == 4 else out[0]
-
-
-@dataclass(frozen=True)
-class _Layer:
-    """Images (N, P, H, samples) of P planes, weights (M, P, kh, kw, depth), bias (M,), and out (N, M, H', samples).
-
-    With ``depthwise``, every plane has M / P maps of its own: the weights are (M, 1, kh, kw, 1).
-    """
-
-    images: Array
-    weights: Array
-    bias: Array
-    out: Array
-    depthwise: bool = False
-
-
-def _tasks_of(
-    layout: Layout, layer: _Layer, border: BorderMode, method: str | None, workers: int
-) -> Iterator[Callable[[], None]]:
-    """Yield the tasks for all images of a layer. An image reuses the tables of the one before where their facts are equal."""
-    layer_tables = last_facts = tables = None
-    for planes, out in zip(layer.images, layer.out, strict=True):
-        offset = Offset(planes)
-        if layer.depthwise or (method is None and is_deep(layout, layer.weights, planes)):
-            layer_tables = layer_tables or layer_tables_for(layout, border, layer.weights, layer.bias, real_of(planes))
-            if offset.needed and not layer_tables.weight_sum.any():  # here, as it takes 1 ms for a million weights
-                layer_tables = with_totals(layer_tables, layer.weights)
-            yield from layer_tasks(layout, layer_tables, layer.depthwise, planes, border.constant, offset, workers, out)
-            continue
-        facts = sample_facts_of(planes, layout, border, offset, method)
-        if tables is None or facts != last_facts:
-            last_facts, tables = facts, kernel_tables_for(layout, border, facts, method, layer.weights, layer.bias)
-        yield from tap_tasks(layout, tables, layer.bias, planes, border.constant, offset, workers, out)

@@ -1,40 +1,25 @@
 """``filter2d``: filters an image with a kernel; and the explanation of how it does so."""
 
-import operator
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
-from ..engine.buffers import aligned
 from ..engine.dtypes import loadable, real_of
-from ..engine.jit.run import run_loop
-from ..engine.kernel_tables import KernelTables, kernel_tables_for
+from ..engine.kernel_tables import KernelTables
 from ..engine.layout import Layout
-from ..engine.loops.elementwise import scale_to_levels
 from ..engine.offset import Offset
-from ..engine.padded_copy import padded_copy
-from ..engine.parallel_tasks import tap_tasks
 from ..engine.planner import Choice
-from ..engine.sample_facts import sample_facts_of
 from ..engine.simd.reference import Array
-from ..engine.threads import run_all
-from ..errors import ArgumentError
-from ..geometry.axes import make_axes
-from ..geometry.borders import ZERO, Border, BorderMode, check_border
+from ..geometry.borders import Border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair
+from .filter_plan import FilterOptions, as_type, plan_of
 from .missing import LEAST_SHARE, absent_samples, border_of_absent, check_missing
-from .validation import as_flag, check_array, check_method, limits_of, out_dtype, workers_for
+from .validation import check_array
 
 CHUNK_SIZE = 1 << 20
 """Samples in the rows that are computed at a time."""
-
-FUSED_DTYPES = {np.dtype(name) for name in ("uint8", "uint16")}
-"""Dtypes of results to which the loop rounds each vector; other integers are rounded at the end."""
-
-
-NO_BIAS = np.zeros(1)
 
 
 def filter2d(
@@ -126,49 +111,19 @@ def filter2d(
     """
     pixels = loadable(check_array("image", image, dimensions=(2, 3)))
     weights = check_array("kernel", kernel, dimensions=(2, 3))
-    layout = _layout_of_image(pixels, weights, stride, padding, dilation)
-    result_dtype = out_dtype(dtype, real_of(pixels))
-    if missing is not None or mask is not None:
-        rule = check_missing(missing, mask, weights)
-        absent = absent_samples(pixels, rule, mask)
-        if absent is not None:
-            sliding: dict[str, Any] = {
-                "stride": stride,
-                "padding": padding,
-                "border": border,
-                "dilation": dilation,
-                "flip": flip,
-            }
-            sliding |= {"threads": threads, "rows": rows}
-            real = np.float64 if result_dtype == np.float64 else real_of(pixels)
-            response = filter2d(pixels, weights, method=method, dtype=real, **sliding)
-            treat_missing(response, np.where(absent, 0, pixels), absent, weights, rule, **sliding)
-            return _as_type(response, result_dtype).reshape(response.shape)
-    if result_dtype == np.float64:
-        pixels = loadable(pixels.astype(np.float64, copy=False))
-    begin, end = _check_rows(rows, layout)
-    mode = check_border(border).for_axes(layout.rows, layout.columns)
-    check_method(method)
-    workers = workers_for(threads)
-    if as_flag("flip", flip):
-        weights = weights[::-1, ::-1]
-
-    planes = pixels.reshape(1, pixels.shape[0], -1)
-    offset = Offset(planes)
-    tables = _tables_for(layout, planes, weights, mode, offset, method)
-    first = begin - begin % (2 * layout.pair_step)  # whole pairs, so that rounding does not depend on the requested rows
-    top, bottom = first * layout.rows.stride, (end - 1) * layout.rows.stride + layout.rows.extent
-    if mode.needs_copy:
-        planes = padded_copy(planes, layout, mode, top, bottom)
-        tables = tables.between(0, bottom - top)
-    else:
-        tables = tables.between(top)
-    out = aligned((1, end - first, layout.out_row), result_dtype if result_dtype in FUSED_DTYPES else real_of(pixels))
-    run_all(list(tap_tasks(layout, tables, NO_BIAS, planes, mode.constant, offset, workers, out)), workers)
-
-    out = _as_type(out[:, begin - first :], result_dtype)
-    shape = (end - begin, layout.columns.out)
-    return out.reshape((*shape, layout.pixel) if pixels.ndim == 3 and weights.ndim == 2 else shape)
+    plan = plan_of(pixels, weights, FilterOptions(stride, padding, border, dilation, flip, dtype, threads, method))
+    if missing is None and mask is None:
+        return plan.run(pixels, rows)
+    rule = check_missing(missing, mask, weights)
+    absent = absent_samples(pixels, rule, mask)
+    if absent is None:
+        return plan.run(pixels, rows)
+    sliding: dict[str, Any] = {"stride": stride, "padding": padding, "border": border, "dilation": dilation, "flip": flip}
+    sliding |= {"threads": threads, "rows": rows}
+    real = np.float64 if plan.result_dtype == np.float64 else real_of(pixels.dtype)
+    response = filter2d(pixels, weights, method=method, dtype=real, **sliding)
+    treat_missing(response, np.where(absent, 0, pixels), absent, weights, rule, **sliding)
+    return as_type(response, plan.result_dtype).reshape(response.shape)
 
 
 def treat_missing(response: Array, samples: Array, absent: Array, kernel: Array, missing: str, **sliding: Any) -> None:
@@ -194,29 +149,6 @@ def treat_missing(response: Array, samples: Array, absent: Array, kernel: Array,
             np.copyto(response, sums, where=touched, casting="same_kind")
 
 
-def _as_type(out: Array, result_dtype: np.dtype[Any]) -> Array:
-    """Convert a result to a dtype, if it was not computed in that."""
-    if out.dtype == result_dtype:
-        return out
-    if result_dtype.kind == "f":
-        with np.errstate(over="ignore"):  # a value beyond float16 becomes infinite
-            return out.astype(result_dtype)
-    values, levels = out.reshape(-1), np.empty(out.size, result_dtype)
-    run_loop(scale_to_levels, values, values.dtype.type(0), values.dtype.type(1), *limits_of(result_dtype), levels)
-    return levels
-
-
-def _tables_for(
-    layout: Layout, planes: Array, weights: Array, border: BorderMode, offset: Offset, method: str | None
-) -> KernelTables:
-    """Return the tables for weights (kh, kw) or (kh, kw, C) over planes, or over their padded copy if the border needs one."""
-    facts = sample_facts_of(planes, layout, border, offset, method)
-    if border.needs_copy:
-        layout, border = layout.of_padded_copy, ZERO
-    maps = weights.reshape(1, 1, *weights.shape[:2], layout.depth)
-    return kernel_tables_for(layout, border, facts, method, maps, NO_BIAS)
-
-
 def explain_filter2d(
     image: Array,
     kernel: Array,
@@ -231,14 +163,12 @@ def explain_filter2d(
 
     Raises ArgumentError as ``filter2d`` does.
     """
-    layout = _layout_of_image(image, kernel, stride, padding, dilation)
-    mode = check_border(border).for_axes(layout.rows, layout.columns)
-    tables = _tables_for(layout, image[None], kernel, mode, Offset(image[None]), method)
-    choice, real = tables.choices[0], real_of(image)
+    layout, tables = _layout_and_tables(image, kernel, FilterOptions(stride, padding, border, dilation, method=method))
+    choice, real = tables.choices[0], real_of(image.dtype)
     if choice.tiling is not None:
         scratch: tuple[Any, ...] = choice.tiling.workspace(layout.pixel, real, real)
     else:
-        scratch = layout.scratch(tables.rows, 1, tables.sums, np.empty((1, 1, 0), real))
+        _, scratch = layout.scratch(tables.rows, 1, tables.sums, np.empty((1, 1, 0), real))
     return layout, choice, sum(array.nbytes for array in scratch if isinstance(array, np.ndarray))
 
 
@@ -247,34 +177,14 @@ def rows_at_once(image: Array, kernel: Array, **options: Any) -> int:
 
     The options are those of ``explain_filter2d``.
     """
-    layout, choice, _ = explain_filter2d(image, kernel, **options)
-    multiple = 2 * layout.pair_step
+    layout, tables = _layout_and_tables(image, kernel, FilterOptions(**options))
+    multiple, choice = 2 * layout.pair_step, tables.choices[0]
     if choice.tiling is not None:
         multiple *= max(2 * choice.tiling.valid_rows // layout.rows.stride // multiple, 1)
     return multiple * max(CHUNK_SIZE // (layout.out_row * multiple), 1)
 
 
-def _check_rows(rows: tuple[int, int] | None, layout: Layout) -> tuple[int, int]:
-    """Return the requested rows, from .. to. Raises ArgumentError."""
-    if rows is None:
-        return 0, layout.rows.out
-    try:
-        begin, end = (operator.index(row) for row in rows)
-    except (TypeError, ValueError):
-        begin, end = -1, -1
-    if not 0 <= begin < end <= layout.rows.out:
-        raise ArgumentError(
-            f"rows must be two whole numbers, from .. to, within the {layout.rows.out} of the result, got {rows}"
-        )
-    return begin, end
-
-
-def _layout_of_image(pixels: Array, weights: Array, stride: Pair, padding: Padding, dilation: Pair) -> Layout:
-    """Return the layout of an image (H, W) or (H, W, C) under a kernel (kh, kw) or (kh, kw, C)."""
-    channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    if weights.ndim == 3 and weights.shape[2] != channels:
-        raise ArgumentError(
-            f"kernel has {weights.shape[2]} channels, the image has {channels}; they must agree for a (kh, kw, C) kernel"
-        )
-    rows, columns = make_axes(pixels.shape[:2], weights.shape[:2], stride, padding, dilation)
-    return Layout(rows, columns, pixel=channels, depth=1 if weights.ndim == 2 else channels)
+def _layout_and_tables(image: Array, kernel: Array, options: FilterOptions) -> tuple[Layout, KernelTables]:
+    plan = plan_of(image, kernel, options)
+    planes = image.reshape(1, image.shape[0], -1)
+    return plan.layout, plan.tables_of(planes, Offset(planes))

@@ -69,7 +69,7 @@ def max_pool2d(
     if values.dtype.itemsize > 8 or (values.dtype.itemsize == 8 and values.dtype.kind in "ui"):  # float64 does not hold them
         workers_for(threads)
         return _largest_of(values, rows, columns)
-    maps = values.astype(real_of(values), copy=False)
+    maps = values.astype(real_of(values.dtype), copy=False)
     lowest = maps.dtype.type(-np.inf)
 
     def take(planes: Array, windows: Windows, *rest: Any) -> None:

@@ -75,7 +75,7 @@ def as_real(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = No
     """
     array = check_array(name, value, dimensions, batched=True)
     with np.errstate(over="ignore"):  # a long double beyond float64 becomes infinite
-        return np.asarray(array, real_of(array))
+        return np.asarray(array, real_of(array.dtype))
 
 
 def as_flag(name: str, value: object) -> bool:

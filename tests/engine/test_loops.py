@@ -64,9 +64,12 @@ def test_compiled_and_plain_python_agree(tmp_path):
 def test_sums_run_in_vector_registers(dtype, weight, instructions, monkeypatch):
     """The multiply-adds of the tap loop and the conversion to levels use packed vector instructions."""
     called = []
-    monkeypatch.setattr(parallel_tasks, "run_loop", lambda *call: called.append(call))
+    bound_call = parallel_tasks.BoundCall
+    monkeypatch.setattr(
+        parallel_tasks, "BoundCall", lambda *call, **options: called.append(call) or bound_call(*call, **options)
+    )
     convcli.filter2d(np.zeros((8, 64, 3), np.uint8), np.diag([1, weight, 1]), dtype=dtype, threads=1)
-    ((loop, *arguments),) = called
-    assembly = jit_compile.assembly(loop, tuple(arguments))
+    ((loop, arguments),) = called
+    assembly = jit_compile.assembly(loop, arguments)
     assert len(re.findall(instructions + r"\s.*[yz]mm", assembly)) >= 8
     assert dtype is None or len(re.findall(r"vminps\s.*[yz]mm", assembly)) >= 4

@@ -449,7 +449,10 @@ def test_sums_at_the_ends_of_16_bits_are_exact(kernel, short, border, monkeypatc
             if np.linalg.matrix_rank(kernel) == 1:
                 assert_array_equal(filter2d(image, kernel, method=method, **options), expected)
     called = []
-    monkeypatch.setattr(parallel_tasks, "run_loop", lambda _loop, *arguments: called.append(arguments))
+    bound_call = parallel_tasks.BoundCall
+    monkeypatch.setattr(
+        parallel_tasks, "BoundCall", lambda *call, **options: called.append(call[1]) or bound_call(*call, **options)
+    )
     filter2d(chequered.astype(np.uint8), kernel, **options)
     if border == 0:
         assert {arguments[-2].lines.dtype for arguments in called} == {np.dtype(np.int16 if short else np.float32)}

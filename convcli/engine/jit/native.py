@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import llvmlite.binding as llvm
 import numpy as np
 
+from ..buffers import address_of
 from ..simd.reference import VECTOR_BYTES
 
 Loop: TypeAlias = Callable[..., Any]
@@ -85,7 +86,24 @@ def plain(arguments: Iterable[Any]) -> list[Any]:
     return [value.value if isinstance(value, Ready) else value for value in arguments]
 
 
-def load(code: bytes, symbol: str) -> Loop:
+class MachineCode:
+    """The function of an object file."""
+
+    def __init__(self, function: Callable[[bytes], int], symbol: str) -> None:
+        self.function, self.symbol = function, symbol
+
+    def __call__(self, *arguments: Any) -> None:
+        """Call the function with arguments of the types that it was compiled for."""
+        packed = words(arguments)
+        self.run(struct.pack(f"{len(packed)}q", *packed))
+
+    def run(self, packed: bytes) -> None:
+        """Call the function with the ``words`` of its arguments."""
+        if self.function(packed):
+            raise RuntimeError(f"{self.symbol} failed")
+
+
+def load(code: bytes, symbol: str) -> MachineCode:
     """Return the function of an object file from ``compile.build``. Raises Unfit."""
     with _lock:
         engine = _engine()
@@ -97,14 +115,7 @@ def load(code: bytes, symbol: str) -> Loop:
             raise Unfit(str(error)) from None
     if not address:
         raise Unfit(f"there is no {symbol} in its file")
-    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(address)
-
-    def call(*arguments: Any) -> None:
-        packed = words(arguments)
-        if function(struct.pack(f"{len(packed)}q", *packed)):
-            raise RuntimeError(f"{symbol} failed")
-
-    return call
+    return MachineCode(ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(address), symbol)
 
 
 def words(arguments: Iterable[Any]) -> list[int]:
@@ -116,14 +127,18 @@ def words(arguments: Iterable[Any]) -> list[int]:
     result: list[int] = []
     for value in arguments:
         if isinstance(value, np.ndarray):
-            address = value.__array_interface__["data"][0]
-            result += (0, 0, value.size, value.itemsize, address, *value.shape, *value.strides)
+            result += (0, 0, value.size, value.itemsize, address_of(value), *value.shape, *value.strides)
         elif isinstance(value, tuple):
             result += words(value)
         elif isinstance(value, Ready):
             result += value.words
         elif isinstance(value, np.generic):
-            result.append(int.from_bytes(value.tobytes().ljust(8, b"\0"), sys.byteorder, signed=True))
+            result.append(word_of(value))
         else:
             result.append(value)
     return result
+
+
+def word_of(number: np.generic) -> int:
+    """Return the 64-bit word of a NumPy number, which holds its bytes first."""
+    return int.from_bytes(number.tobytes().ljust(8, b"\0"), sys.byteorder, signed=True)

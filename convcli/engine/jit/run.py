@@ -43,15 +43,25 @@ def run_loop(loop: Loop, *arguments: Any) -> None:
 
     A function of another module is compiled in each process. Raises Stopped after ``stop_loops``.
     """
+    check_stopped()
+    find_loop(loop, arguments)(*arguments)
+
+
+def check_stopped() -> None:
+    """Raise Stopped after ``stop_loops``."""
     if _stopped.is_set():
         raise Stopped
+
+
+def find_loop(loop: Loop, arguments: tuple[Any, ...]) -> Loop:
+    """Return a loop as machine code for arguments of these types, loaded or compiled where it was not called before."""
     key = (loop, *map(type_of, arguments))
     machine_code = _compiled.get(key)
     if machine_code is None:
         with _lock:
             machine_code = _compiled.get(key) or _find(loop, arguments)
             _compiled[key] = machine_code
-    machine_code(*arguments)
+    return machine_code
 
 
 def _file_name(loop: Loop, arguments: tuple[Any, ...]) -> str:

@@ -219,6 +219,10 @@ def correlate(planes, rows, columns, sums, constant, offset, band, scratch, out)
     real, or of an integer dtype that each vector is rounded to. band[0] is the first row of a pair.
     """
     scratch.loaded_row[:] = -2
+    window, row_lines = planes.shape[0] * rows.window_rows, scratch.loaded_row.size
+    scratch.row_line[:window] = 0  # a pair without a second row reads lines that are not loaded, for sums that are discarded
+    for i in range(scratch.row_line.size - window):
+        scratch.row_line[window + i] = row_lines + i
     for base in range(band[0], band[1], 2 * rows.pair_step):
         for y in range(base, min(base + rows.pair_step, band[1])):
             load_rows(planes, y, rows, columns, constant, offset, scratch)

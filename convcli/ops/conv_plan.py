@@ -1,0 +1,148 @@
+"""The plan of ``conv2d``: its arguments, checked and resolved for all batches of one shape and dtype."""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..engine.buffers import aligned
+from ..engine.dtypes import real_of
+from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_totals
+from ..engine.kernel_tables import KernelTables, kernel_tables_for
+from ..engine.layout import Layout
+from ..engine.loops.im2col import LayerTables
+from ..engine.offset import Offset
+from ..engine.padded_copy import padded_copy
+from ..engine.parallel_tasks import layer_tasks, tap_tasks
+from ..engine.sample_facts import SampleFacts, sample_facts_of
+from ..engine.simd.reference import Array
+from ..engine.threads import run_all
+from ..geometry.axes import make_axes
+from ..geometry.borders import ZERO, Border, BorderMode, check_border
+from ..geometry.padding import Padding
+from ..geometry.whole_numbers import Pair
+from .kept_plans import KeptPlans
+from .validation import as_flag, check_bias, check_groups, check_method, workers_for
+
+KEPT_PLANS = 16
+"""Plans that are kept: for the small layers of a network."""
+
+
+class ConvOptions(NamedTuple):
+    """Options of ``conv2d`` that a plan depends on."""
+
+    stride: Pair
+    padding: Padding
+    dilation: Pair
+    groups: int
+    border: Border
+    flip: bool
+    threads: int | None
+    method: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """The maps of one group, over a layout without a border that needs a copy.
+
+    ``weights`` are (M, P, kh, kw, 1), ``bias`` (M,). With ``depthwise``, every plane has M / P maps of its own, and the weights
+    are (M, 1, kh, kw, 1). ``tables`` are kept for each set of facts.
+    """
+
+    layout: Layout
+    border: BorderMode
+    method: str | None
+    weights: Array
+    bias: Array
+    real: np.dtype[Any]
+    depthwise: bool = False
+    tables: dict[SampleFacts, KernelTables] = field(default_factory=dict)
+
+    @functools.cached_property
+    def layer_tables(self) -> LayerTables:
+        """The tables of loops over copied planes."""
+        return layer_tables_for(self.layout, self.border, self.weights, self.bias, self.real)
+
+    @functools.cached_property
+    def layer_tables_with_totals(self) -> LayerTables:
+        """These tables with the sums of the weights, which an offset needs: they take 1 ms for a million weights."""
+        return with_totals(self.layer_tables, self.weights)
+
+    def tasks(self, planes: Array, out: Array, workers: int) -> Iterator[Callable[[], None]]:
+        """Yield the tasks that compute the maps ``out`` (M, H', W') of an image (P, H, W)."""
+        offset, constant = Offset(planes), self.border.constant
+        if self.depthwise or (self.method is None and is_deep(self.layout, self.weights, planes)):
+            tables = self.layer_tables_with_totals if offset.needed else self.layer_tables
+            yield from layer_tasks(self.layout, tables, self.depthwise, planes, constant, offset, workers, out)
+            return
+        facts = sample_facts_of(planes, self.layout, self.border, offset, self.method)
+        found = self.tables.get(facts)
+        if found is None:
+            found = kernel_tables_for(self.layout, self.border, facts, self.method, self.weights, self.bias)
+            self.tables[facts] = found
+        yield from tap_tasks(self.layout, found, self.bias, planes, constant, offset, workers, out)
+
+
+@dataclass(frozen=True, eq=False)
+class ConvPlan:
+    """How a layer is computed over batches (N, C, H, W) of one shape and dtype.
+
+    ``layout`` and ``border`` are those before the padded copy that some borders need. ``each_channel`` computes all groups at
+    once where each has one channel, unless a sample under a weight of 0 is not finite; else None.
+    """
+
+    layout: Layout
+    border: BorderMode
+    workers: int
+    groups: tuple[Group, ...]
+    each_channel: Group | None
+
+    def run(self, batch: Array) -> Array:
+        """Return the maps (N, M, H', W') of a batch."""
+        groups, maps = self.groups, sum(len(group.weights) for group in self.groups)
+        out = aligned((len(batch), maps, self.layout.rows.out, self.layout.columns.out), real_of(batch.dtype))
+        if self.border.needs_copy:
+            batch = padded_copy(batch, self.layout, self.border)
+        if self.each_channel is not None and is_depthwise(groups[0].layout, self.each_channel.weights[..., 0], batch):
+            groups = (self.each_channel,)
+        run_all(list(self._tasks(groups, batch, out)), self.workers)
+        return out
+
+    def _tasks(self, groups: tuple[Group, ...], batch: Array, out: Array) -> Iterator[Callable[[], None]]:
+        planes, maps = batch.shape[1] // len(groups), out.shape[1] // len(groups)
+        for g, group in enumerate(groups):
+            for image, result in zip(batch, out, strict=True):
+                mine, its_maps = image[g * planes : (g + 1) * planes], result[g * maps : (g + 1) * maps]
+                yield from group.tasks(mine, its_maps, self.workers)
+
+
+def plan_of(batch: Array, weight: Array, bias: Array | None, options: ConvOptions) -> ConvPlan:
+    """Return the plan for batches like this one, (N, C, H, W), kept or new. Raises ArgumentError."""
+    return _plans.get(_make_plan, batch, (weight, bias), options)
+
+
+_plans: KeptPlans[ConvPlan] = KeptPlans(KEPT_PLANS)
+
+
+def _make_plan(
+    shape: tuple[int, ...], dtype: np.dtype[Any], weight: Array, bias: Array | None, options: ConvOptions
+) -> ConvPlan:
+    channels, height, width = shape[1:]
+    check_groups(options.groups, channels, weight.shape)
+    biases = check_bias(bias, len(weight)).copy()
+    kernel = weight.shape[2], weight.shape[3]
+    rows, columns = make_axes((height, width), kernel, options.stride, options.padding, options.dilation)
+    layout = Layout(rows, columns, pixel=1, depth=1)
+    border = check_border(options.border).for_axes(rows, columns)
+    check_method(options.method)
+    workers = workers_for(options.threads)
+    weights = (weight[:, :, ::-1, ::-1] if as_flag("flip", options.flip) else weight)[..., None].copy()
+    inner, mode = (layout.of_padded_copy, ZERO) if border.needs_copy else (layout, border)
+    make = functools.partial(Group, inner, mode, options.method)
+    real = real_of(dtype)
+    split = zip(np.split(weights, options.groups), np.split(biases, options.groups), strict=True)
+    groups = tuple(make(w, b, real) for w, b in split)
+    each = make(weights, biases, real, depthwise=True) if options.method is None and options.groups == channels else None
+    return ConvPlan(layout, border, workers, groups, each)

@@ -1,7 +1,9 @@
 """JPEG 2000, JPEG XL, deep AVIF, HEIC, Radiance HDR and OpenEXR, against Pillow and the libraries that write them."""
 
 import io
+import os
 import struct
+import subprocess
 import sys
 
 import imagecodecs
@@ -16,6 +18,7 @@ from numpy.testing import assert_array_equal
 
 from convcli.errors import ImageError
 from convcli.images.boxes import box_of
+from convcli.images.codecs.library_lines import lines_dropped
 from convcli.images.encoding import Encoding
 from convcli.images.formats import format_named
 from convcli.images.image import Image, Metadata, scaled_levels
@@ -285,8 +288,8 @@ def test_bad_jpeg_2000(rng):
         assert "\n" not in str(caught.value)
 
 
-def test_truncated_files_are_errors(rng):
-    """Wherever they end, in every format that is new here."""
+def test_truncated_files_are_errors(rng, capfd):
+    """Wherever they end, in every format that is new here. Their libraries print nothing."""
     levels = rng.integers(0, 256, (16, 16, 3), dtype=np.uint8)
     files = [written(levels, "jp2"), written(levels, "jxl"), imagecodecs.rgbe_encode(levels.astype(np.float32))]
     files += [heic(levels), exr({"RGB": levels.astype(np.float32)}), avif(levels.astype(np.uint16) * 4, 10)]
@@ -295,6 +298,26 @@ def test_truncated_files_are_errors(rng):
             with pytest.raises(ImageError) as caught:
                 read(data[:end])
             assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_only_the_lines_of_a_library_are_dropped(capfd):
+    """Lines of others stay, in order, also after an error; standard error may be closed."""
+
+    @lines_dropped(rb"<lib>: ")
+    def fail():
+        for line in (b"first\n", b"<lib>: bad\n", b"a <lib>: last"):
+            os.write(2, line)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    os.write(2, b" end\n<lib>: after\n")
+    assert capfd.readouterr().err == "first\na <lib>: last end\n<lib>: after\n"
+    program = (
+        "import os; os.close(2); from convcli.images.codecs.library_lines import lines_dropped as d\nwith d(b''): print(1)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout == "1\n"
 
 
 def avif(samples, bits):

@@ -8,11 +8,15 @@ import numpy as np
 from ...errors import ImageError
 from ..image import Admit, Array, Header, Image, as_levels, check_pixels, image_of_samples, itemsize_of
 from .codec import Codec
+from .library_lines import lines_dropped
 
 RGB, GREY, ALPHA = ("R", "G", "B"), ("Y",), "A"
 DTYPES = {"HALF": "<f2", "FLOAT": "<f4", "UINT": "<u4"}
 COPIES = 2
 """Copies of the samples in memory while they are read, in addition to the image."""
+LINES = rb"<Python Stream>: "
+"""How the lines begin that the library prints for damaged data."""
+
 KNOWN_ATTRIBUTES = (
     *("channels", "compression", "dataWindow", "displayWindow", "lineOrder", "pixelAspectRatio", "screenWindowCenter"),
     *("screenWindowWidth", "type", "tiles", "chunkCount", "version", "name", "zipCompressionLevel", "dwaCompressionLevel"),
@@ -34,17 +38,20 @@ class ExrCodec(Codec):
             raise ImageError("is OpenEXR, which needs a further package: pip install 'convcli[exr]'") from None
         file.seek(0)
         data = file.read()
-        parts = OpenEXR.File(io.BytesIO(data), header_only=True, num_threads=0).parts
+        with lines_dropped(LINES):
+            parts = OpenEXR.File(io.BytesIO(data), header_only=True, num_threads=0).parts
         header = parts[0].header
         (left, top), (right, bottom) = (map(int, corner) for corner in header["dataWindow"])
         width, height = right - left + 1, bottom - top + 1
         check_pixels(width, height, max_pixels)
         names = _channels_of(header)
-        reader = OpenEXR.InputFile(io.BytesIO(data))  # raises an error for damaged pixels, where File omits their part
+        with lines_dropped(LINES):
+            reader = OpenEXR.InputFile(io.BytesIO(data))  # raises an error for damaged pixels, where File omits their part
         dtypes = [np.dtype(DTYPES[str(reader.header()["channels"][name].type)]) for name in names]
         itemsize = max(map(itemsize_of, dtypes))
         admit(Header(height, width, len(names), itemsize, 2 * len(data) + COPIES * itemsize * width * height * len(names)))
-        planes = [np.frombuffer(reader.channel(name), dtype) for name, dtype in zip(names, dtypes, strict=True)]
+        with lines_dropped(LINES):
+            planes = [np.frombuffer(reader.channel(name), dtype) for name, dtype in zip(names, dtypes, strict=True)]
         levels = np.dstack([as_levels(plane.reshape(height, width))[0] for plane in planes])
         return _image_of(levels, names, header, len(parts))
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError
 from ..kernels.weight_arrays import read_array
-from ..kernels.weight_files import ARRAY_SUFFIXES, naming_file
+from ..kernels.weight_files import naming_file
 from ..kernels.weight_layouts import check_layout_is_clear
+from ..kernels.weight_suffixes import ARRAY_SUFFIXES
 from ..kernels.weights import WeightsError, WeightsFile
 
 if TYPE_CHECKING:

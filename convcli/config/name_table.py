@@ -7,7 +7,7 @@ from typing import TypeAlias
 from ..errors import KernelError, nearest_name
 from ..kernels.foreign_names import kernel_meant
 from ..kernels.syntax import Reference
-from ..kernels.weight_files import file_name_hint
+from ..kernels.weight_suffixes import file_name_hint
 from .bank_spec import Entry
 from .diagnostics import MAX_FAULTS
 from .kernel_spec import KernelSpec, Part

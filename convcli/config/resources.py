@@ -2,7 +2,6 @@
 
 import contextlib
 
-from ..kernels.weight_files import failed_read_cost, load_weights
 from ..kernels.weights import Weights, WeightsError, WeightsFile
 from .limits import MAX_WEIGHT_COUNT, LimitError, Limits
 
@@ -17,6 +16,8 @@ class Resources:
     def load(self, file: WeightsFile) -> Weights:
         """Return the weights of a file, which is read only once, even if that fails. Raises WeightsError and LimitError."""
         if file not in self._weights:
+            from ..kernels.weight_files import failed_read_cost, load_weights  # zipfile among others: 4 ms
+
             self.limits.read.count(0)
             try:
                 weights = load_weights(file)

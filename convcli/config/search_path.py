@@ -1,6 +1,5 @@
 """Finds the config files to read, the most specific first."""
 
-import importlib.resources
 import os
 import sys
 from collections.abc import Sequence
@@ -62,7 +61,7 @@ def user_file() -> Path | None:
 
 def built_in_file() -> Path:
     """Return the path of the built-in kernels.toml: in the package, or next to it in a source checkout."""
-    package = Path(str(importlib.resources.files("convcli")))
+    package = Path(__file__).parent.parent
     inside = package / NAME
     return inside if inside.is_file() else package.parent / NAME
 

@@ -11,7 +11,6 @@ import io
 import os
 import platform
 import re
-import secrets
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -127,7 +126,7 @@ def _own_attributes(path: Path) -> list[str]:
 def _temporary_file(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """Make and lock a temporary file in the folder of ``target``; it is removed at the end unless it was renamed."""
     while True:
-        temporary = target.with_name(f"{PREFIX}{secrets.token_hex(6)}{SUFFIX}")
+        temporary = target.with_name(f"{PREFIX}{os.urandom(6).hex()}{SUFFIX}")
         _unfinished.add(temporary)
         try:
             with open(temporary, "x+b", opener=_open_private if target.exists() else None) as file:  # noqa: PTH123

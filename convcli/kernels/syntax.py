@@ -29,8 +29,8 @@ from .generator_call import ANGLES, GeneratorCall, Parameters
 from .generators import GENERATORS
 from .kernel import Matrix
 from .parameters import Value, spelled
-from .weight_files import file_name_hint
 from .weight_layouts import as_layout
+from .weight_suffixes import file_name_hint
 from .weights import WeightsError, WeightsFile
 
 NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)

@@ -11,7 +11,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError
@@ -19,6 +18,7 @@ from .expressions import MAX_WEIGHT
 from .kernel import MAX_SIDE
 from .weight_arrays import MAX_ARRAY_BYTES, read_array
 from .weight_layouts import LAYOUTS, check_layout_is_clear
+from .weight_suffixes import CONVERSIONS, SUFFIXES, TEXT_SUFFIXES
 from .weight_text import MAX_EXPRESSION_CHARACTERS, read_text
 from .weights import ARRAY_COST, EXPRESSION_COST, FILE_COST, TEXT_COST, Weights, WeightsError, WeightsFile
 
@@ -27,22 +27,6 @@ if TYPE_CHECKING:
 
 MAX_FILTERS = 4096
 """Largest number of filters in one file. The widest layers of well-known networks have 2,048."""
-
-TEXT_SUFFIXES = (".mat", ".txt", ".csv", ".dat")
-ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors")
-SUFFIXES = (*ARRAY_SUFFIXES, *TEXT_SUFFIXES)
-
-PYTORCH = "save its state dictionary by safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
-KERAS = "save it by numpy.savez('weights.npz', **{w.path: w.numpy() for w in model.weights}), with layout = 'hwio'"
-ONNX = "save it by numpy.savez('weights.npz', **{i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer})"
-TENSORFLOW = "save it by numpy.savez('weights.npz', **{v.name: v.numpy() for v in model.variables}), with layout = 'hwio'"
-CONVERSIONS = {
-    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), PYTORCH),
-    **dict.fromkeys((".h5", ".hdf5", ".keras"), KERAS),
-    **dict.fromkeys((".onnx",), ONNX),
-    **dict.fromkeys((".pb", ".tflite", ".index"), TENSORFLOW),
-}
-"""Instructions for converting the weights of other systems, by suffix."""
 
 
 def load_weights(file: WeightsFile) -> Weights:
@@ -57,12 +41,6 @@ def load_weights(file: WeightsFile) -> Weights:
         if not weights.largest <= MAX_WEIGHT:
             raise KernelError(f"must hold finite numbers of at most {MAX_WEIGHT:g}")
         return weights
-
-
-def file_name_hint(text: str) -> str:
-    """Return the end of an error message for an invalid kernel that looks like a file name; empty for any other text."""
-    suffix = Path(text.partition("#")[0]).suffix.lower()
-    return f"; weights in a file are given as '@{text}'" if suffix in (*SUFFIXES, *CONVERSIONS) else ""
 
 
 @contextmanager

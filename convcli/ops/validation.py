@@ -1,5 +1,6 @@
 """Checks of the arguments of the public functions, and the dtypes that they compute in."""
 
+import sys
 from numbers import Real
 from typing import Any
 
@@ -62,7 +63,8 @@ def _is_masked(value: object) -> bool:
     """Whether an array, or one in nested lists, has masked values."""
     if isinstance(value, list | tuple):
         return any(map(_is_masked, value))
-    return isinstance(value, np.ma.MaskedArray) and bool(np.ma.is_masked(value))
+    masked = sys.modules.get("numpy.ma")  # whoever made a masked array has imported it; the import takes 10 ms
+    return masked is not None and isinstance(value, masked.MaskedArray) and bool(masked.is_masked(value))
 
 
 def as_real(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None) -> Array:

@@ -57,10 +57,12 @@ def nearest_name(name: str, names: Iterable[str]) -> str:
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the most similar name, or None where none is similar."""
+    candidates = list(names)
+    if name in candidates:
+        return name
     from difflib import get_close_matches  # here, as it takes 5 ms to import
 
     name = name.lower().replace("_", "-")[:MAX_NAME_LENGTH]
-    candidates = list(names)
     if len(candidates) > MAX_CANDIDATES:
         similar = (known for known in candidates if known[:1] == name[:1] and abs(len(known) - len(name)) < 3)
         candidates = list(similar)[:MAX_CANDIDATES]

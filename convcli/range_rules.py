@@ -1,21 +1,21 @@
 """The rules of ``--range``: how a float response becomes stored levels. ``images.quantize`` applies them."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .errors import ArgumentError, nearest_name
 
 MAX_LIMIT = 1e30
 """Largest absolute value of LO and HI: differences of them are finite in float32."""
 
-NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+NUMBER = r"(?a)[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 """A decimal number. Python's ``float`` would also accept 1_000 and nan."""
 
 RANGES = ("auto", "clip", "abs", "center", "stretch")
 
 
-@dataclass(frozen=True)
-class Range:
+class Range(Struct, frozen=True):
     """A rule that maps responses to levels 0..white. All rules round half to even and clip to that range.
 
     clip keeps values; abs takes absolute values; center maps 0 to mid-grey; stretch maps minimum..maximum to 0..white;
@@ -44,7 +44,7 @@ def parse_range(text: str) -> Range:
     if text in RANGES:
         return Range(text)
     low, _, high = text.partition("..")
-    limits = (float(low), float(high)) if NUMBER.fullmatch(low) and NUMBER.fullmatch(high) else None
+    limits = (float(low), float(high)) if re.fullmatch(NUMBER, low) and re.fullmatch(NUMBER, high) else None
     if limits is None or not all(abs(limit) <= MAX_LIMIT for limit in limits):
         raise ArgumentError(
             f"range must be one of {', '.join(RANGES)}, or LO..HI such as -255..255, got {text!r}{nearest_name(text, RANGES)}"

@@ -1,10 +1,9 @@
 """Counts of pictures by their result."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass
-class Counts:
+class Counts(Struct):
     """Numbers of pictures: in all, and by their result."""
 
     inputs: int

@@ -1,7 +1,6 @@
 """The report for machines: a JSON line for each picture, and a summary line."""
 
 import contextlib
-import dataclasses
 import json
 import math
 from pathlib import Path
@@ -9,6 +8,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import asdict
 
 from ..errors import ArgumentError, OutputError
 from .counts import Counts
@@ -68,9 +68,11 @@ class Report:
 
     def summary(self, counts: Counts) -> None:
         """Write the counts of a finished run as one line."""
-        self._write(dataclasses.asdict(counts) | {"not_tried": counts.not_tried})
+        self._write(asdict(counts) | {"not_tried": counts.not_tried})
 
     def _write(self, value: dict[str, Any], outcome: "Outcome | None" = None) -> None:
+        if not self.prints and self.file is None:
+            return
         line = json.dumps(value)  # in ASCII, so that no name can break a terminal or a line
         if self.prints:
             with printing():

@@ -47,9 +47,7 @@ class ParsedText(click.ParamType[Any]):
         return [CompletionItem(word) for word in self.choices if word.startswith(incomplete)]
 
 
-NEGATIVE_NUMBERS = re.compile(
-    r"-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e|(?:divisor|offset)\s*=)*", re.ASCII | re.IGNORECASE
-)
+NEGATIVE_NUMBERS = r"(?ai)-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e|(?:divisor|offset)\s*=)*"
 """Numbers of which the first is negative, perhaps with the divisor and offset of a matrix, or a position."""
 
 
@@ -94,7 +92,7 @@ class NumbersCommand(SectionedCommand):
         }
         previous = ["", *args]
         numbers = [
-            NEGATIVE_NUMBERS.fullmatch(arg) and previous[index] not in options_with_value for index, arg in enumerate(args)
+            re.fullmatch(NEGATIVE_NUMBERS, arg) and previous[index] not in options_with_value for index, arg in enumerate(args)
         ]
         return super().parse_args(ctx, [f" {arg}" if number else arg for arg, number in zip(args, numbers, strict=True)])
 
@@ -180,7 +178,7 @@ def read_size(text: str) -> int:
 
 def read_nodata(text: str) -> float:
     """Parse a number, also inf, -inf and nan. Raises ArgumentError."""
-    if not (NUMBER.fullmatch(text) or re.fullmatch(r"nan|[+-]?inf", text, re.IGNORECASE)):
+    if not (re.fullmatch(NUMBER, text) or re.fullmatch(r"nan|[+-]?inf", text, re.IGNORECASE)):
         raise ArgumentError(f"nodata must be a number, such as 65535 or -9999, got {text!r}")
     return float(text)
 

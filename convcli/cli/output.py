@@ -4,9 +4,7 @@ import contextlib
 import json
 import math
 import re
-import shutil
 import sys
-import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +12,7 @@ import click
 
 from ..errors import OutputError
 
-UNSAFE_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+UNSAFE_CHARACTERS = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
 """Control characters, characters that change the direction of text, and surrogates."""
 
 
@@ -24,7 +22,7 @@ def escaped(text: str) -> str:
     >>> escaped("a" + chr(27) + "b")
     'a\\\\x1bb'
     """
-    safe = UNSAFE_CHARACTERS.sub(lambda match: _escape(ord(match[0])), text)
+    safe = re.sub(UNSAFE_CHARACTERS, lambda match: _escape(ord(match[0])), text)
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"  # Click would write UTF-8 to a terminal that announces ASCII
     return safe.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -185,6 +183,8 @@ def _spelled(value: object) -> str:
 
 def width() -> int:
     """Return the width of lines in columns: $COLUMNS, else that of the terminal, else 80."""
+    import shutil  # here, as it takes 4 ms to import
+
     return shutil.get_terminal_size((80, 24)).columns
 
 
@@ -259,6 +259,8 @@ def print_wrapped(text: str, in_pipes: bool = False) -> None:
     if not (in_pipes or _console().is_terminal):
         click.echo(escaped(text))
         return
+    import textwrap
+
     for line in textwrap.wrap(escaped(text), width(), break_long_words=False, break_on_hyphens=False) or [""]:
         click.echo(line)
 

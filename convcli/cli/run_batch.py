@@ -3,11 +3,12 @@
 import contextlib
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ArgumentError, OutputError
 from ..images.formats import WRITTEN
@@ -26,8 +27,7 @@ COMPILING = "compiling loops that this run is the first to need (convcli cache w
 COMPILING_ALWAYS = "compiling loops, on each run, as there is no folder to keep them in (see convcli cache info) ..."
 
 
-@dataclass(frozen=True)
-class ReportOptions:
+class ReportOptions(Struct, frozen=True):
     """How a run reports, and when it stops."""
 
     dry_run: bool

@@ -2,8 +2,10 @@
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import KernelError
 from ..kernels.generator_call import GeneratorCall, Parameters, takes_none
@@ -16,8 +18,7 @@ Grid: TypeAlias = tuple[tuple[str, tuple[Value, ...]], ...]
 """Parameters, each with its values."""
 
 
-@dataclass(frozen=True)
-class BankSpec:
+class BankSpec(Struct, frozen=True):
     """A bank: a list of kernels, or a ``template`` for each point of a grid of parameters or each filter of a file."""
 
     name: str

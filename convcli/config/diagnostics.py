@@ -2,8 +2,9 @@
 
 import functools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..errors import KernelError
 from .toml_positions import Keys, find_lines
@@ -15,12 +16,11 @@ MAX_MESSAGE_CHARACTERS = 400
 """Largest length of a reported fault, as names in a file may have any length."""
 
 
-@dataclass(frozen=True, eq=False)
-class Document:
+class Document(Struct, frozen=True, eq=False):
     """The text of a config file."""
 
     path: Path
-    text: str = field(repr=False)
+    text: str
 
     def report(self, faults: Iterable["Fault"]) -> list[str]:
         """Return a line for each fault, with file and line number, in the order of the lines.

@@ -4,8 +4,9 @@ import contextlib
 import itertools
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from ..errors import KernelError
 from ..kernels.arithmetic import added, laid_over
@@ -99,7 +100,11 @@ class EntryValidator:
             return False
         if isinstance(body, GeneratorCall):
             return self._are_readable(spec.keys, "generator", *body.all_parameters)
-        keys = {FileFilter: ("file", "key", "layout", "index"), Product: ("column", "row"), Sum: ("sum",)}
+        keys: dict[type, tuple[str, ...]] = {
+            FileFilter: ("file", "key", "layout", "index"),
+            Product: ("column", "row"),
+            Sum: ("sum",),
+        }
         return self._are_readable(spec.keys, *keys.get(type(body), ("matrix", "tensor")))
 
     def _base_kernel(self, spec: KernelSpec) -> LazyKernel | None:

@@ -1,6 +1,7 @@
 """Reads values of a config file. Each function returns a valid value, or raises a ValueError with the rule and the value."""
 
 import math
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
@@ -144,7 +145,7 @@ def as_text(value: Any) -> str:
 
 def as_name(value: Any) -> str:
     """Return the value, which must be a valid name."""
-    if not NAME.fullmatch(as_text(value)):
+    if not re.fullmatch(NAME, as_text(value)):
         raise ValueError(f"must begin with a letter and have only letters, digits, and . _ -, got {short_text(value)}")
     return as_text(value)
 
@@ -200,7 +201,7 @@ def parameter_reader(key: str) -> Callable[[Any], Value]:
 
 def as_number_or_pair(value: Any) -> Value:
     """Return a number, or [rows, columns] as a tuple."""
-    sides = PAIR.fullmatch(value) if isinstance(value, str) else None
+    sides = re.fullmatch(PAIR, value) if isinstance(value, str) else None
     if sides:
         raise ValueError(f"must be a number or [rows, columns], got {short_text(value)}; write [{sides[1]}, {sides[2]}]")
     if not isinstance(value, list):

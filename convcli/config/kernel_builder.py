@@ -1,7 +1,8 @@
 """Applies a specification to the weights of a kernel: divides, normalises and rotates them, and adds the description."""
 
 import math
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ..errors import KernelError
 from ..kernels.arithmetic import divided

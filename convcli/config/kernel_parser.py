@@ -1,9 +1,10 @@
 """Reads one kernel of a config file: the definition of its weights, and the changes made to them."""
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from ..errors import KernelError, nearest
 from ..kernels.generator_call import GeneratorCall

@@ -1,7 +1,9 @@
 """Kernels as a config file describes them: frozen data, with the keys that lead to each part."""
 
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import KernelError
 from ..kernels.generator_call import GeneratorCall, Parameters, takes_none
@@ -12,8 +14,7 @@ from ..kernels.weights import WeightsFile
 from .toml_positions import Keys
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Struct, frozen=True):
     """A kernel in a sum or in a bank: a nested definition, or a ``text`` as after ``-k`` and its parsed value."""
 
     keys: Keys
@@ -23,23 +24,20 @@ class Part:
     name: str | None = None
 
 
-@dataclass(frozen=True)
-class Sum:
+class Sum(Struct, frozen=True):
     """A weighted sum of kernels."""
 
     parts: tuple[Part, ...]
 
 
-@dataclass(frozen=True)
-class FileFilter:
+class FileFilter(Struct, frozen=True):
     """Weights in a file; ``index`` selects one of several filters."""
 
     file: WeightsFile
     index: int | None = None
 
 
-@dataclass(frozen=True)
-class Product:
+class Product(Struct, frozen=True):
     """A column times a row."""
 
     column: tuple[float, ...]
@@ -59,8 +57,7 @@ Body: TypeAlias = Matrix | GeneratorCall | Product | FileFilter | Sum
 """The definition of the weights of a kernel."""
 
 
-@dataclass(frozen=True)
-class KernelSpec:
+class KernelSpec(Struct, frozen=True):
     """A kernel: the definition of its weights (``body``, None if it is invalid), and the changes made to them.
 
     ``grid_keys`` are the keys that lead to parameters in the grid of a bank.

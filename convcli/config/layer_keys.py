@@ -5,8 +5,9 @@ A key has one meaning for all operations. An exception has its own entry in ``KE
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..geometry.whole_numbers import MAX_EXTENT
 from ..kernels.kernel import MAX_SIDE
@@ -14,8 +15,7 @@ from ..networks.op_registry import OPS
 from .field_values import as_border, as_count, as_flag, as_number, as_padding, as_sides, read_each, short_text
 
 
-@dataclass(frozen=True)
-class Key:
+class Key(Struct, frozen=True):
     """``read`` returns the value, or raises ValueError with the rule that is broken; ``schema`` accepts the same values."""
 
     read: Callable[[Any], Any]

@@ -1,9 +1,10 @@
 """Reads the layers of a network in a config file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct, field
 
 from ..kernels.weights import WeightsFile
 from ..networks.layer import Op
@@ -20,8 +21,7 @@ WAYS = ("kernel", "bank", "file")
 """Keys that say where weights come from."""
 
 
-@dataclass(frozen=True)
-class LayerSpec:
+class LayerSpec(Struct, frozen=True):
     """A layer as a config file describes it: its operation, its settings (``said``), and where its weights come from."""
 
     keys: Keys

@@ -3,8 +3,10 @@
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..kernels.arithmetic import divided
 from ..kernels.expressions import MAX_WEIGHT
@@ -18,8 +20,7 @@ Compute: TypeAlias = Callable[[], Kernel]
 CountWeights: TypeAlias = Callable[[int], None]
 
 
-@dataclass(frozen=True)
-class LazyKernel:
+class LazyKernel(Struct, frozen=True):
     """A kernel that is not yet computed.
 
     If the kernel can be computed, the absolute values of its weights and of its offset are at most ``weight_bound``.
@@ -76,8 +77,7 @@ class LazyKernel:
         return replace(self, name=name).then(lambda kernel: kernel.named(name))
 
 
-@dataclass(frozen=True)
-class LazyBank:
+class LazyBank(Struct, frozen=True):
     """A bank that is not yet computed. ``bank`` holds all its other properties, and no kernels."""
 
     kernels: tuple[LazyKernel, ...]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import KernelError
 from ..kernels.kernel import Bank, Kernel
+from .built_in import parse_built_in
 from .diagnostics import ConfigError
 from .reader import ConfigFile, read_config
 from .registry import Registry
@@ -64,7 +65,7 @@ def peek_registry(locations: Iterable[ConfigLocation]) -> Registry:
 
 @functools.cache
 def _built_in() -> ConfigFile:
-    return read_config(built_in_file())
+    return read_config(built_in_file(), parse_built_in)
 
 
 def load_kernels(path: str | os.PathLike[str] | None = None) -> dict[str, Kernel | Bank]:

@@ -3,9 +3,11 @@
 import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ArgumentError, KernelError
 from ..kernels.arithmetic import laid_over
@@ -35,8 +37,7 @@ TRIALS = (1 << 10, (1 << 10) - 1, 1 << 24, (1 << 24) - 1, 33, 32)
 """Picture sides on which a network without an input size is tried; the largest have pixels left after 20 poolings."""
 
 
-@dataclass(frozen=True)
-class NetworkSpec:
+class NetworkSpec(Struct, frozen=True):
     """A network whose weights are not yet found."""
 
     name: str

@@ -3,14 +3,14 @@
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 NAME = "kernels.toml"
 
 
-@dataclass(frozen=True)
-class ConfigLocation:
+class ConfigLocation(Struct, frozen=True):
     """The path of a config file, and why it is read."""
 
     path: Path

@@ -2,7 +2,6 @@
 
 import contextlib
 import re
-import tomllib
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -16,12 +15,12 @@ MAX_DOTS = 16
 """Largest number of dots in a key. tomllib takes 8.8 s and 3.9 GB for 32,000, and both grow quadratically (Python 3.11)."""
 
 TEXT = r'"""(?:[^\\]|\\.)*?(?:"""(?:"{0,2})|\Z)|' + r"'''.*?(?:'''(?:'{0,2})|\Z)|" + r'"(?:[^"\\\n]|\\.)*"?|' + r"'[^'\n]*'?"
-TEXT_OR_COMMENT = re.compile(rf"{TEXT}|\#[^\n]*", re.DOTALL)
-TEXT_COMMENT_OR_BRACKET = re.compile(rf"{TEXT}|\#[^\n]*|[\[\]{{}}]", re.DOTALL)
-DOTTED = re.compile(rf"(?:\.[^.\n=,\[\]{{}}]*){{{MAX_DOTS + 1}}}")
-LONG_NUMBER = re.compile(r"\b[0-9][0-9_]{999,}")  # Python rejects 4,300 digits, and is slow for fewer
-BRACKETS = re.compile(r"[\[\]{}]")
-TOKEN = re.compile(rf"({TEXT})|\#[^\n]*|([\[\]{{}},=.\n])|([^\s\"'\#\[\]{{}},=.]+)|\s", re.DOTALL)
+TEXT_OR_COMMENT = rf"(?s){TEXT}|\#[^\n]*"
+TEXT_COMMENT_OR_BRACKET = rf"(?s){TEXT}|\#[^\n]*|[\[\]{{}}]"
+DOTTED = rf"(?:\.[^.\n=,\[\]{{}}]*){{{MAX_DOTS + 1}}}"
+LONG_NUMBER = r"\b[0-9][0-9_]{999,}"  # Python rejects 4,300 digits, and is slow for fewer
+BRACKETS = r"[\[\]{}]"
+TOKEN = rf"(?s)({TEXT})|\#[^\n]*|([\[\]{{}},=.\n])|([^\s\"'\#\[\]{{}},=.]+)|\s"
 
 
 def check_depth(text: str) -> None:
@@ -29,15 +28,15 @@ def check_depth(text: str) -> None:
 
     Valid TOML is split as tomllib splits it. tomllib stops at the first invalid token, so the text after it does not matter.
     """
-    bare = TEXT_OR_COMMENT.sub(_blanked, text)
-    dotted = DOTTED.search(bare)
+    bare = re.sub(TEXT_OR_COMMENT, _blanked, text)
+    dotted = re.search(DOTTED, bare)
     if dotted:
         raise ValueError(f"a key of more than {MAX_DOTS + 1} parts (at line {_line(bare, dotted.start())})")
-    number = LONG_NUMBER.search(bare)
+    number = re.search(LONG_NUMBER, bare)
     if number:
         raise ValueError(f"a number of {len(number[0])} digits (at line {_line(bare, number.start())})")
     depth = 0
-    for bracket in BRACKETS.finditer(bare):
+    for bracket in re.finditer(BRACKETS, bare):
         depth = max(depth + (1 if bracket[0] in "[{" else -1), 0)
         if depth > MAX_DEPTH:
             raise ValueError(f"brackets more than {MAX_DEPTH} deep (at line {_line(bare, bracket.start())})")
@@ -86,7 +85,7 @@ class _Scanner:
     def advance(self) -> str:
         """Return the token, and go to the next: a string, a punctuation mark, a line end or a bare word; "" at the end."""
         token = self.token
-        while match := TOKEN.match(self.text, self.offset):
+        while match := re.compile(TOKEN).match(self.text, self.offset):
             self.line = self.line_behind
             self.move(match.end())
             if match[1] or match[2] or match[3]:
@@ -101,7 +100,7 @@ class _Scanner:
     def skip_brackets(self) -> None:
         """Go from an opening bracket past its closing bracket, in one step, as there may be thousands of tokens between."""
         depth = 1
-        for match in TEXT_COMMENT_OR_BRACKET.finditer(self.text, self.offset):
+        for match in re.compile(TEXT_COMMENT_OR_BRACKET).finditer(self.text, self.offset):
             depth += (match[0] in "[{") - (match[0] in "]}")
             if depth == 0:
                 self.move(match.end())
@@ -195,4 +194,6 @@ class _Scanner:
 
 def _unquoted(part: str) -> str:
     """Return a key as tomllib returns it, without quotes."""
+    import tomllib
+
     return next(iter(tomllib.loads(f"{part} = 0"))) if part[0] in "'\"" else part

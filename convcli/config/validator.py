@@ -1,6 +1,7 @@
 """Validates the kernels and banks of config files, each once, and resolves references to them."""
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import KernelError
 from ..kernels.kernel import Kernel
@@ -17,8 +18,7 @@ from .reader import ConfigFile
 from .resources import Resources
 
 
-@dataclass(frozen=True)
-class Validated:
+class Validated(Struct, frozen=True):
     """A kernel or a bank (``lazy``, None if it has faults).
 
     ``unverified`` are the kernels in it that may have faults which show only in their weights. If a sum has faults, they

@@ -2,10 +2,11 @@
 
 import itertools
 import math
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..geometry.borders import BorderMode
 from .buffers import aligned
@@ -31,8 +32,7 @@ ROW_GAP = 16
 """Samples between the rows of a tile: rows a power of two apart would all map to the same few cache lines."""
 
 
-@dataclass(frozen=True)
-class Tiling:
+class Tiling(Struct, frozen=True, dict=True):
     """Tiles of ``rows`` x ``columns`` pixels for a layout."""
 
     layout: Layout
@@ -105,8 +105,7 @@ class Tiling:
         return Workspace(real_part, imaginary, aligned(transposed, real), aligned(transposed, real), line)
 
 
-@dataclass(frozen=True)
-class Spectrum:
+class Spectrum(Struct, frozen=True):
     """A kernel's spectrum, and the tables for the padded rows and columns that it slides over."""
 
     tiling: Tiling

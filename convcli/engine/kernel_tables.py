@@ -2,9 +2,10 @@
 
 import functools
 from collections.abc import Hashable
-from dataclasses import dataclass, field, replace
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..geometry.borders import BorderMode
 from .fft import Spectrum, spectrum_of
@@ -25,8 +26,7 @@ LARGE_KERNEL = 10_000
 """Weights of a large kernel. A weight takes 40 bytes of tables, a spectrum of 256 x 256 samples 0.6 MB."""
 
 
-@dataclass(frozen=True)
-class KernelTables:
+class KernelTables(Struct, frozen=True, eq=False, dict=True):
     """The tables that the loops read, and the method chosen for each map."""
 
     choices: tuple[Choice, ...]
@@ -34,7 +34,7 @@ class KernelTables:
     columns: ColumnTable
     sums: TapPrograms
     spectra: tuple[Spectrum | None, ...]  # of each map
-    calls: dict[Hashable, list[BoundCall]] = field(default_factory=dict, compare=False)  # of ``correlate``, as they are made
+    calls: dict[Hashable, list[BoundCall]] = field(default_factory=dict)  # of ``correlate``, as they are made
 
     def between(self, top: int, bottom: int | None = None) -> "KernelTables":
         """Return the tables for padded rows top .. bottom. A tile may extend below the last of them."""

@@ -6,10 +6,11 @@ A Layout depends on sizes alone. Stride, dilation, padding and sums over channel
 
 import itertools
 import math
-from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..geometry.axes import Axis
 from ..geometry.borders import BorderMode
@@ -27,8 +28,7 @@ LARGEST_BAND = 4_000_000_000
 """Multiply-adds of a band at most, less than a tenth of a second of work: Python checks for Ctrl-C between bands."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True, dict=True):
     """An image of given size under a kernel of given size.
 
     ``pixel`` is the number of samples in a pixel. ``depth`` of them are summed: the channels of a (kh, kw, C) kernel, else 1.

@@ -1,8 +1,7 @@
 """Factorises a kernel into a sum of outer products. Each takes kh + kw multiply-adds per sample instead of kh * kw."""
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from .simd.reference import Array
 
@@ -10,8 +9,7 @@ MAX_EXACT_INTEGER = float(1 << 24)
 """Largest integer up to which float32 represents every integer."""
 
 
-@dataclass(frozen=True)
-class Factors:
+class Factors(Struct, frozen=True):
     """Columns (R, kh) and rows (R, kw), float64, whose outer products sum to the kernel within ``error``.
 
     ``error`` is the sum of the absolute differences divided by the sum of the absolute weights. The error of a response is at

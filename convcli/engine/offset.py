@@ -6,10 +6,10 @@ extent of the image, max - min, at any level. An image of 1e6 +- 1 is summed as 
 """
 
 import math
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from msgspec import Struct
 
 from .simd.reference import Array
 
@@ -32,8 +32,7 @@ PROBED_SAMPLES = 256
 """Samples from which the offset is computed. They lie far apart, so that each takes a memory access."""
 
 
-@dataclass(frozen=True)
-class Offset:
+class Offset(Struct, frozen=True, dict=True):
     """The offset of planes (P, H, samples): a number near their mean, from a few of them.
 
     It lies between the least and the largest sample, which suffices for the bound. For integers it is an integer, for floats

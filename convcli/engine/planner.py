@@ -1,9 +1,10 @@
 """Chooses the method for a kernel: direct, separable, box or fft; the cheapest whose rounding does not show."""
 
 import math
-from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ArgumentError
 from .fft import Tiling, best_tiling
@@ -47,8 +48,7 @@ WORTHWHILE_COST = 0.75
 """Cost relative to the direct method below which the separable one is faster: it goes over each row once more."""
 
 
-@dataclass(frozen=True)
-class Choice:
+class Choice(Struct, frozen=True):
     """The method for one map. ``cost`` is its multiply-adds per sample, ``direct`` those of the direct method.
 
     ``error`` bounds the rounding error of a response, before that is rounded to its own dtype, as a fraction of the sum of

@@ -2,9 +2,9 @@
 
 import functools
 import math
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from ..geometry.borders import BorderMode
 from .dtypes import real_of
@@ -19,8 +19,7 @@ MAX_UNEVENNESS = 256
 """Largest ratio of the largest to the mean distance of samples from the offset, for spectra."""
 
 
-@dataclass(frozen=True)
-class SampleFacts:
+class SampleFacts(Struct, frozen=True):
     """Properties of the samples, the border included.
 
     ``sum_dtype`` is float32 or float64. ``finite``: no sample is NaN or infinite. ``integer``: all samples are integers.

@@ -4,9 +4,10 @@ Output rows are computed in pairs, because both rows read nearly the same sample
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import astuple
 
 from .layout import Layout, nested_counts
 from .loops.correlate_tables import BOTH, FIRST, SECOND, RowTable, TapPrograms
@@ -16,8 +17,7 @@ from .sample_facts import SampleFacts
 from .simd.reference import MAX_LANES, Array
 
 
-@dataclass(frozen=True)
-class Taps:
+class Taps(Struct, frozen=True):
     """Taps of one sum: the row and the start index that each tap reads, and its weights (taps, 2) for both rows of a pair."""
 
     row: Array
@@ -28,12 +28,11 @@ class Taps:
     def concatenate(cls, sequence: "Sequence[Taps]") -> "Taps":
         """Concatenate the taps of a sequence."""
         empty = cls(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 2)))
-        fields = zip(*(vars(taps).values() for taps in (empty, *sequence)), strict=True)
+        fields = zip(*(astuple(taps) for taps in (empty, *sequence)), strict=True)
         return cls(*(np.concatenate(arrays) for arrays in fields))
 
 
-@dataclass(frozen=True)
-class TapProgram:
+class TapProgram(Struct, frozen=True):
     """One sum: two rows of ``size`` samples, of a map or in lines of scratch memory, ``lookahead`` samples ahead of the map."""
 
     taps: Taps  # for the first pair of a band
@@ -87,8 +86,7 @@ def _all_taps(layout: Layout, rows: RowTable, weights: Array) -> Taps:
     return Taps(row[used], start[used], both[used])
 
 
-@dataclass(frozen=True)
-class _LowRankMap:
+class _LowRankMap(Struct, frozen=True):
     """A map whose kernel is a sum of outer products. Its lines start at ``line``, after the ``base`` rows under the kernel."""
 
     layout: Layout

@@ -4,16 +4,17 @@ The formulas are those of Dumoulin & Visin, "A guide to convolution arithmetic f
 (https://arxiv.org/abs/1603.07285), with the extent of a dilated kernel in place of the kernel size.
 """
 
-from dataclasses import dataclass, replace
 from functools import cached_property
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ArgumentError
 from .padding import Padding, padding_word, resolve_padding, split_in_halves
 from .whole_numbers import MAX_EXTENT, Pair, Sides, as_pair
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(Struct, frozen=True, dict=True):
     """A kernel sliding along one axis of an image.
 
     ``size`` is the size of the image, ``before`` and ``after`` are the padding, in pixels. ``kernel`` is the number of taps.
@@ -145,8 +146,7 @@ def count_taps_within(axis: Axis, begin: int, end: int) -> list[int]:
     return counts
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(Struct, frozen=True):
     """The pixel (row, column) of an image that the first output lies on, and the distance of two outputs, in pixels.
 
     ``first`` may be negative, as with the padding "full".
@@ -156,8 +156,7 @@ class Placement:
     strides: Sides = (1, 1)
 
 
-@dataclass(frozen=True)
-class TransposedAxis:
+class TransposedAxis(Struct, frozen=True):
     """A transposed convolution along one axis: every input pixel adds a multiple of the kernel to the output.
 
     See Dumoulin & Visin, chapter 4. ``before`` and ``after`` pixels are cut from the output; then ``output_padding`` pixels are

@@ -1,9 +1,11 @@
 """Borders: the values of the padding. This module alone defines them; all others use a BorderMode."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from numbers import Real
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ArgumentError, nearest_name
 from .axes import Axis
@@ -16,8 +18,7 @@ CONSTANT = -1
 """The source index of a padded position that holds a constant instead of a pixel."""
 
 
-@dataclass(frozen=True)
-class BorderMode:
+class BorderMode(Struct, frozen=True):
     """The value of a padded position: a pixel of the image, a pixel times a gain, or a constant.
 
     ``picture`` shows a row a b c d with three pixels of padding on each side. ``aliases`` are the names in NumPy, SciPy,

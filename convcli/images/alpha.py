@@ -1,8 +1,7 @@
 """Transparency. Colours are multiplied by alpha before they are filtered, so that what is invisible does not bleed."""
 
-from dataclasses import replace
-
 import numpy as np
+from msgspec.structs import replace
 
 from ..engine.jit.run import run_loop
 from ..engine.loops.elementwise import premultiply, unpremultiply

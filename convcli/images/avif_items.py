@@ -8,8 +8,9 @@ import itertools
 import math
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
+
+from msgspec import Struct
 
 from ..errors import ImageError
 from .av1_header import coded_sizes
@@ -31,8 +32,7 @@ ENTRIES, ENTRY_SIZE = 8, slice(24, 28)
 """Where the entries of a box stsd begin, and where the width and height of an entry are, of 16 bits."""
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(Struct, frozen=True):
     """A picture: the size that the file states, its data, and whether it may be a smaller layer of these."""
 
     stated: Size | None
@@ -40,8 +40,7 @@ class Picture:
     has_layers: bool = False
 
 
-@dataclass(frozen=True)
-class Track:
+class Track(Struct, frozen=True):
     """A track of pictures: the size of its data that the file states, the size that decoders scale them to, and its samples.
 
     The sizes differ where the pixels are not square (ISO/IEC 14496-12, section 8.3.2).
@@ -52,8 +51,7 @@ class Track:
     samples: Iterator[tuple[int, int]]
 
 
-@dataclass(frozen=True)
-class Items:
+class Items(Struct, frozen=True):
     """The items of a file by number: types, data, properties, tiles of grids; and the number of the main picture."""
 
     kinds: dict[int, bytes]

@@ -8,11 +8,12 @@ that one.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import PIL.Image
 import PIL.JpegImagePlugin
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ImageError
 from .chunks import FRAME_CHUNK, FRAME_HEADER_SIZE, riff_chunks_in
@@ -26,8 +27,7 @@ FULL_RESOLUTION = 0
 """Pillow's number for JPEG without chroma subsampling."""
 
 
-@dataclass(frozen=True)
-class Compression:
+class Compression(Struct, frozen=True):
     """``format`` is the name of a ``Format``, ``options`` are those of its encoder that compress alike: those of Pillow's
     ``save``, or the name of TIFF's compression and the size of its tiles.
     """

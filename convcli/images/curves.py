@@ -4,9 +4,8 @@ A picture stores its samples by a curve that is steep near white and flat near b
 after it is decoded by this curve.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
+from msgspec import Struct
 
 from .image import Array
 
@@ -14,8 +13,7 @@ BISECTIONS = 60
 """Steps that find a stored sample: each halves the interval, and a float64 has 53 bits."""
 
 
-@dataclass(frozen=True)
-class Curve:
+class Curve(Struct, frozen=True):
     """y = (a x + b) ** gamma + e where x is at least d, else c x + f; or, with a ``table``, the line through its entries.
 
     The parameters are those of the ICC type parametricCurveType, function 4 (ICC.1:2022, 10.18). The entries of a table are

@@ -4,8 +4,9 @@ Imports nothing that is slow to import, as the command line imports it at start-
 """
 
 import zlib
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 TIFF_COMPRESSIONS = ("none", "deflate", "lzw", "zstd")
 
@@ -13,8 +14,7 @@ DEFAULT_QUALITY = 92
 """Quality where none is given and none is inherited from the input."""
 
 
-@dataclass(frozen=True)
-class Encoding:
+class Encoding(Struct, frozen=True):
     """Compression settings: PNG's level 0..9, the quality 1..100 of formats that lose some, and the name of TIFF's compression.
 
     PNG level 1 encodes runs only (zlib's Z_RLE). A photograph of a megapixel takes 61 ms and 1,182 kB; Pillow's default, level

@@ -11,7 +11,8 @@ A maker note may hold offsets from the start of the block, so that it would be l
 import contextlib
 import io
 import struct
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from .exif_block import (
     ASCII,

@@ -9,8 +9,9 @@ bytes, an entry twenty, and counts and positions have 64 bits (https://www.aware
 import io
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
+
+from msgspec import Struct
 
 PREFIX = b"Exif\0\0"
 """Bytes that precede a block in JPEG files, and in Pillow."""
@@ -57,8 +58,7 @@ class BrokenExif(ValueError):
     """A block is malformed. The message continues a sentence that begins with "it"."""
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One entry: its tag, the type and number of its values, and the positions of the entry and of its values."""
 
     tag: int
@@ -73,8 +73,7 @@ class Entry:
         return self.count * TYPE_SIZES[self.type]
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(Struct, frozen=True):
     """An EXIF block or a TIFF file with random access."""
 
     file: BinaryIO
@@ -158,8 +157,7 @@ class Block:
                 yield Directory(tag, position, self.directory(position))
 
 
-@dataclass(frozen=True)
-class Directory:
+class Directory(Struct, frozen=True):
     """A subdirectory: the tag that points to it, its position, and its entries."""
 
     tag: int

@@ -7,8 +7,9 @@ pixels, and the pixels follow it. So offsets in a maker note remain valid.
 import io
 import struct
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from typing import BinaryIO
+
+from msgspec.structs import replace
 
 from .exif_block import (
     CODES,

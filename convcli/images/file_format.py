@@ -4,16 +4,16 @@ The command line imports this module at start-up, so that it imports nothing tha
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from msgspec import Struct
 
 from . import file_parts
 from .encoding import Encoding
 
 
-@dataclass(frozen=True)
-class Format:
+class Format(Struct, frozen=True):
     """A file format.
 
     Parameters

@@ -63,17 +63,17 @@ JPEG_SEGMENTS = (
 
 APP0, APP2, APP15, COMMENT = 0xE0, 0xE2, 0xEF, 0xFE
 START_OF_SCAN, END_OF_IMAGE, MARKERS_WITHOUT_DATA = 0xDA, 0xD9, (0x01, *range(0xD0, 0xD9))
-MARKER = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+MARKER = rb"(?s)\xff+([^\x00\xff])"
 """The next marker. Other bytes before it are skipped, as libjpeg does (next_marker in jdmarker.c)."""
 
-END_OF_SCAN = re.compile(rb"\xff(?=[^\x00\xd0-\xd7\xff])", re.DOTALL)
+END_OF_SCAN = rb"(?s)\xff(?=[^\x00\xd0-\xd7\xff])"
 """The first marker after a scan. In a scan, a byte 255 is followed by 0, by a restart marker, or by a fill byte."""
 PADDING_BYTES = b"\0\xff\r\n "
 
 BMP_V5_SIZE = 124
 """Size of the first header that may name a profile (BITMAPV5HEADER)."""
 
-PPM_HEADER = re.compile(rb"P4(?:(?:\s|#[^\n]*\n)+\d+){2}\s|P[56](?:(?:\s|#[^\n]*\n)+\d+){3}\s")
+PPM_HEADER = rb"P4(?:(?:\s|#[^\n]*\n)+\d+){2}\s|P[56](?:(?:\s|#[^\n]*\n)+\d+){3}\s"
 """https://netpbm.sourceforge.net/doc/ppm.html: two or three numbers, and comments between them."""
 
 SMALLER_IMAGES, LAYERS, DEPTH_MAP, CROP = "its smaller images", "Photoshop's layers", "its depth map", "its crop"
@@ -185,7 +185,7 @@ def jpeg_segments_in(data: bytes) -> Iterator[tuple[int, int, int]]:
     Segments between scans are included. The data of a scan end before the next marker.
     """
     position = 2
-    while match := MARKER.search(data, position):
+    while match := re.compile(MARKER).search(data, position):
         marker, position = match[1][0], match.end()
         if marker == END_OF_IMAGE:
             yield marker, position, position
@@ -195,7 +195,7 @@ def jpeg_segments_in(data: bytes) -> Iterator[tuple[int, int, int]]:
         begin = position + 2
         position += max(int.from_bytes(data[position:begin], "big"), 2)
         if marker == START_OF_SCAN:
-            scan = END_OF_SCAN.search(data, position)
+            scan = re.compile(END_OF_SCAN).search(data, position)
             position = scan.start() if scan else len(data)
         yield marker, begin, position
 
@@ -221,7 +221,7 @@ def unkept_bmp_parts(file: BinaryIO, info: Info) -> Iterator[str]:
 
 def unkept_ppm_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     """Describe the comments of a PPM file, and bytes after its pixels."""
-    header = PPM_HEADER.match(file.read(4096))
+    header = re.match(PPM_HEADER, file.read(4096))
     if header is None:  # samples as text, or floats
         return
     kind, *numbers = header[0][:2], *map(int, re.findall(rb"\d+", re.sub(rb"#[^\n]*", b"", header[0][2:])))

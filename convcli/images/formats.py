@@ -8,8 +8,9 @@ that is slow to import.
 import os
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from ..errors import ArgumentError, nearest_name
 from . import avif_boxes, file_parts, gif_blocks

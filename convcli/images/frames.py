@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..geometry.axes import Placement
 from .encoding import Encoding
@@ -17,8 +18,7 @@ ORIGINS = ("yorigin", "xorigin")
 """ImageJ's words for the pixel of position 0."""
 
 
-@dataclass(frozen=True)
-class TiffSeries:
+class TiffSeries(Struct, frozen=True):
     """How a TIFF file stores a series, and what it states of it for a program of microscopes.
 
     ``program`` is "imagej" or "ome", or empty for a file without a program. ``are_channels`` is whether each channel is a plane
@@ -38,8 +38,7 @@ class TiffSeries:
         return replace(self, words=tuple((key, moved_origin(value, *origins.get(key, (0, 1)))) for key, value in self.words))
 
 
-@dataclass(frozen=True)
-class Series:
+class Series(Struct, frozen=True):
     """What a file says about its frames, which are numbered from 0.
 
     Parameters
@@ -149,8 +148,7 @@ ReadFrame: TypeAlias = Callable[[int, Admit], Image]
 """Decodes the frame of an index, upright. The second argument is called with its header before the pixels are read."""
 
 
-@dataclass(frozen=True)
-class Frames:
+class Frames(Struct, frozen=True):
     """The frames of an open file. Each call of ``read`` decodes one of them."""
 
     series: Series

@@ -47,16 +47,16 @@ NAMES_OF_TAGS = {
 }
 """Tags of maps, as notices name them (https://gdal.org/drivers/raster/gtiff.html)."""
 
-SCALING = re.compile(rb'<Item\b[^<>]*\brole="(scale|offset)"[^<>]*>([^<]*)</Item>')
+SCALING = rb'<Item\b[^<>]*\brole="(scale|offset)"[^<>]*>([^<]*)</Item>'
 """Items of GDAL_METADATA by which samples become values: sample * scale + offset."""
 
 GDAL_SCALING = "GDAL's scale and offset"
-STATISTICS = re.compile(rb'<Item name="STATISTICS_[^<>]*>[^<]*</Item>')
+STATISTICS = rb'<Item name="STATISTICS_[^<>]*>[^<]*</Item>'
 
 
 def without_statistics(exif: bytes) -> bytes:
     """Return a block with spaces in place of the statistics of old levels in the tag GDAL_METADATA (42112)."""
-    return STATISTICS.sub(lambda item: b" " * len(item[0]), exif)
+    return re.sub(STATISTICS, lambda item: b" " * len(item[0]), exif)
 
 
 def rescaled_block(exif: bytes, gain: float | None, are_absolute: bool = False) -> tuple[bytes, tuple[str, ...]]:
@@ -72,8 +72,8 @@ def rescaled_block(exif: bytes, gain: float | None, are_absolute: bool = False) 
         block = Block.of(file)
         entries = [entry for entry in block.directory(block.first_directory) if entry.tag == GDAL_METADATA]
         old = block.read(entries[0].value_position, entries[0].size) if entries else b""
-        gain = None if are_absolute and any(map(_is_negative_scale, SCALING.finditer(old))) else gain
-        new = SCALING.sub(lambda item: _rescaled(item, gain), old)
+        gain = None if are_absolute and any(map(_is_negative_scale, re.finditer(SCALING, old))) else gain
+        new = re.sub(SCALING, lambda item: _rescaled(item, gain), old)
         if new == old:
             return exif, ()
         if len(new) <= len(old):
@@ -93,7 +93,7 @@ def _is_negative_scale(item: re.Match[bytes]) -> bool:
 def _rescaled(item: re.Match[bytes], gain: float | None) -> bytes:
     if gain is None:
         return b" " * len(item[0])
-    if item[1] == b"scale" or gain == 1 or not NUMBER.fullmatch(item[2].decode("latin-1").strip()):
+    if item[1] == b"scale" or gain == 1 or not re.fullmatch(NUMBER, item[2].decode("latin-1").strip()):
         return item[0]
     return item[0].replace(b">" + item[2] + b"<", f">{float(item[2]) * gain + 0.0!r}<".encode())
 

@@ -3,9 +3,10 @@
 import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from .file_parts import XMP, Info
 
@@ -15,8 +16,7 @@ LOOP, ANIMATION, XMP_NAME, PROFILE = b"NETSCAPE2.0", b"ANIMEXTS1.0", b"XMP DataX
 RAMP = bytes(level for level in range(256) for _ in range(3))
 
 
-@dataclass(frozen=True)
-class Extension:
+class Extension(Struct, frozen=True):
     """An extension: its label, and its first two blocks of data."""
 
     label: int
@@ -24,8 +24,7 @@ class Extension:
     second: bytes
 
 
-@dataclass(frozen=True)
-class Frame:
+class Frame(Struct, frozen=True):
     """The right and the bottom end of a frame, and its palette, empty where it has none of its own."""
 
     right: int
@@ -33,8 +32,7 @@ class Frame:
     palette: bytes
 
 
-@dataclass(frozen=True)
-class Screen:
+class Screen(Struct, frozen=True):
     """The size of the picture, and its palette, which frames without their own have."""
 
     width: int

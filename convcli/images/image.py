@@ -1,15 +1,18 @@
 """An image in memory, which every reader returns and every writer takes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ImageError
 from ..geometry.axes import Placement
 from .compression import Compression
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -18,14 +21,13 @@ REMEDY = "get it again, or save it anew from its source"
 """The end of a message about a damaged file."""
 
 
-@dataclass(frozen=True)
-class Calibration:
+class Calibration(Struct, frozen=True):
     """The size of pixels in a unit that is not the inch, as microscopes store it.
 
     ``per_unit`` is the number of pixels (x, y) in a unit; ``words`` are ImageJ's, such as ``("unit", "um")``.
     """
 
-    per_unit: tuple[Fraction, Fraction]
+    per_unit: tuple["Fraction", "Fraction"]
     words: tuple[tuple[str, str], ...] = ()
 
     def moved(self, placement: Placement) -> "Calibration":
@@ -41,8 +43,7 @@ def moved_origin(value: Any, first: int, stride: int) -> Any:
     return value if (first, stride) == (0, 1) else f"{(float(value) - first) / stride:.10g}"
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(Struct, frozen=True):
     """What a file says about its pixels, apart from their levels."""
 
     icc: bytes | None = None
@@ -59,8 +60,7 @@ class Metadata:
     label: str = ""  # the name of a map, in TIFF of floats
 
 
-@dataclass(frozen=True)
-class Image:
+class Image(Struct, frozen=True):
     """Pixels (H, W, C) with C = 1 for grey, 3 for colour, or any number from an array file; alpha is never among them.
 
     ``white`` is the level of white: 255 for uint8, 65535 for uint16, None for floats of unknown scale.
@@ -126,15 +126,14 @@ class Image:
         return self.with_notices(notice).with_losses(f"{count - used} further {what if count - used > 1 else what[:-1]}")
 
 
-def image_of_samples(samples: Array, white: int | None, kind: str, metadata: Metadata = Metadata()) -> Image:
+def image_of_samples(samples: Array, white: int | None, kind: str, metadata: Metadata | None = None) -> Image:
     """Return samples (H, W, 1 to 4) as an image: grey or RGB, of two and of four samples the last one is alpha."""
     colours = 1 if samples.shape[2] < 3 else 3
     alpha = np.ascontiguousarray(samples[:, :, colours]) if samples.shape[2] > colours else None
-    return Image(np.ascontiguousarray(samples[:, :, :colours]), white, alpha, kind, metadata)
+    return Image(np.ascontiguousarray(samples[:, :, :colours]), white, alpha, kind, metadata or Metadata())
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(Struct, frozen=True):
     """Size of an image whose pixels are not read yet: rows, columns, channels with alpha, bytes per sample.
 
     ``reading`` is the memory in bytes that the reader takes in addition to the image, ``held`` is what it holds until the last

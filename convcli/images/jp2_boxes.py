@@ -5,9 +5,10 @@ OpenJPEG is given codestreams alone: what the boxes state about colours and chan
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from ..errors import ImageError
 from .boxes import Box, boxes_in, contents_of
@@ -33,8 +34,7 @@ HEADER_BYTES = 8192
 """Bytes of a codestream that are read for the kind of its wavelet."""
 
 
-@dataclass(frozen=True)
-class Codestream:
+class Codestream(Struct, frozen=True):
     """What a codestream states: its size, the bits of each sample, the number of tiles, and if its wavelet is reversible."""
 
     width: int
@@ -45,8 +45,7 @@ class Codestream:
     is_reversible: bool
 
 
-@dataclass(frozen=True)
-class Jp2File:
+class Jp2File(Struct, frozen=True):
     """The boxes of a file. ``order`` has the components of the colours, then that of alpha; None where no box states them."""
 
     codestream: bytes

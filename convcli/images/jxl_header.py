@@ -3,8 +3,10 @@
 Fields are bits, the lowest first. U32 is a choice of two bits among four (bits, offset) pairs.
 """
 
-from dataclasses import dataclass, replace
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ImageError
 from .boxes import Box, boxes_in
@@ -35,8 +37,7 @@ class UnknownChannel(ValueError):
     """An extra channel is not alpha."""
 
 
-@dataclass(frozen=True)
-class JxlHeader:
+class JxlHeader(Struct, frozen=True):
     """Size as stored, and samples. ``bits`` are of colours. ``is_lossy`` says that colours are stored as XYB.
 
     ``is_srgb`` is False where the file states another colour space: by an ICC profile, by codes of ITU-T H.273, or by a gamma,

@@ -2,9 +2,9 @@
 
 import functools
 import math
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from ..engine.jit.run import run_loop
 from ..engine.loops.elementwise import interpolate, look_up
@@ -28,8 +28,7 @@ LIGHT_FORMATS = ("HDR", "EXR")
 REMEDY = "use --light encoded, or convert the picture to sRGB first"
 
 
-@dataclass(frozen=True, eq=False)
-class LinearLight:
+class LinearLight(Struct, frozen=True, eq=False, dict=True):
     """Light of levels 0..white: 0 is black, 1 is white. There is one curve, or one for each channel.
 
     A curve is continued as an odd function below black. Above white, levels are proportional to light. So responses of any

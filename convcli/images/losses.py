@@ -2,10 +2,11 @@
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .file_format import Format
 from .file_parts import lost_png_chunks
@@ -70,8 +71,7 @@ def kept_metadata(metadata: Metadata, file_format: Format) -> tuple[Metadata, li
     return Metadata(**kept, label=metadata.label), lost
 
 
-@dataclass(frozen=True)
-class Loss:
+class Loss(Struct, frozen=True):
     """What a format does not hold, as a notice and as --in-place names it."""
 
     notice: str

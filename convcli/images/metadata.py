@@ -4,12 +4,12 @@ import math
 import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any, BinaryIO, TypeVar
 
 import PIL.Image
 import PIL.JpegImagePlugin
+from msgspec import Struct
+from msgspec.structs import replace
 
 from .avif_boxes import cicp_of
 from .exif import check_block, holds_only_provenance, patched
@@ -52,18 +52,17 @@ DESCRIPTION = 270
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT, NO_UNIT = 282, 283, 296, 1
 XMP_TAG, ICC_PROFILE = 700, 34675
 IMAGEJ_SIZES, IMAGEJ_METADATA = 50838, 50839
-IMAGEJ_LINE = re.compile(r"^([a-z]+\d?)=(.*)$", re.MULTILINE)
+IMAGEJ_LINE = r"(?m)^([a-z]+\d?)=(.*)$"
 IMAGEJ_SIZES_OF_PIXELS = ("unit", "yunit", "zunit", "spacing", "xorigin", "yorigin", "zorigin")
-IMAGEJ_UNKEPT = re.compile(r"vunit|finterval|cf|c\d")
+IMAGEJ_UNKEPT = r"vunit|finterval|cf|c\d"
 """Keys of ImageJ's description: of the size of pixels, and of the meaning of levels and frames, which is not carried over."""
 
-OME_XML = re.compile(r"\A\s*(?:<\?xml|<!--|<OME)(?:.|\n){0,2000}?<(?:OME:)?OME\b|\A\s*<OME\b")
+OME_XML = r"\A\s*(?:<\?xml|<!--|<OME)(?:.|\n){0,2000}?<(?:OME:)?OME\b|\A\s*<OME\b"
 SHAPE_DESCRIPTIONS = ("ImageJ=", '{"shape"')
 """Starts of descriptions in which ImageJ and tifffile store the number and size of pages, untrue of any other file."""
 
 
-@dataclass(frozen=True)
-class FileMetadata:
+class FileMetadata(Struct, frozen=True):
     """The metadata of a file, notices about what is not kept of it, and descriptions of what is lost."""
 
     metadata: Metadata
@@ -204,10 +203,14 @@ def metadata_of_tiff(
     """
     position = file.tell()
     description, is_turned = str(tags.get(DESCRIPTION, "")), int(tags.get(ORIENTATION, 1)) != 1
-    stale = {DESCRIPTION} if description.startswith(SHAPE_DESCRIPTIONS) or OME_XML.match(description) else set()
+    stale = {DESCRIPTION} if description.startswith(SHAPE_DESCRIPTIONS) or re.match(OME_XML, description) else set()
     stale |= LOST_TIFF_TAGS.keys()
     calibration = None if is_turned else _calibration_of(tags)
-    lost = [*unkept_tags(tags), *_unkept_calibration(tags, calibration), *(["OME-XML"] if OME_XML.match(description) else [])]
+    lost = [
+        *unkept_tags(tags),
+        *_unkept_calibration(tags, calibration),
+        *(["OME-XML"] if re.match(OME_XML, description) else []),
+    ]
     if is_turned and set(tags) & set(MAP_TAGS):
         stale |= set(MAP_TAGS)
         lost.append(MAP_POSITION)
@@ -240,13 +243,15 @@ def _bytes_of(value: object) -> bytes | None:
 def _imagej_lines(tags: Mapping[int, Any]) -> dict[str, str]:
     """Return the keys and values of ImageJ's description."""
     description = str(tags.get(DESCRIPTION, ""))
-    return dict(IMAGEJ_LINE.findall(description)) if description.startswith("ImageJ=") else {}
+    return dict(re.findall(IMAGEJ_LINE, description)) if description.startswith("ImageJ=") else {}
 
 
 def _calibration_of(tags: Mapping[int, Any]) -> Calibration | None:
     """Return the size of pixels where the resolution has no unit of TIFF, as ImageJ stores it; None where it says nothing."""
     if int(tags.get(RESOLUTION_UNIT, 2)) != NO_UNIT:
         return None
+    from fractions import Fraction  # here, as it takes 2 ms to import
+
     values = [tags.get(tag) for tag in (X_RESOLUTION, Y_RESOLUTION)]
     if not all(isinstance(value, tuple) and len(value) == 2 and all(value) for value in values):
         return None
@@ -266,7 +271,7 @@ def _is_number(text: str) -> bool:
 def _unkept_calibration(tags: Mapping[int, Any], calibration: Calibration | None) -> Iterator[str]:
     """Describe the calibration that is not carried over."""
     keys = _imagej_lines(tags).keys()
-    if any(map(IMAGEJ_UNKEPT.fullmatch, keys)):
+    if any(re.fullmatch(IMAGEJ_UNKEPT, key) for key in keys):
         yield "ImageJ's calibration of levels and frames"
     if calibration is None and keys & set(IMAGEJ_SIZES_OF_PIXELS):
         yield "ImageJ's calibration"

@@ -5,10 +5,11 @@ In an output that has the tag, samples that are not a number are stored as its v
 
 import contextlib
 import io
-from dataclasses import replace
+import re
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import DTypeLike
 
 from ..range_rules import NUMBER
@@ -21,7 +22,7 @@ from .image import Array, Metadata
 def stated_nodata(metadata: Metadata) -> str:
     """Return the text of the tag where it is a number or nan, else an empty text."""
     text = text_in(metadata.exif, GDAL_NODATA) if metadata.exif else ""
-    return text if NUMBER.fullmatch(text) or text.lower() == "nan" else ""
+    return text if re.fullmatch(NUMBER, text) or text.lower() == "nan" else ""
 
 
 def as_sample(value: float, dtype: DTypeLike) -> float | None:

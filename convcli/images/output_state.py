@@ -1,16 +1,16 @@
 """The state of an output before it is written: absent, an output of convcli, or another file."""
 
 import stat
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from .codecs import codec_of
 from .file_format import Format
 from .provenance import Provenance, digest_of, read_sidecar
 
 
-@dataclass(frozen=True)
-class OutputState:
+class OutputState(Struct, frozen=True):
     """What exists under the name of an output. ``ours`` is a file that convcli wrote, as its provenance shows.
 
     Provenance in a sidecar counts only for the file that it was written for; the file before that is ours too. Provenance that

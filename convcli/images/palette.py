@@ -1,9 +1,8 @@
 """Reduces the colours of a picture to a palette, for GIF."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import PIL.Image
+from msgspec import Struct
 
 from .image import Array
 
@@ -17,8 +16,7 @@ SMALL = 1 << 16
 RAMP = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
 
 
-@dataclass(frozen=True)
-class Indexed:
+class Indexed(Struct, frozen=True):
     """Indices (H, W) uint8 into a palette (n, 3) uint8, and that of transparent pixels, one behind its end."""
 
     indices: Array

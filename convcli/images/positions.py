@@ -2,8 +2,8 @@
 
 import math
 import struct
-from dataclasses import replace
-from fractions import Fraction
+
+from msgspec.structs import replace
 
 from ..geometry.axes import Placement
 from .frames import ORIGINS, Series
@@ -41,6 +41,8 @@ def _moved_shape(data: bytes, placement: Placement | None) -> bytes:
     """Return a chunk pHYs without a unit for an output; empty where its shape is not known, or is more than 32 bits hold."""
     if placement is None:
         return b""
+    from fractions import Fraction  # here, as it takes 2 ms to import
+
     rows, columns = placement.strides
     x, y = (Fraction(number, step) for number, step in zip(struct.unpack_from(">II", data), (columns, rows), strict=True))
     scale = math.lcm(x.denominator, y.denominator)

@@ -9,17 +9,17 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from msgspec import Struct
+
 SOFTWARE = 305
-PROVENANCE_TEXT = re.compile(r"(?:; )?convcli:1:([0-9a-f]{32}):([0-9a-f]{32})")
+PROVENANCE_TEXT = r"(?:; )?convcli:1:([0-9a-f]{32}):([0-9a-f]{32})"
 SIDECAR = ".convcli"
 
 
-@dataclass(frozen=True)
-class Provenance:
+class Provenance(Struct, frozen=True):
     """``asked`` is the digest of kernels and options, ``source`` that of the bytes of the input; 32 hexadecimal digits each."""
 
     asked: str
@@ -38,13 +38,13 @@ def digest_of(file: BinaryIO) -> str:
 
 def find_provenance(text: object) -> Provenance | None:
     """Return the provenance in a text, or None."""
-    match = PROVENANCE_TEXT.search(str(text))
+    match = re.search(PROVENANCE_TEXT, str(text))
     return Provenance(match[1], match[2]) if match else None
 
 
 def without_provenance(text: str) -> str:
     """Return the text without provenance."""
-    return PROVENANCE_TEXT.sub("", text)
+    return re.sub(PROVENANCE_TEXT, "", text)
 
 
 def sidecar_path(path: Path) -> Path:
@@ -53,8 +53,7 @@ def sidecar_path(path: Path) -> Path:
     return real.with_name(real.name + SIDECAR)
 
 
-@dataclass(frozen=True)
-class Sidecar:
+class Sidecar(Struct, frozen=True):
     """The contents of a sidecar: provenance, the digest of the file, and that of the file that it replaces, or None.
 
     It is written before the file gets its name. Until then, ``before`` identifies the old file as an output.

@@ -1,10 +1,11 @@
 """Quantizes a float response to levels by the ``--range`` rules, and counts exactly what they clip."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numpy.typing import DTypeLike
 
 from ..engine.jit.run import run_loop
@@ -22,8 +23,7 @@ SAMPLES_PER_CHUNK = 1 << 18
 """Samples that ``to_levels`` copies at a time."""
 
 
-@dataclass(frozen=True)
-class RangeStatistics:
+class RangeStatistics(Struct, frozen=True):
     """Minimum and maximum of a response, and how many of its ``count`` samples are below ``low``, above ``high``, and NaN.
 
     ``unknown`` is the number of NaN. A sample within TOLERANCE_ULPS of the range counts as inside: the computed mean of white

@@ -6,11 +6,11 @@ import stat
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import PIL
+from msgspec.structs import replace
 
 from ..errors import ConvcliError, ImageError
 from .codecs import codec_of
@@ -25,7 +25,7 @@ MAX_REASON = 200
 MISLEADING_ERRORS = (PIL.UnidentifiedImageError, LookupError, TypeError, AttributeError, struct.error, AssertionError)
 """Errors of decoders whose text says nothing of the file, such as "index 0 out of range(0)"."""
 
-IDENTIFIER, DAMAGED = re.compile(r"\w_\w"), "the decoder finds errors in them"
+IDENTIFIER, DAMAGED = r"\w_\w", "the decoder finds errors in them"
 """Part of a name in a library, such as IMCD_LZW_CORRUPT, that is told to programmers alone; and what is said instead."""
 
 TEXT_TOO_LARGE = "Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK"
@@ -150,7 +150,7 @@ def _reason(error: Exception, file_format: Format | None) -> str:
         text = "its header is not valid"
     elif text == TEXT_TOO_LARGE:
         text = "a compressed text or profile in it is larger than 1 MiB"
-    elif IDENTIFIER.search(text):
+    elif re.search(IDENTIFIER, text):
         text = DAMAGED
     remedy = "--allow-truncated uses what is there" if text.startswith("image file is truncated") else REMEDY
     return f"is truncated or corrupt: its {kind} cannot be decoded ({text}); {remedy}"

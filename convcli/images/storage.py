@@ -1,7 +1,8 @@
 """How pictures and maps are stored in a file: its format, its compression, and what the file says about them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .encoding import Encoding
 from .file_format import Format
@@ -10,8 +11,7 @@ from .image import Metadata
 from .provenance import Provenance
 
 
-@dataclass(frozen=True)
-class Storage:
+class Storage(Struct, frozen=True):
     """How a picture is stored, or the frames of a file. ``metadata`` are those of the picture, or of the first frame.
 
     ``are_pages`` is whether the frames are pages of a TIFF file, each with metadata of its own.
@@ -23,8 +23,7 @@ class Storage:
     are_pages: bool = False
 
 
-@dataclass(frozen=True)
-class MapStorage:
+class MapStorage(Struct, frozen=True):
     """How the float maps of one or several frames are stored. Each frame has a map for each of ``names``.
 
     ``metadata`` is what all maps have of the metadata of the picture: their position on a map, in TIFF.

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from ..errors import OutputError
 
 STANDARD_STREAMS = {"/dev/stdin": 0, "/dev/stdout": 1, "/dev/stderr": 2}
-DESCRIPTOR_NAME = re.compile(r"/dev/fd/(\d+)|/proc/(?:self|\d+)/fd/(\d+)")
+DESCRIPTOR_NAME = r"/dev/fd/(\d+)|/proc/(?:self|\d+)/fd/(\d+)"
 MAX_LINKS = 40
 """Linux follows as many symbolic links."""
 
@@ -24,7 +24,7 @@ def descriptor_of(path: Path) -> int | None:
     for _ in range(MAX_LINKS):
         if name in STANDARD_STREAMS:
             return STANDARD_STREAMS[name]
-        if match := DESCRIPTOR_NAME.fullmatch(name):
+        if match := re.fullmatch(DESCRIPTOR_NAME, name):
             process = name.split("/")[2]
             return int(match[1] or match[2]) if name.startswith("/dev/") or process in ("self", str(os.getpid())) else None
         try:

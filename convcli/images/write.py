@@ -2,10 +2,11 @@
 
 import contextlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..engine.jit.run import Stopped
 from ..errors import ArgumentError, ConvcliError, OutputError
@@ -54,8 +55,7 @@ def check_size(file_format: Format, height: int, width: int) -> None:
         )
 
 
-@dataclass(frozen=True)
-class Fitted:
+class Fitted(Struct, frozen=True):
     """How a picture is stored in a format, notices about what the format cannot hold, and descriptions of the lost data."""
 
     storage: Storage

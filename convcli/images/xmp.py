@@ -16,7 +16,7 @@ OF_THIS_FILE = (b"xmpNote:HasExtendedXMP", b"hdrgm:", b"xmpGImg:image", b"Contai
 OF_ITS_ORIENTATION = (b"mwg-rs:", b"MPReg:", b"GPano:", b"crs:Crop")
 """Positions in the picture before it was turned."""
 
-DECLARATION = re.compile(rb"""xmlns:([\w.-]+)\s*=\s*["']([^"']*)["']""")
+DECLARATION = rb"""xmlns:([\w.-]+)\s*=\s*["']([^"']*)["']"""
 
 
 def is_adjustable(xmp: bytes, is_turned: bool) -> bool:
@@ -27,7 +27,7 @@ def is_adjustable(xmp: bytes, is_turned: bool) -> bool:
         or (is_turned and any(name in xmp for name in OF_ITS_ORIENTATION))
     ):
         return False  # with NUL bytes it is UTF-16 or UTF-32
-    prefixes = {(prefix, uri) for prefix, uri in DECLARATION.findall(xmp) if uri in (TIFF_NAMESPACE, EXIF_NAMESPACE)}
+    prefixes = {(prefix, uri) for prefix, uri in re.findall(DECLARATION, xmp) if uri in (TIFF_NAMESPACE, EXIF_NAMESPACE)}
     if prefixes - {(b"tiff", TIFF_NAMESPACE), (b"exif", EXIF_NAMESPACE)}:
         return False
     return all(

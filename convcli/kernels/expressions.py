@@ -10,8 +10,8 @@ MAX_LENGTH = 100
 """Characters of an expression at most, which also limits the depth of recursion."""
 
 DECIMAL = r"(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
-PLAIN = re.compile(rf"[+-]?{DECIMAL}", re.ASCII)
-TOKEN = re.compile(rf"\s*({DECIMAL}|sqrt|pi|[-+*/()])", re.ASCII)
+PLAIN = rf"(?a)[+-]?{DECIMAL}"
+TOKEN = rf"(?a)\s*({DECIMAL}|sqrt|pi|[-+*/()])"
 
 
 def parse_number(text: str) -> float:
@@ -27,7 +27,7 @@ def parse_number(text: str) -> float:
     tokens: list[str] = []
     position, end = 0, len(text.rstrip())
     while position < end:
-        match = TOKEN.match(text, position)
+        match = re.compile(TOKEN).match(text, position)
         if match is None:
             raise ValueError("is not a number")
         tokens.append(match[1])
@@ -59,7 +59,7 @@ def shortened(text: str) -> str:
 
 def is_plain(text: str) -> bool:
     """Whether a text is a decimal number and not an expression."""
-    return PLAIN.fullmatch(text.strip()) is not None
+    return re.fullmatch(PLAIN, text.strip()) is not None
 
 
 def _sum(tokens: list[str]) -> float:

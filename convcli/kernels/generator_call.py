@@ -1,7 +1,9 @@
 """A generator with its parameters, as -k and config files write them."""
 
-from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import nearest
 from .foreign_names import generators_meant, parameter_meant
@@ -15,8 +17,7 @@ ANGLES = ("angle", "theta", "psi")
 """Parameters in degrees."""
 
 
-@dataclass(frozen=True)
-class GeneratorCall:
+class GeneratorCall(Struct, frozen=True):
     """A generator with its parameters."""
 
     generator: str

@@ -7,7 +7,8 @@ and the function that computes it.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from .kernel import Matrix
 from .parameters import Lengths, Sides, pair, require, require_all, side
@@ -16,8 +17,7 @@ NORMS = ("sum", "abs", "l2")
 """Norms to divide by: the sum of the weights, of their absolute values, and the root of the sum of squares."""
 
 
-@dataclass(frozen=True)
-class Formula:
+class Formula(Struct, frozen=True):
     """A matrix that is computed on demand: its shape, a bound of its absolute weights, and norms that are certainly not 0."""
 
     shape: tuple[int, int]

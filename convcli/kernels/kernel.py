@@ -4,8 +4,10 @@ import functools
 import itertools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import KernelError
 from ..geometry.padding import Padding
@@ -28,8 +30,7 @@ MAX_SIDE = 1023
 """Largest kernel side: far above any use, and small enough that a typing error such as sigma=1e9 is harmless."""
 
 
-@dataclass(frozen=True)
-class Kernel:
+class Kernel(Struct, frozen=True, dict=True):
     """A named matrix of weights, (kh, kw), or (kh, kw, C) to be summed over C channels.
 
     ``offset`` is added to every response, in levels of the image. ``anchor`` (row, column) is the tap at the output pixel
@@ -122,8 +123,7 @@ class Kernel:
         return replace(self, name=name)
 
 
-@dataclass(frozen=True)
-class Bank:
+class Bank(Struct, frozen=True, dict=True):
     """Several kernels: one feature map each, or one merged map with ``merge``."""
 
     name: str

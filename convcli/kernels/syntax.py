@@ -17,9 +17,10 @@ A number may be an expression without spaces, such as 1/9 or sqrt(2)/4.
 
 import math
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from ..errors import KernelError, nearest_name
 from .arithmetic import divided
@@ -33,18 +34,18 @@ from .weight_layouts import as_layout
 from .weight_suffixes import file_name_hint
 from .weights import WeightsError, WeightsFile
 
-NAME = re.compile(r"[a-z][a-z0-9_.-]*", re.ASCII | re.IGNORECASE)
-REFERENCE = re.compile(rf"({NAME.pattern})(?::([^@]*))?(?:@(.*))?", re.ASCII | re.IGNORECASE | re.DOTALL)
+LETTERS = r"[a-z][a-z0-9_.-]*"
+NAME = rf"(?ai){LETTERS}"
+REFERENCE = rf"(?ais)({LETTERS})(?::([^@]*))?(?:@(.*))?"
 
-FILE = re.compile(r"@([^#]*?)(?:#(.*?))?(?::(\s*[a-z]+\s*=[^:]*))?", re.DOTALL | re.IGNORECASE)
-SIZED = re.compile(r"(\d{1,5})(?:[xX](\d{1,5}))?((?:[+-]\d{1,5}){0,2})([@<>]?)\s*:(.*)", re.ASCII | re.DOTALL)
-PAIR = re.compile(r"([^xX]+)[xX]([^xX]+)")
-CHANGES = re.compile(r":\s*(?=[a-z]+\s*=)", re.ASCII | re.IGNORECASE)
-NESTED = re.compile(r"(?:\[[^\[\]]*\][\s,]*)+")
+FILE = r"(?is)@([^#]*?)(?:#(.*?))?(?::(\s*[a-z]+\s*=[^:]*))?"
+SIZED = r"(?as)(\d{1,5})(?:[xX](\d{1,5}))?((?:[+-]\d{1,5}){0,2})([@<>]?)\s*:(.*)"
+PAIR = r"([^xX]+)[xX]([^xX]+)"
+CHANGES = r"(?ai):\s*(?=[a-z]+\s*=)"
+NESTED = r"(?:\[[^\[\]]*\][\s,]*)+"
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(Struct, frozen=True):
     """A kernel or bank by its name, with changed parameters, rotated by ``turn`` degrees counter-clockwise.
 
     Its weights are divided by ``divisor``, and ``offset`` is added to its response.
@@ -57,8 +58,7 @@ class Reference:
     offset: float = 0.0
 
 
-@dataclass(frozen=True)
-class Inline:
+class Inline(Struct, frozen=True):
     """A matrix in the text itself, and an offset that is added to its response."""
 
     matrix: Matrix
@@ -81,7 +81,7 @@ def parse_kernel(text: str) -> KernelText:
         return parse_file(stripped)
     if not stripped[:1].isalpha() and not file_name_hint(stripped):
         return _parse_matrix_with_changes(stripped)
-    match = REFERENCE.fullmatch(stripped)
+    match = re.fullmatch(REFERENCE, stripped)
     if match is None:
         rule = "is neither a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', nor @FILE"
         raise KernelError(f"kernel {text!r} {rule}{file_name_hint(stripped)}")
@@ -93,7 +93,7 @@ def parse_kernel(text: str) -> KernelText:
 
 def _parse_matrix_with_changes(text: str) -> Inline:
     """Parse a matrix, and a divisor and an offset after it. Raises KernelError."""
-    numbers, *rest = CHANGES.split(text, maxsplit=1)
+    numbers, *rest = re.split(CHANGES, text, maxsplit=1)
     matrix = _parse_inline(numbers)
     if not rest:
         return Inline(matrix)
@@ -121,7 +121,7 @@ def _parse_inline(text: str) -> Matrix:
     """Parse a matrix in any syntax. Raises KernelError."""
     if text.startswith("["):
         return _parse_nested(text)
-    sized = SIZED.fullmatch(text)
+    sized = re.fullmatch(SIZED, text)
     if sized is not None:
         return _parse_sized(text, *sized.groups())
     matrix = parse_matrix(text)
@@ -140,7 +140,7 @@ def _parse_nested(text: str) -> Matrix:
     inner = text[1:-1].strip() if text.endswith("]") else "["
     if not set(inner) & set("[]"):
         return _parse_inline(inner)
-    if not NESTED.fullmatch(inner):
+    if not re.fullmatch(NESTED, inner):
         raise KernelError(f"matrix {shortened(text)}: must be rows in brackets, such as [[0, 1, 0], [1, -4, 1], [0, 1, 0]]")
     return parse_matrix(";".join(re.findall(r"\[([^\[\]]*)\]", inner)))
 
@@ -207,7 +207,7 @@ def _parse_value(key: str, text: str) -> Value:
     """Parse a number, or ROWSxCOLUMNS. Raises ValueError with the end of a message."""
     if key in ANGLES:
         return parse_angle(text)
-    sides = PAIR.fullmatch(text)
+    sides = re.fullmatch(PAIR, text)
     return (parse_number(sides[1]), parse_number(sides[2])) if sides else parse_number(text)
 
 
@@ -233,7 +233,7 @@ def parse_file(text: str) -> WeightsFile:
     >>> parse_file("@w.npz#conv/kernel:0:layout=HWIO,index=7").index
     7
     """
-    match = FILE.fullmatch(text)
+    match = re.fullmatch(FILE, text)
     assert match is not None
     path, key, option_text = match.groups()
     if not path:

@@ -1,9 +1,10 @@
 """Weights read from a file, and the reference to them: frozen values."""
 
 import functools
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
 
 from ..errors import KernelError
 from .kernel import Kernel
@@ -26,8 +27,7 @@ class WeightsError(KernelError):
         self.about = about
 
 
-@dataclass(frozen=True)
-class WeightsFile:
+class WeightsFile(Struct, frozen=True):
     """A reference to weights in a file: the key of an array, and the order of its axes, where they are not the default."""
 
     path: Path
@@ -39,8 +39,7 @@ class WeightsFile:
         return f"{self.path}" + (f"#{self.key}" if self.key else "")
 
 
-@dataclass(frozen=True, eq=False)
-class Weights:
+class Weights(Struct, frozen=True, eq=False, dict=True):
     """The weights of a file: filters (N, kh, kw) or (N, kh, kw, C), and an offset. N is 1 without a filter axis.
 
     ``cost`` is the cost of reading it, in bytes.

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
+
+from msgspec import Struct
 
 from ..errors import ArgumentError
 from .convolutions import Conv
@@ -20,8 +21,7 @@ MAX_PERIOD = 1 << 16
 """Largest number of outputs after which the pattern of the inputs that they depend on repeats."""
 
 
-@dataclass(frozen=True)
-class LayerAnalysis:
+class LayerAnalysis(Struct, frozen=True):
     """The analysis of one layer for one input shape."""
 
     layer: Layer
@@ -94,8 +94,7 @@ def first_rejection(network: Network, size: tuple[int, int], any_size: bool = Fa
     return None
 
 
-@dataclass(frozen=True)
-class ReceptiveField:
+class ReceptiveField(Struct, frozen=True):
     """The receptive field of a layer, along rows and columns.
 
     ``size`` is the largest number of input pixels from the first to the last that one output depends on. ``stride`` is the mean
@@ -106,8 +105,7 @@ class ReceptiveField:
     stride: tuple[Fraction, Fraction]
 
 
-@dataclass(frozen=True)
-class _InputBounds:
+class _InputBounds(Struct, frozen=True):
     """The first and the last input pixel that each output of a layer depends on, along one axis.
 
     ``bounds`` holds these pixels for each output of one period, None for an output without inputs. Those of the next period are
@@ -172,8 +170,7 @@ def receptive_fields(analyses: Sequence[LayerAnalysis]) -> list[ReceptiveField |
     return fields + [None] * (len(analyses) - len(fields))
 
 
-@dataclass(frozen=True)
-class Totals:
+class Totals(Struct, frozen=True):
     """Parameters, multiply-adds and memory of several layers."""
 
     weights: int

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..errors import ArgumentError
@@ -16,8 +15,7 @@ from .sliding import Sliding
 Connections = tuple[tuple[int, ...], ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Conv(Sliding):
+class Conv(Sliding, frozen=True, kw_only=True):
     """The convolution layer: each filter reads all channels of its group, or those listed in ``connections``."""
 
     op: ClassVar[str] = "conv"
@@ -105,8 +103,7 @@ class Conv(Sliding):
         return conv2d(x, weight, arrays.get("bias"), groups=self.groups, threads=threads, **options)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Transposed(Layer):
+class Transposed(Layer, frozen=True, kw_only=True):
     """The transposed convolution, which enlarges maps by its stride."""
 
     op: ClassVar[str] = "transposed"

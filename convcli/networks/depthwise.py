@@ -2,15 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .layer import Array, ArraySource, Parameter, Shape, as_maps
 from .sliding import Sliding
 
 
-@dataclass(frozen=True, kw_only=True)
-class Channelwise(Sliding):
+class Channelwise(Sliding, frozen=True, kw_only=True):
     """A convolution with filters of their own for every channel: ``multiplier`` of them, or as many as the weights have."""
 
     multiplier: int | None = None
@@ -21,8 +19,7 @@ class Channelwise(Sliding):
         return self.multiplier or (max(weights[0].shape[0] // channels, 1) if weights else 1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Depthwise(Channelwise):
+class Depthwise(Channelwise, frozen=True, kw_only=True):
     """A convolution of each channel with its own filters."""
 
     op: ClassVar[str] = "depthwise"
@@ -59,8 +56,7 @@ class Depthwise(Channelwise):
         return depthwise_conv2d(x, weight, arrays.get("bias"), threads=threads, **self.options())
 
 
-@dataclass(frozen=True, kw_only=True)
-class Separable(Channelwise):
+class Separable(Channelwise, frozen=True, kw_only=True):
     """A depthwise convolution, then a 1 x 1 convolution that mixes the channels into maps."""
 
     op: ClassVar[str] = "separable"

@@ -2,14 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from .layer import Array, ArraySource, Layer, Op, Parameter, Shape, as_maps, as_vector
 
 
-@dataclass(frozen=True, kw_only=True)
-class Activation(Layer):
+class Activation(Layer, frozen=True, kw_only=True):
     """A function of each value."""
 
     op: ClassVar[str] = "activation"
@@ -27,8 +25,7 @@ class Activation(Layer):
         return result
 
 
-@dataclass(frozen=True, kw_only=True)
-class LeakyRelu(Layer):
+class LeakyRelu(Layer, frozen=True, kw_only=True):
     """x where it is positive, else x times the slope."""
 
     op: ClassVar[str] = "leaky-relu"
@@ -41,8 +38,7 @@ class LeakyRelu(Layer):
         return leaky_relu(x, self.slope)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Softmax(Layer):
+class Softmax(Layer, frozen=True, kw_only=True):
     """exp(x) divided by the sum of exp(x) over the channels."""
 
     op: ClassVar[str] = "softmax"
@@ -53,8 +49,7 @@ class Softmax(Layer):
         return softmax(x, axis=0)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LocalResponseNorm(Layer):
+class LocalResponseNorm(Layer, frozen=True, kw_only=True):
     """Each value divided by (k + alpha / size * the sum of squares over ``size`` neighbouring channels) ** beta."""
 
     op: ClassVar[str] = "local-response-norm"
@@ -73,8 +68,7 @@ class LocalResponseNorm(Layer):
         return local_response_norm(x, self.size, self.alpha, self.beta, self.k)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Affine(Layer):
+class Affine(Layer, frozen=True, kw_only=True):
     """Each channel times a weight, plus a bias."""
 
     op: ClassVar[str] = "affine"
@@ -93,8 +87,7 @@ class Affine(Layer):
         return affine(maps, arrays["weight"], arrays.get("bias")).reshape(x.shape)
 
 
-@dataclass(frozen=True, kw_only=True)
-class BatchNorm(Layer):
+class BatchNorm(Layer, frozen=True, kw_only=True):
     """Normalises each channel with the mean and variance from training, then applies a weight and a bias as ``affine`` does.
 
     It counts no multiply-adds: once learned, it is part of the weights of the layer before.
@@ -119,8 +112,7 @@ class BatchNorm(Layer):
         return batch_norm(maps, *scales, self.epsilon).reshape(x.shape)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flatten(Layer):
+class Flatten(Layer, frozen=True, kw_only=True):
     """All values of the maps in one vector: channel after channel, row after row."""
 
     op: ClassVar[str] = "flatten"
@@ -138,8 +130,7 @@ class Flatten(Layer):
         return x.reshape(-1)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Dense(Layer):
+class Dense(Layer, frozen=True, kw_only=True):
     """The dense (fully connected) layer: ``units`` weighted sums of all values of a vector."""
 
     op: ClassVar[str] = "dense"
@@ -177,8 +168,7 @@ class Dense(Layer):
         return dense(x.reshape(-1), arrays["weight"], arrays.get("bias"))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rbf(Layer):
+class Rbf(Layer, frozen=True, kw_only=True):
     """Radial basis functions: the squared distance between a vector and each of ``units`` patterns, not learned.
 
     The last layer of LeNet-5: LeCun, Bottou, Bengio & Haffner, "Gradient-Based Learning Applied to Document Recognition"

@@ -6,8 +6,10 @@ Shapes are (C, H, W) for maps and (C,) for a vector. Nothing here imports NumPy 
 import abc
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from msgspec import NODEFAULT, Struct, field
+from msgspec.structs import fields
 
 from ..errors import ArgumentError
 from ..geometry.axes import Axis
@@ -19,8 +21,7 @@ Shape: TypeAlias = tuple[int, ...]
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
 
-@dataclass(frozen=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """An array of a layer: its role, its shape, the count of its numbers, and whether they are learned.
 
     The count is less than the shape says where a table of connections leaves some weights out.
@@ -37,8 +38,7 @@ class Parameter:
         return cls(role, shape, math.prod(shape), learned)
 
 
-@dataclass(frozen=True)
-class ArraySource:
+class ArraySource(Struct, frozen=True):
     """The source of an array for a parameter: ``load`` reads it, as float64 or float32 by ``itemsize``, and raises KernelError.
 
     ``shared``: the array is one plane of weights, which all channels share.
@@ -47,13 +47,12 @@ class ArraySource:
     role: str
     shape: Shape
     origin: str
-    load: Callable[[], Array] = field(repr=False, compare=False)
+    load: Callable[[], Array]
     shared: bool = False
     itemsize: int = 8
 
 
-@dataclass(frozen=True)
-class InputTaps:
+class InputTaps(Struct, frozen=True):
     """The inputs that an output of a layer reads along one axis.
 
     Tap k of output o reads input (o * stride + first + k * dilation) / upsampling, where that is an integer.
@@ -86,8 +85,7 @@ class InputTaps:
                 yield index
 
 
-@dataclass(frozen=True, kw_only=True)
-class Layer(abc.ABC):
+class Layer(Struct, frozen=True, kw_only=True):
     """A layer of a network. Methods raise ArgumentError for an input shape that the layer does not accept."""
 
     op: ClassVar[str]
@@ -163,8 +161,7 @@ class Layer(abc.ABC):
                 raise ArgumentError(f"the {source.role} of {source.origin} has shape {source.shape}, and must have {required}")
 
 
-@dataclass(frozen=True)
-class Op:
+class Op(Struct, frozen=True):
     """An operation of a config file, the one definition for the config reader, schema, manual, ``summary`` and ``cache warm``.
 
     ``layer`` is the class with its defaults, shapes, costs and computation. ``keys`` are the keys of the operation: fields of
@@ -182,7 +179,7 @@ class Op:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """The default of each key; MISSING for those that are required unless the weights imply them.
+        """The default of each key; NODEFAULT for those that are required unless the weights imply them.
 
         ``bias`` is included where the bias of the layer is optional.
         """
@@ -192,7 +189,7 @@ class Op:
     @property
     def required(self) -> tuple[str, ...]:
         """The keys that are required unless the weights imply them."""
-        return tuple(key for key, value in self.defaults.items() if value is MISSING)
+        return tuple(key for key, value in self.defaults.items() if value is NODEFAULT)
 
 
 class PixelError(ArgumentError):

@@ -1,13 +1,12 @@
 """A network: its input and its layers in order."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..errors import ArgumentError, nearest_name
 from .layer import Layer, Shape
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(Struct, frozen=True):
     """The input of a network: maps of ``channels`` channels, of one size (H, W) or of any (None).
 
     ``range`` is the value of black and white; None keeps the levels. Then ``mean`` is subtracted from each channel, and the
@@ -42,8 +41,7 @@ class Input:
         return ""
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(Struct, frozen=True):
     """Layers in order: each takes the output of the one before."""
 
     name: str

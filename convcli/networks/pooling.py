@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..geometry.axes import Axis, make_pool_axes
@@ -11,8 +10,7 @@ from ..geometry.whole_numbers import Sides
 from .layer import Array, InputTaps, Layer, Op, Shape, as_maps, fractional_size
 
 
-@dataclass(frozen=True, kw_only=True)
-class Pool(Layer):
+class Pool(Layer, frozen=True, kw_only=True):
     """A pooling layer: a window whose stride is its size by default."""
 
     size: Sides
@@ -37,8 +35,7 @@ class Pool(Layer):
         return fractional_size(self.axes(shape))
 
 
-@dataclass(frozen=True, kw_only=True)
-class MaxPool(Pool):
+class MaxPool(Pool, frozen=True, kw_only=True):
     """The maximum of each window."""
 
     op: ClassVar[str] = "max-pool"
@@ -50,8 +47,7 @@ class MaxPool(Pool):
         return max_pool2d(x, self.size, stride=self.stride, threads=threads, **options)
 
 
-@dataclass(frozen=True, kw_only=True)
-class AvgPool(Pool):
+class AvgPool(Pool, frozen=True, kw_only=True):
     """The mean of each window."""
 
     op: ClassVar[str] = "avg-pool"
@@ -65,8 +61,7 @@ class AvgPool(Pool):
         return avg_pool2d(x, self.size, stride=self.stride, threads=threads, **options)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LpPool(Pool):
+class LpPool(Pool, frozen=True, kw_only=True):
     """The norm of each window: the sum of abs(x) ** p, to the power of 1 / p."""
 
     op: ClassVar[str] = "lp-pool"
@@ -84,8 +79,7 @@ class LpPool(Pool):
         return lp_pool2d(x, self.size, norm_type=self.p, stride=self.stride, threads=threads, **options)
 
 
-@dataclass(frozen=True, kw_only=True)
-class GlobalAvgPool(Layer):
+class GlobalAvgPool(Layer, frozen=True, kw_only=True):
     """The mean of each map."""
 
     op: ClassVar[str] = "global-avg-pool"
@@ -102,8 +96,7 @@ class GlobalAvgPool(Layer):
         return global_avg_pool2d(x)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Upsample(Layer):
+class Upsample(Layer, frozen=True, kw_only=True):
     """Repeats every pixel ``factor`` times along each axis."""
 
     op: ClassVar[str] = "upsample"

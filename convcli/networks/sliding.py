@@ -1,6 +1,5 @@
 """The base class of the convolution layers whose kernel slides over the input."""
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from ..geometry.axes import Axis, make_axes
@@ -10,8 +9,7 @@ from ..geometry.whole_numbers import Sides
 from .layer import InputTaps, Layer, Parameter, Shape, as_maps, fractional_size
 
 
-@dataclass(frozen=True, kw_only=True)
-class Sliding(Layer):
+class Sliding(Layer, frozen=True, kw_only=True):
     """A convolution whose kernel slides over the input."""
 
     family: ClassVar[str] = "conv"

@@ -2,10 +2,10 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct, field
 
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
@@ -43,8 +43,7 @@ class ConvOptions(NamedTuple):
     method: str | None
 
 
-@dataclass(frozen=True, eq=False)
-class Group:
+class Group(Struct, frozen=True, eq=False, dict=True):
     """The maps of one group, over a layout without a border that needs a copy.
 
     ``weights`` are (M, P, kh, kw, 1), ``bias`` (M,). With ``depthwise``, every plane has M / P maps of its own, and the weights
@@ -85,8 +84,7 @@ class Group:
         yield from tap_tasks(self.layout, found, self.bias, planes, constant, offset, workers, out)
 
 
-@dataclass(frozen=True, eq=False)
-class ConvPlan:
+class ConvPlan(Struct, frozen=True, eq=False):
     """How a layer is computed over batches (N, C, H, W) of one shape and dtype.
 
     ``layout`` and ``border`` are those before the padded copy that some borders need. ``each_channel`` computes all groups at

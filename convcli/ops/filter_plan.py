@@ -5,10 +5,10 @@ Plans are kept: checking the arguments of a call takes 60 microseconds, and look
 
 import functools
 import operator
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import Struct, field
 from numpy.typing import DTypeLike
 
 from ..engine.buffers import aligned
@@ -53,8 +53,7 @@ class FilterOptions(NamedTuple):
     method: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class FilterPlan:
+class FilterPlan(Struct, frozen=True, eq=False, dict=True):
     """How a kernel is slid over images of one shape and dtype.
 
     ``weights`` are (kh, kw) or (kh, kw, C), flipped where that is asked for. ``shape`` is that of the image, ``dtype`` that of

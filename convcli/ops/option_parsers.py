@@ -59,7 +59,7 @@ def read_border(text: str) -> Border:
     >>> read_border("circular"), read_border("7")
     ('wrap', 7.0)
     """
-    if not NUMBER.fullmatch(text):
+    if not re.fullmatch(NUMBER, text):
         return border_word(text)
     check_border(float(text))
     return float(text)

@@ -2,9 +2,9 @@
 
 import itertools
 import math
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 from numpy.typing import ArrayLike
 
 from ..engine.buffers import aligned
@@ -124,8 +124,7 @@ def _write_phases(
         target[:] = by_phase[:, :, i]
 
 
-@dataclass(frozen=True)
-class _Phases:
+class _Phases(Struct, frozen=True):
     """Phases of a result that read the same input pixels with different taps.
 
     A phase is every stride-th output pixel along an axis, starting at one of ``first_outputs``.

@@ -5,7 +5,6 @@ import functools
 import hashlib
 import math
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ArgumentError
@@ -20,8 +19,7 @@ from .mask_file import MaskFile
 from .request_base import BaseRequest
 
 
-@dataclass(frozen=True)
-class ApplyRequest(BaseRequest):
+class ApplyRequest(BaseRequest, frozen=True, dict=True):
     """A request of ``apply``. Each map is that of a kernel, or of a merged bank; their weights are computed, plain values.
 
     Raises ArgumentError where two options exclude each other.

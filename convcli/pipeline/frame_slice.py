@@ -1,17 +1,17 @@
 """The numbers of the frames that ``--frames`` selects. Imports no NumPy, so that start-up is fast."""
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from ..errors import ArgumentError, ImageError, nearest_name
 
 WORDS = ("all", "first")
-INDEX = re.compile(r"-?[0-9]{1,9}")
-SLICE = re.compile(r"(-?[0-9]{1,9})?:(-?[0-9]{1,9})?(?::(-?[0-9]{1,9})?)?")
+INDEX = r"-?[0-9]{1,9}"
+SLICE = r"(-?[0-9]{1,9})?:(-?[0-9]{1,9})?(?::(-?[0-9]{1,9})?)?"
 
 
-@dataclass(frozen=True)
-class FrameSlice:
+class FrameSlice(Struct, frozen=True):
     """Frames of a file by their numbers, from 0, as Python slices a list: negative numbers count from the end."""
 
     text: str
@@ -41,9 +41,9 @@ FIRST, ALL = FrameSlice("0"), FrameSlice("all")
 def parse_frames(text: str) -> FrameSlice:
     """Read all, first, N or A:B[:STEP]. Raises ArgumentError."""
     text = text.strip()
-    if text in WORDS or INDEX.fullmatch(text):
+    if text in WORDS or re.fullmatch(INDEX, text):
         return FrameSlice("0" if text == "first" else text)
-    if SLICE.fullmatch(text) and _slice_of(text).step != 0:
+    if re.fullmatch(SLICE, text) and _slice_of(text).step != 0:
         return FrameSlice(text)
     raise ArgumentError(
         f"frames must be all, first, a number such as 3, or A:B[:STEP] such as 0:10:2, got {text!r}{nearest_name(text, WORDS)}"

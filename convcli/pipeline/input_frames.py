@@ -1,8 +1,10 @@
 """The frames of an input that a request selects, and those of them that an output holds."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..images.frames import Frames, Series
 from ..images.image import Admit, Image
@@ -113,8 +115,7 @@ class InputFrames:
         self.notices = tuple(dict.fromkeys((*self.notices, *notices)))
 
 
-@dataclass(frozen=True)
-class OutputFrames:
+class OutputFrames(Struct, frozen=True):
     """The frames that an output holds, by their numbers in the file. Iterating gives the sources of their maps, in order."""
 
     input: InputFrames

@@ -6,8 +6,10 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..images.formats import READ_SUFFIXES
 from ..images.provenance import SIDECAR
@@ -16,8 +18,7 @@ from ..images.streams import is_pipe
 WILDCARDS = frozenset("*?[")
 
 
-@dataclass(frozen=True)
-class Input:
+class Input(Struct, frozen=True):
     """One picture, or an error that replaces the pictures of an argument.
 
     ``name`` is shown in messages. ``source`` is the file; None for standard input. ``relative_folder`` is the folder of the
@@ -35,8 +36,7 @@ class Input:
     is_pipe: bool = False
 
 
-@dataclass(frozen=True)
-class Search:
+class Search(Struct, frozen=True):
     """Options of a search. ``base`` is the folder that must contain all inputs."""
 
     recursive: bool = False

@@ -3,10 +3,10 @@
 import contextlib
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import DTypeLike
 
 from ..engine.jit.run import run_loop

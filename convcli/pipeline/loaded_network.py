@@ -6,8 +6,9 @@ import itertools
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ..errors import ArgumentError, KernelError
 from ..networks.analysis import LayerAnalysis, analyse
@@ -25,8 +26,7 @@ CACHED_SIZES = 64
 """Image sizes for which the analysis of the network is cached."""
 
 
-@dataclass(frozen=True)
-class LayerMap:
+class LayerMap(Struct, frozen=True):
     """A feature map of a layer, or its vector (index None)."""
 
     layer: str

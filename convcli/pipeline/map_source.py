@@ -2,8 +2,9 @@
 
 import abc
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from msgspec import Struct
 
 from ..engine.planner import Choice
 from ..images.image import Array, Image
@@ -11,16 +12,14 @@ from ..images.image import Array, Image
 Rows: TypeAlias = tuple[int, int]
 
 
-@dataclass(frozen=True)
-class Response:
+class Response(Struct, frozen=True):
     """A feature map: colour (H, W, C) float, and alpha (H, W) float in the levels of the image, or None."""
 
     colour: Array
     alpha: Array | None
 
 
-@dataclass(frozen=True)
-class Explanation:
+class Explanation(Struct, frozen=True):
     """How a kernel is computed on a picture.
 
     ``rank`` is that of the kernel, 0 for a kernel over several channels. ``multiply_adds`` are those of the whole map.

@@ -2,9 +2,10 @@
 
 import functools
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from ..errors import ArgumentError
 
@@ -12,8 +13,7 @@ if TYPE_CHECKING:
     from ..images.image import Array
 
 
-@dataclass(frozen=True)
-class MaskFile:
+class MaskFile(Struct, frozen=True, dict=True):
     """A picture that is 0 where pixels are missing. It is read once, also for copies of the request that has it."""
 
     name: str

@@ -1,9 +1,9 @@
 """Runs an image through a network: prepares the input, and returns the maps of the layers."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 
 from ..images import alpha as transparency
 from ..images.image import Array, Image

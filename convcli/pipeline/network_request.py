@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import ArgumentError
@@ -14,8 +13,7 @@ from .loaded_network import LayerMap, LoadedNetwork
 from .request_base import BaseRequest
 
 
-@dataclass(frozen=True, kw_only=True)
-class NetworkRequest(BaseRequest):
+class NetworkRequest(BaseRequest, frozen=True, kw_only=True, dict=True):
     """A request of ``run``. Its maps are those of the tapped layers."""
 
     maps: tuple[LayerMap, ...]

@@ -5,9 +5,10 @@ import os
 import re
 import stat
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from ..errors import ArgumentError
 from ..images.formats import BY_SUFFIX

@@ -20,12 +20,12 @@ from .tasks import FRAME
 TOKENS = ("stem", "ext", "name", "parent", "relpath", "frame")
 
 
-BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 
 
 def tokens_in(template: str) -> set[str]:
     """Return the tokens that a template uses."""
-    return {token for token in BRACES.findall(template) if token}
+    return {token for token in re.findall(BRACES, template) if token}
 
 
 def fill_template(template: str, input_: Input, map_values: dict[str, str], map_tokens: Sequence[str]) -> str:
@@ -54,7 +54,7 @@ def fill_template(template: str, input_: Input, map_values: dict[str, str], map_
             )
         return values[match[1]]
 
-    return BRACES.sub(value, template)
+    return re.sub(BRACES, value, template)
 
 
 def escape_braces(text: str) -> str:

@@ -3,10 +3,11 @@
 import functools
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..engine.padded_copy import padded_window
 from ..geometry.axes import Axis, make_axes
@@ -26,8 +27,7 @@ from .samples import Samples
 from .store_map import store_rows, stretch_limits
 
 
-@dataclass(frozen=True)
-class Taps:
+class Taps(Struct, frozen=True):
     """The taps of a kernel along one axis of an image.
 
     ``positions`` outside 0 .. ``size`` - 1 are in the padding. ``sources`` are the rows or columns of the image that are read,
@@ -45,8 +45,7 @@ class Taps:
         return (positions < 0) | (positions >= self.size)
 
 
-@dataclass(frozen=True)
-class Plane:
+class Plane(Struct, frozen=True):
     """One channel under a kernel: levels, the values that are summed, weights as they slide, and products, (kh, kw) float64.
 
     The values that are summed are the samples as kernels see them: the levels; or their light, from 0 to 1, with --light
@@ -65,8 +64,7 @@ class Plane:
         return float(self.products.sum())
 
 
-@dataclass(frozen=True)
-class AlphaTrace:
+class AlphaTrace(Struct, frozen=True):
     """Alpha under a kernel: its levels (kh, kw), their weights (kh, kw), and the sum ``seen``. ``opaque`` is full alpha.
 
     The weights are None where the kernel sums to zero: alpha is then that of the pixel under the anchor.
@@ -84,8 +82,7 @@ class AlphaTrace:
         return None if self.weights is None or math.isnan(share) else share if share > least_visible_share(self.opaque) else 0.0
 
 
-@dataclass(frozen=True)
-class KernelTrace:
+class KernelTrace(Struct, frozen=True):
     """One kernel at one pixel: its taps and the channels under it, which are summed into one response with ``summing``.
 
     ``responses`` are the results of the loops, one for each channel of the map, the kernel's offset included, divided by alpha.
@@ -116,8 +113,7 @@ class KernelTrace:
         return (sum(sums),) if self.summing else sums
 
 
-@dataclass(frozen=True)
-class PixelTrace:
+class PixelTrace(Struct, frozen=True):
     """The pixel in column x, row y of a map of ``shape`` (H, W, C).
 
     It is stored as ``levels`` 0..white and alpha, or raw where ``white`` is None. ``limits`` are the responses that become 0

@@ -14,7 +14,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ..engine.jit.run import Stopped, stop_loops
 from ..engine.threads import usable_processors

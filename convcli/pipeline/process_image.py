@@ -4,9 +4,11 @@ import contextlib
 import io
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..errors import ConvcliError, ImageError
 from ..images.atomic_write import Times, remove_leftovers
@@ -30,8 +32,7 @@ from .write_stack import write_stack
 from .written import Written, explanations_of
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The result of processing one picture: its outputs and notices, or an error."""
 
     task: Task
@@ -52,8 +53,7 @@ class Outcome:
         return replace(self, written=(*self.written, *written), notices=all_notices)
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(Struct, frozen=True):
     """The frames of a file that is open, and the outputs that remain to be written, each with its provenance.
 
     ``frames`` is None where all outputs are up to date. ``times`` are those of the file before it was read, for --keep-times.
@@ -65,8 +65,7 @@ class Reading:
     times: Times | None = None
 
 
-@dataclass(frozen=True)
-class Shared:
+class Shared(Struct, frozen=True):
     """What the pictures of a run share. ``on_frame`` is called for each frame that is read."""
 
     pipes: Pipes

@@ -5,8 +5,9 @@ import functools
 import hashlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from msgspec import Struct
 
 from ..errors import ArgumentError
 from ..geometry.axes import Placement
@@ -31,8 +32,7 @@ class Map(Protocol):
         """Name of the feature map, unique in a request."""
 
 
-@dataclass(frozen=True)
-class BaseRequest(abc.ABC):
+class BaseRequest(Struct, frozen=True, dict=True):
     """The inputs, the feature maps of each, the output, and how it is stored.
 
     Raises ArgumentError where an input has an empty name, and where standard input is used twice.

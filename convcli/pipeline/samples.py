@@ -1,9 +1,9 @@
 """The samples of an image as kernels see them: its levels, or linear light, times alpha; and levels of their responses."""
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
+from msgspec import Struct
 
 from ..errors import ArgumentError
 from ..geometry.borders import Border
@@ -14,8 +14,7 @@ from .apply_request import ApplyRequest
 from .missing_samples import absent_samples_of
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
+class Samples(Struct, frozen=True, eq=False, dict=True):
     """The samples of an image. Without ``light`` they are levels, with it light from 0 to 1. ``border`` is in their unit.
 
     ``absent`` says which are missing: (H, W, C) bool, (H, W, 1) for whole pixels, None where none is.

@@ -1,8 +1,8 @@
 """Quantizes a feature map, some rows at a time."""
 
-from dataclasses import dataclass, replace
-
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..images.file_format import Format
 from ..images.image import Array, Image
@@ -48,8 +48,7 @@ def quantize_map(
     return replace(image, pixels=pixels, white=white, alpha=alpha), combine_statistics(statistics)
 
 
-@dataclass(frozen=True)
-class StoredRows:
+class StoredRows(Struct, frozen=True):
     """Some rows of a map: the response, the levels (H, W, C) and alpha (H, W) or None that are stored, and their statistics."""
 
     response: Response

@@ -1,7 +1,9 @@
 """The work of a run: a task for each picture, a target for each output file."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..images.file_format import Format
 
@@ -9,8 +11,7 @@ FRAME = "{frame}"
 """What stands for the number of a frame in the path of a target until the number of frames is known."""
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """One file to write: its path (None for standard output), its format, and the indices of the maps that it holds.
 
     ``replace`` allows replacing an existing file. ``per_frame`` means that each frame of the picture has a file of its own;
@@ -30,8 +31,7 @@ class Target:
         return replace(self, path=Path(str(self.path).replace(FRAME, number)), frame=frame)
 
 
-@dataclass(frozen=True)
-class Task:
+class Task(Struct, frozen=True):
     """One picture and its outputs. ``source`` None is standard input; ``error`` is why it cannot be processed.
 
     ``is_pipe`` allows reading the picture from a pipe.

@@ -4,9 +4,10 @@ import functools
 import io
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
+
+from msgspec import Struct
 
 from ..errors import OutputError
 from ..images.atomic_write import ExistsError, Times, write_atomically
@@ -17,16 +18,14 @@ from .request_base import BaseRequest
 from .tasks import Target
 
 
-@dataclass(frozen=True)
-class Pipes:
+class Pipes(Struct, frozen=True):
     """Standard input and output as binary files, None where the request does not use them."""
 
     input: BinaryIO | None = None
     output: BinaryIO | None = None
 
 
-@dataclass(frozen=True)
-class Output:
+class Output(Struct, frozen=True):
     """The pipes of a run, the provenance of an output, and its access and modification times where they are given."""
 
     pipes: Pipes

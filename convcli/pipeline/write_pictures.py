@@ -1,10 +1,10 @@
 """Writes one map of one or several frames as pictures: as levels, or as float32 in TIFF, with the metadata of their images."""
 
 import operator
-from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
+from msgspec.structs import replace
 
 from ..images.frames import peek
 from ..images.geotiff import rescaled_block

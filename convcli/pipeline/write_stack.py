@@ -1,10 +1,10 @@
 """Writes the maps of one or several frames raw, as a stack of floats."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
+from msgspec.structs import replace
 
 from ..images.exif_tiff import block_of_tags
 from ..images.frames import Series, peek

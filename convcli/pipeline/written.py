@@ -1,8 +1,10 @@
 """What was written, or is planned, of an output."""
 
 import itertools
-from dataclasses import dataclass, replace
 from typing import TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..images.quantize import RangeStatistics
 from .map_source import Explanation, MapSource
@@ -13,8 +15,7 @@ Explanations: TypeAlias = dict[int, tuple[Explanation, ...]]
 """How the kernels of maps are computed, by the indices of the maps."""
 
 
-@dataclass(frozen=True)
-class Written:
+class Written(Struct, frozen=True):
     """A map, or all maps of a layer, in an output. ``statistics`` is None in a dry run.
 
     ``maps`` are indices into the maps of the request. ``explanations`` say how their kernels were computed (--explain).

@@ -56,6 +56,22 @@ print(status, "convcli.networks.op_registry" in sys.modules, file=sys.stderr)
         assert subprocess.run(arguments, capture_output=True, text=True, check=True).stderr == f"0 {imported}\n", name
 
 
+def test_apply_imports_only_what_a_jpeg_needs(tmp_path, samples):
+    """Each of these takes 1 to 15 ms to import; the tables of the built-in kernels.toml were parsed beforehand."""
+    unneeded = "numpy.ma dataclasses zipfile tempfile tomllib secrets imagecodecs tifffile rich numba fractions textwrap"
+    program = f"""
+import sys
+from convcli.cli.main import main
+status = main(["apply", sys.argv[1], "-k", "blur", "-q", "-o", sys.argv[2]])
+print(status, sorted(set({unneeded.split()}) & set(sys.modules)), file=sys.stderr)
+"""
+    arguments = [sys.executable, "-c", program, samples / "rocket.jpg", tmp_path / "y.jpg"]
+    for _ in range(2):  # loops may be compiled in the first
+        (tmp_path / "y.jpg").unlink(missing_ok=True)
+        result = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    assert result.stderr == "0 []\n"
+
+
 def test_importing_the_package_is_light():
     """The public functions are imported when they are first used."""
     program = "import sys, convcli; sys.exit(bool({'numpy', 'numba', 'click', 'rich'} & set(sys.modules)))"

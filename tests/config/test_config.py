@@ -6,11 +6,11 @@ import resource
 import subprocess
 import sys
 import tomllib
-from dataclasses import replace
 
 import jsonschema
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from numpy.testing import assert_allclose, assert_array_equal
 
 import convcli

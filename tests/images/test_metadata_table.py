@@ -1,6 +1,5 @@
 """Every field of Metadata, in every format that is written: kept, or named in a notice, as the table of the manual says."""
 
-import dataclasses
 import io
 from fractions import Fraction
 from importlib.resources import files
@@ -9,6 +8,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageCms
 import pytest
+from msgspec.structs import fields
 
 from convcli.images.encoding import Encoding
 from convcli.images.formats import WRITTEN, format_named
@@ -48,7 +48,7 @@ def table():
 
 def test_all_fields_have_a_value_here():
     """A new field needs a value above, and a row in the manual."""
-    assert {field.name for field in dataclasses.fields(Metadata)} == {*VALUES, *NOT_WRITTEN}
+    assert {field.name for field in fields(Metadata)} == {*VALUES, *NOT_WRITTEN}
     assert {field for field, _ in table()} == {*VALUES}
 
 

@@ -14,10 +14,10 @@ import safetensors
 import safetensors.numpy
 from numpy.testing import assert_array_equal
 
-from convcli.config import resources
 from convcli.config.load import load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.errors import MAX_CANDIDATES, KernelError, nearest
+from convcli.kernels import weight_files
 from convcli.kernels.weight_files import load_weights
 from convcli.kernels.weights import WeightsFile
 
@@ -347,8 +347,8 @@ def test_the_nearest_of_many_names_is_found(tmp_path):
 def test_a_file_that_cannot_be_read_is_read_once(tmp_path, monkeypatch):
     """The error is reported at each place that names the file; many such files exceed a limit."""
     read = []
-    load = resources.load_weights
-    monkeypatch.setattr(resources, "load_weights", lambda file: read.append(file) or load(file))
+    load = weight_files.load_weights
+    monkeypatch.setattr(weight_files, "load_weights", lambda file: read.append(file) or load(file))
     (tmp_path / "bad.txt").write_text("1 2\n" * 1000 + "x")
     (tmp_path / "k.toml").write_text(f"[kernels.s]\nsum = {['@bad.txt'] * 50}")
     locations = [ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]

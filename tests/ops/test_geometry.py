@@ -1,12 +1,12 @@
 """Output sizes, padding and borders."""
 
 import re
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from convcli import ArgumentError
 from convcli.geometry.axes import Axis, make_axes

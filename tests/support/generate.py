@@ -1,17 +1,21 @@
-"""Generates the parts of the JSON schema and of the manual that follow from the operations of networks and from the borders.
+"""Generates files that follow from others: parts of the JSON schema and of the manual, and the parsed built-in kernels.toml.
 
     python tests/support/generate.py
 
-Run it after a change of OPS, of a layer class, of KEYS or of the borders; until then a test fails.
+Run it after a change of OPS, of a layer class, of KEYS, of the borders or of kernels.toml; until then a test fails.
 """
 
 import json
 import re
-from dataclasses import MISSING
+import tomllib
 from pathlib import Path
 
+from msgspec import NODEFAULT
+
+from convcli.config.built_in import PARSED, digest_of
 from convcli.config.layer_keys import KEYS, keys_of
 from convcli.config.layer_spec import WAYS, weight_keys
+from convcli.config.search_path import built_in_file
 from convcli.geometry.borders import BORDER_ALIASES, BORDERS
 from convcli.networks.op_registry import OPS
 
@@ -126,7 +130,7 @@ def make_schema():
 
 def default_of(value):
     """The text of a default, to stand after its key."""
-    if value is MISSING:
+    if value is NODEFAULT:
         return " (required)"
     if value is None:
         return ""
@@ -165,7 +169,15 @@ def make_manual():
     return text
 
 
-FILES = {SCHEMA: make_schema, MANUAL: make_manual}
+def make_built_in():
+    """The built-in kernels.toml as JSON, with the digest of its text."""
+    text = built_in_file().read_text("utf-8")
+    return (
+        json.dumps({"digest": digest_of(text), "tables": tomllib.loads(text)}, ensure_ascii=False, separators=(",", ":")) + "\n"
+    )
+
+
+FILES = {SCHEMA: make_schema, MANUAL: make_manual, PARSED: make_built_in}
 """The generated files, and the function that makes the text of each."""
 
 if __name__ == "__main__":

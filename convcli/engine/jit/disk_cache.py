@@ -10,7 +10,6 @@ import hashlib
 import importlib.util
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +31,8 @@ def keep_code(name: str, code: bytes) -> None:
     folder = code_folder()
     if folder is None:
         return
+    import tempfile
+
     try:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", delete=False) as file:
             temporary = Path(file.name)
@@ -93,8 +94,8 @@ def _refusal(parent: Path) -> str:
         parent.parent.mkdir(parents=True, exist_ok=True)
         for folder in (parent, parent / _folder_name()):
             folder.mkdir(mode=0o700, exist_ok=True)
-        with tempfile.TemporaryFile(dir=parent / _folder_name()):
-            pass
+        if not os.access(parent / _folder_name(), os.W_OK | os.X_OK):
+            return "cannot be written"
         private = _is_private(parent) and _is_private(parent / _folder_name())
     except OSError as error:
         return f"cannot be written: {error.strerror}"
@@ -119,16 +120,17 @@ def _folder_name() -> str:
     return f"{llvm.get_host_cpu_name()}-{digest.hexdigest()[:16]}"
 
 
-def cache_folders() -> list[Path]:
-    """Return the possible parent folders, in order of preference."""
+def cache_folders() -> Iterator[Path]:
+    """Yield the possible parent folders, in order of preference."""
     chosen = os.environ.get("CONVCLI_CACHE_DIR")
     if chosen:
-        return [Path(chosen).absolute()]
-    temporary = Path(tempfile.gettempdir()) / f"convcli-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-    try:
-        return [_user_cache() / "convcli", temporary]
-    except RuntimeError:  # Path.home() finds no home
-        return [temporary]
+        yield Path(chosen).absolute()
+        return
+    with contextlib.suppress(RuntimeError):  # Path.home() finds no home
+        yield _user_cache() / "convcli"
+    import tempfile  # here, as it takes 5 ms to import
+
+    yield Path(tempfile.gettempdir()) / f"convcli-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
 
 
 def _user_cache() -> Path:

@@ -6,11 +6,12 @@ and encoded as pictures are, so that all depths and colours of PNG are preserved
 
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...errors import ArgumentError
 from ..boxes import Box
@@ -42,8 +43,7 @@ EncodePng: TypeAlias = Callable[[Array, bool, bool], bytes]
 """Encodes levels, which may have alpha, as a PNG file; with all metadata where the last argument is true."""
 
 
-@dataclass(frozen=True)
-class FrameControl:
+class FrameControl(Struct, frozen=True):
     """Where a frame lies, how it is laid on others, and the chunks of its data in the file."""
 
     width: int
@@ -60,8 +60,7 @@ class FrameControl:
         return self.x <= other.x and self.y <= other.y and all(ends)
 
 
-@dataclass(frozen=True)
-class Animation:
+class Animation(Struct, frozen=True):
     """An animation in a file.
 
     ``header`` is the chunk IHDR without the size, ``chunks`` are those that do not belong to frames. ``has_still`` is whether

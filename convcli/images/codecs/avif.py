@@ -2,11 +2,11 @@
 
 import io
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import BinaryIO
 
 import numpy as np
 import PIL.Image
+from msgspec.structs import replace
 
 from ...errors import ImageError
 from .. import avif_boxes

@@ -11,12 +11,12 @@ import itertools
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import PIL.Image
 import PIL.ImageFile
 import PIL.JpegImagePlugin
+from msgspec import Struct
 
 from ..file_parts import END_OF_IMAGE, START_OF_SCAN, jpeg_segments_in
 
@@ -25,7 +25,7 @@ HUFFMAN_FRAMES, RESTART_INTERVAL = (0xC0, 0xC1, PROGRESSIVE), 0xDD
 """Frames whose decoder can wait for data: arithmetic coding cannot. https://www.w3.org/Graphics/JPEG/itu-t81.pdf, table B.1."""
 
 OTHER_FRAMES = (0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), *range(0xCD, 0xD0))
-RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+RESTART = rb"\xff[\xd0-\xd7]"
 PADDING, SKIPPED = 8 * b"\xff\0", b"\0"
 """What libjpeg reads ahead, 64 bits of 1, which are no code (F.1.2.1.2), so that they hardly stand for data that are missing;
 and a byte after them.
@@ -34,8 +34,7 @@ and a byte after them.
 BLOCK, MARKER_OF_END = 8, b"\xff\xd9"
 
 
-@dataclass(frozen=True)
-class Scans:
+class Scans(Struct, frozen=True):
     """The ends of the scans of a picture and its own, and whether its markers show that something is missing.
 
     That is a restart marker, or the lowest bits of coefficients that a progressive picture began with the others.
@@ -135,7 +134,7 @@ def _scans(data: bytes) -> Scans | None:
                 coefficients = range(spectrum[0], spectrum[1] + 1)
                 low_bits |= dict.fromkeys(itertools.product(components, coefficients), spectrum[2] & 15)
             if interval:
-                restarts = sum(1 for _ in RESTART.finditer(data, begin, end))
+                restarts = sum(1 for _ in re.compile(RESTART).finditer(data, begin, end))
                 lacks_restarts |= restarts < -(-_coded_units(frame, components) // interval) - 1
         elif marker == END_OF_IMAGE and ends:
             return Scans(tuple(ends), end, lacks_restarts or any(low_bits.values()))

@@ -2,11 +2,11 @@
 
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
+from msgspec.structs import replace
 
 from ...errors import ImageError
 from ..boxes import Box, box_of, contents_of

@@ -2,10 +2,11 @@
 
 import functools
 import io
-from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 import PIL.Image
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..compression import Compression, compression_of
 from ..exif_block import ORIENTATION
@@ -20,8 +21,7 @@ HELD_BYTES = 12
 """Bytes per pixel of the canvases of decoders: the frame that is shown, and what lies under the next."""
 
 
-@dataclass(frozen=True)
-class AnimationFacts:
+class AnimationFacts(Struct, frozen=True):
     """What is known of an animation before a frame is decoded. ``width`` and ``height`` are the largest that it asks for.
 
     ``has_alpha`` and ``is_grey`` are those of all frames of a GIF.
@@ -55,8 +55,7 @@ class AnimationCodec(PillowCodec):
         return to_image(picture, metadata)
 
 
-@dataclass(frozen=True)
-class _Opened:
+class _Opened(Struct, frozen=True):
     """A picture of Pillow, and what its file says about all frames."""
 
     picture: PIL.Image.Image

@@ -8,10 +8,11 @@ import io
 import struct
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...errors import ImageError
 from ..chunks import PNG_HEADER_END, PNG_SIGNATURE, png_chunk
@@ -57,8 +58,7 @@ As none is always the smallest, level 9 tries all of them.
 """
 
 
-@dataclass(frozen=True)
-class DeepHeader:
+class DeepHeader(Struct, frozen=True):
     """The header of a file with 16 bits and with colour or alpha."""
 
     width: int

@@ -4,10 +4,10 @@ import io
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import PIL.Image
+from msgspec import Struct
 
 from ..chunks import CHECKSUM_SIZE, PNG_SIGNATURE, png_chunk, png_chunks_in
 from ..exif_block import ORIENTATION
@@ -22,8 +22,7 @@ TYPES_WITH_ALPHA = (4, 6)
 """Colour types: grey with alpha, and RGBA."""
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(Struct, frozen=True):
     """A chunk: its name, its data, and all its bytes, with length and checksum."""
 
     name: bytes

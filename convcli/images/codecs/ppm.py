@@ -4,10 +4,10 @@ https://netpbm.sourceforge.net/doc/ppm.html and pam.html. Samples are scaled so 
 """
 
 import re
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from msgspec import Struct
 
 from ...errors import ImageError
 from ..file_parts import unkept_ppm_parts
@@ -23,8 +23,7 @@ BYTES_PER_WORD = 60
 """Memory of a sample written as text while it is read."""
 
 
-@dataclass(frozen=True)
-class DeepHeader:
+class DeepHeader(Struct, frozen=True):
     """The size of a picture, its samples per pixel, its highest level, and the position of its samples in the file."""
 
     width: int

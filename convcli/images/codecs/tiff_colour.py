@@ -14,11 +14,12 @@ Samples of other than 8, 16, 32 or 64 bits are scaled so that the highest is whi
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import PIL.Image
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...errors import ImageError
 from ..image import Array, Image, as_levels
@@ -37,8 +38,7 @@ SRGB_OF_XYZ = np.array(
 D50 = np.array([0.96422, 1.0, 0.82521], np.float32)
 
 
-@dataclass(frozen=True)
-class Colour:
+class Colour(Struct, frozen=True):
     """A rule: the number of samples per pixel that hold colour, of channels that they become, and what converts them.
 
     ``convert`` takes levels (H, W, samples) and the page, and returns levels (H, W, channels). ``name`` is that of a colour

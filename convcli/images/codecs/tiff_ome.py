@@ -5,11 +5,12 @@ https://docs.openmicroscopy.org/ome-model/6.3.1/ome-tiff/specification.html
 
 import math
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..image import Array
 
@@ -39,8 +40,7 @@ MADE_ANEW = {
 """Elements and their attributes that the output has again, or that are untrue of it."""
 
 
-@dataclass(frozen=True)
-class OmeImage:
+class OmeImage(Struct, frozen=True):
     """An image: the axes of its planes and their lengths, the last changing first, and what is known of them.
 
     ``tables`` are the entries TiffData: the index of the first plane, the first directory, and the number of planes, 0 for all

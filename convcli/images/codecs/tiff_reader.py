@@ -11,11 +11,11 @@ import math
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
 import PIL.Image
+from msgspec.structs import replace
 
 from ...errors import ImageError
 from .. import alpha

@@ -19,10 +19,11 @@ import math
 import re
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from typing import Any, BinaryIO
 
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...errors import ImageError
 from ..exif_block import RATIONAL
@@ -39,7 +40,7 @@ COMPOSITE = "composite"
 IMAGEJ_WORDS = ("mode", "loop", "fps", "yunit", "zunit", "xorigin", "yorigin", "zorigin", "Info", "LUTs", "Properties")
 """Metadata of ImageJ that stay true of a filtered stack; those of levels, such as its display range, are left out."""
 
-IMAGEJ_LEVELS = re.compile(r"vunit|cf|c\d")
+IMAGEJ_LEVELS = r"vunit|cf|c\d"
 """Keys of ImageJ for the meaning of levels."""
 
 UNCOMPRESSED = 1
@@ -49,8 +50,7 @@ UIC2, UIC2_BYTES = 33629, 24
 FURTHER_MAP_TAGS = "the position on a map and GDAL's tags of its further pages"
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The series of a file, the planes of each frame (frames, channels), and the positions of the directories.
 
     Each directory holds ``per_directory`` planes, which are numbered from 0 throughout the file. ``lost`` describes the parts
@@ -99,8 +99,7 @@ def layout_of(file: Any, stream: BinaryIO) -> Layout:
     return Layout(series, found.planes, directories, found.per_directory, tuple(lost), found.is_colour, unkept)
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """A series, and what is known of it, as in ``Layout``."""
 
     series: Series
@@ -147,7 +146,7 @@ def _imagej(file: Any, directories: Sequence[int]) -> Found | None:
         unit=str(words.get("unit", "")),
         tiff=TiffSeries("imagej", planes.shape[1] > 1, kept),
     )
-    levels = any(map(IMAGEJ_LEVELS.fullmatch, words))
+    levels = any(re.fullmatch(IMAGEJ_LEVELS, word) for word in words)
     unkept = ("ImageJ's calibration of levels",) if levels else ()
     return Found(series, planes, per_directory, is_colour and planes.shape[1] == 3, unkept)
 

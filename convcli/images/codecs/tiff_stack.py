@@ -11,10 +11,10 @@ import io
 import math
 import operator
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
+from msgspec.structs import replace
 
 from ...errors import ArgumentError
 from ..exif import text_in

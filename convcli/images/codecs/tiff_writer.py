@@ -20,11 +20,11 @@ do not have it.
 
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+from msgspec import Struct
 
 from ..compression import TILE
 from ..encoding import Encoding
@@ -118,8 +118,7 @@ def _options(name: str, predictor: int) -> dict[str, Any]:
     return {"compression": NUMBERS[name], "predictor": predictor, **level}
 
 
-@dataclass(frozen=True)
-class Segments:
+class Segments(Struct, frozen=True):
     """How samples are stored: the name of the compression, the rows and columns of a strip or tile, and the number of them.
 
     Compressed levels are differences of neighbours in a row (TIFF 6.0, section 14), floats those of Adobe's Technical Note 3.

@@ -6,8 +6,9 @@ Frames are encoded as pictures are, and put into chunks of one file, one by one.
 import io
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import BinaryIO
+
+from msgspec.structs import replace
 
 from ..chunks import FRAME_CHUNK, FRAME_HEADER_SIZE, RIFF_START, data_of, riff_chunk, riff_chunks_in
 from ..frames import LevelsOfFrame, Series

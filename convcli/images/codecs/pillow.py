@@ -29,6 +29,7 @@ from msgspec.structs import replace
 from ...errors import ImageError
 from ..chunks import PNG_HEADER_END, png_chunk
 from ..compression import compression_of
+from ..exif_block import ORIENTATION
 from ..formats import BY_PILLOW_NAME, DECODERS, FORMATS, format_beginning
 from ..frames import Frames, Series
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels

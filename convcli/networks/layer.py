@@ -51,6 +51,11 @@ class ArraySource(Struct, frozen=True):
     shared: bool = False
     itemsize: int = 8
 
+    def __repr__(self) -> str:
+        # Without ``load``, whose address differs from process to process: digests of requests are made of this text.
+        shown = ("role", "shape", "origin", "shared", "itemsize")
+        return f"ArraySource({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
 
 class InputTaps(Struct, frozen=True):
     """The inputs that an output of a layer reads along one axis.

@@ -58,7 +58,7 @@ print(status, "convcli.networks.op_registry" in sys.modules, file=sys.stderr)
 
 def test_apply_imports_only_what_a_jpeg_needs(tmp_path, samples):
     """Each of these takes 1 to 15 ms to import; the tables of the built-in kernels.toml were parsed beforehand."""
-    unneeded = "numpy.ma dataclasses zipfile tempfile tomllib secrets imagecodecs tifffile rich numba fractions textwrap"
+    unneeded = "numpy.ma dataclasses tomllib secrets imagecodecs tifffile rich numba"
     program = f"""
 import sys
 from convcli.cli.main import main

@@ -186,6 +186,24 @@ def test_damaged_files_are_one_error_or_are_read(name, limited):
             assert_array_equal(image.pixels, other)
 
 
+def test_a_webp_of_another_size_than_it_states_takes_no_memory(limited):
+    """64 x 96 pixels of noise that are said to be 13,000 x 13,000, of which Pillow would clear a canvas of 680 MB."""
+    data = bytearray(by_pillow(rng.integers(0, 256, (64, 96, 3), dtype=np.uint8), "WEBP", lossless=True))
+    place, side = data.index(b"VP8L") + 9, 12_999
+    bits = int.from_bytes(data[place : place + 4], "little") >> 28 << 28 | side << 14 | side
+    data[place : place + 4] = struct.pack("<I", bits)
+    with pytest.raises(ImageError, match="its WEBP data cannot be decoded"):
+        read_image(None, io.BytesIO(data))
+
+
+def test_a_blank_webp_is_read():
+    """A picture of one colour, which has far more pixels than bytes, is what it was."""
+    blank = np.full((3000, 2000, 3), (10, 20, 30), dtype=np.uint8)
+    data = by_pillow(blank, "WEBP", lossless=True)
+    assert len(data) < 1000
+    assert_array_equal(read_image(None, io.BytesIO(data)).pixels, blank)
+
+
 def test_a_box_larger_than_its_file_takes_no_memory():
     """A box of JPEG 2000 that announces 64 GB."""
     header = box_of(b"ihdr", struct.pack(">IIHBBBB", 4, 4, 1, 7, 7, 0, 0)) + struct.pack(">I4sQ", 1, b"colr", 1 << 36)

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+import PIL.ImageFile
 from msgspec.structs import replace
 
 from ..chunks import FRAME_CHUNK, FRAME_HEADER_SIZE, RIFF_START, data_of, riff_chunk, riff_chunks_in
@@ -15,6 +16,7 @@ from ..frames import LevelsOfFrame, Series
 from ..image import Metadata
 from ..storage import Storage
 from .animation import changed_box, of_one_size, timing_of
+from .pillow import WatchedFile
 from .pillow_frames import AnimationCodec, AnimationFacts
 
 ANIMATED, XMP, EXIF, ALPHA, ICC = 0x02, 0x04, 0x08, 0x10, 0x20
@@ -26,6 +28,9 @@ REPLACES = 0x02
 PIXEL_CHUNKS = (b"ALPH", b"VP8 ", b"VP8L")
 FLAGS_OF_METADATA = {b"ICCP": ICC, b"EXIF": EXIF, b"XMP ": XMP}
 MAX_DURATION, MAX_LOOP = (1 << 24) - 1, 65535
+
+PLAUSIBLE_PIXELS_PER_BYTE = 100
+"""Above it, a size is doubted. Photographs have 4 to 8 pixels per byte, graphics tens, pictures of one colour millions."""
 
 
 class WebpCodec(AnimationCodec):
@@ -49,6 +54,20 @@ class WebpCodec(AnimationCodec):
                 durations.append(float(_number(start[12:15])))
         series = Series(len(durations), durations=tuple(durations), loop=loop)
         return AnimationFacts(series, width, height) if durations else None
+
+    def load(self, picture: PIL.ImageFile.ImageFile, watched: WatchedFile) -> None:
+        """Decode the pixels. Raises whatever Pillow and imagecodecs raise on damaged data.
+
+        Pillow clears a canvas of the stated size before it looks at the data: 680 MB for 13,000 x 13,000 pixels. imagecodecs
+        touches memory as it decodes; so it tries pictures whose size may be a lie.
+        """
+        size = watched.seek(0, io.SEEK_END)
+        if picture.width * picture.height > PLAUSIBLE_PIXELS_PER_BYTE * size:
+            import imagecodecs
+
+            watched.seek(0)
+            imagecodecs.webp_decode(watched.file.read())
+        picture.load()
 
     def write_frames(self, file: BinaryIO, frames: Iterable[LevelsOfFrame], series: Series, storage: Storage) -> None:
         """Write an animation. Of each frame, the part that differs from the one before is stored, from an even position."""

@@ -268,6 +268,11 @@ KEEPING = _together(
         metavar="N",
         help="Pictures at a time, or bands of one picture.  [default: the processors that this process may use]",
     ),
+    click.option(
+        "--no-sync",
+        is_flag=True,
+        help="Do not wait until outputs are on the disk: they may be incomplete after a loss of power. For scratch files.",
+    ),
 )
 """Options for existing outputs, and for limits."""
 

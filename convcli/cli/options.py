@@ -58,7 +58,7 @@ SECTIONS = {
     "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method",
     "Output": "--output --format --range --depth --png-level --quality --compression --strip --keep-times --in-place --flat "
     "--overwrite --skip-existing",
-    "Batch": "--jobs --max-memory --fail-fast --dry-run",
+    "Batch": "--jobs --max-memory --no-sync --fail-fast --dry-run",
     "Reporting": "--explain --json --report --quiet --verbose --help",
 }
 """Headings of help texts, and the options under each of them."""

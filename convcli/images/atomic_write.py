@@ -46,56 +46,115 @@ def discard_unfinished() -> None:
 
 
 @contextlib.contextmanager
-def write_atomically(
-    path: Path, replace: bool = True, before: Callable[[Path], object] | None = None, times: Times | None = None
-) -> Iterator[BinaryIO]:
+def write_atomically(path: Path, *, replace: bool = True, sync: bool = True) -> Iterator[BinaryIO]:
     """Open a file that is renamed to ``path`` when the block ends without an error; otherwise ``path`` stays as it is.
 
-    The bytes go to a temporary file in the same folder, are synced, and are renamed: at any time ``path`` is the old file, the
-    complete new file, or nothing. A missing folder is made. A link is followed; a device, such as /dev/null, gets all bytes at
-    the end. ``before`` is called with the path of the finished temporary file just before it is renamed. ``times`` become the
-    times of the file.
-
-    Raises OutputError, and ExistsError where ``path`` exists and ``replace`` is false.
+    At any time ``path`` is the old file, the complete new file, or nothing. See ``UnfinishedFile``.
     """
-    try:
-        target = path.resolve()
-    except (OSError, ValueError, RuntimeError) as error:  # a name too long; a NUL byte; a loop of links
-        raise OutputError(f"{path}: cannot be written: {error}") from None
-    try:
+    unfinished = UnfinishedFile(path)
+    with unfinished.written() as file:
+        yield file
+    unfinished.finish(replace, sync=sync)
+
+
+class UnfinishedFile:
+    """An output whose bytes go to a temporary file in the same folder, which is locked, until it is finished or discarded.
+
+    A missing folder is made. A link is followed. A device, such as /dev/null, gets all bytes at the end.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Make the temporary file. Raises OutputError where ``path`` cannot be written."""
+        self.path = path
+        try:
+            self.target = path.resolve()
+        except (OSError, ValueError, RuntimeError) as error:  # a name too long; a NUL byte; a loop of links
+            raise OutputError(f"{path}: cannot be written: {error}") from None
+        self.temporary: Path | None = None
+        try:
+            self.file = self._open()
+        except OSError as error:
+            raise _output_error(path, error) from error
+
+    def _open(self) -> BinaryIO:
+        target = self.target
         if target.exists() and not stat.S_ISREG(mode := target.stat().st_mode):
             if stat.S_ISSOCK(mode):
                 raise OSError(errno.ENXIO, "it is a socket, which has no name to open")
             if stat.S_ISDIR(mode):
                 raise IsADirectoryError(errno.EISDIR, "it is a folder")
-            memory = io.BytesIO()  # encoders seek, which a device does not
-            yield memory
-            target.write_bytes(memory.getvalue())
-            return
+            return io.BytesIO()  # encoders seek, which a device does not
         if target.exists() and not os.access(target, os.W_OK):
             raise PermissionError(errno.EACCES, "it is write-protected")
         if target.parent.exists() and not target.parent.is_dir():
             raise NotADirectoryError(errno.ENOTDIR, f"{target.parent} is not a folder")
         target.parent.mkdir(parents=True, exist_ok=True)
         remove_leftovers(target.parent)
-        with _temporary_file(target) as (temporary, file):
-            yield file
-            file.flush()
+        self.temporary, file = _open_temporary(target)
+        return file
+
+    @contextlib.contextmanager
+    def written(self) -> Iterator[BinaryIO]:
+        """Give the temporary file to be written; it is discarded after an error. OSError becomes OutputError."""
+        try:
+            yield self.file
+        except BaseException as error:
+            self.discard()
+            if isinstance(error, OSError):
+                raise _output_error(self.path, error) from error
+            raise
+
+    def finish(
+        self,
+        replace: bool = True,
+        *,
+        sync: bool = True,
+        times: Times | None = None,
+        before: Callable[[Path], object] | None = None,
+    ) -> None:
+        """Sync the file and rename it, or discard it where that fails.
+
+        Without ``sync``, a loss of power may leave a file that is not complete. ``times`` become the times of the file.
+        ``before`` is called with the path of the complete temporary file just before it is renamed.
+
+        Raises OutputError, and ExistsError where ``path`` exists and ``replace`` is false.
+        """
+        try:
+            if self.temporary is None:
+                assert isinstance(self.file, io.BytesIO)
+                self.target.write_bytes(self.file.getvalue())
+                return
+            self.file.flush()
             if times is not None:
-                os.utime(temporary, ns=times)
-            os.fsync(file.fileno())
+                os.utime(self.temporary, ns=times)
+            if sync:
+                os.fsync(self.file.fileno())
             if before is not None:
-                before(temporary)
-            if target.exists():
-                _keep_attributes(target, temporary)
+                before(self.temporary)
+            if self.target.exists():
+                _keep_attributes(self.target, self.temporary)
             if replace:
-                temporary.replace(target)
+                self.temporary.replace(self.target)
             else:
-                _take_name(temporary, target)
-    except FileExistsError:
-        raise ExistsError(f"{path}: exists already, made since this run began; replace it with --overwrite") from None
-    except OSError as error:
-        raise OutputError(f"{path}: cannot be written: {error.strerror or error}") from error
+                _take_name(self.temporary, self.target)
+        except FileExistsError:
+            raise ExistsError(f"{self.path}: exists already, made since this run began; replace it with --overwrite") from None
+        except OSError as error:
+            raise _output_error(self.path, error) from error
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Close the file, and remove it unless it was renamed."""
+        with contextlib.suppress(OSError):  # bytes that are not written any more
+            self.file.close()
+        if self.temporary is not None:
+            self.temporary.unlink(missing_ok=True)
+            _unfinished.discard(self.temporary)
+
+
+def _output_error(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{path}: cannot be written: {error.strerror or error}")
 
 
 def _keep_attributes(target: Path, temporary: Path) -> None:
@@ -122,21 +181,21 @@ def _own_attributes(path: Path) -> list[str]:
     return [name for name in os.listxattr(path) if name.startswith(("user.", "system.posix_acl"))]
 
 
-@contextlib.contextmanager
-def _temporary_file(target: Path) -> Iterator[tuple[Path, BinaryIO]]:
-    """Make and lock a temporary file in the folder of ``target``; it is removed at the end unless it was renamed."""
+def _open_temporary(target: Path) -> tuple[Path, BinaryIO]:
+    """Make and lock a temporary file in the folder of ``target``. Raises OSError."""
     while True:
         temporary = target.with_name(f"{PREFIX}{os.urandom(6).hex()}{SUFFIX}")
         _unfinished.add(temporary)
         try:
-            with open(temporary, "x+b", opener=_open_private if target.exists() else None) as file:  # noqa: PTH123
-                _lock(file)
-                if os.fstat(file.fileno()).st_nlink:  # else another run removed it before it was locked
-                    yield temporary, file
-                    return
-        finally:
-            temporary.unlink(missing_ok=True)
+            file = open(temporary, "x+b", opener=_open_private if target.exists() else None)  # noqa: PTH123, SIM115
+        except BaseException:
             _unfinished.discard(temporary)
+            raise
+        _lock(file)
+        if os.fstat(file.fileno()).st_nlink:  # else another run removed it before it was locked
+            return temporary, file
+        file.close()
+        _unfinished.discard(temporary)
 
 
 def _open_private(name: str, flags: int) -> int:

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from msgspec.structs import replace
 
-from ..engine.jit.run import Stopped, stop_loops
+from ..engine.jit.run import Stopped, check_stopped, stop_loops
 from ..engine.threads import usable_processors
 from ..errors import ConvcliError, ImageError
 from ..images.atomic_write import discard_unfinished
@@ -35,6 +35,9 @@ INTERRUPT_WAIT_SECONDS = 1.2
 
 THREAD_NAME = "convcli-job"
 
+FINISHING = 8
+"""Threads beyond the number of jobs: those of pictures whose outputs are synced and renamed, which takes no processor."""
+
 
 def run_tasks(
     request: BaseRequest,
@@ -47,9 +50,10 @@ def run_tasks(
 ) -> Generator[Outcome, None, None]:
     """Process every task, and yield the outcomes in the order of the tasks. An error that concerns one picture is its outcome.
 
-    Each picture is processed by one thread, from reading to writing, and as many at a time as there are jobs. At most twice as
-    many are started before their outcomes are consumed. A dry run writes nothing. ``fail_fast`` starts none after the first
-    that fails. ``on_frame`` is called by these threads for each frame that is read.
+    Each picture is processed by one thread, from reading to writing, and as many at a time as there are jobs. While a thread
+    waits for the disk to finish its outputs, another takes its turn. At most twice as many pictures as there are threads are
+    started before their outcomes are consumed. A dry run writes nothing. ``fail_fast`` starts none after the first that fails.
+    ``on_frame`` is called by these threads for each frame that is read.
     """
     tasks = list(tasks)
     jobs = request.threads or usable_processors()
@@ -59,16 +63,17 @@ def run_tasks(
     failed = threading.Event() if fail_fast else None
     shared = Shared(pipes, budget, FrameOutputs(request), on_frame or no_report)
     do_task = functools.partial(plan_task if dry_run else run_task, worker_request, shared=shared)
-    process = functools.partial(_process, do_task, failed=failed)
+    process = functools.partial(_process, do_task, processors=threading.Semaphore(workers), failed=failed)
     stop_loops(False)
-    pool = ThreadPoolExecutor(workers, THREAD_NAME)
+    threads = min(workers + FINISHING, len(tasks))
+    pool = ThreadPoolExecutor(max(threads, 1), THREAD_NAME)
     settings = contextlib.ExitStack()
     settings.enter_context(truncated_allowed(request.allow_truncated))  # before any thread reads
     pending: deque[Future[Outcome | None]] = deque()
     rest = iter(tasks)
     try:
         while True:
-            while len(pending) < 2 * workers and (task := next(rest, None)) is not None:
+            while len(pending) < 2 * threads and (task := next(rest, None)) is not None:
                 pending.append(pool.submit(process, task))
             if not pending:
                 break
@@ -106,12 +111,17 @@ def _finished(pending: Iterable[Future[Outcome | None]]) -> Iterator[Outcome]:
             yield outcome
 
 
-def _process(do_task: Callable[[Task], Outcome], task: Task, failed: threading.Event | None) -> Outcome | None:
+def _process(
+    do_task: Callable[[Task], Outcome], task: Task, processors: threading.Semaphore, failed: threading.Event | None
+) -> Outcome | None:
     """Do one task; None where the run was stopped, or ``failed`` is set, as an outcome with an error does."""
-    if failed is not None and failed.is_set():
-        return None
     try:
-        outcome = do_task(task)
+        with processors:
+            check_stopped()
+            if failed is not None and failed.is_set():
+                return None
+            outcome = do_task(task)
+        outcome = outcome.finished()
     except ConvcliError as error:
         outcome = Outcome(task, error=error)
     except Stopped:

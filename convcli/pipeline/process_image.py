@@ -26,7 +26,7 @@ from .output_conflicts import FrameOutputs
 from .report_losses import report_series
 from .request_base import BaseRequest
 from .tasks import Target, Task
-from .write_output import Output, Pipes, is_up_to_date
+from .write_output import Output, Pipes, UnfinishedOutput, is_up_to_date
 from .write_pictures import write_pictures
 from .write_stack import write_stack
 from .written import Written, explanations_of
@@ -41,6 +41,19 @@ class Outcome(Struct, frozen=True):
     skipped: tuple[Target, ...] = ()  # up to date already
     notices: tuple[str, ...] = ()
     error: ConvcliError | None = None
+    unfinished: tuple[UnfinishedOutput, ...] = ()
+
+    def finished(self) -> "Outcome":
+        """Sync and rename the outputs. Return the outcome of that: without those that failed, and with the first error."""
+        error, failed = self.error, set[Target]()
+        for output in self.unfinished:
+            try:
+                output.finish()
+            except ConvcliError as reason:
+                error = error or reason
+                failed.add(output.target)
+        written = tuple(part for part in self.written if part.target not in failed)
+        return replace(self, written=written, error=error, unfinished=())
 
     @property
     def status(self) -> str:
@@ -77,8 +90,19 @@ class Shared(Struct, frozen=True):
 def run_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
     """Read one picture, compute its maps and write them. Raises ConvcliError if it cannot be read.
 
-    If a map fails, the outcome has the error and the maps that were written before.
+    If a map fails, the outcome has the error and the maps that were written before. ``Outcome.finished`` gives the outputs
+    their names.
     """
+    unfinished: list[UnfinishedOutput] = []
+    try:
+        return replace(_write_all(request, task, shared, unfinished), unfinished=tuple(unfinished))
+    except BaseException:
+        for output in unfinished:
+            output.file.discard()
+        raise
+
+
+def _write_all(request: BaseRequest, task: Task, shared: Shared, unfinished: list[UnfinishedOutput]) -> Outcome:
     with _read(request, task, shared) as reading:
         outcome, frames = reading.outcome, reading.frames
         for target in outcome.skipped:
@@ -87,7 +111,7 @@ def run_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
             return outcome
         try:
             for target, provenance in reading.remaining:
-                output = Output(shared.pipes, provenance, reading.times)
+                output = Output(shared.pipes, provenance, unfinished, reading.times)
                 written, notices = _write(request, frames.of_output(target), target, output)
                 outcome = outcome.with_written(written, (*frames.notices, *notices))
         except ConvcliError as error:

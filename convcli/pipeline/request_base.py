@@ -59,6 +59,7 @@ class BaseRequest(Struct, frozen=True, dict=True):
     flat: bool = False
     strip: bool = False  # outputs have no metadata, and sidecars hold their provenance
     keep_times: bool = False  # outputs have the access and modification times of their inputs
+    no_sync: bool = False  # outputs are renamed before they are on the disk
     in_place: bool = False  # each picture is replaced by its only feature map; output is then empty
     report: str | None = None  # file for the JSON lines of --report
     other_inputs: tuple[str, ...] = ()  # files that are read in addition: weights, config files, lists of names

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from msgspec import Struct
 
 from ..errors import OutputError
-from ..images.atomic_write import ExistsError, Times, write_atomically
+from ..images.atomic_write import ExistsError, Times, UnfinishedFile, write_atomically
 from ..images.output_state import OutputState, read_output_state
 from ..images.provenance import Provenance, Sidecar, digest_of, read_sidecar, sidecar_path
 from ..images.streams import is_stream, write_all, write_stream
@@ -23,14 +23,6 @@ class Pipes(Struct, frozen=True):
 
     input: BinaryIO | None = None
     output: BinaryIO | None = None
-
-
-class Output(Struct, frozen=True):
-    """The pipes of a run, the provenance of an output, and its access and modification times where they are given."""
-
-    pipes: Pipes
-    provenance: Provenance
-    times: Times | None = None
 
 
 def _state_of(request: BaseRequest, target: Target) -> OutputState:
@@ -59,10 +51,60 @@ def is_up_to_date(request: BaseRequest, target: Target, provenance: Provenance) 
     return state.provenance == provenance
 
 
+MAX_UNFINISHED = 8
+"""Outputs of a picture that wait to be finished, each an open file; further ones are finished at once."""
+
+
+class Output(Struct, frozen=True):
+    """How an output is written: the pipes of a run, its provenance, and its times, where they are given.
+
+    Files that are written, but have no name yet, are added to ``unfinished``.
+    """
+
+    pipes: Pipes
+    provenance: Provenance
+    unfinished: "list[UnfinishedOutput]"
+    times: Times | None = None
+
+
+class UnfinishedOutput(Struct, frozen=True, eq=False):
+    """A file that is complete, but has no name yet. Syncing and renaming it takes time, but no processor."""
+
+    request: BaseRequest
+    target: Target
+    output: Output
+    needs_sidecar: bool
+    file: UnfinishedFile
+
+    def finish(self) -> None:
+        """Sync the file, write its sidecar where it needs one, and rename it. Raises OutputError."""
+        request, target, path = self.request, self.target, self.file.path
+        try:
+            replaces_ours = _state_of(request, target).ours  # checked again, as a picture can take minutes
+        except BaseException:
+            self.file.discard()
+            raise
+        may_replace = request.overwrite or request.in_place or replaces_ours if request.skip_existing else target.replace
+        sidecar = None
+        if self.needs_sidecar:
+            sidecar = functools.partial(_write_sidecar, path, self.output.provenance, replaces_ours, not request.no_sync)
+        try:
+            self.file.finish(may_replace, sync=not request.no_sync, times=self.output.times, before=sidecar)
+        except ExistsError:
+            if request.skip_existing and read_output_state(path, target.file_format).provenance == self.output.provenance:
+                return  # another run has written the same output meanwhile
+            if self.needs_sidecar:
+                sidecar_path(path).unlink(missing_ok=True)
+            raise
+
+
 def write_output(
     request: BaseRequest, target: Target, output: Output, write: Callable[[BinaryIO], object], carries_provenance: bool
 ) -> None:
-    """Write an output. With --skip-existing a file gets a sidecar, unless it carries its provenance itself."""
+    """Write an output. Unless it is a stream, or MAX_UNFINISHED others wait, it is unfinished then.
+
+    With --skip-existing a file gets a sidecar, unless it carries its provenance itself.
+    """
     if target.path is None or is_stream(target.path):
         memory = io.BytesIO()
         write(memory)
@@ -72,23 +114,17 @@ def write_output(
         assert output.pipes.output is not None
         write_all(output.pipes.output, memory.getvalue())
         return
-    replaces_ours = _state_of(request, target).ours  # checked again, as a picture can take minutes
-    may_replace = request.overwrite or request.in_place or replaces_ours if request.skip_existing else target.replace
-    write_sidecar = None
-    if request.skip_existing and not carries_provenance:
-        write_sidecar = functools.partial(_write_sidecar, target.path, output.provenance, replaces_ours)
-    try:
-        with write_atomically(target.path, may_replace, write_sidecar, output.times) as file:
-            write(file)
-    except ExistsError:
-        if request.skip_existing and read_output_state(target.path, target.file_format).provenance == output.provenance:
-            return  # another run has written the same output meanwhile
-        if write_sidecar is not None:
-            sidecar_path(target.path).unlink(missing_ok=True)
-        raise
+    file = UnfinishedFile(target.path)
+    with file.written() as opened:
+        write(opened)
+    unfinished = UnfinishedOutput(request, target, output, request.skip_existing and not carries_provenance, file)
+    if len(output.unfinished) < MAX_UNFINISHED:
+        output.unfinished.append(unfinished)
+    else:
+        unfinished.finish()
 
 
-def _write_sidecar(path: Path, provenance: Provenance, replaces_ours: bool, finished: Path) -> None:
+def _write_sidecar(path: Path, provenance: Provenance, replaces_ours: bool, sync: bool, finished: Path) -> None:
     """Write the sidecar before the output gets its name: without it, the output would count as a file of somebody else."""
     sidecar = sidecar_path(path)
     if os.path.lexists(sidecar) and read_sidecar(path) is None:
@@ -99,5 +135,5 @@ def _write_sidecar(path: Path, provenance: Provenance, replaces_ours: bool, fini
     if replaces_ours:
         with path.open("rb") as file:
             before = digest_of(file)
-    with write_atomically(sidecar) as file:
+    with write_atomically(sidecar, sync=sync) as file:
         file.write(str(Sidecar(provenance, digest, before)).encode())

@@ -3,7 +3,6 @@
 Imports nothing that is slow to import, as the command line imports it at start-up.
 """
 
-import zlib
 from typing import Any
 
 from msgspec import Struct
@@ -17,10 +16,7 @@ DEFAULT_QUALITY = 92
 class Encoding(Struct, frozen=True):
     """Compression settings: PNG's level 0..9, the quality 1..100 of formats that lose some, and the name of TIFF's compression.
 
-    PNG level 1 encodes runs only (zlib's Z_RLE). A photograph of a megapixel takes 61 ms and 1,182 kB; Pillow's default, level
-    6, takes 342 ms and 1,205 kB, and Pillow's level 1 66 ms and 1,366 kB. The edges of that photograph are as large as at
-    level 6, its blur is 7 % larger. Repeated patterns, such as text, are 14 % smaller at level 6 (Pillow 13 with zlib 1.2.13).
-    JPEG takes 4 ms. At quality 90 and above JPEG and AVIF keep colours at full resolution; quality 100 makes WebP lossless.
+    At quality 90 and above JPEG and AVIF keep colours at full resolution; quality 100 makes WebP lossless.
 
     ``quality`` None is ``DEFAULT_QUALITY``, unless ``inherited`` has the options of Pillow's ``save`` that compress as the file
     of the image is compressed. So is ``compression`` None that of the image, else deflate (see ``codecs.tiff``).
@@ -30,12 +26,6 @@ class Encoding(Struct, frozen=True):
     quality: int | None = None
     compression: str | None = None
     inherited: dict[str, Any] | None = None
-
-
-def options_of_png(encoding: Encoding, samples: int) -> dict[str, Any]:
-    """Return the options of PNG for Pillow's ``save``."""
-    runs_alone = {"compress_type": zlib.Z_RLE} if encoding.png_level == 1 else {}
-    return {"compress_level": encoding.png_level, **runs_alone}
 
 
 def options_of_jpeg(encoding: Encoding, samples: int) -> dict[str, Any]:

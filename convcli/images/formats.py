@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from ..errors import ArgumentError, nearest_name
 from . import avif_boxes, file_parts, gif_blocks
 from .boxes import ends_with_box
-from .encoding import options_of_avif, options_of_jpeg, options_of_png, options_of_webp
+from .encoding import options_of_avif, options_of_jpeg, options_of_webp
 from .file_format import Format
 
 MAX_PIXELS = 178_956_970
@@ -44,7 +44,6 @@ FORMATS = (
         holds_frames=True,
         keeps=(*COMMON_METADATA, "text", "xmp", "png_chunks", "durations", "loop"),
         setting="png_level",
-        save_options=options_of_png,
         unkept_parts=file_parts.unkept_png_parts,
         holds_provenance=True,
         is_complete=_ends_with(b"IEND\xaeB\x60\x82"),

@@ -8,15 +8,17 @@ import sys
 from typing import Any
 
 from ..errors import ArgumentError
-from ..geometry.axes import Placement, kernel_extents, make_axes
+from ..geometry.axes import Axis, Placement, kernel_extents, make_axes
 from ..geometry.borders import Border, check_border
 from ..geometry.padding import Padding, resolve_padding
-from ..geometry.whole_numbers import as_pair
+from ..geometry.whole_numbers import Sides, as_pair
 from ..images.file_format import Format
 from ..kernels.kernel import Bank, Kernel, kernels_of, same_padding
 from ..range_rules import Range, parse_range
 from .mask_file import MaskFile
 from .request_base import BaseRequest
+
+_axes = functools.lru_cache(64)(make_axes)  # a picture needs them six times, and most of a batch have few sizes
 
 
 class ApplyRequest(BaseRequest, frozen=True, dict=True):
@@ -111,7 +113,7 @@ class ApplyRequest(BaseRequest, frozen=True, dict=True):
         channels = size[2]
         if strict:
             self._check_channels(map_, channels)
-        rows, columns = make_axes(size[:2], map_.shape[:2], self.stride, self.padding_for(map_), self.dilation)  # type: ignore[arg-type]
+        rows, columns = self.axes_for(map_, size[:2])
         self.check_memory(rows.out, columns.out)
         return rows.out, columns.out, channels if self.keeps_channels(map_) else 1
 
@@ -138,7 +140,7 @@ class ApplyRequest(BaseRequest, frozen=True, dict=True):
         return 1.0 if math.isclose(map_.sum, 1, rel_tol=1e-6) else map_.sum
 
     def _placement_of(self, kernel: Kernel, size: tuple[int, int, int]) -> Placement:
-        axes = make_axes(size[:2], kernel.shape[:2], self.stride, self.padding_for(kernel), self.dilation)  # type: ignore[arg-type]
+        axes = self.axes_for(kernel, size[:2])
         anchors = resolve_padding(self.same_padding(kernel), (axes[0].extent, axes[1].extent))
         first = (anchors[0][0] - axes[0].before, anchors[1][0] - axes[1].before)
         return Placement(first, (axes[0].stride, axes[1].stride))
@@ -157,6 +159,10 @@ class ApplyRequest(BaseRequest, frozen=True, dict=True):
         """Return the rule by which the response of a map becomes levels. The range of a kernel takes the place of auto."""
         rule = parse_range(map_.range) if self.range.name == "auto" and map_.range else self.range
         return rule.resolve(map_.is_signed)
+
+    def axes_for(self, kernel: Kernel, size: Sides) -> tuple[Axis, Axis]:
+        """Return the axes of a kernel over a picture (H, W). Raises ArgumentError where it does not fit."""
+        return _axes(size, kernel.shape[:2], self.stride, self.padding_for(kernel), self.dilation)
 
     def padding_for(self, kernel: Kernel) -> Padding:
         """Return the padding of a kernel. For "same", it puts the anchor of the kernel over the pixel."""

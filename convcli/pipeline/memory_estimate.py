@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from ..errors import ConvcliError
-from ..geometry.axes import make_axes
 from ..geometry.borders import check_border
 from ..images.image import Header
 from ..kernels.kernel import Bank, kernels_of
@@ -93,8 +92,7 @@ def _padded(request: ApplyRequest, target: Target, header: Header, real: int) ->
     channels, sizes, largest = header.channels - (header.channels in (2, 4)), (header.height, header.width), 0
     for kernel in (kernel for index in target.maps for kernel in kernels_of(request.maps[index])):
         with contextlib.suppress(ConvcliError):  # reported when the image is processed
-            shape = kernel.shape[0], kernel.shape[1]
-            rows, columns = make_axes(sizes, shape, request.stride, request.padding_for(kernel), request.dilation)
+            rows, columns = request.axes_for(kernel, sizes)
             if check_border(request.border).for_axes(rows, columns).needs_copy:
                 largest = max(largest, rows.padded * columns.padded * channels * real)
     return largest

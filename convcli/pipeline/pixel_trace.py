@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..engine.padded_copy import padded_window
-from ..geometry.axes import Axis, make_axes
+from ..geometry.axes import Axis
 from ..geometry.borders import BorderMode, check_border
 from ..images.alpha import border_of_alpha, least_visible_share
 from ..images.formats import format_named
@@ -201,8 +201,7 @@ def _trace_kernel(
     height, width, channels = image.size
     turn = slice(None, None, -1 if request.flip else None)
     border = check_border(request.border)
-    sliding = request.stride, request.padding_for(kernel), request.dilation
-    axes = make_axes((height, width), (kernel.shape[0], kernel.shape[1]), *sliding)
+    axes = request.axes_for(kernel, (height, width))
     rows, columns = (_taps(axis, position, border) for axis, position in zip(axes, pixel[::-1], strict=True))
 
     def window(read: Callable[[Any], Array], mode: BorderMode) -> Array:

@@ -13,6 +13,7 @@ Files whose samples Pillow would cut to 8 bits have codecs of their own.
 
 import contextlib
 import io
+import os
 import struct
 import threading
 import warnings
@@ -181,10 +182,12 @@ class PillowCodec(Codec):
 
     def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
-        file = io.BytesIO()
         options = self.save_options(storage, levels.shape[2])
-        picture_of(levels).save(file, storage.file_format.pillow_names[0], **options)
-        return _with_png_chunks(file, storage.metadata) if storage.metadata.png_chunks else file.getvalue()
+        with _file_in_memory() as file:
+            picture_of(levels).save(file, storage.file_format.pillow_names[0], **options)
+            file.seek(0)
+            data = file.read()
+        return _with_png_chunks(data, storage.metadata) if storage.metadata.png_chunks else data
 
     def save_options(self, storage: Storage, samples: int) -> dict[str, Any]:
         """Return the options of Pillow's ``save`` for a picture of this number of samples per pixel."""
@@ -286,9 +289,15 @@ def _png_text(metadata: Metadata) -> PIL.PngImagePlugin.PngInfo:
     return info
 
 
-def _with_png_chunks(file: io.BytesIO, metadata: Metadata) -> bytes:
+def _file_in_memory() -> BinaryIO:
+    """Return a file in memory, if possible one with a descriptor: Pillow lets other threads run while it writes to that."""
+    with contextlib.suppress(OSError, AttributeError):  # not on every system
+        return os.fdopen(os.memfd_create("encoded"), "w+b")
+    return io.BytesIO()
+
+
+def _with_png_chunks(data: bytes, metadata: Metadata) -> bytes:
     """Return a PNG file with further chunks after its header. Pillow writes a resolution with a unit, or none."""
-    data = file.getbuffer()
     kept = [(name, content) for name, content in metadata.png_chunks if name != b"pHYs" or metadata.dpi is None]
     chunks = [png_chunk(name, content) for name, content in kept]
     return b"".join((data[:PNG_HEADER_END], *chunks, data[PNG_HEADER_END:]))

@@ -184,8 +184,8 @@ def jpeg_segments_in(data: bytes) -> Iterator[tuple[int, int, int]]:
 
     Segments between scans are included. The data of a scan end before the next marker.
     """
-    position = 2
-    while match := re.compile(MARKER).search(data, position):
+    position, of_marker, of_scan_end = 2, re.compile(MARKER), re.compile(END_OF_SCAN)
+    while match := of_marker.search(data, position):
         marker, position = match[1][0], match.end()
         if marker == END_OF_IMAGE:
             yield marker, position, position
@@ -195,8 +195,8 @@ def jpeg_segments_in(data: bytes) -> Iterator[tuple[int, int, int]]:
         begin = position + 2
         position += max(int.from_bytes(data[position:begin], "big"), 2)
         if marker == START_OF_SCAN:
-            scan = re.compile(END_OF_SCAN).search(data, position)
-            position = scan.start() if scan else len(data)
+            scan_end = of_scan_end.search(data, position)
+            position = scan_end.start() if scan_end else len(data)
         yield marker, begin, position
 
 

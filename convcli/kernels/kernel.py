@@ -56,7 +56,7 @@ class Kernel(Struct, frozen=True, dict=True):
         if not (sum(map(abs, numbers)) <= MAX_WEIGHT or all(abs(number) <= MAX_WEIGHT for number in numbers)):
             raise KernelError(f"kernel {self.name!r} must hold finite numbers of at most {MAX_WEIGHT:g}")
 
-    @property
+    @functools.cached_property
     def shape(self) -> tuple[int, ...]:
         """(kh, kw) or (kh, kw, C)."""
         cell = self.matrix[0][0]

@@ -13,11 +13,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 
 from msgspec.structs import replace
 
-from ..engine.jit.run import Stopped, check_stopped, stop_loops
+from ..engine.jit.run import Stopped, stop_loops
 from ..engine.threads import usable_processors
 from ..errors import ConvcliError, ImageError
 from ..images.atomic_write import discard_unfinished
@@ -36,7 +36,7 @@ INTERRUPT_WAIT_SECONDS = 1.2
 THREAD_NAME = "convcli-job"
 
 FINISHING = 8
-"""Threads beyond the number of jobs: those of pictures whose outputs are synced and renamed, which takes no processor."""
+"""Threads that sync and rename outputs, which takes time but no processor."""
 
 
 def run_tasks(
@@ -50,10 +50,10 @@ def run_tasks(
 ) -> Generator[Outcome, None, None]:
     """Process every task, and yield the outcomes in the order of the tasks. An error that concerns one picture is its outcome.
 
-    Each picture is processed by one thread, from reading to writing, and as many at a time as there are jobs. While a thread
-    waits for the disk to finish its outputs, another takes its turn. At most twice as many pictures as there are threads are
-    started before their outcomes are consumed. A dry run writes nothing. ``fail_fast`` starts none after the first that fails.
-    ``on_frame`` is called by these threads for each frame that is read.
+    Each picture is processed by one thread, from reading to writing, and as many at a time as there are jobs; meanwhile other
+    threads finish the outputs of earlier ones. So many are started before their outcomes are consumed, and twice as many as
+    there are jobs. A dry run writes nothing. ``fail_fast`` starts none after the first that fails. ``on_frame`` is called by
+    these threads for each frame that is read.
     """
     tasks = list(tasks)
     jobs = request.threads or usable_processors()
@@ -63,18 +63,19 @@ def run_tasks(
     failed = threading.Event() if fail_fast else None
     shared = Shared(pipes, budget, FrameOutputs(request), on_frame or no_report)
     do_task = functools.partial(plan_task if dry_run else run_task, worker_request, shared=shared)
-    process = functools.partial(_process, do_task, processors=threading.Semaphore(workers), failed=failed)
+    process = functools.partial(_process, do_task, failed=failed)
+    finish = functools.partial(_finish, failed=failed)
     stop_loops(False)
-    threads = min(workers + FINISHING, len(tasks))
-    pool = ThreadPoolExecutor(max(threads, 1), THREAD_NAME)
+    processing = ThreadPoolExecutor(workers, THREAD_NAME)
+    finishing = ThreadPoolExecutor(FINISHING, THREAD_NAME) if len(tasks) > 1 else processing
     settings = contextlib.ExitStack()
     settings.enter_context(truncated_allowed(request.allow_truncated))  # before any thread reads
     pending: deque[Future[Outcome | None]] = deque()
     rest = iter(tasks)
     try:
         while True:
-            while len(pending) < 2 * threads and (task := next(rest, None)) is not None:
-                pending.append(pool.submit(process, task))
+            while len(pending) < 2 * workers + FINISHING and (task := next(rest, None)) is not None:
+                pending.append(finishing.submit(finish, processing.submit(process, task)))
             if not pending:
                 break
             outcome = pending[0].result()
@@ -86,10 +87,12 @@ def run_tasks(
         raise
     except BaseException:  # an interrupt too: finished outcomes are reported before it is raised again
         stop_loops()
+        processing.shutdown(wait=False, cancel_futures=True)
         yield from _finished(pending)
         raise
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        processing.shutdown(wait=False, cancel_futures=True)
+        finishing.shutdown(wait=False)  # none is cancelled, so that no output is left without its name
         settings.close()
 
 
@@ -104,24 +107,18 @@ def outcomes_after(outcomes: Generator[Outcome, None, None], interruption: BaseE
 
 def _finished(pending: Iterable[Future[Outcome | None]]) -> Iterator[Outcome]:
     """Yield the outcomes of pictures that are done, or will be within half of INTERRUPT_WAIT_SECONDS."""
-    started = [future for future in pending if not future.cancel()]
-    wait(started, INTERRUPT_WAIT_SECONDS / 2)
-    for future in started:
-        if future.done() and (outcome := future.result()) is not None:
+    done, _ = wait(pending, INTERRUPT_WAIT_SECONDS / 2)
+    for future in pending:
+        if future in done and (outcome := future.result()) is not None:
             yield outcome
 
 
-def _process(
-    do_task: Callable[[Task], Outcome], task: Task, processors: threading.Semaphore, failed: threading.Event | None
-) -> Outcome | None:
+def _process(do_task: Callable[[Task], Outcome], task: Task, failed: threading.Event | None) -> Outcome | None:
     """Do one task; None where the run was stopped, or ``failed`` is set, as an outcome with an error does."""
+    if failed is not None and failed.is_set():
+        return None
     try:
-        with processors:
-            check_stopped()
-            if failed is not None and failed.is_set():
-                return None
-            outcome = do_task(task)
-        outcome = outcome.finished()
+        outcome = do_task(task)
     except ConvcliError as error:
         outcome = Outcome(task, error=error)
     except Stopped:
@@ -129,6 +126,19 @@ def _process(
     except MemoryError:
         text = "does not fit in memory with its feature maps; a lower --max-pixels refuses such files by their header"
         outcome = Outcome(task, error=ImageError(text))
+    return _noted(outcome, failed)
+
+
+def _finish(processed: Future[Outcome | None], failed: threading.Event | None) -> Outcome | None:
+    """Wait for a task, and sync and rename its outputs; None where it was not done."""
+    try:
+        outcome = processed.result()
+    except CancelledError:
+        return None
+    return None if outcome is None else _noted(outcome.finished(), failed)
+
+
+def _noted(outcome: Outcome, failed: threading.Event | None) -> Outcome:
     if failed is not None and outcome.error is not None:
         failed.set()
     return outcome

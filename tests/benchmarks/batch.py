@@ -2,11 +2,11 @@
 
     python -m pip install opencv-python-headless
     apt-get install imagemagick
-    python tests/benchmarks/batch.py [--count 1000] [--side 512]
+    python tests/benchmarks/batch.py [--count 1000] [--side 512] [--jobs 2] [--suffix .png] [--folder /dev/shm]
 
-Each picture is decoded, blurred by a Gaussian of sigma 2 (17 x 17, reflected borders), and encoded as a JPEG of quality 92
-without chroma subsampling; two pictures at a time. Prints pictures per second and the peak memory of the largest process, the
-best of three alternating runs. The results are compared before a time counts.
+Each picture is decoded, blurred by a Gaussian of sigma 2 (17 x 17, reflected borders), and encoded, as a JPEG of quality 92
+without chroma subsampling or as another format; two pictures at a time. Prints pictures per second and the peak memory of the
+largest process, the best of three alternating runs. The results are compared before a time counts.
 """
 
 import argparse
@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 import PIL.Image
 
-JOBS = 2
 SAMPLES = Path(__file__).parents[2] / "samples"
 
 WITH_OPENCV = """
@@ -35,7 +34,7 @@ source, target = map(Path, sys.argv[1:3])
 quality = [cv2.IMWRITE_JPEG_QUALITY, 92, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
 def work(path):
     blurred = cv2.GaussianBlur(cv2.imread(str(path)), (17, 17), 2, borderType=cv2.BORDER_REFLECT_101)
-    assert cv2.imwrite(str(target / path.name), blurred, quality)
+    assert cv2.imwrite(str((target / path.name).with_suffix(sys.argv[4])), blurred, quality if sys.argv[4] == ".jpg" else [])
 with ThreadPoolExecutor(int(sys.argv[3])) as pool:
     list(pool.map(work, sorted(source.iterdir())))
 """
@@ -62,16 +61,18 @@ def make_pictures(folder, count, side):
         cut.save(folder / f"{i:05}.jpg", quality=92, subsampling=0)
 
 
-def commands(source, target):
-    """The command line of each program."""
-    magick = shutil.which("magick") or shutil.which("convert", path="/usr/bin") or shutil.which("convert")
+def commands(source, target, jobs, suffix):
+    """The command line of each program. That of convcli is given twice, also without waiting for the disk."""
+    magick = shutil.which("magick") or shutil.which("convert", path="/usr/bin")
     quality = "-virtual-pixel Mirror -gaussian-blur 8x2 -sampling-factor 1x1 -quality 92"
-    each = f'{magick} -limit thread 1 "$1" {quality} "{target}/${{1##*/}}"'
-    listed = f"find {source} -name '*.jpg' -print0 | xargs -0 -n 1 -P {JOBS} sh -c '{each}' sh"
-    ours = [sys.executable, "-m", "convcli", "apply", source, "-k", "gaussian:sigma=2", "-j", JOBS, "-q", "-o", f"{target}/"]
+    each = f'{magick} -limit thread 1 "$1" {quality} "{target}/$(basename "$1" .jpg){suffix}"'
+    listed = f"find {source} -name '*.jpg' -print0 | xargs -0 -n 1 -P {jobs} sh -c '{each}' sh"
+    ours = [sys.executable, "-m", "convcli", "apply", str(source), "-k", "gaussian:sigma=2", "-j", str(jobs), "-q"]
+    ours += ["-o", f"{target}/{{stem}}{suffix}"]
     programs = {
-        "convcli": list(map(str, ours)),
-        "OpenCV, threads": [sys.executable, "-c", WITH_OPENCV, str(source), str(target), str(JOBS)],
+        "convcli": ours,
+        "convcli --no-sync": [*ours, "--no-sync"],
+        "OpenCV, threads": [sys.executable, "-c", WITH_OPENCV, str(source), str(target), str(jobs), suffix],
     }
     return programs | ({"ImageMagick, xargs": ["sh", "-c", listed]} if magick else {})
 
@@ -96,11 +97,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--suffix", choices=(".jpg", ".png"), default=".jpg")
+    parser.add_argument("--folder", help="where pictures are written, such as a file system in memory")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         source, target = Path(folder) / "in", Path(folder) / "out"
         make_pictures(source, arguments.count, arguments.side)
-        programs = commands(source, target)
+        programs = commands(source, target, arguments.jobs, arguments.suffix)
         best = {}
         first = None
         for run_number in range(3):
@@ -110,13 +114,15 @@ def main():
                 assert seconds <= time.perf_counter() - start
                 if len(list(target.iterdir())) != arguments.count:
                     sys.exit(f"{name}: pictures are missing")
-                result = levels(target / "00000.jpg")
+                result = levels(target / f"00000{arguments.suffix}")
                 first = result if first is None else first
                 if np.abs(result - first).mean() > 1:
                     sys.exit(f"{name}: the results differ by {np.abs(result - first).mean():.2f} levels")
                 if run_number == 0 or seconds < best[name][0]:
                     best[name] = seconds, memory
-    sys.stdout.write(f"{arguments.count} JPEGs of {arguments.side} x {arguments.side}, {JOBS} at a time\n")
+    sys.stdout.write(
+        f"{arguments.count} JPEGs of {arguments.side} x {arguments.side} to {arguments.suffix}, {arguments.jobs} at a time\n"
+    )
     for name, (seconds, memory) in best.items():
         rate = arguments.count / seconds
         sys.stdout.write(f"{name:<20} {seconds:>7.2f} s {rate:>7.1f} pictures/s {memory / 1e6:>7.0f} MB\n")

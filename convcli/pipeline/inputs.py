@@ -60,7 +60,8 @@ def find_inputs(arguments: Iterable[str], search: Search, listed: Iterable[str] 
     from_arguments = (input_ for argument in arguments for input_ in finder.find(argument))
     from_list = (input_ for name in listed for input_ in finder.find_listed(name))
     for input_ in map(finder.relative_to_base, itertools.chain(from_arguments, from_list)):
-        name = input_.name if input_.source is None else f"{real_folder(input_.source.parent)}{os.sep}{input_.source.name}"
+        folder, separator, name = str(input_.source).rpartition(os.sep)
+        name = input_.name if input_.source is None else f"{real_folder(folder or separator)}{os.sep}{name}"
         if not input_.discovered or name not in seen:
             inputs.append((input_, name))
         seen.add(name)
@@ -132,10 +133,11 @@ class _Finder:
         errors_before = len(self.errors)
         has_pictures = False
         for subfolder in self._folders(folder) if self.search.recursive else [folder]:
+            relative_folder = PurePath(os.path.relpath(subfolder, folder))
             for name in self._names(subfolder, folders=False):
                 if _is_picture(name):
                     path = f"{subfolder.rstrip(os.sep)}{os.sep}{name}"
-                    yield Input(path, Path(path), PurePath(os.path.relpath(subfolder, folder)), discovered=True)
+                    yield Input(path, Path(path), relative_folder, discovered=True)
                     has_pictures = True
         if not has_pictures and errors_before == len(self.errors):
             hint = "" if self.search.recursive else "; -r searches its subfolders too"
@@ -192,7 +194,7 @@ class _Finder:
 
 
 def _is_picture(name: str) -> bool:
-    return Path(name).suffix.lower() in READ_SUFFIXES
+    return os.path.splitext(name)[1].lower() in READ_SUFFIXES  # noqa: PTH122 - a fifth of the time of Path.suffix
 
 
 def _before_wildcards(parts: tuple[str, ...]) -> list[str]:

@@ -9,6 +9,7 @@ Tokens of the map are {kernel} sobel-x and {index} 0, or {layer} conv1 and {inde
 relative to the searched folder; it is empty for a picture that was named itself.
 """
 
+import functools
 import re
 from collections.abc import Sequence
 from pathlib import PurePath
@@ -23,9 +24,10 @@ TOKENS = ("stem", "ext", "name", "parent", "relpath", "frame")
 BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 
 
-def tokens_in(template: str) -> set[str]:
+@functools.lru_cache(16)  # one template names all outputs of a folder
+def tokens_in(template: str) -> frozenset[str]:
     """Return the tokens that a template uses."""
-    return {token for token in re.findall(BRACES, template) if token}
+    return frozenset(token for token in re.findall(BRACES, template) if token)
 
 
 def fill_template(template: str, input_: Input, map_values: dict[str, str], map_tokens: Sequence[str]) -> str:
@@ -35,7 +37,7 @@ def fill_template(template: str, input_: Input, map_values: dict[str, str], map_
         "stem": source.stem if source else "stdin",
         "ext": source.suffix if source else "",
         "name": source.name if source else "stdin",
-        "parent": source.absolute().parent.name if source else "",
+        "parent": source.absolute().parent.name if source and "parent" in tokens_in(template) else "",
         "relpath": "" if input_.relative_folder == PurePath() else str(input_.relative_folder),
         "frame": FRAME,
         **map_values,

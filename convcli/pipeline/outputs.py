@@ -4,8 +4,6 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from msgspec.structs import replace
-
 from ..errors import ArgumentError
 from ..images.file_format import Format
 from ..images.formats import BY_SUFFIX, FORMATS, format_named, format_of
@@ -116,12 +114,11 @@ def _expand(request: BaseRequest, template: str, input_: Input) -> Iterable[Targ
     def target(values: dict[str, str], maps: Sequence[int]) -> Target:
         path = fill_template(template, input_, values, request.tokens)
         try:
-            target = _make_target(request, Path(path), request.file_format or format_of(path), maps)
+            return _make_target(request, Path(path), request.file_format or format_of(path), maps, per_frame)
         except ArgumentError as error:
             if request.file_format is None and has_suffix_of_input and request.pictures > 1:
                 raise _UnfitError(str(error)) from None
             raise
-        return replace(target, per_frame=per_frame)
 
     maps_by_values: dict[tuple[str, ...], list[int]] = {}
     for index in range(len(request.maps)):
@@ -130,11 +127,14 @@ def _expand(request: BaseRequest, template: str, input_: Input) -> Iterable[Targ
     return [target(dict(zip(used, map(safe_name, key), strict=True)), maps) for key, maps in maps_by_values.items()]
 
 
-def _make_target(request: BaseRequest, path: Path | None, file_format: Format, maps: Sequence[int]) -> Target:
+def _make_target(
+    request: BaseRequest, path: Path | None, file_format: Format, maps: Sequence[int], per_frame: bool = False
+) -> Target:
     request.refuse_together(file_format, maps)
     if request.depth == "float" and not file_format.stack:
         raise ArgumentError(f"--depth float needs .tif, .npy or .npz, got {file_format.name}, which holds levels")
-    return Target(path, file_format, tuple(maps), request.overwrite or request.in_place or request.names_its_output)
+    may_replace = request.overwrite or request.in_place or request.names_its_output
+    return Target(path, file_format, tuple(maps), may_replace, per_frame)
 
 
 def _form_in_place(request: BaseRequest, source: Path) -> Format:

@@ -98,7 +98,7 @@ class UnfinishedFile:
         """Give the temporary file to be written; it is discarded after an error. OSError becomes OutputError."""
         try:
             yield self.file
-        except BaseException as error:
+        except BaseException as error:  # an interrupt too: nothing is left of the file
             self.discard()
             if isinstance(error, OSError):
                 raise _output_error(self.path, error) from error
@@ -188,7 +188,7 @@ def _open_temporary(target: Path) -> tuple[Path, BinaryIO]:
         _unfinished.add(temporary)
         try:
             file = open(temporary, "x+b", opener=_open_private if target.exists() else None)  # noqa: PTH123, SIM115
-        except BaseException:
+        except BaseException:  # an interrupt too: there is no such file
             _unfinished.discard(temporary)
             raise
         _lock(file)

@@ -1,10 +1,10 @@
 """Processes many pictures, several at a time. An error in one does not stop the others.
 
-``_process`` does the work for one picture, from its file to its outputs. It runs on threads, which share what belongs to this
-process: the ``Budget`` of memory, the standard streams (``Pipes``), the names of ``FrameOutputs``, ``stop_loops``, which ends
-work on an interrupt, and the weights of a ``LoadedNetwork``. Requests of ``apply``, tasks, outcomes and errors are plain
-values that can be pickled, but for the ``Format`` of a target, which holds functions and is found by its name. Paths in a
-task may be relative.
+``_process`` does the work for one picture, from its file to its outputs, and ``_finish`` gives these their names. Both run on
+threads, which share what belongs to this process: the ``Budget`` of memory, the standard streams (``Pipes``), the names of
+``FrameOutputs``, ``stop_loops``, which ends work on an interrupt, and the weights of a ``LoadedNetwork``. Requests of
+``apply``, tasks, outcomes and errors are plain values that can be pickled, but for the ``Format`` of a target, which holds
+functions and is found by its name, and for files that wait for their names. Paths in a task may be relative.
 """
 
 import contextlib

@@ -96,7 +96,7 @@ def run_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
     unfinished: list[UnfinishedOutput] = []
     try:
         return replace(_write_all(request, task, shared, unfinished), unfinished=tuple(unfinished))
-    except BaseException:
+    except BaseException:  # an interrupt too: files without names are removed
         for output in unfinished:
             output.file.discard()
         raise

@@ -81,7 +81,7 @@ class UnfinishedOutput(Struct, frozen=True, eq=False):
         request, target, path = self.request, self.target, self.file.path
         try:
             replaces_ours = _state_of(request, target).ours  # checked again, as a picture can take minutes
-        except BaseException:
+        except BaseException:  # an interrupt too: nothing is left of the file
             self.file.discard()
             raise
         may_replace = request.overwrite or request.in_place or replaces_ours if request.skip_existing else target.replace

@@ -33,6 +33,10 @@ MAX_BITS = 16
 HEADER_BYTES = 8192
 """Bytes of a codestream that are read for the kind of its wavelet."""
 
+MAX_SPARSE_PIXELS, MAX_PIXELS_PER_BYTE = 10_000_000, 2000
+"""Pixels that any number of bytes may state: a page of A4 with 300 dots per inch, a second's work. A page of text that is lossy
+has 80 to 260 pixels for each byte, a blank one 30,000 and more."""
+
 
 class Codestream(Struct, frozen=True):
     """What a codestream states: its size, the bits of each sample, the number of tiles, and if its wavelet is reversible."""
@@ -104,6 +108,18 @@ def check_tiles(data: bytes, tiles: int) -> None:
     found = {int.from_bytes(data[position + 4 : position + 6], "big") for position in starts}
     if len(found) < tiles or not data.rstrip(b"\0").endswith(END_OF_CODESTREAM):
         raise ValueError(f"it has {len(found)} of {tiles} tiles" if len(found) < tiles else "it ends before its last tile")
+
+
+def check_pixels_per_byte(width: int, height: int, size: int) -> None:
+    """Raise ImageError for a codestream of ``size`` bytes that are too few for its pixels, unless the picture is blank.
+
+    OpenJPEG decodes whatever size a codestream states: 18 kB of 96 x 64 pixels that state 13,000 x 13,000 took 18 s and 2.5 GB.
+    """
+    if width * height > max(MAX_SPARSE_PIXELS, MAX_PIXELS_PER_BYTE * size):
+        raise ImageError(
+            f"has {size} bytes of JPEG 2000 for {width} x {height} pixels, which only a blank or a damaged picture has; "
+            "--allow-truncated decodes it"
+        )
 
 
 def is_lossless_jp2(file: BinaryIO) -> bool:

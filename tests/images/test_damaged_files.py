@@ -19,6 +19,7 @@ from test_png_files import decoded
 
 from convcli.errors import ImageError
 from convcli.images.boxes import box_of, contents_of
+from convcli.images.codecs.pillow import truncated_allowed
 from convcli.images.read import open_frames, read_image
 
 MUTANTS = 11
@@ -202,6 +203,40 @@ def test_a_blank_webp_is_read():
     data = by_pillow(blank, "WEBP", lossless=True)
     assert len(data) < 1000
     assert_array_equal(read_image(None, io.BytesIO(data)).pixels, blank)
+
+
+def jpeg_2000(height, width, stated):
+    """The codestream of a black picture that states another size."""
+    data = bytearray(imagecodecs.jpeg2k_encode(np.zeros((height, width), dtype=np.uint8), codecformat="j2k", reversible=True))
+    struct.pack_into(">II", data, 8, *stated)
+    struct.pack_into(">II", data, 24, *stated)
+    return bytes(data)
+
+
+def test_a_jpeg_2000_of_another_size_than_it_states_takes_no_memory(limited):
+    """64 x 96 pixels that are said to be 13,000 x 13,000: OpenJPEG decodes them in 18 s and 2.5 GB."""
+    with pytest.raises(ImageError, match="for 13000 x 13000 pixels, .* a blank or a damaged picture .* --allow-truncated"):
+        read_image(None, io.BytesIO(jpeg_2000(64, 96, (13_000, 13_000))))
+
+
+def test_a_jpeg_2000_in_tiff_of_another_size_than_it_states_takes_no_memory(limited):
+    """The same codestream as the tile of a TIFF of that size."""
+    data = jpeg_2000(64, 96, (13_000, 13_000))
+    file = io.BytesIO()
+    tile = {"shape": (13_008, 13_008), "dtype": "u1", "tile": (13_008, 13_008), "compression": 34712, "photometric": 1}
+    tifffile.imwrite(file, iter([data]), **tile)
+    with pytest.raises(ImageError, match="of JPEG 2000 for 13000 x 13000 pixels"):
+        read_image(None, io.BytesIO(file.getvalue()))
+
+
+def test_a_blank_jpeg_2000_is_read():
+    """A page that is not large is read, a larger one where truncated pictures are: nothing tells it from a damaged one."""
+    page, poster = jpeg_2000(3508, 2480, (2480, 3508)), jpeg_2000(4000, 3000, (3000, 4000))
+    assert not read_image(None, io.BytesIO(page)).pixels.any()
+    with pytest.raises(ImageError, match="--allow-truncated"):
+        read_image(None, io.BytesIO(poster))
+    with truncated_allowed(True):
+        assert_array_equal(read_image(None, io.BytesIO(poster)).pixels, np.zeros((4000, 3000, 1)))
 
 
 def test_a_box_larger_than_its_file_takes_no_memory():

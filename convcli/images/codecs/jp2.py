@@ -28,6 +28,7 @@ from ..jp2_boxes import (
     XMP_ID,
     Codestream,
     Jp2File,
+    check_pixels_per_byte,
     check_tiles,
     header_of_codestream,
     parts_of,
@@ -37,6 +38,7 @@ from ..orientation import upright
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from ..storage import Storage
 from .codec import Codec
+from .pillow import truncated_is_allowed
 
 MAX_SAMPLES = 4
 """Samples per pixel of RGB with alpha."""
@@ -57,6 +59,8 @@ class Jp2Codec(Codec):
         check_pixels(stream.width, stream.height, max_pixels)
         _check_colours(parts, stream)
         check_tiles(parts.codestream, stream.tiles)
+        if not truncated_is_allowed():
+            check_pixels_per_byte(stream.width, stream.height, len(parts.codestream))
         itemsize = 1 if stream.bits <= 8 else 2
         pixels = stream.width * stream.height
         reading = len(parts.codestream) + pixels * stream.samples * (BYTES_PER_SAMPLE + itemsize)

@@ -27,7 +27,8 @@ from ..metadata import FileMetadata
 
 MINISWHITE, MINISBLACK, RGB_PIXELS, PALETTE, SEPARATED, YCBCR, CIELAB, ICCLAB = 0, 1, 2, 3, 5, 6, 8, 9
 EXTRA_SAMPLES, UNSPECIFIED = 338, 0
-PICTURE_COMPRESSIONS = (7, 33003, 33005, 34712, 50001)
+JPEG_2000 = (33003, 33005, 34712)
+PICTURE_COMPRESSIONS = (7, *JPEG_2000, 50001)
 """Compressions whose segments are JPEG, JPEG 2000 and WebP pictures with a size of their own. Decoders return RGB for YCbCr."""
 
 SRGB_OF_XYZ = np.array(

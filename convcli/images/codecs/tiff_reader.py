@@ -25,6 +25,7 @@ from ..file_parts import LOST_TIFF_TAGS, TAGS_OF_MICROSCOPES
 from ..frames import Frames
 from ..geotiff import rescaled_block
 from ..image import REMEDY, Admit, Array, Header, Image, check_pixels, itemsize_of
+from ..jp2_boxes import check_pixels_per_byte
 from ..metadata import (
     DESCRIPTION,
     ICC_PROFILE,
@@ -39,7 +40,7 @@ from ..metadata import (
 from ..orientation import upright
 from . import tiff_colour
 from .jpeg_scans import is_whole
-from .pillow import pillow_settings
+from .pillow import pillow_settings, truncated_is_allowed
 from .tiff_directories import codes_of
 from .tiff_fax import GROUP_4, has_all_rows, rows_of_segment
 from .tiff_series import UNCOMPRESSED, Layout, holds_alpha, layout_of
@@ -268,8 +269,11 @@ def _check_segments(page: Any, file_size: int, max_pixels: int, by_libtiff: bool
             continue
         if page.compression == LERC:
             data = _lerc_of(page, data, 2 * rows * columns * page.samplesperpixel * page.dtype.itemsize + 4096)
-        if math.prod(_stated_size(data)) > 2 * rows * columns + 4096:
+        width, height = _stated_size(data)
+        if width * height > 2 * rows * columns + 4096:
             raise ImageError("is truncated or corrupt: a strip or tile of its TIFF pixels is larger than it says; " + REMEDY)
+        if page.compression in tiff_colour.JPEG_2000 and not truncated_is_allowed():
+            check_pixels_per_byte(width, height, count)
         if page.compression == JPEG and not (END_OF_JPEG in data[-64:] and is_whole(data, page.jpegtables)):
             raise ImageError("is truncated or corrupt: a JPEG strip of its TIFF pixels ends early; " + REMEDY)
 

@@ -1,4 +1,4 @@
-"""All tables for one layout and its kernels, cached for the next image of the same size: building them takes 0.3 ms."""
+"""All tables for one layout and its kernels: building them takes 0.3 ms."""
 
 import functools
 from collections.abc import Hashable
@@ -18,12 +18,6 @@ from .planner import Choice, choose, in_units
 from .sample_facts import SampleFacts
 from .simd.reference import Array
 from .tap_programs import make_tap_programs
-
-CACHED, LARGE_CACHED = 16, 1
-"""Tables in the cache: for the kernels of a run and a few image sizes; of large kernels one, for all rows of its map."""
-
-LARGE_KERNEL = 10_000
-"""Weights of a large kernel. A weight takes 40 bytes of tables, a spectrum of 256 x 256 samples 0.6 MB."""
 
 
 class KernelTables(Struct, frozen=True, eq=False, dict=True):
@@ -68,25 +62,11 @@ class KernelTables(Struct, frozen=True, eq=False, dict=True):
         return sum(choice.cost for choice in self.choices if choice.tiling is None)
 
 
-def kernel_tables_for(
+def make_kernel_tables(
     layout: Layout, border: BorderMode, facts: SampleFacts, method: str | None, weights: Array, bias: Array
 ) -> KernelTables:
     """Return the tables for maps of weights (maps, planes, kh, kw, depth) with bias (maps,). Raises as ``choose`` does."""
-    data = [np.ascontiguousarray(array, np.float64).tobytes() for array in (weights, bias)]  # hashable
-    make = _make if weights.size <= LARGE_KERNEL else _make_large
-    return make(layout, border, facts, method, weights.shape, *data)
-
-
-def _make_tables(
-    layout: Layout,
-    border: BorderMode,
-    facts: SampleFacts,
-    method: str | None,
-    shape: tuple[int, ...],
-    weights: bytes,
-    bias: bytes,
-) -> KernelTables:
-    maps = np.frombuffer(weights).reshape(shape)
+    maps = np.ascontiguousarray(weights, np.float64)
     choices = tuple(choose(layout, kernel, facts, method) for kernel in maps)
     spectra = [
         spectrum_of(c.tiling, border, in_units(kernel[0, :, :, 0], c.unit), c.unit, c.rounded_to_unit, facts.sum_dtype)
@@ -96,8 +76,5 @@ def _make_tables(
     ]
     rows = layout.row_table(border, running=any(choice.running_columns for choice in choices))
     with np.errstate(over="ignore"):  # a weight beyond float32 becomes infinite
-        sums = make_tap_programs(layout, rows, choices, maps, np.frombuffer(bias), facts)
+        sums = make_tap_programs(layout, rows, choices, maps, bias.astype(np.float64), facts)
     return KernelTables(choices, rows, layout.column_table(border), sums, tuple(spectra))
-
-
-_make, _make_large = functools.lru_cache(CACHED)(_make_tables), functools.lru_cache(LARGE_CACHED)(_make_tables)

@@ -11,6 +11,8 @@ from functools import cached_property
 import numpy as np
 from msgspec import Struct
 
+from .jit.run import run_loop
+from .loops.correlate import MAX_DISTANCE, probe
 from .simd.reference import Array
 
 BOUND = 1e-5
@@ -19,65 +21,44 @@ BOUND = 1e-5
 The extent is max - min of its samples and of the constant of the border, or 0 where the border fades.
 """
 
-MAX_DISTANCE = 1.2
-"""Largest distance of samples from 0, in extents of the image, at which no offset is subtracted."""
-
 EXTRA_ROUNDINGS = 3
 """Roundings of a sample minus the offset, of a weight, and of compensated sums."""
 
-MAX_OFFSET = float(np.finfo(np.float32).max) * 2.0**-26
-"""Largest offset: with a larger one, the largest samples minus the offset could be infinite."""
-
-PROBED_SAMPLES = 256
-"""Samples from which the offset is computed. They lie far apart, so that each takes a memory access."""
-
 
 class Offset(Struct, frozen=True, dict=True):
-    """The offset of planes (P, H, samples): a number near their mean, from a few of them.
-
-    It lies between the least and the largest sample, which suffices for the bound. For integers it is an integer, for floats
-    one of the samples, so that sums of integers stay integers.
-    """
+    """The offset of planes (P, H, samples): a number near their mean, from a few of them. See ``correlate.offset_of``."""
 
     planes: Array
 
     @cached_property
-    def probed(self) -> Array:
-        """Samples on a grid of the whole image, without NaN and infinities."""
-        side = math.isqrt(max(PROBED_SAMPLES // max(len(self.planes), 1), 1))
-        steps = [max(-(-size // side), 1) for size in self.planes.shape[1:]]
-        probed = self.planes[:, :: steps[0], :: steps[1]].reshape(-1)
-        return probed if probed.dtype.kind == "u" else probed[np.isfinite(probed)]
+    def _found(self) -> tuple[float, float, float]:
+        result = np.empty(3)
+        run_loop(probe, self.planes, result)
+        needed, mean, deviation = result.tolist()
+        return needed, mean, deviation
 
-    @cached_property
+    @property
     def needed(self) -> bool:
         """Whether the samples lie so far from 0, relative to their extent, that sums without an offset could exceed BOUND.
 
         >>> Offset(np.array([[[7, 7]]], np.uint8)).needed, Offset(np.array([[[0.0, 2.0, 4.0]]])).needed
         (True, False)
         """
-        if self.probed.size == 0:
-            return False
-        least, most = float(np.minimum.reduce(self.probed)), float(np.maximum.reduce(self.probed))  # min() takes 1 us more
-        return max(least, -most) > (MAX_DISTANCE - 1) * (most - least) and self.mean != 0
+        return bool(self._found[0])
 
-    @cached_property
+    @property
     def mean(self) -> float:
         """The offset.
 
         >>> Offset(np.array([[[7, 8, 8]]], np.uint8)).mean, Offset(np.array([[[0.5, 2.0, 4.0]]])).mean
         (8.0, 2.0)
         """
-        if self.probed.size == 0:
-            return 0.0
-        middle = float((self.probed / self.probed.size).sum(dtype=np.float64))
-        mean = round(middle) if self.probed.dtype.kind == "u" else float(self.probed[np.abs(self.probed - middle).argmin()])
-        return 0.0 if abs(mean) > MAX_OFFSET else float(mean)
+        return self._found[1]
 
-    @cached_property
+    @property
     def deviation(self) -> float:
         """Mean distance of the samples from the offset."""
-        return float(np.abs(self.probed - self.mean).mean(dtype=np.float64)) if self.probed.size else 0.0
+        return self._found[2]
 
 
 def error_of(roundings: float, real: np.dtype) -> float:

@@ -1,5 +1,6 @@
 """Tasks for one image, which threads may run in any order: bands of rows, pairs of tiles, planes."""
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -23,9 +24,8 @@ def tap_tasks(
     layout: Layout, tables: KernelTables, bias: Array, planes: Array, constant: float, offset: Offset, workers: int, out: Array
 ) -> Iterator[Callable[[], None]]:
     """Yield the tasks that compute maps ``out`` (M, H', samples) of one image (P, H, samples)."""
-    subtracted = offset.mean if tables.takes_offset and offset.needed else 0.0
     if tables.has_sums:
-        number = tables.sums.first_weight.dtype.type(subtracted)
+        number = tables.sums.first_weight.dtype.type(_subtracted(tables, planes, offset))
         yield from (partial(call, planes, number, out) for call in _band_calls(layout, tables, planes, constant, workers, out))
     for m, spectrum in enumerate(tables.spectra):
         if spectrum is not None:
@@ -33,11 +33,20 @@ def tap_tasks(
                 yield partial(correlate_by_spectrum, spectrum, planes[0], offset.mean, float(bias[m]), pairs, out[m])
 
 
+def _subtracted(tables: KernelTables, planes: Array, offset: Offset) -> float:
+    """Return what ``correlate`` subtracts: NaN where it finds the offset of these planes itself, without a call for it."""
+    if not tables.takes_offset:
+        return 0.0
+    if offset.planes is planes:
+        return math.nan
+    return offset.mean if offset.needed else 0.0
+
+
 def _band_calls(
     layout: Layout, tables: KernelTables, planes: Array, constant: float, workers: int, out: Array
 ) -> list[BoundCall]:
     """Return the call of ``correlate`` for each band of rows; they are kept with the tables."""
-    key = (planes.shape, planes.dtype, constant, workers, out.shape, out.strides, out.dtype, is_streamed(out))
+    key = (planes.shape, planes.dtype, constant, workers, out.shape, out.dtype, is_streamed(out))
     calls = tables.calls.get(key)
     if calls is None:
         number = tables.sums.first_weight.dtype.type

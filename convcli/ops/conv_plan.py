@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
 from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_totals
-from ..engine.kernel_tables import KernelTables, kernel_tables_for
+from ..engine.kernel_tables import KernelTables, make_kernel_tables
 from ..engine.layout import Layout
 from ..engine.loops.im2col import LayerTables
 from ..engine.offset import Offset
@@ -27,7 +27,7 @@ from .kept_plans import KeptPlans
 from .validation import as_flag, check_bias, check_groups, check_method, workers_for
 
 KEPT_PLANS = 16
-"""Plans that are kept: for the small layers of a network."""
+"""Plans that are kept, for the small layers of a network: comparing more weights takes longer than making a plan."""
 
 
 class ConvOptions(NamedTuple):
@@ -79,7 +79,7 @@ class Group(Struct, frozen=True, eq=False, dict=True):
         facts = sample_facts_of(planes, self.layout, self.border, offset, self.method)
         found = self.tables.get(facts)
         if found is None:
-            found = kernel_tables_for(self.layout, self.border, facts, self.method, self.weights, self.bias)
+            found = make_kernel_tables(self.layout, self.border, facts, self.method, self.weights, self.bias)
             self.tables[facts] = found
         yield from tap_tasks(self.layout, found, self.bias, planes, constant, offset, workers, out)
 

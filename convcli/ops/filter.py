@@ -149,21 +149,12 @@ def treat_missing(response: Array, samples: Array, absent: Array, kernel: Array,
             np.copyto(response, sums, where=touched, casting="same_kind")
 
 
-def explain_filter2d(
-    image: Array,
-    kernel: Array,
-    *,
-    stride: Pair = 1,
-    padding: Padding = "same",
-    border: Border = "reflect",
-    dilation: Pair = 1,
-    method: str | None = None,
-) -> tuple[Layout, Choice, int]:
-    """Return how ``filter2d`` would compute this: layout, choice of method, and bytes of scratch memory per thread.
+def explain_filter2d(image: Array, kernel: Array, **options: Any) -> tuple[Layout, Choice, int]:
+    """Return how ``filter2d`` computes this: layout, choice of method, and bytes of scratch memory per thread.
 
-    Raises ArgumentError as ``filter2d`` does.
+    The options are those of ``filter2d`` that its plan depends on. Raises ArgumentError as ``filter2d`` does.
     """
-    layout, tables = _layout_and_tables(image, kernel, FilterOptions(stride, padding, border, dilation, method=method))
+    layout, tables = _layout_and_tables(image, kernel, FilterOptions(**options))
     choice, real = tables.choices[0], real_of(image.dtype)
     if choice.tiling is not None:
         scratch: tuple[Any, ...] = choice.tiling.workspace(layout.pixel, real, real)

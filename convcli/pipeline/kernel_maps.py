@@ -101,6 +101,8 @@ class KernelMaps(MapSource):
             "padding": request.padding_for(kernel),
             "dilation": request.dilation,
             "border": request.border,
+            "flip": request.flip,
+            "threads": request.threads,
             "method": request.method,
         }
 
@@ -160,7 +162,7 @@ class KernelMaps(MapSource):
         to the colours, so that the quotient is that of what is seen.
         """
         request, image = self.request, self.image
-        options = self._options(kernel) | {"flip": request.flip, "threads": request.threads, "rows": rows}
+        options = self._options(kernel) | {"rows": rows}
         weights = weights_for(request, image, kernel)
         with _naming(kernel):
             options["border"] = self.samples.border

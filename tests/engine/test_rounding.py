@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import rounding
 from convcli import ArgumentError, conv2d, conv_transpose2d, filter2d
+from convcli.engine import parallel_tasks
 from convcli.engine.low_rank import factorise
 from convcli.engine.offset import BOUND, Offset
 from convcli.ops.filter import explain_filter2d
@@ -198,6 +199,30 @@ def test_the_offset_lies_among_the_samples(rng):
         assert offset.needed or not far, name
         assert not offset.needed or name not in ("mask", "small mask", "few counts", "levels", "float mask", "float"), name
     assert Offset(np.full((1, 4, 4), np.nan, np.float32)).needed is False
+
+
+def test_the_offset_is_that_of_numpy(rng):
+    """The mean of every eighth or so sample: rounded for integers, the nearest sample of floats."""
+    for dtype in (np.uint8, np.uint16, np.float32, np.float64):
+        planes = (rng.random((1, 128, 120)) * 50 + 100).astype(dtype)
+        probed = planes[:, ::8, ::8].astype(float)
+        mean = probed.mean()
+        nearest = probed.ravel()[np.abs(probed - mean).argmin()] if np.dtype(dtype).kind == "f" else np.rint(mean)
+        offset = Offset(planes)
+        assert (offset.needed, offset.mean) == (True, nearest)
+        np.testing.assert_allclose(offset.deviation, np.abs(probed - nearest).mean(), rtol=1e-12)
+
+
+def test_the_loop_finds_the_offset_of_its_planes(rng, monkeypatch):
+    """The results have the bits of those with the offset passed."""
+    pictures = [(rng.random((40, 50, 3)) + level).astype(np.float32) for level in (0, 1000)]
+    kernel = rng.random((3, 4))
+    found = [filter2d(picture, kernel) for picture in pictures]
+    monkeypatch.setattr(parallel_tasks, "_subtracted", lambda tables, planes, offset: offset.mean if offset.needed else 0.0)
+    for picture, expected in zip(pictures, found, strict=True):
+        np.testing.assert_array_equal(filter2d(picture, kernel), expected)
+    monkeypatch.setattr(parallel_tasks, "_subtracted", lambda tables, planes, offset: 0.0)
+    assert (filter2d(pictures[1], kernel) != found[1]).any()
 
 
 def test_products_that_round_too_much_are_refused():

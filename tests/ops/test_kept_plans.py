@@ -19,8 +19,8 @@ KERNEL = np.array([[0.1, -0.3, 0.2], [0.4, 0.7, -0.5], [0.3, 0.2, 0.6]])
 
 def forget() -> None:
     """Remove all plans."""
-    filter_plan._plans.plans.clear()
-    conv_plan._plans.plans.clear()
+    filter_plan._plans.clear()
+    conv_plan._plans.clear()
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32", "float64"])
@@ -39,7 +39,7 @@ def test_later_calls_give_the_bits_of_a_first_call(dtype, rng):
     forget()
     for picture, expected in zip(pictures, first, strict=True):
         assert_array_equal(convcli.filter2d(picture, KERNEL), expected)
-    assert len(filter_plan._plans.plans) == 1
+    assert len(filter_plan._plans.plans[0]) == 1
 
 
 def test_a_plan_is_for_the_values_of_a_kernel(rng):
@@ -78,21 +78,25 @@ def test_threads_may_share_a_plan(rng):
 
 
 def test_only_the_last_plans_are_kept():
-    """The oldest goes first; large kernels are not compared."""
+    """The oldest goes first. Large kernels are counted apart, and not compared where none is kept."""
     made = []
 
     def make(shape: tuple[int, ...], dtype: np.dtype, kernel: Array, options: tuple[int, ...]) -> int:
         made.append(options[0])
         return options[0]
 
-    plans, image = KeptPlans[int](2), np.zeros((2, 2))
+    plans, image, large = KeptPlans[int](2, 1), np.zeros((2, 2)), np.ones(LARGE + 1)
     for option in (1, 2, 2, 3, 1):
         assert plans.get(make, image, (np.ones(1),), (option,)) == option
     assert made == [1, 2, 3, 1]
+    for option in (9, 9, 8, 9):
+        assert plans.get(make, image, (large,), (option,)) == option
+    assert made[4:] == [9, 8, 9]
+    assert [len(kept) for kept in plans.plans] == [2, 1]
+    none_large = KeptPlans[int](2)
     for _ in range(2):
-        plans.get(make, image, (np.ones(LARGE + 1),), (9,))
-    assert made[4:] == [9, 9]
-    assert len(plans.plans) == 2
+        none_large.get(make, image, (large,), (7,))
+    assert made[7:] == [7, 7]
 
 
 @pytest.mark.parametrize("operation", [convcli.filter2d, convcli.conv2d])

@@ -89,7 +89,7 @@ def plain(arguments: Iterable[Any]) -> list[Any]:
 class MachineCode:
     """The function of an object file."""
 
-    def __init__(self, function: Callable[[bytes], int], symbol: str) -> None:
+    def __init__(self, function: Callable[[bytes | int], int], symbol: str) -> None:
         self.function, self.symbol = function, symbol
 
     def __call__(self, *arguments: Any) -> None:
@@ -97,8 +97,8 @@ class MachineCode:
         packed = words(arguments)
         self.run(struct.pack(f"{len(packed)}q", *packed))
 
-    def run(self, packed: bytes) -> None:
-        """Call the function with the ``words`` of its arguments."""
+    def run(self, packed: bytes | int) -> None:
+        """Call the function with the ``words`` of its arguments, or with their address."""
         if self.function(packed):
             raise RuntimeError(f"{self.symbol} failed")
 
@@ -115,7 +115,7 @@ def load(code: bytes, symbol: str) -> MachineCode:
             raise Unfit(str(error)) from None
     if not address:
         raise Unfit(f"there is no {symbol} in its file")
-    return MachineCode(ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_char_p)(address), symbol)
+    return MachineCode(ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(address), symbol)
 
 
 def words(arguments: Iterable[Any]) -> list[int]:

@@ -4,6 +4,8 @@ Below, ``real`` means float32, or float64 for float64 images; ``number`` is the 
 of all accumulators: real, or int16 where all sums differ by less than 2**16. Accumulators are vectors (``simd``).
 """
 
+import numpy as np
+
 from ..simd.reference import (
     VECTOR_BYTES,
     add,
@@ -20,6 +22,15 @@ from ..simd.reference import (
     subtract,
 )
 from .correlate_tables import FIRST, SECOND
+
+MAX_DISTANCE = 1.2
+"""Largest distance of samples from 0, in extents of the image, at which no offset is subtracted."""
+
+MAX_OFFSET = float(np.finfo(np.float32).max) * 2.0**-26
+"""Largest offset: with a larger one, the largest samples minus the offset could be infinite."""
+
+PROBED_SAMPLES = 256
+"""Samples from which the offset is computed. They lie far apart, so that each takes a memory access."""
 
 CHUNK = 1024
 """Samples of an output row that all sums compute before the next ones: the lines between two sums stay in the L1 cache."""
@@ -212,12 +223,62 @@ def sum_pair(sums, runs, y, second, offset, scratch, out):
                     out[sums.map[s], second, i] = second_out[i]
 
 
+def probed_step(size, planes):
+    """Return the distance of probed samples along an axis of planes."""
+    side = 1
+    while (side + 1) * (side + 1) * planes <= PROBED_SAMPLES:
+        side += 1
+    return max((size + side - 1) // side, 1)
+
+
+def offset_of(planes):
+    """Return whether sums over planes (P, H, samples) need an offset, the offset, and the mean distance of samples from it.
+
+    All are of samples on a grid of the planes, without NaN and infinities. The offset lies between the least and the largest
+    of them, which suffices for the bound. It is the rounded mean of integers, and the float that is nearest to the mean, so
+    that sums of integers stay integers. Samples so far from 0, relative to their extent, that sums could exceed BOUND need it.
+    """
+    probed = planes[:, :: probed_step(planes.shape[1], planes.shape[0]), :: probed_step(planes.shape[2], planes.shape[0])]
+    least, most, total, count = np.inf, -np.inf, 0.0, 0
+    for sample in probed.flat:
+        number = float(sample)
+        if number - number == 0:
+            least, most, total, count = min(least, number), max(most, number), total + number / PROBED_SAMPLES, count + 1
+    if count == 0:
+        return False, 0.0, 0.0
+    mean = total / count * PROBED_SAMPLES
+    offset = least
+    if planes.dtype.type(0.5) == 0:
+        offset = float(int(mean + 0.5))
+    else:
+        for sample in probed.flat:
+            if abs(float(sample) - mean) < abs(offset - mean):
+                offset = float(sample)
+    if abs(offset) > MAX_OFFSET:
+        offset = 0.0
+    distances = 0.0
+    for sample in probed.flat:
+        distance = abs(float(sample) - offset)
+        distances += distance / PROBED_SAMPLES if distance < np.inf else 0.0
+    return offset != 0 and max(least, -most) > (MAX_DISTANCE - 1) * (most - least), offset, distances / count * PROBED_SAMPLES
+
+
+def probe(planes, result):
+    """Write what ``offset_of`` returns to result (3,)."""
+    needed, offset, deviation = offset_of(planes)
+    result[0], result[1], result[2] = needed, offset, deviation
+
+
 def correlate(planes, rows, columns, sums, constant, offset, band, scratch, out):
     """Compute output rows band[0] .. band[1] of every map of planes (P, H, samples), into out (maps, H', samples').
 
     The offset is subtracted from every sample, so that rounding is small, and offset * total is added to every sum. out is
-    real, or of an integer dtype that each vector is rounded to. band[0] is the first row of a pair.
+    real, or of an integer dtype that each vector is rounded to. band[0] is the first row of a pair. An offset of NaN is that of
+    ``offset_of``, where it is needed.
     """
+    if offset != offset:
+        needed, found, _ = offset_of(planes)
+        offset = sums.first_weight.dtype.type(found if needed else 0.0)
     scratch.loaded_row[:] = -2
     window, row_lines = planes.shape[0] * rows.window_rows, scratch.loaded_row.size
     scratch.row_line[:window] = 0  # a pair without a second row reads lines that are not loaded, for sums that are discarded

@@ -78,14 +78,19 @@ class InputFrames:
         has_words = tiff.program == "ome" and not self.request.strip
         return series.count > 1 or tiff.are_channels or has_words or self.first.size[2] not in (1, 3)
 
-    def of_output(self, target: Target) -> "OutputFrames":
-        """Return the frames that an output holds."""
-        return OutputFrames(self, self.indices if target.frame is None else range(target.frame, target.frame + 1))
+    def of_output(self, target: Target, is_last: bool = False) -> "OutputFrames":
+        """Return the frames that an output holds, the last output of the file or not."""
+        indices = self.indices if target.frame is None else range(target.frame, target.frame + 1)
+        return OutputFrames(self, indices, is_last)
+
+    def release(self) -> None:
+        """Release the memory of the frame that is kept."""
+        self._image = self._map_source = None
 
     def image(self, index: int) -> Image:
         """Return the frame of an index. Raises ImageError, also where --in-place would lose something of it."""
         if self._image is None or self._image[0] != index:
-            self._image = self._map_source = None  # two frames would take twice the memory
+            self.release()  # two frames would take twice the memory
             self._image = index, self._read(index)
         return self._image[1]
 
@@ -120,6 +125,7 @@ class OutputFrames(Struct, frozen=True):
 
     input: InputFrames
     indices: range
+    is_last: bool = False
 
     def __iter__(self) -> Iterator[MapSource]:
         return (self.input.map_source(index) for index in self.indices)

@@ -112,7 +112,8 @@ def _write_all(request: BaseRequest, task: Task, shared: Shared, unfinished: lis
         try:
             for target, provenance in reading.remaining:
                 output = Output(shared.pipes, provenance, unfinished, reading.times)
-                written, notices = _write(request, frames.of_output(target), target, output)
+                is_last = target is reading.remaining[-1][0]
+                written, notices = _write(request, frames.of_output(target, is_last), target, output)
                 outcome = outcome.with_written(written, (*frames.notices, *notices))
         except ConvcliError as error:
             return replace(outcome, error=error)

@@ -45,6 +45,8 @@ def write_pictures(
 
         write_output(request, target, output, write, target.file_format.holds_provenance and not request.strip)
     else:
+        if frames.is_last:
+            frames.input.release()
         data = fitted.encode(first)
         write_output(request, target, output, lambda file: file.write(data), str(output.provenance).encode() in data)
     return [maker.written(shape)], [*maker.notices, *moved]

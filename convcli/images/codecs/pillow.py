@@ -43,6 +43,8 @@ WITH_ALPHA = ("LA", "RGBA", "La", "RGBa", "PA")
 GREY = ("1", "L", "LA", "La")
 CONVERTED = ("CMYK", "YCbCr", "LAB", "HSV")
 
+BYTES_PER_PIXEL, BAND_BYTES = 4, 4_000_000
+"""Memory that Pillow takes for a pixel of colour, and for the rows that are copied at a time."""
 
 WIDENED_LEVELS = {"L;2": 3, "L;4": 15}
 """Pillow's names of grey of 2 and 4 bits, and their highest levels."""
@@ -237,10 +239,8 @@ def header_of(picture: PIL.Image.Image) -> Header:
     transparent = mode in WITH_ALPHA or "transparency" in picture.info
     grey = itemsize > 1 or mode in GREY
     channels = (1 if grey else 3) + transparent
-    stored = (
-        picture.height * picture.width * (1 if channels == 1 else 4) * itemsize
-    )  # Pillow stores four bytes per colour pixel
-    return Header(picture.height, picture.width, channels, itemsize, 2 * stored)
+    stored = picture.height * picture.width * (1 if channels == 1 else BYTES_PER_PIXEL) * itemsize
+    return Header(picture.height, picture.width, channels, itemsize, stored + min(stored, 2 * BAND_BYTES))
 
 
 def image_of(picture: PIL.Image.Image, file_metadata: FileMetadata, samples: int) -> Image:
@@ -260,19 +260,33 @@ def to_image(picture: PIL.Image.Image, metadata: Metadata) -> Image:
     if mode in CONVERTED:
         notices = (f"is {mode}; converted to RGB" + (", its colour profile dropped" if metadata.icc else ""),)
         without_profile = replace(metadata, icc=None)
-        return Image(np.asarray(picture.convert("RGB")), 255, None, kind, without_profile, notices, (f"its {mode} colour",))
+        return Image(_array_of(picture.convert("RGB")), 255, None, kind, without_profile, notices, (f"its {mode} colour",))
     if mode.startswith("I"):
-        levels = np.asarray(picture).astype(np.uint16)
+        levels = _array_of(picture).astype(np.uint16, copy=False)
         transparent = picture.info.get("transparency")
         alpha = None if transparent is None else np.where(levels == transparent, 0, 65535).astype(np.uint16)
         return Image(levels[:, :, None], 65535, alpha, kind, metadata)
     if mode == "F":
-        return Image(np.asarray(picture)[:, :, None], None, None, kind, metadata)
+        return Image(_array_of(picture)[:, :, None], None, None, kind, metadata)
     if mode in WITH_ALPHA or "transparency" in picture.info:
-        levels = np.asarray(_converted(picture, "RGBA"))
+        levels = _array_of(_converted(picture, "RGBA"))
         return Image(levels[:, :, : 1 if mode in GREY else 3], 255, levels[:, :, 3], kind, metadata)
-    levels = np.asarray(_converted(picture, "L" if mode in ("1", "L") else "RGB"))
+    levels = _array_of(_converted(picture, "L" if mode in ("1", "L") else "RGB"))
     return Image(np.atleast_3d(levels), 255, None, kind, metadata)
+
+
+def _array_of(picture: PIL.Image.Image) -> Array:
+    """Return the samples of a picture, (H, W) or (H, W, C), copied in bands: Pillow would hold all bytes of them twice."""
+    rows = max(BAND_BYTES // (BYTES_PER_PIXEL * picture.width), 1)
+    if picture.height <= rows:
+        return np.asarray(picture)
+    bands = (picture.crop((0, y, picture.width, min(y + rows, picture.height))) for y in range(0, picture.height, rows))
+    first = np.asarray(next(bands))
+    out = np.empty((picture.height, *first.shape[1:]), first.dtype)
+    out[:rows] = first
+    for i, band in enumerate(bands, start=1):
+        out[i * rows : (i + 1) * rows] = band
+    return out
 
 
 def _converted(picture: PIL.Image.Image, mode: str) -> PIL.Image.Image:

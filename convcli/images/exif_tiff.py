@@ -63,7 +63,8 @@ def exif_of_tiff(file: BinaryIO, stale: set[int], directory: int | None = None) 
     source = Block.of_tiff(file)
     source = source if directory is None else replace(source, first_directory=directory)
     skipped = TIFF_LAYOUT | stale
-    entries = [entry for entry in source.directory(source.first_directory) if entry.tag not in skipped]
+    all_entries = [entry for entry in source.directory(source.first_directory) if entry.tag not in skipped]
+    entries = list({entry.tag: entry for entry in reversed(all_entries)}.values())[::-1]  # of two of a tag, the first counts
     if not entries:
         return None, False
     has_note = has_maker_note(source, entries)

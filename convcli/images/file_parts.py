@@ -46,7 +46,7 @@ KEPT_CHUNKS = {
 CHUNK_SIZES = {b"cICP": 4, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9}
 
 REPLACED_CHUNKS = (b"gAMA", b"cHRM", b"sRGB")
-"""Chunks that a profile in the same file replaces. So does sRGB the first two, which are then no loss."""
+"""Chunks that a profile replaces, and sRGB the first two: for decoders that read neither. They are then no loss."""
 
 DAMAGED_PROFILE = "its colour profile, which is damaged"
 XMP_TEXTS = (b"XML:com.adobe.xmp", b"Raw profile type xmp")
@@ -122,17 +122,17 @@ def kept_png_chunks(file: BinaryIO) -> tuple[tuple[bytes, bytes], ...]:
     """Return names and data of the chunks of a PNG file that say what levels mean, and the shape of pixels without a unit."""
     all_chunks = dict(_png_chunks(file))
     chunks = {name: data for name, data in all_chunks.items() if len(data) == CHUNK_SIZES.get(name)}
-    replaced = REPLACED_CHUNKS if b"iCCP" in all_chunks else ()
+    replaced = (b"sRGB",) if b"iCCP" in all_chunks else ()  # https://www.w3.org/TR/png-3/#11sRGB: not both
     shape = chunks.get(b"pHYs", b"")
     if shape[8:] != b"\0" or shape[:4] == shape[4:8]:
         chunks.pop(b"pHYs", None)
     return tuple((name, chunks[name]) for name in KEPT_CHUNKS if name in chunks and name not in replaced)
 
 
-def lost_png_chunks(chunks: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """Describe the kept chunks of a PNG file that another format does not hold."""
+def lost_png_chunks(chunks: Iterable[tuple[bytes, bytes]], has_profile: bool) -> list[str]:
+    """Describe the kept chunks of a PNG file, which may have a profile, that another format does not hold."""
     names = {name for name, _ in chunks}
-    hidden = {*REPLACED_CHUNKS} if b"sRGB" in names else set()
+    hidden = {*REPLACED_CHUNKS} if has_profile or b"sRGB" in names else set()
     return [description for name, description in KEPT_CHUNKS.items() if name in names - hidden]
 
 

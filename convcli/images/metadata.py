@@ -2,7 +2,6 @@
 
 import math
 import re
-import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, TypeVar
 
@@ -28,6 +27,7 @@ from .file_parts import (
 )
 from .geotiff import MAP_POSITION, MAP_TAGS, without_statistics
 from .image import Calibration, Image, Metadata
+from .iptc import DIGEST, IPTC, resource
 from .provenance import SOFTWARE, without_provenance
 from .xmp import is_adjustable
 
@@ -43,7 +43,7 @@ MAX_DPI = 1e7
 TRANSPOSED = (5, 6, 7, 8)
 """Orientations that swap rows and columns."""
 
-IPTC, IPTC_DIGEST, STALE_RESOURCES = 0x0404, 0x0425, (0x03ED, 0x0409, 0x040C)
+STALE_RESOURCES = (0x03ED, 0x0409, 0x040C)
 """Resources of Photoshop. The stale ones are the resolution, which is written anew, and thumbnails."""
 
 T = TypeVar("T")
@@ -122,22 +122,15 @@ def _xmp_of(xmp: object, lost: list[str], is_turned: bool) -> bytes | None:
 
 
 def _iptc_of(resources: Mapping[int, Any] | None, lost: list[str]) -> bytes | None:
-    """Return IPTC as a resource of Photoshop, with its digest, and remove it from what is lost; else None.
-
-    A resource is "8BIM", a number, an empty name, a size and data of an even number of bytes.
-    """
-    kept = {number: (resources or {}).get(number) for number in (IPTC, IPTC_DIGEST)}
+    """Return IPTC as a resource of Photoshop, with its digest, and remove it from what is lost; else None."""
+    kept = {number: (resources or {}).get(number) for number in (IPTC, DIGEST)}
     if not isinstance(kept[IPTC], bytes) or not kept[IPTC]:
         return None
     if PHOTOSHOP in lost:
         lost[lost.index(PHOTOSHOP)] = "Photoshop's data"
-        if not set(resources or {}) - {IPTC, IPTC_DIGEST, *STALE_RESOURCES}:
+        if not set(resources or {}) - {IPTC, DIGEST, *STALE_RESOURCES}:
             lost.remove("Photoshop's data")
-    return b"".join(
-        b"8BIM" + struct.pack(">HHI", number, 0, len(data)) + data + bytes(len(data) % 2)
-        for number, data in kept.items()
-        if isinstance(data, bytes)
-    )
+    return b"".join(resource(number, data) for number, data in kept.items() if isinstance(data, bytes))
 
 
 def _png_chunks_of(picture: PIL.Image.Image, file: BinaryIO, is_turned: bool) -> tuple[tuple[bytes, bytes], ...]:

@@ -25,8 +25,9 @@ MAX_REASON = 200
 MISLEADING_ERRORS = (PIL.UnidentifiedImageError, LookupError, TypeError, AttributeError, struct.error, AssertionError)
 """Errors of decoders whose text says nothing of the file, such as "index 0 out of range(0)"."""
 
-IDENTIFIER, DAMAGED = r"\w_\w", "the decoder finds errors in them"
-"""Part of a name in a library, such as IMCD_LZW_CORRUPT, that is told to programmers alone; and what is said instead."""
+PROGRAMMERS_WORDS = r"\w_\w|decoder object|[Uu]nable to run decoder|generator raised"
+DAMAGED = "the decoder finds errors in them"
+"""Words that are told to programmers alone, such as IMCD_LZW_CORRUPT, a name in a library; and what is said instead."""
 
 TEXT_TOO_LARGE = "Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK"
 
@@ -150,7 +151,7 @@ def _reason(error: Exception, file_format: Format | None) -> str:
         text = "its header is not valid"
     elif text == TEXT_TOO_LARGE:
         text = "a compressed text or profile in it is larger than 1 MiB"
-    elif re.search(IDENTIFIER, text):
+    elif re.search(PROGRAMMERS_WORDS, text):
         text = DAMAGED
     remedy = "--allow-truncated uses what is there" if text.startswith("image file is truncated") else REMEDY
     return f"is truncated or corrupt: its {kind} cannot be decoded ({text}); {remedy}"

@@ -63,8 +63,9 @@ def _is_masked(value: object) -> bool:
     """Whether an array, or one in nested lists, has masked values."""
     if isinstance(value, list | tuple):
         return any(map(_is_masked, value))
-    masked = sys.modules.get("numpy.ma")  # whoever made a masked array has imported it; the import takes 10 ms
-    return masked is not None and isinstance(value, masked.MaskedArray) and bool(masked.is_masked(value))
+    module = sys.modules.get("numpy.ma")  # whoever made a masked array has imported it; the import takes 10 ms
+    masked_array = getattr(module, "MaskedArray", None)  # None while another thread imports it
+    return masked_array is not None and isinstance(value, masked_array) and bool(np.any(value.mask))
 
 
 def as_real(name: str, value: ArrayLike, dimensions: tuple[int, ...] | None = None) -> Array:

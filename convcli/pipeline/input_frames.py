@@ -6,6 +6,7 @@ from typing import TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..errors import ImageError
 from ..images.frames import Frames, Series
 from ..images.image import Admit, Image
 from ..images.losses import asks_for_ome
@@ -16,13 +17,23 @@ from .report_losses import refuse_loss
 from .request_base import BaseRequest
 from .tasks import Target
 
+MAX_FRAMES = 10_000
+"""Frames that are processed without --frames: more of them are an error, as a small file may state any number."""
 
-def indices_of(request: BaseRequest, series: Series) -> range:
+
+def indices_of(request: BaseRequest, series: Series, are_named: bool = False) -> range:
     """Return the frames that are selected: without --frames all, or the first of several versions of one picture.
 
-    Raises ImageError where the file has none of them.
+    ``are_named`` is whether the names of outputs have the number of the frame: then all versions are selected too.
+
+    Raises ImageError where the file has none of them, or more than MAX_FRAMES and --frames is not given.
     """
-    return (request.frames or (FIRST if series.are_alternates else ALL)).indices(series.count)
+    if request.frames is None and series.count > MAX_FRAMES and (are_named or not series.are_alternates):
+        raise ImageError(
+            f"has {series.count} frames, and without --frames at most {MAX_FRAMES} are processed; "
+            f"give --frames all, or a part, --frames 0:{MAX_FRAMES}"
+        )
+    return (request.frames or (FIRST if series.are_alternates and not are_named else ALL)).indices(series.count)
 
 
 OnFrame: TypeAlias = Callable[[int, int], None]

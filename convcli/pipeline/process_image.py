@@ -152,7 +152,7 @@ def _read(request: BaseRequest, task: Task, shared: Shared) -> Iterator[Reading]
         times = _times_of(file) if request.keep_times else None
         source = _digest(file) if request.skip_existing else ""
         frames = open_frames(file, request.max_pixels, request.axes)
-        indices = indices_of(request, frames.series)
+        indices = indices_of(request, frames.series, any(target.per_frame for target in task.targets))
         targets = _targets(task, frames.series, indices, shared.frame_outputs)
         provenances = {target: _provenance(request, target, file, frames.series, indices, source) for target in targets}
         remaining = [target for target in targets if not is_up_to_date(request, target, provenances[target])]
@@ -193,7 +193,8 @@ def _provenance(
 ) -> Provenance:
     """Return the provenance of an output. The frames are a part of it where the file has several to choose from."""
     _rewind(file)
-    is_only_picture = series.count == 1 or (series.are_alternates and request.frames is None)
+    is_first_version = series.are_alternates and request.frames is None and target.frame is None
+    is_only_picture = series.count == 1 or is_first_version
     frames = "" if is_only_picture else str(indices if target.frame is None else [target.frame])
     inherits = inherits_compression(file, target.file_format.name)
     return Provenance(request.digest_for(target.file_format, target.maps, inherits, frames), source)

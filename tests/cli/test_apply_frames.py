@@ -225,6 +225,8 @@ def test_animations_are_replaced_in_place(run, film, tmp_path):
     colours[0].save(still, save_all=True, append_images=colours[1:], default_image=True)
     result = run("apply", still, "-k", "average", "--in-place")
     assert (result.status, "would lose its still picture, which is no frame in place" in result.err) == (1, True)
+    result = run("apply", still, "-k", "average", "-o", tmp_path / "film.png")
+    assert (result.status, "its still picture, which is no frame, not kept" in result.err) == (0, True)
 
 
 def test_an_animation_of_one_frame_beside_a_still_picture(run, tmp_path):
@@ -331,13 +333,28 @@ def test_at_explains_a_pixel_of_one_frame(run, film):
 
 
 def test_versions_are_used_once(run, tmp_path):
-    """Of an icon the largest, with a notice; all with --frames all."""
+    """Of an icon the largest, with a notice; all with --frames all, and where the names of outputs have the frame."""
     PIL.Image.fromarray(RNG.integers(0, 256, (32, 32, 4), dtype=np.uint8)).save(tmp_path / "a.ico", sizes=[(16, 16), (32, 32)])
     result = run("apply", tmp_path / "a.ico", "-k", "1", "-o", tmp_path / "o.png")
     assert result.lines[0] == f"{tmp_path}/a.ico: has 2 frames; the first is used"
     assert frames_of(tmp_path / "o.png")[0].shape == (1, 32, 32)
-    assert run("apply", tmp_path / "a.ico", "-k", "1", "-o", tmp_path / "i{frame}.png", "--frames", "all").status == 0
-    assert frames_of(tmp_path / "i1.png")[0].shape == (1, 16, 16)
+    for number, options in enumerate(((), ("--frames", "all"))):
+        assert run("apply", tmp_path / "a.ico", "-k", "1", "-o", tmp_path / f"{number}_{{frame}}.png", *options).status == 0
+        assert frames_of(tmp_path / f"{number}_1.png")[0].shape == (1, 16, 16)
+
+
+def test_more_frames_than_people_expect_are_an_error(run, film, tmp_path, monkeypatch):
+    """Of a film of 12, where the limit is 11; the limit is none with --frames."""
+    monkeypatch.setattr(input_frames, "MAX_FRAMES", 11)
+    path, _ = film
+    result = run("apply", path, "-k", "1", "-o", tmp_path / "o.png")
+    assert (result.status, result.lines[0]) == (
+        1,
+        f"Error: {path}: has 12 frames, and without --frames at most 11 are processed; give --frames all, or a part, "
+        "--frames 0:11",
+    )
+    assert run("apply", path, "-k", "1", "-o", tmp_path / "o.png", "--frames", "all").status == 0
+    assert run("apply", path, "-k", "1", "-o", tmp_path / "p.png", "--frames", "0:11").status == 0
 
 
 def test_a_long_stack_is_not_held(tmp_path):

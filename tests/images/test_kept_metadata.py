@@ -8,9 +8,11 @@ import subprocess
 import xml.etree.ElementTree as ET
 import zlib
 
+import numpy as np
 import PIL.Image
 import PIL.IptcImagePlugin
 import pytest
+import tifffile
 
 from convcli.images.xmp import adjusted, is_adjustable
 
@@ -197,13 +199,15 @@ def test_chunks_about_levels_are_kept_in_png(run, tmp_path, mode, names):
             picture.load()
 
 
-def test_a_profile_replaces_chunks_of_its_file(run, tmp_path):
-    """As the specification of PNG says, but for cICP, which has precedence. A resolution with a unit is written as such."""
+def test_chunks_beside_a_profile_are_kept(run, tmp_path):
+    """A decoder that knows no profile reads them; other formats lose nothing by them. A resolution is written with its unit."""
     png_with(tmp_path / "a.png", [b"gAMA", b"cHRM", b"cICP"], icc_profile=b"a profile", dpi=(300, 150))
     assert len(run("apply", tmp_path / "a.png", "-k", "1", "-o", tmp_path / "b.png").lines) == 1
     chunks = chunks_of(tmp_path / "b.png")
-    assert {b"gAMA", b"cHRM", b"cICP", b"iCCP"} & set(chunks) == {b"cICP", b"iCCP"}
+    assert {b"gAMA", b"cHRM", b"cICP", b"iCCP"} <= set(chunks)
     assert struct.unpack(">IIB", chunks[b"pHYs"]) == (11811, 5906, 1)
+    png_with(tmp_path / "c.png", [b"gAMA", b"cHRM"], icc_profile=b"a profile")
+    assert len(run("apply", tmp_path / "c.png", "-k", "1", "-o", tmp_path / "c.jpg").lines) == 1
 
 
 def test_the_shape_of_pixels_is_turned_with_the_picture(run, tmp_path):
@@ -315,6 +319,43 @@ def test_iptc_of_tiff_is_carried_to_tiff(run, tmp_path):
     assert len(run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.tif").lines) == 1
     with PIL.Image.open(tmp_path / "b.tif") as picture:
         assert picture.tag_v2[33723] == IPTC
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_iptc_of_tiff_is_carried_to_jpeg(run, tmp_path, order):
+    """From its tag to where JPEG has it; in other formats no program looks for it, and a notice says that it is not kept."""
+    tags = [(33723, 7, len(IPTC), IPTC, True), (34377, 1, len(PATH), PATH, True)]
+    pixels = np.zeros((6, 8), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, metadata=None, extratags=tags, byteorder=order, description="a word")
+    assert len(run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.jpg").lines) == 1
+    with PIL.Image.open(tmp_path / "b.jpg") as picture:
+        assert picture.info["photoshop"][0x0404] == IPTC
+        assert (picture.getexif()[270], {33723, 34377} & {*picture.getexif()}) == ("a word", set())
+    result = run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.png")
+    assert (result.status, result.lines[0]) == (0, f"{tmp_path}/a.tif: IPTC not kept in this png")
+    with PIL.Image.open(tmp_path / "b.png") as picture:
+        assert (picture.getexif()[270], {33723, 34377} & {*picture.getexif()}) == ("a word", set())
+
+
+def test_the_first_of_two_descriptions_is_kept(run, tmp_path):
+    """tifffile writes one of its own after that of the user."""
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((6, 8), np.uint8), description="hello")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert len(file.pages[0].tags.getall(270)) == 2
+    assert len(run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.tif").lines) == 1
+    with tifffile.TiffFile(tmp_path / "b.tif") as file:
+        assert [tag.value for tag in file.pages[0].tags.getall(270)] == ["hello"]
+
+
+def test_a_gain_map_that_is_lost_is_named(run, tmp_path):
+    """The second picture of an Ultra HDR file, whose first has XMP about it."""
+    first, second = (PIL.Image.new("RGB", (16, 16), colour) for colour in ("red", "grey"))
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><hdrgm:a xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/"/></x:xmpmeta>'
+    first.save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=[second], xmp=xmp)
+    lines = run("apply", tmp_path / "a.jpg", "-k", "1", "-o", tmp_path / "b.jpg").lines
+    assert f"{tmp_path}/a.jpg: its gain map, which makes it HDR, not kept" in lines
+    first.save(tmp_path / "c.jpg", "MPO", save_all=True, append_images=[second])
+    assert "gain map" not in run("apply", tmp_path / "c.jpg", "-k", "1", "-o", tmp_path / "b.jpg").err
 
 
 def test_strip_leaves_none_of_them(run, tmp_path):

@@ -553,7 +553,10 @@ def test_errors_do_not_quote_names_in_libraries():
     png_of = io.BytesIO()
     PIL.Image.fromarray(levels).save(png_of, "PNG")
     bad_png = png_of.getvalue()[:33] + png_chunk(b"zTXt", text) + png_of.getvalue()[33:]
+    webp = io.BytesIO()
+    PIL.Image.fromarray(levels).save(webp, "WEBP")
     for data, words in (
+        (webp.getvalue()[:20] + bytes(len(webp.getvalue()) - 20), "the decoder finds errors in them"),
         (bad_lzw, "the decoder finds errors in them"),
         (jxl[: len(jxl) // 2], "the decoder finds errors in them"),
         (jp2.replace(b"\xff\x52", b"\xff\x53"), "the decoder finds errors in them"),

@@ -170,7 +170,8 @@ class FrameReader:
         return self._read_metadata(self.pages.pages.first)
 
     def _read_metadata(self, page: Any) -> FileMetadata:
-        read = (tag for tag in page.tags if tag.code not in TAGS_OF_MICROSCOPES)
+        read = [tag for tag in page.tags if tag.code not in TAGS_OF_MICROSCOPES]
+        read.reverse()  # of two tags of a number, the first counts: tifffile writes a description before that of the shape
         tags = {tag.code: _raw_value(tag) if tag.code == IMAGEJ_METADATA else tag.value for tag in read}
         tags = {
             code: b"" for code in codes_of(page) if code in LOST_TIFF_TAGS

@@ -10,16 +10,16 @@ relative to the searched folder; it is empty for a picture that was named itself
 """
 
 import functools
+import itertools
+import os
 import re
 from collections.abc import Sequence
-from pathlib import PurePath
 
 from ..errors import ArgumentError, nearest_name
 from .inputs import Input
 from .tasks import FRAME
 
 TOKENS = ("stem", "ext", "name", "parent", "relpath", "frame")
-
 
 BRACES = r"\{\{|\}\}|\{([^{}]*)\}|[{}]"
 
@@ -32,31 +32,47 @@ def tokens_in(template: str) -> frozenset[str]:
 
 def fill_template(template: str, input_: Input, map_values: dict[str, str], map_tokens: Sequence[str]) -> str:
     """Return a template with its tokens replaced. Raises ArgumentError for an unknown token and for a single brace."""
-    source = input_.source
-    values = {
-        "stem": source.stem if source else "stdin",
-        "ext": source.suffix if source else "",
-        "name": source.name if source else "stdin",
-        "parent": source.absolute().parent.name if source and "parent" in tokens_in(template) else "",
-        "relpath": "" if input_.relative_folder == PurePath() else str(input_.relative_folder),
-        "frame": FRAME,
-        **map_values,
-    }
-    tokens = (*TOKENS, *map_tokens)
+    texts, tokens = _parts_of(template, (*TOKENS, *map_tokens))
+    values = [map_values[token] if token in map_values else _value_of(token, input_) for token in tokens]
+    return "".join(text for pair in itertools.zip_longest(texts, values, fillvalue="") for text in pair)
 
-    def value(match: re.Match[str]) -> str:
+
+@functools.lru_cache(16)
+def _parts_of(template: str, known: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return the texts of a template, and the token after each of them but the last. Raises ArgumentError."""
+    texts, tokens, end = [""], list[str](), 0
+    for match in re.finditer(BRACES, template):
+        texts[-1] += template[end : match.start()]
+        end = match.end()
         if match[0] in ("{{", "}}"):
-            return match[0][0]
+            texts[-1] += match[0][0]
+            continue
         if match[1] is None:
             raise ArgumentError(f"output {template!r}: {match[0]} stands alone; write {match[0] * 2} for the character")
-        if match[1] not in values:
+        if match[1] not in known:
             raise ArgumentError(
-                f"output {template!r}: {{{match[1]}}} is unknown; there are {' '.join(f'{{{t}}}' for t in tokens)}"
-                f"{nearest_name(match[1], tokens)}"
+                f"output {template!r}: {{{match[1]}}} is unknown; there are {' '.join(f'{{{t}}}' for t in known)}"
+                f"{nearest_name(match[1], known)}"
             )
-        return values[match[1]]
+        tokens.append(match[1])
+        texts.append("")
+    texts[-1] += template[end:]
+    return texts, tokens
 
-    return re.sub(BRACES, value, template)
+
+def _value_of(token: str, input_: Input) -> str:
+    """Return the text of a token of ``TOKENS`` for a picture."""
+    source = input_.source
+    if token == "frame":
+        return FRAME
+    if token == "relpath":
+        folder = str(input_.relative_folder)
+        return "" if folder == os.curdir else folder
+    if token == "parent":
+        return source.absolute().parent.name if source else ""
+    if source is None:
+        return "" if token == "ext" else "stdin"
+    return source.name if token == "name" else source.stem if token == "stem" else source.suffix
 
 
 def escape_braces(text: str) -> str:

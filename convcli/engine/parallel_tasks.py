@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from .fft import correlate_by_spectrum
-from .im2col import correlate_dense, correlate_depthwise
+from .im2col import correlate_dense, correlate_depthwise, dense_shares
 from .jit.bound_call import BoundCall
 from .kernel_tables import KernelTables
 from .layout import SAMPLE_OVERHEAD, Layout, cut, is_streamed
@@ -68,8 +68,9 @@ def layer_tasks(
     """
     sums = tables.plane.size > 1  # a single product is rounded once, with or without an offset
     subtracted = offset.mean if sums and offset.needed and np.isfinite(tables.weight_sum).all() else 0.0
-    bands = layout.bands(layout.rows.out, tables.weight.size, workers)
     if depthwise:
         bands = cut(len(planes), out.size * (tables.weight.size // len(out) + SAMPLE_OVERHEAD), workers)
-    run_band = correlate_depthwise if depthwise else correlate_dense
-    yield from (partial(run_band, layout, tables, planes, constant, subtracted, band, out) for band in bands)
+        yield from (partial(correlate_depthwise, layout, tables, planes, constant, subtracted, band, out) for band in bands)
+    else:
+        for outputs, sixes in dense_shares(layout, tables, workers):
+            yield partial(correlate_dense, layout, tables, planes, constant, subtracted, outputs, sixes, out)

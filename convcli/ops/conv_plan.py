@@ -9,7 +9,7 @@ from msgspec import Struct, field
 
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
-from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_totals
+from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_packed_weights, with_totals
 from ..engine.kernel_tables import KernelTables, kernel_tables_for
 from ..engine.layout import Layout
 from ..engine.loops.im2col import LayerTables
@@ -26,8 +26,8 @@ from ..geometry.whole_numbers import Pair
 from .kept_plans import KeptPlans
 from .validation import as_flag, check_bias, check_groups, check_method, workers_for
 
-KEPT_PLANS = 16
-"""Plans that are kept: for the small layers of a network."""
+KEPT_PLANS, KEPT_BYTES = 16, 32 << 20
+"""Plans that are kept, and the bytes of all large weights among them: packing weights takes a third of a small layer."""
 
 
 class ConvOptions(NamedTuple):
@@ -62,7 +62,8 @@ class Group(Struct, frozen=True, eq=False, dict=True):
     @functools.cached_property
     def layer_tables(self) -> LayerTables:
         """The tables of loops over copied planes."""
-        return layer_tables_for(self.layout, self.border, self.weights, self.bias, self.real)
+        tables = layer_tables_for(self.layout, self.border, self.weights, self.bias, self.real)
+        return tables if self.depthwise else with_packed_weights(tables)
 
     @functools.cached_property
     def layer_tables_with_totals(self) -> LayerTables:
@@ -121,7 +122,7 @@ def plan_of(batch: Array, weight: Array, bias: Array | None, options: ConvOption
     return _plans.get(_make_plan, batch, (weight, bias), options)
 
 
-_plans: KeptPlans[ConvPlan] = KeptPlans(KEPT_PLANS)
+_plans: KeptPlans[ConvPlan] = KeptPlans(KEPT_PLANS, KEPT_BYTES)
 
 
 def _make_plan(
@@ -129,14 +130,14 @@ def _make_plan(
 ) -> ConvPlan:
     channels, height, width = shape[1:]
     check_groups(options.groups, channels, weight.shape)
-    biases = check_bias(bias, len(weight)).copy()
+    biases = check_bias(bias, len(weight))
     kernel = weight.shape[2], weight.shape[3]
     rows, columns = make_axes((height, width), kernel, options.stride, options.padding, options.dilation)
     layout = Layout(rows, columns, pixel=1, depth=1)
     border = check_border(options.border).for_axes(rows, columns)
     check_method(options.method)
     workers = workers_for(options.threads)
-    weights = (weight[:, :, ::-1, ::-1] if as_flag("flip", options.flip) else weight)[..., None].copy()
+    weights = (weight[:, :, ::-1, ::-1] if as_flag("flip", options.flip) else weight)[..., None]
     inner, mode = (layout.of_padded_copy, ZERO) if border.needs_copy else (layout, border)
     make = functools.partial(Group, inner, mode, options.method)
     real = real_of(dtype)

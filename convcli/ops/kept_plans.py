@@ -14,42 +14,58 @@ COMPARED = {int, float, str, bool, type(None), type, *(type(np.dtype(name)) for 
 """Types of options that plans are looked up by."""
 
 LARGE = 10_000
-"""Weights of a kernel whose plan is not kept: comparing them takes longer than checking the arguments."""
+"""Elements of a large array: its values are compared, not looked up, which takes a tenth of the time of packing weights."""
 
 
 class KeptPlans(Generic[Plan]):
-    """The last plans, at most ``count``, by the arguments that they were made from."""
+    """The last plans, at most ``count``, by the arguments that they were made from.
 
-    def __init__(self, count: int) -> None:
-        self.count, self.plans, self.lock = count, dict[tuple[Any, ...], Plan](), threading.Lock()
+    Plans of large arrays are kept too, as long as all these arrays together have at most ``large_bytes``.
+    """
+
+    def __init__(self, count: int, large_bytes: int = 0) -> None:
+        self.count, self.large_bytes, self.lock = count, large_bytes, threading.Lock()
+        self.plans = dict[tuple[Any, ...], tuple[Plan, tuple[Array, ...]]]()  # each with the values of its large arrays
 
     def get(self, make: Callable[..., Plan], images: Array, arrays: tuple[Array | None, ...], options: tuple[Any, ...]) -> Plan:
         """Return ``make(shape, dtype, *arrays, options)`` for the shape and dtype of images, kept or new. Raises as ``make``.
 
-        The arrays are compared by their values.
+        The arrays are compared by their values. The plan may keep those that ``make`` is called with: the caller of this method
+        never changes them.
         """
-        key = self._key(images, arrays, options)
-        plan = None if key is None else self.plans.get(key)
-        if plan is None:
-            plan = make(images.shape, images.dtype, *arrays, options)
-            if key is not None:
-                with self.lock:
-                    while len(self.plans) >= self.count:
-                        del self.plans[next(iter(self.plans))]
-                    self.plans[key] = plan
+        large = tuple(array for array in arrays if array is not None and array.size > LARGE)
+        size = sum(array.nbytes for array in large)
+        key = self._key(images, arrays, options) if size <= self.large_bytes else None
+        kept = None if key is None else self.plans.get(key)
+        if kept is not None and all(map(np.array_equal, kept[1], large)):
+            return kept[0]
+        copies = tuple(None if array is None else array.copy() for array in arrays)
+        plan = make(images.shape, images.dtype, *copies, options)
+        if key is not None:
+            values = tuple(copy for copy in copies if copy is not None and copy.size > LARGE)
+            with self.lock:
+                self.plans.pop(key, None)
+                while self.plans and (len(self.plans) >= self.count or self._large_size() + size > self.large_bytes):
+                    del self.plans[self._oldest(size > 0 and len(self.plans) < self.count)]
+                self.plans[key] = plan, values
         return plan
+
+    def _large_size(self) -> int:
+        return sum(array.nbytes for _, values in self.plans.values() for array in values)
+
+    def _oldest(self, large: bool) -> tuple[Any, ...]:
+        """Return the key of the oldest plan, or of the oldest that has a large array."""
+        return next(key for key, (_, values) in self.plans.items() if values or not large)
 
     @staticmethod
     def _key(images: Array, arrays: tuple[Array | None, ...], options: tuple[Any, ...]) -> tuple[Any, ...] | None:
-        """Return what the plan depends on, or None where it is not kept."""
+        """Return what the plan depends on, without the values of large arrays, or None where it is not kept."""
         parts: list[Any] = [images.shape, images.dtype]
         for array in arrays:
             if array is None:
                 parts.append(None)
-            elif array.size > LARGE:
-                return None
             else:
-                parts += (array.shape, array.dtype, array.tobytes())
+                parts += (array.shape, array.dtype, array.tobytes() if array.size <= LARGE else None)
         try:
             return (*parts, *with_types(options))
         except TypeError:

@@ -24,7 +24,7 @@ MAX_DEPTH = 256
 """Taps summed before the next ones at most: their weights and samples stay in the L1 cache."""
 
 BLOCK_BYTES, MIN_BLOCK = 256_000, 256
-"""Bytes of the copied rows of a block, which fit in the L2 cache, and its least outputs: rows are copied again for each block."""
+"""Bytes of the copied rows of a block, which fit in the L2 cache, and its least outputs: each block copies its rows."""
 
 PANELS_PER_TASK = 32
 """Panels of outputs in a task: with fewer, threads share the maps. The last panel of a task may be partly empty."""
@@ -156,33 +156,45 @@ def correlate_dense(
 
     ``out`` is (maps, H', W'); the weights are packed.
     """
-    real, axis, columns = tables.weight.dtype, layout.rows, layout.columns.out
-    phases, lanes = len(planes) * axis.stride * layout.columns.stride, lanes_of(tables.weight.dtype)
-    extra = -(-axis.extent // axis.stride)  # rows that the last output row of a block reads below
-    fitting = BLOCK_BYTES // (phases * tables.width * real.itemsize) - extra
-    block = min(max(fitting * columns, MIN_BLOCK) // lanes * lanes, band[1] - band[0])
-    rows = (block + columns - 2) // columns + 1 + extra
-    samples = aligned((phases * rows * tables.width + lanes,), real)
-    samples.fill(constant - offset)  # the padding after the last row, where it is that before the next one
+    real, columns, lanes = tables.weight.dtype, layout.columns.out, lanes_of(tables.weight.dtype)
+    block = min(max(rows_in_cache(tables, len(planes)) * columns, MIN_BLOCK) // lanes * lanes, band[1] - band[0])
+    copied = copied_memory(tables, len(planes), (block + columns - 2) // columns + 1, lanes, constant - offset)
     packed = aligned(((tables.depth * PANELS + 1) * lanes,), real)
     total = aligned(((sixes[1] - sixes[0]) * MAPS_TOGETHER * PANELS * lanes,), real)
-    buffers = Buffers(samples, rows, np.empty(tables.plane.size, np.int64), packed, total)
     numbers = real.type(constant - offset), real.type(offset)
+    buffers = Buffers(*copied, packed, total)
     run_loop(correlate_maps, planes, tables, *numbers, band, sixes, block, buffers, out.reshape(-1))
+
+
+def rows_in_cache(tables: LayerTables, planes: int) -> int:
+    """Return how many rows of outputs read copied rows of at most BLOCK_BYTES; 0 where one row reads more."""
+    row_bytes = planes * tables.row_stride * tables.column_stride * tables.width * tables.weight.itemsize
+    return max(BLOCK_BYTES // row_bytes + 1 - -(-tables.extent // tables.row_stride), 0)
+
+
+def copied_memory(tables: LayerTables, planes: int, rows: int, extra: int, constant: float) -> tuple[Array, int, Array, Array]:
+    """Return memory for the copied rows of ``rows`` rows of outputs: samples, rows of a plane, a line, and offsets of taps.
+
+    The samples are the constant at first, with ``extra`` after the last row. The padding after the last row may be that before
+    a next one.
+    """
+    real, lanes = tables.weight.dtype, lanes_of(tables.weight.dtype)
+    rows += -(-tables.extent // tables.row_stride)
+    rows += -(-lanes // tables.width) if tables.column_stride > 1 else 0  # ``split_row`` writes beyond the last row
+    samples = aligned((planes * tables.row_stride * tables.column_stride * rows * tables.width + lanes + extra,), real)
+    samples.fill(constant)
+    line = np.zeros(tables.width * tables.column_stride + 8 * lanes, real)
+    return samples, rows, line, np.empty(tables.plane.size, np.int64)
 
 
 def correlate_depthwise(
     layout: Layout, tables: LayerTables, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
 ) -> None:
     """Compute the maps of the planes band[0] .. band[1] of (P, H, W), minus the offset, into out (maps, H', W')."""
-    real, axis = tables.weight.dtype, layout.rows
-    phases = axis.stride * layout.columns.stride
-    extra = -(-axis.extent // axis.stride)  # rows that the last output row of a block reads below
-    block = min(max(BLOCK_BYTES // (phases * tables.width * real.itemsize) - extra, 1), axis.out)
+    real = tables.weight.dtype
+    block = min(max(rows_in_cache(tables, 1), 1), layout.rows.out)
     positions = (block * tables.width // FLOAT32_LANES + 2) * FLOAT32_LANES
-    samples = aligned((phases * (block + extra) * tables.width + positions,), real)
-    samples.fill(constant - offset)
-    none = np.empty(0, real)
-    buffers = Buffers(samples, block + extra, np.empty(tables.plane.size, np.int64), none, aligned((positions,), real))
+    copied = copied_memory(tables, 1, block, positions, constant - offset)
+    buffers = Buffers(*copied, np.empty(0, real), aligned((positions,), real))
     numbers = real.type(constant - offset), real.type(offset)
     run_loop(correlate_each, planes, tables, *numbers, band, block, buffers, out)

@@ -12,8 +12,10 @@ from .kernel_tables import KernelTables
 from .layout import SAMPLE_OVERHEAD, Layout, cut, is_streamed
 from .loops.correlate import correlate
 from .loops.im2col import LayerTables
+from .loops.winograd import WinogradTables
 from .offset import Offset
 from .simd.reference import Array
+from .winograd import correlate_tiles, winograd_shares
 
 MAX_KEPT_CALLS = 8
 """Calls that are kept with tables: one for each dtype of images and results, and each number of threads."""
@@ -74,3 +76,12 @@ def layer_tasks(
     else:
         for outputs, sixes in dense_shares(layout, tables, workers):
             yield partial(correlate_dense, layout, tables, planes, constant, subtracted, outputs, sixes, out)
+
+
+def tile_tasks(
+    tables: WinogradTables, planes: Array, constant: float, offset: Offset, workers: int, out: Array
+) -> Iterator[Callable[[], None]]:
+    """Yield the tasks that compute maps ``out`` (M, H', W') of one image (P, H, W) by Winograd's method."""
+    subtracted = offset.mean if offset.needed and np.isfinite(tables.tiles.weight_sum).all() else 0.0
+    for tiles, sixes in winograd_shares(tables, workers):
+        yield partial(correlate_tiles, tables, planes, constant, subtracted, tiles, sixes, out)

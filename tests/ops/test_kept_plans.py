@@ -107,3 +107,35 @@ def test_a_plan_keeps_no_image(operation):
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < size / 2
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_large_weights_are_compared_by_their_values(stride, rng):
+    """Weights changed in place, or in another order in memory, are other weights; the same values are found again."""
+    forget()
+    x, weight = rng.normal(size=(40, 12, 13)).astype(np.float32), rng.normal(size=(40, 40, 3, 3)).astype(np.float32)
+    assert weight.size > LARGE
+    for change in (lambda: None, lambda: weight.__setitem__((7, 3, 1, 1), 9), lambda: weight.__imul__(2)):
+        change()
+        expected = convcli.conv2d(x.astype(np.float64), weight, stride=stride)
+        for same in (weight, weight.copy(), np.asfortranarray(weight)):
+            assert_allclose(convcli.conv2d(x, same, stride=stride), expected, rtol=0, atol=2e-3)
+    assert len(conv_plan._plans.plans) == 2  # one for each dtype of x
+
+
+def test_plans_of_large_arrays_have_a_limit():
+    """The oldest large arrays are forgotten first, small plans stay, and what is larger than the limit is never kept."""
+    made = []
+
+    def make(shape: tuple[int, ...], dtype: np.dtype, kernel: Array, options: tuple[int, ...]) -> int:
+        made.append(options[0])
+        return options[0]
+
+    plans, image, size = KeptPlans[int](9, large_bytes=20 * LARGE), np.zeros((2, 2)), 8 * (LARGE + 1)
+    for option, count in ((0, 1), (1, LARGE + 1), (2, LARGE + 1), (0, 1), (1, LARGE + 1), (3, LARGE + 1), (1, LARGE + 1)):
+        assert plans.get(make, image, (np.ones(count),), (option,)) == option
+    assert made == [0, 1, 2, 3, 1]
+    assert plans._large_size() == 2 * size
+    for _ in range(2):
+        plans.get(make, image, (np.ones(3 * LARGE),), (9,))
+    assert made[5:] == [9, 9]

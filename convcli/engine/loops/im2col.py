@@ -9,7 +9,19 @@ into the next, and the sums there are discarded. The rules of ``correlate`` hold
 
 from typing import NamedTuple
 
-from ..simd.reference import VECTOR_BYTES, Array, add, broadcast, broadcast_half, half, item, load, multiply_add, store
+from ..simd.reference import (
+    VECTOR_BYTES,
+    Array,
+    add,
+    broadcast,
+    broadcast_half,
+    half,
+    item,
+    load,
+    multiply_add,
+    split_quarters,
+    store,
+)
 from .correlate import split
 
 MAPS_TOGETHER = 6
@@ -44,43 +56,59 @@ class Buffers(NamedTuple):
 
     samples: Array  # (scratch planes * rows * width + a vector,) real
     rows: int  # of each scratch plane
+    line: Array  # (width * stride + four vectors,) real: a padded row before it is split by the phases of the stride
     tap_offset: Array  # (taps,) int64: index in ``samples`` that each tap reads
     packed: Array  # (depth * panels * lanes + lanes,) real: samples in the order in which they are multiplied
     total: Array  # (maps * panels * lanes,) real: sums
 
 
-def copy_row(source, column, before, stride, phase, constant, offset, line):
-    """Copy every stride-th sample of a padded image row, from ``phase`` on, minus the offset (the constant has it already)."""
-    count = (column.size - phase + stride - 1) // stride
-    first = min(max((before - phase + stride - 1) // stride, 0), count)  # of the samples between the borders
-    inside = min(max((before + source.size - phase + stride - 1) // stride - first, 0), count - first)
-    middle, samples = line[first : first + inside], source[max(first * stride + phase - before, 0) :]
-    if stride == 1:
-        for x in range(inside):
-            middle[x] = samples[x] - offset
-    else:
-        for x in range(inside):
-            middle[x] = item(samples, x * stride) - offset
-    for i in range(count - inside):
-        x = i if i < first else i + inside
-        source_x = column[x * stride + phase]
+def copy_row(source, column, before, constant, offset, line):
+    """Copy a padded image row, minus the offset (the constant has it already)."""
+    inside = min(source.size, column.size - before)
+    middle, samples = line[before : before + inside], source[:inside]
+    for x in range(inside):
+        middle[x] = samples[x] - offset
+    for i in range(column.size - inside):
+        x = i if i < before else i + inside
+        source_x = column[x]
         line[x] = source[source_x] - offset if source_x >= 0 else constant
+
+
+def split_row(line, width, stride, samples, start, step):
+    """Copy every stride-th number of a line to ``width`` samples at start, from the next number on to start + step, and so on.
+
+    Up to a quarter vector is written beyond each end: a later row, or an unused one, is there.
+    """
+    lanes = VECTOR_BYTES // 4 // line.itemsize
+    if stride == 2:
+        for x in range(0, width, lanes):
+            split_quarters(line, 2 * x, 2, samples, start + x, step)
+    elif stride == 4:
+        for x in range(0, width, lanes):
+            split_quarters(line, 4 * x, 4, samples, start + x, step)
+    else:
+        for phase in range(stride):
+            phase_of_line, target = line[phase:], samples[start + phase * step : start + phase * step + width]
+            for x in range(width):
+                target[x] = item(phase_of_line, x * stride)
 
 
 def copy_block(planes, tables, begin, end, constant, offset, buffers):
     """Copy the padded rows that output rows begin .. end read."""
     steps = tables.row_stride, tables.column_stride
+    step = buffers.rows * tables.width
     for p in range(planes.shape[0]):
         for i in range((end - begin - 1) * steps[0] + tables.extent):
             row = tables.row[begin * steps[0] + i]
-            for phase in range(steps[1]):
-                plane = (p * steps[0] + i % steps[0]) * steps[1] + phase
-                start = (plane * buffers.rows + i // steps[0]) * tables.width
-                line = buffers.samples[start : start + tables.width]
-                if row >= 0:
-                    copy_row(planes[p, row], tables.column, tables.before, steps[1], phase, constant, offset, line)
-                else:
-                    line[:] = constant
+            plane = (p * steps[0] + i % steps[0]) * steps[1]
+            start = plane * step + i // steps[0] * tables.width
+            line = buffers.line if steps[1] > 1 else buffers.samples[start : start + tables.width]
+            if row >= 0:
+                copy_row(planes[p, row], tables.column, tables.before, constant, offset, line)
+            else:
+                line[:] = constant
+            if steps[1] > 1:
+                split_row(line, tables.width, steps[1], buffers.samples, start, step)
 
 
 def pack_weights(weight, depth, out):

@@ -7,6 +7,7 @@ import numpy as np
 from ..engine.dtypes import real_of
 from ..geometry.borders import BorderMode
 from .buffers import aligned
+from .jit.native import Ready
 from .jit.run import run_loop
 from .layout import Layout, cut, source_table
 from .loops.im2col import MAPS_TOGETHER, PANELS, Buffers, LayerTables, correlate_each, correlate_maps, pack_weights
@@ -26,8 +27,8 @@ MAX_DEPTH = 256
 BLOCK_BYTES, MIN_BLOCK = 256_000, 256
 """Bytes of the copied rows of a block, which fit in the L2 cache, and its least outputs: each block copies its rows."""
 
-PANELS_PER_TASK = 32
-"""Panels of outputs in a task: with fewer, threads share the maps. The last panel of a task may be partly empty."""
+PANELS_PER_THREAD = 16
+"""Panels of outputs for each thread, with fewer of which threads share the maps, and each packs all samples."""
 
 MAX_ROW_BYTES = 32_000_000
 """Bytes copied for one output row at most: with long strides and dilations most of them are never read."""
@@ -95,6 +96,7 @@ def layer_tables_for(layout: Layout, border: BorderMode, weights: Array, bias: A
         row=source_table(rows, border),
         column=column,
         before=columns.before,
+        copies_border=int(not border.is_constant),
         row_stride=rows.stride,
         column_stride=columns.stride,
         extent=rows.extent,
@@ -132,8 +134,8 @@ def dense_shares(layout: Layout, tables: LayerTables, workers: int) -> list[tupl
     outputs, sixes = layout.rows.out * layout.columns.out, -(-len(tables.bias) // MAPS_TOGETHER)
     lanes = lanes_of(tables.weight.dtype)
     panels, cost = -(-outputs // lanes), outputs * tables.weight.size
-    if panels < PANELS_PER_TASK * workers and sixes >= workers:
-        return [((0, outputs), share) for share in cut(sixes, cost, workers)]
+    if panels < PANELS_PER_THREAD * workers and sixes >= workers:
+        return [((0, outputs), share) for share in cut(sixes, cost, workers, per_thread=1)]
     return [((begin * lanes, min(end * lanes, outputs)), (0, sixes)) for begin, end in cut(panels, cost, workers)]
 
 
@@ -144,7 +146,7 @@ def lanes_of(real: np.dtype) -> int:
 
 def correlate_dense(
     layout: Layout,
-    tables: LayerTables,
+    ready: Ready[LayerTables],
     planes: Array,
     constant: float,
     offset: float,
@@ -156,6 +158,7 @@ def correlate_dense(
 
     ``out`` is (maps, H', W'); the weights are packed.
     """
+    tables = ready.value
     real, columns, lanes = tables.weight.dtype, layout.columns.out, lanes_of(tables.weight.dtype)
     block = min(max(rows_in_cache(tables, len(planes)) * columns, MIN_BLOCK) // lanes * lanes, band[1] - band[0])
     copied = copied_memory(tables, len(planes), (block + columns - 2) // columns + 1, lanes, constant - offset)
@@ -163,7 +166,7 @@ def correlate_dense(
     total = aligned(((sixes[1] - sixes[0]) * MAPS_TOGETHER * PANELS * lanes,), real)
     numbers = real.type(constant - offset), real.type(offset)
     buffers = Buffers(*copied, packed, total)
-    run_loop(correlate_maps, planes, tables, *numbers, band, sixes, block, buffers, out.reshape(-1))
+    run_loop(correlate_maps, planes, ready, *numbers, band, sixes, block, buffers, out.reshape(-1))
 
 
 def rows_in_cache(tables: LayerTables, planes: int) -> int:
@@ -175,26 +178,27 @@ def rows_in_cache(tables: LayerTables, planes: int) -> int:
 def copied_memory(tables: LayerTables, planes: int, rows: int, extra: int, constant: float) -> tuple[Array, int, Array, Array]:
     """Return memory for the copied rows of ``rows`` rows of outputs: samples, rows of a plane, a line, and offsets of taps.
 
-    The samples are the constant at first, with ``extra`` after the last row. The padding after the last row may be that before
-    a next one.
+    They are the constant at first, as loops write no constant border. There are ``extra`` samples after the last row: the
+    padding after that row may be the one before a next row.
     """
     real, lanes = tables.weight.dtype, lanes_of(tables.weight.dtype)
     rows += -(-tables.extent // tables.row_stride)
     rows += -(-lanes // tables.width) if tables.column_stride > 1 else 0  # ``split_row`` writes beyond the last row
     samples = aligned((planes * tables.row_stride * tables.column_stride * rows * tables.width + lanes + extra,), real)
     samples.fill(constant)
-    line = np.zeros(tables.width * tables.column_stride + 8 * lanes, real)
+    line = np.full(tables.width * tables.column_stride + 8 * lanes, constant, real)
     return samples, rows, line, np.empty(tables.plane.size, np.int64)
 
 
 def correlate_depthwise(
-    layout: Layout, tables: LayerTables, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
+    layout: Layout, ready: Ready[LayerTables], planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
 ) -> None:
     """Compute the maps of the planes band[0] .. band[1] of (P, H, W), minus the offset, into out (maps, H', W')."""
+    tables = ready.value
     real = tables.weight.dtype
     block = min(max(rows_in_cache(tables, 1), 1), layout.rows.out)
     positions = (block * tables.width // FLOAT32_LANES + 2) * FLOAT32_LANES
     copied = copied_memory(tables, 1, block, positions, constant - offset)
     buffers = Buffers(*copied, np.empty(0, real), aligned((positions,), real))
     numbers = real.type(constant - offset), real.type(offset)
-    run_loop(correlate_each, planes, tables, *numbers, band, block, buffers, out)
+    run_loop(correlate_each, planes, ready, *numbers, band, block, buffers, out)

@@ -8,6 +8,7 @@ import numpy as np
 from .fft import correlate_by_spectrum
 from .im2col import correlate_dense, correlate_depthwise, dense_shares
 from .jit.bound_call import BoundCall
+from .jit.native import Ready
 from .kernel_tables import KernelTables
 from .layout import SAMPLE_OVERHEAD, Layout, cut, is_streamed
 from .loops.correlate import correlate
@@ -56,7 +57,7 @@ def _band_calls(
 
 def layer_tasks(
     layout: Layout,
-    tables: LayerTables,
+    ready: Ready[LayerTables],
     depthwise: bool,
     planes: Array,
     constant: float,
@@ -68,20 +69,21 @@ def layer_tasks(
 
     With ``depthwise``, every plane has maps of its own; else all maps sum all planes.
     """
+    tables = ready.value
     sums = tables.plane.size > 1  # a single product is rounded once, with or without an offset
     subtracted = offset.mean if sums and offset.needed and np.isfinite(tables.weight_sum).all() else 0.0
     if depthwise:
         bands = cut(len(planes), out.size * (tables.weight.size // len(out) + SAMPLE_OVERHEAD), workers)
-        yield from (partial(correlate_depthwise, layout, tables, planes, constant, subtracted, band, out) for band in bands)
+        yield from (partial(correlate_depthwise, layout, ready, planes, constant, subtracted, band, out) for band in bands)
     else:
         for outputs, sixes in dense_shares(layout, tables, workers):
-            yield partial(correlate_dense, layout, tables, planes, constant, subtracted, outputs, sixes, out)
+            yield partial(correlate_dense, layout, ready, planes, constant, subtracted, outputs, sixes, out)
 
 
 def tile_tasks(
-    tables: WinogradTables, planes: Array, constant: float, offset: Offset, workers: int, out: Array
+    ready: Ready[WinogradTables], planes: Array, constant: float, offset: Offset, workers: int, out: Array
 ) -> Iterator[Callable[[], None]]:
     """Yield the tasks that compute maps ``out`` (M, H', W') of one image (P, H, W) by Winograd's method."""
-    subtracted = offset.mean if offset.needed and np.isfinite(tables.tiles.weight_sum).all() else 0.0
-    for tiles, sixes in winograd_shares(tables, workers):
-        yield partial(correlate_tiles, tables, planes, constant, subtracted, tiles, sixes, out)
+    subtracted = offset.mean if offset.needed and np.isfinite(ready.value.tiles.weight_sum).all() else 0.0
+    for tiles, sixes in winograd_shares(ready.value, workers):
+        yield partial(correlate_tiles, ready, planes, constant, subtracted, tiles, sixes, out)

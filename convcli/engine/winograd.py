@@ -11,6 +11,7 @@ import numpy as np
 from ..geometry.borders import BorderMode
 from .buffers import LINE, aligned
 from .im2col import copied_memory, depth_of, lanes_of
+from .jit.native import Ready
 from .jit.run import run_loop
 from .layout import Layout, cut, source_table
 from .loops.im2col import MAPS_TOGETHER, LayerTables
@@ -28,6 +29,9 @@ MAX_SAMPLE = 1e15
 
 BLOCK_BYTES = 4_000_000
 """Bytes of the transformed samples and sums of a block of tiles."""
+
+PANELS_PER_THREAD = 3
+"""Panels of tiles for each thread, with fewer of which threads share the maps."""
 
 FINITE_POINTS = (0.0, 1.0, -1.0, 0.5, -2.0)
 """As in ``loops.winograd``."""
@@ -91,6 +95,7 @@ def winograd_tables_for(layout: Layout, border: BorderMode, weights: Array, bias
         row=sources[0],
         column=sources[1],
         before=columns.before,
+        copies_border=int(not border.is_constant),
         row_stride=side,
         column_stride=side,
         extent=SIDE,
@@ -116,13 +121,13 @@ def winograd_shares(tables: WinogradTables, workers: int) -> list[tuple[tuple[in
         lanes_of(tables.tiles.weight.dtype),
     )
     panels, cost = -(-count // lanes), count * tables.tiles.weight.size
-    if panels < 8 * workers and sixes >= workers:
-        return [((0, count), share) for share in cut(sixes, cost, workers)]
+    if panels < PANELS_PER_THREAD * workers and sixes >= workers:  # each task transforms all samples
+        return [((0, count), share) for share in cut(sixes, cost, workers, per_thread=1)]
     return [((begin * lanes, min(end * lanes, count)), (0, sixes)) for begin, end in cut(panels, cost, workers)]
 
 
 def correlate_tiles(
-    tables: WinogradTables,
+    ready: Ready[WinogradTables],
     planes: Array,
     constant: float,
     offset: float,
@@ -134,6 +139,7 @@ def correlate_tiles(
 
     ``out`` is (maps, H', W').
     """
+    tables = ready.value
     tiles, real = tables.tiles, tables.tiles.weight.dtype
     lanes, maps = lanes_of(real), (sixes[1] - sixes[0]) * MAPS_TOGETHER
     panels = max(BLOCK_BYTES // (POINTS * (tables.planes + maps) * lanes * real.itemsize), 1)
@@ -146,4 +152,4 @@ def correlate_tiles(
     packed, total = aligned((POINTS * packed_gap,), real), aligned((POINTS * total_gap,), real)
     tile = aligned(((2 * POINTS + 1) * lanes,), real)
     buffers = WinogradBuffers(*copied, tile, packed, packed_gap, total, total_gap)
-    run_loop(convolve_tiles, planes, tables, real.type(constant - offset), real.type(offset), band, sixes, block, buffers, out)
+    run_loop(convolve_tiles, planes, ready, real.type(constant - offset), real.type(offset), band, sixes, block, buffers, out)

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
 from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_packed_weights, with_totals
+from ..engine.jit.native import Ready
 from ..engine.kernel_tables import KernelTables, kernel_tables_for
 from ..engine.layout import Layout
 from ..engine.loops.im2col import LayerTables
@@ -66,25 +67,26 @@ class Group(Struct, frozen=True, eq=False, dict=True):
     tables: dict[SampleFacts, KernelTables] = field(default_factory=dict)
 
     @functools.cached_property
-    def layer_tables(self) -> LayerTables:
+    def layer_tables(self) -> Ready[LayerTables]:
         """The tables of loops over copied planes."""
         tables = layer_tables_for(self.layout, self.border, self.weights, self.bias, self.real)
-        return tables if self.depthwise else with_packed_weights(tables)
+        return Ready(tables if self.depthwise else with_packed_weights(tables))
 
     @functools.cached_property
-    def layer_tables_with_totals(self) -> LayerTables:
+    def layer_tables_with_totals(self) -> Ready[LayerTables]:
         """These tables with the sums of the weights, which an offset needs: they take 1 ms for a million weights."""
-        return with_totals(self.layer_tables, self.weights)
+        return Ready(with_totals(self.layer_tables.value, self.weights))
 
     @functools.cached_property
-    def winograd_tables(self) -> WinogradTables:
+    def winograd_tables(self) -> Ready[WinogradTables]:
         """The tables of Winograd's method."""
-        return winograd_tables_for(self.layout, self.border, self.weights, self.bias, self.real)
+        return Ready(winograd_tables_for(self.layout, self.border, self.weights, self.bias, self.real))
 
     @functools.cached_property
-    def winograd_tables_with_totals(self) -> WinogradTables:
+    def winograd_tables_with_totals(self) -> Ready[WinogradTables]:
         """These tables with the sums of the weights."""
-        return self.winograd_tables._replace(tiles=with_totals(self.winograd_tables.tiles, self.weights))
+        tables = self.winograd_tables.value
+        return Ready(tables._replace(tiles=with_totals(tables.tiles, self.weights)))
 
     @functools.cached_property
     def winograd_refusal(self) -> str | None:
@@ -154,7 +156,7 @@ class ConvPlan(Struct, frozen=True, eq=False):
 
 def plan_of(batch: Array, weight: Array, bias: Array | None, options: ConvOptions) -> ConvPlan:
     """Return the plan for batches like this one, (N, C, H, W), kept or new. Raises ArgumentError."""
-    return _plans.get(_make_plan, batch, (weight, bias), options)
+    return _plans.get(_make_plan, batch, (weight, bias), options, workers_for(options.threads))
 
 
 _plans: KeptPlans[ConvPlan] = KeptPlans(KEPT_PLANS, KEPT_BYTES)

@@ -1,5 +1,7 @@
 """Plans of operations that are kept for the next call with the same arguments."""
 
+import functools
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -7,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from ..engine.simd.reference import Array
+from ..engine.threads import run_all
 
 Plan = TypeVar("Plan")
 
@@ -15,6 +18,9 @@ COMPARED = {int, float, str, bool, type(None), type, *(type(np.dtype(name)) for 
 
 LARGE = 10_000
 """Elements of a large array: its values are compared, not looked up, which takes a tenth of the time of packing weights."""
+
+BYTES_PER_THREAD = 4 << 20
+"""Bytes that are compared in 0.5 ms, twice as long as another thread takes to start."""
 
 
 class KeptPlans(Generic[Plan]):
@@ -27,17 +33,24 @@ class KeptPlans(Generic[Plan]):
         self.count, self.large_bytes, self.lock = count, large_bytes, threading.Lock()
         self.plans = dict[tuple[Any, ...], tuple[Plan, tuple[Array, ...]]]()  # each with the values of its large arrays
 
-    def get(self, make: Callable[..., Plan], images: Array, arrays: tuple[Array | None, ...], options: tuple[Any, ...]) -> Plan:
+    def get(
+        self,
+        make: Callable[..., Plan],
+        images: Array,
+        arrays: tuple[Array | None, ...],
+        options: tuple[Any, ...],
+        workers: int = 1,
+    ) -> Plan:
         """Return ``make(shape, dtype, *arrays, options)`` for the shape and dtype of images, kept or new. Raises as ``make``.
 
-        The arrays are compared by their values. The plan may keep those that ``make`` is called with: the caller of this method
-        never changes them.
+        The arrays are compared by their values, large ones on ``workers`` threads. The plan may keep those that ``make`` is
+        called with: the caller of this method never changes them.
         """
         large = tuple(array for array in arrays if array is not None and array.size > LARGE)
         size = sum(array.nbytes for array in large)
         key = self._key(images, arrays, options) if size <= self.large_bytes else None
         kept = None if key is None else self.plans.get(key)
-        if kept is not None and all(map(np.array_equal, kept[1], large)):
+        if kept is not None and all(are_equal(*pair, workers) for pair in zip(kept[1], large, strict=True)):
             return kept[0]
         copies = tuple(None if array is None else array.copy() for array in arrays)
         plan = make(images.shape, images.dtype, *copies, options)
@@ -70,6 +83,20 @@ class KeptPlans(Generic[Plan]):
             return (*parts, *with_types(options))
         except TypeError:
             return None
+
+
+def are_equal(array: Array, other: Array, workers: int) -> bool:
+    """Whether two arrays of one shape have equal elements, none of them NaN."""
+    count = min(workers, 1 + array.nbytes // BYTES_PER_THREAD, len(array))
+    edges = [len(array) * i // count for i in range(count + 1)]
+    different: list[int] = []
+
+    def compare(begin: int, end: int) -> None:
+        if not np.array_equal(array[begin:end], other[begin:end]):
+            different.append(begin)
+
+    run_all([functools.partial(compare, *part) for part in itertools.pairwise(edges)], workers)
+    return not different
 
 
 def with_types(values: Any) -> tuple[Any, ...]:

@@ -37,6 +37,7 @@ class LayerTables(NamedTuple):
     row: Array  # (padded rows,) int64: image row, -1 for the constant
     column: Array  # (padded columns,) int64
     before: int  # padded columns before those of the image
+    copies_border: int  # whether some of the others are not the constant
     row_stride: int
     column_stride: int
     extent: int  # padded rows under the kernel at one output row
@@ -62,16 +63,18 @@ class Buffers(NamedTuple):
     total: Array  # (maps * panels * lanes,) real: sums
 
 
-def copy_row(source, column, before, constant, offset, line):
-    """Copy a padded image row, minus the offset (the constant has it already)."""
+def copy_row(source, tables, constant, offset, line):
+    """Copy a padded image row, minus the offset (the constant has it already). The line has a constant border already."""
+    column, before = tables.column, tables.before
     inside = min(source.size, column.size - before)
     middle, samples = line[before : before + inside], source[:inside]
     for x in range(inside):
         middle[x] = samples[x] - offset
-    for i in range(column.size - inside):
-        x = i if i < before else i + inside
-        source_x = column[x]
-        line[x] = source[source_x] - offset if source_x >= 0 else constant
+    if tables.copies_border:
+        for i in range(column.size - inside):
+            x = i if i < before else i + inside
+            source_x = column[x]
+            line[x] = source[source_x] - offset if source_x >= 0 else constant
 
 
 def split_row(line, width, stride, samples, start, step):
@@ -104,7 +107,7 @@ def copy_block(planes, tables, begin, end, constant, offset, buffers):
             start = plane * step + i // steps[0] * tables.width
             line = buffers.line if steps[1] > 1 else buffers.samples[start : start + tables.width]
             if row >= 0:
-                copy_row(planes[p, row], tables.column, tables.before, constant, offset, line)
+                copy_row(planes[p, row], tables, constant, offset, line)
             else:
                 line[:] = constant
             if steps[1] > 1:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..geometry.borders import BorderMode
 from .buffers import LINE, aligned
-from .im2col import copied_memory, depth_of, lanes_of
+from .im2col import MAX_ROW_BYTES, copied_memory, depth_of, lanes_of
 from .jit.native import Ready
 from .jit.run import run_loop
 from .layout import Layout, cut, source_table
@@ -60,10 +60,10 @@ def refusal_of_samples(images: Array) -> str | None:
 
 
 def is_faster(layout: Layout, weights: Array) -> bool:
-    """Whether there are so many planes, maps and outputs that tiles are faster than ``im2col``."""
-    return (
-        weights.shape[1] >= MIN_PLANES and weights.shape[0] >= MIN_MAPS and layout.rows.out * layout.columns.out >= MIN_OUTPUTS
-    )
+    """Whether there are so many planes, maps and outputs that tiles are faster than ``im2col``, of rows that fit in memory."""
+    outputs, row_bytes = layout.rows.out * layout.columns.out, 4 * weights.shape[1] * 2 * SIDE * layout.columns.padded
+    enough = weights.shape[1] >= MIN_PLANES and weights.shape[0] >= MIN_MAPS and outputs >= MIN_OUTPUTS
+    return enough and row_bytes <= MAX_ROW_BYTES
 
 
 def weight_matrix(kernel: int) -> Array:

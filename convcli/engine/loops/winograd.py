@@ -68,22 +68,25 @@ def transform_weights(weight, matrix, depth, lines, out):
                 for t in range(taps):
                     for m in range(first, first + MAPS_TOGETHER):
                         lines[t * lanes + m - first] = weight[m, p, t] if m < maps else 0
+                for j in range(r):
+                    weigh(lines, j * lanes, r * lanes, matrix, lines, down + j * lanes, r * lanes)
                 for i in range(SIDE):
-                    for j in range(r):
-                        store(weighted_sum(lines, j * lanes, r * lanes, matrix, i * r, r), lines, down + (i * r + j) * lanes)
-                for point in range(POINTS):
-                    i, j = point // SIDE, point % SIDE
-                    total = weighted_sum(lines, down + i * r * lanes, lanes, matrix, j * r, r)
-                    store(total, out, point * gap + target)
+                    weigh(lines, down + i * r * lanes, lanes, matrix, out, i * SIDE * gap + target, gap)
                 target += MAPS_TOGETHER
 
 
-def weighted_sum(lines, x, step, matrix, i, count):
-    """Sum ``count`` quarter vectors, from x on, multiplied by numbers of a matrix from i on."""
-    total = multiply(quarter(lines, x), item(matrix, i))
-    for k in range(1, count):
-        total = multiply_add(quarter(lines, x + k * step), item(matrix, i + k), total)
-    return total
+def weigh(lines, x, step, matrix, target, y, target_step):
+    """Multiply a matrix (6 * r,) by r quarter vectors, 3 or 5, from x on."""
+    a, b, c = quarter(lines, x), quarter(lines, x + step), quarter(lines, x + 2 * step)
+    r = matrix.size // SIDE
+    for i in range(SIDE):
+        total = multiply_add(
+            c, item(matrix, i * r + 2), multiply_add(b, item(matrix, i * r + 1), multiply(a, item(matrix, i * r)))
+        )
+        if r == 5:
+            total = multiply_add(quarter(lines, x + 3 * step), item(matrix, i * r + 3), total)
+            total = multiply_add(quarter(lines, x + 4 * step), item(matrix, i * r + 4), total)
+        store(total, target, y + i * target_step)
 
 
 def gather_tiles(tables, buffers, plane, row, x, count):

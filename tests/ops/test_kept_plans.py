@@ -114,13 +114,14 @@ def test_large_weights_are_compared_by_their_values(stride, rng):
     """Weights changed in place, or in another order in memory, are other weights; the same values are found again."""
     forget()
     x, weight = rng.normal(size=(40, 12, 13)).astype(np.float32), rng.normal(size=(40, 40, 3, 3)).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))[:, ::stride, ::stride]
     assert weight.size > LARGE
     for change in (lambda: None, lambda: weight.__setitem__((7, 3, 1, 1), 9), lambda: weight.__imul__(2)):
         change()
-        expected = convcli.conv2d(x.astype(np.float64), weight, stride=stride)
+        expected = np.einsum("cyxij,mcij->myx", windows, weight.astype(np.float64))
         for same in (weight, weight.copy(), np.asfortranarray(weight)):
             assert_allclose(convcli.conv2d(x, same, stride=stride), expected, rtol=0, atol=2e-3)
-    assert len(conv_plan._plans.plans) == 2  # one for each dtype of x
+    assert len(conv_plan._plans.plans) == 1
 
 
 def test_plans_of_large_arrays_have_a_limit():

@@ -14,8 +14,9 @@ not import each other.
                 atomic write, provenance
     kernels/    kernels and banks: their values, generators, expressions, the syntax after -k, weight files
     ops/        the public operations on arrays, and checks of their arguments
-    engine/     how operations are computed: planner, layout, tap programs, FFT, im2col, threads; loops/ (all compiled loops),
-                simd/ (vector operations in NumPy and in LLVM), jit/ (compiles, caches and runs machine code)
+    engine/     how operations are computed: planner, layout, tap programs, FFT, im2col, Winograd, threads;
+                loops/ (all compiled loops), simd/ (vector operations in NumPy and in LLVM), jit/ (compiles, caches and
+                runs machine code)
     geometry/   sizes, padding and borders of a sliding kernel
     errors      the exceptions;  range_rules  the words of --range;  npy_reader  reads untrusted .npy files
 

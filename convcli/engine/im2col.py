@@ -1,13 +1,16 @@
 """Layers of many channels, computed from planes that are copied with their padding: the conditions, tables and memory."""
 
+import functools
+
 import numpy as np
 
 from ..engine.dtypes import real_of
 from ..geometry.borders import BorderMode
 from .buffers import aligned
+from .jit.native import Ready
 from .jit.run import run_loop
-from .layout import Layout, source_table
-from .loops.im2col import MAPS_TOGETHER, Buffers, LayerTables, correlate_each, correlate_maps
+from .layout import Layout, cut, source_table
+from .loops.im2col import MAPS_TOGETHER, PANELS, Buffers, LayerTables, correlate_each, correlate_maps, pack_weights
 from .offset import BOUND, can_be_shifted, error_of, totals_of
 from .sample_facts import SMALLEST_FOR_FFT
 from .simd.reference import VECTOR_BYTES, Array
@@ -21,8 +24,11 @@ MIN_MAPS, MIN_TAPS = 4, 16
 MAX_DEPTH = 256
 """Taps summed before the next ones at most: their weights and samples stay in the L1 cache."""
 
-BLOCK_BYTES = 800_000
-"""Bytes of the copied rows of a block, which fit in the L2 cache."""
+BLOCK_BYTES, MIN_BLOCK = 256_000, 256
+"""Bytes of the copied rows of a block, which fit in the L2 cache, and its least outputs: each block copies its rows."""
+
+PANELS_PER_THREAD = 16
+"""Panels of outputs for each thread, with fewer of which threads share the maps, and each packs all samples."""
 
 MAX_ROW_BYTES = 32_000_000
 """Bytes copied for one output row at most: with long strides and dilations most of them are never read."""
@@ -37,9 +43,19 @@ def is_deep(layout: Layout, weights: Array, images: Array) -> bool:
     enough = enough and depth_of(weights[0].size, real_of(images.dtype)) > 0
     rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
     small = 8 * weights.shape[1] * rows * (columns + layout.columns.stride) <= MAX_ROW_BYTES
-    return enough and small and (images.dtype.kind == "u" or bool(np.isfinite(images).all()))
+    return enough and small and is_finite(images)
 
 
+def is_finite(images: Array) -> bool:
+    """Whether no sample is NaN or infinite. The sum of squares, which may overflow, takes half the time of ``isfinite``."""
+    if images.dtype.kind == "u":
+        return True
+    flat = images.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.dot(flat, flat)) or np.isfinite(flat).all())
+
+
+@functools.cache
 def depth_of(taps: int, real: np.dtype) -> int:
     """Return how many taps of ``taps`` are summed before the next ones; 0 where no number of them keeps the error bound.
 
@@ -59,7 +75,7 @@ def is_depthwise(layout: Layout, weights: Array, images: Array) -> bool:
     suitable = images.shape[1] > 1 == weights.shape[1] and weights[0].size < SMALLEST_FOR_FFT
     rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
     small = 8 * rows * (columns + layout.columns.stride) <= MAX_ROW_BYTES
-    return suitable and small and (bool(weights.all()) or images.dtype.kind == "u" or bool(np.isfinite(images).all()))
+    return suitable and small and (bool(weights.all()) or is_finite(images))
 
 
 def layer_tables_for(layout: Layout, border: BorderMode, weights: Array, bias: Array, real: np.dtype) -> LayerTables:
@@ -80,10 +96,12 @@ def layer_tables_for(layout: Layout, border: BorderMode, weights: Array, bias: A
         row=source_table(rows, border),
         column=column,
         before=columns.before,
+        copies_border=int(not border.is_constant),
         row_stride=rows.stride,
         column_stride=columns.stride,
         extent=rows.extent,
         width=-(-column.size // columns.stride),
+        out_columns=columns.out,
         plane=plane[used],
         down=np.broadcast_to(y // rows.stride, shape)[used],
         along=np.broadcast_to(x // columns.stride, shape)[used],
@@ -103,34 +121,84 @@ def with_totals(tables: LayerTables, weights: Array) -> LayerTables:
     return tables._replace(weight_sum=totals if can_be_shifted(tables.weight, totals) else np.full(len(weights), np.nan))
 
 
+def with_packed_weights(tables: LayerTables) -> LayerTables:
+    """Return the tables with the weights in the order in which ``correlate_dense`` reads them, which takes 1 ms per million."""
+    maps = len(tables.bias)
+    packed = aligned((-(-maps // MAPS_TOGETHER) * MAPS_TOGETHER * tables.plane.size,), tables.weight.dtype)
+    run_loop(pack_weights, tables.weight.reshape(maps, tables.plane.size), tables.depth, packed)
+    return tables._replace(weight=packed)
+
+
+def dense_shares(layout: Layout, tables: LayerTables, workers: int) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Divide a layer for threads: outputs from .. to, and sixes of maps from .. to, of each task."""
+    outputs, sixes = layout.rows.out * layout.columns.out, -(-len(tables.bias) // MAPS_TOGETHER)
+    lanes = lanes_of(tables.weight.dtype)
+    panels, cost = -(-outputs // lanes), outputs * tables.weight.size
+    if panels < PANELS_PER_THREAD * workers and sixes >= workers:
+        return [((0, outputs), share) for share in cut(sixes, cost, workers, per_thread=1)]
+    return [((begin * lanes, min(end * lanes, outputs)), (0, sixes)) for begin, end in cut(panels, cost, workers)]
+
+
+def lanes_of(real: np.dtype) -> int:
+    """Return the outputs of a panel at most: half a vector."""
+    return VECTOR_BYTES // 2 // real.itemsize
+
+
 def correlate_dense(
-    layout: Layout, tables: LayerTables, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
+    layout: Layout,
+    ready: Ready[LayerTables],
+    planes: Array,
+    constant: float,
+    offset: float,
+    band: tuple[int, int],
+    sixes: tuple[int, int],
+    out: Array,
 ) -> None:
-    """Compute rows band[0] .. band[1] of all maps ``out`` (maps, H', W') of planes (P, H, W), minus the offset."""
-    block, buffers = _buffers_for(layout, tables, len(planes), MAPS_TOGETHER, constant - offset, band[1] - band[0])
-    real = tables.weight.dtype.type
-    run_loop(correlate_maps, planes, tables, real(constant - offset), real(offset), band, block, buffers, out)
+    """Compute outputs band[0] .. band[1] of maps 6 * sixes[0] .. 6 * sixes[1] of planes (P, H, W), minus the offset.
+
+    ``out`` is (maps, H', W'); the weights are packed.
+    """
+    tables = ready.value
+    real, columns, lanes = tables.weight.dtype, layout.columns.out, lanes_of(tables.weight.dtype)
+    block = min(max(rows_in_cache(tables, len(planes)) * columns, MIN_BLOCK) // lanes * lanes, band[1] - band[0])
+    copied = copied_memory(tables, len(planes), (block + columns - 2) // columns + 1, lanes, constant - offset)
+    packed = aligned(((tables.depth * PANELS + 1) * lanes,), real)
+    total = aligned(((sixes[1] - sixes[0]) * MAPS_TOGETHER * PANELS * lanes,), real)
+    numbers = real.type(constant - offset), real.type(offset)
+    buffers = Buffers(*copied, packed, total)
+    run_loop(correlate_maps, planes, ready, *numbers, band, sixes, block, buffers, out.reshape(-1))
+
+
+def rows_in_cache(tables: LayerTables, planes: int) -> int:
+    """Return how many rows of outputs read copied rows of at most BLOCK_BYTES; 0 where one row reads more."""
+    row_bytes = planes * tables.row_stride * tables.column_stride * tables.width * tables.weight.itemsize
+    return max(BLOCK_BYTES // row_bytes + 1 - -(-tables.extent // tables.row_stride), 0)
+
+
+def copied_memory(tables: LayerTables, planes: int, rows: int, extra: int, constant: float) -> tuple[Array, int, Array, Array]:
+    """Return memory for the copied rows of ``rows`` rows of outputs: samples, rows of a plane, a line, and offsets of taps.
+
+    They are the constant at first, as loops write no constant border. There are ``extra`` samples after the last row: the
+    padding after that row may be the one before a next row.
+    """
+    real, lanes = tables.weight.dtype, lanes_of(tables.weight.dtype)
+    rows += -(-tables.extent // tables.row_stride)
+    rows += -(-lanes // tables.width) if tables.column_stride > 1 else 0  # ``split_row`` writes beyond the last row
+    samples = aligned((planes * tables.row_stride * tables.column_stride * rows * tables.width + lanes + extra,), real)
+    samples.fill(constant)
+    line = np.full(tables.width * tables.column_stride + 8 * lanes, constant, real)
+    return samples, rows, line, np.empty(tables.plane.size, np.int64)
 
 
 def correlate_depthwise(
-    layout: Layout, tables: LayerTables, planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
+    layout: Layout, ready: Ready[LayerTables], planes: Array, constant: float, offset: float, band: tuple[int, int], out: Array
 ) -> None:
     """Compute the maps of the planes band[0] .. band[1] of (P, H, W), minus the offset, into out (maps, H', W')."""
-    block, buffers = _buffers_for(layout, tables, 1, 1, constant - offset, layout.rows.out)
-    real = tables.weight.dtype.type
-    run_loop(correlate_each, planes, tables, real(constant - offset), real(offset), band, block, buffers, out)
-
-
-def _buffers_for(
-    layout: Layout, tables: LayerTables, planes: int, maps: int, constant: float, rows: int
-) -> tuple[int, Buffers]:
-    """Return the output rows of a block, ``rows`` at most, and memory for ``planes`` copied and ``maps`` summed together."""
-    real, axis = tables.weight.dtype, layout.rows
-    phases = planes * axis.stride * layout.columns.stride
-    extra = -(-axis.extent // axis.stride)  # rows that the last output row of a block reads below
-    block = min(max(BLOCK_BYTES // (phases * tables.width * real.itemsize) - extra, 1), rows)
+    tables = ready.value
+    real = tables.weight.dtype
+    block = min(max(rows_in_cache(tables, 1), 1), layout.rows.out)
     positions = (block * tables.width // FLOAT32_LANES + 2) * FLOAT32_LANES
-    samples = aligned((phases * (block + extra) * tables.width + positions,), real)
-    samples.fill(constant)
-    total = aligned((maps * positions,), real)
-    return block, Buffers(samples, block + extra, np.empty(tables.plane.size, np.int64), total)
+    copied = copied_memory(tables, 1, block, positions, constant - offset)
+    buffers = Buffers(*copied, np.empty(0, real), aligned((positions,), real))
+    numbers = real.type(constant - offset), real.type(offset)
+    run_loop(correlate_each, planes, ready, *numbers, band, block, buffers, out)

@@ -39,7 +39,7 @@ class KernelTables(Struct, frozen=True, eq=False, dict=True):
         return replace(self, rows=rows, spectra=spectra, calls={})
 
     @functools.cached_property
-    def ready(self) -> tuple[Ready, Ready, Ready]:
+    def ready(self) -> tuple[Ready[RowTable], Ready[ColumnTable], Ready[TapPrograms]]:
         """Rows, columns and sums as prepared arguments of the loop: 270 words."""
         return Ready(self.rows), Ready(self.columns), Ready(self.sums)
 

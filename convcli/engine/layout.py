@@ -174,13 +174,14 @@ def is_streamed(out: Array) -> bool:
     return out.nbytes >= MIN_REUSED_BYTES and out.itemsize >= 4 and out.strides[-2] % LINE == 0 == address_of(out) % LINE
 
 
-def cut(count: int, cost: int, threads: int) -> list[tuple[int, int]]:
+def cut(count: int, cost: int, threads: int, per_thread: int = 2) -> list[tuple[int, int]]:
     """Divide ``count`` items into bands from .. to for threads. ``cost`` is the multiply-adds of all items together.
 
     >>> cut(9, cost=LARGEST_BAND * 2, threads=1)
     [(0, 4), (4, 9)]
     """
-    shared = min(2 * threads, 1 + cost // SMALLEST_BAND) if threads > 1 else 1
+    shared = min(per_thread * threads, 1 + cost // SMALLEST_BAND) if threads > 1 else 1
+    shared = max(shared // threads, 1) * threads if shared > threads else shared  # 3 bands would take 2 threads as long as 4
     bands = min(max(shared, -(-cost // LARGEST_BAND)), count)
     return list(itertools.pairwise(count * i // bands for i in range(bands + 1)))
 

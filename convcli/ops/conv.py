@@ -39,8 +39,15 @@ def conv2d(
     weight : (Cout, Cin / groups, kh, kw)
         Each group of output channels sees its own group of input channels; groups = Cin is a depthwise convolution.
     bias : (Cout,), optional
-    stride, padding, dilation, border, flip, threads, method
+    stride, padding, dilation, border, flip, threads
         As in :func:`filter2d`.
+    method : "direct", "separable", "box", "fft" or "winograd", optional
+        As in :func:`filter2d`; "separable", "box" and "fft" need weights of one input channel. "winograd" computes tiles of
+        4 x 4 outputs of 3 x 3 kernels, and of 2 x 2 outputs of 5 x 5 kernels, with a quarter to a third of the multiplications
+        (Lavin and Gray, CVPR 2016, https://arxiv.org/abs/1509.09308). It needs x of float32 or float16, stride 1, dilation 1,
+        and samples and weights that are finite and not huge: a NaN would spread over its tile. None uses it if this holds,
+        and channels and outputs are many. Its error is larger than that of "direct", about 3e-6 of the largest absolute
+        response instead of 3e-7, for random weights; it is within the bound of filter2d.
     groups : int
         Divides Cin and Cout.
 
@@ -61,10 +68,11 @@ def conv2d(
     >>> convcli.conv2d(np.zeros((3, 32, 32)), np.zeros((4, 3, 5, 5))).shape
     (4, 28, 28)
     """
-    pixels = loadable(check_array("x", x, dimensions=(3, 4), batched=True))
+    array = check_array("x", x, dimensions=(3, 4), batched=True)
+    pixels, whole = loadable(array), array.dtype.kind != "f"
     weights = check_array("weight", weight, dimensions=(4,))
     batch = pixels if pixels.ndim == 4 else pixels[None]
     biases = None if bias is None else check_array("bias", bias, dimensions=(1,))
-    options = ConvOptions(stride, padding, dilation, groups, border, flip, threads, method)
+    options = ConvOptions(stride, padding, dilation, groups, border, flip, threads, method, whole)
     out = plan_of(batch, weights, biases, options).run(batch)
     return out if pixels.ndim == 4 else out[0]

@@ -9,25 +9,30 @@ from msgspec import Struct, field
 
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
-from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_totals
+from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_packed_weights, with_totals
+from ..engine.jit.native import Ready
 from ..engine.kernel_tables import KernelTables, make_kernel_tables
 from ..engine.layout import Layout
 from ..engine.loops.im2col import LayerTables
+from ..engine.loops.winograd import WinogradTables
 from ..engine.offset import Offset
 from ..engine.padded_copy import padded_copy
-from ..engine.parallel_tasks import layer_tasks, tap_tasks
+from ..engine.parallel_tasks import layer_tasks, tap_tasks, tile_tasks
 from ..engine.sample_facts import SampleFacts, sample_facts_of
 from ..engine.simd.reference import Array
 from ..engine.threads import run_all
+from ..engine.winograd import is_faster, refusal_of_layer, refusal_of_samples, winograd_tables_for
+from ..errors import ArgumentError
 from ..geometry.axes import make_axes
 from ..geometry.borders import ZERO, Border, BorderMode, check_border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair
 from .kept_plans import KeptPlans
+from .option_parsers import LAYER_METHODS
 from .validation import as_flag, check_bias, check_groups, check_method, workers_for
 
-KEPT_PLANS = 16
-"""Plans that are kept, for the small layers of a network: comparing more weights takes longer than making a plan."""
+KEPT_PLANS, KEPT_BYTES = 16, 16 << 20
+"""Plans that are kept, and the bytes of all large weights among them: packing weights takes a third of a small layer."""
 
 
 class ConvOptions(NamedTuple):
@@ -41,13 +46,14 @@ class ConvOptions(NamedTuple):
     flip: bool
     threads: int | None
     method: str | None
+    whole: bool = False  # x held integers, whose sums are exact where they fit
 
 
 class Group(Struct, frozen=True, eq=False, dict=True):
     """The maps of one group, over a layout without a border that needs a copy.
 
     ``weights`` are (M, P, kh, kw, 1), ``bias`` (M,). With ``depthwise``, every plane has M / P maps of its own, and the weights
-    are (M, 1, kh, kw, 1). ``tables`` are kept for each set of facts.
+    are (M, 1, kh, kw, 1). ``whole``: samples are integers. ``tables`` are kept for each set of facts.
     """
 
     layout: Layout
@@ -56,22 +62,54 @@ class Group(Struct, frozen=True, eq=False, dict=True):
     weights: Array
     bias: Array
     real: np.dtype[Any]
+    whole: bool
     depthwise: bool = False
     tables: dict[SampleFacts, KernelTables] = field(default_factory=dict)
 
     @functools.cached_property
-    def layer_tables(self) -> LayerTables:
+    def layer_tables(self) -> Ready[LayerTables]:
         """The tables of loops over copied planes."""
-        return layer_tables_for(self.layout, self.border, self.weights, self.bias, self.real)
+        tables = layer_tables_for(self.layout, self.border, self.weights, self.bias, self.real)
+        return Ready(tables if self.depthwise else with_packed_weights(tables))
 
     @functools.cached_property
-    def layer_tables_with_totals(self) -> LayerTables:
+    def layer_tables_with_totals(self) -> Ready[LayerTables]:
         """These tables with the sums of the weights, which an offset needs: they take 1 ms for a million weights."""
-        return with_totals(self.layer_tables, self.weights)
+        return Ready(with_totals(self.layer_tables.value, self.weights))
+
+    @functools.cached_property
+    def winograd_tables(self) -> Ready[WinogradTables]:
+        """The tables of Winograd's method."""
+        return Ready(winograd_tables_for(self.layout, self.border, self.weights, self.bias, self.real))
+
+    @functools.cached_property
+    def winograd_tables_with_totals(self) -> Ready[WinogradTables]:
+        """These tables with the sums of the weights."""
+        tables = self.winograd_tables.value
+        return Ready(tables._replace(tiles=with_totals(tables.tiles, self.weights)))
+
+    @functools.cached_property
+    def winograd_refusal(self) -> str | None:
+        """Why Winograd's method cannot or should not be used for the layer, or None."""
+        if self.depthwise or self.method not in (None, "winograd"):
+            return "is not asked for"
+        refusal = refusal_of_layer(self.layout, self.weights, self.real, self.whole)
+        return refusal or (None if self.method or is_faster(self.layout, self.weights) else "is not faster")
+
+    def _is_winograd(self, planes: Array) -> bool:
+        """Whether Winograd's method is used for an image. Raises ArgumentError if that was asked for and is impossible."""
+        refusal = self.winograd_refusal or refusal_of_samples(planes)
+        if refusal and self.method == "winograd":
+            raise ArgumentError(f"method winograd cannot be used: it {refusal}; leave the method out")
+        return refusal is None
 
     def tasks(self, planes: Array, out: Array, workers: int) -> Iterator[Callable[[], None]]:
         """Yield the tasks that compute the maps ``out`` (M, H', W') of an image (P, H, W)."""
         offset, constant = Offset(planes), self.border.constant
+        if self._is_winograd(planes):
+            tiles = self.winograd_tables_with_totals if offset.needed else self.winograd_tables
+            yield from tile_tasks(tiles, planes, constant, offset, workers, out)
+            return
         if self.depthwise or (self.method is None and is_deep(self.layout, self.weights, planes)):
             tables = self.layer_tables_with_totals if offset.needed else self.layer_tables
             yield from layer_tasks(self.layout, tables, self.depthwise, planes, constant, offset, workers, out)
@@ -118,10 +156,10 @@ class ConvPlan(Struct, frozen=True, eq=False):
 
 def plan_of(batch: Array, weight: Array, bias: Array | None, options: ConvOptions) -> ConvPlan:
     """Return the plan for batches like this one, (N, C, H, W), kept or new. Raises ArgumentError."""
-    return _plans.get(_make_plan, batch, (weight, bias), options)
+    return _plans.get(_make_plan, batch, (weight, bias), options, workers_for(options.threads))
 
 
-_plans: KeptPlans[ConvPlan] = KeptPlans(KEPT_PLANS)
+_plans: KeptPlans[ConvPlan] = KeptPlans(KEPT_PLANS, KEPT_BYTES)
 
 
 def _make_plan(
@@ -129,18 +167,22 @@ def _make_plan(
 ) -> ConvPlan:
     channels, height, width = shape[1:]
     check_groups(options.groups, channels, weight.shape)
-    biases = check_bias(bias, len(weight)).copy()
+    biases = check_bias(bias, len(weight))
     kernel = weight.shape[2], weight.shape[3]
     rows, columns = make_axes((height, width), kernel, options.stride, options.padding, options.dilation)
     layout = Layout(rows, columns, pixel=1, depth=1)
     border = check_border(options.border).for_axes(rows, columns)
-    check_method(options.method)
+    check_method(options.method, LAYER_METHODS)
     workers = workers_for(options.threads)
-    weights = (weight[:, :, ::-1, ::-1] if as_flag("flip", options.flip) else weight)[..., None].copy()
+    weights = (weight[:, :, ::-1, ::-1] if as_flag("flip", options.flip) else weight)[..., None]
     inner, mode = (layout.of_padded_copy, ZERO) if border.needs_copy else (layout, border)
     make = functools.partial(Group, inner, mode, options.method)
     real = real_of(dtype)
     split = zip(np.split(weights, options.groups), np.split(biases, options.groups), strict=True)
-    groups = tuple(make(w, b, real) for w, b in split)
-    each = make(weights, biases, real, depthwise=True) if options.method is None and options.groups == channels else None
+    groups = tuple(make(w, b, real, options.whole) for w, b in split)
+    each = (
+        make(weights, biases, real, options.whole, depthwise=True)
+        if options.method is None and options.groups == channels
+        else None
+    )
     return ConvPlan(layout, border, workers, groups, each)

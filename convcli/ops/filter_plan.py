@@ -28,8 +28,11 @@ from ..geometry.whole_numbers import Pair
 from .kept_plans import KeptPlans
 from .validation import as_flag, check_method, limits_of, out_dtype, workers_for
 
-KEPT_PLANS, KEPT_LARGE_PLANS = 16, 1
-"""Plans that are kept: for the kernels of a run and a few image sizes; of large kernels one, for all rows of its map."""
+KEPT_PLANS, KEPT_BYTES = 16, 32 << 20
+"""Plans that are kept, for the kernels of a run and a few image sizes, and the bytes of all large kernels among them.
+
+A weight takes 40 bytes of tables, a spectrum of 256 x 256 samples 0.6 MB.
+"""
 
 FUSED_DTYPES = {np.dtype(name) for name in ("uint8", "uint16")}
 """Dtypes of results to which the loop rounds each vector; other integers are rounded at the end."""
@@ -112,7 +115,7 @@ def plan_of(image: Array, kernel: Array, options: FilterOptions) -> FilterPlan:
     return _plans.get(_make_plan, image, (kernel,), options)
 
 
-_plans: KeptPlans[FilterPlan] = KeptPlans(KEPT_PLANS, KEPT_LARGE_PLANS)
+_plans: KeptPlans[FilterPlan] = KeptPlans(KEPT_PLANS, KEPT_BYTES)
 
 
 def _make_plan(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Array, options: FilterOptions) -> FilterPlan:
@@ -121,7 +124,7 @@ def _make_plan(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Array, opti
     border = check_border(options.border).for_axes(layout.rows, layout.columns)
     check_method(options.method)
     workers = workers_for(options.threads)
-    weights = (kernel[::-1, ::-1] if as_flag("flip", options.flip) else kernel).copy()
+    weights = kernel[::-1, ::-1] if as_flag("flip", options.flip) else kernel
     loaded = np.dtype(np.float64) if result_dtype == np.float64 else dtype
     return FilterPlan(layout, weights, border, options.method, workers, shape, loaded, result_dtype)
 

@@ -3,6 +3,8 @@
 Checking the arguments of a call takes 60 microseconds and its tables 300; looking up its plan takes 2.
 """
 
+import functools
+import itertools
 import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
@@ -10,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from ..engine.simd.reference import Array
+from ..engine.threads import run_all
 
 Plan = TypeVar("Plan")
 
@@ -17,49 +20,90 @@ COMPARED = {int, float, str, bool, type(None), type, *(type(np.dtype(name)) for 
 """Types of options that plans are looked up by."""
 
 LARGE = 10_000
-"""Weights of a large kernel. A weight takes 40 bytes of tables, a spectrum of 256 x 256 samples 0.6 MB."""
+"""Elements of a large array: its values are compared, not looked up, which takes a tenth of the time of packing weights."""
+
+BYTES_PER_THREAD = 4 << 20
+"""Bytes that are compared in 0.5 ms, twice as long as another thread takes to start."""
 
 
 class KeptPlans(Generic[Plan]):
-    """The last plans, at most ``count`` and ``large`` ones of large kernels, by the arguments that they were made from."""
+    """The last plans, at most ``count``, by the arguments that they were made from.
 
-    def __init__(self, count: int, large: int = 0) -> None:
-        self.counts, self.lock = (count, large), threading.Lock()
-        self.plans = dict[tuple[Any, ...], Plan](), dict[tuple[Any, ...], Plan]()
+    Plans of large arrays are kept too, as long as all these arrays together have at most ``large_bytes``.
+    """
 
-    def get(self, make: Callable[..., Plan], images: Array, arrays: tuple[Array | None, ...], options: tuple[Any, ...]) -> Plan:
+    def __init__(self, count: int, large_bytes: int = 0) -> None:
+        self.count, self.large_bytes, self.lock = count, large_bytes, threading.Lock()
+        self.plans = dict[tuple[Any, ...], tuple[Plan, tuple[Array, ...]]]()  # each with the values of its large arrays
+
+    def get(
+        self,
+        make: Callable[..., Plan],
+        images: Array,
+        arrays: tuple[Array | None, ...],
+        options: tuple[Any, ...],
+        workers: int = 1,
+    ) -> Plan:
         """Return ``make(shape, dtype, *arrays, options)`` for the shape and dtype of images, kept or new. Raises as ``make``.
 
-        The arrays are compared by their values.
+        The arrays are compared by their values, large ones on ``workers`` threads. The plan may keep those that ``make`` is
+        called with: the caller of this method never changes them.
         """
-        is_large = any(array is not None and array.size > LARGE for array in arrays)
-        plans, count = self.plans[is_large], self.counts[is_large]
-        key = _key(images, arrays, options) if count else None
-        plan = None if key is None else plans.get(key)
-        if plan is None:
-            plan = make(images.shape, images.dtype, *arrays, options)
-            if key is not None:
-                with self.lock:
-                    while len(plans) >= count:
-                        del plans[next(iter(plans))]
-                    plans[key] = plan
+        large = tuple(array for array in arrays if array is not None and array.size > LARGE)
+        size = sum(array.nbytes for array in large)
+        key = self._key(images, arrays, options) if size <= self.large_bytes else None
+        kept = None if key is None else self.plans.get(key)
+        if kept is not None and all(are_equal(*pair, workers) for pair in zip(kept[1], large, strict=True)):
+            return kept[0]
+        copies = tuple(None if array is None else array.copy() for array in arrays)
+        plan = make(images.shape, images.dtype, *copies, options)
+        if key is not None:
+            values = tuple(copy for copy in copies if copy is not None and copy.size > LARGE)
+            with self.lock:
+                self.plans.pop(key, None)
+                while self.plans and (len(self.plans) >= self.count or self._large_size() + size > self.large_bytes):
+                    del self.plans[self._oldest(size > 0 and len(self.plans) < self.count)]
+                self.plans[key] = plan, values
         return plan
 
     def clear(self) -> None:
         """Forget all plans."""
-        for plans in self.plans:
-            plans.clear()
+        self.plans.clear()
+
+    def _large_size(self) -> int:
+        return sum(array.nbytes for _, values in self.plans.values() for array in values)
+
+    def _oldest(self, large: bool) -> tuple[Any, ...]:
+        """Return the key of the oldest plan, or of the oldest that has a large array."""
+        return next(key for key, (_, values) in self.plans.items() if values or not large)
+
+    @staticmethod
+    def _key(images: Array, arrays: tuple[Array | None, ...], options: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        """Return what the plan depends on, without the values of large arrays, or None where it is not kept."""
+        parts: list[Any] = [images.shape, images.dtype]
+        for array in arrays:
+            if array is None:
+                parts.append(None)
+            else:
+                parts += (array.shape, array.dtype, array.tobytes() if array.size <= LARGE else None)
+        try:
+            return (*parts, *with_types(options))
+        except TypeError:
+            return None
 
 
-def _key(images: Array, arrays: tuple[Array | None, ...], options: tuple[Any, ...]) -> tuple[Any, ...] | None:
-    """Return what a plan depends on, or None where it is not kept."""
-    parts: list[Any] = [images.shape, images.dtype]
-    for array in arrays:
-        parts += (None,) if array is None else (array.shape, array.dtype, array.tobytes())
-    try:
-        return (*parts, *with_types(options))
-    except TypeError:
-        return None
+def are_equal(array: Array, other: Array, workers: int) -> bool:
+    """Whether two arrays of one shape have equal elements, none of them NaN."""
+    count = min(workers, 1 + array.nbytes // BYTES_PER_THREAD, len(array))
+    edges = [len(array) * i // count for i in range(count + 1)]
+    different: list[int] = []
+
+    def compare(begin: int, end: int) -> None:
+        if not np.array_equal(array[begin:end], other[begin:end]):
+            different.append(begin)
+
+    run_all([functools.partial(compare, *part) for part in itertools.pairwise(edges)], workers)
+    return not different
 
 
 def with_types(values: Any) -> tuple[Any, ...]:

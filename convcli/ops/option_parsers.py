@@ -14,6 +14,9 @@ BORDER_WORDS = (*BORDERS, *BORDER_ALIASES)
 METHODS = ("direct", "separable", "box", "fft")
 """How sums are computed: tap by tap; down columns, then along rows; the same with running sums; by spectra."""
 
+LAYER_METHODS = (*METHODS, "winograd")
+"""Those of ``conv2d``."""
+
 MISSING = ("spread", "ignore", "zero")
 """What missing samples do: make responses NaN; take no part, the weights of the others being scaled up; count as 0."""
 

@@ -116,10 +116,10 @@ def workers_for(threads: int | None) -> int:
     return usable_processors() if threads is None else as_count("threads", threads)
 
 
-def check_method(method: str | None) -> None:
+def check_method(method: str | None, methods: tuple[str, ...] = METHODS) -> None:
     """Raise ArgumentError for an unknown method."""
-    if method is not None and method not in METHODS:
-        raise ArgumentError(f"method must be one of {', '.join(METHODS)}, or None, got {method!r}")
+    if method is not None and method not in methods:
+        raise ArgumentError(f"method must be one of {', '.join(methods)}, or None, got {method!r}")
 
 
 def check_groups(groups: int, channels: int, shape: tuple[int, ...]) -> None:

@@ -29,7 +29,11 @@ results += [convcli.filter2d(image, large), convcli.filter2d(image, np.ones((9, 
 wide = rng.integers(0, 256, (5, 300, 4), dtype=np.uint8)
 results += [convcli.filter2d(wide[..., :c].astype(t), kernel, stride=2) for c in (1, 3, 4) for t in (np.uint8, np.float32)]
 results += [convcli.conv2d(rng.integers(0, 9, (2, 7, 8)), rng.integers(-3, 4, (8, 2, 3, 3)), padding=1, stride=(1, 2))]
+results += [convcli.conv2d(rng.integers(0, 9, (3, 30, 40)), rng.integers(-3, 4, (9, 3, 5, 5)), stride=s) for s in (3, 4)]
 planes = rng.integers(0, 9, (3, 9, 40))
+for side in (3, 5):  # rounded, as the method is not exact
+    maps = convcli.conv2d(planes.astype(np.float32), rng.integers(-3, 4, (8, 3, side, side)), padding=1, method="winograd")
+    results += [np.rint(maps) + 0]
 results += [convcli.conv2d(planes, rng.integers(-3, 4, (6, 1, 3, 2)), groups=3, padding=1, stride=s) for s in (1, 2)]
 results += [pool(planes, 3, stride=s, padding=1) for pool in (convcli.max_pool2d, convcli.avg_pool2d) for s in (1, 2, 3)]
 results += [convcli.lp_pool2d(planes, 3, norm_type=p, stride=s, padding=1) for p in (1, 2) for s in (1, 2, 3)]

@@ -39,7 +39,7 @@ def test_later_calls_give_the_bits_of_a_first_call(dtype, rng):
     forget()
     for picture, expected in zip(pictures, first, strict=True):
         assert_array_equal(convcli.filter2d(picture, KERNEL), expected)
-    assert len(filter_plan._plans.plans[0]) == 1
+    assert len(filter_plan._plans.plans) == 1
 
 
 def test_a_plan_is_for_the_values_of_a_kernel(rng):
@@ -78,25 +78,23 @@ def test_threads_may_share_a_plan(rng):
 
 
 def test_only_the_last_plans_are_kept():
-    """The oldest goes first. Large kernels are counted apart, and not compared where none is kept."""
+    """The oldest goes first; large kernels are not kept where no bytes are allowed for them."""
     made = []
 
     def make(shape: tuple[int, ...], dtype: np.dtype, kernel: Array, options: tuple[int, ...]) -> int:
         made.append(options[0])
         return options[0]
 
-    plans, image, large = KeptPlans[int](2, 1), np.zeros((2, 2)), np.ones(LARGE + 1)
+    plans, image = KeptPlans[int](2), np.zeros((2, 2))
     for option in (1, 2, 2, 3, 1):
         assert plans.get(make, image, (np.ones(1),), (option,)) == option
     assert made == [1, 2, 3, 1]
-    for option in (9, 9, 8, 9):
-        assert plans.get(make, image, (large,), (option,)) == option
-    assert made[4:] == [9, 8, 9]
-    assert [len(kept) for kept in plans.plans] == [2, 1]
-    none_large = KeptPlans[int](2)
     for _ in range(2):
-        none_large.get(make, image, (large,), (7,))
-    assert made[7:] == [7, 7]
+        plans.get(make, image, (np.ones(LARGE + 1),), (9,))
+    assert made[4:] == [9, 9]
+    assert len(plans.plans) == 2
+    plans.clear()
+    assert not plans.plans
 
 
 @pytest.mark.parametrize("operation", [convcli.filter2d, convcli.conv2d])
@@ -111,3 +109,36 @@ def test_a_plan_keeps_no_image(operation):
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < size / 2
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_large_weights_are_compared_by_their_values(stride, rng):
+    """Weights changed in place, or in another order in memory, are other weights; the same values are found again."""
+    forget()
+    x, weight = rng.normal(size=(40, 12, 13)).astype(np.float32), rng.normal(size=(40, 40, 3, 3)).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(x, (3, 3), axis=(1, 2))[:, ::stride, ::stride]
+    assert weight.size > LARGE
+    for change in (lambda: None, lambda: weight.__setitem__((7, 3, 1, 1), 9), lambda: weight.__imul__(2)):
+        change()
+        expected = np.einsum("cyxij,mcij->myx", windows, weight.astype(np.float64))
+        for same in (weight, weight.copy(), np.asfortranarray(weight)):
+            assert_allclose(convcli.conv2d(x, same, stride=stride), expected, rtol=0, atol=2e-3)
+    assert len(conv_plan._plans.plans) == 1
+
+
+def test_plans_of_large_arrays_have_a_limit():
+    """The oldest large arrays are forgotten first, small plans stay, and what is larger than the limit is never kept."""
+    made = []
+
+    def make(shape: tuple[int, ...], dtype: np.dtype, kernel: Array, options: tuple[int, ...]) -> int:
+        made.append(options[0])
+        return options[0]
+
+    plans, image, size = KeptPlans[int](9, large_bytes=20 * LARGE), np.zeros((2, 2)), 8 * (LARGE + 1)
+    for option, count in ((0, 1), (1, LARGE + 1), (2, LARGE + 1), (0, 1), (1, LARGE + 1), (3, LARGE + 1), (1, LARGE + 1)):
+        assert plans.get(make, image, (np.ones(count),), (option,)) == option
+    assert made == [0, 1, 2, 3, 1]
+    assert plans._large_size() == 2 * size
+    for _ in range(2):
+        plans.get(make, image, (np.ones(3 * LARGE),), (9,))
+    assert made[5:] == [9, 9]

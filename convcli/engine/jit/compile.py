@@ -44,17 +44,27 @@ def assembly(loop: Loop, arguments: tuple[Any, ...]) -> str:
 def jitted(loop: Loop, jit: Callable[..., Any] = numba.njit, **options: Any) -> Any:
     """Return a loop as a Numba function, with the functions that it calls. ``jit`` decides the target.
 
-    All functions of the loop's module are bound to the names of that module, so that it may import only functions of ``simd``.
+    Each function is bound to the names of its module, with the functions of ``simd.llvm`` in place of those of ``reference``.
     """
-    module = vars(sys.modules[loop.__module__])
-    namespace = {**module, "VECTOR_BYTES": vector_bytes()}
-    for name, value in module.items():
-        if isinstance(value, FunctionType) and value is getattr(reference, name, None):
-            namespace[name] = getattr(simd, name)
-        elif isinstance(value, FunctionType):
-            function = FunctionType(value.__code__, namespace, name)
-            namespace[name] = jit(function, **POLICY, **options, forceinline=True)
-    return namespace[loop.__name__]
+    namespaces: dict[str, dict[str, Any]] = {}
+    package = loop.__module__.rpartition(".")[0] + "."
+
+    def namespace_of(module: str) -> dict[str, Any]:
+        if module in namespaces:
+            return namespaces[module]
+        names = vars(sys.modules[module])
+        namespace = namespaces[module] = {**names, "VECTOR_BYTES": vector_bytes()}
+        for name, value in names.items():
+            if isinstance(value, FunctionType) and value is getattr(reference, name, None):
+                namespace[name] = getattr(simd, name)
+            elif isinstance(value, FunctionType) and value.__module__ != module and value.__module__.startswith(package):
+                namespace[name] = namespace_of(value.__module__)[value.__name__]
+            elif isinstance(value, FunctionType) and value.__module__ == module:
+                function = FunctionType(value.__code__, namespace, name)
+                namespace[name] = jit(function, **POLICY, **options, forceinline=True)
+        return namespace
+
+    return namespace_of(loop.__module__)[loop.__name__]
 
 
 def _module(loop: Loop, symbol: str, arguments: list[Any]) -> Any:

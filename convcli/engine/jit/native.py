@@ -6,7 +6,7 @@ import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -49,10 +49,13 @@ def _engine() -> Any:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), target_machine)
 
 
-class Ready:
+Tables = TypeVar("Tables", bound=tuple[Any, ...])
+
+
+class Ready(Generic[Tables]):
     """An argument of many calls: its type and its words are computed once."""
 
-    def __init__(self, value: tuple[Any, ...]) -> None:
+    def __init__(self, value: Tables) -> None:
         self.value, self.words, self.type = value, words([value]), type_of(value)
 
 

@@ -1,17 +1,34 @@
 """Loops for layers of many channels: six maps share each vector that is loaded, or every plane has maps of its own.
 
-The padded rows of a plane are stored one after the other, so that a vector may run over the end of a row into the next; the
-sums there are discarded. With a stride, rows and columns are split into stride * stride planes by their phase, each of which
-is read without gaps. The rules of ``correlate`` hold here too.
+The padded rows of a plane are stored one after the other. With a stride, rows and columns are split into stride * stride planes
+by their phase, each of which is read without gaps. Layers of many maps are products of matrices (im2col): the samples under
+each tap, at neighbouring outputs, are packed one after the other, a panel of half a vector of outputs at a time, which may
+extend over the end of an output row. Depthwise layers read the padded rows directly; a vector may run over the end of a row
+into the next, and the sums there are discarded. The rules of ``correlate`` hold here too.
 """
 
 from typing import NamedTuple
 
-from ..simd.reference import VECTOR_BYTES, Array, add, broadcast, broadcast_half, half, item, load, multiply_add, store
+from ..simd.reference import (
+    VECTOR_BYTES,
+    Array,
+    add,
+    broadcast,
+    broadcast_half,
+    half,
+    item,
+    load,
+    multiply_add,
+    split_quarters,
+    store,
+)
 from .correlate import split
 
 MAPS_TOGETHER = 6
 """Maps summed together: twelve registers of sums, two of samples and one of a weight fit in the 16 of AVX2."""
+
+PANELS = 8
+"""Panels of outputs that are packed together, so that the weights are read from the L3 cache once for all of them."""
 
 
 class LayerTables(NamedTuple):
@@ -20,86 +37,142 @@ class LayerTables(NamedTuple):
     row: Array  # (padded rows,) int64: image row, -1 for the constant
     column: Array  # (padded columns,) int64
     before: int  # padded columns before those of the image
+    copies_border: int  # whether some of the others are not the constant
     row_stride: int
     column_stride: int
     extent: int  # padded rows under the kernel at one output row
     width: int  # samples in a row of a scratch plane
+    out_columns: int
     plane: Array  # (taps,) int64: scratch plane that a tap reads
     down: Array  # (taps,) int64: rows below the row of the output
     along: Array  # (taps,) int64: samples to the right of the output
-    weight: Array  # (maps * taps,) real
-    depth: int  # taps summed for all positions of a block before the next ones
+    weight: Array  # (maps * taps,) real, or as ``pack_weights`` orders them
+    depth: int  # taps summed before the next ones
     bias: Array  # (maps,) float64
     weight_sum: Array  # (maps,) float64: sum of the weights of a map
 
 
 class Buffers(NamedTuple):
-    """Memory for a block of output rows."""
+    """Memory for a block of outputs."""
 
-    samples: Array  # (scratch planes * rows * width,) real
+    samples: Array  # (scratch planes * rows * width + a vector,) real
     rows: int  # of each scratch plane
+    line: Array  # (width * stride + four vectors,) real: a padded row before it is split by the phases of the stride
     tap_offset: Array  # (taps,) int64: index in ``samples`` that each tap reads
-    total: Array  # (6 * positions,) real: sums
+    packed: Array  # (depth * panels * lanes + lanes,) real: samples in the order in which they are multiplied
+    total: Array  # (maps * panels * lanes,) real: sums
 
 
-def copy_row(source, column, before, stride, phase, constant, offset, line):
-    """Copy every stride-th sample of a padded image row, from ``phase`` on, minus the offset (the constant has it already)."""
-    count = (column.size - phase + stride - 1) // stride
-    inside = 0
-    if stride == 1:  # all samples between the borders are contiguous
-        inside = min(source.size, count - before)
-        middle, samples = line[before : before + inside], source[:inside]
-        for x in range(inside):
-            middle[x] = samples[x] - offset
-    for i in range(count - inside):
-        x = i if i < before else i + inside
-        source_x = column[x * stride + phase]
-        line[x] = source[source_x] - offset if source_x >= 0 else constant
+def copy_row(source, tables, constant, offset, line):
+    """Copy a padded image row, minus the offset (the constant has it already). The line has a constant border already."""
+    column, before = tables.column, tables.before
+    inside = min(source.size, column.size - before)
+    middle, samples = line[before : before + inside], source[:inside]
+    for x in range(inside):
+        middle[x] = samples[x] - offset
+    if tables.copies_border:
+        for i in range(column.size - inside):
+            x = i if i < before else i + inside
+            source_x = column[x]
+            line[x] = source[source_x] - offset if source_x >= 0 else constant
+
+
+def split_row(line, width, stride, samples, start, step):
+    """Copy every stride-th number of a line to ``width`` samples at start, from the next number on to start + step, and so on.
+
+    Up to a quarter vector is written beyond each end: a later row, or an unused one, is there.
+    """
+    lanes = VECTOR_BYTES // 4 // line.itemsize
+    if stride == 2:
+        for x in range(0, width, lanes):
+            split_quarters(line, 2 * x, 2, samples, start + x, step)
+    elif stride == 4:
+        for x in range(0, width, lanes):
+            split_quarters(line, 4 * x, 4, samples, start + x, step)
+    else:
+        for phase in range(stride):
+            phase_of_line, target = line[phase:], samples[start + phase * step : start + phase * step + width]
+            for x in range(width):
+                target[x] = item(phase_of_line, x * stride)
 
 
 def copy_block(planes, tables, begin, end, constant, offset, buffers):
     """Copy the padded rows that output rows begin .. end read."""
     steps = tables.row_stride, tables.column_stride
+    step = buffers.rows * tables.width
     for p in range(planes.shape[0]):
         for i in range((end - begin - 1) * steps[0] + tables.extent):
             row = tables.row[begin * steps[0] + i]
-            for phase in range(steps[1]):
-                plane = (p * steps[0] + i % steps[0]) * steps[1] + phase
-                start = (plane * buffers.rows + i // steps[0]) * tables.width
-                line = buffers.samples[start : start + tables.width]
-                if row >= 0:
-                    copy_row(planes[p, row], tables.column, tables.before, steps[1], phase, constant, offset, line)
-                else:
-                    line[:] = constant
+            plane = (p * steps[0] + i % steps[0]) * steps[1]
+            start = plane * step + i // steps[0] * tables.width
+            line = buffers.line if steps[1] > 1 else buffers.samples[start : start + tables.width]
+            if row >= 0:
+                copy_row(planes[p, row], tables, constant, offset, line)
+            else:
+                line[:] = constant
+            if steps[1] > 1:
+                split_row(line, tables.width, steps[1], buffers.samples, start, step)
 
 
-def sum_six_maps(tables, buffers, first, begin, end, x, size, maps):
-    """Add taps begin .. end, at half a vector of positions, to the sums of maps first .. first + 5.
+def pack_weights(weight, depth, out):
+    """Order weights (maps, taps): ``depth`` taps after the other, for six maps after the other; 0 where there is no map."""
+    maps, taps = weight.shape
+    i = 0
+    for begin in range(0, taps, depth):
+        for first in range(0, maps, MAPS_TOGETHER):
+            for t in range(begin, min(begin + depth, taps)):
+                for m in range(first, first + MAPS_TOGETHER):
+                    out[i] = weight[m, t] if m < maps else 0
+                    i += 1
 
-    Where there are fewer maps, the last one is summed again in place of the missing ones.
+
+def set_tap_offsets(tables, buffers):
+    """Compute the index of the sample that each tap reads at the first output of a block."""
+    for t in range(tables.plane.size):
+        buffers.tap_offset[t] = (tables.plane[t] * buffers.rows + tables.down[t]) * tables.width + tables.along[t]
+
+
+def pack_panel(tables, buffers, begin, end, row, x, count, start):
+    """Pack the samples under taps begin .. end at ``count`` outputs from column x of a row of the block on.
+
+    Half a vector is stored for each output row; the next row, or the next tap, overwrites what is beyond its end.
     """
-    total, weight, taps, last = buffers.total, tables.weight, tables.plane.size, maps - 1
-    wa = first * taps
-    wb = min(first + 1, last) * taps
-    wc = min(first + 2, last) * taps
-    wd = min(first + 3, last) * taps
-    we = min(first + 4, last) * taps
-    wf = min(first + 5, last) * taps
-    a = b = c = d = e = f = broadcast_half(total.dtype.type(0))
+    lanes, columns, samples = VECTOR_BYTES // 2 // buffers.packed.itemsize, tables.out_columns, buffers.samples
     for t in range(begin, end):
-        samples = half(buffers.samples, item(buffers.tap_offset, t) + x)
-        a = multiply_add(samples, item(weight, wa + t), a)
-        b = multiply_add(samples, item(weight, wb + t), b)
-        c = multiply_add(samples, item(weight, wc + t), c)
-        d = multiply_add(samples, item(weight, wd + t), d)
-        e = multiply_add(samples, item(weight, we + t), e)
-        f = multiply_add(samples, item(weight, wf + t), f)
-    store(add(half(total, x), a), total, x)
-    store(add(half(total, size + x), b), total, size + x)
-    store(add(half(total, 2 * size + x), c), total, 2 * size + x)
-    store(add(half(total, 3 * size + x), d), total, 3 * size + x)
-    store(add(half(total, 4 * size + x), e), total, 4 * size + x)
-    store(add(half(total, 5 * size + x), f), total, 5 * size + x)
+        source, target = item(buffers.tap_offset, t) + row * tables.width, start + (t - begin) * lanes
+        store(half(samples, source + x), buffers.packed, target)
+        filled = columns - x
+        while filled < count:
+            source += tables.width
+            store(half(samples, source), buffers.packed, target + filled)
+            filled += columns
+
+
+def multiply_tile(weight, w, samples, x, depth, total, y, is_first):
+    """Add the products of ``depth`` taps to the sums of six maps at a panel of outputs."""
+    lanes = VECTOR_BYTES // 2 // total.itemsize
+    a = b = c = d = e = f = broadcast_half(total.dtype.type(0))
+    for t in range(depth):
+        panel, i = half(samples, x + t * lanes), w + t * MAPS_TOGETHER
+        a = multiply_add(panel, item(weight, i), a)
+        b = multiply_add(panel, item(weight, i + 1), b)
+        c = multiply_add(panel, item(weight, i + 2), c)
+        d = multiply_add(panel, item(weight, i + 3), d)
+        e = multiply_add(panel, item(weight, i + 4), e)
+        f = multiply_add(panel, item(weight, i + 5), f)
+    if not is_first:
+        a = add(half(total, y), a)
+        b = add(half(total, y + lanes), b)
+        c = add(half(total, y + 2 * lanes), c)
+        d = add(half(total, y + 3 * lanes), d)
+        e = add(half(total, y + 4 * lanes), e)
+        f = add(half(total, y + 5 * lanes), f)
+    store(a, total, y)
+    store(b, total, y + lanes)
+    store(c, total, y + 2 * lanes)
+    store(d, total, y + 3 * lanes)
+    store(e, total, y + 4 * lanes)
+    store(f, total, y + 5 * lanes)
 
 
 def addend(tables, buffers, m, offset):
@@ -110,36 +183,54 @@ def addend(tables, buffers, m, offset):
     return split(bias, buffers.total.dtype.type)
 
 
-def sum_block(tables, buffers, begin, end, offset, out):
-    """Compute output rows begin .. end of all maps."""
+def sum_panels(tables, buffers, first_row, begin, end, groups):
+    """Sum all taps at outputs begin .. end, for the sixes of maps groups[0] .. groups[1]."""
     taps, lanes = tables.plane.size, VECTOR_BYTES // 2 // buffers.total.itemsize
-    size = buffers.total.size // MAPS_TOGETHER
-    positions = (end - begin - 1) * tables.width + out.shape[2]
-    for first in range(0, out.shape[0], MAPS_TOGETHER):
-        zero = broadcast(buffers.total.dtype.type(0))
-        for i in range(MAPS_TOGETHER):
-            for x in range(0, positions, lanes):
-                store(zero, buffers.total, i * size + x)
-        for t in range(0, taps, tables.depth):
-            for x in range(0, positions, lanes):
-                sum_six_maps(tables, buffers, first, t, min(t + tables.depth, taps), x, size, out.shape[0])
-        for m in range(first, min(first + MAPS_TOGETHER, out.shape[0])):
-            bias, bias_rest = addend(tables, buffers, m, offset)
-            for y in range(begin, end):
-                start = (m - first) * size + (y - begin) * tables.width
-                line, row = buffers.total[start : start + out.shape[2]], out[m, y]
-                for x in range(row.size):
-                    row[x] = line[x] + bias_rest + bias
+    tile, all_groups = MAPS_TOGETHER * lanes, (tables.bias.size + MAPS_TOGETHER - 1) // MAPS_TOGETHER
+    for t in range(0, max(taps, 1), tables.depth):  # without taps, all sums are 0
+        depth = min(tables.depth, taps - t)
+        for p in range(begin, end, lanes):
+            start = (p - begin) * depth
+            row = p // tables.out_columns
+            x = p - row * tables.out_columns
+            pack_panel(tables, buffers, t, t + depth, row - first_row, x, min(lanes, end - p), start)
+            total = (p - begin) // lanes * (groups[1] - groups[0]) * tile
+            for g in range(groups[0], groups[1]):
+                w = (t * all_groups + g * depth) * MAPS_TOGETHER
+                multiply_tile(tables.weight, w, buffers.packed, start, depth, buffers.total, total, t == 0)
+                total += tile
 
 
-def correlate_maps(planes, tables, constant, offset, band, block, buffers, out):
-    """Compute output rows band[0] .. band[1] of all maps of planes (P, H, W), into out (maps, H', W'), in blocks of rows."""
-    for t in range(tables.plane.size):
-        buffers.tap_offset[t] = (tables.plane[t] * buffers.rows + tables.down[t]) * tables.width + tables.along[t]
+def write_panels(tables, buffers, begin, end, groups, offset, out):
+    """Write the sums at outputs begin .. end of some sixes of maps, with their bias, to out (maps * outputs,)."""
+    lanes, maps = VECTOR_BYTES // 2 // buffers.total.itemsize, tables.bias.size
+    outputs = out.size // maps
+    for m in range(groups[0] * MAPS_TOGETHER, min(groups[1] * MAPS_TOGETHER, maps)):
+        bias, bias_rest = addend(tables, buffers, m, offset)
+        for p in range(begin, end, lanes):
+            start = ((p - begin) // lanes * (groups[1] - groups[0]) * MAPS_TOGETHER + m - groups[0] * MAPS_TOGETHER) * lanes
+            sums = add(add(half(buffers.total, start), bias_rest), bias)
+            if p + lanes <= end:
+                store(sums, out, m * outputs + p)
+            else:
+                store(sums, buffers.total, start)
+                line, rest = out[m * outputs + p : m * outputs + end], buffers.total[start : start + lanes]
+                for x in range(line.size):
+                    line[x] = rest[x]
+
+
+def correlate_maps(planes, tables, constant, offset, band, groups, block, buffers, out):
+    """Compute outputs band[0] .. band[1] (row * columns + column) of some sixes of maps of planes (P, H, W), in blocks."""
+    columns, panels = tables.out_columns, PANELS * (VECTOR_BYTES // 2 // buffers.total.itemsize)
+    set_tap_offsets(tables, buffers)
     for begin in range(band[0], band[1], block):
         end = min(begin + block, band[1])
-        copy_block(planes, tables, begin, end, constant, offset, buffers)
-        sum_block(tables, buffers, begin, end, offset, out)
+        first_row = begin // columns
+        copy_block(planes, tables, first_row, (end + columns - 1) // columns, constant, offset, buffers)
+        for first in range(begin, end, panels):
+            last = min(first + panels, end)
+            sum_panels(tables, buffers, first_row, first, last, groups)
+            write_panels(tables, buffers, first, last, groups, offset, out)
 
 
 def sum_plane(tables, buffers, m, positions, offset):
@@ -157,13 +248,12 @@ def sum_plane(tables, buffers, m, positions, offset):
 
 
 def correlate_each(planes, tables, constant, offset, band, block, buffers, out):
-    """Compute the n maps of each of planes band[0] ..
+    """Compute the n maps of each of planes band[0] .. band[1] of (P, H, W), which read that plane alone.
 
-    band[1] of (P, H, W), which read that plane alone: out (P * n, H', W').
+    out is (P * n, H', W').
     """
     count, out_rows = out.shape[0] // planes.shape[0], out.shape[1]
-    for t in range(tables.plane.size):
-        buffers.tap_offset[t] = (tables.plane[t] * buffers.rows + tables.down[t]) * tables.width + tables.along[t]
+    set_tap_offsets(tables, buffers)
     for p in range(band[0], band[1]):
         for begin in range(0, out_rows, block):
             end = min(begin + block, out_rows)

@@ -74,6 +74,29 @@ def deinterleave(typing, source, x, line, even_start, odd_start, group):
     return typed_code(index, (source, index, line, index, index, group), make)
 
 
+@intrinsic(prefer_literal=True)
+def split_quarters(typing, source, x, count, line, start, step):
+    if not isinstance(count, types.IntegerLiteral):
+        return None
+    vector = Vector(source.dtype, part=4)
+    size, phases = vector.lanes, count.literal_value
+
+    def make(context, builder, values):
+        source_array, source_start, _, line_array, target, step = values
+        loaded_type = ir.VectorType(context.get_value_type(source.dtype), phases * size)
+        pointer = builder.bitcast(address(context, builder, source, source_array, source_start), loaded_type.as_pointer())
+        loaded = builder.load(pointer, align=itemsize(source))
+        for phase in range(phases):
+            mask = ir.Constant(ir.VectorType(WORD, size), [phase + phases * i for i in range(size)])
+            numbers = builder.shuffle_vector(loaded, ir.Constant(loaded_type, ir.Undefined), mask)
+            position = builder.add(target, builder.mul(step, step.type(phase)))
+            pointer = builder.bitcast(address(context, builder, line, line_array, position), numbers.type.as_pointer())
+            builder.store(numbers, pointer, align=itemsize(line))
+
+    index = types.int64
+    return typed_code(types.void, (source, index, count, line, index, index), make)
+
+
 def store_vector(vector, line, streamed=False):
     def make(context, builder, values):
         value, array, start = values
@@ -190,6 +213,15 @@ def subtract(typing, vector, other):
 @intrinsic
 def rint(typing, vector):
     return typed_code(vector, (vector,), lambda c, builder, values: call_llvm(builder, "rint", *values))
+
+
+@intrinsic
+def interleave(typing, vector, other):
+    def make(_context, builder, values):
+        mask = [i // 2 + i % 2 * vector.lanes for i in range(2 * vector.lanes)]
+        return builder.shuffle_vector(*values, ir.Constant(ir.VectorType(WORD, len(mask)), mask))
+
+    return typed_code(Vector(vector.dtype, lanes=2 * vector.lanes), (vector, other), make)
 
 
 def select_where(vector, order):

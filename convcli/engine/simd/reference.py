@@ -44,6 +44,13 @@ def deinterleave(source: Array, x: int, line: Array, even_start: int, odd_start:
     return count
 
 
+def split_quarters(source: Array, x: int, count: int, line: Array, start: int, step: int) -> None:
+    """Store ``count`` quarter vectors at start, start + step .. of a line: the numbers of a source from x on, in turn."""
+    lanes = VECTOR_BYTES // 4 // source.itemsize
+    for i in range(count):
+        line[start + i * step : start + i * step + lanes] = source[x + i : x + count * lanes : count]
+
+
 def store(vector: Array, line: Array, x: int) -> None:
     """Store a vector at index x of a line. In uint8 and uint16 lines, a vector of reals is rounded half to even and saturated.
 
@@ -125,6 +132,11 @@ def transpose_block(source: Array, x: int, stride: int, target: Array, y: int, t
     for i in range(size):
         for j in range(size):
             target[y + j * target_stride + i] = source[x + i * stride + j]
+
+
+def interleave(vector: Array, other: Array) -> Array:
+    """Return a vector of twice as many lanes, taken from two vectors in turn."""
+    return np.stack((vector, other), axis=1).reshape(-1)
 
 
 def minimum(vector: Array, other: Array) -> Array:

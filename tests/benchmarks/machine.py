@@ -1,6 +1,6 @@
 """Describes the machine: processor, memory, versions, and the multiply-adds per second of one thread in float32.
 
-    python tests/benchmarks/machine.py [--json FILE]
+python tests/benchmarks/machine.py [--json FILE]
 """
 
 import argparse

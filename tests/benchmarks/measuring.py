@@ -59,6 +59,13 @@ def summary(runs):
     return {"least": min(seconds), "median": statistics.median(seconds), "memory": max(memory)}
 
 
+def ratio_summary(cells):
+    """The number of cells with a ratio, its geometric mean, and how many are slower."""
+    ratios = [cell["ratio"] for cell in cells if cell["ratio"]]
+    mean, slower = statistics.geometric_mean(ratios or [np.nan]), sum(ratio < 1 for ratio in ratios)
+    return f"{len(ratios)} cells, geometric mean {mean:.2f}, {slower} of them slower than the fastest peer"
+
+
 def crops(count, width, height):
     """Yield different crops of the sample pictures, scaled to a little more than that size."""
     scaled = []

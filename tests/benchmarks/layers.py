@@ -1,7 +1,7 @@
 """Measures conv2d against ONNX Runtime on AlexNet's five convolutions and three of VGG-16's: one image, random weights.
 
     python -m pip install -e '.[bench]'
-    python tests/benchmarks/layers.py [--threads 1]
+    python tests/benchmarks/layers.py [--threads 1] [--json FILE]
 
 Both run alternately in one process, after their results were compared. Prints median milliseconds, million multiply-adds, their
 rate, and ONNX Runtime's time divided by convcli's: above 1, convcli is faster. ONNX Runtime packs its weights before the
@@ -15,6 +15,7 @@ import time
 
 import numpy as np
 import onnxruntime
+from measuring import save_rows
 from onnx import TensorProto, helper
 
 import convcli
@@ -74,7 +75,9 @@ def main():
     """Print a line for each layer."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, default=1)
-    threads = parser.parse_args().threads
+    parser.add_argument("--json", help="where the figures go")
+    arguments = parser.parse_args()
+    threads, path, rows = arguments.threads, arguments.json, []
     rng = np.random.default_rng(0)
     ratios = []
     sys.stdout.write("layer        million multiply-adds   ONNX Runtime   convcli   thousand million/s   ratio\n")
@@ -93,10 +96,12 @@ def main():
         )
         work = expected.size * inner * kernel**2
         ratios.append(theirs / ours)
+        rows.append({"layer": name, "work": work, "ONNX Runtime": theirs, "convcli": ours, "ratio": ratios[-1]})
         sys.stdout.write(
             f"{name:<12} {work / 1e6:22.0f} {theirs:14.2f} {ours:9.2f} {work / ours / 1e6:20.1f} {ratios[-1]:7.2f}\n"
         )
     sys.stdout.write(f"geometric mean {statistics.geometric_mean(ratios):.2f}\n")
+    save_rows(path, rows, threads=threads)
 
 
 if __name__ == "__main__":

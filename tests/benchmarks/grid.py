@@ -1,12 +1,12 @@
 """Measures filter2d against OpenCV, libvips, SciPy and Pillow, alternating in one process with the same number of threads.
 
     python -m pip install -e '.[bench]'
-    python tests/benchmarks/grid.py [--kinds random] [--sizes 3,31] [--all] [--json FILE] [--readme]
+    python tests/benchmarks/grid.py [--kinds random] [--sizes 3,31] [--sides 256,512] [--all] [--json FILE]
 
 A cell is a kernel size, a kind of kernel (random, gaussian, box, sobel), a pair of dtypes (u8 to u8, u8 to f32, f32 to f32),
 one or three channels, a side of the picture (random levels, edge border), a stride, and one or two threads. By default the
-cells of 2048 x 2048 x 3, stride 1 and one thread are measured, and those that differ from them in one property; --all takes
-hours. --readme writes the table of README.md from the file of --json.
+cells of 2048 x 2048 x 3, stride 1 and one thread are measured, those that differ from them in one property, and sides of 256
+and 512 in one channel too; --all takes hours. ``tables.py`` writes the tables of README.md and of the manual.
 
 A peer takes part where it computes the same: float results differ by at most 0.002, levels by at most one, and no more than
 one level in 1,000 differs. Peers with more levels that differ by one have rounded the kernel to a few bits; they are listed
@@ -17,52 +17,23 @@ memory, where the others allocate again, which takes 3.7 ms for 50 MB.
 
 import argparse
 import functools
-import itertools
-import json
 import statistics
 import sys
 import time
-from pathlib import Path
 
 import cv2
 import numpy as np
 import PIL.Image
 import pyvips
 import scipy.ndimage
+from grid_cells import AXES, list_cells, make_image, make_kernel
+from measuring import print_machine, ratio_summary, save_rows
 from PIL import ImageFilter
 
 import convcli
 
-AXES = {
-    "kind": ("random", "gaussian", "box", "sobel"),
-    "type": ("u8-u8", "u8-f32", "f32-f32"),
-    "side": ("2048", "512", "4000x3000"),
-    "channel": (3, 1),
-    "stride": (1, 2),
-    "thread": (1, 2),
-    "size": (3, 5, 7, 9, 11, 15, 21, 31, 63),
-}
-USUAL = {"side": "2048", "channel": "3", "stride": "1", "thread": "1"}
-LONGEST, LEAST_RUNS, MOST_RUNS = 0.6, 4, 15
+LONGEST, LEAST_RUNS, MOST_RUNS = 0.6, 4, 100
 """Seconds per cell, and the least and the largest number of runs of each function."""
-
-MARKERS = "<!-- speed -->", "<!-- end of speed -->"
-
-
-def make_kernel(kind, size):
-    """Make a (kh, kw) float64 kernel. Return it with its column and row if it is separable."""
-    if kind == "random":
-        return np.random.default_rng(size).normal(size=(size, size)) / size, None
-    if kind == "box":
-        line = np.full(size, 1 / size)
-        return np.outer(line, line), (line, line)
-    positions = np.arange(size) - size // 2
-    smooth = np.exp(-0.5 * (positions / (size / 6)) ** 2)
-    smooth /= smooth.sum()
-    if kind == "gaussian":
-        return np.outer(smooth, smooth), (smooth, smooth)
-    slope = positions * smooth
-    return np.outer(smooth, slope), (smooth, slope)
 
 
 def opencv_calls(cv2, image, kernel, lines, kind, to_levels):
@@ -138,9 +109,15 @@ def milliseconds(call):
     return 1000 * (time.perf_counter() - start)
 
 
+def first_time(call):
+    """Time a call that was not timed before; a short one three times, as a rival must not be lost to chance."""
+    first = milliseconds(call)
+    return min(first, milliseconds(call), milliseconds(call)) if first < 10 else first
+
+
 def time_all(calls):
     """Median milliseconds of each call, alternating. Calls that are first five times slower than the fastest run once."""
-    times = {name: [milliseconds(call)] for name, call in calls.items()}
+    times = {name: [first_time(call)] for name, call in calls.items()}
     limit = 5 * min(runs[0] for runs in times.values())
     rivals = [name for name in calls if name == "convcli" or times[name][0] <= limit]
     for _ in range(MOST_RUNS):
@@ -155,7 +132,7 @@ def compare(image, cell):
     """Median milliseconds of convcli and of each peer's functions, by name; those of coarser peers in a second dictionary."""
     kernel, lines = make_kernel(cell["kind"], cell["size"])
     to_levels = cell["type"] == "u8-u8"
-    options = {"dtype": np.uint8 if to_levels else None, "border": "edge", "stride": cell["stride"], "threads": cell["threads"]}
+    options = {"dtype": np.uint8 if to_levels else None, "border": "edge", "stride": cell["stride"], "threads": cell["thread"]}
     calls, coarse = {"convcli": lambda: convcli.filter2d(image, kernel, **options)}, set()
     ours = calls["convcli"]().astype(np.float32)
     for name, (calls_of, library) in PEERS.items():
@@ -177,25 +154,14 @@ def every(function, stride):
 
 
 def parse_options():
-    """Parse the command line."""
-    parser = argparse.ArgumentParser()
+    """Parse the command line. Return the options and the axes."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name, values in AXES.items():
         parser.add_argument(f"--{name}s", default=",".join(map(str, values)))
     parser.add_argument("--all", action="store_true", help="every cell: hours")
-    parser.add_argument("--json", default="grid.json", help="where the figures go, and --readme finds them")
-    parser.add_argument("--readme", action="store_true", help="only write the table of README.md")
-    return parser.parse_args()
-
-
-def list_cells(options):
-    """Yield the cells to measure."""
-    texts = {name: getattr(options, f"{name}s").split(",") for name in AXES}
-    every_cell = [dict(zip(AXES, values, strict=True)) for values in itertools.product(*texts.values())]
-    for cell in every_cell:
-        others = [name for name, usual in USUAL.items() if cell[name] != usual and usual in texts[name]]
-        if options.all or len(others) < 2:
-            numbers = {name: int(cell[name]) for name in ("size", "channel", "stride", "thread")}
-            yield cell | numbers | {"threads": numbers["thread"]}
+    parser.add_argument("--json", help="where the figures go")
+    options = parser.parse_args()
+    return options, {name: [type(AXES[name][0])(text) for text in getattr(options, f"{name}s").split(",")] for name in AXES}
 
 
 def best_of(times):
@@ -203,66 +169,36 @@ def best_of(times):
     return min(((time, name) for name, time in times.items()), default=(float("inf"), ""))
 
 
+def describe_cell(cell, shape):
+    """The line of a measured cell."""
+    size, ours = cell["size"], cell["convcli"]
+    (best, name), (best_coarse, name_coarse) = best_of(cell["peers"]), best_of(cell["coarser"])
+    result = f"{name:<12} {best:8.3f} {best / ours:14.2f}" if name else "nobody does the same"
+    if name_coarse and best_coarse < best:
+        result += f"   coarser: {name_coarse} {best_coarse:.3f} {best_coarse / ours:.2f}"
+    kernel = f"{cell['kind']:<9}{size:>2} x {size:<2} {cell['type']:<8}"
+    return f"{kernel} {'x'.join(map(str, shape)):<12} {cell['stride']:>6} {cell['thread']:>7} {ours:>8.3f}  {result}\n"
+
+
 def main():
     """Print a line for each cell, and the geometric mean."""
-    options = parse_options()
-    if options.readme:
-        write_readme(json.loads(Path(options.json).read_text()))
-        return
-    cells = sorted(list_cells(options), key=lambda cell: cell["threads"])
+    options, axes = parse_options()
+    cells = sorted(list_cells(axes, options.all), key=lambda cell: cell["thread"])
     pyvips.cache_set_max(0)
+    print_machine()
     write = sys.stdout.write
     write(f"{'kernel':<17} {'type':<8} {'picture':<12} stride threads  convcli  fastest peer            peer / convcli\n")
     for cell in cells:
-        cv2.setNumThreads(cell["threads"])
-        pyvips.concurrency_set(cell["threads"])
-        width, _, height = cell["side"].partition("x")
-        shape = (int(height or width), int(width), *((3,) if cell["channel"] == 3 else ()))
-        image = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-        image = image if cell["type"].startswith("u8") else image.astype(np.float32)
+        cv2.setNumThreads(cell["thread"])
+        pyvips.concurrency_set(cell["thread"])
+        image = make_image(cell)
         times, coarse = compare(image, cell)
         ours = times.pop("convcli")
-        (best, name), (best_coarse, name_coarse) = best_of(times), best_of(coarse)
-        cell |= {"convcli": ours, "peers": times, "coarser": coarse, "ratio": best / ours if name else None}
-        result = f"{name:<12} {best:8.2f} {best / ours:14.2f}" if name else "nobody does the same"
-        if name_coarse and best_coarse < best:
-            result += f"   coarser: {name_coarse} {best_coarse:.2f} {best_coarse / ours:.2f}"
-        size = cell["size"]
-        write(
-            f"{cell['kind']:<9}{size:>2} x {size:<2} {cell['type']:<8} {'x'.join(map(str, shape)):<12} {cell['stride']:>6} "
-            f"{cell['threads']:>7} {ours:>8.2f}  {result}\n"
-        )
+        cell |= {"convcli": ours, "peers": times, "coarser": coarse, "ratio": best_of(times)[0] / ours if times else None}
+        write(describe_cell(cell, image.shape))
         sys.stdout.flush()
-    write(f"{summary_of(cells)}\n")
-    Path(options.json).write_text(json.dumps(cells, indent=1))
-
-
-def summary_of(cells):
-    """The number of cells, their geometric mean, and how many are slower."""
-    ratios = [cell["ratio"] for cell in cells if cell["ratio"]]
-    mean, slower = statistics.geometric_mean(ratios), sum(ratio < 1 for ratio in ratios)
-    return f"{len(ratios)} cells, geometric mean {mean:.2f}, {slower} of them slower than the fastest peer"
-
-
-def write_readme(cells):
-    """Write the table between its markers in README.md."""
-    sizes = sorted({cell["size"] for cell in cells})
-    usual = [cell for cell in cells if all(str(cell[name]) == value for name, value in USUAL.items())]
-    lines = [f"| kernel | {' | '.join(f'{size} x {size}' for size in sizes)} |", "|---" * (len(sizes) + 1) + "|"]
-    for kind, types in itertools.product(AXES["kind"], AXES["type"]):
-        row = {cell["size"]: cell["ratio"] for cell in usual if (cell["kind"], cell["type"]) == (kind, types)}
-        numbers = " | ".join("" if row.get(size) is None else f"{row[size]:.1f}" for size in sizes)
-        lines.append(f"| {kind} {types.replace('-', ' to ')} | {numbers} |")
-    lines += ["", f"In all: {summary_of(usual)}.", ""]
-    for name, value in USUAL.items():
-        for other in (str(choice) for choice in AXES[name] if str(choice) != value):
-            changed = [cell for cell in cells if str(cell[name]) == other]
-            if changed:
-                lines.append(f"- {name} {other} in place of {value}: {summary_of(changed)}")
-    path = Path(__file__).parents[2] / "README.md"
-    before, _, rest = path.read_text().partition(MARKERS[0])
-    _, _, after = rest.partition(MARKERS[1])
-    path.write_text(f"{before}{MARKERS[0]}\n" + "\n".join(lines) + f"\n{MARKERS[1]}{after}")
+    write(f"{ratio_summary(cells)}\n")
+    save_rows(options.json, cells)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Measures conv2d against ONNX Runtime on AlexNet's five convolutions and three of VGG-16's: one image, random weights.
 
     python -m pip install -e '.[bench]'
-    python tests/benchmarks/layers.py [--threads 1 --threads 2]
+    python tests/benchmarks/layers.py [--threads 1 --threads 2] [--json FILE]
 
 Both run alternately in one process, after their results were compared; before each call is a pause, as the threads of ONNX
 Runtime spin for a while after one. For each number of threads, prints the thousand million multiply-adds per second that a loop
@@ -11,19 +11,17 @@ Runtime's time divided by convcli's: above 1, convcli is faster. Both have seen 
 """
 
 import argparse
-import concurrent.futures
 import statistics
 import sys
 import time
 
 import numpy as np
 import onnxruntime
+from machine import peak
+from measuring import save_rows
 from onnx import TensorProto, helper
 
 import convcli
-from convcli.engine.buffers import aligned
-from convcli.engine.jit.run import find_loop
-from convcli.engine.simd.reference import VECTOR_BYTES, add, half, item, multiply_add, store
 
 LAYERS = {  # channels, maps, side, kernel, stride, padding, groups
     "AlexNet 1": (3, 96, 227, 11, 4, 0, 1),
@@ -36,40 +34,6 @@ LAYERS = {  # channels, maps, side, kernel, stride, padding, groups
     "VGG-16 5_1": (512, 512, 14, 3, 1, 1, 1),
 }
 RUNS, PAUSE = 30, 0.004
-
-PEAK_STEPS = 1_000_000
-"""Steps of the loop in registers, 10 to 20 ms."""
-
-
-def multiply_registers(steps, line):
-    """Multiply and add in registers: six half vectors, two registers each with AVX2, as many sums as the loops of layers."""
-    a = b = c = d = e = f = samples = half(line, 0)
-    for i in range(steps):
-        weight = item(line, i & 1)
-        a = multiply_add(samples, weight, a)
-        b = multiply_add(samples, weight, b)
-        c = multiply_add(samples, weight, c)
-        d = multiply_add(samples, weight, d)
-        e = multiply_add(samples, weight, e)
-        f = multiply_add(samples, weight, f)
-    store(add(add(add(a, b), add(c, d)), add(e, f)), line, 0)
-    line[-1] = 6 * (VECTOR_BYTES // 2 // line.itemsize)  # multiply-adds in a step
-
-
-def peak_rate(threads):
-    """Thousand million multiply-adds per second of float32 in registers, of all threads together."""
-    lines = [aligned((VECTOR_BYTES,), np.dtype(np.float32)) for _ in range(threads)]
-    for line in lines:
-        line.fill(0)
-    loop = find_loop(multiply_registers, (PEAK_STEPS, lines[0]))
-    loop(1, lines[0])
-    least = float("inf")
-    with concurrent.futures.ThreadPoolExecutor(threads) as pool:
-        for _ in range(RUNS):
-            start = time.perf_counter()
-            list(pool.map(lambda line: loop(PEAK_STEPS, line), lines))
-            least = min(least, time.perf_counter() - start)
-    return threads * PEAK_STEPS * float(lines[0][-1]) / least / 1e9
 
 
 def session_for(weight, bias, stride, padding, groups, threads):
@@ -130,16 +94,21 @@ def main():
     """Print a table for each number of threads."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--threads", type=int, action="append")
-    for threads in parser.parse_args().threads or [1, 2]:
-        peak, ratios = peak_rate(threads), []
-        sys.stdout.write(f"threads {threads}; peak in registers {peak:.1f} thousand million multiply-adds/s\n")
+    parser.add_argument("--json", help="where the figures go, those of each number of threads after the others")
+    arguments = parser.parse_args()
+    rows = []
+    for threads in arguments.threads or [1, 2]:
+        most, ratios = peak(threads), []
+        sys.stdout.write(f"threads {threads}; peak in registers {most / 1e9:.1f} thousand million multiply-adds/s\n")
         sys.stdout.write("layer        million multiply-adds   ONNX Runtime   convcli   part of peak   ratio\n")
         for name in LAYERS:
             work, theirs, ours = measure(name, threads)
-            ratios.append(theirs / ours)
-            part = work / ours / 1e6 / peak
-            sys.stdout.write(f"{name:<12} {work / 1e6:22.0f} {theirs:14.2f} {ours:9.2f} {part:14.2f} {ratios[-1]:7.2f}\n")
+            part, ratio = work / ours * 1000 / most, theirs / ours
+            ratios.append(ratio)
+            rows.append({"layer": name, "work": work, "ONNX Runtime": theirs, "convcli": ours, "part": part, "ratio": ratio})
+            sys.stdout.write(f"{name:<12} {work / 1e6:22.0f} {theirs:14.2f} {ours:9.2f} {part:14.2f} {ratio:7.2f}\n")
         sys.stdout.write(f"geometric mean {statistics.geometric_mean(ratios):.2f}\n")
+    save_rows(arguments.json, rows, threads=threads)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from .offset import can_be_shifted
 from .planner import Choice, choose, in_units
 from .sample_facts import SampleFacts
 from .simd.reference import Array
-from .tap_programs import make_tap_programs
+from .tap_programs import make_tap_programs, sums_rows_first
 
 
 class KernelTables(Struct, frozen=True, eq=False, dict=True):
@@ -28,6 +28,7 @@ class KernelTables(Struct, frozen=True, eq=False, dict=True):
     columns: ColumnTable
     sums: TapPrograms
     spectra: tuple[Spectrum | None, ...]  # of each map
+    rows_first: bool  # whether ``correlate_rows_first`` computes the map
     calls: dict[Hashable, list[BoundCall]] = field(default_factory=dict)  # of ``correlate``, as they are made
 
     def between(self, top: int, bottom: int | None = None) -> "KernelTables":
@@ -75,6 +76,7 @@ def make_kernel_tables(
         for kernel, c in zip(maps, choices, strict=True)
     ]
     rows = layout.row_table(border, running=any(choice.running_columns for choice in choices))
+    rows_first = sums_rows_first(layout, choices, maps, facts)
     with np.errstate(over="ignore"):  # a weight beyond float32 becomes infinite
-        sums = make_tap_programs(layout, rows, choices, maps, bias.astype(np.float64), facts)
-    return KernelTables(choices, rows, layout.column_table(border), sums, tuple(spectra))
+        sums = make_tap_programs(layout, rows, choices, maps, bias.astype(np.float64), facts, rows_first)
+    return KernelTables(choices, rows, layout.column_table(border), sums, tuple(spectra), rows_first)

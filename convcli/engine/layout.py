@@ -142,13 +142,14 @@ class Layout(Struct, frozen=True, dict=True):
         starts: Array = offsets % self.step * self.phase + offsets // self.step * self.group
         return starts
 
-    def scratch(self, rows: RowTable, planes: int, sums: TapPrograms, out: Array) -> tuple[Array, Scratch]:
+    def scratch(self, rows: RowTable, planes: int, sums: TapPrograms, rows_first: bool, out: Array) -> tuple[Array, Scratch]:
         """Allocate memory for one band of ``planes`` planes, whose maps are written to ``out``. Return it, and its arrays."""
         sum_lines = 2 * int(np.count_nonzero(sums.line >= 0))
         row_lines = planes * rows.slots
         integer = np.dtype(np.int64)
-        memory, (lines, loaded_row, row_line, tap_offset, filled, edge_rows) = arrays_in_one(
+        memory, (lines, levels, loaded_row, row_line, tap_offset, filled, edge_rows) = arrays_in_one(
             (((row_lines + sum_lines) * self.line,), sums.first_weight.dtype),
+            ((self.line if rows_first else 0,), np.dtype(np.int16)),
             ((row_lines,), integer),
             ((planes * rows.window_rows + sum_lines,), integer),
             ((sums.row.size,), integer),
@@ -156,7 +157,7 @@ class Layout(Struct, frozen=True, dict=True):
             ((2, max(self.out_row, MAX_LANES)), out.dtype),
         )
         streamed = int(is_streamed(out))
-        return memory, Scratch(lines, self.line, loaded_row, row_line, tap_offset, filled, edge_rows, streamed)
+        return memory, Scratch(lines, self.line, levels, loaded_row, row_line, tap_offset, filled, edge_rows, streamed)
 
     def bands(self, rows: int, taps: float, threads: int) -> list[tuple[int, int]]:
         """Divide output rows into bands from .. to: two per thread, so that threads end together, each short enough for Ctrl-C.

@@ -45,7 +45,7 @@ class TapProgram(Struct, frozen=True):
 
 
 def make_tap_programs(
-    layout: Layout, rows: RowTable, choices: Sequence[Choice], weights: Array, bias: Array, facts: SampleFacts
+    layout: Layout, rows: RowTable, choices: Sequence[Choice], weights: Array, bias: Array, facts: SampleFacts, rows_first: bool
 ) -> TapPrograms:
     """Build the sums for weights (maps, planes, kh, kw, depth), each map by the method chosen for it."""
     planes = weights.shape[1]
@@ -54,7 +54,9 @@ def make_tap_programs(
         lines = 2 * sum(program.line >= 0 for program in sums)
         if choice.tiling is not None:
             continue
-        if choice.factors is None:
+        if rows_first:
+            sums = _rows_first(layout, rows, choice)
+        elif choice.factors is None:
             taps = _all_taps(layout, rows, in_units(weights[m], choice.unit))
             sums.append(TapProgram(taps, None, m, layout.out_row, max_run=MAX_RUN))
         else:
@@ -72,6 +74,33 @@ def make_tap_programs(
         weight_sum=totals_of(weights, facts.sum_dtype),
         min_sum=np.array(min_sums or [0] * len(choices)),
     )
+
+
+def sums_rows_first(layout: Layout, choices: Sequence[Choice], weights: Array, facts: SampleFacts) -> bool:
+    """Whether ``correlate_rows_first`` computes the only map: levels of uint8, and a row that reads the same from both ends.
+
+    For 2048 x 2048 levels with AVX2, Gaussians of 3 x 3 to 11 x 11 take 0.6 to 0.7 of the time of ``correlate``.
+    """
+    choice = choices[0]
+    if len(choices) > 1 or choice.rank != 1 or choice.running_columns or choice.nested_rows:
+        return False
+    assert choice.factors is not None
+    row, column = choice.factors.rows[0], choice.factors.columns[0]
+    levels = facts.integer and facts.upper_bound < 256 and facts.lower_bound >= 0 and facts.sum_dtype == np.float32
+    adjacent = layout.step == layout.rows.stride == 1 and max(row.size, column.size) <= MAX_RUN_OF_PRODUCTS
+    return bool(levels and adjacent and (row == row[::-1]).all()) and least_short_sum(choice, weights[0], facts) is None
+
+
+def _rows_first(layout: Layout, rows: RowTable, choice: Choice) -> list[TapProgram]:
+    """Return the sum along rows, whose taps are pairs with the same weight, and the sum down columns of those sums."""
+    assert choice.factors is not None
+    row = choice.factors.rows[0]
+    half = np.flatnonzero(row[: (row.size + 1) // 2])
+    columns = np.stack([half, row.size - 1 - half], axis=1).ravel()
+    weight = np.where(columns * 2 == row.size - 1, row[columns] / 2, row[columns])  # the middle is a pair with itself
+    along = Taps(np.zeros_like(columns), layout.starts(columns), np.stack([weight, weight], axis=1))
+    down = _all_taps(layout, rows, choice.factors.columns[0][None, :, None, None])
+    return [TapProgram(taps, None, 0, layout.out_row) for taps in (along, down)]
 
 
 def _all_taps(layout: Layout, rows: RowTable, weights: Array) -> Taps:

@@ -159,7 +159,7 @@ def explain_filter2d(image: Array, kernel: Array, **options: Any) -> tuple[Layou
     if choice.tiling is not None:
         scratch: tuple[Any, ...] = choice.tiling.workspace(layout.pixel, real, real)
     else:
-        _, scratch = layout.scratch(tables.rows, 1, tables.sums, np.empty((1, 1, 0), real))
+        _, scratch = layout.scratch(tables.rows, 1, tables.sums, tables.rows_first, np.empty((1, 1, 0), real))
     return layout, choice, sum(array.nbytes for array in scratch if isinstance(array, np.ndarray))
 
 

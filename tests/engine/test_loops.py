@@ -35,6 +35,7 @@ for side in (3, 5):  # rounded, as the method is not exact
     maps = convcli.conv2d(planes.astype(np.float32), rng.integers(-3, 4, (8, 3, side, side)), padding=1, method="winograd")
     results += [np.rint(maps) + 0]
 results += [convcli.conv2d(planes, rng.integers(-3, 4, (6, 1, 3, 2)), groups=3, padding=1, stride=s) for s in (1, 2)]
+results += [convcli.filter2d(wide, np.outer([3, 5], [30, 50, 7, 50, 30]), dtype=t) for t in (None, np.uint8)]
 results += [pool(planes, 3, stride=s, padding=1) for pool in (convcli.max_pool2d, convcli.avg_pool2d) for s in (1, 2, 3)]
 results += [convcli.lp_pool2d(planes, 3, norm_type=p, stride=s, padding=1) for p in (1, 2) for s in (1, 2, 3)]
 response = rng.integers(-99, 99, 300).astype(np.float32)

@@ -9,9 +9,13 @@ import numpy as np
 from ..simd.reference import (
     VECTOR_BYTES,
     add,
+    add_pairs,
+    add_taps,
+    add_taps_to_both,
     broadcast,
     deinterleave,
     finite_or_zero,
+    in_order,
     item,
     load,
     multiply_add,
@@ -171,34 +175,50 @@ def split(number, real):
     return nearest, rest if rest - rest == 0 else real(0)  # the error of an infinity is NaN
 
 
+def last_step(sums, m, offset):
+    """Return what ``to_responses`` does with the sums of map m: a unit, its error, an addend, and a bias that is added last."""
+    bias, zero = sums.bias[m], sums.unit.dtype.type(0)
+    if offset != 0:  # else the total may be infinite
+        bias += offset * sums.weight_sum[m]
+    bias, rest = split(bias, sums.unit.dtype.type)
+    return sums.unit[m], sums.unit_error[m], rest if offset != 0 else bias, bias if offset != 0 else zero
+
+
+def to_responses(first, second, step, low):
+    """Return the responses of vectors of sums."""
+    unit, rest, addend, bias = step
+    if rest != 0:
+        first, second = (
+            scale_and_add_precisely(first, unit, rest, addend, low),
+            scale_and_add_precisely(second, unit, rest, addend, low),
+        )
+    else:
+        first, second = scale_and_add(first, unit, addend, low), scale_and_add(second, unit, addend, low)
+    if bias != 0:  # added last: the offset times the weights may be much larger than the sum
+        first, second = add(first, bias), add(second, bias)
+    return first, second
+
+
+def put(first, second, first_out, second_out, x, last, streamed):
+    """Store vectors at x of two rows of a map, or at ``last``, where they end with the row."""
+    if streamed and x <= last:
+        stream(first, first_out, x)
+        stream(second, second_out, x)
+    else:
+        store(first, first_out, min(x, last))
+        store(second, second_out, min(x, last))
+
+
 def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
     """Compute sum s into two rows of its map, until ``end`` samples are done. The last vector ends with the row."""
     size = VECTOR_BYTES // scratch.lines.itemsize
     last = max(sums.size[s] - size, 0)
-    bias, low = sums.bias[sums.map[s]], sums.min_sum[sums.map[s]]
-    if offset != 0:  # else the total may be infinite
-        bias += offset * sums.weight_sum[sums.map[s]]
-    unit, rest = sums.unit[sums.map[s]], sums.unit_error[sums.map[s]]
-    bias, bias_rest = split(bias, sums.unit.dtype.type)
-    addend = bias_rest if offset != 0 else bias
+    step, low = last_step(sums, sums.map[s], offset), sums.min_sum[sums.map[s]]
     x = scratch.filled[s]
     while x < end:
         first, second = sum_vectors(sums, s, runs, scratch, min(x, last))
-        if rest != 0:
-            first, second = (
-                scale_and_add_precisely(first, unit, rest, addend, low),
-                scale_and_add_precisely(second, unit, rest, addend, low),
-            )
-        else:
-            first, second = scale_and_add(first, unit, addend, low), scale_and_add(second, unit, addend, low)
-        if offset != 0:  # added last: the offset times the weights may be much larger than the sum
-            first, second = add(first, bias), add(second, bias)
-        if scratch.streamed and x <= last:
-            stream(first, first_out, x)
-            stream(second, second_out, x)
-        else:
-            store(first, first_out, min(x, last))
-            store(second, second_out, min(x, last))
+        responses = to_responses(first, second, step, low)
+        put(responses[0], responses[1], first_out, second_out, x, last, scratch.streamed)
         x += size
     scratch.filled[s] = x
 
@@ -214,13 +234,25 @@ def sum_pair(sums, runs, y, second, offset, scratch, out):
             if sums.line[s] >= 0:
                 sum_to_lines(sums, s, runs[s], end, scratch)
                 continue
-            first_out = scratch.edge_rows[0] if narrow else out[sums.map[s], y]
-            second_out = scratch.edge_rows[1] if narrow or second < 0 else out[sums.map[s], second]
+            first_out, second_out = rows_of_map(out, sums.map[s], y, second, narrow, scratch)
             sum_to_map(sums, s, runs[s], end, offset, scratch, first_out, second_out)
-            for i in range(size if narrow else 0):
-                out[sums.map[s], y, i] = first_out[i]
-                if second >= 0:
-                    out[sums.map[s], second, i] = second_out[i]
+            if narrow:
+                copy_narrow(out, sums.map[s], y, second, scratch)
+
+
+def rows_of_map(out, m, y, second, narrow, scratch):
+    """Return rows y and ``second`` of map m, or others in their place where they are narrow or missing."""
+    if narrow:
+        return scratch.edge_rows[0], scratch.edge_rows[1]
+    return out[m, y], scratch.edge_rows[1] if second < 0 else out[m, second]
+
+
+def copy_narrow(out, m, y, second, scratch):
+    """Copy rows that are narrower than a vector to their map."""
+    for i in range(out.shape[2]):
+        out[m, y, i] = scratch.edge_rows[0, i]
+        if second >= 0:
+            out[m, second, i] = scratch.edge_rows[1, i]
 
 
 def probed_step(size, planes):
@@ -291,3 +323,85 @@ def correlate(planes, rows, columns, sums, constant, offset, band, scratch, out)
                 scratch.tap_offset[t] = scratch.row_line[sums.row[t]] * scratch.width + sums.start[t]
             second = y + rows.pair_step if y + rows.pair_step < band[1] else -1
             sum_pair(sums, sums.first_runs if base == band[0] else sums.later_runs, y, second, offset, scratch, out)
+
+
+def sum_along(planes, y, rows, columns, sums, constant, offset, scratch):
+    """Fill the lines of the rows under the kernel with sums along these rows. Each row is summed once in a band."""
+    end, shift = sums.run_start[sums.first_runs[0, 1]], scratch.lines.dtype.type(2 * offset)
+    zero = broadcast(scratch.lines.dtype.type(0))
+    for k in range(rows.window_rows):
+        row = y + k * rows.dilation
+        if row >= rows.source.size:  # below the image: the pair has no second row
+            continue
+        source, line = rows.source[row], rows.slot[row]
+        scratch.row_line[k] = line
+        if scratch.loaded_row[line] == source:
+            continue
+        scratch.loaded_row[line] = source
+        if source < 0:
+            scratch.levels[:] = constant
+        else:
+            pad_row(planes[0, source], columns, constant, scratch.levels)
+        target = scratch.lines[line * scratch.width :]
+        for x in range(0, sums.size[0], VECTOR_BYTES // scratch.lines.itemsize):
+            store(in_order(sum_pairs(sums, end, scratch.levels, x, shift, zero)), target, x)
+
+
+def sum_pairs(sums, end, levels, x, shift, total):
+    """Return the vector at x of the sum of a row of levels: taps 0 .. end, in pairs."""
+    t = 0
+    while t + 4 <= end:
+        total = add_pairs(levels, sums.start, sums.first_weight, t, x, shift, total, 2)
+        t += 4
+    return add_pairs(levels, sums.start, sums.first_weight, t, x, shift, total, 1) if t < end else total
+
+
+def add_to_both(sums, t, end, scratch, x, first, second):
+    """Add taps t .. end to both accumulators. Two taps are one piece of code, as a loop over single taps takes longer."""
+    lines, offsets, weights, others = scratch.lines, scratch.tap_offset, sums.first_weight, sums.second_weight
+    while t + 2 <= end:
+        first, second = add_taps_to_both(lines, offsets, weights, others, t, x, first, second, 2)
+        t += 2
+    if t < end:
+        first, second = add_taps_to_both(lines, offsets, weights, others, t, x, first, second, 1)
+    return first, second
+
+
+def sum_down(sums, offset, scratch, first_out, second_out):
+    """Sum the lines of the rows under the kernel into two rows of the map.
+
+    The first tap is for the first row alone, and the last tap for the second row alone.
+    """
+    size = VECTOR_BYTES // scratch.lines.itemsize
+    last, begin, end = max(sums.size[1] - size, 0), sums.run_start[sums.first_runs[1, 0]], sums.row.size - 1
+    step, zero = last_step(sums, 0, offset), broadcast(scratch.lines.dtype.type(0))
+    plain = step[0] == 1 and step[1] == 0 and step[2] == 0 and step[3] == 0
+    for x in range(0, sums.size[1], size):
+        at = min(x, last)
+        first = add_taps(scratch.lines, scratch.tap_offset, sums.first_weight, begin, at, zero, 1)
+        first, second = add_to_both(sums, begin + 1, end, scratch, at, first, zero)
+        second = add_taps(scratch.lines, scratch.tap_offset, sums.second_weight, end, at, second, 1)
+        if not plain:
+            first, second = to_responses(first, second, step, 0)
+        put(first, second, first_out, second_out, x, last, scratch.streamed)
+
+
+def correlate_rows_first(planes, rows, columns, sums, constant, offset, band, scratch, out):
+    """Do as ``correlate`` for one plane of uint8 and two sums: along each row, then down the rows of those sums.
+
+    A vector of 16 levels begins anywhere within a cache line, and seldom crosses its end; half the vectors of floats do. Levels
+    of equal weight are added as integers. The sums down columns then read whole cache lines.
+    """
+    narrow = out.shape[2] < VECTOR_BYTES // scratch.lines.itemsize
+    scratch.loaded_row[:] = -2
+    scratch.row_line[:] = 0
+    for base in range(band[0], band[1], 2 * rows.pair_step):
+        for y in range(base, min(base + rows.pair_step, band[1])):
+            sum_along(planes, y, rows, columns, sums, constant, offset, scratch)
+            for t in range(sums.row.size):
+                scratch.tap_offset[t] = scratch.row_line[sums.row[t]] * scratch.width + sums.start[t]
+            second = y + rows.pair_step if y + rows.pair_step < band[1] else -1
+            first_out, second_out = rows_of_map(out, 0, y, second, narrow, scratch)
+            sum_down(sums, offset, scratch, first_out, second_out)
+            if narrow:
+                copy_narrow(out, 0, y, second, scratch)

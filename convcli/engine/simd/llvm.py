@@ -29,6 +29,10 @@ from .llvm_builder import (
     to_unsigned,
     typed_code,
 )
+from .llvm_taps import add_pairs as add_pairs
+from .llvm_taps import add_taps as add_taps
+from .llvm_taps import add_taps_to_both as add_taps_to_both
+from .llvm_taps import in_order as in_order
 
 
 @intrinsic

@@ -55,30 +55,47 @@ def address(context, builder, array_type, array, index):
     return builder.gep(context.make_array(array_type)(context, builder, array).data, [index])
 
 
-def call_llvm(builder, name, value):
-    """Call an intrinsic function of LLVM, such as ``rint``, on a vector."""
-    bits = 32 if isinstance(value.type.element, ir.FloatType) else 64
-    signature = ir.FunctionType(value.type, [value.type])
-    function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}.v{value.type.count}f{bits}")
-    return builder.call(function, [value])
+def call_llvm(builder, name, value, *others, result=None):
+    """Call an intrinsic function of LLVM, such as ``rint``, on vectors."""
+    kinds = [result or value.type, *([value.type] if result else [])]
+    suffix = "".join(f".v{kind.count}{_element_name(kind)}" for kind in kinds)
+    signature = ir.FunctionType(kinds[0], [item.type for item in (value, *others)])
+    function = cgutils.get_or_insert_function(builder.module, signature, f"llvm.{name}{suffix}")
+    return builder.call(function, [value, *others])
+
+
+def _element_name(vector):
+    element = vector.element
+    return f"i{element.width}" if isinstance(element, ir.IntType) else "f32" if isinstance(element, ir.FloatType) else "f64"
+
+
+def load_at(context, builder, line, array, index, vector):
+    """Load the vector that starts at an index of an array of type ``line``."""
+    pointer = builder.bitcast(address(context, builder, line, array, index), context.get_value_type(vector).as_pointer())
+    return builder.load(pointer, align=itemsize(line))
 
 
 def load_vector(line, vector):
-    def make(context, builder, values):
-        pointer = context.get_value_type(vector).as_pointer()
-        return builder.load(builder.bitcast(address(context, builder, line, *values), pointer), align=itemsize(line))
-
-    return typed_code(vector, (line, types.int64), make)
+    return typed_code(
+        vector, (line, types.int64), lambda c, builder, values: load_at(c, builder, line, values[0], values[1], vector)
+    )
 
 
 def to_unsigned(builder, value, bits, out_bits):
     """Convert a vector of floats of ``bits`` bits to unsigned integers: rounded half to even, saturated, NaN as 0."""
-    least, most = constant(value.type, 0.0), constant(value.type, float(2**out_bits - 1))
+    white = 2**out_bits - 1
+    # LLVM selects by a mask, with one more instruction, where the least is +0.
+    least, most = constant(value.type, -0.0), constant(value.type, float(white))
     value = builder.select(builder.fcmp_ordered(">", value, least), value, least)  # NaN is not larger
     value = builder.select(builder.fcmp_ordered("<", value, most), value, most)
-    # Adding 1.5 * 2**23 (2**52) leaves no bits for fractions: the sum is rounded, and its low bits are the integer.
-    value = builder.fadd(value, constant(value.type, 1.5 * 2 ** (23 if bits == 32 else 52)))
-    value = builder.bitcast(value, ir.VectorType(ir.IntType(bits), value.type.count))
+    integers = ir.VectorType(ir.IntType(bits), value.type.count)
+    if bits == 32:
+        value = call_llvm(builder, "lrint", value, result=integers)
+        # These limits, which change nothing, let LLVM narrow by instructions that saturate.
+        value = call_llvm(builder, "smax", value, constant(integers, 0))
+        value = call_llvm(builder, "smin", value, constant(integers, white))
+    else:  # there is no such instruction: adding 1.5 * 2**52 leaves no bits for fractions, and the low bits are the integer
+        value = builder.bitcast(builder.fadd(value, constant(value.type, 1.5 * 2**52)), integers)
     return builder.trunc(value, ir.VectorType(ir.IntType(out_bits), value.type.count))
 
 

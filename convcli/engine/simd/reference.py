@@ -81,6 +81,36 @@ def broadcast_half(number: Any) -> Array:
     return np.full(VECTOR_BYTES // 2 // number.itemsize, number)
 
 
+def add_taps(line: Array, offsets: Array, weights: Array, t: int, x: int, total: Array, count: int) -> Array:
+    """Add the products of ``count`` taps from tap t on: of weights, and of the vectors x after their offsets in a line."""
+    for i in range(t, t + count):
+        total = multiply_add(load(line, offsets[i] + x), weights[i], total)
+    return total
+
+
+def add_taps_to_both(
+    line: Array, offsets: Array, weights: Array, others: Array, t: int, x: int, total: Array, other: Array, count: int
+) -> tuple[Array, Array]:
+    """Do as ``add_taps`` for two totals with weights of their own."""
+    return add_taps(line, offsets, weights, t, x, total, count), add_taps(line, offsets, others, t, x, other, count)
+
+
+def add_pairs(line: Array, starts: Array, weights: Array, t: int, x: int, shift: Any, total: Array, count: int) -> Array:
+    """Add the products of ``count`` pairs of taps: of a weight, and of the sum of two vectors of a line of int16 - shift.
+
+    The taps t and t + 1 are a pair. Sums of two samples are below 2**15. Lanes are in the order that ``in_order`` expects.
+    """
+    for i in range(t, t + 2 * count, 2):
+        left, right = (line[start + x : start + x + total.size] for start in starts[i : i + 2])
+        total = multiply_add((left + right).astype(total.dtype) - shift, weights[i], total)
+    return total
+
+
+def in_order(vector: Array) -> Array:
+    """Order the lanes of a sum of ``add_pairs``, which are in another order in machine code."""
+    return vector
+
+
 def multiply_add(vector: Array, other: Any, total: Array) -> Array:
     """Return vector * other + total, rounded once where the processor can. ``other`` is a number or a vector."""
     product: Array = vector * other

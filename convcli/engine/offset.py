@@ -12,7 +12,7 @@ import numpy as np
 from msgspec import Struct
 
 from .jit.run import run_loop
-from .loops.correlate import MAX_DISTANCE, probe
+from .loops.offset import MAX_DISTANCE, probe
 from .simd.reference import Array
 
 BOUND = 1e-5
@@ -26,7 +26,7 @@ EXTRA_ROUNDINGS = 3
 
 
 class Offset(Struct, frozen=True, dict=True):
-    """The offset of planes (P, H, samples): a number near their mean, from a few of them. See ``correlate.offset_of``."""
+    """The offset of planes (P, H, samples): a number near their mean, from a few of them. See ``loops.offset``."""
 
     planes: Array
 

@@ -12,7 +12,8 @@ from .jit.bound_call import BoundCall
 from .jit.native import Ready
 from .kernel_tables import KernelTables
 from .layout import SAMPLE_OVERHEAD, Layout, cut, is_streamed
-from .loops.correlate import correlate, correlate_rows_first
+from .loops.correlate import correlate
+from .loops.correlate_rows_first import correlate_rows_first
 from .loops.im2col import LayerTables
 from .loops.winograd import WinogradTables
 from .offset import Offset

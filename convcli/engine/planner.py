@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..errors import ArgumentError
 from .fft import Tiling, best_tiling
 from .layout import Layout, nested_counts
-from .loops.correlate import MAX_DISTANCE
+from .loops.offset import MAX_DISTANCE
 from .low_rank import MAX_EXACT_INTEGER, Factors, common_unit, factorise
 from .offset import BOUND, error_of
 from .sample_facts import SMALLEST_FOR_FFT, SampleFacts

@@ -4,18 +4,12 @@ Below, ``real`` means float32, or float64 for float64 images; ``number`` is the 
 of all accumulators: real, or int16 where all sums differ by less than 2**16. Accumulators are vectors (``simd``).
 """
 
-import numpy as np
-
 from ..simd.reference import (
     VECTOR_BYTES,
     add,
-    add_pairs,
-    add_taps,
-    add_taps_to_both,
     broadcast,
     deinterleave,
     finite_or_zero,
-    in_order,
     item,
     load,
     multiply_add,
@@ -26,15 +20,7 @@ from ..simd.reference import (
     subtract,
 )
 from .correlate_tables import FIRST, SECOND
-
-MAX_DISTANCE = 1.2
-"""Largest distance of samples from 0, in extents of the image, at which no offset is subtracted."""
-
-MAX_OFFSET = float(np.finfo(np.float32).max) * 2.0**-26
-"""Largest offset: with a larger one, the largest samples minus the offset could be infinite."""
-
-PROBED_SAMPLES = 256
-"""Samples from which the offset is computed. They lie far apart, so that each takes a memory access."""
+from .offset import offset_or_probed
 
 CHUNK = 1024
 """Samples of an output row that all sums compute before the next ones: the lines between two sums stay in the L1 cache."""
@@ -255,62 +241,14 @@ def copy_narrow(out, m, y, second, scratch):
             out[m, second, i] = scratch.edge_rows[1, i]
 
 
-def probed_step(size, planes):
-    """Return the distance of probed samples along an axis of planes."""
-    side = 1
-    while (side + 1) * (side + 1) * planes <= PROBED_SAMPLES:
-        side += 1
-    return max((size + side - 1) // side, 1)
-
-
-def offset_of(planes):
-    """Return whether sums over planes (P, H, samples) need an offset, the offset, and the mean distance of samples from it.
-
-    All are of samples on a grid of the planes, without NaN and infinities. The offset lies between the least and the largest
-    of them, which suffices for the bound. It is the rounded mean of integers, and the float that is nearest to the mean, so
-    that sums of integers stay integers. Samples so far from 0, relative to their extent, that sums could exceed BOUND need it.
-    """
-    probed = planes[:, :: probed_step(planes.shape[1], planes.shape[0]), :: probed_step(planes.shape[2], planes.shape[0])]
-    least, most, total, count = np.inf, -np.inf, 0.0, 0
-    for sample in probed.flat:
-        number = float(sample)
-        if number - number == 0:
-            least, most, total, count = min(least, number), max(most, number), total + number / PROBED_SAMPLES, count + 1
-    if count == 0:
-        return False, 0.0, 0.0
-    mean = total / count * PROBED_SAMPLES
-    offset = least
-    if planes.dtype.type(0.5) == 0:
-        offset = float(int(mean + 0.5))
-    else:
-        for sample in probed.flat:
-            if abs(float(sample) - mean) < abs(offset - mean):
-                offset = float(sample)
-    if abs(offset) > MAX_OFFSET:
-        offset = 0.0
-    distances = 0.0
-    for sample in probed.flat:
-        distance = abs(float(sample) - offset)
-        distances += distance / PROBED_SAMPLES if distance < np.inf else 0.0
-    return offset != 0 and max(least, -most) > (MAX_DISTANCE - 1) * (most - least), offset, distances / count * PROBED_SAMPLES
-
-
-def probe(planes, result):
-    """Write what ``offset_of`` returns to result (3,)."""
-    needed, offset, deviation = offset_of(planes)
-    result[0], result[1], result[2] = needed, offset, deviation
-
-
 def correlate(planes, rows, columns, sums, constant, offset, band, scratch, out):
     """Compute output rows band[0] .. band[1] of every map of planes (P, H, samples), into out (maps, H', samples').
 
     The offset is subtracted from every sample, so that rounding is small, and offset * total is added to every sum. out is
-    real, or of an integer dtype that each vector is rounded to. band[0] is the first row of a pair. An offset of NaN is that of
-    ``offset_of``, where it is needed.
+    real, or of an integer dtype that each vector is rounded to. band[0] is the first row of a pair. An offset of NaN is found
+    here, by ``offset_or_probed``.
     """
-    if offset != offset:
-        needed, found, _ = offset_of(planes)
-        offset = sums.first_weight.dtype.type(found if needed else 0.0)
+    offset = sums.first_weight.dtype.type(offset_or_probed(planes, offset))
     scratch.loaded_row[:] = -2
     window, row_lines = planes.shape[0] * rows.window_rows, scratch.loaded_row.size
     scratch.row_line[:window] = 0  # a pair without a second row reads lines that are not loaded, for sums that are discarded
@@ -323,85 +261,3 @@ def correlate(planes, rows, columns, sums, constant, offset, band, scratch, out)
                 scratch.tap_offset[t] = scratch.row_line[sums.row[t]] * scratch.width + sums.start[t]
             second = y + rows.pair_step if y + rows.pair_step < band[1] else -1
             sum_pair(sums, sums.first_runs if base == band[0] else sums.later_runs, y, second, offset, scratch, out)
-
-
-def sum_along(planes, y, rows, columns, sums, constant, offset, scratch):
-    """Fill the lines of the rows under the kernel with sums along these rows. Each row is summed once in a band."""
-    end, shift = sums.run_start[sums.first_runs[0, 1]], scratch.lines.dtype.type(2 * offset)
-    zero = broadcast(scratch.lines.dtype.type(0))
-    for k in range(rows.window_rows):
-        row = y + k * rows.dilation
-        if row >= rows.source.size:  # below the image: the pair has no second row
-            continue
-        source, line = rows.source[row], rows.slot[row]
-        scratch.row_line[k] = line
-        if scratch.loaded_row[line] == source:
-            continue
-        scratch.loaded_row[line] = source
-        if source < 0:
-            scratch.levels[:] = constant
-        else:
-            pad_row(planes[0, source], columns, constant, scratch.levels)
-        target = scratch.lines[line * scratch.width :]
-        for x in range(0, sums.size[0], VECTOR_BYTES // scratch.lines.itemsize):
-            store(in_order(sum_pairs(sums, end, scratch.levels, x, shift, zero)), target, x)
-
-
-def sum_pairs(sums, end, levels, x, shift, total):
-    """Return the vector at x of the sum of a row of levels: taps 0 .. end, in pairs."""
-    t = 0
-    while t + 4 <= end:
-        total = add_pairs(levels, sums.start, sums.first_weight, t, x, shift, total, 2)
-        t += 4
-    return add_pairs(levels, sums.start, sums.first_weight, t, x, shift, total, 1) if t < end else total
-
-
-def add_to_both(sums, t, end, scratch, x, first, second):
-    """Add taps t .. end to both accumulators. Two taps are one piece of code, as a loop over single taps takes longer."""
-    lines, offsets, weights, others = scratch.lines, scratch.tap_offset, sums.first_weight, sums.second_weight
-    while t + 2 <= end:
-        first, second = add_taps_to_both(lines, offsets, weights, others, t, x, first, second, 2)
-        t += 2
-    if t < end:
-        first, second = add_taps_to_both(lines, offsets, weights, others, t, x, first, second, 1)
-    return first, second
-
-
-def sum_down(sums, offset, scratch, first_out, second_out):
-    """Sum the lines of the rows under the kernel into two rows of the map.
-
-    The first tap is for the first row alone, and the last tap for the second row alone.
-    """
-    size = VECTOR_BYTES // scratch.lines.itemsize
-    last, begin, end = max(sums.size[1] - size, 0), sums.run_start[sums.first_runs[1, 0]], sums.row.size - 1
-    step, zero = last_step(sums, 0, offset), broadcast(scratch.lines.dtype.type(0))
-    plain = step[0] == 1 and step[1] == 0 and step[2] == 0 and step[3] == 0
-    for x in range(0, sums.size[1], size):
-        at = min(x, last)
-        first = add_taps(scratch.lines, scratch.tap_offset, sums.first_weight, begin, at, zero, 1)
-        first, second = add_to_both(sums, begin + 1, end, scratch, at, first, zero)
-        second = add_taps(scratch.lines, scratch.tap_offset, sums.second_weight, end, at, second, 1)
-        if not plain:
-            first, second = to_responses(first, second, step, 0)
-        put(first, second, first_out, second_out, x, last, scratch.streamed)
-
-
-def correlate_rows_first(planes, rows, columns, sums, constant, offset, band, scratch, out):
-    """Do as ``correlate`` for one plane of uint8 and two sums: along each row, then down the rows of those sums.
-
-    A vector of 16 levels begins anywhere within a cache line, and seldom crosses its end; half the vectors of floats do. Levels
-    of equal weight are added as integers. The sums down columns then read whole cache lines.
-    """
-    narrow = out.shape[2] < VECTOR_BYTES // scratch.lines.itemsize
-    scratch.loaded_row[:] = -2
-    scratch.row_line[:] = 0
-    for base in range(band[0], band[1], 2 * rows.pair_step):
-        for y in range(base, min(base + rows.pair_step, band[1])):
-            sum_along(planes, y, rows, columns, sums, constant, offset, scratch)
-            for t in range(sums.row.size):
-                scratch.tap_offset[t] = scratch.row_line[sums.row[t]] * scratch.width + sums.start[t]
-            second = y + rows.pair_step if y + rows.pair_step < band[1] else -1
-            first_out, second_out = rows_of_map(out, 0, y, second, narrow, scratch)
-            sum_down(sums, offset, scratch, first_out, second_out)
-            if narrow:
-                copy_narrow(out, 0, y, second, scratch)

@@ -21,8 +21,11 @@ from .simd.reference import Array
 KERNELS = (3, 5)
 """Sides of kernels: with 6 samples along a side, tiles have 4 or 2 outputs."""
 
-MIN_PLANES, MIN_MAPS, MIN_OUTPUTS = 16, 16, 100
-"""With fewer, the transforms of samples, sums and weights take longer than is gained."""
+MIN_PLANES, MIN_MAPS, MIN_PRODUCTS, MIN_OUTPUTS = 16, 16, 1000, 100
+"""With fewer, or fewer planes times maps, the transforms of samples, sums and weights take longer than is gained.
+
+With 16 planes and maps of 56 x 56 they take 0.96 ms instead of 0.54, with 32 of 28 x 28 0.32 instead of 0.51.
+"""
 
 MAX_SAMPLE = 1e15
 """Root of the largest sum of squared samples: no transform is then infinite where the response is not."""
@@ -62,7 +65,8 @@ def refusal_of_samples(images: Array) -> str | None:
 def is_faster(layout: Layout, weights: Array) -> bool:
     """Whether there are so many planes, maps and outputs that tiles are faster than ``im2col``, of rows that fit in memory."""
     outputs, row_bytes = layout.rows.out * layout.columns.out, 4 * weights.shape[1] * 2 * SIDE * layout.columns.padded
-    enough = weights.shape[1] >= MIN_PLANES and weights.shape[0] >= MIN_MAPS and outputs >= MIN_OUTPUTS
+    maps, planes = weights.shape[:2]
+    enough = planes >= MIN_PLANES and maps >= MIN_MAPS and maps * planes >= MIN_PRODUCTS and outputs >= MIN_OUTPUTS
     return enough and row_bytes <= MAX_ROW_BYTES
 
 

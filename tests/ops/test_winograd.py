@@ -51,7 +51,7 @@ def test_winograd_equals_the_oracle(groups, ins, outs, count, side, kernel, pads
 @pytest.mark.parametrize("name", SAMPLES)
 def test_the_error_of_random_weights_is_below_a_hundred_thousandth_of_the_largest_response(planes, kernel, name, rng):
     """Against float64: at most 1e-5 of the largest absolute response of the map; and the bound of all methods."""
-    x, weight = SAMPLES[name](rng, (planes, 21, 26)).astype(np.float32), rng.normal(size=(20, planes, kernel, kernel))
+    x, weight = SAMPLES[name](rng, (planes, 21, 26)).astype(np.float32), rng.normal(size=(64, planes, kernel, kernel))
     weight = weight.astype(np.float32)
     exact = conv2d(x.astype(np.float64), weight, padding=1, border="edge")
     result = conv2d(x, weight, padding=1, border="edge")
@@ -65,7 +65,7 @@ def test_the_error_of_random_weights_is_below_a_hundred_thousandth_of_the_larges
 @pytest.mark.parametrize("method", [None, "winograd"])
 def test_tiles_do_not_depend_on_threads_and_batch(method, rng):
     """Each image of a batch, with any number of threads, has the same bits."""
-    batch, weight = rng.normal(size=(3, 20, 61, 47)).astype(np.float32), rng.normal(size=(31, 20, 3, 3))
+    batch, weight = rng.normal(size=(3, 20, 61, 47)).astype(np.float32), rng.normal(size=(55, 20, 3, 3))
     expected = [conv2d(image, weight, padding=1, threads=1, method=method) for image in batch]
     for threads in (1, 2, 3, 8):
         assert_array_equal(conv2d(batch, weight, padding=1, threads=threads, method=method), expected)
@@ -74,13 +74,13 @@ def test_tiles_do_not_depend_on_threads_and_batch(method, rng):
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 def test_a_sample_spreads_no_further_than_under_its_kernel(value, rng):
     """NaN, infinity and huge samples are in the responses that read them and in no others."""
-    x, weight = rng.normal(size=(16, 20, 20)).astype(np.float32), rng.normal(size=(16, 16, 3, 3))
+    x, weight = rng.normal(size=(32, 20, 20)).astype(np.float32), rng.normal(size=(32, 32, 3, 3))
     clean = conv2d(x, weight, padding=1)
     x[5, 9, 9] = value
     touched = np.zeros((20, 20), bool)
     touched[8:11, 8:11] = True
     result = conv2d(x, weight, padding=1)
-    assert_allclose(result[:, ~touched], clean[:, ~touched], rtol=0, atol=1e-4)
+    assert_allclose(result[:, ~touched], clean[:, ~touched], rtol=0, atol=1e-3)
     assert not np.isclose(result[:, touched], clean[:, touched]).any()
     with pytest.raises(ArgumentError, match="method winograd cannot be used: it needs finite samples"):
         conv2d(x, weight, padding=1, method="winograd")
@@ -88,9 +88,9 @@ def test_a_sample_spreads_no_further_than_under_its_kernel(value, rng):
 
 def test_an_infinite_weight_spreads_no_further(rng):
     """A weight that is not finite is in one map alone."""
-    x, weight = rng.normal(size=(16, 20, 20)).astype(np.float32), rng.normal(size=(16, 16, 3, 3))
+    x, weight = rng.normal(size=(32, 20, 20)).astype(np.float32), rng.normal(size=(32, 32, 3, 3))
     weight[3, 0, 1, 1] = np.inf
-    assert np.isfinite(conv2d(x, weight)).all(axis=(1, 2)).tolist() == [m != 3 for m in range(16)]
+    assert np.isfinite(conv2d(x, weight)).all(axis=(1, 2)).tolist() == [m != 3 for m in range(32)]
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def add_pairs(typing, line, starts, weights, t, x, shift, total, count):
     def make(context, builder, values):
         array, start_array, weight_array, t, x, shift, total, _ = values
         # The high half of the bits of 2**23 + n is that of 2**23, and the low half is n. To interleave both halves is quicker
-        # than to widen and convert n: 0.16 in place of 0.25 ns per sample for five taps with AVX2.
+        # than to widen and convert n: 0.16 in place of 0.24 ns per sample for five taps, in C with AVX2.
         less = splat(builder, builder.fadd(shift, ir.Constant(shift.type, 2.0**23)), total.type)
         bits = constant(context.get_value_type(vector), 0x4B00)
         mask = [lane for i in unpacked_lanes(vector.lanes) for lane in (i, i + vector.lanes)]

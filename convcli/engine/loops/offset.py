@@ -20,10 +20,9 @@ def probed_step(size, planes):
     return max((size + side - 1) // side, 1)
 
 
-def probed_samples(planes):
-    """Return samples on a grid of planes (P, H, samples)."""
-    count = planes.shape[0]
-    return planes[:, :: probed_step(planes.shape[1], count), :: probed_step(planes.shape[2], count)]
+def probed_steps(planes):
+    """Return the distances along rows and columns of a grid of samples of planes (P, H, samples)."""
+    return probed_step(planes.shape[1], planes.shape[0]), probed_step(planes.shape[2], planes.shape[0])
 
 
 def offset_of(planes):
@@ -33,7 +32,8 @@ def offset_of(planes):
     of them, which suffices for the bound. It is the rounded mean of integers, and the float that is nearest to the mean, so
     that sums of integers stay integers. Samples so far from 0, relative to their extent, that sums could exceed BOUND need it.
     """
-    probed = probed_samples(planes)
+    down, along = probed_steps(planes)
+    probed = planes[:, ::down, ::along]
     least, most, total, count = np.inf, -np.inf, 0.0, 0
     for sample in probed.flat:
         number = float(sample)
@@ -69,8 +69,9 @@ def needs_offset(planes):
 
     Of samples that do not need it, all samples together do not either.
     """
+    down, along = probed_steps(planes)
     least, most = np.inf, -np.inf
-    for sample in probed_samples(planes).flat:
+    for sample in planes[:, ::down, ::along].flat:
         number = float(sample)
         if number - number == 0:
             least, most = min(least, number), max(most, number)

@@ -227,8 +227,8 @@ LIMIT = _together(
     click.option(
         "--frames",
         type=options.FRAMES,
-        help="The frames of animations and stacks, from 0.  [default: all, at most 10000; the first of versions of one "
-        "picture, unless {frame} is in -o; in at, the first]",
+        help="The frames of animations and stacks, from 0.  [default: all, and more than 10000 are an error; the first "
+        "of versions of one picture, unless {frame} is in -o; in at, the first]",
     ),
     click.option(
         "--max-pixels",

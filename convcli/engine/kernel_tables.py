@@ -19,6 +19,9 @@ from .sample_facts import SampleFacts
 from .simd.reference import Array
 from .tap_programs import make_tap_programs, sums_rows_first
 
+MAX_KEPT_TABLES = 4
+"""Tables of a plan that are kept."""
+
 
 class KernelTables(Struct, frozen=True, eq=False, dict=True):
     """The tables that the loops read, and the method chosen for each map."""
@@ -61,6 +64,13 @@ class KernelTables(Struct, frozen=True, eq=False, dict=True):
     def cost(self) -> float:
         """Multiply-adds per sample, of all maps that ``correlate`` computes."""
         return sum(choice.cost for choice in self.choices if choice.tiling is None)
+
+
+def keep_tables(kept: dict[SampleFacts, KernelTables], facts: SampleFacts, tables: KernelTables) -> None:
+    """Add tables to those of a plan, of which there are few: most images have the facts of those before."""
+    if len(kept) >= MAX_KEPT_TABLES:
+        kept.clear()
+    kept[facts] = tables
 
 
 def make_kernel_tables(

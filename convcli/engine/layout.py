@@ -50,6 +50,11 @@ class Layout(Struct, frozen=True, dict=True):
         return self.columns.stride * self.depth
 
     @cached_property
+    def is_padded(self) -> bool:
+        """Whether there are samples around the image."""
+        return any(axis.before or axis.after for axis in (self.rows, self.columns))
+
+    @cached_property
     def padded(self) -> int:
         """Samples in a padded row, as far as the kernel reads it."""
         return ((self.columns.out - 1) * self.columns.stride + self.columns.extent) * self.pixel

@@ -42,11 +42,21 @@ def sample_facts_of(planes: Array, layout: Layout, border: BorderMode, offset: O
     if planes.dtype.kind == "u" or not (method in ("fft", "separable") or (method is None and size >= SMALLEST_FOR_FFT)):
         return _facts_without_reading(planes.dtype, layout.rows.kernel, border.constant, border.needs_copy)
     extremes = np.array([planes.min(), planes.max(), border.constant], np.float64)
-    finite, largest = bool(np.isfinite(extremes).all()), float(np.abs(extremes).max())
-    even = finite and float(np.abs(extremes - offset.mean).max()) <= MAX_UNEVENNESS * offset.deviation
+    if not np.isfinite(extremes).all():
+        return SampleFacts(real_of(planes.dtype), False, False, False, False, math.inf, -math.inf)
+    largest, even = float(np.abs(extremes).max()), _are_even(extremes, offset)
     # Rounded up to a power of 2**32, so that most images share their tables.
-    rounded = 2.0 ** (32 * math.ceil(math.log2(largest) / 32)) if finite and largest else largest
-    return SampleFacts(real_of(planes.dtype), finite, False, even, False, rounded, -rounded)
+    rounded = 2.0 ** (32 * math.ceil(math.log2(largest) / 32)) if largest else largest
+    return SampleFacts(real_of(planes.dtype), True, False, even, False, rounded, -rounded)
+
+
+def have_no_outliers(planes: Array, constant: float, offset: Offset) -> bool:
+    """Whether no sample of planes (P, H, samples), all of them finite, and no constant border is much larger than most."""
+    return _are_even(np.array([planes.min(), planes.max(), constant], np.float64), offset)
+
+
+def _are_even(extremes: Array, offset: Offset) -> bool:
+    return float(np.abs(extremes - offset.mean).max()) <= MAX_UNEVENNESS * offset.deviation
 
 
 @functools.lru_cache

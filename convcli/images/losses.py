@@ -13,7 +13,7 @@ from .file_parts import lost_png_chunks
 from .frames import Series, TiffSeries
 from .geotiff import names_of_tags
 from .image import Calibration, Image, Metadata
-from .iptc import without_iptc
+from .iptc import IPTC_NAME, without_iptc
 from .palette import MAX_COLOURS, colours_of, is_hidden
 
 MARGIN = 100
@@ -65,11 +65,12 @@ def kept_metadata(metadata: Metadata, file_format: Format) -> tuple[Metadata, li
     lost = _unkept(metadata, METADATA_NAMES, file_format)
     kept = {field: getattr(metadata, field) for field in (*METADATA_NAMES, "png_chunks") if field in file_format.keeps}
     if kept.get("exif") and file_format.name != "tiff":
-        kept["exif"], iptc = without_iptc(kept["exif"])
+        kept["exif"], iptc, more = without_iptc(kept["exif"])
+        lost += more
         if iptc and "iptc" in kept:
             kept["iptc"] = kept["iptc"] or iptc
         elif iptc:
-            lost.append(METADATA_NAMES["iptc"])
+            lost.append(IPTC_NAME)
     for field, margin in (("exif", 0), ("comment", 0), ("iptc", MARGIN), ("xmp", MARGIN)):
         if kept.get(field) and len(kept[field]) + margin > file_format.max_metadata:
             lost.append(f"{len(kept.pop(field))} bytes of {METADATA_NAMES[field]}")

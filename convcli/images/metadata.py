@@ -27,7 +27,7 @@ from .file_parts import (
 )
 from .geotiff import MAP_POSITION, MAP_TAGS, without_statistics
 from .image import Calibration, Image, Metadata
-from .iptc import DIGEST, IPTC, resource
+from .iptc import DIGEST, IPTC, OTHER_RESOURCES, STALE_RESOURCES, resource
 from .provenance import SOFTWARE, without_provenance
 from .xmp import is_adjustable
 
@@ -43,7 +43,6 @@ MAX_DPI = 1e7
 TRANSPOSED = (5, 6, 7, 8)
 """Orientations that swap rows and columns."""
 
-STALE_RESOURCES = (0x03ED, 0x0409, 0x040C)
 """Resources of Photoshop. The stale ones are the resolution, which is written anew, and thumbnails."""
 
 T = TypeVar("T")
@@ -127,9 +126,9 @@ def _iptc_of(resources: Mapping[int, Any] | None, lost: list[str]) -> bytes | No
     if not isinstance(kept[IPTC], bytes) or not kept[IPTC]:
         return None
     if PHOTOSHOP in lost:
-        lost[lost.index(PHOTOSHOP)] = "Photoshop's data"
+        lost[lost.index(PHOTOSHOP)] = OTHER_RESOURCES
         if not set(resources or {}) - {IPTC, DIGEST, *STALE_RESOURCES}:
-            lost.remove("Photoshop's data")
+            lost.remove(OTHER_RESOURCES)
     return b"".join(resource(number, data) for number, data in kept.items() if isinstance(data, bytes))
 
 

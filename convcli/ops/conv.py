@@ -46,8 +46,9 @@ def conv2d(
         4 x 4 outputs of 3 x 3 kernels, and of 2 x 2 outputs of 5 x 5 kernels, with a quarter to a third of the multiplications
         (Lavin and Gray, CVPR 2016, https://arxiv.org/abs/1509.09308). It needs x of float32 or float16, stride 1, dilation 1,
         and samples and weights that are finite and not huge: a NaN would spread over its tile. None uses it if this holds,
-        and channels and outputs are many. Its error is larger than that of "direct", about 3e-6 of the largest absolute
-        response instead of 3e-7, for random weights; it is within the bound of filter2d.
+        channels and outputs are many, and no sample is 256 times as far from the mean as most, whose rounding error would show
+        in its tile. Its error is larger than that of "direct", about 3e-6 of the largest absolute response instead of 3e-7 for
+        random weights, and at most 2e-5 of the sum of the absolute weights times the extent of the samples.
     groups : int
         Divides Cin and Cout.
 

@@ -11,14 +11,14 @@ from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
 from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_packed_weights, with_totals
 from ..engine.jit.native import Ready
-from ..engine.kernel_tables import KernelTables, make_kernel_tables
+from ..engine.kernel_tables import KernelTables, keep_tables, make_kernel_tables
 from ..engine.layout import Layout
 from ..engine.loops.im2col import LayerTables
 from ..engine.loops.winograd import WinogradTables
 from ..engine.offset import Offset
 from ..engine.padded_copy import padded_copy
 from ..engine.parallel_tasks import layer_tasks, tap_tasks, tile_tasks
-from ..engine.sample_facts import SampleFacts, sample_facts_of
+from ..engine.sample_facts import SampleFacts, have_no_outliers, sample_facts_of
 from ..engine.simd.reference import Array
 from ..engine.threads import run_all
 from ..engine.winograd import is_faster, refusal_of_layer, refusal_of_samples, winograd_tables_for
@@ -27,7 +27,7 @@ from ..geometry.axes import make_axes
 from ..geometry.borders import ZERO, Border, BorderMode, check_border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair
-from .kept_plans import KeptPlans
+from .kept_plans import LARGE, KeptPlans
 from .option_parsers import LAYER_METHODS
 from .validation import as_flag, check_bias, check_groups, check_method, workers_for
 
@@ -96,17 +96,20 @@ class Group(Struct, frozen=True, eq=False, dict=True):
         refusal = refusal_of_layer(self.layout, self.weights, self.real, self.whole)
         return refusal or (None if self.method or is_faster(self.layout, self.weights) else "is not faster")
 
-    def _is_winograd(self, planes: Array) -> bool:
+    def _is_winograd(self, planes: Array, offset: Offset) -> bool:
         """Whether Winograd's method is used for an image. Raises ArgumentError if that was asked for and is impossible."""
         refusal = self.winograd_refusal or refusal_of_samples(planes)
         if refusal and self.method == "winograd":
             raise ArgumentError(f"method winograd cannot be used: it {refusal}; leave the method out")
-        return refusal is None
+        if refusal or self.method:
+            return refusal is None
+        has_constant = self.border.is_constant and self.layout.is_padded
+        return have_no_outliers(planes, self.border.constant if has_constant else offset.mean, offset)
 
     def tasks(self, planes: Array, out: Array, workers: int) -> Iterator[Callable[[], None]]:
         """Yield the tasks that compute the maps ``out`` (M, H', W') of an image (P, H, W)."""
         offset, constant = Offset(planes), self.border.constant
-        if self._is_winograd(planes):
+        if self._is_winograd(planes, offset):
             tiles = self.winograd_tables_with_totals if offset.needed else self.winograd_tables
             yield from tile_tasks(tiles, planes, constant, offset, workers, out)
             return
@@ -118,7 +121,8 @@ class Group(Struct, frozen=True, eq=False, dict=True):
         found = self.tables.get(facts)
         if found is None:
             found = make_kernel_tables(self.layout, self.border, facts, self.method, self.weights, self.bias)
-            self.tables[facts] = found
+            if self.weights.size <= LARGE:  # those of more take ten times the memory of the weights
+                keep_tables(self.tables, facts, found)
         yield from tap_tasks(self.layout, found, self.bias, planes, constant, offset, workers, out)
 
 

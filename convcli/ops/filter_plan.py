@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
 from ..engine.jit.run import run_loop
-from ..engine.kernel_tables import KernelTables, make_kernel_tables
+from ..engine.kernel_tables import KernelTables, keep_tables, make_kernel_tables
 from ..engine.layout import Layout
 from ..engine.loops.elementwise import scale_to_levels
 from ..engine.offset import Offset
@@ -88,7 +88,8 @@ class FilterPlan(Struct, frozen=True, eq=False, dict=True):
         if tables is None:
             layout, border = (self.layout.of_padded_copy, ZERO) if self.border.needs_copy else (self.layout, self.border)
             maps = self.weights.reshape(1, 1, *self.weights.shape[:2], layout.depth)
-            tables = self.tables[facts] = make_kernel_tables(layout, border, facts, self.method, maps, NO_BIAS)
+            tables = make_kernel_tables(layout, border, facts, self.method, maps, NO_BIAS)
+            keep_tables(self.tables, facts, tables)
         return tables
 
     def run(self, image: Array, rows: tuple[int, int] | None = None) -> Array:

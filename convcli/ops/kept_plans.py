@@ -27,7 +27,7 @@ BYTES_PER_THREAD = 4 << 20
 
 
 class KeptPlans(Generic[Plan]):
-    """The last plans, at most ``count``, by the arguments that they were made from.
+    """The last plans that were made, at most ``count``, by the arguments that they were made from.
 
     Plans of large arrays are kept too, as long as all these arrays together have at most ``large_bytes``.
     """
@@ -50,7 +50,7 @@ class KeptPlans(Generic[Plan]):
         called with: the caller of this method never changes them.
         """
         large = tuple(array for array in arrays if array is not None and array.size > LARGE)
-        size = sum(array.nbytes for array in large)
+        size = _bytes_of(large)
         key = self._key(images, arrays, options) if size <= self.large_bytes else None
         kept = None if key is None else self.plans.get(key)
         if kept is not None and all(are_equal(*pair, workers) for pair in zip(kept[1], large, strict=True)):
@@ -68,10 +68,11 @@ class KeptPlans(Generic[Plan]):
 
     def clear(self) -> None:
         """Forget all plans."""
-        self.plans.clear()
+        with self.lock:
+            self.plans.clear()
 
     def _large_size(self) -> int:
-        return sum(array.nbytes for _, values in self.plans.values() for array in values)
+        return sum(_bytes_of(values) for _, values in self.plans.values())
 
     def _oldest(self, large: bool) -> tuple[Any, ...]:
         """Return the key of the oldest plan, or of the oldest that has a large array."""
@@ -90,6 +91,11 @@ class KeptPlans(Generic[Plan]):
             return (*parts, *with_types(options))
         except TypeError:
             return None
+
+
+def _bytes_of(arrays: tuple[Array, ...]) -> int:
+    """Return the bytes of arrays, at least four for each element: as many as its tables take."""
+    return sum(array.size * max(array.itemsize, 4) for array in arrays)
 
 
 def are_equal(array: Array, other: Array, workers: int) -> bool:

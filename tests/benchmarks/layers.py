@@ -92,7 +92,7 @@ def measure(name, threads):
 
 def main():
     """Print a table for each number of threads."""
-    parser = argparse.ArgumentParser()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, action="append")
     parser.add_argument("--json", help="where the figures go, those of each number of threads after the others")
     arguments = parser.parse_args()
@@ -105,10 +105,20 @@ def main():
             work, theirs, ours = measure(name, threads)
             part, ratio = work / ours * 1000 / most, theirs / ours
             ratios.append(ratio)
-            rows.append({"layer": name, "work": work, "ONNX Runtime": theirs, "convcli": ours, "part": part, "ratio": ratio})
+            rows.append(
+                {
+                    "threads": threads,
+                    "layer": name,
+                    "work": work,
+                    "ONNX Runtime": theirs,
+                    "convcli": ours,
+                    "part": part,
+                    "ratio": ratio,
+                }
+            )
             sys.stdout.write(f"{name:<12} {work / 1e6:22.0f} {theirs:14.2f} {ours:9.2f} {part:14.2f} {ratio:7.2f}\n")
         sys.stdout.write(f"geometric mean {statistics.geometric_mean(ratios):.2f}\n")
-    save_rows(arguments.json, rows, threads=threads)
+    save_rows(arguments.json, rows)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def layer_lines(documents):
     """Layers: milliseconds of both, the part of the peak, and the ratio."""
     header, rows = ["layer", "million multiply-adds"], {}
     for document in documents:
-        threads = document["threads"]
+        threads = document["rows"][0]["threads"]
         header += [f"ONNX Runtime ms, {threads} thread{'s' * (threads > 1)}", "convcli ms", "of the peak", "ratio"]
         for row in document["rows"]:
             texts = rows.setdefault(row["layer"], [row["layer"], f"{row['work'] / 1e6:.0f}"])
@@ -165,7 +165,7 @@ def machine_lines(documents):
 
 
 def manual_lines(results):
-    """All tables of the manual, from the documents of the benchmarks by name of step."""
+    """The section of the manual with all tables, from the documents of the benchmarks by name of step."""
     cells = cells_of(results)
     batches, layers = ([results[name] for name in results if name.startswith(word)] for word in ("batch", "layers"))
     parts = [
@@ -175,7 +175,15 @@ def manual_lines(results):
         batch_lines(batches),
         layer_lines(layers),
     ]
-    return [*machine_lines(list(results.values())), *itertools.chain.from_iterable([*part, ""] for part in parts)][:-1]
+    heading = [
+        "## Measured times",
+        "",
+        "All programs run alternately, and their results are compared before a time counts.",
+        "",
+    ]
+    return [*heading, *machine_lines(list(results.values())), *itertools.chain.from_iterable([*part, ""] for part in parts)][
+        :-1
+    ]
 
 
 def cells_of(results):

@@ -224,7 +224,7 @@ def test_animations_are_replaced_in_place(run, film, tmp_path):
     still = tmp_path / "still.png"
     colours[0].save(still, save_all=True, append_images=colours[1:], default_image=True)
     result = run("apply", still, "-k", "average", "--in-place")
-    assert (result.status, "would lose its still picture, which is no frame in place" in result.err) == (1, True)
+    assert (result.status, "would lose its still picture, which is no frame, in place" in result.err) == (1, True)
     result = run("apply", still, "-k", "average", "-o", tmp_path / "film.png")
     assert (result.status, "its still picture, which is no frame, not kept" in result.err) == (0, True)
 

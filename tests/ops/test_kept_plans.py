@@ -77,6 +77,27 @@ def test_threads_may_share_a_plan(rng):
                 assert_array_equal(result, wanted)
 
 
+def test_images_with_nan_share_their_tables(rng):
+    """A NaN is not equal to itself, and so were what was known of two such images."""
+    forget()
+    image = rng.normal(size=(40, 50)).astype(np.float32)
+    image[3, 4] = np.nan
+    for _ in range(3):
+        convcli.filter2d(image, rng.normal(size=(11, 11)) * 0 + KERNEL[0, 0])
+    ((plan, _),) = filter_plan._plans.plans.values()
+    assert len(plan.tables) == 1
+
+
+def test_the_tables_of_a_plan_are_few():
+    """Images of many ranges have tables of their own."""
+    forget()
+    for power in range(-96, 65, 32):
+        image = np.full((40, 50), 2.0**power, np.float32)
+        convcli.filter2d(image, np.ones((11, 11)), method="fft")
+    ((plan, _),) = filter_plan._plans.plans.values()
+    assert 1 < len(plan.tables) <= 4
+
+
 def test_only_the_last_plans_are_kept():
     """The oldest goes first; large kernels are not kept where no bytes are allowed for them."""
     made = []

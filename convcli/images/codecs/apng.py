@@ -169,13 +169,7 @@ class AnimationReader:
         alpha = None if shown.alpha is None else upright(shown.alpha.copy(), orientation)
         image = replace(shown, pixels=upright(shown.pixels.copy(), orientation), alpha=alpha, metadata=file_metadata.metadata)
         image = self._noting_truncation(file_metadata.add_to(image))
-        return (
-            image.with_notices("its still picture, which is no frame, not kept").with_losses(
-                "its still picture, which is no frame"
-            )
-            if animation.has_still
-            else image
-        )
+        return image.with_unkept("its still picture, which is no frame,") if animation.has_still else image
 
     def _noting_truncation(self, image: Image) -> Image:
         return image.with_notices(TRUNCATED).with_losses(PARTIAL_DATA) if self.is_truncated else image

@@ -239,8 +239,11 @@ def header_of(picture: PIL.Image.Image) -> Header:
     transparent = mode in WITH_ALPHA or "transparency" in picture.info
     grey = itemsize > 1 or mode in GREY
     channels = (1 if grey else 3) + transparent
-    stored = picture.height * picture.width * (1 if channels == 1 else BYTES_PER_PIXEL) * itemsize
-    return Header(picture.height, picture.width, channels, itemsize, stored + min(stored, 2 * BAND_BYTES))
+    pixels = picture.height * picture.width
+    is_converted = itemsize == 1 and mode != ("RGBA" if transparent else "L" if grey else "RGB")
+    converted = pixels * (1 if channels == 1 else BYTES_PER_PIXEL) if is_converted else 0
+    stored = pixels * (1 if channels == 1 or mode == "P" else BYTES_PER_PIXEL) * itemsize
+    return Header(picture.height, picture.width, channels, itemsize, converted + stored + min(stored, 2 * BAND_BYTES))
 
 
 def image_of(picture: PIL.Image.Image, file_metadata: FileMetadata, samples: int) -> Image:

@@ -85,13 +85,14 @@ def encode_pages(levels: Array, has_alpha: bool, storage: Storage) -> bytes:
 
 
 def _pays(levels: Array) -> bool:
-    """Whether deflate makes the rows in the middle of levels (H, W, C) smaller; of noise it does not."""
+    """Whether deflate makes any of three strips of levels (H, W, C) smaller, first, middle or last; of noise it does not."""
     import imagecodecs
 
     height = levels.shape[0]
-    rows = max(STRIP_BYTES * height // levels.nbytes, 1)
-    part = np.ascontiguousarray(levels[(height - min(rows, height)) // 2 :][:rows])
-    return len(imagecodecs.deflate_encode(imagecodecs.delta_encode(part, axis=1).tobytes(), 1)) < part.nbytes
+    rows = min(max(STRIP_BYTES * height // levels.nbytes, 1), height)
+    parts = (np.ascontiguousarray(levels[top : top + rows]) for top in (0, (height - rows) // 2, height - rows))
+    encoded = ((part, imagecodecs.deflate_encode(imagecodecs.delta_encode(part, axis=1).tobytes(), 1)) for part in parts)
+    return any(len(data) < part.nbytes for part, data in encoded)
 
 
 def name_of_compression(encoding: Encoding, default: str) -> str:

@@ -1,6 +1,7 @@
 """Layers of many channels, computed from planes that are copied with their padding: the conditions, tables and memory."""
 
 import functools
+import math
 
 import numpy as np
 
@@ -34,13 +35,31 @@ MAX_ROW_BYTES = 32_000_000
 """Bytes copied for one output row at most: with long strides and dilations most of them are never read."""
 
 
-def is_deep(layout: Layout, weights: Array, images: Array) -> bool:
+PART_TAPS = 1024
+"""Taps of a part of a layer of too many taps: 65,000 are 64 parts, whose roundings are 32 in sums of 32, and 64 of parts."""
+
+
+def parts_of(shape: tuple[int, ...], real: np.dtype) -> int:
+    """Return how many parts the planes of weights of this shape (maps, planes, kh, kw, ...) are divided into.
+
+    One sum of all taps would exceed the error bound where there are more than one. There is one, too, where no number would do.
+
+    >>> [parts_of((8, planes, 3, 3), np.dtype(np.float32)) for planes in (512, 513, 2048, 9000)]
+    [1, 5, 18, 1]
+    """
+    planes, taps = shape[1], math.prod(shape[1:4])
+    parts = min(-(-taps // PART_TAPS), planes)
+    taps_of_part = -(-planes // parts) * math.prod(shape[2:4])
+    return parts if not depth_of(taps, real) and depth_of(taps_of_part, real, parts) else 1
+
+
+def is_deep(layout: Layout, weights: Array, images: Array, parts: int = 1) -> bool:
     """Whether maps of weights (maps, planes, kh, kw, 1) are computed several at a time, over copied planes.
 
     These loops multiply weights of 0 that only some maps have, and infinity * 0 is NaN: all samples must be finite.
     """
     enough = weights.shape[0] >= MIN_MAPS and weights[0].size >= MIN_TAPS and weights.shape[1] > 1
-    enough = enough and depth_of(weights[0].size, real_of(images.dtype)) > 0
+    enough = enough and depth_of(weights[0].size, real_of(images.dtype), parts) > 0
     rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
     small = 8 * weights.shape[1] * rows * (columns + layout.columns.stride) <= MAX_ROW_BYTES
     return enough and small and is_finite(images)
@@ -56,15 +75,18 @@ def is_finite(images: Array) -> bool:
 
 
 @functools.cache
-def depth_of(taps: int, real: np.dtype) -> int:
+def depth_of(taps: int, real: np.dtype, parts: int = 1) -> int:
     """Return how many taps of ``taps`` are summed before the next ones; 0 where no number of them keeps the error bound.
 
-    It is the largest for which the rounding of these partial sums, and of the sum of them, is within BOUND.
+    It is the largest for which the rounding of these partial sums, of the sum of them, and of the sum of several ``parts`` of
+    a layer is within BOUND.
 
     >>> [depth_of(taps, np.dtype(np.float32)) for taps in (27, 2304, 4608, 25_088)]
     [128, 112, 72, 0]
     """
-    return next((depth for depth in range(MAX_DEPTH, 0, -8) if error_of(depth + -(-taps // depth), real) <= BOUND), 0)
+    return next(
+        (depth for depth in range(MAX_DEPTH, 0, -8) if error_of(depth + -(-taps // depth) + parts - 1, real) <= BOUND), 0
+    )
 
 
 def is_depthwise(layout: Layout, weights: Array, images: Array) -> bool:
@@ -78,7 +100,9 @@ def is_depthwise(layout: Layout, weights: Array, images: Array) -> bool:
     return suitable and small and (bool(weights.all()) or is_finite(images))
 
 
-def layer_tables_for(layout: Layout, border: BorderMode, weights: Array, bias: Array, real: np.dtype) -> LayerTables:
+def layer_tables_for(
+    layout: Layout, border: BorderMode, weights: Array, bias: Array, real: np.dtype, parts: int = 1
+) -> LayerTables:
     """Build the tables for maps of weights (maps, planes, kh, kw, 1) with bias (maps,), without taps that are 0 in all maps."""
     planes, kh, kw = shape = weights.shape[1:4]
     rows, columns = layout.rows, layout.columns
@@ -106,7 +130,7 @@ def layer_tables_for(layout: Layout, border: BorderMode, weights: Array, bias: A
         down=np.broadcast_to(y // rows.stride, shape)[used],
         along=np.broadcast_to(x // columns.stride, shape)[used],
         weight=np.ascontiguousarray(weights, real).reshape(-1),
-        depth=depth_of(plane[used].size, real) or MAX_DEPTH,
+        depth=depth_of(plane[used].size, real, parts) or MAX_DEPTH,
         bias=bias.astype(np.float64),
         weight_sum=np.zeros(len(bias)),
     )

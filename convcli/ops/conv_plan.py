@@ -1,6 +1,7 @@
 """The plan of ``conv2d``: its arguments, checked and resolved for all batches of one shape and dtype."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -9,10 +10,12 @@ from msgspec import Struct, field
 
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
-from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, with_packed_weights, with_totals
+from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, parts_of, with_packed_weights, with_totals
 from ..engine.jit.native import Ready
+from ..engine.jit.run import run_loop
 from ..engine.kernel_tables import KernelTables, keep_tables, make_kernel_tables
 from ..engine.layout import Layout
+from ..engine.loops.elementwise import add
 from ..engine.loops.im2col import LayerTables
 from ..engine.loops.winograd import WinogradTables
 from ..engine.offset import Offset
@@ -53,7 +56,8 @@ class Group(Struct, frozen=True, eq=False, dict=True):
     """The maps of one group, over a layout without a border that needs a copy.
 
     ``weights`` are (M, P, kh, kw, 1), ``bias`` (M,). With ``depthwise``, every plane has M / P maps of its own, and the weights
-    are (M, 1, kh, kw, 1). ``whole``: samples are integers. ``tables`` are kept for each set of facts.
+    are (M, 1, kh, kw, 1). ``whole``: samples are integers. ``tables`` are kept for each set of facts. Of a layer in several
+    ``parts``, the group has the planes from ``first`` on.
     """
 
     layout: Layout
@@ -64,12 +68,14 @@ class Group(Struct, frozen=True, eq=False, dict=True):
     real: np.dtype[Any]
     whole: bool
     depthwise: bool = False
+    parts: int = 1
+    first: int = 0
     tables: dict[SampleFacts, KernelTables] = field(default_factory=dict)
 
     @functools.cached_property
     def layer_tables(self) -> Ready[LayerTables]:
         """The tables of loops over copied planes."""
-        tables = layer_tables_for(self.layout, self.border, self.weights, self.bias, self.real)
+        tables = layer_tables_for(self.layout, self.border, self.weights, self.bias, self.real, self.parts)
         return Ready(tables if self.depthwise else with_packed_weights(tables))
 
     @functools.cached_property
@@ -113,7 +119,7 @@ class Group(Struct, frozen=True, eq=False, dict=True):
             tiles = self.winograd_tables_with_totals if offset.needed else self.winograd_tables
             yield from tile_tasks(tiles, planes, constant, offset, workers, out)
             return
-        if self.depthwise or (self.method is None and is_deep(self.layout, self.weights, planes)):
+        if self.depthwise or (self.method is None and is_deep(self.layout, self.weights, planes, self.parts)):
             tables = self.layer_tables_with_totals if offset.needed else self.layer_tables
             yield from layer_tasks(self.layout, tables, self.depthwise, planes, constant, offset, workers, out)
             return
@@ -129,33 +135,39 @@ class Group(Struct, frozen=True, eq=False, dict=True):
 class ConvPlan(Struct, frozen=True, eq=False):
     """How a layer is computed over batches (N, C, H, W) of one shape and dtype.
 
-    ``layout`` and ``border`` are those before the padded copy that some borders need. ``each_channel`` computes all groups at
-    once where each has one channel, unless a sample under a weight of 0 is not finite; else None.
+    ``layout`` and ``border`` are those before the padded copy that some borders need. ``parts`` each have the groups of some of
+    the planes, whose sums are added. ``each_channel`` computes all groups at once where each has one channel, unless a sample
+    under a weight of 0 is not finite; else None.
     """
 
     layout: Layout
     border: BorderMode
     workers: int
-    groups: tuple[Group, ...]
+    parts: tuple[tuple[Group, ...], ...]
     each_channel: Group | None
 
     def run(self, batch: Array) -> Array:
         """Return the maps (N, M, H', W') of a batch."""
-        groups, maps = self.groups, sum(len(group.weights) for group in self.groups)
+        (groups, *others), maps = self.parts, sum(len(group.weights) for group in self.parts[0])
         out = aligned((len(batch), maps, self.layout.rows.out, self.layout.columns.out), real_of(batch.dtype))
         if self.border.needs_copy:
             batch = padded_copy(batch, self.layout, self.border)
         if self.each_channel is not None and is_depthwise(groups[0].layout, self.each_channel.weights[..., 0], batch):
             groups = (self.each_channel,)
         run_all(list(self._tasks(groups, batch, out)), self.workers)
+        for part in others:
+            more = aligned(out.shape, out.dtype)
+            run_all(list(self._tasks(part, batch, more)), self.workers)
+            run_loop(add, more.reshape(-1), out.reshape(-1))
         return out
 
     def _tasks(self, groups: tuple[Group, ...], batch: Array, out: Array) -> Iterator[Callable[[], None]]:
         planes, maps = batch.shape[1] // len(groups), out.shape[1] // len(groups)
         for g, group in enumerate(groups):
             for image, result in zip(batch, out, strict=True):
-                mine, its_maps = image[g * planes : (g + 1) * planes], result[g * maps : (g + 1) * maps]
-                yield from group.tasks(mine, its_maps, self.workers)
+                begin = g * planes + group.first
+                mine = image[begin : begin + (planes if group.depthwise else group.weights.shape[1])]
+                yield from group.tasks(mine, result[g * maps : (g + 1) * maps], self.workers)
 
 
 def plan_of(batch: Array, weight: Array, bias: Array | None, options: ConvOptions) -> ConvPlan:
@@ -182,11 +194,20 @@ def _make_plan(
     inner, mode = (layout.of_padded_copy, ZERO) if border.needs_copy else (layout, border)
     make = functools.partial(Group, inner, mode, options.method)
     real = real_of(dtype)
-    split = zip(np.split(weights, options.groups), np.split(biases, options.groups), strict=True)
-    groups = tuple(make(w, b, real, options.whole) for w, b in split)
+    split = list(zip(np.split(weights, options.groups), np.split(biases, options.groups), strict=True))
+    parts: tuple[tuple[Group, ...], ...] = (tuple(make(w, b, real, options.whole) for w, b in split),)
+    count, planes = parts_of(weights.shape, real), weights.shape[1]
+    if options.method is None and count > 1 and parts[0][0].winograd_refusal:
+        edges = itertools.pairwise(planes * i // count for i in range(count + 1))
+        parts = tuple(
+            tuple(
+                make(w[:, i:j], b if i == 0 else np.zeros_like(b), real, options.whole, parts=count, first=i) for w, b in split
+            )
+            for i, j in edges
+        )
     each = (
         make(weights, biases, real, options.whole, depthwise=True)
         if options.method is None and options.groups == channels
         else None
     )
-    return ConvPlan(layout, border, workers, groups, each)
+    return ConvPlan(layout, border, workers, parts, each)

@@ -11,8 +11,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 import naive
 import strategies as ours
 from convcli import ArgumentError, conv2d, filter2d
-from convcli.engine.im2col import layer_tables_for
+from convcli.engine.im2col import layer_tables_for, parts_of
 from convcli.engine.layout import Layout
+from convcli.engine.offset import BOUND
 from convcli.geometry.axes import make_axes
 from convcli.geometry.borders import ZERO
 
@@ -379,3 +380,29 @@ def test_taps_without_a_weight_are_left_out_of_layers(count, rng):
     axes = make_axes((8, 9), (3, 3), 1, 1, 1)
     tables = layer_tables_for(Layout(*axes, pixel=1, depth=1), ZERO, weight[..., None], bias, np.dtype(np.float32))
     assert tables.plane.size == np.count_nonzero(weight.any(axis=0))
+
+
+@pytest.mark.parametrize(
+    ("planes", "side", "kernel", "maps", "groups"),
+    [(5000, 3, 1, 5, 1), (560, 6, 3, 8, 1), (1300, 5, 3, 10, 2), (25_088, 1, 1, 6, 1)],
+)
+def test_layers_of_many_taps_are_sums_of_parts(planes, side, kernel, maps, groups, rng):
+    """Within the bound against float64; integers exactly, whatever the threads; an infinite bias is that of its map."""
+    weight, bias = rng.normal(size=(maps, planes // groups, kernel, kernel)), rng.normal(size=maps)
+    x, weight = rng.normal(size=(planes, side, side)).astype(np.float32), weight.astype(np.float32)
+    assert parts_of(weight.shape, np.dtype(np.float32)) > 1
+
+    def exact(samples, weights):
+        windows = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), (kernel, kernel), axis=(1, 2))
+        split = zip(np.split(windows, groups), np.split(weights.astype(np.float64), groups), strict=True)
+        return np.concatenate([np.einsum("cyxij,mcij->myx", of_group, its_weights) for of_group, its_weights in split])
+
+    bound = BOUND * np.abs(weight).sum(axis=(1, 2, 3)) * np.ptp(x)
+    result = conv2d(x, weight, bias, groups=groups, threads=1)
+    errors = np.abs(result - exact(x, weight) - bias[:, None, None]).max(axis=(1, 2))
+    assert (errors <= bound).all()
+    assert_array_equal(conv2d(x, weight, bias, groups=groups, threads=2), result)
+    levels, whole = rng.integers(0, 9, x.shape).astype(np.uint8), rng.integers(-3, 4, weight.shape)
+    expected, bias = exact(levels, whole), np.zeros(maps)
+    expected[1], bias[1] = np.inf, np.inf
+    assert_array_equal(conv2d(levels, whole, bias, groups=groups), expected)

@@ -23,8 +23,7 @@ TILE = "tile"
 """The name of the option of rows and columns of a tile."""
 
 LOSSLESS_CHUNK = b"VP8L"
-FULL_RESOLUTION = 0
-"""Pillow's number for JPEG without chroma subsampling."""
+PILLOW_SUBSAMPLINGS = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
 
 
 class Compression(Struct, frozen=True):
@@ -77,15 +76,22 @@ def inherits_compression(file: BinaryIO, name: str) -> bool:
 
 
 def _options_of_jpeg(picture: PIL.JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
-    """Return the tables of each of up to three components, the subsampling and the order of scans.
-
-    Pillow can write 4:4:4, 4:2:2 and 4:2:0. Rarer kinds of subsampling become 4:4:4, which loses nothing.
-    """
+    """Return the tables of each of up to three components, the subsampling and the order of scans."""
     tables = [list(picture.quantization[component[3]]) for component in picture.layer[:3]]
     while len(tables) > 1 and tables[-1] == tables[-2]:  # Pillow uses the last table for the other components
         tables.pop()
-    subsampling = max(PIL.JpegImagePlugin.get_sampling(picture), FULL_RESOLUTION)
-    return {"qtables": tables, "subsampling": subsampling, "progressive": bool(picture.info.get("progressive"))}
+    return {"qtables": tables, "subsampling": _subsampling_of(picture), "progressive": bool(picture.info.get("progressive"))}
+
+
+def _subsampling_of(picture: PIL.JpegImagePlugin.JpegImageFile) -> int | tuple[int, int]:
+    """Return the subsampling of a picture as Pillow's number, or where it has none, as columns and rows.
+
+    These are the columns and rows of luminance that have one sample of each colour difference: (4, 1) is 4:1:1.
+    """
+    (_, columns, rows, _), *others = picture.layer
+    ratios = {(columns // x, rows // y) for _, x, y, _ in others if columns % x == rows % y == 0}
+    ratio = ratios.pop() if len(others) == 2 and len(ratios) == 1 else (1, 1)
+    return PILLOW_SUBSAMPLINGS.get(ratio, ratio)
 
 
 def _is_lossless_webp(file: BinaryIO) -> bool:

@@ -13,15 +13,21 @@ from .file_parts import XMP, Info
 END, EXTENSION, FRAME = b";", b"!", b","
 PLAIN_TEXT, GRAPHIC_CONTROL, COMMENT, APPLICATION = 0x01, 0xF9, 0xFE, 0xFF
 LOOP, ANIMATION, XMP_NAME, PROFILE = b"NETSCAPE2.0", b"ANIMEXTS1.0", b"XMP DataXMP", b"ICCRGBG1012"
+XMP_END = bytes([1, *range(255, -1, -1), 0])
+"""What follows XMP: whichever of its bytes a reader takes for the size of a block, the last block ends with the last byte
+(XMP Specification, part 3, 1.1.2).
+"""
 RAMP = bytes(level for level in range(256) for _ in range(3))
 
 
 class Extension(Struct, frozen=True):
-    """An extension: its label, and its first two blocks of data."""
+    """An extension: its label, its first two blocks of data, and where all blocks but the first begin and end in the file."""
 
     label: int
     first: bytes
     second: bytes
+    begin: int
+    end: int
 
 
 class Frame(Struct, frozen=True):
@@ -49,10 +55,11 @@ def read_blocks(file: BinaryIO) -> Iterator[Screen | Extension | Frame]:
     while (kind := file.read(1)) not in (b"", END):
         if kind == EXTENSION:
             label, first = file.read(1), _block(file)
+            begin = file.tell()
             second = _block(file) if first else b""
             if second:
                 _skip_blocks(file)
-            yield Extension(label[0] if label else 0, first, second)
+            yield Extension(label[0] if label else 0, first, second, begin, file.tell())
         elif kind == FRAME:
             x, y, width, height, flags = struct.unpack("<HHHHB", file.read(9).ljust(9, b"\0"))
             palette = _palette(file, flags)
@@ -76,6 +83,24 @@ def unkept_parts(file: BinaryIO, info: Info) -> Iterator[str]:
     yield "all comments but one" if comments > 1 else ""
     rest = file.read()
     yield f"{len(rest)} bytes after its end" if rest.strip(b"\0") else ""
+
+
+def xmp_of(file: BinaryIO) -> bytes | None:
+    """Return the XMP of a file; None without it, or where it does not end as it must."""
+    places = [
+        (block.begin, block.end) for block in read_blocks(file) if isinstance(block, Extension) and block.first == XMP_NAME
+    ]
+    if len(places) != 1:
+        return None
+    begin, end = places[0]
+    file.seek(begin)
+    packet = file.read(end - begin)
+    return packet.removesuffix(XMP_END) if packet.endswith(XMP_END) else None
+
+
+def block_of_xmp(xmp: bytes) -> bytes:
+    """Return the extension that holds XMP, which has no byte 0: that would end it for readers of blocks."""
+    return EXTENSION + bytes([APPLICATION, len(XMP_NAME)]) + XMP_NAME + xmp + XMP_END
 
 
 def is_complete(path: Path) -> bool:

@@ -7,7 +7,7 @@ parametricCurveType 10.18.
 import struct
 from typing import Any
 
-from .curves import Curve, power_curve
+from .curves import Curve, ParametricCurve, power_curve
 
 HEADER_BYTES, SIGNATURE, COLOUR_SPACE = 128, slice(36, 40), slice(16, 20)
 CURVE_TAGS = {b"RGB ": (b"rTRC", b"gTRC", b"bTRC"), b"GRAY": (b"kTRC",)}
@@ -58,7 +58,9 @@ def _curve_of(tag: bytes) -> Curve:
             return power_curve(struct.unpack_from(">H", tag, 12)[0] / 256)
         if len(tag) < 12 + 2 * count:
             raise BrokenProfile("is damaged")
-        return Curve(f"table of {count} values", table=tuple(v / 65535 for v in struct.unpack_from(f">{count}H", tag, 12)))
+        return ParametricCurve(
+            f"table of {count} values", table=tuple(v / 65535 for v in struct.unpack_from(f">{count}H", tag, 12))
+        )
     if kind == b"para":
         (function,) = struct.unpack_from(">H", tag, 8)
         names = PARAMETERS[function].split()
@@ -75,4 +77,4 @@ def _parametric(function: int, parameters: dict[str, Any]) -> Curve:
             raise BrokenProfile("has curves that do not grow from black to white")
         parameters |= {"d": -b / a, "f": parameters.get("e", 0.0)}
     name = f"gamma {parameters['gamma']:.6g}" + (" with a straight part" if function > 2 else "")
-    return Curve(name, **parameters)
+    return ParametricCurve(name, **parameters)

@@ -26,6 +26,7 @@ from .file_parts import (
     unkept_tags,
 )
 from .geotiff import MAP_POSITION, MAP_TAGS, without_statistics
+from .gif_blocks import xmp_of
 from .image import Calibration, Image, Metadata
 from .iptc import DIGEST, IPTC, OTHER_RESOURCES, STALE_RESOURCES, resource
 from .provenance import SOFTWARE, without_provenance
@@ -92,7 +93,8 @@ def metadata_of(picture: PIL.Image.Image, file: BinaryIO, file_format: Format) -
         notices.append(_broken(error))
         broken.append("its broken EXIF")
     is_turned = picture.getexif().get(ORIENTATION, 1) != 1
-    xmp = _xmp_of(info.get("xmp"), lost, is_turned)
+    stated_xmp = _kept_position(file, xmp_of) if picture.format == "GIF" else info.get("xmp")
+    xmp = _xmp_of(stated_xmp, lost, is_turned)
     iptc = _iptc_of(info.get("photoshop"), lost)
     chunks = _png_chunks_of(picture, file, is_turned)
     text = {key: value for key, value in getattr(picture, "text", {}).items() if key not in STALE_TEXTS}

@@ -40,7 +40,7 @@ def report_series(request: BaseRequest, series: Series, selected: Series, target
 
     Raises ImageError for --in-place.
     """
-    if request.strip or not target.file_format.picture:  # nobody expects metadata in arrays
+    if request.strip:
         return []
     return report_losses(request, [*losses_of_selection(series, selected), *losses_of_series(selected, target.file_format)])
 

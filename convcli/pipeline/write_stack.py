@@ -82,9 +82,8 @@ def _report_image(request: BaseRequest, image: Image, map_: Array, target: Targe
     notices = []
     lost = [] if request.strip else [name for name in names_of_metadata(image.metadata) if name not in names_of_metadata(kept)]
     lost += [] if image.alpha is None else ["alpha"]
-    reported = [word for word in lost if target.file_format.picture or word == "alpha"]  # nobody expects metadata in arrays
-    if reported:
-        notices.append(f"{' and '.join(reported)} not written: a stack holds only the feature maps")
+    if lost:
+        notices.append(f"{' and '.join(lost)} not written: a stack holds only the feature maps")
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: floats are stored raw")
     if map_.itemsize * 8 > target.file_format.float_bits:

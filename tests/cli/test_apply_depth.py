@@ -40,10 +40,10 @@ def test_a_float_tiff_of_colours_comes_back_in_colour(run, samples, tmp_path):
     """Three planes of one kernel are a picture in colour; maps of two kernels are its two channels."""
     assert run("apply", samples / "astronaut.png", "-k", "blur", "--depth", "float", "-o", tmp_path / "a.tif").status == 0
     result = run("apply", tmp_path / "a.tif", "-k", "1", "-o", tmp_path / "b.npy")
-    assert "frames" not in result.err
+    assert "3 frames" not in result.err
     assert_array_equal(np.load(tmp_path / "b.npy")[0], np.moveaxis(tifffile.imread(tmp_path / "a.tif"), 0, 2))
     run("apply", samples / "camera.png", "-k", "blur", "-k", "edge", "-o", tmp_path / "c.tif")
-    assert "frames" not in run("apply", tmp_path / "c.tif", "-k", "1", "-o", tmp_path / "d.npy").err
+    assert "2 frames" not in run("apply", tmp_path / "c.tif", "-k", "1", "-o", tmp_path / "d.npy").err
     assert_array_equal(np.load(tmp_path / "d.npy")[0], np.moveaxis(tifffile.imread(tmp_path / "c.tif"), 0, 2))
 
 

@@ -190,9 +190,9 @@ def test_the_file_states_its_curve(run, tmp_path):
 def test_errors_are_one_line_and_the_batch_goes_on(run, tmp_path):
     """A picture whose curve is unknown fails in apply, in a dry run and in at; the other is done."""
     picture = np.zeros((3, 3, 3), np.uint8)
-    png_with(tmp_path / "a.png", picture, (b"cICP", bytes((9, 16, 0, 1))))
+    png_with(tmp_path / "a.png", picture, (b"cICP", bytes((9, 17, 0, 1))))
     PIL.Image.fromarray(picture).save(tmp_path / "b.png")
-    reason = "its chunk cICP states transfer characteristics 16; --light linear knows"
+    reason = "its chunk cICP states transfer characteristics 17; --light linear knows"
     options = ["-k", "blur", "--light", "linear"]
     for last in (["-n"], []):
         result = run("apply", tmp_path / "a.png", tmp_path / "b.png", *options, "-q", "-o", f"{tmp_path}/out/", *last)

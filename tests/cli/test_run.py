@@ -49,7 +49,7 @@ def test_every_layer_of_the_built_in_network_can_be_tapped(run, samples, tmp_pat
     """All taps are in one .npz, an array per layer by its name, and one line reports each."""
     out = tmp_path / "maps.npz"
     taps = [argument for name in ("pooled", "edges", "rectified", "pooled-again") for argument in ("--tap", name)]
-    result = run("run", "edge-energy", samples / "camera.png", *taps, "-o", out)
+    result = run("run", "edge-energy", samples / "camera.png", *taps, "-o", out, "--strip")
     assert result.status == 0
     expected = edge_energy(np.asarray(PIL.Image.open(samples / "camera.png")))
     with np.load(out) as arrays:

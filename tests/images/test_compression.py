@@ -2,10 +2,12 @@
 
 import io
 
+import imagecodecs
 import numpy as np
 import PIL.Image
 import PIL.JpegImagePlugin
 import pytest
+from msgspec.structs import replace
 
 from convcli.images.encoding import DEFAULT_QUALITY, Encoding
 from convcli.images.formats import format_named, format_of
@@ -52,6 +54,47 @@ def test_a_jpeg_keeps_its_compression(picture, options, subsampling):
     again = encoded_again(data, "jpeg")
     assert coding(again) == coding(data)
     assert len(again) == pytest.approx(len(data), rel=0.05)
+
+
+def with_rare_subsampling(picture, subsampling):
+    """Encode a picture with libjpeg by imagecodecs, with a resolution and a comment."""
+    data = imagecodecs.jpeg8_encode(np.asarray(picture), 85, subsampling=subsampling)
+    metadata = saved(picture.crop((0, 0, 1, 1)), "JPEG", comment=b"of a camera", dpi=(300, 300))
+    return metadata[: metadata.index(b"\xff\xdb")] + data[data.index(b"\xff\xdb") :]
+
+
+@pytest.mark.parametrize("is_progressive", [False, True])
+@pytest.mark.parametrize(("subsampling", "factors"), [("440", (1, 2)), ("411", (4, 1))])
+def test_rare_subsampling_of_a_jpeg_is_kept(picture, subsampling, factors, is_progressive):
+    """Levels are as near to those of the input as libjpeg's own, with the tables and metadata of the input."""
+    data = with_rare_subsampling(picture.crop((0, 0, 157, 115)), subsampling)
+    image = read_image(None, io.BytesIO(data))
+    options = image.compression.options | {"progressive": is_progressive}
+    again = encode(replace(image, compression=replace(image.compression, options=options)), format_named("jpeg"), Encoding())
+    with PIL.Image.open(io.BytesIO(data)) as before, PIL.Image.open(io.BytesIO(again)) as after:
+        assert [component[1:3] for component in after.layer] == [factors, (1, 1), (1, 1)]
+        tables = [[opened.quantization[component[3]] for component in opened.layer] for opened in (before, after)]
+        assert tables[0] == tables[1]
+        assert ("progressive" in after.info, after.info["comment"], after.info["dpi"]) == (
+            is_progressive,
+            b"of a camera",
+            (300, 300),
+        )
+        levels = np.asarray(before)
+        difference = np.asarray(after, float) - levels
+    peer = PIL.Image.open(io.BytesIO(imagecodecs.jpeg8_encode(levels, 85, subsampling=subsampling)))
+    peers_difference = np.asarray(peer, float) - levels
+    assert abs(difference.mean()) < 0.05
+    assert np.abs(difference).mean() < 1.2 * np.abs(peers_difference).mean()
+    assert len(again) == pytest.approx(len(data), rel=0.1)
+
+
+def test_a_grey_map_of_a_jpeg_of_rare_subsampling_is_a_grey_jpeg(picture):
+    """Grey has no colour differences."""
+    image = read_image(None, io.BytesIO(with_rare_subsampling(picture, "411")))
+    data = encode(replace(image, pixels=image.pixels[:, :, :1]), format_named("jpeg"), Encoding())
+    with PIL.Image.open(io.BytesIO(data)) as jpeg:
+        assert [component[1:3] for component in jpeg.layer] == [(1, 1)]
 
 
 def test_a_quality_that_is_given_is_used(picture):

@@ -343,14 +343,14 @@ def test_in_place(run, rng, tmp_path, name):
 
 
 def test_curves_of_other_formats(rng):
-    """--light linear decodes by the codes of AVIF and JPEG XL; it refuses PQ, and leaves floats, which are light, alone."""
+    """--light linear decodes by the codes of AVIF and JPEG XL; it refuses others, and leaves floats, which are light, alone."""
     levels = rng.integers(0, 1024, (8, 9, 3)).astype(np.uint16)
-    for transfer, expected in ((8, levels / 1023), (13, None), (16, ImageError)):
+    for transfer, expected in ((8, levels / 1023), (13, None), (17, ImageError)):
         data = imagecodecs.avif_encode(levels, level=100, bitspersample=10, pixelformat="444", transfer=transfer, primaries=1)
         image = read(data)
         assert image.metadata.cicp == (None if transfer == 13 else (1, transfer, 0, 1))
         if expected is ImageError:
-            with pytest.raises(ImageError, match="its file states transfer characteristics 16; --light linear knows"):
+            with pytest.raises(ImageError, match="its file states transfer characteristics 17; --light linear knows"):
                 light_of(image)
         elif expected is not None:
             light = np.empty(levels.shape, np.float32)

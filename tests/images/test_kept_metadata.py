@@ -384,3 +384,46 @@ def test_strip_leaves_none_of_them(run, tmp_path):
         assert len(run("apply", tmp_path / name, "-k", "1", "--strip", "-o", out).lines) == 1
         data = out.read_bytes()
         assert not [text for text in (b"Photoshop", b"a caption", b"xmpmeta", *COLOURS) if text in data]
+
+
+GIF_XMP = b"<?xpacket begin='' id='W5M0MpCehiHzreSzNTczkc9d'?><x:xmpmeta xmlns:x='adobe:ns:meta/'>%s</x:xmpmeta>"
+XMP_END = bytes([1, *range(255, -1, -1), 0])
+"""The trailer that the XMP Specification, part 3, 1.1.2, asks for in GIF."""
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+@pytest.mark.parametrize("length", [0, 40, 700])
+def test_xmp_of_gif_is_kept(run, tmp_path, frames, length):
+    """In GIF and in PNG; Pillow, which reads it as blocks, finds the frames behind it."""
+    pictures = [PIL.Image.new("RGB", (9, 7), (80 * index, 0, 0)) for index in range(frames)]
+    pictures[0].save(tmp_path / "a.gif", save_all=True, append_images=pictures[1:])
+    xmp, data = GIF_XMP % (b"x" * length), (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "a.gif").write_bytes(data[:-1] + b"!\xff\x0bXMP DataXMP" + xmp + XMP_END + b";")
+    for name in ("b.gif", "b.png"):
+        result = run("apply", tmp_path / "a.gif", "-k", "1", "-o", tmp_path / name)
+        assert (result.status, len(result.lines)) == (0, 1)
+        with PIL.Image.open(tmp_path / name) as picture:
+            assert picture.n_frames == frames
+        assert xmp in (tmp_path / name).read_bytes()
+    assert xmp + XMP_END in (tmp_path / "b.gif").read_bytes()
+
+
+def test_xmp_of_gif_without_its_end_is_told(run, tmp_path):
+    """Its bytes cannot be told from blocks."""
+    PIL.Image.new("RGB", (9, 7)).save(tmp_path / "a.gif")
+    data = (tmp_path / "a.gif").read_bytes()
+    (tmp_path / "a.gif").write_bytes(data[:-1] + b"!\xff\x0bXMP DataXMP\x05<xmp>\0;")
+    result = run("apply", tmp_path / "a.gif", "-k", "1", "-o", tmp_path / "b.gif")
+    assert (result.status, "XMP not kept" in result.err) == (0, True)
+
+
+def test_what_arrays_do_not_hold_is_told(run, tmp_path):
+    """Of a picture, and of an animation."""
+    PIL.Image.new("RGB", (9, 7)).save(tmp_path / "a.jpg", dpi=(300, 300), comment=b"a comment")
+    result = run("apply", tmp_path / "a.jpg", "-k", "1", "-o", tmp_path / "a.npy")
+    assert result.lines[0] == f"{tmp_path}/a.jpg: resolution and comment not written: a stack holds only the feature maps"
+    assert len(run("apply", tmp_path / "a.jpg", "-k", "1", "-o", tmp_path / "b.npy", "--strip").lines) == 1
+    frames = [PIL.Image.new("RGB", (9, 7), (80 * index, 0, 0)) for index in range(3)]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=50, loop=0)
+    result = run("apply", tmp_path / "a.gif", "-k", "1", "-o", tmp_path / "a.npz")
+    assert result.lines[0] == f"{tmp_path}/a.gif: durations not kept in this npz"

@@ -126,6 +126,33 @@ def test_curves_of_png():
     assert_allclose(light_of_levels(None, 255, gamma=0.5)[1].tables[0], x**2, rtol=1e-6)
 
 
+def pq_samples(light):
+    """SMPTE ST 2084, 5.2: samples of light, of which 1 is 10,000 cd/m2."""
+    power = light ** (2610 / 16384)
+    return ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
+
+
+def hlg_samples(light):
+    """Rec. ITU-R BT.2100, table 5: samples of the light of a scene."""
+    a = 0.17883277
+    with np.errstate(invalid="ignore"):
+        return np.where(light <= 1 / 12, np.sqrt(3 * light), a * np.log(12 * light - (1 - 4 * a)) + 0.5 - a * np.log(4 * a))
+
+
+@pytest.mark.parametrize("white", [255, 65535])
+@pytest.mark.parametrize(
+    ("code", "curve", "percent", "reference"), [(16, pq_samples, 58, 203 / 10_000), (18, hlg_samples, 75, 0.265)]
+)
+def test_light_of_high_dynamic_range(white, code, curve, percent, reference):
+    """Samples of the light are the levels, which come back; Rec. ITU-R BT.2408, table 1, has those of diffuse white."""
+    levels, light = light_of_levels(None, white, cicp=(9, code, 0, 1))
+    decoded = np.empty(levels.shape, np.float32)
+    light.decode(levels, decoded)
+    assert_allclose(curve(decoded[0, :, 0].astype(float)), np.arange(white + 1) / white, atol=1e-6)  # PQ has 7e-7 for no light
+    assert_allclose(curve(np.float64(reference)), percent / 100, atol=0.005)
+    assert_allclose(light.encode(decoded), levels, rtol=0, atol=0.25)
+
+
 def test_channels_have_curves_of_their_own():
     """Each channel is decoded and encoded by its own; equal ones are one curve, which serves a grey picture too."""
     gammas = (1.0, 1.5, 2.0)
@@ -153,7 +180,7 @@ def test_channels_have_curves_of_their_own():
         ({"icc": rgb_profile(curv(0))}, "has curves that do not grow from black to white"),
         ({"icc": rgb_profile(para(1, 2.0, 0.0, 0.5))}, "has curves that do not grow from black to white"),
         ({"icc": rgb_profile(para(0, -1.0))}, "has curves that do not grow from black to white"),
-        ({"cicp": (9, 16, 0, 1)}, "its chunk cICP states transfer characteristics 16; --light linear knows 1, 4, 5, 6, 8, 13"),
+        ({"cicp": (9, 17, 0, 1)}, "its chunk cICP states transfer characteristics 17; --light linear knows 1, 4, 5, 6, 8, 13"),
         ({"cicp": (1, 13, 0, 0)}, "its chunk cICP states narrow range"),
     ],
 )

@@ -12,7 +12,7 @@ import PIL.GifImagePlugin
 import PIL.Image
 
 from ..frames import LevelsOfFrame, Series
-from ..gif_blocks import APPLICATION, GRAPHIC_CONTROL, LOOP, Extension, Frame, is_grey_ramp, read_blocks
+from ..gif_blocks import APPLICATION, GRAPHIC_CONTROL, LOOP, Extension, Frame, block_of_xmp, is_grey_ramp, read_blocks
 from ..image import Array, Image, Metadata
 from ..palette import indexed, is_hidden
 from ..provenance import Provenance, find_provenance
@@ -90,7 +90,7 @@ class GifCodec(AnimationCodec):
             height, width = frame[0].shape[:2]
             box = (0, 0, width, height) if clears else changed_box(before, frame)
             if index == 0:
-                file.write(_header(width, height, loop, storage.metadata.comment))
+                file.write(_header(width, height, loop, storage.metadata))
             file.write(_frame(frame, box, round(duration / 10), clears))
             before = None if clears else frame
         file.write(b";")
@@ -103,12 +103,14 @@ def _hidden(frame: Levels) -> Array | None:
     return hidden if hidden is not None and hidden.any() else None
 
 
-def _header(width: int, height: int, loop: int, comment: bytes | None) -> bytes:
+def _header(width: int, height: int, loop: int, metadata: Metadata) -> bytes:
     """Return the start of a file. How often it is shown is stored as repetitions, 0 for ever, and left out for once."""
     parts = [b"GIF89a", struct.pack("<HHBBB", width, height, 0x70, 0, 0)]
     if loop != 1:
         parts.append(b"!\xff\x0b" + LOOP + b"\x03\x01" + struct.pack("<H", min(loop - 1, MAX_FIELD) if loop else 0) + b"\0")
-    if comment:
+    if metadata.xmp:
+        parts.append(block_of_xmp(metadata.xmp))
+    if comment := metadata.comment:
         blocks = [comment[max(end - 255, 0) : end] for end in range(len(comment), 0, -255)][::-1]  # its end, undivided
         parts.append(b"!\xfe" + b"".join(bytes([len(block)]) + block for block in blocks) + b"\0")
     return b"".join(parts)

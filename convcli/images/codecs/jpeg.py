@@ -8,9 +8,11 @@ import PIL.JpegImagePlugin
 
 from ..file_parts import FURTHER_PICTURES
 from ..frames import Frames, Series
-from ..image import Admit, Image
+from ..image import Admit, Array, Image
+from ..storage import Storage
 from .jpeg_scans import load_whole
-from .pillow import PillowCodec, WatchedFile, pillow_settings, truncated_is_allowed
+from .jpeg_subsampling import encode_subsampled
+from .pillow import PillowCodec, WatchedFile, picture_of, pillow_settings, truncated_is_allowed
 
 GAIN_MAP = "its gain map, which makes it HDR,"
 INDEX, ENTRIES = b"MPF\0", 0xB002
@@ -47,6 +49,19 @@ class JpegCodec(PillowCodec):
             return self.read_picture(io.BytesIO(file.read(size)), max_pixels, admit)
 
         return Frames(Series(len(places), are_alternates=True), read)
+
+    def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
+        """Encode levels. Raises as the codec of Pillow does."""
+        options = self.save_options(storage, levels.shape[2])
+        ratio = options.pop("subsampling")
+        if isinstance(ratio, tuple):
+            return encode_subsampled(picture_of(levels), ratio, options)
+        return super().encode(levels, has_alpha, storage)
+
+    def save_options(self, storage: Storage, samples: int) -> dict[str, Any]:
+        """Return options as the codec of Pillow does, and a subsampling that is not Pillow's only for pictures in colour."""
+        options = super().save_options(storage, samples)
+        return options | {"subsampling": 0} if samples == 1 and isinstance(options["subsampling"], tuple) else options
 
     def load(self, picture: PIL.ImageFile.ImageFile, watched: WatchedFile) -> None:
         """Decode the pixels. Raises OSError for a picture whose data end early, unless truncated pictures are allowed."""

@@ -25,9 +25,12 @@ MAX_REASON = 200
 MISLEADING_ERRORS = (PIL.UnidentifiedImageError, LookupError, TypeError, AttributeError, struct.error, AssertionError)
 """Errors of decoders whose text says nothing of the file, such as "index 0 out of range(0)"."""
 
-PROGRAMMERS_WORDS = r"\w_\w|decoder object|[Uu]nable to run decoder|generator raised"
+PROGRAMMERS_WORDS = r"\w_\w|decoder object|[Uu]nable to run decoder|generator raised|reshape|^b['\"]"
 DAMAGED = "the decoder finds errors in them"
 """Words that are told to programmers alone, such as IMCD_LZW_CORRUPT, a name in a library; and what is said instead."""
+
+UNREAD = r" \(\d+ bytes not processed\)"
+"""Of those that Pillow had, which says nothing of the file."""
 
 TEXT_TOO_LARGE = "Decompressed data too large for PngImagePlugin.MAX_TEXT_CHUNK"
 
@@ -146,7 +149,7 @@ def open_input(source: Path | None, standard_input: BinaryIO | None = None, allo
 def _reason(error: Exception, file_format: Format | None) -> str:
     """Return the message for an exception of a decoder, whose own words alone would not say what is wrong."""
     kind = f"{file_format.name.upper()} data" if file_format else "data"
-    text = " ".join(str(error).split())[:MAX_REASON] or type(error).__name__
+    text = re.sub(UNREAD, "", " ".join(str(error).split()))[:MAX_REASON] or type(error).__name__
     if isinstance(error, MISLEADING_ERRORS) or text.startswith("invalid literal"):
         text = "its header is not valid"
     elif text == TEXT_TOO_LARGE:

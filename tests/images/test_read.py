@@ -540,7 +540,7 @@ def test_descriptions_of_the_shape_are_dropped(rng):
 
 
 def test_errors_do_not_quote_names_in_libraries():
-    """LZW, JPEG XL, JPEG 2000 and a text of PNG that becomes too large: words, and the remedy."""
+    """LZW, JPEG XL, JPEG 2000 and a text of PNG that becomes too large: words, and the remedy. No bytes of Python."""
     levels = np.repeat(np.arange(96, dtype=np.uint8).reshape(8, 12, 1), 3, axis=2)
     lzw = io.BytesIO()
     tifffile.imwrite(lzw, levels, compression="lzw", photometric="rgb")
@@ -560,8 +560,18 @@ def test_errors_do_not_quote_names_in_libraries():
         (bad_lzw, "the decoder finds errors in them"),
         (jxl[: len(jxl) // 2], "the decoder finds errors in them"),
         (jp2.replace(b"\xff\x52", b"\xff\x53"), "the decoder finds errors in them"),
+        (b"P2 4 4 255 " + b"7" * 100, "the decoder finds errors in them"),
         (bad_png, "a compressed text or profile in it is larger than 1 MiB"),
     ):
         with pytest.raises(ImageError, match=rf"data cannot be decoded \({words}\); get it again") as caught:
             read(data)
         assert "_" not in str(caught.value)
+
+
+def test_a_truncated_picture_is_told_without_the_bytes_that_its_decoder_had():
+    """Pillow adds "(12 bytes not processed)", also where it had all."""
+    bmp = encoded(PIL.Image.new("RGB", (40, 30)), "BMP")
+    with pytest.raises(
+        ImageError, match=r"cannot be decoded \(image file is truncated\); --allow-truncated uses what is there"
+    ):
+        read(bmp[:-500])

@@ -74,7 +74,7 @@ def colour_of(page: Any) -> Colour:
     if page.photometric == YCBCR and page.compression in PICTURE_COMPRESSIONS:
         return RGB
     colour = COLOURS.get(page.photometric)
-    name = getattr(page.photometric, "name", page.photometric)
+    name = getattr(page.photometric, "name", page.photometric) or "unknown"
     if colour is None or page.samplesperpixel < colour.samples:
         raise ImageError(f"is TIFF of kind {name} with {page.samplesperpixel} samples, which is not read; convert it to RGB")
     unsigned = page.dtype.kind in "bu" and page.dtype.itemsize <= 2

@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
 import click
-from msgspec.structs import asdict
 
 from ..errors import ArgumentError, OutputError
 from .counts import Counts
@@ -67,8 +66,8 @@ class Report:
         )
 
     def summary(self, counts: Counts) -> None:
-        """Write the counts of a finished run as one line."""
-        self._write(asdict(counts) | {"not_tried": counts.not_tried})
+        """Write the counts of a run as one line."""
+        self._write(counts.by_name)
 
     def _write(self, value: dict[str, Any], outcome: "Outcome | None" = None) -> None:
         if not self.prints and self.file is None:

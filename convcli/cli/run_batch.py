@@ -72,6 +72,9 @@ def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[]
     _refuse_unused_settings(tasks)
     if not request.inputs:
         messages.note("the list names no input: nothing to do")
+    elif request.shard is not None and not tasks:
+        index, count = request.shard
+        messages.note(f"part {index} of {count} has no input: nothing to do")
     if check is not None:
         check()
     with Report(reporting.as_json, request.report) as report:
@@ -136,14 +139,17 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
         try:
             for outcome in outcomes:
                 report.outcome(outcome)
-                counts.add(outcome.status)
+                counts.add(outcome)
                 messages.outcome(outcome, dry_run=reporting.dry_run and not report.prints)
                 bar.show(len(tasks) - counts.not_tried, len(tasks))
         except (KeyboardInterrupt, SystemExit) as interruption:
             reported = [] if outcome is None else [outcome]
             for finished in (*reported, *outcomes_after(outcomes, interruption)):
                 report.outcome(finished)
+                counts.add(finished)
             messages.collected_notices()
+            messages.summary(counts)
+            report.summary(counts)
             raise
     messages.collected_notices()
     messages.summary(counts)

@@ -121,7 +121,8 @@ def _one_layer_network(text: str, registry: Registry, shape: Shape | None, sizin
     reference = parse_kernel(text)
     if isinstance(reference, Reference) and reference.name not in registry.entries:
         near = kernel_meant(reference.name) or nearest_name(reference.name, [*registry.networks, *registry.entries])
-        raise KernelError(f"{reference.name!r} is not a network, kernel or bank{near}")
+        networks = f"; 'convcli kernels list' shows kernels, networks are {', '.join(registry.networks)}"
+        raise KernelError(f"{reference.name!r} is not a network, kernel or bank{near or networks}")
     if shape is None:
         raise ArgumentError(f"{text} has no input size of its own; give one, such as --input 480x640x3")
     if sizing["channels"] == "gray" and shape[0] not in (1, 3):

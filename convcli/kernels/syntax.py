@@ -171,7 +171,9 @@ def parse_matrix(text: str) -> Matrix:
         raise KernelError("kernel is empty; give a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', or @FILE")
     for number, row in enumerate(rows, start=1):
         if len(row) != len(rows[0]):
-            raise KernelError(f"matrix {text!r}: row {number} has {len(row)} numbers, row 1 has {len(rows[0])}")
+            raise KernelError(
+                f"matrix {text!r}: row {number} has {len(row)} numbers, row 1 has {len(rows[0])}; all need the same number"
+            )
     return rows
 
 

@@ -137,9 +137,22 @@ def refuse_duplicates(tasks: list[Task]) -> None:
                 other = writers[key]
                 both = task.name if other.name == task.name else f"{other.name} and {task.name}"
                 same = other is not task and _real_path(Path(other.name)) == _real_path(Path(task.name))
-                remedy = "name that picture once" if same else "use a template"
+                remedy = "name that picture once" if same else f"give a template with {_distinguishing_token(other, task)}"
                 raise ArgumentError(f"two results would have the name {target.path}, both of {both}; {remedy}")
             writers[key] = task
+
+
+def _distinguishing_token(one: Task, other: Task) -> str:
+    """Return the token of a template that differs between two tasks, or between the maps of one, and an example."""
+    first, second = Path(one.name), Path(other.name)
+    if one is other:
+        return "{index}, such as {stem}_{index}"
+    if first.stem != second.stem:
+        return "{stem}"
+    if first.suffix != second.suffix:
+        return "{ext}, such as {stem}{ext}"
+    token = "{parent}" if first.parent.name != second.parent.name else "{relpath}"
+    return f"{token}, such as {token}/{{stem}}"
 
 
 def refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:

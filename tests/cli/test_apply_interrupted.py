@@ -42,7 +42,8 @@ def test_an_interrupted_batch_leaves_whole_files(samples, tmp_path):
         assert not [name for name in names if name.startswith(".")]
         for name in names:
             assert pixels(out / name).shape == (512, 512, 3)
-        outcomes = [json.loads(line) for line in report.read_text().splitlines()]
+        *outcomes, counts = [json.loads(line) for line in report.read_text().splitlines()]
+        assert counts == {"inputs": 60, "done": len(names), "skipped": 0, "failed": 0, "not_tried": 60 - len(names)}
         assert sorted(Path(outcome["outputs"][0]["path"]).name for outcome in outcomes) == sorted(names)
 
 
@@ -67,7 +68,9 @@ def test_a_run_interrupted_while_it_reports_has_a_whole_report(run, samples, tmp
     monkeypatch.setattr(Report, "_write", interrupted)
     arguments = ["apply", tmp_path, "-k", "blur", "-q", "-o", f"{tmp_path}/out/", "--report", tmp_path / "r.jsonl", "-j", "2"]
     assert run(*arguments).status == 130
-    reported = [Path(json.loads(line)["outputs"][0]["path"]).name for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    *lines, counts = map(json.loads, (tmp_path / "r.jsonl").read_text().splitlines())
+    reported = [Path(line["outputs"][0]["path"]).name for line in lines]
+    assert (counts["done"], counts["not_tried"]) == (len(lines), 6 - len(lines))
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert len(written) >= 2
     assert sorted(set(reported)) == written
@@ -110,3 +113,18 @@ def test_signals_leave_no_partial_file(tmp_path, number, status):
             assert (tmp_path / "b.npy").read_bytes() == b"old"
         else:  # the write was finished before the run ended
             assert_array_equal(np.load(tmp_path / "b.npy"), np.zeros((1, side, side), np.float32))
+
+
+def test_an_interrupted_batch_says_how_far_it_is(samples, tmp_path):
+    """The last line of standard error has the counts."""
+    for i in range(40):
+        shutil.copy(samples / "horse.png", tmp_path / f"{i:02}.png")
+    command = [sys.executable, "-m", "convcli", "apply", tmp_path, "-k", "gaussian:sigma=9", "-o", f"{tmp_path}/out/"]
+    accept_sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=accept_sigint)
+    assert process.stderr is not None
+    process.stderr.readline()
+    process.send_signal(signal.SIGINT)
+    *_, last = process.communicate(timeout=60)[1].strip().splitlines()
+    done = len(list((tmp_path / "out").iterdir()))
+    assert (process.returncode, last) == (130, f"{done} of 40 inputs done, {40 - done} not tried")

@@ -42,7 +42,7 @@ class NpyCodec(Codec):
         try:
             array = read_npy(file, lambda shape, dtype: admit(_header_of(shape, dtype, axes, max_pixels)))
         except ValueError as error:
-            raise ImageError(f"is not a readable .npy file: {error}") from None
+            raise ImageError(f"is not a readable .npy file: {error}; {REMEDY}") from None
         image = _image_of(array, axes)
         channels = image.size[2]
         is_ambiguous = axes is None and channels > MAX_PLAIN_CHANNELS
@@ -59,7 +59,7 @@ class NpyCodec(Codec):
         try:
             shape, is_fortran, dtype = read_header(file)
         except ValueError as error:
-            raise ImageError(f"is not a readable .npy file: {error}") from None
+            raise ImageError(f"is not a readable .npy file: {error}; {REMEDY}") from None
         count, *frame_shape = _named_shape(shape, axes)
         header = _header_of(tuple(frame_shape), dtype, axes[1:], max_pixels)
         stack = _Stack(file, file.tell(), count, tuple(frame_shape), dtype, is_fortran)
@@ -205,7 +205,7 @@ def _image_shape(shape: tuple[int, ...], axes: str | None) -> tuple[int, int, in
             f"{first} channels of {second} x {third} (--axes CYX); say which"
         )
     if len(inner) not in (2, 3) or min(inner) < 1:
-        raise ImageError(f"must have shape (H, W) or (H, W, C) to be an image, got {shape}")
+        raise ImageError(f"must have shape (H, W) or (H, W, C) without a length of 0 to be an image, got {shape}")
     height, width, channels = (*inner, 1) if len(inner) == 2 else inner
     return height, width, channels
 

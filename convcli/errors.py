@@ -11,7 +11,7 @@ input of many fails that input alone, and the run ends with 1. All packages rais
 A message names the thing, the rule, the value and the remedy, in one line.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class ConvcliError(Exception):
@@ -47,6 +47,15 @@ class OutputError(ConvcliError):
 
 MAX_NAME_LENGTH, MAX_CANDIDATES = 60, 200
 """Only the start of longer names is compared; of more candidates, only those of the same first letter and a similar length."""
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a list in a sentence.
+
+    >>> [listed(["EXIF", "XMP", "alpha"][:count]) for count in range(4)]
+    ['', 'EXIF', 'EXIF and XMP', 'EXIF, XMP and alpha']
+    """
+    return " and ".join([", ".join(words[:-1]), *words[-1:]][len(words) < 2 :])
 
 
 def nearest_name(name: str, names: Iterable[str]) -> str:

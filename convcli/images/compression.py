@@ -23,7 +23,6 @@ TILE = "tile"
 """The name of the option of rows and columns of a tile."""
 
 LOSSLESS_CHUNK = b"VP8L"
-PILLOW_SUBSAMPLINGS = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
 
 
 class Compression(Struct, frozen=True):
@@ -51,10 +50,13 @@ def compression_of_tiff(number: int, tile: tuple[int, int] | None = None) -> Com
     return Compression("tiff", {"compression": TIFF_NAMES.get(number, "deflate")} | ({TILE: tile} if tile else {}))
 
 
-def compression_of(picture: PIL.Image.Image, file: BinaryIO) -> Compression | None:
-    """Return how an open picture is compressed; None if no output can be. Keeps the position in the file."""
+def compression_of(picture: PIL.Image.Image, file: BinaryIO, is_transposed: bool = False) -> Compression | None:
+    """Return how an open picture is compressed; None if no output can be. Keeps the position in the file.
+
+    ``is_transposed`` is whether its rows become columns when it is made upright.
+    """
     if isinstance(picture, PIL.JpegImagePlugin.JpegImageFile) and picture.quantization:
-        return Compression("jpeg", _options_of_jpeg(picture))
+        return Compression("jpeg", _options_of_jpeg(picture, is_transposed))
     if inherits_compression(file, "webp"):
         return Compression("webp", {"lossless": True, "quality": 100})
     return None
@@ -75,23 +77,27 @@ def inherits_compression(file: BinaryIO, name: str) -> bool:
     return inherits
 
 
-def _options_of_jpeg(picture: PIL.JpegImagePlugin.JpegImageFile) -> dict[str, Any]:
+def _options_of_jpeg(picture: PIL.JpegImagePlugin.JpegImageFile, is_transposed: bool) -> dict[str, Any]:
     """Return the tables of each of up to three components, the subsampling and the order of scans."""
     tables = [list(picture.quantization[component[3]]) for component in picture.layer[:3]]
     while len(tables) > 1 and tables[-1] == tables[-2]:  # Pillow uses the last table for the other components
         tables.pop()
-    return {"qtables": tables, "subsampling": _subsampling_of(picture), "progressive": bool(picture.info.get("progressive"))}
+    columns, rows = _subsampling_of(picture)
+    subsampling = (rows, columns) if is_transposed else (columns, rows)
+    return {"qtables": tables, "subsampling": subsampling, "progressive": bool(picture.info.get("progressive"))}
 
 
-def _subsampling_of(picture: PIL.JpegImagePlugin.JpegImageFile) -> int | tuple[int, int]:
-    """Return the subsampling of a picture as Pillow's number, or where it has none, as columns and rows.
+def _subsampling_of(picture: PIL.JpegImagePlugin.JpegImageFile) -> tuple[int, int]:
+    """Return the columns and rows of luminance that have one sample of each colour difference: (4, 1) is 4:1:1.
 
-    These are the columns and rows of luminance that have one sample of each colour difference: (4, 1) is 4:1:1.
+    It is (1, 1) where there are other components, or these differ, or have more samples than luminance.
     """
     (_, columns, rows, _), *others = picture.layer
-    ratios = {(columns // x, rows // y) for _, x, y, _ in others if columns % x == rows % y == 0}
-    ratio = ratios.pop() if len(others) == 2 and len(ratios) == 1 else (1, 1)
-    return PILLOW_SUBSAMPLINGS.get(ratio, ratio)
+    factors = {(x, y) for _, x, y, _ in others}
+    if len(others) != 2 or len(factors) != 1:
+        return 1, 1
+    x, y = factors.pop()
+    return (columns // x, rows // y) if columns % x == rows % y == 0 else (1, 1)
 
 
 def _is_lossless_webp(file: BinaryIO) -> bool:

@@ -29,9 +29,9 @@ class Encoding(Struct, frozen=True):
 
 
 def options_of_jpeg(encoding: Encoding, samples: int) -> dict[str, Any]:
-    """Return the options of JPEG for Pillow's ``save``."""
+    """Return the options of JPEG for Pillow's ``save``. The subsampling is columns and rows, as in ``compression``."""
     quality = encoding.quality or DEFAULT_QUALITY
-    return {"quality": quality, "subsampling": 0 if quality >= 90 else 2}
+    return {"quality": quality, "subsampling": (1, 1) if quality >= 90 else (2, 2)}
 
 
 def options_of_webp(encoding: Encoding, samples: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..errors import ImageError
+from ..errors import ImageError, listed
 from ..geometry.axes import Placement
 from .compression import Compression
 
@@ -109,7 +109,7 @@ class Image(Struct, frozen=True):
 
     def with_unkept(self, *lost: str) -> "Image":
         """Return a copy with more entries in ``lost``, and a notice of them."""
-        return self.with_notices(f"{' and '.join(lost)} not kept").with_losses(*lost) if lost else self
+        return self.with_notices(f"{listed(lost)} not kept").with_losses(*lost) if lost else self
 
     def without_metadata_losses(self) -> "Image":
         """Return a copy without the notices and losses that concern metadata, for outputs that have none."""

@@ -52,7 +52,7 @@ def names_of_metadata(metadata: Metadata) -> list[str]:
     names = {name: [word] for name, word in METADATA_NAMES.items() if getattr(metadata, name)}
     if metadata.exif:
         names["exif"] = names_of_tags(metadata.exif)
-    return list(itertools.chain(*names.values()))
+    return [*itertools.chain(*names.values()), *lost_png_chunks(metadata.png_chunks, metadata.icc is not None)]
 
 
 def _unkept(value: Metadata | Series, names: Mapping[str, str], file_format: Format) -> list[str]:

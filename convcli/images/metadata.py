@@ -10,6 +10,7 @@ import PIL.JpegImagePlugin
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..errors import listed
 from .avif_boxes import cicp_of
 from .exif import check_block, holds_only_provenance, patched
 from .exif_block import ORIENTATION, TIFF_LAYOUT, BrokenExif
@@ -292,7 +293,7 @@ def resolution(dpi: Iterable[Any] | None) -> tuple[float, float] | None:
 
 
 def _notices_of_lost(lost: list[str]) -> list[str]:
-    return [f"{' and '.join(lost)} not kept"] if lost else []
+    return [f"{listed(lost)} not kept"] if lost else []
 
 
 def _broken(error: BrokenExif) -> str:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..engine.jit.run import Stopped
-from ..errors import ArgumentError, ConvcliError, OutputError
+from ..errors import ArgumentError, ConvcliError, OutputError, listed
 from .codecs import codec_of
 from .encoding import Encoding
 from .exif import block_with, patched
@@ -118,7 +118,7 @@ def _fit_metadata(image: Image, file_format: Format, provenance: Provenance | No
     """Return the metadata of an image as a format holds them, with provenance; notices, and what is lost."""
     height, width, channels = image.size
     metadata, lost = kept_metadata(image.metadata, file_format)
-    notices = [f"{' and '.join(lost)} not kept in this {file_format.name}"] if lost else []
+    notices = [f"{listed(lost)} not kept in this {file_format.name}"] if lost else []
     if metadata.icc and channels == 1 and metadata.icc[16:20] == b"RGB ":  # such a profile is not valid for grey
         metadata = replace(metadata, icc=None)
         notices.append("colour profile not kept: it is for colour, and the picture is grey")

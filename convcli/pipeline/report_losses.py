@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ..errors import ImageError
+from ..errors import ImageError, listed
 from ..images.frames import Series
 from ..images.image import Image
 from ..images.losses import Loss, losses_of_selection, losses_of_series, series_for_path, series_of_picture
@@ -14,8 +14,7 @@ from .tasks import Target
 def refuse_loss(request: BaseRequest, lost: Sequence[str]) -> None:
     """Raise ImageError where --in-place would lose anything of a picture but its old levels."""
     if request.in_place and lost:
-        listed = " and ".join(filter(None, (", ".join(lost[:-1]), lost[-1])))
-        raise ImageError(f"would lose {listed} in place; write another file, with -o")
+        raise ImageError(f"would lose {listed(lost)} in place; write another file, with -o")
 
 
 def report_losses(request: BaseRequest, losses: Sequence[Loss]) -> list[str]:
@@ -31,7 +30,7 @@ def notices_of(losses: Sequence[Loss]) -> list[str]:
 
 def losses_of_positions(lost: Sequence[str]) -> list[Loss]:
     """Return the losses of positions that are not those of the output, with one notice."""
-    notice = f"{' and '.join(lost)} not kept: the pixels of the output lie elsewhere"
+    notice = f"{listed(lost)} not kept: the pixels of the output lie elsewhere"
     return [Loss("" if index else notice, part) for index, part in enumerate(lost)]
 
 

@@ -6,6 +6,7 @@ from typing import BinaryIO
 import numpy as np
 from msgspec.structs import replace
 
+from ..errors import listed
 from ..images.exif_tiff import block_of_tags
 from ..images.frames import Series, peek
 from ..images.geotiff import TAGS_OF_MAPS
@@ -83,7 +84,7 @@ def _report_image(request: BaseRequest, image: Image, map_: Array, target: Targe
     lost = [] if request.strip else [name for name in names_of_metadata(image.metadata) if name not in names_of_metadata(kept)]
     lost += [] if image.alpha is None else ["alpha"]
     if lost:
-        notices.append(f"{' and '.join(lost)} not written: a stack holds only the feature maps")
+        notices.append(f"{listed(lost)} not written: a stack holds only the feature maps")
     if request.range.name != "auto":
         notices.append(f"--range {request.range.name} not applied: floats are stored raw")
     if map_.itemsize * 8 > target.file_format.float_bits:

@@ -423,6 +423,10 @@ def test_what_arrays_do_not_hold_is_told(run, tmp_path):
     result = run("apply", tmp_path / "a.jpg", "-k", "1", "-o", tmp_path / "a.npy")
     assert result.lines[0] == f"{tmp_path}/a.jpg: resolution and comment not written: a stack holds only the feature maps"
     assert len(run("apply", tmp_path / "a.jpg", "-k", "1", "-o", tmp_path / "b.npy", "--strip").lines) == 1
+    png_with(tmp_path / "a.png", [b"cICP", b"pHYs"], dpi=None)
+    result = run("apply", tmp_path / "a.png", "-k", "1", "-o", tmp_path / "c.npy")
+    words = "its colour space and the shape of its pixels not written: a stack holds only the feature maps"
+    assert result.lines[0] == f"{tmp_path}/a.png: {words}"
     frames = [PIL.Image.new("RGB", (9, 7), (80 * index, 0, 0)) for index in range(3)]
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=50, loop=0)
     result = run("apply", tmp_path / "a.gif", "-k", "1", "-o", tmp_path / "a.npz")

@@ -12,9 +12,12 @@ from ..image import Admit, Array, Image
 from ..storage import Storage
 from .jpeg_scans import load_whole
 from .jpeg_subsampling import encode_subsampled
-from .pillow import PillowCodec, WatchedFile, picture_of, pillow_settings, truncated_is_allowed
+from .pillow import PillowCodec, WatchedFile, picture_of, pillow_settings, saved, truncated_is_allowed
 
 GAIN_MAP = "its gain map, which makes it HDR,"
+PILLOW_SUBSAMPLINGS = {(1, 1): 0, (2, 1): 1, (2, 2): 2}
+"""Pillow's numbers of those that it writes."""
+
 INDEX, ENTRIES = b"MPF\0", 0xB002
 GAIN_MAPS = (b"http://ns.adobe.com/hdr-gain-map/", b"urn:iso:std:iso:ts:21496:-1")
 """What a picture with one states: Ultra HDR (https://developer.android.com/media/platform/hdr-image-format) and ISO 21496-1."""
@@ -52,16 +55,11 @@ class JpegCodec(PillowCodec):
 
     def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises as the codec of Pillow does."""
-        options = self.save_options(storage, levels.shape[2])
+        options, is_grey = self.save_options(storage, levels.shape[2]), levels.shape[2] == 1
         ratio = options.pop("subsampling")
-        if isinstance(ratio, tuple):
-            return encode_subsampled(picture_of(levels), ratio, options)
-        return super().encode(levels, has_alpha, storage)
-
-    def save_options(self, storage: Storage, samples: int) -> dict[str, Any]:
-        """Return options as the codec of Pillow does, and a subsampling that is not Pillow's only for pictures in colour."""
-        options = super().save_options(storage, samples)
-        return options | {"subsampling": 0} if samples == 1 and isinstance(options["subsampling"], tuple) else options
+        if ratio in PILLOW_SUBSAMPLINGS or is_grey:
+            return saved(picture_of(levels), storage.file_format, options | {"subsampling": PILLOW_SUBSAMPLINGS.get(ratio, 0)})
+        return encode_subsampled(picture_of(levels), ratio, options)
 
     def load(self, picture: PIL.ImageFile.ImageFile, watched: WatchedFile) -> None:
         """Decode the pixels. Raises OSError for a picture whose data end early, unless truncated pictures are allowed."""

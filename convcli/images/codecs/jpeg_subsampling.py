@@ -39,9 +39,10 @@ def encode_subsampled(picture: PIL.Image.Image, ratio: tuple[int, int], options:
     components = [luminance, *(difference.reduce(ratio) for difference in differences)]
     tables, is_progressive = options["qtables"], options["progressive"]
     of_metadata = _saved(picture.crop((0, 0, 1, 1)), options)
+    numbers = [min(index, len(tables) - 1) for index in range(len(components))]  # those of the tables of the components
     encoded = [
-        _saved(component, {"qtables": [tables[min(index, len(tables) - 1)]], "progressive": is_progressive})
-        for index, component in enumerate(components)
+        _saved(component, {"qtables": [tables[number]], "progressive": is_progressive, "optimize": True})
+        for component, number in zip(components, numbers, strict=True)
     ]
     frame = max(marker for data in encoded for marker, _ in _segments(data, FRAMES))
     return b"".join(
@@ -50,9 +51,9 @@ def encode_subsampled(picture: PIL.Image.Image, ratio: tuple[int, int], options:
             *(segment for _, segment in _segments(of_metadata, METADATA)),
             *(
                 _with_byte(segment, CONTENT, segment[CONTENT] | index)
-                for index, segment in _of_all(encoded, QUANTIZATION_TABLE)
+                for index, segment in _of_all(encoded[: len(tables)], QUANTIZATION_TABLE)
             ),
-            _frame_header(frame, picture.size, (ratio, (1, 1), (1, 1))),
+            _frame_header(frame, picture.size, (ratio, (1, 1), (1, 1)), numbers),
             *(
                 _with_byte(segment, CONTENT + 1, index + 1) if segment[1] == START_OF_SCAN else segment
                 for index, segment in _of_all(encoded, HUFFMAN_TABLE, START_OF_SCAN)
@@ -82,9 +83,10 @@ def _with_byte(segment: bytes, position: int, byte: int) -> bytes:
     return segment[:position] + bytes([byte]) + segment[position + 1 :]
 
 
-def _frame_header(marker: int, size: tuple[int, int], factors: Iterable[tuple[int, int]]) -> bytes:
-    """Return the header of a frame of components 1, 2 ... with these sampling factors, and quantization tables 0, 1 ..."""
-    components = b"".join(bytes([index + 1, x << 4 | y, index]) for index, (x, y) in enumerate(factors))
+def _frame_header(marker: int, size: tuple[int, int], factors: Iterable[tuple[int, int]], tables: Iterable[int]) -> bytes:
+    """Return the header of a frame of components 1, 2 ... with these sampling factors and numbers of quantization tables."""
+    of_components = enumerate(zip(factors, tables, strict=True), start=1)
+    components = b"".join(bytes([name, x << 4 | y, table]) for name, ((x, y), table) in of_components)
     width, height = size
     content = struct.pack(">BHHB", 8, height, width, len(components) // 3) + components
     return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content

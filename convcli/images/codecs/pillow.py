@@ -31,10 +31,11 @@ from ...errors import ImageError
 from ..chunks import PNG_HEADER_END, png_chunk
 from ..compression import compression_of
 from ..exif_block import ORIENTATION
+from ..file_format import Format
 from ..formats import BY_PILLOW_NAME, DECODERS, FORMATS, format_beginning
 from ..frames import Frames, Series
 from ..image import Admit, Array, Header, Image, Metadata, check_pixels
-from ..metadata import FileMetadata, metadata_of
+from ..metadata import TRANSPOSED, FileMetadata, metadata_of
 from ..provenance import SOFTWARE, Provenance, find_provenance
 from ..storage import Storage
 from .codec import Codec
@@ -171,12 +172,13 @@ class PillowCodec(Codec):
                 admit(header_of(picture))
                 _widen_transparent_level(picture)
                 samples = len(picture.getbands())
-                compression = compression_of(picture, file)
                 watched.was_read_at_end = False
                 # Now, as reading the metadata of PNG loads the pixels too, and a second load would hide errors.
                 self.load(picture, watched)
-                image = image_of(picture, metadata_of(picture, file, file_format), samples)
-                return watched.add_to(replace(image, compression=compression))
+                metadata = metadata_of(picture, file, file_format)  # without EXIF that is broken
+                is_transposed = picture.getexif().get(ORIENTATION) in TRANSPOSED
+                image = image_of(picture, metadata, samples)
+                return watched.add_to(replace(image, compression=compression_of(picture, file, is_transposed)))
 
     def load(self, picture: PIL.ImageFile.ImageFile, watched: WatchedFile) -> None:
         """Decode the pixels of an open picture. Raises whatever Pillow raises on damaged data."""
@@ -184,11 +186,7 @@ class PillowCodec(Codec):
 
     def encode(self, levels: Array, has_alpha: bool, storage: Storage) -> bytes:
         """Encode levels. Raises OSError, ValueError, OverflowError, struct.error and more on what a format cannot hold."""
-        options = self.save_options(storage, levels.shape[2])
-        with _file_in_memory() as file:
-            picture_of(levels).save(file, storage.file_format.pillow_names[0], **options)
-            file.seek(0)
-            data = file.read()
+        data = saved(picture_of(levels), storage.file_format, self.save_options(storage, levels.shape[2]))
         return _with_png_chunks(data, storage.metadata) if storage.metadata.png_chunks else data
 
     def save_options(self, storage: Storage, samples: int) -> dict[str, Any]:
@@ -216,6 +214,14 @@ class PillowCodec(Codec):
 def picture_of(levels: Array) -> PIL.Image.Image:
     """Return levels (H, W, C) as a picture of Pillow."""
     return PIL.Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels)
+
+
+def saved(picture: PIL.Image.Image, file_format: Format, options: dict[str, Any]) -> bytes:
+    """Return the bytes of a file that Pillow writes with these options of ``save``."""
+    with _file_in_memory() as file:
+        picture.save(file, file_format.pillow_names[0], **options)
+        file.seek(0)
+        return file.read()
 
 
 def _is_known(file: BinaryIO) -> bool:

@@ -17,12 +17,14 @@ QUANTIZATION_TABLE, HUFFMAN_TABLE = 0xDB, 0xC4
 FRAMES = (0xC0, 0xC1, 0xC2)
 """Those that libjpeg writes: with tables of 8 bits, with tables of 16 bits, with progressive scans."""
 
-YCBCR = (
-    *(0.299, 0.587, 0.114, 0.0),
-    *(-0.168735892, -0.331264108, 0.5, 128.0),
-    *(0.5, -0.418687589, -0.081312411, 128.0),
+COMPONENTS = (
+    (0.299, 0.587, 0.114, 0.0),
+    (-0.168735892, -0.331264108, 0.5, 128.0),
+    (0.5, -0.418687589, -0.081312411, 128.0),
 )
-"""Weights and offsets of JFIF (Rec. ITU-T T.871, 7). Pillow's own conversion cuts off fractions: levels are 0.4 too low."""
+"""Weights of red, green and blue, and offsets (JFIF: Rec. ITU-T T.871, 7). Pillow's own conversion cuts off fractions, so that
+levels are 0.4 too low.
+"""
 
 METADATA = (*range(APP0, APP15 + 1), COMMENT)
 START, END = b"\xff\xd8", b"\xff\xd9"
@@ -35,14 +37,16 @@ def encode_subsampled(picture: PIL.Image.Image, ratio: tuple[int, int], options:
 
     ``options`` are those of Pillow's ``save``, with ``qtables`` for up to three components and without a subsampling.
     """
-    luminance, *differences = picture.convert("RGB", YCBCR).split()
-    components = [luminance, *(difference.reduce(ratio) for difference in differences)]
     tables, is_progressive = options["qtables"], options["progressive"]
     of_metadata = _saved(picture.crop((0, 0, 1, 1)), options)
-    numbers = [min(index, len(tables) - 1) for index in range(len(components))]  # those of the tables of the components
+    ratios = ((1, 1), ratio, ratio)
+    numbers = [min(index, len(tables) - 1) for index in range(len(COMPONENTS))]  # those of the tables of the components
     encoded = [
-        _saved(component, {"qtables": [tables[number]], "progressive": is_progressive, "optimize": True})
-        for component, number in zip(components, numbers, strict=True)
+        _saved(
+            picture.convert("L", weights).reduce(columns_and_rows),
+            {"qtables": [tables[number]], "progressive": is_progressive, "optimize": True},
+        )
+        for weights, columns_and_rows, number in zip(COMPONENTS, ratios, numbers, strict=True)
     ]
     frame = max(marker for data in encoded for marker, _ in _segments(data, FRAMES))
     return b"".join(

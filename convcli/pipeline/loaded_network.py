@@ -101,6 +101,15 @@ class LoadedNetwork:
                 self.weights_digest = _digest_of(self._arrays)
             return self._arrays
 
+    def compute(self, x: "Array", threads: int | None = None, limit: int | None = None) -> dict[str, "Array"]:
+        """Return the outputs of the tapped layers, (C, H, W) or (C,), by name, for an input (C, H, W). Raises as ``load``."""
+        arrays, outputs = self.load(limit), dict[str, "Array"]()
+        for layer in self.layers:
+            x = layer.run(x, arrays[layer.name], threads)
+            if layer.name in self.tapped_layers:
+                outputs[layer.name] = x
+        return outputs
+
     def _load_layer(self, layer: Layer) -> Mapping[str, "Array"]:
         import numpy as np
 

@@ -56,13 +56,18 @@ def parts_of(shape: tuple[int, ...], real: np.dtype) -> int:
 def is_deep(layout: Layout, weights: Array, images: Array, parts: int = 1) -> bool:
     """Whether maps of weights (maps, planes, kh, kw, 1) are computed several at a time, over copied planes.
 
-    These loops multiply weights of 0 that only some maps have, and infinity * 0 is NaN: all samples must be finite.
+    These loops multiply weights of 0 that only some maps have, and infinity * 0 is NaN: all samples must be finite where a
+    weight is 0.
     """
-    enough = weights.shape[0] >= MIN_MAPS and weights[0].size >= MIN_TAPS and weights.shape[1] > 1
-    enough = enough and depth_of(weights[0].size, real_of(images.dtype), parts) > 0
+    enough = has_enough(weights.shape) and depth_of(weights[0].size, real_of(images.dtype), parts) > 0
     rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
     small = 8 * weights.shape[1] * rows * (columns + layout.columns.stride) <= MAX_ROW_BYTES
-    return enough and small and is_finite(images)
+    return enough and small and (is_finite(images) or bool(weights.all()))
+
+
+def has_enough(shape: tuple[int, ...]) -> bool:
+    """Whether weights of this shape (maps, planes, kh, kw, ...) are enough to share what is copied."""
+    return shape[0] >= MIN_MAPS and math.prod(shape[1:4]) >= MIN_TAPS and shape[1] > 1
 
 
 def is_finite(images: Array) -> bool:
@@ -101,9 +106,12 @@ def is_depthwise(layout: Layout, weights: Array, images: Array) -> bool:
 
 
 def layer_tables_for(
-    layout: Layout, border: BorderMode, weights: Array, bias: Array, real: np.dtype, parts: int = 1
+    layout: Layout, border: BorderMode, weights: Array, bias: Array, floor: float, real: np.dtype, parts: int = 1
 ) -> LayerTables:
-    """Build the tables for maps of weights (maps, planes, kh, kw, 1) with bias (maps,), without taps that are 0 in all maps."""
+    """Build the tables for maps of weights (maps, planes, kh, kw, 1) with bias (maps,), without taps that are 0 in all maps.
+
+    Results below ``floor`` are replaced by it.
+    """
     planes, kh, kw = shape = weights.shape[1:4]
     rows, columns = layout.rows, layout.columns
     down, along = np.arange(kh) * rows.dilation, np.arange(kw) * columns.dilation
@@ -133,6 +141,8 @@ def layer_tables_for(
         depth=depth_of(plane[used].size, real, parts) or MAX_DEPTH,
         bias=bias.astype(np.float64),
         weight_sum=np.zeros(len(bias)),
+        in_place=int(kh == kw == rows.size == rows.out == 1 and columns.out == columns.size),
+        floor=real.type(floor),
     )
 
 
@@ -184,8 +194,12 @@ def correlate_dense(
     """
     tables = ready.value
     real, columns, lanes = tables.weight.dtype, layout.columns.out, lanes_of(tables.weight.dtype)
-    block = min(max(rows_in_cache(tables, len(planes)) * columns, MIN_BLOCK) // lanes * lanes, band[1] - band[0])
-    copied = copied_memory(tables, len(planes), (block + columns - 2) // columns + 1, lanes, constant - offset)
+    if tables.in_place:  # the planes are real, and the offset is subtracted already
+        block, empty = band[1] - band[0], np.empty(0, real)
+        copied = planes.reshape(-1), 1, empty, np.empty(tables.plane.size, np.int64)
+    else:
+        block = min(max(rows_in_cache(tables, len(planes)) * columns, MIN_BLOCK) // lanes * lanes, band[1] - band[0])
+        copied = copied_memory(tables, len(planes), (block + columns - 2) // columns + 1, lanes, constant - offset)
     packed = aligned(((tables.depth * PANELS + 1) * lanes,), real)
     total = aligned(((sixes[1] - sixes[0]) * MAPS_TOGETHER * PANELS * lanes,), real)
     numbers = real.type(constant - offset), real.type(offset)

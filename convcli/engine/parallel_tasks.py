@@ -86,6 +86,8 @@ def layer_tasks(
         bands = cut(len(planes), out.size * (tables.weight.size // len(out) + SAMPLE_OVERHEAD), workers)
         yield from (partial(correlate_depthwise, layout, ready, planes, constant, subtracted, band, out) for band in bands)
     else:
+        if tables.in_place and (subtracted or planes.dtype != tables.weight.dtype or not planes.flags.c_contiguous):
+            planes = np.subtract(planes, tables.weight.dtype.type(subtracted), dtype=tables.weight.dtype, order="C")
         for outputs, sixes in dense_shares(layout, tables, workers):
             yield partial(correlate_dense, layout, ready, planes, constant, subtracted, outputs, sixes, out)
 

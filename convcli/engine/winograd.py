@@ -81,8 +81,10 @@ def weight_matrix(kernel: int) -> Array:
     return np.vstack([finite, np.eye(kernel)[-1:]])
 
 
-def winograd_tables_for(layout: Layout, border: BorderMode, weights: Array, bias: Array, real: np.dtype) -> WinogradTables:
-    """Build the tables for maps of weights (maps, planes, r, r, 1) with bias (maps,)."""
+def winograd_tables_for(
+    layout: Layout, border: BorderMode, weights: Array, bias: Array, floor: float, real: np.dtype
+) -> WinogradTables:
+    """Build the tables for maps of weights (maps, planes, r, r, 1) with bias (maps,), whose results are at least ``floor``."""
     maps, planes, kernel = weights.shape[:3]
     side = SIDE + 1 - kernel
     rows, columns = layout.rows, layout.columns
@@ -115,6 +117,8 @@ def winograd_tables_for(layout: Layout, border: BorderMode, weights: Array, bias
         depth=depth_of(planes, real),
         bias=bias.astype(np.float64),
         weight_sum=np.zeros(maps),
+        in_place=0,
+        floor=real.type(floor),
     )
     return WinogradTables(tables, planes, side, rows.out, columns.out)
 

@@ -18,6 +18,7 @@ from .memory_budget import Budget, in_words
 
 if TYPE_CHECKING:
     from ..networks.layer import Array
+    from ..networks.steps import Step
 
 MAX_MAPS = 1 << 16
 """Largest number of maps that a run writes for each image."""
@@ -58,6 +59,7 @@ class LoadedNetwork:
         self.maps = tuple(self._find_maps())
         self._lock = threading.Lock()
         self._arrays: Mapping[str, Mapping[str, Array]] | None = None
+        self._steps: tuple[Step, ...] = ()
         self._analyses: dict[tuple[int, int], list[LayerAnalysis]] = {}
         self.weights_digest = ""  # set when the weights are loaded
 
@@ -97,17 +99,21 @@ class LoadedNetwork:
                         f"the weights of network {self.network.name!r} take {in_words(self.weight_bytes)} of memory, and "
                         f"{in_words(allowed)} may be taken; raise that with --max-memory"
                     )
+                from ..networks.steps import make_steps
+
                 self._arrays = {layer.name: self._load_layer(layer) for layer in self.layers}
+                self._steps = tuple(make_steps(self.layers, self._arrays, self.network.input.channels, self.tapped_layers))
                 self.weights_digest = _digest_of(self._arrays)
             return self._arrays
 
     def compute(self, x: "Array", threads: int | None = None, limit: int | None = None) -> dict[str, "Array"]:
         """Return the outputs of the tapped layers, (C, H, W) or (C,), by name, for an input (C, H, W). Raises as ``load``."""
-        arrays, outputs = self.load(limit), dict[str, "Array"]()
-        for layer in self.layers:
-            x = layer.run(x, arrays[layer.name], threads)
-            if layer.name in self.tapped_layers:
-                outputs[layer.name] = x
+        self.load(limit)
+        outputs = dict[str, "Array"]()
+        for step in self._steps:
+            x = step.compute(x, threads)
+            if step.layer in self.tapped_layers:
+                outputs[step.layer] = x
         return outputs
 
     def _load_layer(self, layer: Layer) -> Mapping[str, "Array"]:

@@ -3,11 +3,12 @@
     python -m pip install -e '.[bench]'
     python tests/benchmarks/networks.py [--networks lenet-5,...] [--threads 1 --threads 2] [--runs 7] [--json FILE]
 
-The networks are the built-in ones, with weights from a fixed seed in a file, of which a kernels.toml and an ONNX model are made.
-For each number of threads, both compute an array in one process alternately, after their results were compared: they may differ
-by TOLERANCE of the largest. Before each call is a pause, as the threads of ONNX Runtime spin for a while after one. Then whole
-processes: ``convcli run`` of a picture to a .npy file, and a script that does the same with ONNX Runtime, both with as many
-threads as they like. Prints the least milliseconds of both, and ONNX Runtime's divided by convcli's: above 1, convcli is faster.
+The networks are the built-in ones, with weights from a fixed seed in a file, of which a kernels.toml and an ONNX model are
+made. For each number of threads, both compute an array in one process alternately, after their results were compared: they may
+differ by TOLERANCE of the largest. Before each call is a pause, as the threads of ONNX Runtime spin for a while after one. Then
+whole processes: ``convcli run`` of a picture to a .npy file, and a script that does the same with ONNX Runtime, both with as
+many threads as they like. Prints the least milliseconds of both, and ONNX Runtime's divided by convcli's: above 1, convcli is
+faster.
 """
 
 import argparse
@@ -95,7 +96,13 @@ def nodes_of(layer, arrays, x, y):
     name, op = layer.name, layer.op
     roles = [role for role in ("weight", "bias", "mean", "variance") if role in arrays]
     inputs, given = [x, *(f"{name}.{role}" for role in roles)], {f"{name}.{role}": arrays[role] for role in roles}
-    simple = {"tanh": "Tanh", "relu": "Relu", "softmax": "Softmax", "flatten": "Flatten", "global-avg-pool": "GlobalAveragePool"}
+    simple = {
+        "tanh": "Tanh",
+        "relu": "Relu",
+        "softmax": "Softmax",
+        "flatten": "Flatten",
+        "global-avg-pool": "GlobalAveragePool",
+    }
     if op in ("conv", "depthwise"):
         pads = {"pads": [layer.padding] * 4} if isinstance(layer.padding, int) else {"auto_pad": "SAME_UPPER"}
         groups = arrays["weight"].shape[0] if op == "depthwise" else layer.groups
@@ -112,7 +119,10 @@ def nodes_of(layer, arrays, x, y):
         multiply = helper.make_node("Mul", inputs[:2], [f"{y}.product"])
         return [multiply, helper.make_node("Add", [f"{y}.product", inputs[2]], [y])], given
     if op == "rbf":
-        between = [helper.make_node("Sub", inputs, [f"{y}.difference"]), helper.make_node("Mul", [f"{y}.difference"] * 2, [f"{y}.square"])]
+        between = [
+            helper.make_node("Sub", inputs, [f"{y}.difference"]),
+            helper.make_node("Mul", [f"{y}.difference"] * 2, [f"{y}.square"]),
+        ]
         axes = {f"{name}.axes": np.array([1])}
         return [*between, helper.make_node("ReduceSum", [f"{y}.square", f"{name}.axes"], [y], keepdims=0)], given | axes
     return [helper.make_node(simple[layer.kind], [x], [y])], given
@@ -129,7 +139,9 @@ def write_model(model, channels, path):
     side = model.network.input.size[0]
     image = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1, channels, side, side])
     result = helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)
-    graph = helper.make_graph(nodes, "network", [image], [result], [numpy_helper.from_array(a, key) for key, a in given.items()])
+    graph = helper.make_graph(
+        nodes, "network", [image], [result], [numpy_helper.from_array(a, key) for key, a in given.items()]
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
@@ -198,7 +210,9 @@ def main():
     options = parser.parse_args()
     print_machine()
     rows = []
-    sys.stdout.write(f"{'network':<12} {'million multiply-adds':>22} {'threads':>8} {'ONNX Runtime':>13} {'convcli':>9} {'ratio':>6}\n")
+    sys.stdout.write(
+        f"{'network':<12} {'million multiply-adds':>22} {'threads':>8} {'ONNX Runtime':>13} {'convcli':>9} {'ratio':>6}\n"
+    )
     for name in options.networks.split(","):
         with tempfile.TemporaryDirectory() as folder:
             model, work = load(name, Path(folder))

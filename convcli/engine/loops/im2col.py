@@ -7,7 +7,7 @@ extend over the end of an output row. Depthwise layers read the padded rows dire
 into the next, and the sums there are discarded. The rules of ``correlate`` hold here too.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..simd.reference import (
     VECTOR_BYTES,
@@ -18,6 +18,7 @@ from ..simd.reference import (
     half,
     item,
     load,
+    maximum_or_nan,
     multiply_add,
     split_quarters,
     store,
@@ -50,6 +51,8 @@ class LayerTables(NamedTuple):
     depth: int  # taps summed before the next ones
     bias: Array  # (maps,) float64
     weight_sum: Array  # (maps,) float64: sum of the weights of a map
+    in_place: int  # whether taps read the image planes themselves, each one row, and no copies
+    floor: Any  # real: results below are replaced by it: 0 for rectified maps, else -inf
 
 
 class Buffers(NamedTuple):
@@ -148,6 +151,21 @@ def pack_panel(tables, buffers, begin, end, row, x, count, start):
             filled += columns
 
 
+def pack_in_place(tables, buffers, begin, end, x, start):
+    """Pack the samples under taps begin .. end at half a vector of outputs from x on, of planes that are not copied.
+
+    Beyond the end of a plane, its last sample is repeated: nothing beyond the last plane may be read.
+    """
+    lanes, samples, last = VECTOR_BYTES // 2 // buffers.packed.itemsize, buffers.samples, tables.out_columns - 1
+    for t in range(begin, end):
+        source, target = item(buffers.tap_offset, t), start + (t - begin) * lanes
+        if x + lanes <= tables.out_columns:
+            store(half(samples, source + x), buffers.packed, target)
+        else:
+            for i in range(lanes):
+                buffers.packed[target + i] = item(samples, source + min(x + i, last))
+
+
 def multiply_tile(weight, w, samples, x, depth, total, y, is_first):
     """Add the products of ``depth`` taps to the sums of six maps at a panel of outputs."""
     lanes = VECTOR_BYTES // 2 // total.itemsize
@@ -193,7 +211,10 @@ def sum_panels(tables, buffers, first_row, begin, end, groups):
             start = (p - begin) * depth
             row = p // tables.out_columns
             x = p - row * tables.out_columns
-            pack_panel(tables, buffers, t, t + depth, row - first_row, x, min(lanes, end - p), start)
+            if tables.in_place:
+                pack_in_place(tables, buffers, t, t + depth, x, start)
+            else:
+                pack_panel(tables, buffers, t, t + depth, row - first_row, x, min(lanes, end - p), start)
             total = (p - begin) // lanes * (groups[1] - groups[0]) * tile
             for g in range(groups[0], groups[1]):
                 w = (t * all_groups + g * depth) * MAPS_TOGETHER
@@ -204,12 +225,12 @@ def sum_panels(tables, buffers, first_row, begin, end, groups):
 def write_panels(tables, buffers, begin, end, groups, offset, out):
     """Write the sums at outputs begin .. end of some sixes of maps, with their bias, to out (maps * outputs,)."""
     lanes, maps = VECTOR_BYTES // 2 // buffers.total.itemsize, tables.bias.size
-    outputs = out.size // maps
+    outputs, floor = out.size // maps, broadcast_half(tables.floor)
     for m in range(groups[0] * MAPS_TOGETHER, min(groups[1] * MAPS_TOGETHER, maps)):
         bias, bias_rest = addend(tables, buffers, m, offset)
         for p in range(begin, end, lanes):
             start = ((p - begin) // lanes * (groups[1] - groups[0]) * MAPS_TOGETHER + m - groups[0] * MAPS_TOGETHER) * lanes
-            sums = add(add(half(buffers.total, start), bias_rest), bias)
+            sums = maximum_or_nan(add(add(half(buffers.total, start), bias_rest), bias), floor)
             if p + lanes <= end:
                 store(sums, out, m * outputs + p)
             else:
@@ -226,7 +247,8 @@ def correlate_maps(planes, tables, constant, offset, band, groups, block, buffer
     for begin in range(band[0], band[1], block):
         end = min(begin + block, band[1])
         first_row = begin // columns
-        copy_block(planes, tables, first_row, (end + columns - 1) // columns, constant, offset, buffers)
+        if not tables.in_place:
+            copy_block(planes, tables, first_row, (end + columns - 1) // columns, constant, offset, buffers)
         for first in range(begin, end, panels):
             last = min(first + panels, end)
             sum_panels(tables, buffers, first_row, first, last, groups)
@@ -236,7 +258,7 @@ def correlate_maps(planes, tables, constant, offset, band, groups, block, buffer
 def sum_plane(tables, buffers, m, positions, offset):
     """Compute the sums of one map at all positions of a block."""
     weights = tables.weight[m * tables.plane.size : (m + 1) * tables.plane.size]
-    zero = broadcast(buffers.total.dtype.type(0))
+    zero, floor = broadcast(buffers.total.dtype.type(0)), broadcast(tables.floor)
     bias, bias_rest = addend(tables, buffers, m, offset)
     for x in range(0, positions, VECTOR_BYTES // buffers.total.itemsize):
         total = zero
@@ -244,7 +266,7 @@ def sum_plane(tables, buffers, m, positions, offset):
             total = multiply_add(load(buffers.samples, item(buffers.tap_offset, t) + x), item(weights, t), total)
         if offset != 0:
             total = add(total, bias_rest)
-        store(add(total, bias), buffers.total, x)
+        store(maximum_or_nan(add(total, bias), floor), buffers.total, x)
 
 
 def correlate_each(planes, tables, constant, offset, band, block, buffers, out):

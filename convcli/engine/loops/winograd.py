@@ -12,9 +12,12 @@ from ..simd.reference import (
     VECTOR_BYTES,
     Array,
     add,
+    broadcast,
+    broadcast_half,
     half,
     interleave,
     item,
+    maximum_or_nan,
     multiply,
     multiply_add,
     quarter,
@@ -173,6 +176,7 @@ def transform_sums(tables, buffers, start, bias, bias_rest):
     """Transform the sums of one map at a panel, from ``start`` on, to rows of outputs at the start of ``buffers.tile``."""
     side, lanes, tile = tables.side, VECTOR_BYTES // 2 // buffers.tile.itemsize, buffers.tile
     line, down, size = SIDE * lanes, POINTS * lanes, lanes // 2
+    floor = tables.tiles.floor
     for j in range(SIDE):
         for x in range(0, lanes, size):
             source = start + j * buffers.total_gap + x
@@ -183,11 +187,12 @@ def transform_sums(tables, buffers, start, bias, bias_rest):
             a = add(add(quarter(tile, down + i * line + x), bias_rest), bias)
             b = add(add(quarter(tile, down + i * line + lanes + x), bias_rest), bias)
             if side == 2:
-                store(interleave(a, b), tile, (i * lanes + x) * side)
+                store(maximum_or_nan(interleave(a, b), broadcast_half(floor)), tile, (i * lanes + x) * side)
             else:
                 c = add(add(quarter(tile, down + i * line + 2 * lanes + x), bias_rest), bias)
                 d = add(add(quarter(tile, down + i * line + 3 * lanes + x), bias_rest), bias)
-                store(interleave(interleave(a, c), interleave(b, d)), tile, (i * lanes + x) * side)
+                rows = interleave(interleave(a, c), interleave(b, d))
+                store(maximum_or_nan(rows, broadcast(floor)), tile, (i * lanes + x) * side)
 
 
 def write_tiles(tables, buffers, begin, end, sixes, offset, out):

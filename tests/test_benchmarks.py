@@ -88,7 +88,11 @@ def test_layers_have_columns_for_each_number_of_threads():
 def test_networks_have_columns_for_threads_and_for_processes():
     """Milliseconds of both, and the ratio."""
     row = {"network": "N", "work": 3.3e5, "ONNX Runtime": 1.2, "convcli": 2.4, "ratio": 0.5}
-    rows = [row | {"threads": 2}, row | {"threads": 0, "ONNX Runtime": 300.0}, row | {"network": "M", "threads": 2, "ratio": 2.0}]
+    rows = [
+        row | {"threads": 2},
+        row | {"threads": 0, "ONNX Runtime": 300.0},
+        row | {"network": "M", "threads": 2, "ratio": 2.0},
+    ]
     assert list(table_text.network_lines(document(rows=rows)))[-4:] == [
         "| network | million multiply-adds | ONNX Runtime ms, 2 threads | convcli ms | ratio | ONNX Runtime ms, process "
         "| convcli ms | ratio |",

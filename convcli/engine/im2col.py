@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 
-from ..engine.dtypes import real_of
 from ..geometry.borders import BorderMode
 from .buffers import aligned
 from .jit.native import Ready
@@ -53,16 +52,16 @@ def parts_of(shape: tuple[int, ...], real: np.dtype) -> int:
     return parts if not depth_of(taps, real) and depth_of(taps_of_part, real, parts) else 1
 
 
-def is_deep(layout: Layout, weights: Array, images: Array, parts: int = 1) -> bool:
+def is_deep(layout: Layout, weights: Array, real: np.dtype, parts: int = 1) -> bool:
     """Whether maps of weights (maps, planes, kh, kw, 1) are computed several at a time, over copied planes.
 
     These loops multiply weights of 0 that only some maps have, and infinity * 0 is NaN: all samples must be finite where a
     weight is 0.
     """
-    enough = has_enough(weights.shape) and depth_of(weights[0].size, real_of(images.dtype), parts) > 0
+    enough = has_enough(weights.shape) and depth_of(weights[0].size, real, parts) > 0
     rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
     small = 8 * weights.shape[1] * rows * (columns + layout.columns.stride) <= MAX_ROW_BYTES
-    return enough and small and (is_finite(images) or bool(weights.all()))
+    return enough and small
 
 
 def has_enough(shape: tuple[int, ...]) -> bool:
@@ -94,15 +93,15 @@ def depth_of(taps: int, real: np.dtype, parts: int = 1) -> int:
     )
 
 
-def is_depthwise(layout: Layout, weights: Array, images: Array) -> bool:
-    """Whether maps of weights (maps, 1, kh, kw) are computed with one table, each over its own plane of images (N, P, H, W).
+def is_depthwise(layout: Layout, weights: Array) -> bool:
+    """Whether maps of weights (maps, 1, kh, kw, 1) are computed with one table, each over a plane of its own.
 
     Separate tables for each plane take 0.3 ms each. As in ``is_deep``, all samples must be finite where a weight is 0.
     """
-    suitable = images.shape[1] > 1 == weights.shape[1] and weights[0].size < SMALLEST_FOR_FFT
+    suitable = len(weights) > 1 == weights.shape[1] and weights[0].size < SMALLEST_FOR_FFT
     rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
     small = 8 * rows * (columns + layout.columns.stride) <= MAX_ROW_BYTES
-    return suitable and small and (bool(weights.all()) or is_finite(images))
+    return suitable and small
 
 
 def layer_tables_for(
@@ -125,6 +124,8 @@ def layer_tables_for(
     if border.is_constant and columns.stride == 1 and columns.after <= columns.before:
         column = column[: columns.before + columns.size]  # the padding before the next row serves as the one after this row
     return LayerTables(
+        image_rows=rows.size,
+        image_columns=columns.size,
         row=source_table(rows, border),
         column=column,
         before=columns.before,
@@ -188,13 +189,13 @@ def correlate_dense(
     sixes: tuple[int, int],
     out: Array,
 ) -> None:
-    """Compute outputs band[0] .. band[1] of maps 6 * sixes[0] .. 6 * sixes[1] of planes (P, H, W), minus the offset.
+    """Compute outputs band[0] .. band[1] of maps 6 * sixes[0] .. 6 * sixes[1] of planes (P, H, W).
 
-    ``out`` is (maps, H', W'); the weights are packed.
+    The samples are real, and the offset is subtracted already. ``out`` is (maps, H', W'); the weights are packed.
     """
     tables = ready.value
     real, columns, lanes = tables.weight.dtype, layout.columns.out, lanes_of(tables.weight.dtype)
-    if tables.in_place:  # the planes are real, and the offset is subtracted already
+    if tables.in_place:
         block, empty = band[1] - band[0], np.empty(0, real)
         copied = planes.reshape(-1), 1, empty, np.empty(tables.plane.size, np.int64)
     else:
@@ -204,7 +205,7 @@ def correlate_dense(
     total = aligned(((sixes[1] - sixes[0]) * MAPS_TOGETHER * PANELS * lanes,), real)
     numbers = real.type(constant - offset), real.type(offset)
     buffers = Buffers(*copied, packed, total)
-    run_loop(correlate_maps, planes, ready, *numbers, band, sixes, block, buffers, out.reshape(-1))
+    run_loop(correlate_maps, planes.reshape(-1), ready, *numbers, band, sixes, block, buffers, out.reshape(-1))
 
 
 def rows_in_cache(tables: LayerTables, planes: int) -> int:
@@ -239,4 +240,4 @@ def correlate_depthwise(
     copied = copied_memory(tables, 1, block, positions, constant - offset)
     buffers = Buffers(*copied, np.empty(0, real), aligned((positions,), real))
     numbers = real.type(constant - offset), real.type(offset)
-    run_loop(correlate_each, planes, ready, *numbers, band, block, buffers, out)
+    run_loop(correlate_each, planes.reshape(-1), ready, *numbers, band, block, buffers, out.reshape(-1))

@@ -16,7 +16,7 @@ from .loops.correlate import correlate
 from .loops.correlate_rows_first import correlate_rows_first
 from .loops.im2col import LayerTables
 from .loops.winograd import WinogradTables
-from .offset import Offset
+from .offset import Offset, without_offset
 from .simd.reference import Array
 from .winograd import correlate_tiles, winograd_shares
 
@@ -82,12 +82,11 @@ def layer_tasks(
     tables = ready.value
     sums = tables.plane.size > 1  # a single product is rounded once, with or without an offset
     subtracted = offset.mean if sums and offset.needed and np.isfinite(tables.weight_sum).all() else 0.0
+    planes = without_offset(planes, subtracted, tables.weight.dtype)
     if depthwise:
         bands = cut(len(planes), out.size * (tables.weight.size // len(out) + SAMPLE_OVERHEAD), workers)
         yield from (partial(correlate_depthwise, layout, ready, planes, constant, subtracted, band, out) for band in bands)
     else:
-        if tables.in_place and (subtracted or planes.dtype != tables.weight.dtype or not planes.flags.c_contiguous):
-            planes = np.subtract(planes, tables.weight.dtype.type(subtracted), dtype=tables.weight.dtype, order="C")
         for outputs, sixes in dense_shares(layout, tables, workers):
             yield partial(correlate_dense, layout, ready, planes, constant, subtracted, outputs, sixes, out)
 
@@ -97,5 +96,6 @@ def tile_tasks(
 ) -> Iterator[Callable[[], None]]:
     """Yield the tasks that compute maps ``out`` (M, H', W') of one image (P, H, W) by Winograd's method."""
     subtracted = offset.mean if offset.needed and np.isfinite(ready.value.tiles.weight_sum).all() else 0.0
+    planes = without_offset(planes, subtracted, ready.value.tiles.weight.dtype)
     for tiles, sixes in winograd_shares(ready.value, workers):
         yield partial(correlate_tiles, ready, planes, constant, subtracted, tiles, sixes, out)

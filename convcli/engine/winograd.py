@@ -101,6 +101,8 @@ def winograd_tables_for(
     lines = np.zeros((kernel * kernel + SIDE * kernel + 1) * lanes, real)
     run_loop(transform_weights, flat, weight_matrix(kernel).astype(real).ravel(), depth_of(planes, real), lines, packed)
     tables = LayerTables(
+        image_rows=rows.size,
+        image_columns=columns.size,
         row=sources[0],
         column=sources[1],
         before=columns.before,
@@ -163,4 +165,15 @@ def correlate_tiles(
     packed, total = aligned((POINTS * packed_gap,), real), aligned((POINTS * total_gap,), real)
     tile = aligned(((2 * POINTS + 1) * lanes,), real)
     buffers = WinogradBuffers(*copied, tile, packed, packed_gap, total, total_gap)
-    run_loop(convolve_tiles, planes, ready, real.type(constant - offset), real.type(offset), band, sixes, block, buffers, out)
+    run_loop(
+        convolve_tiles,
+        planes.reshape(-1),
+        ready,
+        real.type(constant - offset),
+        real.type(offset),
+        band,
+        sixes,
+        block,
+        buffers,
+        out,
+    )

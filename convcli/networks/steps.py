@@ -29,7 +29,7 @@ class Step(NamedTuple):
 
 
 def make_steps(layers: Sequence[Layer], arrays: Arrays, channels: int, tapped: Collection[str]) -> Iterator[Step]:
-    """Yield the steps for an input of ``channels`` maps. Every ``tapped`` layer has a step of its own, or is the last of one."""
+    """Yield the steps for an input of ``channels`` maps. Every ``tapped`` layer is the last of a step."""
     current: int | None = channels
     done = 0
     while done < len(layers):

@@ -12,7 +12,16 @@ from msgspec.structs import replace
 
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
-from ..engine.im2col import has_enough, is_deep, is_depthwise, layer_tables_for, parts_of, with_packed_weights, with_totals
+from ..engine.im2col import (
+    has_enough,
+    is_deep,
+    is_depthwise,
+    is_finite,
+    layer_tables_for,
+    parts_of,
+    with_packed_weights,
+    with_totals,
+)
 from ..engine.jit.native import Ready
 from ..engine.jit.run import run_loop
 from ..engine.kernel_tables import KernelTables, keep_tables, make_kernel_tables
@@ -81,6 +90,16 @@ class Group(Struct, frozen=True, eq=False, dict=True):
     tables: dict[SampleFacts, KernelTables] = field(default_factory=dict)
 
     @functools.cached_property
+    def is_deep(self) -> bool:
+        """Whether loops over copied planes are used, unless a sample under a weight of 0 is not finite."""
+        return self.method is None and is_deep(self.layout, self.weights, self.real, self.parts)
+
+    @functools.cached_property
+    def has_no_zeros(self) -> bool:
+        """Whether no weight is 0."""
+        return bool(self.weights.all())
+
+    @functools.cached_property
     def layer_tables(self) -> Ready[LayerTables]:
         """The tables of loops over copied planes."""
         tables = layer_tables_for(self.layout, self.border, self.weights, self.bias, self.floor, self.real, self.parts)
@@ -130,7 +149,7 @@ class Group(Struct, frozen=True, eq=False, dict=True):
             tiles = self.winograd_tables_with_totals if offset.needed else self.winograd_tables
             yield from tile_tasks(tiles, planes, constant, offset, workers, out)
             return
-        if self.depthwise or (self.method is None and is_deep(self.layout, self.weights, planes, self.parts)):
+        if self.depthwise or (self.is_deep and (self.has_no_zeros or is_finite(planes))):
             tables = self.layer_tables_with_totals if offset.needed else self.layer_tables
             yield from layer_tasks(self.layout, tables, self.depthwise, planes, constant, offset, workers, out)
             return
@@ -148,8 +167,8 @@ class ConvPlan(Struct, frozen=True, eq=False):
     """How a layer is computed over batches (N, C, H, W) of one shape and dtype.
 
     ``layout`` and ``border`` are those before the padded copy that some borders need. ``parts`` each have the groups of some of
-    the planes, whose sums are added. ``each_channel`` computes all groups at once where each has one channel, unless a sample
-    under a weight of 0 is not finite; else None.
+    the planes, whose sums are added. ``each_channel`` is None, or computes all groups at once if all samples are finite: each
+    group has one channel, and some weights are 0.
     """
 
     layout: Layout
@@ -164,11 +183,11 @@ class ConvPlan(Struct, frozen=True, eq=False):
         if self.layout.rows.size != batch.shape[2]:  # a row of all samples
             row = batch.reshape(*batch.shape[:2], 1, math.prod(batch.shape[2:]))
             return self.run(row).reshape(len(batch), -1, *batch.shape[2:])
-        (groups, *others), maps = self.parts, sum(len(group.weights) for group in self.parts[0])
+        (groups, *others), maps = self.parts, len(self.parts[0]) * len(self.parts[0][0].weights)
         out = aligned((len(batch), maps, self.layout.rows.out, self.layout.columns.out), real_of(batch.dtype))
         if self.border.needs_copy:
             batch = padded_copy(batch, self.layout, self.border)
-        if self.each_channel is not None and is_depthwise(groups[0].layout, self.each_channel.weights[..., 0], batch):
+        if self.each_channel is not None and is_finite(batch):
             groups = (self.each_channel,)
         without_floor: list[Array] = []
         run_all(list(self._tasks(groups, batch, out, without_floor)), self.workers)
@@ -226,6 +245,12 @@ def make_plan(
     inner, mode = (layout.of_padded_copy, ZERO) if border.needs_copy else (layout, border)
     make = functools.partial(Group, inner, mode, options.method)
     real = real_of(dtype)
+    if options.method is None and options.groups == channels > 1 and is_depthwise(inner, weights):
+        each = make(weights, biases, real, options.whole, depthwise=True, floor=options.floor)
+        if weights.all():
+            return ConvPlan(layout, border, workers, ((each,),), None, options.floor)
+    else:
+        each = None
     split = list(zip(np.split(weights, options.groups), np.split(biases, options.groups), strict=True))
     parts: tuple[tuple[Group, ...], ...] = (tuple(make(w, b, real, options.whole, floor=options.floor) for w, b in split),)
     count, planes = parts_of(weights.shape, real), weights.shape[1]
@@ -237,9 +262,4 @@ def make_plan(
             )
             for i, j in edges
         )
-    each = (
-        make(weights, biases, real, options.whole, depthwise=True, floor=options.floor)
-        if options.method is None and options.groups == channels
-        else None
-    )
     return ConvPlan(layout, border, workers, parts, each, options.floor)

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MAX_MAPS = 1 << 16
 """Largest number of maps that a run writes for each image."""
 
+TRANSFORMED = 36
+"""Numbers of each kernel of 3 x 3 or 5 x 5 as Winograd's method reads it."""
+
 CACHED_SIZES = 64
 """Image sizes for which the analysis of the network is cached."""
 
@@ -85,6 +88,16 @@ class LoadedNetwork:
     def weight_bytes(self) -> int:
         """Bytes of all weights."""
         return sum(math.prod(array.shape) * array.itemsize for layer in self.layers for array in layer.sources)
+
+    @property
+    def prepared_bytes(self) -> int:
+        """Bytes of the weights of convolutions as ``steps`` keeps them: in the order of loops, and normalised in float64."""
+        convolutions = (layer for layer in self.layers if layer.family == "conv")
+        arrays = (array for layer in convolutions for array in layer.sources if array.role != "bias" and not array.shared)
+        weights = [array.shape for array in arrays]
+        packed = sum(math.prod(shape[:-2]) * max(math.prod(shape[-2:]), TRANSFORMED * (shape[-1] > 1)) for shape in weights)
+        normalized = any(layer.op == "batch-norm" for layer in self.layers)
+        return 4 * packed + 8 * normalized * sum(map(math.prod, weights))
 
     def load(self, limit: int | None = None) -> Mapping[str, Mapping[str, "Array"]]:
         """Return the weights of every layer by role, read-only, loaded by the first call.

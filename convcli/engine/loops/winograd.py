@@ -221,13 +221,13 @@ def write_tiles(tables, buffers, begin, end, sixes, offset, out):
 
 
 def convolve_tiles(planes, tables, constant, offset, band, sixes, block, buffers, out):
-    """Compute tiles band[0] .. band[1] (row * tiles across + column) of some sixes of maps of planes (P, H, W), in blocks."""
+    """Compute tiles band[0] .. band[1] (row * tiles across + column) of some sixes of maps of planes (P * H * W,)."""
     across, lanes = tables.tiles.out_columns, VECTOR_BYTES // 2 // buffers.total.itemsize
     set_tap_offsets(tables.tiles, buffers)
     for begin in range(band[0], band[1], block):
         end = min(begin + block, band[1])
         first_row = begin // across
-        copy_block(planes, tables.tiles, first_row, (end + across - 1) // across, constant, offset, buffers)
+        copy_block(planes, 0, tables.planes, tables.tiles, first_row, (end + across - 1) // across, constant, buffers)
         transform_samples(tables, buffers, first_row, begin, end)
         multiply_points(tables, buffers, (end - begin + lanes - 1) // lanes, sixes)
         write_tiles(tables, buffers, begin, end, sixes, offset, out)

@@ -85,6 +85,23 @@ def test_layers_have_columns_for_each_number_of_threads():
     assert lines[-1] == "| L | 3 | 1.2 | 2.4 | 75% | 0.50 | 1.2 | 2.4 | 50% | 0.50 |"
 
 
+def test_networks_have_columns_for_threads_and_for_processes():
+    """Milliseconds of both, and the ratio."""
+    row = {"network": "N", "work": 3.3e5, "ONNX Runtime": 1.2, "convcli": 2.4, "ratio": 0.5}
+    rows = [
+        row | {"threads": 2},
+        row | {"threads": 0, "ONNX Runtime": 300.0},
+        row | {"network": "M", "threads": 2, "ratio": 2.0},
+    ]
+    assert list(table_text.network_lines(document(rows=rows)))[-4:] == [
+        "| network | million multiply-adds | ONNX Runtime ms, 2 threads | convcli ms | ratio | ONNX Runtime ms, process "
+        "| convcli ms | ratio |",
+        "|---|---|---|---|---|---|---|---|",
+        "| N | 0.3 | 1.2 | 2.4 | 0.50 | 300 | 2.4 | 0.50 |",
+        "| M | 0.3 | 1.2 | 2.4 | 2.00 |",
+    ]
+
+
 def test_batches_have_a_column_for_each_place_and_number_of_jobs():
     """What was not measured is empty."""
     row = {"program": "convcli", "rate": 20.0, "memory": 1e8}

@@ -5,7 +5,6 @@ import math
 
 import numpy as np
 
-from ..engine.dtypes import real_of
 from ..geometry.borders import BorderMode
 from .buffers import aligned
 from .jit.native import Ready
@@ -53,16 +52,21 @@ def parts_of(shape: tuple[int, ...], real: np.dtype) -> int:
     return parts if not depth_of(taps, real) and depth_of(taps_of_part, real, parts) else 1
 
 
-def is_deep(layout: Layout, weights: Array, images: Array, parts: int = 1) -> bool:
+def is_deep(layout: Layout, weights: Array, real: np.dtype, parts: int = 1) -> bool:
     """Whether maps of weights (maps, planes, kh, kw, 1) are computed several at a time, over copied planes.
 
-    These loops multiply weights of 0 that only some maps have, and infinity * 0 is NaN: all samples must be finite.
+    These loops multiply weights of 0 that only some maps have, and infinity * 0 is NaN: all samples must be finite where a
+    weight is 0.
     """
-    enough = weights.shape[0] >= MIN_MAPS and weights[0].size >= MIN_TAPS and weights.shape[1] > 1
-    enough = enough and depth_of(weights[0].size, real_of(images.dtype), parts) > 0
+    enough = has_enough(weights.shape) and depth_of(weights[0].size, real, parts) > 0
     rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
     small = 8 * weights.shape[1] * rows * (columns + layout.columns.stride) <= MAX_ROW_BYTES
-    return enough and small and is_finite(images)
+    return enough and small
+
+
+def has_enough(shape: tuple[int, ...]) -> bool:
+    """Whether weights of this shape (maps, planes, kh, kw, ...) are enough to share what is copied."""
+    return shape[0] >= MIN_MAPS and math.prod(shape[1:4]) >= MIN_TAPS and shape[1] > 1
 
 
 def is_finite(images: Array) -> bool:
@@ -89,21 +93,24 @@ def depth_of(taps: int, real: np.dtype, parts: int = 1) -> int:
     )
 
 
-def is_depthwise(layout: Layout, weights: Array, images: Array) -> bool:
-    """Whether maps of weights (maps, 1, kh, kw) are computed with one table, each over its own plane of images (N, P, H, W).
+def is_depthwise(layout: Layout, weights: Array) -> bool:
+    """Whether maps of weights (maps, 1, kh, kw, 1) are computed with one table, each over a plane of its own.
 
     Separate tables for each plane take 0.3 ms each. As in ``is_deep``, all samples must be finite where a weight is 0.
     """
-    suitable = images.shape[1] > 1 == weights.shape[1] and weights[0].size < SMALLEST_FOR_FFT
+    suitable = len(weights) > 1 == weights.shape[1] and weights[0].size < SMALLEST_FOR_FFT
     rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
     small = 8 * rows * (columns + layout.columns.stride) <= MAX_ROW_BYTES
-    return suitable and small and (bool(weights.all()) or is_finite(images))
+    return suitable and small
 
 
 def layer_tables_for(
-    layout: Layout, border: BorderMode, weights: Array, bias: Array, real: np.dtype, parts: int = 1
+    layout: Layout, border: BorderMode, weights: Array, bias: Array, floor: float, real: np.dtype, parts: int = 1
 ) -> LayerTables:
-    """Build the tables for maps of weights (maps, planes, kh, kw, 1) with bias (maps,), without taps that are 0 in all maps."""
+    """Build the tables for maps of weights (maps, planes, kh, kw, 1) with bias (maps,), without taps that are 0 in all maps.
+
+    Results below ``floor`` are replaced by it.
+    """
     planes, kh, kw = shape = weights.shape[1:4]
     rows, columns = layout.rows, layout.columns
     down, along = np.arange(kh) * rows.dilation, np.arange(kw) * columns.dilation
@@ -117,6 +124,8 @@ def layer_tables_for(
     if border.is_constant and columns.stride == 1 and columns.after <= columns.before:
         column = column[: columns.before + columns.size]  # the padding before the next row serves as the one after this row
     return LayerTables(
+        image_rows=rows.size,
+        image_columns=columns.size,
         row=source_table(rows, border),
         column=column,
         before=columns.before,
@@ -133,6 +142,8 @@ def layer_tables_for(
         depth=depth_of(plane[used].size, real, parts) or MAX_DEPTH,
         bias=bias.astype(np.float64),
         weight_sum=np.zeros(len(bias)),
+        in_place=int(kh == kw == rows.size == rows.out == 1 and columns.out == columns.size),
+        floor=real.type(floor),
     )
 
 
@@ -178,19 +189,23 @@ def correlate_dense(
     sixes: tuple[int, int],
     out: Array,
 ) -> None:
-    """Compute outputs band[0] .. band[1] of maps 6 * sixes[0] .. 6 * sixes[1] of planes (P, H, W), minus the offset.
+    """Compute outputs band[0] .. band[1] of maps 6 * sixes[0] .. 6 * sixes[1] of planes (P, H, W).
 
-    ``out`` is (maps, H', W'); the weights are packed.
+    The samples are real, and the offset is subtracted already. ``out`` is (maps, H', W'); the weights are packed.
     """
     tables = ready.value
     real, columns, lanes = tables.weight.dtype, layout.columns.out, lanes_of(tables.weight.dtype)
-    block = min(max(rows_in_cache(tables, len(planes)) * columns, MIN_BLOCK) // lanes * lanes, band[1] - band[0])
-    copied = copied_memory(tables, len(planes), (block + columns - 2) // columns + 1, lanes, constant - offset)
+    if tables.in_place:
+        block, empty = band[1] - band[0], np.empty(0, real)
+        copied = planes.reshape(-1), 1, empty, np.empty(tables.plane.size, np.int64)
+    else:
+        block = min(max(rows_in_cache(tables, len(planes)) * columns, MIN_BLOCK) // lanes * lanes, band[1] - band[0])
+        copied = copied_memory(tables, len(planes), (block + columns - 2) // columns + 1, lanes, constant - offset)
     packed = aligned(((tables.depth * PANELS + 1) * lanes,), real)
     total = aligned(((sixes[1] - sixes[0]) * MAPS_TOGETHER * PANELS * lanes,), real)
     numbers = real.type(constant - offset), real.type(offset)
     buffers = Buffers(*copied, packed, total)
-    run_loop(correlate_maps, planes, ready, *numbers, band, sixes, block, buffers, out.reshape(-1))
+    run_loop(correlate_maps, planes.reshape(-1), ready, *numbers, band, sixes, block, buffers, out.reshape(-1))
 
 
 def rows_in_cache(tables: LayerTables, planes: int) -> int:
@@ -225,4 +240,4 @@ def correlate_depthwise(
     copied = copied_memory(tables, 1, block, positions, constant - offset)
     buffers = Buffers(*copied, np.empty(0, real), aligned((positions,), real))
     numbers = real.type(constant - offset), real.type(offset)
-    run_loop(correlate_each, planes, ready, *numbers, band, block, buffers, out)
+    run_loop(correlate_each, planes.reshape(-1), ready, *numbers, band, block, buffers, out.reshape(-1))

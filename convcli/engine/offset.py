@@ -81,6 +81,14 @@ def totals_of(weights: Array, real: np.dtype) -> Array:
     return totals
 
 
+def without_offset(planes: Array, offset: float, real: np.dtype) -> Array:
+    """Return the samples minus the offset in the dtype ``real``, in C order: the planes themselves where they are that."""
+    if offset == 0:
+        return np.ascontiguousarray(planes, real)
+    shifted: Array = np.subtract(planes, real.type(offset), dtype=real, order="C")
+    return shifted
+
+
 def can_be_shifted(weights: Array, totals: Array) -> bool:
     """Whether the weights and their sums are finite, so that the offset times a sum can be added to every response."""
     return bool(np.isfinite(weights).all() and np.isfinite(totals.astype(weights.dtype)).all())

@@ -16,7 +16,7 @@ from .loops.correlate import correlate
 from .loops.correlate_rows_first import correlate_rows_first
 from .loops.im2col import LayerTables
 from .loops.winograd import WinogradTables
-from .offset import Offset
+from .offset import Offset, without_offset
 from .simd.reference import Array
 from .winograd import correlate_tiles, winograd_shares
 
@@ -82,6 +82,7 @@ def layer_tasks(
     tables = ready.value
     sums = tables.plane.size > 1  # a single product is rounded once, with or without an offset
     subtracted = offset.mean if sums and offset.needed and np.isfinite(tables.weight_sum).all() else 0.0
+    planes = without_offset(planes, subtracted, tables.weight.dtype)
     if depthwise:
         bands = cut(len(planes), out.size * (tables.weight.size // len(out) + SAMPLE_OVERHEAD), workers)
         yield from (partial(correlate_depthwise, layout, ready, planes, constant, subtracted, band, out) for band in bands)
@@ -95,5 +96,6 @@ def tile_tasks(
 ) -> Iterator[Callable[[], None]]:
     """Yield the tasks that compute maps ``out`` (M, H', W') of one image (P, H, W) by Winograd's method."""
     subtracted = offset.mean if offset.needed and np.isfinite(ready.value.tiles.weight_sum).all() else 0.0
+    planes = without_offset(planes, subtracted, ready.value.tiles.weight.dtype)
     for tiles, sixes in winograd_shares(ready.value, workers):
         yield partial(correlate_tiles, ready, planes, constant, subtracted, tiles, sixes, out)

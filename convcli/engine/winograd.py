@@ -81,8 +81,10 @@ def weight_matrix(kernel: int) -> Array:
     return np.vstack([finite, np.eye(kernel)[-1:]])
 
 
-def winograd_tables_for(layout: Layout, border: BorderMode, weights: Array, bias: Array, real: np.dtype) -> WinogradTables:
-    """Build the tables for maps of weights (maps, planes, r, r, 1) with bias (maps,)."""
+def winograd_tables_for(
+    layout: Layout, border: BorderMode, weights: Array, bias: Array, floor: float, real: np.dtype
+) -> WinogradTables:
+    """Build the tables for maps of weights (maps, planes, r, r, 1) with bias (maps,), whose results are at least ``floor``."""
     maps, planes, kernel = weights.shape[:3]
     side = SIDE + 1 - kernel
     rows, columns = layout.rows, layout.columns
@@ -99,6 +101,8 @@ def winograd_tables_for(layout: Layout, border: BorderMode, weights: Array, bias
     lines = np.zeros((kernel * kernel + SIDE * kernel + 1) * lanes, real)
     run_loop(transform_weights, flat, weight_matrix(kernel).astype(real).ravel(), depth_of(planes, real), lines, packed)
     tables = LayerTables(
+        image_rows=rows.size,
+        image_columns=columns.size,
         row=sources[0],
         column=sources[1],
         before=columns.before,
@@ -115,6 +119,8 @@ def winograd_tables_for(layout: Layout, border: BorderMode, weights: Array, bias
         depth=depth_of(planes, real),
         bias=bias.astype(np.float64),
         weight_sum=np.zeros(maps),
+        in_place=0,
+        floor=real.type(floor),
     )
     return WinogradTables(tables, planes, side, rows.out, columns.out)
 
@@ -159,4 +165,15 @@ def correlate_tiles(
     packed, total = aligned((POINTS * packed_gap,), real), aligned((POINTS * total_gap,), real)
     tile = aligned(((2 * POINTS + 1) * lanes,), real)
     buffers = WinogradBuffers(*copied, tile, packed, packed_gap, total, total_gap)
-    run_loop(convolve_tiles, planes, ready, real.type(constant - offset), real.type(offset), band, sixes, block, buffers, out)
+    run_loop(
+        convolve_tiles,
+        planes.reshape(-1),
+        ready,
+        real.type(constant - offset),
+        real.type(offset),
+        band,
+        sixes,
+        block,
+        buffers,
+        out,
+    )

@@ -2,15 +2,26 @@
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
-from ..engine.im2col import is_deep, is_depthwise, layer_tables_for, parts_of, with_packed_weights, with_totals
+from ..engine.im2col import (
+    has_enough,
+    is_deep,
+    is_depthwise,
+    is_finite,
+    layer_tables_for,
+    parts_of,
+    with_packed_weights,
+    with_totals,
+)
 from ..engine.jit.native import Ready
 from ..engine.jit.run import run_loop
 from ..engine.kernel_tables import KernelTables, keep_tables, make_kernel_tables
@@ -26,7 +37,7 @@ from ..engine.simd.reference import Array
 from ..engine.threads import run_all
 from ..engine.winograd import is_faster, refusal_of_layer, refusal_of_samples, winograd_tables_for
 from ..errors import ArgumentError
-from ..geometry.axes import make_axes
+from ..geometry.axes import Axis, make_axes
 from ..geometry.borders import ZERO, Border, BorderMode, check_border
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Pair
@@ -38,18 +49,23 @@ KEPT_PLANS, KEPT_BYTES = 16, 16 << 20
 """Plans that are kept, and the bytes of all large weights among them: packing weights takes a third of a small layer."""
 
 
+NO_FLOOR = -math.inf
+"""The floor of results that are not rectified."""
+
+
 class ConvOptions(NamedTuple):
     """Options of ``conv2d`` that a plan depends on."""
 
-    stride: Pair
-    padding: Padding
-    dilation: Pair
-    groups: int
-    border: Border
-    flip: bool
-    threads: int | None
-    method: str | None
+    stride: Pair = 1
+    padding: Padding = 0
+    dilation: Pair = 1
+    groups: int = 1
+    border: Border = "zero"
+    flip: bool = False
+    threads: int | None = None
+    method: str | None = None
     whole: bool = False  # x held integers, whose sums are exact where they fit
+    floor: float = NO_FLOOR  # results below are replaced by it
 
 
 class Group(Struct, frozen=True, eq=False, dict=True):
@@ -57,7 +73,7 @@ class Group(Struct, frozen=True, eq=False, dict=True):
 
     ``weights`` are (M, P, kh, kw, 1), ``bias`` (M,). With ``depthwise``, every plane has M / P maps of its own, and the weights
     are (M, 1, kh, kw, 1). ``whole``: samples are integers. ``tables`` are kept for each set of facts. Of a layer in several
-    ``parts``, the group has the planes from ``first`` on.
+    ``parts``, the group has the planes from ``first`` on. Results below ``floor`` are replaced by it.
     """
 
     layout: Layout
@@ -70,12 +86,23 @@ class Group(Struct, frozen=True, eq=False, dict=True):
     depthwise: bool = False
     parts: int = 1
     first: int = 0
+    floor: float = NO_FLOOR
     tables: dict[SampleFacts, KernelTables] = field(default_factory=dict)
+
+    @functools.cached_property
+    def is_deep(self) -> bool:
+        """Whether loops over copied planes are used, unless a sample under a weight of 0 is not finite."""
+        return self.method is None and is_deep(self.layout, self.weights, self.real, self.parts)
+
+    @functools.cached_property
+    def has_no_zeros(self) -> bool:
+        """Whether no weight is 0."""
+        return bool(self.weights.all())
 
     @functools.cached_property
     def layer_tables(self) -> Ready[LayerTables]:
         """The tables of loops over copied planes."""
-        tables = layer_tables_for(self.layout, self.border, self.weights, self.bias, self.real, self.parts)
+        tables = layer_tables_for(self.layout, self.border, self.weights, self.bias, self.floor, self.real, self.parts)
         return Ready(tables if self.depthwise else with_packed_weights(tables))
 
     @functools.cached_property
@@ -86,7 +113,7 @@ class Group(Struct, frozen=True, eq=False, dict=True):
     @functools.cached_property
     def winograd_tables(self) -> Ready[WinogradTables]:
         """The tables of Winograd's method."""
-        return Ready(winograd_tables_for(self.layout, self.border, self.weights, self.bias, self.real))
+        return Ready(winograd_tables_for(self.layout, self.border, self.weights, self.bias, self.floor, self.real))
 
     @functools.cached_property
     def winograd_tables_with_totals(self) -> Ready[WinogradTables]:
@@ -112,14 +139,17 @@ class Group(Struct, frozen=True, eq=False, dict=True):
         has_constant = self.border.is_constant and self.layout.is_padded
         return have_no_outliers(planes, self.border.constant if has_constant else offset.mean, offset)
 
-    def tasks(self, planes: Array, out: Array, workers: int) -> Iterator[Callable[[], None]]:
-        """Yield the tasks that compute the maps ``out`` (M, H', W') of an image (P, H, W)."""
+    def tasks(self, planes: Array, out: Array, workers: int, without_floor: list[Array]) -> Iterator[Callable[[], None]]:
+        """Yield the tasks that compute the maps ``out`` (M, H', W') of an image (P, H, W).
+
+        The maps are appended to ``without_floor`` where the tasks do not apply the floor.
+        """
         offset, constant = Offset(planes), self.border.constant
         if self._is_winograd(planes, offset):
             tiles = self.winograd_tables_with_totals if offset.needed else self.winograd_tables
             yield from tile_tasks(tiles, planes, constant, offset, workers, out)
             return
-        if self.depthwise or (self.method is None and is_deep(self.layout, self.weights, planes, self.parts)):
+        if self.depthwise or (self.is_deep and (self.has_no_zeros or is_finite(planes))):
             tables = self.layer_tables_with_totals if offset.needed else self.layer_tables
             yield from layer_tasks(self.layout, tables, self.depthwise, planes, constant, offset, workers, out)
             return
@@ -129,6 +159,7 @@ class Group(Struct, frozen=True, eq=False, dict=True):
             found = make_kernel_tables(self.layout, self.border, facts, self.method, self.weights, self.bias)
             if self.weights.size <= LARGE:  # those of more take ten times the memory of the weights
                 keep_tables(self.tables, facts, found)
+        without_floor.append(out)
         yield from tap_tasks(self.layout, found, self.bias, planes, constant, offset, workers, out)
 
 
@@ -136,8 +167,8 @@ class ConvPlan(Struct, frozen=True, eq=False):
     """How a layer is computed over batches (N, C, H, W) of one shape and dtype.
 
     ``layout`` and ``border`` are those before the padded copy that some borders need. ``parts`` each have the groups of some of
-    the planes, whose sums are added. ``each_channel`` computes all groups at once where each has one channel, unless a sample
-    under a weight of 0 is not finite; else None.
+    the planes, whose sums are added. ``each_channel`` is None, or computes all groups at once if all samples are finite: each
+    group has one channel, and some weights are 0.
     """
 
     layout: Layout
@@ -145,47 +176,67 @@ class ConvPlan(Struct, frozen=True, eq=False):
     workers: int
     parts: tuple[tuple[Group, ...], ...]
     each_channel: Group | None
+    floor: float
 
     def run(self, batch: Array) -> Array:
         """Return the maps (N, M, H', W') of a batch."""
-        (groups, *others), maps = self.parts, sum(len(group.weights) for group in self.parts[0])
+        if self.layout.rows.size != batch.shape[2]:  # a row of all samples
+            row = batch.reshape(*batch.shape[:2], 1, math.prod(batch.shape[2:]))
+            return self.run(row).reshape(len(batch), -1, *batch.shape[2:])
+        (groups, *others), maps = self.parts, len(self.parts[0]) * len(self.parts[0][0].weights)
         out = aligned((len(batch), maps, self.layout.rows.out, self.layout.columns.out), real_of(batch.dtype))
         if self.border.needs_copy:
             batch = padded_copy(batch, self.layout, self.border)
-        if self.each_channel is not None and is_depthwise(groups[0].layout, self.each_channel.weights[..., 0], batch):
+        if self.each_channel is not None and is_finite(batch):
             groups = (self.each_channel,)
-        run_all(list(self._tasks(groups, batch, out)), self.workers)
+        without_floor: list[Array] = []
+        run_all(list(self._tasks(groups, batch, out, without_floor)), self.workers)
         for part in others:
             more = aligned(out.shape, out.dtype)
-            run_all(list(self._tasks(part, batch, more)), self.workers)
+            run_all(list(self._tasks(part, batch, more, [])), self.workers)
             run_loop(add, more.reshape(-1), out.reshape(-1))
+        if self.floor != NO_FLOOR:
+            for maps_ in [out] if others else without_floor:
+                np.maximum(maps_, maps_.dtype.type(self.floor), out=maps_)
         return out
 
-    def _tasks(self, groups: tuple[Group, ...], batch: Array, out: Array) -> Iterator[Callable[[], None]]:
+    def _tasks(
+        self, groups: tuple[Group, ...], batch: Array, out: Array, without_floor: list[Array]
+    ) -> Iterator[Callable[[], None]]:
         planes, maps = batch.shape[1] // len(groups), out.shape[1] // len(groups)
         for g, group in enumerate(groups):
             for image, result in zip(batch, out, strict=True):
                 begin = g * planes + group.first
                 mine = image[begin : begin + (planes if group.depthwise else group.weights.shape[1])]
-                yield from group.tasks(mine, result[g * maps : (g + 1) * maps], self.workers)
+                yield from group.tasks(mine, result[g * maps : (g + 1) * maps], self.workers, without_floor)
+
+
+def _as_row(rows: Axis, columns: Axis) -> tuple[Axis, Axis]:
+    """Return the axes of planes as one row of all samples, if every sample is an output: they are read without a copy."""
+    if any(axis.out != axis.size or axis.before for axis in (rows, columns)):
+        return rows, columns
+    return replace(rows, size=1), replace(columns, size=rows.size * columns.size)
 
 
 def plan_of(batch: Array, weight: Array, bias: Array | None, options: ConvOptions) -> ConvPlan:
     """Return the plan for batches like this one, (N, C, H, W), kept or new. Raises ArgumentError."""
-    return _plans.get(_make_plan, batch, (weight, bias), options, workers_for(options.threads))
+    return _plans.get(make_plan, batch, (weight, bias), options, workers_for(options.threads))
 
 
 _plans: KeptPlans[ConvPlan] = KeptPlans(KEPT_PLANS, KEPT_BYTES)
 
 
-def _make_plan(
+def make_plan(
     shape: tuple[int, ...], dtype: np.dtype[Any], weight: Array, bias: Array | None, options: ConvOptions
 ) -> ConvPlan:
+    """Return a new plan for batches of this shape and dtype. It refers to the weights. Raises ArgumentError."""
     channels, height, width = shape[1:]
     check_groups(options.groups, channels, weight.shape)
     biases = check_bias(bias, len(weight))
     kernel = weight.shape[2], weight.shape[3]
     rows, columns = make_axes((height, width), kernel, options.stride, options.padding, options.dilation)
+    if options.method is None and has_enough((len(weight) // options.groups, *weight.shape[1:])) and kernel == (1, 1):
+        rows, columns = _as_row(rows, columns)
     layout = Layout(rows, columns, pixel=1, depth=1)
     border = check_border(options.border).for_axes(rows, columns)
     check_method(options.method, LAYER_METHODS)
@@ -194,8 +245,14 @@ def _make_plan(
     inner, mode = (layout.of_padded_copy, ZERO) if border.needs_copy else (layout, border)
     make = functools.partial(Group, inner, mode, options.method)
     real = real_of(dtype)
+    if options.method is None and options.groups == channels > 1 and is_depthwise(inner, weights):
+        each = make(weights, biases, real, options.whole, depthwise=True, floor=options.floor)
+        if weights.all():
+            return ConvPlan(layout, border, workers, ((each,),), None, options.floor)
+    else:
+        each = None
     split = list(zip(np.split(weights, options.groups), np.split(biases, options.groups), strict=True))
-    parts: tuple[tuple[Group, ...], ...] = (tuple(make(w, b, real, options.whole) for w, b in split),)
+    parts: tuple[tuple[Group, ...], ...] = (tuple(make(w, b, real, options.whole, floor=options.floor) for w, b in split),)
     count, planes = parts_of(weights.shape, real), weights.shape[1]
     if options.method is None and count > 1 and parts[0][0].winograd_refusal:
         edges = itertools.pairwise(planes * i // count for i in range(count + 1))
@@ -205,9 +262,4 @@ def _make_plan(
             )
             for i, j in edges
         )
-    each = (
-        make(weights, biases, real, options.whole, depthwise=True)
-        if options.method is None and options.groups == channels
-        else None
-    )
-    return ConvPlan(layout, border, workers, parts, each)
+    return ConvPlan(layout, border, workers, parts, each, options.floor)

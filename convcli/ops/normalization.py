@@ -87,11 +87,17 @@ def batch_norm(
     [[[1.0, 2.0]]]
     """
     maps = as_real("x", x, MAPS)
-    channels = maps.shape[-3]
+    return affine(maps, *batch_norm_factors(maps.shape[-3], mean, variance, scale, shift, epsilon))
+
+
+def batch_norm_factors(
+    channels: int, mean: ArrayLike, variance: ArrayLike, scale: ArrayLike | None, shift: ArrayLike | None, epsilon: float
+) -> tuple[Array, Array]:
+    """Return the scale and the shift (C,) of each channel that ``batch_norm`` applies, float64. Raises ArgumentError."""
     means, variances = per_channel("mean", mean, channels), per_channel("variance", variance, channels)
     scales = 1.0 if scale is None else per_channel("scale", scale, channels)
     shifts = 0.0 if shift is None else per_channel("shift", shift, channels)
     with np.errstate(all="ignore"):
         scales = scales / np.sqrt(variances + as_number("epsilon", epsilon))
         shifts = shifts - means * scales
-    return affine(maps, scales.ravel(), shifts.ravel())
+    return scales.ravel(), shifts.ravel()

@@ -3,13 +3,14 @@
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
+from ..engine.jit.native import Ready
 from ..engine.jit.run import run_loop
 from ..engine.layout import SAMPLE_OVERHEAD, cut
 from ..engine.loops.pooling import Windows, take_largest, take_means, take_norms
@@ -19,7 +20,53 @@ from ..errors import ArgumentError
 from ..geometry.axes import Axis, count_taps_within, make_pool_axes
 from ..geometry.padding import Padding, resolve_padding
 from ..geometry.whole_numbers import Pair, as_count, as_pair
+from .kept_plans import KeptPlans
 from .validation import MAPS, as_flag, as_number, as_real, check_array, workers_for
+
+KEPT_PLANS = 16
+"""Plans that are kept: making one takes 50 microseconds, as long as pooling 10,000 samples."""
+
+
+class PoolOptions(NamedTuple):
+    """Options that a plan depends on."""
+
+    kernel_size: Pair
+    stride: Pair | None
+    padding: Padding
+    dilation: Pair = 1
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    divisor_override: int | None = None
+
+
+class PoolPlan(NamedTuple):
+    """The windows on maps of one shape, and the counts of values (H',) and (W',), float64, that means are divided by."""
+
+    rows: Axis
+    columns: Axis
+    windows: Ready[Windows]
+    counts: tuple[Array, Array]
+
+
+def _make_plan(shape: tuple[int, ...], _: np.dtype[Any], options: PoolOptions) -> PoolPlan:
+    kernel_size, stride, padding, dilation, ceil_mode, count_include_pad, divisor = options
+    sizes = shape[-2], shape[-1]
+    rows, columns = make_pool_axes(sizes, kernel_size, stride, padding, dilation, as_flag("ceil_mode", ceil_mode))
+    padded = columns.before + columns.size + columns.after
+    row_fields = rows.size, rows.out, rows.kernel, rows.stride, rows.dilation, rows.before
+    windows = Windows(*row_fields, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
+    with_pads = as_flag("count_include_pad", count_include_pad)
+    counts = []
+    nominal = resolve_padding(padding, (rows.extent, columns.extent), sizes, (rows.stride, columns.stride))
+    for axis, (before, after) in zip((rows, columns), nominal, strict=True):
+        counted = (-before, axis.size + after) if with_pads else (0, axis.size)
+        counts.append(np.array(count_taps_within(axis, *counted), np.float64))
+    if divisor is not None:
+        counts = [np.full(rows.out, as_count("divisor_override", divisor), np.float64), np.ones(columns.out)]
+    return PoolPlan(rows, columns, Ready(windows), (counts[0], counts[1]))
+
+
+_plans: KeptPlans[PoolPlan] = KeptPlans(KEPT_PLANS)
 
 
 def max_pool2d(
@@ -64,18 +111,17 @@ def max_pool2d(
     [[[5, 7], [13, 15]]]
     """
     values = check_array("x", x, MAPS, batched=True)
-    flag = as_flag("ceil_mode", ceil_mode)
-    rows, columns = make_pool_axes(values.shape[-2:], kernel_size, stride, padding, dilation, flag)
+    plan = _plans.get(_make_plan, values, (), PoolOptions(kernel_size, stride, padding, dilation, ceil_mode))
     if values.dtype.itemsize > 8 or (values.dtype.itemsize == 8 and values.dtype.kind in "ui"):  # float64 does not hold them
         workers_for(threads)
-        return _largest_of(values, rows, columns)
+        return _largest_of(values, plan.rows, plan.columns)
     maps = values.astype(real_of(values.dtype), copy=False)
     lowest = maps.dtype.type(-np.inf)
 
-    def take(planes: Array, windows: Windows, *rest: Any) -> None:
+    def take(planes: Array, windows: Ready[Windows], *rest: Any) -> None:
         run_loop(take_largest, planes, windows, lowest, *rest)
 
-    return _pool(maps, rows, columns, take, threads, maps.dtype).astype(values.dtype, copy=False)
+    return _pool(maps, plan, take, threads, maps.dtype).astype(values.dtype, copy=False)
 
 
 def _largest_of(maps: Array, rows: Axis, columns: Axis) -> Array:
@@ -92,24 +138,19 @@ def _largest_of(maps: Array, rows: Axis, columns: Axis) -> Array:
     return out
 
 
-def _pool(
-    maps: Array, rows: Axis, columns: Axis, take: Callable[..., None], threads: int | None, line_dtype: np.dtype[Any]
-) -> Array:
+def _pool(maps: Array, plan: PoolPlan, take: Callable[..., None], threads: int | None, line_dtype: np.dtype[Any]) -> Array:
     """Pool maps by ``take(planes, windows, band, line, out)``, in bands of output rows. ``line`` has the dtype line_dtype.
 
     The loops in ``engine.loops.pooling`` reduce the rows of a window to ``line``, then its columns: for reductions that are
     separable, as maxima and sums are, and take time for kernel rows plus columns. Others, such as a median, need a loop and
     memory for a whole window, and take time for rows times columns.
     """
-    workers = workers_for(threads)
+    workers, (rows, columns, windows, _) = workers_for(threads), plan
     out = aligned((*maps.shape[:-2], rows.out, columns.out), maps.dtype)
     if out.size == 0:
         return out
     planes = np.ascontiguousarray(maps).reshape(-1, *maps.shape[-2:])
-    lines = out.reshape(-1, columns.out)
-    padded = columns.before + columns.size + columns.after
-    row_fields = rows.size, rows.out, rows.kernel, rows.stride, rows.dilation, rows.before
-    windows = Windows(*row_fields, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
+    lines, padded = out.reshape(-1, columns.out), windows.value.padded
 
     def take_band(band: tuple[int, int]) -> None:
         take(planes, windows, band, np.empty(padded + MAX_LANES, line_dtype), lines)
@@ -157,21 +198,13 @@ def avg_pool2d(
     [[[2.5, 4.5], [10.5, 12.5]]]
     """
     maps = as_real("x", x, MAPS)
-    sizes = maps.shape[-2:]
-    rows, columns = make_pool_axes(sizes, kernel_size, stride, padding, ceil_mode=as_flag("ceil_mode", ceil_mode))
-    with_pads = as_flag("count_include_pad", count_include_pad)
-    counts = []
-    nominal = resolve_padding(padding, (rows.extent, columns.extent), sizes, (rows.stride, columns.stride))
-    for axis, (before, after) in zip((rows, columns), nominal, strict=True):
-        counted = (-before, axis.size + after) if with_pads else (0, axis.size)
-        counts.append(np.array(count_taps_within(axis, *counted), np.float64))
-    if divisor_override is not None:
-        counts = [np.full(rows.out, as_count("divisor_override", divisor_override), np.float64), np.ones(columns.out)]
+    options = PoolOptions(kernel_size, stride, padding, 1, ceil_mode, count_include_pad, divisor_override)
+    plan = _plans.get(_make_plan, maps, (), options)
 
-    def take(planes: Array, windows: Windows, *rest: Any) -> None:
-        run_loop(take_means, planes, windows, *counts, *rest)
+    def take(planes: Array, windows: Ready[Windows], *rest: Any) -> None:
+        run_loop(take_means, planes, windows, *plan.counts, *rest)
 
-    return _pool(maps, rows, columns, take, threads, np.dtype(np.float64))
+    return _pool(maps, plan, take, threads, np.dtype(np.float64))
 
 
 def lp_pool2d(
@@ -222,19 +255,17 @@ def lp_pool2d(
     maps, power = as_real("x", x, MAPS), as_number("norm_type", norm_type)
     if power < 1:
         raise ArgumentError(f"norm_type must be at least 1, got {norm_type!r}")
-    rows, columns = make_pool_axes(
-        maps.shape[-2:], kernel_size, stride, padding, dilation, ceil_mode=as_flag("ceil_mode", ceil_mode)
-    )
+    plan = _plans.get(_make_plan, maps, (), PoolOptions(kernel_size, stride, padding, dilation, ceil_mode))
 
-    def take(planes: Array, windows: Windows, *rest: Any) -> None:
+    def take(planes: Array, windows: Ready[Windows], *rest: Any) -> None:
         run_loop(take_norms, planes, windows, power == 2, *rest)
 
     if power in (1, 2):
-        return _pool(maps, rows, columns, take, threads, np.dtype(np.float64))
+        return _pool(maps, plan, take, threads, np.dtype(np.float64))
     with np.errstate(all="ignore"):
         powers = np.abs(maps, dtype=np.float64)
         np.power(powers, power, out=powers)
-        sums = _pool(powers, rows, columns, take, threads, powers.dtype)
+        sums = _pool(powers, plan, take, threads, powers.dtype)
         return np.power(sums, 1 / power, out=sums).astype(maps.dtype, copy=False)
 
 

@@ -18,9 +18,13 @@ from .memory_budget import Budget, in_words
 
 if TYPE_CHECKING:
     from ..networks.layer import Array
+    from ..networks.steps import Step
 
 MAX_MAPS = 1 << 16
 """Largest number of maps that a run writes for each image."""
+
+TRANSFORMED = 36
+"""Numbers of each kernel of 3 x 3 or 5 x 5 as Winograd's method reads it."""
 
 CACHED_SIZES = 64
 """Image sizes for which the analysis of the network is cached."""
@@ -58,6 +62,7 @@ class LoadedNetwork:
         self.maps = tuple(self._find_maps())
         self._lock = threading.Lock()
         self._arrays: Mapping[str, Mapping[str, Array]] | None = None
+        self._steps: tuple[Step, ...] = ()
         self._analyses: dict[tuple[int, int], list[LayerAnalysis]] = {}
         self.weights_digest = ""  # set when the weights are loaded
 
@@ -84,6 +89,16 @@ class LoadedNetwork:
         """Bytes of all weights."""
         return sum(math.prod(array.shape) * array.itemsize for layer in self.layers for array in layer.sources)
 
+    @property
+    def prepared_bytes(self) -> int:
+        """Bytes of the weights of convolutions as ``steps`` keeps them: in the order of loops, and normalised in float64."""
+        convolutions = (layer for layer in self.layers if layer.family == "conv")
+        arrays = (array for layer in convolutions for array in layer.sources if array.role != "bias" and not array.shared)
+        weights = [array.shape for array in arrays]
+        packed = sum(math.prod(shape[:-2]) * max(math.prod(shape[-2:]), TRANSFORMED * (shape[-1] > 1)) for shape in weights)
+        normalized = any(layer.op == "batch-norm" for layer in self.layers)
+        return 4 * packed + 8 * normalized * sum(map(math.prod, weights))
+
     def load(self, limit: int | None = None) -> Mapping[str, Mapping[str, "Array"]]:
         """Return the weights of every layer by role, read-only, loaded by the first call.
 
@@ -97,9 +112,22 @@ class LoadedNetwork:
                         f"the weights of network {self.network.name!r} take {in_words(self.weight_bytes)} of memory, and "
                         f"{in_words(allowed)} may be taken; raise that with --max-memory"
                     )
+                from ..networks.steps import make_steps
+
                 self._arrays = {layer.name: self._load_layer(layer) for layer in self.layers}
+                self._steps = tuple(make_steps(self.layers, self._arrays, self.network.input.channels, self.tapped_layers))
                 self.weights_digest = _digest_of(self._arrays)
             return self._arrays
+
+    def compute(self, x: "Array", threads: int | None = None, limit: int | None = None) -> dict[str, "Array"]:
+        """Return the outputs of the tapped layers, (C, H, W) or (C,), by name, for an input (C, H, W). Raises as ``load``."""
+        self.load(limit)
+        outputs = dict[str, "Array"]()
+        for step in self._steps:
+            x = step.compute(x, threads)
+            if step.layer in self.tapped_layers:
+                outputs[step.layer] = x
+        return outputs
 
     def _load_layer(self, layer: Layer) -> Mapping[str, "Array"]:
         import numpy as np

@@ -63,13 +63,8 @@ class NetworkMaps(MapSource):
     def _maps_of(self, name: str) -> Array:
         """Return the output of a tapped layer, (C, H, W) or (C,)."""
         if not self._outputs:
-            model = self.request.model
-            arrays = model.load(self.request.max_memory)
-            x = entering(self.request, self.source)
-            for layer in model.layers:
-                x = layer.run(x, arrays[layer.name], self.request.threads)
-                if layer.name in model.tapped_layers:
-                    self._outputs[layer.name] = x
+            request = self.request
+            self._outputs = request.model.compute(entering(request, self.source), request.threads, request.max_memory)
         return self._outputs[name]
 
 

@@ -27,8 +27,8 @@ class NetworkRequest(BaseRequest, frozen=True, kw_only=True, dict=True):
 
     @property
     def resident_bytes(self) -> int:
-        """Bytes of the weights."""
-        return self.model.weight_bytes
+        """Bytes of the weights, also as they are prepared."""
+        return self.model.weight_bytes + self.model.prepared_bytes
 
     @functools.cached_property
     def digests(self) -> tuple[str, ...]:

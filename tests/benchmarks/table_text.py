@@ -146,6 +146,23 @@ def layer_lines(documents):
     yield from markdown(header, rows.values())
 
 
+def network_lines(document):
+    """Whole networks: milliseconds of both, and the ratio, with each number of threads and as whole processes."""
+    header, rows, places = ["network", "million multiply-adds"], {}, {}
+    for row in document["rows"]:
+        threads = row["threads"]
+        places[f"{threads} thread{'s' * (threads > 1)}" if threads else "process"] = None
+        texts = rows.setdefault(row["network"], [row["network"], f"{row['work'] / 1e6:.1f}"])
+        texts += [short(row["ONNX Runtime"]), short(row["convcli"]), f"{row['ratio']:.2f}"]
+    for place in places:
+        header += [f"ONNX Runtime ms, {place}", "convcli ms", "ratio"]
+    yield "### Whole networks"
+    yield ""
+    yield "One picture, random weights: an array in one process, and `convcli run` of a file, which loads the weights too."
+    yield ""
+    yield from markdown(header, rows.values())
+
+
 def machine_lines(documents):
     """The machine, the versions and the dates of measurements. Raises ValueError if these are from different machines."""
 
@@ -174,6 +191,7 @@ def manual_lines(results):
         process_lines(results["process"]),
         batch_lines(batches),
         layer_lines(layers),
+        network_lines(results["networks"]),
     ]
     heading = [
         "## Measured times",

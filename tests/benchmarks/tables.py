@@ -52,7 +52,8 @@ def list_steps(options):
         shared = {"suffix": suffix, "jobs": jobs, "peers": peers, "folder": places[place]}
         counts = {"count": 10, "runs": 2} if quick else {}
         steps[f"batch{suffix}-{place}-{jobs}"] = arguments_of("batch", **shared, **counts)
-    return steps | {f"layers-{threads}": arguments_of("layers", threads=threads) for threads in (1, 2)}
+    steps |= {f"layers-{threads}": arguments_of("layers", threads=threads) for threads in (1, 2)}
+    return steps | {"networks": arguments_of("networks", **({"networks": "lenet-5", "runs": 3} if quick else {}))}
 
 
 def figures_in(path, arguments):

@@ -378,7 +378,7 @@ def test_taps_without_a_weight_are_left_out_of_layers(count, rng):
     expected = naive.conv2d(x[None], weight, bias, pads=((1, 1), (1, 1)))[0]
     assert_array_equal(conv2d(x, weight, bias, padding=1), expected)
     axes = make_axes((8, 9), (3, 3), 1, 1, 1)
-    tables = layer_tables_for(Layout(*axes, pixel=1, depth=1), ZERO, weight[..., None], bias, np.dtype(np.float32))
+    tables = layer_tables_for(Layout(*axes, pixel=1, depth=1), ZERO, weight[..., None], bias, -np.inf, np.dtype(np.float32))
     assert tables.plane.size == np.count_nonzero(weight.any(axis=0))
 
 

@@ -31,6 +31,7 @@ from convcli.pipeline.memory_estimate import estimate
 from convcli.pipeline.network_request import NetworkRequest
 from convcli.pipeline.outputs import make_tasks
 from convcli.range_rules import parse_range
+from nets import network
 
 SIDE = 2000
 
@@ -308,3 +309,16 @@ def test_the_strictest_control_group_limits_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(memory_budget, "CGROUPS_OF_PROCESS", tmp_path / "cgroup")
     (tmp_path / "cgroup").write_text("0::/outer/inner\n")
     assert free_memory() == 30_000_000 - 25_000_000 + 4_000_000
+
+
+def test_prepared_weights_are_counted(tmp_path, rng):
+    """Those that Winograd's method reads and those of kernels of one pixel; of a kernel that channels share, none are kept."""
+    np.savez(tmp_path / "w.npz", b=rng.normal(size=(30, 30, 3, 3)), c=rng.normal(size=(6, 30)))
+    layers = ["{ op = 'depthwise', kernel = 'blur', padding = 1 }", "{ op = 'conv', file = 'w.npz', key = 'b', padding = 1 }"]
+    layers += ["{ op = 'relu' }", "{ op = 'pointwise', file = 'w.npz', key = 'c', layout = 'oi' }"]
+    model = LoadedNetwork(network(tmp_path, layers, channels=30))
+    model.compute(rng.normal(size=(30, 20, 20)).astype(np.float32))
+    plans = [step.compute._kept[1] for step in model._steps if hasattr(step.compute, "_kept")]
+    first, second = (plan.parts[0][0] for plan in plans)
+    prepared = first.winograd_tables.value.tiles.weight.nbytes + second.layer_tables.value.weight.nbytes
+    assert model.prepared_bytes == pytest.approx(prepared, rel=0.05)

@@ -59,14 +59,18 @@ class Ready(Generic[Tables]):
         self.value, self.words, self.type = value, words([value]), type_of(value)
 
 
+ARRAYS = np.ndarray, np.generic
+"""What has a dtype. A union, made anew in each call, takes longer than all else there."""
+
+
 def type_of(value: Any) -> Any:
     """Return what machine code depends on: dtype, dimensions and order of an array, and the same for each item of a tuple.
 
     >>> type_of((np.zeros((2, 3), np.uint8), (0, 1), np.float32(1), np.zeros((2, 3), np.uint8)[:, 0]))
     ('uint8_2', ('int', 'int'), 'float32_0', 'uint8_1a')
     """
-    if isinstance(value, np.ndarray | np.generic):
-        return f"{_name(value.dtype)}_{value.ndim}{_order(value)}"
+    if isinstance(value, ARRAYS):
+        return _name(value.dtype, value.ndim) + _order(value)
     if isinstance(value, Ready):
         return value.type
     if isinstance(value, tuple):
@@ -75,8 +79,8 @@ def type_of(value: Any) -> Any:
 
 
 @functools.cache
-def _name(dtype: np.dtype[Any]) -> str:
-    return dtype.name  # NumPy takes a microsecond to build it
+def _name(dtype: np.dtype[Any], dimensions: int) -> str:
+    return f"{dtype.name}_{dimensions}"  # NumPy takes a microsecond to build the name
 
 
 def _order(array: Any) -> str:

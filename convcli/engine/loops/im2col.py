@@ -7,7 +7,7 @@ extend over the end of an output row. Depthwise layers read the padded rows dire
 into the next, and the sums there are discarded. The rules of ``correlate`` hold here too.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..simd.reference import (
     VECTOR_BYTES,
@@ -18,6 +18,7 @@ from ..simd.reference import (
     half,
     item,
     load,
+    maximum_or_nan,
     multiply_add,
     split_quarters,
     store,
@@ -34,6 +35,8 @@ PANELS = 8
 class LayerTables(NamedTuple):
     """How image planes are copied into scratch planes, one for each phase of the stride, and the taps that read them."""
 
+    image_rows: int
+    image_columns: int
     row: Array  # (padded rows,) int64: image row, -1 for the constant
     column: Array  # (padded columns,) int64
     before: int  # padded columns before those of the image
@@ -50,6 +53,8 @@ class LayerTables(NamedTuple):
     depth: int  # taps summed before the next ones
     bias: Array  # (maps,) float64
     weight_sum: Array  # (maps,) float64: sum of the weights of a map
+    in_place: int  # whether taps read the image planes themselves, each one row, and no copies
+    floor: Any  # real: results below are replaced by it: 0 for rectified maps, else -inf
 
 
 class Buffers(NamedTuple):
@@ -63,18 +68,28 @@ class Buffers(NamedTuple):
     total: Array  # (maps * panels * lanes,) real: sums
 
 
-def copy_row(source, tables, constant, offset, line):
-    """Copy a padded image row, minus the offset (the constant has it already). The line has a constant border already."""
+def copy_row(planes, source, tables, constant, target, start, lanes):
+    """Copy an image row, from sample ``source`` of the planes on, with its padding to a padded row at ``start``.
+
+    Half a vector, ``lanes``, is stored at a time. What it writes beyond the end, up to the next row, is replaced by the
+    constant, which is there already on the other side.
+    """
     column, before = tables.column, tables.before
-    inside = min(source.size, column.size - before)
-    middle, samples = line[before : before + inside], source[:inside]
-    for x in range(inside):
-        middle[x] = samples[x] - offset
+    inside, begin = min(tables.image_columns, column.size - before), start + before
+    x = 0
+    while x < inside:  # a range with a step divides, which takes as long as a row of 14 samples
+        if source + x + lanes <= planes.size:  # nothing beyond the last plane is read
+            store(half(planes, source + x), target, begin + x)
+        else:
+            for i in range(x, inside):
+                target[begin + i] = item(planes, source + i)
+        x += lanes
+    store(broadcast_half(constant), target, begin + inside)
     if tables.copies_border:
         for i in range(column.size - inside):
             x = i if i < before else i + inside
             source_x = column[x]
-            line[x] = source[source_x] - offset if source_x >= 0 else constant
+            target[start + x] = item(planes, source + source_x) if source_x >= 0 else constant
 
 
 def split_row(line, width, stride, samples, start, step):
@@ -96,22 +111,26 @@ def split_row(line, width, stride, samples, start, step):
                 target[x] = item(phase_of_line, x * stride)
 
 
-def copy_block(planes, tables, begin, end, constant, offset, buffers):
-    """Copy the padded rows that output rows begin .. end read."""
+def copy_block(planes, first_plane, count, tables, begin, end, constant, buffers):
+    """Copy the padded rows of ``count`` planes that output rows begin .. end read. ``planes`` are flat: (P * H * W,)."""
     steps = tables.row_stride, tables.column_stride
-    step = buffers.rows * tables.width
-    for p in range(planes.shape[0]):
+    step, lanes = buffers.rows * tables.width, VECTOR_BYTES // 2 // buffers.samples.itemsize
+    for p in range(count):
+        phase, down = 0, 0
         for i in range((end - begin - 1) * steps[0] + tables.extent):
             row = tables.row[begin * steps[0] + i]
-            plane = (p * steps[0] + i % steps[0]) * steps[1]
-            start = plane * step + i // steps[0] * tables.width
-            line = buffers.line if steps[1] > 1 else buffers.samples[start : start + tables.width]
+            start = (p * steps[0] + phase) * steps[1] * step + down * tables.width
+            phase += 1
+            if phase == steps[0]:
+                phase, down = 0, down + 1
+            target, first = (buffers.line, 0) if steps[1] > 1 else (buffers.samples, start)
             if row >= 0:
-                copy_row(planes[p, row], tables, constant, offset, line)
+                source = ((first_plane + p) * tables.image_rows + row) * tables.image_columns
+                copy_row(planes, source, tables, constant, target, first, lanes)
             else:
-                line[:] = constant
+                target[first : first + tables.width * steps[1]] = constant
             if steps[1] > 1:
-                split_row(line, tables.width, steps[1], buffers.samples, start, step)
+                split_row(buffers.line, tables.width, steps[1], buffers.samples, start, step)
 
 
 def pack_weights(weight, depth, out):
@@ -146,6 +165,21 @@ def pack_panel(tables, buffers, begin, end, row, x, count, start):
             source += tables.width
             store(half(samples, source), buffers.packed, target + filled)
             filled += columns
+
+
+def pack_in_place(tables, buffers, begin, end, x, start):
+    """Pack the samples under taps begin .. end at half a vector of outputs from x on, of planes that are not copied.
+
+    Beyond the end of a plane, its last sample is repeated: nothing beyond the last plane may be read.
+    """
+    lanes, samples, last = VECTOR_BYTES // 2 // buffers.packed.itemsize, buffers.samples, tables.out_columns - 1
+    for t in range(begin, end):
+        source, target = item(buffers.tap_offset, t), start + (t - begin) * lanes
+        if x + lanes <= tables.out_columns:
+            store(half(samples, source + x), buffers.packed, target)
+        else:
+            for i in range(lanes):
+                buffers.packed[target + i] = item(samples, source + min(x + i, last))
 
 
 def multiply_tile(weight, w, samples, x, depth, total, y, is_first):
@@ -193,7 +227,10 @@ def sum_panels(tables, buffers, first_row, begin, end, groups):
             start = (p - begin) * depth
             row = p // tables.out_columns
             x = p - row * tables.out_columns
-            pack_panel(tables, buffers, t, t + depth, row - first_row, x, min(lanes, end - p), start)
+            if tables.in_place:
+                pack_in_place(tables, buffers, t, t + depth, x, start)
+            else:
+                pack_panel(tables, buffers, t, t + depth, row - first_row, x, min(lanes, end - p), start)
             total = (p - begin) // lanes * (groups[1] - groups[0]) * tile
             for g in range(groups[0], groups[1]):
                 w = (t * all_groups + g * depth) * MAPS_TOGETHER
@@ -204,12 +241,12 @@ def sum_panels(tables, buffers, first_row, begin, end, groups):
 def write_panels(tables, buffers, begin, end, groups, offset, out):
     """Write the sums at outputs begin .. end of some sixes of maps, with their bias, to out (maps * outputs,)."""
     lanes, maps = VECTOR_BYTES // 2 // buffers.total.itemsize, tables.bias.size
-    outputs = out.size // maps
+    outputs, floor = out.size // maps, broadcast_half(tables.floor)
     for m in range(groups[0] * MAPS_TOGETHER, min(groups[1] * MAPS_TOGETHER, maps)):
         bias, bias_rest = addend(tables, buffers, m, offset)
         for p in range(begin, end, lanes):
             start = ((p - begin) // lanes * (groups[1] - groups[0]) * MAPS_TOGETHER + m - groups[0] * MAPS_TOGETHER) * lanes
-            sums = add(add(half(buffers.total, start), bias_rest), bias)
+            sums = maximum_or_nan(add(add(half(buffers.total, start), bias_rest), bias), floor)
             if p + lanes <= end:
                 store(sums, out, m * outputs + p)
             else:
@@ -220,13 +257,15 @@ def write_panels(tables, buffers, begin, end, groups, offset, out):
 
 
 def correlate_maps(planes, tables, constant, offset, band, groups, block, buffers, out):
-    """Compute outputs band[0] .. band[1] (row * columns + column) of some sixes of maps of planes (P, H, W), in blocks."""
+    """Compute outputs band[0] .. band[1] (row * columns + column) of some sixes of maps of planes (P * H * W,), in blocks."""
     columns, panels = tables.out_columns, PANELS * (VECTOR_BYTES // 2 // buffers.total.itemsize)
+    count = planes.size // (tables.image_rows * tables.image_columns)
     set_tap_offsets(tables, buffers)
     for begin in range(band[0], band[1], block):
         end = min(begin + block, band[1])
         first_row = begin // columns
-        copy_block(planes, tables, first_row, (end + columns - 1) // columns, constant, offset, buffers)
+        if not tables.in_place:
+            copy_block(planes, 0, count, tables, first_row, (end + columns - 1) // columns, constant, buffers)
         for first in range(begin, end, panels):
             last = min(first + panels, end)
             sum_panels(tables, buffers, first_row, first, last, groups)
@@ -236,7 +275,7 @@ def correlate_maps(planes, tables, constant, offset, band, groups, block, buffer
 def sum_plane(tables, buffers, m, positions, offset):
     """Compute the sums of one map at all positions of a block."""
     weights = tables.weight[m * tables.plane.size : (m + 1) * tables.plane.size]
-    zero = broadcast(buffers.total.dtype.type(0))
+    zero, floor = broadcast(buffers.total.dtype.type(0)), broadcast(tables.floor)
     bias, bias_rest = addend(tables, buffers, m, offset)
     for x in range(0, positions, VECTOR_BYTES // buffers.total.itemsize):
         total = zero
@@ -244,23 +283,35 @@ def sum_plane(tables, buffers, m, positions, offset):
             total = multiply_add(load(buffers.samples, item(buffers.tap_offset, t) + x), item(weights, t), total)
         if offset != 0:
             total = add(total, bias_rest)
-        store(add(total, bias), buffers.total, x)
+        store(maximum_or_nan(add(total, bias), floor), buffers.total, x)
+
+
+def write_row(total, start, out, y, end, size, lanes):
+    """Copy ``size`` sums to out at y, half a vector at a time, as far as ``end``: the next row overwrites what is too much."""
+    x = 0
+    while x < size:
+        if y + x + lanes <= end:
+            store(half(total, start + x), out, y + x)
+        else:
+            for i in range(x, size):
+                out[y + i] = item(total, start + i)
+        x += lanes
 
 
 def correlate_each(planes, tables, constant, offset, band, block, buffers, out):
-    """Compute the n maps of each of planes band[0] .. band[1] of (P, H, W), which read that plane alone.
+    """Compute the n maps of each of planes band[0] .. band[1] of (P * H * W,), which read that plane alone.
 
-    out is (P * n, H', W').
+    out is (P * n * H' * W',).
     """
-    count, out_rows = out.shape[0] // planes.shape[0], out.shape[1]
+    lanes, columns, size = VECTOR_BYTES // 2 // buffers.total.itemsize, tables.out_columns, out.size // tables.bias.size
+    count, out_rows = tables.bias.size * tables.image_rows * tables.image_columns // planes.size, size // columns
     set_tap_offsets(tables, buffers)
     for p in range(band[0], band[1]):
         for begin in range(0, out_rows, block):
             end = min(begin + block, out_rows)
-            copy_block(planes[p : p + 1], tables, begin, end, constant, offset, buffers)
+            copy_block(planes, p, 1, tables, begin, end, constant, buffers)
             for m in range(p * count, (p + 1) * count):
-                sum_plane(tables, buffers, m, (end - begin - 1) * tables.width + out.shape[2], offset)
+                sum_plane(tables, buffers, m, (end - begin - 1) * tables.width + columns, offset)
                 for y in range(begin, end):
-                    line, row = buffers.total[(y - begin) * tables.width :], out[m, y]
-                    for x in range(row.size):
-                        row[x] = line[x]
+                    start = m * size + y * columns
+                    write_row(buffers.total, (y - begin) * tables.width, out, start, (m + 1) * size, columns, lanes)

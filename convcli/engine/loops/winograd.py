@@ -12,9 +12,12 @@ from ..simd.reference import (
     VECTOR_BYTES,
     Array,
     add,
+    broadcast,
+    broadcast_half,
     half,
     interleave,
     item,
+    maximum_or_nan,
     multiply,
     multiply_add,
     quarter,
@@ -173,6 +176,7 @@ def transform_sums(tables, buffers, start, bias, bias_rest):
     """Transform the sums of one map at a panel, from ``start`` on, to rows of outputs at the start of ``buffers.tile``."""
     side, lanes, tile = tables.side, VECTOR_BYTES // 2 // buffers.tile.itemsize, buffers.tile
     line, down, size = SIDE * lanes, POINTS * lanes, lanes // 2
+    floor = tables.tiles.floor
     for j in range(SIDE):
         for x in range(0, lanes, size):
             source = start + j * buffers.total_gap + x
@@ -183,11 +187,12 @@ def transform_sums(tables, buffers, start, bias, bias_rest):
             a = add(add(quarter(tile, down + i * line + x), bias_rest), bias)
             b = add(add(quarter(tile, down + i * line + lanes + x), bias_rest), bias)
             if side == 2:
-                store(interleave(a, b), tile, (i * lanes + x) * side)
+                store(maximum_or_nan(interleave(a, b), broadcast_half(floor)), tile, (i * lanes + x) * side)
             else:
                 c = add(add(quarter(tile, down + i * line + 2 * lanes + x), bias_rest), bias)
                 d = add(add(quarter(tile, down + i * line + 3 * lanes + x), bias_rest), bias)
-                store(interleave(interleave(a, c), interleave(b, d)), tile, (i * lanes + x) * side)
+                rows = interleave(interleave(a, c), interleave(b, d))
+                store(maximum_or_nan(rows, broadcast(floor)), tile, (i * lanes + x) * side)
 
 
 def write_tiles(tables, buffers, begin, end, sixes, offset, out):
@@ -216,13 +221,13 @@ def write_tiles(tables, buffers, begin, end, sixes, offset, out):
 
 
 def convolve_tiles(planes, tables, constant, offset, band, sixes, block, buffers, out):
-    """Compute tiles band[0] .. band[1] (row * tiles across + column) of some sixes of maps of planes (P, H, W), in blocks."""
+    """Compute tiles band[0] .. band[1] (row * tiles across + column) of some sixes of maps of planes (P * H * W,)."""
     across, lanes = tables.tiles.out_columns, VECTOR_BYTES // 2 // buffers.total.itemsize
     set_tap_offsets(tables.tiles, buffers)
     for begin in range(band[0], band[1], block):
         end = min(begin + block, band[1])
         first_row = begin // across
-        copy_block(planes, tables.tiles, first_row, (end + across - 1) // across, constant, offset, buffers)
+        copy_block(planes, 0, tables.planes, tables.tiles, first_row, (end + across - 1) // across, constant, buffers)
         transform_samples(tables, buffers, first_row, begin, end)
         multiply_points(tables, buffers, (end - begin + lanes - 1) // lanes, sixes)
         write_tiles(tables, buffers, begin, end, sixes, offset, out)

@@ -8,11 +8,15 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..geometry.borders import BorderMode
+from .box_sums import block_rows, box_scratch
 from .fft import Spectrum, spectrum_of
 from .jit.bound_call import BoundCall
-from .jit.native import Ready
+from .jit.native import Loop, Ready
 from .layout import Layout
-from .loops.correlate_tables import ColumnTable, RowTable, TapPrograms
+from .loops.box_sums import BoxScratch, box_sums_of_levels, box_sums_of_reals
+from .loops.correlate import correlate
+from .loops.correlate_rows_first import correlate_rows_first
+from .loops.correlate_tables import ColumnTable, RowTable, Scratch, TapPrograms
 from .offset import can_be_shifted
 from .planner import Choice, choose, in_units
 from .sample_facts import SampleFacts
@@ -56,6 +60,27 @@ class KernelTables(Struct, frozen=True, eq=False, dict=True):
         return rounded and can_be_shifted(weights, sums.weight_sum)
 
     @functools.cached_property
+    def loop(self) -> Loop:
+        """The loop that computes the maps without a spectrum."""
+        box_sums = self.choices[0].box_sums
+        if box_sums is not None:
+            return box_sums_of_levels if box_sums.sums.kind == "i" else box_sums_of_reals
+        return correlate_rows_first if self.rows_first else correlate
+
+    def scratch(self, layout: Layout, planes: int, out: Array) -> tuple[Array, Scratch | BoxScratch]:
+        """Allocate memory for one band of ``planes`` planes, whose maps are written to ``out``. Return it, and its arrays."""
+        box_sums = self.choices[0].box_sums
+        if box_sums is not None:
+            return box_scratch(layout, self.columns.middle, box_sums, out)
+        return layout.scratch(self.rows, planes, self.sums, self.rows_first, out)
+
+    @functools.cached_property
+    def row_multiple(self) -> int:
+        """Rows of the result that are computed together, so that rounding does not depend on the first one."""
+        blocks = self.loop is box_sums_of_reals
+        return 2 * (block_rows(self.rows.first_window_rows) if blocks else self.rows.pair_step)
+
+    @functools.cached_property
     def has_sums(self) -> bool:
         """Whether ``correlate`` computes any of the maps; spectra give the others."""
         return any(spectrum is None for spectrum in self.spectra)
@@ -78,7 +103,7 @@ def make_kernel_tables(
 ) -> KernelTables:
     """Return the tables for maps of weights (maps, planes, kh, kw, depth) with bias (maps,). Raises as ``choose`` does."""
     maps = np.ascontiguousarray(weights, np.float64)
-    choices = tuple(choose(layout, kernel, facts, method) for kernel in maps)
+    choices = tuple(choose(layout, kernel, facts, method, alone=len(maps) == 1) for kernel in maps)
     spectra = [
         spectrum_of(c.tiling, border, in_units(kernel[0, :, :, 0], c.unit), c.unit, c.rounded_to_unit, facts.sum_dtype)
         if c.tiling

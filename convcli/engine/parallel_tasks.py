@@ -12,8 +12,6 @@ from .jit.bound_call import BoundCall
 from .jit.native import Ready
 from .kernel_tables import KernelTables
 from .layout import SAMPLE_OVERHEAD, Layout, cut, is_streamed
-from .loops.correlate import correlate
-from .loops.correlate_rows_first import correlate_rows_first
 from .loops.im2col import LayerTables
 from .loops.winograd import WinogradTables
 from .offset import Offset, without_offset
@@ -54,11 +52,11 @@ def _band_calls(
     calls = tables.calls.get(key)
     if calls is None:
         number = tables.sums.first_weight.dtype.type
-        calls, loop = [], correlate_rows_first if tables.rows_first else correlate
+        calls = []
         for band in layout.bands(out.shape[1], tables.cost, workers):
-            memory, scratch = layout.scratch(tables.rows, len(planes), tables.sums, tables.rows_first, out)
+            memory, scratch = tables.scratch(layout, len(planes), out)
             arguments = (planes, *tables.ready, number(constant), number(0), band, scratch, out)
-            calls.append(BoundCall(loop, arguments, replaced=(0, 5, 8), scratch=7, memory=memory))
+            calls.append(BoundCall(tables.loop, arguments, replaced=(0, 5, 8), scratch=7, memory=memory))
         if len(tables.calls) >= MAX_KEPT_CALLS:
             tables.calls.clear()
         tables.calls[key] = calls

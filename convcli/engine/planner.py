@@ -7,6 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from ..errors import ArgumentError
+from .box_sums import BOX_COST, SMALLEST_BOX, BoxSums, box_sums_of
 from .fft import Tiling, best_tiling
 from .layout import Layout, nested_counts
 from .loops.offset import MAX_DISTANCE
@@ -48,6 +49,8 @@ MAX_UINT16 = (1 << 16) - 1
 WORTHWHILE_COST = 0.75
 """Cost relative to the direct method below which the separable one is faster: it goes over each row once more."""
 
+BOX_REASON = "all weights are the same"
+
 
 class Choice(Struct, frozen=True):
     """The method for one map. ``cost`` is its multiply-adds per sample, ``direct`` those of the direct method.
@@ -68,23 +71,25 @@ class Choice(Struct, frozen=True):
     tiling: Tiling | None = None
     error: float = 0.0
     rounded_to_unit: bool = False  # whether sums by spectra are rounded to whole numbers of the unit
+    box_sums: BoxSums | None = None  # where ``loops.box_sums`` computes the map
 
     @property
     def rank(self) -> int:
         """Number of outer products that are summed, 0 for the direct method."""
-        return self.factors.rank if self.factors else 0
+        return self.factors.rank if self.factors else int(self.box_sums is not None)
 
 
-def choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | None = None) -> Choice:
+def choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | None = None, *, alone: bool = True) -> Choice:
     """Choose the method for one map of weights (P, kh, kw, depth). Raises ArgumentError where ``method`` cannot be used.
 
-    Sums of several outer products are for finite samples only: an infinity would meet its negative in them and become NaN.
+    ``alone``: whether there is no other map, as ``loops.box_sums`` computes a single one. Sums of several outer products are
+    for finite samples only: an infinity would meet its negative in them and become NaN.
     """
     with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        return _choose(layout, weights, facts, method)
+        return _choose(layout, weights, facts, method, alone)
 
 
-def _choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | None) -> Choice:
+def _choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | None, alone: bool) -> Choice:
     taps = float(np.count_nonzero(weights))
     if not np.isfinite(weights.astype(facts.sum_dtype)).all():
         return _refused(Choice("direct", taps, taps, "asked for"), None if method == "direct" else method, "is not finite")
@@ -95,6 +100,9 @@ def _choose(layout: Layout, weights: Array, facts: SampleFacts, method: str | No
         return direct
     if method == "fft":
         return _by_fft(layout, weights, facts, direct, method)
+    chosen = _by_box_sums(layout, weights, facts, direct, method) if alone else None
+    if chosen is not None:
+        return chosen
     chosen = _by_low_rank(layout, weights, facts, direct, method)
     if method is None and taps >= SMALLEST_FOR_FFT:
         spectra = _by_fft(layout, weights, facts, chosen, method)
@@ -170,6 +178,21 @@ def _by_low_rank(layout: Layout, weights: Array, facts: SampleFacts, direct: Cho
     return Choice(name, cost, direct.direct_cost, _reason(name, factors), factors, running, nested, direct.unit, error=error)
 
 
+def is_box(weights: Array, method: str | None) -> bool:
+    """Whether all weights (1, kh, kw, 1) are equal, and so many that sums of windows are faster than other methods."""
+    few = method is None and weights.size < SMALLEST_BOX
+    return method in (None, "box") and not few and len(weights) == 1 and _is_flat(weights.reshape(1, -1))
+
+
+def _by_box_sums(layout: Layout, kernel: Array, facts: SampleFacts, direct: Choice, method: str | None) -> Choice | None:
+    """Return the choice of sums of windows, or None where they cannot be used or are slower."""
+    sums = box_sums_of(layout, facts) if is_box(kernel, method) else None
+    if sums is None:
+        return None
+    unit = float(kernel.flat[0]) if facts.integer else 1.0
+    return replace(direct, method="box", cost=BOX_COST, reason=BOX_REASON, unit=unit, box_sums=sums, error=sums.error)
+
+
 def _is_exact(kernel: Array, facts: SampleFacts, growth: float = 1.0) -> bool:
     """Whether all sums of the kernel, as multiples of its unit, are integers that float32 holds; ``growth`` as in Factors."""
     if not facts.integer:
@@ -195,7 +218,7 @@ def least_short_sum(choice: Choice, weights: Array, facts: SampleFacts) -> int |
     Then a vector holds twice as many samples. Intermediate sums may overflow: all sums are exact modulo 2**16, and the final
     ones span less than that.
     """
-    if not facts.integer or facts.upper_bound > MAX_UINT16 // 2 or choice.tiling is not None:
+    if not facts.integer or facts.upper_bound > MAX_UINT16 // 2 or choice.tiling is not None or choice.box_sums is not None:
         return None
     kernel = in_units(weights, choice.unit)
     arrays = [kernel, *((choice.factors.columns, choice.factors.rows) if choice.factors else ())]
@@ -225,7 +248,7 @@ def _refused(direct: Choice, method: str | None, rule: str) -> Choice:
 
 def _reason(name: str, factors: Factors) -> str:
     if name == "box":
-        return "all weights are the same"
+        return BOX_REASON
     return "the kernel is " + ("a column times a row" if factors.rank == 1 else f"the sum of {factors.rank} columns times rows")
 
 

@@ -40,7 +40,7 @@ def sample_facts_of(planes: Array, layout: Layout, border: BorderMode, offset: O
     """Return the facts of an image (P, H, samples). Sums of integers below 2**24 are exact in float32."""
     size = layout.rows.kernel * layout.columns.kernel
     if planes.dtype.kind == "u" or not (method in ("fft", "separable") or (method is None and size >= SMALLEST_FOR_FFT)):
-        return _facts_without_reading(planes.dtype, layout.rows.kernel, border.constant, border.needs_copy)
+        return facts_of_any(planes.dtype, layout, border)
     extremes = np.array([planes.min(), planes.max(), border.constant], np.float64)
     if not np.isfinite(extremes).all():
         return SampleFacts(real_of(planes.dtype), False, False, False, False, math.inf, -math.inf)
@@ -57,6 +57,11 @@ def have_no_outliers(planes: Array, constant: float, offset: Offset) -> bool:
 
 def _are_even(extremes: Array, offset: Offset) -> bool:
     return float(np.abs(extremes - offset.mean).max()) <= MAX_UNEVENNESS * offset.deviation
+
+
+def facts_of_any(dtype: np.dtype, layout: Layout, border: BorderMode) -> SampleFacts:
+    """Return the facts that hold for all images of a dtype."""
+    return _facts_without_reading(dtype, layout.rows.kernel, border.constant, border.needs_copy)
 
 
 @functools.lru_cache

@@ -56,6 +56,9 @@ def make_tap_programs(
             continue
         if rows_first:
             sums = _rows_first(layout, rows, choice)
+        elif choice.box_sums is not None:
+            weight = np.full((1, 2), 1.0 if facts.integer else weights[m, 0, 0, 0, 0])
+            sums.append(TapProgram(Taps(np.zeros(1, np.int64), np.zeros(1, np.int64), weight), None, m, layout.out_row))
         elif choice.factors is None:
             taps = _all_taps(layout, rows, in_units(weights[m], choice.unit))
             sums.append(TapProgram(taps, None, m, layout.out_row, max_run=MAX_RUN))
@@ -82,9 +85,8 @@ def sums_rows_first(layout: Layout, choices: Sequence[Choice], weights: Array, f
     For 2048 x 2048 levels with AVX2, calls with Gaussians of 3 x 3 to 11 x 11 take 0.73 to 0.84 of the time with ``correlate``.
     """
     choice = choices[0]
-    if len(choices) > 1 or choice.rank != 1 or choice.running_columns or choice.nested_rows:
+    if len(choices) > 1 or choice.factors is None or choice.rank > 1 or choice.running_columns or choice.nested_rows:
         return False
-    assert choice.factors is not None
     row, column = choice.factors.rows[0], choice.factors.columns[0]
     levels = facts.integer and facts.upper_bound < 256 and facts.lower_bound >= 0 and facts.sum_dtype == np.float32
     adjacent = layout.step == layout.rows.stride == 1 and max(row.size, column.size) <= MAX_RUN_OF_PRODUCTS

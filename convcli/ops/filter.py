@@ -159,7 +159,7 @@ def explain_filter2d(image: Array, kernel: Array, **options: Any) -> tuple[Layou
     if choice.tiling is not None:
         scratch: tuple[Any, ...] = choice.tiling.workspace(layout.pixel, real, real)
     else:
-        _, scratch = layout.scratch(tables.rows, 1, tables.sums, tables.rows_first, np.empty((1, 1, 0), real))
+        _, scratch = tables.scratch(layout, 1, np.empty((1, 1, 0), real))
     return layout, choice, sum(array.nbytes for array in scratch if isinstance(array, np.ndarray))
 
 
@@ -169,7 +169,7 @@ def rows_at_once(image: Array, kernel: Array, **options: Any) -> int:
     The options are those of ``explain_filter2d``.
     """
     layout, tables = _layout_and_tables(image, kernel, FilterOptions(**options))
-    multiple, choice = 2 * layout.pair_step, tables.choices[0]
+    multiple, choice = tables.row_multiple, tables.choices[0]
     if choice.tiling is not None:
         multiple *= max(2 * choice.tiling.valid_rows // layout.rows.stride // multiple, 1)
     return multiple * max(CHUNK_SIZE // (layout.out_row * multiple), 1)

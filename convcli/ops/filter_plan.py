@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct, field
 from numpy.typing import DTypeLike
 
+from ..engine.box_sums import box_sums_of
 from ..engine.buffers import aligned
 from ..engine.dtypes import real_of
 from ..engine.jit.run import run_loop
@@ -17,7 +18,8 @@ from ..engine.loops.elementwise import scale_to_levels
 from ..engine.offset import Offset
 from ..engine.padded_copy import padded_copy
 from ..engine.parallel_tasks import tap_tasks
-from ..engine.sample_facts import SampleFacts, sample_facts_of
+from ..engine.planner import is_box
+from ..engine.sample_facts import SampleFacts, facts_of_any, sample_facts_of
 from ..engine.simd.reference import Array
 from ..engine.threads import run_all
 from ..errors import ArgumentError
@@ -81,9 +83,15 @@ class FilterPlan(Struct, frozen=True, eq=False, dict=True):
         sides = self.layout.rows.out, self.layout.columns.out
         return (*sides, self.layout.pixel) if len(self.shape) == 3 and self.weights.ndim == 2 else sides
 
+    @functools.cached_property
+    def facts(self) -> SampleFacts | None:
+        """Facts of all images, which suffice for sums of windows; None where the method depends on the samples."""
+        facts = facts_of_any(self.dtype, self.layout, self.border)
+        return facts if is_box(self.weights[None], self.method) and box_sums_of(self.layout, facts) else None
+
     def tables_of(self, planes: Array, offset: Offset) -> KernelTables:
         """Return the tables for an image (1, H, samples), or for its padded copy if the border needs one."""
-        facts = sample_facts_of(planes, self.layout, self.border, offset, self.method)
+        facts = self.facts or sample_facts_of(planes, self.layout, self.border, offset, self.method)
         tables = self.tables.get(facts)
         if tables is None:
             layout, border = (self.layout.of_padded_copy, ZERO) if self.border.needs_copy else (self.layout, self.border)
@@ -99,7 +107,7 @@ class FilterPlan(Struct, frozen=True, eq=False, dict=True):
         planes = image.astype(self.dtype, copy=False).reshape(1, image.shape[0], -1)
         offset = Offset(planes)
         tables = self.tables_of(planes, offset)
-        first = begin - begin % (2 * layout.pair_step)  # whole pairs, so that rounding does not depend on the requested rows
+        first = begin - begin % tables.row_multiple  # so that rounding does not depend on the requested rows
         top, bottom = first * layout.rows.stride, (end - 1) * layout.rows.stride + layout.rows.extent
         if border.needs_copy:
             planes = padded_copy(planes, layout, border, top, bottom)

@@ -28,6 +28,7 @@ def warm_up() -> Iterator[Callable[[], object]]:
     """Yield functions that each compile some loops."""
     kernels = [Kernel("mean", ((0.25, 0.25),), offset=1.0), Kernel("real", ((0.3, 0.7),))]  # sums in 16 bits, and in float32
     kernels.append(Kernel("smooth", tuple(tuple(a * b for b in (0.2, 0.5, 0.2)) for a in (0.2, 0.5, 0.2))))  # along rows first
+    kernels += [Kernel("box", ((1 / side**2,) * side,) * side) for side in (3, 17)]  # sums of 16 bits, and of 32
     inputs = (Input("-", None),)
     requests = [ApplyRequest(inputs, tuple(kernels), "out.png", method=method) for method in (None, "fft")]
     requests.append(ApplyRequest(inputs, tuple(kernels), "out.png", light="linear"))

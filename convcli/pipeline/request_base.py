@@ -20,7 +20,7 @@ from .inputs import Input
 
 DEPTHS = ("same", "float")
 
-PIXELS_VERSION = 5
+PIXELS_VERSION = 6
 """Increased when the same options give other pixels than before, so that --skip-existing does not keep old outputs."""
 
 

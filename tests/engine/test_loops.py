@@ -14,7 +14,7 @@ from convcli.engine import parallel_tasks
 from convcli.engine.jit import compile as jit_compile
 
 PROGRAM = """
-import sys, numpy as np, convcli
+import itertools, sys, numpy as np, convcli
 from convcli.images.quantize import statistics_of
 {before}
 rng = np.random.default_rng(5)
@@ -38,6 +38,9 @@ results += [convcli.conv2d(planes, rng.integers(-3, 4, (6, 1, 3, 2)), groups=3, 
 results += [convcli.filter2d(wide, np.outer([3, 5], [30, 50, 7, 50, 30]), dtype=t) for t in (None, np.uint8)]
 results += [pool(planes, 3, stride=s, padding=1) for pool in (convcli.max_pool2d, convcli.avg_pool2d) for s in (1, 2, 3)]
 results += [convcli.lp_pool2d(planes, 3, norm_type=p, stride=s, padding=1) for p in (1, 2) for s in (1, 2, 3)]
+boxes = [np.ones((4, 9)), np.ones((9, 31)), np.ones((1, 9)), np.ones((9, 1))]
+for c, t in itertools.product((1, 2, 3, 4), (np.uint8, np.uint16, np.float32)):
+    results += [convcli.filter2d(wide[..., :c].astype(t), box, dtype=t) for box in boxes]
 response = rng.integers(-99, 99, 300).astype(np.float32)
 response[[5, 290]] = np.nan
 sys.stdout.write(repr([result.tolist() for result in results]) + repr(statistics_of(response, 0, 50)))

@@ -28,16 +28,19 @@ CHUNK = 1024
 
 def pad_row(source, columns, constant, line):
     """Convert one image row and add its border."""
+    inside, middle = source[: columns.middle], line[columns.left.size * columns.pixel :]
+    for x in range(inside.size):
+        middle[x] = inside[x]
+    pad_edges(source, columns, constant, line)
+
+
+def pad_edges(source, columns, constant, line):
+    """Write the border left and right of a row to a line."""
     pixel = columns.pixel
-    start = columns.left.size * pixel
-    inside = source[: columns.middle]
-    end = start + inside.size
+    end = columns.left.size * pixel + columns.middle
     for i in range(columns.left.size):
         for c in range(pixel):
             line[i * pixel + c] = constant if columns.left[i] < 0 else source[columns.left[i] * pixel + c]
-    middle = line[start:end]
-    for x in range(inside.size):
-        middle[x] = inside[x]
     for i in range(columns.right.size):
         for c in range(pixel):
             line[end + i * pixel + c] = constant if columns.right[i] < 0 else source[columns.right[i] * pixel + c]
@@ -170,29 +173,34 @@ def last_step(sums, m, offset):
     return sums.unit[m], sums.unit_error[m], rest if offset != 0 else bias, bias if offset != 0 else zero
 
 
-def to_responses(first, second, step, low):
-    """Return the responses of vectors of sums."""
+def to_response(total, step, low):
+    """Return the responses of a vector of sums."""
     unit, rest, addend, bias = step
+    response = scale_and_add(total, unit, addend, low)
     if rest != 0:
-        first, second = (
-            scale_and_add_precisely(first, unit, rest, addend, low),
-            scale_and_add_precisely(second, unit, rest, addend, low),
-        )
-    else:
-        first, second = scale_and_add(first, unit, addend, low), scale_and_add(second, unit, addend, low)
+        response = scale_and_add_precisely(total, unit, rest, addend, low)
     if bias != 0:  # added last: the offset times the weights may be much larger than the sum
-        first, second = add(first, bias), add(second, bias)
-    return first, second
+        response = add(response, bias)
+    return response
+
+
+def to_responses(first, second, step, low):
+    """Return the responses of vectors of sums of both rows of a pair."""
+    return to_response(first, step, low), to_response(second, step, low)
+
+
+def put_one(vector, out, x, last, streamed):
+    """Store a vector at x of a row of a map, or at ``last``, where it ends with the row."""
+    if streamed and x <= last:
+        stream(vector, out, x)
+    else:
+        store(vector, out, min(x, last))
 
 
 def put(first, second, first_out, second_out, x, last, streamed):
-    """Store vectors at x of two rows of a map, or at ``last``, where they end with the row."""
-    if streamed and x <= last:
-        stream(first, first_out, x)
-        stream(second, second_out, x)
-    else:
-        store(first, first_out, min(x, last))
-        store(second, second_out, min(x, last))
+    """Store vectors of two rows of a map as ``put_one`` does."""
+    put_one(first, first_out, x, last, streamed)
+    put_one(second, second_out, x, last, streamed)
 
 
 def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):

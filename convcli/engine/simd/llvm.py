@@ -29,6 +29,7 @@ from .llvm_builder import (
     to_unsigned,
     typed_code,
 )
+from .llvm_sums import slide as slide
 from .llvm_taps import add_pairs as add_pairs
 from .llvm_taps import add_taps as add_taps
 from .llvm_taps import add_taps_to_both as add_taps_to_both
@@ -146,6 +147,11 @@ def broadcast_half(typing, number):
 
 
 @intrinsic
+def broadcast_quarter(typing, number):
+    return fill(number, Vector(number, part=4))
+
+
+@intrinsic
 def multiply(typing, vector, other):
     return typed_code(vector, (vector, operand_type(vector, other)), lambda c, builder, values: emit_mul(builder, *values))
 
@@ -163,6 +169,8 @@ def to_real(context, builder, vector, result, value, low):
     """Convert a vector to real numbers. int16 lanes hold integers modulo 2**16, of which ``low`` is the least."""
     if result == vector:
         return value
+    if vector.dtype == types.int32:
+        return builder.sitofp(value, context.get_value_type(result))
     low = builder.trunc(low, WORD)
     above = builder.sub(value, splat(builder, builder.trunc(low, value.type.element), value.type))
     words = ir.VectorType(WORD, vector.lanes)

@@ -8,11 +8,11 @@ from ..jit import native
 
 CONTRACT = ("contract",)  # as in jit.compile.POLICY
 WORD = ir.IntType(32)
-ELEMENTS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.int16: ir.IntType(16)}
+ELEMENTS = {types.float32: ir.FloatType(), types.float64: ir.DoubleType(), types.int16: ir.IntType(16), types.int32: WORD}
 
 
 class Vector(types.Type):
-    """A vector of float32, float64 or int16: a whole one, a half or quarter (``part``), or one of ``lanes`` numbers."""
+    """A vector of float32, float64, int16 or int32: a whole one, a half or quarter (``part``), or one of ``lanes`` numbers."""
 
     def __init__(self, dtype, part=1, lanes=None):
         self.dtype, self.lanes = dtype, lanes or native.vector_bytes() // part * 8 // dtype.bitwidth

@@ -16,6 +16,10 @@ MAX_LANES = VECTOR_BYTES // 2
 """Lanes of a vector of int16, the smallest type: no vector has more."""
 
 
+SLID_PIXELS = 8
+"""Pixels of 3 or 4 channels that ``slide`` stores at a time."""
+
+
 def load(line: Array, x: int) -> Array:
     """Load the vector that starts at index x of a line (n,)."""
     return line[x : x + VECTOR_BYTES // line.itemsize].copy()
@@ -79,6 +83,27 @@ def broadcast(number: Any) -> Array:
 def broadcast_half(number: Any) -> Array:
     """Return half a vector filled with a number, of its dtype."""
     return np.full(VECTOR_BYTES // 2 // number.itemsize, number)
+
+
+def broadcast_quarter(number: Any) -> Array:
+    """Return a quarter vector filled with a number, of its dtype."""
+    return np.full(VECTOR_BYTES // 4 // number.itemsize, number)
+
+
+def slide(line: Array, x: int, ahead: int, sums: Array, total: Array, group: int) -> Array:
+    """Store sums of ``ahead`` numbers of a line at x of ``sums``, from the sums before: plus one number, minus another.
+
+    Each number is of a group of ``group`` neighbours, at most 4, and is added to the sum of the group before. ``total`` begins
+    with the sums of the last group, repeated; return it for the next call. For groups of 1 or 2, a vector of sums is stored;
+    for groups of 3 or 4, those of SLID_PIXELS groups, and a number without a meaning. Numbers of the line differ by less than
+    2**15 where they have 16 bits and the sums have 32.
+    """
+    count = VECTOR_BYTES // sums.itemsize if group <= 2 else SLID_PIXELS * group
+    more = line[x + ahead : x + ahead + count] - line[x : x + count]
+    filled = total[np.arange(count) % group] + more.reshape(-1, group).cumsum(axis=0, dtype=sums.dtype).ravel()
+    sums[x : x + count] = filled
+    last: Array = filled[count - group + np.arange(total.size) % group]
+    return last
 
 
 def add_taps(line: Array, offsets: Array, weights: Array, t: int, x: int, total: Array, count: int) -> Array:

@@ -222,7 +222,8 @@ def copied_memory(tables: LayerTables, planes: int, rows: int, extra: int, const
     """
     real, lanes = tables.weight.dtype, lanes_of(tables.weight.dtype)
     rows += -(-tables.extent // tables.row_stride)
-    rows += -(-lanes // tables.width) if tables.column_stride > 1 else 0  # ``split_row`` writes beyond the last row
+    # ``copy_row`` and ``split_row`` write beyond the last row of a phase, where the next one has its first row by then.
+    rows += -(-lanes // tables.width) if max(tables.row_stride, tables.column_stride) > 1 else 0
     samples = aligned((planes * tables.row_stride * tables.column_stride * rows * tables.width + lanes + extra,), real)
     samples.fill(constant)
     line = np.full(tables.width * tables.column_stride + 8 * lanes, constant, real)

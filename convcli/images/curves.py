@@ -72,7 +72,7 @@ class ParametricCurve(Curve, frozen=True):
 class PerceptualQuantizer(Curve, frozen=True):
     """Light of a display, of which 1 is 10,000 cd/m2 (SMPTE ST 2084; Rec. ITU-R BT.2100, table 4).
 
-    >>> (10_000 * PQ.decode(np.array([0, 0.508, 1]))).round(1).tolist()
+    >>> (10_000 * PQ.decode(np.array([0, 0.50808, 1]))).round(1).tolist()
     [0.0, 100.0, 10000.0]
     """
 

@@ -406,3 +406,15 @@ def test_layers_of_many_taps_are_sums_of_parts(planes, side, kernel, maps, group
     expected, bias = exact(levels, whole), np.zeros(maps)
     expected[1], bias[1] = np.inf, np.inf
     assert_array_equal(conv2d(levels, whole, bias, groups=groups), expected)
+
+
+@pytest.mark.parametrize("border", ["zero", "edge", "reflect", "linear-ramp"])
+@pytest.mark.parametrize("width", [1, 2, 3, 5])
+@pytest.mark.parametrize("stride", [(2, 1), (3, 1), (2, 2), (1, 1)])
+def test_depthwise_layers_of_narrow_planes_equal_the_oracle(border, width, stride, rng):
+    """Rows are copied half a vector at a time: what is written beyond a row is replaced, in whichever order rows are copied."""
+    x, weight = rng.integers(0, 256, (4, 6, width)).astype(np.float32), rng.normal(size=(4, 1, 3, 1))
+    options = {"stride": stride, "dilation": (1, 1), "groups": 4, "border": border, "flip": False}
+    result = conv2d(x, weight, padding=((1, 2), (0, 0)), **{**options, "flip": False})
+    expected = naive.conv2d(x[None].astype(float), weight, np.zeros(4), pads=((1, 2), (0, 0)), **options)
+    assert_allclose(result[None], expected, rtol=0, atol=1e-3)

@@ -176,9 +176,8 @@ def last_step(sums, m, offset):
 def to_response(total, step, low):
     """Return the responses of a vector of sums."""
     unit, rest, addend, bias = step
-    response = scale_and_add(total, unit, addend, low)
-    if rest != 0:
-        response = scale_and_add_precisely(total, unit, rest, addend, low)
+    # In branches: a product that both share would be rounded before it is added.
+    response = scale_and_add_precisely(total, unit, rest, addend, low) if rest != 0 else scale_and_add(total, unit, addend, low)
     if bias != 0:  # added last: the offset times the weights may be much larger than the sum
         response = add(response, bias)
     return response

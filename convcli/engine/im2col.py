@@ -55,8 +55,8 @@ def parts_of(shape: tuple[int, ...], real: np.dtype) -> int:
 def is_deep(layout: Layout, weights: Array, real: np.dtype, parts: int = 1) -> bool:
     """Whether maps of weights (maps, planes, kh, kw, 1) are computed several at a time, over copied planes.
 
-    These loops multiply weights of 0 that only some maps have, and infinity * 0 is NaN: all samples must be finite where a
-    weight is 0.
+    These loops multiply weights of 0 that only some maps have, and infinity * 0 is NaN: where a weight is 0, they are for
+    finite samples only, which the caller finds out.
     """
     enough = has_enough(weights.shape) and depth_of(weights[0].size, real, parts) > 0
     rows, columns = layout.rows.extent + layout.rows.stride, layout.columns.before + layout.columns.size + layout.columns.after
@@ -142,7 +142,7 @@ def layer_tables_for(
         depth=depth_of(plane[used].size, real, parts) or MAX_DEPTH,
         bias=bias.astype(np.float64),
         weight_sum=np.zeros(len(bias)),
-        in_place=int(kh == kw == rows.size == rows.out == 1 and columns.out == columns.size),
+        in_place=int(rows.is_identity and columns.is_identity and rows.size == 1),
         floor=real.type(floor),
     )
 

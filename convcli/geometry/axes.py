@@ -36,6 +36,11 @@ class Axis(Struct, frozen=True, dict=True):
         return extent(self.kernel, self.dilation)
 
     @property
+    def is_identity(self) -> bool:
+        """Whether each position of the kernel covers one pixel, in their order."""
+        return self.kernel == self.stride == 1 and self.before == self.after == 0
+
+    @property
     def padded(self) -> int:
         """Size of the image with its padding."""
         return self.before + self.size + self.after

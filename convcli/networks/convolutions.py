@@ -69,11 +69,11 @@ class Conv(Sliding, frozen=True, kw_only=True):
         return height * width * planes * math.prod(self.size)
 
     def scratch(self, shape: Shape) -> int:
-        """Count the sums of channels with shared weights, and the padded copy."""
+        """Count the sums of channels with shared weights, and copies of what is convolved."""
         _, height, width = as_maps(shape)
         if not self.is_shared or self.connections is not None:
-            return self.padded_copy(shape)
-        return self.groups * height * width + self.padded_copy((self.groups, height, width))
+            return self.copied(shape)
+        return self.groups * height * width + self.copied((self.groups, height, width))
 
     def prepared(self, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         """Set the weights of channels that a filter does not read to 0."""

@@ -83,11 +83,10 @@ class Separable(Channelwise, frozen=True, kw_only=True):
         return height * width * sum(parameter.count for parameter in self.parameters(shape)[:2])
 
     def scratch(self, shape: Shape) -> int:
-        """Count the output of the first convolution, and its padded copy, which is freed before the second allocates."""
+        """Count the output of the first convolution, and the copies of its input, or of it where they are more."""
         maps, height, width = self.out(shape)
-        return shape[0] * self.filters_per_channel(shape[0]) * height * width + max(
-            self.padded_copy(shape) - maps * height * width, 0
-        )
+        first = shape[0] * self.filters_per_channel(shape[0]) * height * width
+        return first + max(self.copied(shape) - maps * height * width, first)
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         from ..ops.depthwise import separable_conv2d

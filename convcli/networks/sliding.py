@@ -1,5 +1,6 @@
 """The base class of the convolution layers whose kernel slides over the input."""
 
+import math
 from typing import Any, ClassVar
 
 from ..geometry.axes import Axis, make_axes
@@ -43,13 +44,14 @@ class Sliding(Layer, frozen=True, kw_only=True):
         names = ("stride", "padding", "border", "dilation", "flip")
         return {name: getattr(self, name) for name in names}
 
-    def padded_copy(self, shape: Shape) -> int:
-        """Return the count of numbers in the padded copy of the input, 0 where the border needs none."""
+    def copied(self, shape: Shape) -> int:
+        """Return the count of numbers in the copy of the input: padded where the border needs it, else less an offset."""
         rows, columns = self.axes(shape)
-        return shape[0] * rows.padded * columns.padded if check_border(self.border).for_axes(rows, columns).needs_copy else 0
+        needs_padded = check_border(self.border).for_axes(rows, columns).needs_copy
+        return shape[0] * rows.padded * columns.padded if needs_padded else math.prod(shape)
 
     def scratch(self, shape: Shape) -> int:
-        return self.padded_copy(shape)
+        return self.copied(shape)
 
     def biases(self, maps: int) -> tuple[Parameter, ...]:
         """Return the bias of ``maps`` maps, if the layer has one."""

@@ -70,8 +70,8 @@ def _normalized(weight: Array, bias: Array | None, layer: BatchNorm, arrays: Map
     """
     learned = arrays["mean"], arrays["variance"], arrays.get("weight"), arrays.get("bias")
     scales, shifts = batch_norm_factors(len(weight), *learned, layer.epsilon)
-    product = weight * scales[:, None, None, None]
     with np.errstate(all="ignore"):
+        product = weight * scales[:, None, None, None]
         stored = product.astype(np.float32)
     kept = np.isfinite(stored).all() and np.isfinite(shifts).all() and ((stored == 0) == (weight == 0)).all()
     return (product, shifts if bias is None else bias * scales + shifts) if kept else None

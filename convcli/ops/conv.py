@@ -91,18 +91,24 @@ def _run(x: ArrayLike, plan_for: Callable[[Array, bool], ConvPlan]) -> Array:
     return out if pixels.ndim == 4 else out[0]
 
 
+KEPT_SHAPES, SMALL_WEIGHTS = 4, 1 << 18
+"""Shapes of images, such as pictures upright and across, for which so many weights at most are kept: 16 MB with Winograd's."""
+
+
 class FixedConv:
     """``conv2d`` with weights that never change, such as those of a network.
 
-    They are prepared in the first call and for the next ones on images of the same shape; comparing them, as ``conv2d`` does,
-    takes up to half the time of a layer. With ``rectified``, negative results are replaced by 0 as they are written.
+    They are prepared in the first call and kept for images of the same shape, few weights for several shapes. Comparing them,
+    as ``conv2d`` does, takes up to half the time of a layer. With ``rectified``, negative results are replaced by 0 as they are
+    written.
     """
 
     def __init__(self, weight: Array, bias: Array | None = None, *, rectified: bool = False, **options: Any) -> None:
         """Take the arguments of ``conv2d``. The arrays must not be changed."""
         self.weight, self.bias = weight, bias
         self.options = ConvOptions(floor=0.0 if rectified else NO_FLOOR, **options)
-        self._kept: tuple[Any, ConvPlan] | None = None  # replaced as a whole, as several threads may call
+        self._kept: dict[Any, ConvPlan] = {}  # replaced as a whole, as several threads may call
+        self._count = KEPT_SHAPES if weight.size <= SMALL_WEIGHTS else 1
 
     def __call__(self, x: Array, threads: int | None = None) -> Array:
         """Return the maps of x. Raises ArgumentError."""
@@ -110,9 +116,8 @@ class FixedConv:
 
     def _plan_for(self, batch: Array, whole: bool, threads: int | None) -> ConvPlan:
         key, kept = (batch.shape, batch.dtype, whole, threads), self._kept
-        if kept is not None and kept[0] == key:
-            return kept[1]
-        options = self.options._replace(threads=threads, whole=whole)
-        plan = make_plan(batch.shape, batch.dtype, self.weight, self.bias, options)
-        self._kept = key, plan
-        return plan
+        if key not in kept:
+            options = self.options._replace(threads=threads, whole=whole)
+            plan = make_plan(batch.shape, batch.dtype, self.weight, self.bias, options)
+            self._kept = kept = dict([*kept.items(), (key, plan)][-self._count :])
+        return kept[key]

@@ -49,6 +49,9 @@ KEPT_PLANS, KEPT_BYTES = 16, 16 << 20
 """Plans that are kept, and the bytes of all large weights among them: packing weights takes a third of a small layer."""
 
 
+COPIED_NUMBERS = 1 << 22
+"""Numbers of the images that are computed together: several, where one would not keep all threads busy."""
+
 NO_FLOOR = -math.inf
 """The floor of results that are not rectified."""
 
@@ -178,27 +181,39 @@ class ConvPlan(Struct, frozen=True, eq=False):
     each_channel: Group | None
     floor: float
 
+    @property
+    def maps(self) -> int:
+        """The number of maps."""
+        return len(self.parts[0]) * len(self.parts[0][0].weights)
+
     def run(self, batch: Array) -> Array:
         """Return the maps (N, M, H', W') of a batch."""
         if self.layout.rows.size != batch.shape[2]:  # a row of all samples
             row = batch.reshape(*batch.shape[:2], 1, math.prod(batch.shape[2:]))
-            return self.run(row).reshape(len(batch), -1, *batch.shape[2:])
-        (groups, *others), maps = self.parts, len(self.parts[0]) * len(self.parts[0][0].weights)
+            return self.run(row).reshape(len(batch), self.maps, *batch.shape[2:])
+        (groups, *others), maps = self.parts, self.maps
         out = aligned((len(batch), maps, self.layout.rows.out, self.layout.columns.out), real_of(batch.dtype))
         if self.border.needs_copy:
             batch = padded_copy(batch, self.layout, self.border)
         if self.each_channel is not None and is_finite(batch):
             groups = (self.each_channel,)
         without_floor: list[Array] = []
-        run_all(list(self._tasks(groups, batch, out, without_floor)), self.workers)
+        self._compute(groups, batch, out, without_floor)
         for part in others:
             more = aligned(out.shape, out.dtype)
-            run_all(list(self._tasks(part, batch, more, [])), self.workers)
+            self._compute(part, batch, more, [])
             run_loop(add, more.reshape(-1), out.reshape(-1))
         if self.floor != NO_FLOOR:
             for maps_ in [out] if others else without_floor:
                 np.maximum(maps_, maps_.dtype.type(self.floor), out=maps_)
         return out
+
+    def _compute(self, groups: tuple[Group, ...], batch: Array, out: Array, without_floor: list[Array]) -> None:
+        """Compute maps of all images, several at a time: tasks may hold copies of their images, in real numbers."""
+        count = max(COPIED_NUMBERS // max(math.prod(batch.shape[1:]), 1), 1)
+        for first in range(0, len(batch), count):
+            images = slice(first, first + count)
+            run_all(list(self._tasks(groups, batch[images], out[images], without_floor)), self.workers)
 
     def _tasks(
         self, groups: tuple[Group, ...], batch: Array, out: Array, without_floor: list[Array]
@@ -212,8 +227,8 @@ class ConvPlan(Struct, frozen=True, eq=False):
 
 
 def _as_row(rows: Axis, columns: Axis) -> tuple[Axis, Axis]:
-    """Return the axes of planes as one row of all samples, if every sample is an output: they are read without a copy."""
-    if any(axis.out != axis.size or axis.before for axis in (rows, columns)):
+    """Return the axes of planes as one row of all samples, if each gives one output: they are read without a copy."""
+    if not (rows.is_identity and columns.is_identity):
         return rows, columns
     return replace(rows, size=1), replace(columns, size=rows.size * columns.size)
 
@@ -235,7 +250,7 @@ def make_plan(
     biases = check_bias(bias, len(weight))
     kernel = weight.shape[2], weight.shape[3]
     rows, columns = make_axes((height, width), kernel, options.stride, options.padding, options.dilation)
-    if options.method is None and has_enough((len(weight) // options.groups, *weight.shape[1:])) and kernel == (1, 1):
+    if options.method is None and has_enough((len(weight) // options.groups, *weight.shape[1:])):
         rows, columns = _as_row(rows, columns)
     layout = Layout(rows, columns, pixel=1, depth=1)
     border = check_border(options.border).for_axes(rows, columns)

@@ -91,7 +91,7 @@ class LoadedNetwork:
 
     @property
     def prepared_bytes(self) -> int:
-        """Bytes of the weights of convolutions as ``steps`` keeps them: in the order of loops, and normalised in float64."""
+        """Bytes of the weights of convolutions that ``steps`` keeps, at most: in the order of loops, normalised in float64."""
         convolutions = (layer for layer in self.layers if layer.family == "conv")
         arrays = (array for layer in convolutions for array in layer.sources if array.role != "bias" and not array.shared)
         weights = [array.shape for array in arrays]
@@ -107,16 +107,18 @@ class LoadedNetwork:
         with self._lock:
             if self._arrays is None:
                 allowed = Budget(limit).limit
-                if allowed is not None and self.weight_bytes > allowed:
+                needed = self.weight_bytes + self.prepared_bytes
+                if allowed is not None and needed > allowed:
                     raise ArgumentError(
-                        f"the weights of network {self.network.name!r} take {in_words(self.weight_bytes)} of memory, and "
+                        f"the weights of network {self.network.name!r} take {in_words(needed)} of memory, and "
                         f"{in_words(allowed)} may be taken; raise that with --max-memory"
                     )
                 from ..networks.steps import make_steps
 
-                self._arrays = {layer.name: self._load_layer(layer) for layer in self.layers}
-                self._steps = tuple(make_steps(self.layers, self._arrays, self.network.input.channels, self.tapped_layers))
-                self.weights_digest = _digest_of(self._arrays)
+                arrays = {layer.name: self._load_layer(layer) for layer in self.layers}
+                self._steps = tuple(make_steps(self.layers, arrays, self.network.input.channels, self.tapped_layers))
+                self.weights_digest = _digest_of(arrays)
+                self._arrays = arrays  # last: where a step before fails, the next picture tries again
             return self._arrays
 
     def compute(self, x: "Array", threads: int | None = None, limit: int | None = None) -> dict[str, "Array"]:

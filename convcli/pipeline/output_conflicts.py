@@ -137,22 +137,25 @@ def refuse_duplicates(tasks: list[Task]) -> None:
                 other = writers[key]
                 both = task.name if other.name == task.name else f"{other.name} and {task.name}"
                 same = other is not task and _real_path(Path(other.name)) == _real_path(Path(task.name))
-                remedy = "name that picture once" if same else f"give a template with {_distinguishing_token(other, task)}"
+                remedy = "name that picture once" if same else _distinguishing_name(other, task, target.path)
                 raise ArgumentError(f"two results would have the name {target.path}, both of {both}; {remedy}")
             writers[key] = task
 
 
-def _distinguishing_token(one: Task, other: Task) -> str:
-    """Return the token of a template that differs between two tasks, or between the maps of one, and an example."""
+def _distinguishing_name(one: Task, other: Task, path: Path) -> str:
+    """Return the remedy for two tasks, or two maps of one, that write to a path: a template of different names."""
     first, second = Path(one.name), Path(other.name)
     if one is other:
-        return "{index}, such as {stem}_{index}"
-    if first.stem != second.stem:
-        return "{stem}"
-    if first.suffix != second.suffix:
-        return "{ext}, such as {stem}{ext}"
-    token = "{parent}" if first.parent.name != second.parent.name else "{relpath}"
-    return f"{token}, such as {token}/{{stem}}"
+        name = "{stem}_{index}"
+    elif first.stem != second.stem:
+        name = "{stem}"
+    elif first.suffix != second.suffix:
+        name = "{name}"
+    elif first.parent.name != second.parent.name:
+        name = "{parent}/{stem}"
+    else:
+        return "give --base FOLDER, a folder above both"
+    return f"give a template, such as -o '{path.parent / name}{path.suffix}'"
 
 
 def refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:

@@ -116,15 +116,16 @@ def test_signals_leave_no_partial_file(tmp_path, number, status):
 
 
 def test_an_interrupted_batch_says_how_far_it_is(samples, tmp_path):
-    """The last line of standard error has the counts."""
-    for i in range(40):
-        shutil.copy(samples / "horse.png", tmp_path / f"{i:02}.png")
+    """The last line of standard error has the counts. A first picture that is written shows that the batch is at work."""
+    for i in range(60):
+        shutil.copy(samples / "astronaut.png", tmp_path / f"{i:02}.png")
     command = [sys.executable, "-m", "convcli", "apply", tmp_path, "-k", "gaussian:sigma=9", "-o", f"{tmp_path}/out/"]
     accept_sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=accept_sigint)
     assert process.stderr is not None
-    process.stderr.readline()
+    while ": gaussian" not in process.stderr.readline():
+        assert process.poll() is None
     process.send_signal(signal.SIGINT)
     *_, last = process.communicate(timeout=60)[1].strip().splitlines()
     done = len(list((tmp_path / "out").iterdir()))
-    assert (process.returncode, last) == (130, f"{done} of 40 inputs done, {40 - done} not tried")
+    assert (process.returncode, last) == (130, f"{done} of 60 inputs done, {60 - done} not tried")

@@ -81,10 +81,49 @@ def test_plans_are_kept_for_images_of_one_shape(rng):
     weight = rng.normal(size=(5, 3, 3, 3))
     layer, x = FixedConv(weight), rng.normal(size=(3, 8, 9)).astype(np.float32)
     first = layer(x, 1)
-    plan = layer._kept[1]
+    (plan,) = layer._kept.values()
     assert_array_equal(layer(x, 1), first)
-    assert layer._kept[1] is plan
+    assert list(layer._kept.values()) == [plan]
     assert np.shares_memory(plan.parts[0][0].weights, weight)
-    for other, threads in ((x[:, 1:], 1), (x.astype(float), 1), (x, 2)):
+    for count, (other, threads) in enumerate(((x[:, 1:], 1), (x.astype(float), 1), (x, 2), (x[:, 2:], 1)), start=2):
         assert_allclose(layer(other, threads), conv2d(other, weight), rtol=0, atol=1e-5)
-        assert layer._kept[1] is not plan
+        assert len(layer._kept) == min(count, 4)
+    assert plan not in layer._kept.values()
+
+
+@pytest.mark.parametrize(
+    ("shape", "stride", "padding"),
+    [
+        ((1, 20, 1, 1), 2, 0),
+        ((1, 20, 1, 7), (2, 1), 0),
+        ((2, 20, 1, 3), (1, 2), ((0, 0), (1, 1))),
+        ((2, 20, 1, 3), (2, 1), ((1, 0), (0, 0))),
+        ((1, 20, 1, 100), (1900, 1), 0),
+        ((2, 20, 5, 1), (1, 2), 0),
+        ((2, 20, 3, 3), 2, ((0, 2), (0, 2))),
+        ((2, 20, 4, 3), 1, ((0, 1), (0, 0))),
+    ],
+)
+def test_strides_and_padding_of_kernels_of_one_pixel_equal_the_oracle(shape, stride, padding, rng):
+    """Such planes are not read in place, even where there are as many outputs as samples."""
+    x, weight = rng.integers(-9, 10, shape).astype(np.float32), rng.integers(-4, 5, (6, 20, 1, 1))
+    pads = ((padding,) * 2,) * 2 if padding == 0 else padding
+    strides = (stride, stride) if isinstance(stride, int) else stride
+    result = conv2d(x, weight, stride=stride, padding=padding)
+    assert_array_equal(result, naive.conv2d(x, weight, np.zeros(6), pads=pads, stride=strides))
+
+
+@pytest.mark.parametrize("shape", [(0, 20, 3, 3), (0, 20, 1, 5)])
+def test_an_empty_batch_has_no_maps(shape):
+    """Its shape is that of the maps of others."""
+    assert conv2d(np.zeros(shape, np.float32), np.ones((6, 20, 1, 1))).shape == (0, 6, *shape[2:])
+
+
+def test_a_batch_is_copied_a_few_images_at_a_time(monkeypatch, rng):
+    """Levels become real numbers for the images that are computed together."""
+    monkeypatch.setattr(conv_plan, "COPIED_NUMBERS", 2 * 16 * 20 * 20)
+    together = []
+    monkeypatch.setattr(conv_plan, "run_all", lambda tasks, workers: together.append(len(tasks)) or [task() for task in tasks])
+    x, weight = rng.integers(0, 9, (5, 16, 20, 20)).astype(np.uint8), rng.integers(-2, 3, (4, 16, 3, 3))
+    assert_array_equal(conv2d(x, weight, threads=1), naive.conv2d(x.astype(float), weight, np.zeros(4)))
+    assert together == [2, 2, 1]

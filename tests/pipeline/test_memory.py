@@ -22,6 +22,7 @@ from convcli.engine.jit.disk_cache import kept_code
 from convcli.errors import ImageError
 from convcli.images.read import decode
 from convcli.kernels.kernel import feature_maps
+from convcli.networks import steps
 from convcli.pipeline import memory_budget
 from convcli.pipeline.apply_request import ApplyRequest
 from convcli.pipeline.inputs import Search, find_inputs
@@ -318,7 +319,25 @@ def test_prepared_weights_are_counted(tmp_path, rng):
     layers += ["{ op = 'relu' }", "{ op = 'pointwise', file = 'w.npz', key = 'c', layout = 'oi' }"]
     model = LoadedNetwork(network(tmp_path, layers, channels=30))
     model.compute(rng.normal(size=(30, 20, 20)).astype(np.float32))
-    plans = [step.compute._kept[1] for step in model._steps if hasattr(step.compute, "_kept")]
+    plans = [plan for step in model._steps for plan in getattr(step.compute, "_kept", {}).values()]
     first, second = (plan.parts[0][0] for plan in plans)
     prepared = first.winograd_tables.value.tiles.weight.nbytes + second.layer_tables.value.weight.nbytes
     assert model.prepared_bytes == pytest.approx(prepared, rel=0.05)
+
+
+def test_a_network_whose_preparation_fails_is_prepared_for_the_next_picture(tmp_path, rng, monkeypatch):
+    """The memory may suffice then."""
+    np.savez(tmp_path / "w.npz", c=rng.normal(size=(6, 3)))
+    model = LoadedNetwork(network(tmp_path, ["{ op = 'pointwise', file = 'w.npz', key = 'c', layout = 'oi' }"], channels=3))
+    make_steps = steps.make_steps
+
+    def fails_once(*arguments):
+        monkeypatch.setattr(steps, "make_steps", make_steps)
+        raise MemoryError
+
+    monkeypatch.setattr(steps, "make_steps", fails_once)
+    x = rng.normal(size=(3, 4, 4)).astype(np.float32)
+    with pytest.raises(MemoryError):
+        model.compute(x)
+    assert [maps.shape for maps in model.compute(x).values()] == [(6, 4, 4)]
+    assert model.weights_digest

@@ -160,12 +160,10 @@ def _distinguishing_name(one: Task, other: Task, path: Path) -> str:
 
 def refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:
     """Raise ArgumentError if an output or the report would replace a file that the run reads."""
-    pictures = {_file_id(task.source) if task.source else _file_id_of_standard_input() for task in tasks}
-    others = {_file_id(Path(name)) for name in request.other_inputs}
     outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
-    _refuse_same_file(outputs, others if request.in_place else pictures | others)
+    _refuse_same_file(outputs, request, [] if request.in_place else tasks)
     if request.report:
-        _refuse_same_file([Path(request.report)], pictures | others)
+        _refuse_same_file([Path(request.report)], request, tasks)
         if os.path.abspath(request.report) in map(os.path.abspath, outputs):
             raise ArgumentError(f"{request.report}: the report is also an output; give another name")
 
@@ -205,10 +203,15 @@ class FrameOutputs:
         refuse_existing(self.request, [replace(task, targets=tuple(targets))])
 
 
-def _refuse_same_file(outputs: list[Path], inputs: set[FileId | None]) -> None:
-    known = inputs - {None}
-    for path in outputs:
-        if _file_id(path) in known:
+def _refuse_same_file(outputs: list[Path], request: BaseRequest, tasks: list[Task]) -> None:
+    """Raise ArgumentError for an output that is a picture of a task, or another file that the run reads."""
+    existing = {path: id_ for path in outputs if (id_ := _file_id(path))}
+    if not existing:  # often: then 10,000 pictures need no look-up
+        return
+    pictures = {_file_id(task.source) if task.source else _file_id_of_standard_input() for task in tasks}
+    read = pictures | {_file_id(Path(name)) for name in request.other_inputs}
+    for path, id_ in existing.items():
+        if id_ in read:
             raise _replaces_input(path)
 
 
@@ -230,7 +233,13 @@ def refuse_existing(request: BaseRequest, tasks: list[Task]) -> None:
 
 def _path_in_real_folder(path: Path) -> str:
     """Return a path with the links in its folder resolved. If the path itself is a link, that link is kept."""
-    folder, separator, name = str(path).rpartition(os.sep)  # a tenth of the time of Path.parent and Path.name
+    return _name_in_real_folder(str(path))
+
+
+@functools.cache
+def _name_in_real_folder(path: str) -> str:
+    """Do so for a name. It is cached, as several checks of a run ask for it."""
+    folder, separator, name = path.rpartition(os.sep)  # a tenth of the time of Path.parent and Path.name
     return _real_folder_path(folder or separator or os.curdir).rstrip(os.sep) + os.sep + name
 
 
@@ -243,6 +252,7 @@ def _real_path(path: Path) -> str:
 
 def clear_folder_cache() -> None:
     """Clear the caches of folders: they may have changed since an earlier run in this process."""
+    _name_in_real_folder.cache_clear()
     _real_folder_path.cache_clear()
     _is_folder.cache_clear()
 

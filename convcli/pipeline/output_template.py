@@ -10,7 +10,6 @@ relative to the searched folder; it is empty for a picture that was named itself
 """
 
 import functools
-import itertools
 import os
 import re
 from collections.abc import Sequence
@@ -33,8 +32,10 @@ def tokens_in(template: str) -> frozenset[str]:
 def fill_template(template: str, input_: Input, map_values: dict[str, str], map_tokens: Sequence[str]) -> str:
     """Return a template with its tokens replaced. Raises ArgumentError for an unknown token and for a single brace."""
     texts, tokens = _parts_of(template, (*TOKENS, *map_tokens))
-    values = [map_values[token] if token in map_values else _value_of(token, input_) for token in tokens]
-    return "".join(text for pair in itertools.zip_longest(texts, values, fillvalue="") for text in pair)
+    filled = [texts[0]]
+    for token, text in zip(tokens, texts[1:], strict=True):
+        filled += (map_values[token] if token in map_values else _value_of(token, input_), text)
+    return "".join(filled)
 
 
 @functools.lru_cache(16)

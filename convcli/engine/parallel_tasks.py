@@ -1,22 +1,15 @@
-"""Tasks for one image, which threads may run in any order: bands of rows, pairs of tiles, planes."""
+"""Tasks for one image, which threads may run in any order: bands of rows, pairs of tiles."""
 
 import math
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import numpy as np
-
 from .fft import correlate_by_spectrum
-from .im2col import correlate_dense, correlate_depthwise, dense_shares
 from .jit.bound_call import BoundCall
-from .jit.native import Ready
 from .kernel_tables import KernelTables
-from .layout import SAMPLE_OVERHEAD, Layout, cut, is_streamed
-from .loops.im2col import LayerTables
-from .loops.winograd import WinogradTables
-from .offset import Offset, without_offset
+from .layout import Layout, is_streamed
+from .offset import Offset
 from .simd.reference import Array
-from .winograd import correlate_tiles, winograd_shares
 
 MAX_KEPT_CALLS = 8
 """Calls that are kept with tables: one for each dtype of images and results, and each number of threads."""
@@ -61,39 +54,3 @@ def _band_calls(
             tables.calls.clear()
         tables.calls[key] = calls
     return calls
-
-
-def layer_tasks(
-    layout: Layout,
-    ready: Ready[LayerTables],
-    depthwise: bool,
-    planes: Array,
-    constant: float,
-    offset: Offset,
-    workers: int,
-    out: Array,
-) -> Iterator[Callable[[], None]]:
-    """Yield the tasks that compute maps ``out`` (M, H', W') of one image (P, H, W).
-
-    With ``depthwise``, every plane has maps of its own; else all maps sum all planes.
-    """
-    tables = ready.value
-    sums = tables.plane.size > 1  # a single product is rounded once, with or without an offset
-    subtracted = offset.mean if sums and offset.needed and np.isfinite(tables.weight_sum).all() else 0.0
-    planes = without_offset(planes, subtracted, tables.weight.dtype)
-    if depthwise:
-        bands = cut(len(planes), out.size * (tables.weight.size // len(out) + SAMPLE_OVERHEAD), workers)
-        yield from (partial(correlate_depthwise, layout, ready, planes, constant, subtracted, band, out) for band in bands)
-    else:
-        for outputs, sixes in dense_shares(layout, tables, workers):
-            yield partial(correlate_dense, layout, ready, planes, constant, subtracted, outputs, sixes, out)
-
-
-def tile_tasks(
-    ready: Ready[WinogradTables], planes: Array, constant: float, offset: Offset, workers: int, out: Array
-) -> Iterator[Callable[[], None]]:
-    """Yield the tasks that compute maps ``out`` (M, H', W') of one image (P, H, W) by Winograd's method."""
-    subtracted = offset.mean if offset.needed and np.isfinite(ready.value.tiles.weight_sum).all() else 0.0
-    planes = without_offset(planes, subtracted, ready.value.tiles.weight.dtype)
-    for tiles, sixes in winograd_shares(ready.value, workers):
-        yield partial(correlate_tiles, ready, planes, constant, subtracted, tiles, sixes, out)

@@ -21,6 +21,10 @@ REMEDY = "get it again, or save it anew from its source"
 """The end of a message about a damaged file."""
 
 
+LIGHT_FORMATS = ("HDR", "EXR")
+"""Formats whose samples are linear light: 1 is the white of a display."""
+
+
 class Calibration(Struct, frozen=True):
     """The size of pixels in a unit that is not the inch, as microscopes store it.
 

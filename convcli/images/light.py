@@ -22,9 +22,6 @@ STEPS_PER_OCTAVE = (8, 10, 12)
 LARGEST_ERROR = 0.25
 """Largest error of a level that is decoded and encoded, in levels."""
 
-LIGHT_FORMATS = ("HDR", "EXR")
-"""Formats whose samples are linear light: 1 is the white of a display."""
-
 REMEDY = "use --light encoded, or convert the picture to sRGB first"
 
 

@@ -25,13 +25,14 @@ from ..engine.im2col import (
 from ..engine.jit.native import Ready
 from ..engine.jit.run import run_loop
 from ..engine.kernel_tables import KernelTables, keep_tables, make_kernel_tables
+from ..engine.layer_tasks import layer_tasks, tile_tasks
 from ..engine.layout import Layout
 from ..engine.loops.elementwise import add
 from ..engine.loops.im2col import LayerTables
 from ..engine.loops.winograd import WinogradTables
 from ..engine.offset import Offset
 from ..engine.padded_copy import padded_copy
-from ..engine.parallel_tasks import layer_tasks, tap_tasks, tile_tasks
+from ..engine.parallel_tasks import tap_tasks
 from ..engine.sample_facts import SampleFacts, have_no_outliers, sample_facts_of
 from ..engine.simd.reference import Array
 from ..engine.threads import run_all

@@ -17,8 +17,7 @@ from ..geometry.axes import Axis, kernel_extents, make_axes
 from ..geometry.borders import Border, check_border
 from ..geometry.padding import resolve_padding
 from ..images import alpha as transparency
-from ..images.image import Array, Image
-from ..images.light import LIGHT_FORMATS
+from ..images.image import LIGHT_FORMATS, Array, Image
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from ..ops.filter import explain_filter2d, filter2d, rows_at_once, treat_missing
 from ..ops.merge import merge

@@ -1,6 +1,7 @@
 """The samples of an image as kernels see them: its levels, or linear light, times alpha; and levels of their responses."""
 
 import functools
+from typing import TYPE_CHECKING
 
 import numpy as np
 from msgspec import Struct
@@ -9,9 +10,11 @@ from ..errors import ArgumentError
 from ..geometry.borders import Border
 from ..images import alpha as transparency
 from ..images.image import Array, Image
-from ..images.light import REMEDY, LinearLight, light_of
 from .apply_request import ApplyRequest
 from .missing_samples import absent_samples_of
+
+if TYPE_CHECKING:  # imported where light is asked for
+    from ..images.light import LinearLight
 
 
 class Samples(Struct, frozen=True, eq=False, dict=True):
@@ -21,7 +24,7 @@ class Samples(Struct, frozen=True, eq=False, dict=True):
     """
 
     image: Image
-    light: LinearLight | None
+    light: "LinearLight | None"
     border: Border
     absent: Array | None = None
 
@@ -74,8 +77,12 @@ def samples_for(request: ApplyRequest, image: Image) -> Samples:
     Raises ImageError for an image whose curve cannot be used, ArgumentError where its channels have several curves and an
     option needs one, and for a --mask or --nodata that does not fit the image.
     """
-    light = light_of(image) if request.light == "linear" else None
-    border, absent = request.border, absent_samples_of(request, image) if request.may_miss else None
+    absent = absent_samples_of(request, image) if request.may_miss else None
+    if request.light != "linear":
+        return Samples(image, None, request.border, absent)
+    from ..images.light import REMEDY, light_of
+
+    light, border = light_of(image), request.border
     if light is None:
         return Samples(image, None, border, absent)
     several = f"the channels of this picture have {len(light.curves)} curves; {REMEDY}"

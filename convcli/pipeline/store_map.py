@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from ..images.file_format import Format
 from ..images.image import Array, Image
-from ..images.light import srgb_of_light
 from ..images.nodata import stored_nodata
 from ..images.quantize import RangeStatistics, check_scale, combine_statistics, finite_extremes, quantize, to_levels
 from ..images.write import check_size, stored_white
@@ -98,7 +97,11 @@ def stretch_limits(map_source: MapSource, map_: Map, white: int) -> tuple[float,
 
 def _encoded(map_source: MapSource, response: Response) -> Array:
     """Return the colours of a response as levels are made of them."""
-    return srgb_of_light(response.colour) if map_source.is_light else response.colour
+    if not map_source.is_light:
+        return response.colour
+    from ..images.light import srgb_of_light  # here, as it is rare
+
+    return srgb_of_light(response.colour)
 
 
 def _alpha_of(response: Response, image: Image, white: int) -> Array | None:

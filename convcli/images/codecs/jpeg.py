@@ -11,7 +11,6 @@ from ..frames import Frames, Series
 from ..image import Admit, Array, Image
 from ..storage import Storage
 from .jpeg_scans import load_whole
-from .jpeg_subsampling import encode_subsampled
 from .pillow import PillowCodec, WatchedFile, picture_of, pillow_settings, saved, truncated_is_allowed
 
 GAIN_MAP = "its gain map, which makes it HDR,"
@@ -59,6 +58,8 @@ class JpegCodec(PillowCodec):
         ratio = options.pop("subsampling")
         if ratio in PILLOW_SUBSAMPLINGS or is_grey:
             return saved(picture_of(levels), storage.file_format, options | {"subsampling": PILLOW_SUBSAMPLINGS.get(ratio, 0)})
+        from .jpeg_subsampling import encode_subsampled  # here, as it is rare
+
         return encode_subsampled(picture_of(levels), ratio, options)
 
     def load(self, picture: PIL.ImageFile.ImageFile, watched: WatchedFile) -> None:

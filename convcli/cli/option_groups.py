@@ -10,7 +10,7 @@ from ..images.encoding import DEFAULT_QUALITY, TIFF_COMPRESSIONS
 from ..images.formats import MAX_PIXELS, NAMES
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..ops.option_parsers import MISSING
-from ..pipeline.request_base import DEPTHS
+from ..pipeline.request_base import DEPTHS, NORMALIZE
 from . import options
 
 
@@ -295,7 +295,7 @@ SHEET = _together(
     click.option("--labels/--no-labels", default=True, show_default=True, help="Write names, sizes and ranges below tiles."),
     click.option(
         "--normalize",
-        type=click.Choice(("shared", "each")),
+        type=click.Choice(NORMALIZE),
         default="shared",
         show_default=True,
         help="One scale for all maps that can be compared, or one for each map.",

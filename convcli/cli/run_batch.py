@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -73,7 +74,8 @@ def pop_sheet(values: dict[str, Any]) -> "SheetOptions | None":
         raise click.UsageError("--sheet draws maps of a picture, and --in-place would lose the picture; give -o")
     if values["depth"] == "float":
         raise click.UsageError("--depth float stores numbers, and --sheet draws them; leave one of them out")
-    options.refuse_options(("rule",), "colours of a sheet follow --normalize and --percentile")
+    if click.get_current_context().get_parameter_source("rule") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--range does not apply: the colours of a sheet follow --normalize and --percentile")
     from ..drawing.options import SheetOptions
 
     sheet = SheetOptions(**given)

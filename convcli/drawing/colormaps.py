@@ -19,9 +19,9 @@ STEPS = 256
 DEFAULTS = {
     "diverging": "diverging_bwr_20_95_c54",  # from blue over white to red: differences that the colour-blind see
     "sequential": "linear_protanopic_deuteranopic_kbjyw_5_95_c25",  # from black over blue and yellow to white, made for them
-    "grey": "linear_grey_0_100_c0",
+    "grey": "",  # computed: the white of colorcet's is not neutral
 }
-"""The names of this program for maps of colorcet."""
+"""The names of this program, and those of colorcet's maps."""
 
 UNKNOWN = (255, 0, 220)
 BELOW = (0, 245, 255)
@@ -42,8 +42,8 @@ def colormap(name: str) -> Array:
         raise ArgumentError(
             f"colormap {name!r} is unknown; there are {', '.join(DEFAULTS)} and those of colorcet{nearest_name(name, names())}"
         )
-    given = [bytes.fromhex(text[1:]) for text in colorcet.palette[DEFAULTS.get(name, name)]]
-    table = np.array([tuple(colour) for colour in given], np.float64)
+    given = colorcet.palette[DEFAULTS.get(name, name)] if name != "grey" else ["#000000", "#ffffff"]
+    table = np.array([tuple(bytes.fromhex(text[1:])) for text in given], np.float64)
     places = np.linspace(0, len(table) - 1, STEPS + 1)
     colours = np.stack([np.interp(places, np.arange(len(table)), channel) for channel in table.T], axis=1)
     rounded: Array = np.rint(colours).astype(np.uint8)

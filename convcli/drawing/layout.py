@@ -24,8 +24,6 @@ ASPECT = 4 / 3
 MARGIN = 14
 SMALLEST_TILE, LARGEST_TILE = 40, 320
 """Longest sides of tiles that are chosen for their number: of many maps, each is still seen."""
-NUMBER_CELL = 38
-"""Pixels of a sample with its number, at least: six characters of 9 pixels."""
 PAD = 5
 """Pixels between a tile and its caption, and between parts of a legend."""
 
@@ -185,12 +183,6 @@ def grid_for(
 def caption_room(side: int) -> int:
     """Return about how high the caption of a tile is."""
     return 50 if side >= 150 else 30 if side >= 90 else 15 if side >= 30 else 0
-
-
-def numbered_side(shapes: Sequence[tuple[int, ...]]) -> int:
-    """Return the side of tiles on which the numbers of arrays of these shapes fit."""
-    longest = max((max(shape[:2]) for shape in shapes), default=1)
-    return max(NUMBER_CELL * longest, min(LARGEST_TILE, 2 * NUMBER_CELL * longest))
 
 
 def block_grid(count: int, size: tuple[int, int]) -> tuple[int, int, int]:

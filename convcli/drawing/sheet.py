@@ -105,7 +105,8 @@ def check_pixels(count: int) -> None:
     """Raise ArgumentError for a sheet of more than MAX_PIXELS pixels."""
     if count > MAX_PIXELS:
         raise ArgumentError(
-            f"the sheet would have {count} pixels, and the limit is {MAX_PIXELS}; give a smaller --tile or --scale, or fewer maps"
+            f"the sheet would have {count} pixels, and the limit is {MAX_PIXELS}; "
+            "give a smaller --tile or --scale, or fewer maps"
         )
 
 

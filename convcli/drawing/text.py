@@ -93,6 +93,6 @@ def write(canvas: Array, at: tuple[int, int], text: str, size: int, colour: tupl
     mask = PIL.Image.new("L", (width, height))
     left = math.floor(min(_font(size).getbbox(text)[0], 0))
     PIL.ImageDraw.Draw(mask).text((-left, 0), text, fill=255, font=_font(size))
-    part = canvas[max(y, 0) : y + height, max(x, 0) : x + width]
+    part = canvas[y : y + height, x : x + width]
     cover = np.asarray(mask, np.uint16)[: part.shape[0], : part.shape[1], None]
     part[:] = (part * (255 - cover) + np.array(colour, np.uint16) * cover + 127) // 255

@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # imported where a sheet is asked for
     from ..drawing.options import SheetOptions
 
 DEPTHS = ("same", "float")
+NORMALIZE = ("shared", "each")
+"""The words of --normalize."""
 
 PIXELS_VERSION = 6
 """Increased when the same options give other pixels than before, so that --skip-existing does not keep old outputs."""

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..drawing.layout import Grid, grid_for, numbered_side, tile_size
-from ..drawing.options import SheetOptions
+from ..drawing.layout import LARGEST_TILE, Grid, grid_for, tile_size
+from ..drawing.options import NUMBER_CELL, SheetOptions
 from ..drawing.sheet import Cell, Group, check_pixels
 from ..drawing.tile import Tile, can_be_numbered
 from ..errors import ArgumentError
@@ -46,7 +46,10 @@ class SheetPlan(Struct, frozen=True, eq=False):
 
 
 def plan_sheet(request: BaseRequest, options: SheetOptions, source: MapSource, maps: tuple[int, ...]) -> SheetPlan:
-    """Return the plan of a sheet, before a map is computed. Raises ArgumentError where --numbers has no room, or tiles are too large."""
+    """Return the plan of a sheet, before a map is computed.
+
+    Raises ArgumentError where --numbers has no room, where tiles are too large, and where a map cannot be computed.
+    """
     shown, notices = maps[:MAX_MAPS], list[str]()
     if len(maps) > MAX_MAPS:
         notices.append(f"--sheet shows the first {MAX_MAPS} of {len(maps)} maps")
@@ -95,10 +98,10 @@ def _with_room(
         notices.append("--numbers is for tiles of one channel and at most 16 x 16 samples; others have none")
     if options.scale is not None:
         return options
-    side = numbered_side(numbered)
-    if options.tile is not None and options.tile < side // 2:
-        raise ArgumentError(f"--numbers needs tiles of at least {side // 2} pixels here, got --tile {options.tile}")
-    return replace(options, tile=options.tile or side)
+    needed = NUMBER_CELL * max(max(shape[:2]) for shape in numbered)
+    if options.tile is not None and options.tile < needed:
+        raise ArgumentError(f"--numbers needs tiles of at least {needed} pixels here, got --tile {options.tile}")
+    return replace(options, tile=options.tile or max(needed, min(LARGEST_TILE, 2 * needed)))
 
 
 class SheetGroups:

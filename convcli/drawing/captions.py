@@ -77,12 +77,15 @@ def _fitting(forms: list[str], size: int, width: int) -> str:
     return next((form for form in forms if width_of(form, size) <= width), "")
 
 
-def fitted_numbers(numbers: Array, width: int, height: int) -> tuple[list[list[str]], int]:
-    """Return the texts of numbers (h, w) for cells of a size, and the largest size of the font in which all of them fit."""
+def fitted_numbers(numbers: Array, width: int, height: int) -> tuple[list[list[str]], int] | None:
+    """Return the texts of numbers (h, w) for cells of a size, and the largest size of the font in which all of them fit.
+
+    None where they do not fit; cells of NUMBER_CELL pixels are large enough for any.
+    """
     for digits in (3, 2, 1):
         texts = [[number(value, digits) for value in row] for row in numbers.tolist()]
         longest = max((text for row in texts for text in row), key=lambda text: width_of(text, 20), default="")
-        for size in range(min(22, height // 2), 7, -1):
-            if width_of(longest, size) <= width - 4:
+        for size in range(min(22, height // 2), 6, -1):
+            if width_of(longest, size) <= width - 4 and height_of(size) <= height:
                 return texts, size
-    return texts, 7
+    return None

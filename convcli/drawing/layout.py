@@ -10,7 +10,7 @@ heading of the next group ...
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -23,6 +23,7 @@ WIDTH = 1000
 ASPECT = 4 / 3
 MARGIN = 14
 SMALLEST_TILE, LARGEST_TILE = 40, 320
+THREE_TILES = 314  # three of them, with gaps, are WIDTH wide
 """Longest sides of tiles that are chosen for their number: of many maps, each is still seen."""
 PAD = 5
 """Pixels between a tile and its caption, and between parts of a legend."""
@@ -95,8 +96,18 @@ def arrange(groups: Sequence[GroupSize], columns: int) -> Layout:
     for group in groups:
         boxes, top = _arrange_group(group, columns, gap, top, width - 2 * MARGIN)
         placed.append(boxes)
-    right = max((box.x + box.width for group in placed for box in group.legend), default=0)
-    return Layout(max(width, right + MARGIN), top + MARGIN - gap, tuple(placed))
+    right, bottom = (max(ends, default=0) for ends in zip(*map(_end, _all_boxes(placed)), strict=True))
+    return Layout(max(width, right + MARGIN), bottom + MARGIN, tuple(placed))
+
+
+def _all_boxes(groups: Sequence[GroupBoxes]) -> Iterator[Box]:
+    for group in groups:
+        cells = (cell for cell in group.cells if cell)
+        yield from (group.heading, *group.legend, *(box for cell in cells for box in (cell.tile, cell.inset, cell.caption)))
+
+
+def _end(box: Box) -> tuple[int, int]:
+    return box.x + box.width, box.y + box.height
 
 
 def _row_width(group: GroupSize, columns: int, gap: int) -> int:
@@ -168,7 +179,7 @@ def grid_for(
     for count in candidates:
         available = (WIDTH - 2 * MARGIN - (count - 1) * gap_for(count)) // count
         side = given or max(1, min(LARGEST_TILE, int(available / max(ratio, 0.4))))
-        across = count * (side * ratio + gap_for(count))
+        across = 2 * MARGIN + count * (side * ratio + gap_for(count)) - gap_for(count)
         if given and not fixed and count > 1 and across > WIDTH:
             break
         rows = sum(math.ceil(cells / count) for cells in counts)

@@ -201,9 +201,12 @@ def _draw_tile(
 
 
 def _write_numbers(canvas: Array, at: tuple[int, int], numbers: Array, painted: Array, cell: tuple[int, int]) -> None:
-    """Write the number of each sample into its cell, dark on light colours, light on dark ones."""
+    """Write the number of each sample into its cell, dark on light colours, light on dark ones, where all fit."""
     high, wide = cell
-    texts, size = fitted_numbers(numbers, wide, high)
+    fitted = fitted_numbers(numbers, wide, high)
+    if fitted is None:
+        return
+    texts, size = fitted
     light = (painted / 255.0) ** 2.2 @ np.array([0.2126, 0.7152, 0.0722])
     for row, line in enumerate(texts):
         for column, text in enumerate(line):

@@ -61,8 +61,18 @@ def _spelled(character: str) -> str:
 
 def width_of(text: str, size: int) -> int:
     """Return the width in pixels of a drawable text."""
-    left, _, right, _ = _font(size).getbbox(text)
-    return math.ceil(max(right, _font(size).getlength(text))) - math.floor(min(left, 0))
+    words = text.split(" ")
+    return sum(_word_width(word, size) for word in words) + (len(words) - 1) * _space(size)
+
+
+def _space(size: int) -> int:
+    """Return the width of a space. That of the font is kerned away beside some digits."""
+    return max(2, round(size * 0.3))
+
+
+def _word_width(word: str, size: int) -> int:
+    left, _, right, _ = _font(size).getbbox(word)
+    return math.ceil(max(right, _font(size).getlength(word))) - math.floor(min(left, 0))
 
 
 def height_of(size: int) -> int:
@@ -91,8 +101,11 @@ def write(canvas: Array, at: tuple[int, int], text: str, size: int, colour: tupl
     x, y = at
     width, height = width_of(text, size), height_of(size)
     mask = PIL.Image.new("L", (width, height))
-    left = math.floor(min(_font(size).getbbox(text)[0], 0))
-    PIL.ImageDraw.Draw(mask).text((-left, 0), text, fill=255, font=_font(size))
+    pen, place = PIL.ImageDraw.Draw(mask), 0
+    for word in text.split(" "):
+        left = math.floor(min(_font(size).getbbox(word)[0], 0))
+        pen.text((place - left, 0), word, fill=255, font=_font(size))
+        place += _word_width(word, size) + _space(size)
     part = canvas[y : y + height, x : x + width]
     cover = np.asarray(mask, np.uint16)[: part.shape[0], : part.shape[1], None]
     part[:] = (part * (255 - cover) + np.array(colour, np.uint16) * cover + 127) // 255

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..drawing.layout import LARGEST_TILE, Grid, grid_for, tile_size
+from ..drawing.layout import THREE_TILES, Grid, grid_for, tile_size
 from ..drawing.options import NUMBER_CELL, SheetOptions
 from ..drawing.sheet import Cell, Group, check_pixels
 from ..drawing.tile import Tile, can_be_numbered
@@ -58,7 +58,7 @@ def plan_sheet(request: BaseRequest, options: SheetOptions, source: MapSource, m
     kernels: list[Kernel] = []
     if isinstance(request, ApplyRequest):
         kernels = [kernel for index in shown for kernel in kernels_of(request.maps[index])]
-    in_pairs = bool(kernels) and (len(shown) <= MAX_PAIRS or options.numbers)
+    in_pairs = bool(kernels) and len(shown) <= MAX_PAIRS
     if options.numbers:
         options = _with_room(options, shapes, [kernel.shape for kernel in kernels], notices)
     grid = _grid(request, options, shapes, shown, in_pairs)
@@ -71,8 +71,7 @@ def _grid(
     request: BaseRequest, options: SheetOptions, shapes: list[tuple[int, int, int]], maps: tuple[int, ...], in_pairs: bool
 ) -> Grid:
     if in_pairs:
-        columns = PAIR_COLUMNS if len(maps) <= MAX_PAIRS else None
-        return grid_for([1 + 2 * len(maps)], [*shapes, (1, 1)], options, columns)  # a kernel may be a square
+        return grid_for([1 + 2 * len(maps)], [*shapes, (1, 1)], options, PAIR_COLUMNS)  # a kernel may be a square
     if isinstance(request, ApplyRequest):
         grid = grid_for([1 + len(maps)], shapes, options)
         if grid.side >= LEAST_INPUT:
@@ -101,7 +100,7 @@ def _with_room(
     needed = NUMBER_CELL * max(max(shape[:2]) for shape in numbered)
     if options.tile is not None and options.tile < needed:
         raise ArgumentError(f"--numbers needs tiles of at least {needed} pixels here, got --tile {options.tile}")
-    return replace(options, tile=options.tile or max(needed, min(LARGEST_TILE, 2 * needed)))
+    return replace(options, tile=options.tile or max(needed, min(THREE_TILES, 2 * needed)))
 
 
 class SheetGroups:
@@ -136,7 +135,7 @@ class SheetGroups:
         side = self.plan.grid.side
         cells: list[Cell | None] = [self._input(side)]
         for position, index in enumerate(self.plan.maps):
-            if position and len(self.plan.maps) <= MAX_PAIRS and self.plan.grid.columns == PAIR_COLUMNS:
+            if position and self.plan.grid.columns == PAIR_COLUMNS:
                 cells.append(None)  # below the input
             cells += [Cell(self._kernels(index)), Cell((self._map(index),))]
         return Group(tuple(cells), side, factor=self.factor)

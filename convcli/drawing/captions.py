@@ -86,6 +86,6 @@ def fitted_numbers(numbers: Array, width: int, height: int) -> tuple[list[list[s
         texts = [[number(value, digits) for value in row] for row in numbers.tolist()]
         longest = max((text for row in texts for text in row), key=lambda text: width_of(text, 20), default="")
         for size in range(min(22, height // 2), 6, -1):
-            if width_of(longest, size) <= width - 4 and height_of(size) <= height:
+            if width_of(longest, size) <= width - 6 and height_of(size) <= height:
                 return texts, size
     return None

@@ -65,16 +65,17 @@ def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
     """
     bars: dict[object, Item] = {}
     for colouring in colourings:
-        kind, is_rgb, signed, given = colouring.key[:4]
+        kind, is_rgb, signed, given, are_levels = colouring.key[:5]
         is_own = len(colouring.key) > 5 and kind != "input"
         signed = signed or kind == "kernel"
         of_rgb = ": red, green, blue" if is_rgb else ""
         means = ", means of samples" if colouring.of_means else ""
-        title = f"{'each ' + KINDS[kind][:-1] if is_own else KINDS[kind]}{means}{of_rgb}"
+        name = "levels of maps" if are_levels else KINDS[kind]
+        title = f"{'each ' + KINDS[kind][:-1] if is_own else name}{means}{of_rgb}"
         if colouring.scale is None and not is_own:
             continue
         bar = colormaps.colormap(colouring.colormap)
-        bars.setdefault((kind, is_rgb, signed, given, is_own), Item(title, bar, _ends(colouring, is_own, signed)))
+        bars.setdefault((kind, is_rgb, signed, given, are_levels, is_own), Item(title, bar, _ends(colouring, is_own, signed)))
     grey = [count for colouring, count in zip(colourings, counts, strict=True) if not colouring.key[1]]
     total = [sum(count.unknown for count in counts), sum(count.below for count in grey), sum(count.above for count in grey)]
     shared = {(scale.low, scale.high) for colouring in colourings if colouring.key[0] == "map" and (scale := colouring.scale)}

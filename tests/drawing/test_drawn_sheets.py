@@ -66,11 +66,12 @@ def test_unsigned_maps_share_a_scale_from_minimum_to_maximum(rng):
 
 def test_each_map_can_have_its_own_scale(rng):
     """Signed or not."""
-    maps = [rng.integers(3, 40, (8, 8)), rng.integers(-4, 4, (8, 8))]
+    maps = [rng.integers(3, 40, (8, 8)), rng.integers(-4, 4, (8, 8)), rng.integers(-90, 90, (8, 8))]
     sheet = sheet_of(maps, SheetOptions(normalize="each"))
     assert_array_equal(tile_pixels(sheet, 0), expected_pixels(maps[0], maps[0].min(), maps[0].max(), "sequential", 8))
-    reach = np.abs(maps[1]).max()
-    assert_array_equal(tile_pixels(sheet, 1), expected_pixels(maps[1], -reach, reach, "diverging", 8))
+    for index in (1, 2):
+        reach = np.abs(maps[index]).max()
+        assert_array_equal(tile_pixels(sheet, index), expected_pixels(maps[index], -reach, reach, "diverging", 8))
 
 
 def test_levels_do_not_share_the_scale_of_signed_maps():

@@ -1,6 +1,9 @@
 """Text: what the font has, and how large it is."""
 
 import numpy as np
+import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 import pytest
 
 from convcli.drawing.text import ELLIPSIS, cut, drawable, height_of, width_of, write
@@ -51,6 +54,18 @@ def test_ink_stays_in_its_box(name, size):
         assert left >= 20
         assert bottom < 20 + height
         assert right < 20 + width
+
+
+@pytest.mark.parametrize("letter", [chr(code) for code in range(33, 127)])
+def test_no_ink_is_cut_off(letter):
+    """A letter is as dark as Pillow draws it on a large picture."""
+    for size in (9, 13, 22):
+        canvas = np.full((60, 60, 3), 255, np.uint8)
+        write(canvas, (20, 20), letter, size)
+        picture = PIL.Image.new("L", (60, 60), 255)
+        font = PIL.ImageFont.load_default(size).font_variant(layout_engine=PIL.ImageFont.Layout.BASIC)
+        PIL.ImageDraw.Draw(picture).text((20, 20), letter, fill=32, font=font)
+        assert abs((255 - canvas[..., 0].astype(int)).sum() - (255 - np.asarray(picture, int)).sum()) <= 60
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,16 +11,16 @@ NAME_ONLY, SHORT, FULL = 30, 90, 150
 
 
 def number(value: float, digits: int = 4) -> str:
-    """Return a number in a few significant digits, an integer of up to six digits in all of them.
+    """Return a number in a few significant digits, up to six of them before the point.
 
-    >>> number(-1020.0), number(0.33333), number(float("nan")), number(123456.7)
-    ('-1020', '0.3333', 'NaN', '1.235e+05')
+    >>> number(-1020.0), number(0.33333), number(float("nan")), number(123456.7), number(1234567.0)
+    ('-1020', '0.3333', 'NaN', '123457', '1.235e+06')
     """
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
     if value == int(value) and abs(value) < 10**6:
         return str(int(value))
-    return f"{value:.{digits}g}"
+    return f"{value:.0f}" if 10**digits <= abs(value) < 999_999.5 else f"{value:.{digits}g}"
 
 
 def size_of(tile: Tile) -> str:
@@ -31,7 +31,10 @@ def size_of(tile: Tile) -> str:
 
 def range_of(tile: Tile) -> str:
     """Return minimum and maximum of what a tile shows."""
-    return "nothing finite" if math.isnan(tile.minimum) else f"{number(tile.minimum)} to {number(tile.maximum)}"
+    if math.isnan(tile.minimum):
+        return "nothing finite"
+    ends = dict.fromkeys((number(tile.minimum), number(tile.maximum)))  # one where they are equal
+    return " to ".join(ends)
 
 
 def sizes_for(side: int) -> tuple[int, ...]:

@@ -150,7 +150,7 @@ def _draw_group(
     for cell, places in zip(group.cells, boxes.cells, strict=True):
         if cell is None or places is None:
             continue
-        for tile, box in (*_blocks(cell.tiles, places.tile), *_blocks(cell.kernels, places.inset)):
+        for tile, box in (*_blocks(cell.tiles, places.tile), *_blocks(cell.kernels, places.inset, is_inset=True)):
             factor = group.factor if tile.kind != "kernel" else None
             _draw_tile(canvas, tile, box, colourings.get(tile), factor, options.numbers)
         if not places.caption.height:
@@ -162,18 +162,20 @@ def _draw_group(
 
 
 def _names_fit(group: Group, boxes: GroupBoxes) -> bool:
-    """Return whether the names of maps differ also where they are cut, so that they can stand below tiles."""
+    """Return whether the names of maps and kernels differ also where they are cut, so that they can stand below tiles."""
     sizes = sizes_for(group.side)
     pairs = zip(group.cells, boxes.cells, strict=True)
-    maps = [(cell.tiles[0].name, places) for cell, places in pairs if cell and places and cell.tiles[0].kind == "map"]
-    cuts = {cut(drawable(name), sizes[0], places.caption.width) for name, places in maps} if sizes else set()
-    return len(cuts) == len(maps) and "" not in cuts
+    named = [(cell.tiles[0], places.caption.width) for cell, places in pairs if cell and places]
+    named = [(tile, width) for tile, width in named if tile.index is not None]
+    cuts = {(tile.kind, cut(drawable(tile.name), sizes[0], width)) for tile, width in named} if sizes else set()
+    return len(cuts) == len(named) and all(text for _, text in cuts)
 
 
-def _blocks(tiles: Sequence[Tile], box: Box) -> Iterator[tuple[Tile, Box]]:
+def _blocks(tiles: Sequence[Tile], box: Box, is_inset: bool = False) -> Iterator[tuple[Tile, Box]]:
     """Yield tiles with their boxes in a box: one fills it, several are squares."""
-    if len(tiles) == 1:
-        yield tiles[0], box
+    if len(tiles) == 1:  # a kernel beside a caption is at the left of a box that has room for two
+        inset = Box(box.x, box.y, min(box.width, box.height), box.height)
+        yield tiles[0], inset if is_inset else box
         return
     if tiles:
         rows, columns, side = block_grid(len(tiles), (box.height, box.width))
@@ -189,6 +191,8 @@ def _draw_tile(
 ) -> None:
     """Draw a tile in the middle of a box, with a frame around it."""
     drawn = drawn_size(tile.samples.shape, max(box.width, box.height), factor)
+    if drawn.size[0] > box.height or drawn.size[1] > box.width:
+        drawn = drawn_size(tile.samples.shape, min(box.width, box.height))
     samples = reduced(tile.samples, drawn.samples)
     painted = np.broadcast_to(samples, (*drawn.samples, 3)) if colouring is None else colouring.painted(samples)
     pixels = enlarged(painted, drawn.factors)[: box.height, : box.width]

@@ -12,6 +12,9 @@ from .scale import Scale
 LEAST_SIDE = 8
 """Pixels of the shorter side of a tile, at least: a vector is a strip, not a line."""
 
+CHUNK = 1 << 17
+"""Samples that are summed at a time: NumPy copies them to float64 first."""
+
 MAX_NUMBERED = 16
 """Rows and columns up to which a tile can have its numbers written on it."""
 
@@ -101,15 +104,28 @@ def reduced(array: Array, size: tuple[int, int]) -> Array:
     """
     if array.shape[:2] == size:
         return array
-    sums = array
+    firsts, counts = _windows(array.shape[0], size[0])
     with np.errstate(invalid="ignore", over="ignore"):
-        for axis, count in enumerate(size):
-            firsts = np.arange(count) * array.shape[axis] // count
-            lengths = np.diff(firsts, append=array.shape[axis])
-            sums = np.add.reduceat(sums, firsts, axis=axis, dtype=np.float64)
-            sums /= lengths.reshape([-1 if other == axis else 1 for other in range(array.ndim)])
+        rows = max(CHUNK * size[0] // max(array.size, 1), 1)
+        chunks = [slice(begin, min(begin + rows, size[0])) for begin in range(0, size[0], rows)]
+        ends = firsts + counts
+        parts = [
+            np.add.reduceat(
+                array[firsts[part.start] : ends[part.stop - 1]], firsts[part] - firsts[part.start], dtype=np.float64
+            )
+            for part in chunks
+        ]
+        sums = np.concatenate(parts) / counts[:, None, None]
+        firsts, counts = _windows(array.shape[1], size[1])
+        sums = np.add.reduceat(sums, firsts, axis=1) / counts[:, None]
         means: Array = np.rint(sums).astype(array.dtype) if array.dtype.kind == "u" else sums.astype(array.dtype)
     return means
+
+
+def _windows(length: int, count: int) -> tuple[Array, Array]:
+    """Return where windows over an axis begin, and their lengths."""
+    firsts = np.arange(count) * length // count
+    return firsts, np.diff(firsts, append=length)
 
 
 def enlarged(pixels: Array, factors: tuple[int, int]) -> Array:

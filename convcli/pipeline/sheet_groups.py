@@ -157,7 +157,8 @@ class SheetGroups:
         return Cell((input_tile(self.source.image, side, self.factor),))
 
     def _kernels(self, index: int) -> tuple[Tile, ...]:
-        return tuple(map(kernel_tile, kernels_of(self.request.maps[index])[:MAX_KERNELS]))
+        kernels = kernels_of(self.request.maps[index])[:MAX_KERNELS]
+        return tuple(kernel_tile(kernel, index) for kernel in kernels)
 
     def _map(self, index: int, name: str = "") -> Tile:
         map_ = self.request.maps[index]

@@ -40,11 +40,11 @@ def _over_white(image: Image) -> Array:
     return np.rint(image.pixels * cover + image.opaque * (1 - cover)).astype(image.pixels.dtype)
 
 
-def kernel_tile(kernel: Kernel) -> Tile:
-    """Return the tile of the weights of a kernel, one sample a weight."""
+def kernel_tile(kernel: Kernel, index: int) -> Tile:
+    """Return the tile of the weights of a kernel, one sample a weight. ``index`` is that of its map."""
     weights = kernel.weights if kernel.weights.ndim == 3 else kernel.weights[:, :, None]
     drawn = drawn_size(weights.shape, max(weights.shape))
-    return tile_of(kernel.name, "kernel", weights, drawn, (float(weights.min()), float(weights.max())), signed=True)
+    return tile_of(kernel.name, "kernel", weights, drawn, (float(weights.min()), float(weights.max())), index=index)
 
 
 def map_tile(source: MapSource, map_: Map, drawn_in: tuple[int, int | None], **names: Any) -> tuple[Tile, RangeStatistics]:

@@ -185,6 +185,24 @@ def test_a_row_of_equal_cuts_has_numbers_instead():
     assert_array_equal(ours, one.pixels[place.y : place.y + place.height, place.x : place.x + 30])
 
 
+def test_kernels_beside_captions_are_drawn_whole(rng):
+    """One kernel where another cell has two, and kernels that are no squares."""
+    weights = [rng.permutation(np.arange(-4, 5)).reshape(shape) for shape in [(3, 3), (1, 9), (9, 1)]]
+    tiles = [
+        tile_of("k", "kernel", array[:, :, None], drawn_size(array.shape, 9), (-4.0, 4.0)) for array in map(np.array, weights)
+    ]
+    cells = tuple(Cell((map_of(np.eye(4), side=320),), (tile,)) for tile in tiles)
+    cells += (Cell((map_of(np.eye(4), side=320),), (tiles[0], tiles[0])),)
+    sheet = draw_sheet([Group(cells, 320)], 2, SheetOptions())
+    for array, places in zip(weights, sheet.layout.groups[0].cells, strict=False):
+        box = places.inset
+        part = sheet.pixels[box.y : box.y + box.height, box.x : box.x + box.width].reshape(-1, 3)
+        seen = {
+            tuple(colour) for colour, count in zip(*np.unique(part, axis=0, return_counts=True), strict=True) if count >= 64
+        }
+        assert {tuple(colour) for colour in colormap("diverging")[(array.ravel() + 4) * 32]} <= seen
+
+
 def test_numbers_stand_in_their_cells():
     """Dark on light, light on dark, and within the cell."""
     values = np.array([[0, -1020], [0.0625, 765]])
@@ -211,6 +229,7 @@ def test_every_number_fits_the_smallest_cell(value):
 def test_number_has_no_sign_of_zero():
     """-0.0 is 0."""
     assert [number(value) for value in (-0.0, 5.0, 0.5, 1e6, float("inf"))] == ["0", "5", "0.5", "1e+06", "inf"]
+    assert [number(value) for value in (12345.6, -999999.7, 0.99996)] == ["12346", "-1e+06", "1"]
 
 
 def test_sheets_are_the_same_each_time(rng):

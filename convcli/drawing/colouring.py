@@ -68,11 +68,13 @@ def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Co
 
 
 def _shared(key: Key, tiles: list[Tile], options: SheetOptions) -> Iterator[tuple[Tile, Colouring]]:
-    kind, is_rgb, signed, given = key[:4]
+    kind, is_rgb, signed, given, are_levels = key[:5]
     centred = kind == "kernel" or signed
     percentile = 100.0 if kind == "kernel" else options.percentile
     scale = given or scale_of([tile.samples for tile in tiles], percentile, centred)
-    name = "grey" if is_rgb or kind == "input" else options.colormap or ("diverging" if centred else "sequential")
+    name = options.colormap or ("grey" if are_levels else "diverging" if centred else "sequential")
+    if is_rgb or kind == "input":
+        name = "grey"
     of_means = any(tile.samples.shape[:2] != tile.shape[:2] for tile in tiles)
     colouring = Colouring(scale, name, key, of_means)
     return ((tile, colouring) for tile in tiles)

@@ -48,14 +48,18 @@ class Box(Struct, frozen=True):
 
 
 class GroupSize(Struct, frozen=True):
-    """The sizes (height, width) of the parts of a group. A cell is whether it has an inset; one that is None stays empty."""
+    """The sizes (height, width) of the parts of a group.
 
-    cells: tuple[bool | None, ...]
+    Each cell is the width of its inset, 0 without one; a cell that is None stays empty. ``inset``, ``caption`` and ``heading``
+    are heights.
+    """
+
+    cells: tuple[int | None, ...]
     tile: tuple[int, int]
     cell_width: int
-    caption: int = 0  # height
-    inset: tuple[int, int] = (0, 0)
-    heading: int = 0  # height
+    caption: int = 0
+    inset: int = 0
+    heading: int = 0
     legend: tuple[tuple[int, int], ...] = ()
 
 
@@ -119,18 +123,18 @@ def _arrange_group(group: GroupSize, columns: int, gap: int, top: int, width: in
     """Return the boxes of a group whose upper end is ``top``, and where the next group begins."""
     heading = Box(MARGIN, top, width, group.heading)
     top += group.heading + (PAD if group.heading else 0)
-    below = max(group.caption, group.inset[0])
+    below = max(group.caption, group.inset)
     pitch = group.tile[0] + (below + PAD if below else 0) + gap
     cells: list[CellBoxes | None] = []
-    for index, has_inset in enumerate(group.cells):
+    for index, wide in enumerate(group.cells):
         row, column = divmod(index, columns)
         x, y = MARGIN + column * (group.cell_width + gap), top + row * pitch
         under = y + group.tile[0] + PAD
-        inset = Box(x, under, group.inset[1], group.inset[0]) if has_inset else Box(x, under, 0, 0)
-        beside = inset.width + PAD if has_inset else 0
+        inset = Box(x, under, wide or 0, group.inset if wide else 0)
+        beside = inset.width + PAD if wide else 0
         caption = Box(x + beside, under, group.cell_width - beside, group.caption)
         boxes = CellBoxes(Box(x, y, group.tile[1], group.tile[0]), inset, caption)
-        cells.append(None if has_inset is None else boxes)
+        cells.append(None if wide is None else boxes)
     top += math.ceil(len(cells) / columns) * pitch
     legend = tuple(_flow(group.legend, top + PAD, width))
     if legend:

@@ -122,17 +122,13 @@ def _group_size(group: Group, legend: Sequence[Item], options: SheetOptions) -> 
     shapes = {tile.samples.shape for cell in used for tile in cell.tiles if len(cell.tiles) == 1}
     tile = tile_size(shapes, group.side, group.factor) if shapes else (group.side, group.side)
     caption = caption_height(group.side) if options.labels else 0
-    inset = (0, 0)
-    most = max((len(cell.kernels) for cell in used), default=0)
-    if most:
-        side = inset_side(group.side)
-        inset = side, min(2 * side, tile[1] // 2) if most > 1 else side
+    side = inset_side(group.side)
+    insets = (0, side, max(side, min(2 * side, tile[1] // 2)))  # for no, one and several kernels
+    cells = tuple(None if cell is None else insets[min(len(cell.kernels), 2)] for cell in group.cells)
     width = max(tile[1], min(group.side, 110)) if caption else tile[1]
     heading = height_of(HEADING) if group.heading and options.labels else 0
     sizes = tuple(item.size for item in legend)
-    return GroupSize(
-        tuple(None if cell is None else bool(cell.kernels) for cell in group.cells), tile, width, caption, inset, heading, sizes
-    )
+    return GroupSize(cells, tile, width, caption, side if any(cells) else 0, heading, sizes)
 
 
 def inset_side(side: int) -> int:
@@ -150,7 +146,7 @@ def _draw_group(
     for cell, places in zip(group.cells, boxes.cells, strict=True):
         if cell is None or places is None:
             continue
-        for tile, box in (*_blocks(cell.tiles, places.tile), *_blocks(cell.kernels, places.inset, is_inset=True)):
+        for tile, box in (*_blocks(cell.tiles, places.tile), *_blocks(cell.kernels, places.inset)):
             factor = group.factor if tile.kind != "kernel" else None
             _draw_tile(canvas, tile, box, colourings.get(tile), factor, options.numbers)
         if not places.caption.height:
@@ -171,11 +167,10 @@ def _names_fit(group: Group, boxes: GroupBoxes) -> bool:
     return len(cuts) == len(named) and all(text for _, text in cuts)
 
 
-def _blocks(tiles: Sequence[Tile], box: Box, is_inset: bool = False) -> Iterator[tuple[Tile, Box]]:
+def _blocks(tiles: Sequence[Tile], box: Box) -> Iterator[tuple[Tile, Box]]:
     """Yield tiles with their boxes in a box: one fills it, several are squares."""
-    if len(tiles) == 1:  # a kernel beside a caption is at the left of a box that has room for two
-        inset = Box(box.x, box.y, min(box.width, box.height), box.height)
-        yield tiles[0], inset if is_inset else box
+    if len(tiles) == 1:
+        yield tiles[0], box
         return
     if tiles:
         rows, columns, side = block_grid(len(tiles), (box.height, box.width))

@@ -57,7 +57,7 @@ def map_tile(source: MapSource, map_: Map, drawn_in: tuple[int, int | None], **n
     extremes = finite_extremes(colour)
     are_levels = isinstance(map_, Kernel | Bank) and _keeps_levels(map_)
     white = source.white
-    scale = Scale(0.0, float(white), signed=False) if are_levels and colour.shape[2] == 3 and white is not None else None
+    scale = Scale(0.0, float(white), signed=False) if are_levels and white is not None else None
     signed = extremes is not None and extremes[0] < 0 and not are_levels
     drawn = drawn_size(colour.shape, *drawn_in)
     facts = {"signed": signed, "are_levels": are_levels, "scale": scale, **names}

@@ -79,7 +79,7 @@ def test_levels_do_not_share_the_scale_of_signed_maps():
     cells = (Cell((map_of([[0, 200]], are_levels=True),)), Cell((map_of([[-1, 1]]),)), Cell((map_of([[0, 0.5]]),)))
     sheet = draw_sheet([Group(cells, 64)], 3, SheetOptions())
     assert [(facts.scale.low, facts.scale.high, facts.colormap) for facts in sheet.tiles] == [
-        (0, 200, "sequential"),
+        (0, 200, "grey"),
         (-1, 1, "diverging"),
         (-1, 1, "diverging"),
     ]

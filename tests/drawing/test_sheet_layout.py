@@ -14,13 +14,13 @@ from convcli.errors import ArgumentError
 SIDES = st.integers(1, 300)
 GROUPS = st.builds(
     lambda cells, tile, more, caption, inset, heading, legend: GroupSize(
-        tuple(cells), tile, max(tile[1], inset[1]) + more, caption, inset, heading, tuple(legend)
+        tuple(cells), tile, max(tile[1], *(cell or 0 for cell in cells)) + more, caption, inset, heading, tuple(legend)
     ),
-    st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=40),
+    st.lists(st.sampled_from([0, None, 7, 30, 60]), min_size=1, max_size=40),
     st.tuples(SIDES, SIDES),
     st.integers(0, 50),
     st.integers(0, 60),
-    st.tuples(st.integers(0, 90), st.integers(0, 90)),
+    st.integers(0, 90),
     st.integers(0, 30),
     st.lists(st.tuples(st.integers(1, 50), st.integers(1, 400)), max_size=5),
 )

@@ -104,20 +104,16 @@ def reduced(array: Array, size: tuple[int, int]) -> Array:
     """
     if array.shape[:2] == size:
         return array
-    firsts, counts = _windows(array.shape[0], size[0])
+    (rows, heights), (columns, widths) = (_windows(length, count) for length, count in zip(array.shape, size, strict=False))
+    ends, step = rows + heights, max(CHUNK * size[0] // max(array.size, 1), 1)
     with np.errstate(invalid="ignore", over="ignore"):
-        rows = max(CHUNK * size[0] // max(array.size, 1), 1)
-        chunks = [slice(begin, min(begin + rows, size[0])) for begin in range(0, size[0], rows)]
-        ends = firsts + counts
-        parts = [
-            np.add.reduceat(
-                array[firsts[part.start] : ends[part.stop - 1]], firsts[part] - firsts[part.start], dtype=np.float64
-            )
-            for part in chunks
-        ]
-        sums = np.concatenate(parts) / counts[:, None, None]
-        firsts, counts = _windows(array.shape[1], size[1])
-        sums = np.add.reduceat(sums, firsts, axis=1) / counts[:, None]
+        parts = []
+        for begin in range(0, size[0], step):
+            part = slice(begin, min(begin + step, size[0]))
+            lines = array[rows[begin] : ends[part.stop - 1]]
+            sums = np.add.reduceat(lines, rows[part] - rows[begin], axis=0, dtype=np.float64) / heights[part, None, None]
+            parts.append(np.add.reduceat(sums, columns, axis=1) / widths[:, None])
+        sums = np.concatenate(parts)
         means: Array = np.rint(sums).astype(array.dtype) if array.dtype.kind == "u" else sums.astype(array.dtype)
     return means
 

@@ -23,7 +23,7 @@ CHUNK_BYTES = 6_000_000
 MISSING_BYTES = 24_000_000
 """Bytes of the float64 sums of the rows of a map that are computed at a time where samples are missing."""
 
-SHEET_BYTES = 16_000_000
+SHEET_BYTES = 8_000_000
 """Bytes of a sheet of about a megapixel while it is drawn and encoded."""
 
 SHEET_PIXEL_BYTES = 16
@@ -77,7 +77,7 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
 def _estimate_sheet(request: ApplyRequest, options: "SheetOptions", target: Target, header: Header, real: int) -> int:
     """Return the bytes of a sheet, and of the largest of its maps: each is reduced before the next one is computed."""
     largest = max((_count(request, index, header, header.channels) for index in target.maps), default=0)
-    copies = 2 + any(isinstance(request.maps[index], Bank) for index in target.maps)
+    copies = 1 + any(isinstance(request.maps[index], Bank) for index in target.maps)
     computing = copies * largest * real + _samples(request, header, real) + _padded(request, target, header, real)
     side = options.tile or (options.scale or 0) * max(header.height, header.width)
     return computing + max(SHEET_BYTES, SHEET_PIXEL_BYTES * side**2 * len(target.maps))

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec.structs import replace
 
 from ..drawing.scale import Scale
-from ..drawing.tile import Tile, drawn_size, tile_of
+from ..drawing.tile import CHUNK, Tile, drawn_size, tile_of
 from ..images.alpha import is_opaque
 from ..images.image import Array, Image
 from ..images.quantize import RangeStatistics, finite_extremes, statistics_of
@@ -33,11 +33,16 @@ def _extremes(pixels: Array) -> tuple[float, float]:
 
 
 def _over_white(image: Image) -> Array:
-    """Return the pixels of an image as they look on a white page."""
+    """Return the pixels of an image as they look on a white page, computed some rows at a time."""
     if image.alpha is None or is_opaque(image):
         return image.pixels
-    cover = image.alpha[:, :, None] / np.float64(image.opaque)
-    return np.rint(image.pixels * cover + image.opaque * (1 - cover)).astype(image.pixels.dtype)
+    out = np.empty_like(image.pixels)
+    step = max(CHUNK // image.pixels[0].size, 1)
+    for begin in range(0, len(out), step):
+        rows = slice(begin, begin + step)
+        cover = image.alpha[rows, :, None] / image.opaque
+        out[rows] = np.rint(image.pixels[rows] * cover + image.opaque * (1 - cover))
+    return out
 
 
 def kernel_tile(kernel: Kernel, index: int) -> Tile:

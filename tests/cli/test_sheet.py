@@ -93,6 +93,16 @@ def test_layers_have_headings_and_scales_of_their_own(run, samples, tmp_path):
     assert [tile["colormap"] for tile in tiles[1:]] == ["diverging"] * 8 + ["sequential"] * 8
 
 
+def test_transparent_pixels_are_drawn_over_white(run, tmp_path):
+    """The input is what is seen on the page; a notice says that maps are not."""
+    pixels = np.zeros((9, 9, 4), np.uint8)
+    pixels[..., 0], pixels[..., 3] = 200, 85  # a third of red
+    PIL.Image.fromarray(pixels).save(tmp_path / "x.png")
+    result = run("apply", tmp_path / "x.png", "-k", "blur", "-o", tmp_path / "s.png", "--sheet")
+    assert "alpha: the sheet shows maps as if they were opaque" in result.err
+    assert tuple(pixels_of(tmp_path / "s.png")[60, 60]) == (round(200 / 3 + 170), 170, 170)
+
+
 def test_a_merged_bank_shows_its_kernels_and_its_map(run, small, tmp_path):
     """Two kernels, one map."""
     tiles = tiles_of(run("apply", small, "-k", "sobel", "-o", tmp_path / "s.png", "--sheet", "--json"))

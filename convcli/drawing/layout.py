@@ -37,15 +37,6 @@ class Box(Struct, frozen=True):
     width: int
     height: int
 
-    def overlaps(self, other: "Box") -> bool:
-        """Return whether two boxes share a pixel."""
-        return (
-            self.x < other.x + other.width
-            and other.x < self.x + self.width
-            and self.y < other.y + other.height
-            and other.y < self.y + self.height
-        )
-
 
 class GroupSize(Struct, frozen=True):
     """The sizes (height, width) of the parts of a group.

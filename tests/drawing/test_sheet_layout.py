@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boxes import assert_apart
-from convcli.drawing.layout import WIDTH, Box, GroupSize, arrange, block_grid, grid_for
+from convcli.drawing.layout import WIDTH, GroupSize, arrange, block_grid, grid_for
 from convcli.drawing.options import SheetOptions
 from convcli.errors import ArgumentError
 
@@ -30,13 +30,6 @@ GROUPS = st.builds(
 def test_no_boxes_overlap(groups, columns):
     """Whatever the sizes of the parts."""
     assert_apart(arrange(groups, columns))
-
-
-def test_overlaps():
-    """Boxes that touch do not overlap."""
-    box = Box(10, 10, 5, 5)
-    assert not any(box.overlaps(Box(x, y, 5, 5)) for x, y in [(15, 10), (5, 10), (10, 15), (10, 5)])
-    assert all(box.overlaps(Box(x, y, 5, 5)) for x, y in [(14, 14), (6, 6), (10, 10)])
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 9, 17, 33, 65, 129, 513, 601])

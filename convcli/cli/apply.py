@@ -32,6 +32,7 @@ from . import option_groups, options, run_batch
 @option_groups.RANGE
 @option_groups.STORING
 @option_groups.SEARCHING
+@option_groups.SHEET
 @options.with_config
 @option_groups.KEEPING
 @click.option(
@@ -63,6 +64,7 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
     reporting = run_batch.pop_report_options(values)
+    values["sheet"] = run_batch.pop_sheet(values)
     registry = options.read_registry(config, no_config)
     values |= options.read_defaults(registry, {"range": "rule"})
     maps = [map_ for text in kernels for map_ in feature_maps(registry.find(text))]

@@ -14,6 +14,7 @@ from .counts import Counts
 from .output import printing
 
 if TYPE_CHECKING:
+    from ..drawing.sheet import TileFacts
     from ..pipeline.map_source import Explanation
     from ..pipeline.process_image import Outcome
     from ..pipeline.written import Written
@@ -111,12 +112,36 @@ def _map_facts(written: "Written") -> dict[str, Any]:
     }
     if written.explanations:
         facts["ways"] = [_explanation_facts(explanation) for explanation in written.explanations]
+    if written.tiles:
+        facts["tiles"] = [_tile_facts(tile) for tile in written.tiles]
     statistics = written.statistics
     if statistics is None:
         return facts
     limits = {"low": statistics.low, "high": statistics.high, "minimum": statistics.minimum, "maximum": statistics.maximum}
     counts = {"below": statistics.below, "above": statistics.above, "unknown": statistics.unknown, "count": statistics.count}
-    return facts | {name: value if math.isfinite(value) else None for name, value in limits.items()} | counts
+    return facts | {name: _finite(value) for name, value in limits.items()} | counts
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _tile_facts(tile: "TileFacts") -> dict[str, Any]:
+    """Return what a tile of a sheet shows, and its scale: null for a picture, and where nothing is finite."""
+    scale = tile.scale
+    return {
+        "group": tile.group,
+        "name": tile.name,
+        "kind": tile.kind,
+        "shape": list(tile.shape),
+        "minimum": _finite(tile.minimum),
+        "maximum": _finite(tile.maximum),
+        "scale": None if scale is None else {"low": scale.low, "high": scale.high, "signed": scale.signed},
+        "colormap": tile.colormap,
+        "below": tile.counts.below,
+        "above": tile.counts.above,
+        "unknown": tile.counts.unknown,
+    }
 
 
 def _explanation_facts(explanation: "Explanation") -> dict[str, Any]:

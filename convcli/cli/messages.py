@@ -78,7 +78,9 @@ class Messages:
             return f"{_destination(written)}: {written.map}, all pixels are transparent"
         extremes = f"min {number(statistics.minimum)}, max {number(statistics.maximum)}"
         line = f"{_destination(written)}: {written.map}{_map_count(written)} {extremes}; "
-        if written.rule == "raw":
+        if written.rule == "sheet":
+            line += f"drawn on {written.shape[1]} x {written.shape[0]} pixels"
+        elif written.rule == "raw":
             line += "stored raw"
         else:
             below, above = (share(n, statistics.count) for n in (statistics.below, statistics.above))
@@ -88,7 +90,7 @@ class Messages:
             line += f", {share(statistics.unknown, statistics.count)} not a number"
         if not self.verbose:
             return line
-        if written.rule == "raw":
+        if written.rule in ("raw", "sheet"):
             return f"{line} ({_size(written)})"
         return f"{line} ({_size(written)}; {statistics.below} + {statistics.above} of {statistics.count} samples outside)"
 

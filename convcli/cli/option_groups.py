@@ -10,7 +10,7 @@ from ..images.encoding import DEFAULT_QUALITY, TIFF_COMPRESSIONS
 from ..images.formats import MAX_PIXELS, NAMES
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..ops.option_parsers import MISSING
-from ..pipeline.request_base import DEPTHS
+from ..pipeline.request_base import DEPTHS, NORMALIZE
 from . import options
 
 
@@ -275,6 +275,48 @@ KEEPING = _together(
     ),
 )
 """Options for existing outputs, and for limits."""
+
+SHEET = _together(
+    click.option(
+        "--sheet",
+        is_flag=True,
+        help="Draw the input, the kernels and all maps as one picture, with names, sizes, ranges and a legend.",
+    ),
+    click.option(
+        "--columns", type=click.IntRange(1, 1000), metavar="N", help="Tiles of a row.  [default: as many as look well]"
+    ),
+    click.option("--tile", type=click.IntRange(8, 4096), metavar="PX", help="Longest side of a tile in pixels."),
+    click.option(
+        "--scale",
+        type=click.IntRange(1, 256),
+        metavar="N",
+        help="N x N pixels for each sample of the input and of maps, instead of --tile.",
+    ),
+    click.option("--labels/--no-labels", default=True, show_default=True, help="Write names, sizes and ranges below tiles."),
+    click.option(
+        "--normalize",
+        type=click.Choice(NORMALIZE),
+        default="shared",
+        show_default=True,
+        help="One scale for all maps that can be compared, or one for each map.",
+    ),
+    click.option(
+        "--percentile",
+        type=float,
+        metavar="P",
+        default=100,
+        show_default=True,
+        help="Colour the samples beyond this percentile, and below 100 - P, as clipped; 0 stays in the middle of signed maps.",
+    ),
+    click.option(
+        "--colormap",
+        metavar="NAME",
+        help="diverging, sequential, grey, or a map of colorcet, such as fire or CET_D9."
+        "  [default: diverging for signed maps, else sequential]",
+    ),
+    click.option("--numbers", is_flag=True, help="Write each value into tiles of at most 16 x 16 samples."),
+)
+"""Options for sheets."""
 
 REPORTING = _together(
     click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails."),

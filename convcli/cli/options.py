@@ -58,6 +58,7 @@ SECTIONS = {
     "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method",
     "Output": "--output --format --range --depth --png-level --quality --compression --strip --keep-times --in-place --flat "
     "--overwrite --skip-existing",
+    "Sheet": "--sheet --columns --tile --scale --labels --normalize --percentile --colormap --numbers",
     "Batch": "--jobs --max-memory --no-sync --fail-fast --dry-run",
     "Reporting": "--explain --json --report --quiet --verbose --help",
 }

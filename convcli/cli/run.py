@@ -24,6 +24,7 @@ from . import option_groups, options, run_batch
 @option_groups.LAYER_RANGE
 @option_groups.STORING
 @option_groups.SEARCHING
+@option_groups.SHEET
 @options.with_config
 @option_groups.KEEPING
 @option_groups.REPORTING
@@ -43,6 +44,7 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
     Exit status: 0 all done; 1 an input failed, the others are done; 2 wrong usage, nothing written.
     """
     reporting = run_batch.pop_report_options(values)
+    values["sheet"] = run_batch.pop_sheet(values)
     registry = options.read_registry(config, no_config)
     defaults = options.read_defaults(registry, {"range": "rule"})
     values |= {name: value for name, value in defaults.items() if name in values}

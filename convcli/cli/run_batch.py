@@ -4,9 +4,10 @@ import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -20,6 +21,9 @@ from . import options, output
 from .counts import Counts
 from .json_report import Report
 from .messages import Messages
+
+if TYPE_CHECKING:  # imported where a sheet is asked for
+    from ..drawing.options import SheetOptions
 
 STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
@@ -55,6 +59,31 @@ def pop_report_options(values: dict[str, Any]) -> ReportOptions:
         )
         raise click.UsageError(message)
     return reporting
+
+
+SHEET_OPTIONS = ("columns", "tile", "scale", "labels", "normalize", "percentile", "colormap", "numbers")
+
+
+def pop_sheet(values: dict[str, Any]) -> "SheetOptions | None":
+    """Pop the options of sheets from the values of a command. Raises an error where they do not fit together."""
+    given = {name: values.pop(name) for name in SHEET_OPTIONS}
+    if not values.pop("sheet"):
+        options.refuse_options(SHEET_OPTIONS, "it is about sheets; give --sheet too")
+        return None
+    if values["in_place"]:
+        raise click.UsageError("--sheet draws maps of a picture, and --in-place would lose the picture; give -o")
+    if values["depth"] == "float":
+        raise click.UsageError("--depth float stores numbers, and --sheet draws them; leave one of them out")
+    if click.get_current_context().get_parameter_source("rule") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--range does not apply: the colours of a sheet follow --normalize and --percentile")
+    from ..drawing.options import SheetOptions
+
+    sheet = SheetOptions(**given)
+    if sheet.colormap is not None:
+        from ..drawing.colormaps import colormap
+
+        colormap(sheet.colormap)
+    return sheet
 
 
 def pop_inputs(values: dict[str, Any]) -> dict[str, Any]:

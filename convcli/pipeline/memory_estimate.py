@@ -14,6 +14,7 @@ from .request_base import BaseRequest
 from .tasks import Target
 
 if TYPE_CHECKING:  # its layers take 10 ms to import, which apply does not need
+    from ..drawing.options import SheetOptions
     from .network_request import NetworkRequest
 
 CHUNK_BYTES = 6_000_000
@@ -21,6 +22,12 @@ CHUNK_BYTES = 6_000_000
 
 MISSING_BYTES = 24_000_000
 """Bytes of the float64 sums of the rows of a map that are computed at a time where samples are missing."""
+
+SHEET_BYTES = 8_000_000
+"""Bytes of a sheet of about a megapixel while it is drawn and encoded."""
+
+SHEET_PIXEL_BYTES = 16
+"""Bytes of each of its pixels where their number is given: floats, colours, and copies of the encoder."""
 
 FLOAT32_BYTES = 4
 
@@ -51,6 +58,8 @@ def estimate(request: BaseRequest, targets: Sequence[Target], header: Header, fr
 
 
 def _estimate_output(request: ApplyRequest, target: Target, header: Header, real: int) -> int:
+    if request.sheet is not None:
+        return _estimate_sheet(request, request.sheet, target, header, real)
     if not request.stacks_in(target.file_format):
         copies = target.file_format.encoding_copies[header.channels in (2, 4)]
         numbers = sum(_count(request, index, header, header.channels) for index in target.maps)
@@ -65,9 +74,18 @@ def _estimate_output(request: ApplyRequest, target: Target, header: Header, real
     return maps * real + _samples(request, header, real) + _padded(request, target, header, real) + merging * real
 
 
+def _estimate_sheet(request: ApplyRequest, options: "SheetOptions", target: Target, header: Header, real: int) -> int:
+    """Return the bytes of a sheet, and of the largest of its maps: each is reduced before the next one is computed."""
+    largest = max((_count(request, index, header, header.channels) for index in target.maps), default=0)
+    copies = 1 + any(isinstance(request.maps[index], Bank) for index in target.maps)
+    computing = copies * largest * real + _samples(request, header, real) + _padded(request, target, header, real)
+    side = options.tile or (options.scale or 0) * max(header.height, header.width)
+    return computing + max(SHEET_BYTES, SHEET_PIXEL_BYTES * side**2 * len(target.maps))
+
+
 def _held(request: BaseRequest, target: Target, header: Header, frames: int) -> int:
     """Return the bytes that are held while the next frame is computed, of an output of several."""
-    if frames == 1 or target.frame is not None:
+    if frames == 1 or request.sheet is not None or target.frame is not None:
         return 0
     is_raw = request.stacks_in(target.file_format)
     channels = header.channels - (is_raw and header.channels in (2, 4))

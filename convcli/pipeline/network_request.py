@@ -70,7 +70,7 @@ class NetworkRequest(BaseRequest, frozen=True, kw_only=True, dict=True):
         """Raise ArgumentError where one output cannot hold these maps."""
         super().refuse_together(file_format, maps)
         layers = self._layers(maps)
-        if len(layers) > 1 and not file_format.holds_named_maps:
+        if self.sheet is None and len(layers) > 1 and not file_format.holds_named_maps:
             raise ArgumentError(
                 f"{file_format.name} holds the maps of one layer, and there are {len(layers)}: {', '.join(layers)}; "
                 "write .npz, or give a folder or a template with {layer}"

@@ -94,15 +94,20 @@ def _make_targets(request: BaseRequest, input_: Input) -> Iterable[Target]:
         )
         subfolders = "/{relpath}" if not request.flat else ""
         folder = escape_braces(output.rstrip("/" + os.sep) or os.sep)
-        template = folder + subfolders + "/{stem}" + request.suffix_in(file_format) + suffix
+        template = folder + subfolders + "/{stem}" + _suffix_in(request, file_format) + suffix
     else:
         if request.pictures > 1:
             raise ArgumentError(
                 f"one file cannot hold {request.pictures} results; give a folder, such as -o out/, or a template, "
-                f"such as -o 'out/{{stem}}{request.suffix_in(format_named('png'))}.png'"
+                f"such as -o 'out/{{stem}}{_suffix_in(request, format_named('png'))}.png'"
             )
         template = escape_braces(output)
     return _expand(request, template, input_)
+
+
+def _suffix_in(request: BaseRequest, file_format: Format) -> str:
+    """Return what follows {stem} in a template; a sheet holds all maps."""
+    return "" if request.sheet is not None else request.suffix_in(file_format)
 
 
 def _expand(request: BaseRequest, template: str, input_: Input) -> Iterable[Target]:
@@ -154,8 +159,10 @@ def _form_in_place(request: BaseRequest, source: Path) -> Format:
 def _format_like(request: BaseRequest, source: Path | None) -> Format:
     """Return the format of outputs in a folder: that of the input where it holds pictures and is written, else PNG.
 
-    It is TIFF for formats of real numbers without white, unless --range makes levels of them.
+    It is TIFF for formats of real numbers without white, unless --range makes levels of them. Sheets are PNG: they are sharp.
     """
+    if request.sheet is not None:
+        return format_named("png")
     suffix = source.suffix.lower() if source else ""
     file_format = BY_SUFFIX.get(suffix)
     if file_format and file_format.picture:

@@ -122,8 +122,13 @@ def _write_all(request: BaseRequest, task: Task, shared: Shared, unfinished: lis
 
 def _write(request: BaseRequest, frames: OutputFrames, target: Target, output: Output) -> tuple[list[Written], list[str]]:
     """Write an output: one map as pictures, or several as a stack of floats. Return what was written, and notices."""
-    raw = _is_raw(request, frames.first.image, target)
     explanations = explanations_of(request, frames.first, target)  # now, as the first frame is not read again after the others
+    if request.sheet is not None:
+        from .write_sheet import write_sheet  # it draws, which is rare
+
+        written, notices = write_sheet(request, frames, target, output)
+        return [part.explained(explanations) for part in written], notices
+    raw = _is_raw(request, frames.first.image, target)
     notices = report_series(request, frames.input.series, frames.series, target)
     if raw and not _is_float_picture(target):
         written, further = write_stack(request, frames, target, output)
@@ -152,7 +157,11 @@ def _read(request: BaseRequest, task: Task, shared: Shared) -> Iterator[Reading]
         times = _times_of(file) if request.keep_times else None
         source = _digest(file) if request.skip_existing else ""
         frames = open_frames(file, request.max_pixels, request.axes)
-        indices = indices_of(request, frames.series, any(target.per_frame for target in task.targets))
+        are_named = any(target.per_frame for target in task.targets)
+        indices = indices_of(request, frames.series, are_named)
+        selected_count = len(indices)
+        if request.sheet is not None and not are_named:
+            indices = indices[:1]
         targets = _targets(task, frames.series, indices, shared.frame_outputs)
         provenances = {target: _provenance(request, target, file, frames.series, indices, source) for target in targets}
         remaining = [target for target in targets if not is_up_to_date(request, target, provenances[target])]
@@ -167,6 +176,8 @@ def _read(request: BaseRequest, task: Task, shared: Shared) -> Iterator[Reading]
 
         selected = InputFrames(request, frames, indices, admit, shared.on_frame)
         notices = [*selected.first.notices]
+        if request.frames is not None and len(indices) < selected_count:
+            notices.append(f"--sheet shows the first of {selected_count} selected frames")
         if request.in_place and (links := os.fstat(file.fileno()).st_nlink) > 1:
             notices.append(f"has {links} hard links; the others keep the old picture")
         source = source or _digest(file)
@@ -242,6 +253,11 @@ def plan_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
 
 def _plan(request: BaseRequest, frames: OutputFrames, target: Target) -> Iterator[Written]:
     map_source = frames.first
+    if request.sheet is not None:
+        from .write_sheet import plan_written
+
+        yield plan_written(request, frames, target)
+        return
     image = map_source.image
     for index in target.maps:
         map_ = request.maps[index]

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
@@ -18,7 +18,12 @@ from ..range_rules import Range
 from .frame_slice import FrameSlice
 from .inputs import Input
 
+if TYPE_CHECKING:  # imported where a sheet is asked for
+    from ..drawing.options import SheetOptions
+
 DEPTHS = ("same", "float")
+NORMALIZE = ("shared", "each")
+"""The words of --normalize."""
 
 PIXELS_VERSION = 6
 """Increased when the same options give other pixels than before, so that --skip-existing does not keep old outputs."""
@@ -62,6 +67,7 @@ class BaseRequest(Struct, frozen=True, dict=True):
     no_sync: bool = False  # outputs are renamed before they are on the disk
     in_place: bool = False  # each picture is replaced by its only feature map; output is then empty
     report: str | None = None  # file for the JSON lines of --report
+    sheet: "SheetOptions | None" = None  # all maps of an output are drawn as one picture
     other_inputs: tuple[str, ...] = ()  # files that are read in addition: weights, config files, lists of names
 
     def __post_init__(self) -> None:
@@ -160,6 +166,10 @@ class BaseRequest(Struct, frozen=True, dict=True):
 
     def refuse_together(self, file_format: Format, maps: Sequence[int]) -> None:
         """Raise ArgumentError where one output cannot hold these maps."""
+        if self.sheet is not None:
+            if not file_format.picture:
+                raise ArgumentError(f"--sheet draws a picture, and {file_format.name} holds numbers; write .png or .webp")
+            return
         if len(maps) > 1 and not file_format.stack:
             raise ArgumentError(
                 f"{file_format.name} holds one feature map, and there are {len(maps)}; write .npy, .npz or .tif, "
@@ -196,12 +206,17 @@ class BaseRequest(Struct, frozen=True, dict=True):
             [self.digests[index] for index in maps],
             *(["strip"] if self.strip else []),
             *([f"frames {frames}"] if frames else []),
+            *([] if self.sheet is None else [self.sheet, self.sheet.version]),
         )
         return hashlib.sha256(repr(identity).encode()).hexdigest()[:32]
 
     def stacks_in(self, file_format: Format) -> bool:
         """Return whether maps are stored raw in one file: always in arrays, in TIFF for several maps or --depth float."""
-        return file_format.stack and (not file_format.picture or self.depth == "float" or len(self.maps) > 1)
+        return (
+            self.sheet is None
+            and file_format.stack
+            and (not file_format.picture or self.depth == "float" or len(self.maps) > 1)
+        )
 
     def check_memory(self, height: int, width: int) -> None:
         """Raise ArgumentError for a map of more than ``max_pixels`` pixels."""

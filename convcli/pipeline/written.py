@@ -1,7 +1,7 @@
 """What was written, or is planned, of an output."""
 
 import itertools
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,6 +11,9 @@ from .map_source import Explanation, MapSource
 from .request_base import BaseRequest
 from .tasks import Target
 
+if TYPE_CHECKING:  # imported where a sheet is drawn
+    from ..drawing.sheet import TileFacts
+
 Explanations: TypeAlias = dict[int, tuple[Explanation, ...]]
 """How the kernels of maps are computed, by the indices of the maps."""
 
@@ -19,7 +22,7 @@ class Written(Struct, frozen=True):
     """A map, or all maps of a layer, in an output. ``statistics`` is None in a dry run.
 
     ``maps`` are indices into the maps of the request. ``explanations`` say how their kernels were computed (--explain).
-    ``shape`` is (H, W, C); the output has it for each of ``frames``.
+    ``shape`` is (H, W, C); the output has it for each of ``frames``. ``tiles`` are those of a sheet.
     """
 
     target: Target
@@ -30,6 +33,7 @@ class Written(Struct, frozen=True):
     maps: tuple[int, ...] = ()
     explanations: tuple[Explanation, ...] = ()
     frames: int = 1
+    tiles: "tuple[TileFacts, ...]" = ()
 
     def explained(self, explanations: Explanations) -> "Written":
         """Return a copy with the explanations of its maps."""

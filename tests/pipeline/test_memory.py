@@ -18,6 +18,7 @@ import convcli
 from convcli.cli.options import read_size
 from convcli.config.load import kernel, load_registry
 from convcli.config.search_path import ConfigLocation, built_in_file
+from convcli.drawing.options import SheetOptions
 from convcli.engine.jit.disk_cache import kept_code
 from convcli.errors import ImageError
 from convcli.images.read import decode
@@ -96,23 +97,40 @@ CASES += [(kind, *output) for first, kind in enumerate(("L", "RGBA", "deep")) fo
 """Each output from RGB and from one other kind of picture: a case takes two processes."""
 
 
-@pytest.mark.parametrize(("kind", "kernels", "suffix", "rule", "border"), CASES, ids=str)
-def test_the_estimate_is_near_the_measured_peak(tmp_path, rng, kind, kernels, suffix, rule, border):
-    """The estimate is within 25 % of the peak, less that of a tiny picture."""
+def estimated_and_measured(tmp_path, rng, kind, kernels, out, options, **fields):
+    """The estimate of a picture under kernels, and the measured peak, less that of a tiny picture."""
     paths = [tmp_path / f"{side}{'.tif' if kind == 'deep' else '.png'}" for side in (16, SIDE)]
     for path, side in zip(paths, (16, SIDE), strict=True):
         make_picture(path, kind, side, rng)
-    out = str(tmp_path / f"out{suffix}")
-    options = [argument for kernel_text in kernels for argument in ("-k", kernel_text)]
-    options += ["-o", out, "--range", rule, "--border", border]
+    options = [*(argument for kernel_text in kernels for argument in ("-k", kernel_text)), "-o", out, *options]
     base, measured = base_peak_of("apply", paths[0], *options), peak_of("apply", paths[1], *options)
     maps = tuple(feature_map for text in kernels for feature_map in feature_maps(kernel(text)))
-    request = ApplyRequest(find_inputs([str(paths[1])], Search()), maps, out, range=parse_range(rule), border=border)
+    request = ApplyRequest(find_inputs([str(paths[1])], Search()), maps, out, **fields)
     (task,) = make_tasks(request)
     estimates = []
     with paths[1].open("rb") as file:
         decode(file, admit=lambda header: estimates.append(estimate(request, task.targets, header)))
-    assert estimates[0] == pytest.approx(measured - base, rel=0.25)
+    return estimates[0], measured - base
+
+
+@pytest.mark.parametrize(("kind", "kernels", "suffix", "rule", "border"), CASES, ids=str)
+def test_the_estimate_is_near_the_measured_peak(tmp_path, rng, kind, kernels, suffix, rule, border):
+    """The estimate is within 25 % of the peak, less that of a tiny picture."""
+    options, fields = ("--range", rule, "--border", border), {"range": parse_range(rule), "border": border}
+    estimated, measured = estimated_and_measured(
+        tmp_path, rng, kind, kernels, str(tmp_path / f"out{suffix}"), options, **fields
+    )
+    assert estimated == pytest.approx(measured, rel=0.25)
+
+
+@pytest.mark.parametrize(
+    ("kind", "kernels"), [("L", FOUR_KERNELS), ("RGB", FOUR_KERNELS), ("RGB", ("sobel",)), ("RGBA", ("sobel",))]
+)
+def test_the_estimate_of_a_sheet_is_near_the_measured_peak(tmp_path, rng, kind, kernels):
+    """Its maps are in memory one at a time."""
+    out = str(tmp_path / "out.png")
+    estimated, measured = estimated_and_measured(tmp_path, rng, kind, kernels, out, ("--sheet",), sheet=SheetOptions())
+    assert estimated == pytest.approx(measured, rel=0.25)
 
 
 LAYERS = {

@@ -1,0 +1,94 @@
+"""The lines below tiles, and numbers as they are written in pictures."""
+
+import math
+
+from ..images.image import Array
+from .text import cut, drawable, height_of, width_of
+from .tile import Tile
+
+NAME_ONLY, SHORT, FULL = 30, 90, 150
+"""Sides of tiles in pixels from which captions have a name; a range; a size."""
+
+
+def number(value: float, digits: int = 4) -> str:
+    """Return a number in a few significant digits, up to six of them before the point.
+
+    >>> number(-1020.0), number(0.33333), number(float("nan")), number(123456.7), number(1234567.0)
+    ('-1020', '0.3333', 'NaN', '123457', '1.235e+06')
+    """
+    if not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
+    if value == int(value) and abs(value) < 10**6:
+        return str(int(value))
+    return f"{value:.0f}" if 10**digits <= abs(value) < 999_999.5 else f"{value:.{digits}g}"
+
+
+def size_of(tile: Tile) -> str:
+    """Return the size of what a tile shows: width x height of pictures and maps, rows x columns of kernels."""
+    height, width = tile.shape[:2]
+    return f"{height} x {width}" if tile.kind == "kernel" else f"{width} x {height}"
+
+
+def range_of(tile: Tile) -> str:
+    """Return minimum and maximum of what a tile shows."""
+    if math.isnan(tile.minimum):
+        return "nothing finite"
+    ends = dict.fromkeys((number(tile.minimum), number(tile.maximum)))  # one where they are equal
+    return " to ".join(ends)
+
+
+def sizes_for(side: int) -> tuple[int, ...]:
+    """Return the sizes of the font in the lines below tiles of a side."""
+    return (13, 11, 11) if side >= FULL else (12, 10) if side >= SHORT else (9,) if side >= NAME_ONLY else ()
+
+
+def caption_height(side: int) -> int:
+    """Return the height of the lines below tiles of a side."""
+    return sum(map(height_of, sizes_for(side)))
+
+
+def lines_of(
+    tiles: tuple[Tile, ...], kernels: tuple[Tile, ...], side: int, width: int, with_names: bool = True
+) -> list[tuple[str, int]]:
+    """Return the lines below a tile or a block of kernels, each with the size of its font.
+
+    ``kernels`` are drawn beside the lines. A name that does not fit is cut; maps ``with_names`` False have their index instead.
+    Numbers are not cut: of each line the longest form is taken that fits.
+    """
+    sizes, tile = sizes_for(side), tiles[0]
+    name = drawable(tile.name if with_names or tile.index is None else str(tile.index))
+    if len(tiles) > 1:
+        name = drawable(", ".join(part.name for part in tiles))
+    lines = [[cut(name, sizes[0], width) if sizes else ""]]
+    own_size, own_range = f"{size_of(tile)}{' ' + tile.further if tile.further else ''}", range_of(tile)
+    if len(sizes) == 2:
+        lines.append([own_range])
+    elif kernels and len(sizes) == 3:
+        first, count = kernels[0], f"{len(kernels)} kernels" if len(kernels) > 1 else "kernel"
+        of_kernel = f"{count} {size_of(first)}"
+        lines.append([*([f"{of_kernel}: {range_of(first)}"] if len(kernels) == 1 else []), of_kernel])
+        lines.append([f"map {own_size}: {own_range}", f"{size_of(tile)}: {own_range}", own_range])
+    else:
+        what = "" if tile.kind == "input" else f"{tile.kind} "
+        if len(tiles) > 1:
+            what, own_range = f"{len(tiles)} kernels ", ""
+        lines += [[what + own_size, size_of(tile)], [own_range]]
+    return [(_fitting(forms, size, width), size) for forms, size in zip(lines, sizes, strict=False)]
+
+
+def _fitting(forms: list[str], size: int, width: int) -> str:
+    return next((form for form in forms if width_of(form, size) <= width), "")
+
+
+def fitted_numbers(numbers: Array, width: int, height: int) -> tuple[list[list[str]], int] | None:
+    """Return the texts of numbers (h, w) for cells of a size, and the largest size of the font in which all of them fit.
+
+    None where they do not fit; cells of NUMBER_CELL pixels are large enough for any.
+    """
+    for digits in (3, 2, 1):
+        texts = [[number(value, digits) for value in row] for row in numbers.tolist()]
+        longest = max((text for row in texts for text in row), key=lambda text: width_of(text, 20), default="")
+        for size in range(min(22, height // 2), 6, -1):
+            if width_of(longest, size) <= width - 6 and height_of(size) <= height:
+                return texts, size
+    return None

@@ -1,0 +1,80 @@
+"""Which scale and which colour map each tile of a group has."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+
+from ..images.image import Array
+from .colormaps import colormap, paint, paint_rgb
+from .options import SheetOptions
+from .scale import Scale, scale_of
+from .tile import Tile
+
+Key = tuple[Any, ...]
+
+
+class Colouring(Struct, frozen=True, eq=False):
+    """The scale of a tile, None where nothing is finite, the name of its colour map, and what shares them.
+
+    ``of_means`` is whether a tile that shares them is reduced.
+    """
+
+    scale: Scale | None
+    colormap: str
+    key: Key
+    of_means: bool
+
+    def painted(self, samples: Array) -> Array:
+        """Return the colours of samples (h, w, C): (h, w, 3) uint8."""
+        if samples.shape[2] == 3:
+            return paint_rgb(samples, self.scale)
+        return paint(samples[:, :, 0], self.scale, colormap(self.colormap))
+
+
+class Counts(Struct, frozen=True):
+    """How many of the samples that are drawn are below the scale, above it, and NaN."""
+
+    below: int = 0
+    above: int = 0
+    unknown: int = 0
+
+
+def counts_of(tile: Tile, scale: Scale | None) -> Counts:
+    """Count the samples of a tile that are on no scale."""
+    low, high = (scale.low, scale.high) if scale else (0.0, 0.0)
+    values = tile.samples
+    return Counts(*(int(np.count_nonzero(found)) for found in (values < low, values > high, np.isnan(values))))
+
+
+def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Colouring]:
+    """Return the colourings of the tiles of a group that are not colours already.
+
+    Each kernel has a scale of its own with 0 in the middle, and an input of unknown white has its own. Maps that are levels
+    share one, and so do the other maps, which is signed if one of them is; with ``--normalize each`` every map has its own.
+    """
+    some_signed = any(tile.signed for tile in tiles if tile.kind == "map") and options.normalize == "shared"
+    groups: dict[Key, list[Tile]] = {}
+    for index, tile in enumerate(tiles):
+        if tile.is_picture:
+            continue
+        signed = tile.signed or (some_signed and tile.kind == "map" and not tile.are_levels)
+        key: Key = (tile.kind, tile.is_rgb, signed, tile.scale, tile.are_levels)
+        if tile.kind != "map" or (options.normalize == "each" and tile.scale is None):
+            key = (*key, index)
+        groups.setdefault(key, []).append(tile)
+    return {tile: colouring for key, group in groups.items() for tile, colouring in _shared(key, group, options)}
+
+
+def _shared(key: Key, tiles: list[Tile], options: SheetOptions) -> Iterator[tuple[Tile, Colouring]]:
+    kind, is_rgb, signed, given, are_levels = key[:5]
+    centred = kind == "kernel" or signed
+    percentile = 100.0 if kind == "kernel" else options.percentile
+    scale = given or scale_of([tile.samples for tile in tiles], percentile, centred)
+    name = options.colormap or ("grey" if are_levels else "diverging" if centred else "sequential")
+    if is_rgb or kind == "input":
+        name = "grey"
+    of_means = any(tile.samples.shape[:2] != tile.shape[:2] for tile in tiles)
+    colouring = Colouring(scale, name, key, of_means)
+    return ((tile, colouring) for tile in tiles)

@@ -1,0 +1,95 @@
+"""The legend of a group: a bar for each scale, a square for each colour of samples that are on none."""
+
+import numpy as np
+from msgspec import Struct
+
+from ..images.image import Array
+from . import colormaps
+from .captions import number
+from .colouring import Colouring, Counts
+from .layout import PAD, Box
+from .text import height_of, width_of, write
+
+BAR = (12, 180)
+"""Height and width of a bar."""
+SIZE = 11
+"""Size of the font."""
+
+KINDS = {"map": "maps", "kernel": "kernels", "input": "input"}
+
+
+class Item(Struct, frozen=True, eq=False):
+    """A part of a legend: a title above the colours, and texts below them at the left end, in the middle and at the right end.
+
+    A square has its title beside it, and no texts.
+    """
+
+    title: str
+    colours: Array  # (n, 3), from left to right
+    ends: tuple[str, str, str] = ("", "", "")
+
+    @property
+    def is_square(self) -> bool:
+        """Whether it stands for one colour."""
+        return len(self.colours) == 1
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width in pixels."""
+        title = width_of(self.title, SIZE)
+        if self.is_square:
+            return max(BAR[0], height_of(SIZE)), BAR[0] + PAD + title
+        ends = sum(width_of(end, SIZE) + 2 * PAD for end in self.ends)
+        return 2 * height_of(SIZE) + BAR[0] + 4, max(BAR[1], title, ends)
+
+    def draw(self, canvas: Array, box: Box) -> None:
+        """Draw it in a box of its size."""
+        if self.is_square:
+            top = box.y + (box.height - BAR[0]) // 2
+            canvas[top : top + BAR[0], box.x : box.x + BAR[0]] = self.colours[0]
+            write(canvas, (box.x + BAR[0] + PAD, box.y), self.title, SIZE)
+            return
+        write(canvas, (box.x, box.y), self.title, SIZE)
+        top = box.y + height_of(SIZE) + 2
+        indices = np.rint(np.linspace(0, len(self.colours) - 1, box.width)).astype(np.intp)
+        canvas[top : top + BAR[0], box.x : box.x + box.width] = self.colours[indices]
+        for end, share in zip(self.ends, (0, 0.5, 1), strict=True):
+            left = box.x + round((box.width - width_of(end, SIZE)) * share)
+            write(canvas, (left, top + BAR[0] + 2), end, SIZE)
+
+
+def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
+    """Return the parts of the legend of a group: of each scale once, then of what is on no scale, where it occurs.
+
+    Red, green and blue are black or white in their channel where they are below or above the scale.
+    """
+    bars: dict[object, Item] = {}
+    for colouring in colourings:
+        kind, is_rgb, signed, given, are_levels = colouring.key[:5]
+        is_own = len(colouring.key) > 5 and kind != "input"
+        signed = signed or kind == "kernel"
+        of_rgb = ": red, green, blue" if is_rgb else ""
+        means = ", means of samples" if colouring.of_means else ""
+        name = "levels of maps" if are_levels else KINDS[kind]
+        title = f"{'each ' + KINDS[kind][:-1] if is_own else name}{means}{of_rgb}"
+        if colouring.scale is None and not is_own:
+            continue
+        bar = colormaps.colormap(colouring.colormap)
+        bars.setdefault((kind, is_rgb, signed, given, are_levels, is_own), Item(title, bar, _ends(colouring, is_own, signed)))
+    grey = [count for colouring, count in zip(colourings, counts, strict=True) if not colouring.key[1]]
+    total = [sum(count.unknown for count in counts), sum(count.below for count in grey), sum(count.above for count in grey)]
+    shared = {(scale.low, scale.high) for colouring in colourings if colouring.key[0] == "map" and (scale := colouring.scale)}
+    low, high = (f" {number(end)}" for end in shared.pop()) if len(shared) == 1 else ("", "")
+    titles = ("NaN", f"below{low or ' the scale'}", f"above{high or ' the scale'}")
+    colours = (colormaps.UNKNOWN, colormaps.BELOW, colormaps.ABOVE)
+    squares = [
+        Item(title, np.array([colour], np.uint8)) for title, colour, count in zip(titles, colours, total, strict=True) if count
+    ]
+    return [*bars.values(), *squares]
+
+
+def _ends(colouring: Colouring, is_own: bool, signed: bool) -> tuple[str, str, str]:
+    if is_own or colouring.scale is None:
+        return ("-max", "0", "max") if signed else ("min", "", "max")
+    low, high = colouring.scale.low, colouring.scale.high
+    return number(low), "0" if colouring.scale.signed else "", number(high)

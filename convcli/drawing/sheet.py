@@ -1,0 +1,215 @@
+"""Sheets: tiles in a grid with their captions and legends."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..errors import ArgumentError
+from ..images.image import Array
+from .captions import caption_height, fitted_numbers, lines_of, sizes_for
+from .colouring import Colouring, Counts, colourings_of, counts_of
+from .layout import Box, GroupBoxes, GroupSize, Layout, arrange, block_grid, tile_size
+from .legend import Item, items_of
+from .options import SheetOptions
+from .scale import Scale
+from .text import cut, drawable, height_of, width_of, write
+from .tile import Tile, drawn_size, enlarged, reduced
+
+MAX_PIXELS = 100_000_000
+"""Pixels of a sheet, at most."""
+
+FRAME = (176, 176, 176)
+DARK = 0.179
+"""Luminance up to which white text has more contrast than black text: where (L + 0.05)^2 = 0.05 x 1.05, by WCAG 2."""
+
+HEADING = 15
+"""Size of the font of headings."""
+
+
+class Cell(Struct, frozen=True, eq=False):
+    """A tile, or a block of several; and the kernels that are drawn beside its caption."""
+
+    tiles: tuple[Tile, ...]
+    kernels: tuple[Tile, ...] = ()
+
+
+class Group(Struct, frozen=True, eq=False):
+    """Cells with a common heading and legend, and the longest side of their tiles. A cell that is None stays empty.
+
+    ``factor`` is that of --scale.
+    """
+
+    cells: tuple[Cell | None, ...]
+    side: int
+    heading: str = ""
+    factor: int | None = None
+
+    @property
+    def tiles(self) -> list[Tile]:
+        """All tiles."""
+        return [tile for cell in self.cells if cell for tile in (*cell.tiles, *cell.kernels)]
+
+
+class TileFacts(Struct, frozen=True):
+    """What a tile shows, and its scale: None of a picture, and where nothing is finite."""
+
+    group: str
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    minimum: float
+    maximum: float
+    scale: Scale | None = None
+    colormap: str | None = None
+    counts: Counts = Counts()
+
+
+class Sheet(Struct, frozen=True, eq=False):
+    """A sheet: its pixels (H, W, 3) uint8, where its parts are, and what its tiles show."""
+
+    pixels: Array
+    layout: Layout
+    tiles: tuple[TileFacts, ...]
+
+
+def draw_sheet(groups: Sequence[Group], columns: int, options: SheetOptions) -> Sheet:
+    """Draw groups of tiles, one below the other.
+
+    Raises ArgumentError for a sheet without tiles, and for one of more than MAX_PIXELS.
+    """
+    groups = [group for group in groups if group.tiles]
+    if not groups:
+        raise ArgumentError("there is nothing to draw: no map and no kernel")
+    colourings = [colourings_of(group.tiles, options) for group in groups]
+    facts = [
+        _facts(group, tile, found.get(tile)) for group, found in zip(groups, colourings, strict=True) for tile in group.tiles
+    ]
+    legends = []
+    for found in colourings:
+        counts = [counts_of(tile, colouring.scale) for tile, colouring in found.items()]
+        legends.append(items_of(list(found.values()), counts))
+    sizes = [_group_size(group, legend, options) for group, legend in zip(groups, legends, strict=True)]
+    layout = arrange(sizes, columns)
+    check_pixels(layout.width * layout.height)
+    canvas = np.full((layout.height, layout.width, 3), 255, np.uint8)
+    for group, boxes, found, legend in zip(groups, layout.groups, colourings, legends, strict=True):
+        _draw_group(canvas, group, boxes, found, options)
+        for item, box in zip(legend, boxes.legend, strict=True):
+            item.draw(canvas, box)
+    return Sheet(canvas, layout, tuple(facts))
+
+
+def check_pixels(count: int) -> None:
+    """Raise ArgumentError for a sheet of more than MAX_PIXELS pixels."""
+    if count > MAX_PIXELS:
+        raise ArgumentError(
+            f"the sheet would have {count} pixels, and the limit is {MAX_PIXELS}; "
+            "give a smaller --tile or --scale, or fewer maps"
+        )
+
+
+def _facts(group: Group, tile: Tile, colouring: Colouring | None) -> TileFacts:
+    facts = TileFacts(group.heading, tile.name, tile.kind, tile.shape, tile.minimum, tile.maximum)
+    if colouring is None:
+        return facts
+    return replace(facts, scale=colouring.scale, colormap=colouring.colormap, counts=counts_of(tile, colouring.scale))
+
+
+def _group_size(group: Group, legend: Sequence[Item], options: SheetOptions) -> GroupSize:
+    used = [cell for cell in group.cells if cell]
+    shapes = {tile.samples.shape for cell in used for tile in cell.tiles if len(cell.tiles) == 1}
+    tile = tile_size(shapes, group.side, group.factor) if shapes else (group.side, group.side)
+    caption = caption_height(group.side) if options.labels else 0
+    side = inset_side(group.side)
+    insets = (0, side, max(side, min(2 * side, tile[1] // 2)))  # for no, one and several kernels
+    cells = tuple(None if cell is None else insets[min(len(cell.kernels), 2)] for cell in group.cells)
+    width = max(tile[1], min(group.side, 110)) if caption else tile[1]
+    heading = height_of(HEADING) if group.heading and options.labels else 0
+    sizes = tuple(item.size for item in legend)
+    return GroupSize(cells, tile, width, caption, side if any(cells) else 0, heading, sizes)
+
+
+def inset_side(side: int) -> int:
+    """Return the side of a kernel that is drawn beside the caption of a tile."""
+    return max(16, min(84, side // 4))
+
+
+def _draw_group(
+    canvas: Array, group: Group, boxes: GroupBoxes, colourings: dict[Tile, Colouring], options: SheetOptions
+) -> None:
+    if boxes.heading.height:
+        text = cut(drawable(group.heading), HEADING, boxes.heading.width)
+        write(canvas, (boxes.heading.x, boxes.heading.y), text, HEADING)
+    with_names = _names_fit(group, boxes)
+    for cell, places in zip(group.cells, boxes.cells, strict=True):
+        if cell is None or places is None:
+            continue
+        for tile, box in (*_blocks(cell.tiles, places.tile), *_blocks(cell.kernels, places.inset)):
+            factor = group.factor if tile.kind != "kernel" else None
+            _draw_tile(canvas, tile, box, colourings.get(tile), factor, options.numbers)
+        if not places.caption.height:
+            continue
+        top = places.caption.y
+        for text, size in lines_of(cell.tiles, cell.kernels, group.side, places.caption.width, with_names):
+            write(canvas, (places.caption.x, top), text, size)
+            top += height_of(size)
+
+
+def _names_fit(group: Group, boxes: GroupBoxes) -> bool:
+    """Return whether the names of maps and kernels differ also where they are cut, so that they can stand below tiles."""
+    sizes = sizes_for(group.side)
+    pairs = zip(group.cells, boxes.cells, strict=True)
+    named = [(cell.tiles[0], places.caption.width) for cell, places in pairs if cell and places]
+    named = [(tile, width) for tile, width in named if tile.index is not None]
+    cuts = {(tile.kind, cut(drawable(tile.name), sizes[0], width)) for tile, width in named} if sizes else set()
+    return len(cuts) == len(named) and all(text for _, text in cuts)
+
+
+def _blocks(tiles: Sequence[Tile], box: Box) -> Iterator[tuple[Tile, Box]]:
+    """Yield tiles with their boxes in a box: one fills it, several are squares."""
+    if len(tiles) == 1:
+        yield tiles[0], box
+        return
+    if tiles:
+        rows, columns, side = block_grid(len(tiles), (box.height, box.width))
+        left = box.x + (box.width - columns * (side + 2) + 2) // 2
+        top = box.y + (box.height - rows * (side + 2) + 2) // 2
+        for index, tile in enumerate(tiles):
+            row, column = divmod(index, columns)
+            yield tile, Box(left + column * (side + 2), top + row * (side + 2), side, side)
+
+
+def _draw_tile(
+    canvas: Array, tile: Tile, box: Box, colouring: Colouring | None, factor: int | None, with_numbers: bool
+) -> None:
+    """Draw a tile in the middle of a box, with a frame around it."""
+    drawn = drawn_size(tile.samples.shape, max(box.width, box.height), factor)
+    if drawn.size[0] > box.height or drawn.size[1] > box.width:
+        drawn = drawn_size(tile.samples.shape, min(box.width, box.height))
+    samples = reduced(tile.samples, drawn.samples)
+    painted = np.broadcast_to(samples, (*drawn.samples, 3)) if colouring is None else colouring.painted(samples)
+    pixels = enlarged(painted, drawn.factors)[: box.height, : box.width]
+    height, width = pixels.shape[:2]
+    x, y = box.x + (box.width - width) // 2, box.y + (box.height - height) // 2
+    canvas[y - 1 : y + height + 1, x - 1 : x + width + 1] = FRAME
+    canvas[y : y + height, x : x + width] = pixels
+    if with_numbers and tile.numbers is not None and tile.numbers.shape == drawn.samples:
+        _write_numbers(canvas, (x, y), tile.numbers, painted, drawn.factors)
+
+
+def _write_numbers(canvas: Array, at: tuple[int, int], numbers: Array, painted: Array, cell: tuple[int, int]) -> None:
+    """Write the number of each sample into its cell, dark on light colours, light on dark ones, where all fit."""
+    high, wide = cell
+    fitted = fitted_numbers(numbers, wide, high)
+    if fitted is None:
+        return
+    texts, size = fitted
+    light = (painted / 255.0) ** 2.2 @ np.array([0.2126, 0.7152, 0.0722])
+    for row, line in enumerate(texts):
+        for column, text in enumerate(line):
+            x = at[0] + column * wide + (wide - width_of(text, size)) // 2
+            y = at[1] + row * high + (high - height_of(size)) // 2
+            ink = (0, 0, 0) if light[row, column] > DARK else (255, 255, 255)
+            write(canvas, (x, y), text, size, ink)

@@ -1,0 +1,168 @@
+"""Chooses what a sheet shows of a picture and how large, and makes the groups of its tiles."""
+
+import itertools
+from collections.abc import Iterator
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..drawing.layout import THREE_TILES, Grid, grid_for, tile_size
+from ..drawing.options import NUMBER_CELL, SheetOptions
+from ..drawing.sheet import Cell, Group, check_pixels
+from ..drawing.tile import Tile, can_be_numbered
+from ..errors import ArgumentError
+from ..images.quantize import RangeStatistics
+from ..kernels.kernel import Kernel, kernels_of
+from .apply_request import ApplyRequest
+from .map_source import MapSource
+from .request_base import BaseRequest
+from .sheet_tiles import input_tile, kernel_tile, map_tile
+
+MAX_MAPS = 1024
+"""Maps of a sheet, at most: of more the first are shown."""
+
+MAX_KERNELS = 16
+"""Kernels of a merged bank that are shown."""
+
+LEAST_INPUT, LEAST_INSET = 110, 60
+"""Sides of tiles in pixels from which the input stands among the maps, and kernels beside their captions."""
+
+INPUT_SIDE = 200
+"""Side of an input that stands above the maps."""
+
+MAX_PAIRS = 2
+"""Maps up to which each has a row, in which its kernel is as large as itself."""
+
+PAIR_COLUMNS = 3
+
+
+class SheetPlan(Struct, frozen=True, eq=False):
+    """The indices of the maps of a sheet, their grid, whether each map is beside its kernel, and notices."""
+
+    maps: tuple[int, ...]
+    grid: Grid
+    in_pairs: bool
+    notices: tuple[str, ...]
+
+
+def plan_sheet(request: BaseRequest, options: SheetOptions, source: MapSource, maps: tuple[int, ...]) -> SheetPlan:
+    """Return the plan of a sheet, before a map is computed.
+
+    Raises ArgumentError where --numbers has no room, where tiles are too large, and where a map cannot be computed.
+    """
+    shown, notices = maps[:MAX_MAPS], list[str]()
+    if len(maps) > MAX_MAPS:
+        notices.append(f"--sheet shows the first {MAX_MAPS} of {len(maps)} maps")
+    size = source.image.size
+    shapes = [size, *(request.map_shape(size, request.maps[index]) for index in shown)]
+    kernels: list[Kernel] = []
+    if isinstance(request, ApplyRequest):
+        kernels = [kernel for index in shown for kernel in kernels_of(request.maps[index])]
+    in_pairs = bool(kernels) and len(shown) <= MAX_PAIRS
+    if options.numbers:
+        options = _with_room(options, shapes, [kernel.shape for kernel in kernels], notices)
+    grid = _grid(request, options, shapes, shown, in_pairs)
+    height, width = tile_size(shapes, grid.side, options.scale)
+    check_pixels(len(shapes) * height * width)
+    return SheetPlan(shown, grid, in_pairs, tuple(notices))
+
+
+def _grid(
+    request: BaseRequest, options: SheetOptions, shapes: list[tuple[int, int, int]], maps: tuple[int, ...], in_pairs: bool
+) -> Grid:
+    if in_pairs:
+        return grid_for([1 + 2 * len(maps)], [*shapes, (1, 1)], options, PAIR_COLUMNS)  # a kernel may be a square
+    if isinstance(request, ApplyRequest):
+        grid = grid_for([1 + len(maps)], shapes, options)
+        if grid.side >= LEAST_INPUT:
+            return grid
+        groups = [len(maps)] * (1 if grid.side >= LEAST_INSET else 2)
+    else:
+        groups = [len(list(indices)) for _, indices in itertools.groupby(maps, key=lambda index: request.maps[index].layer)]
+    return grid_for(groups, shapes[1:], options, further=INPUT_SIDE + 80 * len(groups))
+
+
+def _with_room(
+    options: SheetOptions, shapes: list[tuple[int, int, int]], kernels: list[tuple[int, ...]], notices: list[str]
+) -> SheetOptions:
+    """Return options whose tiles have room for numbers. Raises ArgumentError where no tile is small enough for them."""
+    every = [*shapes, *kernels]
+    numbered = [shape for shape in every if can_be_numbered(shape)]
+    if not numbered:
+        raise ArgumentError(
+            "--numbers writes into tiles of one channel and at most 16 x 16 samples, and all have more; "
+            "filter a smaller picture, or leave it out"
+        )
+    if len(numbered) < len(every):
+        notices.append("--numbers is for tiles of one channel and at most 16 x 16 samples; others have none")
+    if options.scale is not None:
+        return options
+    needed = NUMBER_CELL * max(max(shape[:2]) for shape in numbered)
+    if options.tile is not None and options.tile < needed:
+        raise ArgumentError(f"--numbers needs tiles of at least {needed} pixels here, got --tile {options.tile}")
+    return replace(options, tile=options.tile or max(needed, min(THREE_TILES, 2 * needed)))
+
+
+class SheetGroups:
+    """Makes the groups of a sheet, and keeps the statistics of its maps. Each map is computed once, and not kept."""
+
+    def __init__(self, request: BaseRequest, options: SheetOptions, source: MapSource, plan: SheetPlan) -> None:
+        self.request = request
+        self.source = source
+        self.plan = plan
+        self.factor = options.scale
+        self.statistics: list[RangeStatistics] = []
+
+    def groups(self) -> list[Group]:
+        """Return the groups. Raises ArgumentError where a map cannot be computed."""
+        if not isinstance(self.request, ApplyRequest):
+            return [self._input_group(), *self._layer_groups()]
+        if self.plan.in_pairs:
+            return [self._pairs()]
+        side = self.plan.grid.side
+        with_insets = side >= LEAST_INSET
+        kernels = [self._kernels(index) for index in self.plan.maps]
+        maps = [
+            Cell((self._map(index),), tiles if with_insets else ())
+            for index, tiles in zip(self.plan.maps, kernels, strict=True)
+        ]
+        if side >= LEAST_INPUT:
+            return [Group((self._input(side), *maps), side, factor=self.factor)]
+        above = [] if with_insets else [Group(tuple(map(Cell, kernels)), side, "Kernels")]
+        return [self._input_group(), *above, Group(tuple(maps), side, "Feature maps", self.factor)]
+
+    def _pairs(self) -> Group:
+        side = self.plan.grid.side
+        cells: list[Cell | None] = [self._input(side)]
+        for position, index in enumerate(self.plan.maps):
+            if position and self.plan.grid.columns == PAIR_COLUMNS:
+                cells.append(None)  # below the input
+            cells += [Cell(self._kernels(index)), Cell((self._map(index),))]
+        return Group(tuple(cells), side, factor=self.factor)
+
+    def _layer_groups(self) -> Iterator[Group]:
+        maps = self.request.maps
+        for layer, indices in itertools.groupby(self.plan.maps, key=lambda index: maps[index].layer):
+            tiles = [self._map(index, maps[index].name.removeprefix(f"{layer}-")) for index in indices]
+            height, width = tiles[0].shape[:2]
+            heading = f"{layer}: {len(tiles)} {'map' if len(tiles) == 1 else 'maps'} of {width} x {height}"
+            cells = tuple(Cell((tile,)) for tile in tiles)
+            yield Group(cells, self.plan.grid.side, heading, self.factor)
+
+    def _input_group(self) -> Group:
+        side = max(INPUT_SIDE, self.plan.grid.side)
+        return Group((self._input(side),), side, factor=self.factor)
+
+    def _input(self, side: int) -> Cell:
+        return Cell((input_tile(self.source.image, side, self.factor),))
+
+    def _kernels(self, index: int) -> tuple[Tile, ...]:
+        kernels = kernels_of(self.request.maps[index])[:MAX_KERNELS]
+        return tuple(kernel_tile(kernel, index) for kernel in kernels)
+
+    def _map(self, index: int, name: str = "") -> Tile:
+        map_ = self.request.maps[index]
+        drawn_in = self.plan.grid.side, self.factor
+        tile, statistics = map_tile(self.source, map_, drawn_in, name=name or map_.name, index=index)
+        self.statistics.append(statistics)
+        return tile

@@ -187,18 +187,23 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
 
 
 def open_pipes(request: BaseRequest) -> Any:
-    """Return standard input and output as far as they are used. Raises an error where one is a terminal or closed."""
+    """Return standard input and output as far as a request uses them. Raises an error where one is a terminal or closed."""
+    return pipes_for(request.inputs, request.output)
+
+
+def pipes_for(inputs: tuple[Input, ...], output: str) -> Any:
+    """Return standard input and output as far as inputs and an output use them."""
     from ..pipeline.write_output import Pipes
 
-    if request.output == "-":
+    if output == "-":
         if sys.stdout is None:
             raise OutputError("standard output is closed")
         if sys.stdout.isatty():
             raise OutputError("standard output is a terminal; send it to a file or a pipe, or give -o FILE")
-    reads = any(input_.source is None for input_ in request.inputs)
+    reads = any(input_.source is None for input_ in inputs)
     if reads:
         if sys.stdin is None:
             raise click.UsageError("standard input is closed")
         if sys.stdin.isatty():
             raise click.UsageError("standard input is a terminal; send a picture to it, such as < photo.jpg")
-    return Pipes(input=sys.stdin.buffer if reads else None, output=sys.stdout.buffer if request.output == "-" else None)
+    return Pipes(input=sys.stdin.buffer if reads else None, output=sys.stdout.buffer if output == "-" else None)

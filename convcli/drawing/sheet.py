@@ -14,16 +14,13 @@ from .layout import Box, GroupBoxes, GroupSize, Layout, arrange, block_grid, til
 from .legend import Item, items_of
 from .options import SheetOptions
 from .scale import Scale
-from .text import cut, drawable, height_of, width_of, write
+from .text import cut, drawable, height_of, ink_on, width_of, write
 from .tile import Tile, drawn_size, enlarged, reduced
 
 MAX_PIXELS = 100_000_000
 """Pixels of a sheet, at most."""
 
 FRAME = (176, 176, 176)
-DARK = 0.179
-"""Luminance up to which white text has more contrast than black text: where (L + 0.05)^2 = 0.05 x 1.05, by WCAG 2."""
-
 HEADING = 15
 """Size of the font of headings."""
 
@@ -206,10 +203,8 @@ def _write_numbers(canvas: Array, at: tuple[int, int], numbers: Array, painted: 
     if fitted is None:
         return
     texts, size = fitted
-    light = (painted / 255.0) ** 2.2 @ np.array([0.2126, 0.7152, 0.0722])
     for row, line in enumerate(texts):
         for column, text in enumerate(line):
             x = at[0] + column * wide + (wide - width_of(text, size)) // 2
             y = at[1] + row * high + (high - height_of(size)) // 2
-            ink = (0, 0, 0) if light[row, column] > DARK else (255, 255, 255)
-            write(canvas, (x, y), text, size, ink)
+            write(canvas, (x, y), text, size, ink_on(painted[row, column]))

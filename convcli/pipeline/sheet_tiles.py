@@ -60,7 +60,7 @@ def map_tile(source: MapSource, map_: Map, drawn_in: tuple[int, int | None], **n
     """
     colour = source.compute_map(map_).colour
     extremes = finite_extremes(colour)
-    are_levels = isinstance(map_, Kernel | Bank) and _keeps_levels(map_)
+    are_levels = isinstance(map_, Kernel | Bank) and keeps_levels(map_)
     white = source.white
     scale = Scale(0.0, float(white), signed=False) if are_levels and white is not None else None
     signed = extremes is not None and extremes[0] < 0 and not are_levels
@@ -69,6 +69,6 @@ def map_tile(source: MapSource, map_: Map, drawn_in: tuple[int, int | None], **n
     return tile_of(facts.pop("name"), "map", colour, drawn, extremes, **facts), statistics_of(colour)
 
 
-def _keeps_levels(map_: Kernel | Bank) -> bool:
+def keeps_levels(map_: Kernel | Bank) -> bool:
     """Return whether the responses are levels of a picture: the weights of each kernel sum to 1, or it has an offset."""
     return all(kernel.offset > 0 or math.isclose(kernel.sum, 1, rel_tol=1e-3) for kernel in kernels_of(map_))

@@ -24,6 +24,9 @@ from .tile import drawn_size, tile_of
 SLIDE_VERSION = 1
 """Increased when the same options give another slide."""
 
+MAX_FRAME = 16_000_000
+"""Pixels of a frame, at most."""
+
 MOST_DIFFERENT = 4096
 """Products with the longest texts whose width is measured, to find the font in which all fit."""
 
@@ -66,7 +69,10 @@ class _Fits(NamedTuple):
 
 
 class Slide:
-    """Draws the frames of a window over an input. Each call of ``frame`` draws one of them."""
+    """Draws the frames of a window over an input. Each call of ``frame`` draws one of them.
+
+    Raises ArgumentError where a frame has more than MAX_FRAME pixels.
+    """
 
     def __init__(self, window: SlidingWindow, cell: int | None = None) -> None:
         self.window = window
@@ -75,6 +81,9 @@ class Slide:
         weights = window.weights
         self.denominator = 1 if weights is None else common_denominator(weights.ravel().tolist())
         self.layout = self._arrange(cell)
+        if self.layout.width * self.layout.height > MAX_FRAME:
+            size = f"{self.layout.width} x {self.layout.height}"
+            raise ArgumentError(f"frames of {size} have more than {MAX_FRAME} pixels; give a smaller --cell")
         self.fits = self._fits()
         self.corner = self._corner_texts()
         self.map_grid = NumberGrid(_painted(self.colours.map, window.map), window.map, self.fits.map)

@@ -192,6 +192,28 @@ def test_pictures_come_from_pipes_and_go_to_pipes(shell, samples):
     assert len(frames) == 16
 
 
+def test_alpha_and_further_frames_are_told(slide, tmp_path):
+    """The first frame is shown, as if it were opaque."""
+    frames = [PIL.Image.new("L", (3, 2), level) for level in (10, 20)]
+    frames[0].save(tmp_path / "film.gif", save_all=True, append_images=frames[1:])
+    result = slide("film.gif", "-k", "1", "-o", "x.html")
+    assert "film.gif: has 2 frames; the first is used" in result.err
+    assert values_of(tmp_path / "x.html") == [10] * 6
+    PIL.Image.new("LA", (3, 2), (10, 99)).save(tmp_path / "clear.png")
+    assert "clear.png: alpha is not shown" in slide("clear.png", "-k", "1", "-o", "x.html").err
+    assert values_of(tmp_path / "x.html") == [10] * 6
+
+
+def test_convcli_reads_its_own_gif(slide, run, tmp_path):
+    """Pixels that do not change are transparent in the file, and not in the frames."""
+    slide(GRID, "-k", KERNEL, "-o", "x.gif")
+    assert run("apply", "x.gif", "-k", "1", "-o", "copy.apng").status == 0
+    with PIL.Image.open(tmp_path / "copy.apng") as picture:
+        assert picture.mode == "RGB"
+    for ours, expected in zip(frames_of("copy.apng")[0], frames_of("x.gif")[0], strict=True):
+        assert_array_equal(ours, expected)
+
+
 def test_text_grids_may_begin_with_a_negative_number(slide, tmp_path):
     """As matrices of -k; a file of that name goes first."""
     slide("-1 2; 3 -4", "-k", "1", "-o", "x.html")
@@ -245,6 +267,11 @@ def test_numbers_of_any_kind_are_drawn(slide, tmp_path):
         (("1 2", "-k", "blur", "--fps", "51", "-o", "x.gif"), 2, "from 0.1 to 50, got '51'"),
         (("1 2", "-k", "blur", "--frames", "9", "-o", "x.gif"), 2, "the slide has 2 frames, 0 to 1; --frames 9 selects none"),
         (("1 2", "-k", "blur", "--frames", "first:0", "-o", "x.gif"), 2, "frames must be all, first, last, first:N"),
+        (
+            ("camera.png", "--resize", "32", "-k", "blur", "--cell", "200", "-o", "x.gif"),
+            2,
+            "more than 16000000 pixels; .*--cell",
+        ),
         (("1 2", "-k", "blur", "-o", "x.jpg"), 2, "output 'x.jpg': a slide is written as .gif, .webp"),
         (("1 2", "-k", "blur", "-o", "-"), 2, "needs --format"),
         (("1 2", "-k", "blur", "-o", "-", "--format", "gif", "--json"), 2, "both write to standard output"),

@@ -50,7 +50,7 @@ LAYER = {"stride": None, "padding": "valid", "border": "zero", "dilation": (1, 1
 @click.option(
     "--pool",
     type=options.ParsedText("max:N|avg:N", read_pool),
-    help="Pool instead: the maximum or the mean of a window of N or ROWSxCOLUMNS pixels, with its size as stride and no padding.",
+    help="Pool instead: the maximum or the mean of a window of N or ROWSxCOLUMNS pixels, its size as stride, no padding.",
 )
 @click.option(
     "--transposed",

@@ -24,6 +24,9 @@ GAP = 28
 """Pixels between panels, in which a sign has room."""
 
 LARGEST_CELL, SMALLEST_CELL = 44, 6
+READABLE_CELL = 26
+"""Cells of a small window in a calculation have this size at least, with room for most numbers, although a slide is wider."""
+
 HEIGHT = 460
 """Pixels that the cells of the input and of the map may take from top to bottom."""
 
@@ -133,7 +136,8 @@ def _cells(sizes: SlideSizes) -> tuple[int, int]:
     else:
         room = (available - max(sizes.map_shape[1] * cell, RESULT_WIDTH)) // count - grids * GAP
     small = min(LARGEST_CELL, room // (grids * sizes.window[1]), 300 // sizes.window[0])
-    return cell, max(SMALLEST_CELL, sizes.cell or 0, small)
+    readable = min(READABLE_CELL, 3 * READABLE_CELL // sizes.window[1])  # a window of 3 columns has its numbers in any case
+    return cell, max(SMALLEST_CELL, sizes.cell or 0, small, readable)
 
 
 def _calculation_width(sizes: SlideSizes, cell: int) -> int:

@@ -147,14 +147,14 @@ class Layout(Struct, frozen=True, dict=True):
         starts: Array = offsets % self.step * self.phase + offsets // self.step * self.group
         return starts
 
-    def scratch(self, rows: RowTable, planes: int, sums: TapPrograms, rows_first: bool, out: Array) -> tuple[Array, Scratch]:
+    def scratch(self, rows: RowTable, planes: int, sums: TapPrograms, level_lines: int, out: Array) -> tuple[Array, Scratch]:
         """Allocate memory for one band of ``planes`` planes, whose maps are written to ``out``. Return it, and its arrays."""
         sum_lines = 2 * int(np.count_nonzero(sums.line >= 0))
         row_lines = planes * rows.slots
         integer = np.dtype(np.int64)
         memory, (lines, levels, loaded_row, row_line, tap_offset, filled, edge_rows) = arrays_in_one(
             (((row_lines + sum_lines) * self.line,), sums.first_weight.dtype),
-            ((self.line if rows_first else 0,), np.dtype(np.int16)),
+            ((self.line * level_lines,), np.dtype(np.int16)),
             ((row_lines,), integer),
             ((planes * rows.window_rows + sum_lines,), integer),
             ((sums.row.size,), integer),

@@ -1,7 +1,7 @@
 """The loop for kernels with symmetric rows over uint8: along each row first, then down the rows of those sums."""
 
 from ..simd.reference import VECTOR_BYTES, add_pairs, add_taps, add_taps_to_both, broadcast, in_order, store
-from .correlate import copy_narrow, last_step, pad_row, put, rows_of_map, to_responses
+from .correlate import copy_narrow, last_step, pad_row, rows_of_map, to_responses
 from .offset import offset_or_probed
 
 
@@ -72,7 +72,8 @@ def sum_down(sums, offset, scratch, first_out, second_out):
         second = add_taps(scratch.lines, scratch.tap_offset, sums.second_weight, end, at, second, 1)
         if not plain:
             first, second = to_responses(first, second, step, 0)
-        put(first, second, first_out, second_out, x, last, scratch.streamed)
+        store(first, first_out, at)
+        store(second, second_out, at)
 
 
 def correlate_rows_first(planes, rows, columns, sums, constant, offset, band, scratch, out):

@@ -73,4 +73,3 @@ class Scratch(NamedTuple):
     tap_offset: Array  # (taps,) int64: index in ``lines`` that each tap reads
     filled: Array  # (sums,) int64: samples of its two rows that a sum has computed
     edge_rows: Array  # (2, output row or vector) of the output's dtype
-    streamed: int  # 1 where maps are too large for the cache and their rows begin at cache lines: non-temporal stores

@@ -271,6 +271,19 @@ def has_colours() -> bool:
     return bool(console.is_terminal and console.color_system and not console.no_color)
 
 
+def colour_depth(forced: bool = False) -> str:
+    """Return "truecolor", "256" or an empty text, as the terminal of standard output has colours.
+
+    Terminals that name no number of colours have 256. ``forced`` asks for the colours where it is no terminal, too.
+    """
+    console = _console(force_terminal=True if forced else None)
+    if forced:
+        return "truecolor" if console.color_system == "truecolor" else "256"
+    if not console.is_terminal or console.no_color or console.is_dumb_terminal or console.legacy_windows:
+        return ""
+    return "truecolor" if console.color_system == "truecolor" else "256" if console.color_system else ""
+
+
 def print_shaded(cells: list[list[str]], shades: Any) -> None:
     """Print a matrix of cells of equal width, each on a colour for its number from -1 to 1 where the terminal has colours."""
     from rich.text import Text

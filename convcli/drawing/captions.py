@@ -26,15 +26,26 @@ def number(value: float, digits: int = 4) -> str:
 def size_of(tile: Tile) -> str:
     """Return the size of what a tile shows: width x height of pictures and maps, rows x columns of kernels."""
     height, width = tile.shape[:2]
-    return f"{height} x {width}" if tile.kind == "kernel" else f"{width} x {height}"
+    return f"{height} x {width}" if tile.kind in ("kernel", "filter") else f"{width} x {height}"
 
 
-def range_of(tile: Tile) -> str:
-    """Return minimum and maximum of what a tile shows."""
-    if math.isnan(tile.minimum):
+def name_of(tiles: tuple[Tile, ...]) -> str:
+    """Return the name of a tile, or the different names of several."""
+    return ", ".join(dict.fromkeys(tile.name for tile in tiles))
+
+
+def count_of(tiles: tuple[Tile, ...]) -> str:
+    """Return how many tiles a block has: kernels, or the channels of something."""
+    return f"{len(tiles)} {'kernels' if tiles[0].kind == 'kernel' else 'channels'}"
+
+
+def range_of(*tiles: Tile) -> str:
+    """Return minimum and maximum of what tiles show."""
+    finite = [tile for tile in tiles if not math.isnan(tile.minimum)]
+    if not finite:
         return "nothing finite"
-    ends = dict.fromkeys((number(tile.minimum), number(tile.maximum)))  # one where they are equal
-    return " to ".join(ends)
+    low, high = min(tile.minimum for tile in finite), max(tile.maximum for tile in finite)
+    return " to ".join(dict.fromkeys((number(low), number(high))))  # one where they are equal
 
 
 def sizes_for(side: int) -> tuple[int, ...]:
@@ -58,9 +69,9 @@ def lines_of(
     sizes, tile = sizes_for(side), tiles[0]
     name = drawable(tile.name if with_names or tile.index is None else str(tile.index))
     if len(tiles) > 1:
-        name = drawable(", ".join(part.name for part in tiles))
+        name = drawable(name_of(tiles))
     lines = [[cut(name, sizes[0], width) if sizes else ""]]
-    own_size, own_range = f"{size_of(tile)}{' ' + tile.further if tile.further else ''}", range_of(tile)
+    own_size, own_range = f"{size_of(tile)}{' ' + tile.further if tile.further else ''}", range_of(*tiles)
     if len(sizes) == 2:
         lines.append([own_range])
     elif kernels and len(sizes) == 3:
@@ -69,9 +80,10 @@ def lines_of(
         lines.append([*([f"{of_kernel}: {range_of(first)}"] if len(kernels) == 1 else []), of_kernel])
         lines.append([f"map {own_size}: {own_range}", f"{size_of(tile)}: {own_range}", own_range])
     else:
-        what = "" if tile.kind == "input" else f"{tile.kind} "
+        what = "" if tile.kind in ("input", "picture") else f"{tile.kind} "
         if len(tiles) > 1:
-            what, own_range = f"{len(tiles)} kernels ", ""
+            what = f"{count_of(tiles)} "
+            own_range = "" if tile.kind == "kernel" else own_range  # kernels have scales of their own
         lines += [[what + own_size, size_of(tile)], [own_range]]
     return [(_fitting(forms, size, width), size) for forms, size in zip(lines, sizes, strict=False)]
 

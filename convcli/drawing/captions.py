@@ -26,7 +26,7 @@ def number(value: float, digits: int = 4) -> str:
 def size_of(tile: Tile) -> str:
     """Return the size of what a tile shows: width x height of pictures and maps, rows x columns of kernels."""
     height, width = tile.shape[:2]
-    return f"{height} x {width}" if tile.kind in ("kernel", "filter") else f"{width} x {height}"
+    return f"{height} x {width}" if tile.kind == "kernel" else f"{width} x {height}"
 
 
 def name_of(tiles: tuple[Tile, ...]) -> str:
@@ -35,8 +35,12 @@ def name_of(tiles: tuple[Tile, ...]) -> str:
 
 
 def count_of(tiles: tuple[Tile, ...]) -> str:
-    """Return how many tiles a block has: kernels, or the channels of something."""
-    return f"{len(tiles)} {'kernels' if tiles[0].kind == 'kernel' else 'channels'}"
+    """Return how many tiles a block has: kernels of a merged bank, or the channels of a kernel, a map or a picture."""
+    return f"{len(tiles)} {'kernels' if _are_kernels(tiles) else 'channels'}"
+
+
+def _are_kernels(tiles: tuple[Tile, ...]) -> bool:
+    return tiles[0].kind == "kernel" and tiles[0].name != tiles[-1].name
 
 
 def range_of(*tiles: Tile) -> str:
@@ -83,7 +87,7 @@ def lines_of(
         what = "" if tile.kind in ("input", "picture") else f"{tile.kind} "
         if len(tiles) > 1:
             what = f"{count_of(tiles)} "
-            own_range = "" if tile.kind == "kernel" else own_range  # kernels have scales of their own
+            own_range = "" if _are_kernels(tiles) else own_range  # they have scales of their own
         lines += [[what + own_size, size_of(tile)], [own_range]]
     return [(_fitting(forms, size, width), size) for forms, size in zip(lines, sizes, strict=False)]
 

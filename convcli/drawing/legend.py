@@ -16,7 +16,7 @@ BAR = (12, 180)
 SIZE = 11
 """Size of the font."""
 
-KINDS = {"map": "maps", "kernel": "kernels", "filter": "filters", "input": "input"}
+KINDS = {"map": "maps", "kernel": "kernels", "input": "input"}
 
 
 class Item(Struct, frozen=True, eq=False):
@@ -72,22 +72,21 @@ def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
     for colouring in colourings:
         kind, is_rgb, signed, given, are_levels = colouring.key[:5]
         is_own = len(colouring.key) > 5 and kind != "input"
-        signed = signed or kind in ("kernel", "filter")
+        signed = signed or kind == "kernel"
         of_rgb = ": red, green, blue" if is_rgb else ""
         means = ", means of samples" if colouring.of_means else ""
         name = "levels of maps" if are_levels else KINDS[kind]
-        title = f"{'each ' + KINDS[kind][:-1] if is_own else name}{means}{of_rgb}"
+        if is_own:
+            is_only = sum(other.key[:2] == colouring.key[:2] for other in colourings) == 1
+            name, is_own = f"{'' if is_only else 'each '}{KINDS[kind][:-1]}", not is_only
+        title = f"{name}{means}{of_rgb}"
         if colouring.scale is None and not is_own:
             continue
         bar = colormaps.colormap(colouring.colormap)
         bars.setdefault((kind, is_rgb, signed, given, are_levels, is_own), Item(title, bar, _ends(colouring, is_own, signed)))
     grey = [count for colouring, count in zip(colourings, counts, strict=True) if not colouring.key[1]]
     total = [sum(count.unknown for count in counts), sum(count.below for count in grey), sum(count.above for count in grey)]
-    shared = {
-        (scale.low, scale.high)
-        for colouring in colourings
-        if colouring.key[0] in ("map", "filter") and (scale := colouring.scale)
-    }
+    shared = {(scale.low, scale.high) for colouring in colourings if len(colouring.key) == 5 and (scale := colouring.scale)}
     low, high = (f" {number(end)}" for end in shared.pop()) if len(shared) == 1 else ("", "")
     titles = ("NaN", f"below{low or ' the scale'}", f"above{high or ' the scale'}")
     colours = (colormaps.UNKNOWN, colormaps.BELOW, colormaps.ABOVE)

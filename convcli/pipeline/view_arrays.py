@@ -90,11 +90,11 @@ def view_archive(path: Path, key: str | None, axes: str | None, max_pixels: int)
             with _as_image_error(path):
                 shape = _shape_of(file, axes)
             load = functools.partial(_load, file, axes)
-            parts = _parts(name, load, shape, max_pixels, "filter" if is_weights else None)
+            parts = _parts(name, load, shape, max_pixels, is_weights)
         except ImageError as error:
             yield error
             continue
-        yield Viewed(name, parts, shape[0], "filters" if is_weights else "maps", "")
+        yield Viewed(name, parts, shape[0], "kernels" if is_weights else "maps", "")
 
 
 class _Seen(Exception):
@@ -143,17 +143,18 @@ def _largest() -> int:
 
 
 def _parts(
-    name: str, maps: Callable[[], Array], shape: tuple[int, ...], max_pixels: int, kind: str | None = None
+    name: str, maps: Callable[[], Array], shape: tuple[int, ...], max_pixels: int, are_weights: bool = False
 ) -> tuple[Part, ...]:
-    """Return the first of N maps (N, H, W, C) as parts, pictures where they have levels, unless their kind is given."""
+    """Return the first of N maps (N, H, W, C) as parts: pictures where they have levels, unless they are weights."""
     count, height, width, channels = shape
     check_pixels(width, height, max_pixels)
 
     def tiles(index: int, label: str, drawn_in: DrawnIn) -> Any:
         image = image_of_array(maps()[index])
-        if kind is None:
+        if not are_weights:
             return tiles_of_image(label, image, drawn_in, index)
-        return tiles_of_array(label, kind, image.pixels.astype(np.float32, copy=False), drawn_in, index)
+        weights = image.pixels.astype(np.float32) if image.white else image.pixels
+        return tiles_of_array(label, "kernel", weights, drawn_in, index, shares_scale=True)
 
     labels = [name] if count == 1 else list(map(str, range(min(count, MAX_PARTS))))
     make = functools.partial

@@ -17,15 +17,15 @@ INPUTS_LAST = {"transposed": (1, 2, 3, 0)}
 def view_kernel(kernel_or_bank: Kernel | Bank) -> Viewed:
     """Return a kernel, or the kernels of a bank, which share a scale."""
     kernels = kernels_of(kernel_or_bank)
-    kind = "filter" if isinstance(kernel_or_bank, Bank) and len(kernels) > 1 else "kernel"
+    shares_scale = len(kernels) > 1
     digest = hashlib.sha256(repr(kernel_or_bank).encode()).hexdigest()
     shown = kernels[: _most(kernels[0].shape[2] if len(kernels[0].shape) == 3 else 1)]
-    parts = tuple(_part(kernel.name, kind, index, kernel.weights) for index, kernel in enumerate(shown))
+    parts = tuple(_part(kernel.name, index, kernel.weights, shares_scale) for index, kernel in enumerate(shown))
     return Viewed(kernel_or_bank.name, parts, len(kernels), "kernels", digest)
 
 
 def view_layer(layer: WeightsOfLayer) -> Viewed:
-    """Return the filters of a layer. Raises KernelError where its weights cannot be read.
+    """Return the kernels of a layer. Raises KernelError where its weights cannot be read.
 
     A dense layer is one matrix, with a row for each unit; weights of one axis are a row.
     """
@@ -33,29 +33,27 @@ def view_layer(layer: WeightsOfLayer) -> Viewed:
     digest = hashlib.sha256(np.ascontiguousarray(weights).data).hexdigest()
     name = f"{layer.network} {layer.layer}"
     if weights.ndim < 3:
-        return Viewed(name, (_part(layer.layer, "filter", 0, np.atleast_2d(weights)),), 1, "filters", digest)
+        return Viewed(name, (_part(layer.layer, 0, np.atleast_2d(weights)),), 1, "kernels", digest)
     filters = weights[..., None] if weights.ndim == 3 else weights.transpose(INPUTS_LAST.get(layer.op, (0, 2, 3, 1)))
-    parts = tuple(
-        _part(str(index), "filter", index, weights) for index, weights in enumerate(filters[: _most(filters.shape[3])])
-    )
-    return Viewed(name, parts, len(filters), "filters", digest, _notice_of_channels(filters))
+    parts = tuple(_part(str(index), index, weights) for index, weights in enumerate(filters[: _most(filters.shape[3])]))
+    return Viewed(name, parts, len(filters), "kernels", digest, _notice_of_channels(filters))
 
 
 def _most(channels: int) -> int:
-    """Return how many filters of so many channels are shown."""
+    """Return how many kernels of so many channels are shown."""
     return min(MAX_PARTS, MAX_BLOCKS // min(channels, MAX_CHANNELS)) if channels not in (1, 3) else MAX_PARTS
 
 
 def _notice_of_channels(filters: Array) -> tuple[str, ...]:
     channels = filters.shape[3]
-    return (f"shows the first {MAX_CHANNELS} of {channels} channels of each filter",) if channels > MAX_CHANNELS else ()
+    return (f"shows the first {MAX_CHANNELS} of {channels} channels of each kernel",) if channels > MAX_CHANNELS else ()
 
 
-def _part(name: str, kind: str, index: int, weights: Array) -> Part:
+def _part(name: str, index: int, weights: Array, shares_scale: bool = True) -> Part:
     filled = weights if weights.ndim == 3 else weights[:, :, None]
     height, width, channels = filled.shape
 
     def tiles(drawn_in: DrawnIn) -> tuple[Tile, ...]:
-        return tiles_of_array(name, kind, filled, drawn_in, index)
+        return tiles_of_array(name, "kernel", filled, drawn_in, index, shares_scale)
 
     return Part(name, (height, width, channels), tiles)

@@ -15,10 +15,10 @@ MAX_PARTS = 1024
 """Cells of a sheet, at most: of more parts the first are shown."""
 
 MAX_CHANNELS = 64
-"""Channels of a map or a filter that are shown side by side."""
+"""Channels of a map or a kernel that are shown side by side."""
 
 MAX_BLOCKS = 4096
-"""Channels of all filters of a layer that are shown side by side: of more filters the first are shown."""
+"""Channels of all kernels of a layer that are shown side by side: of more kernels the first are shown."""
 
 
 class DrawnIn(Struct, frozen=True):
@@ -54,12 +54,14 @@ class Viewed(Struct, frozen=True, eq=False):
     notices: tuple[str, ...] = ()
 
 
-def tiles_of_array(name: str, kind: str, array: Array, drawn_in: DrawnIn, index: int | None = None) -> tuple[Tile, ...]:
+def tiles_of_array(
+    name: str, kind: str, array: Array, drawn_in: DrawnIn, index: int | None = None, shares_scale: bool = False
+) -> tuple[Tile, ...]:
     """Return the tiles of numbers (H, W, C) on a scale: one, or one for each of the first channels."""
 
     def tile(part: Array, side: int) -> Tile:
         drawn = drawn_size(part.shape, side, drawn_in.factor)
-        return tile_of(name, kind, part, drawn, finite_extremes(part), index=index)
+        return tile_of(name, kind, part, drawn, finite_extremes(part), index=index, shares_scale=shares_scale)
 
     if array.shape[2] in (1, 3):
         return (tile(array, drawn_in.side),)

@@ -133,7 +133,8 @@ def command(
 def _format_for(path: str, asked: Format | str | None) -> Format | str | None:
     """Return the format of an output, None for a terminal. Raises ArgumentError where it cannot hold a sheet."""
     if not path:
-        options.refuse_options(("file_format",), "it is that of -o, which is missing")
+        if asked is not None:
+            raise click.UsageError("--format is that of a file; give -o FILE, or -o - for standard output")
         return None
     suffix = os.path.splitext(path)[1].lower()  # noqa: PTH122 - the name may be no path
     found: Format | str | None = asked or (format_named("png") if path == "-" else None)

@@ -25,6 +25,8 @@ MARGIN = 14
 SMALLEST_TILE, LARGEST_TILE = 40, 320
 THREE_TILES = 314  # three of them, with gaps, are WIDTH wide
 """Longest sides of tiles that are chosen for their number: of many maps, each is still seen."""
+CAPTION_WIDTH = 110
+"""Pixels up to which a caption is as wide as the side of its tile, where the tile is narrower."""
 PAD = 5
 """Pixels between a tile and its caption, and between parts of a legend."""
 
@@ -175,6 +177,8 @@ def grid_for(
     for count in candidates:
         available = (width - 2 * MARGIN - (count - 1) * gap_for(count)) // count
         side = given or max(1, min(LARGEST_TILE, int(available / max(ratio, 0.4))))
+        if not given and options.labels and available < CAPTION_WIDTH:
+            side = min(side, available)  # captions are as wide as the side, where tiles are narrower
         across = 2 * MARGIN + count * (side * ratio + gap_for(count)) - gap_for(count)
         if given and not fixed and count > 1 and across > width:
             break

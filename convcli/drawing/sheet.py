@@ -11,7 +11,7 @@ from ..images.image import Array
 from .canvas import Canvas, PixelCanvas
 from .captions import caption_height, fitted_numbers, lines_of, sizes_for
 from .colouring import Colouring, Counts, colourings_of, counts_of
-from .layout import Box, GroupBoxes, GroupSize, Layout, arrange, block_grid, tile_size
+from .layout import CAPTION_WIDTH, Box, GroupBoxes, GroupSize, Layout, arrange, block_grid, tile_size
 from .legend import Item, items_of
 from .options import SheetOptions
 from .scale import Scale
@@ -153,7 +153,7 @@ def _group_size(group: Group, legend: Sequence[Item], options: SheetOptions) -> 
     side = inset_side(group.side)
     insets = (0, side, max(side, min(2 * side, tile[1] // 2)))  # for no, one and several kernels
     cells = tuple(None if cell is None else insets[min(len(cell.kernels), 2)] for cell in group.cells)
-    width = max(tile[1], min(group.side, 110)) if caption else tile[1]
+    width = max(tile[1], min(group.side, CAPTION_WIDTH)) if caption else tile[1]
     heading = height_of(HEADING) if group.heading and options.labels else 0
     sizes = tuple(item.size for item in legend)
     return GroupSize(cells, tile, width, caption, side if any(cells) else 0, heading, sizes)

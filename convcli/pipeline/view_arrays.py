@@ -18,7 +18,7 @@ from ..kernels.weight_layouts import other_layouts
 from ..kernels.weights import WeightsFile
 from ..npy_reader import read_header
 from .memory_budget import Budget
-from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, image_of_array, tiles_of_array, tiles_of_image
+from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image
 
 ARCHIVES = (".npz", ".safetensors")
 """Suffixes of files that hold arrays by name."""
@@ -156,7 +156,7 @@ def _parts(
         weights = image.pixels.astype(np.float32) if image.white else image.pixels
         return tiles_of_array(label, "kernel", weights, drawn_in, index, shares_scale=True)
 
-    labels = [name] if count == 1 else list(map(str, range(min(count, MAX_PARTS))))
+    labels = [name] if count == 1 else list(map(str, range(min(count, most_parts(channels)))))
     make = functools.partial
     return tuple(Part(label, (height, width, channels), make(tiles, index, label)) for index, label in enumerate(labels))
 

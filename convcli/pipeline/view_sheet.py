@@ -1,6 +1,7 @@
 """Opens what is viewed, and arranges it as one sheet."""
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +23,10 @@ from .view_arrays import ARCHIVES, view_archive, view_npy
 from .view_pictures import view_frames
 from .view_request import ViewRequest
 from .view_weights import view_kernel, view_layer
-from .viewed import MAX_PARTS, DrawnIn, Part, Viewed
+from .viewed import MAX_CHANNELS, MAX_PARTS, DrawnIn, Part, Viewed
+
+CHANNEL_FACTOR = 2
+"""Pixels for each sample of channels side by side, as far as there is room."""
 
 
 class Contents(Struct):
@@ -53,6 +57,9 @@ def open_contents(request: ViewRequest, standard_input: BinaryIO | None) -> Iter
             if shown:
                 if len(shown) < found.count:
                     contents.notices.append(f"{found.name}: shows the first {len(shown)} of {found.count} {found.kind}")
+                channels = max(part.shape[2] for part in shown)
+                if channels > MAX_CHANNELS:
+                    contents.notices.append(f"{found.name}: shows the first {MAX_CHANNELS} of {channels} channels")
                 contents.viewed.append(replace(found, parts=shown))
             else:
                 left_out += 1
@@ -157,12 +164,26 @@ def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[
     shapes = [part.shape for section in sections for part in section.parts]
     if options.numbers:
         options = with_room(options, shapes, [], notices)
-    grid = grid_for([len(section.parts) for section in sections], shapes, options, further=30 * len(sections), width=width)
-    if len(shapes) == 1 and options.tile is None and options.scale is None:
+    counts, further = [len(section.parts) for section in sections], 30 * len(sections)
+    grid = grid_for(counts, shapes, options, further=further, width=width)
+    needed = max((_side_of_block(shape, options.scale) for shape in shapes), default=0)
+    if needed > grid.side and options.tile is None:
+        grid = grid_for(counts, shapes, replace(options, tile=needed, scale=None), further=further, width=width)
+    elif len(shapes) == 1 and options.tile is None and options.scale is None:
         grid = Grid(1, max(1, min(width - 2 * MARGIN, max(LARGEST_TILE, *shapes[0][:2]))))
     height, wide = tile_size(shapes, grid.side, options.scale)
     check_pixels(len(shapes) * height * wide)
     return grid
+
+
+def _side_of_block(shape: tuple[int, int, int], factor: int | None) -> int:
+    """Return the side of a square in which the channels of an array can be told apart; 0 where it is one tile."""
+    height, width, channels = shape
+    if channels in (1, 3):
+        return 0
+    across = math.ceil(math.sqrt(min(channels, MAX_CHANNELS)))
+    side = across * (max(height, width) * (factor or CHANNEL_FACTOR) + 2) - 2
+    return side if factor else min(side, LARGEST_TILE)
 
 
 def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Contents, heading: bool = True) -> list[Group]:

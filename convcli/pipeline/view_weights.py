@@ -8,7 +8,7 @@ from ..drawing.tile import Tile
 from ..images.image import Array
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from .view_request import WeightsOfLayer
-from .viewed import MAX_BLOCKS, MAX_CHANNELS, MAX_PARTS, DrawnIn, Part, Viewed, tiles_of_array
+from .viewed import DrawnIn, Part, Viewed, most_parts, tiles_of_array
 
 INPUTS_LAST = {"transposed": (1, 2, 3, 0)}
 """The axes of weights by which they become (O, kh, kw, I), where these are not (O, I, kh, kw)."""
@@ -19,7 +19,7 @@ def view_kernel(kernel_or_bank: Kernel | Bank) -> Viewed:
     kernels = kernels_of(kernel_or_bank)
     shares_scale = len(kernels) > 1
     digest = hashlib.sha256(repr(kernel_or_bank).encode()).hexdigest()
-    shown = kernels[: _most(kernels[0].shape[2] if len(kernels[0].shape) == 3 else 1)]
+    shown = kernels[: most_parts(kernels[0].shape[2] if len(kernels[0].shape) == 3 else 1)]
     parts = tuple(_part(kernel.name, index, kernel.weights, shares_scale) for index, kernel in enumerate(shown))
     return Viewed(kernel_or_bank.name, parts, len(kernels), "kernels", digest)
 
@@ -34,19 +34,9 @@ def view_layer(layer: WeightsOfLayer) -> Viewed:
     name = f"{layer.network} {layer.layer}"
     if weights.ndim < 3:
         return Viewed(name, (_part(layer.layer, 0, np.atleast_2d(weights)),), 1, "kernels", digest)
-    filters = weights[..., None] if weights.ndim == 3 else weights.transpose(INPUTS_LAST.get(layer.op, (0, 2, 3, 1)))
-    parts = tuple(_part(str(index), index, weights) for index, weights in enumerate(filters[: _most(filters.shape[3])]))
-    return Viewed(name, parts, len(filters), "kernels", digest, _notice_of_channels(filters))
-
-
-def _most(channels: int) -> int:
-    """Return how many kernels of so many channels are shown."""
-    return min(MAX_PARTS, MAX_BLOCKS // min(channels, MAX_CHANNELS)) if channels not in (1, 3) else MAX_PARTS
-
-
-def _notice_of_channels(filters: Array) -> tuple[str, ...]:
-    channels = filters.shape[3]
-    return (f"shows the first {MAX_CHANNELS} of {channels} channels of each kernel",) if channels > MAX_CHANNELS else ()
+    kernels = weights[..., None] if weights.ndim == 3 else weights.transpose(INPUTS_LAST.get(layer.op, (0, 2, 3, 1)))
+    parts = tuple(_part(str(index), index, weights) for index, weights in enumerate(kernels[: most_parts(kernels.shape[3])]))
+    return Viewed(name, parts, len(kernels), "kernels", digest)
 
 
 def _part(name: str, index: int, weights: Array, shares_scale: bool = True) -> Part:

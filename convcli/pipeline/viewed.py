@@ -18,7 +18,7 @@ MAX_CHANNELS = 64
 """Channels of a map or a kernel that are shown side by side."""
 
 MAX_BLOCKS = 4096
-"""Channels of all kernels of a layer that are shown side by side: of more kernels the first are shown."""
+"""Channels of all maps or kernels that are shown side by side: of more maps the first are shown."""
 
 
 class DrawnIn(Struct, frozen=True):
@@ -52,6 +52,12 @@ class Viewed(Struct, frozen=True, eq=False):
     kind: str
     digest: str
     notices: tuple[str, ...] = ()
+
+
+def most_parts(channels: int) -> int:
+    """Return how many parts of so many channels are shown."""
+    blocks = 1 if channels in (1, 3) else min(channels, MAX_CHANNELS)
+    return min(MAX_PARTS, MAX_BLOCKS // blocks)
 
 
 def tiles_of_array(

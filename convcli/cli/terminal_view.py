@@ -100,8 +100,11 @@ def _narrowed(pixels: Array, width: int) -> Array:
     return pixels if wide <= width else reduced(pixels, (max(1, round(height * width / wide)), width))
 
 
-def tile_grid(counts: Sequence[int], options: SheetOptions, terminal: Terminal) -> TileGrid:
-    """Return how tiles stand in rows of a terminal. Raises ArgumentError for more columns than it has room for."""
+def tile_grid(counts: Sequence[int], block: int, options: SheetOptions, terminal: Terminal) -> TileGrid:
+    """Return how so many tiles of each section stand in rows of a terminal.
+
+    ``block`` is the side of the largest square of channels. Raises ArgumentError for more columns than there is room for.
+    """
     total, room = max(counts, default=1), terminal.columns + GAP
     aspect = terminal.cell[1] / terminal.cell[0]
     if options.columns is not None:
@@ -110,7 +113,7 @@ def tile_grid(counts: Sequence[int], options: SheetOptions, terminal: Terminal) 
         count = max(1, min(total, room // (min(options.tile, terminal.columns) + GAP)))
     else:
         target = next((columns for most, columns in TARGETS if total <= most), FURTHER_TARGET)
-        count = max(1, min(total, room // (target + GAP)))
+        count = max(1, min(total, room // (max(target, block) + GAP)))
     width = room // count - GAP
     if width < LEAST_TILE and count > 1:
         most = max(1, room // (LEAST_TILE + GAP))

@@ -166,7 +166,7 @@ def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[
         options = with_room(options, shapes, [], notices)
     counts, further = [len(section.parts) for section in sections], 30 * len(sections)
     grid = grid_for(counts, shapes, options, further=further, width=width)
-    needed = max((_side_of_block(shape, options.scale) for shape in shapes), default=0)
+    needed = max((side_of_block(shape, options.scale) for shape in shapes), default=0)
     if needed > grid.side and options.tile is None:
         grid = grid_for(counts, shapes, replace(options, tile=needed, scale=None), further=further, width=width)
     elif len(shapes) == 1 and options.tile is None and options.scale is None:
@@ -176,7 +176,7 @@ def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[
     return grid
 
 
-def _side_of_block(shape: tuple[int, int, int], factor: int | None) -> int:
+def side_of_block(shape: tuple[int, int, int], factor: int | None) -> int:
     """Return the side of a square in which the channels of an array can be told apart; 0 where it is one tile."""
     height, width, channels = shape
     if channels in (1, 3):

@@ -29,12 +29,13 @@ from ..drawing.layout import block_grid
 from ..drawing.legend import Item
 from ..drawing.options import SheetOptions
 from ..drawing.sheet import FRAME, ArrangedSheet, Cell, Group, draw_on, ink_on, legend_of, painted_tile
-from ..drawing.tile import Tile, enlarged
+from ..drawing.tile import Tile, can_be_numbered, enlarged, reduced
 from ..errors import ArgumentError
 from ..images.encoding import Encoding
 from ..images.formats import format_named
 from ..images.image import Array, Image
 from ..images.write import fit
+from ..pipeline.view_sheet import Section, side_of_block
 from .output import escaped
 from .terminal import Terminal
 
@@ -48,6 +49,9 @@ FURTHER_TARGET = 10
 
 LEAST_TILE = 3
 """Columns of a tile, at least."""
+
+NUMBER_COLUMNS = 7
+"""Columns of a sample with its number, mostly: five characters fit."""
 
 LEAST_RANGE = 14
 """Columns from which sizes and ranges stand below names."""
@@ -94,17 +98,21 @@ def picture_of(sheet: ArrangedSheet, terminal: Terminal) -> str:
 
 
 def _narrowed(pixels: Array, width: int) -> Array:
-    from ..drawing.tile import reduced
-
     height, wide = pixels.shape[:2]
     return pixels if wide <= width else reduced(pixels, (max(1, round(height * width / wide)), width))
 
 
-def tile_grid(counts: Sequence[int], block: int, options: SheetOptions, terminal: Terminal) -> TileGrid:
-    """Return how so many tiles of each section stand in rows of a terminal.
+def tile_grid(sections: Sequence[Section], options: SheetOptions, terminal: Terminal) -> TileGrid:
+    """Return how the tiles of sections stand in rows of a terminal.
 
-    ``block`` is the side of the largest square of channels. Raises ArgumentError for more columns than there is room for.
+    Raises ArgumentError for more columns than there is room for.
     """
+    counts = [len(section.parts) for section in sections]
+    shapes = [part.shape for section in sections for part in section.parts]
+    needed = max(side_of_block(shape, 1) for shape in shapes)
+    if options.numbers:
+        needed = max(needed, *(NUMBER_COLUMNS * shape[1] for shape in shapes if can_be_numbered(shape)), 0)
+    needed = min(needed, terminal.columns)
     total, room = max(counts, default=1), terminal.columns + GAP
     aspect = terminal.cell[1] / terminal.cell[0]
     if options.columns is not None:
@@ -113,14 +121,14 @@ def tile_grid(counts: Sequence[int], block: int, options: SheetOptions, terminal
         count = max(1, min(total, room // (min(options.tile, terminal.columns) + GAP)))
     else:
         target = next((columns for most, columns in TARGETS if total <= most), FURTHER_TARGET)
-        count = max(1, min(total, room // (max(target, block) + GAP)))
+        count = max(1, min(total, room // (max(target, needed) + GAP)))
     width = room // count - GAP
     if width < LEAST_TILE and count > 1:
         most = max(1, room // (LEAST_TILE + GAP))
         raise ArgumentError(
             f"--columns {count} does not fit into a terminal of {terminal.columns} columns; give at most {most}"
         )
-    highest = max(8, int((terminal.lines - SPARE_LINES) * aspect))
+    highest = max(8, needed, int((terminal.lines - SPARE_LINES) * aspect))
     return TileGrid(count, max(1, min(width, options.tile or highest)))
 
 
@@ -131,6 +139,7 @@ class CellPrinter:
         self.terminal = terminal
         self.grid = grid
         self.options = options
+        self.notices: list[str] = []
         self.in_characters = terminal.protocol == "ascii"
         cell_width, cell_height = terminal.cell
         self.aspect = cell_height / cell_width / (1 if self.in_characters else 2)
@@ -183,8 +192,9 @@ class CellPrinter:
         (tile,) = tiles
         if self.options.numbers and tile.numbers is not None:
             with_numbers = self._numbers(tile, colourings.get(tile))
-            if with_numbers.width <= self.terminal.columns:
+            if with_numbers.width <= self.grid.width:
                 return with_numbers
+            self.notices.append(f"--numbers needs {with_numbers.width} columns for each tile, and there are {self.grid.width}")
         return self._shown(self._pixels(tile, colourings.get(tile), self.grid.width))
 
     def _shown(self, pixels: Array) -> CharacterPicture:

@@ -203,7 +203,7 @@ def _arranged(request: ViewRequest, contents: "Contents", width: int | None = No
 
 def _show(request: ViewRequest, contents: "Contents", terminal: Terminal) -> None:
     """Print what is viewed on a terminal."""
-    from ..pipeline.view_sheet import read_groups, sections_of, side_of_block
+    from ..pipeline.view_sheet import read_groups, sections_of
     from ..pipeline.viewed import DrawnIn
     from .terminal_view import CellPrinter, picture_of, sheet_width, tile_grid
 
@@ -213,10 +213,11 @@ def _show(request: ViewRequest, contents: "Contents", terminal: Terminal) -> Non
             _write_lines([picture_of(sheet, terminal)])
         return
     sections = sections_of(contents)
-    block = max(side_of_block(part.shape, 1) for section in sections for part in section.parts)
-    grid = tile_grid([len(section.parts) for section in sections], min(block, terminal.columns), request.sheet, terminal)
+    grid = tile_grid(sections, request.sheet, terminal)
     groups = read_groups(sections, DrawnIn(grid.width), contents)
-    _write_lines(CellPrinter(terminal, grid, request.sheet).lines(groups))
+    printer = CellPrinter(terminal, grid, request.sheet)
+    _write_lines(printer.lines(groups))
+    contents.notices += printer.notices
 
 
 def _write_lines(lines: Any) -> None:

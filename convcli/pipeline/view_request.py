@@ -42,7 +42,7 @@ def weights_of(network: Network, names: Sequence[str]) -> tuple[WeightsOfLayer, 
             found[layer.name] = WeightsOfLayer(network.name, layer.name, layer.kind, weights)
     if not found:
         raise ArgumentError(
-            f"network {network.name!r} has no weights, so that there are no filters to view; give its layers a kernel, a bank "
+            f"network {network.name!r} has no weights, so that there are no kernels to view; give its layers a kernel, a bank "
             "or a file in a config"
         )
     for name in names:

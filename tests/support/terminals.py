@@ -13,13 +13,15 @@ import time
 
 import numpy as np
 
+from convcli.cli.terminal import QUESTION
+
 CELLS = re.compile(r"\x1b\[([\d;]*)m|([^\x1b])")
 
 
 def run_in_terminal(*arguments, columns=80, lines=24, cell=(0, 0), answers=b"", cwd=None, **variables):
-    """Run a command line on a terminal of a size. Return its status and all that it prints, standard error too.
+    """Run a command line on a terminal of a size. Return its status and all that it prints but for its question.
 
-    The terminal sends ``answers`` when it is asked for its features.
+    Standard error is the terminal, too. It sends ``answers`` when it is asked for its features.
     """
     process, screen = pty.fork()
     if process == 0:  # pragma: no cover
@@ -50,7 +52,7 @@ def run_in_terminal(*arguments, columns=80, lines=24, cell=(0, 0), answers=b"", 
             os.write(screen, answers)
     _, status = os.waitpid(process, 0)
     os.close(screen)
-    return os.waitstatus_to_exitcode(status), printed.decode().replace("\r\n", "\n")
+    return os.waitstatus_to_exitcode(status), printed.decode().replace("\r\n", "\n").replace(QUESTION, "")
 
 
 def colour_of_256(index):

@@ -206,6 +206,9 @@ def test_frames_become_tiles(run, samples, tmp_path):
     run("apply", samples / "camera.png", "-k", "sobel-x", "-k", "sobel-y", "-o", tmp_path / "m.tif", "-q")
     tiles = tiles_of(run, tmp_path / "m.tif")
     assert [(tile["name"], tile["kind"]) for tile in tiles] == [("sobel-x", "map"), ("sobel-y", "map")]
+    run("apply", samples / "rocket.jpg", "-k", "sobel-x", "-k", "sobel-y", "-o", tmp_path / "m.tif", "-q")
+    tiles = tiles_of(run, tmp_path / "m.tif")
+    assert [(tile["name"], tile["shape"]) for tile in tiles] == [("sobel-x", [427, 640, 3]), ("sobel-y", [427, 640, 3])]
 
 
 def test_the_output_of_apply_and_run_is_viewed_in_a_pipe(shell, samples):

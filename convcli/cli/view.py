@@ -1,4 +1,4 @@
-"""convcli view: pictures, stacks, kernels and filters as one sheet, on the terminal or in a file."""
+"""convcli view: pictures, stacks, kernels and layers as one sheet, on the terminal or in a file."""
 
 import json
 import os
@@ -43,7 +43,7 @@ def read_format(text: str) -> Format | str:
     type=options.KernelText(),
     help="A kernel or a bank: what -k of 'convcli apply' takes. The kernels of a bank share a scale.",
 )
-@click.option("--network", type=options.NetworkText(), help="A network, of which filters are shown.")
+@click.option("--network", type=options.NetworkText(), help="A network, of which kernels are shown.")
 @click.option(
     "--layer",
     "layers",
@@ -97,11 +97,11 @@ def command(
     convcli view maps.npy -o maps.png
     convcli view -k compass -k gabor:theta=45
     convcli view film.gif --frames 0:12 -o film.html
-    convcli view --network my-net --layer conv1 -o filters.svg
+    convcli view --network my-net --layer conv1 -o layer.svg
     convcli apply photo.jpg -k compass -o - --format npy | convcli view -
 
     Shows WHAT as one sheet of tiles, with names, sizes, ranges and scales: pictures, the frames of animations and stacks, the
-    maps of .npy, .npz and .safetensors files (FILE#KEY is one array), kernels and banks, and the filters of a network. On a
+    maps of .npy, .npz and .safetensors files (FILE#KEY is one array), kernels and banks, and the kernels of a network. On a
     terminal it is shown there, as large as it fits; with -o it is written to a file. Where standard output is a pipe or a file,
     -o or --protocol says what it gets.
 

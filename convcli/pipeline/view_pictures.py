@@ -33,8 +33,8 @@ def view_frames(name: str, file: BinaryIO, source: Path | None, asked: FrameSlic
     indices = (asked or (FIRST if series.are_alternates else ALL)).indices(series.count)
     size, is_alone = _size_of(frames, indices[0]), len(indices) == 1
     if series.tiff is not None and series.tiff.are_channels and not _colour_name(series, indices[0]):
-        parts = _parts_of_channels(name, frames, indices, size)
-        return Viewed(name, tuple(parts[:MAX_PARTS]), len(indices) * size[2], "maps", "")
+        planes = _parts_of_channels(name, frames, indices, size)
+        return Viewed(name, tuple(planes[:MAX_PARTS]), len(indices) * size[2], "maps", "")
     if is_alone and source is not None:
         reader = functools.partial(_read_alone, source, max_pixels, indices[0])
         return Viewed(name, (Part(name, size, functools.partial(_tiles, name, None, reader)),), 1, "frames", "")

@@ -527,7 +527,7 @@ def test_more_maps_than_the_limit_are_told(run, tmp_path, monkeypatch):
 
 
 def test_maps_of_a_huge_array_are_read_one_at_a_time(shell, tmp_path):
-    """Of 8 GB, in a process that may take 2 GB of memory beside the file."""
+    """Of 8 GB, of which the first 1,024 maps are read."""
     array = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=np.float64, shape=(1_000_000, 32, 32))
     array[3, 5, 7] = 9
     array.flush()

@@ -24,6 +24,7 @@ from .messages import Messages
 
 if TYPE_CHECKING:  # imported where a sheet is asked for
     from ..drawing.options import SheetOptions
+    from ..pipeline.view_request import ViewRequest
 
 STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
@@ -76,6 +77,11 @@ def pop_sheet(values: dict[str, Any]) -> "SheetOptions | None":
         raise click.UsageError("--depth float stores numbers, and --sheet draws them; leave one of them out")
     if click.get_current_context().get_parameter_source("rule") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--range does not apply: the colours of a sheet follow --normalize and --percentile")
+    return sheet_options(given)
+
+
+def sheet_options(given: dict[str, Any]) -> "SheetOptions":
+    """Return the options of a sheet. Raises ArgumentError where two exclude each other, and for an unknown colour map."""
     from ..drawing.options import SheetOptions
 
     sheet = SheetOptions(**given)
@@ -186,7 +192,7 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
     return counts.failed
 
 
-def open_pipes(request: BaseRequest) -> Any:
+def open_pipes(request: "BaseRequest | ViewRequest") -> Any:
     """Return standard input and output as far as they are used. Raises an error where one is a terminal or closed."""
     from ..pipeline.write_output import Pipes
 

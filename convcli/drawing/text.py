@@ -80,6 +80,11 @@ def height_of(size: int) -> int:
     return sum(_font(size).getmetrics())
 
 
+def ascent_of(size: int) -> int:
+    """Return the distance from the top of a line of text to its base line."""
+    return _font(size).getmetrics()[0]
+
+
 def cut(text: str, size: int, width: int) -> str:
     """Return a text, or its beginning with an ellipsis, that is at most ``width`` wide; empty where not one letter fits."""
     if width_of(text, size) <= width:

@@ -43,6 +43,17 @@ def read_array(
         return weights, count
 
 
+def array_names(file: WeightsFile) -> list[str]:
+    """Return the names of the arrays of an .npz or .safetensors file, in its order. Raises as ``read_array`` does."""
+    if file.path.suffix.lower() == ".safetensors":
+        with _safetensors(file) as tensors:
+            return list(tensors.keys())
+    with file.path.open("rb") as stream:
+        _check_directory(stream)
+        with zipfile.ZipFile(stream) as archive:
+            return [info.filename.removesuffix(".npy") for info in archive.infolist()]
+
+
 @contextmanager
 def _whole(path: Path, key: str | None, largest: int) -> Iterator[tuple[BinaryIO, int]]:
     with path.open("rb") as file:
@@ -141,26 +152,33 @@ def _array_name(key: str | None, members: Collection[str]) -> str:
 
 
 def _read_safetensor(file: WeightsFile, check: Check) -> "tuple[np.ndarray[Any, Any], int]":
+    import numpy as np
+
+    with _safetensors(file) as tensors:
+        names = list(tensors.keys())
+        name = _array_name(file.key, names)
+        tensor = tensors.get_slice(name)
+        kind = tensor.get_dtype()
+        if kind not in ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8", "U16", "U32", "U64"):
+            raise KernelError(f"must hold numbers that NumPy knows, got dtype {kind}")
+        check(tuple(tensor.get_shape()), np.dtype({"F": "f", "I": "i", "U": "u"}[kind[0]] + str(int(kind[1:]) // 8)))
+        return np.asarray(tensors.get_tensor(name)), len(names)
+
+
+@contextmanager
+def _safetensors(file: WeightsFile) -> Iterator[Any]:
+    """Open a .safetensors file. Raises KernelError for one that is too large, and where the library is missing."""
     try:
         import safetensors
     except ImportError:
         raise KernelError("needs the safetensors library; install it with: pip install 'convcli[safetensors]'") from None
-    import numpy as np
-
     with file.path.open("rb") as stream:
         if MAX_DIRECTORY_BYTES < int.from_bytes(stream.read(8), "little") < file.path.stat().st_size:
             raise KernelError("holds too many arrays; the limit is some ten thousand")
     try:
         opened: Any = safetensors.safe_open
         with opened(file.path, framework="numpy") as tensors:
-            names = list(tensors.keys())
-            name = _array_name(file.key, names)
-            tensor = tensors.get_slice(name)
-            kind = tensor.get_dtype()
-            if kind not in ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8", "U16", "U32", "U64"):
-                raise KernelError(f"must hold numbers that NumPy knows, got dtype {kind}")
-            check(tuple(tensor.get_shape()), np.dtype({"F": "f", "I": "i", "U": "u"}[kind[0]] + str(int(kind[1:]) // 8)))
-            return np.asarray(tensors.get_tensor(name)), len(names)
+            yield tensors
     except safetensors.SafetensorError as error:
         raise ValueError(str(error).splitlines()[0]) from None
 

@@ -93,7 +93,7 @@ def _print(request: ApplyRequest, image: "Image", pixel: "PixelTrace", as_json: 
 def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, PixelTrace]":
     """Read the picture and explain the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
     (input_,) = request.inputs
-    pipes = run_batch.open_pipes(request)
+    pipes = run_batch.open_pipes(request.inputs, request.output)
     from ..images.codecs.pillow import truncated_allowed  # these import NumPy, which is slow
     from ..pipeline.pixel_trace import explain
 

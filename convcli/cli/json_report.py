@@ -113,7 +113,7 @@ def _map_facts(written: "Written") -> dict[str, Any]:
     if written.explanations:
         facts["ways"] = [_explanation_facts(explanation) for explanation in written.explanations]
     if written.tiles:
-        facts["tiles"] = [_tile_facts(tile) for tile in written.tiles]
+        facts["tiles"] = [tile_facts(tile) for tile in written.tiles]
     statistics = written.statistics
     if statistics is None:
         return facts
@@ -126,7 +126,7 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _tile_facts(tile: "TileFacts") -> dict[str, Any]:
+def tile_facts(tile: "TileFacts") -> dict[str, Any]:
     """Return what a tile of a sheet shows, and its scale: null for a picture, and where nothing is finite."""
     scale = tile.scale
     return {

@@ -88,7 +88,7 @@ _FLIP = click.option(
 )
 _CHANNELS = click.option(
     "--channels",
-    type=click.Choice(CHANNELS),
+    type=options.ChannelsChoice(CHANNELS),
     default="each",
     envvar="CONVCLI_CHANNELS",
     show_envvar=True,
@@ -284,12 +284,7 @@ KEEPING = _together(
 )
 """Options for existing outputs, and for limits."""
 
-SHEET = _together(
-    click.option(
-        "--sheet",
-        is_flag=True,
-        help="Draw the input, the kernels and all maps as one picture, with names, sizes, ranges and a legend.",
-    ),
+SHEET_LOOK = _together(
     click.option(
         "--columns", type=click.IntRange(1, 1000), metavar="N", help="Tiles of a row.  [default: as many as look well]"
     ),
@@ -324,7 +319,17 @@ SHEET = _together(
     ),
     click.option("--numbers", is_flag=True, help="Write each value into tiles of at most 16 x 16 samples."),
 )
-"""Options for sheets."""
+"""Options for how sheets look."""
+
+SHEET = _together(
+    click.option(
+        "--sheet",
+        is_flag=True,
+        help="Draw the input, the kernels and all maps as one picture, with names, sizes, ranges and a legend.",
+    ),
+    SHEET_LOOK,
+)
+"""Options for sheets of a run."""
 
 REPORTING = _together(
     click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails."),

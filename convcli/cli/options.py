@@ -47,6 +47,14 @@ class ParsedText(click.ParamType[Any]):
         return [CompletionItem(word) for word in self.choices if word.startswith(incomplete)]
 
 
+class ChannelsChoice(click.Choice[str]):
+    """The words of --channels, of which one has two spellings."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word, in the spelling of the Python functions."""
+        return super().convert("gray" if value == "grey" else value, param, ctx)
+
+
 NEGATIVE_NUMBERS = r"(?ai)-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e|(?:divisor|offset)\s*=)*"
 """Numbers of which the first is negative, perhaps with the divisor and offset of a matrix, or a position."""
 
@@ -54,10 +62,10 @@ NEGATIVE_NUMBERS = r"(?ai)-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e|(?:
 SECTIONS = {
     "Input": "--list --input --recursive --hidden --files-from --null --base --shard --crop --resize --axes --frames "
     "--max-pixels --allow-truncated",
-    "Kernel": "--kernel --pool --transposed --tap --config --no-config",
+    "Kernel": "--kernel --pool --transposed --tap --network --layer --config --no-config",
     "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method",
-    "Output": "--output --format --range --depth --png-level --quality --compression --strip --keep-times --in-place --flat "
-    "--overwrite --skip-existing",
+    "Output": "--output --format --protocol --range --depth --png-level --quality --compression --strip --keep-times "
+    "--in-place --flat --overwrite --skip-existing",
     "Sheet": "--sheet --columns --tile --scale --labels --normalize --percentile --colormap --numbers",
     "Slide": "--fps --cell",
     "Batch": "--jobs --max-memory --no-sync --fail-fast --dry-run",

@@ -271,6 +271,18 @@ def has_colours() -> bool:
     return bool(console.is_terminal and console.color_system and not console.no_color)
 
 
+def colour_depth(forced: bool = False) -> str:
+    """Return "truecolor", "256" or an empty text, as the terminal of standard output has colours.
+
+    Terminals that name no number of colours have 256. ``forced`` asks for the colours where it is no terminal, too.
+    """
+    console = _console(force_terminal=forced or None)
+    if console.color_system == "truecolor" and (forced or not console.no_color):
+        return "truecolor"
+    has_colours = console.color_system and not (console.no_color or console.legacy_windows)
+    return "256" if forced or has_colours else ""
+
+
 def print_shaded(cells: list[list[str]], shades: Any) -> None:
     """Print a matrix of cells of equal width, each on a colour for its number from -1 to 1 where the terminal has colours."""
     from rich.text import Text

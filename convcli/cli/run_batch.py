@@ -76,6 +76,11 @@ def pop_sheet(values: dict[str, Any]) -> "SheetOptions | None":
         raise click.UsageError("--depth float stores numbers, and --sheet draws them; leave one of them out")
     if click.get_current_context().get_parameter_source("rule") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--range does not apply: the colours of a sheet follow --normalize and --percentile")
+    return sheet_options(given)
+
+
+def sheet_options(given: dict[str, Any]) -> "SheetOptions":
+    """Return the options of a sheet. Raises ArgumentError where two exclude each other, and for an unknown colour map."""
     from ..drawing.options import SheetOptions
 
     sheet = SheetOptions(**given)
@@ -154,7 +159,7 @@ def report_compiling(messages: Messages) -> None:
 
 def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, messages: Messages, report: Report) -> int:
     """Process the tasks and report each. Return how many failed. Slow imports are made here."""
-    pipes = open_pipes(request)
+    pipes = open_pipes(request.inputs, request.output)
     from ..pipeline.process_batch import outcomes_after, run_tasks
 
     report_compiling(messages)
@@ -186,13 +191,8 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
     return counts.failed
 
 
-def open_pipes(request: BaseRequest) -> Any:
-    """Return standard input and output as far as a request uses them. Raises an error where one is a terminal or closed."""
-    return pipes_for(request.inputs, request.output)
-
-
-def pipes_for(inputs: tuple[Input, ...], output: str) -> Any:
-    """Return standard input and output as far as inputs and an output use them."""
+def open_pipes(inputs: tuple[Input, ...], output: str) -> Any:
+    """Return standard input and output as far as they are used. Raises an error where one is a terminal or closed."""
     from ..pipeline.write_output import Pipes
 
     if output == "-":

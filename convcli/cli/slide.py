@@ -174,7 +174,7 @@ def _is_same_file(first: Path, second: Path) -> bool:
 
 def _make(request: SlideRequest, output_name: str, messages: Messages, as_json: bool) -> None:
     """Compute, draw, write and report."""
-    pipes = run_batch.pipes_for((request.input,) if request.grid is None else (), output_name)
+    pipes = run_batch.open_pipes((request.input,) if request.grid is None else (), output_name)
     from ..drawing.slide import Slide  # these import NumPy, which is slow
     from ..images.codecs.pillow import truncated_allowed
     from ..images.provenance import Provenance

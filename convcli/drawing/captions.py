@@ -32,12 +32,27 @@ def size_of(tile: Tile) -> str:
     return f"{height} x {width}" if tile.kind == "kernel" else f"{width} x {height}"
 
 
-def range_of(tile: Tile) -> str:
-    """Return minimum and maximum of what a tile shows."""
-    if math.isnan(tile.minimum):
+def name_of(tiles: tuple[Tile, ...]) -> str:
+    """Return the name of a tile, or the different names of several."""
+    return ", ".join(dict.fromkeys(tile.name for tile in tiles))
+
+
+def count_of(tiles: tuple[Tile, ...]) -> str:
+    """Return how many tiles a block has: kernels of a merged bank, or the channels of a kernel, a map or a picture."""
+    return f"{len(tiles)} {'kernels' if _are_kernels(tiles) else 'channels'}"
+
+
+def _are_kernels(tiles: tuple[Tile, ...]) -> bool:
+    return tiles[0].kind == "kernel" and tiles[0].name != tiles[-1].name
+
+
+def range_of(*tiles: Tile) -> str:
+    """Return minimum and maximum of what tiles show."""
+    finite = [tile for tile in tiles if not math.isnan(tile.minimum)]
+    if not finite:
         return "nothing finite"
-    ends = dict.fromkeys((number(tile.minimum), number(tile.maximum)))  # one where they are equal
-    return " to ".join(ends)
+    low, high = min(tile.minimum for tile in finite), max(tile.maximum for tile in finite)
+    return " to ".join(dict.fromkeys((number(low), number(high))))  # one where they are equal
 
 
 def sizes_for(side: int) -> tuple[int, ...]:
@@ -61,9 +76,9 @@ def lines_of(
     sizes, tile = sizes_for(side), tiles[0]
     name = drawable(tile.name if with_names or tile.index is None else str(tile.index))
     if len(tiles) > 1:
-        name = drawable(", ".join(part.name for part in tiles))
+        name = drawable(name_of(tiles))
     lines = [[cut(name, sizes[0], width) if sizes else ""]]
-    own_size, own_range = f"{size_of(tile)}{' ' + tile.further if tile.further else ''}", range_of(tile)
+    own_size, own_range = f"{size_of(tile)}{' ' + tile.further if tile.further else ''}", range_of(*tiles)
     if len(sizes) == 2:
         lines.append([own_range])
     elif kernels and len(sizes) == 3:
@@ -72,9 +87,10 @@ def lines_of(
         lines.append([*([f"{of_kernel}: {range_of(first)}"] if len(kernels) == 1 else []), of_kernel])
         lines.append([f"map {own_size}: {own_range}", f"{size_of(tile)}: {own_range}", own_range])
     else:
-        what = "" if tile.kind == "input" else f"{tile.kind} "
+        what = "" if tile.kind in ("input", "picture") else f"{tile.kind} "
         if len(tiles) > 1:
-            what, own_range = f"{len(tiles)} kernels ", ""
+            what = f"{count_of(tiles)} "
+            own_range = "" if _are_kernels(tiles) else own_range  # they have scales of their own
         lines += [[what + own_size, size_of(tile)], [own_range]]
     return [(_fitting(forms, size, width), size) for forms, size in zip(lines, sizes, strict=False)]
 

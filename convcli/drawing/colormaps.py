@@ -53,11 +53,8 @@ def colormap(name: str) -> Array:
 
 def paint(values: Array, scale: Scale | None, colours: Array) -> Array:
     """Return the colours of values (H, W): (H, W, 3) uint8. Without a scale, nothing is finite."""
-    if scale is None:
-        scale = Scale(0.0, 0.0, signed=False)
-        places = np.where(values > 0, np.inf, np.where(values < 0, -np.inf, np.nan))
-    else:
-        places = positions(values, scale)
+    places = positions(values, scale)
+    scale = scale or Scale(0.0, 0.0, signed=False)
     indices = np.rint(np.clip(np.nan_to_num(places), 0, 1) * STEPS).astype(np.intp)
     painted: Array = colours[indices]
     painted[values < scale.low] = BELOW

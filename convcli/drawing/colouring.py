@@ -52,7 +52,8 @@ def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Co
     """Return the colourings of the tiles of a group that are not colours already.
 
     Each kernel has a scale of its own with 0 in the middle, and an input of unknown white has its own. Maps that are levels
-    share one, and so do the other maps, which is signed if one of them is; with ``--normalize each`` every map has its own.
+    share one, and so do the other maps, which is signed if one of them is, and kernels that say so; with ``--normalize each``
+    every map and every kernel has its own, which the channels of a kernel share.
     """
     some_signed = any(tile.signed for tile in tiles if tile.kind == "map") and options.normalize == "shared"
     groups: dict[Key, list[Tile]] = {}
@@ -61,8 +62,9 @@ def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Co
             continue
         signed = tile.signed or (some_signed and tile.kind == "map" and not tile.are_levels)
         key: Key = (tile.kind, tile.is_rgb, signed, tile.scale, tile.are_levels)
-        if tile.kind != "map" or (options.normalize == "each" and tile.scale is None):
-            key = (*key, index)
+        shares = tile.kind == "map" or tile.shares_scale
+        if not shares or (options.normalize == "each" and tile.scale is None):
+            key = (*key, tile.index if tile.shares_scale else index)
         groups.setdefault(key, []).append(tile)
     return {tile: colouring for key, group in groups.items() for tile, colouring in _shared(key, group, options)}
 
@@ -70,7 +72,7 @@ def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Co
 def _shared(key: Key, tiles: list[Tile], options: SheetOptions) -> Iterator[tuple[Tile, Colouring]]:
     kind, is_rgb, signed, given, are_levels = key[:5]
     centred = kind == "kernel" or signed
-    percentile = 100.0 if kind == "kernel" else options.percentile
+    percentile = 100.0 if kind == "kernel" and not tiles[0].shares_scale else options.percentile
     scale = given or scale_of([tile.samples for tile in tiles], percentile, centred)
     name = options.colormap or ("grey" if are_levels else "diverging" if centred else "sequential")
     if is_rgb or kind == "input":

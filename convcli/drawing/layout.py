@@ -25,6 +25,8 @@ MARGIN = 14
 SMALLEST_TILE, LARGEST_TILE = 40, 320
 THREE_TILES = 314  # three of them, with gaps, are WIDTH wide
 """Longest sides of tiles that are chosen for their number: of many maps, each is still seen."""
+CAPTION_WIDTH = 110
+"""Pixels up to which a caption is as wide as the side of its tile, where the tile is narrower."""
 PAD = 5
 """Pixels between a tile and its caption, and between parts of a legend."""
 
@@ -156,26 +158,29 @@ def grid_for(
     options: SheetOptions,
     columns: int | None = None,
     further: int = 0,
+    width: int = WIDTH,
 ) -> Grid:
     """Return the grid for groups of so many cells whose arrays have these shapes.
 
     ``columns`` are those of a fixed arrangement, ``further`` is the height of the rest of the sheet.
 
-    The columns are chosen so that width to height is about ASPECT, and the width at most WIDTH where tiles have no given size.
+    The columns are chosen so that width to height is about ASPECT, and at most ``width`` pixels where tiles have no given size.
     """
     fixed = options.columns or columns
     longest = max((max(shape[:2]) for shape in shapes), default=1)
     given = longest * options.scale if options.scale else options.tile
     ratio = max((shape[1] / max(shape[:2]) for shape in shapes), default=1.0)
     tall = max((shape[0] / max(shape[:2]) for shape in shapes), default=1.0)
-    most = min(max(counts, default=1), (WIDTH - 2 * MARGIN) // (SMALLEST_TILE + gap_for(99)))
+    most = max(1, min(max(counts, default=1), (width - 2 * MARGIN) // (SMALLEST_TILE + gap_for(99))))
     candidates = [fixed] if fixed else range(1, max(counts, default=1) + 1 if given else most + 1)
     best, best_score = Grid(1, 1), math.inf
     for count in candidates:
-        available = (WIDTH - 2 * MARGIN - (count - 1) * gap_for(count)) // count
+        available = (width - 2 * MARGIN - (count - 1) * gap_for(count)) // count
         side = given or max(1, min(LARGEST_TILE, int(available / max(ratio, 0.4))))
+        if not given and options.labels and available < CAPTION_WIDTH:
+            side = min(side, available)  # captions are as wide as the side, where tiles are narrower
         across = 2 * MARGIN + count * (side * ratio + gap_for(count)) - gap_for(count)
-        if given and not fixed and count > 1 and across > WIDTH:
+        if given and not fixed and count > 1 and across > width:
             break
         rows = sum(math.ceil(cells / count) for cells in counts)
         down = rows * (side * tall + gap_for(count) + caption_room(side) * options.labels) + further

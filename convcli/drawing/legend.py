@@ -5,10 +5,11 @@ from msgspec import Struct
 
 from ..images.image import Array
 from . import colormaps
+from .canvas import Canvas
 from .captions import number
 from .colouring import Colouring, Counts
 from .layout import PAD, Box
-from .text import height_of, width_of, write
+from .text import height_of, width_of
 
 BAR = (12, 180)
 """Height and width of a bar."""
@@ -42,20 +43,24 @@ class Item(Struct, frozen=True, eq=False):
         ends = sum(width_of(end, SIZE) + 2 * PAD for end in self.ends)
         return 2 * height_of(SIZE) + BAR[0] + 4, max(BAR[1], title, ends)
 
-    def draw(self, canvas: Array, box: Box) -> None:
+    def draw(self, canvas: Canvas, box: Box) -> None:
         """Draw it in a box of its size."""
         if self.is_square:
-            top = box.y + (box.height - BAR[0]) // 2
-            canvas[top : top + BAR[0], box.x : box.x + BAR[0]] = self.colours[0]
-            write(canvas, (box.x + BAR[0] + PAD, box.y), self.title, SIZE)
+            square = Box(box.x, box.y + (box.height - BAR[0]) // 2, BAR[0], BAR[0])
+            canvas.paint(square, self.colours[None], (BAR[0], BAR[0]))
+            canvas.write((box.x + BAR[0] + PAD, box.y), self.title, SIZE)
             return
-        write(canvas, (box.x, box.y), self.title, SIZE)
+        canvas.write((box.x, box.y), self.title, SIZE)
         top = box.y + height_of(SIZE) + 2
-        indices = np.rint(np.linspace(0, len(self.colours) - 1, box.width)).astype(np.intp)
-        canvas[top : top + BAR[0], box.x : box.x + box.width] = self.colours[indices]
+        canvas.paint(Box(box.x, top, box.width, BAR[0]), self.colours_for(box.width)[None], (BAR[0], 1))
         for end, share in zip(self.ends, (0, 0.5, 1), strict=True):
             left = box.x + round((box.width - width_of(end, SIZE)) * share)
-            write(canvas, (left, top + BAR[0] + 2), end, SIZE)
+            canvas.write((left, top + BAR[0] + 2), end, SIZE)
+
+    def colours_for(self, width: int) -> Array:
+        """Return the colours (width, 3) of a bar of so many pixels."""
+        colours: Array = self.colours[np.rint(np.linspace(0, len(self.colours) - 1, width)).astype(np.intp)]
+        return colours
 
 
 def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
@@ -71,14 +76,17 @@ def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
         of_rgb = ": red, green, blue" if is_rgb else ""
         means = ", means of samples" if colouring.of_means else ""
         name = "levels of maps" if are_levels else KINDS[kind]
-        title = f"{'each ' + KINDS[kind][:-1] if is_own else name}{means}{of_rgb}"
+        if is_own:
+            is_only = sum(other.key[:2] == colouring.key[:2] for other in colourings) == 1
+            name, is_own = f"{'' if is_only else 'each '}{KINDS[kind][:-1]}", not is_only
+        title = f"{name}{means}{of_rgb}"
         if colouring.scale is None and not is_own:
             continue
         bar = colormaps.colormap(colouring.colormap)
         bars.setdefault((kind, is_rgb, signed, given, are_levels, is_own), Item(title, bar, _ends(colouring, is_own, signed)))
     grey = [count for colouring, count in zip(colourings, counts, strict=True) if not colouring.key[1]]
     total = [sum(count.unknown for count in counts), sum(count.below for count in grey), sum(count.above for count in grey)]
-    shared = {(scale.low, scale.high) for colouring in colourings if colouring.key[0] == "map" and (scale := colouring.scale)}
+    shared = {(scale.low, scale.high) for colouring in colourings if len(colouring.key) == 5 and (scale := colouring.scale)}
     low, high = (f" {number(end)}" for end in shared.pop()) if len(shared) == 1 else ("", "")
     titles = ("NaN", f"below{low or ' the scale'}", f"above{high or ' the scale'}")
     colours = (colormaps.UNKNOWN, colormaps.BELOW, colormaps.ABOVE)

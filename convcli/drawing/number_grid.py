@@ -12,6 +12,8 @@ LINE = (168, 168, 168)
 OUTLINE = (224, 72, 0)
 """Colour of what the window is on: far from grey, and from both ends of the diverging colour map."""
 
+BLACK, WHITE = (0, 0, 0), (255, 255, 255)
+
 HATCH = 6
 """Pixels from one line of a hatching to the next."""
 
@@ -69,7 +71,7 @@ def _write_centred(canvas: Array, box: Box, text: str, size: int, colour: Array,
     x, y = box.x + (box.width - width) // 2, box.y + (box.height - height) // 2
     if clears:
         canvas[y + 2 : y + height - 1, x - 1 : x + width + 1] = colour
-    write(canvas, (x, y), text, size, ink_on(colour))
+    write(canvas, (x, y), text, size, BLACK if ink_on(colour) else WHITE)
 
 
 def write_in_corner(canvas: Array, box: Box, text: str, size: int, colour: Array) -> None:
@@ -77,7 +79,7 @@ def write_in_corner(canvas: Array, box: Box, text: str, size: int, colour: Array
     height, width = height_of(size), width_of(text, size)
     x, y = box.x + box.width - width - 3, box.y + box.height - height - 1
     canvas[y + 1 : y + height - 1, x - 1 : x + width + 1] = colour
-    write(canvas, (x, y), text, size, ink_on(colour))
+    write(canvas, (x, y), text, size, BLACK if ink_on(colour) else WHITE)
 
 
 def outline(canvas: Array, box: Box, thickness: int = 3) -> None:

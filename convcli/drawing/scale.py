@@ -45,11 +45,14 @@ def _percentile(values: Array, percentile: float) -> float:
     return float(np.percentile(values, percentile))
 
 
-def positions(values: Array, scale: Scale) -> Array:
+def positions(values: Array, scale: Scale | None) -> Array:
     """Return where values lie on a scale, float64: 0 at its low end, 1 at its high end, outside of 0..1 beyond them.
 
-    The middle of a signed scale, 0, is exactly 0.5. Extremes near the largest float do not overflow.
+    The middle of a signed scale, 0, is exactly 0.5. Extremes near the largest float do not overflow. Without a scale, nothing
+    is finite, and infinities lie beyond.
     """
+    if scale is None:
+        return np.where(np.isnan(values), np.nan, np.where(values > 0, np.inf, -np.inf))
     reach = max(abs(scale.low), abs(scale.high))
     low, high = scale.low / reach, scale.high / reach
     with np.errstate(over="ignore", invalid="ignore"):

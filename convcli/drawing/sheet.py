@@ -8,14 +8,15 @@ from msgspec.structs import replace
 
 from ..errors import ArgumentError
 from ..images.image import Array
+from .canvas import Canvas, PixelCanvas
 from .captions import caption_height, fitted_numbers, lines_of, sizes_for
 from .colouring import Colouring, Counts, colourings_of, counts_of
-from .layout import Box, GroupBoxes, GroupSize, Layout, arrange, block_grid, tile_size
+from .layout import CAPTION_WIDTH, Box, GroupBoxes, GroupSize, Layout, arrange, block_grid, tile_size
 from .legend import Item, items_of
 from .options import SheetOptions
 from .scale import Scale
-from .text import cut, drawable, height_of, ink_on, width_of, write
-from .tile import Tile, drawn_size, enlarged, reduced
+from .text import cut, drawable, height_of, ink_on, width_of
+from .tile import Tile, drawn_size, reduced
 
 MAX_PIXELS = 100_000_000
 """Pixels of a sheet, at most."""
@@ -71,31 +72,58 @@ class Sheet(Struct, frozen=True, eq=False):
     tiles: tuple[TileFacts, ...]
 
 
-def draw_sheet(groups: Sequence[Group], columns: int, options: SheetOptions) -> Sheet:
-    """Draw groups of tiles, one below the other.
+class ArrangedSheet(Struct, frozen=True, eq=False):
+    """A sheet before it is drawn: its groups, each with the colourings of its tiles and its legend, and where all parts are."""
+
+    groups: tuple[Group, ...]
+    colourings: tuple[dict[Tile, Colouring], ...]
+    legends: tuple[list[Item], ...]
+    layout: Layout
+    options: SheetOptions
+
+    @property
+    def tiles(self) -> tuple[TileFacts, ...]:
+        """What the tiles show."""
+        pairs = zip(self.groups, self.colourings, strict=True)
+        return tuple(_facts(group, tile, found.get(tile)) for group, found in pairs for tile in group.tiles)
+
+
+def arrange_sheet(groups: Sequence[Group], columns: int, options: SheetOptions) -> ArrangedSheet:
+    """Return where groups of tiles are, one below the other, and in which colours they are drawn.
 
     Raises ArgumentError for a sheet without tiles, and for one of more than MAX_PIXELS.
     """
-    groups = [group for group in groups if group.tiles]
+    groups = tuple(group for group in groups if group.tiles)
     if not groups:
         raise ArgumentError("there is nothing to draw: no map and no kernel")
-    colourings = [colourings_of(group.tiles, options) for group in groups]
-    facts = [
-        _facts(group, tile, found.get(tile)) for group, found in zip(groups, colourings, strict=True) for tile in group.tiles
-    ]
-    legends = []
-    for found in colourings:
-        counts = [counts_of(tile, colouring.scale) for tile, colouring in found.items()]
-        legends.append(items_of(list(found.values()), counts))
+    colourings = tuple(colourings_of(group.tiles, options) for group in groups)
+    legends = tuple(map(legend_of, colourings))
     sizes = [_group_size(group, legend, options) for group, legend in zip(groups, legends, strict=True)]
     layout = arrange(sizes, columns)
     check_pixels(layout.width * layout.height)
-    canvas = np.full((layout.height, layout.width, 3), 255, np.uint8)
-    for group, boxes, found, legend in zip(groups, layout.groups, colourings, legends, strict=True):
-        _draw_group(canvas, group, boxes, found, options)
+    return ArrangedSheet(groups, colourings, legends, layout, options)
+
+
+def legend_of(colourings: dict[Tile, Colouring]) -> list[Item]:
+    """Return the parts of the legend of a group."""
+    return items_of(list(colourings.values()), [counts_of(tile, found.scale) for tile, found in colourings.items()])
+
+
+def draw_on(canvas: Canvas, sheet: ArrangedSheet) -> None:
+    """Draw a sheet on a white canvas of its size."""
+    parts = zip(sheet.groups, sheet.layout.groups, sheet.colourings, sheet.legends, strict=True)
+    for group, boxes, found, legend in parts:
+        _draw_group(canvas, group, boxes, found, sheet.options)
         for item, box in zip(legend, boxes.legend, strict=True):
             item.draw(canvas, box)
-    return Sheet(canvas, layout, tuple(facts))
+
+
+def draw_sheet(groups: Sequence[Group], columns: int, options: SheetOptions) -> Sheet:
+    """Draw groups of tiles as pixels. Raises ArgumentError as ``arrange_sheet`` does."""
+    arranged = arrange_sheet(groups, columns, options)
+    canvas = PixelCanvas(arranged.layout.height, arranged.layout.width)
+    draw_on(canvas, arranged)
+    return Sheet(canvas.pixels, arranged.layout, arranged.tiles)
 
 
 def check_pixels(count: int) -> None:
@@ -122,7 +150,7 @@ def _group_size(group: Group, legend: Sequence[Item], options: SheetOptions) -> 
     side = inset_side(group.side)
     insets = (0, side, max(side, min(2 * side, tile[1] // 2)))  # for no, one and several kernels
     cells = tuple(None if cell is None else insets[min(len(cell.kernels), 2)] for cell in group.cells)
-    width = max(tile[1], min(group.side, 110)) if caption else tile[1]
+    width = max(tile[1], min(group.side, CAPTION_WIDTH)) if caption else tile[1]
     heading = height_of(HEADING) if group.heading and options.labels else 0
     sizes = tuple(item.size for item in legend)
     return GroupSize(cells, tile, width, caption, side if any(cells) else 0, heading, sizes)
@@ -134,11 +162,11 @@ def inset_side(side: int) -> int:
 
 
 def _draw_group(
-    canvas: Array, group: Group, boxes: GroupBoxes, colourings: dict[Tile, Colouring], options: SheetOptions
+    canvas: Canvas, group: Group, boxes: GroupBoxes, colourings: dict[Tile, Colouring], options: SheetOptions
 ) -> None:
     if boxes.heading.height:
         text = cut(drawable(group.heading), HEADING, boxes.heading.width)
-        write(canvas, (boxes.heading.x, boxes.heading.y), text, HEADING)
+        canvas.write((boxes.heading.x, boxes.heading.y), text, HEADING)
     with_names = _names_fit(group, boxes)
     for cell, places in zip(group.cells, boxes.cells, strict=True):
         if cell is None or places is None:
@@ -150,7 +178,7 @@ def _draw_group(
             continue
         top = places.caption.y
         for text, size in lines_of(cell.tiles, cell.kernels, group.side, places.caption.width, with_names):
-            write(canvas, (places.caption.x, top), text, size)
+            canvas.write((places.caption.x, top), text, size)
             top += height_of(size)
 
 
@@ -179,32 +207,37 @@ def _blocks(tiles: Sequence[Tile], box: Box) -> Iterator[tuple[Tile, Box]]:
 
 
 def _draw_tile(
-    canvas: Array, tile: Tile, box: Box, colouring: Colouring | None, factor: int | None, with_numbers: bool
+    canvas: Canvas, tile: Tile, box: Box, colouring: Colouring | None, factor: int | None, with_numbers: bool
 ) -> None:
     """Draw a tile in the middle of a box, with a frame around it."""
     drawn = drawn_size(tile.samples.shape, max(box.width, box.height), factor)
     if drawn.size[0] > box.height or drawn.size[1] > box.width:
         drawn = drawn_size(tile.samples.shape, min(box.width, box.height))
-    samples = reduced(tile.samples, drawn.samples)
-    painted = np.broadcast_to(samples, (*drawn.samples, 3)) if colouring is None else colouring.painted(samples)
-    pixels = enlarged(painted, drawn.factors)[: box.height, : box.width]
-    height, width = pixels.shape[:2]
-    x, y = box.x + (box.width - width) // 2, box.y + (box.height - height) // 2
-    canvas[y - 1 : y + height + 1, x - 1 : x + width + 1] = FRAME
-    canvas[y : y + height, x : x + width] = pixels
+    painted = painted_tile(tile, colouring, drawn.samples)
+    height, width = min(drawn.size[0], box.height), min(drawn.size[1], box.width)
+    inner = Box(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)
+    canvas.fill(Box(inner.x - 1, inner.y - 1, width + 2, height + 2), FRAME)
+    canvas.paint(inner, painted, drawn.factors, tile.name)
     if with_numbers and tile.numbers is not None and tile.numbers.shape == drawn.samples:
-        _write_numbers(canvas, (x, y), tile.numbers, painted, drawn.factors)
+        _write_numbers(canvas, (inner.x, inner.y), tile.numbers, painted, drawn.factors)
 
 
-def _write_numbers(canvas: Array, at: tuple[int, int], numbers: Array, painted: Array, cell: tuple[int, int]) -> None:
+def painted_tile(tile: Tile, colouring: Colouring | None, size: tuple[int, int]) -> Array:
+    """Return the colours (h, w, 3) uint8 of a tile that is reduced to a size. Without a colouring, its samples are colours."""
+    samples = reduced(tile.samples, size)
+    return np.broadcast_to(samples, (*size, 3)) if colouring is None else colouring.painted(samples)
+
+
+def _write_numbers(canvas: Canvas, at: tuple[int, int], numbers: Array, painted: Array, cell: tuple[int, int]) -> None:
     """Write the number of each sample into its cell, dark on light colours, light on dark ones, where all fit."""
     high, wide = cell
     fitted = fitted_numbers(numbers, wide, high)
     if fitted is None:
         return
     texts, size = fitted
+    is_black = ink_on(painted)
     for row, line in enumerate(texts):
         for column, text in enumerate(line):
             x = at[0] + column * wide + (wide - width_of(text, size)) // 2
             y = at[1] + row * high + (high - height_of(size)) // 2
-            write(canvas, (x, y), text, size, ink_on(painted[row, column]))
+            canvas.write((x, y), text, size, (0, 0, 0) if is_black[row, column] else (255, 255, 255))

@@ -26,10 +26,10 @@ DARK = 0.179
 Ink = tuple[int, int, int]
 
 
-def ink_on(colour: Array) -> Ink:
-    """Return black or white, whichever has more contrast to a colour (3,) uint8."""
-    luminance = float((colour / 255.0) ** 2.2 @ np.array([0.2126, 0.7152, 0.0722]))
-    return (0, 0, 0) if luminance > DARK else (255, 255, 255)
+def ink_on(colours: Array) -> Array:
+    """Return whether the text on each of some colours (..., 3) is black; on the others it is white."""
+    dark_ink: Array = (colours / 255.0) ** 2.2 @ np.array([0.2126, 0.7152, 0.0722]) > DARK
+    return dark_ink
 
 
 @functools.cache
@@ -90,6 +90,11 @@ def _word_width(word: str, size: int) -> int:
 def height_of(size: int) -> int:
     """Return the height of a line of text, from the top of the highest letter to the bottom of the lowest."""
     return sum(_font(size).getmetrics())
+
+
+def ascent_of(size: int) -> int:
+    """Return the distance from the top of a line of text to its base line."""
+    return _font(size).getmetrics()[0]
 
 
 def cut(text: str, size: int, width: int) -> str:

@@ -48,12 +48,13 @@ def drawn_size(shape: tuple[int, ...], side: int, factor: int | None = None) -> 
 
 
 class Tile(Struct, frozen=True, eq=False):
-    """An array as it is drawn, and what it is: "input", "kernel" or "map".
+    """An array as it is drawn, and what it is: "input", "picture", "kernel" or "map".
 
     ``samples`` (h, w, C) are what is painted, C = 1 or 3; uint8 are colours already. ``shape`` (H, W, C) and the finite
     extremes, NaN where there are none, are those of the whole array. ``numbers`` (h, w) are written on it. ``signed`` is
     whether 0 is in the middle of its scale, ``are_levels`` whether values are levels of a picture; ``scale`` is given where it
-    is not that of the values. ``further`` says more for the caption. ``index`` is that of a map.
+    is not that of the values. ``further`` says more for the caption. ``index`` is that of a map, or of a kernel,
+    whose channels may be tiles of their own. ``shares_scale`` is whether a kernel has the scale of the others, as maps have.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Tile(Struct, frozen=True, eq=False):
     numbers: Array | None = None
     further: str = ""
     index: int | None = None
+    shares_scale: bool = False
 
     @property
     def is_picture(self) -> bool:

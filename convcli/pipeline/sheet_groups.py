@@ -60,7 +60,7 @@ def plan_sheet(request: BaseRequest, options: SheetOptions, source: MapSource, m
         kernels = [kernel for index in shown for kernel in kernels_of(request.maps[index])]
     in_pairs = bool(kernels) and len(shown) <= MAX_PAIRS
     if options.numbers:
-        options = _with_room(options, shapes, [kernel.shape for kernel in kernels], notices)
+        options = with_room(options, shapes, [kernel.shape for kernel in kernels], notices)
     grid = _grid(request, options, shapes, shown, in_pairs)
     height, width = tile_size(shapes, grid.side, options.scale)
     check_pixels(len(shapes) * height * width)
@@ -82,7 +82,7 @@ def _grid(
     return grid_for(groups, shapes[1:], options, further=INPUT_SIDE + 80 * len(groups))
 
 
-def _with_room(
+def with_room(
     options: SheetOptions, shapes: list[tuple[int, int, int]], kernels: list[tuple[int, ...]], notices: list[str]
 ) -> SheetOptions:
     """Return options whose tiles have room for numbers. Raises ArgumentError where no tile is small enough for them."""

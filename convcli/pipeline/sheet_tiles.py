@@ -18,13 +18,18 @@ from .request_base import Map
 
 def input_tile(image: Image, side: int, factor: int | None) -> Tile:
     """Return the tile of a picture: its colours, over white where it is transparent; numbers of unknown white have a scale."""
+    if image.white is not None:
+        return picture_tile("input", "input", image, side, factor)
+    floats = image.pixels.astype(np.float64)
+    drawn, extremes = drawn_size(floats.shape, side, factor), finite_extremes(floats)
+    return tile_of("input", "input", floats, drawn, extremes, signed=False)
+
+
+def picture_tile(name: str, kind: str, image: Image, side: int, factor: int | None) -> Tile:
+    """Return the tile of a picture whose white is known: its colours, over white where it is transparent."""
     pixels = image.pixels
-    if image.white is None:
-        floats = pixels.astype(np.float64)
-        drawn, extremes = drawn_size(floats.shape, side, factor), finite_extremes(floats)
-        return tile_of("input", "input", floats, drawn, extremes, signed=False)
-    tile = tile_of("input", "input", _over_white(image), drawn_size(pixels.shape, side, factor), _extremes(pixels))
-    levels = np.rint(tile.samples.astype(np.float64) * (255 / image.white)).astype(np.uint8)
+    tile = tile_of(name, kind, _over_white(image), drawn_size(pixels.shape, side, factor), _extremes(pixels))
+    levels = np.rint(tile.samples.astype(np.float64) * (255 / (image.white or 1))).astype(np.uint8)
     return replace(tile, samples=levels, numbers=None if tile.numbers is None else pixels[:, :, 0])
 
 

@@ -129,7 +129,7 @@ def test_the_tour_runs_in_order(samples, tmp_path):
         with PIL.Image.open(samples / "rocket.jpg") as picture:
             picture.resize((64, 48)).save(tmp_path / name)
     tour = [body for kind, body in BLOCKS if kind == "sh"][2]
-    assert tour.count("\n") == 12
+    assert tour.count("\n") == 13
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", tour], cwd=tmp_path, env=env, capture_output=True, check=False, text=True
@@ -225,7 +225,7 @@ def test_samples_have_the_checksums_of_their_licences():
     assert "network-maps.jpg" in text
 
 
-@pytest.mark.parametrize("name", ["apply", "run", "at", "slide", "summary"])
+@pytest.mark.parametrize("name", ["apply", "run", "at", "slide", "summary", "view"])
 def test_help_lists_every_option_under_a_heading(run, name):
     """Each option is listed once, under the heading of its section."""
     command = importlib.import_module(f"convcli.cli.{name}").command

@@ -1,0 +1,178 @@
+"""Arrays of maps as parts of a sheet: .npy, of which each map is read when it is drawn, .npz and .safetensors."""
+
+import contextlib
+import functools
+import io
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ..errors import ImageError, KernelError
+from ..images.image import REMEDY, Array, check_pixels
+from ..kernels.weight_arrays import array_names, read_array
+from ..kernels.weight_files import naming_file
+from ..kernels.weight_layouts import other_layouts
+from ..kernels.weights import WeightsFile
+from ..npy_reader import read_header
+from .memory_budget import Budget
+from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image
+
+ARCHIVES = (".npz", ".safetensors")
+"""Suffixes of files that hold arrays by name."""
+
+LEAST_SIDE = 5
+"""Rows and columns from which three or four numbers at each place are taken as a colour, and not as columns."""
+
+
+def axes_of(shape: tuple[int, ...]) -> str:
+    """Return the axes that an array is taken to have: maps Z, rows Y, columns X, channels C. Raises ImageError.
+
+    >>> [axes_of(shape) for shape in ((9,), (9, 8), (64, 9, 8), (90, 80, 3), (64, 90, 80, 3), (64, 3, 7, 7))]
+    ['X', 'YX', 'ZYX', 'YXC', 'ZYXC', 'ZCYX']
+    """
+    if len(shape) > 4:
+        raise ImageError(f"has {len(shape)} axes, shape {shape}; at most 4 are shown: maps, channels, rows and columns")
+    has_colours = len(shape) > 2 and shape[-1] in (1, 3, 4) and min(shape[-3:-1]) >= LEAST_SIDE
+    return ("X", "X", "YX", "YXC" if has_colours else "ZYX", "ZYXC" if has_colours else "ZCYX")[len(shape)]
+
+
+def as_maps(array: Array, axes: str | None) -> Array:
+    """Return an array with the axes of ``--axes``, or those of ``axes_of``, as maps (N, H, W, C), without a copy.
+
+    Raises ImageError.
+    """
+    if array.ndim == 0:
+        array = array[None]
+    if axes is not None and array.ndim == len(axes) + 1 and array.shape[0] == 1:
+        array = array[0]
+    letters = axes or axes_of(array.shape)
+    if len(letters) != array.ndim:
+        raise ImageError(f"must have {len(letters)} axes, {' '.join(letters)} as --axes says, got shape {array.shape}")
+    ordered = array.transpose([letters.index(letter) for letter in "ZYXC" if letter in letters])
+    return ordered[tuple(slice(None) if letter in letters else None for letter in "ZYXC")]
+
+
+def view_npy(name: str, file: BinaryIO, axes: str | None, max_pixels: int) -> Viewed:
+    """Return the maps of an open .npy file. Raises ImageError."""
+    try:
+        shape, is_fortran, dtype = read_header(file)
+    except ValueError as error:
+        raise ImageError(f"is not a readable .npy file: {error}; {REMEDY}") from None
+    if reason := _refusal(shape, dtype):
+        raise ImageError(reason)
+    start, needed = file.tell(), math.prod(shape) * dtype.itemsize
+    present = file.seek(0, io.SEEK_END) - start
+    if present < needed:
+        raise ImageError(f"is truncated: its numbers take {needed} bytes, and it holds {present}; {REMEDY}")
+    if isinstance(file, io.BytesIO):
+        flat: Array = np.frombuffer(file.getbuffer(), dtype, math.prod(shape), start)
+    else:
+        flat = np.memmap(file, dtype, "r", start, (math.prod(shape),))
+    array = flat.reshape(shape, order="F" if is_fortran else "C")
+    maps = as_maps(array, axes)
+    return Viewed(name, _parts(name, lambda: maps, maps.shape, max_pixels), len(maps), "maps", "", _notices(shape, axes))
+
+
+def view_archive(path: Path, key: str | None, axes: str | None, max_pixels: int) -> Iterator[Viewed | ImageError]:
+    """Yield the maps of each array of an .npz or .safetensors file, or of the one of a key; an error for one without numbers.
+
+    Raises ImageError where the file cannot be read.
+    """
+    is_weights = path.suffix.lower() == ".safetensors"
+    with _as_image_error(path):
+        names = [key] if key is not None else array_names(WeightsFile(path))
+    for name in names[:MAX_PARTS]:
+        file = WeightsFile(path, name)
+        try:
+            with _as_image_error(path):
+                shape = _shape_of(file, axes)
+            load = functools.partial(_load, file, axes)
+            parts = _parts(name, load, shape, max_pixels, is_weights)
+        except ImageError as error:
+            yield error
+            continue
+        yield Viewed(name, parts, shape[0], "kernels" if is_weights else "maps", "")
+
+
+class _Seen(Exception):
+    """Raised to stop reading once the header is known."""
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+
+@contextlib.contextmanager
+def _as_image_error(path: Path) -> Iterator[None]:
+    """Turn errors about a weights file into ImageError."""
+    try:
+        with naming_file(WeightsFile(path), ARCHIVES):
+            yield
+    except KernelError as error:
+        raise ImageError(str(error).removeprefix(f"@{path}: ")) from None
+
+
+def _shape_of(file: WeightsFile, axes: str | None) -> tuple[int, int, int, int]:
+    """Return the shape (N, H, W, C) of the maps of an array, from its header. Raises ImageError, KernelError."""
+
+    def see(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+        if reason := _refusal(shape, dtype):
+            raise KernelError(f"{file.key}: {reason}")
+        raise _Seen(shape)
+
+    try:
+        read_array(file, see, _largest())
+    except _Seen as seen:
+        count, height, width, channels = as_maps(np.broadcast_to(np.float32(0), seen.shape), axes).shape
+        return count, height, width, channels
+    raise AssertionError("a header was read and not checked")
+
+
+@functools.lru_cache(maxsize=1)
+def _load(file: WeightsFile, axes: str | None) -> Array:
+    """Return the maps of an array. The one that was read last is kept, as its maps are drawn one after the other."""
+    with _as_image_error(file.path):
+        return as_maps(read_array(file, lambda shape, dtype: None, _largest())[0], axes)
+
+
+def _largest() -> int:
+    """Return the bytes of the largest array that is read."""
+    return Budget().limit or 1 << 32
+
+
+def _parts(
+    name: str, maps: Callable[[], Array], shape: tuple[int, ...], max_pixels: int, are_weights: bool = False
+) -> tuple[Part, ...]:
+    """Return the first of N maps (N, H, W, C) as parts: pictures where they have levels, unless they are weights."""
+    count, height, width, channels = shape
+    check_pixels(width, height, max_pixels)
+
+    def tiles(index: int, label: str, drawn_in: DrawnIn) -> Any:
+        image = image_of_array(maps()[index])
+        if not are_weights:
+            return tiles_of_image(label, image, drawn_in, index)
+        weights = image.pixels.astype(np.float32) if image.white else image.pixels
+        return tiles_of_array(label, "kernel", weights, drawn_in, index, shares_scale=True)
+
+    labels = [name] if count == 1 else list(map(str, range(min(count, most_parts(channels)))))
+    make = functools.partial
+    return tuple(Part(label, (height, width, channels), make(tiles, index, label)) for index, label in enumerate(labels))
+
+
+def _refusal(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> str:
+    """Return why an array cannot be shown, or an empty text."""
+    if dtype.kind == "c":
+        return "holds complex numbers; save their absolute values (numpy.abs) or their real parts"
+    if dtype.kind not in "buif":
+        return f"must hold real numbers, got dtype {dtype}"
+    return f"has shape {shape}: there is no map in it" if 0 in shape else ""
+
+
+def _notices(shape: tuple[int, ...], axes: str | None) -> tuple[str, ...]:
+    """Return a notice where four axes may be those of TensorFlow's weights."""
+    if axes is not None or len(shape) != 4 or axes_of(shape) != "ZCYX" or "hwio" not in other_layouts(shape):
+        return ()
+    read = f"shape {shape} is read as {shape[0]} maps of {shape[1]} channels"
+    return (f"{read}; weights in the order of TensorFlow are shown by -k @FILE:layout=hwio",)

@@ -1,0 +1,202 @@
+"""Opens what is viewed, and arranges it as one sheet."""
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from ..drawing.layout import LARGEST_TILE, MARGIN, WIDTH, Grid, grid_for, tile_size
+from ..drawing.options import SheetOptions
+from ..drawing.sheet import Cell, Group, check_pixels
+from ..errors import ConvcliError, ImageError
+from ..images.codecs.pillow import truncated_allowed
+from ..images.formats import format_beginning
+from ..images.provenance import digest_of
+from ..images.read import open_input
+from .inputs import Input
+from .sheet_groups import with_room
+from .view_arrays import ARCHIVES, view_archive, view_npy
+from .view_pictures import view_frames
+from .view_request import ViewRequest
+from .view_weights import view_kernel, view_layer
+from .viewed import MAX_CHANNELS, MAX_PARTS, DrawnIn, Part, Viewed
+
+CHANNEL_FACTOR = 2
+"""Pixels for each sample of channels side by side, as far as there is room."""
+
+
+class Contents(Struct):
+    """All that is viewed, in order, and what happened: notices, and errors of what could not be read."""
+
+    viewed: list[Viewed] = []
+    notices: list[str] = []
+    errors: list[str] = []
+
+    @property
+    def shapes(self) -> list[tuple[int, int, int]]:
+        """The shapes of all parts."""
+        return [part.shape for item in self.viewed for part in item.parts]
+
+
+@contextlib.contextmanager
+def open_contents(request: ViewRequest, standard_input: BinaryIO | None) -> Iterator[Contents]:
+    """Open all that is viewed, at most MAX_PARTS parts. During the block they can be drawn."""
+    contents = Contents()
+    with contextlib.ExitStack() as opened, truncated_allowed(request.allow_truncated):
+        room, left_out = MAX_PARTS, 0
+        for found in _open_all(request, standard_input, opened):
+            if isinstance(found, str):
+                contents.errors.append(found)
+                continue
+            shown = found.parts[:room]
+            contents.notices += [f"{found.name}: {notice}" for notice in found.notices]
+            if shown:
+                if len(shown) < found.count:
+                    contents.notices.append(f"{found.name}: shows the first {len(shown)} of {found.count} {found.kind}")
+                channels = max(part.shape[2] for part in shown)
+                if channels > MAX_CHANNELS:
+                    contents.notices.append(f"{found.name}: shows the first {MAX_CHANNELS} of {channels} channels")
+                contents.viewed.append(replace(found, parts=shown))
+            else:
+                left_out += 1
+            room -= len(shown)
+        if left_out:
+            contents.notices.append(
+                f"shows at most {MAX_PARTS} tiles; {left_out} further files, kernels or layers are left out"
+            )
+        yield contents
+
+
+def _open_all(request: ViewRequest, standard_input: BinaryIO | None, opened: contextlib.ExitStack) -> Iterator[Viewed | str]:
+    """Yield what is viewed, or an error."""
+    for input_ in request.inputs:
+        name = "standard input" if input_.source is None else input_.name
+        try:
+            for found in _open_input(request, input_, name, standard_input, opened):
+                yield f"{name}: {found}" if isinstance(found, ImageError) else found
+        except ConvcliError as error:
+            yield f"{name}: {error}"
+    for kernel in request.kernels:
+        yield view_kernel(kernel)
+    for layer in request.layers:
+        try:
+            yield view_layer(layer)
+        except ConvcliError as error:
+            yield str(error)
+
+
+def _open_input(
+    request: ViewRequest, input_: Input, name: str, standard_input: BinaryIO | None, opened: contextlib.ExitStack
+) -> Iterator[Viewed | ImageError]:
+    """Yield the contents of a file: one item, or one for each array of an archive."""
+    if input_.error:
+        raise ImageError(input_.error)
+    path, key = _split_key(input_)
+    with contextlib.ExitStack() as closing:
+        file = closing.enter_context(open_input(path, standard_input, allow_pipe=True))
+        digest = digest_of(file) if request.output and not request.strip else ""
+        file.seek(0)
+        if path is not None and path.suffix.lower() in ARCHIVES:
+            for found in view_archive(path, key, request.axes, request.max_pixels):
+                yield replace(found, digest=digest) if isinstance(found, Viewed) else found
+            return
+        if key is not None:
+            raise ImageError(f"holds no arrays by name; leave out #{key}")
+        file_format = format_beginning(file.read(32))
+        file.seek(0)
+        short = Path(name).name if path is not None else name
+        if file_format is not None and file_format.name == "npy":
+            viewed = view_npy(short, file, request.axes, request.max_pixels)
+        else:
+            is_alone = None if input_.is_pipe else path
+            viewed = view_frames(short, file, is_alone, request.frames, request.max_pixels)
+        if len(viewed.parts) > 1 or path is None or input_.is_pipe:
+            opened.push(closing.pop_all())  # frames are read when they are drawn
+        yield replace(viewed, digest=digest)
+
+
+def _split_key(input_: Input) -> tuple[Path | None, str | None]:
+    """Return the path of an input, and the name of an array after #, where the path as a whole does not exist."""
+    if input_.source is None or input_.source.exists():
+        return input_.source, None
+    path, hash_, key = input_.name.partition("#")
+    return (Path(path), key) if hash_ and Path(path).suffix.lower() in ARCHIVES else (input_.source, None)
+
+
+class Section(Struct, frozen=True):
+    """Parts with a common heading and scale."""
+
+    heading: str
+    parts: tuple[Part, ...]
+
+
+def sections_of(contents: Contents) -> list[Section]:
+    """Return the sections of a sheet: one for each file, bank or layer with several parts; those of one part together."""
+    sections: list[Section] = []
+    for viewed in contents.viewed:
+        if len(viewed.parts) > 1:
+            sections.append(Section(_heading(viewed), viewed.parts))
+        elif sections and not sections[-1].heading:
+            sections[-1] = Section("", (*sections[-1].parts, *viewed.parts))
+        else:
+            sections.append(Section("", viewed.parts))
+    return sections
+
+
+def _heading(viewed: Viewed) -> str:
+    sizes = {part.shape for part in viewed.parts}
+    height, width, channels = viewed.parts[0].shape
+    size = f" of {width} x {height}" if viewed.kind in ("maps", "frames") else f" of {height} x {width}"
+    if channels not in (1, 3):
+        size += f" x {channels}"
+    return f"{viewed.name}: {len(viewed.parts)} {viewed.kind}{size if len(sizes) == 1 else ''}"
+
+
+def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[str], width: int = WIDTH) -> Grid:
+    """Return the grid of a sheet that is at most ``width`` pixels wide, unless sizes are given. Adds notices.
+
+    Raises ArgumentError where --numbers has no room, and where tiles are too large.
+    """
+    shapes = [part.shape for section in sections for part in section.parts]
+    if options.numbers:
+        options = with_room(options, shapes, [], notices)
+    counts, further = [len(section.parts) for section in sections], 30 * len(sections)
+    grid = grid_for(counts, shapes, options, further=further, width=width)
+    needed = max((side_of_block(shape, options.scale) for shape in shapes), default=0)
+    if needed > grid.side and options.tile is None:
+        grid = grid_for(counts, shapes, replace(options, tile=needed, scale=None), further=further, width=width)
+    elif len(shapes) == 1 and options.tile is None and options.scale is None:
+        grid = Grid(1, max(1, min(width - 2 * MARGIN, max(LARGEST_TILE, *shapes[0][:2]))))
+    height, wide = tile_size(shapes, grid.side, options.scale)
+    check_pixels(len(shapes) * height * wide)
+    return grid
+
+
+def side_of_block(shape: tuple[int, int, int], factor: int | None) -> int:
+    """Return the side of a square in which the channels of an array can be told apart; 0 where it is one tile."""
+    height, width, channels = shape
+    if channels in (1, 3):
+        return 0
+    across = math.ceil(math.sqrt(min(channels, MAX_CHANNELS)))
+    side = across * (max(height, width) * (factor or CHANNEL_FACTOR) + 2) - 2
+    return side if factor else min(side, LARGEST_TILE)
+
+
+def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Contents, heading: bool = True) -> list[Group]:
+    """Read all parts, each reduced to its size as soon as it is read. What cannot be read is an error of ``contents``."""
+    groups = []
+    for section in sections:
+        cells = []
+        for part in section.parts:
+            try:
+                cells.append(Cell(part.tiles(drawn_in)))
+            except ConvcliError as error:
+                contents.errors.append(f"{part.name}: {error}")
+            except MemoryError:
+                contents.errors.append(f"{part.name}: does not fit in memory")
+        groups.append(Group(tuple(cells), drawn_in.side, section.heading, drawn_in.factor))
+    return groups

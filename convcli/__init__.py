@@ -9,7 +9,7 @@ not import each other.
     cli/        the command line: one command per file, options, output (Rich is used here only)
     pipeline/   processing of one picture and of many: requests, inputs, outputs, map sources, process_image, process_batch
     config/     kernels.toml: search path, parsers, specifications, validator, builder, diagnostics, registry
-    drawing/    pictures of numbers: colour maps, scales, text, tiles, sheets; as pixels, SVG, HTML, and for terminals
+    drawing/    pictures of numbers: colour maps, scales, text, tiles, sheets, slides; as pixels, SVG, HTML, and for terminals
     networks/   layers of networks: operations, shapes, parameters, costs, receptive field
     images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, light, mask, quantize,
                 atomic write, provenance

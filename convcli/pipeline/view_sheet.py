@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ..drawing.layout import LARGEST_TILE, MARGIN, WIDTH, Grid, grid_for, tile_size
 from ..drawing.options import SheetOptions
-from ..drawing.sheet import Cell, Group, check_pixels
+from ..drawing.sheet import ArrangedSheet, Cell, Group, arrange_sheet, check_pixels
 from ..errors import ConvcliError, ImageError
 from ..images.codecs.pillow import truncated_allowed
 from ..images.formats import format_beginning
@@ -41,33 +41,35 @@ class Contents(Struct):
         """The shapes of all parts."""
         return [part.shape for item in self.viewed for part in item.parts]
 
+    def add(self, items: Iterable[Viewed | str]) -> None:
+        """Add items, at most MAX_PARTS parts of them, and errors."""
+        room, left_out = MAX_PARTS, 0
+        for found in items:
+            if isinstance(found, str):
+                self.errors.append(found)
+                continue
+            shown = found.parts[:room]
+            self.notices += [f"{found.name}: {notice}" for notice in found.notices]
+            if shown:
+                if len(shown) < found.count:
+                    self.notices.append(f"{found.name}: shows the first {len(shown)} of {found.count} {found.kind}")
+                channels = max(part.shape[2] for part in shown)
+                if channels > MAX_CHANNELS:
+                    self.notices.append(f"{found.name}: shows the first {MAX_CHANNELS} of {channels} channels")
+                self.viewed.append(replace(found, parts=shown))
+            else:
+                left_out += 1
+            room -= len(shown)
+        if left_out:
+            self.notices.append(f"shows at most {MAX_PARTS} tiles; {left_out} further files, kernels or layers are left out")
+
 
 @contextlib.contextmanager
 def open_contents(request: ViewRequest, standard_input: BinaryIO | None) -> Iterator[Contents]:
     """Open all that is viewed, at most MAX_PARTS parts. During the block they can be drawn."""
     contents = Contents()
     with contextlib.ExitStack() as opened, truncated_allowed(request.allow_truncated):
-        room, left_out = MAX_PARTS, 0
-        for found in _open_all(request, standard_input, opened):
-            if isinstance(found, str):
-                contents.errors.append(found)
-                continue
-            shown = found.parts[:room]
-            contents.notices += [f"{found.name}: {notice}" for notice in found.notices]
-            if shown:
-                if len(shown) < found.count:
-                    contents.notices.append(f"{found.name}: shows the first {len(shown)} of {found.count} {found.kind}")
-                channels = max(part.shape[2] for part in shown)
-                if channels > MAX_CHANNELS:
-                    contents.notices.append(f"{found.name}: shows the first {MAX_CHANNELS} of {channels} channels")
-                contents.viewed.append(replace(found, parts=shown))
-            else:
-                left_out += 1
-            room -= len(shown)
-        if left_out:
-            contents.notices.append(
-                f"shows at most {MAX_PARTS} tiles; {left_out} further files, kernels or layers are left out"
-            )
+        contents.add(_open_all(request, standard_input, opened))
         yield contents
 
 
@@ -200,3 +202,14 @@ def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Conten
                 contents.errors.append(f"{part.name}: does not fit in memory")
         groups.append(Group(tuple(cells), drawn_in.side, section.heading, drawn_in.factor))
     return groups
+
+
+def arrange_contents(contents: Contents, options: SheetOptions, width: int = WIDTH) -> ArrangedSheet | None:
+    """Read all parts, and return the sheet of them, at most ``width`` pixels wide; None where nothing could be read.
+
+    Raises ArgumentError where the options do not fit.
+    """
+    sections = sections_of(contents)
+    grid = plan_view(sections, options, contents.notices, width)
+    groups = read_groups(sections, DrawnIn(grid.side, options.scale), contents)
+    return arrange_sheet(groups, grid.columns, options) if any(group.tiles for group in groups) else None

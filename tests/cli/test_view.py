@@ -161,13 +161,17 @@ def test_archives_have_a_section_for_each_array(run, tmp_path, rng):
     assert all(tile["scale"]["signed"] for tile in tiles)
 
 
-def test_kernels_of_a_bank_share_a_scale_and_others_have_their_own(run):
+def test_kernels_of_a_bank_share_a_scale_and_others_have_their_own(run, tmp_path):
     """The same grammar as in apply."""
     tiles = tiles_of(run, "-k", "compass", "-k", "gabor:theta=45", "-k", "3 0 -1")
     assert [tile["kind"] for tile in tiles] == ["kernel"] * 10
     assert {tile["scale"]["high"] for tile in tiles[:8]} == {2}
     assert [tile["scale"]["high"] for tile in tiles[8:]] == pytest.approx([1, 3])
     assert [tile["group"] for tile in tiles] == ["compass: 8 kernels of 3 x 3"] * 8 + [""] * 2
+    np.save(tmp_path / "w.npy", np.array([[[1, -1, 0]], [[5, 0, 2]]]))
+    arguments = ("-k", f"@{tmp_path}/w.npy:layout=ohw")
+    assert [tile["scale"]["high"] for tile in tiles_of(run, *arguments)] == [5, 5]
+    assert [tile["scale"]["high"] for tile in tiles_of(run, *arguments, "--normalize", "each")] == [1, 5]
 
 
 def test_first_layer_kernels_are_in_colour_and_deeper_ones_have_their_channels(run, tmp_path, rng):

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import subprocess
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -225,6 +227,20 @@ def test_the_output_of_apply_and_run_is_viewed_in_a_pipe(shell, samples):
     north = scipy.signal.correlate2d(levels, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]], mode="valid")
     assert len(tiles) == 8
     assert (north.min(), north.max()) in {(tile["minimum"], tile["maximum"]) for tile in tiles}
+
+
+def test_named_pipes_are_read(shell, maps, samples, tmp_path):
+    """Arrays and pictures, by the names that a shell gives them; archives are not."""
+    for path, count in ((maps, 3), (samples / "rocket.jpg", 1)):
+        reading, writing = os.pipe()
+        with subprocess.Popen(["cat", path], stdout=writing):
+            os.close(writing)
+            result = shell("view", f"/dev/fd/{reading}", "-o", tmp_path / "v.png", "--json", pass_fds=[reading])
+            os.close(reading)
+        assert len(json.loads(result.stdout)["tiles"]) == count, result.stderr
+    np.savez(tmp_path / "m.npz", a=np.zeros((2, 2)))
+    result = shell("view", "-", "--json", input=(tmp_path / "m.npz").read_bytes())
+    assert b"standard input: is an archive; an .npz is read from a file whose name ends so" in result.stderr
 
 
 # Files

@@ -69,7 +69,7 @@ def view_npy(name: str, file: BinaryIO, axes: str | None, max_pixels: int) -> Vi
     if present < needed:
         raise ImageError(f"is truncated: its numbers take {needed} bytes, and it holds {present}; {REMEDY}")
     if isinstance(file, io.BytesIO):
-        flat: Array = np.frombuffer(file.getbuffer(), dtype, math.prod(shape), start)
+        flat: Array = np.frombuffer(file.getvalue(), dtype, math.prod(shape), start)
     else:
         flat = np.memmap(file, dtype, "r", start, (math.prod(shape),))
     return view_array(name, flat.reshape(shape, order="F" if is_fortran else "C"), axes, max_pixels)

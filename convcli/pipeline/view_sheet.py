@@ -25,6 +25,9 @@ from .view_request import ViewRequest
 from .view_weights import view_kernel, view_layer
 from .viewed import MAX_CHANNELS, MAX_PARTS, DrawnIn, Part, Viewed
 
+ZIP = b"PK\3\4"
+"""The first bytes of an .npz file."""
+
 CHANNEL_FACTOR = 2
 """Pixels for each sample of channels side by side, as far as there is room."""
 
@@ -108,8 +111,11 @@ def _open_input(
             return
         if key is not None:
             raise ImageError(f"holds no arrays by name; leave out #{key}")
-        file_format = format_beginning(file.read(32))
+        start = file.read(32)
         file.seek(0)
+        if start.startswith(ZIP):
+            raise ImageError("is an archive; an .npz is read from a file whose name ends so, and .npy from pipes too")
+        file_format = format_beginning(start)
         short = Path(name).name if path is not None else name
         if file_format is not None and file_format.name == "npy":
             viewed = view_npy(short, file, request.axes, request.max_pixels)
@@ -188,7 +194,7 @@ def side_of_block(shape: tuple[int, int, int], factor: int | None) -> int:
     return side if factor else min(side, LARGEST_TILE)
 
 
-def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Contents, heading: bool = True) -> list[Group]:
+def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Contents) -> list[Group]:
     """Read all parts, each reduced to its size as soon as it is read. What cannot be read is an error of ``contents``."""
     groups = []
     for section in sections:

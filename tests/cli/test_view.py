@@ -190,6 +190,7 @@ def test_first_layer_kernels_are_in_colour_and_deeper_ones_have_their_channels(r
     assert [tuple(tile["shape"]) for tile in tiles] == [(5, 5, 3)] * 4
     assert tiles[0]["scale"] == {"low": -np.abs(first).max(), "high": np.abs(first).max(), "signed": True}
     tiles = tiles_of(run, *options, "--layer", "two", "--normalize", "each")
+    assert [tile["name"] for tile in tiles[:5]] == [*(f"0 channel {channel}" for channel in range(4)), "1 channel 0"]
     assert [tile["maximum"] for tile in tiles] == second.max(axis=(2, 3)).ravel().tolist()
     scales = np.array([tile["scale"]["high"] for tile in tiles]).reshape(6, 4)
     assert_array_equal(scales, np.abs(second).max(axis=(1, 2, 3))[:, None].repeat(4, axis=1))

@@ -10,7 +10,7 @@ from ..images.encoding import DEFAULT_QUALITY, TIFF_COMPRESSIONS
 from ..images.formats import MAX_PIXELS, NAMES
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..ops.option_parsers import MISSING
-from ..pipeline.request_base import DEPTHS, NORMALIZE
+from ..pipeline.request_base import AXES, COLUMNS, DEPTHS, NORMALIZE, SCALE, TILE
 from . import options
 
 
@@ -224,7 +224,7 @@ SEARCHING = _together(
 READING = _together(
     click.option(
         "--axes",
-        type=click.Choice(("YX", "YXC", "CYX", "ZYX", "ZYXC", "ZCYX"), case_sensitive=False),
+        type=click.Choice(AXES, case_sensitive=False),
         help="The axes of .npy inputs whose shape is ambiguous: frames Z, rows Y, columns X, channels C.",
     ),
     click.option(
@@ -286,12 +286,12 @@ KEEPING = _together(
 
 SHEET_LOOK = _together(
     click.option(
-        "--columns", type=click.IntRange(1, 1000), metavar="N", help="Tiles of a row.  [default: as many as look well]"
+        "--columns", type=click.IntRange(*COLUMNS), metavar="N", help="Tiles of a row.  [default: as many as look well]"
     ),
-    click.option("--tile", type=click.IntRange(8, 4096), metavar="PX", help="Longest side of a tile in pixels."),
+    click.option("--tile", type=click.IntRange(*TILE), metavar="PX", help="Longest side of a tile in pixels."),
     click.option(
         "--scale",
-        type=click.IntRange(1, 256),
+        type=click.IntRange(*SCALE),
         metavar="N",
         help="N x N pixels for each sample of the input and of maps, instead of --tile.",
     ),

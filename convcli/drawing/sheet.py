@@ -136,7 +136,8 @@ def check_pixels(count: int) -> None:
 
 
 def _facts(group: Group, tile: Tile, colouring: Colouring | None) -> TileFacts:
-    facts = TileFacts(group.heading, tile.name, tile.kind, tile.shape, tile.minimum, tile.maximum)
+    name = tile.name if tile.channel is None else f"{tile.name} channel {tile.channel}"
+    facts = TileFacts(group.heading, name, tile.kind, tile.shape, tile.minimum, tile.maximum)
     if colouring is None:
         return facts
     return replace(facts, scale=colouring.scale, colormap=colouring.colormap, counts=counts_of(tile, colouring.scale))

@@ -5,10 +5,11 @@ import json
 import click
 
 from . import output
+from .command_group import CommandGroup
 from .messages import Messages
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """
     \b

@@ -10,6 +10,7 @@ from ..config.load import check_registry, peek_registry
 from ..config.search_path import NAME, find_locations, user_file
 from ..errors import ArgumentError, OutputError
 from . import options, output
+from .command_group import CommandGroup
 from .kernels import count_entries
 
 SCHEMA = "kernels.schema.json"
@@ -19,7 +20,7 @@ ENVIRONMENT = {
 """The environment variable of each option that has a default in config files."""
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """
     \b

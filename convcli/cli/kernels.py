@@ -12,11 +12,12 @@ from ..config.search_path import find_locations
 from ..errors import ArgumentError, nearest_name
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from . import kernel_view, options, output
+from .command_group import CommandGroup
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def command() -> None:
     """
     \b

@@ -12,7 +12,8 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ..errors import ConvcliError, nearest_name
+from ..errors import ConvcliError
+from .command_group import CommandGroup
 from .output import print_error
 
 COMMANDS = {
@@ -40,7 +41,7 @@ def _quiet_pipes() -> Iterator[None]:
         raise SystemExit(BROKEN_PIPE) from None
 
 
-class Commands(click.Group):
+class Commands(CommandGroup):
     """A group that imports a command when it is used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -68,13 +69,6 @@ class Commands(click.Group):
         """Run the command. Exits with BROKEN_PIPE if the reader of a pipe has closed it."""
         with _quiet_pipes():
             return super().invoke(ctx)
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        """Find the command. The error for an unknown one suggests the nearest."""
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
-            near = nearest_name(args[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
-            raise click.UsageError(f"no command {args[0]!r}{near}", ctx)
-        return super().resolve_command(ctx, args)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -88,7 +88,7 @@ _FLIP = click.option(
 )
 _CHANNELS = click.option(
     "--channels",
-    type=click.Choice(CHANNELS),
+    type=options.ChannelsChoice(CHANNELS),
     default="each",
     envvar="CONVCLI_CHANNELS",
     show_envvar=True,

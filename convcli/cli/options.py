@@ -47,6 +47,14 @@ class ParsedText(click.ParamType[Any]):
         return [CompletionItem(word) for word in self.choices if word.startswith(incomplete)]
 
 
+class ChannelsChoice(click.Choice[str]):
+    """The words of --channels, of which one has two spellings."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word, in the spelling of the Python functions."""
+        return super().convert("gray" if value == "grey" else value, param, ctx)
+
+
 NEGATIVE_NUMBERS = r"(?ai)-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e|(?:divisor|offset)\s*=)*"
 """Numbers of which the first is negative, perhaps with the divisor and offset of a matrix, or a position."""
 

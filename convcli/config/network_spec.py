@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from ..errors import ArgumentError, KernelError
 from ..kernels.arithmetic import laid_over
 from ..kernels.kernel import Anchor, middle_of, same_padding
+from ..kernels.weight_arrays import sharing_archives
 from ..kernels.weights import WeightsError, WeightsFile
 from ..networks.depthwise import Channelwise
 from ..networks.layer import ArraySource, Layer
@@ -57,9 +58,10 @@ class NetworkSpec(Struct, frozen=True):
         """Return the network. ``find`` looks up the kernels of its layers. Raises Fault, also if a layer rejects its input."""
         layers: list[Layer] = []
         channels: int | None = self.input.channels
-        for definition in self.layers:
-            layers.append(resolve_layer(definition, find, channels))
-            channels = layers[-1].channels(channels)
+        with sharing_archives():
+            for definition in self.layers:
+                layers.append(resolve_layer(definition, find, channels))
+                channels = layers[-1].channels(channels)
         network = Network(self.name, self.input, tuple(layers), self.about, self.source)
         self._check(network)
         return network

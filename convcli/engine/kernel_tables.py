@@ -21,7 +21,7 @@ from .offset import can_be_shifted
 from .planner import Choice, choose, in_units
 from .sample_facts import SampleFacts
 from .simd.reference import Array
-from .tap_programs import make_tap_programs, sums_rows_first
+from .tap_programs import lines_of_levels, make_tap_programs
 
 MAX_KEPT_TABLES = 4
 """Tables of a plan that are kept."""
@@ -35,7 +35,7 @@ class KernelTables(Struct, frozen=True, eq=False, dict=True):
     columns: ColumnTable
     sums: TapPrograms
     spectra: tuple[Spectrum | None, ...]  # of each map
-    rows_first: bool  # whether ``correlate_rows_first`` computes the map
+    level_lines: int  # lines of levels that ``correlate_rows_first`` reads, 0 where it does not compute the map
     calls: dict[Hashable, list[BoundCall]] = field(default_factory=dict)  # of ``correlate``, as they are made
 
     def between(self, top: int, bottom: int | None = None) -> "KernelTables":
@@ -65,14 +65,14 @@ class KernelTables(Struct, frozen=True, eq=False, dict=True):
         box_sums = self.choices[0].box_sums
         if box_sums is not None:
             return box_sums_of_levels if box_sums.sums.kind == "i" else box_sums_of_reals
-        return correlate_rows_first if self.rows_first else correlate
+        return correlate_rows_first if self.level_lines else correlate
 
     def scratch(self, layout: Layout, planes: int, out: Array) -> tuple[Array, Scratch | BoxScratch]:
         """Allocate memory for one band of ``planes`` planes, whose maps are written to ``out``. Return it, and its arrays."""
         box_sums = self.choices[0].box_sums
         if box_sums is not None:
             return box_scratch(layout, self.columns.middle, box_sums, out)
-        return layout.scratch(self.rows, planes, self.sums, self.rows_first, out)
+        return layout.scratch(self.rows, planes, self.sums, self.level_lines, out)
 
     @functools.cached_property
     def row_multiple(self) -> int:
@@ -111,7 +111,7 @@ def make_kernel_tables(
         for kernel, c in zip(maps, choices, strict=True)
     ]
     rows = layout.row_table(border, running=any(choice.running_columns for choice in choices))
-    rows_first = sums_rows_first(layout, choices, maps, facts)
+    level_lines = lines_of_levels(layout, choices, maps, facts)
     with np.errstate(over="ignore"):  # a weight beyond float32 becomes infinite
-        sums = make_tap_programs(layout, rows, choices, maps, bias.astype(np.float64), facts, rows_first)
-    return KernelTables(choices, rows, layout.column_table(border), sums, tuple(spectra), rows_first)
+        sums = make_tap_programs(layout, rows, choices, maps, bias.astype(np.float64), facts, level_lines)
+    return KernelTables(choices, rows, layout.column_table(border), sums, tuple(spectra), level_lines)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from ..geometry.axes import Axis
 from ..geometry.borders import BorderMode
-from .buffers import LINE, MIN_REUSED_BYTES, address_of, arrays_in_one
+from .buffers import arrays_in_one
 from .loops.correlate_tables import ColumnTable, RowTable, Scratch, TapPrograms
 from .simd.reference import MAX_LANES, Array
 
@@ -147,22 +147,21 @@ class Layout(Struct, frozen=True, dict=True):
         starts: Array = offsets % self.step * self.phase + offsets // self.step * self.group
         return starts
 
-    def scratch(self, rows: RowTable, planes: int, sums: TapPrograms, rows_first: bool, out: Array) -> tuple[Array, Scratch]:
+    def scratch(self, rows: RowTable, planes: int, sums: TapPrograms, level_lines: int, out: Array) -> tuple[Array, Scratch]:
         """Allocate memory for one band of ``planes`` planes, whose maps are written to ``out``. Return it, and its arrays."""
         sum_lines = 2 * int(np.count_nonzero(sums.line >= 0))
         row_lines = planes * rows.slots
         integer = np.dtype(np.int64)
         memory, (lines, levels, loaded_row, row_line, tap_offset, filled, edge_rows) = arrays_in_one(
             (((row_lines + sum_lines) * self.line,), sums.first_weight.dtype),
-            ((self.line if rows_first else 0,), np.dtype(np.int16)),
+            ((self.line * level_lines,), np.dtype(np.int16)),
             ((row_lines,), integer),
             ((planes * rows.window_rows + sum_lines,), integer),
             ((sums.row.size,), integer),
             ((sums.line.size,), integer),
             ((2, max(self.out_row, MAX_LANES)), out.dtype),
         )
-        streamed = int(is_streamed(out))
-        return memory, Scratch(lines, self.line, levels, loaded_row, row_line, tap_offset, filled, edge_rows, streamed)
+        return memory, Scratch(lines, self.line, levels, loaded_row, row_line, tap_offset, filled, edge_rows)
 
     def bands(self, rows: int, taps: float, threads: int) -> list[tuple[int, int]]:
         """Divide output rows into bands from .. to: two per thread, so that threads end together, each short enough for Ctrl-C.
@@ -173,11 +172,6 @@ class Layout(Struct, frozen=True, dict=True):
         pairs = -(-rows // (2 * self.pair_step))  # whole pairs, so that rounding does not depend on the number of threads
         cuts = cut(pairs, int(rows * self.out_row * (taps + SAMPLE_OVERHEAD)), threads)
         return [(begin * 2 * self.pair_step, min(end * 2 * self.pair_step, rows)) for begin, end in cuts]
-
-
-def is_streamed(out: Array) -> bool:
-    """Whether maps are too large for the cache, and their rows begin at cache lines: non-temporal stores are faster then."""
-    return out.nbytes >= MIN_REUSED_BYTES and out.itemsize >= 4 and out.strides[-2] % LINE == 0 == address_of(out) % LINE
 
 
 def cut(count: int, cost: int, threads: int, per_thread: int = 2) -> list[tuple[int, int]]:

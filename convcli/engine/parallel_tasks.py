@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from .box_sums import is_streamed
 from .fft import correlate_by_spectrum
 from .jit.bound_call import BoundCall
 from .kernel_tables import KernelTables
-from .layout import Layout, is_streamed
+from .layout import Layout
 from .offset import Offset
 from .simd.reference import Array
 

@@ -45,7 +45,7 @@ class TapProgram(Struct, frozen=True):
 
 
 def make_tap_programs(
-    layout: Layout, rows: RowTable, choices: Sequence[Choice], weights: Array, bias: Array, facts: SampleFacts, rows_first: bool
+    layout: Layout, rows: RowTable, choices: Sequence[Choice], weights: Array, bias: Array, facts: SampleFacts, level_lines: int
 ) -> TapPrograms:
     """Build the sums for weights (maps, planes, kh, kw, depth), each map by the method chosen for it."""
     planes = weights.shape[1]
@@ -54,8 +54,8 @@ def make_tap_programs(
         lines = 2 * sum(program.line >= 0 for program in sums)
         if choice.tiling is not None:
             continue
-        if rows_first:
-            sums = _rows_first(layout, rows, choice)
+        if level_lines:
+            sums = _rows_first(layout, rows, choice, level_lines)
         elif choice.box_sums is not None:
             weight = np.full((1, 2), 1.0 if facts.integer else weights[m, 0, 0, 0, 0])
             sums.append(TapProgram(Taps(np.zeros(1, np.int64), np.zeros(1, np.int64), weight), None, m, layout.out_row))
@@ -79,28 +79,37 @@ def make_tap_programs(
     )
 
 
-def sums_rows_first(layout: Layout, choices: Sequence[Choice], weights: Array, facts: SampleFacts) -> bool:
-    """Whether ``correlate_rows_first`` computes the only map: levels of uint8, and a row that reads the same from both ends.
+def lines_of_levels(layout: Layout, choices: Sequence[Choice], weights: Array, facts: SampleFacts) -> int:
+    """Return the lines of levels that ``correlate_rows_first`` reads to compute the only map; 0 where it does not compute it.
+
+    It takes levels of uint8, and a row of weights that reads the same from both ends, or whose sign differs there.
 
     For 2048 x 2048 levels with AVX2, calls with Gaussians of 3 x 3 to 11 x 11 take 0.73 to 0.84 of the time with ``correlate``.
     """
     choice = choices[0]
     if len(choices) > 1 or choice.factors is None or choice.rank > 1 or choice.running_columns or choice.nested_rows:
-        return False
+        return 0
     row, column = choice.factors.rows[0], choice.factors.columns[0]
     levels = facts.integer and facts.upper_bound < 256 and facts.lower_bound >= 0 and facts.sum_dtype == np.float32
     adjacent = layout.step == layout.rows.stride == 1 and max(row.size, column.size) <= MAX_RUN_OF_PRODUCTS
-    return bool(levels and adjacent and (row == row[::-1]).all()) and least_short_sum(choice, weights[0], facts) is None
+    if not levels or not adjacent or least_short_sum(choice, weights[0], facts) is not None:
+        return 0
+    return 1 if (row == row[::-1]).all() else 2 if (row == -row[::-1]).all() else 0
 
 
-def _rows_first(layout: Layout, rows: RowTable, choice: Choice) -> list[TapProgram]:
-    """Return the sum along rows, whose taps are pairs with the same weight, and the sum down columns of those sums."""
+def _rows_first(layout: Layout, rows: RowTable, choice: Choice, level_lines: int) -> list[TapProgram]:
+    """Return the sum along rows, whose taps are pairs with the same weight, and the sum down columns of those sums.
+
+    The second tap of a pair reads the last line of levels.
+    """
     assert choice.factors is not None
     row = choice.factors.rows[0]
     half = np.flatnonzero(row[: (row.size + 1) // 2])
     columns = np.stack([half, row.size - 1 - half], axis=1).ravel()
     weight = np.where(columns * 2 == row.size - 1, row[columns] / 2, row[columns])  # the middle is a pair with itself
-    along = Taps(np.zeros_like(columns), layout.starts(columns), np.stack([weight, weight], axis=1))
+    starts = layout.starts(columns)
+    starts[1::2] += (level_lines - 1) * layout.line
+    along = Taps(np.zeros_like(columns), starts, np.stack([weight, weight], axis=1))
     down = _all_taps(layout, rows, choice.factors.columns[0][None, :, None, None])
     return [TapProgram(taps, None, 0, layout.out_row) for taps in (along, down)]
 

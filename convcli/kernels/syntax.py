@@ -84,11 +84,18 @@ def parse_kernel(text: str) -> KernelText:
     match = re.fullmatch(REFERENCE, stripped)
     if match is None:
         rule = "is neither a name, a matrix such as '0 1 0; 1 -4 1; 0 1 0', nor @FILE"
-        raise KernelError(f"kernel {text!r} {rule}{file_name_hint(stripped)}")
+        raise KernelError(f"kernel {text!r} {rule}{file_name_hint(stripped) or _list_hint(stripped)}")
     name, text_of_parameters, turn = match.groups()
     parameters = _parse_parameters(name, text_of_parameters)
     changes = _pop_changes(name, parameters)
     return Reference(name, tuple(parameters.items()), _parse_turn(stripped, turn), *changes)
+
+
+def _list_hint(text: str) -> str:
+    """Return a hint for several names in one text, or an empty one."""
+    names = re.split(r"[,\s]+", text)
+    is_list = len(names) > 1 and all(re.fullmatch(REFERENCE, name) for name in names)
+    return f"; give each kernel its own -k: -k {' -k '.join(names[:3])}{' ...' if len(names) > 3 else ''}" if is_list else ""
 
 
 def _parse_matrix_with_changes(text: str) -> Inline:

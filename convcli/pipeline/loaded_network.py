@@ -113,9 +113,11 @@ class LoadedNetwork:
                         f"the weights of network {self.network.name!r} take {in_words(needed)} of memory, and "
                         f"{in_words(allowed)} may be taken; raise that with --max-memory"
                     )
+                from ..kernels.weight_arrays import sharing_archives
                 from ..networks.steps import make_steps
 
-                arrays = {layer.name: self._load_layer(layer) for layer in self.layers}
+                with sharing_archives():
+                    arrays = {layer.name: self._load_layer(layer) for layer in self.layers}
                 self._steps = tuple(make_steps(self.layers, arrays, self.network.input.channels, self.tapped_layers))
                 self.weights_digest = _digest_of(arrays)
                 self._arrays = arrays  # last: where a step before fails, the next picture tries again

@@ -105,7 +105,8 @@ def test_onnx_paddings_equal_their_pads(run, samples, tmp_path):
 def test_channels_are_combined_as_requested(run, samples, tmp_path):
     """Each channel on its own; summed; converted to grey first."""
     photo = pixels(samples / "chelsea.png").astype(float)
-    for channels, expected in (("sum", photo.sum(axis=2)), ("gray", photo @ [0.299, 0.587, 0.114])):
+    gray = photo @ [0.299, 0.587, 0.114]
+    for channels, expected in (("sum", photo.sum(axis=2)), ("gray", gray), ("grey", gray)):
         run("apply", samples / "chelsea.png", "-k", "identity", "--channels", channels, "-o", tmp_path / "x.npy")
         assert np.abs(np.load(tmp_path / "x.npy") - expected).max() < 1e-3
     run("apply", samples / "chelsea.png", "-k", "identity", "-o", tmp_path / "x.npy")

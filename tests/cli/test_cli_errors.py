@@ -62,6 +62,7 @@ WRONG_USAGE = [
     (["-o", "{stme}.png"], "{stme} is unknown"),
     (["-o", "-"], "writing to standard output needs --format"),
     (["-k", "blur", "-k", "edge"], "png holds one feature map, and there are"),
+    (["-k", "blur,sobel-x"], "give each kernel its own -k: -k blur -k sobel-x"),
 ]
 
 
@@ -92,7 +93,8 @@ def test_wrong_usage_is_one_line_and_status_2(run, samples, tmp_path, monkeypatc
         (["apply", "-k", "blur", "-o", "y.png"], "no input; name a picture, or - for standard input"),
         (["aply"], "no command 'aply'; did you mean 'apply'?"),
         (["frobnicate"], "no command 'frobnicate'; there are apply, at, run, summary, kernels, config"),
-        (["kernels", "lst"], "No such command 'lst'"),
+        (["kernels", "lst"], "no command 'lst'; did you mean 'list'?"),
+        (["cache", "frobnicate"], "no command 'frobnicate'; there are clear, info, warm"),
         (["kernels", "show", "sobelx"], "did you mean 'sobel-x'?"),
         (["kernels", "list", "--config", "none.toml"], "cannot be read"),
         (["kernels", "list", "extra"], "unexpected extra argument"),

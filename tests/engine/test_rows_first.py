@@ -37,6 +37,8 @@ def loops(monkeypatch):
         (LEVELS[:, :, 0], [-1.0, 0, 1], SMOOTH, {"border": 255}),
         (LEVELS, SMOOTH, SMOOTH[[0, 1, 1, 0]], {"dilation": 2, "padding": "full"}),
         (LEVELS, [100, 207, 301], [9, 0, 9], {"method": "separable"}),
+        (LEVELS, SMOOTH, SMOOTH * [-2, -1, 0, 1, 2], {}),
+        (LEVELS[:, :, 0], SMOOTH, [-0.1, 0.1], {"border": 255}),
     ],
 )
 def test_symmetric_rows_of_uint8_are_summed_first(image, column, row, options, loops):
@@ -48,7 +50,7 @@ def test_symmetric_rows_of_uint8_are_summed_first(image, column, row, options, l
 @pytest.mark.parametrize(
     ("image", "column", "row", "options"),
     [
-        (LEVELS, SMOOTH, [-0.1, 0, 0.1], {}),  # the sum of a pair of levels has one weight
+        (LEVELS, SMOOTH, SMOOTH * [-2, -1, 0.01, 1, 2], {}),  # the middle is not a pair
         (LEVELS, SMOOTH, SMOOTH, {"stride": (1, 2)}),
         (LEVELS, SMOOTH, SMOOTH, {"stride": (2, 1)}),
         (LEVELS, SMOOTH, SMOOTH, {"border": 256}),  # a pair of levels would not fit in 16 bits for any constant
@@ -72,16 +74,18 @@ def test_all_else_is_summed_down_columns_first(image, column, row, options, loop
     shape=st.tuples(st.integers(1, 9), st.integers(1, 80), st.integers(1, 4)),
     half=st.lists(st.integers(0, 99), min_size=1, max_size=5),
     odd=st.booleans(),
+    sign=st.sampled_from([1, -1]),
     column=st.lists(st.integers(-99, 99), min_size=1, max_size=9),
     least=st.sampled_from([0, 0, 200]),
     dilation=st.tuples(st.integers(1, 3), st.integers(1, 3)),
     border=st.sampled_from(["edge", "wrap", "reflect", "zero", 255]),
     seed=st.integers(0, 999),
 )
-def test_rows_first_equals_the_oracle(shape, half, odd, column, least, dilation, border, seed):
+def test_rows_first_equals_the_oracle(shape, half, odd, sign, column, least, dilation, border, seed):
     """The error is within the bound, and levels differ only where a sum lies half way between two."""
     image = np.random.default_rng(seed).integers(least, 256, shape).astype(np.uint8)
-    row = np.array(half + half[::-1][odd:]) + 0.3
+    left = np.array(half) + 0.3
+    row = np.concatenate([left, [0.0] * (odd and sign < 0), sign * left[::-1][odd and sign > 0 :]])
     kernel = np.outer(np.array(column) + 0.7, row)
     kernel /= np.abs(kernel).sum()
     pads = tuple((d * (k - 1) // 2, d * (k - 1) - d * (k - 1) // 2) for d, k in zip(dilation, kernel.shape, strict=True))

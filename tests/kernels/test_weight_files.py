@@ -20,6 +20,7 @@ from convcli.errors import MAX_CANDIDATES, KernelError, nearest
 from convcli.kernels import weight_files
 from convcli.kernels.weight_files import load_weights
 from convcli.kernels.weights import WeightsFile
+from convcli.pipeline.loaded_network import LoadedNetwork
 
 
 def find(text):
@@ -441,3 +442,27 @@ def test_large_kernels_are_released_after_use(tmp_path):
     tracemalloc.stop()
     assert current < 1e6
     assert peak < 6 * 32 * 201**2
+
+
+def test_a_network_opens_its_archive_once_to_check_and_once_to_load(tmp_path, monkeypatch):
+    """Not once for each of its arrays; and each network reads the file as it is then."""
+    opened = []
+    archive_of = zipfile.ZipFile
+
+    def open_archive(*arguments, **options):
+        opened.append(archive_of(*arguments, **options))
+        return opened[-1]
+
+    arrays = {f"w{i}": np.full((2, 2 if i else 1, 3, 3), float(i)) for i in range(4)}
+    np.savez(tmp_path / "w.npz", **arrays)
+    layers = ", ".join(f"{{ op = 'conv', file = 'w.npz', key = 'w{i}' }}" for i in range(4))
+    (tmp_path / "kernels.toml").write_text(f"[networks.n]\ninput = {{ channels = 1 }}\nlayers = [{layers}]\n")
+    registry = load_registry([ConfigLocation(tmp_path / "kernels.toml", "test")])
+    monkeypatch.setattr(zipfile, "ZipFile", open_archive)
+    loaded = LoadedNetwork(registry.network("n"))
+    assert [array["weight"].max() for array in loaded.load().values()] == [0, 1, 2, 3]
+    assert len(opened) == 2
+    assert all(archive.fp is None for archive in opened)
+    np.savez(tmp_path / "w.npz", **{key: array + 1 for key, array in arrays.items()})
+    again = LoadedNetwork(registry.network("n"))
+    assert [array["weight"].max() for array in again.load().values()] == [1, 2, 3, 4]

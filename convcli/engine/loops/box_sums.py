@@ -15,8 +15,8 @@ the tables, so that rounding depends neither on bands nor on threads.
 
 from typing import NamedTuple
 
-from ..simd.reference import SLID_PIXELS, VECTOR_BYTES, Array, add, broadcast_quarter, load, slide, store
-from .correlate import copy_narrow, last_step, pad_edges, put_one, rows_of_map, to_response
+from ..simd.reference import SLID_PIXELS, VECTOR_BYTES, Array, add, broadcast_quarter, load, slide, store, stream
+from .correlate import copy_narrow, last_step, pad_edges, rows_of_map, to_response
 from .offset import offset_or_probed
 
 
@@ -30,7 +30,7 @@ class BoxScratch(NamedTuple):
     whole: Array  # (row,) number: the sum of all whole blocks
     block: int  # rows in a block
     edge_rows: Array  # (2, output row or vector) of the output's dtype
-    streamed: int  # as in Scratch
+    streamed: int  # 1 where maps are too large for the cache and their rows begin at cache lines: non-temporal stores
 
 
 def window_columns(columns, out):
@@ -82,13 +82,21 @@ def slide_along(scratch, ahead, end, pixel):
             total = slide(scratch.line, x, ahead, scratch.sums, total, 4)
 
 
+def put(vector, out, x, last, streamed):
+    """Store a vector at x of a row of a map, or at ``last``, where it ends with the row."""
+    if streamed and x <= last:
+        stream(vector, out, x)
+    else:
+        store(vector, out, min(x, last))
+
+
 def levels_to_map(sums, window, offset, scratch, start, row_out, size):
     """Write the responses of sums, which begin at ``start``, to a row of the map."""
     lanes = VECTOR_BYTES // scratch.sums.itemsize
     last, step, shift = max(size - lanes, 0), last_step(sums, 0, offset), scratch.sums.dtype.type(-int(offset) * window)
     for x in range(0, size, lanes):
         total = add(load(scratch.sums, start + min(x, last)), shift)
-        put_one(to_response(total, step, 0), row_out, x, last, scratch.streamed)
+        put(to_response(total, step, 0), row_out, x, last, scratch.streamed)
 
 
 def box_sums_of_levels(planes, rows, columns, sums, constant, offset, band, scratch, out):
@@ -197,7 +205,7 @@ def reals_to_map(sums, width, pixel, offset, scratch, row_out, size):
     for x in range(0, size, lanes):
         at = min(x, last)
         total = sum_neighbours(source, scratch.line, at, count * pixel, width & 1) if width > 1 else load(source, at)
-        put_one(to_response(total, step, 0), row_out, x, last, scratch.streamed)
+        put(to_response(total, step, 0), row_out, x, last, scratch.streamed)
 
 
 def box_sums_of_reals(planes, rows, columns, sums, constant, offset, band, scratch, out):

@@ -16,7 +16,6 @@ from ..simd.reference import (
     scale_and_add,
     scale_and_add_precisely,
     store,
-    stream,
     subtract,
 )
 from .correlate_tables import FIRST, SECOND
@@ -188,20 +187,6 @@ def to_responses(first, second, step, low):
     return to_response(first, step, low), to_response(second, step, low)
 
 
-def put_one(vector, out, x, last, streamed):
-    """Store a vector at x of a row of a map, or at ``last``, where it ends with the row."""
-    if streamed and x <= last:
-        stream(vector, out, x)
-    else:
-        store(vector, out, min(x, last))
-
-
-def put(first, second, first_out, second_out, x, last, streamed):
-    """Store vectors of two rows of a map as ``put_one`` does."""
-    put_one(first, first_out, x, last, streamed)
-    put_one(second, second_out, x, last, streamed)
-
-
 def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
     """Compute sum s into two rows of its map, until ``end`` samples are done. The last vector ends with the row."""
     size = VECTOR_BYTES // scratch.lines.itemsize
@@ -209,9 +194,11 @@ def sum_to_map(sums, s, runs, end, offset, scratch, first_out, second_out):
     step, low = last_step(sums, sums.map[s], offset), sums.min_sum[sums.map[s]]
     x = scratch.filled[s]
     while x < end:
-        first, second = sum_vectors(sums, s, runs, scratch, min(x, last))
-        responses = to_responses(first, second, step, low)
-        put(responses[0], responses[1], first_out, second_out, x, last, scratch.streamed)
+        at = min(x, last)
+        sums_at = sum_vectors(sums, s, runs, scratch, at)
+        first, second = to_responses(sums_at[0], sums_at[1], step, low)
+        store(first, first_out, at)
+        store(second, second_out, at)
         x += size
     scratch.filled[s] = x
 

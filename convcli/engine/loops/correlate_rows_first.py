@@ -1,13 +1,19 @@
-"""The loop for symmetric kernels over uint8: along each row first, then down the rows of those sums."""
+"""The loop for kernels with symmetric rows over uint8: along each row first, then down the rows of those sums."""
 
 from ..simd.reference import VECTOR_BYTES, add_pairs, add_taps, add_taps_to_both, broadcast, in_order, store
-from .correlate import copy_narrow, last_step, pad_row, put, rows_of_map, to_responses
+from .correlate import copy_narrow, last_step, pad_row, rows_of_map, to_responses
 from .offset import offset_or_probed
 
 
 def sum_along(planes, y, rows, columns, sums, constant, offset, scratch):
-    """Fill the lines of the rows under the kernel with sums along these rows. Each row is summed once in a band."""
-    end, shift = sums.run_start[sums.first_runs[0, 1]], scratch.lines.dtype.type(2 * offset)
+    """Fill the lines of the rows under the kernel with sums along these rows. Each row is summed once in a band.
+
+    Of pairs whose weights differ in sign, one level is in the second line of levels. The sum of both is 256 + their difference,
+    in which an offset does not remain.
+    """
+    end, width = sums.run_start[sums.first_runs[0, 1]], scratch.width
+    differs = scratch.levels.size > width
+    shift = scratch.lines.dtype.type(256 if differs else 2 * offset)
     zero = broadcast(scratch.lines.dtype.type(0))
     for k in range(rows.window_rows):
         row = y + k * rows.dilation
@@ -22,7 +28,10 @@ def sum_along(planes, y, rows, columns, sums, constant, offset, scratch):
             scratch.levels[:] = constant
         else:
             pad_row(planes[0, source], columns, constant, scratch.levels)
-        target = scratch.lines[line * scratch.width :]
+        if differs:
+            for x in range(width):
+                scratch.levels[width + x] = 256 - scratch.levels[x]
+        target = scratch.lines[line * width :]
         for x in range(0, sums.size[0], VECTOR_BYTES // scratch.lines.itemsize):
             store(in_order(sum_pairs(sums, end, scratch.levels, x, shift, zero)), target, x)
 
@@ -63,7 +72,8 @@ def sum_down(sums, offset, scratch, first_out, second_out):
         second = add_taps(scratch.lines, scratch.tap_offset, sums.second_weight, end, at, second, 1)
         if not plain:
             first, second = to_responses(first, second, step, 0)
-        put(first, second, first_out, second_out, x, last, scratch.streamed)
+        store(first, first_out, at)
+        store(second, second_out, at)
 
 
 def correlate_rows_first(planes, rows, columns, sums, constant, offset, band, scratch, out):

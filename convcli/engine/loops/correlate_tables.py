@@ -67,10 +67,9 @@ class Scratch(NamedTuple):
 
     lines: Array  # (lines * width,) number: padded rows recently used, then the lines of sums
     width: int
-    levels: Array  # (width,) int16: a padded row of uint8 samples, where rows are summed first; else (0,)
+    levels: Array  # (n * width,) int16: a padded row of uint8 samples, where rows are summed first, and 256 - these; else n = 0
     loaded_row: Array  # (planes * slots,) int64: image row in each line, -1 for the constant, -2 for none yet
     row_line: Array  # (rows,) int64: line of each row under the kernel, then of each row of a sum
     tap_offset: Array  # (taps,) int64: index in ``lines`` that each tap reads
     filled: Array  # (sums,) int64: samples of its two rows that a sum has computed
     edge_rows: Array  # (2, output row or vector) of the output's dtype
-    streamed: int  # 1 where maps are too large for the cache and their rows begin at cache lines: non-temporal stores

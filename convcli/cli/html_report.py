@@ -9,7 +9,7 @@ import itertools
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
@@ -19,12 +19,15 @@ from ..drawing.thumbnail import ILLUSTRATED, detail_for
 from ..errors import ArgumentError, ConvcliError, OutputError
 from ..images.atomic_write import write_atomically
 from ..images.streams import is_stream, write_stream
-from ..kernels.kernel import kernels_of
+from ..kernels.kernel import Kernel, kernels_of
+from ..networks.analysis import LayerAnalysis, analyse
+from ..networks.layer import shape_text
+from ..networks.network import Network
 from ..pipeline.apply_request import ApplyRequest
 from ..pipeline.request_base import BaseRequest
 from .asked import Asked, read_asked
 from .counts import Counts
-from .html_kernels import kernels_section, layers_section
+from .html_kernels import kernels_section, layer_kernels_section, layers_section
 from .html_picture import article, shown
 from .html_style import STYLE
 from .output import printing
@@ -162,10 +165,26 @@ class HtmlReport:
         network = request_of_network.network
         size = network.input.size or (self.first_size and request_of_network.size_for(self.first_size))
         if size:
-            from ..networks.analysis import analyse
-
             with contextlib.suppress(ConvcliError):  # it was reported for the picture
                 yield layers_section(network, list(analyse(network, network.shape_for(size))))
+        yield layer_kernels_section(network)
+
+
+def write_summary_page(path: str, network: Network, analyses: list[LayerAnalysis], kernels: Sequence[Kernel]) -> None:
+    """Write the page of ``summary``: a network, or a kernel or bank as a network of one layer.
+
+    Raises ArgumentError where the file exists and is no page of a report, OutputError where it cannot be written.
+    """
+    refuse_other_page(path)
+    asked = read_asked()
+    title = f"{asked.command}: {shown(network.name)}"
+    about = "".join(f"<p>{text(shown(line))}</p>\n" for line in (network.about, network.source) if line)
+    given = f"<p>input {text(shape_text(analyses[0].input_shape))}</p>\n"
+    sections = [asked_section(asked), kernels_section(kernels) if kernels else layer_kernels_section(network)]
+    body = f"<header>\n<h1>{text(title)}</h1>\n{about}{given}</header>\n{layers_section(network, analyses)}{''.join(sections)}"
+    page = head_of(title, STYLE, GENERATOR) + body + FOOT
+    with _reported(path), _opened(path) as file:
+        file.write(page.encode())
 
 
 class _Parts:

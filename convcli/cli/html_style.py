@@ -17,6 +17,8 @@ ul,ol{margin:4px 0;padding-left:22px}
 .soft,figcaption,.ends,.legend{color:var(--soft);font-size:13px;line-height:1.4}
 figcaption b{color:var(--ink)}
 .bad{color:var(--bad);font-weight:600}
+p.bad{font-weight:400}
+.block{display:flex;flex-wrap:wrap;gap:2px;max-width:240px}
 pre{white-space:pre-wrap;background:var(--box);border:1px solid var(--line);border-radius:6px;padding:10px 12px;margin:8px 0;
 font:13px/1.45 ui-monospace,Menlo,Consolas,monospace}
 .wide{overflow-x:auto;margin:8px 0}
@@ -31,9 +33,9 @@ article{margin:0 0 16px;padding:14px 16px;border:1px solid var(--line);border-ra
 article.failed{border-left:4px solid var(--bad)}
 .tiles{display:flex;flex-wrap:wrap;gap:18px;margin:12px 0 4px;align-items:flex-start}
 figure{margin:0;max-width:100%;break-inside:avoid}
-figure.map,figure.input{flex:0 1 auto;min-width:150px;max-width:min(100%,max(256px,var(--w,256px)))}
+figure.map,figure.input{flex:0 1 auto;min-width:140px;max-width:min(100%,256px)}
 figure.map figcaption,figure.input figcaption{max-width:256px}
-figure.small{max-width:140px}
+.kernels figcaption{max-width:160px}
 figure.layer{flex:1 0 100%}
 figcaption{margin-top:5px}
 img{display:block;max-width:100%;height:auto;image-rendering:pixelated;outline:1px solid var(--line)}
@@ -44,7 +46,8 @@ img{display:block;max-width:100%;height:auto;image-rendering:pixelated;outline:1
 .zero{stroke:var(--soft);stroke-width:1;vector-effect:non-scaling-stroke;stroke-dasharray:2 2;fill:none}
 .ends{display:flex;justify-content:space-between;gap:8px;font-variant-numeric:tabular-nums}
 .legend{display:flex;flex-wrap:wrap;gap:8px 28px;margin-top:10px;align-items:flex-end}
-.legend .bar{width:200px;max-width:100%;height:11px;margin:2px 0}
+.legend>div{width:220px;max-width:100%}
+.legend .bar{height:11px;margin:2px 0}
 .legend i{display:inline-block;width:11px;height:11px;margin-right:5px}
 .legend .bar,.legend i{-webkit-print-color-adjust:exact;print-color-adjust:exact;outline:1px solid var(--line)}
 details{margin-top:8px}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # imported where a sheet is asked for
     from ..pipeline.view_request import ViewRequest
     from .html_report import HtmlReport
 
-STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 COMPILING = "compiling loops that this run is the first to need (convcli cache warm compiles all of them) ..."
 COMPILING_ALWAYS = "compiling loops, on each run, as there is no folder to keep them in (see convcli cache info) ..."

@@ -11,12 +11,14 @@ from ..config.registry import Registry
 from ..errors import ArgumentError, KernelError, nearest_name
 from ..geometry.whole_numbers import MAX_EXTENT
 from ..kernels.foreign_names import kernel_meant
+from ..kernels.kernel import kernels_of
 from ..kernels.syntax import Reference, parse_kernel
 from ..networks.analysis import LayerAnalysis, ReceptiveField, Totals, analyse, receptive_fields, separable_cost, sum_totals
 from ..networks.layer import Shape, shape_text
 from ..networks.network import Network
 from . import option_groups, options, output
 from .layer_table import SEPARABLE, LayerTable, layer_table, notes_of, separable_table, total_lines
+from .run_batch import STANDARD_OUTPUT
 
 
 def read_shape(text: str) -> Shape:
@@ -39,6 +41,7 @@ def read_shape(text: str) -> Shape:
 @option_groups.SIZING
 @options.with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+@option_groups.HTML
 def command(
     name: str | None,
     lists: bool,
@@ -46,6 +49,7 @@ def command(
     config: tuple[str, ...],
     no_config: bool,
     as_json: bool,
+    html: str | None,
     **sizing: Any,
 ) -> None:
     """
@@ -64,6 +68,9 @@ def command(
 
     Exit status: 0 success; 2 wrong usage, such as an input shape that a layer does not accept.
     """
+    if html is not None and (lists or as_json) and (lists or html in STANDARD_OUTPUT):
+        other = "--list has no page" if lists else "--json writes to standard output too; use --html FILE"
+        raise click.UsageError(f"--html does not apply: {other}")
     registry = options.read_registry(config, no_config)
     if lists or name is None:
         _print_list(registry, name, lists, as_json)
@@ -78,6 +85,13 @@ def command(
         shape = shape and (network.input.channels, *shape[1:])
     analyses = list(analyse(network, _shape_for(network, shape)))
     fields = receptive_fields(analyses)
+    if html is not None:
+        from .html_report import write_summary_page  # it draws, which is rare
+
+        kernels = () if name in registry.networks else kernels_of(registry.find(name))
+        write_summary_page("-" if html in STANDARD_OUTPUT else html, network, analyses, kernels)
+        if html in STANDARD_OUTPUT:
+            return
     with output.printing():
         if as_json:
             click.echo(json.dumps(_summary_json(network, analyses, fields), indent=2))

@@ -31,7 +31,12 @@ LEAST_FIGURE = 4500
 BYTES_PER_PIXEL = 0.35
 """About those of WebP for a photo at the first of QUALITIES."""
 
-SIDES = (48, 256)
+SIDES = (48, 156, 240)
+"""The smallest side of a tile, the largest where there are several rows of them, and the largest."""
+
+FEW = 7
+"""Maps that stand with their input in two rows, at most."""
+
 QUALITIES = (85, 60, 35, 10)
 EXACT_SAMPLES = 48 * 48
 """Samples up to which a tile is stored without loss, and enlarged when it is shown."""
@@ -50,7 +55,7 @@ def detail_for(pictures: int, maps: int) -> Detail:
     share = min(PAGE_BYTES // min(max(pictures, 1), ILLUSTRATED), LARGEST_SHARE)
     shown = max(min(maps, share // LEAST_FIGURE - 1), 1)
     tile_bytes = (share // (shown + 1) - TEXT_BYTES) * 3 // 4  # base64 takes four bytes for three
-    side = min(max(math.isqrt(int(tile_bytes / BYTES_PER_PIXEL)), SIDES[0]), SIDES[1])
+    side = min(max(math.isqrt(int(tile_bytes / BYTES_PER_PIXEL)), SIDES[0]), SIDES[2] if shown <= FEW else SIDES[1])
     return Detail(shown, side, tile_bytes)
 
 

@@ -62,35 +62,51 @@ def _listed(label: str, items: Sequence[str]) -> list[str]:
 
 
 def _tiles(request: BaseRequest, outcome: "Outcome", facts: dict[str, Any], detail: Detail | None) -> Iterator[str]:
-    """Yield the figures of the input and of the maps, and their legend."""
-    found = outcome.illustration if detail is not None else None
-    figures, groups = [], [] if found is None else _groups(request, found.input, [*found.maps.values()])
+    """Yield the figures of the input and of the maps, their legend, and a table of the maps that have no figure."""
+    found = outcome.illustration
+    if found is None or detail is None:
+        yield from _rows(outcome.written)
+        return
+    groups = _groups(request, found.input, [*found.maps.values()])
     colourings = {tile: colouring for group in groups for tile, colouring in group.items()}
-    tiles = {} if found is None else found.maps
 
-    def image(tile: Tile) -> str:
-        assert detail is not None
-        return picture(tile, colourings.get(tile), detail.side, detail.tile_bytes)
+    def drawn(tile: Tile, lines: Sequence[str] = (), further: str = "", kind: str = "map") -> str:
+        image = picture(tile, colourings.get(tile), detail.side, detail.tile_bytes)
+        return figure(image, shown(tile.name), [*facts_of(tile), *lines], further, kind)
 
-    if found is not None:
-        figures.append(figure(image(found.input), "input", facts_of(found.input), kind="input"))
-    count = 0
-    for written, output in zip(outcome.written, facts["outputs"], strict=True):
-        seen = [tiles[index] for index in written.maps if index in tiles]
-        if len(written.maps) > 1 or detail is None or not seen:
-            figures += [figure(image(tile), shown(tile.name), facts_of(tile), kind="map") for tile in seen]
-            left_out = len(written.maps) - len(seen) if tiles else 0
-            lines = [f"the first {len(seen)} of {len(written.maps)} maps are shown"] if left_out else []
-            if count < MOST_NOTICES or detail is not None:
-                figures.append(_whole(written, output, lines, "layer" if detail is not None else ""))
-            count += 1
+    figures, rest = [drawn(found.input, kind="input")], []
+    for written in outcome.written:
+        tiles = [found.maps[index] for index in written.maps if index in found.maps]
+        if not tiles:
+            rest.append(written)
+        elif len(written.maps) == 1:
+            figures.append(drawn(tiles[0], _stored(written), _histogram(written)))
         else:
-            lines = [*facts_of(seen[0]), *_stored(written, output)]
-            figures.append(figure(image(seen[0]), shown(seen[0].name), lines, _histogram(written), "map"))
-    if figures:
-        yield f'<div class="tiles">\n{chr(10).join(figures)}\n</div>'
-    for group in groups:
-        yield legend(legend_of(group))
+            figures += [*map(drawn, tiles), _of_several(written, len(tiles))]
+    yield f'<div class="tiles">\n{chr(10).join(figures)}\n</div>'
+    yield "".join(legend(legend_of(group)) for group in groups)
+    yield from _rows(rest)
+
+
+ROWS = ("map", "size", "minimum", "maximum", "stored", "file")
+
+
+def _rows(outputs: Sequence["Written"]) -> list[str]:
+    """Return the table of outputs that have no figure: those of a dry run, and those of which there are too many."""
+    if not outputs:
+        return []
+    more = f'<p class="soft">and {len(outputs) - MOST_NOTICES} more</p>' if len(outputs) > MOST_NOTICES else ""
+    return [table(ROWS, map(_row, outputs[:MOST_NOTICES])), more]
+
+
+def _row(written: "Written") -> list[str]:
+    height, width, channels = written.shape
+    *stored, path = _stored(written)
+    size = f"{width} × {height}" + (f" × {channels}" if channels > 1 else "")
+    size += f", {len(written.maps)} maps" if len(written.maps) > 1 else ""
+    statistics = written.statistics
+    ends = ("", "") if statistics is None else (number(statistics.minimum), number(statistics.maximum))
+    return [shown(written.map), size, *ends, "; ".join(stored), path]
 
 
 def _groups(request: BaseRequest, given: Tile, maps: list[Tile]) -> list[dict[Tile, Colouring]]:
@@ -104,19 +120,14 @@ def _groups(request: BaseRequest, given: Tile, maps: list[Tile]) -> list[dict[Ti
     return [colourings_of(tiles, options) for tiles in ([given], *layers)]
 
 
-def _whole(written: "Written", output: dict[str, Any], lines: list[str], kind: str) -> str:
-    """Return the figure of an output without a tile of its own: its histogram."""
-    count = len(written.maps)
-    name = written.map if written.rule != "sheet" else "sheet"
-    of_maps = [f"{count} maps"] if count > 1 else []
-    return figure("", shown(name), [*of_maps, *lines, *_range(written), *_stored(written, output)], _histogram(written), kind)
-
-
-def _range(written: "Written") -> list[str]:
-    statistics = written.statistics
-    if statistics is None or math.isnan(statistics.minimum):
-        return []
-    return [f"{number(statistics.minimum)} to {number(statistics.maximum)}"]
+def _of_several(written: "Written", count: int) -> str:
+    """Return the figure of an output of several maps, of which some are shown before: their common range and histogram."""
+    total, statistics = len(written.maps), written.statistics
+    first = f"{total} maps" if count == total else f"the first {count} of {total} maps are shown"
+    lines = [first]
+    if statistics is not None and not math.isnan(statistics.minimum):
+        lines.append(f"{number(statistics.minimum)} to {number(statistics.maximum)}")
+    return figure("", shown(written.map), [*lines, *_stored(written)], _histogram(written), "layer")
 
 
 def _histogram(written: "Written") -> str:
@@ -126,29 +137,25 @@ def _histogram(written: "Written") -> str:
     return histogram_svg(statistics.histogram, statistics.low, statistics.high)
 
 
-def _stored(written: "Written", output: dict[str, Any]) -> list[str]:
-    """Return where a map was written, how its responses became levels, and how many of them were clipped."""
-    path = "standard output" if output["path"] is None else output["path"]
-    statistics = written.statistics
-    frames = f", {written.frames} frames" if written.frames > 1 else ""
+def _stored(written: "Written") -> list[str]:
+    """Return how responses became levels, how many of them were clipped, and at last where the map is."""
+    path = "standard output" if written.target.path is None else shown(str(written.target.path))
+    statistics, frames = written.statistics, f", {written.frames} frames" if written.frames > 1 else ""
     if statistics is None:
-        height, width, channels = written.shape
-        size = f"{width} × {height}" + (f" × {channels}" if channels > 1 else "")
-        return [f"would be written, {size}{frames}, {written.rule}", shown(path)]
+        return [f"would be written: {written.rule}{frames}", path]
     lines = []
     if statistics.count == 0:
         lines.append("all pixels are transparent")
     elif written.rule in ("raw", "sheet"):
         lines.append({"raw": "stored raw", "sheet": "drawn on a sheet"}[written.rule] + frames)
     else:
-        limits = f"{number(statistics.low)} to {number(statistics.high)}"
-        lines.append(f"range {written.rule}: {limits}{frames}")
+        lines.append(f"range {written.rule}: {number(statistics.low)} to {number(statistics.high)}{frames}")
         clipped = ((statistics.below, "below"), (statistics.above, "above"))
         parts = [f"{count:,} {word} ({share(count, statistics.count)})" for count, word in clipped if count]
         lines.append("clipped: " + ", ".join(parts) if parts else "nothing clipped")
     if statistics.unknown:
         lines.append(f"{statistics.unknown:,} not a number ({share(statistics.unknown, statistics.count)})")
-    return [*lines, shown(path)]
+    return [*lines, path]
 
 
 def _ways(facts: dict[str, Any]) -> list[str]:

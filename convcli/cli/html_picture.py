@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..pipeline.process_image import Outcome
     from ..pipeline.written import Written
 
-LONGEST = 600
+LONGEST = 300
 """Letters of a notice or an error that are shown, at most."""
 
 MOST_NOTICES = 12

@@ -13,7 +13,7 @@ EMPTY = {"meta", "img", "br", "path", "hr"}
 
 
 class Page(HTMLParser):
-    """A parsed page: its elements (tag, attributes, text), each with the elements that it is in. Unbalanced tags are an error."""
+    """A parsed page: its elements (tag, attributes, text), each with those that it is in. Unbalanced tags are an error."""
 
     def __init__(self, text):
         super().__init__()

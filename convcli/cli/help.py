@@ -16,7 +16,7 @@ TOPICS = {
     "batch": "many pictures: folders, templates, repeated runs, --in-place",
     "networks": "run and summary, your own networks",
     "formats": "file formats, animations and stacks, metadata, alpha, 16 bits",
-    "seeing": "pictures of maps and kernels: view, contact sheets; the sliding window, animated",
+    "seeing": "pictures of maps and kernels: view, contact sheets, pages of runs; the sliding window, animated",
     "python": "the Python functions",
     "performance": "methods of summation, the cache of compiled code",
     "errors": "error messages and exit status",

@@ -27,8 +27,9 @@ MAX_LINE_BYTES = 16 << 20
 class Report:
     """Writes JSON lines to standard output, to a file, to both or to neither, each as soon as its picture is done."""
 
-    def __init__(self, prints: bool, path: str | None) -> None:
+    def __init__(self, prints: bool, path: str | None, explains: bool = False) -> None:
         self.prints = prints
+        self.explains = explains
         self.path = path
         self.file: IO[str] | None = None
         self.last_outcome: Outcome | None = None
@@ -54,17 +55,7 @@ class Report:
         """Write the line of a picture. An outcome that was written last is not written again."""
         if outcome is self.last_outcome:
             return
-        self._write(
-            {
-                "input": outcome.task.name,
-                "status": outcome.status,
-                "outputs": [_map_facts(written) for written in outcome.written],
-                "skipped": [str(target.path) for target in outcome.skipped],
-                "notices": list(outcome.notices),
-                "error": None if outcome.error is None else str(outcome.error),
-            },
-            outcome,
-        )
+        self._write(outcome_facts(outcome, self.explains), outcome)
 
     def summary(self, counts: Counts) -> None:
         """Write the counts of a run as one line."""
@@ -100,7 +91,19 @@ def _refuse_other_file(path: Path) -> None:
             raise ArgumentError(f"{path}: exists already and is not a report; give another name for the report")
 
 
-def _map_facts(written: "Written") -> dict[str, Any]:
+def outcome_facts(outcome: "Outcome", explains: bool) -> dict[str, Any]:
+    """Return what is reported of a picture, in JSON and on the page of --html; how maps were computed where it ``explains``."""
+    return {
+        "input": outcome.task.name,
+        "status": outcome.status,
+        "outputs": [_map_facts(written, explains) for written in outcome.written],
+        "skipped": [str(target.path) for target in outcome.skipped],
+        "notices": list(outcome.notices),
+        "error": None if outcome.error is None else str(outcome.error),
+    }
+
+
+def _map_facts(written: "Written", explains: bool) -> dict[str, Any]:
     """Return the facts of a feature map: file, name, shape (H, W, C), rule, statistics. NaN and infinity are null."""
     facts: dict[str, Any] = {
         "path": None if written.target.path is None else str(written.target.path),
@@ -110,7 +113,7 @@ def _map_facts(written: "Written") -> dict[str, Any]:
         "frames": written.frames,
         "range": written.rule,
     }
-    if written.explanations:
+    if explains and written.explanations:
         facts["ways"] = [_explanation_facts(explanation) for explanation in written.explanations]
     if written.tiles:
         facts["tiles"] = [tile_facts(tile) for tile in written.tiles]
@@ -152,6 +155,8 @@ def _explanation_facts(explanation: "Explanation") -> dict[str, Any]:
         "method": choice.method,
         "reason": choice.reason,
         "rank": explanation.rank,
+        "per_sample": choice.cost,
+        "direct": choice.direct_cost,
         "multiply_adds": explanation.multiply_adds,
         "memory": explanation.memory,
         "error": choice.error,

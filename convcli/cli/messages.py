@@ -20,8 +20,9 @@ class Messages:
     own.
     """
 
-    def __init__(self, quiet: bool, verbose: bool, is_batch: bool = False) -> None:
+    def __init__(self, quiet: bool, verbose: bool, is_batch: bool = False, explains: bool = False) -> None:
         self.quiet = quiet
+        self.explains = explains
         self.verbose = verbose and not quiet
         self.collects = is_batch and not self.verbose
         self.names_by_notice: dict[str, list[str]] = {}
@@ -42,14 +43,15 @@ class Messages:
             else:
                 self.note(f"{name}: {notice}")
         for written in outcome.written:
+            explanations = [_explanation_line(explanation) for explanation in written.explanations if self.explains]
             if dry_run:
                 line = f"{name} ({outcome.image}) -> {_destination(written)} ({_size(written)}) {written.map}, {written.rule}"
                 with printing():
-                    for text in (line, *map(_explanation_line, written.explanations)):
+                    for text in (line, *explanations):
                         click.echo(escaped(text))
                 continue
-            for explanation in written.explanations:
-                self.note(_explanation_line(explanation))
+            for explanation in explanations:
+                self.note(explanation)
             if written.statistics is not None:  # None in a dry run, which --json prints
                 self.note(self._line(written))
         for target in outcome.skipped if self.verbose else ():

@@ -331,6 +331,13 @@ SHEET = _together(
 )
 """Options for sheets of a run."""
 
+HTML = click.option(
+    "--html",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Write a page that shows what was asked and what came out, in one file that loads nothing; - is standard output.",
+)
+
 REPORTING = _together(
     click.option("--fail-fast", is_flag=True, help="Stop at the first picture that fails."),
     click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each picture, and a summary line."),
@@ -340,6 +347,7 @@ REPORTING = _together(
         metavar="FILE",
         help="Write these JSON lines to a file, as soon as each picture is done; - is --json.",
     ),
+    HTML,
     click.option("-n", "--dry-run", is_flag=True, help="Read the inputs and print what would be written; write nothing."),
     click.option("-q", "--quiet", is_flag=True, help="Print errors only."),
     click.option("-v", "--verbose", is_flag=True, help="Print sizes, kernels and counts too."),

@@ -69,15 +69,24 @@ SECTIONS = {
     "Sheet": "--sheet --columns --tile --scale --labels --normalize --percentile --colormap --numbers",
     "Slide": "--fps --cell",
     "Batch": "--jobs --max-memory --no-sync --fail-fast --dry-run",
-    "Reporting": "--explain --json --report --quiet --verbose --help",
+    "Reporting": "--explain --json --report --html --quiet --verbose --help",
 }
 """Headings of help texts, and the options under each of them."""
 
 MIN_OPTIONS_FOR_SECTIONS = 8
 
 
+COMMAND_WORDS, CONFIG_DEFAULTS = "convcli.words", "convcli.defaults"
+"""Keys of what a context keeps in ``meta``: the words after the command, and the options that config files set."""
+
+
 class SectionedCommand(click.Command):
-    """A command whose help lists its options under headings."""
+    """A command whose help lists its options under headings. Its context keeps the words of the command line."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words after the command."""
+        ctx.meta[COMMAND_WORDS] = tuple(args)  # a copy, as parsing takes them out of the list
+        return super().parse_args(ctx, args)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections that have options, or one section where there are few options."""
@@ -244,4 +253,6 @@ def read_defaults(registry: Registry, names: dict[str, str]) -> dict[str, Any]:
     """
     context = click.get_current_context()
     parameters = {names.get(key, key): value for key, value in registry.defaults.items()}
-    return {name: value for name, value in parameters.items() if context.get_parameter_source(name) is ParameterSource.DEFAULT}
+    unset = {name: value for name, value in parameters.items() if context.get_parameter_source(name) is ParameterSource.DEFAULT}
+    context.meta[CONFIG_DEFAULTS] = unset
+    return unset

@@ -16,13 +16,18 @@ UNSAFE_CHARACTERS = r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\
 """Control characters, characters that change the direction of text, and surrogates."""
 
 
-def escaped(text: str) -> str:
-    """Return text with backslash escapes for characters that control a terminal, or that it cannot show.
+def visible(text: str) -> str:
+    """Return text with backslash escapes for characters that control a terminal, or that are not seen.
 
-    >>> escaped("a" + chr(27) + "b")
+    >>> visible("a" + chr(27) + "b")
     'a\\\\x1bb'
     """
-    safe = re.sub(UNSAFE_CHARACTERS, lambda match: _escape(ord(match[0])), text)
+    return re.sub(UNSAFE_CHARACTERS, lambda match: _escape(ord(match[0])), text)
+
+
+def escaped(text: str) -> str:
+    """Return text as ``visible`` does, and with escapes for characters that the terminal cannot show."""
+    safe = visible(text)
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"  # Click would write UTF-8 to a terminal that announces ASCII
     return safe.encode(encoding, "backslashreplace").decode(encoding)
 

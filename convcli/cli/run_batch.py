@@ -24,8 +24,9 @@ from .messages import Messages
 
 if TYPE_CHECKING:  # imported where a sheet is asked for
     from ..drawing.options import SheetOptions
+    from .html_report import HtmlReport
 
-STANDARD_OUTPUT = ("/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
+STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 COMPILING = "compiling loops that this run is the first to need (convcli cache warm compiles all of them) ..."
 COMPILING_ALWAYS = "compiling loops, on each run, as there is no folder to keep them in (see convcli cache info) ..."
@@ -49,10 +50,17 @@ def pop_report_options(values: dict[str, Any]) -> ReportOptions:
         raise click.UsageError("-q and -v exclude each other")
     if values["output"] in STANDARD_OUTPUT:
         values["output"] = "-"
+    if values["html"] in STANDARD_OUTPUT:
+        values["html"] = "-"
     if values["report"] == "-":
         reporting, values["report"] = replace(reporting, as_json=True), None
     if reporting.dry_run and values["report"]:
         raise click.UsageError("--report writes a file, and -n writes nothing; print the lines with --json")
+    if reporting.dry_run and values["html"] not in (None, "-"):
+        raise click.UsageError("--html writes a file, and -n writes nothing; print the page with --html -")
+    if values["html"] == "-" and (reporting.as_json or values["output"] == "-"):
+        other = "--json" if reporting.as_json else "-o -"
+        raise click.UsageError(f"--html - and {other} both write to standard output; use --html FILE")
     if bool(values["output"]) == values["in_place"]:
         message = (
             "-o and --in-place exclude each other" if values["in_place"] else "Missing option '-o' / '--output', or --in-place"
@@ -100,7 +108,8 @@ def pop_inputs(values: dict[str, Any]) -> dict[str, Any]:
 def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[], object] | None = None) -> None:
     """Plan all outputs, call ``check``, and process all pictures. Raises SystemExit with status 1 where one failed."""
     tasks = make_tasks(request)
-    messages = Messages(quiet=reporting.quiet, verbose=reporting.verbose, is_batch=len(tasks) > 1)
+    explains = getattr(request, "explain", False)
+    messages = Messages(reporting.quiet, reporting.verbose, is_batch=len(tasks) > 1, explains=explains)
     if reporting.as_json and request.output == "-":
         raise click.UsageError("--json and -o - both write to standard output; use --report FILE")
     _refuse_unused_settings(tasks)
@@ -111,8 +120,14 @@ def carry_out(request: BaseRequest, reporting: ReportOptions, check: Callable[[]
         messages.note(f"part {index} of {count} has no input: nothing to do")
     if check is not None:
         check()
-    with Report(reporting.as_json, request.report) as report:
-        failed = _work(request, tasks, reporting, messages, report)
+    with contextlib.ExitStack() as stack:
+        reports: list[Report | HtmlReport] = []
+        if request.html is not None:
+            from . import html_report  # it draws, which is rare
+
+            reports.append(stack.enter_context(html_report.HtmlReport(request, len(tasks), reporting.dry_run)))
+        reports.append(stack.enter_context(Report(reporting.as_json, request.report, explains)))
+        failed = _work(request, tasks, reporting, messages, reports)
     if failed:
         raise SystemExit(1)
 
@@ -157,13 +172,20 @@ def report_compiling(messages: Messages) -> None:
     on_compiling(lambda: messages.note(COMPILING if code_folder() else COMPILING_ALWAYS))
 
 
-def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, messages: Messages, report: Report) -> int:
+def _work(
+    request: BaseRequest,
+    tasks: list[Any],
+    reporting: ReportOptions,
+    messages: Messages,
+    reports: "list[Report | HtmlReport]",
+) -> int:
     """Process the tasks and report each. Return how many failed. Slow imports are made here."""
     pipes = open_pipes(request.inputs, request.output)
     from ..pipeline.process_batch import outcomes_after, run_tasks
 
     report_compiling(messages)
     counts = Counts(len(tasks))
+    prints_report = reporting.as_json or request.html == "-"
     outcome = None
     bar = output.Progress(messages.quiet)
     on_frame = bar.show if len(tasks) == 1 else None
@@ -172,23 +194,28 @@ def _work(request: BaseRequest, tasks: list[Any], reporting: ReportOptions, mess
         bar.show(0, len(tasks))
         try:
             for outcome in outcomes:
-                report.outcome(outcome)
+                for report in reports:
+                    report.outcome(outcome)
                 counts.add(outcome)
-                messages.outcome(outcome, dry_run=reporting.dry_run and not report.prints)
+                messages.outcome(outcome, dry_run=reporting.dry_run and not prints_report)
                 bar.show(len(tasks) - counts.not_tried, len(tasks))
         except (KeyboardInterrupt, SystemExit) as interruption:
             reported = [] if outcome is None else [outcome]
             for finished in (*reported, *outcomes_after(outcomes, interruption)):
-                report.outcome(finished)
+                for report in reports:
+                    report.outcome(finished)
                 counts.add(finished)
-            messages.collected_notices()
-            messages.summary(counts)
-            report.summary(counts)
+            _summarize(counts, messages, reports)
             raise
+    _summarize(counts, messages, reports)
+    return counts.failed
+
+
+def _summarize(counts: Counts, messages: Messages, reports: "list[Report | HtmlReport]") -> None:
     messages.collected_notices()
     messages.summary(counts)
-    report.summary(counts)
-    return counts.failed
+    for report in reports:
+        report.summary(counts)
 
 
 def open_pipes(inputs: tuple[Input, ...], output: str) -> Any:

@@ -2,8 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any
 
 import click
@@ -13,12 +11,14 @@ from ..config.registry import Registry
 from ..errors import ArgumentError, KernelError, nearest_name
 from ..geometry.whole_numbers import MAX_EXTENT
 from ..kernels.foreign_names import kernel_meant
+from ..kernels.kernel import kernels_of
 from ..kernels.syntax import Reference, parse_kernel
 from ..networks.analysis import LayerAnalysis, ReceptiveField, Totals, analyse, receptive_fields, separable_cost, sum_totals
 from ..networks.layer import Shape, shape_text
 from ..networks.network import Network
-from ..pipeline.memory_budget import in_words
 from . import option_groups, options, output
+from .layer_table import SEPARABLE, LayerTable, layer_table, notes_of, separable_table, total_lines
+from .run_batch import STANDARD_OUTPUT
 
 
 def read_shape(text: str) -> Shape:
@@ -41,6 +41,7 @@ def read_shape(text: str) -> Shape:
 @option_groups.SIZING
 @options.with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
+@option_groups.HTML
 def command(
     name: str | None,
     lists: bool,
@@ -48,6 +49,7 @@ def command(
     config: tuple[str, ...],
     no_config: bool,
     as_json: bool,
+    html: str | None,
     **sizing: Any,
 ) -> None:
     """
@@ -66,6 +68,9 @@ def command(
 
     Exit status: 0 success; 2 wrong usage, such as an input shape that a layer does not accept.
     """
+    if html is not None and (lists or as_json) and (lists or html in STANDARD_OUTPUT):
+        other = "--list has no page" if lists else "--json writes to standard output too; use --html FILE"
+        raise click.UsageError(f"--html does not apply: {other}")
     registry = options.read_registry(config, no_config)
     if lists or name is None:
         _print_list(registry, name, lists, as_json)
@@ -80,6 +85,13 @@ def command(
         shape = shape and (network.input.channels, *shape[1:])
     analyses = list(analyse(network, _shape_for(network, shape)))
     fields = receptive_fields(analyses)
+    if html is not None:
+        from .html_report import write_summary_page  # it draws, which is rare
+
+        kernels = () if name in registry.networks else kernels_of(registry.find(name))
+        write_summary_page("-" if html in STANDARD_OUTPUT else html, network, analyses, kernels)
+        if html in STANDARD_OUTPUT:
+            return
     with output.printing():
         if as_json:
             click.echo(json.dumps(_summary_json(network, analyses, fields), indent=2))
@@ -149,83 +161,29 @@ def _print_summary(network: Network, analyses: list[LayerAnalysis], fields: list
         output.print_wrapped(f"source: {network.source}")
     click.echo(f"input {shape_text(input_shape)}")
     click.echo()
-    _print_layers(analyses, fields, bool(totals.fixed))
+    _print_layers(analyses, fields)
     click.echo()
-    for line in (*_notes(network, analyses), *_total_lines(analyses, totals)):
+    notes = notes_of(network, analyses)
+    for line in (*notes, *([""] if notes else []), *total_lines(analyses, totals)):
         output.print_wrapped(line)
-    costs = [(analysis, cost) for analysis in analyses if (cost := separable_cost(analysis))]
-    if costs:
-        _print_separable(costs)
+    separable = separable_table(analyses)
+    if separable is not None:
+        click.echo()
+        output.print_wrapped(SEPARABLE)
+        _print_table(separable)
 
 
-def _print_layers(analyses: list[LayerAnalysis], fields: list[ReceptiveField | None], with_fixed: bool) -> None:
+def _print_layers(analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> None:
     """Print a line per layer. If the terminal is too narrow, round counts to three digits and leave out the memory."""
-    headings = ["layer", "output", "weights", "biases", *(["fixed"] if with_fixed else []), "multiply-adds", "field", "step"]
-    cells = [_cells(analysis, field, with_fixed, exact=True) for analysis, field in zip(analyses, fields, strict=True)]
-    if output.fits([[*headings, "memory"], *cells]):
-        headings.append("memory")
-    else:
-        headings[headings.index("multiply-adds")] = "products"
-        cells = [_cells(analysis, field, with_fixed, exact=False) for analysis, field in zip(analyses, fields, strict=True)]
-    output.show_columns({heading: "left" if heading == "layer" else "right" for heading in headings}, cells)
+    table = layer_table(analyses, fields)
+    if not output.fits([table.headings, *table.rows]):
+        table = layer_table(analyses, fields, exact=False)
+    _print_table(table)
 
 
-def _cells(analysis: LayerAnalysis, field: ReceptiveField | None, with_fixed: bool, exact: bool) -> list[str]:
-    layer = analysis.layer
-    counts = [analysis.weights, analysis.biases, *([analysis.fixed] if with_fixed else []), analysis.multiply_adds]
-    size, stride = (_format_pair(field.size), _format_pair(field.stride)) if field else ("all", "")
-    if not exact:
-        shape, size, stride = (text.replace(" ", "") for text in (shape_text(analysis.output_shape), size, stride))
-        return [layer.name, shape, *map(output.rounded, counts), size, stride]
-    name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
-    return [
-        name,
-        shape_text(analysis.output_shape),
-        *(f"{count:,}" for count in counts),
-        size,
-        stride,
-        in_words(analysis.memory),
-    ]
-
-
-def _format_pair(sides: tuple[Fraction | int, Fraction | int] | None) -> str:
-    return " x ".join(map(str, sides or ()))
-
-
-def _notes(network: Network, analyses: list[LayerAnalysis]) -> Iterator[str]:
-    notes = [f"note: input: {network.input.doubt}"] if network.input.doubt else []
-    notes += [f"note: {analysis.layer.name}: {analysis.note}" for analysis in analyses if analysis.note]
-    yield from (*notes, "") if notes else ()
-
-
-def _total_lines(analyses: list[LayerAnalysis], totals: Totals) -> Iterator[str]:
-    fixed = f", and {totals.fixed:,} that are not learned" if totals.fixed else ""
-    learned = f"{totals.learned:,} learned parameters: {totals.weights:,} weights and {totals.biases:,} biases{fixed}"
-    yield f"{learned}; {totals.multiply_adds:,} multiply-adds"
-    for plural, family in (("convolutions", "conv"), ("dense layers", "dense")):
-        part_totals = sum_totals(analyses, family)
-        shares = (
-            output.share(part_totals.learned, totals.learned),
-            output.share(part_totals.multiply_adds, totals.multiply_adds),
-        )
-        if part_totals.learned or part_totals.multiply_adds:
-            products = f"{part_totals.multiply_adds:,} multiply-adds ({shares[1]})"
-            yield f"{plural}: {part_totals.learned:,} parameters ({shares[0]}), {products}"
-    parameters = in_words(4 * (totals.learned + totals.fixed))
-    yield f"memory in float32: parameters {parameters}, outputs of all layers {in_words(totals.memory)}"
-
-
-def _print_separable(costs: list[tuple[LayerAnalysis, tuple[int, int]]]) -> None:
-    click.echo()
-    output.print_wrapped("each standard convolution replaced by a depthwise separable one, k x k for each channel, then 1 x 1:")
-    headings = {"layer": "left", "weights": "right", "multiply-adds": "right", "share of standard": "right"}
-    output.show_columns(
-        headings,
-        [
-            [analysis.layer.name, f"{weights:,}", f"{products:,}", output.share(products, analysis.multiply_adds)]
-            for analysis, (weights, products) in costs
-        ],
-    )
+def _print_table(table: LayerTable) -> None:
+    first = table.headings[0]
+    output.show_columns({heading: "left" if heading == first else "right" for heading in table.headings}, table.rows)
 
 
 def _summary_json(network: Network, analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> dict[str, Any]:

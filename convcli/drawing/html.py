@@ -1,12 +1,12 @@
 """Sheets as pages of HTML that load nothing: the sheet as SVG, and a table of its tiles."""
 
 import math
-from html import escape
 
 from ..images.provenance import Provenance
 from .captions import number
+from .html_page import FOOT, head_of, table, text
 from .sheet import ArrangedSheet, TileFacts
-from .svg import printable, svg_element
+from .svg import svg_element
 
 STYLE = """body{font:14px/1.45 Aileron,Helvetica,Arial,sans-serif;color:#202020;background:#fff}
 body{margin:24px auto;max-width:1000px}
@@ -24,38 +24,16 @@ FIRST_NUMBER = 2
 
 def html_page(sheet: ArrangedSheet, title: str, provenance: Provenance | None) -> str:
     """Return a page with a sheet, and with the sizes, ranges and scales of its tiles as a table."""
-    shown = escape(printable(title))
-    mark = f'\n<meta name="generator" content="{provenance}">' if provenance is not None else ""
-    rows = "\n".join(_row(tile) for tile in sheet.tiles)
-    head = "".join(f"<th{_class(column)}>{heading}</th>" for column, heading in enumerate(HEADINGS))
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">{mark}
-<title>{shown}</title>
-<style>
-{STYLE}
-</style>
-</head>
-<body>
-<h1>{shown}</h1>
-{svg_element(sheet)}
-<table>
-<thead><tr>{head}</tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
-</body>
-</html>
-"""
+    generator = "" if provenance is None else str(provenance)
+    tiles = table(HEADINGS, map(_cells, sheet.tiles), FIRST_NUMBER)
+    body = f"<h1>{text(title)}</h1>\n{svg_element(sheet)}\n{tiles}\n"
+    return head_of(title, STYLE, generator) + body + FOOT
 
 
-def _row(tile: TileFacts) -> str:
+def _cells(tile: TileFacts) -> tuple[str, ...]:
     height, width, channels = tile.shape
     scale, counts = tile.scale, tile.counts
-    cells = (
+    return (
         f"{tile.group.rpartition(': ')[0]} {tile.name}" if tile.group else tile.name,
         tile.kind,
         f"{width} x {height}" + (f" x {channels}" if channels > 1 else ""),
@@ -66,8 +44,3 @@ def _row(tile: TileFacts) -> str:
         str(counts.below + counts.above or ""),
         str(counts.unknown or ""),
     )
-    return "<tr>" + "".join(f"<td{_class(i)}>{escape(printable(cell))}</td>" for i, cell in enumerate(cells)) + "</tr>"
-
-
-def _class(column: int) -> str:
-    return ' class="n"' if column >= FIRST_NUMBER else ""

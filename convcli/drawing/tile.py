@@ -108,7 +108,7 @@ def reduced(array: Array, size: tuple[int, int]) -> Array:
     """
     if array.shape[:2] == size:
         return array
-    (rows, heights), (columns, widths) = (_windows(length, count) for length, count in zip(array.shape, size, strict=False))
+    rows, heights = windows(array.shape[0], size[0])
     ends, step = rows + heights, max(CHUNK * size[0] // max(array.size, 1), 1)
     with np.errstate(invalid="ignore", over="ignore"):
         parts = []
@@ -116,16 +116,23 @@ def reduced(array: Array, size: tuple[int, int]) -> Array:
             part = slice(begin, min(begin + step, size[0]))
             lines = array[rows[begin] : ends[part.stop - 1]]
             sums = np.add.reduceat(lines, rows[part] - rows[begin], axis=0, dtype=np.float64) / heights[part, None, None]
-            parts.append(np.add.reduceat(sums, columns, axis=1) / widths[:, None])
+            parts.append(window_means(sums, size[1]))
         sums = np.concatenate(parts)
         means: Array = np.rint(sums).astype(array.dtype) if array.dtype.kind == "u" else sums.astype(array.dtype)
     return means
 
 
-def _windows(length: int, count: int) -> tuple[Array, Array]:
+def windows(length: int, count: int) -> tuple[Array, Array]:
     """Return where windows over an axis begin, and their lengths."""
     firsts = np.arange(count) * length // count
     return firsts, np.diff(firsts, append=length)
+
+
+def window_means(rows: Array, count: int) -> Array:
+    """Return the means (h, count, C) of consecutive columns of rows (h, W, C) of float64."""
+    columns, widths = windows(rows.shape[1], count)
+    means: Array = np.add.reduceat(rows, columns, axis=1) / widths[:, None]
+    return means
 
 
 def enlarged(pixels: Array, factors: tuple[int, int]) -> Array:

@@ -15,7 +15,8 @@ from typing import Any, BinaryIO
 from msgspec import Struct
 
 SOFTWARE = 305
-PROVENANCE_TEXT = r"(?:; )?convcli:1:([0-9a-f]{32}):([0-9a-f]{32})"
+FORMAT_VERSION = 1
+PROVENANCE_TEXT = rf"(?:; )?convcli:{FORMAT_VERSION}:([0-9a-f]{{32}}):([0-9a-f]{{32}})"
 SIDECAR = ".convcli"
 
 
@@ -27,7 +28,7 @@ class Provenance(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Return the text that a file carries."""
-        return f"convcli:1:{self.asked}:{self.source}"
+        return f"convcli:{FORMAT_VERSION}:{self.asked}:{self.source}"
 
 
 def digest_of(file: BinaryIO) -> str:

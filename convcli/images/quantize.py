@@ -13,6 +13,7 @@ from ..engine.loops.elementwise import measure, scale_to_levels
 from ..engine.simd.reference import VECTOR_BYTES
 from ..errors import ArgumentError
 from ..range_rules import Range
+from .histogram import Histogram, combine_histograms, histogram_of
 from .image import Array
 
 TOLERANCE_ULPS = 16
@@ -27,7 +28,7 @@ class RangeStatistics(Struct, frozen=True):
     """Minimum and maximum of a response, and how many of its ``count`` samples are below ``low``, above ``high``, and NaN.
 
     ``unknown`` is the number of NaN. A sample within TOLERANCE_ULPS of the range counts as inside: the computed mean of white
-    pixels may be 255.00003.
+    pixels may be 255.00003. ``histogram`` is there where it was asked for.
     """
 
     minimum: float
@@ -38,11 +39,16 @@ class RangeStatistics(Struct, frozen=True):
     count: int
     low: float
     high: float
+    histogram: Histogram | None = None
 
 
 def combine_statistics(parts: Sequence[RangeStatistics]) -> RangeStatistics:
     """Return the statistics of a whole from those of its parts, which were measured with the same limits."""
-    counts = {name: sum(getattr(part, name) for part in parts) for name in ("below", "above", "unknown", "count")}
+    counts: dict[str, Any] = {
+        name: sum(getattr(part, name) for part in parts) for name in ("below", "above", "unknown", "count")
+    }
+    if parts[0].histogram is not None:
+        counts["histogram"] = combine_histograms([part.histogram for part in parts if part.histogram is not None])
     known = [part for part in parts if part.count > part.unknown]
     if not known:
         return replace(parts[0], **counts)
@@ -66,25 +72,27 @@ def quantize(
     white: int,
     visible: Array | None = None,
     stretch_limits: tuple[float, float] | None = None,
+    with_histogram: bool = False,
 ) -> tuple[Array, RangeStatistics]:
     """Quantize a float response (H, W, C) to levels 0..white, uint8 or uint16. Return the levels and their statistics.
 
     ``response_white`` is the level of white in the response, None where it is unknown: only stretch and LO..HI, which set a
     scale, can quantize such a response. ``visible`` (H, W) bool excludes the other pixels from the statistics, and from what
     stretch measures. ``stretch_limits`` are the limits of stretch where the response is a part of a map that was measured.
+    ``with_histogram`` is whether the statistics have one.
 
     Raises ArgumentError for an unknown white under a rule that needs one.
     """
     seen = response if visible is None else response[visible]
     low, high = stretch_limits or _limits(seen, rule, response_white)
-    statistics = statistics_of(seen, -high if rule.name == "abs" else low, high)
+    statistics = statistics_of(seen, -high if rule.name == "abs" else low, high, with_histogram)
     noise = TOLERANCE_ULPS * float(np.finfo(response.dtype).eps) * (response_white or 0) if rule.name == "stretch" else 0.0
     # A response whose extremes differ only by rounding errors counts as constant.
     scale = white / (high - low) if high - low > noise else 0.0
     return to_levels(response, np.uint8 if white == 255 else np.uint16, scale, low, absolute=rule.name == "abs"), statistics
 
 
-def statistics_of(response: Array, low: float = -np.inf, high: float = np.inf) -> RangeStatistics:
+def statistics_of(response: Array, low: float = -np.inf, high: float = np.inf, with_histogram: bool = False) -> RangeStatistics:
     """Measure a response of float32 or float64: minimum, maximum, and the number of samples outside low..high."""
     real = response.dtype.type
     margin = (high - low) * TOLERANCE_ULPS * float(np.finfo(real).eps)
@@ -95,7 +103,8 @@ def statistics_of(response: Array, low: float = -np.inf, high: float = np.inf) -
     nothing = smallest > largest  # empty, or all NaN
     extremes = (np.nan, np.nan) if nothing else (float(smallest), float(largest))
     below, above, unknown = map(int, counts)
-    return RangeStatistics(*extremes, below, above, unknown, values.size, low, high)
+    histogram = histogram_of(values) if with_histogram else None
+    return RangeStatistics(*extremes, below, above, unknown, values.size, low, high, histogram)
 
 
 def to_levels(response: Array, dtype: DTypeLike, scale: float = 1.0, zero: float = 0.0, absolute: bool = False) -> Array:

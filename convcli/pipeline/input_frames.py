@@ -1,7 +1,7 @@
 """The frames of an input that a request selects, and those of them that an output holds."""
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -16,6 +16,9 @@ from .map_sources import map_source_for
 from .report_losses import refuse_loss
 from .request_base import BaseRequest
 from .tasks import Target
+
+if TYPE_CHECKING:  # imported where a page is asked for
+    from .illustration import Illustration, Illustrator
 
 MAX_FRAMES = 10_000
 """Frames that are processed without --frames: more of them are an error, as a small file may state any number."""
@@ -61,6 +64,14 @@ class InputFrames:
         self._admit = admit
         self._image: tuple[int, Image] | None = None
         self._map_source: tuple[int, MapSource] | None = None
+        self.illustrator = self._make_illustrator()
+
+    def _make_illustrator(self) -> "Illustrator | None":
+        if not self.request.is_illustrated:
+            return None
+        from .illustration import Illustrator  # it draws, which is rare
+
+        return Illustrator(self.request, self.first)
 
     @property
     def first(self) -> Image:
@@ -89,6 +100,11 @@ class InputFrames:
         has_words = tiff.program == "ome" and not self.request.strip
         return series.count > 1 or tiff.are_channels or has_words or self.first.size[2] not in (1, 3)
 
+    @property
+    def illustration(self) -> "Illustration | None":
+        """The tiles of the first selected frame and of its maps, where they are asked for."""
+        return None if self.illustrator is None else self.illustrator.illustration()
+
     def of_output(self, target: Target, is_last: bool = False) -> "OutputFrames":
         """Return the frames that an output holds, the last output of the file or not."""
         indices = self.indices if target.frame is None else range(target.frame, target.frame + 1)
@@ -110,6 +126,8 @@ class InputFrames:
         if self._map_source is None or self._map_source[0] != index:
             map_source = map_source_for(self.request, self.image(index))
             self._note(*map_source.notices)
+            if self.illustrator is not None and index == self.indices[0]:
+                map_source = self.illustrator.watched(map_source)
             self._map_source = index, map_source
         return self._map_source[1]
 

@@ -86,8 +86,8 @@ class KernelMaps(MapSource):
             self._explanations(map_)
 
     def explanations(self, map_: Kernel | Bank) -> tuple[Explanation, ...]:
-        """Return how each kernel of a feature map is computed, with --explain."""
-        return self._explanations(map_) if self.request.explain else ()
+        """Return how each kernel of a feature map is computed, for --explain and --html."""
+        return self._explanations(map_) if self.request.explain or self.request.is_illustrated else ()
 
     def _explanations(self, map_: Kernel | Bank) -> tuple[Explanation, ...]:
         return tuple(self._explanation(kernel) for kernel in kernels_of(map_))

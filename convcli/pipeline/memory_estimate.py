@@ -53,7 +53,7 @@ def estimate(request: BaseRequest, targets: Sequence[Target], header: Header, fr
     written = [
         _estimate_output(request, target, header, real) + _held(request, target, header, frames) for target in kinds.values()
     ]
-    explained = _samples(request, header, real) if request.explain or request.method is not None else 0
+    explained = _samples(request, header, real) if request.explain or request.method or request.is_illustrated else 0
     return max(image + header.reading, image + max(explained, *written, 0))
 
 

@@ -159,13 +159,16 @@ def _distinguishing_name(one: Task, other: Task, path: Path) -> str:
 
 
 def refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:
-    """Raise ArgumentError if an output or the report would replace a file that the run reads."""
+    """Raise ArgumentError if an output or a report would replace a file that the run reads, or another output."""
     outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
     _refuse_same_file(outputs, request, [] if request.in_place else tasks)
-    if request.report:
-        _refuse_same_file([Path(request.report)], request, tasks)
-        if os.path.abspath(request.report) in map(os.path.abspath, outputs):
-            raise ArgumentError(f"{request.report}: the report is also an output; give another name")
+    reports = [name for name in (request.report, request.html) if name not in (None, "-")]
+    for name in reports:
+        _refuse_same_file([Path(name)], request, tasks)
+        if os.path.abspath(name) in map(os.path.abspath, outputs):
+            raise ArgumentError(f"{name}: the report is also an output; give another name")
+    if len(set(map(_real_path, map(Path, reports)))) < len(reports):
+        raise ArgumentError(f"{request.html}: --html and --report name the same file; give another name")
 
 
 class FrameOutputs:

@@ -5,7 +5,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -31,6 +31,9 @@ from .write_pictures import write_pictures
 from .write_stack import write_stack
 from .written import Written, explanations_of
 
+if TYPE_CHECKING:  # imported where a page is asked for
+    from .illustration import Illustration
+
 
 class Outcome(Struct, frozen=True):
     """The result of processing one picture: its outputs and notices, or an error."""
@@ -41,6 +44,7 @@ class Outcome(Struct, frozen=True):
     skipped: tuple[Target, ...] = ()  # up to date already
     notices: tuple[str, ...] = ()
     error: ConvcliError | None = None
+    illustration: "Illustration | None" = None  # where --html asks for it
     unfinished: tuple[UnfinishedOutput, ...] = ()
 
     def finished(self) -> "Outcome":
@@ -116,8 +120,8 @@ def _write_all(request: BaseRequest, task: Task, shared: Shared, unfinished: lis
                 written, notices = _write(request, frames.of_output(target, is_last), target, output)
                 outcome = outcome.with_written(written, (*frames.notices, *notices))
         except ConvcliError as error:
-            return replace(outcome, error=error)
-        return outcome
+            outcome = replace(outcome, error=error)
+        return replace(outcome, illustration=frames.illustration)
 
 
 def _write(request: BaseRequest, frames: OutputFrames, target: Target, output: Output) -> tuple[list[Written], list[str]]:
@@ -238,7 +242,9 @@ def _digest(file: BinaryIO) -> str:
 
 
 def plan_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
-    """Read one picture and plan its maps, for a dry run. Raises ConvcliError where ``run_task`` would fail.
+    """Read one picture and plan its maps, for a dry run. Raises ConvcliError if it cannot be read.
+
+    If a map would fail, the outcome has the error.
 
     Of a file whose frames have one output, the first is read: that others differ from it too much is not found.
     """
@@ -246,9 +252,12 @@ def plan_task(request: BaseRequest, task: Task, shared: Shared) -> Outcome:
         frames, outcome = reading.frames, reading.outcome
         if frames is None:
             return outcome
-        for target, _ in reading.remaining:
-            outcome = outcome.with_written(_plan(request, frames.of_output(target), target), ())
-        return outcome
+        try:
+            for target, _ in reading.remaining:
+                outcome = outcome.with_written(_plan(request, frames.of_output(target), target), ())
+        except ConvcliError as error:
+            outcome = replace(outcome, error=error)
+        return replace(outcome, illustration=frames.illustration)
 
 
 def _plan(request: BaseRequest, frames: OutputFrames, target: Target) -> Iterator[Written]:

@@ -69,6 +69,7 @@ class BaseRequest(Struct, frozen=True, dict=True):
     no_sync: bool = False  # outputs are renamed before they are on the disk
     in_place: bool = False  # each picture is replaced by its only feature map; output is then empty
     report: str | None = None  # file for the JSON lines of --report
+    html: str | None = None  # file for the page of --html; "-" is standard output
     sheet: "SheetOptions | None" = None  # all maps of an output are drawn as one picture
     other_inputs: tuple[str, ...] = ()  # files that are read in addition: weights, config files, lists of names
 
@@ -85,6 +86,11 @@ class BaseRequest(Struct, frozen=True, dict=True):
     def pictures(self) -> int:
         """Number of inputs without an error."""
         return sum(not input_.error for input_ in self.inputs)
+
+    @property
+    def is_illustrated(self) -> bool:
+        """Whether tiles and histograms of maps are kept for a page."""
+        return self.html is not None
 
     @property
     def encoding(self) -> Encoding:

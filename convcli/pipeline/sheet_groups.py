@@ -163,6 +163,7 @@ class SheetGroups:
     def _map(self, index: int, name: str = "") -> Tile:
         map_ = self.request.maps[index]
         drawn_in = self.plan.grid.side, self.factor
-        tile, statistics = map_tile(self.source, map_, drawn_in, name=name or map_.name, index=index)
+        counted = self.request.is_illustrated
+        tile, statistics = map_tile(self.source, map_, drawn_in, counted, name=name or map_.name, index=index)
         self.statistics.append(statistics)
         return tile

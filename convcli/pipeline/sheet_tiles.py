@@ -57,21 +57,31 @@ def kernel_tile(kernel: Kernel, index: int) -> Tile:
     return tile_of(kernel.name, "kernel", weights, drawn, (float(weights.min()), float(weights.max())), index=index)
 
 
-def map_tile(source: MapSource, map_: Map, drawn_in: tuple[int, int | None], **names: Any) -> tuple[Tile, RangeStatistics]:
+def map_tile(
+    source: MapSource, map_: Map, drawn_in: tuple[int, int | None], with_histogram: bool = False, **names: Any
+) -> tuple[Tile, RangeStatistics]:
     """Compute a map, and return its tile and the statistics of all its samples.
 
     ``drawn_in`` are the side of the tile and the factor of --scale, ``names`` further fields of the tile.
-    The responses of kernels that keep the mean level of a picture are levels, not signed, also where some lie below 0.
     """
     colour = source.compute_map(map_).colour
     extremes = finite_extremes(colour)
+    drawn = drawn_size(colour.shape, *drawn_in)
+    facts = facts_of_map(source, map_, extremes) | names
+    statistics = statistics_of(colour, with_histogram=with_histogram)
+    return tile_of(facts.pop("name"), "map", colour, drawn, extremes, **facts), statistics
+
+
+def facts_of_map(source: MapSource, map_: Map, extremes: tuple[float, float] | None) -> dict[str, Any]:
+    """Return how a map of these finite extremes is drawn, as fields of its tile: signed, are_levels, scale.
+
+    The responses of kernels that keep the mean level of a picture are levels, not signed, also where some lie below 0.
+    """
     are_levels = isinstance(map_, Kernel | Bank) and keeps_levels(map_)
     white = source.white
     scale = Scale(0.0, float(white), signed=False) if are_levels and white is not None else None
     signed = extremes is not None and extremes[0] < 0 and not are_levels
-    drawn = drawn_size(colour.shape, *drawn_in)
-    facts = {"signed": signed, "are_levels": are_levels, "scale": scale, **names}
-    return tile_of(facts.pop("name"), "map", colour, drawn, extremes, **facts), statistics_of(colour)
+    return {"signed": signed, "are_levels": are_levels, "scale": scale}
 
 
 def keeps_levels(map_: Kernel | Bank) -> bool:

@@ -39,7 +39,7 @@ def quantize_map(
     unseen = stored_nodata(image.metadata, dtype) if file_format.name == "tiff" and not request.strip else None
     statistics = []
     for begin, end in map_source.rows_of(map_):
-        rows = store_rows(map_source, map_, (begin, end), rule, white, limits, unseen)
+        rows = store_rows(map_source, map_, (begin, end), rule, white, limits, unseen, request.is_illustrated)
         pixels[begin:end] = rows.levels
         if alpha is not None and rows.alpha is not None:
             alpha[begin:end] = rows.alpha
@@ -64,15 +64,17 @@ def store_rows(
     white: int,
     limits: tuple[float, float] | None,
     unseen: float | None = None,
+    with_histogram: bool = False,
 ) -> StoredRows:
     """Return some rows of a map as levels 0..white. ``limits`` are those of ``stretch_limits`` where the rule is stretch.
 
-    ``unseen`` is the level of NaN, 0 where it is None.
+    ``unseen`` is the level of NaN, 0 where it is None. ``with_histogram`` is whether the statistics have one.
     """
     response = map_source.compute_map(map_, rows)
     alpha = _alpha_of(response, map_source.image, white)
     visible = None if alpha is None else alpha > 0
-    levels, statistics = quantize(_encoded(map_source, response), rule, map_source.white, white, visible, limits)
+    encoded = _encoded(map_source, response)
+    levels, statistics = quantize(encoded, rule, map_source.white, white, visible, limits, with_histogram)
     if unseen and statistics.unknown:
         levels[np.isnan(response.colour)] = unseen
     return StoredRows(response, levels, alpha, statistics)

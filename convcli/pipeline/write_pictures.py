@@ -124,7 +124,8 @@ def float_picture(request: BaseRequest, map_source: MapSource, map_: Map) -> tup
     if compression and image.white is not None:  # that of levels is not one of floats
         compression = compression.without_codec()
     metadata = replace(image.metadata, label=map_.name)
-    pixels, statistics = response.astype(np.float32, copy=False), statistics_of(response)
+    pixels = response.astype(np.float32, copy=False)
+    statistics = statistics_of(response, with_histogram=request.is_illustrated)
     if statistics.unknown and not request.strip:
         pixels = with_nodata(pixels, stored_nodata(metadata, np.float32))
     picture = replace(image, pixels=pixels, white=None, alpha=None, compression=compression, metadata=metadata)

@@ -42,7 +42,7 @@ def write_stack(request: BaseRequest, frames: OutputFrames, target: Target, outp
         maps = [source.compute_map(request.maps[index]).colour for index in target.maps]
         notices.extend(_report_image(request, source.image, maps[0], target, reported))
         for measured, computed_map in zip(statistics, maps, strict=True):
-            measured.append(statistics_of(computed_map))
+            measured.append(statistics_of(computed_map, with_histogram=request.is_illustrated))
         return maps
 
     first, maps = peek(map(computed, frames))

@@ -137,7 +137,7 @@ def test_the_tour_runs_in_order(samples, tmp_path):
         with PIL.Image.open(samples / "rocket.jpg") as picture:
             picture.resize((64, 48)).save(tmp_path / name)
     tour = [body for kind, body in BLOCKS if kind == "sh"][2]
-    assert tour.count("\n") == 13
+    assert tour.count("\n") == 14
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", tour], cwd=tmp_path, env=env, capture_output=True, check=False, text=True

@@ -1,0 +1,177 @@
+"""One picture on the page of --html: its tiles, range and histogram of each map, what was clipped, how it was computed."""
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..drawing.colouring import Colouring, colourings_of
+from ..drawing.html_figures import facts_of, figure, histogram_svg, legend, picture
+from ..drawing.html_page import isolated, table, text
+from ..drawing.options import SheetOptions
+from ..drawing.sheet import legend_of
+from ..drawing.thumbnail import Detail
+from ..drawing.tile import Tile
+from ..pipeline.memory_budget import in_words
+from ..pipeline.request_base import BaseRequest
+from .json_report import outcome_facts
+from .output import number, rounded, share, visible
+
+if TYPE_CHECKING:
+    from ..pipeline.process_image import Outcome
+    from ..pipeline.written import Written
+
+LONGEST = 300
+"""Letters of a notice or an error that are shown, at most."""
+
+MOST_NOTICES = 12
+"""Notices, outputs and kernels of a picture that are listed, at most."""
+
+WAYS = ("kernel", "method", "why", "per sample", "multiply-adds", "memory per thread")
+
+
+def article(request: BaseRequest, outcome: "Outcome", position: int, detail: Detail | None) -> str:
+    """Return the element of a picture. Without ``detail`` it has no tiles."""
+    facts = outcome_facts(outcome, explains=True)
+    name = shown(facts["input"] if outcome.task.source is not None else "standard input")
+    lines = [f"<h3>{isolated(name)}</h3>"]
+    if outcome.image:
+        lines.append(f'<p class="soft">{text(shown(outcome.image))}</p>')
+    if facts["error"] is not None:
+        reasons = outcome.error.lines if outcome.error is not None else ()
+        lines += [f'<p class="bad">{text(shown(reason))}</p>' for reason in reasons[:MOST_NOTICES]]
+    lines += _listed("", [shown(notice) for notice in facts["notices"]])
+    lines += _listed("up to date, not written: ", [shown(path) for path in facts["skipped"]])
+    lines += _tiles(request, outcome, facts, detail)
+    lines += _ways(facts)
+    return f'<article id="p{position}" class="{outcome.status}">\n' + "\n".join(lines) + "\n</article>\n"
+
+
+def shown(value: str, longest: int = LONGEST) -> str:
+    """Return a text of any origin as it is shown: without control characters, and cut in its middle where it is long."""
+    seen = visible(value)
+    return seen if len(seen) <= longest else f"{seen[: longest // 2]} … {seen[-longest // 2 :]}"
+
+
+def _listed(label: str, items: Sequence[str]) -> list[str]:
+    if not items:
+        return []
+    more = [f"and {len(items) - MOST_NOTICES} more"] if len(items) > MOST_NOTICES else []
+    parts = "".join(f"<li>{text(label)}{isolated(item)}</li>" for item in items[:MOST_NOTICES])
+    return [f'<ul class="soft">{parts}{"".join(f"<li>{text(line)}</li>" for line in more)}</ul>']
+
+
+def _tiles(request: BaseRequest, outcome: "Outcome", facts: dict[str, Any], detail: Detail | None) -> Iterator[str]:
+    """Yield the figures of the input and of the maps, their legend, and a table of the maps that have no figure."""
+    found = outcome.illustration
+    if found is None or detail is None:
+        yield from _rows(outcome.written)
+        return
+    groups = _groups(request, found.input, [*found.maps.values()])
+    colourings = {tile: colouring for group in groups for tile, colouring in group.items()}
+
+    def drawn(tile: Tile, lines: Sequence[str] = (), further: str = "", kind: str = "map") -> str:
+        image = picture(tile, colourings.get(tile), detail.side, detail.tile_bytes)
+        return figure(image, shown(tile.name), [*facts_of(tile), *lines], further, kind)
+
+    figures, rest = [drawn(found.input, kind="input")], []
+    for written in outcome.written:
+        tiles = [found.maps[index] for index in written.maps if index in found.maps]
+        if not tiles:
+            rest.append(written)
+        elif len(written.maps) == 1:
+            figures.append(drawn(tiles[0], _stored(written), _histogram(written)))
+        else:
+            figures += [*map(drawn, tiles), _of_several(written, len(tiles))]
+    yield f'<div class="tiles">\n{chr(10).join(figures)}\n</div>'
+    yield "".join(legend(legend_of(group)) for group in groups)
+    yield from _rows(rest)
+
+
+ROWS = ("map", "size", "minimum", "maximum", "stored", "file")
+
+
+def _rows(outputs: Sequence["Written"]) -> list[str]:
+    """Return the table of outputs that have no figure: those of a dry run, and those of which there are too many."""
+    if not outputs:
+        return []
+    more = f'<p class="soft">and {len(outputs) - MOST_NOTICES} more</p>' if len(outputs) > MOST_NOTICES else ""
+    return [table(ROWS, map(_row, outputs[:MOST_NOTICES])), more]
+
+
+def _row(written: "Written") -> list[str]:
+    height, width, channels = written.shape
+    *stored, path = _stored(written)
+    size = f"{width} × {height}" + (f" × {channels}" if channels > 1 else "")
+    size += f", {len(written.maps)} maps" if len(written.maps) > 1 else ""
+    statistics = written.statistics
+    ends = ("", "") if statistics is None else (number(statistics.minimum), number(statistics.maximum))
+    return [shown(written.map), size, *ends, "; ".join(stored), path]
+
+
+def _groups(request: BaseRequest, given: Tile, maps: list[Tile]) -> list[dict[Tile, Colouring]]:
+    """Return the colourings of the tiles that share scales: those of each layer, or of all kernels; and of the input."""
+    options = request.sheet or SheetOptions()
+
+    def layer(tile: Tile) -> str:
+        return getattr(request.maps[tile.index or 0], "layer", "")
+
+    layers = [list(group) for _, group in itertools.groupby(maps, layer)]
+    return [colourings_of(tiles, options) for tiles in ([given], *layers)]
+
+
+def _of_several(written: "Written", count: int) -> str:
+    """Return the figure of an output of several maps, of which some are shown before: their common range and histogram."""
+    total, statistics = len(written.maps), written.statistics
+    first = f"{total} maps" if count == total else f"the first {count} of {total} maps are shown"
+    lines = [first]
+    if statistics is not None and not math.isnan(statistics.minimum):
+        lines.append(f"{number(statistics.minimum)} to {number(statistics.maximum)}")
+    return figure("", shown(written.map), [*lines, *_stored(written)], _histogram(written), "layer")
+
+
+def _histogram(written: "Written") -> str:
+    statistics = written.statistics
+    if statistics is None or statistics.histogram is None:
+        return ""
+    return histogram_svg(statistics.histogram, statistics.low, statistics.high)
+
+
+def _stored(written: "Written") -> list[str]:
+    """Return how responses became levels, how many of them were clipped, and at last where the map is."""
+    path = "standard output" if written.target.path is None else shown(str(written.target.path))
+    statistics, frames = written.statistics, f", {written.frames} frames" if written.frames > 1 else ""
+    if statistics is None:
+        return [f"would be written: {written.rule}{frames}", path]
+    lines = []
+    if statistics.count == 0:
+        lines.append("all pixels are transparent")
+    elif written.rule in ("raw", "sheet"):
+        lines.append({"raw": "stored raw", "sheet": "drawn on a sheet"}[written.rule] + frames)
+    else:
+        lines.append(f"range {written.rule}: {number(statistics.low)} to {number(statistics.high)}{frames}")
+        clipped = ((statistics.below, "below"), (statistics.above, "above"))
+        parts = [f"{count:,} {word} ({share(count, statistics.count)})" for count, word in clipped if count]
+        lines.append("clipped: " + ", ".join(parts) if parts else "nothing clipped")
+    if statistics.unknown:
+        lines.append(f"{statistics.unknown:,} not a number ({share(statistics.unknown, statistics.count)})")
+    return [*lines, path]
+
+
+def _ways(facts: dict[str, Any]) -> list[str]:
+    """Return how kernels were computed, as --explain says it."""
+    ways = [way for output in facts["outputs"] for way in output.get("ways", ())]
+    if not ways:
+        return []
+    rows = [_way(way) for way in ways[:MOST_NOTICES]]
+    more = f'<p class="soft">and {len(ways) - MOST_NOTICES} more</p>' if len(ways) > MOST_NOTICES else ""
+    return [f"<details><summary>Method and cost</summary>{table(WAYS, rows, 3)}{more}</details>"]
+
+
+def _way(way: dict[str, Any]) -> list[str]:
+    cost, direct = f"{way['per_sample']:.4g}", f"{way['direct']:.4g}"
+    per_sample = cost if cost == direct else f"{cost} instead of {direct}"
+    exact = (
+        f"{way['reason']}; error at most {way['error']:.2g} of its range" if way["error"] else f"{way['reason']}; exact sums"
+    )
+    return [shown(way["kernel"]), way["method"], exact, per_sample, rounded(way["multiply_adds"]), in_words(way["memory"])]

@@ -9,7 +9,7 @@ not import each other.
     cli/        the command line: one command per file, options, output (Rich is used here only)
     pipeline/   processing of one picture and of many: requests, inputs, outputs, map sources, process_image, process_batch
     config/     kernels.toml: search path, parsers, specifications, validator, builder, diagnostics, registry
-    drawing/    pictures of numbers: colour maps, scales, text, tiles, sheets; as pixels, SVG, HTML, and for terminals
+    drawing/    pictures of numbers: colour maps, scales, text, tiles, sheets, slides; as pixels, SVG, HTML, and for terminals
     networks/   layers of networks: operations, shapes, parameters, costs, receptive field
     images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, light, mask, quantize,
                 atomic write, provenance
@@ -19,7 +19,8 @@ not import each other.
                 loops/ (all compiled loops), simd/ (vector operations in NumPy and in LLVM), jit/ (compiles, caches and
                 runs machine code)
     geometry/   sizes, padding and borders of a sliding kernel
-    errors      the exceptions;  range_rules  the words of --range;  npy_reader  reads untrusted .npy files
+    errors      the exceptions;  range_rules  the words of --range;  npy_reader  reads untrusted .npy files;
+    drawn       values that notebooks show as pictures
 
 Each external library is used in one place: numba in engine/jit, Pillow, tifffile, imagecodecs, pillow_heif and OpenEXR in
 images, Pillow for text in drawing too, colorcet in drawing/colormaps, tomllib in config, safetensors in
@@ -35,6 +36,7 @@ PUBLIC = {
     "errors": ("ArgumentError", "ConvcliError", "ImageError", "KernelError", "OutputError"),
     "kernels.kernel": ("Bank", "Kernel"),
     "config.load": ("kernel", "load_kernels"),
+    "pipeline.show": ("show",),
     "ops.filter": ("filter2d",),
     "ops.conv": ("conv2d",),
     "ops.transposed": ("conv_transpose2d",),

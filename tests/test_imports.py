@@ -16,6 +16,7 @@ LEVELS = {
     "errors": 0,
     "npy_reader": 1,
     "range_rules": 1,
+    "drawn": 1,
     "geometry": 2,
     "engine": 3,
     "ops": 4,

@@ -1,16 +1,14 @@
 """convcli at: one pixel of a feature map, explained."""
 
-import contextlib
 import json
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from ..errors import ArgumentError, ConvcliError, ImageError
+from ..errors import ArgumentError
 from ..kernels.kernel import feature_maps
 from ..pipeline.apply_request import ApplyRequest
 from ..pipeline.frame_slice import FIRST
@@ -18,6 +16,7 @@ from ..pipeline.inputs import Input
 from ..pipeline.mask_file import mask_file
 from . import option_groups, options, output, pixel_view, run_batch
 from .messages import Messages
+from .naming_picture import name_of, naming_picture
 
 if TYPE_CHECKING:
     from ..images.image import Image
@@ -77,7 +76,7 @@ def command(
 
 
 def _print(request: ApplyRequest, image: "Image", pixel: "PixelTrace", as_json: bool) -> None:
-    name = _name_of(request)
+    name = name_of(request.inputs[0])
     for notice in image.notices:
         if not notice.endswith("not kept"):  # which does not matter where no file is written
             output.print_error(f"{name}: {notice}")
@@ -91,22 +90,18 @@ def _print(request: ApplyRequest, image: "Image", pixel: "PixelTrace", as_json: 
             click.echo(output.escaped(line).rstrip())
 
 
-def _name_of(request: ApplyRequest) -> str:
-    return "standard input" if request.inputs[0].source is None else request.inputs[0].name
-
-
 def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, PixelTrace]":
     """Read the picture and explain the pixel. Raises ImageError where ``apply`` would fail, ArgumentError outside the map."""
     (input_,) = request.inputs
-    pipes = run_batch.open_pipes(request)
+    pipes = run_batch.open_pipes(request.inputs, request.output)
     from ..images.codecs.pillow import truncated_allowed  # these import NumPy, which is slow
     from ..pipeline.pixel_trace import explain
 
     run_batch.report_compiling(Messages(quiet=False, verbose=False))
     if request.mask is not None:
         _ = request.mask.seen  # an error of the mask is none of the picture
-    name = _name_of(request)
-    with _naming_picture(name), truncated_allowed(request.allow_truncated):
+    name = name_of(request.inputs[0])
+    with naming_picture(name), truncated_allowed(request.allow_truncated):
         image = _read(request, pipes.input)
         height, width, _ = request.map_shape(image.size, request.maps[0])
     x, y = position
@@ -115,7 +110,7 @@ def _explain(request: ApplyRequest, position: tuple[int, int]) -> "tuple[Image, 
             f"position {x},{y} lies outside the map, which is {width} x {height}: X goes from 0 to {width - 1}, "
             f"Y from 0 to {height - 1}"
         )
-    with _naming_picture(name):
+    with naming_picture(name):
         return image, explain(request, image, x, y)
 
 
@@ -133,14 +128,3 @@ def _read(request: ApplyRequest, standard_input: BinaryIO | None) -> "Image":
             )
         image = frames.read(selected[0], lambda header: None)
         return image.with_first_used(1, count, "frames") if request.frames is None else image
-
-
-@contextlib.contextmanager
-def _naming_picture(name: str) -> Iterator[None]:
-    """Turn errors into an ImageError with the name of the picture, so that the exit status is 1, as in ``apply``."""
-    try:
-        yield
-    except ConvcliError as error:
-        raise ImageError(f"{name}: {error}") from None
-    except MemoryError:
-        raise ImageError(f"{name}: does not fit in memory; a lower --max-pixels refuses such files by their header") from None

@@ -16,12 +16,12 @@ TOPICS = {
     "batch": "many pictures: folders, templates, repeated runs, --in-place",
     "networks": "run and summary, your own networks",
     "formats": "file formats, animations and stacks, metadata, alpha, 16 bits",
-    "seeing": "pictures of maps and kernels: view, contact sheets, pages of runs",
+    "seeing": "pictures of maps and kernels: view, contact sheets, pages of runs; the sliding window, animated",
     "python": "the Python functions",
     "performance": "methods of summation, the cache of compiled code",
     "errors": "error messages and exit status",
 }
-COMMAND_TOPICS = {"at": "apply", "run": "networks", "summary": "networks", "cache": "performance"}
+COMMAND_TOPICS = {"at": "apply", "slide": "seeing", "run": "networks", "summary": "networks", "cache": "performance"}
 """The topics that describe commands of other names."""
 
 

@@ -19,6 +19,7 @@ from .output import print_error
 COMMANDS = {
     "apply": "Slide kernels over pictures.",
     "at": "Explain one pixel: window, kernel, products, sum.",
+    "slide": "Animate a window that slides over an input.",
     "view": "Show pictures, stacks and kernels as tiles.",
     "run": "Send pictures through a network, layer by layer.",
     "summary": "Count what a network or kernel holds and costs.",

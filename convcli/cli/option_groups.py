@@ -10,7 +10,7 @@ from ..images.encoding import DEFAULT_QUALITY, TIFF_COMPRESSIONS
 from ..images.formats import MAX_PIXELS, NAMES
 from ..kernels.kernel import CHANNELS, LIGHTS
 from ..ops.option_parsers import MISSING
-from ..pipeline.request_base import DEPTHS, NORMALIZE
+from ..pipeline.request_base import AXES, COLUMNS, DEPTHS, NORMALIZE, SCALE, TILE
 from . import options
 
 
@@ -129,6 +129,9 @@ _MISSING = _together(
 SLIDING = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS, _LIGHT, _MISSING)
 """Options for how kernels slide."""
 
+WINDOW = _together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP)
+"""Those that place the window and say what it sees."""
+
 SIZING = _together(_STRIDE, _PADDING, _DILATION, _CHANNELS)
 """The options of SLIDING that change sizes and costs."""
 
@@ -218,17 +221,11 @@ SEARCHING = _together(
 )
 """Options for which pictures are inputs, and which folders the outputs mirror."""
 
-LIMIT = _together(
+READING = _together(
     click.option(
         "--axes",
-        type=click.Choice(("YX", "YXC", "CYX", "ZYX", "ZYXC", "ZCYX"), case_sensitive=False),
+        type=click.Choice(AXES, case_sensitive=False),
         help="The axes of .npy inputs whose shape is ambiguous: frames Z, rows Y, columns X, channels C.",
-    ),
-    click.option(
-        "--frames",
-        type=options.FRAMES,
-        help="The frames of animations and stacks, from 0.  [default: all, and more than 10000 are an error; the first "
-        "of versions of one picture, unless {frame} is in -o; in at, the first]",
     ),
     click.option(
         "--max-pixels",
@@ -243,7 +240,18 @@ LIMIT = _together(
         help="Use truncated PNG, JPEG, GIF, BMP and PPM as far as they go, with a notice; the rest is grey or black.",
     ),
 )
-"""Options for how inputs are read, and how large they may be."""
+"""Options for how a picture is read, and how large it may be."""
+
+LIMIT = _together(
+    READING,
+    click.option(
+        "--frames",
+        type=options.FRAMES,
+        help="The frames of animations and stacks, from 0.  [default: all, and more than 10000 are an error; the first "
+        "of versions of one picture, unless {frame} is in -o; in at, the first]",
+    ),
+)
+"""The same, with the choice of frames."""
 
 KEEPING = _together(
     click.option(
@@ -278,12 +286,12 @@ KEEPING = _together(
 
 SHEET_LOOK = _together(
     click.option(
-        "--columns", type=click.IntRange(1, 1000), metavar="N", help="Tiles of a row.  [default: as many as look well]"
+        "--columns", type=click.IntRange(*COLUMNS), metavar="N", help="Tiles of a row.  [default: as many as look well]"
     ),
-    click.option("--tile", type=click.IntRange(8, 4096), metavar="PX", help="Longest side of a tile in pixels."),
+    click.option("--tile", type=click.IntRange(*TILE), metavar="PX", help="Longest side of a tile in pixels."),
     click.option(
         "--scale",
-        type=click.IntRange(1, 256),
+        type=click.IntRange(*SCALE),
         metavar="N",
         help="N x N pixels for each sample of the input and of maps, instead of --tile.",
     ),

@@ -60,13 +60,14 @@ NEGATIVE_NUMBERS = r"(?ai)-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e|(?:
 
 
 SECTIONS = {
-    "Input": "--list --input --recursive --hidden --files-from --null --base --shard --resize --axes --frames "
+    "Input": "--list --input --recursive --hidden --files-from --null --base --shard --crop --resize --axes --frames "
     "--max-pixels --allow-truncated",
-    "Kernel": "--kernel --tap --network --layer --config --no-config",
+    "Kernel": "--kernel --pool --transposed --tap --network --layer --config --no-config",
     "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method",
     "Output": "--output --format --protocol --range --depth --png-level --quality --compression --strip --keep-times "
     "--in-place --flat --overwrite --skip-existing",
     "Sheet": "--sheet --columns --tile --scale --labels --normalize --percentile --colormap --numbers",
+    "Slide": "--fps --cell",
     "Batch": "--jobs --max-memory --no-sync --fail-fast --dry-run",
     "Reporting": "--explain --json --report --html --quiet --verbose --help",
 }

@@ -281,12 +281,11 @@ def colour_depth(forced: bool = False) -> str:
 
     Terminals that name no number of colours have 256. ``forced`` asks for the colours where it is no terminal, too.
     """
-    console = _console(force_terminal=True if forced else None)
-    if forced:
-        return "truecolor" if console.color_system == "truecolor" else "256"
-    if not console.is_terminal or console.no_color or console.is_dumb_terminal or console.legacy_windows:
-        return ""
-    return "truecolor" if console.color_system == "truecolor" else "256" if console.color_system else ""
+    console = _console(force_terminal=forced or None)
+    if console.color_system == "truecolor" and (forced or not console.no_color):
+        return "truecolor"
+    has_colours = console.color_system and not (console.no_color or console.legacy_windows)
+    return "256" if forced or has_colours else ""
 
 
 def print_shaded(cells: list[list[str]], shades: Any) -> None:

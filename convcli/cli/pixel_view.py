@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ..kernels.fractions import common_denominator
 from .output import number
 
 if TYPE_CHECKING:
@@ -16,9 +17,6 @@ MAX_COLUMNS, MAX_ROWS = 15, 31
 
 MISSING_TEXTS = {"spread": "makes the sum nan", "ignore": "takes no part", "zero": "counts as 0"}
 """What a missing sample does, by the rules of --missing."""
-
-MAX_DENOMINATOR = 1024
-"""Largest common denominator with which a kernel is shown as integers, such as 1/16."""
 
 COLOUR_NAMES = ("red", "green", "blue")
 
@@ -201,12 +199,10 @@ def _side_by_side(blocks: list[TextBlock], signs: str, width: int) -> Iterator[s
 
 def _format_weights(plane: "Plane") -> "tuple[str, Array]":
     """Return a heading and the weights: integers, with their common denominator in the heading, if there is one."""
-    weights = plane.weights
-    denominator = round(1 / max(min((abs(w) for w in weights.ravel().tolist() if w), default=1.0), 1 / MAX_DENOMINATOR))
-    whole = (weights * denominator).round()
-    if denominator > 1 and abs(weights * denominator - whole).max() < 1e-9:
-        return f"kernel 1/{denominator}", whole
-    return "kernel", weights
+    denominator = common_denominator(plane.weights.ravel().tolist())
+    if denominator > 1:
+        return f"kernel 1/{denominator}", (plane.weights * denominator).round()
+    return "kernel", plane.weights
 
 
 def _make_block(heading: str, numbers: "Array", outside: "Array | None" = None) -> TextBlock:

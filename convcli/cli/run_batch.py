@@ -24,7 +24,6 @@ from .messages import Messages
 
 if TYPE_CHECKING:  # imported where a sheet is asked for
     from ..drawing.options import SheetOptions
-    from ..pipeline.view_request import ViewRequest
     from .html_report import HtmlReport
 
 STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
@@ -181,7 +180,7 @@ def _work(
     reports: "list[Report | HtmlReport]",
 ) -> int:
     """Process the tasks and report each. Return how many failed. Slow imports are made here."""
-    pipes = open_pipes(request)
+    pipes = open_pipes(request.inputs, request.output)
     from ..pipeline.process_batch import outcomes_after, run_tasks
 
     report_compiling(messages)
@@ -219,19 +218,19 @@ def _summarize(counts: Counts, messages: Messages, reports: "list[Report | HtmlR
         report.summary(counts)
 
 
-def open_pipes(request: "BaseRequest | ViewRequest") -> Any:
+def open_pipes(inputs: tuple[Input, ...], output: str) -> Any:
     """Return standard input and output as far as they are used. Raises an error where one is a terminal or closed."""
     from ..pipeline.write_output import Pipes
 
-    if request.output == "-":
+    if output == "-":
         if sys.stdout is None:
             raise OutputError("standard output is closed")
         if sys.stdout.isatty():
             raise OutputError("standard output is a terminal; send it to a file or a pipe, or give -o FILE")
-    reads = any(input_.source is None for input_ in request.inputs)
+    reads = any(input_.source is None for input_ in inputs)
     if reads:
         if sys.stdin is None:
             raise click.UsageError("standard input is closed")
         if sys.stdin.isatty():
             raise click.UsageError("standard input is a terminal; send a picture to it, such as < photo.jpg")
-    return Pipes(input=sys.stdin.buffer if reads else None, output=sys.stdout.buffer if request.output == "-" else None)
+    return Pipes(input=sys.stdin.buffer if reads else None, output=sys.stdout.buffer if output == "-" else None)

@@ -28,7 +28,8 @@ from ..drawing.colouring import Colouring, colourings_of
 from ..drawing.layout import block_grid
 from ..drawing.legend import Item
 from ..drawing.options import SheetOptions
-from ..drawing.sheet import FRAME, ArrangedSheet, Cell, Group, draw_on, ink_on, legend_of, painted_tile
+from ..drawing.sheet import FRAME, ArrangedSheet, Cell, Group, draw_on, legend_of, painted_tile
+from ..drawing.text import ink_on
 from ..drawing.tile import Tile, can_be_numbered, enlarged, reduced
 from ..errors import ArgumentError
 from ..images.encoding import Encoding

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -149,9 +150,10 @@ def _format_for(path: str, asked: Format | str | None) -> Format | str | None:
 
 def _view(request: ViewRequest, weights: list[str], protocol: str | None, as_json: bool, quiet: bool) -> bool:
     """Draw, and print or write. Return whether anything could not be read. Slow imports are made here."""
-    pipes = run_batch.open_pipes(request)
-    from ..pipeline.view_sheet import open_contents
-    from ..pipeline.write_view import encode_view, refuse_replacing, write_view
+    pipes = run_batch.open_pipes(request.inputs, request.output)
+    from ..pipeline.view_sheet import arrange_contents, open_contents
+    from ..pipeline.write_output import write_once
+    from ..pipeline.write_view import encode_view, refuse_replacing
 
     refuse_replacing(request, tuple(weights))
     with open_contents(request, pipes.input) as contents:
@@ -162,13 +164,13 @@ def _view(request: ViewRequest, weights: list[str], protocol: str | None, as_jso
             _show(request, contents, find_terminal(protocol))
             _report(contents, quiet)
             return bool(contents.errors)
-        sheet = _arranged(request, contents)
+        sheet = arrange_contents(contents, request.sheet)
         if sheet is None:
             _report(contents, quiet)
             return True
         if request.output:
             data = encode_view(request, contents, sheet, contents.notices)
-            write_view(request.output, data, pipes.output)
+            write_once(None if request.output == "-" else Path(request.output), pipes.output, lambda file: file.write(data))
     _report(contents, quiet)
     if as_json:
         with output.printing():
@@ -188,27 +190,14 @@ def _report(contents: "Contents", quiet: bool) -> None:
         output.print_error(f"Error: {error}")
 
 
-def _arranged(request: ViewRequest, contents: "Contents", width: int | None = None) -> "ArrangedSheet | None":
-    """Return a sheet, of at most so many pixels in width; None where nothing could be read."""
-    from ..drawing.layout import WIDTH
-    from ..drawing.sheet import arrange_sheet
-    from ..pipeline.view_sheet import plan_view, read_groups, sections_of
-    from ..pipeline.viewed import DrawnIn
-
-    sections = sections_of(contents)
-    grid = plan_view(sections, request.sheet, contents.notices, width or WIDTH)
-    groups = read_groups(sections, DrawnIn(grid.side, request.sheet.scale), contents)
-    return arrange_sheet(groups, grid.columns, request.sheet) if any(group.tiles for group in groups) else None
-
-
 def _show(request: ViewRequest, contents: "Contents", terminal: Terminal) -> None:
     """Print what is viewed on a terminal."""
-    from ..pipeline.view_sheet import read_groups, sections_of
+    from ..pipeline.view_sheet import arrange_contents, read_groups, sections_of
     from ..pipeline.viewed import DrawnIn
     from .terminal_view import CellPrinter, picture_of, sheet_width, tile_grid
 
     if terminal.shows_pixels:
-        sheet = _arranged(request, contents, sheet_width(terminal))
+        sheet = arrange_contents(contents, request.sheet, sheet_width(terminal))
         if sheet is not None:
             _write_lines([picture_of(sheet, terminal)])
         return

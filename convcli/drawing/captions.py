@@ -1,6 +1,9 @@
 """The lines below tiles, and numbers as they are written in pictures."""
 
 import math
+from collections.abc import Iterable
+
+from msgspec import Struct
 
 from ..images.image import Array
 from .text import cut, drawable, height_of, width_of
@@ -96,15 +99,31 @@ def _fitting(forms: list[str], size: int, width: int) -> str:
     return next((form for form in forms if width_of(form, size) <= width), "")
 
 
-def fitted_numbers(numbers: Array, width: int, height: int) -> tuple[list[list[str]], int] | None:
-    """Return the texts of numbers (h, w) for cells of a size, and the largest size of the font in which all of them fit.
+class NumberFit(Struct, frozen=True):
+    """How numbers are written into cells: significant digits, and the size of the font."""
 
-    None where they do not fit; cells of NUMBER_CELL pixels are large enough for any.
+    digits: int
+    size: int
+
+
+def fit_of(numbers: Iterable[float], width: int, height: int) -> NumberFit | None:
+    """Return the fit for cells of a size with most digits, and the largest font with which all numbers fit; None without any.
+
+    Cells of NUMBER_CELL pixels are large enough for any number.
     """
+    numbers = list(numbers)
     for digits in (3, 2, 1):
-        texts = [[number(value, digits) for value in row] for row in numbers.tolist()]
-        longest = max((text for row in texts for text in row), key=lambda text: width_of(text, 20), default="")
+        texts = {number(value, digits) for value in numbers}
+        longest = max(texts, key=lambda text: width_of(text, 20), default="")
         for size in range(min(22, height // 2), 6, -1):
             if width_of(longest, size) <= width - 6 and height_of(size) <= height:
-                return texts, size
+                return NumberFit(digits, size)
     return None
+
+
+def fitted_numbers(numbers: Array, width: int, height: int) -> tuple[list[list[str]], int] | None:
+    """Return the texts of numbers (h, w) for cells of a size, and the size of the font, by ``fit_of``."""
+    fit = fit_of(numbers.ravel().tolist(), width, height)
+    if fit is None:
+        return None
+    return [[number(value, fit.digits) for value in row] for row in numbers.tolist()], fit.size

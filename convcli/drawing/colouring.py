@@ -60,7 +60,7 @@ def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Co
     for index, tile in enumerate(tiles):
         if tile.is_picture:
             continue
-        signed = tile.signed or (some_signed and tile.kind == "map" and not tile.are_levels)
+        signed = tile.signed or tile.kind == "kernel" or (some_signed and tile.kind == "map" and not tile.are_levels)
         key: Key = (tile.kind, tile.is_rgb, signed, tile.scale, tile.are_levels)
         shares = tile.kind == "map" or tile.shares_scale
         if not shares or (options.normalize == "each" and tile.scale is None):
@@ -71,10 +71,9 @@ def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Co
 
 def _shared(key: Key, tiles: list[Tile], options: SheetOptions) -> Iterator[tuple[Tile, Colouring]]:
     kind, is_rgb, signed, given, are_levels = key[:5]
-    centred = kind == "kernel" or signed
     percentile = 100.0 if kind == "kernel" and not tiles[0].shares_scale else options.percentile
-    scale = given or scale_of([tile.samples for tile in tiles], percentile, centred)
-    name = options.colormap or ("grey" if are_levels else "diverging" if centred else "sequential")
+    scale = given or scale_of([tile.samples for tile in tiles], percentile, signed)
+    name = options.colormap or ("grey" if are_levels else "diverging" if signed else "sequential")
     if is_rgb or kind == "input":
         name = "grey"
     of_means = any(tile.samples.shape[:2] != tile.shape[:2] for tile in tiles)

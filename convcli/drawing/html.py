@@ -34,7 +34,7 @@ def _cells(tile: TileFacts) -> tuple[str, ...]:
     height, width, channels = tile.shape
     scale, counts = tile.scale, tile.counts
     return (
-        f"{tile.group.partition(':')[0]} {tile.name}" if tile.group else tile.name,
+        f"{tile.group.rpartition(': ')[0]} {tile.name}" if tile.group else tile.name,
         tile.kind,
         f"{width} x {height}" + (f" x {channels}" if channels > 1 else ""),
         "" if math.isnan(tile.minimum) else number(tile.minimum),

@@ -72,7 +72,6 @@ def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
     for colouring in colourings:
         kind, is_rgb, signed, given, are_levels = colouring.key[:5]
         is_own = len(colouring.key) > 5 and kind != "input"
-        signed = signed or kind == "kernel"
         of_rgb = ": red, green, blue" if is_rgb else ""
         means = ", means of samples" if colouring.of_means else ""
         name = "levels of maps" if are_levels else KINDS[kind]

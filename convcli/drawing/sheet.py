@@ -15,16 +15,13 @@ from .layout import CAPTION_WIDTH, Box, GroupBoxes, GroupSize, Layout, arrange, 
 from .legend import Item, items_of
 from .options import SheetOptions
 from .scale import Scale
-from .text import cut, drawable, height_of, width_of
+from .text import cut, drawable, height_of, ink_on, width_of
 from .tile import Tile, drawn_size, reduced
 
 MAX_PIXELS = 100_000_000
 """Pixels of a sheet, at most."""
 
 FRAME = (176, 176, 176)
-DARK = 0.179
-"""Luminance up to which white text has more contrast than black text: where (L + 0.05)^2 = 0.05 x 1.05, by WCAG 2."""
-
 HEADING = 15
 """Size of the font of headings."""
 
@@ -139,7 +136,8 @@ def check_pixels(count: int) -> None:
 
 
 def _facts(group: Group, tile: Tile, colouring: Colouring | None) -> TileFacts:
-    facts = TileFacts(group.heading, tile.name, tile.kind, tile.shape, tile.minimum, tile.maximum)
+    name = tile.name if tile.channel is None else f"{tile.name} channel {tile.channel}"
+    facts = TileFacts(group.heading, name, tile.kind, tile.shape, tile.minimum, tile.maximum)
     if colouring is None:
         return facts
     return replace(facts, scale=colouring.scale, colormap=colouring.colormap, counts=counts_of(tile, colouring.scale))
@@ -229,12 +227,6 @@ def painted_tile(tile: Tile, colouring: Colouring | None, size: tuple[int, int])
     """Return the colours (h, w, 3) uint8 of a tile that is reduced to a size. Without a colouring, its samples are colours."""
     samples = reduced(tile.samples, size)
     return np.broadcast_to(samples, (*size, 3)) if colouring is None else colouring.painted(samples)
-
-
-def ink_on(colours: Array) -> Array:
-    """Return whether the text on each of some colours (..., 3) is black; on the others it is white."""
-    dark_ink: Array = (colours / 255.0) ** 2.2 @ np.array([0.2126, 0.7152, 0.0722]) > DARK
-    return dark_ink
 
 
 def _write_numbers(canvas: Canvas, at: tuple[int, int], numbers: Array, painted: Array, cell: tuple[int, int]) -> None:

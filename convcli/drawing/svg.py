@@ -72,11 +72,15 @@ def svg_element(sheet: ArrangedSheet, provenance: Provenance | None = None) -> s
     return "\n".join([*lines, *canvas.elements, "</svg>"])
 
 
+def png_file(pixels: Array) -> bytes:
+    """Return pixels (h, w, 3) uint8 as a PNG file."""
+    picture = Image(np.ascontiguousarray(pixels), 255)
+    return fit(picture, format_named("png"), PNG).encode(picture)
+
+
 def png_uri(pixels: Array) -> str:
     """Return pixels (h, w, 3) uint8 as a PNG file in a data URI."""
-    picture = Image(np.ascontiguousarray(pixels), 255)
-    data = fit(picture, format_named("png"), PNG).encode(picture)
-    return "data:image/png;base64," + base64.b64encode(data).decode()
+    return "data:image/png;base64," + base64.b64encode(png_file(pixels)).decode()
 
 
 def printable(text: str) -> str:

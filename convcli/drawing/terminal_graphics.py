@@ -55,21 +55,19 @@ def sixel(pixels: Array) -> str:
 
 def _band(indices: Array) -> str:
     """Return up to six rows of indices (h, W): for each colour a line of characters, whose bits are the rows that have it."""
-    lines = []
-    bits = np.left_shift(1, np.arange(len(indices)))[:, None]
-    for colour in np.flatnonzero(np.bincount(indices.ravel())):
-        columns = ((indices == colour) * bits).sum(axis=0)
-        used = np.flatnonzero(columns)
-        lines.append(f"#{colour}{_runs(columns[: used[-1] + 1])}")
-    return "$".join(lines)
-
-
-def _runs(columns: Array) -> str:
-    """Return numbers from 0 to 63 as characters, equal ones in a row by their number."""
-    begins = np.flatnonzero(np.diff(columns, prepend=-1))
-    lengths = np.diff(begins, append=len(columns))
-    characters = [chr(63 + value) for value in columns[begins].tolist()]
-    return "".join(
-        f"!{length}{character}" if length >= LEAST_RUN else character * length
-        for character, length in zip(characters, lengths.tolist(), strict=True)
-    )
+    width = indices.shape[1]
+    colours, places = np.unique(indices, return_inverse=True)
+    bits = np.zeros((len(colours), width), np.uint8)
+    for row, line in enumerate(places.reshape(indices.shape)):
+        bits[line, np.arange(width)] |= 1 << row
+    changes = np.ones(bits.shape, bool)
+    changes[:, 1:] = bits[:, 1:] != bits[:, :-1]
+    begins = np.flatnonzero(changes)
+    lengths, values = np.diff(begins, append=bits.size), bits.ravel()[begins]
+    is_needed = (values > 0) | ((begins + lengths) % width > 0)  # nothing need follow the last pixel of a colour
+    lines: list[list[str]] = [[f"#{colour}"] for colour in colours.tolist()]
+    runs = zip((begins // width)[is_needed].tolist(), lengths[is_needed].tolist(), values[is_needed].tolist(), strict=True)
+    for line, length, value in runs:
+        character = chr(63 + value)
+        lines[line].append(f"!{length}{character}" if length >= LEAST_RUN else character * length)
+    return "$".join(map("".join, lines))

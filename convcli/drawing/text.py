@@ -20,6 +20,18 @@ FURTHER = {"×": "x", "÷": "/", "−": "-", "–": "-", "—": "-", "°": " deg
 """What stands for characters that have no decomposition."""
 
 
+DARK = 0.179
+"""Luminance up to which white text has more contrast than black text: where (L + 0.05)^2 = 0.05 x 1.05, by WCAG 2."""
+
+Ink = tuple[int, int, int]
+
+
+def ink_on(colours: Array) -> Array:
+    """Return whether the text on each of some colours (..., 3) is black; on the others it is white."""
+    dark_ink: Array = (colours / 255.0) ** 2.2 @ np.array([0.2126, 0.7152, 0.0722]) > DARK
+    return dark_ink
+
+
 @functools.cache
 def _font(size: int) -> PIL.ImageFont.FreeTypeFont:
     """Return the font in a size. Another layout engine, where it is installed, would place letters elsewhere."""
@@ -99,7 +111,7 @@ def cut(text: str, size: int, width: int) -> str:
     return text[:low].rstrip() + ELLIPSIS if text[:low].strip() else ""
 
 
-def write(canvas: Array, at: tuple[int, int], text: str, size: int, colour: tuple[int, int, int] = (32, 32, 32)) -> None:
+def write(canvas: Array, at: tuple[int, int], text: str, size: int, colour: Ink = (32, 32, 32)) -> None:
     """Write a drawable text on a canvas (H, W, 3) uint8, with its upper left corner at (x, y)."""
     if not text:
         return

@@ -18,6 +18,9 @@ class Encoding(Struct, frozen=True):
 
     At quality 90 and above JPEG and AVIF keep colours at full resolution; quality 100 makes WebP lossless.
 
+    ``only_changes`` makes those pixels of a GIF transparent that do not change from one frame to the next. Frames of a drawing
+    are then small, and each has a palette for its new pixels alone.
+
     ``quality`` None is ``DEFAULT_QUALITY``, unless ``inherited`` has the options of Pillow's ``save`` that compress as the file
     of the image is compressed. So is ``compression`` None that of the image, else deflate (see ``codecs.tiff``).
     """
@@ -26,6 +29,7 @@ class Encoding(Struct, frozen=True):
     quality: int | None = None
     compression: str | None = None
     inherited: dict[str, Any] | None = None
+    only_changes: bool = False
 
 
 def options_of_jpeg(encoding: Encoding, samples: int) -> dict[str, Any]:

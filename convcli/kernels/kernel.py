@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..drawn import Drawn
 from ..errors import KernelError
 from ..geometry.padding import Padding
 from .expressions import MAX_WEIGHT
@@ -30,7 +31,7 @@ MAX_SIDE = 1023
 """Largest kernel side: far above any use, and small enough that a typing error such as sigma=1e9 is harmless."""
 
 
-class Kernel(Struct, frozen=True, dict=True):
+class Kernel(Drawn, Struct, frozen=True, dict=True):
     """A named matrix of weights, (kh, kw), or (kh, kw, C) to be summed over C channels.
 
     ``offset`` is added to every response, in levels of the image. ``anchor`` (row, column) is the tap at the output pixel
@@ -123,7 +124,7 @@ class Kernel(Struct, frozen=True, dict=True):
         return replace(self, name=name)
 
 
-class Bank(Struct, frozen=True, dict=True):
+class Bank(Drawn, Struct, frozen=True, dict=True):
     """Several kernels: one feature map each, or one merged map with ``merge``."""
 
     name: str

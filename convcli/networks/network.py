@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from ..drawn import Drawn
 from ..errors import ArgumentError, nearest_name
 from .layer import Layer, Shape
 
@@ -41,7 +42,7 @@ class Input(Struct, frozen=True):
         return ""
 
 
-class Network(Struct, frozen=True):
+class Network(Drawn, Struct, frozen=True):
     """Layers in order: each takes the output of the one before."""
 
     name: str

@@ -228,7 +228,7 @@ def _trace_kernel(
         plane_levels = levels[:, :, c]
         plane_summed = plane_levels if summed is levels else summed[:, :, c]
         counts = None if absent is None or request.missing_rule == "spread" else ~absent[:, :, c]
-        planes.append(_plane(plane_levels, plane_summed, weights[:, :, c] if summing else weights, counts))
+        planes.append(plane_of(plane_levels, plane_summed, weights[:, :, c] if summing else weights, counts))
     shares = () if absent is None or request.missing_rule != "ignore" else _seen_shares(weights, absent)
     return KernelTrace(kernel, rows, columns, tuple(planes), summing, alpha_trace, responses, absent, shares)
 
@@ -274,7 +274,7 @@ def _shares(kernel: Kernel) -> Array:
     return shares
 
 
-def _plane(levels: Array, summed: Array, weights: Array, counts: Array | None) -> Plane:
+def plane_of(levels: Array, summed: Array, weights: Array, counts: Array | None = None) -> Plane:
     """Return a plane with its products: 0 for weights of 0, even over NaN, and for samples that do not count.
 
     ``counts`` is (kh, kw) bool; None for all. Adding 0.0 turns -0 into 0.

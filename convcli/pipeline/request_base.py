@@ -23,7 +23,9 @@ if TYPE_CHECKING:  # imported where a sheet is asked for
 
 DEPTHS = ("same", "float")
 NORMALIZE = ("shared", "each")
-"""The words of --normalize."""
+AXES = ("YX", "YXC", "CYX", "ZYX", "ZYXC", "ZCYX")
+COLUMNS, TILE, SCALE = (1, 1000), (8, 4096), (1, 256)
+"""The words of --normalize and --axes, and the least and largest values of --columns, --tile and --scale."""
 
 PIXELS_VERSION = 6
 """Increased when the same options give other pixels than before, so that --skip-existing does not keep old outputs."""

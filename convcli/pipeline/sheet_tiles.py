@@ -77,13 +77,13 @@ def facts_of_map(source: MapSource, map_: Map, extremes: tuple[float, float] | N
 
     The responses of kernels that keep the mean level of a picture are levels, not signed, also where some lie below 0.
     """
-    are_levels = isinstance(map_, Kernel | Bank) and _keeps_levels(map_)
+    are_levels = isinstance(map_, Kernel | Bank) and keeps_levels(map_)
     white = source.white
     scale = Scale(0.0, float(white), signed=False) if are_levels and white is not None else None
     signed = extremes is not None and extremes[0] < 0 and not are_levels
     return {"signed": signed, "are_levels": are_levels, "scale": scale}
 
 
-def _keeps_levels(map_: Kernel | Bank) -> bool:
+def keeps_levels(map_: Kernel | Bank) -> bool:
     """Return whether the responses are levels of a picture: the weights of each kernel sum to 1, or it has an offset."""
     return all(kernel.offset > 0 or math.isclose(kernel.sum, 1, rel_tol=1e-3) for kernel in kernels_of(map_))

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ..errors import ImageError, KernelError
+from ..images.formats import MAX_PIXELS
 from ..images.image import REMEDY, Array, check_pixels
 from ..kernels.weight_arrays import array_names, read_array
 from ..kernels.weight_files import naming_file
@@ -68,12 +69,19 @@ def view_npy(name: str, file: BinaryIO, axes: str | None, max_pixels: int) -> Vi
     if present < needed:
         raise ImageError(f"is truncated: its numbers take {needed} bytes, and it holds {present}; {REMEDY}")
     if isinstance(file, io.BytesIO):
-        flat: Array = np.frombuffer(file.getbuffer(), dtype, math.prod(shape), start)
+        flat: Array = np.frombuffer(file.getvalue(), dtype, math.prod(shape), start)
     else:
         flat = np.memmap(file, dtype, "r", start, (math.prod(shape),))
-    array = flat.reshape(shape, order="F" if is_fortran else "C")
+    return view_array(name, flat.reshape(shape, order="F" if is_fortran else "C"), axes, max_pixels)
+
+
+def view_array(name: str, array: Array, axes: str | None = None, max_pixels: int = MAX_PIXELS) -> Viewed:
+    """Return the maps of an array. Raises ImageError."""
+    if reason := _refusal(array.shape, array.dtype):
+        raise ImageError(reason)
     maps = as_maps(array, axes)
-    return Viewed(name, _parts(name, lambda: maps, maps.shape, max_pixels), len(maps), "maps", "", _notices(shape, axes))
+    notices = _notices(array.shape, axes)
+    return Viewed(name, _parts(name, lambda: maps, maps.shape, max_pixels), len(maps), "maps", "", notices)
 
 
 def view_archive(path: Path, key: str | None, axes: str | None, max_pixels: int) -> Iterator[Viewed | ImageError]:

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from ..drawing.layout import LARGEST_TILE, MARGIN, WIDTH, Grid, grid_for, tile_size
 from ..drawing.options import SheetOptions
-from ..drawing.sheet import Cell, Group, check_pixels
+from ..drawing.sheet import ArrangedSheet, Cell, Group, arrange_sheet, check_pixels
 from ..errors import ConvcliError, ImageError
 from ..images.codecs.pillow import truncated_allowed
 from ..images.formats import format_beginning
@@ -24,6 +24,9 @@ from .view_pictures import view_frames
 from .view_request import ViewRequest
 from .view_weights import view_kernel, view_layer
 from .viewed import MAX_CHANNELS, MAX_PARTS, DrawnIn, Part, Viewed
+
+ZIP = b"PK\3\4"
+"""The first bytes of an .npz file."""
 
 CHANNEL_FACTOR = 2
 """Pixels for each sample of channels side by side, as far as there is room."""
@@ -41,33 +44,35 @@ class Contents(Struct):
         """The shapes of all parts."""
         return [part.shape for item in self.viewed for part in item.parts]
 
+    def add(self, items: Iterable[Viewed | str]) -> None:
+        """Add items, at most MAX_PARTS parts of them, and errors."""
+        room, left_out = MAX_PARTS, 0
+        for found in items:
+            if isinstance(found, str):
+                self.errors.append(found)
+                continue
+            shown = found.parts[:room]
+            self.notices += [f"{found.name}: {notice}" for notice in found.notices]
+            if shown:
+                if len(shown) < found.count:
+                    self.notices.append(f"{found.name}: shows the first {len(shown)} of {found.count} {found.kind}")
+                channels = max(part.shape[2] for part in shown)
+                if channels > MAX_CHANNELS:
+                    self.notices.append(f"{found.name}: shows the first {MAX_CHANNELS} of {channels} channels")
+                self.viewed.append(replace(found, parts=shown))
+            else:
+                left_out += 1
+            room -= len(shown)
+        if left_out:
+            self.notices.append(f"shows at most {MAX_PARTS} tiles; {left_out} further files, kernels or layers are left out")
+
 
 @contextlib.contextmanager
 def open_contents(request: ViewRequest, standard_input: BinaryIO | None) -> Iterator[Contents]:
     """Open all that is viewed, at most MAX_PARTS parts. During the block they can be drawn."""
     contents = Contents()
     with contextlib.ExitStack() as opened, truncated_allowed(request.allow_truncated):
-        room, left_out = MAX_PARTS, 0
-        for found in _open_all(request, standard_input, opened):
-            if isinstance(found, str):
-                contents.errors.append(found)
-                continue
-            shown = found.parts[:room]
-            contents.notices += [f"{found.name}: {notice}" for notice in found.notices]
-            if shown:
-                if len(shown) < found.count:
-                    contents.notices.append(f"{found.name}: shows the first {len(shown)} of {found.count} {found.kind}")
-                channels = max(part.shape[2] for part in shown)
-                if channels > MAX_CHANNELS:
-                    contents.notices.append(f"{found.name}: shows the first {MAX_CHANNELS} of {channels} channels")
-                contents.viewed.append(replace(found, parts=shown))
-            else:
-                left_out += 1
-            room -= len(shown)
-        if left_out:
-            contents.notices.append(
-                f"shows at most {MAX_PARTS} tiles; {left_out} further files, kernels or layers are left out"
-            )
+        contents.add(_open_all(request, standard_input, opened))
         yield contents
 
 
@@ -106,8 +111,11 @@ def _open_input(
             return
         if key is not None:
             raise ImageError(f"holds no arrays by name; leave out #{key}")
-        file_format = format_beginning(file.read(32))
+        start = file.read(32)
         file.seek(0)
+        if start.startswith(ZIP):
+            raise ImageError("is an archive; an .npz is read from a file whose name ends so, and .npy from pipes too")
+        file_format = format_beginning(start)
         short = Path(name).name if path is not None else name
         if file_format is not None and file_format.name == "npy":
             viewed = view_npy(short, file, request.axes, request.max_pixels)
@@ -186,7 +194,7 @@ def side_of_block(shape: tuple[int, int, int], factor: int | None) -> int:
     return side if factor else min(side, LARGEST_TILE)
 
 
-def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Contents, heading: bool = True) -> list[Group]:
+def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Contents) -> list[Group]:
     """Read all parts, each reduced to its size as soon as it is read. What cannot be read is an error of ``contents``."""
     groups = []
     for section in sections:
@@ -200,3 +208,14 @@ def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Conten
                 contents.errors.append(f"{part.name}: does not fit in memory")
         groups.append(Group(tuple(cells), drawn_in.side, section.heading, drawn_in.factor))
     return groups
+
+
+def arrange_contents(contents: Contents, options: SheetOptions, width: int = WIDTH) -> ArrangedSheet | None:
+    """Read all parts, and return the sheet of them, at most ``width`` pixels wide; None where nothing could be read.
+
+    Raises ArgumentError where the options do not fit.
+    """
+    sections = sections_of(contents)
+    grid = plan_view(sections, options, contents.notices, width)
+    groups = read_groups(sections, DrawnIn(grid.side, options.scale), contents)
+    return arrange_sheet(groups, grid.columns, options) if any(group.tiles for group in groups) else None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from ..drawing.layout import block_grid
 from ..drawing.tile import Tile, drawn_size, tile_of
@@ -65,14 +66,15 @@ def tiles_of_array(
 ) -> tuple[Tile, ...]:
     """Return the tiles of numbers (H, W, C) on a scale: one, or one for each of the first channels."""
 
-    def tile(part: Array, side: int) -> Tile:
+    def tile(part: Array, side: int, channel: int | None = None) -> Tile:
         drawn = drawn_size(part.shape, side, drawn_in.factor)
-        return tile_of(name, kind, part, drawn, finite_extremes(part), index=index, shares_scale=shares_scale)
+        facts = {"index": index, "shares_scale": shares_scale, "channel": channel}
+        return tile_of(name, kind, part, drawn, finite_extremes(part), **facts)
 
     if array.shape[2] in (1, 3):
         return (tile(array, drawn_in.side),)
     side = _side_of_channels(array.shape[2], drawn_in)
-    return tuple(tile(array[:, :, [channel]], side) for channel in range(min(array.shape[2], MAX_CHANNELS)))
+    return tuple(tile(array[:, :, [channel]], side, channel) for channel in range(min(array.shape[2], MAX_CHANNELS)))
 
 
 def tiles_of_image(name: str, image: Image, drawn_in: DrawnIn, index: int | None = None) -> tuple[Tile, ...]:
@@ -83,7 +85,8 @@ def tiles_of_image(name: str, image: Image, drawn_in: DrawnIn, index: int | None
         return (picture_tile(name, "picture", image, drawn_in.side, drawn_in.factor),)
     side, channels = _side_of_channels(image.size[2], drawn_in), range(min(image.size[2], MAX_CHANNELS))
     planes = (Image(image.pixels[:, :, [channel]], image.white) for channel in channels)
-    return tuple(picture_tile(name, "picture", plane, side, drawn_in.factor) for plane in planes)
+    tiles = (picture_tile(name, "picture", plane, side, drawn_in.factor) for plane in planes)
+    return tuple(replace(tile, channel=channel) for channel, tile in enumerate(tiles))
 
 
 def _side_of_channels(count: int, drawn_in: DrawnIn) -> int:

@@ -106,13 +106,7 @@ def write_output(
     With --skip-existing a file gets a sidecar, unless it carries its provenance itself.
     """
     if target.path is None or is_stream(target.path):
-        memory = io.BytesIO()
-        write(memory)
-        if target.path is not None:
-            write_stream(target.path, memory.getvalue())
-            return
-        assert output.pipes.output is not None
-        write_all(output.pipes.output, memory.getvalue())
+        _write_to_stream(target.path, output.pipes.output, write)
         return
     file = UnfinishedFile(target.path)
     with file.written() as opened:
@@ -122,6 +116,26 @@ def write_output(
         output.unfinished.append(unfinished)
     else:
         unfinished.finish()
+
+
+def write_once(path: Path | None, standard_output: BinaryIO | None, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file that is complete or absent, or a stream; standard output where ``path`` is None. Raises OutputError."""
+    if path is None or is_stream(path):
+        _write_to_stream(path, standard_output, write)
+        return
+    with write_atomically(path) as file:
+        write(file)
+
+
+def _write_to_stream(path: Path | None, standard_output: BinaryIO | None, write: Callable[[BinaryIO], object]) -> None:
+    """Write all at once, as encoders seek."""
+    memory = io.BytesIO()
+    write(memory)
+    if path is not None:
+        write_stream(path, memory.getvalue())
+        return
+    assert standard_output is not None
+    write_all(standard_output, memory.getvalue())
 
 
 def _write_sidecar(path: Path, provenance: Provenance, replaces_ours: bool, sync: bool, finished: Path) -> None:

@@ -3,19 +3,16 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import BinaryIO
 
 from ..drawing.canvas import PixelCanvas
 from ..drawing.html import html_page
 from ..drawing.sheet import ArrangedSheet, draw_on
 from ..drawing.svg import svg_file
 from ..errors import ArgumentError
-from ..images.atomic_write import write_atomically
 from ..images.encoding import Encoding
 from ..images.file_format import Format
 from ..images.image import Image
 from ..images.provenance import Provenance
-from ..images.streams import is_stream, write_all, write_stream
 from ..images.write import fit
 from .view_request import VIEW_VERSION, ViewRequest
 from .view_sheet import Contents
@@ -51,18 +48,6 @@ def _provenance(request: ViewRequest, contents: Contents) -> Provenance:
     asked = hashlib.sha256(repr((VIEW_VERSION, name, names, options)).encode("utf-8", "surrogateescape"))
     source = hashlib.sha256("".join(viewed.digest for viewed in contents.viewed).encode())
     return Provenance(asked.hexdigest()[:32], source.hexdigest()[:32])
-
-
-def write_view(output: str, data: bytes, pipe: BinaryIO | None) -> None:
-    """Write a file, which gets its name when it is complete, or a stream. Raises OutputError."""
-    if output == "-":
-        assert pipe is not None
-        write_all(pipe, data)
-    elif is_stream(Path(output)):
-        write_stream(Path(output), data)
-    else:
-        with write_atomically(Path(output)) as file:
-            file.write(data)
 
 
 def refuse_replacing(request: ViewRequest, other_inputs: tuple[str, ...]) -> None:

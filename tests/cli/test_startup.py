@@ -25,6 +25,10 @@ LIGHT_COMMANDS = [
     (["at", "--help"], 0),
     (["at", "3", "x.png", "-k", "blur"], 2),
     (["at", "3,2", "x.png", "-k", "sobelx"], 2),
+    (["slide", "--help"], 0),
+    (["slide", "1 2; 3", "-k", "blur", "-o", "y.gif"], 2),
+    (["slide", "x.png", "-k", "sobelx", "-o", "y.gif"], 2),
+    (["slide", "x.png", "-k", "blur", "-o", "y.jpg"], 2),
 ]
 PROGRAM = """
 import sys

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import re
+import subprocess
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -161,13 +163,17 @@ def test_archives_have_a_section_for_each_array(run, tmp_path, rng):
     assert all(tile["scale"]["signed"] for tile in tiles)
 
 
-def test_kernels_of_a_bank_share_a_scale_and_others_have_their_own(run):
+def test_kernels_of_a_bank_share_a_scale_and_others_have_their_own(run, tmp_path):
     """The same grammar as in apply."""
     tiles = tiles_of(run, "-k", "compass", "-k", "gabor:theta=45", "-k", "3 0 -1")
     assert [tile["kind"] for tile in tiles] == ["kernel"] * 10
     assert {tile["scale"]["high"] for tile in tiles[:8]} == {2}
     assert [tile["scale"]["high"] for tile in tiles[8:]] == pytest.approx([1, 3])
     assert [tile["group"] for tile in tiles] == ["compass: 8 kernels of 3 x 3"] * 8 + [""] * 2
+    np.save(tmp_path / "w.npy", np.array([[[1, -1, 0]], [[5, 0, 2]]]))
+    arguments = ("-k", f"@{tmp_path}/w.npy:layout=ohw")
+    assert [tile["scale"]["high"] for tile in tiles_of(run, *arguments)] == [5, 5]
+    assert [tile["scale"]["high"] for tile in tiles_of(run, *arguments, "--normalize", "each")] == [1, 5]
 
 
 def test_first_layer_kernels_are_in_colour_and_deeper_ones_have_their_channels(run, tmp_path, rng):
@@ -184,6 +190,7 @@ def test_first_layer_kernels_are_in_colour_and_deeper_ones_have_their_channels(r
     assert [tuple(tile["shape"]) for tile in tiles] == [(5, 5, 3)] * 4
     assert tiles[0]["scale"] == {"low": -np.abs(first).max(), "high": np.abs(first).max(), "signed": True}
     tiles = tiles_of(run, *options, "--layer", "two", "--normalize", "each")
+    assert [tile["name"] for tile in tiles[:5]] == [*(f"0 channel {channel}" for channel in range(4)), "1 channel 0"]
     assert [tile["maximum"] for tile in tiles] == second.max(axis=(2, 3)).ravel().tolist()
     scales = np.array([tile["scale"]["high"] for tile in tiles]).reshape(6, 4)
     assert_array_equal(scales, np.abs(second).max(axis=(1, 2, 3))[:, None].repeat(4, axis=1))
@@ -221,6 +228,20 @@ def test_the_output_of_apply_and_run_is_viewed_in_a_pipe(shell, samples):
     north = scipy.signal.correlate2d(levels, [[1, 2, 1], [0, 0, 0], [-1, -2, -1]], mode="valid")
     assert len(tiles) == 8
     assert (north.min(), north.max()) in {(tile["minimum"], tile["maximum"]) for tile in tiles}
+
+
+def test_named_pipes_are_read(shell, maps, samples, tmp_path):
+    """Arrays and pictures, by the names that a shell gives them; archives are not."""
+    for path, count in ((maps, 3), (samples / "rocket.jpg", 1)):
+        reading, writing = os.pipe()
+        with subprocess.Popen(["cat", path], stdout=writing):
+            os.close(writing)
+            result = shell("view", f"/dev/fd/{reading}", "-o", tmp_path / "v.png", "--json", pass_fds=[reading])
+            os.close(reading)
+        assert len(json.loads(result.stdout)["tiles"]) == count, result.stderr
+    np.savez(tmp_path / "m.npz", a=np.zeros((2, 2)))
+    result = shell("view", "-", "--json", input=(tmp_path / "m.npz").read_bytes())
+    assert b"standard input: is an archive; an .npz is read from a file whose name ends so" in result.stderr
 
 
 # Files
@@ -527,7 +548,7 @@ def test_more_maps_than_the_limit_are_told(run, tmp_path, monkeypatch):
 
 
 def test_maps_of_a_huge_array_are_read_one_at_a_time(shell, tmp_path):
-    """Of 8 GB, in a process that may take 2 GB of memory beside the file."""
+    """Of 8 GB, of which the first 1,024 maps are read."""
     array = np.lib.format.open_memmap(tmp_path / "x.npy", mode="w+", dtype=np.float64, shape=(1_000_000, 32, 32))
     array[3, 5, 7] = 9
     array.flush()

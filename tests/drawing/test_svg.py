@@ -20,7 +20,7 @@ from convcli.drawing.tile import drawn_size, tile_of
 from convcli.images.provenance import Provenance
 
 SVG = "{http://www.w3.org/2000/svg}"
-HOSTILE = "</title><script>alert(1)</script>\"'&amp;\x00\x1b[31m\ud800"
+HOSTILE = "</title><script>alert(1)</script>\"'&amp;\x00\x1b[31m"
 
 
 def sheet_of(names, rng, side=90, heading="", options=None):
@@ -84,6 +84,7 @@ def test_text_is_text_in_the_boxes_of_the_layout(rng):
         assert width == width_of(text.text, size)
         inside = [box for box in boxes if box.x <= x and box.y <= y <= box.y + box.height and x + width <= box.x + box.width]
         assert len(inside) == 1
+        assert y >= inside[0].y + size * 0.8
         assert y <= inside[0].y + inside[0].height - (height_of(size) - size) // 3
 
 
@@ -105,6 +106,14 @@ def test_hostile_names_are_text(rng, provenance):
         assert "url(" not in text
         assert "@import" not in text
         text.encode()
+
+
+def test_surrogates_are_replaced(rng):
+    """A byte of a name that is not UTF-8 is one. They cannot be printed, so that their numbers are compared."""
+    sheet = sheet_of(["a\udcff", "b"], rng, heading="\ud800")
+    for text in (svg_file(sheet, None), html_page(sheet, "\udcff", None)):
+        assert [ord(character) for character in text if 0xD800 <= ord(character) < 0xE000] == []
+        assert "\N{REPLACEMENT CHARACTER}" in text
 
 
 def test_a_page_lists_what_its_tiles_show(rng):

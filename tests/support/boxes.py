@@ -13,13 +13,18 @@ def boxes_of(layout):
 
 
 def assert_apart(layout):
-    """Paint each box on a sheet: no pixel is painted twice, none lies outside."""
-    painted = np.zeros((layout.height, layout.width), np.uint8)
-    for box in boxes_of(layout):
+    """The boxes of a sheet."""
+    assert_boxes_apart(boxes_of(layout), layout.width, layout.height)
+
+
+def assert_boxes_apart(boxes, width, height):
+    """Paint each box on a canvas: no pixel is painted twice, none lies outside."""
+    painted = np.zeros((height, width), np.uint8)
+    for box in boxes:
         if box.width and box.height:
             assert min(box.x, box.y) >= 0
-            assert box.x + box.width <= layout.width
-            assert box.y + box.height <= layout.height
+            assert box.x + box.width <= width
+            assert box.y + box.height <= height
             part = painted[box.y : box.y + box.height, box.x : box.x + box.width]
             assert not part.any(), box
             part[:] = 1

@@ -91,7 +91,10 @@ class GifCodec(AnimationCodec):
             box = (0, 0, width, height) if clears else changed_box(before, frame)
             if index == 0:
                 file.write(_header(width, height, loop, storage.metadata))
-            file.write(_frame(frame, box, round(duration / 10), clears))
+            keeps = None
+            if storage.encoding.only_changes and before is not None and not clears:
+                keeps = (frame[0] == before[0]).all(axis=2)
+            file.write(_frame(frame, box, round(duration / 10), clears, keeps))
             before = None if clears else frame
         file.write(b";")
 
@@ -116,12 +119,16 @@ def _header(width: int, height: int, loop: int, metadata: Metadata) -> bytes:
     return b"".join(parts)
 
 
-def _frame(frame: Levels, box: Box, hundredths: int, clears: bool) -> bytes:
-    """Return the blocks of a frame, with its palette. One that is cleared names a transparent colour, as Pillow asks."""
+def _frame(frame: Levels, box: Box, hundredths: int, clears: bool, keeps: Array | None = None) -> bytes:
+    """Return the blocks of a frame, with its palette. One that is cleared names a transparent colour, as Pillow asks.
+
+    ``keeps`` (H, W) bool are pixels that are transparent, so that those of the frame before are seen.
+    """
     left, top, right, bottom = box
     levels, has_alpha = frame
     part = levels[top:bottom, left:right], has_alpha
-    stored = indexed(part[0][:, :, : levels.shape[2] - has_alpha], _hidden(part), clears)
+    hidden = _hidden(part) if keeps is None else keeps[top:bottom, left:right]
+    stored = indexed(part[0][:, :, : levels.shape[2] - has_alpha], hidden, clears)
     picture = PIL.Image.fromarray(np.ascontiguousarray(stored.indices))
     picture.putpalette(stored.palette.tobytes())
     options = {"transparency": stored.transparent} if stored.transparent is not None else {}

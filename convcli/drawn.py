@@ -1,0 +1,27 @@
+"""Values that notebooks show as pictures."""
+
+import importlib
+from typing import Any
+
+
+class Drawn:
+    """A value that ``convcli.show`` draws. IPython calls these methods instead of ``repr``."""
+
+    __slots__ = ()
+
+    def _repr_png_(self) -> bytes | None:
+        """Return the bytes of a PNG file; None where there is nothing to draw."""
+        picture = _picture_of(self)
+        data: bytes | None = picture and picture._repr_png_()
+        return data
+
+    def _repr_html_(self) -> str | None:
+        """Return elements of HTML: what it is about, and the picture; None where there is nothing to draw."""
+        picture = _picture_of(self)
+        elements: str | None = picture and picture._repr_html_()
+        return elements
+
+
+def _picture_of(value: Drawn) -> Any:
+    # The packages that draw are above those that hold values, and are imported when a picture is asked for.
+    return importlib.import_module("convcli.pipeline.show").picture_of(value)

@@ -1,0 +1,140 @@
+"""``show``: arrays, kernels, banks and networks as pictures in notebooks."""
+
+from html import escape
+from typing import Any
+
+import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
+from numpy.typing import ArrayLike
+
+from ..drawing.canvas import PixelCanvas
+from ..drawing.options import SheetOptions
+from ..drawing.sheet import ArrangedSheet, draw_on
+from ..drawing.svg import png_file, png_uri, printable
+from ..drawing.tile import can_be_numbered
+from ..errors import ArgumentError, ImageError, KernelError
+from ..images.image import Array
+from ..kernels.kernel import Bank, Kernel, kernels_of
+from ..networks.network import Network
+from ..ops.validation import check_array
+from .request_base import AXES, COLUMNS, NORMALIZE, SCALE, TILE
+from .view_arrays import view_array
+from .view_request import weights_of
+from .view_sheet import Contents, arrange_contents
+from .view_weights import view_kernel, view_layer
+from .viewed import Viewed
+
+
+class Picture(Struct, frozen=True, eq=False):
+    """A sheet of tiles, which notebooks show."""
+
+    name: str
+    sheet: ArrangedSheet
+    notices: tuple[str, ...] = ()
+    about: str = ""
+
+    @property
+    def pixels(self) -> Array:
+        """The colours (H, W, 3), uint8."""
+        canvas = PixelCanvas(self.sheet.layout.height, self.sheet.layout.width)
+        draw_on(canvas, self.sheet)
+        return canvas.pixels
+
+    def _repr_png_(self) -> bytes:
+        """Return the bytes of a PNG file, for IPython."""
+        return png_file(self.pixels)
+
+    def _repr_html_(self) -> str:
+        """Return the picture as an element of HTML, with text above it and notices below, for IPython."""
+        above, *below = (f"<p>{escape(printable(text))}</p>" if text else "" for text in (self.about, *self.notices))
+        return f'{above}<img alt="{escape(printable(self.name))}" src="{png_uri(self.pixels)}">{"".join(below)}'
+
+
+def show(
+    what: "ArrayLike | Kernel | Bank | Network | list[Any]",
+    *,
+    axes: str | None = None,
+    layer: str | None = None,
+    columns: int | None = None,
+    tile: int | None = None,
+    scale: int | None = None,
+    labels: bool = True,
+    normalize: str = "shared",
+    percentile: float = 100.0,
+    colormap: str | None = None,
+    numbers: bool = False,
+) -> Picture:
+    """Draw maps, kernels or the weights of a layer as one sheet, which notebooks show.
+
+    Parameters
+    ----------
+    what
+        A real array of maps, (H, W), (N, H, W), (N, C, H, W), (H, W, 3) or (N, H, W, 3), a kernel, a bank, a network, or a list
+        of these. Arrays of uint8 and uint16 are pictures; others are numbers on a scale.
+    axes : str, optional
+        The axes of an array, such as "ZYX": maps Z, channels C, rows Y, columns X.
+    layer : str, optional
+        A layer of a network; None is the first that has weights.
+    columns, tile, scale, labels, normalize, percentile, colormap, numbers
+        As the options of ``convcli view``: tiles of a row; their longest side in pixels, or pixels for each sample; whether
+        there is text; "shared" or "each"; the percentile at which scales end; the colour map; whether values are written.
+
+    Returns
+    -------
+    Picture
+        ``pixels`` are its colours (H, W, 3), uint8.
+
+    Raises
+    ------
+    ArgumentError (a ValueError)
+        If there is nothing to draw, or an option or a shape does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np, convcli
+    >>> convcli.show(np.eye(3), labels=False, tile=90).pixels.shape[2]
+    3
+    """
+    for option, value, (least, most) in (("columns", columns, COLUMNS), ("tile", tile, TILE), ("scale", scale, SCALE)):
+        if value is not None and not (isinstance(value, int) and least <= value <= most):
+            raise ArgumentError(f"{option} must be a whole number from {least} to {most}, got {value!r}")
+    if normalize not in NORMALIZE:
+        raise ArgumentError(f"normalize must be {' or '.join(NORMALIZE)}, got {normalize!r}")
+    if axes is not None and axes.upper() not in AXES:
+        raise ArgumentError(f"axes must be one of {', '.join(AXES)}, got {axes!r}")
+    options = SheetOptions(columns, tile, scale, labels, normalize, percentile, colormap, numbers)
+    items = what if isinstance(what, list) and what and all(isinstance(item, SHOWN) for item in what) else [what]
+    names = ["array"] if len(items) == 1 else [f"array {index}" for index in range(len(items))]
+    contents, letters = Contents(), axes and axes.upper()
+    contents.add(_viewed(name, item, letters, layer) for name, item in zip(names, items, strict=True))
+    sheet = arrange_contents(contents, options)
+    if sheet is None:
+        raise ArgumentError("; ".join(contents.errors) or "what must not be empty")
+    return Picture(", ".join(viewed.name for viewed in contents.viewed), sheet, tuple(contents.notices))
+
+
+def picture_of(value: Kernel | Bank | Network) -> Picture | None:
+    """Return what a notebook shows of a value: with numbers where they have room; None for a network without weights."""
+    if isinstance(value, Network) and not any(layer.sources for layer in value.layers):
+        return None
+    numbers = not isinstance(value, Network) and all(can_be_numbered(kernel.shape) for kernel in kernels_of(value))
+    return replace(show(value, numbers=numbers), about=f"{value.name}: {value.about}" if value.about else value.name)
+
+
+SHOWN = np.ndarray, Kernel, Bank, Network
+"""What a list of several things to be shown may hold; other lists are arrays."""
+
+
+def _viewed(name: str, item: Any, axes: str | None, layer: str | None) -> Viewed:
+    """Return the parts of what is shown. Raises ArgumentError."""
+    try:
+        if isinstance(item, Kernel | Bank):
+            return view_kernel(item)
+        if isinstance(item, Network):
+            return view_layer(weights_of(item, [layer] if layer is not None else [])[0])
+        return view_array(name, check_array("what", item), axes)
+    except ImageError as error:
+        raise ArgumentError(f"what {error}") from None
+    except KernelError as error:
+        raise ArgumentError(str(error)) from None

@@ -1,0 +1,231 @@
+"""Frames of slides: the window is outlined where it is, the map grows, and nothing overlaps."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.testing import assert_array_equal
+
+from boxes import assert_boxes_apart
+from convcli.drawing.captions import number
+from convcli.drawing.colormaps import UNKNOWN, colormap
+from convcli.drawing.layout import MARGIN, WIDTH
+from convcli.drawing.number_grid import OUTLINE
+from convcli.drawing.scale import Scale
+from convcli.drawing.slide import Slide, figure_of
+from convcli.drawing.slide_layout import SlideSizes, arrange_slide
+from convcli.drawing.sliding_window import PADDING, PIXEL, SlidingWindow, Step
+from convcli.drawing.text import width_of
+from convcli.errors import ArgumentError
+
+SHAPES = st.tuples(st.integers(1, 96), st.integers(1, 96))
+
+
+def slide_of(planes, weights, out, cell=None, stride=(1, 1), dilation=(1, 1), scale=None, padded=0, written=False):
+    """The slide of planes (C, H, W) with ``padded`` cells of padding on each side, and weights (C, kh, kw)."""
+    planes, weights = np.asarray(planes, float), np.asarray(weights, float)
+    sources = np.full(planes.shape[1:], PADDING, np.uint8)
+    sources[padded : planes.shape[1] - padded, padded : planes.shape[2] - padded] = PIXEL
+
+    def explain(values):
+        return Step(values, values * weights, ("sum of the products",))
+
+    names = ("",) if len(planes) == 1 else tuple(f"channel {index}" for index in range(len(planes)))
+    grid = SlidingWindow(
+        "title", "facts", planes, sources, names, ("input", "map"), weights, weights if written else None, np.zeros(out), scale,
+        False, (0, 0), stride, dilation, weights.shape[1:], explain,
+    )  # fmt: skip
+    sums = [grid.step(index).products.sum() for index in range(grid.positions)]
+    grid.map[:] = np.reshape(sums, out)
+    return Slide(grid, cell)
+
+
+def pixels_in(frame, box):
+    """The pixels of a box."""
+    return frame[box.y : box.y + box.height, box.x : box.x + box.width]
+
+
+def outlined(frame, panel, margin=1):
+    """The rows and columns of a panel's grid, from .. to, that are outlined, in pixels of the panel."""
+    box = panel.grid
+    part = frame[box.y - margin : box.y + box.height + margin, box.x - margin : box.x + box.width + margin]
+    rows, columns, _ = np.nonzero((part == OUTLINE).all(axis=2)[:, :, None])
+    return rows.min() - margin, rows.max() - margin, columns.min() - margin, columns.max() - margin
+
+
+@given(
+    count=st.integers(1, 4),
+    input_shape=SHAPES,
+    map_shape=SHAPES,
+    window=SHAPES,
+    parts=st.sampled_from(
+        [("window",), ("kernel", "products"), ("window", "kernel", "products"), ("window", "kernel", "products", "written")]
+    ),
+    lines=st.integers(1, 6),
+    cell=st.one_of(st.none(), st.integers(8, 60)),
+)
+def test_no_boxes_overlap(count, input_shape, map_shape, window, parts, lines, cell):
+    """Whatever the sizes; headings are as wide as their text."""
+    headings = tuple((name, f"the heading of {name}") for name in parts)
+    sizes = SlideSizes(
+        ("a heading of an input",) * count, "map", input_shape, map_shape, window, headings, lines, ("t", "f" * 300), cell
+    )
+    layout = arrange_slide(sizes)
+    assert_boxes_apart(layout.boxes, layout.width, layout.height)
+    assert layout.inputs[0].heading.width == width_of("a heading of an input", 13)
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 5), (9, 9), (9, 4), (34, 34)])
+@pytest.mark.parametrize("window", [(1, 1), (3, 3), (5, 5), (1, 7)])
+def test_usual_slides_are_at_most_1000_pixels_wide(count, shape, window):
+    """As they are seen on a slide of a lecture; of three channels, of up to 11 columns, as a cell has at least 6 pixels."""
+    parts = tuple((name, name) for name in ("window", "kernel", "products")[count > 1 :])
+    sizes = SlideSizes(("input",) * count, "map", shape, shape, window, parts, 2, ("title", "facts"))
+    assert arrange_slide(sizes).width <= WIDTH
+
+
+@pytest.mark.parametrize(("stride", "dilation"), [((1, 1), (1, 1)), ((2, 3), (1, 1)), ((1, 2), (2, 1)), ((1, 1), (2, 3))])
+def test_the_window_is_outlined_where_it_lies(rng, stride, dilation):
+    """In every channel: from one pixel before the first tap to one behind the last."""
+    out = (3, 4)
+    shape = [(n - 1) * s + (k - 1) * d + 1 for n, s, k, d in zip(out, stride, (2, 3), dilation, strict=True)]
+    slide = slide_of(rng.integers(0, 9, (2, *shape)), np.ones((2, 2, 3)), out, cell=20, stride=stride, dilation=dilation)
+    for index in range(12):
+        row, column = divmod(index, 4)
+        frame = slide.frame(index)
+        top, left = row * stride[0] * 20, column * stride[1] * 20
+        bottom, right = top + (dilation[0] + 1) * 20, left + (2 * dilation[1] + 1) * 20
+        for panel in slide.layout.inputs:
+            assert outlined(frame, panel) == (top - 1, bottom + 1, left - 1, right + 1)
+        assert outlined(frame, slide.layout.map) == (row * 20 - 1, row * 20 + 21, column * 20 - 1, column * 20 + 21)
+
+
+def test_each_tap_of_a_dilated_kernel_is_outlined():
+    """Not what lies between them."""
+    slide = slide_of(np.zeros((1, 3, 3)), np.ones((1, 2, 2)), (1, 1), cell=20, dilation=(2, 2))
+    frame, box = slide.frame(0), slide.layout.inputs[0].grid
+    for y in (0, 2):
+        for x in range(3):
+            below_the_line = frame[box.y + 20 * y + 1, box.x + 20 * x + 6 : box.x + 20 * x + 14]
+            assert (below_the_line == OUTLINE).all() == (x != 1)
+    assert not (frame[box.y + 26 : box.y + 34, box.x + 1 : box.x + 59] == OUTLINE).all(axis=2).any()
+
+
+def test_the_map_grows_in_the_colours_of_its_values(rng):
+    """Cells after the position are white; those before have the colour of their value, and stay."""
+    slide = slide_of(rng.integers(-5, 6, (1, 4, 6)), [[[1, -1], [2, 0]]], (3, 5), cell=20)
+    reach = np.abs(slide.window.map).max()
+    colours = colormap("diverging")[np.rint((slide.window.map / reach + 1) * 128).astype(int)]
+    box = slide.layout.map.grid
+    corners = np.ix_(box.y + 4 + 20 * np.arange(3), box.x + 4 + 20 * np.arange(5))
+    for index in range(15):
+        expected = colours.copy()
+        expected.reshape(-1, 3)[index + 1 :] = 255
+        assert_array_equal(slide.frame(index)[corners], expected)
+
+
+def test_the_parts_have_their_colours(rng):
+    """A picture is grey from black to white; kernel and products have 0 in the middle of scales of their own."""
+    slide = slide_of([[[0, 255], [51, 102]]], [[[-2, 1], [0, 1]]], (1, 1), scale=Scale(0, 255, False))
+    frame, (parts,) = slide.frame(0), slide.layout.parts
+    cell, small = slide.layout.cell, slide.layout.small_cell
+    grey = frame[
+        np.ix_(slide.layout.inputs[0].grid.y + 4 + cell * np.arange(2), slide.layout.inputs[0].grid.x + 4 + cell * np.arange(2))
+    ]
+    assert_array_equal(grey, np.array([[0, 255], [51, 102]])[:, :, None].repeat(3, axis=2))
+    for name, values, reach in [("kernel", [[-2, 1], [0, 1]], 2), ("products", [[0, 255], [0, 102]], 255)]:
+        box = parts[name].grid
+        seen = frame[np.ix_(box.y + 2 + small * np.arange(2), box.x + 2 + small * np.arange(2))]
+        assert_array_equal(seen, colormap("diverging")[np.rint((np.array(values) / reach + 1) * 128).astype(int)], name)
+    assert [(part.name, part.scale) for part in slide.parts] == [
+        ("input", Scale(0, 255, False)),
+        ("map", Scale(0, 357, False)),
+        ("kernel", Scale(-2, 2, True)),
+        ("products", Scale(-255, 255, True)),
+    ]
+
+
+def test_padding_is_hatched():
+    """With darker lines that rise to the right; pixels are not."""
+    slide = slide_of(np.full((1, 5, 5), 7.0), np.ones((1, 3, 3)), (3, 3), cell=60, padded=1)
+    box = slide.layout.inputs[0].grid
+    padding, pixel = (slide.background[box.y + y + 1 : box.y + y + 60, box.x + 61 : box.x + 120, 0] for y in (0, 60))
+    assert len(np.unique(pixel[:12])) == 1
+    values, counts = np.unique(padding[:12], return_counts=True)
+    assert len(values) == 2
+    assert counts[0] / counts.sum() == pytest.approx(1 / 6, abs=0.02)
+    assert_array_equal(padding[0, 1:12], padding[1, :11])
+
+
+def test_numbers_are_inside_of_their_cells(rng):
+    """Also those of many digits, and weights in the corners: nothing is written on the lines of the grid."""
+    for values in ([[-1.23e-5, 1e30], [123456.7, 1 / 3]], [[0, 255], [65535, -1020]]):
+        slide = slide_of([values], [[[1 / 9, -2 / 9], [0, 1]]], (1, 1))
+        plain = slide_of([values], [[[1 / 9, -2 / 9], [0, 1]]], (1, 1))
+        plain.fits, plain.corner = plain.fits._replace(input=None), None
+        box, cell = slide.layout.inputs[0].grid, slide.layout.cell
+        written, blank = (pixels_in(each, box) for each in (slide.background, plain._draw_background()[0]))
+        changed = (written != blank).any(axis=2)
+        assert changed.any()
+        assert not changed[::cell].any()
+        assert not changed[:, ::cell].any()
+
+
+def test_nan_has_its_colour():
+    """In the input and in the map, and the caption says it."""
+    slide = slide_of([[[np.nan, 1, 2]]], [[[1, 1]]], (1, 2), scale=Scale(0, 2, False))
+    frame = slide.frame(1)
+    box = slide.layout.map.grid
+    assert tuple(frame[box.y + 4, box.x + 4]) == UNKNOWN
+    assert slide.caption(0) == "position 1 of 2, row 0, column 0 of the map: sum of the products = NaN"
+    assert slide.caption(1) == "position 2 of 2, row 0, column 1 of the map: sum of the products = 3"
+
+
+def test_one_pixel_is_drawn():
+    """The smallest slide."""
+    slide = slide_of([[[5]]], [[[2]]], (1, 1))
+    assert slide.window.positions == 1
+    assert slide.frame(0).shape == (slide.layout.height, slide.layout.width, 3)
+
+
+def test_frames_are_the_same_each_time_and_in_any_order(rng):
+    """To the byte: each is drawn from the start."""
+    slide = slide_of(rng.normal(size=(1, 5, 5)), rng.normal(size=(1, 3, 3)), (3, 3))
+    forwards = [slide.frame(index) for index in range(9)]
+    for index in reversed(range(9)):
+        assert_array_equal(slide.frame(index), forwards[index])
+
+
+def test_a_figure_has_frames_in_rows(rng):
+    """Each as it is, from left to right."""
+    slide = slide_of(rng.integers(0, 9, (1, 4, 4)), np.ones((1, 2, 2)), (3, 3))
+    high, wide = slide.layout.height, slide.layout.width
+    figure = figure_of(slide, range(2, 9))
+    columns = figure.shape[1] // wide
+    assert (figure.shape[0] % high, figure.shape[1] % wide) == (0, 0)
+    for place, index in enumerate(range(2, 9)):
+        y, x = place // columns * high, place % columns * wide
+        assert_array_equal(figure[y : y + high, x : x + wide], slide.frame(index))
+    with pytest.raises(ArgumentError, match="take fewer with --frames"):
+        figure_of(slide, range(1000))
+
+
+def test_fractions_have_their_denominator_in_the_heading():
+    """1/9 is written as 1, under the heading 1/9."""
+    slide = slide_of([[[9, 18]]], [[[1 / 9, -2 / 9]]], (1, 1))
+    assert slide.layout.parts[0]["kernel"].text == "kernel 1/9"
+    assert slide._corner_texts()[0] == [[["x1/9", "x-2/9"]]]
+    assert number(float(slide.window.map[0, 0])) == "-3"
+
+
+def test_a_rotated_kernel_is_shown_as_it_is_written_too():
+    """Beside the calculation."""
+    parts = slide_of([[[9, 18]]], [[[1, 2]]], (1, 1), written=True).layout.parts[0]
+    assert {name: panel.text for name, panel in parts.items()} == {
+        "window": "window",
+        "kernel": "kernel, rotated",
+        "products": "products",
+        "written": "kernel as written",
+    }
+    assert parts["window"].grid.x == MARGIN

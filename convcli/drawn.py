@@ -11,17 +11,16 @@ class Drawn:
 
     def _repr_png_(self) -> bytes | None:
         """Return the bytes of a PNG file; None where there is nothing to draw."""
-        picture = _picture_of(self)
+        picture = _drawing().picture_of(self)
         data: bytes | None = picture and picture._repr_png_()
         return data
 
-    def _repr_html_(self) -> str | None:
-        """Return elements of HTML: what it is about, and the picture; None where there is nothing to draw."""
-        picture = _picture_of(self)
-        elements: str | None = picture and picture._repr_html_()
+    def _repr_html_(self) -> str:
+        """Return elements of HTML: what it is about, and the picture if there is one."""
+        elements: str = _drawing().elements_of(self)
         return elements
 
 
-def _picture_of(value: Drawn) -> Any:
+def _drawing() -> Any:
     # The packages that draw are above those that hold values, and are imported when a picture is asked for.
-    return importlib.import_module("convcli.pipeline.show").picture_of(value)
+    return importlib.import_module("convcli.pipeline.show")

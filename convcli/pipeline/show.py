@@ -1,21 +1,22 @@
 """``show``: arrays, kernels, banks and networks as pictures in notebooks."""
 
-from html import escape
 from typing import Any
 
 import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
 from numpy.typing import ArrayLike
 
 from ..drawing.canvas import PixelCanvas
+from ..drawing.html_page import attribute, table, text
 from ..drawing.options import SheetOptions
 from ..drawing.sheet import ArrangedSheet, draw_on
-from ..drawing.svg import png_file, png_uri, printable
+from ..drawing.svg import png_file, png_uri
 from ..drawing.tile import can_be_numbered
 from ..errors import ArgumentError, ImageError, KernelError
 from ..images.image import Array
 from ..kernels.kernel import Bank, Kernel, kernels_of
+from ..networks.analysis import analyse
+from ..networks.layer import shape_text
 from ..networks.network import Network
 from ..ops.validation import check_array
 from .request_base import AXES, COLUMNS, NORMALIZE, SCALE, TILE
@@ -32,7 +33,9 @@ class Picture(Struct, frozen=True, eq=False):
     name: str
     sheet: ArrangedSheet
     notices: tuple[str, ...] = ()
-    about: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Picture of {self.name}, {self.sheet.layout.width} x {self.sheet.layout.height} pixels>"
 
     @property
     def pixels(self) -> Array:
@@ -46,9 +49,9 @@ class Picture(Struct, frozen=True, eq=False):
         return png_file(self.pixels)
 
     def _repr_html_(self) -> str:
-        """Return the picture as an element of HTML, with text above it and notices below, for IPython."""
-        above, *below = (f"<p>{escape(printable(text))}</p>" if text else "" for text in (self.about, *self.notices))
-        return f'{above}<img alt="{escape(printable(self.name))}" src="{png_uri(self.pixels)}">{"".join(below)}'
+        """Return the picture as an element of HTML, with the notices below it, for IPython."""
+        notices = "".join(f"<p>{text(notice)}</p>" for notice in self.notices)
+        return f'<img alt="{attribute(self.name)}" src="{png_uri(self.pixels)}">{notices}'
 
 
 def show(
@@ -103,12 +106,19 @@ def show(
         raise ArgumentError(f"normalize must be {' or '.join(NORMALIZE)}, got {normalize!r}")
     if axes is not None and axes.upper() not in AXES:
         raise ArgumentError(f"axes must be one of {', '.join(AXES)}, got {axes!r}")
-    options = SheetOptions(columns, tile, scale, labels, normalize, percentile, colormap, numbers)
+    if layer is not None and not isinstance(what, Network):
+        raise ArgumentError(f"layer is one of a network, got a {type(what).__name__}")
+    if isinstance(what, str):
+        raise ArgumentError(f"what must be an array, a kernel, a bank or a network; convcli.kernel({what!r}) is a kernel")
     items = what if isinstance(what, list) and what and all(isinstance(item, SHOWN) for item in what) else [what]
     names = ["array"] if len(items) == 1 else [f"array {index}" for index in range(len(items))]
     contents, letters = Contents(), axes and axes.upper()
     contents.add(_viewed(name, item, letters, layer) for name, item in zip(names, items, strict=True))
-    sheet = arrange_contents(contents, options)
+    try:
+        options = SheetOptions(columns, tile, scale, labels, normalize, percentile, colormap, numbers)
+        sheet = arrange_contents(contents, options)
+    except ArgumentError as error:
+        raise ArgumentError(str(error).replace("--", "")) from None  # options of commands are arguments here
     if sheet is None:
         raise ArgumentError("; ".join(contents.errors) or "what must not be empty")
     return Picture(", ".join(viewed.name for viewed in contents.viewed), sheet, tuple(contents.notices))
@@ -116,10 +126,30 @@ def show(
 
 def picture_of(value: Kernel | Bank | Network) -> Picture | None:
     """Return what a notebook shows of a value: with numbers where they have room; None for a network without weights."""
-    if isinstance(value, Network) and not any(layer.sources for layer in value.layers):
-        return None
-    numbers = not isinstance(value, Network) and all(can_be_numbered(kernel.shape) for kernel in kernels_of(value))
-    return replace(show(value, numbers=numbers), about=f"{value.name}: {value.about}" if value.about else value.name)
+    if isinstance(value, Network):
+        has_weights = any(source.role == "weight" for layer in value.layers for source in layer.sources)
+        return show(value) if has_weights else None
+    return show(value, numbers=all(can_be_numbered(kernel.shape) for kernel in kernels_of(value)))
+
+
+def elements_of(value: Kernel | Bank | Network) -> str:
+    """Return elements of HTML: the name, what it is about, the layers of a network, and the picture."""
+    picture = picture_of(value)
+    parts = [f"<p>{text(f'{value.name}: {value.about}' if value.about else value.name)}</p>"]
+    if isinstance(value, Network):
+        parts.append(_table_of_layers(value))
+    return "\n".join([*parts, *([picture._repr_html_()] if picture else [])])
+
+
+def _table_of_layers(network: Network) -> str:
+    """Return a table of the layers; with their shapes and parameters, where the network has an input size."""
+    if network.input.size is None:
+        return table(("layer", "kind"), [(layer.name, layer.kind) for layer in network.layers])
+    rows = [
+        (found.layer.name, found.layer.kind, shape_text(found.output_shape), f"{found.weights + found.biases:,}")
+        for found in analyse(network, network.shape_for(network.input.size))
+    ]
+    return table(("layer", "kind", "output", "learned parameters"), rows, first_number=2)
 
 
 SHOWN = np.ndarray, Kernel, Bank, Network

@@ -57,16 +57,23 @@ def test_kernels_and_banks_are_shown_as_they_are_written(text):
 
 
 def test_networks_show_the_first_layer_with_weights():
-    """A network without weights has no picture: IPython falls back to its text."""
+    """A network without weights is a table alone. C1 of LeNet-5 has 156 parameters (LeCun et al. 1998, section II.B)."""
     registry = load_registry([BUILT_IN])
     network = registry.network("edge-energy")
     assert_array_equal(decoded(network._repr_png_()), convcli.show(network, layer="edges").pixels)
     assert registry.network("lenet-5")._repr_png_() is None
-    assert registry.network("lenet-5")._repr_html_() is None
+    html = registry.network("lenet-5")._repr_html_()
+    assert '<td>C1</td><td>conv</td><td class="n">28 x 28 x 6</td><td class="n">156</td>' in html
+    assert "<img" not in html
     with pytest.raises(convcli.ArgumentError, match="network 'lenet-5' has no weights"):
         convcli.show(registry.network("lenet-5"))
     with pytest.raises(convcli.ArgumentError, match=r"layer 'rectified' of network 'edge-energy' has no weights"):
         convcli.show(network, layer="rectified")
+
+
+def test_a_picture_has_a_short_text():
+    """Notebooks keep the text beside the picture."""
+    assert re.fullmatch(r"<Picture of array, \d+ x \d+ pixels>", repr(convcli.show(np.eye(3))))
 
 
 def test_names_are_escaped():
@@ -91,6 +98,9 @@ def test_names_are_escaped():
         (np.eye(3), {"percentile": 20}, "percentile must be above 50"),
         (np.eye(3), {"axes": "zy"}, "axes must be one of YX, YXC"),
         (np.eye(3), {"axes": "zyx"}, "what must have 3 axes, Z Y X"),
+        (np.eye(3), {"layer": "conv1"}, "layer is one of a network, got a ndarray"),
+        (np.eye(3), {"numbers": True, "scale": 3}, "numbers needs scale of at least 38, got 3"),
+        ("sobel-x", {}, "convcli.kernel('sobel-x') is a kernel"),
     ],
 )
 def test_wrong_arguments_are_named(what, options, message):

@@ -5,8 +5,6 @@ from typing import Any
 import click
 
 from ..kernels.kernel import feature_maps, unique_names
-from ..kernels.syntax import parse_kernel
-from ..kernels.weights import WeightsFile
 from ..ops.option_parsers import METHODS
 from ..pipeline.apply_request import ApplyRequest
 from ..pipeline.mask_file import mask_file
@@ -68,11 +66,10 @@ def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, 
     registry = options.read_registry(config, no_config)
     values |= options.read_defaults(registry, {"range": "rule"})
     maps = [map_ for text in kernels for map_ in feature_maps(registry.find(text))]
-    weights = [str(reference.path) for reference in map(parse_kernel, kernels) if isinstance(reference, WeightsFile)]
     fields = run_batch.pop_inputs(values)
     masks = [values["mask"]] if values["mask"] else []
     values["mask"] = mask_file(values["mask"], values["max_pixels"])
-    fields["other_inputs"] += (*weights, *masks, *map(str, registry.read_files()))
+    fields["other_inputs"] += (*masks, *map(str, registry.read_files(kernels)))
     request = ApplyRequest(
         **fields,
         maps=tuple(unique_names(maps)),

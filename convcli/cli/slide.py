@@ -11,6 +11,7 @@ from click.core import ParameterSource
 from ..errors import ArgumentError
 from ..kernels.kernel import Bank, Kernel
 from ..pipeline.inputs import Input
+from ..pipeline.output_conflicts import refuse_replacing
 from ..pipeline.slide_request import (
     CHANNELS,
     FORMATS,
@@ -67,7 +68,7 @@ LAYER = {"stride": None, "padding": "valid", "border": "zero", "dilation": (1, 1
 @option_groups.WINDOW
 @click.option(
     "--channels",
-    type=click.Choice(CHANNELS),
+    type=options.ChannelsChoice(CHANNELS),
     help="What is shown of a picture in colour: its grey levels, three windows with one sum, or one channel.  [default: gray]",
 )
 @click.option(
@@ -134,8 +135,7 @@ def command(
     given = Input(name, None if picture == "-" and grid is None else Path(picture))
     del values["output"]
     request = SlideRequest(input=given, grid=grid, **values)
-    if output_name != "-" and given.source is not None and grid is None and _is_same_file(given.source, Path(output_name)):
-        raise ArgumentError(f"output {output_name!r} is the input; give another name")
+    refuse_replacing(output_name, [None if grid is not None else given.source, *registry.read_files(kernels)])
     _make(request, output_name, Messages(quiet=quiet or as_json, verbose=False), as_json)
 
 
@@ -166,10 +166,6 @@ def _window_values(registry: "Registry", values: dict[str, Any]) -> dict[str, An
         return {name: defaults[name] for name in WINDOW if name in defaults}
     source = click.get_current_context().get_parameter_source
     return {name: LAYER[name] for name in WINDOW if source(name) is not ParameterSource.COMMANDLINE}
-
-
-def _is_same_file(first: Path, second: Path) -> bool:
-    return first.exists() and second.exists() and first.samefile(second)
 
 
 def _make(request: SlideRequest, output_name: str, messages: Messages, as_json: bool) -> None:

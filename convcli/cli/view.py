@@ -11,9 +11,8 @@ import click
 from ..errors import ArgumentError, nearest_name
 from ..images.file_format import Format
 from ..images.formats import BY_NAME, BY_SUFFIX, format_named
-from ..kernels.syntax import parse_kernel
-from ..kernels.weights import WeightsFile
 from ..pipeline.inputs import Search, find_inputs
+from ..pipeline.output_conflicts import refuse_replacing
 from ..pipeline.view_request import DOCUMENTS, ViewRequest, weights_of
 from . import option_groups, options, output, run_batch
 from .terminal import PROTOCOLS, Terminal, find_terminal
@@ -123,11 +122,11 @@ def command(
             "standard output is no terminal; give -o FILE, -o - for the bytes of a PNG, or a --protocol, such as ascii"
         )
     registry = options.read_registry(config, no_config)
-    weights = [str(asked.path) for asked in map(parse_kernel, kernels) if isinstance(asked, WeightsFile)]
     found = tuple(map(registry.find, kernels))
     asked = weights_of(registry.network(network), layers) if network is not None else ()
     request = ViewRequest(tuple(find_inputs(inputs, Search())), found, asked, sheet, **values)
-    if _view(request, weights, None if request.output or as_json else protocol, as_json, quiet):
+    refuse_replacing(request.output, [*(input_.source for input_ in request.inputs), *registry.read_files(kernels)])
+    if _view(request, None if request.output or as_json else protocol, as_json, quiet):
         raise SystemExit(1)
 
 
@@ -148,14 +147,13 @@ def _format_for(path: str, asked: Format | str | None) -> Format | str | None:
     return found
 
 
-def _view(request: ViewRequest, weights: list[str], protocol: str | None, as_json: bool, quiet: bool) -> bool:
+def _view(request: ViewRequest, protocol: str | None, as_json: bool, quiet: bool) -> bool:
     """Draw, and print or write. Return whether anything could not be read. Slow imports are made here."""
     pipes = run_batch.open_pipes(request.inputs, request.output)
     from ..pipeline.view_sheet import arrange_contents, open_contents
     from ..pipeline.write_output import write_once
-    from ..pipeline.write_view import encode_view, refuse_replacing
+    from ..pipeline.write_view import encode_view
 
-    refuse_replacing(request, tuple(weights))
     with open_contents(request, pipes.input) as contents:
         if not contents.viewed:
             _report(contents, quiet)

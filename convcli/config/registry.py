@@ -93,14 +93,18 @@ class Registry:
         asked = parse_kernel(text)
         return self.parameters_of(asked.name) | dict(asked.parameters) if isinstance(asked, Reference) else {}
 
-    def read_files(self) -> list[Path]:
-        """Return the paths of all files that a command may read for its kernels: config files and their weights files."""
+    def read_files(self, texts: Iterable[str] = ()) -> list[Path]:
+        """Return the paths of all files that a command may read for its kernels: config files and their weights files.
+
+        So are those that texts as after ``-k`` name.
+        """
         entries: list[Any] = [entry for file in self.files for entry in file.entries.values()]
         for file in self.files:
             if file.path != built_in_file():  # its networks name no files
                 entries += file.networks.values()
         weights = [weights.path for entry in entries for weights in entry.files]
-        return [*(file.path for file in self.files), *weights]
+        named = [asked.path for asked in map(parse_kernel, texts) if isinstance(asked, WeightsFile)]
+        return [*(file.path for file in self.files), *weights, *named]
 
     def check(self, file: ConfigFile) -> None:
         """Record the faults of the kernels, banks and networks of a file in its diagnostics."""

@@ -5,6 +5,7 @@ import os
 import re
 import stat
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeAlias
 
@@ -169,6 +170,14 @@ def refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:
             raise ArgumentError(f"{name}: the report is also an output; give another name")
     if len(set(map(_real_path, map(Path, reports)))) < len(reports):
         raise ArgumentError(f"{request.html}: --html and --report name the same file; give another name")
+
+
+def refuse_replacing(output: str, read: Iterable[Path | None]) -> None:
+    """Raise ArgumentError if the output of a command with a single one is a file that it reads."""
+    clear_folder_cache()
+    written = None if output in ("", "-") else _file_id(Path(output))
+    if written is not None and written in {_file_id(path) for path in read if path is not None}:
+        raise _replaces_input(Path(output))
 
 
 class FrameOutputs:

@@ -9,17 +9,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from msgspec import Struct
 
 from ..errors import ImageError, KernelError
 from ..images.formats import MAX_PIXELS
 from ..images.image import REMEDY, Array, check_pixels
+from ..images.read import open_input
 from ..kernels.weight_arrays import array_names, read_array
 from ..kernels.weight_files import naming_file
 from ..kernels.weight_layouts import other_layouts
 from ..kernels.weights import WeightsFile
 from ..npy_reader import read_header
-from .memory_budget import Budget
-from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image
+from .frame_slice import ALL, FrameSlice
+from .memory_budget import Budget, in_words
+from .viewed import DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image
 
 ARCHIVES = (".npz", ".safetensors")
 """Suffixes of files that hold arrays by name."""
@@ -45,19 +48,66 @@ def as_maps(array: Array, axes: str | None) -> Array:
 
     Raises ImageError.
     """
-    if array.ndim == 0:
-        array = array[None]
-    if axes is not None and array.ndim == len(axes) + 1 and array.shape[0] == 1:
-        array = array[0]
-    letters = axes or axes_of(array.shape)
-    if len(letters) != array.ndim:
-        raise ImageError(f"must have {len(letters)} axes, {' '.join(letters)} as --axes says, got shape {array.shape}")
-    ordered = array.transpose([letters.index(letter) for letter in "ZYXC" if letter in letters])
+    shape, letters = _with_axes(array.shape, axes)
+    ordered = array.reshape(shape).transpose([letters.index(letter) for letter in "ZYXC" if letter in letters])
     return ordered[tuple(slice(None) if letter in letters else None for letter in "ZYXC")]
 
 
-def view_npy(name: str, file: BinaryIO, axes: str | None, max_pixels: int) -> Viewed:
-    """Return the maps of an open .npy file. Raises ImageError."""
+def _with_axes(shape: tuple[int, ...], axes: str | None) -> tuple[tuple[int, ...], str]:
+    """Return the shape without a first axis of length 1 that is too many, and the letters of its axes. Raises ImageError."""
+    shape = shape or (1,)
+    if axes is not None and len(shape) == len(axes) + 1 and shape[0] == 1:
+        shape = shape[1:]
+    letters = axes or axes_of(shape)
+    if len(letters) != len(shape):
+        raise ImageError(f"must have {len(letters)} axes, {' '.join(letters)} as --axes says, got shape {shape}")
+    return shape, letters
+
+
+def _size_of(shape: tuple[int, ...], letters: str) -> tuple[int, int, int, int]:
+    """Return the shape (N, H, W, C) of maps in an array with these axes."""
+    count, height, width, channels = (shape[letters.index(letter)] if letter in letters else 1 for letter in "ZYXC")
+    return count, height, width, channels
+
+
+class NpyFile(Struct, frozen=True):
+    """An array in a file: where its numbers begin, and how they are stored. ``source`` is a path, or a file in memory."""
+
+    source: Path | BinaryIO
+    start: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    is_fortran: bool
+    axes: str
+
+    @property
+    def size(self) -> tuple[int, int, int, int]:
+        """The shape (N, H, W, C) of its maps."""
+        return _size_of(self.shape, self.axes)
+
+    def read(self, index: int) -> Array:
+        """Return a map (H, W, C). The file is opened for each, as more may be viewed than can be open. Raises ImageError."""
+        if self.is_fortran or self.axes[0] != "Z":
+            found: Array = as_maps(self._numbers(0, self.shape), self.axes)[index]
+        else:
+            found = as_maps(self._numbers(index, (1, *self.shape[1:])), self.axes)[0]
+        return found
+
+    def _numbers(self, index: int, shape: tuple[int, ...]) -> Array:
+        count = math.prod(shape)
+        opened = contextlib.nullcontext(self.source) if not isinstance(self.source, Path) else open_input(self.source)
+        with opened as file:
+            file.seek(self.start + index * count * self.dtype.itemsize)
+            data = file.read(count * self.dtype.itemsize)
+        if len(data) < count * self.dtype.itemsize:
+            raise ImageError(f"has become shorter while it was read; {REMEDY}")
+        return np.frombuffer(data, self.dtype).reshape(shape, order="F" if self.is_fortran else "C")
+
+
+def view_npy(
+    name: str, file: BinaryIO, source: Path | None, frames: FrameSlice | None, axes: str | None, max_pixels: int
+) -> Viewed:
+    """Return the maps of an open .npy file, of which each is read when it is drawn. Raises ImageError."""
     try:
         shape, is_fortran, dtype = read_header(file)
     except ValueError as error:
@@ -68,23 +118,26 @@ def view_npy(name: str, file: BinaryIO, axes: str | None, max_pixels: int) -> Vi
     present = file.seek(0, io.SEEK_END) - start
     if present < needed:
         raise ImageError(f"is truncated: its numbers take {needed} bytes, and it holds {present}; {REMEDY}")
-    if isinstance(file, io.BytesIO):
-        flat: Array = np.frombuffer(file.getvalue(), dtype, math.prod(shape), start)
-    else:
-        flat = np.memmap(file, dtype, "r", start, (math.prod(shape),))
-    return view_array(name, flat.reshape(shape, order="F" if is_fortran else "C"), axes, max_pixels)
+    notices, (shape, axes) = _notices(shape, axes), _with_axes(shape, axes)
+    if is_fortran and needed > _largest():
+        raise ImageError(f"takes {in_words(needed)} of memory in Fortran order; save it with numpy.ascontiguousarray")
+    maps = NpyFile(source or file, start, shape, dtype, is_fortran, axes)
+    parts, count = _parts(name, maps.read, maps.size, frames, max_pixels)
+    return Viewed(name, parts, count, "maps", "", notices)
 
 
-def view_array(name: str, array: Array, axes: str | None = None, max_pixels: int = MAX_PIXELS) -> Viewed:
+def view_array(name: str, array: Array, axes: str | None = None) -> Viewed:
     """Return the maps of an array. Raises ImageError."""
     if reason := _refusal(array.shape, array.dtype):
         raise ImageError(reason)
     maps = as_maps(array, axes)
-    notices = _notices(array.shape, axes)
-    return Viewed(name, _parts(name, lambda: maps, maps.shape, max_pixels), len(maps), "maps", "", notices)
+    parts, count = _parts(name, maps.__getitem__, maps.shape, None, MAX_PIXELS)
+    return Viewed(name, parts, count, "maps", "", _notices(array.shape, axes))
 
 
-def view_archive(path: Path, key: str | None, axes: str | None, max_pixels: int) -> Iterator[Viewed | ImageError]:
+def view_archive(
+    path: Path, key: str | None, frames: FrameSlice | None, axes: str | None, max_pixels: int
+) -> Iterator[Viewed | ImageError]:
     """Yield the maps of each array of an .npz or .safetensors file, or of the one of a key; an error for one without numbers.
 
     Raises ImageError where the file cannot be read.
@@ -92,17 +145,17 @@ def view_archive(path: Path, key: str | None, axes: str | None, max_pixels: int)
     is_weights = path.suffix.lower() == ".safetensors"
     with _as_image_error(path):
         names = [key] if key is not None else array_names(WeightsFile(path))
-    for name in names[:MAX_PARTS]:
+    for name in names:
         file = WeightsFile(path, name)
         try:
             with _as_image_error(path):
                 shape = _shape_of(file, axes)
-            load = functools.partial(_load, file, axes)
-            parts = _parts(name, load, shape, max_pixels, is_weights)
+            read = functools.partial(_read_map, file, axes)
+            parts, count = _parts(name, read, shape, frames, max_pixels, is_weights)
         except ImageError as error:
             yield error
             continue
-        yield Viewed(name, parts, shape[0], "kernels" if is_weights else "maps", "")
+        yield Viewed(name, parts, count, "kernels" if is_weights else "maps", "")
 
 
 class _Seen(Exception):
@@ -133,8 +186,7 @@ def _shape_of(file: WeightsFile, axes: str | None) -> tuple[int, int, int, int]:
     try:
         read_array(file, see, _largest())
     except _Seen as seen:
-        count, height, width, channels = as_maps(np.broadcast_to(np.float32(0), seen.shape), axes).shape
-        return count, height, width, channels
+        return _size_of(*_with_axes(seen.shape, axes))
     raise AssertionError("a header was read and not checked")
 
 
@@ -145,28 +197,42 @@ def _load(file: WeightsFile, axes: str | None) -> Array:
         return as_maps(read_array(file, lambda shape, dtype: None, _largest())[0], axes)
 
 
+def _read_map(file: WeightsFile, axes: str | None, index: int) -> Array:
+    found: Array = _load(file, axes)[index]
+    return found
+
+
 def _largest() -> int:
     """Return the bytes of the largest array that is read."""
     return Budget().limit or 1 << 32
 
 
 def _parts(
-    name: str, maps: Callable[[], Array], shape: tuple[int, ...], max_pixels: int, are_weights: bool = False
-) -> tuple[Part, ...]:
-    """Return the first of N maps (N, H, W, C) as parts: pictures where they have levels, unless they are weights."""
-    count, height, width, channels = shape
+    name: str,
+    read: Callable[[int], Array],
+    size: tuple[int, ...],
+    frames: FrameSlice | None,
+    max_pixels: int,
+    are_weights: bool = False,
+) -> tuple[tuple[Part, ...], int]:
+    """Return the first of N maps (N, H, W, C) as parts, and how many are asked for.
+
+    They are pictures where they have levels, unless they are weights. ``read`` returns a map (H, W, C).
+    """
+    count, height, width, channels = size
     check_pixels(width, height, max_pixels)
+    indices = (frames or ALL).indices(count)
 
     def tiles(index: int, label: str, drawn_in: DrawnIn) -> Any:
-        image = image_of_array(maps()[index])
+        image = image_of_array(read(index))
         if not are_weights:
             return tiles_of_image(label, image, drawn_in, index)
         weights = image.pixels.astype(np.float32) if image.white else image.pixels
         return tiles_of_array(label, "kernel", weights, drawn_in, index, shares_scale=True)
 
-    labels = [name] if count == 1 else list(map(str, range(min(count, most_parts(channels)))))
+    labels = [(index, name if count == 1 else str(index)) for index in indices[: most_parts(channels)]]
     make = functools.partial
-    return tuple(Part(label, (height, width, channels), make(tiles, index, label)) for index, label in enumerate(labels))
+    return tuple(Part(label, (height, width, channels), make(tiles, index, label)) for index, label in labels), len(indices)
 
 
 def _refusal(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> str:

@@ -23,28 +23,32 @@ class _Seen(ConvcliError):
         self.header = header
 
 
-def view_frames(name: str, file: BinaryIO, source: Path | None, asked: FrameSlice | None, max_pixels: int) -> Viewed:
+def view_frames(
+    name: str, file: BinaryIO, source: Path | None, asked: FrameSlice | None, max_pixels: int, stays_open: bool
+) -> Viewed:
     """Return the selected frames of an open file, by default all, or the first of several versions of one picture.
 
-    The file of several frames stays open until they are drawn; that of one is opened again. Raises ImageError.
+    The file is opened again for a single frame, and for each of several where it does not stay open. Raises ImageError.
     """
     frames = open_frames(file, max_pixels)
     series = frames.series
     indices = (asked or (FIRST if series.are_alternates else ALL)).indices(series.count)
     size, is_alone = _size_of(frames, indices[0]), len(indices) == 1
+    read = functools.partial(_read, frames)
+    if source is not None and (is_alone or not stays_open):
+        read = functools.partial(_read_alone, source, max_pixels)
     if series.tiff is not None and series.tiff.are_channels and not _colour_name(series, indices[0]):
-        planes = _parts_of_channels(name, frames, indices, size)
+        planes = _parts_of_channels(name, read, series, indices, size)
         return Viewed(name, tuple(planes[:MAX_PARTS]), len(indices) * size[2], "maps", "")
     if is_alone and source is not None:
-        reader = functools.partial(_read_alone, source, max_pixels, indices[0])
-        return Viewed(name, (Part(name, size, functools.partial(_tiles, name, None, reader)),), 1, "frames", "")
+        part = Part(name, size, functools.partial(_tiles, name, None, functools.partial(read, indices[0])))
+        return Viewed(name, (part,), 1, "frames", "")
     parts: list[Part] = []
     for index in indices[:MAX_PARTS]:
         labels = series.labels_of([index]) if series.labels else ()
         own = labels[0] if len(labels) == 1 else _colour_name(series, index)
         label = own or (name if is_alone else f"frame {index}")
-        reader = functools.partial(_read, frames, index)
-        parts.append(Part(label, size, functools.partial(_tiles, label, index, reader)))
+        parts.append(Part(label, size, functools.partial(_tiles, label, index, functools.partial(read, index))))
     return Viewed(name, tuple(parts), len(indices), "frames", "")
 
 
@@ -55,13 +59,15 @@ def _colour_name(series: Series, index: int) -> str:
     return name if labels == tuple(f"{name} {colour}" for colour in "RGB") else ""
 
 
-def _parts_of_channels(name: str, frames: Frames, indices: range, size: tuple[int, int, int]) -> list[Part]:
+def _parts_of_channels(
+    name: str, read_frame: Callable[[int], Image], series: Series, indices: range, size: tuple[int, int, int]
+) -> list[Part]:
     """Return the channels of frames as parts: they are planes of their own in the file, such as the maps of several kernels.
 
     They are named by their labels, or by the names of the channels, or by their numbers. The last frame that was read is kept.
     """
-    series, (height, width, channels) = frames.series, size
-    read = functools.lru_cache(maxsize=1)(functools.partial(_read, frames))
+    height, width, channels = size
+    read = functools.lru_cache(maxsize=1)(read_frame)
     parts: list[Part] = []
     for index in indices[: -(-MAX_PARTS // channels)]:
         labels = series.labels_of([index]) if series.labels else ()

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -17,6 +18,7 @@ from ..images.codecs.pillow import truncated_allowed
 from ..images.formats import format_beginning
 from ..images.provenance import digest_of
 from ..images.read import open_input
+from ..kernels.weight_arrays import sharing_archives
 from .inputs import Input
 from .sheet_groups import with_room
 from .view_arrays import ARCHIVES, view_archive, view_npy
@@ -27,6 +29,9 @@ from .viewed import MAX_CHANNELS, MAX_PARTS, DrawnIn, Part, Viewed
 
 ZIP = b"PK\3\4"
 """The first bytes of an .npz file."""
+
+MAX_OPEN = 64
+"""Files that stay open: the frames of further ones are read from files that are opened again."""
 
 CHANNEL_FACTOR = 2
 """Pixels for each sample of channels side by side, as far as there is room."""
@@ -46,42 +51,51 @@ class Contents(Struct):
 
     def add(self, items: Iterable[Viewed | str]) -> None:
         """Add items, at most MAX_PARTS parts of them, and errors."""
-        room, left_out = MAX_PARTS, 0
+        room = MAX_PARTS
         for found in items:
             if isinstance(found, str):
                 self.errors.append(found)
                 continue
+            if not room:  # those after this one are not opened
+                self.notices.append(f"shows at most {MAX_PARTS} tiles; further files, kernels or layers are left out")
+                break
             shown = found.parts[:room]
             self.notices += [f"{found.name}: {notice}" for notice in found.notices]
-            if shown:
-                if len(shown) < found.count:
-                    self.notices.append(f"{found.name}: shows the first {len(shown)} of {found.count} {found.kind}")
-                channels = max(part.shape[2] for part in shown)
-                if channels > MAX_CHANNELS:
-                    self.notices.append(f"{found.name}: shows the first {MAX_CHANNELS} of {channels} channels")
-                self.viewed.append(replace(found, parts=shown))
-            else:
-                left_out += 1
+            if len(shown) < found.count:
+                self.notices.append(f"{found.name}: shows the first {len(shown)} of {found.count} {found.kind}")
+            channels = max(part.shape[2] for part in shown)
+            if channels > MAX_CHANNELS:
+                self.notices.append(f"{found.name}: shows the first {MAX_CHANNELS} of {channels} channels")
+            self.viewed.append(replace(found, parts=shown))
             room -= len(shown)
-        if left_out:
-            self.notices.append(f"shows at most {MAX_PARTS} tiles; {left_out} further files, kernels or layers are left out")
+
+
+class OpenFiles(contextlib.ExitStack):
+    """Files that stay open until all is drawn, and how many there are."""
+
+    count = 0
+
+    def keep(self, file: contextlib.ExitStack) -> None:
+        """Close a file with this."""
+        self.push(file)
+        self.count += 1
 
 
 @contextlib.contextmanager
 def open_contents(request: ViewRequest, standard_input: BinaryIO | None) -> Iterator[Contents]:
     """Open all that is viewed, at most MAX_PARTS parts. During the block they can be drawn."""
     contents = Contents()
-    with contextlib.ExitStack() as opened, truncated_allowed(request.allow_truncated):
-        contents.add(_open_all(request, standard_input, opened))
+    with OpenFiles() as kept, truncated_allowed(request.allow_truncated), sharing_archives():
+        contents.add(_open_all(request, standard_input, kept))
         yield contents
 
 
-def _open_all(request: ViewRequest, standard_input: BinaryIO | None, opened: contextlib.ExitStack) -> Iterator[Viewed | str]:
+def _open_all(request: ViewRequest, standard_input: BinaryIO | None, kept: OpenFiles) -> Iterator[Viewed | str]:
     """Yield what is viewed, or an error."""
     for input_ in request.inputs:
         name = "standard input" if input_.source is None else input_.name
         try:
-            for found in _open_input(request, input_, name, standard_input, opened):
+            for found in _open_input(request, input_, name, standard_input, kept):
                 yield f"{name}: {found}" if isinstance(found, ImageError) else found
         except ConvcliError as error:
             yield f"{name}: {error}"
@@ -95,18 +109,19 @@ def _open_all(request: ViewRequest, standard_input: BinaryIO | None, opened: con
 
 
 def _open_input(
-    request: ViewRequest, input_: Input, name: str, standard_input: BinaryIO | None, opened: contextlib.ExitStack
+    request: ViewRequest, input_: Input, name: str, standard_input: BinaryIO | None, kept: OpenFiles
 ) -> Iterator[Viewed | ImageError]:
     """Yield the contents of a file: one item, or one for each array of an archive."""
     if input_.error:
         raise ImageError(input_.error)
     path, key = _split_key(input_)
+    again = None if input_.is_pipe else path
     with contextlib.ExitStack() as closing:
         file = closing.enter_context(open_input(path, standard_input, allow_pipe=True))
         digest = digest_of(file) if request.output and not request.strip else ""
         file.seek(0)
         if path is not None and path.suffix.lower() in ARCHIVES:
-            for found in view_archive(path, key, request.axes, request.max_pixels):
+            for found in view_archive(path, key, request.frames, request.axes, request.max_pixels):
                 yield replace(found, digest=digest) if isinstance(found, Viewed) else found
             return
         if key is not None:
@@ -118,18 +133,20 @@ def _open_input(
         file_format = format_beginning(start)
         short = Path(name).name if path is not None else name
         if file_format is not None and file_format.name == "npy":
-            viewed = view_npy(short, file, request.axes, request.max_pixels)
+            viewed = view_npy(short, file, again, request.frames, request.axes, request.max_pixels)
+            stays_open = again is None
         else:
-            is_alone = None if input_.is_pipe else path
-            viewed = view_frames(short, file, is_alone, request.frames, request.max_pixels)
-        if len(viewed.parts) > 1 or path is None or input_.is_pipe:
-            opened.push(closing.pop_all())  # frames are read when they are drawn
+            stays_open = again is None or kept.count < MAX_OPEN
+            viewed = view_frames(short, file, again, request.frames, request.max_pixels, stays_open)
+            stays_open &= again is None or len(viewed.parts) > 1
+        if stays_open:
+            kept.keep(closing.pop_all())  # frames are read when they are drawn
         yield replace(viewed, digest=digest)
 
 
 def _split_key(input_: Input) -> tuple[Path | None, str | None]:
     """Return the path of an input, and the name of an array after #, where the path as a whole does not exist."""
-    if input_.source is None or input_.source.exists():
+    if input_.source is None or os.path.exists(input_.source):  # noqa: PTH110 - a name may be too long
         return input_.source, None
     path, hash_, key = input_.name.partition("#")
     return (Path(path), key) if hash_ and Path(path).suffix.lower() in ARCHIVES else (input_.source, None)

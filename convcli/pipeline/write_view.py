@@ -1,14 +1,11 @@
 """Writes a sheet of what is viewed: as pixels, as SVG, or as a page of HTML."""
 
 import hashlib
-import os
-from pathlib import Path
 
 from ..drawing.canvas import PixelCanvas
 from ..drawing.html import html_page
 from ..drawing.sheet import ArrangedSheet, draw_on
 from ..drawing.svg import svg_file
-from ..errors import ArgumentError
 from ..images.encoding import Encoding
 from ..images.file_format import Format
 from ..images.image import Image
@@ -48,13 +45,3 @@ def _provenance(request: ViewRequest, contents: Contents) -> Provenance:
     asked = hashlib.sha256(repr((VIEW_VERSION, name, names, options)).encode("utf-8", "surrogateescape"))
     source = hashlib.sha256("".join(viewed.digest for viewed in contents.viewed).encode())
     return Provenance(asked.hexdigest()[:32], source.hexdigest()[:32])
-
-
-def refuse_replacing(request: ViewRequest, other_inputs: tuple[str, ...]) -> None:
-    """Raise ArgumentError where the output is a file that is viewed."""
-    read = [input_.source for input_ in request.inputs if input_.source] + [Path(name) for name in other_inputs]
-    if request.output in ("", "-") or not os.path.exists(request.output):  # noqa: PTH110 - a name may be too long
-        return
-    for path in read:
-        if path.exists() and os.path.samefile(path, request.output):  # noqa: PTH121
-            raise ArgumentError(f"{request.output}: the output is an input; give another name, as inputs are never changed")

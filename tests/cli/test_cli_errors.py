@@ -92,7 +92,7 @@ def test_wrong_usage_is_one_line_and_status_2(run, samples, tmp_path, monkeypatc
         (["apply", "x.png", "-k", "blur"], "Missing option '-o' / '--output'"),
         (["apply", "-k", "blur", "-o", "y.png"], "no input; name a picture, or - for standard input"),
         (["aply"], "no command 'aply'; did you mean 'apply'?"),
-        (["frobnicate"], "no command 'frobnicate'; there are apply, at, run, summary, kernels, config"),
+        (["frobnicate"], "no command 'frobnicate'; there are apply, at, slide, view, run"),
         (["kernels", "lst"], "no command 'lst'; did you mean 'list'?"),
         (["cache", "frobnicate"], "no command 'frobnicate'; there are clear, info, warm"),
         (["kernels", "show", "sobelx"], "did you mean 'sobel-x'?"),

@@ -279,7 +279,7 @@ def test_numbers_of_any_kind_are_drawn(slide, tmp_path):
         (("1 2", "-k", "blur", "-o", "-"), 2, "needs --format"),
         (("1 2", "-k", "blur", "-o", "-", "--format", "gif", "--json"), 2, "both write to standard output"),
         (("1 2", "-k", "blur", "-o", "camera.png/x.gif"), 1, "cannot be written"),
-        (("camera.png", "--resize", "4", "-k", "blur", "-o", "camera.png"), 2, "is the input; give another name"),
+        (("camera.png", "--resize", "4", "-k", "blur", "-o", "camera.png"), 2, "the output is an input; give another name"),
     ],
 )
 def test_what_cannot_be_drawn_is_told_in_one_line(run, samples, tmp_path, monkeypatch, arguments, status, message):

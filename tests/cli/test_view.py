@@ -1,11 +1,15 @@
 """convcli view: from the command line to files, and to the screen of a terminal."""
 
+import functools
 import io
 import json
 import os
 import re
+import resource
+import shlex
 import subprocess
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -538,7 +542,7 @@ def test_more_maps_than_the_limit_are_told(run, tmp_path, monkeypatch):
     assert len(facts["tiles"]) == 1024
     assert facts["notices"] == [
         "x.npy: shows the first 1024 of 100000 maps",
-        "shows at most 1024 tiles; 1 further files, kernels or layers are left out",
+        "shows at most 1024 tiles; further files, kernels or layers are left out",
     ]
     monkeypatch.setattr(viewed, "MAX_CHANNELS", 9)
     monkeypatch.setattr(view_sheet, "MAX_CHANNELS", 9)
@@ -569,3 +573,95 @@ def test_what_is_not_finite_has_its_colours(run, tmp_path, values):
     assert status == 0
     assert "nothing finite" in text
     assert "NaN" in text
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("view --network n -o w.npz --format png", "w.npz"),
+        ("view -k f -o kernels.toml --format png", "kernels.toml"),
+        ("view -k @k.npy -o k.npy --format png", "k.npy"),
+        ("view -k f -o k.npy --format png", "k.npy"),
+        ("view photo.png -o photo.png", "photo.png"),
+        ("slide photo.png -k @k.npy -o k.npy --format gif", "k.npy"),
+        ("slide '1 2; 3 4' -k f -o kernels.toml --format gif", "kernels.toml"),
+        ("slide photo.png -k f -o photo.png", "photo.png"),
+    ],
+)
+def test_no_file_that_is_read_is_replaced(run, tmp_path, monkeypatch, command, name):
+    """Pictures, weights of kernels and of networks, and config files."""
+    monkeypatch.chdir(tmp_path)
+    np.save("k.npy", np.eye(3))
+    np.savez("w.npz", conv=np.ones((2, 1, 3, 3)))
+    PIL.Image.new("L", (8, 8)).save("photo.png")
+    network = "input = { channels = 1 }\nlayers = [{ op = 'conv', file = 'w.npz', key = 'conv' }]"
+    Path("kernels.toml").write_text(f"[kernels.f]\nfile = 'k.npy'\n[networks.n]\n{network}\n")
+    before = Path(name).read_bytes()
+    result = run(*shlex.split(command))
+    message = f"Error: {name}: the output is an input; give another name, as inputs are never changed"
+    assert (result.status, result.lines) == (2, [message])
+    assert Path(name).read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["view NAME.png -o x.png", "view photo.png -o NAME.png", "slide NAME.png -k blur -o x.gif"])
+def test_names_that_are_too_long_are_an_error(run, tmp_path, monkeypatch, command):
+    """One line, no traceback."""
+    monkeypatch.chdir(tmp_path)
+    PIL.Image.new("L", (8, 8)).save("photo.png")
+    result = run(*command.replace("NAME", "n" * 300).split())
+    assert result.status in (1, 2)
+    assert (len(result.lines), "Traceback" in result.err) == (1, False), result.err
+
+
+def test_a_file_that_becomes_shorter_is_an_error(run, tmp_path, monkeypatch):
+    """It is no part of memory, which would end the process."""
+    np.save(tmp_path / "x.npy", np.ones((9, 8, 8)))
+    plan = view_sheet.plan_view
+
+    def cut(*arguments, **options):
+        with (tmp_path / "x.npy").open("r+b") as file:
+            file.truncate(3000)
+        return plan(*arguments, **options)
+
+    monkeypatch.setattr(view_sheet, "plan_view", cut)
+    result = run("view", tmp_path / "x.npy", "-o", tmp_path / "x.png")
+    assert result.status == 1
+    assert any("has become shorter while it was read" in line for line in result.lines)
+
+
+def test_frames_choose_maps_of_arrays(run, tmp_path):
+    """Of .npy and of .npz, as of animations."""
+    maps = np.arange(5 * 64.0).reshape(5, 8, 8)
+    np.save(tmp_path / "x.npy", maps)
+    np.savez(tmp_path / "x.npz", a=maps, b=maps + 1)
+    for name, expected in (("x.npy", [64, 128]), ("x.npz", [64, 128, 65, 129])):
+        facts = facts_of(run("view", tmp_path / name, "--frames", "1:3", "--json"))
+        assert [tile["minimum"] for tile in facts["tiles"]] == expected
+    result = run("view", tmp_path / "x.npy", "--frames", "7", "--json")
+    assert "has 5 frames, 0 to 4; --frames 7 selects none of them" in result.err
+
+
+def test_maps_in_fortran_order_are_read(run, tmp_path):
+    """Map after map, though each is spread over the file."""
+    maps = np.arange(5 * 64.0).reshape(5, 8, 8)
+    np.save(tmp_path / "x.npy", np.asfortranarray(maps))
+    facts = facts_of(run("view", tmp_path / "x.npy", "--json"))
+    assert [(tile["minimum"], tile["maximum"]) for tile in facts["tiles"]] == [(64 * i, 64 * i + 63) for i in range(5)]
+
+
+def test_more_files_than_can_be_open_are_viewed(shell, tmp_path):
+    """Arrays and stacks; one archive of many arrays, of which the first 1,024 are shown, is read in a moment."""
+    frames = [PIL.Image.new("L", (2, 2), level) for level in (0, 9)]
+    for i in range(300):
+        np.save(tmp_path / f"a{i:03}.npy", np.full((2, 2), float(i)))
+        frames[0].save(tmp_path / f"b{i:03}.gif", save_all=True, append_images=frames[1:])
+    files = sorted(tmp_path.iterdir())
+    limit = functools.partial(resource.setrlimit, resource.RLIMIT_NOFILE, (100, 100))
+    result = shell("view", *files, "--json", preexec_fn=limit)
+    facts = json.loads(result.stdout)
+    assert (facts["errors"], len(facts["tiles"])) == ([], 900)
+    assert [tile["minimum"] for tile in facts["tiles"][:3]] == [0, 1, 2]
+    np.savez(tmp_path / "many.npz", **{f"w{i}": np.full((2, 2), float(i)) for i in range(1100)})
+    facts = json.loads(shell("view", tmp_path / "many.npz", "--json").stdout)
+    assert len(facts["tiles"]) == 1024
+    assert facts["notices"] == ["shows at most 1024 tiles; further files, kernels or layers are left out"]

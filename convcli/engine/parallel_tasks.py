@@ -42,7 +42,8 @@ def _band_calls(
     layout: Layout, tables: KernelTables, planes: Array, constant: float, workers: int, out: Array
 ) -> list[BoundCall]:
     """Return the call of ``correlate`` for each band of rows; they are kept with the tables."""
-    key = (planes.shape, planes.dtype, constant, workers, out.shape, out.dtype, is_streamed(out))
+    streamed = tables.choices[0].box_sums is not None and is_streamed(out)
+    key = (planes.shape, planes.dtype, constant, workers, out.shape, out.dtype, streamed)
     calls = tables.calls.get(key)
     if calls is None:
         number = tables.sums.first_weight.dtype.type

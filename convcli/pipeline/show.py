@@ -18,7 +18,7 @@ from ..kernels.kernel import Bank, Kernel, kernels_of
 from ..networks.analysis import analyse
 from ..networks.layer import shape_text
 from ..networks.network import Network
-from ..ops.validation import check_array
+from ..ops.validation import as_flag, as_number, check_array
 from .request_base import AXES, COLUMNS, NORMALIZE, SCALE, TILE
 from .view_arrays import view_array
 from .view_request import weights_of
@@ -104,8 +104,11 @@ def show(
             raise ArgumentError(f"{option} must be a whole number from {least} to {most}, got {value!r}")
     if normalize not in NORMALIZE:
         raise ArgumentError(f"normalize must be {' or '.join(NORMALIZE)}, got {normalize!r}")
-    if axes is not None and axes.upper() not in AXES:
+    if axes is not None and (not isinstance(axes, str) or axes.upper() not in AXES):
         raise ArgumentError(f"axes must be one of {', '.join(AXES)}, got {axes!r}")
+    if colormap is not None and not isinstance(colormap, str):
+        raise ArgumentError(f"colormap must be a name, got {colormap!r}")
+    labels, numbers, percentile = as_flag("labels", labels), as_flag("numbers", numbers), as_number("percentile", percentile)
     if layer is not None and not isinstance(what, Network):
         raise ArgumentError(f"layer is one of a network, got a {type(what).__name__}")
     if isinstance(what, str):
@@ -125,10 +128,15 @@ def show(
 
 
 def picture_of(value: Kernel | Bank | Network) -> Picture | None:
-    """Return what a notebook shows of a value: with numbers where they have room; None for a network without weights."""
+    """Return what a notebook shows of a value: with numbers where they have room.
+
+    None for a network without weights, and for one whose weights cannot be read: IPython would print a traceback.
+    """
     if isinstance(value, Network):
-        has_weights = any(source.role == "weight" for layer in value.layers for source in layer.sources)
-        return show(value) if has_weights else None
+        try:
+            return show(value)
+        except ArgumentError:
+            return None
     return show(value, numbers=all(can_be_numbered(kernel.shape) for kernel in kernels_of(value)))
 
 

@@ -71,6 +71,18 @@ def test_networks_show_the_first_layer_with_weights():
         convcli.show(network, layer="rectified")
 
 
+def test_a_network_whose_weights_are_gone_has_no_picture(tmp_path):
+    """Its layers are shown all the same."""
+    np.savez(tmp_path / "w.npz", conv=np.ones((2, 1, 3, 3)))
+    network = "input = { channels = 1 }\nlayers = [{ op = 'conv', file = 'w.npz', key = 'conv' }]"
+    (tmp_path / "kernels.toml").write_text(f"[networks.n]\n{network}\n")
+    loaded = load_registry([ConfigLocation(tmp_path / "kernels.toml", "test")]).network("n")
+    assert loaded._repr_png_() is not None
+    (tmp_path / "w.npz").unlink()
+    assert loaded._repr_png_() is None
+    assert "<td>conv1</td>" in loaded._repr_html_()
+
+
 def test_a_picture_has_a_short_text():
     """Notebooks keep the text beside the picture."""
     assert re.fullmatch(r"<Picture of array, \d+ x \d+ pixels>", repr(convcli.show(np.eye(3))))
@@ -98,6 +110,10 @@ def test_names_are_escaped():
         (np.eye(3), {"percentile": 20}, "percentile must be above 50"),
         (np.eye(3), {"axes": "zy"}, "axes must be one of YX, YXC"),
         (np.eye(3), {"axes": "zyx"}, "what must have 3 axes, Z Y X"),
+        (np.eye(3), {"axes": 3}, "axes must be one of YX, YXC"),
+        (np.eye(3), {"colormap": 3}, "colormap must be a name, got 3"),
+        (np.eye(3), {"labels": "no"}, "labels must be True or False, got 'no'"),
+        (np.eye(3), {"percentile": "a"}, "percentile must be a finite number, got 'a'"),
         (np.eye(3), {"layer": "conv1"}, "layer is one of a network, got a ndarray"),
         (np.eye(3), {"numbers": True, "scale": 3}, "numbers needs scale of at least 38, got 3"),
         ("sobel-x", {}, "convcli.kernel('sobel-x') is a kernel"),

@@ -32,4 +32,4 @@ def test_every_cell_shows_a_picture(outputs):
 
 def test_a_kernel_is_described(outputs):
     """The text stands above the picture."""
-    assert outputs[0]["text/html"].startswith("<p>sobel-x: change to the right, smoothed 1 2 1</p><img ")
+    assert outputs[0]["text/html"].startswith("<p>sobel-x: change to the right, smoothed 1 2 1</p>\n<img ")

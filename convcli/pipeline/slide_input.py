@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..errors import ArgumentError, ImageError
 from ..images.image import Array, Image
 from ..images.provenance import digest_of
-from ..images.read import decode, open_input
+from ..images.read import open_frames, open_input
 from ..images.resize import resized
 from .kernel_maps import LUMA
 from .slide_request import MAX_SIDE, Crop, SlideRequest
@@ -32,7 +32,8 @@ def read_slide_input(request: SlideRequest, standard_input: BinaryIO | None) -> 
         with open_input(request.input.source, standard_input, allow_pipe=True) as file:
             digest = digest_of(file)
             file.seek(0)
-            image = decode(file, request.max_pixels, axes=request.axes)
+            frames = open_frames(file, request.max_pixels, request.axes)
+            image = frames.read(0, lambda header: None).with_first_used(1, frames.series.count, "frames")
     if image.alpha is not None:
         image = replace(image, alpha=None).with_notices("alpha is not shown: the kernel sees the picture as if it were opaque")
     if request.crop is not None:
@@ -70,7 +71,7 @@ def _in_channels(image: Image, request: SlideRequest) -> Image:
         raise ArgumentError("pooling does not sum over channels; give --channels gray, red, green or blue")
     if asked == "sum":
         if channels > MOST_WINDOWS:
-            raise ArgumentError(f"a slide shows at most {MOST_WINDOWS} channels, and the picture has {channels}")
+            raise _too_many_channels(image)
         return image
     if asked in COLOURS:
         if channels != len(COLOURS):
@@ -79,12 +80,20 @@ def _in_channels(image: Image, request: SlideRequest) -> Image:
     if channels == 1:
         return image
     if channels != len(LUMA):
+        if channels > MOST_WINDOWS:
+            raise _too_many_channels(image)
         raise ArgumentError(f"the picture has {channels} channels, and no grey; give --channels sum")
     grey = _as_levels(image.pixels @ np.array(LUMA), image)[:, :, None]
     notice = "is shown in grey, in whole levels; --channels sum shows three channels, red, green or blue one"
     return replace(image, pixels=grey).with_notices(
         notice if image.white is not None else notice.replace(", in whole levels", "")
     )
+
+
+def _too_many_channels(image: Image) -> ArgumentError:
+    text = f"a slide shows at most {MOST_WINDOWS} channels, and the picture has {image.size[2]}"
+    is_array = image.format == "NPY"
+    return ArgumentError(f"{text}; --axes zyx reads an array as frames, of which the first is shown" if is_array else text)
 
 
 def _reduced(image: Image, size: tuple[int, int] | int) -> Image:

@@ -207,6 +207,18 @@ def test_alpha_and_further_frames_are_told(slide, tmp_path):
     assert values_of(tmp_path / "x.html") == [10] * 6
 
 
+def test_of_a_stack_the_first_frame_is_shown(slide, run, tmp_path):
+    """With --axes zyx, and a notice; without, the error names that option, whatever the kernel and the channels."""
+    stack = np.arange(5 * 9 * 30, dtype=np.uint8).reshape(5, 9, 30)
+    np.save(tmp_path / "stack.npy", stack)
+    assert "stack.npy: has 5 frames; the first is used" in slide("stack.npy", "--axes", "zyx", "-k", "1", "-o", "x.html").err
+    assert values_of(tmp_path / "x.html") == stack[0].ravel().tolist()
+    for more in ((), ("--channels", "sum")):
+        result = run("slide", "stack.npy", "-k", "1", "-o", "y.html", *more)
+        assert (result.status, len(result.lines)) == (2, 1)
+        assert "at most 4 channels, and the picture has 30; --axes zyx reads an array as frames" in result.err
+
+
 def test_convcli_reads_its_own_gif(slide, run, tmp_path):
     """Pixels that do not change are transparent in the file, and not in the frames."""
     slide(GRID, "-k", KERNEL, "-o", "x.gif")

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import subprocess
 import sys
 
@@ -275,6 +276,13 @@ def test_numbers_of_any_kind_are_drawn(slide, tmp_path):
         (("1 2", "-o", "x.gif"), 2, "a slide shows one kernel; .* got 0 -k"),
         (("1 2", "-k", "blur", "--pool", "max:1", "-o", "x.gif"), 2, "without a kernel; leave out -k"),
         (("1 2", "--pool", "maxx:1", "-o", "x.gif"), 2, "pool must be max:N or avg:N.*did you mean 'max'"),
+        (("1 2", "--pool", "max", "-o", "x.gif"), 2, r"such as max:2, got 'max'$"),
+        (("1 2", "--pool", "avg", "-o", "x.gif"), 2, r"such as avg:2, got 'avg'$"),
+        (("1 2", "--pool", "max:9", "-o", "x.gif"), 1, "a window that covers 9 x 9 does not .* or a smaller window"),
+        (("", "-k", "blur", "-o", "x.gif"), 2, "an input has an empty name"),
+        (("1 nan; inf 2", "-k", "blur", "-o", "x.gif"), 2, "must be finite, got '1 nan; inf 2'"),
+        (("-Inf,2", "-k", "blur", "-o", "x.gif"), 2, "must be finite"),
+        (("nan", "-k", "blur", "-o", "x.gif"), 1, "nan: no such file"),
         (("1 2", "--pool", "avg:1", "--dilation", "2", "-o", "x.gif"), 1, "--dilation does not apply to --pool avg"),
         (("1 2", "--pool", "max:1", "--flip", "-o", "x.gif"), 2, "--flip does not apply"),
         (("1 2", "-k", "blur", "--transposed", "--border", "edge", "-o", "x.gif"), 2, "--border does not apply"),
@@ -303,6 +311,16 @@ def test_what_cannot_be_drawn_is_told_in_one_line(run, samples, tmp_path, monkey
     assert re.search(message, result.err), result.err
     assert [path.name for path in tmp_path.iterdir()] == ["camera.png"]
     assert (tmp_path / "camera.png").read_bytes() == (samples / "camera.png").read_bytes()
+
+
+def test_the_kernel_that_an_error_names_can_be_given(slide, run, tmp_path):
+    """Of a bank, and of a file of several kernels, which have an index."""
+    np.save(tmp_path / "w.npy", np.array([[[1, 2]], [[3, 4]]]))
+    for bank in ("compass", "@w.npy", "@w.npy:layout=ohw"):
+        error = run("slide", "1 2", "-k", bank, "-o", "x.html").err
+        kernel = shlex.split(re.search("such as (-k .*)", error)[1])[1]
+        assert kernel != bank
+        slide("1 2", "-k", kernel, "-o", "x.html")
 
 
 def test_a_terminal_shows_progress(tmp_path):

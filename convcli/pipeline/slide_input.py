@@ -97,11 +97,13 @@ def _too_many_channels(image: Image) -> ArgumentError:
 
 
 def _reduced(image: Image, size: tuple[int, int] | int) -> Image:
-    """Return an image at another size (rows, columns), or with the longer side."""
+    """Return an image at a smaller size (rows, columns), or with the longer side. Raises ArgumentError for a larger one."""
     height, width, _ = image.size
     if isinstance(size, int):
         longest = max(height, width)
         size = max(1, round(height * size / longest)), max(1, round(width * size / longest))
+    if size[0] > height or size[1] > width:
+        raise ArgumentError(f"--resize reduces, and {size[1]} x {size[0]} is larger than {width} x {height}; leave it out")
     maps = resized(image.pixels.transpose(2, 0, 1).astype(np.float64), size).transpose(1, 2, 0)
     return replace(image, pixels=_as_levels(maps, image))
 

@@ -266,6 +266,8 @@ def test_numbers_of_any_kind_are_drawn(slide, tmp_path):
         (("camera.png", "-k", "blur", "-o", "x.gif"), 1, "is 512 x 512, and a slide shows at most 32 x 32; .*--crop.*--resize"),
         (("camera.png", "--crop", "500,0,20x1", "-k", "blur", "-o", "x.gif"), 1, "reaches outside of the picture"),
         (("camera.png", "--crop", "5,0,0x1", "-k", "blur", "-o", "x.gif"), 2, "crop must be X,Y,WxH"),
+        (("1 2; 3 4", "--resize", "4", "-k", "blur", "-o", "x.gif"), 2, "--resize reduces, and 4 x 4 is larger than 2 x 2"),
+        (("camera.png", "--crop", "5,0,8x9", "--resize", "8x10", "-k", "blur", "-o", "x.gif"), 2, "8 x 10 is larger than 8 x 9"),
         (("camera.png", "--resize", "33", "-k", "blur", "-o", "x.gif"), 2, "resize must be N, .* from 1 to 32"),
         (("none.png", "-k", "blur", "-o", "x.gif"), 1, "none.png: no such file"),
         (("1 2; 3", "-k", "blur", "-o", "x.gif"), 2, "row 2 has 1 numbers"),

@@ -216,7 +216,7 @@ def test_of_a_stack_the_first_frame_is_shown(slide, run, tmp_path):
     assert values_of(tmp_path / "x.html") == stack[0].ravel().tolist()
     for more in ((), ("--channels", "sum")):
         result = run("slide", "stack.npy", "-k", "1", "-o", "y.html", *more)
-        assert (result.status, len(result.lines)) == (2, 1)
+        assert (result.status, len(result.lines)) == (1, 1)
         assert "at most 4 channels, and the picture has 30; --axes zyx reads an array as frames" in result.err
 
 
@@ -266,8 +266,8 @@ def test_numbers_of_any_kind_are_drawn(slide, tmp_path):
         (("camera.png", "-k", "blur", "-o", "x.gif"), 1, "is 512 x 512, and a slide shows at most 32 x 32; .*--crop.*--resize"),
         (("camera.png", "--crop", "500,0,20x1", "-k", "blur", "-o", "x.gif"), 1, "reaches outside of the picture"),
         (("camera.png", "--crop", "5,0,0x1", "-k", "blur", "-o", "x.gif"), 2, "crop must be X,Y,WxH"),
-        (("1 2; 3 4", "--resize", "4", "-k", "blur", "-o", "x.gif"), 2, "--resize reduces, and 4 x 4 is larger than 2 x 2"),
-        (("camera.png", "--crop", "5,0,8x9", "--resize", "8x10", "-k", "blur", "-o", "x.gif"), 2, "8 x 10 is larger than 8 x 9"),
+        (("1 2; 3 4", "--resize", "4", "-k", "blur", "-o", "x.gif"), 1, "--resize reduces, and 4 x 4 is larger than 2 x 2"),
+        (("camera.png", "--crop", "5,0,8x9", "--resize", "8x10", "-k", "blur", "-o", "x.gif"), 1, "8 x 10 is larger than 8 x 9"),
         (("camera.png", "--resize", "33", "-k", "blur", "-o", "x.gif"), 2, "resize must be N, .* from 1 to 32"),
         (("none.png", "-k", "blur", "-o", "x.gif"), 1, "none.png: no such file"),
         (("1 2; 3", "-k", "blur", "-o", "x.gif"), 2, "row 2 has 1 numbers"),
@@ -283,7 +283,7 @@ def test_numbers_of_any_kind_are_drawn(slide, tmp_path):
         (("1 2", "--pool", "max:9", "-o", "x.gif"), 1, "a window that covers 9 x 9 does not .* or a smaller window"),
         (("", "-k", "blur", "-o", "x.gif"), 2, "an input has an empty name"),
         (("1 nan; inf 2", "-k", "blur", "-o", "x.gif"), 2, "must be finite, got '1 nan; inf 2'"),
-        (("-Inf,2", "-k", "blur", "-o", "x.gif"), 2, "must be finite"),
+        (("Inf,2", "-k", "blur", "-o", "x.gif"), 2, "must be finite"),
         (("nan", "-k", "blur", "-o", "x.gif"), 1, "nan: no such file"),
         (("1 2", "--pool", "avg:1", "--dilation", "2", "-o", "x.gif"), 1, "--dilation does not apply to --pool avg"),
         (("1 2", "--pool", "max:1", "--flip", "-o", "x.gif"), 2, "--flip does not apply"),
@@ -317,8 +317,8 @@ def test_what_cannot_be_drawn_is_told_in_one_line(run, samples, tmp_path, monkey
 
 def test_the_kernel_that_an_error_names_can_be_given(slide, run, tmp_path):
     """Of a bank, and of a file of several kernels, which have an index."""
-    np.save(tmp_path / "w.npy", np.array([[[1, 2]], [[3, 4]]]))
-    for bank in ("compass", "@w.npy", "@w.npy:layout=ohw"):
+    np.save(tmp_path / "w.npy", np.array([[[[1, 2]]], [[[3, 4]]]]))
+    for bank in ("compass", "@w.npy", "@w.npy:layout=oihw"):
         error = run("slide", "1 2", "-k", bank, "-o", "x.html").err
         kernel = shlex.split(re.search("such as (-k .*)", error)[1])[1]
         assert kernel != bank

@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from ..errors import ArgumentError
 from ..images.image import Array
-from ..kernels.fractions import common_denominator
 from .captions import NumberFit, fit_of, number
 from .colouring import Colouring, colourings_of
 from .layout import Box
@@ -21,7 +20,7 @@ from .sliding_window import BETWEEN, PIXEL, SlidingWindow, Step
 from .text import cut, drawable, height_of, width_of, write
 from .tile import drawn_size, tile_of
 
-SLIDE_VERSION = 1
+SLIDE_VERSION = 2
 """Increased when the same options give another slide."""
 
 MAX_FRAME = 16_000_000
@@ -78,8 +77,7 @@ class Slide:
         self.window = window
         self.products = _products_of(window)
         self.colours = _colours_of(window, self.products)
-        weights = window.weights
-        self.denominator = 1 if weights is None else common_denominator(weights.ravel().tolist())
+        self.denominator = window.denominator
         self.layout = self._arrange(cell)
         if self.layout.width * self.layout.height > MAX_FRAME:
             size = f"{self.layout.width} x {self.layout.height}"
@@ -98,11 +96,10 @@ class Slide:
         if window.weights is None or count == 1 or not weights_fit:
             parts.append(("window", "window"))
         if window.weights is not None:
-            share = f" 1/{self.denominator}" if self.denominator > 1 else ""
             turned = ", rotated" if window.written is not None else ""
-            parts += [("kernel", f"kernel{share}{turned}"), ("products", "products")]
+            parts += [("kernel", f"kernel{turned}"), ("products", "products")]
             if window.written is not None and count == 1:
-                parts.append(("written", f"kernel{share} as written"))
+                parts.append(("written", "kernel as written"))
         names = tuple(f"{name}: {of_input}" if name else of_input for name in window.names)
         lines = len(window.step(0).lines)
         shape = window.planes.shape[1:]
@@ -116,6 +113,7 @@ class Slide:
             lines,
             (drawable(window.title), window.facts),
             cell,
+            f"1/{self.denominator} x" if self.denominator > 1 else "",
         )
         return arrange_slide(sizes)
 
@@ -130,7 +128,7 @@ class Slide:
             fit_of(set(window.map.ravel().tolist()), layout.cell, layout.cell),
             fit_of(set(planes), small, small),
             None if kernel is None else fit_of(set(kernel.ravel().tolist()), small, small),
-            fit_of(self.products, small, small),
+            fit_of(self._without_factor(np.array(self.products)).tolist(), small, small),
         )
 
     def _corner_texts(self) -> tuple[list[list[list[str]]], int] | None:
@@ -213,10 +211,19 @@ class Slide:
             if step.products is not None:
                 assert self.colours.products is not None
                 values = step.products[channel]
-                grid = NumberGrid(_painted(self.colours.products, values), values, self.fits.products)
+                colours = _painted(self.colours.products, values)
+                grid = NumberGrid(colours, self._without_factor(values), self.fits.products)
                 draw_grid(canvas, parts["products"].grid, layout.small_cell, grid)
         self._write_result(canvas, index, step)
         return canvas
+
+    def _without_factor(self, products: Array) -> Array:
+        """Return products as they are drawn behind the common factor of the kernel: integers without the error of rounding."""
+        if self.denominator == 1:
+            return products
+        multiplied = products * self.denominator
+        whole = np.rint(multiplied)
+        return np.where(np.isclose(multiplied, whole, rtol=1e-12, atol=1e-9), whole, multiplied)
 
     def _mark_window(self, canvas: Array, grid: Box, rows: list[int], columns: list[int], channel: int) -> None:
         """Write the weights into the corners of the cells under the window, and outline it."""
@@ -264,7 +271,7 @@ class Slide:
         """Return what happens at a position, as a sentence."""
         row, column = self.window.position(index)
         value = number(float(self.window.map[row, column]), 6)
-        lines = "; ".join(self.window.step(index).lines)
+        lines = "; ".join(self.window.step(index).lines).replace("; =", " =")
         return f"position {index + 1} of {self.window.positions}, row {row}, column {column} of the map: {lines} = {value}"
 
     @property

@@ -6,6 +6,7 @@ import numpy as np
 from msgspec import Struct
 
 from ..images.image import Array
+from ..kernels.fractions import common_denominator
 from .scale import Scale
 
 PIXEL, PADDING, BETWEEN = 0, 1, 2
@@ -78,6 +79,11 @@ class SlidingWindow(Struct, frozen=True, eq=False):
     def positions(self) -> int:
         """Number of positions of the window."""
         return int(self.map.size)
+
+    @property
+    def denominator(self) -> int:
+        """The number by which the weights are multiplied to be drawn, so that they are integers; 1 where there is none."""
+        return 1 if self.weights is None else common_denominator(self.weights.ravel().tolist())
 
     def position(self, index: int) -> tuple[int, int]:
         """Return row and column of the map at a position, which are counted row by row."""

@@ -148,6 +148,15 @@ def test_captions_say_the_values_of_the_oracle(slide, tmp_path, rng):
     assert captions_of(page)[0].startswith("position 1 of 16, row 0, column 0 of the map: sum ")
 
 
+def test_the_sum_of_fractions_has_their_common_factor(slide, tmp_path):
+    """The sum of integers is theirs times 1/9; an offset is added to what that is."""
+    page = tmp_path / "x.html"
+    slide("20 18 20; 9 18 9; 7 7 7", "-k", "1/9 1/9 1/9; 1/9 1/9 1/9; 1/9 1/9 1/9", "--padding", "valid", "-o", page)
+    assert captions_of(page)[0].endswith("of the map: sum of the products = 1/9 x 115 = 12.7778")
+    slide("3 6", "-k", "1 2:divisor=3,offset=4", "--padding", "valid", "-o", page)
+    assert captions_of(page)[0].endswith("sum of the products; = 1/3 x 15 = 5; and the offset 4 = 9".replace("; =", " =", 1))
+
+
 def test_a_photo_is_cropped_and_shown_in_grey_or_in_three_windows(slide, samples, tmp_path):
     """The sums are those of the oracle on that part."""
     page = tmp_path / "x.html"

@@ -211,10 +211,16 @@ def test_a_figure_has_frames_in_rows(rng):
         figure_of(slide, range(1000))
 
 
-def test_fractions_have_their_denominator_in_the_heading():
-    """1/9 is written as 1, under the heading 1/9."""
-    slide = slide_of([[[9, 18]]], [[[1 / 9, -2 / 9]]], (1, 1))
-    assert slide.layout.parts[0]["kernel"].text == "kernel 1/9"
+def test_fractions_have_their_common_factor_before_the_kernel_and_the_products():
+    """1/9 is written as 1 behind 1/9 x, and so are the products: 9 x 1 and 18 x -2 are 9 and -36 of 1/9."""
+    slide = slide_of([[[9, 18]]], [[[1 / 9, -2 / 9]]], (1, 1), written=True)
+    signs = {name: panel.sign for name, panel in slide.layout.parts[0].items()}
+    assert signs == {"window": "", "kernel": "x 1/9 x", "products": "= 1/9 x", "written": "1/9 x"}
+    assert {name: panel.text for name, panel in slide.layout.parts[0].items()}["kernel"] == "kernel, rotated"
+    drawn = [slide._without_factor(slide.window.step(0).products), slide.window.weights * 9]
+    assert_array_equal(drawn, [[[[9, -36]]], [[[1, -2]]]])
+    assert sorted(slide.products) == [-4, 1]
+    assert [part.scale.high for part in slide.parts if part.name == "products"] == [4]
     assert slide._corner_texts()[0] == [[["x1/9", "x-2/9"]]]
     assert number(float(slide.window.map[0, 0])) == "-3"
 

@@ -16,12 +16,15 @@ from .options import SheetOptions
 from .scale import Scale
 from .sheet import MAX_PIXELS
 from .slide_layout import FACTS, HEADING, TITLE, Panel, SlideLayout, SlideSizes, arrange_slide
-from .sliding_window import BETWEEN, PIXEL, SlidingWindow, Step
+from .sliding_window import BETWEEN, PIXEL, Cell, SlidingWindow, Step
 from .text import cut, drawable, height_of, width_of, write
 from .tile import drawn_size, tile_of
 
 SLIDE_VERSION = 2
 """Increased when the same options give another slide."""
+
+UNFILLED = 255
+"""Level of cells of the map that have no value yet. They are hatched, as maps may be white too."""
 
 MAX_FRAME = 16_000_000
 """Pixels of a frame, at most."""
@@ -163,7 +166,7 @@ class Slide:
         draw_grid(canvas, layout.map.grid, layout.cell, self.map_grid)
         box = layout.map.grid
         whole_map = canvas[box.y : box.y + box.height, box.x : box.x + box.width].copy()
-        blank = NumberGrid(np.full_like(self.map_grid.colours, 255), window.map, None)
+        blank = NumberGrid(np.full_like(self.map_grid.colours, UNFILLED), window.map, None, np.ones(window.map.shape, bool))
         draw_grid(canvas, box, layout.cell, blank)
         for index, parts in enumerate(layout.parts):
             for name, panel in parts.items():
@@ -201,13 +204,15 @@ class Slide:
         rows, columns = window.taps(index)
         sources = window.sources[np.ix_(rows, columns)]
         for channel, panel in enumerate(layout.inputs):
-            self._mark_window(canvas, panel.grid, rows, columns, channel)
+            self._mark_window(canvas, panel.grid, rows, columns, channel, step.winner)
         self._draw_map(canvas, row, column)
         for channel, parts in enumerate(layout.parts):
             if "window" in parts:
                 values = step.window[channel]
                 grid = NumberGrid(self._colours_of_input(values, sources), values, self.fits.window, sources != PIXEL)
                 draw_grid(canvas, parts["window"].grid, layout.small_cell, grid)
+                if step.winner is not None:
+                    outline(canvas, cell_box(parts["window"].grid, layout.small_cell, *step.winner))
             if step.products is not None:
                 assert self.colours.products is not None
                 values = step.products[channel]
@@ -225,8 +230,8 @@ class Slide:
         whole = np.rint(multiplied)
         return np.where(np.isclose(multiplied, whole, rtol=1e-12, atol=1e-9), whole, multiplied)
 
-    def _mark_window(self, canvas: Array, grid: Box, rows: list[int], columns: list[int], channel: int) -> None:
-        """Write the weights into the corners of the cells under the window, and outline it."""
+    def _mark_window(self, canvas: Array, grid: Box, rows: list[int], columns: list[int], channel: int, winner: Cell | None) -> None:
+        """Write the weights into the corners of the cells under the window; outline it, and the cell that is its result."""
         cell, window = self.layout.cell, self.window
         if self.corner is not None:
             texts, size = self.corner
@@ -236,6 +241,8 @@ class Slide:
                     box = cell_box(grid, cell, row, column)
                     write_in_corner(canvas, box, texts[channel][i][j], size, colours[row, column])
         thickness = 3 if cell >= 16 else 2
+        if winner is not None:
+            outline(canvas, cell_box(grid, cell, rows[winner[0]], columns[winner[1]]), thickness)
         if max(window.dilation) > 1:
             for row in rows:
                 for column in columns:

@@ -1,6 +1,7 @@
 """What a slide shows: a window that slides over an input, and the map that grows, as values."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from msgspec import Struct
@@ -13,15 +14,19 @@ PIXEL, PADDING, BETWEEN = 0, 1, 2
 """What a cell of an input is: a pixel; padding; or a zero between pixels, which a transposed convolution spreads out."""
 
 
+Cell: TypeAlias = tuple[int, int]
+
+
 class Step(Struct, frozen=True, eq=False):
     """One position of the window: the values under it and their products, (C, kh, kw) float64, and how its value is computed.
 
-    ``products`` are None where nothing is multiplied. ``lines`` lead to the value of the map; their number is always the same.
+    ``products`` are None where nothing is multiplied. ``winner`` is the row and column in the window of the value that is taken. ``lines`` lead to the value of the map; their number is always the same.
     """
 
     window: Array
     products: Array | None
     lines: tuple[str, ...]
+    winner: Cell | None = None
 
 
 Explain = Callable[[Array], Step]

@@ -185,7 +185,8 @@ def _weighing(weights: Array, names: tuple[str, ...], offset: float) -> Explain:
 
 
 def _largest(window: Array) -> Step:
-    return Step(window, None, ("the largest of the window",))
+    row, column = np.unravel_index(np.argmax(window[0]), window.shape[1:])  # NaN is the largest, and of equal ones the first
+    return Step(window, None, ("the largest of the window",), (int(row), int(column)))
 
 
 def _mean(window: Array) -> Step:

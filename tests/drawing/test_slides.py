@@ -113,16 +113,27 @@ def test_each_tap_of_a_dilated_kernel_is_outlined():
 
 
 def test_the_map_grows_in_the_colours_of_its_values(rng):
-    """Cells after the position are white; those before have the colour of their value, and stay."""
+    """Cells after the position are hatched white; those before have the colour of their value, and stay."""
     slide = slide_of(rng.integers(-5, 6, (1, 4, 6)), [[[1, -1], [2, 0]]], (3, 5), cell=20)
     reach = np.abs(slide.window.map).max()
     colours = colormap("diverging")[np.rint((slide.window.map / reach + 1) * 128).astype(int)]
     box = slide.layout.map.grid
     corners = np.ix_(box.y + 4 + 20 * np.arange(3), box.x + 4 + 20 * np.arange(5))
     for index in range(15):
-        expected = colours.copy()
-        expected.reshape(-1, 3)[index + 1 :] = 255
-        assert_array_equal(slide.frame(index)[corners], expected)
+        frame = slide.frame(index)
+        assert_array_equal(frame[corners].reshape(-1, 3)[: index + 1], colours.reshape(-1, 3)[: index + 1])
+        cells = pixels_in(frame, box)[:-1, :-1].reshape(3, 20, 5, 20, 3).swapaxes(1, 2).reshape(15, 20, 20, 3)
+        for cell in cells[index + 2 :]:  # beside the one after the position there is its outline
+            inside = cell[5:-5, 5:-5, 0]
+            assert set(np.unique(inside)) == {round(255 * 0.7), 255}
+
+
+@pytest.mark.parametrize("cell", [6, 13])
+def test_small_cells_without_a_value_are_no_white_cells(cell):
+    """As they are on a map of 32 x 32: white is the largest value of a map of one sign, and black none."""
+    slide = slide_of(np.ones((1, 4, 4)), np.ones((1, 1, 1)), (4, 4), cell=cell)
+    part = pixels_in(slide.frame(0), slide.layout.map.grid)[-cell:-1, -cell:-1, 0]
+    assert len(np.unique(part)) == 2
 
 
 def test_the_parts_have_their_colours(rng):

@@ -8,9 +8,12 @@ from msgspec import Struct
 
 from ..errors import ArgumentError
 from ..images.image import Array
+from .canvas import PixelCanvas
 from .captions import NumberFit, fit_of, number
 from .colouring import Colouring, colourings_of
+from .colormaps import colormap
 from .layout import Box
+from .legend import Item
 from .number_grid import NumberGrid, cell_box, draw_grid, outline, write_in_corner
 from .options import SheetOptions
 from .scale import Scale
@@ -81,11 +84,15 @@ class Slide:
         self.products = _products_of(window)
         self.colours = _colours_of(window, self.products)
         self.denominator = window.denominator
+        self.legend: Item | None = None
         self.layout = self._arrange(cell)
         if self.layout.width * self.layout.height > MAX_FRAME:
             size = f"{self.layout.width} x {self.layout.height}"
             raise ArgumentError(f"frames of {size} have more than {MAX_FRAME} pixels; give a smaller --cell")
         self.fits = self._fits()
+        if self.fits.map is None:
+            self.legend = _legend_of(self.colours.map)
+            self.layout = self._arrange(cell)
         self.corner = self._corner_texts()
         self.map_grid = NumberGrid(_painted(self.colours.map, window.map), window.map, self.fits.map)
         self.input_colours = [self._colours_of_input(plane, window.sources) for plane in window.planes]
@@ -117,6 +124,7 @@ class Slide:
             (drawable(window.title), window.facts),
             cell,
             f"1/{self.denominator} x" if self.denominator > 1 else "",
+            self.legend.size if self.legend else (0, 0),
         )
         return arrange_slide(sizes)
 
@@ -168,6 +176,11 @@ class Slide:
         whole_map = canvas[box.y : box.y + box.height, box.x : box.x + box.width].copy()
         blank = NumberGrid(np.full_like(self.map_grid.colours, UNFILLED), window.map, None, np.ones(window.map.shape, bool))
         draw_grid(canvas, box, layout.cell, blank)
+        if self.legend is not None:
+            place = layout.legend
+            legend = PixelCanvas(place.height, place.width)
+            self.legend.draw(legend, Box(0, 0, place.width, place.height))
+            canvas[place.y : place.y + place.height, place.x : place.x + place.width] = legend.pixels
         for index, parts in enumerate(layout.parts):
             for name, panel in parts.items():
                 _write_heading(canvas, panel)
@@ -315,6 +328,15 @@ def figure_of(slide: Slide, indices: range) -> Array:
 def _faded(colours: Array) -> Array:
     faded: Array = np.rint(colours * (1 - FADED) + 255 * FADED).astype(np.uint8)
     return faded
+
+
+def _legend_of(colouring: Colouring) -> Item | None:
+    """Return the scale of the map; None where nothing is finite."""
+    scale = colouring.scale
+    if scale is None:
+        return None
+    ends = (number(scale.low), "0" if scale.signed else "", number(scale.high))
+    return Item("scale of the map", colormap(colouring.colormap), ends)
 
 
 def _write_heading(canvas: Array, panel: Panel) -> None:

@@ -23,6 +23,9 @@ TITLE, FACTS, HEADING = 17, 13, 13
 GAP = 28
 """Pixels between panels, in which a sign has room."""
 
+ABOVE_LEGEND = 10
+"""Pixels between the map and its legend."""
+
 PAD_OF_SIGN = 6
 """Pixels on both sides of a sign, at least."""
 
@@ -53,7 +56,7 @@ class SlideSizes(Struct, frozen=True):
     """What has to be placed: for each channel the heading of its input; the shapes of input, map and window; the parts.
 
     ``parts`` are names of SIGNS, each with its heading. ``cell`` is the side of cells that is asked for. ``factor`` stands before
-    the weights and the products.
+    the weights and the products. ``legend`` is the height and width of what stands below the map, where numbers have no room.
     """
 
     inputs: tuple[str, ...]
@@ -66,6 +69,7 @@ class SlideSizes(Struct, frozen=True):
     texts: tuple[str, str]
     cell: int | None = None
     factor: str = ""
+    legend: tuple[int, int] = (0, 0)
 
     def signs(self) -> tuple[tuple[str, int], ...]:
         """Return the sign before each part, and the pixels from the part before it, in which the sign has room."""
@@ -88,6 +92,7 @@ class SlideLayout(Struct, frozen=True):
     facts: Box
     inputs: tuple[Panel, ...]
     map: Panel
+    legend: Box
     parts: tuple[dict[str, Panel], ...]
     result: Box
 
@@ -95,7 +100,7 @@ class SlideLayout(Struct, frozen=True):
     def boxes(self) -> Iterator[Box]:
         """All boxes that have pixels."""
         panels = (*self.inputs, self.map, *(panel for parts in self.parts for panel in parts.values()))
-        boxes = (self.title, self.facts, self.result, *(box for p in panels for box in (p.heading, p.grid, p.sign_box)))
+        boxes = (self.title, self.facts, self.legend, self.result, *(box for p in panels for box in (p.heading, p.grid, p.sign_box)))
         return (box for box in boxes if box.width and box.height)
 
 
@@ -116,22 +121,23 @@ def arrange_slide(sizes: SlideSizes) -> SlideLayout:
         x += max(input_size[1], inputs[-1].heading.width, _calculation_width(sizes, small_cell) if len(sizes.inputs) > 1 else 0)
         x += GAP
     map_panel = _panel(sizes.map_heading, x, top, size_in_pixels(sizes.map_shape, cell))
-    below = max(_bottom(panel.grid) for panel in (*inputs, map_panel)) + GAP
+    legend = Box(x, _bottom(map_panel.grid) + (ABOVE_LEGEND if sizes.legend[0] else 0), *sizes.legend[::-1])
+    below = max(_bottom(legend), *(_bottom(panel.grid) for panel in inputs)) + GAP
     parts = [_arrange_parts(sizes, left, below, small_cell) for left in places]
     high = result_height(sizes.lines)
     if len(inputs) == 1:
         right = max(_right(panel) for panel in parts[0].values())
         result = Box(right + GAP, below, RESULT_WIDTH, high)
     else:
-        result = Box(map_panel.grid.x, _bottom(map_panel.grid) + GAP // 2, RESULT_WIDTH, high)
+        result = Box(map_panel.grid.x, _bottom(legend) + GAP // 2, RESULT_WIDTH, high)
     panels = (*inputs, map_panel, *(panel for each in parts for panel in each.values()))
     texts = max(width_of(text, size) for text, size in zip(sizes.texts, (TITLE, FACTS), strict=True))
-    right = max(max(map(_right, panels)), result.x + result.width, min(MARGIN + texts, WIDTH - MARGIN))
+    right = max(max(map(_right, panels)), result.x + result.width, legend.x + legend.width, min(MARGIN + texts, WIDTH - MARGIN))
     bottom = max(_bottom(result), *(_bottom(panel.grid) for panel in panels))
     title = Box(MARGIN, MARGIN, right - MARGIN, height_of(TITLE))
     facts = Box(MARGIN, _bottom(title), right - MARGIN, height_of(FACTS))
     return SlideLayout(
-        right + MARGIN, bottom + MARGIN, cell, small_cell, title, facts, tuple(inputs), map_panel, tuple(parts), result
+        right + MARGIN, bottom + MARGIN, cell, small_cell, title, facts, tuple(inputs), map_panel, legend, tuple(parts), result
     )
 
 

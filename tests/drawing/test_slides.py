@@ -67,8 +67,10 @@ def outlined(frame, panel, margin=1):
 def test_no_boxes_overlap(count, input_shape, map_shape, window, parts, lines, cell):
     """Whatever the sizes; headings are as wide as their text."""
     headings = tuple((name, f"the heading of {name}") for name in parts)
+    factor, legend = "1/9 x" if lines % 2 else "", (41, 180) if lines > 3 else (0, 0)
+    texts = ("t", "f" * 300)
     sizes = SlideSizes(
-        ("a heading of an input",) * count, "map", input_shape, map_shape, window, headings, lines, ("t", "f" * 300), cell
+        ("a heading of an input",) * count, "map", input_shape, map_shape, window, headings, lines, texts, cell, factor, legend
     )
     layout = arrange_slide(sizes)
     assert_boxes_apart(layout.boxes, layout.width, layout.height)
@@ -126,6 +128,19 @@ def test_the_map_grows_in_the_colours_of_its_values(rng):
         for cell in cells[index + 2 :]:  # beside the one after the position there is its outline
             inside = cell[5:-5, 5:-5, 0]
             assert set(np.unique(inside)) == {round(255 * 0.7), 255}
+
+
+def test_a_map_whose_numbers_have_no_room_has_a_legend():
+    """From the lowest colour of its scale to the highest, below the map; one with numbers has none."""
+    values = np.arange(16.0).reshape(1, 4, 4) - 20
+    slide = slide_of(values, np.ones((1, 1, 1)), (4, 4), cell=8)
+    box = slide.layout.legend
+    bar = pixels_in(slide.background, box)[box.height // 2 - 2]
+    assert_array_equal(bar[[0, -1]], colormap("diverging")[[0, -1]])
+    assert box.y > slide.layout.map.grid.y + slide.layout.map.grid.height
+    assert slide.legend.ends == ("-20", "0", "20")
+    assert slide_of(values, np.ones((1, 1, 1)), (4, 4), cell=40).layout.legend.height == 0
+    assert_boxes_apart(slide.layout.boxes, slide.layout.width, slide.layout.height)
 
 
 @pytest.mark.parametrize("cell", [6, 13])

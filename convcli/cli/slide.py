@@ -96,7 +96,7 @@ LAYER = {"stride": None, "padding": "valid", "border": "zero", "dilation": (1, 1
     "--cell",
     type=click.IntRange(8, 200),
     metavar="PX",
-    help="Side of a cell in pixels.  [default: as many as fit a width of 1000]",
+    help="Side of a cell in pixels.  [default: as many as fit a width of 1000, up to 64]",
 )
 @option_groups.READING
 @options.with_config

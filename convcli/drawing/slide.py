@@ -10,8 +10,8 @@ from ..errors import ArgumentError
 from ..images.image import Array
 from .canvas import PixelCanvas
 from .captions import NumberFit, fit_of, number
-from .colouring import Colouring, colourings_of
 from .colormaps import colormap
+from .colouring import Colouring, colourings_of
 from .layout import Box
 from .legend import Item
 from .number_grid import NumberGrid, cell_box, draw_grid, outline, write_in_corner
@@ -41,7 +41,7 @@ FADED = 0.6
 ROOM_OF_VALUE = 0.72
 """Share of the height of a cell that its value takes, above the weight in the corner."""
 
-CORNER_SIZES = (13, 12, 11, 10, 9, 8)
+CORNER_SIZES = (18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8)
 """Sizes of the font of weights in corners."""
 
 
@@ -243,7 +243,9 @@ class Slide:
         whole = np.rint(multiplied)
         return np.where(np.isclose(multiplied, whole, rtol=1e-12, atol=1e-9), whole, multiplied)
 
-    def _mark_window(self, canvas: Array, grid: Box, rows: list[int], columns: list[int], channel: int, winner: Cell | None) -> None:
+    def _mark_window(
+        self, canvas: Array, grid: Box, rows: list[int], columns: list[int], channel: int, winner: Cell | None
+    ) -> None:
         """Write the weights into the corners of the cells under the window; outline it, and the cell that is its result."""
         cell, window = self.layout.cell, self.window
         if self.corner is not None:

@@ -17,7 +17,7 @@ from .layout import MARGIN, WIDTH, Box
 from .number_grid import size_in_pixels
 from .text import height_of, width_of
 
-TITLE, FACTS, HEADING = 17, 13, 13
+TITLE, FACTS, HEADING = 20, 13, 13
 """Sizes of fonts."""
 
 GAP = 28
@@ -29,7 +29,7 @@ ABOVE_LEGEND = 10
 PAD_OF_SIGN = 6
 """Pixels on both sides of a sign, at least."""
 
-LARGEST_CELL, SMALLEST_CELL = 44, 6
+LARGEST_CELL, SMALLEST_CELL = 64, 6
 READABLE_CELL = 26
 """Cells of a small window in a calculation have this size at least, with room for most numbers, although a slide is wider."""
 
@@ -100,7 +100,13 @@ class SlideLayout(Struct, frozen=True):
     def boxes(self) -> Iterator[Box]:
         """All boxes that have pixels."""
         panels = (*self.inputs, self.map, *(panel for parts in self.parts for panel in parts.values()))
-        boxes = (self.title, self.facts, self.legend, self.result, *(box for p in panels for box in (p.heading, p.grid, p.sign_box)))
+        boxes = (
+            self.title,
+            self.facts,
+            self.legend,
+            self.result,
+            *(box for p in panels for box in (p.heading, p.grid, p.sign_box)),
+        )
         return (box for box in boxes if box.width and box.height)
 
 

@@ -166,7 +166,6 @@ def _pooling(request: SlideRequest, image: Image, pool: Pool) -> SlidingWindow:
 
 def _weighing(weights: Array, names: tuple[str, ...], offset: float) -> Explain:
     """Return what multiplies the values under a window with weights (C, kh, kw), and sums them."""
-
     denominator = common_denominator(weights.ravel().tolist())
 
     def explain(window: Array) -> Step:
@@ -250,7 +249,11 @@ def _map_heading(out: Sides) -> str:
 
 def _nearly_whole(value: float) -> float:
     """Return a value without the error of rounding of a sum of fractions."""
-    return float(round(value)) if math.isfinite(value) and math.isclose(value, round(value), rel_tol=1e-12, abs_tol=1e-9) else value
+    return (
+        float(round(value))
+        if math.isfinite(value) and math.isclose(value, round(value), rel_tol=1e-12, abs_tol=1e-9)
+        else value
+    )
 
 
 def _facts(*texts: str) -> str:

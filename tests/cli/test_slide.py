@@ -55,14 +55,14 @@ def test_an_animation_has_a_frame_for_each_position(slide, tmp_path, suffix):
     """Each is shown for 1 / fps seconds, the last for three times as long; it begins again; it carries its provenance."""
     path = tmp_path / f"x.{suffix}"
     result = slide(GRID, "-k", KERNEL, "--padding", "valid", "-o", path, "--fps", "4")
-    assert result.lines == [f"{path}: 9 frames, 579 x 411; map 3 x 3, min 0, max 2"]
+    assert result.lines == [f"{path}: 9 frames, 699 x 535; map 3 x 3, min 0, max 2"]
     frames, durations = frames_of(path)
-    assert {frame.shape for frame in frames} == {(411, 579, 3)}
+    assert {frame.shape for frame in frames} == {(535, 699, 3)}
     assert durations == [250.0] * 8 + [750.0]
     for index, frame in enumerate(frames):
         rows, columns = np.nonzero((frame == OUTLINE).all(axis=2))
-        assert columns[columns < 195].min() == 14 - 1 + 44 * (index % 3)  # of the window on the input
-        assert rows.min() - 44 * (index // 3) == np.nonzero((frames[0] == OUTLINE).all(axis=2))[0].min()
+        assert columns[columns < 275].min() == 14 - 1 + 64 * (index % 3)  # of the window on the input
+        assert rows.min() - 64 * (index // 3) == np.nonzero((frames[0] == OUTLINE).all(axis=2))[0].min()
     with path.open("rb") as file:
         series = open_frames(file).series
     assert (series.count, series.loop) == (9, 0)
@@ -276,7 +276,11 @@ def test_numbers_of_any_kind_are_drawn(slide, tmp_path):
         (("camera.png", "--crop", "500,0,20x1", "-k", "blur", "-o", "x.gif"), 1, "reaches outside of the picture"),
         (("camera.png", "--crop", "5,0,0x1", "-k", "blur", "-o", "x.gif"), 2, "crop must be X,Y,WxH"),
         (("1 2; 3 4", "--resize", "4", "-k", "blur", "-o", "x.gif"), 1, "--resize reduces, and 4 x 4 is larger than 2 x 2"),
-        (("camera.png", "--crop", "5,0,8x9", "--resize", "8x10", "-k", "blur", "-o", "x.gif"), 1, "8 x 10 is larger than 8 x 9"),
+        (
+            ("camera.png", "--crop", "5,0,8x9", "--resize", "8x10", "-k", "blur", "-o", "x.gif"),
+            1,
+            "8 x 10 is larger than 8 x 9",
+        ),
         (("camera.png", "--resize", "33", "-k", "blur", "-o", "x.gif"), 2, "resize must be N, .* from 1 to 32"),
         (("none.png", "-k", "blur", "-o", "x.gif"), 1, "none.png: no such file"),
         (("1 2; 3", "-k", "blur", "-o", "x.gif"), 2, "row 2 has 1 numbers"),

@@ -172,6 +172,14 @@ def test_the_parts_have_their_colours(rng):
     ]
 
 
+def test_small_slides_take_the_room_of_a_slide():
+    """Cells of 64 pixels and weights of more than 13 in their corners; with a larger input less."""
+    small, large = (slide_of(np.ones((1, n, n)), np.ones((1, 3, 3)), (n - 2, n - 2)) for n in (5, 12))
+    assert 800 <= small.layout.width <= WIDTH
+    assert (small.layout.cell, small.layout.small_cell) == (64, 64)
+    assert small.corner[1] > 13 >= large.corner[1]
+
+
 def test_padding_is_hatched():
     """With darker lines that rise to the right; pixels are not."""
     slide = slide_of(np.full((1, 5, 5), 7.0), np.ones((1, 3, 3)), (3, 3), cell=60, padded=1)

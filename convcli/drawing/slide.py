@@ -101,15 +101,17 @@ class Slide:
     def _arrange(self, cell: int | None) -> SlideLayout:
         window = self.window
         count, of_input, of_map = len(window.planes), *window.headings
+        factor = f"1/{self.denominator} x" if self.denominator > 1 else ""
         parts: list[tuple[str, str]] = []
         weights_fit = cell is not None or count == 1 or max(window.planes.shape[1:]) <= 12
         if window.weights is None or count == 1 or not weights_fit:
             parts.append(("window", "window"))
         if window.weights is not None:
             turned = ", rotated" if window.written is not None else ""
-            parts += [("kernel", f"kernel{turned}"), ("products", "products")]
+            above = f"1/{self.denominator} " if factor and count > 1 else ""  # three windows leave no room before the grids
+            parts += [("kernel", f"{above}kernel{turned}"), ("products", f"{above}products")]
             if window.written is not None and count == 1:
-                parts.append(("written", "kernel as written"))
+                parts.append(("written", f"{factor} kernel as written".strip()))
         names = tuple(f"{name}: {of_input}" if name else of_input for name in window.names)
         lines = len(window.step(0).lines)
         shape = window.planes.shape[1:]
@@ -123,7 +125,7 @@ class Slide:
             lines,
             (drawable(window.title), window.facts),
             cell,
-            f"1/{self.denominator} x" if self.denominator > 1 else "",
+            factor if count == 1 else "",
             self.legend.size if self.legend else (0, 0),
         )
         return arrange_slide(sizes)

@@ -55,8 +55,9 @@ class Panel(Struct, frozen=True):
 class SlideSizes(Struct, frozen=True):
     """What has to be placed: for each channel the heading of its input; the shapes of input, map and window; the parts.
 
-    ``parts`` are names of SIGNS, each with its heading. ``cell`` is the side of cells that is asked for. ``factor`` stands before
-    the weights and the products. ``legend`` is the height and width of what stands below the map, where numbers have no room.
+    ``parts`` are names of SIGNS, each with its heading. ``cell`` is the side of cells that is asked for. ``factor`` stands
+    before the weights and the products. ``legend`` is the height and width of what stands below the map, where numbers have no
+    room.
     """
 
     inputs: tuple[str, ...]
@@ -75,7 +76,7 @@ class SlideSizes(Struct, frozen=True):
         """Return the sign before each part, and the pixels from the part before it, in which the sign has room."""
         found = []
         for index, (name, _) in enumerate(self.parts):
-            sign = SIGNS[name] if name == "window" else f"{SIGNS[name]} {self.factor}".strip()
+            sign = f"{SIGNS[name]} {self.factor}".strip() if SIGNS[name] else ""
             least = GAP if index else GAP - 8
             found.append((sign, max(least, width_of(sign, TITLE) + 2 * PAD_OF_SIGN) if sign else GAP if index else 0))
         return tuple(found)
@@ -158,7 +159,7 @@ def _cells(sizes: SlideSizes) -> tuple[int, int]:
         fitting = min(fitting, (available - RESULT_WIDTH) // (count * sizes.input_shape[1]))
     cell = sizes.cell or max(SMALLEST_CELL, min(LARGEST_CELL, fitting, HEIGHT // down))
     if count == 1:
-        room = WIDTH - 2 * MARGIN - gaps - GAP - RESULT_WIDTH
+        room = WIDTH - 2 * MARGIN - gaps - grids - GAP - RESULT_WIDTH
     else:
         room = (available - max(sizes.map_shape[1] * cell, RESULT_WIDTH)) // count - gaps - PAD_OF_SIGN - grids
     small = min(LARGEST_CELL, room // (grids * sizes.window[1]), 300 // sizes.window[0])

@@ -20,7 +20,8 @@ Cell: TypeAlias = tuple[int, int]
 class Step(Struct, frozen=True, eq=False):
     """One position of the window: the values under it and their products, (C, kh, kw) float64, and how its value is computed.
 
-    ``products`` are None where nothing is multiplied. ``winner`` is the row and column in the window of the value that is taken. ``lines`` lead to the value of the map; their number is always the same.
+    ``products`` are None where nothing is multiplied. ``lines`` lead to the value of the map; their number is always the same.
+    ``winner`` is the row and column in the window of the value that is taken.
     """
 
     window: Array

@@ -47,8 +47,8 @@ def colours_of(pixels: Array, hidden: Array | None = None) -> Array:
 def indexed(pixels: Array, hidden: Array | None, keeps_index: bool, is_drawing: bool = False) -> Indexed:
     """Return pixels (H, W, 1 or 3) uint8 with a palette: exactly where they have few enough colours, else by median cut.
 
-    ``keeps_index`` leaves an index for transparent pixels even where there are none. Of a drawing with too many colours the most
-    frequent are kept, and the others, shades at the edges of letters, become the nearest of them: faster, and areas keep theirs.
+    ``keeps_index`` leaves an index for transparent pixels even where there are none. Of a drawing with too many colours the
+    most frequent are kept, and the others, shades at the edges of letters, become the nearest: faster, and areas keep theirs.
     """
     if hidden is not None:
         visible = indexed(pixels[~hidden][None], None, True, is_drawing)

@@ -249,14 +249,24 @@ def test_fractions_have_their_common_factor_before_the_kernel_and_the_products()
     """1/9 is written as 1 behind 1/9 x, and so are the products: 9 x 1 and 18 x -2 are 9 and -36 of 1/9."""
     slide = slide_of([[[9, 18]]], [[[1 / 9, -2 / 9]]], (1, 1), written=True)
     signs = {name: panel.sign for name, panel in slide.layout.parts[0].items()}
-    assert signs == {"window": "", "kernel": "x 1/9 x", "products": "= 1/9 x", "written": "1/9 x"}
-    assert {name: panel.text for name, panel in slide.layout.parts[0].items()}["kernel"] == "kernel, rotated"
+    assert signs == {"window": "", "kernel": "x 1/9 x", "products": "= 1/9 x", "written": ""}
+    texts = {name: panel.text for name, panel in slide.layout.parts[0].items()}
+    assert (texts["kernel"], texts["written"]) == ("kernel, rotated", "1/9 x kernel as written")
     drawn = [slide._without_factor(slide.window.step(0).products), slide.window.weights * 9]
     assert_array_equal(drawn, [[[[9, -36]]], [[[1, -2]]]])
     assert sorted(slide.products) == [-4, 1]
     assert [part.scale.high for part in slide.parts if part.name == "products"] == [4]
     assert slide._corner_texts()[0] == [[["x1/9", "x-2/9"]]]
     assert number(float(slide.window.map[0, 0])) == "-3"
+
+
+def test_the_common_factor_of_three_windows_is_in_their_headings():
+    """A slide of 1000 pixels has no room for it before the grids."""
+    slide = slide_of(np.ones((3, 5, 5)), np.full((3, 3, 3), 1 / 16), (3, 3))
+    for parts in slide.layout.parts:
+        assert {name: panel.text for name, panel in parts.items()} == {"kernel": "1/16 kernel", "products": "1/16 products"}
+        assert [panel.sign for panel in parts.values()] == ["x", "="]
+    assert slide.layout.width <= WIDTH
 
 
 def test_a_rotated_kernel_is_shown_as_it_is_written_too():

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,7 @@ LAYER = {"stride": None, "padding": "valid", "border": "zero", "dilation": (1, 1
     "--cell",
     type=click.IntRange(8, 200),
     metavar="PX",
-    help="Side of a cell in pixels.  [default: as many as fit a width of 1000]",
+    help="Side of a cell in pixels.  [default: as many as fit a width of 1000, up to 64]",
 )
 @option_groups.READING
 @options.with_config
@@ -152,11 +153,18 @@ def _kernel_of(registry: "Registry", kernels: tuple[str, ...], values: dict[str,
         options.refuse_options(("border",), "the padding of a transposed convolution is cut off, not filled")
     found = registry.find(kernels[0])
     if isinstance(found, Bank):
-        count, first = len(found.kernels), found.kernels[0].name
         raise ArgumentError(
-            f"a slide shows one kernel, and bank {kernels[0]!r} has {count}; give one of them, such as -k {first}"
+            f"a slide shows one kernel, and bank {kernels[0]!r} has {len(found.kernels)}; give one of them, "
+            f"such as -k {_first_of(kernels[0], found)}"
         )
     return found
+
+
+def _first_of(text: str, bank: Bank) -> str:
+    """Return the text after -k for the first kernel of a bank. A file of weights has no names of kernels, but indices."""
+    if not text.startswith("@"):
+        return bank.kernels[0].name
+    return f"'{text}{',' if re.search(r':[^:#=]*=[^:]*$', text) else ':'}index=0'"
 
 
 def _window_values(registry: "Registry", values: dict[str, Any]) -> dict[str, Any]:

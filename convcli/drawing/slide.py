@@ -8,21 +8,26 @@ from msgspec import Struct
 
 from ..errors import ArgumentError
 from ..images.image import Array
-from ..kernels.fractions import common_denominator
+from .canvas import PixelCanvas
 from .captions import NumberFit, fit_of, number
+from .colormaps import colormap
 from .colouring import Colouring, colourings_of
 from .layout import Box
+from .legend import Item
 from .number_grid import NumberGrid, cell_box, draw_grid, outline, write_in_corner
 from .options import SheetOptions
 from .scale import Scale
 from .sheet import MAX_PIXELS
 from .slide_layout import FACTS, HEADING, TITLE, Panel, SlideLayout, SlideSizes, arrange_slide
-from .sliding_window import BETWEEN, PIXEL, SlidingWindow, Step
+from .sliding_window import BETWEEN, PIXEL, Cell, SlidingWindow, Step
 from .text import cut, drawable, height_of, width_of, write
 from .tile import drawn_size, tile_of
 
-SLIDE_VERSION = 1
+SLIDE_VERSION = 2
 """Increased when the same options give another slide."""
+
+UNFILLED = 255
+"""Level of cells of the map that have no value yet. They are hatched, as maps may be white too."""
 
 MAX_FRAME = 16_000_000
 """Pixels of a frame, at most."""
@@ -36,7 +41,7 @@ FADED = 0.6
 ROOM_OF_VALUE = 0.72
 """Share of the height of a cell that its value takes, above the weight in the corner."""
 
-CORNER_SIZES = (13, 12, 11, 10, 9, 8)
+CORNER_SIZES = (18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8)
 """Sizes of the font of weights in corners."""
 
 
@@ -78,13 +83,16 @@ class Slide:
         self.window = window
         self.products = _products_of(window)
         self.colours = _colours_of(window, self.products)
-        weights = window.weights
-        self.denominator = 1 if weights is None else common_denominator(weights.ravel().tolist())
+        self.denominator = window.denominator
+        self.legend: Item | None = None
         self.layout = self._arrange(cell)
         if self.layout.width * self.layout.height > MAX_FRAME:
             size = f"{self.layout.width} x {self.layout.height}"
             raise ArgumentError(f"frames of {size} have more than {MAX_FRAME} pixels; give a smaller --cell")
         self.fits = self._fits()
+        if self.fits.map is None:
+            self.legend = _legend_of(self.colours.map)
+            self.layout = self._arrange(cell)
         self.corner = self._corner_texts()
         self.map_grid = NumberGrid(_painted(self.colours.map, window.map), window.map, self.fits.map)
         self.input_colours = [self._colours_of_input(plane, window.sources) for plane in window.planes]
@@ -93,16 +101,17 @@ class Slide:
     def _arrange(self, cell: int | None) -> SlideLayout:
         window = self.window
         count, of_input, of_map = len(window.planes), *window.headings
+        factor = f"1/{self.denominator} x" if self.denominator > 1 else ""
         parts: list[tuple[str, str]] = []
         weights_fit = cell is not None or count == 1 or max(window.planes.shape[1:]) <= 12
         if window.weights is None or count == 1 or not weights_fit:
             parts.append(("window", "window"))
         if window.weights is not None:
-            share = f" 1/{self.denominator}" if self.denominator > 1 else ""
             turned = ", rotated" if window.written is not None else ""
-            parts += [("kernel", f"kernel{share}{turned}"), ("products", "products")]
+            above = f"1/{self.denominator} " if factor and count > 1 else ""  # three windows leave no room before the grids
+            parts += [("kernel", f"{above}kernel{turned}"), ("products", f"{above}products")]
             if window.written is not None and count == 1:
-                parts.append(("written", f"kernel{share} as written"))
+                parts.append(("written", f"{factor} kernel as written".strip()))
         names = tuple(f"{name}: {of_input}" if name else of_input for name in window.names)
         lines = len(window.step(0).lines)
         shape = window.planes.shape[1:]
@@ -116,6 +125,8 @@ class Slide:
             lines,
             (drawable(window.title), window.facts),
             cell,
+            factor if count == 1 else "",
+            self.legend.size if self.legend else (0, 0),
         )
         return arrange_slide(sizes)
 
@@ -130,7 +141,7 @@ class Slide:
             fit_of(set(window.map.ravel().tolist()), layout.cell, layout.cell),
             fit_of(set(planes), small, small),
             None if kernel is None else fit_of(set(kernel.ravel().tolist()), small, small),
-            fit_of(self.products, small, small),
+            fit_of(self._without_factor(np.array(self.products)).tolist(), small, small),
         )
 
     def _corner_texts(self) -> tuple[list[list[list[str]]], int] | None:
@@ -165,8 +176,13 @@ class Slide:
         draw_grid(canvas, layout.map.grid, layout.cell, self.map_grid)
         box = layout.map.grid
         whole_map = canvas[box.y : box.y + box.height, box.x : box.x + box.width].copy()
-        blank = NumberGrid(np.full_like(self.map_grid.colours, 255), window.map, None)
+        blank = NumberGrid(np.full_like(self.map_grid.colours, UNFILLED), window.map, None, np.ones(window.map.shape, bool))
         draw_grid(canvas, box, layout.cell, blank)
+        if self.legend is not None:
+            place = layout.legend
+            legend = PixelCanvas(place.height, place.width)
+            self.legend.draw(legend, Box(0, 0, place.width, place.height))
+            canvas[place.y : place.y + place.height, place.x : place.x + place.width] = legend.pixels
         for index, parts in enumerate(layout.parts):
             for name, panel in parts.items():
                 _write_heading(canvas, panel)
@@ -203,23 +219,36 @@ class Slide:
         rows, columns = window.taps(index)
         sources = window.sources[np.ix_(rows, columns)]
         for channel, panel in enumerate(layout.inputs):
-            self._mark_window(canvas, panel.grid, rows, columns, channel)
+            self._mark_window(canvas, panel.grid, rows, columns, channel, step.winner)
         self._draw_map(canvas, row, column)
         for channel, parts in enumerate(layout.parts):
             if "window" in parts:
                 values = step.window[channel]
                 grid = NumberGrid(self._colours_of_input(values, sources), values, self.fits.window, sources != PIXEL)
                 draw_grid(canvas, parts["window"].grid, layout.small_cell, grid)
+                if step.winner is not None:
+                    outline(canvas, cell_box(parts["window"].grid, layout.small_cell, *step.winner))
             if step.products is not None:
                 assert self.colours.products is not None
                 values = step.products[channel]
-                grid = NumberGrid(_painted(self.colours.products, values), values, self.fits.products)
+                colours = _painted(self.colours.products, values)
+                grid = NumberGrid(colours, self._without_factor(values), self.fits.products)
                 draw_grid(canvas, parts["products"].grid, layout.small_cell, grid)
         self._write_result(canvas, index, step)
         return canvas
 
-    def _mark_window(self, canvas: Array, grid: Box, rows: list[int], columns: list[int], channel: int) -> None:
-        """Write the weights into the corners of the cells under the window, and outline it."""
+    def _without_factor(self, products: Array) -> Array:
+        """Return products as they are drawn behind the common factor of the kernel: integers without the error of rounding."""
+        if self.denominator == 1:
+            return products
+        multiplied = products * self.denominator
+        whole = np.rint(multiplied)
+        return np.where(np.isclose(multiplied, whole, rtol=1e-12, atol=1e-9), whole, multiplied)
+
+    def _mark_window(
+        self, canvas: Array, grid: Box, rows: list[int], columns: list[int], channel: int, winner: Cell | None
+    ) -> None:
+        """Write the weights into the corners of the cells under the window; outline it, and the cell that is its result."""
         cell, window = self.layout.cell, self.window
         if self.corner is not None:
             texts, size = self.corner
@@ -229,6 +258,8 @@ class Slide:
                     box = cell_box(grid, cell, row, column)
                     write_in_corner(canvas, box, texts[channel][i][j], size, colours[row, column])
         thickness = 3 if cell >= 16 else 2
+        if winner is not None:
+            outline(canvas, cell_box(grid, cell, rows[winner[0]], columns[winner[1]]), thickness)
         if max(window.dilation) > 1:
             for row in rows:
                 for column in columns:
@@ -264,7 +295,7 @@ class Slide:
         """Return what happens at a position, as a sentence."""
         row, column = self.window.position(index)
         value = number(float(self.window.map[row, column]), 6)
-        lines = "; ".join(self.window.step(index).lines)
+        lines = "; ".join(self.window.step(index).lines).replace("; =", " =")
         return f"position {index + 1} of {self.window.positions}, row {row}, column {column} of the map: {lines} = {value}"
 
     @property
@@ -301,6 +332,15 @@ def figure_of(slide: Slide, indices: range) -> Array:
 def _faded(colours: Array) -> Array:
     faded: Array = np.rint(colours * (1 - FADED) + 255 * FADED).astype(np.uint8)
     return faded
+
+
+def _legend_of(colouring: Colouring) -> Item | None:
+    """Return the scale of the map; None where nothing is finite."""
+    scale = colouring.scale
+    if scale is None:
+        return None
+    ends = (number(scale.low), "0" if scale.signed else "", number(scale.high))
+    return Item("scale of the map", colormap(colouring.colormap), ends)
 
 
 def _write_heading(canvas: Array, panel: Panel) -> None:

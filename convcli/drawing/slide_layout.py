@@ -9,7 +9,7 @@ input      input     map     of several channels
 x kernel = products  result
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -17,13 +17,19 @@ from .layout import MARGIN, WIDTH, Box
 from .number_grid import size_in_pixels
 from .text import height_of, width_of
 
-TITLE, FACTS, HEADING = 17, 13, 13
+TITLE, FACTS, HEADING = 20, 13, 13
 """Sizes of fonts."""
 
 GAP = 28
 """Pixels between panels, in which a sign has room."""
 
-LARGEST_CELL, SMALLEST_CELL = 44, 6
+ABOVE_LEGEND = 10
+"""Pixels between the map and its legend."""
+
+PAD_OF_SIGN = 6
+"""Pixels on both sides of a sign, at least."""
+
+LARGEST_CELL, SMALLEST_CELL = 64, 6
 READABLE_CELL = 26
 """Cells of a small window in a calculation have this size at least, with room for most numbers, although a slide is wider."""
 
@@ -49,7 +55,9 @@ class Panel(Struct, frozen=True):
 class SlideSizes(Struct, frozen=True):
     """What has to be placed: for each channel the heading of its input; the shapes of input, map and window; the parts.
 
-    ``parts`` are names of SIGNS, each with its heading. ``cell`` is the side of cells that is asked for.
+    ``parts`` are names of SIGNS, each with its heading. ``cell`` is the side of cells that is asked for. ``factor`` stands
+    before the weights and the products. ``legend`` is the height and width of what stands below the map, where numbers have no
+    room.
     """
 
     inputs: tuple[str, ...]
@@ -61,6 +69,17 @@ class SlideSizes(Struct, frozen=True):
     lines: int
     texts: tuple[str, str]
     cell: int | None = None
+    factor: str = ""
+    legend: tuple[int, int] = (0, 0)
+
+    def signs(self) -> tuple[tuple[str, int], ...]:
+        """Return the sign before each part, and the pixels from the part before it, in which the sign has room."""
+        found = []
+        for index, (name, _) in enumerate(self.parts):
+            sign = f"{SIGNS[name]} {self.factor}".strip() if SIGNS[name] else ""
+            least = GAP if index else GAP - 8
+            found.append((sign, max(least, width_of(sign, TITLE) + 2 * PAD_OF_SIGN) if sign else GAP if index else 0))
+        return tuple(found)
 
 
 class SlideLayout(Struct, frozen=True):
@@ -74,6 +93,7 @@ class SlideLayout(Struct, frozen=True):
     facts: Box
     inputs: tuple[Panel, ...]
     map: Panel
+    legend: Box
     parts: tuple[dict[str, Panel], ...]
     result: Box
 
@@ -81,7 +101,13 @@ class SlideLayout(Struct, frozen=True):
     def boxes(self) -> Iterator[Box]:
         """All boxes that have pixels."""
         panels = (*self.inputs, self.map, *(panel for parts in self.parts for panel in parts.values()))
-        boxes = (self.title, self.facts, self.result, *(box for p in panels for box in (p.heading, p.grid, p.sign_box)))
+        boxes = (
+            self.title,
+            self.facts,
+            self.legend,
+            self.result,
+            *(box for p in panels for box in (p.heading, p.grid, p.sign_box)),
+        )
         return (box for box in boxes if box.width and box.height)
 
 
@@ -102,28 +128,29 @@ def arrange_slide(sizes: SlideSizes) -> SlideLayout:
         x += max(input_size[1], inputs[-1].heading.width, _calculation_width(sizes, small_cell) if len(sizes.inputs) > 1 else 0)
         x += GAP
     map_panel = _panel(sizes.map_heading, x, top, size_in_pixels(sizes.map_shape, cell))
-    below = max(_bottom(panel.grid) for panel in (*inputs, map_panel)) + GAP
-    parts = [_arrange_parts(sizes.parts, left, below, size_in_pixels(sizes.window, small_cell)) for left in places]
+    legend = Box(x, _bottom(map_panel.grid) + (ABOVE_LEGEND if sizes.legend[0] else 0), *sizes.legend[::-1])
+    below = max(_bottom(legend), *(_bottom(panel.grid) for panel in inputs)) + GAP
+    parts = [_arrange_parts(sizes, left, below, small_cell) for left in places]
     high = result_height(sizes.lines)
     if len(inputs) == 1:
         right = max(_right(panel) for panel in parts[0].values())
         result = Box(right + GAP, below, RESULT_WIDTH, high)
     else:
-        result = Box(map_panel.grid.x, _bottom(map_panel.grid) + GAP // 2, RESULT_WIDTH, high)
+        result = Box(map_panel.grid.x, _bottom(legend) + GAP // 2, RESULT_WIDTH, high)
     panels = (*inputs, map_panel, *(panel for each in parts for panel in each.values()))
     texts = max(width_of(text, size) for text, size in zip(sizes.texts, (TITLE, FACTS), strict=True))
-    right = max(max(map(_right, panels)), result.x + result.width, min(MARGIN + texts, WIDTH - MARGIN))
+    right = max(max(map(_right, panels)), result.x + result.width, legend.x + legend.width, min(MARGIN + texts, WIDTH - MARGIN))
     bottom = max(_bottom(result), *(_bottom(panel.grid) for panel in panels))
     title = Box(MARGIN, MARGIN, right - MARGIN, height_of(TITLE))
     facts = Box(MARGIN, _bottom(title), right - MARGIN, height_of(FACTS))
     return SlideLayout(
-        right + MARGIN, bottom + MARGIN, cell, small_cell, title, facts, tuple(inputs), map_panel, tuple(parts), result
+        right + MARGIN, bottom + MARGIN, cell, small_cell, title, facts, tuple(inputs), map_panel, legend, tuple(parts), result
     )
 
 
 def _cells(sizes: SlideSizes) -> tuple[int, int]:
     """Return the largest sides of the cells of input and map, and of the calculation, with which a slide has its size."""
-    count, grids = len(sizes.inputs), len(sizes.parts)
+    count, grids, gaps = len(sizes.inputs), len(sizes.parts), sum(gap for _, gap in sizes.signs())
     available = WIDTH - 2 * MARGIN - count * GAP
     across = count * sizes.input_shape[1] + sizes.map_shape[1]
     down = max(sizes.input_shape[0], sizes.map_shape[0])
@@ -132,30 +159,28 @@ def _cells(sizes: SlideSizes) -> tuple[int, int]:
         fitting = min(fitting, (available - RESULT_WIDTH) // (count * sizes.input_shape[1]))
     cell = sizes.cell or max(SMALLEST_CELL, min(LARGEST_CELL, fitting, HEIGHT // down))
     if count == 1:
-        room = WIDTH - 2 * MARGIN - grids * GAP - RESULT_WIDTH
+        room = WIDTH - 2 * MARGIN - gaps - grids - GAP - RESULT_WIDTH
     else:
-        room = (available - max(sizes.map_shape[1] * cell, RESULT_WIDTH)) // count - grids * GAP
+        room = (available - max(sizes.map_shape[1] * cell, RESULT_WIDTH)) // count - gaps - PAD_OF_SIGN - grids
     small = min(LARGEST_CELL, room // (grids * sizes.window[1]), 300 // sizes.window[0])
     readable = min(READABLE_CELL, 3 * READABLE_CELL // sizes.window[1])  # a window of 3 columns has its numbers in any case
     return cell, max(SMALLEST_CELL, sizes.cell or 0, small, readable)
 
 
 def _calculation_width(sizes: SlideSizes, cell: int) -> int:
-    panels = _arrange_parts(sizes.parts, 0, 0, size_in_pixels(sizes.window, cell)).values()
+    panels = _arrange_parts(sizes, 0, 0, cell).values()
     return max(map(_right, panels))
 
 
-def _arrange_parts(parts: Sequence[tuple[str, str]], x: int, y: int, size: tuple[int, int]) -> dict[str, Panel]:
+def _arrange_parts(sizes: SlideSizes, x: int, y: int, cell: int) -> dict[str, Panel]:
     """Return the panels of a calculation, from left to right."""
     panels: dict[str, Panel] = {}
-    for name, heading in parts:
-        sign = SIGNS[name]
-        if panels or sign:
-            x += GAP if panels else GAP - 8
-        panel = _panel(heading, x, y, size)
+    for (name, heading), (sign, gap) in zip(sizes.parts, sizes.signs(), strict=True):
+        x += gap
+        panel = _panel(heading, x, y, size_in_pixels(sizes.window, cell))
         if sign:
             wide, high = width_of(sign, TITLE), height_of(TITLE)
-            place = Box(x - (GAP if panels else GAP - 8) + 6, panel.grid.y + (panel.grid.height - high) // 2, wide, high)
+            place = Box(x - gap + PAD_OF_SIGN, panel.grid.y + (panel.grid.height - high) // 2, wide, high)
             panel = Panel(heading, panel.heading, panel.grid, sign, place)
         panels[name] = panel
         x = _right(panel)

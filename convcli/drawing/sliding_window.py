@@ -1,26 +1,33 @@
 """What a slide shows: a window that slides over an input, and the map that grows, as values."""
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 import numpy as np
 from msgspec import Struct
 
 from ..images.image import Array
+from ..kernels.fractions import common_denominator
 from .scale import Scale
 
 PIXEL, PADDING, BETWEEN = 0, 1, 2
 """What a cell of an input is: a pixel; padding; or a zero between pixels, which a transposed convolution spreads out."""
 
 
+Cell: TypeAlias = tuple[int, int]
+
+
 class Step(Struct, frozen=True, eq=False):
     """One position of the window: the values under it and their products, (C, kh, kw) float64, and how its value is computed.
 
     ``products`` are None where nothing is multiplied. ``lines`` lead to the value of the map; their number is always the same.
+    ``winner`` is the row and column in the window of the value that is taken.
     """
 
     window: Array
     products: Array | None
     lines: tuple[str, ...]
+    winner: Cell | None = None
 
 
 Explain = Callable[[Array], Step]
@@ -78,6 +85,11 @@ class SlidingWindow(Struct, frozen=True, eq=False):
     def positions(self) -> int:
         """Number of positions of the window."""
         return int(self.map.size)
+
+    @property
+    def denominator(self) -> int:
+        """The number by which the weights are multiplied to be drawn, so that they are integers; 1 where there is none."""
+        return 1 if self.weights is None else common_denominator(self.weights.ravel().tolist())
 
     def position(self, index: int) -> tuple[int, int]:
         """Return row and column of the map at a position, which are counted row by row."""

@@ -82,11 +82,13 @@ def _space(size: int) -> int:
     return max(2, round(size * 0.3))
 
 
+@functools.lru_cache(4096)
 def _word_width(word: str, size: int) -> int:
     left, _, right, _ = _font(size).getbbox(word)
     return math.ceil(max(right, _font(size).getlength(word))) - math.floor(min(left, 0))
 
 
+@functools.cache
 def height_of(size: int) -> int:
     """Return the height of a line of text, from the top of the highest letter to the bottom of the lowest."""
     return sum(_font(size).getmetrics())
@@ -116,6 +118,15 @@ def write(canvas: Array, at: tuple[int, int], text: str, size: int, colour: Ink 
     if not text:
         return
     x, y = at
+    mask = _mask(text, size)
+    part = canvas[y : y + mask.shape[0], x : x + mask.shape[1]]
+    cover = mask[: part.shape[0], : part.shape[1], None]
+    part[:] = (part * (255 - cover) + np.array(colour, np.uint16) * cover + 127) // 255
+
+
+@functools.lru_cache(1024)
+def _mask(text: str, size: int) -> Array:
+    """Return how far the letters of a text cover each pixel, 0..255: (H, W) uint16, read-only."""
     width, height = width_of(text, size), height_of(size)
     mask = PIL.Image.new("L", (width, height))
     pen, place = PIL.ImageDraw.Draw(mask), 0
@@ -123,6 +134,6 @@ def write(canvas: Array, at: tuple[int, int], text: str, size: int, colour: Ink 
         left = math.floor(min(_font(size).getbbox(word)[0], 0))
         pen.text((place - left, 0), word, fill=255, font=_font(size))
         place += _word_width(word, size) + _space(size)
-    part = canvas[y : y + height, x : x + width]
-    cover = np.asarray(mask, np.uint16)[: part.shape[0], : part.shape[1], None]
-    part[:] = (part * (255 - cover) + np.array(colour, np.uint16) * cover + 127) // 255
+    cover = np.asarray(mask, np.uint16)
+    cover.flags.writeable = False
+    return cover

@@ -78,12 +78,12 @@ def make_axes(sizes: Sides, kernel: Sides, stride: Pair, padding: Padding, dilat
     return rows, columns
 
 
-def _check_fit(rows: Axis, columns: Axis) -> None:
+def _check_fit(rows: Axis, columns: Axis, what: str = "kernel") -> None:
     if rows.out < 1 or columns.out < 1:
         padded = tuple(axis.size + axis.before + axis.after for axis in (rows, columns))
         raise ArgumentError(
-            f"a kernel that covers {rows.extent} x {columns.extent} does not fit an image of {rows.size} x {columns.size} "
-            f"padded to {padded[0]} x {padded[1]}; use more padding, such as 'same', or a smaller kernel"
+            f"a {what} that covers {rows.extent} x {columns.extent} does not fit an image of {rows.size} x {columns.size} "
+            f"padded to {padded[0]} x {padded[1]}; use more padding, such as 'same', or a smaller {what}"
         )
 
 
@@ -109,7 +109,7 @@ def make_pool_axes(
     rows, columns = (Axis(sizes[i], window[i], strides[i], dilations[i], *pads[i]) for i in (0, 1))
     if ceil_mode:
         rows, columns = _with_ceil_mode(rows), _with_ceil_mode(columns)
-    _check_fit(rows, columns)
+    _check_fit(rows, columns, "window")
     for name, axis in (("row", rows), ("column", columns)):
         if not _sees_pixels(axis):
             raise ArgumentError(

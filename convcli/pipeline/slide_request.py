@@ -39,6 +39,8 @@ SUFFIXES = {**{f".{name}": name for name in FORMATS}, ".htm": "html"}
 GRID = r"(?ais)(?=.*\d)(?:[\d.,;:/*()+\-\s\[\]x]|sqrt|pi|e)+"
 """Characters of a matrix of numbers. Other texts are names of files."""
 
+NOT_FINITE = r"(?ai)\b(?:nan|inf(?:inity)?)\b"
+
 
 class Crop(Struct, frozen=True):
     """A part of a picture: its upper left pixel, and its size."""
@@ -94,12 +96,18 @@ class SlideRequest(Struct, frozen=True):
 
 
 def read_grid(text: str) -> Matrix | None:
-    """Return the numbers of a text in the syntax of kernels; None for a name of a file. Raises KernelError.
+    """Return the numbers of a text in the syntax of kernels; None for a name of a file.
+
+    Raises KernelError, and ArgumentError for rows of numbers with NaN or infinities.
 
     >>> read_grid("0 1; 1/2 0"), read_grid("photo.jpg"), read_grid("2026/7.png")
     (((0.0, 1.0), (0.5, 0.0)), None, None)
     """
-    if not re.fullmatch(GRID, text) or os.path.lexists(text):
+    if os.path.lexists(text):
+        return None
+    if re.search(r"[\s;,]", text) and re.search(NOT_FINITE, text) and re.fullmatch(GRID, re.sub(NOT_FINITE, "0", text)):
+        raise ArgumentError(f"the numbers of the input must be finite, got {text!r}; a .npy array may hold NaN and infinities")
+    if not re.fullmatch(GRID, text):
         return None
     parsed = parse_kernel(text)
     assert isinstance(parsed, Inline)
@@ -161,8 +169,9 @@ def read_pool(text: str) -> Pool:
     match = re.fullmatch(r"(\d{1,4})(?:x(\d{1,4}))?", size, re.ASCII | re.IGNORECASE)
     sides = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
     if name not in ("max", "avg") or not all(sides):
-        near = nearest_name(name, ("max", "avg"))
-        raise ArgumentError(f"pool must be max:N or avg:N, with N or ROWSxCOLUMNS, such as max:2, got {text!r}{near}")
+        is_name = name in ("max", "avg")
+        near, example = ("", f"{name}:2") if is_name else (nearest_name(name, ("max", "avg")), "max:2")
+        raise ArgumentError(f"pool must be max:N or avg:N, with N or ROWSxCOLUMNS, such as {example}, got {text!r}{near}")
     return Pool(name, sides)
 
 

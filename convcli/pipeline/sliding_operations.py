@@ -1,5 +1,6 @@
 """The operations of slides: a kernel that slides, a transposed convolution, pooling. Their results are those of the engine."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..geometry.axes import Axis, TransposedAxis, make_pool_axes, make_transpose
 from ..geometry.borders import ZERO, BorderMode, check_border
 from ..geometry.whole_numbers import Sides
 from ..images.image import Array, Image
+from ..kernels.fractions import common_denominator
 from ..kernels.kernel import Kernel
 from ..ops.pooling import avg_pool2d, max_pool2d
 from ..ops.transposed import conv_transpose2d
@@ -164,23 +166,26 @@ def _pooling(request: SlideRequest, image: Image, pool: Pool) -> SlidingWindow:
 
 def _weighing(weights: Array, names: tuple[str, ...], offset: float) -> Explain:
     """Return what multiplies the values under a window with weights (C, kh, kw), and sums them."""
+    denominator = common_denominator(weights.ravel().tolist())
 
     def explain(window: Array) -> Step:
         planes = [plane_of(values, values, plane) for values, plane in zip(window, weights, strict=True)]
         lines = [f"{name} {number(plane.sum, 6)}" for name, plane in zip(names, planes, strict=True) if name]
-        what = f"sum of the {'channels' if lines else 'products'}"
-        lines += (
-            [f"{what} {number(sum(plane.sum for plane in planes), 6)}", f"and the offset {number(offset, 6)}"]
-            if offset
-            else [what]
-        )
+        lines.append(f"sum of the {'channels' if lines else 'products'}")
+        total = sum(plane.sum for plane in planes)
+        if denominator > 1:
+            lines.append(f"= 1/{denominator} x {number(_nearly_whole(total * denominator), 6)}")
+        if offset:
+            lines[-1] += f" {number(total, 6)}" if denominator == 1 else f" = {number(total, 6)}"
+            lines.append(f"and the offset {number(offset, 6)}")
         return Step(window, np.stack([plane.products for plane in planes]), tuple(lines))
 
     return explain
 
 
 def _largest(window: Array) -> Step:
-    return Step(window, None, ("the largest of the window",))
+    row, column = np.unravel_index(np.argmax(window[0]), window.shape[1:])  # NaN is the largest, and of equal ones the first
+    return Step(window, None, ("the largest of the window",), (int(row), int(column)))
 
 
 def _mean(window: Array) -> Step:
@@ -240,6 +245,15 @@ def _input_heading(image: Image, how: str, planes: Array) -> str:
 
 def _map_heading(out: Sides) -> str:
     return f"map {out[1]} x {out[0]}"
+
+
+def _nearly_whole(value: float) -> float:
+    """Return a value without the error of rounding of a sum of fractions."""
+    return (
+        float(round(value))
+        if math.isfinite(value) and math.isclose(value, round(value), rel_tol=1e-12, abs_tol=1e-9)
+        else value
+    )
 
 
 def _facts(*texts: str) -> str:

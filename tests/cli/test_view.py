@@ -498,6 +498,7 @@ def test_hostile_names_do_not_control_the_terminal(tmp_path, name):
         (("x.npy", "--axes", "ZCYX", "--json"), 1, "x.npy: must have 4 axes, Z C Y X as --axes says, got shape (3, 4)"),
         (("x.npy", "--max-pixels", "11", "--json"), 1, "x.npy: is 4 x 3, 12 pixels; the limit is 11"),
         (("x.npy#a", "--json"), 1, "x.npy#a: no such file"),
+        (("", "-o", "x.png"), 2, "an input has an empty name"),
         (("complex.npy", "--json"), 1, "complex.npy: holds complex numbers; save their absolute values (numpy.abs)"),
         (("none.npy", "--json"), 1, "none.npy: has shape (0, 4, 4): there is no map in it"),
         (("five.npy", "--json"), 1, "five.npy: has 5 axes, shape (1, 1, 1, 1, 1); at most 4 are shown"),

@@ -67,8 +67,10 @@ def outlined(frame, panel, margin=1):
 def test_no_boxes_overlap(count, input_shape, map_shape, window, parts, lines, cell):
     """Whatever the sizes; headings are as wide as their text."""
     headings = tuple((name, f"the heading of {name}") for name in parts)
+    factor, legend = "1/9 x" if lines % 2 else "", (41, 180) if lines > 3 else (0, 0)
+    texts = ("t", "f" * 300)
     sizes = SlideSizes(
-        ("a heading of an input",) * count, "map", input_shape, map_shape, window, headings, lines, ("t", "f" * 300), cell
+        ("a heading of an input",) * count, "map", input_shape, map_shape, window, headings, lines, texts, cell, factor, legend
     )
     layout = arrange_slide(sizes)
     assert_boxes_apart(layout.boxes, layout.width, layout.height)
@@ -113,16 +115,40 @@ def test_each_tap_of_a_dilated_kernel_is_outlined():
 
 
 def test_the_map_grows_in_the_colours_of_its_values(rng):
-    """Cells after the position are white; those before have the colour of their value, and stay."""
+    """Cells after the position are hatched white; those before have the colour of their value, and stay."""
     slide = slide_of(rng.integers(-5, 6, (1, 4, 6)), [[[1, -1], [2, 0]]], (3, 5), cell=20)
     reach = np.abs(slide.window.map).max()
     colours = colormap("diverging")[np.rint((slide.window.map / reach + 1) * 128).astype(int)]
     box = slide.layout.map.grid
     corners = np.ix_(box.y + 4 + 20 * np.arange(3), box.x + 4 + 20 * np.arange(5))
     for index in range(15):
-        expected = colours.copy()
-        expected.reshape(-1, 3)[index + 1 :] = 255
-        assert_array_equal(slide.frame(index)[corners], expected)
+        frame = slide.frame(index)
+        assert_array_equal(frame[corners].reshape(-1, 3)[: index + 1], colours.reshape(-1, 3)[: index + 1])
+        cells = pixels_in(frame, box)[:-1, :-1].reshape(3, 20, 5, 20, 3).swapaxes(1, 2).reshape(15, 20, 20, 3)
+        for cell in cells[index + 2 :]:  # beside the one after the position there is its outline
+            inside = cell[5:-5, 5:-5, 0]
+            assert set(np.unique(inside)) == {round(255 * 0.7), 255}
+
+
+def test_a_map_whose_numbers_have_no_room_has_a_legend():
+    """From the lowest colour of its scale to the highest, below the map; one with numbers has none."""
+    values = np.arange(16.0).reshape(1, 4, 4) - 20
+    slide = slide_of(values, np.ones((1, 1, 1)), (4, 4), cell=8)
+    box = slide.layout.legend
+    bar = pixels_in(slide.background, box)[box.height // 2 - 2]
+    assert_array_equal(bar[[0, -1]], colormap("diverging")[[0, -1]])
+    assert box.y > slide.layout.map.grid.y + slide.layout.map.grid.height
+    assert slide.legend.ends == ("-20", "0", "20")
+    assert slide_of(values, np.ones((1, 1, 1)), (4, 4), cell=40).layout.legend.height == 0
+    assert_boxes_apart(slide.layout.boxes, slide.layout.width, slide.layout.height)
+
+
+@pytest.mark.parametrize("cell", [6, 13])
+def test_small_cells_without_a_value_are_no_white_cells(cell):
+    """As they are on a map of 32 x 32: white is the largest value of a map of one sign, and black none."""
+    slide = slide_of(np.ones((1, 4, 4)), np.ones((1, 1, 1)), (4, 4), cell=cell)
+    part = pixels_in(slide.frame(0), slide.layout.map.grid)[-cell:-1, -cell:-1, 0]
+    assert len(np.unique(part)) == 2
 
 
 def test_the_parts_have_their_colours(rng):
@@ -144,6 +170,14 @@ def test_the_parts_have_their_colours(rng):
         ("kernel", Scale(-2, 2, True)),
         ("products", Scale(-255, 255, True)),
     ]
+
+
+def test_small_slides_take_the_room_of_a_slide():
+    """Cells of 64 pixels and weights of more than 13 in their corners; with a larger input less."""
+    small, large = (slide_of(np.ones((1, n, n)), np.ones((1, 3, 3)), (n - 2, n - 2)) for n in (5, 12))
+    assert 800 <= small.layout.width <= WIDTH
+    assert (small.layout.cell, small.layout.small_cell) == (64, 64)
+    assert small.corner[1] > 13 >= large.corner[1]
 
 
 def test_padding_is_hatched():
@@ -211,12 +245,28 @@ def test_a_figure_has_frames_in_rows(rng):
         figure_of(slide, range(1000))
 
 
-def test_fractions_have_their_denominator_in_the_heading():
-    """1/9 is written as 1, under the heading 1/9."""
-    slide = slide_of([[[9, 18]]], [[[1 / 9, -2 / 9]]], (1, 1))
-    assert slide.layout.parts[0]["kernel"].text == "kernel 1/9"
+def test_fractions_have_their_common_factor_before_the_kernel_and_the_products():
+    """1/9 is written as 1 behind 1/9 x, and so are the products: 9 x 1 and 18 x -2 are 9 and -36 of 1/9."""
+    slide = slide_of([[[9, 18]]], [[[1 / 9, -2 / 9]]], (1, 1), written=True)
+    signs = {name: panel.sign for name, panel in slide.layout.parts[0].items()}
+    assert signs == {"window": "", "kernel": "x 1/9 x", "products": "= 1/9 x", "written": ""}
+    texts = {name: panel.text for name, panel in slide.layout.parts[0].items()}
+    assert (texts["kernel"], texts["written"]) == ("kernel, rotated", "1/9 x kernel as written")
+    drawn = [slide._without_factor(slide.window.step(0).products), slide.window.weights * 9]
+    assert_array_equal(drawn, [[[[9, -36]]], [[[1, -2]]]])
+    assert sorted(slide.products) == [-4, 1]
+    assert [part.scale.high for part in slide.parts if part.name == "products"] == [4]
     assert slide._corner_texts()[0] == [[["x1/9", "x-2/9"]]]
     assert number(float(slide.window.map[0, 0])) == "-3"
+
+
+def test_the_common_factor_of_three_windows_is_in_their_headings():
+    """A slide of 1000 pixels has no room for it before the grids."""
+    slide = slide_of(np.ones((3, 5, 5)), np.full((3, 3, 3), 1 / 16), (3, 3))
+    for parts in slide.layout.parts:
+        assert {name: panel.text for name, panel in parts.items()} == {"kernel": "1/16 kernel", "products": "1/16 products"}
+        assert [panel.sign for panel in parts.values()] == ["x", "="]
+    assert slide.layout.width <= WIDTH
 
 
 def test_a_rotated_kernel_is_shown_as_it_is_written_too():

@@ -190,7 +190,7 @@ def test_upsampling_repeats_every_pixel(rng):
 BAD = [
     (lambda: max_pool2d(RAMP, 0), "kernel_size must be at least 1, got 0"),
     (lambda: max_pool2d(RAMP, 2, stride=0), "stride must be at least 1, got 0"),
-    (lambda: max_pool2d(RAMP, 7), "a kernel that covers 7 x 7 does not fit an image of 5 x 5 padded to 5 x 5"),
+    (lambda: max_pool2d(RAMP, 7), "a window that covers 7 x 7 does not fit an image of 5 x 5 padded to 5 x 5"),
     (lambda: max_pool2d(RAMP, 2, padding=2), "padding must leave a pixel in every window, got 2 before and 2 after rows of 5"),
     (lambda: avg_pool2d(RAMP, 1, padding=((0, 0), (0, 1))), "every window, got 0 before and 1 after columns of 5 pixels"),
     (lambda: max_pool2d(RAMP[:, :1], 2, padding=((1, 1), (0, 0)), dilation=2), "every window, got 1 before and 1 after rows"),

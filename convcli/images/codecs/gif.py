@@ -17,7 +17,7 @@ from ..image import Array, Image, Metadata
 from ..palette import indexed, is_hidden
 from ..provenance import Provenance, find_provenance
 from ..storage import Storage
-from .animation import Box, Levels, changed_box, of_one_size, timing_of
+from .animation import Box, Levels, box_of, changed_box, changed_pixels, of_one_size, timing_of
 from .pillow import pillow_settings
 from .pillow_frames import AnimationCodec, AnimationFacts
 
@@ -88,13 +88,15 @@ class GifCodec(AnimationCodec):
             assert frame is not None
             clears = following is not None and _hidden(following) is not None
             height, width = frame[0].shape[:2]
-            box = (0, 0, width, height) if clears else changed_box(before, frame)
+            keeps = None
+            if storage.encoding.only_changes and before is not None and not clears and not frame[1]:
+                changed = changed_pixels(before[0], frame[0])
+                box, keeps = box_of(changed), ~changed
+            else:
+                box = (0, 0, width, height) if clears else changed_box(before, frame)
             if index == 0:
                 file.write(_header(width, height, loop, storage.metadata))
-            keeps = None
-            if storage.encoding.only_changes and before is not None and not clears:
-                keeps = (frame[0] == before[0]).all(axis=2)
-            file.write(_frame(frame, box, round(duration / 10), clears, keeps))
+            file.write(_frame(frame, box, round(duration / 10), clears, keeps, storage.encoding.only_changes))
             before = None if clears else frame
         file.write(b";")
 
@@ -119,7 +121,9 @@ def _header(width: int, height: int, loop: int, metadata: Metadata) -> bytes:
     return b"".join(parts)
 
 
-def _frame(frame: Levels, box: Box, hundredths: int, clears: bool, keeps: Array | None = None) -> bytes:
+def _frame(
+    frame: Levels, box: Box, hundredths: int, clears: bool, keeps: Array | None = None, is_drawing: bool = False
+) -> bytes:
     """Return the blocks of a frame, with its palette. One that is cleared names a transparent colour, as Pillow asks.
 
     ``keeps`` (H, W) bool are pixels that are transparent, so that those of the frame before are seen.
@@ -128,7 +132,7 @@ def _frame(frame: Levels, box: Box, hundredths: int, clears: bool, keeps: Array 
     levels, has_alpha = frame
     part = levels[top:bottom, left:right], has_alpha
     hidden = _hidden(part) if keeps is None else keeps[top:bottom, left:right]
-    stored = indexed(part[0][:, :, : levels.shape[2] - has_alpha], hidden, clears)
+    stored = indexed(part[0][:, :, : levels.shape[2] - has_alpha], hidden, clears, is_drawing)
     picture = PIL.Image.fromarray(np.ascontiguousarray(stored.indices))
     picture.putpalette(stored.palette.tobytes())
     options = {"transparency": stored.transparent} if stored.transparent is not None else {}

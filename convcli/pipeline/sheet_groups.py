@@ -154,7 +154,12 @@ class SheetGroups:
         return Group((self._input(side),), side, factor=self.factor)
 
     def _input(self, side: int) -> Cell:
-        return Cell((input_tile(self.source.image, side, self.factor),))
+        picture = self.source.picture
+        height, width = self.request.size_for(picture.size[:2])
+        tile = input_tile(picture, side, self.factor)
+        if (height, width) != picture.size[:2]:
+            tile = replace(tile, further=f"{tile.further} resized to {width} x {height}".lstrip())
+        return Cell((tile,))
 
     def _kernels(self, index: int) -> tuple[Tile, ...]:
         kernels = kernels_of(self.request.maps[index])[:MAX_KERNELS]

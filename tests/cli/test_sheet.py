@@ -10,8 +10,10 @@ import pytest
 import scipy.ndimage
 from numpy.testing import assert_array_equal
 
+from convcli.drawing.captions import lines_of
 from convcli.drawing.colormaps import UNKNOWN, colormap
-from convcli.pipeline import sheet_groups
+from convcli.drawing.sheet import draw_sheet
+from convcli.pipeline import sheet_groups, write_sheet
 
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 
@@ -303,3 +305,26 @@ print(status, [name for name in sys.modules if name.startswith(("convcli.drawing
 """
     arguments = [sys.executable, "-c", program, samples / "camera.png", tmp_path / "y.png"]
     assert subprocess.run(arguments, capture_output=True, text=True, check=True).stdout == "0 []\n"
+
+
+def test_the_input_of_a_network_is_drawn_as_it_is(run, tmp_path, monkeypatch):
+    """Its levels stay, whatever the network makes of them; over white where it is transparent, and with the size it gets."""
+    config = tmp_path / "k.toml"
+    config.write_text("""
+[networks.scaled]
+input = { channels = 1, size = 4, range = "0..1", std = 0.25 }
+layers = [{ name = "edges", op = "conv", kernel = "sobel-x" }]
+""")
+    levels = np.arange(40, 104, dtype=np.uint8).reshape(8, 8)
+    alpha = np.full_like(levels, 255)
+    alpha[0] = 0
+    PIL.Image.fromarray(np.dstack([levels, alpha])).save(tmp_path / "x.png")
+    groups = []
+    monkeypatch.setattr(write_sheet, "draw_sheet", lambda *given: groups.append(given[0]) or draw_sheet(*given))
+    arguments = ("--config", config, "--tap", "edges", "--sheet", "--resize", "--tile", "200", "--json")
+    tile, _ = tiles_of(run("run", "scaled", tmp_path / "x.png", "-o", tmp_path / "s.png", *arguments))
+    assert ["8 x 8 resized to 4 x 4" in text for text, _ in lines_of(groups[0][0].cells[0].tiles, (), 200, 300)] == [0, 1, 0]
+    assert (tile["scale"], tile["minimum"], tile["maximum"]) == (None, 40, 103)
+    centres = 14 + 12 + 25 * np.arange(8)
+    expected = np.where(alpha == 0, 255, levels)
+    assert_array_equal(pixels_of(tmp_path / "s.png")[np.ix_(centres, centres)], expected[:, :, None].repeat(3, axis=2))

@@ -12,14 +12,14 @@ import numpy as np
 
 from ..errors import ImageError, KernelError
 from ..images.formats import MAX_PIXELS
-from ..images.image import REMEDY, Array, check_pixels
+from ..images.image import REMEDY, Array, as_levels, check_pixels
 from ..kernels.weight_arrays import array_names, read_array
 from ..kernels.weight_files import naming_file
 from ..kernels.weight_layouts import other_layouts
 from ..kernels.weights import WeightsFile
 from ..npy_reader import read_header
 from .memory_budget import Budget
-from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image
+from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image, without_alpha
 
 ARCHIVES = (".npz", ".safetensors")
 """Suffixes of files that hold arrays by name."""
@@ -81,7 +81,7 @@ def view_array(name: str, array: Array, axes: str | None = None, max_pixels: int
         raise ImageError(reason)
     maps = as_maps(array, axes)
     notices = _notices(array.shape, axes)
-    return Viewed(name, _parts(name, lambda: maps, maps.shape, max_pixels), len(maps), "maps", "", notices)
+    return Viewed(name, _parts(name, lambda: maps, maps.shape, maps.dtype, max_pixels), len(maps), "maps", "", notices)
 
 
 def view_archive(path: Path, key: str | None, axes: str | None, max_pixels: int) -> Iterator[Viewed | ImageError]:
@@ -96,9 +96,9 @@ def view_archive(path: Path, key: str | None, axes: str | None, max_pixels: int)
         file = WeightsFile(path, name)
         try:
             with _as_image_error(path):
-                shape = _shape_of(file, axes)
+                shape, dtype = _header_of(file, axes)
             load = functools.partial(_load, file, axes)
-            parts = _parts(name, load, shape, max_pixels, is_weights)
+            parts = _parts(name, load, shape, dtype, max_pixels, is_weights)
         except ImageError as error:
             yield error
             continue
@@ -108,8 +108,8 @@ def view_archive(path: Path, key: str | None, axes: str | None, max_pixels: int)
 class _Seen(Exception):
     """Raised to stop reading once the header is known."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
+    def __init__(self, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+        self.shape, self.dtype = shape, dtype
 
 
 @contextlib.contextmanager
@@ -122,19 +122,18 @@ def _as_image_error(path: Path) -> Iterator[None]:
         raise ImageError(str(error).removeprefix(f"@{path}: ")) from None
 
 
-def _shape_of(file: WeightsFile, axes: str | None) -> tuple[int, int, int, int]:
-    """Return the shape (N, H, W, C) of the maps of an array, from its header. Raises ImageError, KernelError."""
+def _header_of(file: WeightsFile, axes: str | None) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
+    """Return the shape (N, H, W, C) and the dtype of the maps of an array, from its header. Raises ImageError, KernelError."""
 
     def see(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
         if reason := _refusal(shape, dtype):
             raise KernelError(f"{file.key}: {reason}")
-        raise _Seen(shape)
+        raise _Seen(shape, dtype)
 
     try:
         read_array(file, see, _largest())
     except _Seen as seen:
-        count, height, width, channels = as_maps(np.broadcast_to(np.float32(0), seen.shape), axes).shape
-        return count, height, width, channels
+        return as_maps(np.broadcast_to(np.float32(0), seen.shape), axes).shape, seen.dtype
     raise AssertionError("a header was read and not checked")
 
 
@@ -151,7 +150,12 @@ def _largest() -> int:
 
 
 def _parts(
-    name: str, maps: Callable[[], Array], shape: tuple[int, ...], max_pixels: int, are_weights: bool = False
+    name: str,
+    maps: Callable[[], Array],
+    shape: tuple[int, ...],
+    dtype: "np.dtype[Any]",
+    max_pixels: int,
+    are_weights: bool = False,
 ) -> tuple[Part, ...]:
     """Return the first of N maps (N, H, W, C) as parts: pictures where they have levels, unless they are weights."""
     count, height, width, channels = shape
@@ -165,8 +169,9 @@ def _parts(
         return tiles_of_array(label, "kernel", weights, drawn_in, index, shares_scale=True)
 
     labels = [name] if count == 1 else list(map(str, range(min(count, most_parts(channels)))))
-    make = functools.partial
-    return tuple(Part(label, (height, width, channels), make(tiles, index, label)) for index, label in enumerate(labels))
+    are_levels = not are_weights and as_levels(np.empty(0, dtype))[1] is not None
+    size = without_alpha((height, width, channels)) if are_levels else (height, width, channels)
+    return tuple(Part(label, size, functools.partial(tiles, index, label)) for index, label in enumerate(labels))
 
 
 def _refusal(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> str:

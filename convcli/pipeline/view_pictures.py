@@ -13,7 +13,7 @@ from ..images.frames import Frames, Series
 from ..images.image import Header, Image
 from ..images.read import open_frames, open_input
 from .frame_slice import ALL, FIRST, FrameSlice
-from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, tiles_of_image
+from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, tiles_of_image, without_alpha
 
 
 class _Seen(ConvcliError):
@@ -35,6 +35,7 @@ def view_frames(name: str, file: BinaryIO, source: Path | None, asked: FrameSlic
     if series.tiff is not None and series.tiff.are_channels and not _colour_name(series, indices[0]):
         planes = _parts_of_channels(name, frames, indices, size)
         return Viewed(name, tuple(planes[:MAX_PARTS]), len(indices) * size[2], "maps", "")
+    size = without_alpha(size)
     if is_alone and source is not None:
         reader = functools.partial(_read_alone, source, max_pixels, indices[0])
         return Viewed(name, (Part(name, size, functools.partial(_tiles, name, None, reader)),), 1, "frames", "")

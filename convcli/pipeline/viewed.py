@@ -55,6 +55,12 @@ class Viewed(Struct, frozen=True, eq=False):
     notices: tuple[str, ...] = ()
 
 
+def without_alpha(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the shape (H, W, C) of the colours of a picture: of two and of four channels the last one is alpha."""
+    height, width, channels = shape
+    return height, width, {2: 1, 4: 3}.get(channels, channels)
+
+
 def most_parts(channels: int) -> int:
     """Return how many parts of so many channels are shown."""
     blocks = 1 if channels in (1, 3) else min(channels, MAX_CHANNELS)

@@ -145,6 +145,24 @@ def test_arrays_of_levels_are_pictures(run, tmp_path):
         assert tuple(pixels_of(tmp_path / "x.png")[60, 60]) == (level,) * 3, name
 
 
+@pytest.mark.parametrize("suffix", ["png", "npy", "npz"])
+def test_pictures_with_alpha_stand_beside_others(run, tmp_path, rng, suffix):
+    """Alpha is no channel that needs a place in a block: the tiles are as large as those of opaque pictures."""
+    for channels in (3, 4):
+        pixels = rng.integers(0, 256, (300, 400, channels), dtype=np.uint8)
+        path = tmp_path / f"{channels}.{suffix}"
+        if suffix == "png":
+            PIL.Image.fromarray(pixels).save(path)
+        else:
+            np.save(path, pixels) if suffix == "npy" else np.savez(path, pixels)
+    sizes = []
+    for last in (3, 4):
+        files = [tmp_path / f"3.{suffix}"] * 5 + [tmp_path / f"{last}.{suffix}"]
+        assert run("view", *files, "-o", tmp_path / "v.png").status == 0
+        sizes.append(pixels_of(tmp_path / "v.png").shape)
+    assert sizes[0] == sizes[1]
+
+
 def test_archives_have_a_section_for_each_array(run, tmp_path, rng):
     """In .npz and .safetensors; arrays of one map stand together; # names one array."""
     arrays = {"edges": rng.normal(size=(4, 9, 8)), "a": rng.random((5, 6)), "b": rng.random((5, 6))}

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from msgspec.structs import replace
 
+from ..drawing.tile import Tile
 from ..errors import ImageError, KernelError
 from ..images.formats import MAX_PIXELS
 from ..images.image import REMEDY, Array, as_levels, check_pixels
@@ -164,7 +166,8 @@ def _parts(
     def tiles(index: int, label: str, drawn_in: DrawnIn) -> Any:
         image = image_of_array(maps()[index])
         if not are_weights:
-            return tiles_of_image(label, image, drawn_in, index)
+            pictures = tiles_of_image(label, image, drawn_in, index)
+            return tuple(map(_as_booleans, pictures)) if dtype == bool else pictures
         weights = image.pixels.astype(np.float32) if image.white else image.pixels
         return tiles_of_array(label, "kernel", weights, drawn_in, index, shares_scale=True)
 
@@ -172,6 +175,12 @@ def _parts(
     are_levels = not are_weights and as_levels(np.empty(0, dtype))[1] is not None
     size = without_alpha((height, width, channels)) if are_levels else (height, width, channels)
     return tuple(Part(label, size, functools.partial(tiles, index, label)) for index, label in enumerate(labels))
+
+
+def _as_booleans(tile: Tile) -> Tile:
+    """Return the tile of black and white with the numbers that booleans have, 0 and 1."""
+    numbers = None if tile.numbers is None else tile.numbers // 255
+    return replace(tile, minimum=tile.minimum / 255, maximum=tile.maximum / 255, numbers=numbers)
 
 
 def _refusal(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> str:

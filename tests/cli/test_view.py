@@ -145,6 +145,20 @@ def test_arrays_of_levels_are_pictures(run, tmp_path):
         assert tuple(pixels_of(tmp_path / "x.png")[60, 60]) == (level,) * 3, name
 
 
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_booleans_are_zero_and_one(run, shell, tmp_path, suffix):
+    """In captions and as numbers; they are drawn black and white, and a mean of them is grey."""
+    path = tmp_path / f"x.{suffix}"
+    array = np.indices((6, 6)).sum(axis=0) % 2 == 0
+    np.save(path, array) if suffix == "npy" else np.savez(path, array)
+    (tile,) = tiles_of(run, path, "-o", tmp_path / "x.png", "--scale", "1")
+    assert (tile["minimum"], tile["maximum"], tile["scale"]) == (0, 1, None)
+    assert set(pixels_of(tmp_path / "x.png")[14:20, 14:20].ravel().tolist()) == {0, 255}
+    printed = shell("view", path, "--protocol", "ascii", "--numbers").stdout.decode()
+    assert set(printed.splitlines()[0].split()) == {"0", "1"}
+    assert "0 to 1" in printed
+
+
 @pytest.mark.parametrize("suffix", ["png", "npy", "npz"])
 def test_pictures_with_alpha_stand_beside_others(run, tmp_path, rng, suffix):
     """Alpha is no channel that needs a place in a block: the tiles are as large as those of opaque pictures."""

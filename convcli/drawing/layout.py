@@ -158,14 +158,16 @@ def grid_for(
     options: SheetOptions,
     columns: int | None = None,
     further: int = 0,
-    width: int = WIDTH,
+    width: int | None = None,
 ) -> Grid:
     """Return the grid for groups of so many cells whose arrays have these shapes.
 
     ``columns`` are those of a fixed arrangement, ``further`` is the height of the rest of the sheet.
 
-    The columns are chosen so that width to height is about ASPECT, and at most ``width`` pixels where tiles have no given size.
+    The columns are chosen so that width to height is about ASPECT, on at most ``width`` pixels. Where ``width`` is None, tiles of
+    a given size take as much as they need, and others WIDTH.
     """
+    is_limited, width = width is not None, width or WIDTH
     fixed = options.columns or columns
     longest = max((max(shape[:2]) for shape in shapes), default=1)
     given = longest * options.scale if options.scale else options.tile
@@ -180,7 +182,7 @@ def grid_for(
         if not given and options.labels and available < CAPTION_WIDTH:
             side = min(side, available)  # captions are as wide as the side, where tiles are narrower
         across = 2 * MARGIN + count * (side * ratio + gap_for(count)) - gap_for(count)
-        if given and not fixed and count > 1 and across > width:
+        if given and not fixed and count > 1 and is_limited and across > width:
             break
         rows = sum(math.ceil(cells / count) for cells in counts)
         down = rows * (side * tall + gap_for(count) + caption_room(side) * options.labels) + further

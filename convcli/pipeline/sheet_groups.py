@@ -60,7 +60,7 @@ def plan_sheet(request: BaseRequest, options: SheetOptions, source: MapSource, m
         kernels = [kernel for index in shown for kernel in kernels_of(request.maps[index])]
     in_pairs = bool(kernels) and len(shown) <= MAX_PAIRS
     if options.numbers:
-        options = with_room(options, shapes, [kernel.shape for kernel in kernels], notices)
+        options = with_room(options, shapes, [kernel.shape for kernel in kernels if in_pairs], notices)
     grid = _grid(request, options, shapes, shown, in_pairs)
     height, width = tile_size(shapes, grid.side, options.scale)
     check_pixels(len(shapes) * height * width)

@@ -164,8 +164,8 @@ def _heading(viewed: Viewed) -> str:
     return f"{viewed.name}: {len(viewed.parts)} {viewed.kind}{size if len(sizes) == 1 else ''}"
 
 
-def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[str], width: int = WIDTH) -> Grid:
-    """Return the grid of a sheet that is at most ``width`` pixels wide, unless sizes are given. Adds notices.
+def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[str], width: int | None = None) -> Grid:
+    """Return the grid of a sheet that is at most ``width`` pixels wide, or WIDTH where no sizes are given. Adds notices.
 
     Raises ArgumentError where --numbers has no room, and where tiles are too large.
     """
@@ -176,9 +176,9 @@ def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[
     grid = grid_for(counts, shapes, options, further=further, width=width)
     needed = max((side_of_block(shape, options.scale) for shape in shapes), default=0)
     if needed > grid.side and options.tile is None:
-        grid = grid_for(counts, shapes, replace(options, tile=needed, scale=None), further=further, width=width)
+        grid = grid_for(counts, shapes, replace(options, tile=needed, scale=None), further=further, width=width or WIDTH)
     elif len(shapes) == 1 and options.tile is None and options.scale is None:
-        grid = Grid(1, max(1, min(width - 2 * MARGIN, max(LARGEST_TILE, *shapes[0][:2]))))
+        grid = Grid(1, max(1, min((width or WIDTH) - 2 * MARGIN, max(LARGEST_TILE, *shapes[0][:2]))))
     height, wide = tile_size(shapes, grid.side, options.scale)
     check_pixels(len(shapes) * height * wide)
     return grid
@@ -210,7 +210,7 @@ def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Conten
     return groups
 
 
-def arrange_contents(contents: Contents, options: SheetOptions, width: int = WIDTH) -> ArrangedSheet | None:
+def arrange_contents(contents: Contents, options: SheetOptions, width: int | None = None) -> ArrangedSheet | None:
     """Read all parts, and return the sheet of them, at most ``width`` pixels wide; None where nothing could be read.
 
     Raises ArgumentError where the options do not fit.

@@ -328,3 +328,24 @@ layers = [{ name = "edges", op = "conv", kernel = "sobel-x" }]
     centres = 14 + 12 + 25 * np.arange(8)
     expected = np.where(alpha == 0, 255, levels)
     assert_array_equal(pixels_of(tmp_path / "s.png")[np.ix_(centres, centres)], expected[:, :, None].repeat(3, axis=2))
+
+
+@pytest.mark.parametrize(
+    ("size", "kernels", "options"),
+    [
+        (8, "[banks.many]\ngenerator = 'gabor'\ngrid = { theta = [0, 45, 90, 135], wavelength = [4, 12, 20] }", ("--numbers",)),
+        (512, "", ("--scale", "1")),
+        (512, "", ("--tile", "500")),
+    ],
+)
+def test_given_sizes_make_a_sheet_wider_and_not_one_column(run, samples, tmp_path, size, kernels, options):
+    """About 4:3, also where two tiles are wider than 1,000 pixels; kernels beside captions need no room for numbers."""
+    config = tmp_path / "k.toml"
+    config.write_text(kernels)
+    with PIL.Image.open(samples / "camera.png") as picture:
+        picture.resize((size, size)).save(tmp_path / "x.png")
+    bank = ("-k", "many", "--config", config) if kernels else ("-k", "compass")
+    assert run("apply", tmp_path / "x.png", *bank, "-o", tmp_path / "s.png", "--sheet", *options).status == 0
+    height, width, _ = pixels_of(tmp_path / "s.png").shape
+    assert 0.8 < width / height < 2.2
+    assert max(width, height) < 2600

@@ -71,7 +71,8 @@ def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Co
 
 def _shared(key: Key, tiles: list[Tile], options: SheetOptions) -> Iterator[tuple[Tile, Colouring]]:
     kind, is_rgb, signed, given, are_levels = key[:5]
-    percentile = 100.0 if kind == "kernel" and not tiles[0].shares_scale else options.percentile
+    are_whole = kind == "input" or (kind == "kernel" and not tiles[0].shares_scale)
+    percentile = 100.0 if are_whole else options.percentile
     scale = given or scale_of([tile.samples for tile in tiles], percentile, signed)
     name = options.colormap or ("grey" if are_levels else "diverging" if signed else "sequential")
     if is_rgb or kind == "input":

@@ -252,6 +252,17 @@ def test_nan_is_drawn_and_counted(run, tmp_path):
         assert (tiles[2]["scale"] is None) == (name == "all")
 
 
+def test_the_percentile_is_that_of_maps(run, tmp_path, rng):
+    """The input keeps its smallest and its largest number."""
+    numbers = rng.normal(size=(20, 20))
+    np.save(tmp_path / "x.npy", numbers)
+    arguments = ("--sheet", "--json", "--percentile", "90")
+    tiles = tiles_of(run("apply", tmp_path / "x.npy", "-k", "identity", "-o", tmp_path / "x.png", *arguments))
+    assert tiles[0]["scale"] == {"low": numbers.min(), "high": numbers.max(), "signed": False}
+    assert tiles[2]["scale"]["high"] == pytest.approx(np.percentile(np.abs(numbers), 90), rel=1e-6)
+    assert (tiles[0]["above"], tiles[2]["above"] + tiles[2]["below"]) == (0, 40)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (4, 5, 4), (6, 7, 2)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_pictures_of_any_shape_have_a_sheet(run, tmp_path, rng, shape, dtype):

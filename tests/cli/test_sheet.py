@@ -257,9 +257,9 @@ def test_the_percentile_is_that_of_maps(run, tmp_path, rng):
     numbers = rng.normal(size=(20, 20))
     np.save(tmp_path / "x.npy", numbers)
     arguments = ("--sheet", "--json", "--percentile", "90")
-    tiles = tiles_of(run("apply", tmp_path / "x.npy", "-k", "identity", "-o", tmp_path / "x.png", *arguments))
+    tiles = tiles_of(run("apply", tmp_path / "x.npy", "-k", "2", "-o", tmp_path / "x.png", *arguments))
     assert tiles[0]["scale"] == {"low": numbers.min(), "high": numbers.max(), "signed": False}
-    assert tiles[2]["scale"]["high"] == pytest.approx(np.percentile(np.abs(numbers), 90), rel=1e-6)
+    assert tiles[2]["scale"]["high"] == pytest.approx(np.percentile(np.abs(2 * numbers), 90), rel=1e-6)
     assert (tiles[0]["above"], tiles[2]["above"] + tiles[2]["below"]) == (0, 40)
 
 

@@ -53,17 +53,22 @@ def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Co
 
     Each kernel has a scale of its own with 0 in the middle, and an input of unknown white has its own. Maps that are levels
     share one, and so do the other maps, which is signed if one of them is, and kernels that say so; with ``--normalize each``
-    every map and every kernel has its own, which the channels of a kernel share.
+    every map and every kernel has its own, which the channels of a kernel share. Maps of different files have scales of their own.
     """
-    some_signed = any(tile.signed for tile in tiles if tile.kind == "map") and options.normalize == "shared"
+    is_shared = options.normalize == "shared"
+    signed_files = {tile.file for tile in tiles if tile.kind == "map" and tile.signed and is_shared}
     groups: dict[Key, list[Tile]] = {}
     for index, tile in enumerate(tiles):
         if tile.is_picture:
             continue
-        signed = tile.signed or tile.kind == "kernel" or (some_signed and tile.kind == "map" and not tile.are_levels)
+        signed = tile.signed or tile.kind == "kernel" or (
+            tile.file in signed_files and tile.kind == "map" and not tile.are_levels
+        )
         key: Key = (tile.kind, tile.is_rgb, signed, tile.scale, tile.are_levels)
         shares = tile.kind == "map" or tile.shares_scale
-        if not shares or (options.normalize == "each" and tile.scale is None):
+        if shares and is_shared and tile.file:
+            key = (*key, tile.file)
+        elif not shares or (not is_shared and tile.scale is None):
             key = (*key, tile.index if tile.shares_scale else index)
         groups.setdefault(key, []).append(tile)
     return {tile: colouring for key, group in groups.items() for tile, colouring in _shared(key, group, options)}

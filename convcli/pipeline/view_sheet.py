@@ -82,7 +82,7 @@ def _open_all(request: ViewRequest, standard_input: BinaryIO | None, opened: con
         name = "standard input" if input_.source is None else input_.name
         try:
             for found in _open_input(request, input_, name, standard_input, opened):
-                yield f"{name}: {found}" if isinstance(found, ImageError) else found
+                yield f"{name}: {found}" if isinstance(found, ImageError) else _of_file(found, name)
         except ConvcliError as error:
             yield f"{name}: {error}"
     for kernel in request.kernels:
@@ -92,6 +92,10 @@ def _open_all(request: ViewRequest, standard_input: BinaryIO | None, opened: con
             yield view_layer(layer)
         except ConvcliError as error:
             yield str(error)
+
+
+def _of_file(viewed: Viewed, name: str) -> Viewed:
+    return replace(viewed, parts=tuple(replace(part, file=name) for part in viewed.parts))
 
 
 def _open_input(
@@ -136,7 +140,7 @@ def _split_key(input_: Input) -> tuple[Path | None, str | None]:
 
 
 class Section(Struct, frozen=True):
-    """Parts with a common heading and scale."""
+    """Parts with a common heading, and a common scale where they are of one file."""
 
     heading: str
     parts: tuple[Part, ...]
@@ -198,10 +202,11 @@ def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Conten
     """Read all parts, each reduced to its size as soon as it is read. What cannot be read is an error of ``contents``."""
     groups = []
     for section in sections:
-        cells = []
+        cells, are_of_one = [], len({part.file for part in section.parts}) == 1
         for part in section.parts:
             try:
-                cells.append(Cell(part.tiles(drawn_in)))
+                tiles = part.tiles(drawn_in)
+                cells.append(Cell(tiles if are_of_one else tuple(replace(tile, file=part.file) for tile in tiles)))
             except ConvcliError as error:
                 contents.errors.append(f"{part.name}: {error}")
             except MemoryError:

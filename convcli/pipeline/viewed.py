@@ -33,12 +33,13 @@ class Part(Struct, frozen=True, eq=False):
     """A name, the shape (H, W, C) of what has it, and the function that reads it and returns its tiles.
 
     Tiles are several where the channels are neither grey nor red, green and blue. The function raises ImageError or
-    KernelError.
+    KernelError. ``file`` is empty for kernels.
     """
 
     name: str
     shape: tuple[int, int, int]
     tiles: Callable[[DrawnIn], tuple[Tile, ...]]
+    file: str = ""
 
 
 class Viewed(Struct, frozen=True, eq=False):

@@ -200,23 +200,22 @@ def _blocks(tiles: Sequence[Tile], box: Box) -> Iterator[tuple[Tile, Box]]:
         return
     if tiles:
         rows, columns, side = block_grid(len(tiles), (box.height, box.width))
-        left = box.x + (box.width - columns * (side + 2) + 2) // 2
         top = box.y + (box.height - rows * (side + 2) + 2) // 2
         for index, tile in enumerate(tiles):
             row, column = divmod(index, columns)
-            yield tile, Box(left + column * (side + 2), top + row * (side + 2), side, side)
+            yield tile, Box(box.x + column * (side + 2), top + row * (side + 2), side, side)
 
 
 def _draw_tile(
     canvas: Canvas, tile: Tile, box: Box, colouring: Colouring | None, factor: int | None, with_numbers: bool
 ) -> None:
-    """Draw a tile in the middle of a box, with a frame around it."""
+    """Draw a tile at the left end of a box, where its caption begins, with a frame around it."""
     drawn = drawn_size(tile.samples.shape, max(box.width, box.height), factor)
     if drawn.size[0] > box.height or drawn.size[1] > box.width:
         drawn = drawn_size(tile.samples.shape, min(box.width, box.height))
     painted = painted_tile(tile, colouring, drawn.samples)
     height, width = min(drawn.size[0], box.height), min(drawn.size[1], box.width)
-    inner = Box(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)
+    inner = Box(box.x, box.y + (box.height - height) // 2, width, height)
     canvas.fill(Box(inner.x - 1, inner.y - 1, width + 2, height + 2), FRAME)
     canvas.paint(inner, painted, drawn.factors, tile.name)
     if with_numbers and tile.numbers is not None and tile.numbers.shape == drawn.samples:

@@ -195,6 +195,19 @@ def test_archives_have_a_section_for_each_array(run, tmp_path, rng):
     assert all(tile["scale"]["signed"] for tile in tiles)
 
 
+def test_each_file_has_a_scale_of_its_own(run, tmp_path):
+    """Also beside one with huge values, or with values below 0; arrays of one file share theirs."""
+    arrays = {"ones": np.eye(6), "huge": np.eye(6) * 1e300, "signed": -np.eye(6), "unknown": np.full((6, 6), np.nan)}
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    np.savez(tmp_path / "two.npz", a=np.eye(6), b=np.eye(6) * 4)
+    files = [tmp_path / f"{name}.npy" for name in arrays]
+    tiles = tiles_of(run, *files, tmp_path / "two.npz", "-o", tmp_path / "v.png")
+    scales = [tile["scale"] and (tile["scale"]["low"], tile["scale"]["high"]) for tile in tiles]
+    assert scales == [(0, 1), (0, 1e300), (-1, 1), None, (0, 4), (0, 4)]
+    assert tuple(pixels_of(tmp_path / "v.png")[20, 20]) == tuple(colormap("sequential")[-1])
+
+
 def test_kernels_of_a_bank_share_a_scale_and_others_have_their_own(run, tmp_path):
     """The same grammar as in apply."""
     tiles = tiles_of(run, "-k", "compass", "-k", "gabor:theta=45", "-k", "3 0 -1")
@@ -403,14 +416,14 @@ def test_numbers_are_printed_on_their_colours(tmp_path):
     assert f"48;2;{low[0]};{low[1]};{low[2]}m" in lines[-2]
 
 
-@pytest.mark.parametrize("variables", [{"NO_COLOR": "1", "COLORTERM": "truecolor"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize("variables", [{"NO_COLOR": "1", "COLORTERM": "truecolor"}, {"TERM": "dumb"}, {"TERM": ""}])
 def test_without_colours_there_are_characters(maps, variables):
     """And not one escape sequence."""
     status, text = run_in_terminal("view", maps, **variables)
     assert status == 0
     assert "\x1b" not in text
     assert text.isascii()
-    assert "M=~- .+*#" in text
+    assert "M=~-.:+*#" in text
 
 
 def test_kitty_is_asked_and_gets_the_sheet(samples):

@@ -172,7 +172,6 @@ def grid_for(
     longest = max((max(shape[:2]) for shape in shapes), default=1)
     given = longest * options.scale if options.scale else options.tile
     ratio = max((shape[1] / max(shape[:2]) for shape in shapes), default=1.0)
-    tall = max((shape[0] / max(shape[:2]) for shape in shapes), default=1.0)
     most = max(1, min(max(counts, default=1), (width - 2 * MARGIN) // (SMALLEST_TILE + gap_for(99))))
     candidates = [fixed] if fixed else range(1, max(counts, default=1) + 1 if given else most + 1)
     best, best_score = Grid(1, 1), math.inf
@@ -181,13 +180,16 @@ def grid_for(
         side = given or max(1, min(LARGEST_TILE, int(available / max(ratio, 0.4))))
         if not given and options.labels and available < CAPTION_WIDTH:
             side = min(side, available)  # captions are as wide as the side, where tiles are narrower
-        across = 2 * MARGIN + count * (side * ratio + gap_for(count)) - gap_for(count)
+        high, wide = tile_size(shapes, side, options.scale)  # less than the side, where tiles are enlarged by a whole factor
+        cell = max(wide, min(side, CAPTION_WIDTH)) if options.labels else wide
+        across = 2 * MARGIN + count * (cell + gap_for(count)) - gap_for(count)
         if given and not fixed and count > 1 and is_limited and across > width:
             break
         rows = sum(math.ceil(cells / count) for cells in counts)
-        down = rows * (side * tall + gap_for(count) + caption_room(side) * options.labels) + further
+        down = rows * (high + gap_for(count) + caption_room(side) * options.labels) + further
         score = abs(math.log(across / down / ASPECT)) * (2 if across < down * ASPECT else 1)
-        score += 2 * (rows * count - sum(counts)) / (rows * count)  # the share of cells that stay empty
+        score += 4 * (rows * count - sum(counts)) / (rows * count)  # the share of cells that stay empty
+        score += max(cell - wide, 0) / cell  # the share of a cell that its tile leaves free
         if score < best_score:
             best, best_score = Grid(count, side), score
     return best

@@ -11,6 +11,7 @@ heading of the next group ...
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -25,6 +26,8 @@ MARGIN = 14
 SMALLEST_TILE, LARGEST_TILE = 40, 320
 THREE_TILES = 314  # three of them, with gaps, are WIDTH wide
 """Longest sides of tiles that are chosen for their number: of many maps, each is still seen."""
+MOST_COLUMNS = 22
+"""Columns of a sheet of WIDTH whose tiles have SMALLEST_TILE, at most."""
 CAPTION_WIDTH = 110
 """Pixels up to which a caption is as wide as the side of its tile, where the tile is narrower."""
 PAD = 5
@@ -164,8 +167,8 @@ def grid_for(
 
     ``columns`` are those of a fixed arrangement, ``further`` is the height of the rest of the sheet.
 
-    The columns are chosen so that width to height is about ASPECT, on at most ``width`` pixels. Where ``width`` is None, tiles of
-    a given size take as much as they need, and others WIDTH.
+    The columns are chosen so that width to height is about ASPECT, on at most ``width`` pixels. Where ``width`` is None, tiles
+    of a given size take as much as they need, and others WIDTH.
     """
     is_limited, width = width is not None, width or WIDTH
     fixed = options.columns or columns
@@ -193,6 +196,19 @@ def grid_for(
         if score < best_score:
             best, best_score = Grid(count, side), score
     return best
+
+
+def columns_of_grid(names: Sequence[str]) -> int | None:
+    """Return the values of the last parameter of kernels at the points of a grid, by their names; None where they are no grid.
+
+    >>> columns_of_grid(["k:theta=0,sigma=1", "k:theta=0,sigma=2", "k:theta=45,sigma=1", "k:theta=45,sigma=2"])
+    2
+    """
+    if not all("=" in name and "," in name for name in names):
+        return None
+    rows = [[name.rpartition(",")[2] for name in row] for _, row in groupby(names, lambda name: name.rpartition(",")[0])]
+    is_grid = len(rows) > 1 and len(rows[0]) > 1 and all(row == rows[0] for row in rows)
+    return len(rows[0]) if is_grid and len(rows[0]) <= MOST_COLUMNS else None
 
 
 def caption_room(side: int) -> int:

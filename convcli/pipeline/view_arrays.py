@@ -167,7 +167,7 @@ def _parts(
         image = image_of_array(maps()[index])
         if not are_weights:
             pictures = tiles_of_image(label, image, drawn_in, index)
-            return tuple(map(_as_booleans, pictures)) if dtype == bool else pictures
+            return tuple(map(_as_booleans, pictures)) if dtype.kind == "b" else pictures
         weights = image.pixels.astype(np.float32) if image.white else image.pixels
         return tiles_of_array(label, "kernel", weights, drawn_in, index, shares_scale=True)
 

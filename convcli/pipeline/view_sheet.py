@@ -9,7 +9,7 @@ from typing import BinaryIO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..drawing.layout import LARGEST_TILE, MARGIN, WIDTH, Grid, grid_for, tile_size
+from ..drawing.layout import LARGEST_TILE, MARGIN, WIDTH, Grid, columns_of_grid, grid_for, tile_size
 from ..drawing.options import SheetOptions
 from ..drawing.sheet import ArrangedSheet, Cell, Group, arrange_sheet, check_pixels
 from ..errors import ConvcliError, ImageError
@@ -177,10 +177,11 @@ def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[
     if options.numbers:
         options = with_room(options, shapes, [], notices)
     counts, further = [len(section.parts) for section in sections], 30 * len(sections)
-    grid = grid_for(counts, shapes, options, further=further, width=width)
+    columns = columns_of_grid([part.name for part in sections[0].parts]) if len(sections) == 1 else None
+    grid = grid_for(counts, shapes, options, columns, further, width)
     needed = max((side_of_block(shape, options.scale) for shape in shapes), default=0)
     if needed > grid.side and options.tile is None:
-        grid = grid_for(counts, shapes, replace(options, tile=needed, scale=None), further=further, width=width or WIDTH)
+        grid = grid_for(counts, shapes, replace(options, tile=needed, scale=None), columns, further, width or WIDTH)
     elif len(shapes) == 1 and options.tile is None and options.scale is None:
         grid = Grid(1, max(1, min((width or WIDTH) - 2 * MARGIN, max(LARGEST_TILE, *shapes[0][:2]))))
     height, wide = tile_size(shapes, grid.side, options.scale)
@@ -223,4 +224,8 @@ def arrange_contents(contents: Contents, options: SheetOptions, width: int | Non
     sections = sections_of(contents)
     grid = plan_view(sections, options, contents.notices, width)
     groups = read_groups(sections, DrawnIn(grid.side, options.scale), contents)
-    return arrange_sheet(groups, grid.columns, options) if any(group.tiles for group in groups) else None
+    if not any(group.tiles for group in groups):
+        return None
+    sheet = arrange_sheet(groups, grid.columns, options)
+    contents.notices += sheet.notices
+    return sheet

@@ -344,7 +344,11 @@ layers = [{ name = "edges", op = "conv", kernel = "sobel-x" }]
 @pytest.mark.parametrize(
     ("size", "kernels", "options"),
     [
-        (8, "[banks.many]\ngenerator = 'gabor'\ngrid = { theta = [0, 45, 90, 135], wavelength = [4, 12, 20] }", ("--numbers",)),
+        (
+            8,
+            "[banks.many]\ngenerator = 'gabor'\ngrid = { theta = [0, 45], wavelength = [4, 6, 8, 10, 12, 20] }",
+            ("--numbers",),
+        ),
         (512, "", ("--scale", "1")),
         (512, "", ("--tile", "500")),
     ],
@@ -360,3 +364,39 @@ def test_given_sizes_make_a_sheet_wider_and_not_one_column(run, samples, tmp_pat
     height, width, _ = pixels_of(tmp_path / "s.png").shape
     assert 0.8 < width / height < 2.2
     assert max(width, height) < 2600
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """A config with a bank of 2 x 3 kernels."""
+    (tmp_path / "k.toml").write_text("[banks.g]\ngenerator = 'gabor'\ngrid = { theta = [0, 45], wavelength = [4, 6, 8] }")
+    return tmp_path / "k.toml"
+
+
+def test_a_grid_of_parameters_is_a_grid_of_maps(run, grid, samples, tmp_path, monkeypatch):
+    """Its last axis is a row, and the input stands above, unless --columns are given; names are the parameters."""
+    layouts = []
+    monkeypatch.setattr(write_sheet, "draw_sheet", lambda *given: layouts.append(draw_sheet(*given)) or layouts[-1])
+    base = ("apply", samples / "camera.png", "-k", "g", "--config", grid, "--sheet", "--json", "-o", tmp_path / "s.png")
+    tiles = tiles_of(run(*base))
+    above, maps = layouts[0].layout.groups
+    assert len(above.cells) == 1
+    assert len({cell.tile.x for cell in maps.cells}) == 3
+    assert len({cell.tile.y for cell in maps.cells}) == 2
+    assert [tile["name"] for tile in tiles if tile["kind"] == "map"][:2] == ["theta=0,wavelength=4", "theta=0,wavelength=6"]
+    tiles_of(run(*base, "--columns", "2"))
+    assert len({cell.tile.x for cell in layouts[1].layout.groups[-1].cells}) == 2
+    drawn = json.loads(run("view", "-k", "g", "--config", grid, "--json").out)
+    assert drawn["width"] > drawn["height"]
+
+
+def test_maps_that_are_hard_to_see_are_told(run, small, tmp_path):
+    """Where they share a scale with much larger ones."""
+    out = tmp_path / "s.png"
+    kernels = [argument for kernel in ("100 -100", "1 -1", "2 -2", "0 0 0") for argument in ("-k", kernel)]
+    notice = "2 of 4 maps reach over less than 10% of the scale; --normalize each gives each map its own"
+    assert notice in run("apply", small, *kernels, "-o", out, "--sheet").err
+    assert "reach over" not in run("apply", small, *kernels, "-o", out, "--sheet", "--normalize", "each").err
+    assert "reach over" not in run("apply", small, "-k", "compass", "-o", out, "--sheet").err
+    np.save(tmp_path / "x.npy", np.array([np.eye(6), np.eye(6) * 50, -np.eye(6) * 40]))
+    assert "1 of 3 maps reach over less than 10% of the scale" in run("view", tmp_path / "x.npy", "-o", out).err

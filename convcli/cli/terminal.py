@@ -81,6 +81,8 @@ def _by_environment(depth: str) -> str:
         return "kitty"
     if program in ("iTerm.app", "WezTerm", "mintty") or os.environ.get("LC_TERMINAL") == "iTerm2":
         return "iterm2"
+    if not term and os.name == "posix":
+        return "ascii"  # nothing is known of it, as in a cron job or a bare container
     return "blocks" if program == "Apple_Terminal" or re.fullmatch(SILENT_TERMINALS, term) else ""
 
 

@@ -84,13 +84,12 @@ def lines_of(
     elif kernels and len(sizes) == 3:
         first, count = kernels[0], f"{len(kernels)} kernels" if len(kernels) > 1 else "kernel"
         of_kernel = f"{count} {size_of(first)}"
-        lines.append([*([f"{of_kernel}: {range_of(first)}"] if len(kernels) == 1 else []), of_kernel])
+        lines.append([f"{of_kernel}: {range_of(*kernels)}", of_kernel])
         lines.append([f"map {own_size}: {own_range}", f"{size_of(tile)}: {own_range}", own_range])
     else:
         what = "" if tile.kind in ("input", "picture") else f"{tile.kind} "
         if len(tiles) > 1:
             what = f"{count_of(tiles)} "
-            own_range = "" if _are_kernels(tiles) else own_range  # they have scales of their own
         lines += [[what + own_size, size_of(tile)], [own_range]]
     return [(_fitting(forms, size, width), size) for forms, size in zip(lines, sizes, strict=False)]
 

@@ -15,9 +15,11 @@ UPPER_HALF = "\N{UPPER HALF BLOCK}"
 RESET = "\x1b[0m"
 
 RAMP = " .:-=+*#%@"
-"""Characters from dark to light, as on a dark terminal; and from the low to the high end of a scale."""
-SIGNED_RAMP = "M=~- .+*#"
-"""Characters from the low end of a signed scale over 0 to its high end."""
+"""Characters of colours from dark to light, as on a dark terminal."""
+SCALE_RAMP = ".:-=+*#%@"
+"""Characters from the low to the high end of a scale: none is a space, so that the extent of a constant map is seen."""
+SIGNED_RAMP = "M=~-.:+*#"
+"""Characters from the low end of a signed scale over 0, a dot, to its high end."""
 UNKNOWN, BELOW, ABOVE = "?<>"
 """Characters of NaN, and of samples below and above the scale."""
 
@@ -116,7 +118,7 @@ def characters_of(tile: Tile, colouring: Colouring | None, size: tuple[int, int]
 
 def ramp_of(colouring: Colouring) -> str:
     """Return the characters of a scale, from low to high."""
-    return SIGNED_RAMP if colouring.scale is not None and colouring.scale.signed else RAMP
+    return SIGNED_RAMP if colouring.scale is not None and colouring.scale.signed else SCALE_RAMP
 
 
 def _on_ramp(shares: Array, ramp: str) -> Array:

@@ -17,7 +17,7 @@ STEPS = 256
 """Steps of a colour map, which has a colour more, so that one of them is in the middle."""
 
 DEFAULTS = {
-    "diverging": "diverging_bwr_20_95_c54",  # from blue over white to red: differences that the colour-blind see
+    "diverging": "diverging_bwr_20_95_c54",  # from blue over light grey to red, which the colour-blind tell apart
     "sequential": "linear_protanopic_deuteranopic_kbjyw_5_95_c25",  # from black over blue and yellow to white, made for them
     "grey": "",  # computed: the white of colorcet's is not neutral
 }

@@ -7,9 +7,10 @@ import numpy as np
 from msgspec import Struct
 
 from ..images.image import Array
+from ..images.quantize import finite_extremes
 from .colormaps import colormap, paint, paint_rgb
 from .options import SheetOptions
-from .scale import Scale, scale_of
+from .scale import Scale, positions, scale_of
 from .tile import Tile
 
 Key = tuple[Any, ...]
@@ -33,6 +34,29 @@ class Colouring(Struct, frozen=True, eq=False):
         return paint(samples[:, :, 0], self.scale, colormap(self.colormap))
 
 
+FAINT = 0.1
+"""Share of a scale that maps must reach over to be told apart from a constant one."""
+
+
+def notice_of_faint(colourings: dict[Tile, Colouring]) -> str:
+    """Return a notice where a quarter of the maps that share a scale reach over less than FAINT of it; else an empty text.
+
+    Maps that are constant are not counted, as no scale shows more of them.
+    """
+    shared: dict[Key, list[Tile]] = {}
+    for tile, colouring in colourings.items():
+        if tile.kind == "map" and tile.scale is None and len(colouring.key) == 5 and colouring.scale is not None:
+            shared.setdefault(colouring.key, []).append(tile)
+    for tiles in shared.values():
+        ends = [finite_extremes(tile.samples) or (0.0, 0.0) for tile in tiles]
+        low, high = positions(np.array(ends), colourings[tiles[0]].scale).T
+        faint = np.count_nonzero((high - low < FAINT) & (high > low))
+        if faint * 4 >= len(tiles) > 1:
+            reach = f"reach over less than {FAINT:.0%} of the scale"
+            return f"{faint} of {len(tiles)} maps {reach}; --normalize each gives each map its own"
+    return ""
+
+
 class Counts(Struct, frozen=True):
     """How many of the samples that are drawn are below the scale, above it, and NaN."""
 
@@ -53,17 +77,23 @@ def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Co
 
     Each kernel has a scale of its own with 0 in the middle, and an input of unknown white has its own. Maps that are levels
     share one, and so do the other maps, which is signed if one of them is, and kernels that say so; with ``--normalize each``
-    every map and every kernel has its own, which the channels of a kernel share.
+    every map and every kernel has its own, which the channels of a kernel share. Maps of different files have
+    scales of their own.
     """
-    some_signed = any(tile.signed for tile in tiles if tile.kind == "map") and options.normalize == "shared"
+    is_shared = options.normalize == "shared"
+    signed_files = {tile.file for tile in tiles if tile.kind == "map" and tile.signed and is_shared}
     groups: dict[Key, list[Tile]] = {}
     for index, tile in enumerate(tiles):
         if tile.is_picture:
             continue
-        signed = tile.signed or tile.kind == "kernel" or (some_signed and tile.kind == "map" and not tile.are_levels)
+        signed = (
+            tile.signed or tile.kind == "kernel" or (tile.file in signed_files and tile.kind == "map" and not tile.are_levels)
+        )
         key: Key = (tile.kind, tile.is_rgb, signed, tile.scale, tile.are_levels)
         shares = tile.kind == "map" or tile.shares_scale
-        if not shares or (options.normalize == "each" and tile.scale is None):
+        if shares and is_shared and tile.file:
+            key = (*key, tile.file)
+        elif not shares or (not is_shared and tile.scale is None):
             key = (*key, tile.index if tile.shares_scale else index)
         groups.setdefault(key, []).append(tile)
     return {tile: colouring for key, group in groups.items() for tile, colouring in _shared(key, group, options)}
@@ -71,7 +101,8 @@ def colourings_of(tiles: Sequence[Tile], options: SheetOptions) -> dict[Tile, Co
 
 def _shared(key: Key, tiles: list[Tile], options: SheetOptions) -> Iterator[tuple[Tile, Colouring]]:
     kind, is_rgb, signed, given, are_levels = key[:5]
-    percentile = 100.0 if kind == "kernel" and not tiles[0].shares_scale else options.percentile
+    are_whole = kind == "input" or (kind == "kernel" and not tiles[0].shares_scale)
+    percentile = 100.0 if are_whole else options.percentile
     scale = given or scale_of([tile.samples for tile in tiles], percentile, signed)
     name = options.colormap or ("grey" if are_levels else "diverging" if signed else "sequential")
     if is_rgb or kind == "input":

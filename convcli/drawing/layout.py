@@ -11,6 +11,7 @@ heading of the next group ...
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 
 from msgspec import Struct
 
@@ -25,6 +26,8 @@ MARGIN = 14
 SMALLEST_TILE, LARGEST_TILE = 40, 320
 THREE_TILES = 314  # three of them, with gaps, are WIDTH wide
 """Longest sides of tiles that are chosen for their number: of many maps, each is still seen."""
+MOST_COLUMNS = 22
+"""Columns of a sheet of WIDTH whose tiles have SMALLEST_TILE, at most."""
 CAPTION_WIDTH = 110
 """Pixels up to which a caption is as wide as the side of its tile, where the tile is narrower."""
 PAD = 5
@@ -158,19 +161,20 @@ def grid_for(
     options: SheetOptions,
     columns: int | None = None,
     further: int = 0,
-    width: int = WIDTH,
+    width: int | None = None,
 ) -> Grid:
     """Return the grid for groups of so many cells whose arrays have these shapes.
 
     ``columns`` are those of a fixed arrangement, ``further`` is the height of the rest of the sheet.
 
-    The columns are chosen so that width to height is about ASPECT, and at most ``width`` pixels where tiles have no given size.
+    The columns are chosen so that width to height is about ASPECT, on at most ``width`` pixels. Where ``width`` is None, tiles
+    of a given size take as much as they need, and others WIDTH.
     """
+    is_limited, width = width is not None, width or WIDTH
     fixed = options.columns or columns
     longest = max((max(shape[:2]) for shape in shapes), default=1)
     given = longest * options.scale if options.scale else options.tile
     ratio = max((shape[1] / max(shape[:2]) for shape in shapes), default=1.0)
-    tall = max((shape[0] / max(shape[:2]) for shape in shapes), default=1.0)
     most = max(1, min(max(counts, default=1), (width - 2 * MARGIN) // (SMALLEST_TILE + gap_for(99))))
     candidates = [fixed] if fixed else range(1, max(counts, default=1) + 1 if given else most + 1)
     best, best_score = Grid(1, 1), math.inf
@@ -179,16 +183,32 @@ def grid_for(
         side = given or max(1, min(LARGEST_TILE, int(available / max(ratio, 0.4))))
         if not given and options.labels and available < CAPTION_WIDTH:
             side = min(side, available)  # captions are as wide as the side, where tiles are narrower
-        across = 2 * MARGIN + count * (side * ratio + gap_for(count)) - gap_for(count)
-        if given and not fixed and count > 1 and across > width:
+        high, wide = tile_size(shapes, side, options.scale)  # less than the side, where tiles are enlarged by a whole factor
+        cell = max(wide, min(side, CAPTION_WIDTH)) if options.labels else wide
+        across = 2 * MARGIN + count * (cell + gap_for(count)) - gap_for(count)
+        if given and not fixed and count > 1 and is_limited and across > width:
             break
         rows = sum(math.ceil(cells / count) for cells in counts)
-        down = rows * (side * tall + gap_for(count) + caption_room(side) * options.labels) + further
+        down = rows * (high + gap_for(count) + caption_room(side) * options.labels) + further
         score = abs(math.log(across / down / ASPECT)) * (2 if across < down * ASPECT else 1)
-        score += 2 * (rows * count - sum(counts)) / (rows * count)  # the share of cells that stay empty
+        score += 4 * (rows * count - sum(counts)) / (rows * count)  # the share of cells that stay empty
+        score += max(cell - wide, 0) / cell  # the share of a cell that its tile leaves free
         if score < best_score:
             best, best_score = Grid(count, side), score
     return best
+
+
+def columns_of_grid(names: Sequence[str]) -> int | None:
+    """Return the values of the last parameter of kernels at the points of a grid, by their names; None where they are no grid.
+
+    >>> columns_of_grid(["k:theta=0,sigma=1", "k:theta=0,sigma=2", "k:theta=45,sigma=1", "k:theta=45,sigma=2"])
+    2
+    """
+    if not all("=" in name and "," in name for name in names):
+        return None
+    rows = [[name.rpartition(",")[2] for name in row] for _, row in groupby(names, lambda name: name.rpartition(",")[0])]
+    is_grid = len(rows) > 1 and len(rows[0]) > 1 and all(row == rows[0] for row in rows)
+    return len(rows[0]) if is_grid and len(rows[0]) <= MOST_COLUMNS else None
 
 
 def caption_room(side: int) -> int:

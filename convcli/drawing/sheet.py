@@ -10,7 +10,7 @@ from ..errors import ArgumentError
 from ..images.image import Array
 from .canvas import Canvas, PixelCanvas
 from .captions import caption_height, fitted_numbers, lines_of, sizes_for
-from .colouring import Colouring, Counts, colourings_of, counts_of
+from .colouring import Colouring, Counts, colourings_of, counts_of, notice_of_faint
 from .layout import CAPTION_WIDTH, Box, GroupBoxes, GroupSize, Layout, arrange, block_grid, tile_size
 from .legend import Item, items_of
 from .options import SheetOptions
@@ -65,11 +65,12 @@ class TileFacts(Struct, frozen=True):
 
 
 class Sheet(Struct, frozen=True, eq=False):
-    """A sheet: its pixels (H, W, 3) uint8, where its parts are, and what its tiles show."""
+    """A sheet: its pixels (H, W, 3) uint8, where its parts are, what its tiles show, and notices."""
 
     pixels: Array
     layout: Layout
     tiles: tuple[TileFacts, ...]
+    notices: tuple[str, ...] = ()
 
 
 class ArrangedSheet(Struct, frozen=True, eq=False):
@@ -86,6 +87,12 @@ class ArrangedSheet(Struct, frozen=True, eq=False):
         """What the tiles show."""
         pairs = zip(self.groups, self.colourings, strict=True)
         return tuple(_facts(group, tile, found.get(tile)) for group, found in pairs for tile in group.tiles)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What is hard to see on it."""
+        pairs = zip(self.groups, map(notice_of_faint, self.colourings), strict=True)
+        return tuple(": ".join(filter(None, (group.heading, text))) for group, text in pairs if text)
 
 
 def arrange_sheet(groups: Sequence[Group], columns: int, options: SheetOptions) -> ArrangedSheet:
@@ -123,7 +130,7 @@ def draw_sheet(groups: Sequence[Group], columns: int, options: SheetOptions) -> 
     arranged = arrange_sheet(groups, columns, options)
     canvas = PixelCanvas(arranged.layout.height, arranged.layout.width)
     draw_on(canvas, arranged)
-    return Sheet(canvas.pixels, arranged.layout, arranged.tiles)
+    return Sheet(canvas.pixels, arranged.layout, arranged.tiles, arranged.notices)
 
 
 def check_pixels(count: int) -> None:
@@ -200,23 +207,22 @@ def _blocks(tiles: Sequence[Tile], box: Box) -> Iterator[tuple[Tile, Box]]:
         return
     if tiles:
         rows, columns, side = block_grid(len(tiles), (box.height, box.width))
-        left = box.x + (box.width - columns * (side + 2) + 2) // 2
         top = box.y + (box.height - rows * (side + 2) + 2) // 2
         for index, tile in enumerate(tiles):
             row, column = divmod(index, columns)
-            yield tile, Box(left + column * (side + 2), top + row * (side + 2), side, side)
+            yield tile, Box(box.x + column * (side + 2), top + row * (side + 2), side, side)
 
 
 def _draw_tile(
     canvas: Canvas, tile: Tile, box: Box, colouring: Colouring | None, factor: int | None, with_numbers: bool
 ) -> None:
-    """Draw a tile in the middle of a box, with a frame around it."""
+    """Draw a tile at the left end of a box, where its caption begins, with a frame around it."""
     drawn = drawn_size(tile.samples.shape, max(box.width, box.height), factor)
     if drawn.size[0] > box.height or drawn.size[1] > box.width:
         drawn = drawn_size(tile.samples.shape, min(box.width, box.height))
     painted = painted_tile(tile, colouring, drawn.samples)
     height, width = min(drawn.size[0], box.height), min(drawn.size[1], box.width)
-    inner = Box(box.x + (box.width - width) // 2, box.y + (box.height - height) // 2, width, height)
+    inner = Box(box.x, box.y + (box.height - height) // 2, width, height)
     canvas.fill(Box(inner.x - 1, inner.y - 1, width + 2, height + 2), FRAME)
     canvas.paint(inner, painted, drawn.factors, tile.name)
     if with_numbers and tile.numbers is not None and tile.numbers.shape == drawn.samples:

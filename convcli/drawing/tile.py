@@ -55,7 +55,8 @@ class Tile(Struct, frozen=True, eq=False):
     whether 0 is in the middle of its scale, ``are_levels`` whether values are levels of a picture; ``scale`` is given where it
     is not that of the values. ``further`` says more for the caption. ``index`` is that of a map, or of a kernel,
     whose channels may be tiles of their own. ``shares_scale`` is whether a kernel has the scale of the others, as maps have.
-    ``channel`` is the number of the channel that the tile shows of several.
+    ``channel`` is the number of the channel that the tile shows of several. ``file`` is the one whose maps share a scale, where
+    a group shows several.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Tile(Struct, frozen=True, eq=False):
     index: int | None = None
     shares_scale: bool = False
     channel: int | None = None
+    file: str = ""
 
     @property
     def is_picture(self) -> bool:

@@ -83,6 +83,7 @@ class _WatchedMaps(MapSource):
 
     def __init__(self, source: MapSource, illustrator: Illustrator) -> None:
         super().__init__(source.image)
+        self.picture = source.picture
         self.notices, self.is_light, self.may_be_light = source.notices, source.is_light, source.may_be_light
         self._watched = source
         self._illustrator = illustrator

@@ -39,7 +39,8 @@ class MapSource(abc.ABC):
 
     ``image`` is the picture as it was decoded; its white, alpha and metadata decide how maps are stored. Alpha is applied while
     maps are computed, in ``compute_map``: kernels see colours times alpha, and their response is divided by the alpha that they
-    saw. A network sees an image without alpha.
+    saw. A network sees an image without alpha, and of unknown white where it scales its input. ``picture`` is drawn as the
+    input, with its white and its alpha in any case.
     """
 
     notices: tuple[str, ...] = ()
@@ -53,6 +54,7 @@ class MapSource(abc.ABC):
 
     def __init__(self, image: Image) -> None:
         self.image = image
+        self.picture = image
 
     @property
     def white(self) -> int | None:

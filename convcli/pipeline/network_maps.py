@@ -27,7 +27,7 @@ class NetworkMaps(MapSource):
         white = image.white if request.network.input.range is None and not request.network.input.std else None
         super().__init__(replace(image, alpha=None, white=white))
         self.request = request
-        self.source = image
+        self.picture = image
         self._outputs: dict[str, Array] = {}  # of the tapped layers, by name
         self._stretch_limits: dict[str, tuple[float, float]] = {}
         if image.white is not None and request.network.input.doubt:
@@ -64,7 +64,7 @@ class NetworkMaps(MapSource):
         """Return the output of a tapped layer, (C, H, W) or (C,)."""
         if not self._outputs:
             request = self.request
-            self._outputs = request.model.compute(entering(request, self.source), request.threads, request.max_memory)
+            self._outputs = request.model.compute(entering(request, self.picture), request.threads, request.max_memory)
         return self._outputs[name]
 
 

@@ -120,6 +120,10 @@ class BaseRequest(Struct, frozen=True, dict=True):
         versions stay up to date.
         """
 
+    def size_for(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Return the size (H, W) that a picture of a size has when its maps are computed."""
+        return size
+
     @abc.abstractmethod
     def map_shape(self, size: tuple[int, int, int], map_: Any, strict: bool = True) -> tuple[int, int, int]:
         """Return (H', W', C') of a map of a picture (H, W, C). Raises ArgumentError where it cannot be computed.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..drawing.layout import THREE_TILES, Grid, grid_for, tile_size
+from ..drawing.layout import THREE_TILES, Grid, columns_of_grid, grid_for, tile_size
 from ..drawing.options import NUMBER_CELL, SheetOptions
 from ..drawing.sheet import Cell, Group, check_pixels
 from ..drawing.tile import Tile, can_be_numbered
@@ -37,11 +37,15 @@ PAIR_COLUMNS = 3
 
 
 class SheetPlan(Struct, frozen=True, eq=False):
-    """The indices of the maps of a sheet, their grid, whether each map is beside its kernel, and notices."""
+    """The indices of the maps of a sheet, their grid, whether each map is beside its kernel, and notices.
+
+    ``is_grid`` is whether rows and columns are those of a grid of parameters, above which the input has a row of its own.
+    """
 
     maps: tuple[int, ...]
     grid: Grid
     in_pairs: bool
+    is_grid: bool
     notices: tuple[str, ...]
 
 
@@ -60,26 +64,32 @@ def plan_sheet(request: BaseRequest, options: SheetOptions, source: MapSource, m
         kernels = [kernel for index in shown for kernel in kernels_of(request.maps[index])]
     in_pairs = bool(kernels) and len(shown) <= MAX_PAIRS
     if options.numbers:
-        options = with_room(options, shapes, [kernel.shape for kernel in kernels], notices)
-    grid = _grid(request, options, shapes, shown, in_pairs)
+        options = with_room(options, shapes, [kernel.shape for kernel in kernels if in_pairs], notices)
+    columns = columns_of_grid([request.maps[index].name for index in shown]) if kernels and options.columns is None else None
+    grid = _grid(request, options, shapes, shown, in_pairs, columns)
     height, width = tile_size(shapes, grid.side, options.scale)
     check_pixels(len(shapes) * height * width)
-    return SheetPlan(shown, grid, in_pairs, tuple(notices))
+    return SheetPlan(shown, grid, in_pairs, columns is not None, tuple(notices))
 
 
 def _grid(
-    request: BaseRequest, options: SheetOptions, shapes: list[tuple[int, int, int]], maps: tuple[int, ...], in_pairs: bool
+    request: BaseRequest,
+    options: SheetOptions,
+    shapes: list[tuple[int, int, int]],
+    maps: tuple[int, ...],
+    in_pairs: bool,
+    columns: int | None,
 ) -> Grid:
     if in_pairs:
         return grid_for([1 + 2 * len(maps)], [*shapes, (1, 1)], options, PAIR_COLUMNS)  # a kernel may be a square
     if isinstance(request, ApplyRequest):
-        grid = grid_for([1 + len(maps)], shapes, options)
-        if grid.side >= LEAST_INPUT:
+        grid = grid_for([1 + len(maps)], shapes, options, columns)
+        if grid.side >= LEAST_INPUT and columns is None:
             return grid
         groups = [len(maps)] * (1 if grid.side >= LEAST_INSET else 2)
     else:
         groups = [len(list(indices)) for _, indices in itertools.groupby(maps, key=lambda index: request.maps[index].layer)]
-    return grid_for(groups, shapes[1:], options, further=INPUT_SIDE + 80 * len(groups))
+    return grid_for(groups, shapes[1:], options, columns, further=INPUT_SIDE + 80 * len(groups))
 
 
 def with_room(
@@ -123,10 +133,10 @@ class SheetGroups:
         with_insets = side >= LEAST_INSET
         kernels = [self._kernels(index) for index in self.plan.maps]
         maps = [
-            Cell((self._map(index),), tiles if with_insets else ())
+            Cell((self._map(index, self._name_in_grid(index)),), tiles if with_insets else ())
             for index, tiles in zip(self.plan.maps, kernels, strict=True)
         ]
-        if side >= LEAST_INPUT:
+        if side >= LEAST_INPUT and not self.plan.is_grid:
             return [Group((self._input(side), *maps), side, factor=self.factor)]
         above = [] if with_insets else [Group(tuple(map(Cell, kernels)), side, "Kernels")]
         return [self._input_group(), *above, Group(tuple(maps), side, "Feature maps", self.factor)]
@@ -154,11 +164,23 @@ class SheetGroups:
         return Group((self._input(side),), side, factor=self.factor)
 
     def _input(self, side: int) -> Cell:
-        return Cell((input_tile(self.source.image, side, self.factor),))
+        picture = self.source.picture
+        height, width = self.request.size_for(picture.size[:2])
+        tile = input_tile(picture, side, self.factor)
+        if (height, width) != picture.size[:2]:
+            tile = replace(tile, further=f"{tile.further} resized to {width} x {height}".lstrip())
+        return Cell((tile,))
 
     def _kernels(self, index: int) -> tuple[Tile, ...]:
         kernels = kernels_of(self.request.maps[index])[:MAX_KERNELS]
         return tuple(kernel_tile(kernel, index) for kernel in kernels)
+
+    def _name_in_grid(self, index: int) -> str:
+        """Return the parameters of a map in a grid of one bank, as its name alone may be too long for a caption."""
+        names = [self.request.maps[each].name.partition(":") for each in self.plan.maps]
+        is_of_one = self.plan.is_grid and len({bank for bank, _, _ in names}) == 1
+        name: str = self.request.maps[index].name
+        return name.partition(":")[2] if is_of_one else name
 
     def _map(self, index: int, name: str = "") -> Tile:
         map_ = self.request.maps[index]

@@ -10,10 +10,12 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
+from ..drawing.tile import Tile
 from ..errors import ImageError, KernelError
 from ..images.formats import MAX_PIXELS
-from ..images.image import REMEDY, Array, check_pixels
+from ..images.image import REMEDY, Array, as_levels, check_pixels
 from ..images.read import open_input
 from ..kernels.weight_arrays import array_names, read_array
 from ..kernels.weight_files import naming_file
@@ -22,7 +24,7 @@ from ..kernels.weights import WeightsFile
 from ..npy_reader import read_header
 from .frame_slice import ALL, FrameSlice
 from .memory_budget import Budget, in_words
-from .viewed import DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image
+from .viewed import DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image, without_alpha
 
 ARCHIVES = (".npz", ".safetensors")
 """Suffixes of files that hold arrays by name."""
@@ -122,7 +124,7 @@ def view_npy(
     if is_fortran and needed > _largest():
         raise ImageError(f"takes {in_words(needed)} of memory in Fortran order; save it with numpy.ascontiguousarray")
     maps = NpyFile(source or file, start, shape, dtype, is_fortran, axes)
-    parts, count = _parts(name, maps.read, maps.size, frames, max_pixels)
+    parts, count = _parts(name, maps.read, maps.size, dtype, frames, max_pixels)
     return Viewed(name, parts, count, "maps", "", notices)
 
 
@@ -131,7 +133,7 @@ def view_array(name: str, array: Array, axes: str | None = None) -> Viewed:
     if reason := _refusal(array.shape, array.dtype):
         raise ImageError(reason)
     maps = as_maps(array, axes)
-    parts, count = _parts(name, maps.__getitem__, maps.shape, None, MAX_PIXELS)
+    parts, count = _parts(name, maps.__getitem__, maps.shape, maps.dtype, None, MAX_PIXELS)
     return Viewed(name, parts, count, "maps", "", _notices(array.shape, axes))
 
 
@@ -149,9 +151,9 @@ def view_archive(
         file = WeightsFile(path, name)
         try:
             with _as_image_error(path):
-                shape = _shape_of(file, axes)
+                shape, dtype = _header_of(file, axes)
             read = functools.partial(_read_map, file, axes)
-            parts, count = _parts(name, read, shape, frames, max_pixels, is_weights)
+            parts, count = _parts(name, read, shape, dtype, frames, max_pixels, is_weights)
         except ImageError as error:
             yield error
             continue
@@ -161,8 +163,8 @@ def view_archive(
 class _Seen(Exception):
     """Raised to stop reading once the header is known."""
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
+    def __init__(self, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+        self.shape, self.dtype = shape, dtype
 
 
 @contextlib.contextmanager
@@ -175,18 +177,18 @@ def _as_image_error(path: Path) -> Iterator[None]:
         raise ImageError(str(error).removeprefix(f"@{path}: ")) from None
 
 
-def _shape_of(file: WeightsFile, axes: str | None) -> tuple[int, int, int, int]:
-    """Return the shape (N, H, W, C) of the maps of an array, from its header. Raises ImageError, KernelError."""
+def _header_of(file: WeightsFile, axes: str | None) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
+    """Return the shape (N, H, W, C) and the dtype of the maps of an array, from its header. Raises ImageError, KernelError."""
 
     def see(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
         if reason := _refusal(shape, dtype):
             raise KernelError(f"{file.key}: {reason}")
-        raise _Seen(shape)
+        raise _Seen(shape, dtype)
 
     try:
         read_array(file, see, _largest())
     except _Seen as seen:
-        return _size_of(*_with_axes(seen.shape, axes))
+        return _size_of(*_with_axes(seen.shape, axes)), seen.dtype
     raise AssertionError("a header was read and not checked")
 
 
@@ -211,6 +213,7 @@ def _parts(
     name: str,
     read: Callable[[int], Array],
     size: tuple[int, ...],
+    dtype: "np.dtype[Any]",
     frames: FrameSlice | None,
     max_pixels: int,
     are_weights: bool = False,
@@ -226,13 +229,22 @@ def _parts(
     def tiles(index: int, label: str, drawn_in: DrawnIn) -> Any:
         image = image_of_array(read(index))
         if not are_weights:
-            return tiles_of_image(label, image, drawn_in, index)
+            pictures = tiles_of_image(label, image, drawn_in, index)
+            return tuple(map(_as_booleans, pictures)) if dtype.kind == "b" else pictures
         weights = image.pixels.astype(np.float32) if image.white else image.pixels
         return tiles_of_array(label, "kernel", weights, drawn_in, index, shares_scale=True)
 
     labels = [(index, name if count == 1 else str(index)) for index in indices[: most_parts(channels)]]
-    make = functools.partial
-    return tuple(Part(label, (height, width, channels), make(tiles, index, label)) for index, label in labels), len(indices)
+    are_levels = not are_weights and as_levels(np.empty(0, dtype))[1] is not None
+    shape = without_alpha((height, width, channels)) if are_levels else (height, width, channels)
+    parts = (Part(label, shape, functools.partial(tiles, index, label)) for index, label in labels)
+    return tuple(parts), len(indices)
+
+
+def _as_booleans(tile: Tile) -> Tile:
+    """Return the tile of black and white with the numbers that booleans have, 0 and 1."""
+    numbers = None if tile.numbers is None else tile.numbers // 255
+    return replace(tile, minimum=tile.minimum / 255, maximum=tile.maximum / 255, numbers=numbers)
 
 
 def _refusal(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> str:

@@ -13,7 +13,7 @@ from ..images.frames import Frames, Series
 from ..images.image import Header, Image
 from ..images.read import open_frames, open_input
 from .frame_slice import ALL, FIRST, FrameSlice
-from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, tiles_of_image
+from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, tiles_of_image, without_alpha
 
 
 class _Seen(ConvcliError):
@@ -40,6 +40,7 @@ def view_frames(
     if series.tiff is not None and series.tiff.are_channels and not _colour_name(series, indices[0]):
         planes = _parts_of_channels(name, read, series, indices, size)
         return Viewed(name, tuple(planes[:MAX_PARTS]), len(indices) * size[2], "maps", "")
+    size = without_alpha(size)
     if is_alone and source is not None:
         part = Part(name, size, functools.partial(_tiles, name, None, functools.partial(read, indices[0])))
         return Viewed(name, (part,), 1, "frames", "")

@@ -10,7 +10,7 @@ from typing import BinaryIO
 from msgspec import Struct
 from msgspec.structs import replace
 
-from ..drawing.layout import LARGEST_TILE, MARGIN, WIDTH, Grid, grid_for, tile_size
+from ..drawing.layout import LARGEST_TILE, MARGIN, WIDTH, Grid, columns_of_grid, grid_for, tile_size
 from ..drawing.options import SheetOptions
 from ..drawing.sheet import ArrangedSheet, Cell, Group, arrange_sheet, check_pixels
 from ..errors import ConvcliError, ImageError
@@ -96,7 +96,7 @@ def _open_all(request: ViewRequest, standard_input: BinaryIO | None, kept: OpenF
         name = "standard input" if input_.source is None else input_.name
         try:
             for found in _open_input(request, input_, name, standard_input, kept):
-                yield f"{name}: {found}" if isinstance(found, ImageError) else found
+                yield f"{name}: {found}" if isinstance(found, ImageError) else _of_file(found, name)
         except ConvcliError as error:
             yield f"{name}: {error}"
     for kernel in request.kernels:
@@ -106,6 +106,10 @@ def _open_all(request: ViewRequest, standard_input: BinaryIO | None, kept: OpenF
             yield view_layer(layer)
         except ConvcliError as error:
             yield str(error)
+
+
+def _of_file(viewed: Viewed, name: str) -> Viewed:
+    return replace(viewed, parts=tuple(replace(part, file=name) for part in viewed.parts))
 
 
 def _open_input(
@@ -153,7 +157,7 @@ def _split_key(input_: Input) -> tuple[Path | None, str | None]:
 
 
 class Section(Struct, frozen=True):
-    """Parts with a common heading and scale."""
+    """Parts with a common heading, and a common scale where they are of one file."""
 
     heading: str
     parts: tuple[Part, ...]
@@ -181,8 +185,8 @@ def _heading(viewed: Viewed) -> str:
     return f"{viewed.name}: {len(viewed.parts)} {viewed.kind}{size if len(sizes) == 1 else ''}"
 
 
-def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[str], width: int = WIDTH) -> Grid:
-    """Return the grid of a sheet that is at most ``width`` pixels wide, unless sizes are given. Adds notices.
+def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[str], width: int | None = None) -> Grid:
+    """Return the grid of a sheet that is at most ``width`` pixels wide, or WIDTH where no sizes are given. Adds notices.
 
     Raises ArgumentError where --numbers has no room, and where tiles are too large.
     """
@@ -190,12 +194,13 @@ def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[
     if options.numbers:
         options = with_room(options, shapes, [], notices)
     counts, further = [len(section.parts) for section in sections], 30 * len(sections)
-    grid = grid_for(counts, shapes, options, further=further, width=width)
+    columns = columns_of_grid([part.name for part in sections[0].parts]) if len(sections) == 1 else None
+    grid = grid_for(counts, shapes, options, columns, further, width)
     needed = max((side_of_block(shape, options.scale) for shape in shapes), default=0)
     if needed > grid.side and options.tile is None:
-        grid = grid_for(counts, shapes, replace(options, tile=needed, scale=None), further=further, width=width)
+        grid = grid_for(counts, shapes, replace(options, tile=needed, scale=None), columns, further, width or WIDTH)
     elif len(shapes) == 1 and options.tile is None and options.scale is None:
-        grid = Grid(1, max(1, min(width - 2 * MARGIN, max(LARGEST_TILE, *shapes[0][:2]))))
+        grid = Grid(1, max(1, min((width or WIDTH) - 2 * MARGIN, max(LARGEST_TILE, *shapes[0][:2]))))
     height, wide = tile_size(shapes, grid.side, options.scale)
     check_pixels(len(shapes) * height * wide)
     return grid
@@ -215,10 +220,11 @@ def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Conten
     """Read all parts, each reduced to its size as soon as it is read. What cannot be read is an error of ``contents``."""
     groups = []
     for section in sections:
-        cells = []
+        cells, are_of_one = [], len({part.file for part in section.parts}) == 1
         for part in section.parts:
             try:
-                cells.append(Cell(part.tiles(drawn_in)))
+                tiles = part.tiles(drawn_in)
+                cells.append(Cell(tiles if are_of_one else tuple(replace(tile, file=part.file) for tile in tiles)))
             except ConvcliError as error:
                 contents.errors.append(f"{part.name}: {error}")
             except MemoryError:
@@ -227,7 +233,7 @@ def read_groups(sections: Sequence[Section], drawn_in: DrawnIn, contents: Conten
     return groups
 
 
-def arrange_contents(contents: Contents, options: SheetOptions, width: int = WIDTH) -> ArrangedSheet | None:
+def arrange_contents(contents: Contents, options: SheetOptions, width: int | None = None) -> ArrangedSheet | None:
     """Read all parts, and return the sheet of them, at most ``width`` pixels wide; None where nothing could be read.
 
     Raises ArgumentError where the options do not fit.
@@ -235,4 +241,8 @@ def arrange_contents(contents: Contents, options: SheetOptions, width: int = WID
     sections = sections_of(contents)
     grid = plan_view(sections, options, contents.notices, width)
     groups = read_groups(sections, DrawnIn(grid.side, options.scale), contents)
-    return arrange_sheet(groups, grid.columns, options) if any(group.tiles for group in groups) else None
+    if not any(group.tiles for group in groups):
+        return None
+    sheet = arrange_sheet(groups, grid.columns, options)
+    contents.notices += sheet.notices
+    return sheet

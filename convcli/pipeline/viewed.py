@@ -33,12 +33,13 @@ class Part(Struct, frozen=True, eq=False):
     """A name, the shape (H, W, C) of what has it, and the function that reads it and returns its tiles.
 
     Tiles are several where the channels are neither grey nor red, green and blue. The function raises ImageError or
-    KernelError.
+    KernelError. ``file`` is empty for kernels.
     """
 
     name: str
     shape: tuple[int, int, int]
     tiles: Callable[[DrawnIn], tuple[Tile, ...]]
+    file: str = ""
 
 
 class Viewed(Struct, frozen=True, eq=False):
@@ -53,6 +54,12 @@ class Viewed(Struct, frozen=True, eq=False):
     kind: str
     digest: str
     notices: tuple[str, ...] = ()
+
+
+def without_alpha(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the shape (H, W, C) of the colours of a picture: of two and of four channels the last one is alpha."""
+    height, width, channels = shape
+    return height, width, {2: 1, 4: 3}.get(channels, channels)
 
 
 def most_parts(channels: int) -> int:

@@ -10,8 +10,10 @@ import pytest
 import scipy.ndimage
 from numpy.testing import assert_array_equal
 
+from convcli.drawing.captions import lines_of
 from convcli.drawing.colormaps import UNKNOWN, colormap
-from convcli.pipeline import sheet_groups
+from convcli.drawing.sheet import draw_sheet
+from convcli.pipeline import sheet_groups, write_sheet
 
 SOBEL = np.array([[-1, 0, 1], [-2, 0, 2], [-1, 0, 1]])
 
@@ -250,6 +252,17 @@ def test_nan_is_drawn_and_counted(run, tmp_path):
         assert (tiles[2]["scale"] is None) == (name == "all")
 
 
+def test_the_percentile_is_that_of_maps(run, tmp_path, rng):
+    """The input keeps its smallest and its largest number."""
+    numbers = rng.normal(size=(20, 20))
+    np.save(tmp_path / "x.npy", numbers)
+    arguments = ("--sheet", "--json", "--percentile", "90")
+    tiles = tiles_of(run("apply", tmp_path / "x.npy", "-k", "2", "-o", tmp_path / "x.png", *arguments))
+    assert tiles[0]["scale"] == {"low": numbers.min(), "high": numbers.max(), "signed": False}
+    assert tiles[2]["scale"]["high"] == pytest.approx(np.percentile(np.abs(2 * numbers), 90), rel=1e-6)
+    assert (tiles[0]["above"], tiles[2]["above"] + tiles[2]["below"]) == (0, 40)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 300), (300, 1), (4, 5, 4), (6, 7, 2)])
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_pictures_of_any_shape_have_a_sheet(run, tmp_path, rng, shape, dtype):
@@ -303,3 +316,87 @@ print(status, [name for name in sys.modules if name.startswith(("convcli.drawing
 """
     arguments = [sys.executable, "-c", program, samples / "camera.png", tmp_path / "y.png"]
     assert subprocess.run(arguments, capture_output=True, text=True, check=True).stdout == "0 []\n"
+
+
+def test_the_input_of_a_network_is_drawn_as_it_is(run, tmp_path, monkeypatch):
+    """Its levels stay, whatever the network makes of them; over white where it is transparent, and with the size it gets."""
+    config = tmp_path / "k.toml"
+    config.write_text("""
+[networks.scaled]
+input = { channels = 1, size = 4, range = "0..1", std = 0.25 }
+layers = [{ name = "edges", op = "conv", kernel = "sobel-x" }]
+""")
+    levels = np.arange(40, 104, dtype=np.uint8).reshape(8, 8)
+    alpha = np.full_like(levels, 255)
+    alpha[0] = 0
+    PIL.Image.fromarray(np.dstack([levels, alpha])).save(tmp_path / "x.png")
+    groups = []
+    monkeypatch.setattr(write_sheet, "draw_sheet", lambda *given: groups.append(given[0]) or draw_sheet(*given))
+    arguments = ("--config", config, "--tap", "edges", "--sheet", "--resize", "--tile", "200", "--json")
+    tile, _ = tiles_of(run("run", "scaled", tmp_path / "x.png", "-o", tmp_path / "s.png", *arguments))
+    assert ["8 x 8 resized to 4 x 4" in text for text, _ in lines_of(groups[0][0].cells[0].tiles, (), 200, 300)] == [0, 1, 0]
+    assert (tile["scale"], tile["minimum"], tile["maximum"]) == (None, 40, 103)
+    centres = 14 + 12 + 25 * np.arange(8)
+    expected = np.where(alpha == 0, 255, levels)
+    assert_array_equal(pixels_of(tmp_path / "s.png")[np.ix_(centres, centres)], expected[:, :, None].repeat(3, axis=2))
+
+
+@pytest.mark.parametrize(
+    ("size", "kernels", "options"),
+    [
+        (
+            8,
+            "[banks.many]\ngenerator = 'gabor'\ngrid = { theta = [0, 45], wavelength = [4, 6, 8, 10, 12, 20] }",
+            ("--numbers",),
+        ),
+        (512, "", ("--scale", "1")),
+        (512, "", ("--tile", "500")),
+    ],
+)
+def test_given_sizes_make_a_sheet_wider_and_not_one_column(run, samples, tmp_path, size, kernels, options):
+    """About 4:3, also where two tiles are wider than 1,000 pixels; kernels beside captions need no room for numbers."""
+    config = tmp_path / "k.toml"
+    config.write_text(kernels)
+    with PIL.Image.open(samples / "camera.png") as picture:
+        picture.resize((size, size)).save(tmp_path / "x.png")
+    bank = ("-k", "many", "--config", config) if kernels else ("-k", "compass")
+    assert run("apply", tmp_path / "x.png", *bank, "-o", tmp_path / "s.png", "--sheet", *options).status == 0
+    height, width, _ = pixels_of(tmp_path / "s.png").shape
+    assert 0.8 < width / height < 2.2
+    assert max(width, height) < 2600
+
+
+@pytest.fixture
+def grid(tmp_path):
+    """A config with a bank of 2 x 3 kernels."""
+    (tmp_path / "k.toml").write_text("[banks.g]\ngenerator = 'gabor'\ngrid = { theta = [0, 45], wavelength = [4, 6, 8] }")
+    return tmp_path / "k.toml"
+
+
+def test_a_grid_of_parameters_is_a_grid_of_maps(run, grid, samples, tmp_path, monkeypatch):
+    """Its last axis is a row, and the input stands above, unless --columns are given; names are the parameters."""
+    layouts = []
+    monkeypatch.setattr(write_sheet, "draw_sheet", lambda *given: layouts.append(draw_sheet(*given)) or layouts[-1])
+    base = ("apply", samples / "camera.png", "-k", "g", "--config", grid, "--sheet", "--json", "-o", tmp_path / "s.png")
+    tiles = tiles_of(run(*base))
+    above, maps = layouts[0].layout.groups
+    assert len(above.cells) == 1
+    assert len({cell.tile.x for cell in maps.cells}) == 3
+    assert len({cell.tile.y for cell in maps.cells}) == 2
+    assert [tile["name"] for tile in tiles if tile["kind"] == "map"][:2] == ["theta=0,wavelength=4", "theta=0,wavelength=6"]
+    tiles_of(run(*base, "--columns", "2"))
+    assert len({cell.tile.x for cell in layouts[1].layout.groups[-1].cells}) == 2
+    drawn = json.loads(run("view", "-k", "g", "--config", grid, "--json").out)
+    assert drawn["width"] > drawn["height"]
+
+
+def test_maps_that_are_hard_to_see_are_told(run, small, tmp_path):
+    """Where they share a scale with much larger ones."""
+    out = tmp_path / "s.png"
+    kernels = [argument for kernel in ("100 -100", "1 -1", "2 -2", "0 0 0") for argument in ("-k", kernel)]
+    notice = "2 of 4 maps reach over less than 10% of the scale; --normalize each gives each map its own"
+    assert notice in run("apply", small, *kernels, "-o", out, "--sheet").err
+    assert "reach over" not in run("apply", small, *kernels, "-o", out, "--sheet", "--normalize", "each").err
+    assert "reach over" not in run("apply", small, "-k", "compass", "-o", out, "--sheet").err
+    np.save(tmp_path / "x.npy", np.array([np.eye(6), np.eye(6) * 50, -np.eye(6) * 40]))
+    assert "1 of 3 maps reach over less than 10% of the scale" in run("view", tmp_path / "x.npy", "-o", out).err

@@ -149,6 +149,38 @@ def test_arrays_of_levels_are_pictures(run, tmp_path):
         assert tuple(pixels_of(tmp_path / "x.png")[60, 60]) == (level,) * 3, name
 
 
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_booleans_are_zero_and_one(run, shell, tmp_path, suffix):
+    """In captions and as numbers; they are drawn black and white, and a mean of them is grey."""
+    path = tmp_path / f"x.{suffix}"
+    array = np.indices((6, 6)).sum(axis=0) % 2 == 0
+    np.save(path, array) if suffix == "npy" else np.savez(path, array)
+    (tile,) = tiles_of(run, path, "-o", tmp_path / "x.png", "--scale", "1")
+    assert (tile["minimum"], tile["maximum"], tile["scale"]) == (0, 1, None)
+    assert set(pixels_of(tmp_path / "x.png")[14:20, 14:20].ravel().tolist()) == {0, 255}
+    printed = shell("view", path, "--protocol", "ascii", "--numbers").stdout.decode()
+    assert set(printed.splitlines()[0].split()) == {"0", "1"}
+    assert "0 to 1" in printed
+
+
+@pytest.mark.parametrize("suffix", ["png", "npy", "npz"])
+def test_pictures_with_alpha_stand_beside_others(run, tmp_path, rng, suffix):
+    """Alpha is no channel that needs a place in a block: the tiles are as large as those of opaque pictures."""
+    for channels in (3, 4):
+        pixels = rng.integers(0, 256, (300, 400, channels), dtype=np.uint8)
+        path = tmp_path / f"{channels}.{suffix}"
+        if suffix == "png":
+            PIL.Image.fromarray(pixels).save(path)
+        else:
+            np.save(path, pixels) if suffix == "npy" else np.savez(path, pixels)
+    sizes = []
+    for last in (3, 4):
+        files = [tmp_path / f"3.{suffix}"] * 5 + [tmp_path / f"{last}.{suffix}"]
+        assert run("view", *files, "-o", tmp_path / "v.png").status == 0
+        sizes.append(pixels_of(tmp_path / "v.png").shape)
+    assert sizes[0] == sizes[1]
+
+
 def test_archives_have_a_section_for_each_array(run, tmp_path, rng):
     """In .npz and .safetensors; arrays of one map stand together; # names one array."""
     arrays = {"edges": rng.normal(size=(4, 9, 8)), "a": rng.random((5, 6)), "b": rng.random((5, 6))}
@@ -165,6 +197,19 @@ def test_archives_have_a_section_for_each_array(run, tmp_path, rng):
     assert {tuple(tile["shape"]) for tile in tiles} == {(5, 5, 3), (4, 9, 1)}
     assert {tile["kind"] for tile in tiles} == {"kernel"}
     assert all(tile["scale"]["signed"] for tile in tiles)
+
+
+def test_each_file_has_a_scale_of_its_own(run, tmp_path):
+    """Also beside one with huge values, or with values below 0; arrays of one file share theirs."""
+    arrays = {"ones": np.eye(6), "huge": np.eye(6) * 1e300, "signed": -np.eye(6), "unknown": np.full((6, 6), np.nan)}
+    for name, array in arrays.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    np.savez(tmp_path / "two.npz", a=np.eye(6), b=np.eye(6) * 4)
+    files = [tmp_path / f"{name}.npy" for name in arrays]
+    tiles = tiles_of(run, *files, tmp_path / "two.npz", "-o", tmp_path / "v.png")
+    scales = [tile["scale"] and (tile["scale"]["low"], tile["scale"]["high"]) for tile in tiles]
+    assert scales == [(0, 1), (0, 1e300), (-1, 1), None, (0, 4), (0, 4)]
+    assert tuple(pixels_of(tmp_path / "v.png")[20, 20]) == tuple(colormap("sequential")[-1])
 
 
 def test_kernels_of_a_bank_share_a_scale_and_others_have_their_own(run, tmp_path):
@@ -375,14 +420,14 @@ def test_numbers_are_printed_on_their_colours(tmp_path):
     assert f"48;2;{low[0]};{low[1]};{low[2]}m" in lines[-2]
 
 
-@pytest.mark.parametrize("variables", [{"NO_COLOR": "1", "COLORTERM": "truecolor"}, {"TERM": "dumb"}])
+@pytest.mark.parametrize("variables", [{"NO_COLOR": "1", "COLORTERM": "truecolor"}, {"TERM": "dumb"}, {"TERM": ""}])
 def test_without_colours_there_are_characters(maps, variables):
     """And not one escape sequence."""
     status, text = run_in_terminal("view", maps, **variables)
     assert status == 0
     assert "\x1b" not in text
     assert text.isascii()
-    assert "M=~- .+*#" in text
+    assert "M=~-.:+*#" in text
 
 
 def test_kitty_is_asked_and_gets_the_sheet(samples):

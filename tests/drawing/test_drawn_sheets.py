@@ -203,6 +203,25 @@ def test_kernels_beside_captions_are_drawn_whole(rng):
         assert {tuple(colour) for colour in colormap("diverging")[(array.ravel() + 4) * 32]} <= seen
 
 
+def test_kernels_of_a_merged_bank_have_a_range():
+    """Also where each has a scale of its own: in a block, and beside the caption of their map."""
+    kernels = tuple(
+        tile_of(name, "kernel", array, drawn_size(array.shape, 9), (float(array.min()), float(array.max())))
+        for name, array in (("a", np.array([[[-2.0], [1.0]]])), ("b", np.array([[[-1.0], [3.0]]])))
+    )
+    assert [text for text, _ in lines_of(kernels, (), 200, 300)] == ["a, b", "2 kernels 1 x 2", "-2 to 3"]
+    assert lines_of((map_of(np.eye(4)),), kernels, 200, 300)[1][0] == "2 kernels 1 x 2: -2 to 3"
+
+
+def test_tiles_begin_where_their_captions_do():
+    """Also narrow ones in wide cells."""
+    sheet = sheet_of([np.ones((60, 20)), np.ones((20, 60))], side=60)
+    for cell in sheet.layout.groups[0].cells:
+        lines = sheet.pixels[cell.tile.y : cell.tile.y + cell.tile.height]
+        assert cell.tile.x == cell.caption.x
+        assert (lines[30, cell.tile.x] == colormap("sequential")[-1]).all()
+
+
 def test_numbers_stand_in_their_cells():
     """Dark on light, light on dark, and within the cell."""
     values = np.array([[0, -1020], [0.0625, 765]])

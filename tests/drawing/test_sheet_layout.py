@@ -50,6 +50,22 @@ def test_the_shape_of_a_sheet_is_about_four_to_three():
         assert 0.7 <= grid.columns / rows / (4 / 3) <= 1.7, count
 
 
+@pytest.mark.parametrize("count", [4, 6, 8])
+@pytest.mark.parametrize("shape", [(3, 3), (512, 512)])
+def test_rows_are_full_where_they_can_be(count, shape):
+    """Not five and three of eight, or three and one of four."""
+    assert count % grid_for([count], [shape], SheetOptions()).columns == 0
+
+
+def test_small_maps_are_enlarged():
+    """Two layers of 16 maps of 32 x 32: so that a tile fills most of its cell, and the sheet its width."""
+    grid = grid_for([16, 16], [(32, 32)] * 32, SheetOptions(), further=360)
+    drawn = grid.side // 32 * 32
+    assert drawn >= 64
+    assert drawn >= 0.75 * grid.side
+    assert 600 < grid.columns * grid.side <= WIDTH
+
+
 def test_given_sizes_are_kept():
     """--columns, --tile, --scale, and two of them."""
     assert grid_for([9], [(50, 60)], SheetOptions(columns=2)).columns == 2

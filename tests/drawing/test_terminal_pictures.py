@@ -107,10 +107,16 @@ def characters_of(values, **options):
 
 def test_characters_tell_negative_from_positive_values():
     """And what is on no scale; the ends of a scale are the ends of its ramp."""
-    assert characters_of([[-4, -3, -2, -1, 0, 1, 2, 3, 4]]) == ["M=~- .+*#"]
-    assert characters_of([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9]]) == [" .:-=+*#%@"]
-    assert characters_of([[0, np.nan, np.inf, -np.inf, 9]]) == [" ?><@"]
+    assert characters_of([[-4, -3, -2, -1, 0, 1, 2, 3, 4]]) == ["M=~-.:+*#"]
+    assert characters_of([[0, 1, 2, 3, 4, 5, 6, 7, 8]]) == [".:-=+*#%@"]
+    assert characters_of([[0, np.nan, np.inf, -np.inf, 9]]) == [".?><@"]
     assert characters_of([[np.nan, np.inf]]) == ["?>"]
+
+
+def test_maps_of_zeros_are_seen():
+    """Their extent too: no character of a scale is a space."""
+    assert characters_of(np.zeros((2, 3))) == ["...", "..."]
+    assert " " not in "".join(characters_of(np.arange(-50, 50).reshape(10, 10)))
 
 
 def test_wide_characters_are_counted_and_cut():

@@ -22,7 +22,7 @@ from ..drawing.character_cells import (
     half_blocks,
     on_colour,
     padded,
-    ramp_of,
+    ramp_for,
 )
 from ..drawing.colouring import Colouring, colourings_of
 from ..drawing.layout import block_grid
@@ -238,18 +238,16 @@ class CellPrinter:
 
     def _legend(self, colourings: dict[Tile, Colouring]) -> Iterator[str]:
         """Yield a line for each scale, and one for the colours of what is on none."""
-        found = list(colourings.values())
         squares = []
         for item in legend_of(colourings):
             if item.is_square:
                 squares.append(self._square(item))
-                continue
-            ramp = ramp_of(next(one for one in found if (one.scale is not None and one.scale.signed) == (item.ends[1] == "0")))
-            yield from self._bar(item, ramp)
+            else:
+                yield from self._bar(item)
         if squares:
             yield "  ".join(squares)
 
-    def _bar(self, item: Item, ramp: str) -> Iterator[str]:
+    def _bar(self, item: Item) -> Iterator[str]:
         low, _, high = item.ends
         title = self._cut(item.title)
         room = self.terminal.columns - len(low) - len(high) - 2
@@ -260,7 +258,7 @@ class CellPrinter:
             yield self._cut(f"{low} to {high}")
             return
         if self.in_characters:
-            shown = ramp
+            shown = ramp_for(item.signed)
         else:
             (shown,) = half_blocks(np.broadcast_to(item.colours_for(width), (2, width, 3)), self.terminal.has_true_colour).lines
         bar = f"{low} {shown} {high}"

@@ -22,12 +22,13 @@ KINDS = {"map": "maps", "kernel": "kernels", "input": "input"}
 class Item(Struct, frozen=True, eq=False):
     """A part of a legend: a title above the colours, and texts below them at the left end, in the middle and at the right end.
 
-    A square has its title beside it, and no texts.
+    A square has its title beside it, and no texts. ``signed`` is whether 0 is in the middle.
     """
 
     title: str
     colours: Array  # (n, 3), from left to right
     ends: tuple[str, str, str] = ("", "", "")
+    signed: bool = False
 
     @property
     def is_square(self) -> bool:
@@ -82,7 +83,8 @@ def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
         if colouring.scale is None and not is_own:
             continue
         bar = colormaps.colormap(colouring.colormap)
-        bars.setdefault((kind, is_rgb, signed, given, are_levels, is_own), Item(title, bar, _ends(colouring, is_own, signed)))
+        item = Item(title, bar, _ends(colouring, is_own, signed), signed)
+        bars.setdefault((kind, is_rgb, signed, given, are_levels, is_own), item)
     grey = [count for colouring, count in zip(colourings, counts, strict=True) if not colouring.key[1]]
     total = [sum(count.unknown for count in counts), sum(count.below for count in grey), sum(count.above for count in grey)]
     shared = {(scale.low, scale.high) for colouring in colourings if len(colouring.key) == 5 and (scale := colouring.scale)}
@@ -99,4 +101,4 @@ def _ends(colouring: Colouring, is_own: bool, signed: bool) -> tuple[str, str, s
     if is_own or colouring.scale is None:
         return ("-max", "0", "max") if signed else ("min", "", "max")
     low, high = colouring.scale.low, colouring.scale.high
-    return number(low), "0" if colouring.scale.signed else "", number(high)
+    return number(low), "0" if signed else "", number(high)

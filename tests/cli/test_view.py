@@ -349,6 +349,20 @@ def test_maps_have_captions_and_a_scale(maps):
     assert f"38;2;{high[0]};{high[1]};{high[2]};48" in bar
 
 
+@pytest.mark.parametrize("protocol", ["blocks", "ascii"])
+def test_signed_maps_whose_means_are_all_nan_have_a_legend(run, tmp_path, protocol):
+    """A character shows the mean of 8 x 8 samples, of which one is NaN: with --normalize each, no map has a scale."""
+    values = np.tile(np.float32([[-1, 1]]), (2, 160, 80))
+    values[:, ::8, ::8] = np.nan
+    np.save(tmp_path / "x.npy", values)
+    options = ("--normalize", "each", "--columns", "2", "--tile", "20", "--protocol", protocol)
+    result = run("view", tmp_path / "x.npy", *options)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", result.out)
+    assert (result.status, result.err) == (0, "")
+    shown = HALF_BLOCK if protocol == "blocks" else re.escape("M=~- .+*#")
+    assert re.search(rf"^each map, means of samples +-max (?:{shown})+ max\n.* NaN$", plain, re.MULTILINE)
+
+
 def test_small_maps_are_enlarged_by_whole_factors(tmp_path):
     """A map of 2 x 2 of which each sample is a square."""
     np.save(tmp_path / "x.npy", np.array([[0, 1], [2, np.nan]]))

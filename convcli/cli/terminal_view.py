@@ -258,7 +258,7 @@ class CellPrinter:
             yield self._cut(f"{low} to {high}")
             return
         if self.in_characters:
-            shown = ramp_for(item.signed)
+            shown = ramp_for(item.signed and not item.is_rgb)  # of colours, the luminance is shown
         else:
             (shown,) = half_blocks(np.broadcast_to(item.colours_for(width), (2, width, 3)), self.terminal.has_true_colour).lines
         bar = f"{low} {shown} {high}"

@@ -22,13 +22,15 @@ KINDS = {"map": "maps", "kernel": "kernels", "input": "input"}
 class Item(Struct, frozen=True, eq=False):
     """A part of a legend: a title above the colours, and texts below them at the left end, in the middle and at the right end.
 
-    A square has its title beside it, and no texts. ``signed`` is whether 0 is in the middle.
+    A square has its title beside it, and no texts. ``signed`` is whether 0 is in the middle, ``is_rgb`` whether the colours are
+    the levels of red, green and blue.
     """
 
     title: str
     colours: Array  # (n, 3), from left to right
     ends: tuple[str, str, str] = ("", "", "")
     signed: bool = False
+    is_rgb: bool = False
 
     @property
     def is_square(self) -> bool:
@@ -83,7 +85,7 @@ def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
         if colouring.scale is None and not is_own:
             continue
         bar = colormaps.colormap(colouring.colormap)
-        item = Item(title, bar, _ends(colouring, is_own, signed), signed)
+        item = Item(title, bar, _ends(colouring, is_own, signed), signed, is_rgb)
         bars.setdefault((kind, is_rgb, signed, given, are_levels, is_own), item)
     grey = [count for colouring, count in zip(colourings, counts, strict=True) if not colouring.key[1]]
     total = [sum(count.unknown for count in counts), sum(count.below for count in grey), sum(count.above for count in grey)]

@@ -363,6 +363,15 @@ def test_signed_maps_whose_means_are_all_nan_have_a_legend(run, tmp_path, protoc
     assert re.search(rf"^each map, means of samples +-max (?:{shown})+ max\n.* NaN$", plain, re.MULTILINE)
 
 
+def test_the_legend_of_colours_has_the_characters_that_are_shown(run, tmp_path):
+    """Those of luminance, from the low end of a signed scale to the high one."""
+    np.save(tmp_path / "x.npy", np.linspace([-3] * 3, [3] * 3, 60)[None].repeat(60, axis=0))
+    lines = run("view", tmp_path / "x.npy", "--protocol", "ascii").out.splitlines()
+    shown = "".join(dict.fromkeys(lines[0]))
+    assert len(shown) > 5
+    assert lines[-1] == f"maps, means of samples: red, green, blue  -3 {shown} 3"
+
+
 def test_small_maps_are_enlarged_by_whole_factors(tmp_path):
     """A map of 2 x 2 of which each sample is a square."""
     np.save(tmp_path / "x.npy", np.array([[0, 1], [2, np.nan]]))

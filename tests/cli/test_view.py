@@ -394,6 +394,18 @@ def test_numbers_are_printed_on_their_colours(tmp_path):
     assert f"48;2;{low[0]};{low[1]};{low[2]}m" in lines[-2]
 
 
+def test_numbers_in_narrow_tiles_are_on_their_colours(run, tmp_path, monkeypatch):
+    """Of a map that has more rows than the tile has columns, none is reduced."""
+    np.save(tmp_path / "x.npy", np.arange(16.0)[:, None])
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    result = run("view", tmp_path / "x.npy", "--numbers", "--tile", "8", "--protocol", "blocks")
+    lines = [line for line in result.out.splitlines() if line.startswith("\x1b[") and HALF_BLOCK not in line]
+    assert [int(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in lines] == list(range(16))
+    shown = [tuple(map(int, re.search(r"48;2;(\d+);(\d+);(\d+)m", line).groups())) for line in lines]
+    places = np.rint(np.arange(16) / 15 * (len(colormap("sequential")) - 1)).astype(int)
+    assert_array_equal(shown, colormap("sequential")[places])
+
+
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1", "COLORTERM": "truecolor"}, {"TERM": "dumb"}])
 def test_without_colours_there_are_characters(maps, variables):
     """And not one escape sequence."""

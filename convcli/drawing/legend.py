@@ -62,8 +62,17 @@ class Item(Struct, frozen=True, eq=False):
 
     def colours_for(self, width: int) -> Array:
         """Return the colours (width, 3) of a bar of so many pixels."""
-        colours: Array = self.colours[np.rint(np.linspace(0, len(self.colours) - 1, width)).astype(np.intp)]
-        return colours
+        return spread(self.colours, width)
+
+
+def spread(values: Array, count: int) -> Array:
+    """Return so many of values at equal distances, from the first to the last.
+
+    >>> spread(np.array([0, 1, 2, 3, 4]), 3).tolist(), spread(np.array([0, 1]), 4).tolist()
+    ([0, 2, 4], [0, 0, 1, 1])
+    """
+    chosen: Array = values[np.rint(np.linspace(0, len(values) - 1, count)).astype(np.intp)]
+    return chosen
 
 
 def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:

@@ -13,6 +13,7 @@ import pytest
 import scipy.signal
 import tifffile
 from numpy.testing import assert_array_equal
+from rich.cells import cell_len
 from safetensors.numpy import save_file
 
 from convcli.cli.terminal import read_answer
@@ -320,16 +321,39 @@ def test_half_blocks_are_the_reduced_picture(samples, variables, has_true_colour
     assert [line.rstrip() for line in text.splitlines()[len(lines) : len(lines) + 3]] == ["rocket.jpg", "640 x 427", "0 to 255"]
 
 
-def test_the_screen_is_not_exceeded(maps, samples):
-    """No line has more columns than the terminal, whatever is shown."""
+@pytest.mark.parametrize("protocol", ["blocks", "ascii"])
+@pytest.mark.parametrize("has_true_colour", [True, False])
+def test_the_screen_is_not_exceeded(run, samples, tmp_path, monkeypatch, rng, protocol, has_true_colour):
+    """No line has more columns than the terminal, whatever is shown: NaN, clipped samples, channels side by side."""
+    values = rng.normal(size=(3, 6, 8)) * 1e-5
+    np.save(tmp_path / "x.npy", values)
+    np.save(tmp_path / "channels.npy", rng.normal(size=(4, 11, 3, 3)))
+    np.save(tmp_path / "漢字漢字.npy", np.where(np.abs(values) > 2e-5, np.nan, values))
+    monkeypatch.setenv("COLORTERM", "truecolor" if has_true_colour else "")
+    arguments = (*sorted(tmp_path.iterdir()), samples / "rocket.jpg", "-k", "compass", "--protocol", protocol)
+    for columns in (*range(1, 41), 80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for options in (
+            ("--percentile", "80"),
+            ("--percentile", "80", "--no-labels", "--normalize", "each"),
+            ("--numbers", "--columns", str((columns + 2) // 5 or 1)),
+            ("--percentile", "80", "--tile", "8"),
+        ):
+            result = run("view", *arguments, *options)
+            plain = re.sub(r"\x1b\[[\d;]*m", "", result.out)
+            assert result.status == 0, result.err
+            assert max(map(cell_len, plain.splitlines())) <= columns, (columns, options)
+            if columns >= 9 and "--percentile" in options:
+                assert all(title in plain for title in ("NaN", "bel", "abo")), (columns, options)
+
+
+def test_the_width_of_a_screen_is_used(maps):
+    """Its lines reach its last column, but not further, on a terminal that says its size."""
     for columns in (20, 33, 80):
-        for options in ((), ("--no-labels",), ("--protocol", "ascii"), ("--numbers",)):
-            arguments = ("view", maps, samples / "rocket.jpg", "-k", "compass", *options)
-            status, text = run_in_terminal(*arguments, columns=columns, COLORTERM="truecolor")
-            assert status == 0
-            plain = re.sub(r"\x1b\[[\d;]*m", "", text)
-            pictures = [line for line in plain.splitlines() if not line.startswith("--numbers")]
-            assert max(map(len, pictures)) <= columns, (columns, options)
+        status, text = run_in_terminal("view", maps, "--columns", "1", columns=columns, lines=99, COLORTERM="truecolor")
+        plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+        assert status == 0
+        assert columns - 8 < max(map(len, plain.splitlines())) <= columns
 
 
 def test_maps_have_captions_and_a_scale(maps):

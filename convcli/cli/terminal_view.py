@@ -1,5 +1,6 @@
 """Prints sections of what is viewed on a terminal: pictures in pixels, or tiles in character cells with captions as text."""
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -229,13 +230,15 @@ class CellPrinter:
     def _numbers(self, tile: Tile, colouring: Colouring | None) -> CharacterPicture:
         """Return the numbers of a tile in a grid, each on its colour."""
         assert tile.numbers is not None
+        shape, aspect = tile.numbers.shape, self.terminal.cell[1] / self.terminal.cell[0]
+        high, wide = drawn_in_cells(shape, self.grid.width, aspect, self.options.scale or 1).factors
         texts = [[f"{number(value, 3)} " for value in row] for row in tile.numbers.tolist()]
-        width = max(len(text) for row in texts for text in row) + 1
-        painted = painted_tile(tile, colouring, tile.numbers.shape)
+        width = max(wide, max(len(text) for row in texts for text in row) + 1)
+        painted = painted_tile(tile, colouring, shape)
         is_black, depth = ink_on(painted), self.terminal.has_true_colour
         lines = []
-        for y, row in enumerate(texts):
-            cells = [f"{text:>{width}}" for text in row]
+        for y, line in itertools.product(range(shape[0]), range(high)):
+            cells = [f"{text if line == high // 2 else '':>{width}}" for text in texts[y]]
             if not self.in_characters:
                 cells = [on_colour(cell, painted[y, x], is_black[y, x], depth) for x, cell in enumerate(cells)]
             lines.append("".join(cells))

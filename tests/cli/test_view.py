@@ -418,6 +418,17 @@ def test_numbers_are_printed_on_their_colours(tmp_path):
     assert f"48;2;{low[0]};{low[1]};{low[2]}m" in lines[-2]
 
 
+@pytest.mark.parametrize("protocol", ["blocks", "ascii"])
+def test_scale_counts_characters_of_numbers(run, tmp_path, protocol):
+    """Cells of 8 columns are 4 lines high, as a character is twice as high as wide: the rule for pixels is none here."""
+    np.save(tmp_path / "x.npy", np.array([[0, -10], [5, 10]], np.float32))
+    result = run("view", tmp_path / "x.npy", "--numbers", "--scale", "8", "--protocol", protocol, "--no-labels")
+    lines = re.sub(r"\x1b\[[\d;]*m", "", result.out).splitlines()[:-1]
+    assert (result.status, result.err) == (0, "")
+    assert [line.split() for line in lines] == [[], [], ["0", "-10"], [], [], [], ["5", "10"], []]
+    assert [lines[6].index("5") // 8, lines[6].index("10") // 8] == [0, 1]
+
+
 def test_numbers_in_narrow_tiles_are_on_their_colours(run, tmp_path, monkeypatch):
     """Of a map that has more rows than the tile has columns, none is reduced."""
     np.save(tmp_path / "x.npy", np.arange(16.0)[:, None])
@@ -550,6 +561,9 @@ def test_hostile_names_do_not_control_the_terminal(tmp_path, name):
         (("x.npy", "-o", "-", "--json"), 2, "--json and -o - both write to standard output; give a file"),
         (("x.npy", "--layer", "a", "--json"), 2, "--layer is one of a network; give --network too"),
         (("x.npy", "--tile", "9", "--scale", "2", "--json"), 2, "--tile and --scale both set the size of tiles"),
+        (("x.npy", "--numbers", "--scale", "37", "-o", "v.png"), 2, "--numbers needs --scale of at least 38, got 37"),
+        (("x.npy", "--numbers", "--scale", "9", "--protocol", "sixel"), 2, "--numbers needs --scale of at least 38, got 9"),
+        (("x.npy", "--numbers", "--scale", "9", "--protocol", "ascii"), 0, ""),
         (("x.npy", "--axes", "ZCYX", "--json"), 1, "x.npy: must have 4 axes, Z C Y X as --axes says, got shape (3, 4)"),
         (("x.npy", "--max-pixels", "11", "--json"), 1, "x.npy: is 4 x 3, 12 pixels; the limit is 11"),
         (("x.npy#a", "--json"), 1, "x.npy#a: no such file"),

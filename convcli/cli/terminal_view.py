@@ -14,6 +14,7 @@ from ..drawing.captions import count_of, name_of, number, range_of, size_of
 from ..drawing.character_cells import (
     ABOVE,
     BELOW,
+    RAMP,
     UNKNOWN,
     CharacterPicture,
     character_lines,
@@ -271,7 +272,7 @@ class CellPrinter:
     def _colours(self, item: Item, columns: int) -> str:
         """Return the colours of a scale in at most so many columns, or the characters that stand for them."""
         if self.in_characters:
-            ramp = ramp_for(item.signed and not item.is_rgb)  # of colours, the luminance is shown
+            ramp = RAMP if item.is_rgb else ramp_for(item.signed)
             return "".join(spread(np.array(list(ramp)), min(columns, len(ramp))))
         width = min(columns, BAR)
         pixels = np.broadcast_to(item.colours_for(width), (2, width, 3))

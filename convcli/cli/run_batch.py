@@ -84,7 +84,9 @@ def pop_sheet(values: dict[str, Any]) -> "SheetOptions | None":
         raise click.UsageError("--depth float stores numbers, and --sheet draws them; leave one of them out")
     if click.get_current_context().get_parameter_source("rule") is ParameterSource.COMMANDLINE:
         raise click.UsageError("--range does not apply: the colours of a sheet follow --normalize and --percentile")
-    return sheet_options(given)
+    sheet = sheet_options(given)
+    sheet.check_numbers()  # before a picture is read
+    return sheet
 
 
 def sheet_options(given: dict[str, Any]) -> "SheetOptions":

@@ -1,5 +1,7 @@
 """Prints sections of what is viewed on a terminal: pictures in pixels, or tiles in character cells with captions as text."""
 
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +14,7 @@ from ..drawing.captions import count_of, name_of, number, range_of, size_of
 from ..drawing.character_cells import (
     ABOVE,
     BELOW,
+    RAMP,
     UNKNOWN,
     CharacterPicture,
     character_lines,
@@ -22,11 +25,11 @@ from ..drawing.character_cells import (
     half_blocks,
     on_colour,
     padded,
-    ramp_of,
+    ramp_for,
 )
 from ..drawing.colouring import Colouring, colourings_of
 from ..drawing.layout import block_grid
-from ..drawing.legend import Item
+from ..drawing.legend import Item, spread
 from ..drawing.options import SheetOptions
 from ..drawing.sheet import FRAME, ArrangedSheet, Cell, Group, draw_on, legend_of, painted_tile
 from ..drawing.text import ink_on
@@ -60,8 +63,8 @@ LEAST_RANGE = 14
 SPARE_LINES = 6
 """Lines of a terminal that a tile leaves for its caption, the legend and the prompt."""
 
-BAR = 24
-"""Columns of a legend, at most."""
+BAR, LEAST_BAR = 24, 12
+"""Columns of a bar of a legend, at most, and at least where its ends or its title stand beside it."""
 
 LARGE_CELL = 32
 """Height of a cell in pixels from which sheets are drawn half as large, and shown twice as large."""
@@ -209,8 +212,12 @@ class CellPrinter:
         return enlarged(painted_tile(tile, colouring, drawn.samples), drawn.factors)
 
     def _block(self, tiles: tuple[Tile, ...], colourings: dict[Tile, Colouring]) -> CharacterPicture:
-        """Return tiles side by side in a square, with a pixel between them."""
-        rows, columns, side = block_grid(len(tiles), (self.grid.width, self.grid.width))
+        """Return tiles side by side in a square, with a pixel between them; in few columns, one pixel of each in more rows."""
+        room = self.grid.width
+        _, columns, side = block_grid(len(tiles), (room - 1, room - 1))  # for gaps of two pixels
+        if columns * (side + 2) - 1 > room:
+            columns, side = (room + 1) // 2, 0
+        rows = math.ceil(len(tiles) / columns)
         parts = [self._pixels(tile, colourings.get(tile), side + 1) for tile in tiles]
         high, wide = max(part.shape[0] for part in parts), max(part.shape[1] for part in parts)
         shape = rows * (high + 1) - 1, columns * (wide + 1) - 1
@@ -219,58 +226,75 @@ class CellPrinter:
             row, column = divmod(index, columns)
             y, x = row * (high + 1), column * (wide + 1)
             empty[y : y + part.shape[0], x : x + part.shape[1]] = part
-        return self._shown(empty[:, : self.terminal.columns])
+        return self._shown(empty)
 
     def _numbers(self, tile: Tile, colouring: Colouring | None) -> CharacterPicture:
         """Return the numbers of a tile in a grid, each on its colour."""
         assert tile.numbers is not None
+        shape, aspect = tile.numbers.shape, self.terminal.cell[1] / self.terminal.cell[0]
+        high, wide = drawn_in_cells(shape, self.grid.width, aspect, self.options.scale or 1).factors
         texts = [[f"{number(value, 3)} " for value in row] for row in tile.numbers.tolist()]
-        width = max(len(text) for row in texts for text in row) + 1
-        painted = painted_tile(tile, colouring, tile.numbers.shape)
+        width = max(wide, max(len(text) for row in texts for text in row) + 1)
+        painted = painted_tile(tile, colouring, shape)
         is_black, depth = ink_on(painted), self.terminal.has_true_colour
         lines = []
-        for y, row in enumerate(texts):
-            cells = [f"{text:>{width}}" for text in row]
+        for y, line in itertools.product(range(shape[0]), range(high)):
+            cells = [f"{text if line == high // 2 else '':>{width}}" for text in texts[y]]
             if not self.in_characters:
                 cells = [on_colour(cell, painted[y, x], is_black[y, x], depth) for x, cell in enumerate(cells)]
             lines.append("".join(cells))
         return CharacterPicture(tuple(lines), width * len(texts[0]))
 
     def _legend(self, colourings: dict[Tile, Colouring]) -> Iterator[str]:
-        """Yield a line for each scale, and one for the colours of what is on none."""
-        found = list(colourings.values())
-        squares = []
-        for item in legend_of(colourings):
-            if item.is_square:
-                squares.append(self._square(item))
-                continue
-            ramp = ramp_of(next(one for one in found if (one.scale is not None and one.scale.signed) == (item.ends[1] == "0")))
-            yield from self._bar(item, ramp)
-        if squares:
-            yield "  ".join(squares)
+        """Yield the lines of each scale, and those of the colours of what is on none."""
+        items = legend_of(colourings)
+        for item in items:
+            if not item.is_square:
+                yield from self._bar(item)
+        yield from self._squares([item for item in items if item.is_square])
 
-    def _bar(self, item: Item, ramp: str) -> Iterator[str]:
+    def _bar(self, item: Item) -> Iterator[str]:
+        """Yield a scale in a line, else with its title above, else with its ends below, too."""
         low, _, high = item.ends
-        title = self._cut(item.title)
-        room = self.terminal.columns - len(low) - len(high) - 2
-        is_alone = columns_of(title) + 2 + 12 > room
-        width = min(BAR, room if is_alone else room - columns_of(title) - 2)
-        if width < LEAST_TILE:
-            yield title
-            yield self._cut(f"{low} to {high}")
+        title, columns = self._cut(item.title), self.terminal.columns
+        below = columns - len(low) - len(high) - 2
+        beside = below - columns_of(title) - GAP
+        if beside >= LEAST_BAR:
+            yield f"{title}{' ' * GAP}{low} {self._colours(item, beside)} {high}"
             return
-        if self.in_characters:
-            shown = ramp
+        yield title
+        if below >= LEAST_BAR:
+            yield f"{low} {self._colours(item, below)} {high}"
         else:
-            (shown,) = half_blocks(np.broadcast_to(item.colours_for(width), (2, width, 3)), self.terminal.has_true_colour).lines
-        bar = f"{low} {shown} {high}"
-        if is_alone:
-            yield title
-            yield bar
-        else:
-            yield f"{title}  {bar}"
+            yield self._colours(item, columns)
+            yield self._cut(f"{low} to {high}")
 
-    def _square(self, item: Item) -> str:
+    def _colours(self, item: Item, columns: int) -> str:
+        """Return the colours of a scale in at most so many columns, or the characters that stand for them."""
         if self.in_characters:
-            return f"{ {'N': UNKNOWN, 'b': BELOW, 'a': ABOVE}[item.title[0]] } {item.title}"
-        return f"{on_colour('  ', item.colours[0], True, self.terminal.has_true_colour)} {item.title}"
+            ramp = RAMP if item.is_rgb else ramp_for(item.signed)
+            return "".join(spread(np.array(list(ramp)), min(columns, len(ramp))))
+        width = min(columns, BAR)
+        pixels = np.broadcast_to(item.colours_for(width), (2, width, 3))
+        return half_blocks(pixels, self.terminal.has_true_colour).lines[0]
+
+    def _squares(self, items: Sequence[Item]) -> Iterator[str]:
+        """Yield colours with their titles, as many in a line as there is room for."""
+        columns = self.terminal.columns
+        wide = min(1 if self.in_characters else 2, columns)
+        line, end = "", 0
+        for item in items:
+            title = cut_to(f" {item.title}", columns - wide)
+            if line and end + GAP + wide + columns_of(title) > columns:
+                yield line
+                line, end = "", 0
+            gap = " " * GAP if line else ""
+            line += f"{gap}{self._square(item, wide)}{title}"
+            end += len(gap) + wide + columns_of(title)
+        if line:
+            yield line
+
+    def _square(self, item: Item, columns: int) -> str:
+        if self.in_characters:
+            return {"N": UNKNOWN, "b": BELOW, "a": ABOVE}[item.title[0]]
+        return on_colour(" " * columns, item.colours[0], True, self.terminal.has_true_colour)

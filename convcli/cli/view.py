@@ -190,6 +190,7 @@ def _report(contents: "Contents", quiet: bool) -> None:
 
 def _show(request: ViewRequest, contents: "Contents", terminal: Terminal) -> None:
     """Print what is viewed on a terminal."""
+    from ..drawing.tile import MAX_NUMBERED
     from ..pipeline.view_sheet import arrange_contents, read_groups, sections_of
     from ..pipeline.viewed import DrawnIn
     from .terminal_view import CellPrinter, picture_of, sheet_width, tile_grid
@@ -201,7 +202,8 @@ def _show(request: ViewRequest, contents: "Contents", terminal: Terminal) -> Non
         return
     sections = sections_of(contents)
     grid = tile_grid(sections, request.sheet, terminal)
-    groups = read_groups(sections, DrawnIn(grid.width), contents)
+    side = max(grid.width, MAX_NUMBERED) if request.sheet.numbers else grid.width  # a number needs its sample
+    groups = read_groups(sections, DrawnIn(side), contents)
     printer = CellPrinter(terminal, grid, request.sheet)
     _write_lines(printer.lines(groups))
     contents.notices += printer.notices

@@ -111,14 +111,15 @@ def characters_of(tile: Tile, colouring: Colouring | None, size: tuple[int, int]
         colours = np.broadcast_to(samples, (*size, 3)) if colouring is None else colouring.painted(samples)
         return _on_ramp(colours @ LUMINANCE / 255, RAMP)
     places = positions(samples[:, :, 0], colouring.scale)
-    characters = _on_ramp(np.clip(np.nan_to_num(places), 0, 1), ramp_of(colouring))
+    is_signed = colouring.scale is not None and colouring.scale.signed
+    characters = _on_ramp(np.clip(np.nan_to_num(places), 0, 1), ramp_for(is_signed))
     characters[places < 0], characters[places > 1], characters[np.isnan(places)] = BELOW, ABOVE, UNKNOWN
     return characters
 
 
-def ramp_of(colouring: Colouring) -> str:
+def ramp_for(signed: bool) -> str:
     """Return the characters of a scale, from low to high."""
-    return SIGNED_RAMP if colouring.scale is not None and colouring.scale.signed else SCALE_RAMP
+    return SIGNED_RAMP if signed else SCALE_RAMP
 
 
 def _on_ramp(shares: Array, ramp: str) -> Array:

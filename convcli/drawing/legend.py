@@ -22,12 +22,15 @@ KINDS = {"map": "maps", "kernel": "kernels", "input": "input"}
 class Item(Struct, frozen=True, eq=False):
     """A part of a legend: a title above the colours, and texts below them at the left end, in the middle and at the right end.
 
-    A square has its title beside it, and no texts.
+    A square has its title beside it, and no texts. ``signed`` is whether 0 is in the middle, ``is_rgb`` whether the colours are
+    the levels of red, green and blue.
     """
 
     title: str
     colours: Array  # (n, 3), from left to right
     ends: tuple[str, str, str] = ("", "", "")
+    signed: bool = False
+    is_rgb: bool = False
 
     @property
     def is_square(self) -> bool:
@@ -59,8 +62,17 @@ class Item(Struct, frozen=True, eq=False):
 
     def colours_for(self, width: int) -> Array:
         """Return the colours (width, 3) of a bar of so many pixels."""
-        colours: Array = self.colours[np.rint(np.linspace(0, len(self.colours) - 1, width)).astype(np.intp)]
-        return colours
+        return spread(self.colours, width)
+
+
+def spread(values: Array, count: int) -> Array:
+    """Return so many of values at equal distances, from the first to the last.
+
+    >>> spread(np.array([0, 1, 2, 3, 4]), 3).tolist(), spread(np.array([0, 1]), 4).tolist()
+    ([0, 2, 4], [0, 0, 1, 1])
+    """
+    chosen: Array = values[np.rint(np.linspace(0, len(values) - 1, count)).astype(np.intp)]
+    return chosen
 
 
 def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
@@ -82,7 +94,8 @@ def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
         if colouring.scale is None and not is_own:
             continue
         bar = colormaps.colormap(colouring.colormap)
-        bars.setdefault((kind, is_rgb, signed, given, are_levels, is_own), Item(title, bar, _ends(colouring, is_own, signed)))
+        item = Item(title, bar, _ends(colouring, is_own, signed), signed, is_rgb)
+        bars.setdefault((kind, is_rgb, signed, given, are_levels, is_own), item)
     grey = [count for colouring, count in zip(colourings, counts, strict=True) if not colouring.key[1]]
     total = [sum(count.unknown for count in counts), sum(count.below for count in grey), sum(count.above for count in grey)]
     shared = {(scale.low, scale.high) for colouring in colourings if len(colouring.key) == 5 and (scale := colouring.scale)}
@@ -99,4 +112,4 @@ def _ends(colouring: Colouring, is_own: bool, signed: bool) -> tuple[str, str, s
     if is_own or colouring.scale is None:
         return ("-max", "0", "max") if signed else ("min", "", "max")
     low, high = colouring.scale.low, colouring.scale.high
-    return number(low), "0" if colouring.scale.signed else "", number(high)
+    return number(low), "0" if signed else "", number(high)

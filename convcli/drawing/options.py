@@ -16,7 +16,7 @@ class SheetOptions(Struct, frozen=True):
 
     ``tile`` is the longest side of a tile in pixels, ``scale`` makes N x N pixels of each sample of the input and of maps.
     ``normalize`` is "shared" where the maps of a group share a scale, "each" where each has its own.
-    Raises ArgumentError where two options exclude each other, where numbers have no room, and for a percentile of 50 or less.
+    Raises ArgumentError where two options exclude each other, and for a percentile of 50 or less.
     """
 
     columns: int | None = None
@@ -36,7 +36,10 @@ class SheetOptions(Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.tile is not None and self.scale is not None:
             raise ArgumentError("--tile and --scale both set the size of tiles; give one of them")
-        if self.numbers and self.scale is not None and self.scale < NUMBER_CELL:
-            raise ArgumentError(f"--numbers needs --scale of at least {NUMBER_CELL}, got {self.scale}")
         if not 50 < self.percentile <= 100:
             raise ArgumentError(f"percentile must be above 50 and at most 100, got {self.percentile:g}")
+
+    def check_numbers(self) -> None:
+        """Raise ArgumentError where a sample has too few pixels for its number. A terminal of characters needs no pixels."""
+        if self.numbers and self.scale is not None and self.scale < NUMBER_CELL:
+            raise ArgumentError(f"--numbers needs --scale of at least {NUMBER_CELL}, got {self.scale}")

@@ -95,7 +95,11 @@ def _grid(
 def with_room(
     options: SheetOptions, shapes: list[tuple[int, int, int]], kernels: list[tuple[int, ...]], notices: list[str]
 ) -> SheetOptions:
-    """Return options whose tiles have room for numbers. Raises ArgumentError where no tile is small enough for them."""
+    """Return options whose tiles have room for numbers in pixels.
+
+    Raises ArgumentError where no tile is small enough for them, and where the given size of tiles leaves no room.
+    """
+    options.check_numbers()
     every = [*shapes, *kernels]
     numbered = [shape for shape in every if can_be_numbered(shape)]
     if not numbered:

@@ -176,6 +176,15 @@ def test_what_cannot_be_is_refused_in_one_line(run, small, tmp_path, monkeypatch
     assert small.read_bytes() == before
 
 
+def test_a_scale_without_room_for_numbers_is_refused_before_pictures_are_read(run, small, tmp_path):
+    """Once, not for each picture, as wrong usage."""
+    (tmp_path / "other.png").write_bytes(small.read_bytes())
+    result = run(
+        "apply", small, tmp_path / "other.png", "-k", "blur", "-o", tmp_path / "out", "--sheet", "--numbers", "--scale", "9"
+    )
+    assert (result.status, result.lines) == (2, ["Error: --numbers needs --scale of at least 38, got 9"])
+
+
 def test_numbers_are_written_where_there_is_room(run, small, samples, tmp_path):
     """In tiles of 16 x 16 samples at most; a photo has none, its kernel has; without any, it is an error."""
     plain, written = tmp_path / "plain.png", tmp_path / "written.png"

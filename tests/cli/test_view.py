@@ -17,6 +17,7 @@ import pytest
 import scipy.signal
 import tifffile
 from numpy.testing import assert_array_equal
+from rich.cells import cell_len
 from safetensors.numpy import save_file
 
 from convcli.cli.terminal import read_answer
@@ -369,16 +370,39 @@ def test_half_blocks_are_the_reduced_picture(samples, variables, has_true_colour
     assert [line.rstrip() for line in text.splitlines()[len(lines) : len(lines) + 3]] == ["rocket.jpg", "640 x 427", "0 to 255"]
 
 
-def test_the_screen_is_not_exceeded(maps, samples):
-    """No line has more columns than the terminal, whatever is shown."""
+@pytest.mark.parametrize("protocol", ["blocks", "ascii"])
+@pytest.mark.parametrize("has_true_colour", [True, False])
+def test_the_screen_is_not_exceeded(run, samples, tmp_path, monkeypatch, rng, protocol, has_true_colour):
+    """No line has more columns than the terminal, whatever is shown: NaN, clipped samples, channels side by side."""
+    values = rng.normal(size=(3, 6, 8)) * 1e-5
+    np.save(tmp_path / "x.npy", values)
+    np.save(tmp_path / "channels.npy", rng.normal(size=(4, 11, 3, 3)))
+    np.save(tmp_path / "漢字漢字.npy", np.where(np.abs(values) > 2e-5, np.nan, values))
+    monkeypatch.setenv("COLORTERM", "truecolor" if has_true_colour else "")
+    arguments = (*sorted(tmp_path.iterdir()), samples / "rocket.jpg", "-k", "compass", "--protocol", protocol)
+    for columns in (*range(1, 41), 80):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        for options in (
+            ("--percentile", "80"),
+            ("--percentile", "80", "--no-labels", "--normalize", "each"),
+            ("--numbers", "--columns", str((columns + 2) // 5 or 1)),
+            ("--percentile", "80", "--tile", "8"),
+        ):
+            result = run("view", *arguments, *options)
+            plain = re.sub(r"\x1b\[[\d;]*m", "", result.out)
+            assert result.status == 0, result.err
+            assert max(map(cell_len, plain.splitlines())) <= columns, (columns, options)
+            if columns >= 9 and "--percentile" in options:
+                assert all(title in plain for title in ("NaN", "bel", "abo")), (columns, options)
+
+
+def test_the_width_of_a_screen_is_used(maps):
+    """Its lines reach its last column, but not further, on a terminal that says its size."""
     for columns in (20, 33, 80):
-        for options in ((), ("--no-labels",), ("--protocol", "ascii"), ("--numbers",)):
-            arguments = ("view", maps, samples / "rocket.jpg", "-k", "compass", *options)
-            status, text = run_in_terminal(*arguments, columns=columns, COLORTERM="truecolor")
-            assert status == 0
-            plain = re.sub(r"\x1b\[[\d;]*m", "", text)
-            pictures = [line for line in plain.splitlines() if not line.startswith("--numbers")]
-            assert max(map(len, pictures)) <= columns, (columns, options)
+        status, text = run_in_terminal("view", maps, "--columns", "1", columns=columns, lines=99, COLORTERM="truecolor")
+        plain = re.sub(r"\x1b\[[\d;]*m", "", text)
+        assert status == 0
+        assert columns - 8 < max(map(len, plain.splitlines())) <= columns
 
 
 def test_maps_have_captions_and_a_scale(maps):
@@ -396,6 +420,29 @@ def test_maps_have_captions_and_a_scale(maps):
     bar = next(line for line in text.splitlines() if line.startswith("maps  -"))
     assert f"38;2;{low[0]};{low[1]};{low[2]};48" in bar
     assert f"38;2;{high[0]};{high[1]};{high[2]};48" in bar
+
+
+@pytest.mark.parametrize("protocol", ["blocks", "ascii"])
+def test_signed_maps_whose_means_are_all_nan_have_a_legend(run, tmp_path, protocol):
+    """A character shows the mean of 8 x 8 samples, of which one is NaN: with --normalize each, no map has a scale."""
+    values = np.tile(np.float32([[-1, 1]]), (2, 160, 80))
+    values[:, ::8, ::8] = np.nan
+    np.save(tmp_path / "x.npy", values)
+    options = ("--normalize", "each", "--columns", "2", "--tile", "20", "--protocol", protocol)
+    result = run("view", tmp_path / "x.npy", *options)
+    plain = re.sub(r"\x1b\[[\d;]*m", "", result.out)
+    assert (result.status, result.err) == (0, "")
+    shown = HALF_BLOCK if protocol == "blocks" else r"M=~-.*\*#"
+    assert re.search(rf"^each map, means of samples +-max (?:{shown})+ max\n.* NaN$", plain, re.MULTILINE)
+
+
+def test_the_legend_of_colours_has_the_characters_that_are_shown(run, tmp_path):
+    """Those of luminance, from the low end of a signed scale to the high one."""
+    np.save(tmp_path / "x.npy", np.linspace([-3] * 3, [3] * 3, 60)[None].repeat(60, axis=0))
+    lines = run("view", tmp_path / "x.npy", "--protocol", "ascii").out.splitlines()
+    shown = "".join(dict.fromkeys(lines[0]))
+    assert len(shown) > 5
+    assert lines[-1] == f"maps, means of samples: red, green, blue  -3 {shown} 3"
 
 
 def test_small_maps_are_enlarged_by_whole_factors(tmp_path):
@@ -418,6 +465,29 @@ def test_numbers_are_printed_on_their_colours(tmp_path):
     assert [re.sub(r"\x1b\[[\d;]*m", "", line).split() for line in lines[-2:]] == [["0", "-10"], ["5", "10"]]
     low = colormap("diverging")[0]
     assert f"48;2;{low[0]};{low[1]};{low[2]}m" in lines[-2]
+
+
+@pytest.mark.parametrize("protocol", ["blocks", "ascii"])
+def test_scale_counts_characters_of_numbers(run, tmp_path, protocol):
+    """Cells of 8 columns are 4 lines high, as a character is twice as high as wide: the rule for pixels is none here."""
+    np.save(tmp_path / "x.npy", np.array([[0, -10], [5, 10]], np.float32))
+    result = run("view", tmp_path / "x.npy", "--numbers", "--scale", "8", "--protocol", protocol, "--no-labels")
+    lines = re.sub(r"\x1b\[[\d;]*m", "", result.out).splitlines()[:-1]
+    assert (result.status, result.err) == (0, "")
+    assert [line.split() for line in lines] == [[], [], ["0", "-10"], [], [], [], ["5", "10"], []]
+    assert [lines[6].index("5") // 8, lines[6].index("10") // 8] == [0, 1]
+
+
+def test_numbers_in_narrow_tiles_are_on_their_colours(run, tmp_path, monkeypatch):
+    """Of a map that has more rows than the tile has columns, none is reduced."""
+    np.save(tmp_path / "x.npy", np.arange(16.0)[:, None])
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    result = run("view", tmp_path / "x.npy", "--numbers", "--tile", "8", "--protocol", "blocks")
+    lines = [line for line in result.out.splitlines() if line.startswith("\x1b[") and HALF_BLOCK not in line]
+    assert [int(re.sub(r"\x1b\[[\d;]*m", "", line)) for line in lines] == list(range(16))
+    shown = [tuple(map(int, re.search(r"48;2;(\d+);(\d+);(\d+)m", line).groups())) for line in lines]
+    places = np.rint(np.arange(16) / 15 * (len(colormap("sequential")) - 1)).astype(int)
+    assert_array_equal(shown, colormap("sequential")[places])
 
 
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1", "COLORTERM": "truecolor"}, {"TERM": "dumb"}, {"TERM": ""}])
@@ -540,6 +610,9 @@ def test_hostile_names_do_not_control_the_terminal(tmp_path, name):
         (("x.npy", "-o", "-", "--json"), 2, "--json and -o - both write to standard output; give a file"),
         (("x.npy", "--layer", "a", "--json"), 2, "--layer is one of a network; give --network too"),
         (("x.npy", "--tile", "9", "--scale", "2", "--json"), 2, "--tile and --scale both set the size of tiles"),
+        (("x.npy", "--numbers", "--scale", "37", "-o", "v.png"), 2, "--numbers needs --scale of at least 38, got 37"),
+        (("x.npy", "--numbers", "--scale", "9", "--protocol", "sixel"), 2, "--numbers needs --scale of at least 38, got 9"),
+        (("x.npy", "--numbers", "--scale", "9", "--protocol", "ascii"), 0, ""),
         (("x.npy", "--axes", "ZCYX", "--json"), 1, "x.npy: must have 4 axes, Z C Y X as --axes says, got shape (3, 4)"),
         (("x.npy", "--max-pixels", "11", "--json"), 1, "x.npy: is 4 x 3, 12 pixels; the limit is 11"),
         (("x.npy#a", "--json"), 1, "x.npy#a: no such file"),

@@ -8,7 +8,7 @@ from ..kernels.kernel import feature_maps, unique_names
 from ..ops.option_parsers import METHODS
 from ..pipeline.apply_request import ApplyRequest
 from ..pipeline.mask_file import mask_file
-from . import option_groups, options, run_batch
+from . import file_options, options, report_options, run_batch, sliding_options
 
 
 @click.command(cls=options.SectionedCommand, no_args_is_help=True)
@@ -25,14 +25,14 @@ from . import option_groups, options, run_batch
     "A name or matrix may have a divisor and an offset (sobel-x:divisor=8,offset=128). "
     "Several -k give several feature maps.",
 )
-@option_groups.output("{kernel}")
-@option_groups.SLIDING
-@option_groups.RANGE
-@option_groups.STORING
-@option_groups.SEARCHING
-@option_groups.SHEET
+@file_options.output("{kernel}")
+@sliding_options.SLIDING
+@sliding_options.RANGE
+@file_options.STORING
+@file_options.SEARCHING
+@report_options.SHEET
 @options.with_config
-@option_groups.KEEPING
+@file_options.KEEPING
 @click.option(
     "--method",
     type=click.Choice(METHODS),
@@ -41,7 +41,7 @@ from . import option_groups, options, run_batch
     "  [default: the one that costs least]",
 )
 @click.option("--explain", is_flag=True, help="Report the method of each kernel, why it is chosen, and what it costs.")
-@option_groups.REPORTING
+@report_options.REPORTING
 def command(kernels: tuple[str, ...], config: tuple[str, ...], no_config: bool, **values: Any) -> None:
     """
     \b

@@ -14,7 +14,7 @@ from ..pipeline.apply_request import ApplyRequest
 from ..pipeline.frame_slice import FIRST
 from ..pipeline.inputs import Input
 from ..pipeline.mask_file import mask_file
-from . import option_groups, options, output, pixel_view, run_batch
+from . import file_options, options, output, pixel_view, run_batch, sliding_options
 from .messages import Messages
 from .naming_picture import name_of, naming_picture
 
@@ -38,10 +38,10 @@ DEFAULT_WIDTH = 80
     type=options.KernelText(),
     help="The kernel, or a bank that merges its maps into one: what -k of 'convcli apply' takes.",
 )
-@option_groups.SLIDING
-@option_groups.RANGE
+@sliding_options.SLIDING
+@sliding_options.RANGE
 @options.with_config
-@option_groups.LIMIT
+@file_options.LIMIT
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead: every number of kernels of any size.")
 def command(
     position: tuple[int, int],

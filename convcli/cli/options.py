@@ -19,6 +19,17 @@ from ..pipeline.frame_slice import WORDS, parse_frames
 from ..range_rules import NUMBER, RANGES, parse_range
 
 
+def together(*decorators: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a decorator that adds all of these options, in this order."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for decorator in reversed(decorators):
+            command = decorator(command)
+        return command
+
+    return decorate
+
+
 class ParsedText(click.ParamType[Any]):
     """Text that a parser of ours turns into a value. The message of its error is shown unchanged."""
 

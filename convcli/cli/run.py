@@ -6,7 +6,7 @@ import click
 
 from ..pipeline.loaded_network import LoadedNetwork
 from ..pipeline.network_request import NetworkRequest
-from . import option_groups, options, run_batch
+from . import file_options, options, report_options, run_batch, sliding_options
 
 
 @click.command(cls=options.SectionedCommand, no_args_is_help=True)
@@ -20,14 +20,14 @@ from . import option_groups, options, run_batch
     help="Write the maps of this layer, by its name; several --tap write those of several.  [default: the last layer]",
 )
 @click.option("--resize", is_flag=True, help="Resize pictures to the input size of the network, whatever their shape.")
-@option_groups.output("{layer}-{index}")
-@option_groups.LAYER_RANGE
-@option_groups.STORING
-@option_groups.SEARCHING
-@option_groups.SHEET
+@file_options.output("{layer}-{index}")
+@sliding_options.LAYER_RANGE
+@file_options.STORING
+@file_options.SEARCHING
+@report_options.SHEET
 @options.with_config
-@option_groups.KEEPING
-@option_groups.REPORTING
+@file_options.KEEPING
+@report_options.REPORTING
 def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str, ...], no_config: bool, **values: Any) -> None:
     """
     \b

@@ -25,7 +25,7 @@ from ..pipeline.slide_request import (
     read_resize,
     read_slide_frames,
 )
-from . import option_groups, options, output, run_batch
+from . import file_options, options, output, run_batch, sliding_options
 from .messages import Messages
 from .naming_picture import name_of, naming_picture
 
@@ -66,7 +66,7 @@ LAYER = {"stride": None, "padding": "valid", "border": "zero", "dilation": (1, 1
     type=click.Choice(tuple(FORMATS)),
     help="Whatever the suffix says: gif, webp and apng are animations, png is one picture, html a page with buttons.",
 )
-@option_groups.WINDOW
+@sliding_options.WINDOW
 @click.option(
     "--channels",
     type=options.ChannelsChoice(CHANNELS),
@@ -99,7 +99,7 @@ LAYER = {"stride": None, "padding": "valid", "border": "zero", "dilation": (1, 1
     metavar="PX",
     help="Side of a cell in pixels.  [default: as many as fit a width of 1000, up to 64]",
 )
-@option_groups.READING
+@file_options.READING
 @options.with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: frames, shapes, and the scale of each part.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")

@@ -16,7 +16,7 @@ from ..kernels.syntax import Reference, parse_kernel
 from ..networks.analysis import LayerAnalysis, ReceptiveField, Totals, analyse, receptive_fields, separable_cost, sum_totals
 from ..networks.layer import Shape, shape_text
 from ..networks.network import Network
-from . import option_groups, options, output
+from . import options, output, report_options, sliding_options
 from .layer_table import SEPARABLE, LayerTable, layer_table, notes_of, separable_table, total_lines
 from .run_batch import STANDARD_OUTPUT
 
@@ -38,10 +38,10 @@ def read_shape(text: str) -> Shape:
 @click.argument("name", metavar="NETWORK|KERNEL|BANK", type=options.AnyText(), required=False)
 @click.option("--list", "lists", is_flag=True, help="List all networks.")
 @click.option("--input", "shape", type=options.ParsedText("HxWxC", read_shape), help="Height, width and channels of the input.")
-@option_groups.SIZING
+@sliding_options.SIZING
 @options.with_config
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead.")
-@option_groups.HTML
+@report_options.HTML
 def command(
     name: str | None,
     lists: bool,

@@ -14,7 +14,7 @@ from ..images.formats import BY_NAME, BY_SUFFIX, format_named
 from ..pipeline.inputs import Search, find_inputs
 from ..pipeline.output_conflicts import refuse_replacing
 from ..pipeline.view_request import DOCUMENTS, ViewRequest, weights_of
-from . import option_groups, options, output, run_batch
+from . import file_options, options, output, report_options, run_batch
 from .terminal import PROTOCOLS, Terminal, find_terminal
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def read_format(text: str) -> Format | str:
     help="How a terminal shows pictures: Kitty's or iTerm2's sequences, Sixel, half blocks in colour, or ASCII. auto: the "
     "first that the terminal says it knows; ASCII under NO_COLOR and in dumb terminals. Any other word prints into pipes, too.",
 )
-@option_groups.SHEET_LOOK
+@report_options.SHEET_LOOK
 @options.with_config
-@option_groups.LIMIT
+@file_options.LIMIT
 @click.option("--strip", is_flag=True, help="Write no provenance into the file.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: size, range and scale of each tile. Without -o, only that.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError
-from ..kernels.weight_arrays import read_array
+from ..kernels.weight_arrays import read_array, read_array_header
 from ..kernels.weight_files import naming_file
 from ..kernels.weight_layouts import check_layout_is_clear
 from ..kernels.weight_suffixes import ARRAY_SUFFIXES
@@ -17,14 +17,6 @@ LARGEST_TENSOR = 1 << 30
 """Largest size of a layer's array in bytes; the first dense layer of VGG-16 takes 411 million."""
 
 
-class _Seen(Exception):
-    """Raised to stop reading once the header is known."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
-        self.shape = shape
-        self.dtype = dtype
-
-
 def tensor_header(
     file: WeightsFile, order: str, size: tuple[int, int] | None = None, inputs: int | None = None
 ) -> tuple[tuple[int, ...], int]:
@@ -32,22 +24,13 @@ def tensor_header(
 
     Raises WeightsError, also if the order of the axes is ambiguous and ``size`` or ``inputs`` of the kernel does not settle it.
     """
-
-    def see(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
-        _check(shape, dtype)
-        raise _Seen(shape, dtype)
-
-    try:
-        with naming_file(file, ARRAY_SUFFIXES):
-            _read(file, see)
-    except _Seen as seen:
-        with naming_file(file, ARRAY_SUFFIXES):
-            letters = _letters(seen.shape, order)
-            if len(letters) == len(seen.shape) > 1:
-                check_layout_is_clear(file, seen.shape, letters, size, inputs)
-            shape = tuple(seen.shape[axis] for axis in _axes(file, seen.shape, order))
-            return shape + (1,) * (len(order) - len(shape)), 8 if _is_double(seen.dtype) else 4
-    raise AssertionError("a header was read and not checked")
+    with naming_file(file, ARRAY_SUFFIXES):
+        stored, dtype = read_array_header(file, _check, LARGEST_TENSOR)
+        letters = _letters(stored, order)
+        if len(letters) == len(stored) > 1:
+            check_layout_is_clear(file, stored, letters, size, inputs)
+        shape = tuple(stored[axis] for axis in _axes(file, stored, order))
+        return shape + (1,) * (len(order) - len(shape)), 8 if _is_double(dtype) else 4
 
 
 def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
@@ -58,7 +41,7 @@ def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
     import numpy as np
 
     with naming_file(file, ARRAY_SUFFIXES):
-        array = _read(file, _check)
+        array, _ = read_array(file, _check, LARGEST_TENSOR)
         array = array.transpose(_axes(file, array.shape, order))
         array = array.reshape(array.shape + (1,) * (len(order) - array.ndim))
         array = np.array(array, np.float64 if _is_double(array.dtype) else np.float32, order="C", copy=None)
@@ -70,10 +53,6 @@ def load_tensor(file: WeightsFile, order: str) -> "np.ndarray[Any, Any]":
 def _is_double(dtype: "np.dtype[Any]") -> bool:
     """Whether an array is read as float64: float64 and integers are."""
     return dtype.kind in "iu" or dtype.itemsize == 8
-
-
-def _read(file: WeightsFile, check: Any) -> "np.ndarray[Any, Any]":
-    return read_array(file, check, LARGEST_TENSOR)[0]
 
 
 def _axes(file: WeightsFile, shape: tuple[int, ...], order: str) -> list[int]:

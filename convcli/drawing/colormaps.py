@@ -1,4 +1,4 @@
-"""Colours of numbers: maps of the package colorcet, and the colours of samples that are on no scale.
+"""Colours of numbers: colour maps, and the colours of samples that are on no scale.
 
 colorcet's maps are Peter Kovesi's, "Good Colour Maps: How to Design Them", https://arxiv.org/abs/1509.03700, under CC BY 4.0;
 its code is under the BSD licence.
@@ -6,22 +6,22 @@ its code is under the BSD licence.
 
 import functools
 
-import colorcet
 import numpy as np
 
 from ..errors import ArgumentError, nearest_name
 from ..images.image import Array
+from .default_colormaps import DIVERGING, SEQUENTIAL
 from .scale import Scale, positions
 
 STEPS = 256
 """Steps of a colour map, which has a colour more, so that one of them is in the middle."""
 
 DEFAULTS = {
-    "diverging": "diverging_bwr_20_95_c54",  # from blue over light grey to red, which the colour-blind tell apart
-    "sequential": "linear_protanopic_deuteranopic_kbjyw_5_95_c25",  # from black over blue and yellow to white, made for them
-    "grey": "",  # computed: the white of colorcet's is not neutral
+    "diverging": DIVERGING,  # from blue over light grey to red, which the colour-blind tell apart
+    "sequential": SEQUENTIAL,  # from black over blue and yellow to white, made for them
+    "grey": "000000ffffff",  # the white of colorcet's is not neutral
 }
-"""The names of this program, and those of colorcet's maps."""
+"""The names of this program, and their colours."""
 
 UNKNOWN = (255, 0, 220)
 BELOW = (0, 245, 255)
@@ -30,20 +30,33 @@ ABOVE = (60, 255, 0)
 
 
 @functools.cache
+def _colorcet() -> dict[str, list[str]]:
+    """Return the maps of colorcet by name, but for its lists of unrelated colours: a list of #rrggbb each."""
+    import colorcet  # takes 0.1 s, and most sheets have the maps of this program
+
+    return {name: colours for name, colours in colorcet.palette.items() if "glasbey" not in name}
+
+
 def names() -> tuple[str, ...]:
-    """The names of all colour maps: those of DEFAULTS, then those of colorcet, but for its lists of unrelated colours."""
-    return (*DEFAULTS, *sorted(name for name in colorcet.palette if "glasbey" not in name))
+    """The names of all colour maps: those of DEFAULTS, then those of colorcet."""
+    return (*DEFAULTS, *sorted(_colorcet()))
+
+
+def _digits(name: str) -> str:
+    """Return the colours of a map, six hexadecimal digits each. Raises ArgumentError for an unknown name."""
+    if name in DEFAULTS:
+        return DEFAULTS[name]
+    if name not in _colorcet():
+        raise ArgumentError(
+            f"colormap {name!r} is unknown; there are {', '.join(DEFAULTS)} and those of colorcet{nearest_name(name, names())}"
+        )
+    return "".join(_colorcet()[name]).replace("#", "")
 
 
 @functools.cache
 def colormap(name: str) -> Array:
     """Return the colours of a map: (STEPS + 1, 3) uint8, read-only. Raises ArgumentError for an unknown name."""
-    if name not in names():
-        raise ArgumentError(
-            f"colormap {name!r} is unknown; there are {', '.join(DEFAULTS)} and those of colorcet{nearest_name(name, names())}"
-        )
-    given = colorcet.palette[DEFAULTS.get(name, name)] if name != "grey" else ["#000000", "#ffffff"]
-    table = np.array([tuple(bytes.fromhex(text[1:])) for text in given], np.float64)
+    table = np.frombuffer(bytes.fromhex(_digits(name)), np.uint8).reshape(-1, 3)
     places = np.linspace(0, len(table) - 1, STEPS + 1)
     colours = np.stack([np.interp(places, np.arange(len(table)), channel) for channel in table.T], axis=1)
     rounded: Array = np.rint(colours).astype(np.uint8)

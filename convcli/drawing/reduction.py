@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..images.image import Array
-from .tile import window_means, windows
+from .tile import window_means, window_sums, windows
 
 
 class Reduction:
@@ -34,7 +34,7 @@ class Reduction:
         with np.errstate(invalid="ignore", over="ignore"):
             if rows.shape[2] not in (1, 3):
                 rows = rows.mean(axis=2, keepdims=True, dtype=np.float64)
-            means = window_means(np.add.reduceat(rows, starts, axis=0, dtype=np.float64), self.size[1])
+            means = window_means(window_sums(rows, starts), self.size[1])
             if self._sums is None:
                 self._sums = np.zeros((*self.size, rows.shape[2]))
             self._sums[first : last + 1] += means

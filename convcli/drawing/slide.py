@@ -11,17 +11,16 @@ from ..images.image import Array
 from .canvas import PixelCanvas
 from .captions import NumberFit, fit_of, number
 from .colormaps import colormap
-from .colouring import Colouring, colourings_of
+from .colouring import Colouring
 from .layout import Box
 from .legend import Item
 from .number_grid import NumberGrid, cell_box, draw_grid, outline, write_in_corner
-from .options import SheetOptions
 from .scale import Scale
 from .sheet import MAX_PIXELS
+from .slide_colours import colours_of, input_colours, painted, products_of
 from .slide_layout import FACTS, HEADING, TITLE, Panel, SlideLayout, SlideSizes, arrange_slide
-from .sliding_window import BETWEEN, PIXEL, Cell, SlidingWindow, Step
+from .sliding_window import PIXEL, Cell, SlidingWindow, Step
 from .text import cut, drawable, height_of, width_of, write
-from .tile import drawn_size, tile_of
 
 SLIDE_VERSION = 2
 """Increased when the same options give another slide."""
@@ -31,12 +30,6 @@ UNFILLED = 255
 
 MAX_FRAME = 16_000_000
 """Pixels of a frame, at most."""
-
-MOST_DIFFERENT = 4096
-"""Products with the longest texts whose width is measured, to find the font in which all fit."""
-
-FADED = 0.6
-"""Share of white in faded colours."""
 
 ROOM_OF_VALUE = 0.72
 """Share of the height of a cell that its value takes, above the weight in the corner."""
@@ -52,15 +45,6 @@ class PartFacts(Struct, frozen=True):
     shape: tuple[int, ...]
     scale: Scale | None
     colormap: str
-
-
-class _Colours(NamedTuple):
-    """The colourings of the parts. Those of kernel and products are None for pooling."""
-
-    input: Colouring
-    map: Colouring
-    kernel: Colouring | None = None
-    products: Colouring | None = None
 
 
 class _Fits(NamedTuple):
@@ -81,8 +65,8 @@ class Slide:
 
     def __init__(self, window: SlidingWindow, cell: int | None = None) -> None:
         self.window = window
-        self.products = _products_of(window)
-        self.colours = _colours_of(window, self.products)
+        self.products = products_of(window)
+        self.colours = colours_of(window, self.products)
         self.denominator = window.denominator
         self.legend: Item | None = None
         self.layout = self._arrange(cell)
@@ -94,8 +78,8 @@ class Slide:
             self.legend = _legend_of(self.colours.map)
             self.layout = self._arrange(cell)
         self.corner = self._corner_texts()
-        self.map_grid = NumberGrid(_painted(self.colours.map, window.map), window.map, self.fits.map)
-        self.input_colours = [self._colours_of_input(plane, window.sources) for plane in window.planes]
+        self.map_grid = NumberGrid(painted(self.colours.map, window.map), window.map, self.fits.map)
+        self.input_colours = [self._input_colours(plane, window.sources) for plane in window.planes]
         self.background, self.whole_map = self._draw_background()
 
     def _arrange(self, cell: int | None) -> SlideLayout:
@@ -194,21 +178,11 @@ class Slide:
         assert weights is not None
         assert self.colours.kernel is not None
         plane = weights[index]
-        grid = NumberGrid(_painted(self.colours.kernel, plane), plane * self.denominator, self.fits.kernel)
+        grid = NumberGrid(painted(self.colours.kernel, plane), plane * self.denominator, self.fits.kernel)
         draw_grid(canvas, panel.grid, self.layout.small_cell, grid)
 
-    def _colours_of_input(self, values: Array, sources: Array) -> Array:
-        """Return the colours of values of the input. Padding is faded, and so are numbers of unknown white, to be read better.
-
-        Zeros between pixels are white.
-        """
-        colours = _painted(self.colours.input, values)
-        if self.window.input_scale is None:
-            colours = _faded(colours)
-        faded = _faded(colours)
-        colours = np.where((sources != PIXEL)[:, :, None], faded, colours)
-        colours[sources == BETWEEN] = 255
-        return colours
+    def _input_colours(self, values: Array, sources: Array) -> Array:
+        return input_colours(self.colours.input, values, sources, self.window.input_scale is not None)
 
     def frame(self, index: int) -> Array:
         """Return the frame at a position: (H, W, 3) uint8."""
@@ -224,14 +198,14 @@ class Slide:
         for channel, parts in enumerate(layout.parts):
             if "window" in parts:
                 values = step.window[channel]
-                grid = NumberGrid(self._colours_of_input(values, sources), values, self.fits.window, sources != PIXEL)
+                grid = NumberGrid(self._input_colours(values, sources), values, self.fits.window, sources != PIXEL)
                 draw_grid(canvas, parts["window"].grid, layout.small_cell, grid)
                 if step.winner is not None:
                     outline(canvas, cell_box(parts["window"].grid, layout.small_cell, *step.winner))
             if step.products is not None:
                 assert self.colours.products is not None
                 values = step.products[channel]
-                colours = _painted(self.colours.products, values)
+                colours = painted(self.colours.products, values)
                 grid = NumberGrid(colours, self._without_factor(values), self.fits.products)
                 draw_grid(canvas, parts["products"].grid, layout.small_cell, grid)
         self._write_result(canvas, index, step)
@@ -329,11 +303,6 @@ def figure_of(slide: Slide, indices: range) -> Array:
     return canvas
 
 
-def _faded(colours: Array) -> Array:
-    faded: Array = np.rint(colours * (1 - FADED) + 255 * FADED).astype(np.uint8)
-    return faded
-
-
 def _legend_of(colouring: Colouring) -> Item | None:
     """Return the scale of the map; None where nothing is finite."""
     scale = colouring.scale
@@ -347,50 +316,3 @@ def _write_heading(canvas: Array, panel: Panel) -> None:
     write(canvas, (panel.heading.x, panel.heading.y), panel.text, HEADING)
     if panel.sign:
         write(canvas, (panel.sign_box.x, panel.sign_box.y), panel.sign, TITLE)
-
-
-def _products_of(window: SlidingWindow) -> list[float]:
-    """Return the different products of all positions: those with the longest texts, with the least and the largest finite."""
-    found: set[float] = set()
-    ends: set[float] = set()
-    for index in range(window.positions):
-        products = window.step(index).products
-        if products is None:
-            return []
-        found.update(products.ravel().tolist())
-        if len(found) > 4 * MOST_DIFFERENT:
-            ends |= _finite_ends(found)
-            found = set(sorted(found, key=lambda value: len(number(value, 3)))[-MOST_DIFFERENT:])
-    return [*found, *ends]
-
-
-def _finite_ends(values: set[float]) -> set[float]:
-    finite = [value for value in values if math.isfinite(value)]
-    return {min(finite), max(finite)} if finite else set()
-
-
-def _colours_of(window: SlidingWindow, products: list[float]) -> _Colours:
-    """Return the colourings of the parts, as sheets have them: kernels and products have 0 in the middle."""
-    options = SheetOptions()
-
-    def colouring(kind: str, array: Array, scale: Scale | None = None, are_levels: bool = False) -> Colouring:
-        values = array.reshape(-1, array.shape[-1], 1).astype(np.float64)
-        finite = values[np.isfinite(values)]
-        extremes = (float(finite.min()), float(finite.max())) if finite.size else None
-        facts = {"scale": scale, "are_levels": are_levels}
-        tile = tile_of("", kind, values, drawn_size(values.shape, max(values.shape)), extremes, **facts)
-        return colourings_of([tile], options)[tile]
-
-    of_input = colouring("input", window.planes[:, window.sources == PIXEL], window.input_scale)
-    of_map = colouring("map", window.map, of_input.scale if window.keeps_levels else None, window.keeps_levels)
-    if window.weights is None:
-        return _Colours(of_input, of_map)
-    return _Colours(of_input, of_map, colouring("kernel", window.weights), colouring("kernel", np.array([products])))
-
-
-def _painted(colouring: Colouring, values: Array) -> Array:
-    """Return the colours of values (h, w); those beyond the scale have the colours of its ends, as their numbers tell more."""
-    values = values.astype(np.float64)
-    if colouring.scale is not None:
-        values = np.clip(values, colouring.scale.low, colouring.scale.high)
-    return colouring.painted(values[:, :, None])

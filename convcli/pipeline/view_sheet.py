@@ -44,11 +44,6 @@ class Contents(Struct):
     notices: list[str] = []
     errors: list[str] = []
 
-    @property
-    def shapes(self) -> list[tuple[int, int, int]]:
-        """The shapes of all parts."""
-        return [part.shape for item in self.viewed for part in item.parts]
-
     def add(self, items: Iterable[Viewed | str]) -> None:
         """Add items, at most MAX_PARTS parts of them, and errors."""
         room = MAX_PARTS

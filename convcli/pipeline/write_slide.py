@@ -35,8 +35,11 @@ def frames_of(request: SlideRequest, positions: int) -> range:
 
 
 def durations_of(request: SlideRequest, count: int) -> tuple[float, ...]:
-    """Return for how many milliseconds each frame of an animation is shown; none where there is one frame."""
-    each = 1000 / request.fps
+    """Return for how many milliseconds each frame of an animation is shown; none where there is one frame.
+
+    GIF has hundredths of a second.
+    """
+    each = 10 * round(100 / request.fps) if request.format == "gif" else 1000 / request.fps
     return (*(each,) * (count - 1), each * HELD) if count > 1 else ()
 
 

@@ -117,6 +117,15 @@ def test_json_describes_frames_shapes_and_scales(slide, tmp_path):
         assert picture.n_frames == 13
 
 
+def test_durations_are_those_that_the_file_can_hold(slide, tmp_path):
+    """GIF has hundredths of a second; WebP and APNG have thousandths, which Pillow rounds."""
+    for suffix, expected in (("gif", 30.0), ("apng", 1000 / 30)):
+        facts = json.loads(slide("1 0; 0 1", "-k", "1 1", "-o", f"x.{suffix}", "--fps", "30", "--json").out)
+        assert facts["durations"] == [expected] * 3 + [3 * expected]
+        _, durations = frames_of(tmp_path / f"x.{suffix}")
+        assert durations == pytest.approx(facts["durations"], abs=0.5)
+
+
 def captions_of(path):
     """The captions of a page."""
     return [caption for _, caption in json.loads(re.search(r"const frames = (.*);", path.read_text("utf-8"))[1])]
@@ -267,6 +276,9 @@ def test_numbers_of_any_kind_are_drawn(slide, tmp_path):
     assert len(frames_of(tmp_path / "x.gif")[0]) == 8
     np.save(tmp_path / "nan.npy", np.full((2, 2), np.nan))
     assert "nothing finite" in slide("nan.npy", "-k", "1 -1", "-o", "x.gif").err
+    np.save(tmp_path / "large.npy", np.full((2, 2), 1e308))  # the sums overflow, which is no warning
+    assert "nothing finite" in slide("large.npy", "-k", "9 9", "-o", "x.gif").err
+    assert "nothing finite" in slide("large.npy", "--pool", "avg:2", "-o", "x.gif").err
 
 
 @pytest.mark.parametrize(

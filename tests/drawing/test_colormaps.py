@@ -61,6 +61,15 @@ def test_maps_are_those_of_colorcet():
     assert_array_equal(ours[STEPS // 2], np.rint(np.mean(given[127:129], axis=0)))
 
 
+@pytest.mark.parametrize(
+    ("name", "of_colorcet"),
+    [("diverging", "diverging_bwr_20_95_c54"), ("sequential", "linear_protanopic_deuteranopic_kbjyw_5_95_c25")],
+)
+def test_default_maps_are_those_of_colorcet_too(name, of_colorcet):
+    """Their colours are written down, as colorcet takes long to import."""
+    assert_array_equal(colormap(name), colormap(of_colorcet))
+
+
 def test_grey_is_neutral():
     """From black to white; colorcet's own white has less red."""
     assert_array_equal(colormap("grey"), np.rint(np.arange(257) * 255 / 256)[:, None].repeat(3, axis=1))

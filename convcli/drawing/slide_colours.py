@@ -1,0 +1,95 @@
+"""The colours of the parts of a slide."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from ..images.image import Array
+from .captions import number
+from .colouring import Colouring, colourings_of
+from .options import SheetOptions
+from .scale import Scale
+from .sliding_window import BETWEEN, PIXEL, SlidingWindow
+from .tile import drawn_size, tile_of
+
+MOST_DIFFERENT = 4096
+"""Products with the longest texts whose width is measured, to find the font in which all fit."""
+
+FADED = 0.6
+"""Share of white in faded colours."""
+
+
+class SlideColours(NamedTuple):
+    """The colourings of the parts. Those of kernel and products are None for pooling."""
+
+    input: Colouring
+    map: Colouring
+    kernel: Colouring | None = None
+    products: Colouring | None = None
+
+
+def products_of(window: SlidingWindow) -> list[float]:
+    """Return the different products of all positions: those with the longest texts, with the least and the largest finite."""
+    found: set[float] = set()
+    ends: set[float] = set()
+    for index in range(window.positions):
+        products = window.step(index).products
+        if products is None:
+            return []
+        found.update(products.ravel().tolist())
+        if len(found) > 4 * MOST_DIFFERENT:
+            ends |= _finite_ends(found)
+            found = set(sorted(found, key=lambda value: len(number(value, 3)))[-MOST_DIFFERENT:])
+    return [*found, *ends]
+
+
+def _finite_ends(values: set[float]) -> set[float]:
+    finite = [value for value in values if math.isfinite(value)]
+    return {min(finite), max(finite)} if finite else set()
+
+
+def colours_of(window: SlidingWindow, products: list[float]) -> SlideColours:
+    """Return the colourings of the parts, as sheets have them: kernels and products have 0 in the middle."""
+    options = SheetOptions()
+
+    def colouring(kind: str, array: Array, scale: Scale | None = None, are_levels: bool = False) -> Colouring:
+        values = array.reshape(-1, array.shape[-1], 1).astype(np.float64)
+        finite = values[np.isfinite(values)]
+        extremes = (float(finite.min()), float(finite.max())) if finite.size else None
+        facts = {"scale": scale, "are_levels": are_levels}
+        tile = tile_of("", kind, values, drawn_size(values.shape, max(values.shape)), extremes, **facts)
+        return colourings_of([tile], options)[tile]
+
+    of_input = colouring("input", window.planes[:, window.sources == PIXEL], window.input_scale)
+    of_map = colouring("map", window.map, of_input.scale if window.keeps_levels else None, window.keeps_levels)
+    if window.weights is None:
+        return SlideColours(of_input, of_map)
+    return SlideColours(of_input, of_map, colouring("kernel", window.weights), colouring("kernel", np.array([products])))
+
+
+def painted(colouring: Colouring, values: Array) -> Array:
+    """Return the colours of values (h, w); those beyond the scale have the colours of its ends, as their numbers tell more."""
+    values = values.astype(np.float64)
+    if colouring.scale is not None:
+        values = np.clip(values, colouring.scale.low, colouring.scale.high)
+    return colouring.painted(values[:, :, None])
+
+
+def input_colours(colouring: Colouring, values: Array, sources: Array, white_is_known: bool) -> Array:
+    """Return the colours of values of the input. Padding is faded, and so are numbers of unknown white, to be read better.
+
+    Zeros between pixels are white.
+    """
+    colours = painted(colouring, values)
+    if not white_is_known:
+        colours = faded(colours)
+    colours = np.where((sources != PIXEL)[:, :, None], faded(colours), colours)
+    colours[sources == BETWEEN] = 255
+    return colours
+
+
+def faded(colours: Array) -> Array:
+    """Return colours between these and white."""
+    mixed: Array = np.rint(colours * (1 - FADED) + 255 * FADED).astype(np.uint8)
+    return mixed

@@ -22,9 +22,11 @@ class LayerTable(Struct, frozen=True):
 def layer_table(analyses: Sequence[LayerAnalysis], fields: Sequence[ReceptiveField | None], exact: bool = True) -> LayerTable:
     """Return a row for each layer. Where not ``exact``, counts have three digits, and the memory is left out."""
     with_fixed = any(analysis.fixed for analysis in analyses)
+    with_inputs = any(analysis.layer.inputs for analysis in analyses)
     products = "multiply-adds" if exact else "products"
-    headings = ["layer", "output", "weights", "biases", *(["fixed"] if with_fixed else []), products, "field", "step"]
-    rows = [_cells(analysis, field, with_fixed, exact) for analysis, field in zip(analyses, fields, strict=True)]
+    counts = ["weights", "biases", *(["fixed"] if with_fixed else []), products]
+    headings = ["layer", *(["input"] if with_inputs else []), "output", *counts, "field", "step"]
+    rows = [_cells(analysis, field, with_fixed, with_inputs, exact) for analysis, field in zip(analyses, fields, strict=True)]
     return LayerTable([*headings, "memory"] if exact else headings, rows)
 
 
@@ -41,16 +43,20 @@ def separable_table(analyses: Sequence[LayerAnalysis]) -> LayerTable | None:
     return LayerTable(["layer", "weights", "multiply-adds", "share of standard"], rows) if rows else None
 
 
-def _cells(analysis: LayerAnalysis, field: ReceptiveField | None, with_fixed: bool, exact: bool) -> list[str]:
+def _cells(
+    analysis: LayerAnalysis, field: ReceptiveField | None, with_fixed: bool, with_inputs: bool, exact: bool
+) -> list[str]:
     layer = analysis.layer
     counts = [analysis.weights, analysis.biases, *([analysis.fixed] if with_fixed else []), analysis.multiply_adds]
+    inputs = [", ".join(layer.inputs)] if with_inputs else []
     size, stride = (_format_pair(field.size), _format_pair(field.stride)) if field else ("all", "")
     if not exact:
         shape, size, stride = (text.replace(" ", "") for text in (shape_text(analysis.output_shape), size, stride))
-        return [layer.name, shape, *map(output.rounded, counts), size, stride]
+        return [layer.name, *inputs, shape, *map(output.rounded, counts), size, stride]
     name = layer.name if layer.name.rstrip("0123456789") == layer.kind else f"{layer.name} ({layer.kind})"
     return [
         name,
+        *inputs,
         shape_text(analysis.output_shape),
         *(f"{count:,}" for count in counts),
         size,

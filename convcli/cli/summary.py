@@ -182,8 +182,8 @@ def _print_layers(analyses: list[LayerAnalysis], fields: list[ReceptiveField | N
 
 
 def _print_table(table: LayerTable) -> None:
-    first = table.headings[0]
-    output.show_columns({heading: "left" if heading == first else "right" for heading in table.headings}, table.rows)
+    words = table.headings[0], "input"
+    output.show_columns({heading: "left" if heading in words else "right" for heading in table.headings}, table.rows)
 
 
 def _summary_json(network: Network, analyses: list[LayerAnalysis], fields: list[ReceptiveField | None]) -> dict[str, Any]:
@@ -207,6 +207,7 @@ def _layer_json(analysis: LayerAnalysis, field: ReceptiveField | None) -> dict[s
     return {
         "name": analysis.layer.name,
         "op": analysis.layer.kind,
+        "inputs": analysis.layer.inputs,
         "input": _channels_last(analysis.input_shape),
         "output": _channels_last(analysis.output_shape),
         "weights": analysis.weights,

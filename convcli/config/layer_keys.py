@@ -64,6 +64,16 @@ def _number(about: str) -> Key:
     return Key(as_number, _defined("number"), about)
 
 
+def _word(words: tuple[str, ...], about: str) -> Key:
+    return Key(functools.partial(_one_of, words), {"enum": list(words)}, about)
+
+
+def _one_of(words: tuple[str, ...], value: Any) -> str:
+    if value not in words:
+        raise ValueError(f"must be one of {', '.join(words)}, got {short_text(value)}")
+    return str(value)
+
+
 def _flag(about: str) -> Key:
     return Key(as_flag, {"type": "boolean"}, about)
 
@@ -101,8 +111,18 @@ KEYS: Mapping[str, Key] = {
     "ceil": _flag("also use a last window that is only partly filled"),
     "count-padding": _flag("whether zeros of the padding count in the mean"),
     "p": _count("the exponent of the norm: 1 for the sum of absolute values, 2 for the root of the sum of squares"),
+    "adaptive-avg-pool.size": _sides("size", "number of windows along each axis"),
+    "adaptive-max-pool.size": _sides("size", "number of windows along each axis"),
+    "resize.size": _sides("size", "rows and columns of the result"),
     "factor": _sides("factor", "number of times that each pixel is repeated along an axis"),
+    "align-corners": _flag("whether the centres of the first and the last pixel stay where they are"),
+    "pixel-shuffle.order": _word(("crd", "dcr"), "order of the channels: PyTorch's, crd, or the other one of ONNX"),
     "slope": _number("factor for negative values"),
+    "elu.alpha": _number("factor for negative values"),
+    "approximate": _word(("none", "tanh"), "none for the exact function, or tanh"),
+    "low": _number("least value"),
+    "high": _number("largest value"),
+    "flatten.order": _word(("chw", "hwc"), "chw: channel after channel; hwc: pixel after pixel, as in Keras"),
     "local-response-norm.size": _count("number of neighbouring channels"),
     "alpha": _number("weight of the neighbours' squares, divided by size"),
     "beta": _number("the exponent"),

@@ -7,9 +7,11 @@ from typing import Any
 from msgspec import Struct, field
 
 from ..kernels.weights import WeightsFile
-from ..networks.layer import Op
+from ..networks.joins import Join
+from ..networks.layer import INPUT, Op
+from ..networks.network import missing_input
 from ..networks.op_registry import OPS
-from .field_values import Table, as_flag, as_name, as_text, short_text
+from .field_values import Table, as_flag, as_name, as_text, read_each, short_text
 from .kernel_parser import relative
 from .layer_keys import Key, keys_of
 from .toml_positions import Keys
@@ -17,12 +19,15 @@ from .toml_positions import Keys
 MAX_LAYERS = 500
 """Largest number of layers in one network."""
 
+MAX_INPUTS = 64
+"""Largest number of inputs of a layer; the concatenations of DenseNet-264 have 64."""
+
 WAYS = ("kernel", "bank", "file")
 """Keys that say where weights come from."""
 
 
 class LayerSpec(Struct, frozen=True):
-    """A layer as a config file describes it: its operation, its settings (``said``), and where its weights come from."""
+    """A layer as a config file describes it: its operation, its settings (``said``), its inputs and its weights."""
 
     keys: Keys
     name: str
@@ -31,6 +36,7 @@ class LayerSpec(Struct, frozen=True):
     kernel: str | WeightsFile | None = None
     arrays: Mapping[str, WeightsFile] = field(default_factory=dict)
     merges: bool = False  # whether the maps of its bank are merged after the layer
+    inputs: tuple[str, ...] = ()  # the layers whose outputs it takes; none for the layer before
 
 
 def read_layers(table: Table, folder: Path) -> tuple[LayerSpec, ...]:
@@ -53,8 +59,12 @@ def read_layers(table: Table, folder: Path) -> tuple[LayerSpec, ...]:
         layer = _read_layer(Table(value, (*table.keys, "layers", place), table.diagnostics), folder, counts)
         if layer is None:
             continue
-        if layer.name in {other.name for other in layers}:
+        earlier = [other.name for other in layers]
+        if layer.name in earlier:
             table.fault(f"has the name {layer.name!r} of another layer; give it a name of its own", "layers", place)
+        unknown = [name for name in layer.inputs if name not in (INPUT, *earlier)]
+        if unknown:
+            table.fault(missing_input(unknown[0], (INPUT, *earlier)), "layers", place, "input")
         layers.append(layer)
     return tuple(layers)
 
@@ -68,8 +78,8 @@ def _read_layer(table: Table, folder: Path, counts: dict[str, int]) -> LayerSpec
         return None
     op = OPS[name]
     counts[name] = counts.get(name, 0) + 1
-    own_name = table.read("name", as_name, f"{name}{counts[name]}")
-    table.check_keys(("op", "name", *op.keys, *weight_keys(op)))
+    own_name = table.read("name", _as_own_name, f"{name}{counts[name]}")
+    table.check_keys(("op", "name", *op.keys, *weight_keys(op), "input"))
     explanations = [key for key in WAYS if key in table.values and key in weight_keys(op)]
     if len(explanations) > 1:
         table.fault(f"takes its weights from one place, got {' and '.join(explanations)}", explanations[1])
@@ -81,7 +91,33 @@ def _read_layer(table: Table, folder: Path, counts: dict[str, int]) -> LayerSpec
     if "bias" in op.defaults:
         said["bias"] = _read_bias(table, explanations, arrays)
     kernel = relative(table.text(explanations[0]), folder) if explanations and explanations[0] != "file" else None
-    return LayerSpec(table.keys, own_name, op, said, kernel, arrays)
+    return LayerSpec(table.keys, own_name, op, said, kernel, arrays, inputs=_read_inputs(table, op))
+
+
+def _as_own_name(value: Any) -> str:
+    name = as_name(value)
+    if name == INPUT:
+        raise ValueError(f"must not be {INPUT!r}, which is the input of the network")
+    return name
+
+
+def _read_inputs(table: Table, op: Op) -> tuple[str, ...]:
+    """Return the names of the layers whose outputs a layer takes."""
+    inputs = table.read("input", _as_inputs, ())
+    is_join = issubclass(op.layer, Join)
+    if is_join and len(inputs) < 2:
+        table.fault('joins the outputs of two layers or more; name them, such as input = ["conv1", "conv2"]', "input")
+    if not is_join and len(inputs) > 1:
+        table.fault(f"takes one input, got {len(inputs)}; join them in a layer before, by concat, add or multiply", "input")
+    return inputs
+
+
+def _as_inputs(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        return (as_text(value),)
+    if not 1 <= len(value) <= MAX_INPUTS:
+        raise ValueError(f"must name from 1 to {MAX_INPUTS} layers, got {len(value)}")
+    return read_each(value, as_text, "layer")
 
 
 def _read_said(table: Table, keys: Mapping[str, Key]) -> dict[str, Any]:

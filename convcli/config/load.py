@@ -6,6 +6,7 @@ import gc
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import KernelError
 from ..kernels.kernel import Bank, Kernel
@@ -14,6 +15,9 @@ from .diagnostics import ConfigError
 from .reader import ConfigFile, read_config
 from .registry import Registry
 from .search_path import ConfigLocation, built_in_file, find_locations
+
+if TYPE_CHECKING:  # only networks need its layers
+    from ..networks.network import Network
 
 
 @contextlib.contextmanager
@@ -97,3 +101,18 @@ def kernel(text: str) -> Kernel | Bank:
     if not isinstance(text, str):
         raise KernelError(f"kernel must be a text such as 'gaussian:sigma=2', got {type(text).__name__}")
     return load_registry().find(text)
+
+
+def load_network(name: str) -> "Network":
+    """Return a network by its name in the config files that a command run here would read.
+
+    Raises KernelError for an unknown name, and with a line for each fault of a file.
+
+    >>> import numpy as np
+    >>> net = load_network("edge-energy")
+    >>> net(np.zeros((1, 32, 48))).shape, net.maps(np.zeros((5, 1, 32, 48)), ["edges"])["edges"].shape
+    ((8, 8, 12), (5, 8, 32, 48))
+    """
+    if not isinstance(name, str):
+        raise KernelError(f"network must be a name such as 'edge-energy', got {type(name).__name__}")
+    return load_registry().network(name)

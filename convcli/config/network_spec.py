@@ -15,7 +15,7 @@ from ..kernels.kernel import Anchor, middle_of, same_padding
 from ..kernels.weight_arrays import sharing_archives
 from ..kernels.weights import WeightsError, WeightsFile
 from ..networks.depthwise import Channelwise
-from ..networks.layer import ArraySource, Layer
+from ..networks.layer import INPUT, ArraySource, Layer
 from ..networks.network import Input, Network
 from ..networks.op_registry import OPS
 from ..networks.sliding import Sliding
@@ -57,11 +57,13 @@ class NetworkSpec(Struct, frozen=True):
     def resolve(self, find: Find) -> Network:
         """Return the network. ``find`` looks up the kernels of its layers. Raises Fault, also if a layer rejects its input."""
         layers: list[Layer] = []
-        channels: int | None = self.input.channels
+        after: int | None = self.input.channels
+        counts: dict[str, int | None] = {INPUT: self.input.channels}
         with sharing_archives():
             for definition in self.layers:
-                layers.append(resolve_layer(definition, find, channels))
-                channels = layers[-1].channels(channels)
+                before = definition.op.layer.joined_channels([counts[name] for name in definition.inputs] or [after])
+                layers.append(resolve_layer(definition, find, before))
+                counts[definition.name] = after = layers[-1].channels(before)
         network = Network(self.name, self.input, tuple(layers), self.about, self.source)
         self._check(network)
         return network
@@ -146,7 +148,7 @@ def resolve_layer(definition: LayerSpec, find: Find, channels: int | None = None
             for key, value in definition.op.layer.fields_from(array, said.get("groups", 1)).items():
                 if said.setdefault(key, value) != value:
                     raise KernelError(f"says {key} = {_spelled(said[key])}, and {array.origin} has {_spelled(value)}")
-        layer = definition.op.layer(name=definition.name, sources=given, **said)
+        layer = definition.op.layer(name=definition.name, sources=given, inputs=definition.inputs, **said)
         if anchor is None or not isinstance(layer, Sliding) or layer.padding != "same":
             return layer
         return replace(layer, padding=same_padding(layer.size, anchor, layer.flip, layer.dilation))

@@ -22,9 +22,10 @@ MAX_PERIOD = 1 << 16
 
 
 class LayerAnalysis(Struct, frozen=True):
-    """The analysis of one layer for one input shape."""
+    """The analysis of one layer for one input shape. ``inputs`` are the layers that it reads, by index; -1 is the input."""
 
     layer: Layer
+    inputs: tuple[int, ...]
     input_shape: Shape
     output_shape: Shape
     parameters: tuple[Parameter, ...]
@@ -59,23 +60,25 @@ def analyse(network: Network, shape: Shape, any_size: bool = False) -> Iterator[
     With ``any_size`` the shape stands for any image size: weights are not checked for layers whose input is a vector with a
     length that depends on the image size.
     """
-    previous, length_varies = "the input", False
-    for layer in network.layers:
+    shapes, names, varying = {-1: shape}, {-1: "the input"}, set[int]()  # varying: vectors whose length depends on the size
+    for index, (layer, links) in enumerate(zip(network.layers, network.links(), strict=True)):
+        length_varies = not varying.isdisjoint(links)
         try:
+            entering = layer.joined_shape([shapes[link] for link in links])
             if not length_varies:
-                layer.check_sources(shape)
-            out = layer.out(shape)
+                layer.check_sources(entering)
+            out = layer.out(entering)
             if max(out) > MAX_DIMENSION:
                 raise ArgumentError(f"would give {shape_text(out)}; the limit is {MAX_DIMENSION} each way")
-            input_taps, note = layer.input_taps(shape), layer.note(shape)
-            analysis = LayerAnalysis(layer, shape, out, layer.parameters(shape), layer.multiply_adds(shape), input_taps, note)
+            facts = layer.parameters(entering), layer.multiply_adds(entering), layer.input_taps(entering), layer.note(entering)
         except ArgumentError as error:
-            text = f"network {network.name!r}: layer {layer.name!r} after {previous}, which gives {shape_text(shape)}: {error}"
-            raise type(error)(text) from None
-        yield analysis
-        flattened = len(out) < len(shape) and shape[1:] != (1, 1)
-        length_varies = any_size and (flattened or (length_varies and out == shape))
-        shape, previous = out, repr(layer.name)
+            before = " and ".join(f"{names[link]}, which gives {shape_text(shapes[link])}" for link in dict.fromkeys(links))
+            raise type(error)(f"network {network.name!r}: layer {layer.name!r} after {before}: {error}") from None
+        yield LayerAnalysis(layer, links, entering, out, *facts)
+        flattened = len(out) < len(entering) and entering[1:] != (1, 1)
+        if any_size and (flattened or (length_varies and out == entering)):
+            varying.add(index)
+        shapes[index], names[index] = out, repr(layer.name)
 
 
 def first_rejection(network: Network, size: tuple[int, int], any_size: bool = False) -> tuple[int, str] | None:
@@ -136,6 +139,16 @@ class _InputBounds(Struct, frozen=True):
             bounds.append((min(pixels)[0], max(last for _, last in pixels)) if pixels else None)
         return _InputBounds(tuple(bounds), self.shift * (period * taps.stride // inputs_per_period))
 
+    def joined(self, other: "_InputBounds") -> "_InputBounds | None":
+        """Return the bounds of outputs that depend on those of two layers; None where these do not advance alike."""
+        period = math.lcm(len(self.bounds), len(other.bounds))
+        shifts = {bounds.shift * (period // len(bounds.bounds)) for bounds in (self, other)}
+        if len(shifts) > 1 or period > MAX_PERIOD:
+            return None
+        pairs = [[pair for pair in (self.of(output), other.of(output)) if pair is not None] for output in range(period)]
+        bounds = ((min(pair)[0], max(last for _, last in pair)) if pair else None for pair in pairs)
+        return _InputBounds(tuple(bounds), shifts.pop())
+
     @property
     def size(self) -> int:
         """The largest number of pixels from the first to the last that one output depends on."""
@@ -150,24 +163,44 @@ class _InputBounds(Struct, frozen=True):
 def receptive_fields(analyses: Sequence[LayerAnalysis]) -> list[ReceptiveField | None]:
     """Return the receptive field of each layer in the input of the network.
 
-    It is None for a layer that reads all of its input, and for all layers after that one.
+    It is None for a layer that reads all of its input, and for all layers that depend on it; and where layers are joined whose
+    fields advance by different numbers of pixels.
 
     Raises ArgumentError for a field larger than MAX_DIMENSION.
     """
+    bounds: dict[int, tuple[_InputBounds, _InputBounds] | None] = {-1: (_InputBounds(), _InputBounds())}
     fields: list[ReceptiveField | None] = []
-    rows, columns = _InputBounds(), _InputBounds()
-    for analysis in analyses:
-        if analysis.input_taps is None:
-            break
+    for index, analysis in enumerate(analyses):
         try:
-            rows, columns = rows.through(analysis.input_taps[0]), columns.through(analysis.input_taps[1])
+            bounds[index] = found = _bounds_of(analysis, [bounds[link] for link in analysis.inputs])
+            if found is None:
+                fields.append(None)
+                continue
+            rows, columns = found
             field = ReceptiveField((rows.size, columns.size), (rows.stride, columns.stride))
             if max(field.size) > MAX_DIMENSION or max(field.stride) > MAX_DIMENSION:
                 raise ArgumentError(f"has a receptive field of more than {MAX_DIMENSION} pixels")
         except ArgumentError as error:
             raise ArgumentError(f"layer {analysis.layer.name!r} {error}") from None
         fields.append(field)
-    return fields + [None] * (len(analyses) - len(fields))
+    return fields
+
+
+def _bounds_of(
+    analysis: LayerAnalysis, before: Sequence[tuple[_InputBounds, _InputBounds] | None]
+) -> tuple[_InputBounds, _InputBounds] | None:
+    """Return the bounds of the outputs of a layer along rows and columns from those of its inputs, None as for the fields."""
+    if analysis.input_taps is None or None in before:
+        return None
+    joined: list[_InputBounds] = []
+    for taps, inputs in zip(analysis.input_taps, zip(*filter(None, before), strict=True), strict=True):
+        together: _InputBounds | None = inputs[0]
+        for other in inputs[1:]:
+            together = together and together.joined(other)
+        if together is None:
+            return None
+        joined.append(together.through(taps))
+    return joined[0], joined[1]
 
 
 class Totals(Struct, frozen=True):

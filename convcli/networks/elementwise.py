@@ -16,7 +16,7 @@ class Activation(Layer, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> str:
-        return self.function
+        return self.function.replace("_", "-")
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
         from ..ops import activations
@@ -36,6 +36,62 @@ class LeakyRelu(Layer, frozen=True, kw_only=True):
         from ..ops.activations import leaky_relu
 
         return leaky_relu(x, self.slope)
+
+
+class Elu(Layer, frozen=True, kw_only=True):
+    """x where it is positive, else alpha * (exp(x) - 1)."""
+
+    op: ClassVar[str] = "elu"
+
+    alpha: float = 1.0
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        from ..ops.activations import elu
+
+        return elu(x, self.alpha)
+
+
+class PRelu(Layer, frozen=True, kw_only=True):
+    """x where it is positive, else x times a learned slope: one for all, or one for each channel."""
+
+    op: ClassVar[str] = "prelu"
+    needs: ClassVar[tuple[str, ...]] = ("weight",)
+
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        count = next((source.shape[0] for source in self.sources if source.shape == (1,)), shape[0])
+        return (Parameter.full("weight", count),)
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        from ..ops.activations import prelu
+
+        return prelu(x, arrays["weight"])
+
+
+class Gelu(Layer, frozen=True, kw_only=True):
+    """x times the share of a standard normal distribution below x; ``approximate`` tanh is the form by a hyperbolic tangent."""
+
+    op: ClassVar[str] = "gelu"
+
+    approximate: str = "none"
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        from ..ops.activations import gelu
+
+        return gelu(x, self.approximate)
+
+
+class Clip(Layer, frozen=True, kw_only=True):
+    """x, but at least ``low`` and at most ``high``: the ReLU6 of MobileNets by default."""
+
+    op: ClassVar[str] = "clip"
+
+    low: float = 0.0
+    high: float = 6.0
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        from ..ops.activations import clip
+
+        return clip(x, self.low, self.high)
 
 
 class Softmax(Layer, frozen=True, kw_only=True):
@@ -112,10 +168,37 @@ class BatchNorm(Layer, frozen=True, kw_only=True):
         return batch_norm(maps, *scales, self.epsilon).reshape(x.shape)
 
 
+class InstanceNorm(Layer, frozen=True, kw_only=True):
+    """Normalises each map with its own mean and variance, then applies a weight and a bias as ``affine`` does."""
+
+    op: ClassVar[str] = "instance-norm"
+
+    epsilon: float = 1e-5
+
+    def out(self, shape: Shape) -> Shape:
+        return as_maps(shape)
+
+    def parameters(self, shape: Shape) -> tuple[Parameter, ...]:
+        return Parameter.full("weight", shape[0]), Parameter.full("bias", shape[0])
+
+    def input_taps(self, shape: Shape) -> None:
+        return
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        from ..ops.normalization import instance_norm
+
+        return instance_norm(x, arrays.get("weight"), arrays.get("bias"), self.epsilon)
+
+
 class Flatten(Layer, frozen=True, kw_only=True):
-    """All values of the maps in one vector: channel after channel, row after row."""
+    """All values of the maps in one vector: channel after channel, row after row; hwc is the order of Keras.
+
+    In the order hwc, all channels of a pixel stand together.
+    """
 
     op: ClassVar[str] = "flatten"
+
+    order: str = "chw"
 
     def channels(self, before: int | None) -> None:
         return
@@ -127,7 +210,8 @@ class Flatten(Layer, frozen=True, kw_only=True):
         return
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        return x.reshape(-1)
+        maps = x.transpose(1, 2, 0) if self.order == "hwc" and x.ndim == 3 else x
+        return maps.reshape(-1)
 
 
 class Dense(Layer, frozen=True, kw_only=True):
@@ -214,6 +298,14 @@ CHANNELWISE = {"weight": ("key", "o"), "bias": ("bias", "o")}
 OPS = {
     "relu": _activation("relu", "The larger of x and 0."),
     "leaky-relu": Op(LeakyRelu, ("slope",)),
+    "prelu": Op(PRelu, arrays={"weight": ("key", "o")}),
+    "elu": Op(Elu, ("alpha",)),
+    "gelu": Op(Gelu, ("approximate",)),
+    "silu": _activation("silu", "x / (1 + exp(-x))."),
+    "hard-swish": _activation("hard_swish", "x times hard-sigmoid."),
+    "hard-sigmoid": _activation("hard_sigmoid", "x / 6 + 1 / 2, between 0 and 1."),
+    "clip": Op(Clip, ("low", "high")),
+    "erf": _activation("erf", "The error function of x."),
     "sigmoid": _activation("sigmoid", "1 / (1 + exp(-x))."),
     "tanh": _activation("tanh", "The hyperbolic tangent of x."),
     "abs": _activation("abs", "The absolute value of x."),
@@ -222,7 +314,8 @@ OPS = {
     "local-response-norm": Op(LocalResponseNorm, ("size", "alpha", "beta", "k")),
     "affine": Op(Affine, arrays=CHANNELWISE),
     "batch-norm": Op(BatchNorm, ("epsilon",), {**CHANNELWISE, "mean": ("mean", "o"), "variance": ("variance", "o")}),
-    "flatten": Op(Flatten),
+    "instance-norm": Op(InstanceNorm, ("epsilon",), CHANNELWISE),
+    "flatten": Op(Flatten, ("order",)),
     "dense": Op(Dense, ("units",), {"weight": ("key", "oi"), "bias": ("bias", "o")}),
     "rbf": Op(Rbf, ("units",), {"weight": ("key", "oi")}),
 }

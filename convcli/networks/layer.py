@@ -5,7 +5,7 @@ Shapes are (C, H, W) for maps and (C,) for a vector. Nothing here imports NumPy 
 
 import abc
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from msgspec import NODEFAULT, Struct, field
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 Shape: TypeAlias = tuple[int, ...]
 Array: TypeAlias = "np.ndarray[Any, Any]"
+
+
+INPUT = "input"
+"""The name of the input of a network among the inputs of a layer."""
 
 
 class Parameter(Struct, frozen=True):
@@ -91,7 +95,11 @@ class InputTaps(Struct, frozen=True):
 
 
 class Layer(Struct, frozen=True, kw_only=True):
-    """A layer of a network. Methods raise ArgumentError for an input shape that the layer does not accept."""
+    """A layer of a network. Methods raise ArgumentError for an input shape that the layer does not accept.
+
+    ``inputs`` are the names of the layers whose outputs it takes, or INPUT; where there are none, it takes that of the layer
+    before. A layer that takes several joins them: its other methods and ``run`` get what they are together.
+    """
 
     op: ClassVar[str]
     """The name of the operation in a config file."""
@@ -104,6 +112,7 @@ class Layer(Struct, frozen=True, kw_only=True):
 
     name: str
     sources: tuple[ArraySource, ...] = ()
+    inputs: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -114,6 +123,19 @@ class Layer(Struct, frozen=True, kw_only=True):
     def fields_from(cls, array: ArraySource, groups: int) -> dict[str, Any]:
         """Return the fields of the layer that follow from the shape of an array."""
         return {}
+
+    def joined_shape(self, shapes: Sequence[Shape]) -> Shape:
+        """Return the shape of the inputs together."""
+        return _single(shapes)
+
+    @classmethod
+    def joined_channels(cls, channels: Sequence[int | None]) -> int | None:
+        """Return the number of maps of the inputs together; None is a vector."""
+        return _single(channels)
+
+    def join(self, inputs: Sequence[Array]) -> Array:
+        """Return the inputs together."""
+        return _single(inputs)
 
     def channels(self, before: int | None) -> int | None:
         """Return the number of output maps for ``before`` input maps of any size; None is a vector."""
@@ -164,6 +186,12 @@ class Layer(Struct, frozen=True, kw_only=True):
             expected = (required[0], *required[2:]) if source.shared else required
             if source.shape != expected:
                 raise ArgumentError(f"the {source.role} of {source.origin} has shape {source.shape}, and must have {required}")
+
+
+def _single(inputs: Sequence[Any]) -> Any:
+    if len(inputs) != 1:
+        raise ArgumentError(f"takes one input, and gets {len(inputs)}; join them in a layer before, by concat, add or multiply")
+    return inputs[0]
 
 
 class Op(Struct, frozen=True):

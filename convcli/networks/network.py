@@ -1,10 +1,18 @@
-"""A network: its input and its layers in order."""
+"""A network: its input and its layers, a chain or a graph."""
+
+import functools
+import importlib
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import Struct
 
 from ..drawn import Drawn
 from ..errors import ArgumentError, nearest_name
-from .layer import Layer, Shape
+from .layer import INPUT, Array, Layer, Shape
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 class Input(Struct, frozen=True):
@@ -42,14 +50,64 @@ class Input(Struct, frozen=True):
         return ""
 
 
-class Network(Drawn, Struct, frozen=True):
-    """Layers in order: each takes the output of the one before."""
+class ChannelCounts(NamedTuple):
+    """The number of maps that a layer gets, and of those that it gives; None is a vector."""
+
+    before: int | None
+    after: int | None
+
+
+class Network(Drawn, Struct, frozen=True, dict=True):
+    """Layers in order: each takes the output of the one before, or those of any earlier ones that it names.
+
+    A network whose layers have weights is a function: ``network(x)``. Weights are read by the first call, and kept.
+    """
 
     name: str
     input: Input
     layers: tuple[Layer, ...]
     about: str = ""
     source: str = ""
+
+    def __call__(self, x: "ArrayLike") -> Array:
+        """Return the output of the last layer for maps (C, H, W), or for each of (N, C, H, W).
+
+        x holds the numbers that the first layer gets: ``input.range``, ``mean`` and ``std`` are not applied. The result is
+        (C', H', W') or (n,), with N in front where x has it; float64 where x is, else float32. Raises ArgumentError, and
+        KernelError for weights that cannot be read.
+        """
+        last = self.layers[-1].name
+        return self.maps(x, [last])[last]
+
+    def maps(self, x: "ArrayLike", layers: Sequence[str]) -> dict[str, Array]:
+        """Return the outputs of layers by their names, each as that of the last layer is. Raises as a call does."""
+        import numpy as np
+
+        from ..ops.validation import MAPS, as_real
+
+        pictures = as_real("x", x, MAPS)
+        if pictures.shape[-3] != self.input.channels:
+            raise ArgumentError(
+                f"x must have {self.input.channels} channels for network {self.name!r}, (N, C, H, W) or (C, H, W), "
+                f"got shape {pictures.shape}"
+            )
+        model = self._loaded(tuple(layers))
+        model.analyses(pictures.shape[-2:])  # raises where a layer rejects its input
+        if pictures.ndim == 3:
+            found: dict[str, Array] = model.compute(pictures)
+            return found
+        outputs = [model.compute(picture) for picture in pictures]
+        return {name: np.stack([output[name] for output in outputs]) for name in layers}
+
+    def _loaded(self, layers: tuple[str, ...]) -> Any:
+        """Return the layers with their weights. The package that loads them is above this one, and imported by the first call."""
+        if layers not in self._models:
+            self._models[layers] = importlib.import_module("convcli.pipeline.loaded_network").LoadedNetwork(self, layers)
+        return self._models[layers]
+
+    @functools.cached_property
+    def _models(self) -> dict[tuple[str, ...], Any]:
+        return {}
 
     def shape_for(self, size: tuple[int, int]) -> Shape:
         """Return (C, H, W) for an input of that size. Raises ArgumentError where the network takes another size."""
@@ -61,6 +119,37 @@ class Network(Drawn, Struct, frozen=True):
             )
         return self.input.channels, *size
 
+    def links(self) -> tuple[tuple[int, ...], ...]:
+        """Return for each layer the indices of those whose outputs it takes; -1 is the input of the network.
+
+        Raises ArgumentError for a name that is not that of an earlier layer.
+        """
+        found: dict[str, int] = {INPUT: -1}
+        links: list[tuple[int, ...]] = []
+        for index, layer in enumerate(self.layers):
+            missing = [name for name in layer.inputs if name not in found]
+            if missing:
+                raise ArgumentError(f"network {self.name!r}: layer {layer.name!r} {missing_input(missing[0], found)}")
+            links.append(tuple(found[name] for name in layer.inputs) or (index - 1,))
+            found[layer.name] = index
+        return tuple(links)
+
+    def channel_counts(self) -> list[ChannelCounts]:
+        """Return the channels before and after each layer, which do not depend on the size of the picture."""
+        counts: list[ChannelCounts] = []
+        for layer, links in zip(self.layers, self.links(), strict=True):
+            before = layer.joined_channels([self.input.channels if link < 0 else counts[link].after for link in links])
+            counts.append(ChannelCounts(before, layer.channels(before)))
+        return counts
+
+    def needed_for(self, names: Iterable[str]) -> list[int]:
+        """Return the indices of layers, and of all that they depend on, in order. Raises ArgumentError for an unknown name."""
+        links, needed = self.links(), {self.layer_named(name) for name in names}
+        for index in reversed(range(len(self.layers))):
+            if index in needed:
+                needed.update(link for link in links[index] if link >= 0)
+        return sorted(needed)
+
     def layer_named(self, name: str) -> int:
         """Return the index of a layer. Raises ArgumentError, with the nearest name."""
         names = [layer.name for layer in self.layers]
@@ -68,3 +157,9 @@ class Network(Drawn, Struct, frozen=True):
             hint = nearest_name(name, names) or f"; there are {', '.join(names)}"
             raise ArgumentError(f"network {self.name!r} has no layer {name!r}{hint}")
         return names.index(name)
+
+
+def missing_input(name: str, earlier: Iterable[str]) -> str:
+    """Return why a layer cannot take the output of a layer of this name."""
+    near = nearest_name(name, earlier) or f"; there are {', '.join(earlier)}"
+    return f"takes the output of {name!r}, and no layer before it has that name{near}"

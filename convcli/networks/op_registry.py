@@ -6,7 +6,7 @@ run ``python tests/support/generate.py``.
 
 from collections.abc import Mapping
 
-from . import convolutions, elementwise, pooling
+from . import convolutions, elementwise, joins, pooling, rearranging
 from .layer import Op
 
-OPS: Mapping[str, Op] = {**convolutions.OPS, **pooling.OPS, **elementwise.OPS}
+OPS: Mapping[str, Op] = {**convolutions.OPS, **pooling.OPS, **rearranging.OPS, **elementwise.OPS, **joins.OPS}

@@ -1,4 +1,4 @@
-"""Pooling layers, and up-sampling."""
+"""Pooling layers."""
 
 import math
 from collections.abc import Mapping
@@ -96,25 +96,50 @@ class GlobalAvgPool(Layer, frozen=True, kw_only=True):
         return global_avg_pool2d(x)
 
 
-class Upsample(Layer, frozen=True, kw_only=True):
-    """Repeats every pixel ``factor`` times along each axis."""
+class GlobalMaxPool(GlobalAvgPool, frozen=True, kw_only=True):
+    """The maximum of each map."""
 
-    op: ClassVar[str] = "upsample"
+    op: ClassVar[str] = "global-max-pool"
 
-    factor: Sides
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        from ..ops.pooling import global_max_pool2d
+
+        return global_max_pool2d(x)
+
+
+class AdaptiveAvgPool(Layer, frozen=True, kw_only=True):
+    """The means of windows that cover the maps: ``size`` of them, whatever the size of the maps."""
+
+    op: ClassVar[str] = "adaptive-avg-pool"
+
+    size: Sides
 
     def out(self, shape: Shape) -> Shape:
-        channels, height, width = as_maps(shape)
-        return channels, height * self.factor[0], width * self.factor[1]
+        return as_maps(shape)[0], *self.size
 
-    def input_taps(self, shape: Shape) -> tuple[InputTaps, InputTaps]:
-        rows, columns = (InputTaps(factor, dilation=-1, upsampling=factor) for factor in self.factor)
+    def input_taps(self, shape: Shape) -> tuple[InputTaps, InputTaps] | None:
+        """Return the taps where the windows are alike, as where ``size`` divides that of the maps."""
+        sizes = as_maps(shape)[1:]
+        if any(side % count for side, count in zip(sizes, self.size, strict=True)):
+            return None
+        rows, columns = (InputTaps(side // count, side // count) for side, count in zip(sizes, self.size, strict=True))
         return rows, columns
 
     def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
-        from ..ops.pooling import upsample_nearest
+        from ..ops.pooling import adaptive_avg_pool2d
 
-        return upsample_nearest(x, self.factor)
+        return adaptive_avg_pool2d(x, self.size)
+
+
+class AdaptiveMaxPool(AdaptiveAvgPool, frozen=True, kw_only=True):
+    """The maxima of the windows of adaptive-avg-pool."""
+
+    op: ClassVar[str] = "adaptive-max-pool"
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        from ..ops.pooling import adaptive_max_pool2d
+
+        return adaptive_max_pool2d(x, self.size)
 
 
 WINDOW = ("size", "stride", "padding", "ceil")
@@ -123,5 +148,7 @@ OPS = {
     "avg-pool": Op(AvgPool, (*WINDOW, "count-padding")),
     "lp-pool": Op(LpPool, (*WINDOW, "dilation", "p")),
     "global-avg-pool": Op(GlobalAvgPool),
-    "upsample": Op(Upsample, ("factor",)),
+    "global-max-pool": Op(GlobalMaxPool),
+    "adaptive-avg-pool": Op(AdaptiveAvgPool, ("size",)),
+    "adaptive-max-pool": Op(AdaptiveMaxPool, ("size",)),
 }

@@ -17,43 +17,84 @@ from .convolutions import Conv
 from .depthwise import Depthwise
 from .elementwise import Activation, BatchNorm
 from .layer import Layer
+from .network import Network
 
 Arrays = Mapping[str, Mapping[str, Array]]
 
 
 class Step(NamedTuple):
-    """The layer whose output a step computes, and the function of its input and the number of threads."""
+    """The layer whose output a step computes, those whose outputs it takes, and the function of these and of threads.
 
-    layer: str
-    compute: Callable[[Array, int | None], Array]
+    Layers have their index in the network; -1 is its input.
+    """
+
+    layer: int
+    inputs: tuple[int, ...]
+    compute: Callable[[Sequence[Array], int | None], Array]
 
 
-def make_steps(layers: Sequence[Layer], arrays: Arrays, channels: int, tapped: Collection[str]) -> Iterator[Step]:
-    """Yield the steps for an input of ``channels`` maps. Every ``tapped`` layer is the last of a step."""
-    current: int | None = channels
-    done = 0
-    while done < len(layers):
-        layer = layers[done]
-        groups = _groups_of(layer, arrays[layer.name], current)
-        current, done = layer.channels(current), done + 1
-        if groups is None or not isinstance(layer, Conv | Depthwise):
-            yield Step(layer.name, partial(_run, layer, arrays[layer.name]))
+def make_steps(network: Network, arrays: Arrays, tapped: Collection[str]) -> Iterator[Step]:
+    """Yield the steps that compute the tapped layers. Each of these is the last of a step."""
+    links, counts, needed = network.links(), network.channel_counts(), network.needed_for(tapped)
+    readers: dict[int, list[int]] = {index: [] for index in (-1, *needed)}
+    for index in needed:
+        for link in links[index]:
+            readers[link].append(index)
+
+    def sole_reader(index: int, kind: type[Layer]) -> int | None:
+        """Return the layer that alone takes the output of another, if it is of this kind, and the output is not asked for."""
+        is_alone = len(readers[index]) == 1 and network.layers[index].name not in tapped
+        return readers[index][0] if is_alone and isinstance(network.layers[readers[index][0]], kind) else None
+
+    done: set[int] = set()
+    for index in needed:
+        if index in done:
             continue
-        name, (weight, bias) = layer.name, (arrays[layer.name]["weight"], arrays[layer.name].get("bias"))
-        following = layers[done] if done < len(layers) else None
-        if isinstance(following, BatchNorm) and name not in tapped:
-            normalized = _normalized(weight, bias, following, arrays[following.name])
+        layer = network.layers[index]
+        groups = _groups_of(layer, arrays[layer.name], counts[index].before)
+        if groups is None or not isinstance(layer, Conv | Depthwise):
+            yield Step(index, links[index], partial(_run, layer, arrays[layer.name]))
+            continue
+        last, weight, bias = index, arrays[layer.name]["weight"], arrays[layer.name].get("bias")
+        following = sole_reader(last, BatchNorm)
+        if following is not None:
+            normalized = _normalized(weight, bias, network.layers[following], arrays[network.layers[following].name])
             if normalized is not None:
-                (weight, bias), name, done = normalized, following.name, done + 1
-        following = layers[done] if done < len(layers) else None
-        rectified = isinstance(following, Activation) and following.function == "relu" and name not in tapped
-        if rectified:
-            name, done = layers[done].name, done + 1
-        yield Step(name, FixedConv(weight, bias, groups=groups, rectified=rectified, **layer.options()))
+                (weight, bias), last = normalized, following
+                done.add(last)
+        following = sole_reader(last, Activation)
+        rectified = following is not None and network.layers[following].kind == "relu"
+        if following is not None and rectified:
+            last = following
+            done.add(last)
+        convolution = FixedConv(weight, bias, groups=groups, rectified=rectified, **layer.options())
+        yield Step(last, links[index], partial(_convolve, convolution))
 
 
-def _run(layer: Layer, arrays: Mapping[str, Array], x: Array, threads: int | None) -> Array:
-    return layer.run(x, arrays, threads)
+def compute_steps(steps: Sequence[Step], x: Array, kept: Collection[int], threads: int | None) -> dict[int, Array]:
+    """Return the outputs of the ``kept`` layers, (C, H, W) or (C,), by index, for an input (C, H, W).
+
+    Those of other layers are freed as soon as no further step takes them.
+    """
+    last_reader = {index: place for place, step in enumerate(steps) for index in step.inputs}
+    outputs, kept_outputs = {-1: x}, dict[int, Array]()
+    for place, step in enumerate(steps):
+        inputs = [outputs[index] for index in step.inputs]
+        for index in step.inputs:
+            if last_reader[index] == place:
+                outputs.pop(index, None)
+        outputs[step.layer] = step.compute(inputs, threads)
+        if step.layer in kept:
+            kept_outputs[step.layer] = outputs[step.layer]
+    return kept_outputs
+
+
+def _convolve(convolution: FixedConv, inputs: Sequence[Array], threads: int | None) -> Array:
+    return convolution(inputs[0], threads)
+
+
+def _run(layer: Layer, arrays: Mapping[str, Array], inputs: Sequence[Array], threads: int | None) -> Array:
+    return layer.run(layer.join(inputs), arrays, threads)
 
 
 def _groups_of(layer: Layer, arrays: Mapping[str, Array], channels: int | None) -> int | None:
@@ -63,11 +104,12 @@ def _groups_of(layer: Layer, arrays: Mapping[str, Array], channels: int | None) 
     return channels if isinstance(layer, Depthwise) and arrays["weight"].ndim == 4 else None
 
 
-def _normalized(weight: Array, bias: Array | None, layer: BatchNorm, arrays: Mapping[str, Array]) -> tuple[Array, Array] | None:
+def _normalized(weight: Array, bias: Array | None, layer: Layer, arrays: Mapping[str, Array]) -> tuple[Array, Array] | None:
     """Return weight and bias, float64, of a convolution with the batch normalisation after it.
 
     None where the factors are 0 or not finite: weights of 0 are not part of a kernel.
     """
+    assert isinstance(layer, BatchNorm)
     learned = arrays["mean"], arrays["variance"], arrays.get("weight"), arrays.get("bias")
     scales, shifts = batch_norm_factors(len(weight), *learned, layer.epsilon)
     with np.errstate(all="ignore"):

@@ -101,3 +101,26 @@ def batch_norm_factors(
         scales = scales / np.sqrt(variances + as_number("epsilon", epsilon))
         shifts = shifts - means * scales
     return scales.ravel(), shifts.ravel()
+
+
+def instance_norm(x: ArrayLike, scale: ArrayLike | None = None, shift: ArrayLike | None = None, epsilon: float = 1e-5) -> Array:
+    """Return (x - mean) / sqrt(variance + epsilon) * scale + shift, where each map has its own mean and variance.
+
+    scale and shift are (C,). Equal to PyTorch's ``instance_norm`` and ONNX's ``InstanceNormalization`` within rounding; means
+    and variances are computed in float64. Ulyanov et al., https://arxiv.org/abs/1607.08022. Raises ArgumentError.
+
+    >>> instance_norm([[[1, 3]]], epsilon=0).tolist()
+    [[[-1.0, 1.0]]]
+    """
+    maps = as_real("x", x, MAPS)
+    channels = maps.shape[-3]
+    scales = 1.0 if scale is None else per_channel("scale", scale, channels)
+    shifts = 0.0 if shift is None else per_channel("shift", shift, channels)
+    with np.errstate(all="ignore"):
+        means = maps.mean(axis=(-2, -1), keepdims=True, dtype=np.float64)
+        variances = maps.var(axis=(-2, -1), keepdims=True, dtype=np.float64)
+        scales = scales / np.sqrt(variances + as_number("epsilon", epsilon))
+        shifts = shifts - means * scales
+    out = aligned(maps.shape, maps.dtype)
+    scale_into(np.ascontiguousarray(maps), *(np.broadcast_to(values, means.shape) for values in (scales, shifts)), out)
+    return out

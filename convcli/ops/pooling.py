@@ -1,7 +1,7 @@
 """Pooling: the maximum, the mean or a norm of each window; and up-sampling."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -281,6 +281,59 @@ def global_avg_pool2d(x: ArrayLike) -> Array:
     with np.errstate(over="ignore", invalid="ignore"):
         mean: Array = maps.mean(axis=(-2, -1), keepdims=True, dtype=np.float64).astype(maps.dtype)
     return mean
+
+
+def global_max_pool2d(x: ArrayLike) -> Array:
+    """Return the maximum of each map, of the dtype of x; shapes are those of ``global_avg_pool2d``.
+
+    Equal to ONNX's ``GlobalMaxPool``. NaN is the maximum where there is one. Raises ArgumentError.
+
+    >>> global_max_pool2d([[[1, 2], [3, 6]]]).tolist()
+    [[[6]]]
+    """
+    largest: Array = check_array("x", x, MAPS, batched=True).max(axis=(-2, -1), keepdims=True)
+    return largest
+
+
+def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair) -> Array:
+    """Return the means of windows that cover maps (N, C, H, W) or (C, H, W), summed in float64: ``output_size`` of them.
+
+    Window i of n along an axis of H pixels begins at floor(i H / n) and ends before ceil((i + 1) H / n), so that neighbours may
+    share a pixel. Equal to PyTorch's ``adaptive_avg_pool2d`` within rounding. ``output_size`` is an int or (rows, columns).
+    Raises ArgumentError.
+
+    >>> adaptive_avg_pool2d([[[1, 2, 6]]], (1, 2)).tolist()
+    [[[1.5, 4.0]]]
+    """
+    maps = as_real("x", x, MAPS)
+    rows, columns = _adaptive_windows(maps, output_size)
+    sums = _reduced(np.add.reduce, _reduced(np.add.reduce, maps.astype(np.float64), rows, -2), columns, -1)
+    counts = np.outer(*([stop - start for start, stop in windows] for windows in (rows, columns)))
+    means: Array = (sums / counts).astype(maps.dtype)
+    return means
+
+
+def adaptive_max_pool2d(x: ArrayLike, output_size: Pair) -> Array:
+    """Return the maxima of the windows of ``adaptive_avg_pool2d``, of the dtype of x. Raises ArgumentError.
+
+    >>> adaptive_max_pool2d([[[1, 2, 6]]], (1, 2)).tolist()
+    [[[2, 6]]]
+    """
+    maps = check_array("x", x, MAPS, batched=True)
+    rows, columns = _adaptive_windows(maps, output_size)
+    return _reduced(np.maximum.reduce, _reduced(np.maximum.reduce, maps, rows, -2), columns, -1)
+
+
+def _adaptive_windows(maps: Array, output_size: Pair) -> list[list[tuple[int, int]]]:
+    """Return the first pixel of each window, and the one after its last, along rows and along columns."""
+    counts = as_pair("output_size", output_size, least=1)
+    sizes = zip(maps.shape[-2:], counts, strict=True)
+    return [[(i * size // count, -(-(i + 1) * size // count)) for i in range(count)] for size, count in sizes]
+
+
+def _reduced(reduce: Callable[..., Any], maps: Array, windows: Sequence[tuple[int, int]], axis: int) -> Array:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.stack([reduce(np.moveaxis(maps, axis, 0)[start:stop], axis=0) for start, stop in windows], axis=axis)
 
 
 def upsample_nearest(x: ArrayLike, scale_factor: Pair) -> Array:

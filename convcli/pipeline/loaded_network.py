@@ -43,7 +43,7 @@ class LayerMap(Struct, frozen=True):
 
 
 class LoadedNetwork:
-    """The layers of a network up to the last tapped one, and their weights.
+    """The layers of a network that its tapped ones depend on, and their weights.
 
     Raises ArgumentError for an unknown layer, a layer without weights, and more than MAX_MAPS maps.
     """
@@ -51,8 +51,9 @@ class LoadedNetwork:
     def __init__(self, network: Network, tapped: Sequence[str] = ()) -> None:
         indices = sorted({network.layer_named(name) for name in tapped} or {len(network.layers) - 1})
         self.network = network
-        self.layers: tuple[Layer, ...] = network.layers[: indices[-1] + 1]
         self.tapped_layers = tuple(network.layers[index].name for index in indices)
+        self.needed = network.needed_for(self.tapped_layers)
+        self.layers: tuple[Layer, ...] = tuple(network.layers[index] for index in self.needed)
         for layer in self.layers:
             if layer.lacks_weights:
                 raise ArgumentError(
@@ -74,14 +75,12 @@ class LoadedNetwork:
     def _find_maps(self) -> list[LayerMap]:
         """Return the maps of the tapped layers, in the order of the layers."""
         maps: list[LayerMap] = []
-        channels: int | None = self.network.input.channels
-        for layer in self.layers:
-            channels = layer.channels(channels)
-            if layer.name not in self.tapped_layers:
-                continue
+        counts = self.network.channel_counts()
+        for name in self.tapped_layers:
+            channels = counts[self.network.layer_named(name)].after
             if len(maps) + (channels or 1) > MAX_MAPS:
-                raise ArgumentError(f"layer {layer.name!r} gives {channels} maps; a run writes at most {MAX_MAPS}")
-            maps += [LayerMap(layer.name, index) for index in ([None] if channels is None else range(channels))]
+                raise ArgumentError(f"layer {name!r} gives {channels} maps; a run writes at most {MAX_MAPS}")
+            maps += [LayerMap(name, index) for index in ([None] if channels is None else range(channels))]
         return maps
 
     @property
@@ -118,7 +117,7 @@ class LoadedNetwork:
 
                 with sharing_archives():
                     arrays = {layer.name: self._load_layer(layer) for layer in self.layers}
-                self._steps = tuple(make_steps(self.layers, arrays, self.network.input.channels, self.tapped_layers))
+                self._steps = tuple(make_steps(self.network, arrays, self.tapped_layers))
                 self.weights_digest = _digest_of(arrays)
                 self._arrays = arrays  # last: where a step before fails, the next picture tries again
             return self._arrays
@@ -126,12 +125,11 @@ class LoadedNetwork:
     def compute(self, x: "Array", threads: int | None = None, limit: int | None = None) -> dict[str, "Array"]:
         """Return the outputs of the tapped layers, (C, H, W) or (C,), by name, for an input (C, H, W). Raises as ``load``."""
         self.load(limit)
-        outputs = dict[str, "Array"]()
-        for step in self._steps:
-            x = step.compute(x, threads)
-            if step.layer in self.tapped_layers:
-                outputs[step.layer] = x
-        return outputs
+        from ..networks.steps import compute_steps
+
+        tapped = {self.network.layer_named(name): name for name in self.tapped_layers}
+        outputs = compute_steps(self._steps, x, tapped, threads)
+        return {name: outputs[index] for index, name in tapped.items()}
 
     def _load_layer(self, layer: Layer) -> Mapping[str, "Array"]:
         import numpy as np
@@ -146,10 +144,10 @@ class LoadedNetwork:
         return arrays
 
     def analyses(self, size: tuple[int, int]) -> list[LayerAnalysis]:
-        """Return the analysis of each layer for an image of size (H, W) after resizing. Raises ArgumentError."""
+        """Return the analysis of each layer up to the last needed one, for an image (H, W), resized. Raises ArgumentError."""
         analyses = self._analyses.get(size)  # one look-up, as another thread may clear the cache meanwhile
         if analyses is None:
-            analyses = list(itertools.islice(analyse(self.network, self.network.shape_for(size)), len(self.layers)))
+            analyses = list(itertools.islice(analyse(self.network, self.network.shape_for(size)), self.needed[-1] + 1))
             if len(self._analyses) >= CACHED_SIZES:
                 self._analyses.clear()
             self._analyses[size] = analyses

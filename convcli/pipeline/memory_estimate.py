@@ -125,7 +125,7 @@ def _count(request: BaseRequest, index: int, header: Header, channels: int) -> i
 
 
 def _estimate_network(request: "NetworkRequest", header: Header) -> int:
-    """Return the bytes of the image, of the input and output of a layer, and of the maps of earlier layers that are kept."""
+    """Return the bytes of the image, of the inputs and the output of a layer, and of the maps that are kept meanwhile."""
     height, width = header.height, header.width
     image = height * width * header.channels * header.itemsize + header.held
     try:
@@ -134,12 +134,18 @@ def _estimate_network(request: "NetworkRequest", header: Header) -> int:
         return image + header.reading
     entering = math.prod(analyses[0].input_shape)
     resized = (request.network.input.channels + 1) * height * width if analyses[0].input_shape[1:] != (height, width) else 0
-    kept, peak, current = 0, entering + resized, entering  # current: the input of the next layer, if it is not kept
-    for analysis in analyses:
+    last_readers = {link: index for index in request.model.needed for link in analyses[index].inputs}
+    held, peak = {-1: entering}, entering + resized  # held: the counts of numbers in the outputs of layers, by index
+    for index in request.model.needed:
+        analysis = analyses[index]
         out = math.prod(analysis.output_shape)
-        peak = max(peak, kept + current + out + analysis.layer.scratch(analysis.input_shape))
-        kept, current = (kept + out, 0) if analysis.layer.name in request.model.tapped_layers else (kept, out)
+        peak = max(peak, sum(held.values()) + out + analysis.layer.scratch(analysis.input_shape))
+        held[index] = out
+        for link in (index, *analysis.inputs):
+            is_tapped = link >= 0 and analyses[link].layer.name in request.model.tapped_layers
+            if last_readers.get(link, index) == index and not is_tapped:
+                held.pop(link, None)
     sources = [source for layer in request.model.layers for source in layer.sources]
     doubles = [math.prod(source.shape) for source in sources if source.itemsize > FLOAT32_BYTES]
     cast = max(doubles, default=0)  # for float32 images
-    return image + max(header.reading, max(peak, kept) * max(header.itemsize, FLOAT32_BYTES) + cast * FLOAT32_BYTES)
+    return image + max(header.reading, peak * max(header.itemsize, FLOAT32_BYTES) + cast * FLOAT32_BYTES)

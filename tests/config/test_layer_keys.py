@@ -11,11 +11,15 @@ from convcli.config.diagnostics import Diagnostics, Document
 from convcli.config.field_values import Table
 from convcli.config.layer_keys import KEYS
 from convcli.config.layer_spec import read_layers, weight_keys
+from convcli.networks.joins import Join
 from convcli.networks.op_registry import OPS
 
 VALUES = [2, 0, -1, 1023, 1024, 65535, 65536, True, False, 1.5, -0.5, 1e31]
 VALUES += ["x", "2x1", "2X01", "0", "0x2", "1/9", "7", "-7.5", "same", "SAME_UPPER", "SAME", "edge", "mirror", "1,2x0,3", "1,2"]
 VALUES += [[], [1], [0, 0], [1, 2], [1, 2, 3], [2, "2"], [[0, 1], [2]], [[0, 1], [2, 3]], [[0, 0]], [[1], [-1]], {}]
+INPUTS = ["x", ["x"], ["x", "y"], ["x", "x", "y"], [], 3, ["x", 3], ["x"] * 64, ["x"] * 65, True, {}]
+"""What a layer may be said to take, of earlier layers x and y."""
+
 NAMES = {key for op in OPS.values() for key in (*op.keys, *weight_keys(op))}
 
 
@@ -33,16 +37,17 @@ def test_every_key_belongs_to_an_operation():
 
 def shortest_tables(name, op):
     """The shortest valid tables of an operation: without weights, and with weights from each source."""
-    yield {"op": name} | dict.fromkeys(op.required, 2)
+    yield {"op": name} | dict.fromkeys(op.required, 2) | ({"input": ["x", "y"]} if issubclass(op.layer, Join) else {})
     sources = [source for source in ("kernel", "bank", "file") if source in weight_keys(op)]
     array_keys = {op.arrays[role][0]: "array" for role in op.layer.needs if role != "weight"} if op.arrays else {}
     yield from ({"op": name, source: "some"} | (array_keys if source == "file" else {}) for source in sources)
 
 
 def parser_accepts(layer):
-    """Whether the parser accepts a layer."""
+    """Whether the parser accepts a layer after two others."""
     diagnostics = Diagnostics(Document(Path("kernels.toml"), ""))
-    read_layers(Table({"layers": [layer]}, ("networks", "n"), diagnostics), Path())
+    layers = [{"op": "relu", "name": "x"}, {"op": "relu", "name": "y"}, layer]
+    read_layers(Table({"layers": layers}, ("networks", "n"), diagnostics), Path())
     return not diagnostics.faults
 
 
@@ -58,8 +63,9 @@ def test_the_schema_is_as_strict_as_the_parser(op_name):
     for table in shortest_tables(op_name, op):
         assert parser_accepts(table), table
         assert validator.is_valid(table), table
+        inputs = [("input", value) for value in INPUTS]
         others = [(name, 2) for name in sorted(NAMES - {*keys, *weight_keys(op)})]
-        for name, value in (*((name, value) for name in keys for value in VALUES), *others):
+        for name, value in (*((name, value) for name in keys for value in VALUES), *inputs, *others):
             layer = {**table, name: value}
             assert parser_accepts(layer) == validator.is_valid(layer), layer
         for name in set(table) - {"op"}:

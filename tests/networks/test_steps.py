@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-from convcli.networks.steps import make_steps
+from convcli.networks.steps import compute_steps, make_steps
 from nets import network
 
 LAYERS = """{ op = "conv", name = "a", file = "w.npz", key = "a.weight", bias = "a.bias", padding = 1 }
@@ -28,7 +28,7 @@ def net(tmp_path, rng):
     values = {name: rng.normal(size=shape) for name, shape in arrays.items()} | {"b.variance": rng.uniform(0.5, 2, 16)}
     np.savez(tmp_path / "w.npz", **values)
     loaded = network(tmp_path, LAYERS, channels=3)
-    return loaded.layers, {layer.name: {array.role: array.load() for array in layer.sources} for layer in loaded.layers}
+    return loaded, {layer.name: {array.role: array.load() for array in layer.sources} for layer in loaded.layers}
 
 
 def outputs_one_by_one(layers, arrays, x):
@@ -42,29 +42,31 @@ def outputs_one_by_one(layers, arrays, x):
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float32, 1e-4), (np.float64, 1e-12)])
 def test_steps_equal_layers_one_by_one(net, rng, dtype, tolerance):
     """For every pair of tapped layers, whose own outputs exist: of others, only those that end a step."""
-    layers, arrays = net
+    loaded, arrays = net
     x = rng.normal(size=(3, 11, 12)).astype(dtype)
-    expected = outputs_one_by_one(layers, arrays, x)
+    expected = outputs_one_by_one(loaded.layers, arrays, x)
     for tapped in itertools.combinations("abcdefghi", 2):
-        maps = x
-        steps = list(make_steps(layers, arrays, 3, tapped))
-        for step in steps:
-            maps = step.compute(maps, 1)
+        steps = list(make_steps(loaded, arrays, tapped))
+        found = compute_steps(steps, x, {step.layer for step in steps}, 1)
+        for index, maps in found.items():
             assert maps.dtype == dtype
-            assert_allclose(maps, expected[step.layer], rtol=0, atol=tolerance)
-        assert set(tapped) <= {step.layer for step in steps}
-    assert [step.layer for step in make_steps(layers, arrays, 3, "i")] == ["c", "e", "f", "h", "i"]
+            assert_allclose(maps, expected[loaded.layers[index].name], rtol=0, atol=tolerance)
+        assert set(tapped) <= {loaded.layers[index].name for index in found}
+    assert names_of(loaded, make_steps(loaded, arrays, "i")) == ["c", "e", "f", "h", "i"]
+
+
+def names_of(loaded, steps):
+    """The names of the layers that end a step."""
+    return [loaded.layers[step.layer].name for step in steps]
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e-45, 1e39])
 def test_a_normalisation_that_would_lose_weights_is_a_step_of_its_own(net, rng, scale):
     """A weight that became 0 would be left out of its kernel, with the NaN under it; one that overflowed would be infinite."""
-    layers, arrays = net
+    loaded, arrays = net
     arrays["b"] = arrays["b"] | {"weight": np.full(16, scale)}
-    assert [step.layer for step in make_steps(layers, arrays, 3, "i")][:2] == ["a", "b"]
+    assert names_of(loaded, make_steps(loaded, arrays, "i"))[:2] == ["a", "b"]
     x = rng.normal(size=(3, 11, 12)).astype(np.float32)
     x[0, 5, 5] = np.nan
-    maps = x
-    for step in list(make_steps(layers, arrays, 3, "c"))[:3]:
-        maps = step.compute(maps, 1)
-    assert np.isnan(maps).sum() == 16 * 9
+    steps = list(make_steps(loaded, arrays, "c"))
+    assert np.isnan(compute_steps(steps, x, [2], 1)[2]).sum() == 16 * 9

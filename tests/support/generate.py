@@ -14,9 +14,10 @@ from msgspec import NODEFAULT
 
 from convcli.config.built_in import PARSED, digest_of
 from convcli.config.layer_keys import KEYS, keys_of
-from convcli.config.layer_spec import WAYS, weight_keys
+from convcli.config.layer_spec import MAX_INPUTS, WAYS, weight_keys
 from convcli.config.search_path import built_in_file
 from convcli.geometry.borders import BORDER_ALIASES, BORDERS
+from convcli.networks.joins import Join
 from convcli.networks.op_registry import OPS
 
 PACKAGE = Path(__file__).resolve().parents[2] / "convcli"
@@ -35,6 +36,7 @@ WEIGHTS = {
     "mean": "the array of means in the file",
     "variance": "the array of variances in the file",
 }
+INPUTS = "the layer whose output it takes, by name, or the list of those that it joins; the layer before where none is given"
 BIAS = "the array of biases in the file; without weights, whether the layer has biases"
 
 PLAIN = {name: key for name, key in KEYS.items() if "." not in name}
@@ -70,6 +72,13 @@ def layer_schema():
             **shared,
             **weights,
             "name": NAME,
+            "input": {
+                "anyOf": [
+                    {"type": "string"},
+                    {"type": "array", "minItems": 1, "maxItems": MAX_INPUTS, "items": {"type": "string"}},
+                ],
+                "description": INPUTS,
+            },
             "bias": {"type": ["boolean", "string"], "description": BIAS},
         },
         "allOf": [{"if": {"properties": {"op": {"const": name}}}, "then": op_schema(name, op)} for name, op in OPS.items()],
@@ -79,21 +88,22 @@ def layer_schema():
 def op_schema(name, op):
     """The keys that an operation allows and requires, as ``layer_spec`` reads it."""
     sources, required = weight_keys(op), op.required
-    rules = {"propertyNames": {"enum": ["op", "name", *op.keys, *sources]}}
+    rules = {"propertyNames": {"enum": ["op", "name", "input", *op.keys, *sources]}}
     varied = {key: rule.schema for key, rule in keys_of(name).items() if key in VARIED}
+    is_join = issubclass(op.layer, Join)
+    varied["input"] = {"type": "array", "minItems": 2} if is_join else {"minItems": 1, "maxItems": 1}
     if "layout" in sources:
         axes = op.arrays["weight"][1]
         varied["layout"] = {
             "pattern": "|".join(map(any_order, dict.fromkeys((axes.replace("11", "hw"), axes.replace("11", "")))))
         }
-    if varied:
-        rules["properties"] = varied
+    rules["properties"] = varied
     ways = [way for way in WAYS if way in sources]
     if required and ways:
         alternatives = [["connections", *(key for key in required if key != "filters")]] if "connections" in op.keys else []
         rules["anyOf"] = [{"required": list(keys)} for keys in (required, *alternatives, *([way] for way in ways))]
-    elif required:
-        rules["required"] = list(required)
+    elif required or is_join:
+        rules["required"] = [*required, *(["input"] if is_join else [])]
     if sources:
         rules |= weight_rules(op, ways)
     return rules
@@ -157,7 +167,7 @@ def key_table():
     for name, key in KEYS.items():
         op, _, key_name = name.rpartition(".")
         rows.append(f"| `{key_name}`{f' of `{op}`' if op else ''} | {key.about} |")
-    return ["| key | what it means |", "|---|---|", *rows, f"| `bias` | {BIAS} |"]
+    return ["| key | what it means |", "|---|---|", *rows, f"| `bias` | {BIAS} |", f"| `input` | {INPUTS} |"]
 
 
 def make_manual():

@@ -10,6 +10,7 @@ not import each other.
     pipeline/   processing of one picture and of many: requests, inputs, outputs, map sources, process_image, process_batch
     config/     kernels.toml: search path, parsers, specifications, validator, builder, diagnostics, registry
     drawing/    pictures of numbers: colour maps, scales, text, tiles, sheets, slides; as pixels, SVG, HTML, and for terminals
+    models/     networks in the files of other programs: ONNX
     networks/   layers of networks: operations, shapes, parameters, costs, receptive field
     images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, light, mask, quantize,
                 atomic write, provenance
@@ -24,7 +25,8 @@ not import each other.
 
 Each external library is used in one place: numba in engine/jit, Pillow, tifffile, imagecodecs, pillow_heif and OpenEXR in
 images, Pillow for text in drawing too, colorcet in drawing/colormaps, tomllib in config, safetensors in
-kernels/weight_arrays, click in cli, rich in cli/output. Data flows one way, and each arrow is a frozen value or an array:
+kernels/weight_arrays, onnx in models, click in cli, rich in cli/output. Data flows one way, and each arrow is a frozen
+value or an array:
 
     words -> request -> task -> image -> layout -> response -> levels -> file
 """

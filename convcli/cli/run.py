@@ -50,7 +50,7 @@ def command(network: str, taps: tuple[str, ...], resize: bool, config: tuple[str
     values |= {name: value for name, value in defaults.items() if name in values}
     model = LoadedNetwork(registry.network(network), taps)
     fields = run_batch.pop_inputs(values)
-    fields["other_inputs"] += tuple(map(str, registry.read_files()))
+    fields["other_inputs"] += tuple(map(str, registry.read_files(network=network)))
     request = NetworkRequest(
         **fields,
         model=model,

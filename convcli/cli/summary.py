@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from ..config.network_spec import NetworkSpec
-from ..config.registry import Registry
+from ..config.registry import Registry, is_model_file
 from ..errors import ArgumentError, KernelError, nearest_name
 from ..geometry.whole_numbers import MAX_EXTENT
 from ..kernels.foreign_names import kernel_meant
@@ -75,7 +75,8 @@ def command(
     if lists or name is None:
         _print_list(registry, name, lists, as_json)
         return
-    if name in registry.networks:
+    is_network = name in registry.networks or is_model_file(name)
+    if is_network:
         options.refuse_options(sizing, f"{name} is a network, whose layers define their own options")
         network = registry.network(name)
     else:
@@ -88,7 +89,7 @@ def command(
     if html is not None:
         from .html_report import write_summary_page  # it draws, which is rare
 
-        kernels = () if name in registry.networks else kernels_of(registry.find(name))
+        kernels = () if is_network else kernels_of(registry.find(name))
         write_summary_page("-" if html in STANDARD_OUTPUT else html, network, analyses, kernels)
         if html in STANDARD_OUTPUT:
             return

@@ -125,7 +125,7 @@ def command(
     found = tuple(map(registry.find, kernels))
     asked = weights_of(registry.network(network), layers) if network is not None else ()
     request = ViewRequest(tuple(find_inputs(inputs, Search())), found, asked, sheet, **values)
-    refuse_replacing(request.output, [*(input_.source for input_ in request.inputs), *registry.read_files(kernels)])
+    refuse_replacing(request.output, [*(input_.source for input_ in request.inputs), *registry.read_files(kernels, network)])
     if _view(request, None if request.output or as_json else protocol, as_json, quiet):
         raise SystemExit(1)
 

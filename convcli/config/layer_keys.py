@@ -120,6 +120,8 @@ KEYS: Mapping[str, Key] = {
     "slope": _number("factor for negative values"),
     "elu.alpha": _number("factor for negative values"),
     "approximate": _word(("none", "tanh"), "none for the exact function, or tanh"),
+    "scale": _number("the factor of each value"),
+    "shift": _number("added to each product"),
     "low": _number("least value"),
     "high": _number("largest value"),
     "flatten.order": _word(("chw", "hwc"), "chw: channel after channel; hwc: pixel after pixel, as in Keras"),

@@ -103,7 +103,7 @@ def _as_own_name(value: Any) -> str:
 
 def _read_inputs(table: Table, op: Op) -> tuple[str, ...]:
     """Return the names of the layers whose outputs a layer takes."""
-    inputs = table.read("input", _as_inputs, ())
+    inputs: tuple[str, ...] = table.read("input", _as_inputs, tuple[str, ...]())
     is_join = issubclass(op.layer, Join)
     if is_join and len(inputs) < 2:
         table.fault('joins the outputs of two layers or more; name them, such as input = ["conv1", "conv2"]', "input")

@@ -39,7 +39,7 @@ TRIALS = (1 << 10, (1 << 10) - 1, 1 << 24, (1 << 24) - 1, 33, 32)
 
 
 class NetworkSpec(Struct, frozen=True):
-    """A network whose weights are not yet found."""
+    """A network whose weights are not yet found. Its layers are its own, or those of a file, ``model``."""
 
     name: str
     keys: Keys
@@ -47,6 +47,7 @@ class NetworkSpec(Struct, frozen=True):
     layers: tuple[LayerSpec, ...]
     about: str = ""
     source: str = ""
+    model: Path | None = None
 
     @property
     def files(self) -> tuple[WeightsFile, ...]:
@@ -56,6 +57,8 @@ class NetworkSpec(Struct, frozen=True):
 
     def resolve(self, find: Find) -> Network:
         """Return the network. ``find`` looks up the kernels of its layers. Raises Fault, also if a layer rejects its input."""
+        if self.model is not None:
+            return self._resolve_model(self.model)
         layers: list[Layer] = []
         after: int | None = self.input.channels
         counts: dict[str, int | None] = {INPUT: self.input.channels}
@@ -67,6 +70,15 @@ class NetworkSpec(Struct, frozen=True):
         network = Network(self.name, self.input, tuple(layers), self.about, self.source)
         self._check(network)
         return network
+
+    def _resolve_model(self, path: Path) -> Network:
+        from ..models.onnx_network import read_onnx  # imports NumPy
+
+        try:
+            found = read_onnx(path, self.input)
+        except KernelError as error:
+            raise Fault((*self.keys, "model"), str(error)) from None
+        return replace(found, name=self.name, about=self.about, source=self.source)
 
     def _check(self, network: Network) -> None:
         """Check that every layer accepts its input, as far as that does not depend on the size of the picture. Raises Fault."""
@@ -84,21 +96,27 @@ class NetworkSpec(Struct, frozen=True):
 
 def read_network(table: Table, folder: Path) -> NetworkSpec:
     """Read a [networks.NAME] table."""
-    table.check_keys(("about", "source", "input", "layers"))
-    entry = _read_input(table)
-    return NetworkSpec(table.name, table.keys, entry, read_layers(table, folder), table.text("about"), table.text("source"))
+    table.check_keys(("about", "source", "input", "layers", "model"))
+    entry, about, source = _read_input(table), table.text("about"), table.text("source")
+    if "model" not in table.values:
+        return NetworkSpec(table.name, table.keys, entry, read_layers(table, folder), about, source)
+    if "layers" in table.values:
+        table.fault("has layers of its own; leave out them, or the model", "model")
+    path = folder / table.text("model")
+    return NetworkSpec(table.name, table.keys, entry, (), about, source, path)
 
 
 def _read_input(table: Table) -> Input:
-    values = table.values.get("input")
+    is_model = "model" in table.values
+    values = table.values.get("input", {} if is_model else None)
     if not isinstance(values, dict):
         table.fault(f"must be a table, such as {{ channels = 3, size = 227 }}, got {short_text(values)}", "input")
         return ANY_INPUT
     inner = Table(values, (*table.keys, "input"), table.diagnostics)
     inner.check_keys(("channels", "size", "range", "mean", "std"))
-    if "channels" not in values:
+    if "channels" not in values and not is_model:
         inner.fault("must say how many channels it has, 1 for grey and 3 for colour")
-    channels = inner.read("channels", as_count, 1)
+    channels = inner.read("channels", as_count, 0 if is_model else 1)
     each = functools.partial(_each_channel, channels)
     return Input(
         channels,
@@ -121,6 +139,8 @@ def _as_limits(value: Any) -> tuple[float, float]:
 
 def _each_channel(channels: int, value: Any) -> tuple[float, ...]:
     values = value if isinstance(value, list) else [value]
+    if channels == 0 and values:  # a model says later how many there are
+        return read_each(values, as_number, "number")
     if len(values) not in (1, channels):
         raise ValueError(f"must be a number, or one for each of the {channels} channels, got {len(values)}")
     return read_each(values * (channels // len(values)), as_number, "number")

@@ -26,6 +26,18 @@ if TYPE_CHECKING:
     from .network_spec import NetworkSpec
 
 
+MODEL_SUFFIX = ".onnx"
+
+
+def is_model_file(name: str) -> bool:
+    """Whether the name of a network is that of a file.
+
+    >>> is_model_file("models/Net.ONNX"), is_model_file("lenet-5")
+    (True, False)
+    """
+    return name.lower().endswith(MODEL_SUFFIX)
+
+
 class Registry:
     """All named kernels, banks and networks of some config files, the most specific first.
 
@@ -59,10 +71,14 @@ class Registry:
             self._validator.begin(MAX_WEIGHT_COUNT)
 
     def network(self, name: str) -> "Network":
-        """Return the network of a name. Its weights are found, but not yet loaded. Raises KernelError."""
+        """Return the network of a name, or of an ONNX file. Its weights are found, but not yet loaded. Raises KernelError."""
+        if name not in self.networks and is_model_file(name):
+            from ..models.onnx_network import read_onnx  # imports NumPy
+
+            return read_onnx(Path(name))
         if name not in self.networks:
             near = nearest_name(name, self.networks) or f"; there are {', '.join(self.networks)}"
-            raise KernelError(f"network {name!r} is unknown{near}")
+            raise KernelError(f"network {name!r} is unknown{near}; a file must end in {MODEL_SUFFIX}")
         spec, file = self.networks[name]
         self._validator.begin(MAX_WEIGHT_COUNT)
         try:
@@ -93,18 +109,20 @@ class Registry:
         asked = parse_kernel(text)
         return self.parameters_of(asked.name) | dict(asked.parameters) if isinstance(asked, Reference) else {}
 
-    def read_files(self, texts: Iterable[str] = ()) -> list[Path]:
+    def read_files(self, texts: Iterable[str] = (), network: str | None = None) -> list[Path]:
         """Return the paths of all files that a command may read for its kernels: config files and their weights files.
 
-        So are those that texts as after ``-k`` name.
+        So are those that texts as after ``-k`` name, and that of a network.
         """
         entries: list[Any] = [entry for file in self.files for entry in file.entries.values()]
         for file in self.files:
             if file.path != built_in_file():  # its networks name no files
                 entries += file.networks.values()
         weights = [weights.path for entry in entries for weights in entry.files]
+        models = [entry.model for entry in entries if getattr(entry, "model", None) is not None]
         named = [asked.path for asked in map(parse_kernel, texts) if isinstance(asked, WeightsFile)]
-        return [*(file.path for file in self.files), *weights, *named]
+        models += [Path(network)] if network is not None and is_model_file(network) else []
+        return [*(file.path for file in self.files), *weights, *models, *named]
 
     def check(self, file: ConfigFile) -> None:
         """Record the faults of the kernels, banks and networks of a file in its diagnostics."""

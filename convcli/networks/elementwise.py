@@ -143,6 +143,23 @@ class Affine(Layer, frozen=True, kw_only=True):
         return affine(maps, arrays["weight"], arrays.get("bias")).reshape(x.shape)
 
 
+class Scale(Layer, frozen=True, kw_only=True):
+    """Each value times ``scale``, plus ``shift``: two numbers that are not learned."""
+
+    op: ClassVar[str] = "scale"
+
+    scale: float = 1.0
+    shift: float = 0.0
+
+    def run(self, x: Array, arrays: Mapping[str, Array], threads: int | None) -> Array:
+        import numpy as np
+
+        with np.errstate(all="ignore"):
+            scaled: Array = x * x.dtype.type(self.scale)
+            scaled += x.dtype.type(self.shift)
+        return scaled
+
+
 class BatchNorm(Layer, frozen=True, kw_only=True):
     """Normalises each channel with the mean and variance from training, then applies a weight and a bias as ``affine`` does.
 
@@ -313,6 +330,7 @@ OPS = {
     "softmax": Op(Softmax),
     "local-response-norm": Op(LocalResponseNorm, ("size", "alpha", "beta", "k")),
     "affine": Op(Affine, arrays=CHANNELWISE),
+    "scale": Op(Scale, ("scale", "shift")),
     "batch-norm": Op(BatchNorm, ("epsilon",), {**CHANNELWISE, "mean": ("mean", "o"), "variance": ("variance", "o")}),
     "instance-norm": Op(InstanceNorm, ("epsilon",), CHANNELWISE),
     "flatten": Op(Flatten, ("order",)),

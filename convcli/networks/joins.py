@@ -40,13 +40,18 @@ class Concat(Join, frozen=True, kw_only=True):
 
 
 class Elementwise(Join, frozen=True, kw_only=True):
-    """A join of inputs of one shape. One with a single pixel is repeated over the maps of the others."""
+    """A join of inputs of one shape. A vector, or maps of a single pixel, are repeated over the maps of the others."""
 
     def joined_shape(self, shapes: Sequence[Shape]) -> Shape:
         largest = max(shapes, key=lambda shape: (len(shape), math.prod(shape)))
-        if any(shape not in (largest, (largest[0], *(1 for _ in largest[1:]))) for shape in shapes):
+        if any(shape not in (largest, largest[:1], (largest[0], 1, 1)) for shape in shapes):
             raise ArgumentError(f"takes inputs of one shape, or some with one pixel, and gets {_listed(shapes)}")
         return largest
+
+    def aligned(self, inputs: Sequence[Array]) -> list[Array]:
+        """Return the inputs with as many axes as the largest has."""
+        axes = max(x.ndim for x in inputs)
+        return [x if x.ndim == axes else x[:, None, None] for x in inputs]
 
 
 class Add(Elementwise, frozen=True, kw_only=True):
@@ -55,8 +60,9 @@ class Add(Elementwise, frozen=True, kw_only=True):
     op: ClassVar[str] = "add"
 
     def join(self, inputs: Sequence[Array]) -> Array:
-        out = inputs[0] + inputs[1]
-        for x in inputs[2:]:
+        first, second, *others = self.aligned(inputs)
+        out = first + second
+        for x in others:
             out = out + x
         return out
 
@@ -67,8 +73,9 @@ class Multiply(Elementwise, frozen=True, kw_only=True):
     op: ClassVar[str] = "multiply"
 
     def join(self, inputs: Sequence[Array]) -> Array:
-        out = inputs[0] * inputs[1]
-        for x in inputs[2:]:
+        first, second, *others = self.aligned(inputs)
+        out = first * second
+        for x in others:
             out = out * x
         return out
 

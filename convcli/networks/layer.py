@@ -6,7 +6,7 @@ Shapes are (C, H, W) for maps and (C,) for a vector. Nothing here imports NumPy 
 import abc
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar
 
 from msgspec import NODEFAULT, Struct, field
 from msgspec.structs import fields
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Shape: TypeAlias = tuple[int, ...]
 Array: TypeAlias = "np.ndarray[Any, Any]"
 
+
+T = TypeVar("T")
 
 INPUT = "input"
 """The name of the input of a network among the inputs of a layer."""
@@ -188,7 +190,7 @@ class Layer(Struct, frozen=True, kw_only=True):
                 raise ArgumentError(f"the {source.role} of {source.origin} has shape {source.shape}, and must have {required}")
 
 
-def _single(inputs: Sequence[Any]) -> Any:
+def _single(inputs: Sequence[T]) -> T:
     if len(inputs) != 1:
         raise ArgumentError(f"takes one input, and gets {len(inputs)}; join them in a layer before, by concat, add or multiply")
     return inputs[0]

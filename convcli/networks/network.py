@@ -60,6 +60,9 @@ class ChannelCounts(NamedTuple):
 class Network(Drawn, Struct, frozen=True, dict=True):
     """Layers in order: each takes the output of the one before, or those of any earlier ones that it names.
 
+    ``outputs`` are the layers that give the results; none of them: the last layer. ``unfinished`` says why the results cannot
+    be computed where the layers are only the first ones of a file.
+
     A network whose layers have weights is a function: ``network(x)``. Weights are read by the first call, and kept.
     """
 
@@ -68,16 +71,26 @@ class Network(Drawn, Struct, frozen=True, dict=True):
     layers: tuple[Layer, ...]
     about: str = ""
     source: str = ""
+    outputs: tuple[str, ...] = ()
+    unfinished: str = ""
 
     def __call__(self, x: "ArrayLike") -> Array:
-        """Return the output of the last layer for maps (C, H, W), or for each of (N, C, H, W).
+        """Return the output of the network for maps (C, H, W), or for each of (N, C, H, W).
 
         x holds the numbers that the first layer gets: ``input.range``, ``mean`` and ``std`` are not applied. The result is
         (C', H', W') or (n,), with N in front where x has it; float64 where x is, else float32. Raises ArgumentError, and
         KernelError for weights that cannot be read.
         """
-        last = self.layers[-1].name
-        return self.maps(x, [last])[last]
+        names = self.output_layers()
+        if len(names) > 1:
+            raise ArgumentError(f"network {self.name!r} has several outputs, {', '.join(names)}; call maps(x, [layer, ...])")
+        return self.maps(x, names)[names[0]]
+
+    def output_layers(self) -> tuple[str, ...]:
+        """Return the names of the layers that give the results. Raises ArgumentError where the network is unfinished."""
+        if self.unfinished:
+            raise ArgumentError(f"network {self.name!r}: {self.unfinished}")
+        return self.outputs or (self.layers[-1].name,)
 
     def maps(self, x: "ArrayLike", layers: Sequence[str]) -> dict[str, Array]:
         """Return the outputs of layers by their names, each as that of the last layer is. Raises as a call does."""
@@ -100,7 +113,7 @@ class Network(Drawn, Struct, frozen=True, dict=True):
         return {name: np.stack([output[name] for output in outputs]) for name in layers}
 
     def _loaded(self, layers: tuple[str, ...]) -> Any:
-        """Return the layers with their weights. The package that loads them is above this one, and imported by the first call."""
+        """Return the layers with their weights. The package that loads them is above this one, and imported when needed."""
         if layers not in self._models:
             self._models[layers] = importlib.import_module("convcli.pipeline.loaded_network").LoadedNetwork(self, layers)
         return self._models[layers]

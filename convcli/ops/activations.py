@@ -104,7 +104,7 @@ def hard_swish(x: ArrayLike) -> Array:
     """Return x * hard_sigmoid(x).
 
     >>> hard_swish([-4, 0, 1, 4]).tolist()
-    [-0.0, 0.0, 0.6666666865348816, 4.0]
+    [-0.0, 0.0, 0.6666666666666666, 4.0]
     """
     return _in_chunks(lambda values: _finite_below(values) * _hard_sigmoid(values), x)
 
@@ -219,7 +219,7 @@ def _gelu(values: Array) -> Array:
 def _gelu_by_tanh(values: Array) -> Array:
     low = _finite_below(values).astype(np.float64)
     inner = np.sqrt(2 / np.pi) * (low + 0.044715 * low**3)
-    return (low * (0.5 + 0.5 * np.tanh(inner))).astype(values.dtype)
+    return np.asarray(low * (0.5 + 0.5 * np.tanh(inner)), values.dtype)
 
 
 def _finite_below(values: Array) -> Array:

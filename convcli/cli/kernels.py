@@ -11,6 +11,8 @@ from ..config.reader import ConfigFile
 from ..config.search_path import find_locations
 from ..errors import ArgumentError, nearest_name
 from ..kernels.kernel import Bank, Kernel, kernels_of
+from ..kernels.weight_files import list_arrays
+from ..kernels.weights import WeightsFile
 from . import kernel_view, options, output
 from .command_group import CommandGroup
 
@@ -30,19 +32,27 @@ def command() -> None:
 
 
 @command.command("list", short_help="List all kernels and banks.")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--tag", help="Only those with this tag.")
 @options.with_config
 @JSON
-def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
+def list_kernels(file: Path | None, tag: str | None, config: tuple[str, ...], no_config: bool, as_json: bool) -> None:
     """
     \b
     convcli kernels list
     convcli kernels list --tag edge
     convcli kernels list --json | jq -r '.[].name'
+    convcli kernels list weights.pt
 
     Prints every kernel and bank with its size, its sum and its description. A bank gives one map for each of its kernels, or
-    a single one if it merges them.
+    a single one if it merges them. With a FILE of weights, prints the arrays in it, which -k '@FILE#KEY' and the key of a
+    layer name.
     """
+    if file is not None:
+        if tag is not None:
+            raise click.UsageError("--tag does not apply to the arrays of a file")
+        _list_arrays(file, as_json)
+        return
     registry = options.read_registry(config, no_config)
     known = sorted({word for entry in registry.entries.values() for word in entry.tags})
     if tag is not None and tag not in known:
@@ -57,6 +67,17 @@ def list_kernels(tag: str | None, config: tuple[str, ...], no_config: bool, as_j
             click.echo(json.dumps(rows, indent=2))
         else:
             kernel_view.show_table(rows)
+
+
+def _list_arrays(file: Path, as_json: bool) -> None:
+    """Print the arrays of a file of weights: key, shape and dtype."""
+    headers = list_arrays(WeightsFile(file))
+    with output.printing():
+        if as_json:
+            click.echo(json.dumps([header._asdict() for header in headers], indent=2))
+            return
+        cells = [[header.key, " x ".join(map(str, header.shape)), header.dtype] for header in headers]
+        output.show_columns({"key": "left", "shape": "right", "dtype": "left"}, cells)
 
 
 @command.command("show", cls=options.NumbersCommand, short_help="Show the numbers of a kernel.", no_args_is_help=True)

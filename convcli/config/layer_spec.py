@@ -6,7 +6,10 @@ from typing import Any
 
 from msgspec import Struct, field
 
+from ..kernels.weight_layouts import DEPTHWISE_LAYOUT
+from ..kernels.weight_suffixes import KERAS_SUFFIXES
 from ..kernels.weights import WeightsFile
+from ..networks.depthwise import Channelwise
 from ..networks.joins import Join
 from ..networks.layer import INPUT, Op
 from ..networks.network import missing_input
@@ -181,6 +184,8 @@ def _read_arrays(table: Table, folder: Path, op: Op) -> dict[str, WeightsFile]:
     if layout is not None and sorted(layout) not in (sorted(full), sorted(order.replace("11", ""))):
         table.fault(f"must name each axis once, by {', '.join(full)}, such as {full}, got {layout!r}", "layout")
         layout = None
+    if layout is None and issubclass(op.layer, Channelwise) and path.suffix.lower() in KERAS_SUFFIXES:
+        layout = DEPTHWISE_LAYOUT
     arrays: dict[str, WeightsFile] = {}
     for role, (key, _) in op.arrays.items():
         if key in table.values and (role != "bias" or not isinstance(table.values[key], bool)):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import KernelError
 from ..kernels.weight_arrays import read_array, read_array_header
 from ..kernels.weight_files import naming_file
-from ..kernels.weight_layouts import check_layout_is_clear
+from ..kernels.weight_layouts import check_layout_is_clear, usual_layout
 from ..kernels.weight_suffixes import ARRAY_SUFFIXES
 from ..kernels.weights import WeightsError, WeightsFile
 
@@ -58,7 +58,7 @@ def _is_double(dtype: "np.dtype[Any]") -> bool:
 def _axes(file: WeightsFile, shape: tuple[int, ...], order: str) -> list[int]:
     """Return the axis in the file for each axis of the layer. An array of two axes instead of four lacks the last two."""
     letters = _letters(shape, order)
-    layout = file.layout or letters
+    layout = file.layout or usual_layout(file.path, letters)
     if len(shape) != len(letters) or len(layout) != len(letters):
         axes = "one axis" if len(layout) == 1 else f"{len(layout)} axes"
         raise WeightsError(f"has shape {shape}, and must have {axes}: {' '.join(layout)}", "layout")

@@ -13,6 +13,7 @@ from ..errors import ArgumentError, KernelError
 from ..kernels.arithmetic import laid_over
 from ..kernels.kernel import Anchor, middle_of, same_padding
 from ..kernels.weight_arrays import sharing_archives
+from ..kernels.weight_layouts import DEPTHWISE_LAYOUT
 from ..kernels.weights import WeightsError, WeightsFile
 from ..networks.depthwise import Channelwise
 from ..networks.layer import INPUT, ArraySource, Layer
@@ -203,8 +204,16 @@ def _from_files(definition: LayerSpec, channels: int | None) -> tuple[ArraySourc
             key = definition.op.arrays[role][0] if file.key is not None else "file"
             about = key if unsaid or error.about == "key" else error.about
             raise Fault((*definition.keys, about), str(error)) from None
-        found.append(ArraySource(role, shape, f"@{file}", functools.partial(load_tensor, file, order), itemsize=itemsize))
+        load: Callable[[], Any] = functools.partial(load_tensor, file, order)
+        if seen == 1 and file.layout == DEPTHWISE_LAYOUT:  # (channels, filters of each), which are one axis here
+            shape = (shape[0] * shape[1], 1, *shape[2:])
+            load = functools.partial(_reshaped, load, shape)
+        found.append(ArraySource(role, shape, f"@{file}", load, itemsize=itemsize))
     return tuple(found)
+
+
+def _reshaped(load: Callable[[], Any], shape: tuple[int, ...]) -> Any:
+    return load().reshape(shape)
 
 
 def _from_kernel(definition: LayerSpec, find: Find, altered: bool) -> tuple[ArraySource, Anchor | None]:

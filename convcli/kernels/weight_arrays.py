@@ -1,21 +1,24 @@
-"""Reads arrays of weights from .npy, .npz and .safetensors files: the header is checked before memory is allocated."""
+"""Reads arrays of weights from files of NumPy, safetensors, PyTorch and Keras: headers are checked before memory is taken."""
 
 import math
 import re
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, TypeVar
 
 from ..errors import KernelError, nearest_name
 from ..npy_reader import Check, read_npy
+from .stored_array import StoredArray
 from .weight_layouts import LAYOUTS
 from .weights import WeightsError, WeightsFile
 
 if TYPE_CHECKING:
     import numpy as np
+
+Opened = TypeVar("Opened")
 
 MAX_ARRAY_BYTES = 64 << 20
 """Largest array of weights that is read."""
@@ -35,6 +38,11 @@ def read_array(
     suffix = file.path.suffix.lower()
     if suffix == ".safetensors":
         return _read_safetensor(file, check)
+    if suffix in OPENERS:
+        with _archive(file.path, _opened_by_suffix) as arrays:
+            stored = arrays[_array_name(file.key, arrays)]
+            check(stored.shape, stored.dtype)
+            return stored.load(), len(arrays)
     opened = _member if suffix == ".npz" else _whole
     with opened(file.path, file.key, largest) as (array, count):
         weights = read_npy(array, check)
@@ -63,11 +71,15 @@ def read_array_header(file: WeightsFile, check: Check, largest: int) -> "tuple[t
 
 
 def array_names(file: WeightsFile) -> list[str]:
-    """Return the names of the arrays of an .npz or .safetensors file, in its order. Raises as ``read_array`` does."""
-    if file.path.suffix.lower() == ".safetensors":
+    """Return the names of the arrays of a file that holds several, in its order. Raises as ``read_array`` does."""
+    suffix = file.path.suffix.lower()
+    if suffix == ".safetensors":
         with _safetensors(file) as tensors:
             return list(tensors.keys())
-    with _archive(file.path) as (_, members):
+    if suffix in OPENERS:
+        with _archive(file.path, _opened_by_suffix) as arrays:
+            return list(arrays)
+    with _archive(file.path, _open_npz) as (_, members):
         return list(members)
 
 
@@ -82,15 +94,18 @@ def _whole(path: Path, key: str | None, largest: int) -> Iterator[tuple[BinaryIO
 MAX_OPEN = 16
 """Archives that stay open. A network has its weights in one or a few."""
 
-Archive: TypeAlias = tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]
-"""An open archive, and its members by the names of their arrays."""
+Npz: TypeAlias = tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]
+"""An open .npz file, and its members by the names of their arrays."""
 
-_shared: "ContextVar[tuple[ExitStack, dict[Path, Archive]] | None]" = ContextVar("_shared", default=None)
+OPENERS = {".pt": "torch", ".pth": "torch", ".h5": "keras", ".hdf5": "keras", ".keras": "keras"}
+"""The suffixes of files that PyTorch and Keras write."""
+
+_shared: "ContextVar[tuple[ExitStack, dict[Path, Any]] | None]" = ContextVar("_shared", default=None)
 
 
 @contextmanager
 def sharing_archives() -> Iterator[None]:
-    """Open .npz files once in this block, and not again for each array: zipfile reads the whole directory each time.
+    """Open archives once in this block, and not again for each array: zipfile reads the whole directory each time.
 
     At most MAX_OPEN stay open.
 
@@ -105,23 +120,34 @@ def sharing_archives() -> Iterator[None]:
 
 
 @contextmanager
-def _archive(path: Path) -> Iterator[Archive]:
-    """Open an .npz file for this block, or for that of ``sharing_archives``."""
+def _archive(path: Path, opener: Callable[[Path, ExitStack], Opened]) -> Iterator[Opened]:
+    """Open a file of several arrays for this block, or for that of ``sharing_archives``."""
     shared = _shared.get()
     if shared is None:
         with ExitStack() as stack:
-            yield _opened(path, stack)
+            yield opener(path, stack)
         return
     stack, archives = shared
     if len(archives) >= MAX_OPEN and path not in archives:
         stack.close()
         archives.clear()
     if path not in archives:
-        archives[path] = _opened(path, stack)
+        archives[path] = opener(path, stack)
     yield archives[path]
 
 
-def _opened(path: Path, stack: ExitStack) -> Archive:
+def _opened_by_suffix(path: Path, stack: ExitStack) -> dict[str, StoredArray]:
+    """Open a file of PyTorch or Keras."""
+    if OPENERS[path.suffix.lower()] == "torch":
+        from .torch_arrays import open_torch  # imports NumPy
+
+        return open_torch(path, stack)
+    from .keras_arrays import open_keras  # imports NumPy
+
+    return open_keras(path, stack)
+
+
+def _open_npz(path: Path, stack: ExitStack) -> Npz:
     file = stack.enter_context(path.open("rb"))
     _check_directory(file)
     archive = stack.enter_context(zipfile.ZipFile(file))
@@ -134,7 +160,7 @@ def _opened(path: Path, stack: ExitStack) -> Archive:
 @contextmanager
 def _member(path: Path, key: str | None, largest: int) -> Iterator[tuple[BinaryIO, int]]:
     """Open one array of an .npz file, and return it with the number of arrays."""
-    with _archive(path) as (archive, members):
+    with _archive(path, _open_npz) as (archive, members):
         member = members[_array_name(key, members)]
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
             raise KernelError("is compressed by a method that NumPy does not use")
@@ -184,10 +210,31 @@ def _read_safetensor(file: WeightsFile, check: Check) -> "tuple[np.ndarray[Any, 
         name = _array_name(file.key, names)
         tensor = tensors.get_slice(name)
         kind = tensor.get_dtype()
-        if kind not in ("F64", "F32", "F16", "I64", "I32", "I16", "I8", "U8", "U16", "U32", "U64"):
+        if kind not in ("F64", "F32", "F16", "BF16", "I64", "I32", "I16", "I8", "U8", "U16", "U32", "U64"):
             raise KernelError(f"must hold numbers that NumPy knows, got dtype {kind}")
-        check(tuple(tensor.get_shape()), np.dtype({"F": "f", "I": "i", "U": "u"}[kind[0]] + str(int(kind[1:]) // 8)))
+        shape = tuple(tensor.get_shape())
+        if kind == "BF16":  # which NumPy does not have, and the library does not convert
+            check(shape, np.dtype(np.float32))
+            return _bfloat16(file.path, name).reshape(shape), len(names)
+        check(shape, np.dtype({"F": "f", "I": "i", "U": "u"}[kind[0]] + str(int(kind[1:]) // 8)))
         return np.asarray(tensors.get_tensor(name)), len(names)
+
+
+def _bfloat16(path: Path, name: str) -> "np.ndarray[Any, Any]":
+    """Return the numbers of a bfloat16 tensor as float32, of which they are the upper halves.
+
+    The library has checked the file: 8 bytes of the length of the header, the header in JSON, then the numbers.
+    """
+    import json
+
+    import numpy as np
+
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        begin, end = json.loads(file.read(length))[name]["data_offsets"]
+        file.seek(8 + length + begin)
+        halves = np.frombuffer(file.read(end - begin), "<u2")
+    return (halves.astype(np.uint32) << 16).view(np.float32)
 
 
 @contextmanager

@@ -2,23 +2,28 @@
 
 .npy .npz        NumPy arrays
 .safetensors     read by the safetensors library, an optional dependency
+.pt .pth         PyTorch's state dictionaries, by an unpickler that knows tensors only
+.h5 .keras       Keras's weights, read by the h5py library, an optional dependency
 .mat             libvips' matrix format: a line of width, height and optionally scale and offset, then the rows
 .txt .csv .dat   rows of numbers separated by spaces or commas; # starts a comment
 """
 
 import stat
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from msgspec.structs import replace
 
 from ..errors import KernelError
 from .expressions import MAX_WEIGHT
 from .kernel import MAX_SIDE
-from .weight_arrays import MAX_ARRAY_BYTES, read_array
-from .weight_layouts import LAYOUTS, check_layout_is_clear
-from .weight_suffixes import CONVERSIONS, SUFFIXES, TEXT_SUFFIXES
+from .weight_arrays import MAX_ARRAY_BYTES, array_names, read_array, read_array_header, sharing_archives
+from .weight_layouts import LAYOUTS, check_layout_is_clear, usual_layout
+from .weight_suffixes import ARRAY_SUFFIXES, CONVERSIONS, SUFFIXES, TEXT_SUFFIXES
 from .weight_text import MAX_EXPRESSION_CHARACTERS, read_text
 from .weights import ARRAY_COST, EXPRESSION_COST, FILE_COST, TEXT_COST, Weights, WeightsError, WeightsFile
 
@@ -41,6 +46,25 @@ def load_weights(file: WeightsFile) -> Weights:
         if not weights.largest <= MAX_WEIGHT:
             raise KernelError(f"must hold finite numbers of at most {MAX_WEIGHT:g}")
         return weights
+
+
+class ArrayHeader(NamedTuple):
+    """The key of an array in a file, empty where it is the only one, its shape and the name of its dtype."""
+
+    key: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+def list_arrays(file: WeightsFile) -> list[ArrayHeader]:
+    """Return the headers of the arrays in a file. Their numbers are not read. Raises WeightsError."""
+    with naming_file(file, ARRAY_SUFFIXES), sharing_archives():
+        keys = [None] if file.path.suffix.lower() == ".npy" else array_names(file)
+        found = []
+        for key in keys:
+            shape, dtype = read_array_header(replace(file, key=key), lambda shape, dtype: None, sys.maxsize)
+            found.append(ArrayHeader(key or "", shape, str(dtype)))
+        return found
 
 
 @contextmanager
@@ -79,7 +103,7 @@ def failed_read_cost(file: WeightsFile) -> int:
 def _weights_from_array(file: WeightsFile, array: "np.ndarray[Any, Any]", count: int) -> Weights:
     """Return the weights in an array, with the axes in the order of Weights. ``count`` is the number of arrays in the file."""
     check_layout_is_clear(file, array.shape, LAYOUTS[array.ndim])
-    axes = file.layout or LAYOUTS[array.ndim]
+    axes = file.layout or usual_layout(file.path, LAYOUTS[array.ndim])
     if len(axes) != array.ndim:
         rule = f"has {array.ndim} dimensions, shape {array.shape}, which the layout {axes!r} does not match"
         raise WeightsError(rule, "layout")

@@ -1,9 +1,18 @@
 """The order of the axes of arrays of weights: ``oihw``, ``hwio`` and others, and where a shape leaves the order open."""
 
+from pathlib import Path
+
+from .weight_suffixes import KERAS_SUFFIXES, TORCH_SUFFIXES
 from .weights import WeightsError, WeightsFile
 
 LAYOUTS = {1: "w", 2: "hw", 3: "hwi", 4: "oihw"}
 """The default order of axes: o counts filters, i the channels that each of them sums, h and w its rows and columns."""
+
+KERAS_LAYOUTS = {"oihw": "hwio", "iohw": "hwoi", "oi": "io"}
+"""The orders of Keras, by those of PyTorch."""
+
+DEPTHWISE_LAYOUT = "hwoi"
+"""That of its depthwise layers: o counts channels, i the filters of each."""
 
 MAX_COMMON_SIDE = 11
 """Largest side of the kernels of most networks: AlexNet's first layer has 11 x 11."""
@@ -19,6 +28,15 @@ def as_layout(text: str) -> str:
     if "w" not in letters or set(letters) - set("oihw") or len(set(letters)) != len(letters):
         raise WeightsError(f"must name each axis once, by o, i, h and w, such as oihw or hwio, got {text!r}", "layout")
     return letters
+
+
+def usual_layout(path: Path, layout: str) -> str:
+    """Return the order of the axes in a file, where it is not said: ``layout``, or what that is in a file of Keras.
+
+    >>> usual_layout(Path("w.h5"), "oihw"), usual_layout(Path("w.pt"), "oihw"), usual_layout(Path("w.keras"), "o")
+    ('hwio', 'oihw', 'o')
+    """
+    return KERAS_LAYOUTS.get(layout, layout) if path.suffix.lower() in KERAS_SUFFIXES else layout
 
 
 def other_layouts(shape: tuple[int, ...], size: tuple[int, int] | None = None) -> tuple[str, ...]:
@@ -65,10 +83,10 @@ def check_layout_is_clear(
 ) -> None:
     """Raise WeightsError where the order of the axes is ambiguous, and no layout is given.
 
-    ``usual`` is the default order. safetensors files come from PyTorch, which uses that. An order with another number of input
-    channels than ``inputs`` is ruled out.
+    ``usual`` is the default order. Files of PyTorch, as safetensors are, and of Keras have that of their program. An order with
+    another number of input channels than ``inputs`` is ruled out.
     """
-    if file.layout is not None or file.path.suffix.lower() == ".safetensors":
+    if file.layout is not None or file.path.suffix.lower() in (".safetensors", *TORCH_SUFFIXES, *KERAS_SUFFIXES):
         return
     others = other_layouts(shape, size)
     if usual == "oi":

@@ -3,16 +3,16 @@
 from pathlib import Path
 
 TEXT_SUFFIXES = (".mat", ".txt", ".csv", ".dat")
-ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors")
+KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
+TORCH_SUFFIXES = (".pt", ".pth")
+ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors", *TORCH_SUFFIXES, *KERAS_SUFFIXES)
 SUFFIXES = (*ARRAY_SUFFIXES, *TEXT_SUFFIXES)
 
 PYTORCH = "save its state dictionary by safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
-KERAS = "save it by numpy.savez('weights.npz', **{w.path: w.numpy() for w in model.weights}), with layout = 'hwio'"
 ONNX = "save it by numpy.savez('weights.npz', **{i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer})"
 TENSORFLOW = "save it by numpy.savez('weights.npz', **{v.name: v.numpy() for v in model.variables}), with layout = 'hwio'"
 CONVERSIONS = {
-    **dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), PYTORCH),
-    **dict.fromkeys((".h5", ".hdf5", ".keras"), KERAS),
+    **dict.fromkeys((".ckpt", ".bin"), PYTORCH),
     **dict.fromkeys((".onnx",), ONNX),
     **dict.fromkeys((".pb", ".tflite", ".index"), TENSORFLOW),
 }

@@ -20,13 +20,14 @@ from ..images.read import open_input
 from ..kernels.weight_arrays import array_names, read_array, read_array_header
 from ..kernels.weight_files import naming_file
 from ..kernels.weight_layouts import other_layouts
+from ..kernels.weight_suffixes import ARRAY_SUFFIXES
 from ..kernels.weights import WeightsFile
 from ..npy_reader import read_header
 from .frame_slice import ALL, FrameSlice
 from .memory_budget import Budget, in_words
 from .viewed import DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image, without_alpha
 
-ARCHIVES = (".npz", ".safetensors")
+ARCHIVES = tuple(suffix for suffix in ARRAY_SUFFIXES if suffix != ".npy")
 """Suffixes of files that hold arrays by name."""
 
 LEAST_SIDE = 5
@@ -140,11 +141,11 @@ def view_array(name: str, array: Array, axes: str | None = None) -> Viewed:
 def view_archive(
     path: Path, key: str | None, frames: FrameSlice | None, axes: str | None, max_pixels: int
 ) -> Iterator[Viewed | ImageError]:
-    """Yield the maps of each array of an .npz or .safetensors file, or of the one of a key; an error for one without numbers.
+    """Yield the maps of each array of a file that holds several, or of the one of a key; an error for one without numbers.
 
     Raises ImageError where the file cannot be read.
     """
-    is_weights = path.suffix.lower() == ".safetensors"
+    is_weights = path.suffix.lower() != ".npz"
     with _as_image_error(path):
         names = [key] if key is not None else array_names(WeightsFile(path))
     for name in names:

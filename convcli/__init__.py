@@ -11,6 +11,7 @@ not import each other.
     config/     kernels.toml: search path, parsers, specifications, validator, builder, diagnostics, registry
     drawing/    pictures of numbers: colour maps, scales, text, tiles, sheets, slides; as pixels, SVG, HTML, and for terminals
     models/     networks in the files of other programs: ONNX
+    learning/   kernels that are fitted to pictures
     networks/   layers of networks: operations, shapes, parameters, costs, receptive field
     images/     pixels and files: formats, read, write, TIFF, array files, metadata, alpha, light, mask, quantize,
                 atomic write, provenance

@@ -22,6 +22,7 @@ LEVELS = {
     "ops": 4,
     "networks": 5,
     "models": 5.5,
+    "learning": 5.5,
     "kernels": 5,
     "images": 5,
 }

@@ -44,10 +44,10 @@ _BORDER = click.option(
 _DILATION = click.option(
     "--dilation", type=options.PAIR["dilation"], default="1", show_default=True, help="Distance between taps, in pixels."
 )
-_FLIP = click.option(
+FLIP = click.option(
     "--flip/--no-flip",
     default=False,
-    envvar="CONVCLI_FLIP",
+    envvar="CONVCLIFLIP",
     show_envvar=True,
     show_default=True,
     help="Rotate the kernel by 180 degrees first: the mathematical convolution. Without it, a kernel slides as written.",
@@ -92,10 +92,10 @@ _MISSING = together(
     click.option("--nodata", type=options.NODATA, help="The value of missing samples, such as 65535 or -9999."),
 )
 
-SLIDING = together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP, _CHANNELS, _LIGHT, _MISSING)
+SLIDING = together(_STRIDE, _PADDING, _BORDER, _DILATION, FLIP, _CHANNELS, _LIGHT, _MISSING)
 """Options for how kernels slide."""
 
-WINDOW = together(_STRIDE, _PADDING, _BORDER, _DILATION, _FLIP)
+WINDOW = together(_STRIDE, _PADDING, _BORDER, _DILATION, FLIP)
 """Those that place the window and say what it sees."""
 
 SIZING = together(_STRIDE, _PADDING, _DILATION, _CHANNELS)

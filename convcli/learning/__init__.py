@@ -1,0 +1,1 @@
+"""Kernels, banks and networks that are learned from pictures."""

@@ -67,6 +67,7 @@ PUBLIC = {
         "leaky_relu",
         "prelu",
         "relu",
+        "scaled_tanh",
         "sigmoid",
         "silu",
         "softmax",

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from ..errors import ArgumentError, KernelError
 from ..kernels.arithmetic import laid_over
 from ..kernels.kernel import Anchor, middle_of, same_padding
-from ..kernels.weight_arrays import sharing_archives
+from ..kernels.weight_arrays import array_names, sharing_archives
+from ..kernels.weight_files import naming_file
 from ..kernels.weight_layouts import DEPTHWISE_LAYOUT
+from ..kernels.weight_suffixes import ARCHIVE_SUFFIXES
 from ..kernels.weights import WeightsError, WeightsFile
 from ..networks.depthwise import Channelwise
 from ..networks.layer import INPUT, ArraySource, Layer
@@ -40,7 +42,10 @@ TRIALS = (1 << 10, (1 << 10) - 1, 1 << 24, (1 << 24) - 1, 33, 32)
 
 
 class NetworkSpec(Struct, frozen=True):
-    """A network whose weights are not yet found. Its layers are its own, or those of a file, ``model``."""
+    """A network whose weights are not yet found. Its layers are its own, or those of a file, ``model``.
+
+    ``weights`` is a file of arrays LAYER.ROLE, for layers that do not say where their weights come from.
+    """
 
     name: str
     keys: Keys
@@ -49,12 +54,14 @@ class NetworkSpec(Struct, frozen=True):
     about: str = ""
     source: str = ""
     model: Path | None = None
+    weights: Path | None = None
 
     @property
     def files(self) -> tuple[WeightsFile, ...]:
         """The weights files that its layers name directly."""
         named = (layer.kernel for layer in self.layers if isinstance(layer.kernel, WeightsFile))
-        return (*named, *(file for layer in self.layers for file in layer.arrays.values()))
+        own = (WeightsFile(path) for path in (self.weights,) if path is not None)
+        return (*named, *(file for layer in self.layers for file in layer.arrays.values()), *own)
 
     def resolve(self, find: Find) -> Network:
         """Return the network. ``find`` looks up the kernels of its layers. Raises Fault, also if a layer rejects its input."""
@@ -64,13 +71,27 @@ class NetworkSpec(Struct, frozen=True):
         after: int | None = self.input.channels
         counts: dict[str, int | None] = {INPUT: self.input.channels}
         with sharing_archives():
+            keys = self._weight_keys()
             for definition in self.layers:
                 before = definition.op.layer.joined_channels([counts[name] for name in definition.inputs] or [after])
+                if self.weights is not None:
+                    definition = _with_weights(definition, self.weights, keys)  # noqa: PLW2901
                 layers.append(resolve_layer(definition, find, before))
                 counts[definition.name] = after = layers[-1].channels(before)
         network = Network(self.name, self.input, tuple(layers), self.about, self.source)
         self._check(network)
         return network
+
+    def _weight_keys(self) -> frozenset[str]:
+        """Return the names of the arrays of ``weights``. Raises Fault."""
+        if self.weights is None:
+            return frozenset()
+        file = WeightsFile(self.weights)
+        try:
+            with naming_file(file, ARCHIVE_SUFFIXES):
+                return frozenset(array_names(file))
+        except KernelError as error:
+            raise Fault((*self.keys, "weights"), str(error)) from None
 
     def _resolve_model(self, path: Path) -> Network:
         from ..models.onnx_network import read_onnx  # imports NumPy
@@ -97,12 +118,14 @@ class NetworkSpec(Struct, frozen=True):
 
 def read_network(table: Table, folder: Path) -> NetworkSpec:
     """Read a [networks.NAME] table."""
-    table.check_keys(("about", "source", "input", "layers", "model"))
+    table.check_keys(("about", "source", "input", "layers", "model", "weights"))
     entry, about, source = _read_input(table), table.text("about"), table.text("source")
     if "model" not in table.values:
-        return NetworkSpec(table.name, table.keys, entry, read_layers(table, folder), about, source)
-    if "layers" in table.values:
-        table.fault("has layers of its own; leave out them, or the model", "model")
+        weights = folder / table.text("weights") if "weights" in table.values else None
+        return NetworkSpec(table.name, table.keys, entry, read_layers(table, folder), about, source, weights=weights)
+    for key in ("layers", "weights"):
+        if key in table.values:
+            table.fault(f"has {key} of its own; leave them out, or the model", "model")
     path = folder / table.text("model")
     return NetworkSpec(table.name, table.keys, entry, (), about, source, path)
 
@@ -152,6 +175,16 @@ def _scales(each: Callable[[Any], tuple[float, ...]], value: Any) -> tuple[float
     if not all(number > 0 for number in found):
         raise ValueError(f"must be above 0, got {min(found):g}")
     return found
+
+
+def _with_weights(definition: LayerSpec, path: Path, keys: frozenset[str]) -> LayerSpec:
+    """Return a layer with its arrays in a file of arrays LAYER.ROLE, where it has none of its own."""
+    if definition.kernel is not None or definition.arrays:
+        return definition
+    arrays = {role: WeightsFile(path, f"{definition.name}.{role}") for role in definition.op.arrays}
+    found = {role: file for role, file in arrays.items() if file.key in keys}
+    said = definition.said | ({"bias": "bias" in found} if "bias" in definition.op.defaults else {})
+    return replace(definition, arrays=found, said=said) if found else definition
 
 
 def resolve_layer(definition: LayerSpec, find: Find, channels: int | None = None) -> Layer:

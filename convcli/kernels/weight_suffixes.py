@@ -6,6 +6,7 @@ TEXT_SUFFIXES = (".mat", ".txt", ".csv", ".dat")
 KERAS_SUFFIXES = (".h5", ".hdf5", ".keras")
 TORCH_SUFFIXES = (".pt", ".pth")
 ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors", *TORCH_SUFFIXES, *KERAS_SUFFIXES)
+ARCHIVE_SUFFIXES = tuple(suffix for suffix in ARRAY_SUFFIXES if suffix != ".npy")
 SUFFIXES = (*ARRAY_SUFFIXES, *TEXT_SUFFIXES)
 
 PYTORCH = "save its state dictionary by safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"

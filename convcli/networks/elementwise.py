@@ -325,6 +325,7 @@ OPS = {
     "erf": _activation("erf", "The error function of x."),
     "sigmoid": _activation("sigmoid", "1 / (1 + exp(-x))."),
     "tanh": _activation("tanh", "The hyperbolic tangent of x."),
+    "scaled-tanh": _activation("scaled_tanh", "1.7159 tanh(2 x / 3), that of LeNet-5."),
     "abs": _activation("abs", "The absolute value of x."),
     "square": _activation("square", "x times x."),
     "softmax": Op(Softmax),

@@ -55,15 +55,23 @@ def _make_plan(shape: tuple[int, ...], _: np.dtype[Any], options: PoolOptions) -
     padded = columns.before + columns.size + columns.after
     row_fields = rows.size, rows.out, rows.kernel, rows.stride, rows.dilation, rows.before
     windows = Windows(*row_fields, columns.kernel, columns.stride, columns.dilation, columns.before, padded)
-    with_pads = as_flag("count_include_pad", count_include_pad)
-    counts = []
-    nominal = resolve_padding(padding, (rows.extent, columns.extent), sizes, (rows.stride, columns.stride))
-    for axis, (before, after) in zip((rows, columns), nominal, strict=True):
-        counted = (-before, axis.size + after) if with_pads else (0, axis.size)
-        counts.append(np.array(count_taps_within(axis, *counted), np.float64))
+    counts = averaged_counts((rows, columns), padding, as_flag("count_include_pad", count_include_pad))
     if divisor is not None:
         counts = [np.full(rows.out, as_count("divisor_override", divisor), np.float64), np.ones(columns.out)]
     return PoolPlan(rows, columns, Ready(windows), (counts[0], counts[1]))
+
+
+def averaged_counts(axes: tuple[Axis, Axis], padding: Padding, with_pads: bool) -> list[Array]:
+    """Return the counts of samples (H',) and (W',), float64, that means are divided by: their products are those of windows.
+
+    Zeros that ``padding`` adds count if ``with_pads``; those that a rounded-up size adds never do.
+    """
+    extents, sizes, strides = ((getattr(axes[0], name), getattr(axes[1], name)) for name in ("extent", "size", "stride"))
+    counts = []
+    for axis, (before, after) in zip(axes, resolve_padding(padding, extents, sizes, strides), strict=True):
+        counted = (-before, axis.size + after) if with_pads else (0, axis.size)
+        counts.append(np.array(count_taps_within(axis, *counted), np.float64))
+    return counts
 
 
 _plans: KeptPlans[PoolPlan] = KeptPlans(KEPT_PLANS)

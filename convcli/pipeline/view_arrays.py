@@ -20,14 +20,14 @@ from ..images.read import open_input
 from ..kernels.weight_arrays import array_names, read_array, read_array_header
 from ..kernels.weight_files import naming_file
 from ..kernels.weight_layouts import other_layouts
-from ..kernels.weight_suffixes import ARRAY_SUFFIXES
+from ..kernels.weight_suffixes import ARCHIVE_SUFFIXES
 from ..kernels.weights import WeightsFile
 from ..npy_reader import read_header
 from .frame_slice import ALL, FrameSlice
 from .memory_budget import Budget, in_words
 from .viewed import DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image, without_alpha
 
-ARCHIVES = tuple(suffix for suffix in ARRAY_SUFFIXES if suffix != ".npy")
+ARCHIVES = ARCHIVE_SUFFIXES
 """Suffixes of files that hold arrays by name."""
 
 LEAST_SIDE = 5

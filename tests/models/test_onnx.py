@@ -273,7 +273,7 @@ def test_the_input_of_a_config_is_that_of_the_model(tmp_path, rng, monkeypatch):
         ("model = 'm.onnx'\ninput = { channels = 1 }", "takes 3 channels, and its input in the config says 1"),
         ("model = 'm.onnx'\ninput = { mean = [1, 2] }", "takes 3 channels, and its input in the config has 2 in mean"),
         ("model = 'm.onnx'\ninput = { size = 9 }", "takes pictures of 9 x 8 pixels, and its input in the config says another"),
-        ("model = 'm.onnx'\nlayers = [{ op = 'relu' }]", "has layers of its own; leave out them, or the model"),
+        ("model = 'm.onnx'\nlayers = [{ op = 'relu' }]", "has layers of its own; leave them out, or the model"),
     ],
 )
 def test_configs_that_do_not_fit_a_model_are_refused(tmp_path, rng, table, message, monkeypatch):

@@ -39,7 +39,7 @@ ALLOWED = {
     "tomllib": {"config/"},
     "click": {"cli/"},
     "rich": {"cli/output.py"},
-    "safetensors": {"kernels/weight_arrays.py"},
+    "safetensors": {"kernels/weight_arrays.py", "pipeline/learn_network.py"},
     "h5py": {"kernels/keras_arrays.py"},
     "onnx": {"models/onnx"},
 }

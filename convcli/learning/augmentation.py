@@ -22,6 +22,10 @@ class Changes(Struct, frozen=True):
         return not (self.rotation or self.scale or self.shear or self.shift)
 
 
+PRESETS = {"none": Changes(), "digits": Changes(rotation=0.12, scale=0.08, shear=0.12, shift=0.06)}
+"""Changes by words."""
+
+
 def changed(pictures: Array, changes: Changes, rng: np.random.Generator, paper: float) -> Array:
     """Return pictures (N, C, H, W), each changed at random about its middle, with ``paper`` beyond its edges.
 

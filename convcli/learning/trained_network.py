@@ -46,6 +46,7 @@ class TrainedNetwork:
                 if weights is not None and name in weights:
                     arrays[role] = _fitting(name, weights[name], arrays[role])
             self.layers.append(differentiable(analysis.layer, arrays))
+        self._learned_count = sum(row.weights + row.biases for row in analyses)
         self._learned = {
             f"{analysis.layer.name}.{parameter.role}"
             for analysis in analyses
@@ -59,6 +60,11 @@ class TrainedNetwork:
         is_rbf = isinstance(last.layer, Rbf)
         self.loss: Loss = distance_loss if is_rbf else cross_entropy_of_sums
         self.prefers_least = is_rbf
+
+    @property
+    def count(self) -> int:
+        """The number of learned parameters."""
+        return self._learned_count
 
     def outputs(self, x: Array, training: bool = False) -> Array:
         """Return the numbers that the loss compares (N, classes), for a batch (N, C, H, W)."""

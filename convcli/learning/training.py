@@ -69,6 +69,7 @@ class Training:
         self.optimizer: Any = OPTIMIZERS[options.optimizer](**arguments)
         self.epoch = 0
         self.best_error = math.inf
+        self.best_epoch: int | None = None
         self.best: dict[str, Array] = _copied(network.parameters)
 
     def run(self) -> Iterator[Progress]:
@@ -98,7 +99,8 @@ class Training:
             error = error_of(self.network, self.held_out)
             is_best = error <= self.best_error
             if is_best:
-                self.best_error, self.best = error, _copied(self.network.parameters)
+                self.best_error, self.best_epoch = error, self.epoch - 1
+                self.best = _copied(self.network.parameters)
             yield Progress(self.epoch - 1, self.epoch * per_epoch, steps, losses / seen, wrong / seen, error, is_best)
 
     def _rate(self, step: int, steps: int) -> float:
@@ -116,7 +118,8 @@ class Training:
         found = {f"parameter/{name}": array for name, array in self.network.parameters.items()}
         found |= {f"optimizer/{name}": array for name, array in self.optimizer.state.items()}
         found |= {f"best/{name}": array for name, array in self.best.items()}
-        return found | {"epoch": np.array(self.epoch), "best_error": np.array(self.best_error)}
+        facts = {"epoch": self.epoch, "best_epoch": self.epoch if self.best_epoch is None else self.best_epoch}
+        return found | {name: np.array(value) for name, value in facts.items()} | {"best_error": np.array(self.best_error)}
 
     def restore(self, state: Mapping[str, Array]) -> None:
         """Go on from a state. Raises ArgumentError where it is that of another network."""
@@ -129,7 +132,8 @@ class Training:
             {name.removeprefix("optimizer/"): a for name, a in state.items() if name.startswith("optimizer/")}
         )
         self.best = {name.removeprefix("best/"): a.copy() for name, a in state.items() if name.startswith("best/")}
-        self.epoch, self.best_error = int(state["epoch"]), float(state["best_error"])
+        self.epoch, self.best_epoch = int(state["epoch"]), int(state["best_epoch"])
+        self.best_error = float(state["best_error"])
 
 
 def _between(first: float, last: float, share: float) -> float:

@@ -1,0 +1,54 @@
+"""Converts a picture to the input of a network."""
+
+import numpy as np
+
+from ..images import alpha as transparency
+from ..images.image import Array, Image
+from ..images.resize import resized
+from ..networks.network import Input
+from ..ops.normalization import scale_into
+from .kernel_maps import LUMA
+
+CHUNK_SIZE = 1 << 18
+"""Samples of an image that are converted at a time."""
+
+
+def enter(image: Image, network_input: Input, size: tuple[int, int]) -> Array:
+    """Convert an image to the input of a network: (C, H, W), float32 or float64, resized where it has another size.
+
+    Channels, range, mean and standard deviation are those of ``Input``.
+    """
+    height, width, channels = image.size
+    maps = np.empty((network_input.channels, height, width), transparency.float_dtype_of(image))
+    step = max(CHUNK_SIZE // (width * channels), 1)
+    for begin in range(0, height, step):
+        rows = slice(begin, begin + step)
+        pixels = image.pixels[rows]
+        if image.alpha is not None:
+            pixels = transparency.premultiplied(image, rows)
+        _mix(pixels.transpose(2, 0, 1), maps[:, rows])
+    return _scaled(maps if size == (height, width) else resized(maps, size), network_input, image.white)
+
+
+def _mix(channels: Array, out: Array) -> None:
+    """Convert channels (C, h, W) to those of out: unchanged, RGB to grey, or grey to equal channels."""
+    if len(channels) == 3 and len(out) == 1:
+        real = out.dtype.type
+        out[0] = sum(real(share) * channel for share, channel in zip(LUMA, channels, strict=True))
+    else:
+        out[:] = channels
+
+
+def _scaled(maps: Array, network_input: Input, white: int | None) -> Array:
+    """Scale levels to the range of the network, subtract the mean and divide by std, in place, rounded once."""
+    scales, shifts = np.ones(len(maps)), np.zeros(len(maps))
+    if network_input.range is not None and white is not None:  # floats without a known white are not scaled
+        low, high = network_input.range
+        scales *= (high - low) / white
+        shifts += low
+    shifts -= network_input.mean or 0.0
+    scales /= network_input.std or 1.0
+    shifts /= network_input.std or 1.0
+    if shifts.any() or (scales != 1).any():
+        scale_into(maps, scales, shifts, maps)
+    return maps

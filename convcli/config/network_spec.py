@@ -55,6 +55,7 @@ class NetworkSpec(Struct, frozen=True):
     source: str = ""
     model: Path | None = None
     weights: Path | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[WeightsFile, ...]:
@@ -62,6 +63,11 @@ class NetworkSpec(Struct, frozen=True):
         named = (layer.kernel for layer in self.layers if isinstance(layer.kernel, WeightsFile))
         own = (WeightsFile(path) for path in (self.weights,) if path is not None)
         return (*named, *(file for layer in self.layers for file in layer.arrays.values()), *own)
+
+    def with_weights(self, path: Path) -> "NetworkSpec":
+        """Return the network with all its weights from a file of arrays LAYER.ROLE."""
+        layers = (replace(layer, kernel=None, arrays={}) if layer.op.arrays else layer for layer in self.layers)
+        return replace(self, weights=path, layers=tuple(layers))
 
     def resolve(self, find: Find) -> Network:
         """Return the network. ``find`` looks up the kernels of its layers. Raises Fault, also if a layer rejects its input."""
@@ -78,7 +84,7 @@ class NetworkSpec(Struct, frozen=True):
                     definition = _with_weights(definition, self.weights, keys)  # noqa: PLW2901
                 layers.append(resolve_layer(definition, find, before))
                 counts[definition.name] = after = layers[-1].channels(before)
-        network = Network(self.name, self.input, tuple(layers), self.about, self.source)
+        network = Network(self.name, self.input, tuple(layers), self.about, self.source, labels=self.labels)
         self._check(network)
         return network
 
@@ -100,7 +106,7 @@ class NetworkSpec(Struct, frozen=True):
             found = read_onnx(path, self.input)
         except KernelError as error:
             raise Fault((*self.keys, "model"), str(error)) from None
-        return replace(found, name=self.name, about=self.about, source=self.source)
+        return replace(found, name=self.name, about=self.about, source=self.source, labels=self.labels)
 
     def _check(self, network: Network) -> None:
         """Check that every layer accepts its input, as far as that does not depend on the size of the picture. Raises Fault."""
@@ -118,16 +124,23 @@ class NetworkSpec(Struct, frozen=True):
 
 def read_network(table: Table, folder: Path) -> NetworkSpec:
     """Read a [networks.NAME] table."""
-    table.check_keys(("about", "source", "input", "layers", "model", "weights"))
+    table.check_keys(("about", "source", "input", "layers", "model", "weights", "labels"))
     entry, about, source = _read_input(table), table.text("about"), table.text("source")
+    labels: tuple[str, ...] = table.read("labels", _as_labels, tuple[str, ...]())
     if "model" not in table.values:
         weights = folder / table.text("weights") if "weights" in table.values else None
-        return NetworkSpec(table.name, table.keys, entry, read_layers(table, folder), about, source, weights=weights)
+        return NetworkSpec(table.name, table.keys, entry, read_layers(table, folder), about, source, None, weights, labels)
     for key in ("layers", "weights"):
         if key in table.values:
             table.fault(f"has {key} of its own; leave them out, or the model", "model")
     path = folder / table.text("model")
-    return NetworkSpec(table.name, table.keys, entry, (), about, source, path)
+    return NetworkSpec(table.name, table.keys, entry, (), about, source, path, None, labels)
+
+
+def _as_labels(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"must be a list of the names of the classes, such as ['cat', 'dog'], got {short_text(value)}")
+    return read_each(value, as_text, "class")
 
 
 def _read_input(table: Table) -> Input:

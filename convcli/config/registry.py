@@ -70,8 +70,13 @@ class Registry:
         finally:
             self._validator.begin(MAX_WEIGHT_COUNT)
 
-    def network(self, name: str) -> "Network":
-        """Return the network of a name, or of an ONNX file. Its weights are found, but not yet loaded. Raises KernelError."""
+    def network(self, name: str, weights: Path | None = None) -> "Network":
+        """Return the network of a name, or of an ONNX file. Its weights are found, but not yet loaded. Raises KernelError.
+
+        ``weights`` is a file of arrays LAYER.ROLE, which the network has in place of its own.
+        """
+        if weights is not None and is_model_file(name):
+            raise KernelError(f"{name} has its own weights; leave out {weights}")
         if name not in self.networks and is_model_file(name):
             from ..models.onnx_network import read_onnx  # imports NumPy
 
@@ -80,10 +85,14 @@ class Registry:
             near = nearest_name(name, self.networks) or f"; there are {', '.join(self.networks)}"
             raise KernelError(f"network {name!r} is unknown{near}; a file must end in {MODEL_SUFFIX}")
         spec, file = self.networks[name]
+        if weights is not None:
+            spec = spec.with_weights(weights)
         self._validator.begin(MAX_WEIGHT_COUNT)
         try:
             return spec.resolve(lambda text: self._find(text, file))
         except Fault as fault:
+            if weights is not None:  # no fault of the config
+                raise KernelError(fault.message) from None
             raise Fault(fault.keys, fault.message, file.document) from None
 
     def network_of(self, text: str, inputs: int, **sliding: Any) -> "Network":

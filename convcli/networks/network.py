@@ -63,6 +63,8 @@ class Network(Drawn, Struct, frozen=True, dict=True):
     ``outputs`` are the layers that give the results; none of them: the last layer. ``unfinished`` says why the results cannot
     be computed where the layers are only the first ones of a file.
 
+    ``labels`` are the names of the classes whose numbers it gives.
+
     A network whose layers have weights is a function: ``network(x)``. Weights are read by the first call, and kept.
     """
 
@@ -73,6 +75,7 @@ class Network(Drawn, Struct, frozen=True, dict=True):
     source: str = ""
     outputs: tuple[str, ...] = ()
     unfinished: str = ""
+    labels: tuple[str, ...] = ()
 
     def __call__(self, x: "ArrayLike") -> Array:
         """Return the output of the network for maps (C, H, W), or for each of (N, C, H, W).

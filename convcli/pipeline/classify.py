@@ -1,0 +1,87 @@
+"""Classes of pictures: the numbers that the last layer of a network gives, with their labels."""
+
+import contextlib
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import BinaryIO
+
+import numpy as np
+from msgspec import Struct
+
+from ..engine.threads import usable_processors
+from ..errors import ConvcliError
+from ..images.codecs.pillow import truncated_allowed
+from ..images.image import Array
+from ..images.read import open_frames, open_input
+from ..networks.elementwise import Rbf
+from ..ops.activations import softmax
+from .inputs import Input
+from .network_input import enter
+from .network_request import NetworkRequest
+
+
+class Classified(Struct, frozen=True, eq=False):
+    """A picture and its classes, the best first: labels and scores; or the error that it has none."""
+
+    input: Input
+    labels: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    notices: tuple[str, ...] = ()
+    error: str = ""
+
+
+def classify(request: NetworkRequest, standard_input: BinaryIO | None, fail_fast: bool = False) -> Iterator[Classified]:
+    """Yield the classes of each input, in order. An error that concerns one picture is its result.
+
+    The network must end in a vector. As many pictures are computed at a time as there are jobs.
+    """
+    jobs = request.threads or usable_processors()
+    request.model.load(request.max_memory)
+    pending: deque[Future[Classified]] = deque()
+    with truncated_allowed(request.allow_truncated), ThreadPoolExecutor(jobs) as pool:
+        inputs = iter(request.inputs)
+        while True:
+            while len(pending) < 2 * jobs and (given := next(inputs, None)) is not None:
+                pending.append(pool.submit(_classified, request, given, standard_input))
+            if not pending:
+                return
+            found = pending.popleft().result()
+            yield found
+            if found.error and fail_fast:
+                for future in pending:
+                    future.cancel()
+                return
+
+
+def _classified(request: NetworkRequest, given: Input, standard_input: BinaryIO | None) -> Classified:
+    try:
+        if given.error:
+            return Classified(given, error=given.error)
+        with contextlib.ExitStack() as closing:
+            file = closing.enter_context(open_input(given.source, standard_input, allow_pipe=True))
+            frames = open_frames(file, request.max_pixels, request.axes)
+            image = frames.read(0, lambda header: None).with_first_used(1, frames.series.count, "frames")
+        request.map_shape(image.size, request.maps[0])  # raises where the picture does not fit the network
+        x = enter(image, request.network.input, request.size_for(image.size[:2]))
+        (output,) = request.model.compute(x, 1).values()
+    except ConvcliError as error:
+        return Classified(given, error=str(error))
+    scores = scores_of(request, output)
+    order = np.argsort(-scores, kind="stable")
+    labels = request.network.labels or tuple(str(index) for index in range(len(scores)))
+    chosen = tuple(labels[index] if index < len(labels) else str(index) for index in order)
+    return Classified(given, chosen, tuple(scores[order].tolist()), image.notices)
+
+
+def scores_of(request: NetworkRequest, output: Array) -> Array:
+    """Return a number for each class, of which the largest is the best: shares of the distances that radial functions give."""
+    layer = request.network.layers[request.network.layer_named(request.model.tapped_layers[0])]
+    numbers = output.ravel().astype(np.float64)
+    return softmax(-numbers) if isinstance(layer, Rbf) else numbers
+
+
+def is_classifier(request_maps: Iterable[object]) -> bool:
+    """Whether a network gives one vector, and so numbers for classes."""
+    maps = list(request_maps)
+    return len(maps) == 1 and getattr(maps[0], "index", 0) is None

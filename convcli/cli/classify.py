@@ -20,9 +20,6 @@ FOR_OUTPUTS = (
 )  # fmt: skip
 """Options of 'run' that are about outputs."""
 
-TABLE = 12
-"""Pictures from which a table is printed on a terminal, in place of lines."""
-
 
 def is_classifier(network: Network) -> bool:
     """Whether a network gives one vector: numbers for classes."""
@@ -31,15 +28,16 @@ def is_classifier(network: Network) -> bool:
     return network.channel_counts()[network.layer_named(network.output_layers()[0])].after is None
 
 
-def command(network: Network, values: dict[str, Any], top: int, resize: bool) -> None:
-    """Print the best classes of each picture. Raises SystemExit with status 1 where one has none."""
+def command(network: Network, values: dict[str, Any], top: int, **how: Any) -> None:
+    """Print the best classes of each picture. Raises SystemExit with status 1 where one has none.
+
+    ``how`` are fields of the request: how pictures enter the network.
+    """
     options.refuse_options(FOR_OUTPUTS, f"network {network.name!r} prints classes where there is no -o")
     model = LoadedNetwork(network)
     inputs = run_batch.pop_inputs(values)["inputs"]
     kept = {name: values[name] for name in ("max_pixels", "axes", "allow_truncated", "max_memory")}
-    request = NetworkRequest(
-        inputs=inputs, output="-", maps=model.maps, model=model, resize=resize, threads=values["jobs"], **kept
-    )
+    request = NetworkRequest(inputs=inputs, output="-", maps=model.maps, model=model, threads=values["jobs"], **how, **kept)
     messages = Messages(values["quiet"], values["verbose"])
     pipes = run_batch.open_pipes(inputs, "")
     from ..pipeline.classify import classify  # it imports NumPy

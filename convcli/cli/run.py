@@ -33,6 +33,13 @@ from .classify import is_classifier
     metavar="FILE",
     help="Take the weights of the layers from this file: arrays LAYER.ROLE, as 'convcli learn network' writes them.",
 )
+@click.option(
+    "--invert",
+    type=click.Choice(("auto", "yes", "no")),
+    default="auto",
+    show_default=True,
+    help="For networks that read digits: whether the ink is darker than the paper. auto finds out.",
+)
 @click.option("--resize", is_flag=True, help="Resize pictures to the input size of the network, whatever their shape.")
 @file_options.output("{layer}-{index}")
 @sliding_options.LAYER_RANGE
@@ -48,6 +55,7 @@ def command(
     top: int | None,
     weights: Path | None,
     resize: bool,
+    invert: str,
     config: tuple[str, ...],
     no_config: bool,
     **values: Any,
@@ -71,7 +79,7 @@ def command(
     registry = options.read_registry(config, no_config)
     found = registry.network(network, weights)
     if not (values["output"] or values["in_place"]) and not taps and is_classifier(found):
-        classify.command(found, values, top or 3, resize)
+        classify.command(found, values, top or 3, resize=resize, invert=invert)
         return
     if top is not None:
         raise click.UsageError("--top is about classes that are printed; leave out -o, --in-place and --tap")
@@ -88,6 +96,7 @@ def command(
         model=model,
         maps=model.maps,
         resize=resize,
+        invert=invert,
         file_format=values.pop("file_format"),
         range=values.pop("rule"),
         threads=values.pop("jobs"),

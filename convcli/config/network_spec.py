@@ -37,6 +37,9 @@ if TYPE_CHECKING:
 Find = Callable[["str | WeightsFile"], Lazy]
 ANY_INPUT = Input(1)
 
+PREPARATIONS = ("digit",)
+"""What can be done with a picture before it enters a network."""
+
 TRIALS = (1 << 10, (1 << 10) - 1, 1 << 24, (1 << 24) - 1, 33, 32)
 """Picture sides on which a network without an input size is tried; the largest have pixels left after 20 poolings."""
 
@@ -150,7 +153,7 @@ def _read_input(table: Table) -> Input:
         table.fault(f"must be a table, such as {{ channels = 3, size = 227 }}, got {short_text(values)}", "input")
         return ANY_INPUT
     inner = Table(values, (*table.keys, "input"), table.diagnostics)
-    inner.check_keys(("channels", "size", "range", "mean", "std"))
+    inner.check_keys(("channels", "size", "range", "mean", "std", "prepare"))
     if "channels" not in values and not is_model:
         inner.fault("must say how many channels it has, 1 for grey and 3 for colour")
     channels = inner.read("channels", as_count, 0 if is_model else 1)
@@ -161,6 +164,7 @@ def _read_input(table: Table) -> Input:
         inner.read("range", _as_limits, None),
         inner.read("mean", each, ()),
         inner.read("std", functools.partial(_scales, each), ()),
+        inner.choice("prepare", PREPARATIONS) or "",
     )
 
 

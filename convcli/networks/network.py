@@ -19,7 +19,8 @@ class Input(Struct, frozen=True):
     """The input of a network: maps of ``channels`` channels, of one size (H, W) or of any (None).
 
     ``range`` is the value of black and white; None keeps the levels. Then ``mean`` is subtracted from each channel, and the
-    result is divided by ``std``.
+    result is divided by ``std``. ``prepare`` is what is done with a picture before all this: "digit" brings a handwritten digit
+    to the form of MNIST.
     """
 
     channels: int
@@ -27,6 +28,7 @@ class Input(Struct, frozen=True):
     range: tuple[float, float] | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    prepare: str = ""
 
     @property
     def doubt(self) -> str:

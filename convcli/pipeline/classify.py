@@ -63,7 +63,7 @@ def _classified(request: NetworkRequest, given: Input, standard_input: BinaryIO 
             frames = open_frames(file, request.max_pixels, request.axes)
             image = frames.read(0, lambda header: None).with_first_used(1, frames.series.count, "frames")
         request.map_shape(image.size, request.maps[0])  # raises where the picture does not fit the network
-        x = enter(image, request.network.input, request.size_for(image.size[:2]))
+        x = enter(image, request.network.input, request.size_for(image.size[:2]), request.invert)
         (output,) = request.model.compute(x, 1).values()
     except ConvcliError as error:
         return Classified(given, error=str(error))

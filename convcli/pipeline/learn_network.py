@@ -56,13 +56,14 @@ def _arrays_as_inputs(pictures: Array, network: Network) -> Array:
             f"network {network.name!r} takes {entry.channels} channels of {width} x {height}, and the pictures have {channels} "
             f"of {pictures.shape[3]} x {pictures.shape[2]}"
         )
+    as_they_are = replace(entry, prepare="")  # arrays are in the form that the network learns
     white = {"u1": 255, "u2": 65535, "b1": 1}.get(pictures.dtype.str[1:])
     out = np.empty((count, channels, height, width), np.float32)
     for index, picture in enumerate(pictures):
         whole = np.zeros((height, width, channels), np.float32 if white is None else picture.dtype)
         top, left = (height - picture.shape[1]) // 2, (width - picture.shape[2]) // 2
         whole[top : top + picture.shape[1], left : left + picture.shape[2]] = picture.transpose(1, 2, 0)
-        out[index] = enter(Image(whole, white), entry, (height, width))
+        out[index] = enter(Image(whole, white), as_they_are, (height, width))
     return out
 
 

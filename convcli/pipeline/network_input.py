@@ -8,16 +8,20 @@ from ..images.resize import resized
 from ..networks.network import Input
 from ..ops.normalization import scale_into
 from .kernel_maps import LUMA
+from .prepare_digit import PreparedDigit, prepare_digit
 
 CHUNK_SIZE = 1 << 18
 """Samples of an image that are converted at a time."""
 
 
-def enter(image: Image, network_input: Input, size: tuple[int, int]) -> Array:
+def enter(image: Image, network_input: Input, size: tuple[int, int], invert: str = "auto") -> Array:
     """Convert an image to the input of a network: (C, H, W), float32 or float64, resized where it has another size.
 
-    Channels, range, mean and standard deviation are those of ``Input``.
+    Channels, range, mean and standard deviation are those of ``Input``. A picture that is prepared is put in the middle of a
+    larger input; ``invert`` is for digits. Raises ArgumentError where it cannot be prepared.
     """
+    if network_input.prepare == "digit":
+        return _scaled(_padded(prepared(image, invert).digit, size)[None], network_input, 1)
     height, width, channels = image.size
     maps = np.empty((network_input.channels, height, width), transparency.float_dtype_of(image))
     step = max(CHUNK_SIZE // (width * channels), 1)
@@ -28,6 +32,21 @@ def enter(image: Image, network_input: Input, size: tuple[int, int]) -> Array:
             pixels = transparency.premultiplied(image, rows)
         _mix(pixels.transpose(2, 0, 1), maps[:, rows])
     return _scaled(maps if size == (height, width) else resized(maps, size), network_input, image.white)
+
+
+def prepared(image: Image, invert: str = "auto") -> PreparedDigit:
+    """Return an image as a digit of MNIST. Raises ArgumentError where there is none in it."""
+    white = image.white or max(float(np.abs(image.pixels).max()), 1.0)
+    whole = image.pixels if image.alpha is None else transparency.premultiplied(image, slice(None))
+    grey = np.empty((1, *image.size[:2]))
+    _mix(whole.transpose(2, 0, 1), grey)
+    return prepare_digit(grey[0] / white, invert)
+
+
+def _padded(plane: Array, size: tuple[int, int]) -> Array:
+    """Return a plane in the middle of a larger one of zeros."""
+    rows, columns = (whole - part for whole, part in zip(size, plane.shape, strict=True))
+    return np.pad(plane, ((rows // 2, rows - rows // 2), (columns // 2, columns - columns // 2)))
 
 
 def _mix(channels: Array, out: Array) -> None:

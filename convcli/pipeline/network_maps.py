@@ -57,6 +57,7 @@ class NetworkMaps(MapSource):
         """Return the output of a tapped layer, (C, H, W) or (C,)."""
         if not self._outputs:
             request = self.request
-            x = enter(self.picture, request.network.input, request.size_for(self.picture.size[:2]))
+            size = request.size_for(self.picture.size[:2])
+            x = enter(self.picture, request.network.input, size, request.invert)
             self._outputs = request.model.compute(x, request.threads, request.max_memory)
         return self._outputs[name]

@@ -19,6 +19,7 @@ class NetworkRequest(BaseRequest, frozen=True, kw_only=True, dict=True):
     maps: tuple[LayerMap, ...]
     model: LoadedNetwork
     resize: bool = False  # resize each picture to the input size of the network
+    invert: str = "auto"  # whether the ink of digits is darker than the paper
 
     @property
     def network(self) -> Network:
@@ -39,7 +40,7 @@ class NetworkRequest(BaseRequest, frozen=True, kw_only=True, dict=True):
     def settings(self) -> tuple[Any, ...]:
         """The layers of the network, the digest of their weights, and the options that all maps depend on."""
         self.model.load(self.max_memory)
-        return self.network.input, _Verbatim(_text_of(self.model.layers)), self.model.weights_digest, self.resize
+        return self.network.input, _Verbatim(_text_of(self.model.layers)), self.model.weights_digest, self.resize, self.invert
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -85,7 +86,7 @@ class NetworkRequest(BaseRequest, frozen=True, kw_only=True, dict=True):
 
     def size_for(self, size: tuple[int, int]) -> tuple[int, int]:
         """Return the size that a picture (H, W) is resized to."""
-        return self.network.input.size or size if self.resize else size
+        return self.network.input.size or size if self.resize or self.network.input.prepare else size
 
     def map_shape(self, size: tuple[int, int, int], map_: LayerMap, strict: bool = True) -> tuple[int, int, int]:
         """Return (H', W', 1) of a map of a picture (H, W, C), or (1, n, 1) of a vector. Raises ArgumentError."""

@@ -87,10 +87,13 @@ class Training:
                 x, labels = self.learn.pictures[chosen], self.learn.classes[chosen]
                 if not options.changes.are_none:
                     x = changed(x, options.changes, rng, paper)
-                loss, outputs, gradients = self.network.gradients(x, labels)
-                if not math.isfinite(loss):
-                    raise ArgumentError(f"the loss is {loss} after {step} steps; give a smaller --rate than {options.rate:g}")
-                self.optimizer.step(self.network.parameters, gradients, self._rate(step, steps))
+                with np.errstate(all="ignore"):
+                    loss, outputs, gradients = self.network.gradients(x, labels)
+                    if not math.isfinite(loss):
+                        raise ArgumentError(
+                            f"the loss is {loss} after {step} steps; give a smaller --rate than {options.rate:g}"
+                        )
+                    self.optimizer.step(self.network.parameters, gradients, self._rate(step, steps))
                 losses += loss * len(chosen)
                 wrong += float((self.network.classes_of(outputs) != labels).sum())
                 seen += len(chosen)

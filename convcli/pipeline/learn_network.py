@@ -146,5 +146,6 @@ def confusion(network: TrainedNetwork, dataset: Dataset) -> Array:
 
 def labels_for(network: TrainedNetwork, dataset: Dataset) -> Iterator[str]:
     """Yield a name for each class of a network."""
+    names = network.network.labels or dataset.labels
     for number in range(network.classes):
-        yield dataset.labels[number] if number < len(dataset.labels) else str(number)
+        yield names[number] if number < len(names) else str(number)

@@ -117,7 +117,7 @@ def learn_kernel_command(
         for notice in images[-1].notices:
             if not notice.endswith("not kept"):
                 messages.note(f"{path}: {notice}")
-    learned = learn_kernel(LearnRequest(**values), *images, name or "learned")
+    learned = learn_kernel(LearnRequest(**values), images[0], images[1], name or "learned")
     with output.printing():
         if as_json:
             click.echo(json.dumps([_facts_of(item) for item in learned], indent=2, allow_nan=False))

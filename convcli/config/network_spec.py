@@ -200,7 +200,7 @@ def _with_weights(definition: LayerSpec, path: Path, keys: frozenset[str]) -> La
         return definition
     arrays = {role: WeightsFile(path, f"{definition.name}.{role}") for role in definition.op.arrays}
     found = {role: file for role, file in arrays.items() if file.key in keys}
-    said = definition.said | ({"bias": "bias" in found} if "bias" in definition.op.defaults else {})
+    said = {**definition.said} | ({"bias": "bias" in found} if "bias" in definition.op.defaults else {})
     return replace(definition, arrays=found, said=said) if found else definition
 
 

@@ -53,11 +53,11 @@ DTYPES = {
 
 
 class _Storage(NamedTuple):
-    """The numbers of one or several tensors: the key in the file, the dtype and the count."""
+    """The numbers of one or several tensors: the key in the file, the dtype and how many they are."""
 
     key: str
     dtype: str
-    count: int
+    size: int
 
     @property
     def itemsize(self) -> int:
@@ -111,7 +111,7 @@ def _read_archive(file: BinaryIO, stack: ExitStack) -> tuple[Any, ReadStorage]:
 
     def read(storage: _Storage) -> bytes:
         info = members.get(f"{folder}/data/{storage.key}")
-        if info is None or info.file_size != storage.count * storage.itemsize:
+        if info is None or info.file_size != storage.size * storage.itemsize:
             raise KernelError(f"does not hold the numbers of storage {storage.key!r}")
         with archive.open(info) as member:
             return member.read(info.file_size)
@@ -136,8 +136,8 @@ def _read_legacy(file: BinaryIO) -> tuple[Any, ReadStorage]:
     def read(storage: _Storage) -> bytes:
         place, count = places.get(storage.key, (0, -1))
         file.seek(place)
-        data = file.read(storage.count * storage.itemsize) if count == storage.count else b""
-        if len(data) != storage.count * storage.itemsize:
+        data = file.read(storage.size * storage.itemsize) if count == storage.size else b""
+        if len(data) != storage.size * storage.itemsize:
             raise KernelError(f"does not hold the numbers of storage {storage.key!r}")
         return data
 
@@ -178,8 +178,8 @@ def _rebuilt(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _T
         raise KernelError("holds a tensor of an unknown kind")
     tensor = _Tensor(storage, offset, tuple(shape), tuple(strides))
     last = offset + sum((length - 1) * stride for length, stride in zip(tensor.shape, tensor.strides, strict=True))
-    if 0 not in tensor.shape and last >= storage.count:
-        raise KernelError(f"holds a tensor of shape {tensor.shape} in a storage of {storage.count} numbers")
+    if 0 not in tensor.shape and last >= storage.size:
+        raise KernelError(f"holds a tensor of shape {tensor.shape} in a storage of {storage.size} numbers")
     return tensor
 
 
@@ -215,7 +215,7 @@ def _stored(name: str, tensor: _Tensor, read: ReadStorage) -> StoredArray:
 
 def _load(name: str, tensor: _Tensor, dtype: "np.dtype[Any]", read: ReadStorage) -> "np.ndarray[Any, Any]":
     storage = tensor.storage
-    if max(storage.count, int(np.prod(tensor.shape, dtype=np.float64))) * dtype.itemsize > LARGEST:
+    if max(storage.size, int(np.prod(tensor.shape, dtype=np.float64))) * dtype.itemsize > LARGEST:
         raise KernelError(f"{name} takes more than {LARGEST} bytes")
     data = read(storage)
     numbers = np.frombuffer(data, "<u2" if storage.dtype == BFLOAT16 else dtype)

@@ -115,10 +115,10 @@ class Pooling(Differentiable):
     def backward(self, gradient: Array, with_input: bool) -> Sequence[Array | None]:
         layer = self.layer
         if isinstance(layer, MaxPool):
-            options = (layer.size, layer.stride, layer.padding, layer.dilation, layer.ceil)
-            return (max_pool2d_gradient(self.x, gradient, *options),)
-        options = (layer.size, layer.stride, layer.padding, layer.ceil, layer.count_padding)
-        return (avg_pool2d_gradient(self.x.shape, gradient, *options),)
+            window = (layer.size, layer.stride, layer.padding, layer.dilation, layer.ceil)
+            return (max_pool2d_gradient(self.x, gradient, *window),)
+        counts = (layer.size, layer.stride, layer.padding, layer.ceil, layer.count_padding)
+        return (avg_pool2d_gradient(self.x.shape, gradient, *counts),)
 
 
 class GlobalMean(Differentiable):
@@ -175,9 +175,9 @@ class BatchNormalization(Differentiable):
     def forward(self, inputs: Sequence[Array]) -> Array:
         x = inputs[0]
         if not self.is_training:
-            kept = (self.arrays[role] for role in ("mean", "variance", "weight", "bias"))
+            mean, variance, scale, shift = (self.arrays[role] for role in ("mean", "variance", "weight", "bias"))
             maps = x if x.ndim == 4 else x[:, :, None, None]
-            return batch_norm(maps, *kept, self.layer.epsilon).reshape(x.shape)
+            return batch_norm(maps, mean, variance, scale, shift, self.layer.epsilon).reshape(x.shape)
         self.count = x.size // x.shape[1]
         mean, variance = (_by_channel(_statistic(x, np.mean), x), _by_channel(_statistic(x, np.var), x))
         self.scale = 1 / np.sqrt(variance + x.dtype.type(self.layer.epsilon))
@@ -202,7 +202,7 @@ class ElementwiseFunction(Differentiable):
 
     def forward(self, inputs: Sequence[Array]) -> Array:
         self.x = inputs[0]
-        self.y: Array = self.layer.run(self.x, {}, None)
+        self.y = np.asarray(self.layer.run(self.x, {}, None))
         return self.y
 
     def backward(self, gradient: Array, with_input: bool) -> Sequence[Array | None]:
@@ -349,7 +349,7 @@ def _summed_to(gradient: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _sigmoid_derivative(x: Array, y: Array) -> Array:
-    return y * (1 - y)
+    return np.asarray(y * (1 - y))
 
 
 def _scaled_tanh_derivative(x: Array, y: Array) -> Array:
@@ -358,7 +358,7 @@ def _scaled_tanh_derivative(x: Array, y: Array) -> Array:
 
 def _silu_derivative(x: Array, y: Array) -> Array:
     share = activations.sigmoid(x)
-    return share + y * (1 - share)
+    return np.asarray(share + y * (1 - share))
 
 
 def _hard_swish_derivative(x: Array, y: Array) -> Array:
@@ -366,7 +366,7 @@ def _hard_swish_derivative(x: Array, y: Array) -> Array:
 
 
 def _erf_derivative(x: Array, y: Array) -> Array:
-    return 2 / math.sqrt(math.pi) * np.exp(-x * x)
+    return np.asarray(2 / math.sqrt(math.pi) * np.exp(-x * x))
 
 
 DERIVATIVES: Mapping[str, Derivative] = {
@@ -406,4 +406,4 @@ def _gelu_derivative(x: Array, y: Array) -> Array:
 def _gelu_by_tanh_derivative(x: Array, y: Array) -> Array:
     factor = math.sqrt(2 / math.pi)
     inner = np.tanh(factor * (x + 0.044715 * x**3))
-    return 0.5 * (1 + inner) + 0.5 * x * (1 - inner * inner) * factor * (1 + 3 * 0.044715 * x * x)
+    return np.asarray(0.5 * (1 + inner) + 0.5 * x * (1 - inner * inner) * factor * (1 + 3 * 0.044715 * x * x))

@@ -73,7 +73,8 @@ class TrainedNetwork:
             self.layers[index].is_training = training
             outputs[index] = self.layers[index].forward([outputs[link] for link in self.links[index]])
         self._last_shape = outputs[self._count - 1].shape
-        return outputs[self._count - 1].reshape(len(x), -1)
+        found: Array = outputs[self._count - 1].reshape(len(x), -1)
+        return found
 
     def gradients(self, x: Array, labels: Array) -> tuple[float, Array, dict[str, Array]]:
         """Return the loss of a batch, the outputs, and the gradients of the learned parameters."""
@@ -95,7 +96,7 @@ class TrainedNetwork:
 
     def classes_of(self, outputs: Array) -> Array:
         """Return the class of each row: that of the least distance, or of the largest number."""
-        return outputs.argmin(axis=1) if self.prefers_least else outputs.argmax(axis=1)
+        return np.asarray(outputs.argmin(axis=1) if self.prefers_least else outputs.argmax(axis=1))
 
 
 def _fitting(name: str, given: Array, initial: Array) -> Array:

@@ -90,9 +90,7 @@ class Training:
                 with np.errstate(all="ignore"):
                     loss, outputs, gradients = self.network.gradients(x, labels)
                     if not math.isfinite(loss):
-                        raise ArgumentError(
-                            f"the loss is {loss} after {step} steps; give a smaller --rate than {options.rate:g}"
-                        )
+                        raise ArgumentError(f"the loss is {loss} after {step} steps; give a smaller --rate")
                     self.optimizer.step(self.network.parameters, gradients, self._rate(step, steps))
                 losses += loss * len(chosen)
                 wrong += float((self.network.classes_of(outputs) != labels).sum())

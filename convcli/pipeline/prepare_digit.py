@@ -91,7 +91,8 @@ def _fitted(ink: Array) -> Array:
     height, width = ink.shape
     scale = BOX / max(height, width)
     size = max(1, round(height * scale)), max(1, round(width * scale))
-    return resized(ink[None].astype(np.float32), size)[0]
+    fitted: Array = resized(ink[None].astype(np.float32), size)[0]
+    return fitted
 
 
 def _centred(ink: Array) -> Array:

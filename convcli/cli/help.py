@@ -15,13 +15,14 @@ TOPICS = {
     "config": "your own kernels, banks and defaults in kernels.toml",
     "batch": "many pictures: folders, templates, repeated runs, --in-place",
     "networks": "run and summary, your own networks",
+    "learning": "learn: kernels, banks and networks from pictures",
     "formats": "file formats, animations and stacks, metadata, alpha, 16 bits",
     "seeing": "pictures of maps and kernels: view, contact sheets, pages of runs; the sliding window, animated",
     "python": "the Python functions",
     "performance": "methods of summation, the cache of compiled code",
     "errors": "error messages and exit status",
 }
-COMMAND_TOPICS = {"at": "apply", "slide": "seeing", "run": "networks", "summary": "networks", "cache": "performance"}
+COMMAND_TOPICS = {"at": "apply", "slide": "seeing", "learn": "learning", "run": "networks", "summary": "networks", "cache": "performance"}
 """The topics that describe commands of other names."""
 
 

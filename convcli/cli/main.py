@@ -24,7 +24,7 @@ COMMANDS = {
     "run": "Send pictures through a network, layer by layer.",
     "summary": "Count what a network or kernel holds and costs.",
     "kernels": "List, show and check kernels.",
-    "learn": "Learn kernels and networks from pictures.",
+    "learn": "Learn kernels, banks and networks from pictures.",
     "config": "The files that kernels come from.",
     "cache": "The machine code that is kept between runs.",
     "help": "Show a topic of the manual.",

@@ -22,7 +22,14 @@ TOPICS = {
     "performance": "methods of summation, the cache of compiled code",
     "errors": "error messages and exit status",
 }
-COMMAND_TOPICS = {"at": "apply", "slide": "seeing", "learn": "learning", "run": "networks", "summary": "networks", "cache": "performance"}
+COMMAND_TOPICS = {
+    "at": "apply",
+    "slide": "seeing",
+    "learn": "learning",
+    "run": "networks",
+    "summary": "networks",
+    "cache": "performance",
+}
 """The topics that describe commands of other names."""
 
 

@@ -33,9 +33,8 @@ from ..networks.layer import Layer
 from ..networks.pooling import AvgPool, GlobalAvgPool, MaxPool
 from ..networks.rearranging import Upsample
 from ..ops import activations, pooling
-from ..ops.conv import conv2d
 from ..ops.error_function import erf
-from ..ops.gradients import avg_pool2d_gradient, conv2d_gradients, max_pool2d_gradient, softmax_gradient
+from ..ops.gradients import BatchConv, avg_pool2d_gradient, max_pool2d_gradient, softmax_gradient
 from ..ops.normalization import batch_norm
 
 MOMENTUM = 0.1
@@ -86,14 +85,14 @@ class Convolution(Differentiable):
             arrays["weight"] *= self.mask
 
     def forward(self, inputs: Sequence[Array]) -> Array:
-        self.x = inputs[0]
-        self.groups = self.x.shape[1] if isinstance(self.layer, Depthwise) else self.layer.groups
-        options = {"stride": self.layer.stride, "padding": self.layer.padding, "dilation": self.layer.dilation}
-        return conv2d(self.x, self.arrays["weight"], self.arrays.get("bias"), groups=self.groups, **options)
+        layer, x = self.layer, inputs[0]
+        groups = x.shape[1] if isinstance(layer, Depthwise) else layer.groups
+        options = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
+        self.convolution = BatchConv(x, layer.size, groups=groups, **options)
+        return self.convolution.maps(self.arrays["weight"], self.arrays.get("bias"))
 
     def backward(self, gradient: Array, with_input: bool) -> Sequence[Array | None]:
-        options = {"stride": self.layer.stride, "padding": self.layer.padding, "dilation": self.layer.dilation}
-        found = conv2d_gradients(self.x, self.arrays["weight"], gradient, groups=self.groups, with_x=with_input, **options)
+        found = self.convolution.gradients(self.arrays["weight"], gradient, with_input)
         weight = found.weight if self.mask is None else found.weight * self.mask
         self.gradients = {"weight": weight} | ({"bias": found.bias} if "bias" in self.arrays else {})
         return (found.x,)

@@ -1,17 +1,16 @@
 """Gradients of convolutions and pooling of batches (N, C, H, W): derivatives of a loss before them, from those after them."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from ..engine.jit.run import run_loop
-from ..engine.loops.gradients import add_to_largest, unfold
+from ..engine.loops.gradients import add_to_largest, fold, unfold
 from ..engine.simd.reference import Array
-from ..geometry.axes import Axis, make_axes, make_pool_axes
+from ..geometry.axes import make_axes, make_pool_axes
 from ..geometry.padding import Padding
 from ..geometry.whole_numbers import Sides
 from .pooling import averaged_counts
-from .transposed import conv_transpose2d
 
 
 class ConvGradients(NamedTuple):
@@ -22,63 +21,59 @@ class ConvGradients(NamedTuple):
     bias: Array
 
 
-def conv2d_gradients(
-    x: Array,
-    weight: Array,
-    gradient: Array,
-    *,
-    stride: Sides = (1, 1),
-    padding: Padding = 0,
-    dilation: Sides = (1, 1),
-    groups: int = 1,
-    with_x: bool = True,
-) -> ConvGradients:
-    """Return the gradients of ``conv2d`` with zeros in the padding, from the gradient of its maps (N, O, H', W').
+class BatchConv:
+    """A convolution of a batch (N, C, H, W) with zeros in the padding, as training needs it: its maps, and then its gradients.
 
-    x is (N, C, H, W), weight (O, C / groups, kh, kw), all of one dtype, float32 or float64. The gradient of x is a transposed
-    convolution; that of the weights sums, over all positions, the products of gradients and of the samples under each tap.
-
-    >>> x = np.arange(9.0).reshape(1, 1, 3, 3)
-    >>> found = conv2d_gradients(x, np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2)))
-    >>> found.weight.tolist(), found.bias.tolist(), found.x.tolist()
-    ([[[[8.0, 12.0], [20.0, 24.0]]]], [4.0], [[[[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]]])
+    Windows are copied to the columns of one matrix for the whole batch, which the weights multiply: ``conv2d`` is faster for a
+    picture, but takes 0.1 ms for each. The gradient of the weights is the product of that of the maps and these columns.
     """
-    size = weight.shape[2], weight.shape[3]
-    rows, columns = make_axes((x.shape[2], x.shape[3]), size, stride, padding, dilation)
-    columns_of = unfolded(x, rows, columns)
-    positions = gradient.shape[0] * gradient.shape[2] * gradient.shape[3]
-    by_map = np.ascontiguousarray(gradient.swapaxes(0, 1)).reshape(groups, -1, positions)
-    taps = columns_of.reshape(groups, -1, positions)
-    of_weight = np.matmul(by_map, taps.swapaxes(1, 2)).reshape(weight.shape)
-    of_bias = by_map.reshape(len(weight), -1).sum(axis=1, dtype=np.float64).astype(x.dtype)
-    of_x = _input_gradient(weight, gradient, rows, columns, groups) if with_x else None
-    return ConvGradients(of_x, of_weight, of_bias)
 
+    def __init__(
+        self,
+        x: Array,
+        size: Sides,
+        *,
+        stride: Sides = (1, 1),
+        padding: Padding = 0,
+        dilation: Sides = (1, 1),
+        groups: int = 1,
+    ) -> None:
+        self.rows, self.columns = make_axes((x.shape[2], x.shape[3]), size, stride, padding, dilation)
+        self.groups, self.shape = groups, x.shape
+        self._window = (size, (self.rows.stride, self.columns.stride), (self.rows.dilation, self.columns.dilation))
+        rows, columns = self.rows, self.columns
+        pads = [(0, 0), (0, 0), (rows.before, rows.after), (columns.before, columns.after)]
+        padded = np.ascontiguousarray(np.pad(x, pads) if any(map(any, pads)) else x)
+        unfolded = np.empty((x.shape[1] * size[0] * size[1], len(x), rows.out, columns.out), x.dtype)
+        run_loop(unfold, padded, *self._window, unfolded)
+        self.taps = unfolded.reshape(groups, -1, len(x) * rows.out * columns.out)
 
-def unfolded(x: Array, rows: Axis, columns: Axis) -> Array:
-    """Return the samples under each tap of a window (C * kh * kw, N, H', W') on batches (N, C, H, W), padded with zeros."""
-    pads = [(0, 0), (0, 0), (rows.before, rows.after), (columns.before, columns.after)]
-    padded = np.ascontiguousarray(np.pad(x, pads) if any(map(any, pads)) else x)
-    out = np.empty((x.shape[1] * rows.kernel * columns.kernel, x.shape[0], rows.out, columns.out), x.dtype)
-    kernel, stride = (rows.kernel, columns.kernel), (rows.stride, columns.stride)
-    run_loop(unfold, padded, kernel, stride, (rows.dilation, columns.dilation), out)
-    return out
+    def maps(self, weight: Array, bias: Array | None = None) -> Array:
+        """Return the maps (N, O, H', W') of weights (O, C / groups, kh, kw), as ``conv2d`` does."""
+        by_map = np.matmul(self._by_group(weight), self.taps).reshape(len(weight), -1)
+        if bias is not None:
+            by_map += bias[:, None]
+        whole = by_map.reshape(len(weight), self.shape[0], self.rows.out, self.columns.out)
+        return np.ascontiguousarray(whole.swapaxes(0, 1))
 
+    def gradients(self, weight: Array, gradient: Array, with_x: bool = True) -> ConvGradients:
+        """Return the gradients, from that of the maps (N, O, H', W')."""
+        by_map = np.ascontiguousarray(gradient.swapaxes(0, 1)).reshape(self.groups, -1, self.taps.shape[2])
+        of_weight = np.matmul(by_map, self.taps.swapaxes(1, 2)).reshape(weight.shape)
+        of_bias = by_map.reshape(len(weight), -1).sum(axis=1)
+        return ConvGradients(self._input_gradient(weight, by_map) if with_x else None, of_weight, of_bias)
 
-def _input_gradient(weight: Array, gradient: Array, rows: Axis, columns: Axis, groups: int) -> Array:
-    """Return the gradient of the input: each value of the gradient, spread over the window that it came from."""
-    options: dict[str, Any] = {"stride": (rows.stride, columns.stride), "dilation": (rows.dilation, columns.dilation)}
-    whole = conv_transpose2d(gradient, weight, groups=groups, **options)
-    found = np.zeros((*gradient.shape[:1], weight.shape[1] * groups, rows.size, columns.size), gradient.dtype)
-    places = [_overlap(axis, length) for axis, length in zip((rows, columns), whole.shape[2:], strict=True)]
-    found[:, :, places[0][0], places[1][0]] = whole[:, :, places[0][1], places[1][1]]
-    return found
+    def _by_group(self, weight: Array) -> Array:
+        return weight.reshape(self.groups, len(weight) // self.groups, -1)
 
-
-def _overlap(axis: Axis, length: int) -> tuple[slice, slice]:
-    """Return which samples of an axis the windows of all positions cover, and which of these ``length`` samples they are."""
-    first, last = max(0, -axis.before), min(axis.size, length - axis.before)
-    return slice(first, last), slice(first + axis.before, last + axis.before)
+    def _input_gradient(self, weight: Array, by_map: Array) -> Array:
+        """Return the gradient of the input: each value of the gradient, spread over the window that it came from."""
+        count, channels, height, width = self.shape
+        rows, columns = self.rows, self.columns
+        spread = np.matmul(self._by_group(weight).swapaxes(1, 2), by_map)
+        padded = np.zeros((count, channels, rows.padded, columns.padded), by_map.dtype)
+        run_loop(fold, spread.reshape(-1, count, rows.out, columns.out), *self._window, padded)
+        return padded[:, :, rows.before : rows.before + height, columns.before : columns.before + width]
 
 
 def max_pool2d_gradient(

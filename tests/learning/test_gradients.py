@@ -139,7 +139,9 @@ def test_gradients_of_convolutions_equal_the_naive_sums(rng, groups):
     options = {"stride": (2, 1), "padding": ((1, 0), (1, 1)), "dilation": (1, 2)}
     out = naive.conv2d(x, weight, np.zeros(4), groups, stride=(2, 1), pads=((1, 0), (1, 1)), dilation=(1, 2))
     gradient = rng.normal(size=out.shape)
-    found = gradients.conv2d_gradients(x, weight, gradient, groups=groups, **options)
+    convolution = gradients.BatchConv(x, (3, 2), groups=groups, **options)
+    assert_allclose(convolution.maps(weight, np.ones(4)), out + 1, atol=1e-12)
+    found = convolution.gradients(weight, gradient)
     of_x, of_weight = np.zeros_like(x), np.zeros_like(weight)
     per_group, kept = len(weight) // groups, weight.shape[1]
     for n, o, i, j in np.ndindex(*out.shape):

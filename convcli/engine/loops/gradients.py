@@ -23,6 +23,22 @@ def unfold(planes, kernel, stride, dilation, out):
                         target[x] = source[left + x * stride[1]]
 
 
+def fold(columns, kernel, stride, dilation, out):
+    """Add columns (C * kh * kw, N, H', W') to the samples of padded planes (N, C, H, W) that ``unfold`` copies them from."""
+    for line in range(columns.shape[0]):
+        channel, tap = divmod(line, kernel[0] * kernel[1])
+        above, left = tap // kernel[1] * dilation[0], tap % kernel[1] * dilation[1]
+        for n in range(columns.shape[1]):
+            for y in range(columns.shape[2]):
+                source, target = columns[line, n, y], out[n, channel, above + y * stride[0]]
+                if stride[1] == 1:
+                    for x in range(source.size):
+                        target[left + x] += source[x]
+                else:
+                    for x in range(source.size):
+                        target[left + x * stride[1]] += source[x]
+
+
 def add_to_largest(planes, gradients, size, stride, dilation, before, out):
     """Add the gradient of each window (P, H', W') to the first of its largest samples on planes (P, H, W), in out (P, H, W).
 

@@ -14,7 +14,7 @@ TOPICS = {
     "kernels": "the built-in kernels, matrices on the command line, weights in files",
     "config": "your own kernels, banks and defaults in kernels.toml",
     "batch": "many pictures: folders, templates, repeated runs, --in-place",
-    "networks": "run and summary, your own networks",
+    "networks": "run and summary, your own networks, ONNX files",
     "learning": "learn: kernels, banks and networks from pictures",
     "formats": "file formats, animations and stacks, metadata, alpha, 16 bits",
     "seeing": "pictures of maps and kernels: view, contact sheets, pages of runs; the sliding window, animated",

@@ -73,10 +73,12 @@ NEGATIVE_NUMBERS = r"(?ai)-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e|(?:
 SECTIONS = {
     "Input": "--list --input --recursive --hidden --files-from --null --base --shard --crop --resize --axes --frames "
     "--max-pixels --allow-truncated",
-    "Kernel": "--kernel --pool --transposed --tap --network --layer --config --no-config",
-    "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method",
-    "Output": "--output --format --protocol --range --depth --png-level --quality --compression --strip --keep-times "
-    "--in-place --flat --overwrite --skip-existing",
+    "Kernel": "--kernel --pool --transposed --tap --network --layer --weights --invert --size --filters --config --no-config",
+    "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method --offset",
+    "Training": "--epochs --batch --optimizer --rate --schedule --momentum --decay --augment --held-out --seed --resume "
+    "--patches --whitening --grey --nonnegative --sum --ridge",
+    "Output": "--output --name --top --format --protocol --range --depth --png-level --quality --compression --strip "
+    "--keep-times --in-place --flat --overwrite --skip-existing",
     "Sheet": "--sheet --columns --tile --scale --labels --normalize --percentile --colormap --numbers",
     "Slide": "--fps --cell",
     "Batch": "--jobs --max-memory --no-sync --fail-fast --dry-run",

@@ -44,12 +44,12 @@ class GaborFit(Struct, frozen=True):
 
     def is_localised(self, side: float) -> bool:
         """Whether it fades inside of a filter of this side."""
-        return self.explained >= EXPLAINED and self.width <= WIDEST * side
+        return bool(self.explained >= EXPLAINED and self.width <= WIDEST * side)
 
     def is_oriented(self, side: float) -> bool:
         """Whether it has a direction, and lets no constant pass: a bandpass of at most LARGEST_BANDWIDTH octaves."""
         waves = self.frequency * side >= LEAST_FREQUENCY
-        return self.explained >= EXPLAINED and waves and self.bandwidth <= LARGEST_BANDWIDTH
+        return bool(self.explained >= EXPLAINED and waves and self.bandwidth <= LARGEST_BANDWIDTH)
 
 
 def bandwidth_of(frequency: float, width: float) -> float:
@@ -78,15 +78,15 @@ def fit_gabor(weights: Array) -> GaborFit:
     if frequency < 0:
         frequency, sine = -frequency, -sine
     return GaborFit(
-        orientation=math.degrees(angle) % 180,
-        frequency=frequency,
+        orientation=float(math.degrees(angle) % 180),
+        frequency=float(frequency),
         bandwidth=bandwidth_of(frequency, along),
-        length=across,
-        width=along,
-        x=x + (width - 1) / 2,
-        y=y + (height - 1) / 2,
+        length=float(across),
+        width=float(along),
+        x=float(x + (width - 1) / 2),
+        y=float(y + (height - 1) / 2),
         phase=math.degrees(math.atan2(-sine, cosine)) % 360,
-        explained=max(0.0, 1 - error),
+        explained=float(max(0.0, 1 - error)),
     )
 
 

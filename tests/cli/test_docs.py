@@ -5,13 +5,11 @@ import importlib
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import click
-import imagecodecs
 import numpy as np
 import PIL.Image
 import PIL.ImageSequence
@@ -27,6 +25,7 @@ from convcli.config.search_path import ConfigLocation, built_in_file
 from convcli.geometry.borders import MODES
 from convcli.networks.analysis import analyse
 from convcli.networks.op_registry import OPS
+from examples import make_files
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -100,25 +99,7 @@ def examples():
 @pytest.mark.parametrize("line", examples())
 def test_every_example_of_the_readme_and_the_manual_runs(line, samples, tmp_path):
     """As written, by a shell, on real pictures."""
-    (tmp_path / "photos" / "2026").mkdir(parents=True)
-    for name in ("photo.jpg", "other.jpg", "photos/a.jpg", "photos/2026/b.jpg"):
-        shutil.copy(samples / "rocket.jpg", tmp_path / name)
-    shutil.copy(samples / "camera.png", tmp_path)
-    with PIL.Image.open(samples / "rocket.jpg") as picture:
-        for name in ("c.tif", "d.png"):
-            picture.save(tmp_path / name)
-        if "mask.png" in line:
-            PIL.Image.new("1", picture.size, 1).save(tmp_path / "mask.png")
-        if "film.gif" in line:
-            first, *others = [picture.resize((48, 32)).rotate(90 * turn).quantize() for turn in range(3)]
-            first.save(tmp_path / "film.gif", save_all=True, append_images=others)
-    if "stack.npy" in line:
-        np.save(tmp_path / "stack.npy", np.zeros((3, 8, 9), np.uint8))
-    if "room.hdr" in line:
-        (tmp_path / "room.hdr").write_bytes(imagecodecs.rgbe_encode(np.ones((8, 9, 3), np.float32), header=True))
-    if "heights" in line:
-        PIL.Image.fromarray(np.full((20, 30), -9999, np.float32)).save(tmp_path / "heights.tif")
-        np.save(tmp_path / "heights.npy", np.full((20, 30), np.nan))
+    make_files(line, tmp_path, samples)
     before = sum(path.is_file() for path in tmp_path.rglob("*"))
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = ["bash", "-euo", "pipefail", "-c", line]
@@ -176,11 +157,14 @@ def test_the_config_example_of_the_manual_is_read(tmp_path):
 
 def test_the_network_of_the_manual_is_read(tmp_path):
     """Its layers fit together; the manual names all operations and their keys."""
-    (body,) = [body for kind, body in blocks_of(MANUAL["networks"]) if kind == "toml"]
+    body, block, _ = [body for kind, body in blocks_of(MANUAL["networks"]) if kind == "toml"]
     (tmp_path / "k.toml").write_text(body)
     np.savez(tmp_path / "weights.npz", **{"conv1.weight": np.zeros((4, 3, 5, 5)), "conv1.bias": np.zeros(4)})
     network = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]).network("mine")
     assert [row.output_shape for row in analyse(network, (3, 64, 64))][-1] == (10, 15, 15)
+    (tmp_path / "k.toml").write_text(block)
+    network = load_registry([ConfigLocation(tmp_path / "k.toml", ""), ConfigLocation(built_in_file(), "")]).network("block")
+    assert [row.output_shape for row in analyse(network, (64, 56, 56))][-1] == (64, 56, 56)
     named = set(re.findall(r"`([a-z-]+)`", MANUAL["networks"]))
     assert set(OPS) | {key for op in OPS.values() for key in op.keys} <= named
 

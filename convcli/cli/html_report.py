@@ -58,7 +58,7 @@ class HtmlReport:
         self.count = count
         self.dry_run = dry_run
         self.asked = read_asked()
-        self.counts: Counts | None = None
+        self.counts = Counts(count)
         self.last_outcome: Outcome | None = None
         self.position = 0
         self.first_size: tuple[int, int] | None = None  # of the first picture that was read
@@ -78,7 +78,7 @@ class HtmlReport:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._files:
             if kind is None or self.position:
-                self._write(was_stopped=kind is not None)
+                self._write(kind)
 
     def outcome(self, outcome: "Outcome") -> None:
         """Add a picture. An outcome that was added last is not added again."""
@@ -97,27 +97,28 @@ class HtmlReport:
             (self.failures if outcome.status == "failed" else self.pictures).add(position, element)
             self.contents.add(position, entry)
         self.position = position
+        self.counts.add(outcome)
         # Set last. After an interrupt before this, the outcome is added again, in the place of what was written of it.
         self.last_outcome = outcome
 
     def summary(self, counts: Counts) -> None:
-        """Keep the counts of the run, for the head of the page."""
-        self.counts = counts
+        """Do nothing: the page counts what it is told, as a run may end without a summary."""
 
-    def _write(self, was_stopped: bool) -> None:
+    def _write(self, stopped_by: type[BaseException] | None) -> None:
+        refuse_other_page(self.path)  # again: a file may have been made meanwhile
         with _reported(self.path), _opened(self.path) as file:
-            for part in self._page(was_stopped):
+            for part in self._page(stopped_by):
                 if isinstance(part, str):
                     file.write(part.encode())
                 else:
                     part.copy_to(file)
 
-    def _page(self, was_stopped: bool) -> "Iterator[str | _Parts]":
+    def _page(self, stopped_by: type[BaseException] | None) -> "Iterator[str | _Parts]":
         """Yield the parts of the page."""
         command = self.asked.command
         title = f"{command}: " + ("1 picture" if self.count == 1 else f"{self.count} pictures")
         yield head_of(title, STYLE, GENERATOR)
-        yield f"<header>\n<h1>{text(title)}</h1>\n{self._state(was_stopped)}</header>\n"
+        yield f"<header>\n<h1>{text(title)}</h1>\n{self._state(stopped_by)}</header>\n"
         if self.failures.size:
             yield '<section id="failures"><h2>Failed</h2>\n'
             yield self.failures
@@ -137,9 +138,9 @@ class HtmlReport:
             yield "</section>\n"
         yield FOOT
 
-    def _state(self, was_stopped: bool) -> str:
+    def _state(self, stopped_by: type[BaseException] | None) -> str:
         """Return what became of the pictures."""
-        counts = self.counts or Counts(self.count)
+        counts = self.counts
         numbers = {"failed": counts.failed, "done": counts.done, "skipped": counts.skipped, "not tried": counts.not_tried}
         if self.dry_run:
             numbers["would be written"] = numbers.pop("done")
@@ -151,8 +152,9 @@ class HtmlReport:
         lines = [", ".join(parts)] if parts else ["There was no picture."]
         if self.dry_run:
             lines.append("This was a dry run: nothing was written.")
-        if was_stopped:
-            lines.append('<span class="bad">The run was interrupted.</span>')
+        if stopped_by is not None:
+            why = "by an error" if issubclass(stopped_by, ConvcliError) else "before its end"
+            lines.append(f'<span class="bad">The run was stopped {why}.</span>')
         return "".join(f"<p>{line}</p>\n" for line in lines)
 
     def _request_sections(self) -> Iterator[str]:

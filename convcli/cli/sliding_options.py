@@ -47,7 +47,7 @@ _DILATION = click.option(
 FLIP = click.option(
     "--flip/--no-flip",
     default=False,
-    envvar="CONVCLIFLIP",
+    envvar="CONVCLI_FLIP",
     show_envvar=True,
     show_default=True,
     help="Rotate the kernel by 180 degrees first: the mathematical convolution. Without it, a kernel slides as written.",

@@ -66,17 +66,15 @@ def caption_height(side: int) -> int:
 
 
 def lines_of(
-    tiles: tuple[Tile, ...], kernels: tuple[Tile, ...], side: int, width: int, with_names: bool = True
+    tiles: tuple[Tile, ...], kernels: tuple[Tile, ...], side: int, width: int, label: str | None = None
 ) -> list[tuple[str, int]]:
     """Return the lines below a tile or a block of kernels, each with the size of its font.
 
-    ``kernels`` are drawn beside the lines. A name that does not fit is cut; maps ``with_names`` False have their index instead.
+    ``kernels`` are drawn beside the lines. A name that does not fit is cut; ``label`` stands in its place where it is given.
     Numbers are not cut: of each line the longest form is taken that fits.
     """
     sizes, tile = sizes_for(side), tiles[0]
-    name = drawable(tile.name if with_names or tile.index is None else str(tile.index))
-    if len(tiles) > 1:
-        name = drawable(name_of(tiles))
+    name = drawable(name_of(tiles) if label is None else label)
     lines = [[cut(name, sizes[0], width) if sizes else ""]]
     own_size, own_range = f"{size_of(tile)}{' ' + tile.further if tile.further else ''}", range_of(*tiles)
     if len(sizes) == 2:

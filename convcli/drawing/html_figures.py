@@ -55,7 +55,7 @@ def histogram_svg(histogram: Histogram, low: float = -math.inf, high: float = ma
     for index, count in enumerate(histogram.counts):
         height = max(round(HISTOGRAM_HEIGHT * math.sqrt(count / most)), 1) if count else 0
         begin = (histogram.first + index) * histogram.width if histogram.width else histogram.value
-        is_clipped = begin + histogram.width <= low or begin >= high if histogram.width else not low <= begin <= high
+        is_clipped = begin + histogram.width <= low or begin > high if histogram.width else not low <= begin <= high
         if height:
             (clipped if is_clipped else bars).append(f"M{index} {HISTOGRAM_HEIGHT}v-{height}h1v{height}z")
     paths = "".join(f'<path class="{name}" d="{"".join(d)}"/>' for name, d in (("in", bars), ("out", clipped)) if d)

@@ -175,7 +175,7 @@ def _draw_group(
     if boxes.heading.height:
         text = cut(drawable(group.heading), HEADING, boxes.heading.width)
         canvas.write((boxes.heading.x, boxes.heading.y), text, HEADING)
-    with_names = _names_fit(group, boxes)
+    labels = _labels_of(group, boxes)
     for cell, places in zip(group.cells, boxes.cells, strict=True):
         if cell is None or places is None:
             continue
@@ -185,9 +185,19 @@ def _draw_group(
         if not places.caption.height:
             continue
         top = places.caption.y
-        for text, size in lines_of(cell.tiles, cell.kernels, group.side, places.caption.width, with_names):
+        for text, size in lines_of(cell.tiles, cell.kernels, group.side, places.caption.width, labels.get(cell)):
             canvas.write((places.caption.x, top), text, size)
             top += height_of(size)
+
+
+def _labels_of(group: Group, boxes: GroupBoxes) -> dict[Cell, str]:
+    """Return what stands in place of names that are alike where they are cut: indices, or numbers."""
+    if _names_fit(group, boxes):
+        return {}
+    named = [cell for cell in group.cells if cell and len(cell.tiles) == 1 and cell.tiles[0].index is not None]
+    if len({cell.tiles[0].index for cell in named}) == len(named):
+        return {cell: str(cell.tiles[0].index) for cell in named}
+    return {cell: f"{number}. {cell.tiles[0].name}" for number, cell in enumerate(named, 1)}
 
 
 def _names_fit(group: Group, boxes: GroupBoxes) -> bool:

@@ -95,8 +95,8 @@ def combine_histograms(parts: Sequence[Histogram]) -> Histogram:
     first = math.floor(low / width)
     counts = [0] * (math.floor(high / width) - first + 1)
     for part in parts:
-        ratio = int(width / part.width) if part.width else 1
+        shift = math.frexp(width)[1] - math.frexp(part.width)[1] if part.width else 0  # both are powers of two
         for index, count in enumerate(part.counts):
-            place = (part.first + index) // ratio if part.width else math.floor(part.value / width)
+            place = (part.first + index) >> shift if part.width else math.floor(part.value / width)
             counts[place - first] += count
     return Histogram(width, first, tuple(counts))

@@ -163,13 +163,23 @@ def refuse_inputs(request: BaseRequest, tasks: list[Task]) -> None:
     """Raise ArgumentError if an output or a report would replace a file that the run reads, or another output."""
     outputs = [target.path for task in tasks for target in task.targets if target.path is not None]
     _refuse_same_file(outputs, request, [] if request.in_place else tasks)
-    reports = [name for name in (request.report, request.html) if name not in (None, "-")]
-    for name in reports:
+    reports = _reports_of(request)
+    for name in reports.values():
         _refuse_same_file([Path(name)], request, tasks)
-        if os.path.abspath(name) in map(os.path.abspath, outputs):
-            raise ArgumentError(f"{name}: the report is also an output; give another name")
-    if len(set(map(_real_path, map(Path, reports)))) < len(reports):
+    _refuse_reports(reports, outputs)
+    if len(reports) < sum(name not in (None, "-") for name in (request.report, request.html)):
         raise ArgumentError(f"{request.html}: --html and --report name the same file; give another name")
+
+
+def _reports_of(request: BaseRequest) -> dict[str, str]:
+    """Return the files of the reports, as they are named, by their real paths."""
+    return {_real_path(Path(name)): name for name in (request.report, request.html) if name not in (None, "-")}
+
+
+def _refuse_reports(reports: dict[str, str], outputs: Iterable[Path]) -> None:
+    """Raise ArgumentError if an output is a report."""
+    for name in filter(None, (reports.get(_real_path(path)) for path in (outputs if reports else ()))):
+        raise ArgumentError(f"{name}: the report is also an output; give another name")
 
 
 def refuse_replacing(output: str, read: Iterable[Path | None]) -> None:
@@ -191,11 +201,13 @@ class FrameOutputs:
         self._lock = threading.Lock()
         self._writers: dict[str, Task] = {}
         self._read: dict[FileId | None, Input | None] = {}
+        self._reports = _reports_of(request)
 
     def add(self, task: Task, targets: list[Target]) -> None:
         """Add outputs. Raises ArgumentError for one that has the name of another, of an input, or of a file that exists."""
         outputs = [target.path for target in targets if target.path is not None]
         clear_folder_cache()  # folders of other outputs were made since
+        _refuse_reports(self._reports, outputs)
         with self._lock:
             for path in outputs:
                 other = self._writers.setdefault(_real_path(path), task)

@@ -148,6 +148,8 @@ def view_archive(
     is_weights = path.suffix.lower() != ".npz"
     with _as_image_error(path):
         names = [key] if key is not None else array_names(WeightsFile(path))
+    if not names:
+        raise ImageError("holds no arrays")
     for name in names:
         file = WeightsFile(path, name)
         try:

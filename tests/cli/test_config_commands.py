@@ -1,7 +1,9 @@
 """Config files: where they are found, what their kernels and defaults do to pictures, and the commands that show them."""
 
 import json
+import re
 import sys
+from pathlib import Path
 
 import click
 import numpy as np
@@ -86,7 +88,7 @@ def test_path_lists_every_file_and_hidden_names(run, home, monkeypatch):
     lines = run("config", "path", "--config", explicit).out.splitlines()
     assert lines[0] == f"{explicit}  (--config: 1 kernel and 1 bank)"
     assert lines[1] == f"{near}  (nearest from here upward: 2 kernels)"
-    assert lines[2].endswith("kernels.toml  (built in: 52 kernels, 9 banks and 6 networks)")
+    assert lines[2].endswith("kernels.toml  (built in: 52 kernels, 9 banks and 7 networks)")
     assert f"k: {explicit} hides {near}" in lines
     assert f"blur: {near} hides {lines[2].split('  ')[0]}" in lines
     assert lines[-1] == f"default stride 2x2: {near}"
@@ -234,6 +236,19 @@ def test_kernels_are_listed_by_tag(run, home):
     names = [row["name"] for row in json.loads(run("kernels", "list", "--tag", "edge", "--json").out)]
     assert {"k", "sobel-x", "laplacian"} < set(names)
     assert "blur" not in names
+
+
+def test_each_variable_of_the_manual_is_read(run, home, samples, monkeypatch):
+    """A value that cannot be is an error that names the variable or its option."""
+    text = (Path(convcli.__file__).parent / "manual" / "config.md").read_text()
+    names = set(re.findall(r"`(CONVCLI_[A-Z]+)`", text.split("An option on the command line overrides")[1].split("\n\n")[0]))
+    assert len(names) == 9
+    for name in names:
+        monkeypatch.setenv(name, "nonsense")
+        result = run("apply", samples / "camera.png", "-k", "blur", "-o", home / "m.png", "-q")
+        assert result.status == 2
+        assert f"--{name.removeprefix('CONVCLI_').lower()}" in result.err or name in result.err
+        monkeypatch.delenv(name)
 
 
 def test_options_environment_and_defaults_have_priorities(run, home, samples, monkeypatch):

@@ -118,7 +118,7 @@ def test_histograms_are_those_of_numpy(run, samples, tmp_path, output, rule):
     heights, clipped = bars_of(svg, page)
     assert heights == {i: max(round(100 * math.sqrt(n / counts.max())), 1) for i, n in enumerate(counts) if n}
     low, high = {"-99..300": (-99, 300)}.get(rule, (-np.inf, np.inf))
-    assert clipped == {i for i, n in enumerate(counts) if n and (edges[i + 1] <= low or edges[i] >= high)}
+    assert clipped == {i for i, n in enumerate(counts) if n and (edges[i + 1] <= low or edges[i] > high)}
 
 
 def test_tiles_of_large_maps_are_means(run, samples, tmp_path):
@@ -336,7 +336,7 @@ def test_an_interrupted_batch_leaves_a_page_that_says_so(samples, tmp_path):
     page = page_of(html)
     done = len(list(out.iterdir()))
     assert 0 < done < 60
-    assert "The run was interrupted." in page.one("header")["text"]
+    assert "The run was stopped before its end." in page.one("header")["text"]
     assert f"{done} done, {60 - done} not tried" in page.one("header")["text"]
     assert len(page.all("article")) == done
     assert not list(tmp_path.glob(".*"))
@@ -381,6 +381,47 @@ def test_skipped_pictures_are_listed(run, tmp_path):
     ] == [True, True]
     assert not page.all("img", skipped[0])
     assert len(page.all("img", page.one("article", class_="done"))) == 2
+
+
+@pytest.mark.parametrize("option", ["--html", "--report"])
+def test_a_report_is_no_output_of_a_frame(run, animation, tmp_path, option):
+    """Outputs with {frame} are known when the frames are read."""
+    name = tmp_path / "film_2.png"
+    result = run("apply", animation, "-k", "blur", "-o", tmp_path / "{stem}_{frame}.png", option, name, "-q")
+    assert result.status == 1
+    assert "the report is also an output; give another name" in result.err
+    assert not name.exists() or not name.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_file_that_is_made_during_the_run_is_not_replaced(run, small, tmp_path, monkeypatch):
+    """The name of the page is looked at again before it is written."""
+    html = tmp_path / "r.html"
+    monkeypatch.setattr(HtmlReport, "outcome", lambda self, outcome: html.write_text("mine"))
+    result = run("apply", small, "-k", "blur", "-o", tmp_path / "m.png", "--html", html, "-q")
+    assert result.status == 2
+    assert "exists already and is not a report" in result.err
+    assert html.read_text() == "mine"
+
+
+def test_huge_and_tiny_values_have_a_histogram(run, tmp_path):
+    """Bins of one picture may be 2 ** 2000 times as wide as those of another part of it."""
+    values = np.zeros((600, 600))
+    values[0, :2] = [1e300, -1e300]
+    values[599, :2] = [1e-300, -1e-300]
+    np.save(tmp_path / "huge.npy", values)
+    html = tmp_path / "r.html"
+    result = run("apply", tmp_path / "huge.npy", "-k", "identity", "-o", tmp_path / "m.npy", "--html", html, "-q")
+    assert (result.status, result.lines) == (0, [])
+    assert page_of(html).one("div", class_="histogram")
+
+
+def test_nothing_is_marked_where_nothing_is_clipped(run, samples, tmp_path):
+    """A bin that begins at the end of the range holds values that are kept."""
+    html = tmp_path / "r.html"
+    photo = samples / "camera.png"
+    assert run("apply", photo, "-k", "blur", "-o", tmp_path / "m.png", "--html", html, "-q").status == 0
+    page = page_of(html)
+    assert bars_of(page.one("svg"), page)[1] == set()
 
 
 def test_of_frames_the_first_is_shown_and_all_are_counted(run, animation, tmp_path):

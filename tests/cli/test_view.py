@@ -200,6 +200,14 @@ def test_archives_have_a_section_for_each_array(run, tmp_path, rng):
     assert all(tile["scale"]["signed"] for tile in tiles)
 
 
+def test_an_archive_without_arrays_is_an_error(run, maps, tmp_path):
+    """Alone and beside others."""
+    np.savez(tmp_path / "empty.npz")
+    for others in ([], [maps]):
+        result = run("view", tmp_path / "empty.npz", *others, "-o", tmp_path / "s.png", "-q")
+        assert (result.status, result.lines) == (1, [f"Error: {tmp_path / 'empty.npz'}: holds no arrays"])
+
+
 def test_each_file_has_a_scale_of_its_own(run, tmp_path):
     """Also beside one with huge values, or with values below 0; arrays of one file share theirs."""
     arrays = {"ones": np.eye(6), "huge": np.eye(6) * 1e300, "signed": -np.eye(6), "unknown": np.full((6, 6), np.nan)}

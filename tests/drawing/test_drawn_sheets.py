@@ -6,10 +6,11 @@ from numpy.testing import assert_array_equal
 
 from boxes import assert_apart
 from convcli.drawing import colormaps
+from convcli.drawing.canvas import PixelCanvas
 from convcli.drawing.captions import fitted_numbers, lines_of, number
 from convcli.drawing.colormaps import colormap
 from convcli.drawing.options import SheetOptions
-from convcli.drawing.sheet import Cell, Group, draw_sheet
+from convcli.drawing.sheet import Cell, Group, arrange_sheet, draw_on, draw_sheet
 from convcli.drawing.text import height_of, width_of
 from convcli.drawing.tile import drawn_size, enlarged, reduced, tile_of
 from convcli.errors import ArgumentError
@@ -30,6 +31,14 @@ def sheet_of(arrays, options=None, columns=3, side=64, **facts):
     """A sheet of maps."""
     cells = tuple(Cell((map_of(array, f"map-{index}", side, **facts),)) for index, array in enumerate(arrays))
     return draw_sheet([Group(cells, side)], columns, options or SheetOptions())
+
+
+class WrittenCanvas(PixelCanvas):
+    """Keeps the texts that are written."""
+
+    def write(self, at, text, size, colour=(0, 0, 0)):
+        """Keep a text."""
+        self.texts = [*getattr(self, "texts", []), text]
 
 
 def tile_pixels(sheet, index):
@@ -272,3 +281,15 @@ def test_no_maps_and_too_many_pixels_are_refused():
         draw_sheet([Group((Cell((map_of(np.eye(2), side=20_000),)),), 20_000)], 1, SheetOptions())
     with pytest.raises(ArgumentError, match="percentile must be above 50 and at most 100, got 50"):
         SheetOptions(percentile=50)
+
+
+def test_tiles_with_like_names_are_told_apart():
+    """Tiles of one array have their indices; those of several, whose indices are alike, are numbered."""
+    names = [f"gabor:theta=0,wavelength={number}" for number in range(3)]
+    for indices, expected in (((4, 5, 6), ("4", "5", "6")), ((0, 0, 0), ("1. gab", "2. gab", "3. gab"))):
+        tiles = [map_of(np.eye(6), name, 64, index=index) for name, index in zip(names, indices, strict=True)]
+        sheet = arrange_sheet([Group(tuple(Cell((tile,)) for tile in tiles), 64)], 3, SheetOptions())
+        canvas = WrittenCanvas(sheet.layout.height, sheet.layout.width)
+        draw_on(canvas, sheet)
+        for start in expected:
+            assert sum(text.startswith(start) for text in canvas.texts) == 1

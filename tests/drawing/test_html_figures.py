@@ -93,10 +93,10 @@ def test_a_tile_is_drawn_in_the_colours_of_its_scale():
 
 
 def test_bars_are_square_roots_and_clipped_ones_have_a_class():
-    """The dashed line is at 0; the ends are those of the bins."""
+    """The dashed line is at 0; the ends are those of the bins. A bin that begins at the end of the range holds kept values."""
     histogram = Histogram(2.0, -1, (1, 0, 100, 25, 4))
     page = Page(histogram_svg(histogram, 0.0, 6.0))
-    assert bars_of(page.one("svg"), page) == ({0: 10, 2: 100, 3: 50, 4: 20}, {0, 4})
+    assert bars_of(page.one("svg"), page) == ({0: 10, 2: 100, 3: 50, 4: 20}, {0})
     assert page.one("path", class_="zero")["d"] == "M1 0v100"
     assert [span["text"] for span in page.all("span")] == ["-2", "8"]
     assert histogram_svg(Histogram(0.0, 0, ())) == ""

@@ -15,10 +15,13 @@ LAYERS = [
         r"\.bias: @.*w\.npz#conv1\.weight: has shape \(4, 3",
     ),
     ('file = "w.npz", key = "conv1.bias"', r"\.key: @.*w\.npz#conv1\.bias: has shape \(4,\), and must have 4 axes: o i h w"),
-    ('file = "w.txt"', r"\.file: @.*w\.txt: the file must end in \.npy, \.npz or \.safetensors$"),
     (
-        'file = "w.pt"',
-        r"the file must end in \.npy, \.npz or \.safetensors; save its state dictionary by safetensors",
+        'file = "w.txt"',
+        r"\.file: @.*w\.txt: the file must end in \.npy, \.npz, \.safetensors, \.pt, \.pth, \.h5, \.hdf5 or \.keras$",
+    ),
+    (
+        'file = "w.ckpt"',
+        r"the file must end in \.npy, .* or \.keras; save its state dictionary by safetensors",
     ),
     ('filters = 4, size = 3, padding_mode = "circular"', r"\.padding_mode: unknown key; .*; did you mean 'border'\?"),
     ("filters = 4, kernel_size = 3", r"\.kernel_size: unknown key; .*; did you mean 'size'\?"),
@@ -57,10 +60,8 @@ def test_operations_of_other_systems_are_reported_with_the_right_name(run, tmp_p
 
 
 @pytest.mark.parametrize(("suffix", "remedy"), [
-    (".pt", "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"),
-    (".PTH", "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"),
-    (".h5", TO_NPZ + "w.path: w.numpy() for w in model.weights}), with layout = 'hwio'"),
-    (".keras", TO_NPZ + "w.path: w.numpy() for w in model.weights}), with layout = 'hwio'"),
+    (".ckpt", "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"),
+    (".BIN", "safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"),
     (".onnx", TO_NPZ + "i.name: onnx.numpy_helper.to_array(i) for i in model.graph.initializer})"),
     (".tflite", TO_NPZ + "v.name: v.numpy() for v in model.variables}), with layout = 'hwio'"),
 ])  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a command line asked for: its words, and the options that differ from their defaults, with where each is from."""
+"""What a command line asked for: its words, and the options that were set, with where each is from."""
 
 import importlib.metadata
 import os

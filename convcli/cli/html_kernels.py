@@ -89,14 +89,15 @@ def _numbers(weights: Array) -> str:
     return f"<details><summary>Weights</summary>{tables}</details>"
 
 
-def layers_section(network: Network, analyses: list[LayerAnalysis]) -> str:
-    """Return the layers of a network as a table, their totals, and what separable convolutions would cost."""
+def layers_section(network: Network, analyses: list[LayerAnalysis], about: str = "") -> str:
+    """Return the layers of a network as a table, their totals, and what separable convolutions would cost; ``about`` first."""
     lines = [*notes_of(network, analyses), *total_lines(analyses, sum_totals(analyses))]
     parts = [_table(layer_table(analyses, receptive_fields(analyses))), *(f"<p>{text(shown(line))}</p>" for line in lines)]
     separable = separable_table(analyses)
     if separable is not None:
         parts.append(f'<h3>Separable convolutions</h3><p class="soft">{text(SEPARABLE)}</p>{_table(separable)}')
-    return f'<section id="layers"><h2>Layers</h2>\n{chr(10).join(parts)}\n</section>\n'
+    above = f'<p class="soft">{text(about)}</p>\n' if about else ""
+    return f'<section id="layers"><h2>Layers</h2>\n{above}{chr(10).join(parts)}\n</section>\n'
 
 
 def _table(columns: LayerTable) -> str:

@@ -70,17 +70,22 @@ def _tiles(request: BaseRequest, outcome: "Outcome", facts: dict[str, Any], deta
     groups = _groups(request, found.input, [*found.maps.values()])
     colourings = {tile: colouring for group in groups for tile, colouring in group.items()}
 
-    def drawn(tile: Tile, lines: Sequence[str] = (), further: str = "", kind: str = "map") -> str:
+    def drawn(tile: Tile, written: "Written | None" = None, kind: str = "map") -> str:
         image = picture(tile, colourings.get(tile), detail.side, detail.tile_bytes)
-        return figure(image, shown(tile.name), [*facts_of(tile), *lines], further, kind)
+        size, extremes = facts_of(tile)
+        if written is None:
+            return figure(image, shown(tile.name), [size, extremes], "", kind)
+        lines = [size, _extremes(written) or extremes, *_stored(written)]
+        return figure(image, shown(tile.name), lines, _histogram(written), kind)
 
     figures, rest = [drawn(found.input, kind="input")], []
+    further = dict(found.maps)
     for written in outcome.written:
-        tiles = [found.maps[index] for index in written.maps if index in found.maps]
-        if not tiles:
+        tiles = [further.pop(index) for index in written.maps if index in further]
+        if not tiles:  # too many maps; or an output of a further frame
             rest.append(written)
         elif len(written.maps) == 1:
-            figures.append(drawn(tiles[0], _stored(written), _histogram(written)))
+            figures.append(drawn(tiles[0], written))
         else:
             figures += [*map(drawn, tiles), _of_several(written, len(tiles))]
     yield f'<div class="tiles">\n{chr(10).join(figures)}\n</div>'
@@ -92,7 +97,7 @@ ROWS = ("map", "size", "minimum", "maximum", "stored", "file")
 
 
 def _rows(outputs: Sequence["Written"]) -> list[str]:
-    """Return the table of outputs that have no figure: those of a dry run, and those of which there are too many."""
+    """Return the table of outputs that have no figure: of a dry run, of further frames, and of too many maps."""
     if not outputs:
         return []
     more = f'<p class="soft">and {len(outputs) - MOST_NOTICES} more</p>' if len(outputs) > MOST_NOTICES else ""
@@ -122,12 +127,17 @@ def _groups(request: BaseRequest, given: Tile, maps: list[Tile]) -> list[dict[Ti
 
 def _of_several(written: "Written", count: int) -> str:
     """Return the figure of an output of several maps, of which some are shown before: their common range and histogram."""
-    total, statistics = len(written.maps), written.statistics
+    total = len(written.maps)
     first = f"{total} maps" if count == total else f"the first {count} of {total} maps are shown"
-    lines = [first]
-    if statistics is not None and not math.isnan(statistics.minimum):
-        lines.append(f"{number(statistics.minimum)} to {number(statistics.maximum)}")
-    return figure("", shown(written.map), [*lines, *_stored(written)], _histogram(written), "layer")
+    return figure("", shown(written.map), [first, _extremes(written), *_stored(written)], _histogram(written), "layer")
+
+
+def _extremes(written: "Written") -> str:
+    """Return the range of all samples of an output, of all its frames; empty where it has none, or was not computed."""
+    statistics = written.statistics
+    if statistics is None or math.isnan(statistics.minimum):
+        return ""
+    return " to ".join(dict.fromkeys((number(statistics.minimum), number(statistics.maximum))))
 
 
 def _histogram(written: "Written") -> str:

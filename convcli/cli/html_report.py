@@ -166,9 +166,10 @@ class HtmlReport:
         request_of_network: Any = request
         network = request_of_network.network
         size = network.input.size or (self.first_size and request_of_network.size_for(self.first_size))
+        about = "The shapes are those of the first picture." if self.count > 1 and not network.input.size else ""
         if size:
             with contextlib.suppress(ConvcliError):  # it was reported for the picture
-                yield layers_section(network, list(analyse(network, network.shape_for(size))))
+                yield layers_section(network, list(analyse(network, network.shape_for(size))), about)
         yield layer_kernels_section(network)
 
 
@@ -220,7 +221,7 @@ def _temporary(folder: Path | None) -> IO[bytes]:
 
 
 def asked_section(asked: Asked) -> str:
-    """Return the command line, the options that differ from their defaults, and the versions."""
+    """Return the command line, the options that were set, and the versions."""
     rows = [[name, shown(value), where] for name, value, where in asked.options]
     options = table(("option", "value", "set by"), rows) if rows else ""
     versions = text(", ".join(asked.versions))

@@ -146,7 +146,8 @@ def _one_layer_network(text: str, registry: Registry, shape: Shape | None, sizin
 def _shape_for(network: Network, shape: Shape | None) -> Shape:
     """Return the input shape (C, H, W), from --input or else from the network. Raises ArgumentError."""
     if shape is None and network.input.size is None:
-        raise ArgumentError(f"network {network.name!r} takes pictures of any size; give one, such as --input 512x512x1")
+        size = f"512x512x{network.input.channels}"
+        raise ArgumentError(f"network {network.name!r} takes pictures of any size; give one, such as --input {size}")
     if shape is None:
         return network.shape_for(network.input.size or (0, 0))
     if shape[0] != network.input.channels:

@@ -22,6 +22,9 @@ MAX_PIXELS = 100_000_000
 """Pixels of a sheet, at most."""
 
 FRAME = (176, 176, 176)
+LEAST_CELL = 8
+"""Pixels of a weight from which on lines are drawn between weights."""
+
 HEADING = 15
 """Size of the font of headings."""
 
@@ -235,8 +238,19 @@ def _draw_tile(
     inner = Box(box.x, box.y + (box.height - height) // 2, width, height)
     canvas.fill(Box(inner.x - 1, inner.y - 1, width + 2, height + 2), FRAME)
     canvas.paint(inner, painted, drawn.factors, tile.name)
+    if tile.kind == "kernel" and min(drawn.factors) >= LEAST_CELL:
+        _draw_cell_lines(canvas, inner, drawn.factors)
     if with_numbers and tile.numbers is not None and tile.numbers.shape == drawn.samples:
         _write_numbers(canvas, (inner.x, inner.y), tile.numbers, painted, drawn.factors)
+
+
+def _draw_cell_lines(canvas: Canvas, box: Box, factors: tuple[int, int]) -> None:
+    """Draw the lines between the weights of a kernel, so that equal neighbours are seen as several."""
+    high, wide = factors
+    for top in range(high, box.height, high):
+        canvas.fill(Box(box.x, box.y + top, box.width, 1), FRAME)
+    for left in range(wide, box.width, wide):
+        canvas.fill(Box(box.x + left, box.y, 1, box.height), FRAME)
 
 
 def painted_tile(tile: Tile, colouring: Colouring | None, size: tuple[int, int]) -> Array:

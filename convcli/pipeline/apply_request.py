@@ -145,6 +145,11 @@ class ApplyRequest(BaseRequest, frozen=True, dict=True):
         first = (anchors[0][0] - axes[0].before, anchors[1][0] - axes[1].before)
         return Placement(first, (axes[0].stride, axes[1].stride))
 
+    @property
+    def is_of_grey(self) -> bool:
+        """Whether a picture in colour becomes grey before its maps are computed."""
+        return self.channels == "gray"
+
     def keeps_channels(self, kernel: Kernel) -> bool:
         """Return whether a kernel filters every channel on its own."""
         return self.channels == "each" and len(kernel.shape) == 2

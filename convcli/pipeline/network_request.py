@@ -88,6 +88,11 @@ class NetworkRequest(BaseRequest, frozen=True, kw_only=True, dict=True):
         """Return the size that a picture (H, W) is resized to."""
         return self.network.input.size or size if self.resize or self.network.input.prepare else size
 
+    @property
+    def is_of_grey(self) -> bool:
+        """Whether a picture in colour becomes grey before its maps are computed."""
+        return self.network.input.channels == 1
+
     def map_shape(self, size: tuple[int, int, int], map_: LayerMap, strict: bool = True) -> tuple[int, int, int]:
         """Return (H', W', 1) of a map of a picture (H, W, C), or (1, n, 1) of a vector. Raises ArgumentError."""
         if strict and size[2] not in (1, self.network.input.channels) and (size[2], self.network.input.channels) != (3, 1):

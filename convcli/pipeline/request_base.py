@@ -124,6 +124,11 @@ class BaseRequest(Struct, frozen=True, dict=True):
         """Return the size (H, W) that a picture of a size has when its maps are computed."""
         return size
 
+    @property
+    @abc.abstractmethod
+    def is_of_grey(self) -> bool:
+        """Whether a picture in colour becomes grey before its maps are computed."""
+
     @abc.abstractmethod
     def map_shape(self, size: tuple[int, int, int], map_: Any, strict: bool = True) -> tuple[int, int, int]:
         """Return (H', W', C') of a map of a picture (H, W, C). Raises ArgumentError where it cannot be computed.

@@ -171,6 +171,8 @@ class SheetGroups:
         picture = self.source.picture
         height, width = self.request.size_for(picture.size[:2])
         tile = input_tile(picture, side, self.factor)
+        if self.request.is_of_grey and picture.size[2] == 3:
+            tile = replace(tile, further=f"{tile.further} filtered in grey".lstrip())
         if (height, width) != picture.size[:2]:
             tile = replace(tile, further=f"{tile.further} resized to {width} x {height}".lstrip())
         return Cell((tile,))

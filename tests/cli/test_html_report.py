@@ -433,8 +433,22 @@ def test_of_frames_the_first_is_shown_and_all_are_counted(run, animation, tmp_pa
     assert_array_equal(picture_of(given), np.full((8, 9, 3), 10))
     assert picture_of(drawn).shape == (8, 9, 3)
     assert "3 frames" in figures_of(page, page.one("article"))[1]
+    assert "10 to 30" in figures_of(page, page.one("article"))[1]
     heights, _ = bars_of(page.one("svg"), page)
     assert list(heights.values()) == [100, 100, 100]
+
+
+def test_outputs_of_further_frames_stand_in_a_table(run, animation, tmp_path):
+    """The figure is that of the first; 400 frames do not make 400 figures."""
+    html = tmp_path / "r.html"
+    names = ("-o", tmp_path / "m_{frame}.tif", "--html", html, "-q")
+    assert run("apply", animation, "-k", "identity", *names).status == 0
+    page = page_of(html)
+    assert len(page.all("img", page.one("article"))) == 2
+    assert "m_0.tif" in figures_of(page, page.one("article"))[1]
+    rows = [row["text"] for row in page.all("tr", page.all("table", page.one("article"))[0])][1:]
+    assert [re.search(r"m_\d\.tif", row)[0] for row in rows] == ["m_1.tif", "m_2.tif"]
+    assert ["20" in row and "30" not in row for row in rows] == [True, False]
 
 
 def test_arrays_with_nan_and_without_anything_finite(run, tmp_path):

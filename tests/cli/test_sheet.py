@@ -327,6 +327,21 @@ print(status, [name for name in sys.modules if name.startswith(("convcli.drawing
     assert subprocess.run(arguments, capture_output=True, text=True, check=True).stdout == "0 []\n"
 
 
+@pytest.mark.parametrize("arguments", [
+    ("apply", "-k", "blur", "--channels", "gray"), ("apply", "-k", "blur"), ("run", "edge-energy", "--tap", "edges"),
+])  # fmt: skip
+def test_a_picture_that_becomes_grey_says_so(run, samples, tmp_path, monkeypatch, arguments):
+    """Below it, as it is drawn in colour."""
+    groups = []
+    monkeypatch.setattr(write_sheet, "draw_sheet", lambda *given: groups.append(given[0]) or draw_sheet(*given))
+    for name, is_told in (("chelsea", arguments != ("apply", "-k", "blur")), ("camera", False)):
+        words = (samples / f"{name}.png", "-o", tmp_path / "s.png", "--sheet", "-q", "--overwrite")
+        result = run(*arguments, *words)
+        assert (result.status, result.err) == (0, "")
+        lines = [text for text, _ in lines_of(groups[-1][0].cells[0].tiles, (), 200, 300)]
+        assert any("filtered in grey" in text for text in lines) == is_told
+
+
 def test_the_input_of_a_network_is_drawn_as_it_is(run, tmp_path, monkeypatch):
     """Its levels stay, whatever the network makes of them; over white where it is transparent, and with the size it gets."""
     config = tmp_path / "k.toml"

@@ -118,6 +118,7 @@ def test_networks_are_listed(run, tmp_path):
     assert {*NETWORKS, "edge-energy", "mine"} <= set(networks)
     assert networks["mine"] == {"name": "mine", "about": "x", "source": "", "layers": 1, "size": None, "channels": 2}
     assert networks["lenet-5"]["size"] == [32, 32]
+    assert "give one, such as --input 512x512x2" in run("summary", "mine", *arguments[2:]).err
     lines = run(*arguments).out.splitlines()
     assert len(lines) == len(networks) + 1
     assert [line.split()[:5] for line in lines if line.startswith("alexnet ")] == [["alexnet", "227", "x", "227", "x"]]

@@ -110,3 +110,14 @@ def test_texts_are_escaped():
     assert not page.all("script")
     assert page.one("title")["text"] == page.one("th")["text"] == "</title><script>alert(1)</script>\"'&amp;�" + "�[31m�"
     assert text('"') == "&quot;"
+
+
+def test_names_with_quotes_stay_in_their_attribute():
+    """The text for who does not see the picture has the whole name, and the title of a legend is text."""
+    array = np.eye(3, dtype=np.float32)[:, :, None]
+    tile = tile_of('a"onload=x y="<b>', "map", array, drawn_size((3, 3), 48), (0.0, 1.0))
+    colouring = colourings_of([tile], SheetOptions())[tile]
+    image = Page(picture(tile, colouring, 48, 4500)).one("img")
+    assert image["alt"] == 'map a"onload=x y="<b>'
+    assert set(image) - {"tag", "text"} >= {"src", "width", "height", "alt"}
+    assert "onload" not in image

@@ -63,9 +63,8 @@ def _make_networks(line, folder, samples):
         from onnx_models import make_model, node, save
 
         weight = rng.normal(size=(4, 3, 3, 3)).astype("f4")
-        save(
-            make_model([node("Conv", ["x", "w"], "/features/0/Conv")], {"w": weight}, ("N", 3, "H", "W")), folder / "model.onnx"
-        )
+        shape = ("N", 3, 64, 64) if "summary" in line else ("N", 3, "H", "W")
+        save(make_model([node("Conv", ["x", "w"], "/features/0/Conv")], {"w": weight}, shape), folder / "model.onnx")
     if "my-net" in line or "lens" in line:
         (folder / "kernels.toml").write_text(MY_NET if "--name lens" not in line else "")
     if "run my-net" in line and "--weights" in line:

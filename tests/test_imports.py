@@ -95,10 +95,13 @@ def test_every_import_is_a_declared_dependency():
 
 
 def test_no_module_uses_shell_eval_or_pickle():
-    """No module evaluates text, starts a shell, or unpickles."""
+    """No module evaluates text, starts a shell, or unpickles, but for PyTorch's files with a list of what may be named."""
     for path in FILES:
         text = path.read_text()
-        assert not re.search(r"\beval\(|\bexec\(|shell=True|\bos\.system|allow_pickle=True|\bimport pickle", text), path
+        assert not re.search(r"\beval\(|\bexec\(|shell=True|\bos\.system|allow_pickle=True|\bpickle\.loads?\(", text), path
+        if "import pickle" in text:
+            assert path.name == "torch_arrays.py"
+            assert text.count("pickle.Unpickler") == text.count("(pickle.Unpickler):\n") == text.count("def find_class(") == 1
 
 
 def test_pillow_opens_a_fixed_list_of_formats():

@@ -10,7 +10,8 @@ font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,s
 h1{font-size:24px;line-height:1.25;margin:0 0 4px}
 h2{font-size:19px;margin:36px 0 10px;padding-top:12px;border-top:1px solid var(--line)}
 h3{font-size:16px;margin:0 0 2px}
-h1,h2,h3,p,li,figcaption,td,pre{overflow-wrap:anywhere}
+h1,h2,h3,p,li,figcaption,pre{overflow-wrap:anywhere}
+td{overflow-wrap:break-word;max-width:480px}
 p{margin:4px 0}
 a{color:inherit}
 ul,ol{margin:4px 0;padding-left:22px}

@@ -9,12 +9,13 @@ from .sheet import ArrangedSheet, TileFacts
 from .svg import svg_element
 
 STYLE = """body{font:14px/1.45 Aileron,Helvetica,Arial,sans-serif;color:#202020;background:#fff}
-body{margin:24px auto;max-width:1000px}
+body{margin:24px auto;padding:0 16px;max-width:1000px}
+.wide{overflow-x:auto}
 svg{max-width:100%;height:auto}
 h1{font-size:20px;font-weight:600;margin:0 0 8px;overflow-wrap:anywhere}
 table{border-collapse:collapse;margin-top:16px}
 th,td{padding:3px 14px 3px 0;border-bottom:1px solid #ddd;text-align:left;vertical-align:top}
-td:first-child{overflow-wrap:anywhere;max-width:320px}
+td:first-child{overflow-wrap:anywhere;min-width:120px;max-width:320px}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}"""
 
 HEADINGS = ("name", "what", "size", "minimum", "maximum", "scale", "colour map", "clipped", "NaN")
@@ -31,12 +32,11 @@ def html_page(sheet: ArrangedSheet, title: str, provenance: Provenance | None) -
 
 
 def _cells(tile: TileFacts) -> tuple[str, ...]:
-    height, width, channels = tile.shape
     scale, counts = tile.scale, tile.counts
     return (
         f"{tile.group.rpartition(': ')[0]} {tile.name}" if tile.group else tile.name,
         tile.kind,
-        f"{width} x {height}" + (f" x {channels}" if channels > 1 else ""),
+        _size_of(tile),
         "" if math.isnan(tile.minimum) else number(tile.minimum),
         "" if math.isnan(tile.maximum) else number(tile.maximum),
         "" if scale is None else f"{number(scale.low)} to {number(scale.high)}",
@@ -44,3 +44,10 @@ def _cells(tile: TileFacts) -> tuple[str, ...]:
         str(counts.below + counts.above or ""),
         str(counts.unknown or ""),
     )
+
+
+def _size_of(tile: TileFacts) -> str:
+    """Return the size as captions have it: rows x columns of kernels, width x height of others."""
+    height, width, channels = tile.shape
+    size = f"{height} x {width}" if tile.kind == "kernel" else f"{width} x {height}"
+    return f"{size} x {channels}" if channels > 1 else size

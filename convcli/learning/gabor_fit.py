@@ -58,7 +58,7 @@ def bandwidth_of(frequency: float, width: float) -> float:
     Daugman, J. Opt. Soc. Am. A 2 (1985) 1160-1169.
 
     >>> round(bandwidth_of(0.25, 3.0), 2)
-    0.73
+    0.74
     """
     half = math.sqrt(2 * math.log(2)) / (2 * math.pi * width)
     return math.log2((frequency + half) / (frequency - half)) if frequency > half else math.inf

@@ -8,6 +8,7 @@ import numpy as np
 from msgspec import Struct
 from msgspec.structs import replace
 
+from ..config.reader import parse_toml
 from ..errors import ArgumentError
 from ..geometry.borders import Border
 from ..geometry.whole_numbers import Sides
@@ -145,12 +146,10 @@ def _rounded(number: float) -> float:
 
 def add_to_config(path: Path, learned: list[LearnedKernel], about: str) -> None:
     """Add kernels to a config file, which is made where there is none. Raises ArgumentError where a name is taken."""
-    import tomllib
-
     try:
         text = path.read_text("utf-8") if path.exists() else ""
-        taken = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        taken = parse_toml(text)
+    except (OSError, ValueError, RecursionError, MemoryError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ArgumentError(f"{path}: cannot be added to: {reason}") from None
     names = {name for section in ("kernels", "banks") for name in taken.get(section, {})}

@@ -6,7 +6,6 @@ from typing import Any
 
 from ..errors import ArgumentError
 from ..images.file_format import Format
-from ..networks.layer import Layer
 from ..networks.network import Network
 from ..range_rules import Range
 from .loaded_network import LayerMap, LoadedNetwork
@@ -40,7 +39,9 @@ class NetworkRequest(BaseRequest, frozen=True, kw_only=True, dict=True):
     def settings(self) -> tuple[Any, ...]:
         """The layers of the network, the digest of their weights, and the options that all maps depend on."""
         self.model.load(self.max_memory)
-        return self.network.input, _Verbatim(_text_of(self.model.layers)), self.model.weights_digest, self.resize, self.invert
+        given, layers = (_Verbatim(_text_of(value)) for value in (self.network.input, self.model.layers))
+        prepared = (self.invert,) if self.network.input.prepare else ()
+        return given, layers, self.model.weights_digest, self.resize, *prepared
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -111,6 +112,13 @@ class _Verbatim(str):
     __repr__ = str.__str__
 
 
-def _text_of(layers: tuple[Layer, ...]) -> str:
-    """Return the layers as digests have them: a class or field that is renamed must not make outputs out of date."""
-    return repr(layers).replace("sources=(", "given=(").replace("ArraySource(", "Given(")
+RENAMED = {"sources=(": "given=(", "ArraySource(": "Given(", ", inputs=()": "", ", prepare=''": ""}
+"""Names in the text of layers, and those of version 0.1.0; fields that it did not have are left out where they are empty."""
+
+
+def _text_of(value: Any) -> str:
+    """Return an input or layers as digests have them: a class or field that is renamed must not make outputs out of date."""
+    text = repr(value)
+    for name, earlier in RENAMED.items():
+        text = text.replace(name, earlier)
+    return text

@@ -8,11 +8,12 @@ from functools import partial
 import numpy as np
 
 from ..config.layer_keys import keys_of
+from ..errors import ArgumentError
 from ..images.alpha import premultiplied
 from ..images.image import Image
 from ..images.quantize import quantize, to_levels
 from ..kernels.kernel import Kernel
-from ..networks.layer import Array, PixelError
+from ..networks.layer import Array
 from ..networks.op_registry import OPS
 from ..ops.conv import conv2d
 from ..ops.merge import merge
@@ -58,6 +59,6 @@ def _run_layer(op: str, maps: Array) -> None:
     """Run a layer of an operation with its required keys only. 2 is a valid value of all of them."""
     keys = {key: keys_of(op)[key].read(2) for key in OPS[op].required}
     layer = OPS[op].layer(name=op, **OPS[op].fixed, **keys)
-    with contextlib.suppress(PixelError):  # layers of vectors have no compiled loops
+    with contextlib.suppress(ArgumentError):  # layers of vectors, and resize, which needs a size, have no compiled loops
         arrays = {p.role: np.ones(p.shape, maps.dtype) for p in layer.parameters(maps.shape)}
         layer.run(maps, arrays, None)

@@ -20,7 +20,8 @@ def input_tile(image: Image, side: int, factor: int | None) -> Tile:
     """Return the tile of a picture: its colours, over white where it is transparent; numbers of unknown white have a scale."""
     if image.white is not None:
         return picture_tile("input", "input", image, side, factor)
-    floats = image.pixels.astype(np.float64)
+    pixels = image.pixels
+    floats = pixels if pixels.dtype in (np.float32, np.float64) else pixels.astype(np.float64)
     drawn, extremes = drawn_size(floats.shape, side, factor), finite_extremes(floats)
     return tile_of("input", "input", floats, drawn, extremes, signed=False)
 

@@ -34,7 +34,7 @@ WRONG_USAGE = [
     (["--border", "1e400"], "border must be a number up to 1e+30 or one of"),
     (["--dilation", "60000"], "a kernel may cover at most 65535 pixels a side, got 120001 x 120001"),
     (["-k", "@" + "x" * 300 + ".npy"], "cannot be read: File name too long"),
-    (["-k", "@."], "the file must end in .npy, .npz, .safetensors, .mat, .txt, .csv or .dat"),
+    (["-k", "@."], "the file must end in .npy, .npz, .safetensors, .pt, .pth, .h5, .hdf5, .keras, .mat, .txt, .csv or .dat"),
     (["--border", "1e300"], "border must be a number up to 1e+30"),
     (["--stride", "99999999999999999999"], "stride must be at most 65535"),
     (["--padding", "99999999999"], "padding must be at most 65535"),
@@ -97,7 +97,11 @@ def test_wrong_usage_is_one_line_and_status_2(run, samples, tmp_path, monkeypatc
         (["cache", "frobnicate"], "no command 'frobnicate'; there are clear, info, warm"),
         (["kernels", "show", "sobelx"], "did you mean 'sobel-x'?"),
         (["kernels", "list", "--config", "none.toml"], "cannot be read"),
-        (["kernels", "list", "extra"], "unexpected extra argument"),
+        (
+            ["kernels", "list", "extra"],
+            "@extra: the file must end in .npy, .npz, .safetensors, .pt, .pth, .h5, .hdf5 or .keras",
+        ),
+        (["kernels", "list", "w.npz", "extra"], "unexpected extra argument"),
         (["--nothing"], "No such option '--nothing'"),
     ],
 )

@@ -74,7 +74,7 @@ import re
 import sys
 from convcli.cli.main import main
 status = main(["apply", sys.argv[1], "-k", "blur", "-q", "-o", sys.argv[2]])
-drawing = {{name for name in sys.modules if re.match(r"convcli\\..*(draw|view|slid|show|sheet|html)", name)}}
+drawing = {{name for name in sys.modules if re.match(r"convcli\\..*(draw|view|slide|show|sheet|html)", name)}}
 print(status, sorted(set({unneeded.split()}) & set(sys.modules)), sorted(drawing), file=sys.stderr)
 """
     arguments = [sys.executable, "-c", program, samples / "rocket.jpg", tmp_path / "y.jpg"]

@@ -36,8 +36,9 @@ def test_json_contains_every_figure(run):
     output = json.loads(run("summary", "alexnet", "--json").out)
     layers = {layer["name"]: layer for layer in output["layers"]}
     assert layers["conv1"] == {
-        "name": "conv1", "op": "conv", "input": [227, 227, 3], "output": [55, 55, 96], "weights": 34_848, "biases": 96,
-        "fixed": 0, "multiply_adds": 105_415_200, "field": [11, 11], "stride": [4.0, 4.0], "memory": 1_161_600, "note": "",
+        "name": "conv1", "op": "conv", "inputs": [], "input": [227, 227, 3], "output": [55, 55, 96],
+        "weights": 34_848, "biases": 96, "fixed": 0, "multiply_adds": 105_415_200, "field": [11, 11], "stride": [4.0, 4.0],
+        "memory": 1_161_600, "note": "",
         "separable": {"weights": 651, "multiply_adds": 55 * 55 * 651},
     }  # fmt: skip
     assert (layers["pool2"]["field"], layers["pool2"]["stride"]) == ([67, 67], [16.0, 16.0])

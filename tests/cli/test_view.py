@@ -24,6 +24,7 @@ from convcli.cli.terminal import read_answer
 from convcli.drawing.colormaps import UNKNOWN, colormap
 from convcli.images.provenance import find_provenance
 from convcli.pipeline import view_sheet, viewed
+from pages import Page
 from terminals import iterm2_pictures, kitty_pictures, pixels_of_half_blocks, run_in_terminal, sixel_pixels
 
 HALF_BLOCK = "▀"
@@ -206,6 +207,14 @@ def test_an_archive_without_arrays_is_an_error(run, maps, tmp_path):
     for others in ([], [maps]):
         result = run("view", tmp_path / "empty.npz", *others, "-o", tmp_path / "s.png", "-q")
         assert (result.status, result.lines) == (1, [f"Error: {tmp_path / 'empty.npz'}: holds no arrays"])
+
+
+def test_the_table_of_a_page_has_the_sizes_of_captions(run, tmp_path):
+    """Rows x columns of kernels, width x height of maps."""
+    np.save(tmp_path / "m.npy", np.zeros((20, 30)))
+    assert run("view", tmp_path / "m.npy", "-k", "1 2 1", "-o", tmp_path / "v.html", "-q").status == 0
+    page = Page((tmp_path / "v.html").read_text())
+    assert [row["text"] for row in page.all("td") if " x " in row["text"]] == ["30 x 20", "1 x 3"]
 
 
 def test_each_file_has_a_scale_of_its_own(run, tmp_path):

@@ -1,5 +1,6 @@
 """convcli learn network: training from files to weights, and what run does with them."""
 
+import functools
 import gzip
 import json
 import re
@@ -238,7 +239,8 @@ def test_an_interrupt_keeps_the_best_weights(folder):
     import time
 
     command = [sys.executable, "-m", "convcli", "learn", "network", "bars", "bars.npz", "-o", "w.npz", "--epochs", "4000"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    accept_sigint = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a job in the background ignores it
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=accept_sigint) as process:
         for _ in range(600):
             if (folder / "w.npz").exists():
                 break

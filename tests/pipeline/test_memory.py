@@ -337,7 +337,8 @@ def test_prepared_weights_are_counted(tmp_path, rng):
     layers += ["{ op = 'relu' }", "{ op = 'pointwise', file = 'w.npz', key = 'c', layout = 'oi' }"]
     model = LoadedNetwork(network(tmp_path, layers, channels=30))
     model.compute(rng.normal(size=(30, 20, 20)).astype(np.float32))
-    plans = [plan for step in model._steps for plan in getattr(step.compute, "_kept", {}).values()]
+    parts = [part for step in model._steps for part in step.compute.args]
+    plans = [plan for part in parts for plan in getattr(part, "_kept", {}).values()]
     first, second = (plan.parts[0][0] for plan in plans)
     prepared = first.winograd_tables.value.tiles.weight.nbytes + second.layer_tables.value.weight.nbytes
     assert model.prepared_bytes == pytest.approx(prepared, rel=0.05)

@@ -368,7 +368,12 @@ def learn_network_command(
     messages = Messages(quiet=quiet or as_json, verbose=False)
     files.check_written(target)
     registry = options.read_registry(config, no_config)
-    refuse_replacing(str(target), [data, weights, *registry.read_files(network=network)])
+    read = [data, weights, Path(held_out), *registry.read_files(network=network)]
+    refuse_replacing(str(target), read)
+    if resume is not None:
+        refuse_replacing(str(resume), read)
+        if resume.resolve() == target.resolve():
+            raise ArgumentError(f"{target}: --resume keeps the state in a file of its own; give it another name than --output")
     found = registry.network(network)
     rate = values.pop("rate") or (0.05 if values["optimizer"] == "sgd" else 0.002)
     settings = TrainingOptions(rate=rate, **values)

@@ -231,6 +231,23 @@ def test_wrong_usage_is_told(run, folder, arguments, message):
     assert not (folder / "w.npz").exists()
 
 
+@pytest.mark.parametrize("arguments", [
+    ("-o", "other.npz", "--held-out", "other.npz"),
+    ("-o", "w.npz", "--resume", "bars.npz"),
+    ("-o", "w.npz", "--held-out", "other.npz", "--resume", "other.npz"),
+    ("-o", "other.npz", "--resume", "other.npz"),
+    ("-o", "w.npz", "--resume", "./w.npz"),
+])  # fmt: skip
+def test_no_file_that_is_read_is_replaced(run, folder, arguments):
+    """Neither by weights nor by the state, and neither of these by the other."""
+    data = (folder / "bars.npz").read_bytes()
+    (folder / "other.npz").write_bytes(data)
+    result = run("learn", "network", "bars", "bars.npz", *arguments, "--epochs", "1", "-q")
+    assert (result.status, len(result.lines)) == (2, 1)
+    assert (folder / "other.npz").read_bytes() == (folder / "bars.npz").read_bytes() == data
+    assert not (folder / "w.npz").exists()
+
+
 def test_an_interrupt_keeps_the_best_weights(folder):
     """Ctrl-C after an epoch: the weights of the best one are in the file, and the exit status is 130."""
     import signal

@@ -12,6 +12,7 @@ from ..drawing.sheet import legend_of
 from ..drawing.tile import Tile
 from ..errors import ConvcliError
 from ..images.image import Array
+from ..kernels.fractions import common_denominator
 from ..kernels.kernel import Kernel
 from ..networks.analysis import LayerAnalysis, receptive_fields, sum_totals
 from ..networks.network import Network
@@ -19,7 +20,7 @@ from ..pipeline.sheet_tiles import kernel_tile
 from ..pipeline.view_request import weights_of
 from ..pipeline.view_weights import view_layer
 from ..pipeline.viewed import DrawnIn
-from .html_picture import shown
+from .html_picture import shortened
 from .layer_table import SEPARABLE, LayerTable, layer_table, notes_of, separable_table, total_lines
 
 MOST_KERNELS = 64
@@ -42,9 +43,9 @@ def kernels_section(kernels: Sequence[Kernel]) -> str:
     figures = []
     for kernel, tile in zip(drawn, tiles, strict=True):
         offset = f"offset {number(kernel.offset)}" if kernel.offset else ""
-        lines = [" × ".join(map(str, kernel.shape)), f"sum {number(kernel.sum)}", offset, shown(kernel.about)]
+        lines = [" × ".join(map(str, kernel.shape)), f"sum {number(kernel.sum)}", offset, shortened(kernel.about)]
         weights = kernel.weights if kernel.weights.ndim == 3 else kernel.weights[:, :, None]
-        figures.append(figure(_image(tile, colourings), shown(kernel.name), lines, _numbers(weights)))
+        figures.append(figure(_image(tile, colourings), shortened(kernel.name), lines, _numbers(weights)))
     return _section("Kernels", figures, len(kernels), colourings)
 
 
@@ -61,7 +62,7 @@ def layer_kernels_section(network: Network) -> str:
             lines = [" × ".join(map(str, part.shape)), *([range_of(*block)])]
             samples = block[0].numbers
             numbers = "" if samples is None or len(block) > 1 else _numbers(samples[:, :, None])
-            figures.append(figure(f'<div class="block">{images}</div>', shown(part.name), lines, numbers))
+            figures.append(figure(f'<div class="block">{images}</div>', shortened(part.name), lines, numbers))
         return _section(f"Kernels of layer {layer.layer}", figures, viewed.count, colourings)
     return ""
 
@@ -75,14 +76,17 @@ def _section(heading: str, figures: Sequence[str], count: int, colourings: dict[
         return ""
     more = f'<p class="soft">The first {len(figures)} of {count} are shown.</p>' if len(figures) < count else ""
     tiles = f'<div class="tiles">\n{chr(10).join(figures)}\n</div>{legend(legend_of(colourings))}'
-    return f'<section class="kernels"><h2>{text(shown(heading))}</h2>{more}{tiles}</section>\n'
+    return f'<section class="kernels"><h2>{text(shortened(heading))}</h2>{more}{tiles}</section>\n'
 
 
 def _numbers(weights: Array) -> str:
     """Return the weights (kh, kw, C) of a small kernel as tables, channel by channel."""
     if weights.size > MOST_WEIGHTS:
         return ""
-    planes = [[[number(weight) for weight in row] for row in plane.tolist()] for plane in weights.transpose(2, 0, 1)]
+    denominator = common_denominator(weights.ravel().tolist())
+    planes = [
+        [[number(weight, 4, denominator) for weight in row] for row in plane.tolist()] for plane in weights.transpose(2, 0, 1)
+    ]
     tables = "".join(table((), plane, name="weights") for plane in planes)
     if max(weights.shape[:2]) <= OPEN_SIDE:
         return tables
@@ -92,7 +96,7 @@ def _numbers(weights: Array) -> str:
 def layers_section(network: Network, analyses: list[LayerAnalysis], about: str = "") -> str:
     """Return the layers of a network as a table, their totals, and what separable convolutions would cost; ``about`` first."""
     lines = [*notes_of(network, analyses), *total_lines(analyses, sum_totals(analyses))]
-    parts = [_table(layer_table(analyses, receptive_fields(analyses))), *(f"<p>{text(shown(line))}</p>" for line in lines)]
+    parts = [_table(layer_table(analyses, receptive_fields(analyses))), *(f"<p>{text(shortened(line))}</p>" for line in lines)]
     separable = separable_table(analyses)
     if separable is not None:
         parts.append(f'<h3>Separable convolutions</h3><p class="soft">{text(SEPARABLE)}</p>{_table(separable)}')
@@ -101,4 +105,4 @@ def layers_section(network: Network, analyses: list[LayerAnalysis], about: str =
 
 
 def _table(columns: LayerTable) -> str:
-    return table(columns.headings, [[shown(cell) for cell in row] for row in columns.rows], 1)
+    return table(columns.headings, [[shortened(cell) for cell in row] for row in columns.rows], 1)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..drawing.colouring import Colouring, colourings_of
-from ..drawing.html_figures import facts_of, figure, histogram_svg, legend, picture
-from ..drawing.html_page import isolated, table, text
+from ..drawing.html_figures import figure, histogram_svg, legend, picture, size_and_range
+from ..drawing.html_page import bidi_isolated, table, text
 from ..drawing.options import SheetOptions
 from ..drawing.sheet import legend_of
 from ..drawing.thumbnail import Detail
@@ -27,27 +27,27 @@ LONGEST = 300
 MOST_NOTICES = 12
 """Notices, outputs and kernels of a picture that are listed, at most."""
 
-WAYS = ("kernel", "method", "why", "per sample", "multiply-adds", "memory per thread")
+METHOD_COLUMNS = ("kernel", "method", "why", "per sample", "multiply-adds", "memory per thread")
 
 
 def article(request: BaseRequest, outcome: "Outcome", position: int, detail: Detail | None) -> str:
     """Return the element of a picture. Without ``detail`` it has no tiles."""
     facts = outcome_facts(outcome, explains=True)
-    name = shown(facts["input"] if outcome.task.source is not None else "standard input")
-    lines = [f"<h3>{isolated(name)}</h3>"]
+    name = shortened(facts["input"] if outcome.task.source is not None else "standard input")
+    lines = [f"<h3>{bidi_isolated(name)}</h3>"]
     if outcome.image:
-        lines.append(f'<p class="soft">{text(shown(outcome.image))}</p>')
+        lines.append(f'<p class="soft">{text(shortened(outcome.image))}</p>')
     if facts["error"] is not None:
         reasons = outcome.error.lines if outcome.error is not None else ()
-        lines += [f'<p class="bad">{text(shown(reason))}</p>' for reason in reasons[:MOST_NOTICES]]
-    lines += _listed("", [shown(notice) for notice in facts["notices"]])
-    lines += _listed("up to date, not written: ", [shown(path) for path in facts["skipped"]])
+        lines += [f'<p class="bad">{text(shortened(reason))}</p>' for reason in reasons[:MOST_NOTICES]]
+    lines += _listed("", [shortened(notice) for notice in facts["notices"]])
+    lines += _listed("up to date, not written: ", [shortened(path) for path in facts["skipped"]])
     lines += _tiles(request, outcome, facts, detail)
-    lines += _ways(facts)
+    lines += _methods(facts)
     return f'<article id="p{position}" class="{outcome.status}">\n' + "\n".join(lines) + "\n</article>\n"
 
 
-def shown(value: str, longest: int = LONGEST) -> str:
+def shortened(value: str, longest: int = LONGEST) -> str:
     """Return a text of any origin as it is shown: without control characters, and cut in its middle where it is long."""
     seen = visible(value)
     return seen if len(seen) <= longest else f"{seen[: longest // 2]} … {seen[-longest // 2 :]}"
@@ -57,7 +57,7 @@ def _listed(label: str, items: Sequence[str]) -> list[str]:
     if not items:
         return []
     more = [f"and {len(items) - MOST_NOTICES} more"] if len(items) > MOST_NOTICES else []
-    parts = "".join(f"<li>{text(label)}{isolated(item)}</li>" for item in items[:MOST_NOTICES])
+    parts = "".join(f"<li>{text(label)}{bidi_isolated(item)}</li>" for item in items[:MOST_NOTICES])
     return [f'<ul class="soft">{parts}{"".join(f"<li>{text(line)}</li>" for line in more)}</ul>']
 
 
@@ -72,11 +72,11 @@ def _tiles(request: BaseRequest, outcome: "Outcome", facts: dict[str, Any], deta
 
     def drawn(tile: Tile, written: "Written | None" = None, kind: str = "map") -> str:
         image = picture(tile, colourings.get(tile), detail.side, detail.tile_bytes)
-        size, extremes = facts_of(tile)
+        size, extremes = size_and_range(tile)
         if written is None:
-            return figure(image, shown(tile.name), [size, extremes], "", kind)
+            return figure(image, shortened(tile.name), [size, extremes], "", kind)
         lines = [size, _extremes(written) or extremes, *_stored(written)]
-        return figure(image, shown(tile.name), lines, _histogram(written), kind)
+        return figure(image, shortened(tile.name), lines, _histogram(written), kind)
 
     figures, rest = [drawn(found.input, kind="input")], []
     further = dict(found.maps)
@@ -111,7 +111,7 @@ def _row(written: "Written") -> list[str]:
     size += f", {len(written.maps)} maps" if len(written.maps) > 1 else ""
     statistics = written.statistics
     ends = ("", "") if statistics is None else (number(statistics.minimum), number(statistics.maximum))
-    return [shown(written.map), size, *ends, "; ".join(stored), path]
+    return [shortened(written.map), size, *ends, "; ".join(stored), path]
 
 
 def _groups(request: BaseRequest, given: Tile, maps: list[Tile]) -> list[dict[Tile, Colouring]]:
@@ -129,7 +129,7 @@ def _of_several(written: "Written", count: int) -> str:
     """Return the figure of an output of several maps, of which some are shown before: their common range and histogram."""
     total = len(written.maps)
     first = f"{total} maps" if count == total else f"the first {count} of {total} maps are shown"
-    return figure("", shown(written.map), [first, _extremes(written), *_stored(written)], _histogram(written), "layer")
+    return figure("", shortened(written.map), [first, _extremes(written), *_stored(written)], _histogram(written), "layer")
 
 
 def _extremes(written: "Written") -> str:
@@ -149,7 +149,7 @@ def _histogram(written: "Written") -> str:
 
 def _stored(written: "Written") -> list[str]:
     """Return how responses became levels, how many of them were clipped, and at last where the map is."""
-    path = "standard output" if written.target.path is None else shown(str(written.target.path))
+    path = "standard output" if written.target.path is None else shortened(str(written.target.path))
     statistics, frames = written.statistics, f", {written.frames} frames" if written.frames > 1 else ""
     if statistics is None:
         return [f"would be written: {written.rule}{frames}", path]
@@ -168,20 +168,20 @@ def _stored(written: "Written") -> list[str]:
     return [*lines, path]
 
 
-def _ways(facts: dict[str, Any]) -> list[str]:
+def _methods(facts: dict[str, Any]) -> list[str]:
     """Return how kernels were computed, as --explain says it."""
     ways = [way for output in facts["outputs"] for way in output.get("ways", ())]
     if not ways:
         return []
-    rows = [_way(way) for way in ways[:MOST_NOTICES]]
+    rows = [_method(way) for way in ways[:MOST_NOTICES]]
     more = f'<p class="soft">and {len(ways) - MOST_NOTICES} more</p>' if len(ways) > MOST_NOTICES else ""
-    return [f"<details><summary>Method and cost</summary>{table(WAYS, rows, 3)}{more}</details>"]
+    return [f"<details><summary>Method and cost</summary>{table(METHOD_COLUMNS, rows, 3)}{more}</details>"]
 
 
-def _way(way: dict[str, Any]) -> list[str]:
+def _method(way: dict[str, Any]) -> list[str]:
     cost, direct = f"{way['per_sample']:.4g}", f"{way['direct']:.4g}"
     per_sample = cost if cost == direct else f"{cost} instead of {direct}"
     exact = (
         f"{way['reason']}; error at most {way['error']:.2g} of its range" if way["error"] else f"{way['reason']}; exact sums"
     )
-    return [shown(way["kernel"]), way["method"], exact, per_sample, rounded(way["multiply_adds"]), in_words(way["memory"])]
+    return [shortened(way["kernel"]), way["method"], exact, per_sample, rounded(way["multiply_adds"]), in_words(way["memory"])]

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
-from ..drawing.html_page import FOOT, head_of, isolated, table, text
+from ..drawing.html_page import FOOT, bidi_isolated, head_of, table, text
 from ..drawing.thumbnail import ILLUSTRATED, detail_for
 from ..errors import ArgumentError, ConvcliError, OutputError
 from ..images.atomic_write import write_atomically
@@ -23,12 +23,12 @@ from ..kernels.kernel import Kernel, kernels_of
 from ..networks.analysis import LayerAnalysis, analyse
 from ..networks.layer import shape_text
 from ..networks.network import Network
-from ..pipeline.apply_request import ApplyRequest
+from ..pipeline.network_request import NetworkRequest
 from ..pipeline.request_base import BaseRequest
-from .asked import Asked, read_asked
+from .command_line import CommandLine, read_command_line
 from .counts import Counts
 from .html_kernels import kernels_section, layer_kernels_section, layers_section
-from .html_picture import article, shown
+from .html_picture import article, shortened
 from .html_style import STYLE
 from .output import printing
 
@@ -57,7 +57,7 @@ class HtmlReport:
         self.request = request
         self.count = count
         self.dry_run = dry_run
-        self.asked = read_asked()
+        self.command_line = read_command_line()
         self.counts = Counts(count)
         self.last_outcome: Outcome | None = None
         self.position = 0
@@ -77,25 +77,25 @@ class HtmlReport:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         with self._files:
-            if kind is None or self.position:
+            if kind is None or self.position or not issubclass(kind, ConvcliError):  # else the request was refused
                 self._write(kind)
 
     def outcome(self, outcome: "Outcome") -> None:
         """Add a picture. An outcome that was added last is not added again."""
         if outcome is self.last_outcome:
             return
-        position = self.position + 1
+        position, is_failed = self.position + 1, outcome.status == "failed"
         if self.first_size is None and outcome.illustration is not None:
             height, width = outcome.illustration.input.shape[:2]
             self.first_size = height, width
-        detail = self._detail if position <= ILLUSTRATED else None
-        element = article(self.request, outcome, position, detail)
-        name = "standard input" if outcome.task.source is None else shown(outcome.task.name)
-        mark = {"failed": ' <span class="bad">failed</span>', "skipped": ' <span class="soft">skipped</span>'}
-        entry = f'<li><a href="#p{position}">{isolated(name)}</a>{mark.get(outcome.status, "")}</li>\n'
-        with _reported(self.path):
-            (self.failures if outcome.status == "failed" else self.pictures).add(position, element)
-            self.contents.add(position, entry)
+        if position <= ILLUSTRATED or (is_failed and self.counts.failed < ILLUSTRATED):
+            element = article(self.request, outcome, position, self._detail if position <= ILLUSTRATED else None)
+            name = "standard input" if outcome.task.source is None else shortened(outcome.task.name)
+            mark = {"failed": ' <span class="bad">failed</span>', "skipped": ' <span class="soft">skipped</span>'}
+            entry = f'<li><a href="#p{position}">{bidi_isolated(name)}</a>{mark.get(outcome.status, "")}</li>\n'
+            with _reported(self.path):
+                (self.failures if is_failed else self.pictures).add(position, element)
+                self.contents.add(position, entry)
         self.position = position
         self.counts.add(outcome)
         # Set last. After an interrupt before this, the outcome is added again, in the place of what was written of it.
@@ -115,25 +115,27 @@ class HtmlReport:
 
     def _page(self, stopped_by: type[BaseException] | None) -> "Iterator[str | _Parts]":
         """Yield the parts of the page."""
-        command = self.asked.command
+        command = self.command_line.command
         title = f"{command}: " + ("1 picture" if self.count == 1 else f"{self.count} pictures")
         yield head_of(title, STYLE, GENERATOR)
         yield f"<header>\n<h1>{text(title)}</h1>\n{self._state(stopped_by)}</header>\n"
         if self.failures.size:
             yield '<section id="failures"><h2>Failed</h2>\n'
+            if self.counts.failed > ILLUSTRATED:
+                yield f'<p class="soft">Of {self.counts.failed} failures, the first {ILLUSTRATED} are listed.</p>\n'
             yield self.failures
             yield "</section>\n"
         if self.position > 1:
             is_open = " open" if self.position <= MOST_CONTENTS else ""
-            yield f"<nav><h2>Contents</h2><details{is_open}><summary>{self.position} pictures</summary><ol>\n"
+            yield f"<nav><h2>Contents</h2><details{is_open}><summary>The pictures on this page</summary><ol>\n"
             yield self.contents
             yield "</ol></details></nav>\n"
-        yield asked_section(self.asked)
+        yield command_line_section(self.command_line)
         yield from self._request_sections()
         if self.pictures.size:
             yield f'<section id="pictures"><h2>{"Picture" if self.count == 1 else "Pictures"}</h2>\n'
             if self.position > ILLUSTRATED:
-                yield f'<p class="soft">The first {ILLUSTRATED} pictures are shown, the others are listed.</p>\n'
+                yield f'<p class="soft">The first {ILLUSTRATED} pictures are shown; --report has a line for each.</p>\n'
             yield self.pictures
             yield "</section>\n"
         yield FOOT
@@ -160,12 +162,11 @@ class HtmlReport:
     def _request_sections(self) -> Iterator[str]:
         """Yield the kernels of ``apply``, or the layers of ``run`` for the first picture."""
         request = self.request
-        if isinstance(request, ApplyRequest):
+        if not isinstance(request, NetworkRequest):
             yield kernels_section(list(dict.fromkeys(itertools.chain(*map(kernels_of, request.maps)))))
             return
-        request_of_network: Any = request
-        network = request_of_network.network
-        size = network.input.size or (self.first_size and request_of_network.size_for(self.first_size))
+        network = request.network
+        size = network.input.size or (self.first_size and request.size_for(self.first_size))
         about = "The shapes are those of the first picture." if self.count > 1 and not network.input.size else ""
         if size:
             with contextlib.suppress(ConvcliError):  # it was reported for the picture
@@ -179,11 +180,11 @@ def write_summary_page(path: str, network: Network, analyses: list[LayerAnalysis
     Raises ArgumentError where the file exists and is no page of a report, OutputError where it cannot be written.
     """
     refuse_other_page(path)
-    asked = read_asked()
-    title = f"{asked.command}: {shown(network.name)}"
-    about = "".join(f"<p>{text(shown(line))}</p>\n" for line in (network.about, network.source) if line)
+    line = read_command_line()
+    title = f"{line.command}: {shortened(network.name)}"
+    about = "".join(f"<p>{text(shortened(line))}</p>\n" for line in (network.about, network.source) if line)
     given = f"<p>input {text(shape_text(analyses[0].input_shape))}</p>\n"
-    sections = [asked_section(asked), kernels_section(kernels) if kernels else layer_kernels_section(network)]
+    sections = [command_line_section(line), kernels_section(kernels) if kernels else layer_kernels_section(network)]
     body = f"<header>\n<h1>{text(title)}</h1>\n{about}{given}</header>\n{layers_section(network, analyses)}{''.join(sections)}"
     page = head_of(title, STYLE, GENERATOR) + body + FOOT
     with _reported(path), _opened(path) as file:
@@ -194,7 +195,7 @@ class _Parts:
     """Parts of a page in a temporary file, which has no name."""
 
     def __init__(self, files: contextlib.ExitStack, folder: Path | None) -> None:
-        self._file: IO[bytes] = files.enter_context(_temporary(folder))
+        self._file: IO[bytes] = files.enter_context(tempfile.TemporaryFile(dir=folder))
         self._ends = {0: 0}  # where the last two parts end, by their positions
 
     @property
@@ -216,17 +217,13 @@ class _Parts:
         shutil.copyfileobj(self._file, file)
 
 
-def _temporary(folder: Path | None) -> IO[bytes]:
-    return tempfile.TemporaryFile(dir=folder)
-
-
-def asked_section(asked: Asked) -> str:
+def command_line_section(line: CommandLine) -> str:
     """Return the command line, the options that were set, and the versions."""
-    rows = [[name, shown(value), where] for name, value, where in asked.options]
+    rows = [[name, shortened(value), where] for name, value, where in line.options]
     options = table(("option", "value", "set by"), rows) if rows else ""
-    versions = text(", ".join(asked.versions))
-    line = f"<pre>{text(shown(asked.line, LONGEST_LINE))}</pre>"
-    return f'<section id="asked"><h2>Asked for</h2>\n{line}\n{options}\n<p class="soft">{versions}</p></section>\n'
+    versions = text(", ".join(line.versions))
+    words = f"<pre>{text(shortened(line.line, LONGEST_LINE))}</pre>"
+    return f'<section id="asked"><h2>Asked for</h2>\n{words}\n{options}\n<p class="soft">{versions}</p></section>\n'
 
 
 def refuse_other_page(path: str) -> None:

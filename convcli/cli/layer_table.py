@@ -78,8 +78,8 @@ def notes_of(network: Network, analyses: Sequence[LayerAnalysis]) -> list[str]:
 
 def total_lines(analyses: Sequence[LayerAnalysis], totals: Totals) -> Iterator[str]:
     """Yield the totals of a network, and the shares of its convolutions and dense layers."""
-    fixed = f", and {totals.fixed:,} that are not learned" if totals.fixed else ""
-    learned = f"{totals.learned:,} learned parameters: {totals.weights:,} weights and {totals.biases:,} biases{fixed}"
+    fixed = f", and {totals.fixed:,} that are not trainable" if totals.fixed else ""
+    learned = f"{totals.learned:,} trainable parameters: {totals.weights:,} weights and {totals.biases:,} biases{fixed}"
     yield f"{learned}; {totals.multiply_adds:,} multiply-adds"
     for plural, family in (("convolutions", "conv"), ("dense layers", "dense")):
         part_totals = sum_totals(analyses, family)

@@ -46,7 +46,7 @@ SHEET = together(
     click.option(
         "--sheet",
         is_flag=True,
-        help="Draw the input, the kernels of 'apply' and all maps as one picture, with names, sizes, ranges and a legend.",
+        help="Draw the input, the kernels and all maps as one picture, with names, sizes, ranges and a legend.",
     ),
     SHEET_LOOK,
 )

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from ..drawing import terminal_graphics
 from ..drawing.canvas import PixelCanvas
-from ..drawing.captions import count_of, name_of, number, range_of, size_of
+from ..drawing.captions import count_of, denominator_of, name_of, number, range_of, size_of
 from ..drawing.character_cells import (
     ABOVE,
     BELOW,
@@ -233,7 +233,8 @@ class CellPrinter:
         assert tile.numbers is not None
         shape, aspect = tile.numbers.shape, self.terminal.cell[1] / self.terminal.cell[0]
         high, wide = drawn_in_cells(shape, self.grid.width, aspect, self.options.scale or 1).factors
-        texts = [[f"{number(value, 3)} " for value in row] for row in tile.numbers.tolist()]
+        denominator = denominator_of(tile)
+        texts = [[f"{number(value, 3, denominator)} " for value in row] for row in tile.numbers.tolist()]
         width = max(wide, max(len(text) for row in texts for text in row) + 1)
         painted = painted_tile(tile, colouring, shape)
         is_black, depth = ink_on(painted), self.terminal.has_true_colour

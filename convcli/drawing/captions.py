@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from ..images.image import Array
+from ..kernels.fractions import common_denominator
 from .text import cut, drawable, height_of, width_of
 from .tile import Tile
 
@@ -13,12 +13,16 @@ NAME_ONLY, SHORT, FULL = 30, 90, 150
 """Sides of tiles in pixels from which captions have a name; a range; a size."""
 
 
-def number(value: float, digits: int = 4) -> str:
-    """Return a number in a few significant digits, up to six of them before the point.
+def number(value: float, digits: int = 4, denominator: int = 1) -> str:
+    """Return a number in a few significant digits, up to six of them before the point; or as a fraction.
 
     >>> number(-1020.0), number(0.33333), number(float("nan")), number(123456.7), number(1234567.0)
     ('-1020', '0.3333', 'NaN', '123457', '1.235e+06')
+    >>> number(0.25, denominator=16), number(0.0, denominator=16)
+    ('4/16', '0')
     """
+    if denominator > 1 and value:
+        return f"{round(value * denominator)}/{denominator}"
     if not math.isfinite(value):
         return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
     if value == int(value) and abs(value) < 10**6:
@@ -97,30 +101,42 @@ def _fitting(forms: list[str], size: int, width: int) -> str:
 
 
 class NumberFit(Struct, frozen=True):
-    """How numbers are written into cells: significant digits, and the size of the font."""
+    """How numbers are written into cells: significant digits, the size of the font, and the denominator of fractions."""
 
     digits: int
     size: int
+    denominator: int = 1
 
 
-def fit_of(numbers: Iterable[float], width: int, height: int) -> NumberFit | None:
+def fit_of(numbers: Iterable[float], width: int, height: int, denominator: int = 1) -> NumberFit | None:
     """Return the fit for cells of a size with most digits, and the largest font with which all numbers fit; None without any.
 
-    Cells of NUMBER_CELL pixels are large enough for any number.
+    Cells of NUMBER_CELL pixels are large enough for any number that is not a fraction.
     """
     numbers = list(numbers)
     for digits in (3, 2, 1):
-        texts = {number(value, digits) for value in numbers}
+        texts = {number(value, digits, denominator) for value in numbers}
         longest = max(texts, key=lambda text: width_of(text, 20), default="")
         for size in range(min(22, height // 2), 6, -1):
             if width_of(longest, size) <= width - 6 and height_of(size) <= height:
-                return NumberFit(digits, size)
+                return NumberFit(digits, size, denominator)
     return None
 
 
-def fitted_numbers(numbers: Array, width: int, height: int) -> tuple[list[list[str]], int] | None:
-    """Return the texts of numbers (h, w) for cells of a size, and the size of the font, by ``fit_of``."""
-    fit = fit_of(numbers.ravel().tolist(), width, height)
+def denominator_of(tile: Tile) -> int:
+    """Return the common denominator of the weights of a kernel, as ``common_denominator`` does; 1 of other tiles."""
+    return common_denominator(tile.numbers.ravel().tolist()) if tile.kind == "kernel" and tile.numbers is not None else 1
+
+
+def texts_on(tile: Tile, width: int, height: int) -> tuple[list[list[str]], int] | None:
+    """Return the texts of the numbers of a tile for cells of a size, and the size of the font; None where they do not fit.
+
+    Weights of a kernel are fractions, such as 1/9, where these fit.
+    """
+    assert tile.numbers is not None
+    values = tile.numbers.ravel().tolist()
+    fits = (fit_of(values, width, height, denominator) for denominator in dict.fromkeys((denominator_of(tile), 1)))
+    fit = next(filter(None, fits), None)
     if fit is None:
         return None
-    return [[number(value, fit.digits) for value in row] for row in numbers.tolist()], fit.size
+    return [[number(value, fit.digits, fit.denominator) for value in row] for row in tile.numbers.tolist()], fit.size

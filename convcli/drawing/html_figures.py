@@ -5,7 +5,7 @@ import math
 from ..images.histogram import Histogram
 from .captions import number, range_of, size_of
 from .colouring import Colouring
-from .html_page import isolated, text
+from .html_page import bidi_isolated, text
 from .legend import Item
 from .thumbnail import thumbnail_uri
 from .tile import Tile, drawn_size
@@ -29,7 +29,7 @@ def picture(tile: Tile, colouring: Colouring | None, side: int, most_bytes: int)
     )
 
 
-def facts_of(tile: Tile) -> list[str]:
+def size_and_range(tile: Tile) -> list[str]:
     """Return the size and the range of a tile."""
     channels = " × 3" if tile.is_rgb and tile.kind != "input" else ""
     return [f"{size_of(tile).replace('x', '×')}{channels} {tile.further}".strip(), range_of(tile)]
@@ -39,7 +39,7 @@ def figure(image: str, name: str, lines: list[str], further: str = "", kind: str
     """Return a figure with a name and lines of text below its picture, and ``further`` elements below these."""
     caption = "".join(f"<br>{text(line)}" for line in lines if line)
     label = f' class="{kind}"' if kind else ""
-    return f"<figure{label}>{image}<figcaption><b>{isolated(name)}</b>{caption}</figcaption>{further}</figure>"
+    return f"<figure{label}>{image}<figcaption><b>{bidi_isolated(name)}</b>{caption}</figcaption>{further}</figure>"
 
 
 def histogram_svg(histogram: Histogram, low: float = -math.inf, high: float = math.inf) -> str:

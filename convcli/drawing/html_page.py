@@ -39,7 +39,7 @@ attribute = text
 """Return a text as it stands between the quotes of an attribute."""
 
 
-def isolated(value: object) -> str:
+def bidi_isolated(value: object) -> str:
     """Return a name as HTML shows it, whatever the direction of its letters."""
     return f"<bdi>{text(value)}</bdi>"
 

@@ -17,8 +17,8 @@ BLACK, WHITE = (0, 0, 0), (255, 255, 255)
 HATCH = 6
 """Pixels from one line of a hatching to the next."""
 
-HATCH_SHADE = 0.7
-"""How dark its lines are, as a share of the colour of the cell."""
+HATCH_SHARE = 0.7
+"""Share of the colour of the cell in its lines. The rest is black on light cells, white on dark ones."""
 
 
 class NumberGrid(Struct, frozen=True, eq=False):
@@ -53,7 +53,8 @@ def draw_grid(canvas: Array, box: Box, cell: int, grid: NumberGrid) -> None:
     inside = np.repeat(np.repeat(hatched, cell, axis=0), cell, axis=1)
     rows, columns = np.ogrid[: height * cell, : width * cell]
     inside &= (rows + columns) % HATCH == 0
-    painted[inside] = np.rint(painted[inside] * HATCH_SHADE).astype(np.uint8)
+    lines_on = np.repeat(np.repeat(_hatching_on(grid.colours), cell, axis=0), cell, axis=1)
+    painted[inside] = lines_on[inside]
     lines = (rows % cell == 0) | (columns % cell == 0)
     part[:-1, :-1] = np.where(lines[:, :, None], np.array(LINE, np.uint8), painted)
     if grid.fit is None:
@@ -63,6 +64,13 @@ def draw_grid(canvas: Array, box: Box, cell: int, grid: NumberGrid) -> None:
             text = number(float(grid.numbers[row, column]), grid.fit.digits)
             colour = grid.colours[row, column]
             _write_centred(canvas, cell_box(box, cell, row, column), text, grid.fit.size, colour, hatched[row, column])
+
+
+def _hatching_on(colours: Array) -> Array:
+    """Return the colours of the lines of a hatching on cells of these colours."""
+    ink = np.where(ink_on(colours), 0, 255)[:, :, None]
+    mixed: Array = np.rint(colours * HATCH_SHARE + ink * (1 - HATCH_SHARE)).astype(np.uint8)
+    return mixed
 
 
 def _write_centred(canvas: Array, box: Box, text: str, size: int, colour: Array, clears: bool) -> None:

@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from ..errors import ArgumentError
 
-DRAWING_VERSION = 3
+DRAWING_VERSION = 4
 """Increased when the same options give another sheet, so that --skip-existing does not keep old ones."""
 
 NUMBER_CELL = 38

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..errors import ArgumentError
 from ..images.image import Array
 from .canvas import Canvas, PixelCanvas
-from .captions import caption_height, fitted_numbers, lines_of, sizes_for
+from .captions import caption_height, lines_of, sizes_for, texts_on
 from .colouring import Colouring, Counts, colourings_of, counts_of, notice_of_faint
 from .layout import CAPTION_WIDTH, Box, GroupBoxes, GroupSize, Layout, arrange, block_grid, tile_size
 from .legend import Item, items_of
@@ -241,7 +241,7 @@ def _draw_tile(
     if tile.kind == "kernel" and min(drawn.factors) >= LEAST_CELL:
         _draw_cell_lines(canvas, inner, drawn.factors)
     if with_numbers and tile.numbers is not None and tile.numbers.shape == drawn.samples:
-        _write_numbers(canvas, (inner.x, inner.y), tile.numbers, painted, drawn.factors)
+        _write_numbers(canvas, (inner.x, inner.y), tile, painted, drawn.factors)
 
 
 def _draw_cell_lines(canvas: Canvas, box: Box, factors: tuple[int, int]) -> None:
@@ -259,10 +259,10 @@ def painted_tile(tile: Tile, colouring: Colouring | None, size: tuple[int, int])
     return np.broadcast_to(samples, (*size, 3)) if colouring is None else colouring.painted(samples)
 
 
-def _write_numbers(canvas: Canvas, at: tuple[int, int], numbers: Array, painted: Array, cell: tuple[int, int]) -> None:
+def _write_numbers(canvas: Canvas, at: tuple[int, int], tile: Tile, painted: Array, cell: tuple[int, int]) -> None:
     """Write the number of each sample into its cell, dark on light colours, light on dark ones, where all fit."""
     high, wide = cell
-    fitted = fitted_numbers(numbers, wide, high)
+    fitted = texts_on(tile, wide, high)
     if fitted is None:
         return
     texts, size = fitted

@@ -22,7 +22,7 @@ from .slide_layout import FACTS, HEADING, TITLE, Panel, SlideLayout, SlideSizes,
 from .sliding_window import PIXEL, Cell, SlidingWindow, Step
 from .text import cut, drawable, height_of, width_of, write
 
-SLIDE_VERSION = 2
+SLIDE_VERSION = 3
 """Increased when the same options give another slide."""
 
 UNFILLED = 255
@@ -79,7 +79,7 @@ class Slide:
             self.layout = self._arrange(cell)
         self.corner = self._corner_texts()
         self.map_grid = NumberGrid(painted(self.colours.map, window.map), window.map, self.fits.map)
-        self.input_colours = [self._input_colours(plane, window.sources) for plane in window.planes]
+        self.input_colours = [self._input_colours(plane) for plane in window.planes]
         self.background, self.whole_map = self._draw_background()
 
     def _arrange(self, cell: int | None) -> SlideLayout:
@@ -181,8 +181,8 @@ class Slide:
         grid = NumberGrid(painted(self.colours.kernel, plane), plane * self.denominator, self.fits.kernel)
         draw_grid(canvas, panel.grid, self.layout.small_cell, grid)
 
-    def _input_colours(self, values: Array, sources: Array) -> Array:
-        return input_colours(self.colours.input, values, sources, self.window.input_scale is not None)
+    def _input_colours(self, values: Array) -> Array:
+        return input_colours(self.colours.input, values, self.window.input_scale is not None)
 
     def frame(self, index: int) -> Array:
         """Return the frame at a position: (H, W, 3) uint8."""
@@ -198,7 +198,7 @@ class Slide:
         for channel, parts in enumerate(layout.parts):
             if "window" in parts:
                 values = step.window[channel]
-                grid = NumberGrid(self._input_colours(values, sources), values, self.fits.window, sources != PIXEL)
+                grid = NumberGrid(self._input_colours(values), values, self.fits.window, sources != PIXEL)
                 draw_grid(canvas, parts["window"].grid, layout.small_cell, grid)
                 if step.winner is not None:
                     outline(canvas, cell_box(parts["window"].grid, layout.small_cell, *step.winner))

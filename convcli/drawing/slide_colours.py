@@ -10,7 +10,7 @@ from .captions import number
 from .colouring import Colouring, colourings_of
 from .options import SheetOptions
 from .scale import Scale
-from .sliding_window import BETWEEN, PIXEL, SlidingWindow
+from .sliding_window import PIXEL, SlidingWindow
 from .tile import drawn_size, tile_of
 
 MOST_DIFFERENT = 4096
@@ -76,17 +76,13 @@ def painted(colouring: Colouring, values: Array) -> Array:
     return colouring.painted(values[:, :, None])
 
 
-def input_colours(colouring: Colouring, values: Array, sources: Array, white_is_known: bool) -> Array:
-    """Return the colours of values of the input. Padding is faded, and so are numbers of unknown white, to be read better.
+def input_colours(colouring: Colouring, values: Array, white_is_known: bool) -> Array:
+    """Return the colours of values of the input, padding and zeros between pixels as well: equal values have equal colours.
 
-    Zeros between pixels are white.
+    Numbers of unknown white are faded, to be read better.
     """
     colours = painted(colouring, values)
-    if not white_is_known:
-        colours = faded(colours)
-    colours = np.where((sources != PIXEL)[:, :, None], faded(colours), colours)
-    colours[sources == BETWEEN] = 255
-    return colours
+    return colours if white_is_known else faded(colours)
 
 
 def faded(colours: Array) -> Array:

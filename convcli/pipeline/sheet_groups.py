@@ -8,21 +8,25 @@ from msgspec.structs import replace
 
 from ..drawing.layout import THREE_TILES, Grid, columns_of_grid, grid_for, tile_size
 from ..drawing.options import NUMBER_CELL, SheetOptions
-from ..drawing.sheet import Cell, Group, check_pixels
+from ..drawing.sheet import Cell, Group, check_pixels, inset_side
 from ..drawing.tile import Tile, can_be_numbered
 from ..errors import ArgumentError
 from ..images.quantize import RangeStatistics
 from ..kernels.kernel import Kernel, kernels_of
 from .apply_request import ApplyRequest
 from .map_source import MapSource
+from .network_request import NetworkRequest
 from .request_base import BaseRequest
 from .sheet_tiles import input_tile, kernel_tile, map_tile
+from .view_request import WeightsOfLayer, layers_with_weights
+from .view_weights import view_layer
+from .viewed import DrawnIn
 
 MAX_MAPS = 1024
 """Maps of a sheet, at most: of more the first are shown."""
 
 MAX_KERNELS = 16
-"""Kernels of a merged bank that are shown."""
+"""Kernels of a merged bank, or channels of the kernel of a map, that are shown."""
 
 LEAST_INPUT, LEAST_INSET = 110, 60
 """Sides of tiles in pixels from which the input stands among the maps, and kernels beside their captions."""
@@ -129,8 +133,8 @@ class SheetGroups:
 
     def groups(self) -> list[Group]:
         """Return the groups. Raises ArgumentError where a map cannot be computed."""
-        if not isinstance(self.request, ApplyRequest):
-            return [self._input_group(), *self._layer_groups()]
+        if isinstance(self.request, NetworkRequest):
+            return [self._input_group(), *self._layer_groups(layers_with_weights(self.request.network))]
         if self.plan.in_pairs:
             return [self._pairs()]
         side = self.plan.grid.side
@@ -154,14 +158,25 @@ class SheetGroups:
             cells += [Cell(self._kernels(index)), Cell((self._map(index),))]
         return Group(tuple(cells), side, factor=self.factor)
 
-    def _layer_groups(self) -> Iterator[Group]:
+    def _layer_groups(self, weights: dict[str, WeightsOfLayer]) -> Iterator[Group]:
         maps = self.request.maps
         for layer, indices in itertools.groupby(self.plan.maps, key=lambda index: maps[index].layer):
-            tiles = [self._map(index, maps[index].name.removeprefix(f"{layer}-")) for index in indices]
-            height, width = tiles[0].shape[:2]
-            heading = f"{layer}: {len(tiles)} {'map' if len(tiles) == 1 else 'maps'} of {width} x {height}"
-            cells = tuple(Cell((tile,)) for tile in tiles)
-            yield Group(cells, self.plan.grid.side, heading, self.factor)
+            kernels = self._layer_kernels(weights.get(layer))
+            cells = []
+            for index in indices:
+                tile = self._map(index, maps[index].name.removeprefix(f"{layer}-"))
+                cells.append(Cell((tile,), kernels.get(maps[index].index, ())))
+            height, width = cells[0].tiles[0].shape[:2]
+            heading = f"{layer}: {len(cells)} {'map' if len(cells) == 1 else 'maps'} of {width} x {height}"
+            yield Group(tuple(cells), self.plan.grid.side, heading, self.factor)
+
+    def _layer_kernels(self, weights: WeightsOfLayer | None) -> dict[int, tuple[Tile, ...]]:
+        """Return the kernels of the maps of a layer by their index; none where it has no kernels or its tiles have no room."""
+        side = self.plan.grid.side
+        if side < LEAST_INSET or weights is None or max(weights.weights.shape[2:], default=1) == 1:
+            return {}
+        drawn_in = DrawnIn(inset_side(side))
+        return {index: part.tiles(drawn_in)[:MAX_KERNELS] for index, part in enumerate(view_layer(weights).parts)}
 
     def _input_group(self) -> Group:
         side = max(INPUT_SIDE, self.plan.grid.side)

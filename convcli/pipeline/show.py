@@ -157,7 +157,7 @@ def _table_of_layers(network: Network) -> str:
         (found.layer.name, found.layer.kind, shape_text(found.output_shape), f"{found.weights + found.biases:,}")
         for found in analyse(network, network.shape_for(network.input.size))
     ]
-    return table(("layer", "kind", "output", "learned parameters"), rows, first_number=2)
+    return table(("layer", "kind", "output", "trainable parameters"), rows, first_number=2)
 
 
 SHOWN = np.ndarray, Kernel, Bank, Network

@@ -30,6 +30,8 @@ MAX_CELLS = 96
 
 COLOURS = ("red", "green", "blue")
 
+HATCHED = "hatched: padding"
+
 
 def sliding_window_of(request: SlideRequest, image: Image) -> SlidingWindow:
     """Return what the slide of a request shows. Raises ArgumentError where the window does not fit, and above the limits."""
@@ -59,6 +61,7 @@ def _filtered(request: SlideRequest, image: Image, kernel: Kernel) -> SlidingWin
             f"border {border}" if (sources == PADDING).any() else "",
             _pair_text("dilation", request.dilation) if request.dilation != (1, 1) else "",
             "the kernel is rotated by 180 degrees" if request.flip else "the kernel slides as it is written",
+            HATCHED if (sources == PADDING).any() else "",
         ),
         planes=planes,
         sources=sources,
@@ -108,6 +111,7 @@ def _transposed(request: SlideRequest, image: Image, kernel: Kernel) -> SlidingW
             f"{_padding_text(given)}, which is cut off" if any(axis.before or axis.after for axis in given) else "no padding",
             _pair_text("dilation", request.dilation) if request.dilation != (1, 1) else "",
             "the kernel is rotated by 180 degrees",
+            f"hatched: zeros {'between and ' if (sources == BETWEEN).any() else ''}around the pixels",
         ),
         planes=planes,
         sources=sources,
@@ -146,6 +150,7 @@ def _pooling(request: SlideRequest, image: Image, pool: Pool) -> SlidingWindow:
             _pair_text("stride", (axes[0].stride, axes[1].stride)),
             _padding_text(axes),
             _pair_text("dilation", request.dilation) if request.dilation != (1, 1) else "",
+            HATCHED if (sources == PADDING).any() else "",
         ),
         planes=planes,
         sources=sources,

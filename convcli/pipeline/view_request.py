@@ -33,13 +33,19 @@ class WeightsOfLayer(Struct, frozen=True):
     weights: ArraySource
 
 
-def weights_of(network: Network, names: Sequence[str]) -> tuple[WeightsOfLayer, ...]:
-    """Return the weights of layers, or those of the first layer that has any. Raises ArgumentError for a layer without."""
+def layers_with_weights(network: Network) -> dict[str, WeightsOfLayer]:
+    """Return the weights of the layers that have any, by the name of the layer."""
     found = {}
     for layer in network.layers:
         weights = next((source for source in layer.sources if source.role == "weight"), None)
         if weights is not None:
             found[layer.name] = WeightsOfLayer(network.name, layer.name, layer.kind, weights)
+    return found
+
+
+def weights_of(network: Network, names: Sequence[str]) -> tuple[WeightsOfLayer, ...]:
+    """Return the weights of layers, or those of the first layer that has any. Raises ArgumentError for a layer without."""
+    found = layers_with_weights(network)
     if not found:
         raise ArgumentError(
             f"network {network.name!r} has no weights, so that there are no kernels to view; give its layers a kernel, a bank "

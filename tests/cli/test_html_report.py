@@ -18,7 +18,7 @@ import scipy.ndimage
 from numpy.testing import assert_array_equal
 
 from batches import contents, make_pictures
-from convcli.cli import html_report
+from convcli.cli import html_kernels, html_report
 from convcli.cli.html_report import HtmlReport
 from convcli.drawing.colormaps import colormap
 from convcli.drawing.thumbnail import detail_for
@@ -364,6 +364,54 @@ def test_a_picture_is_shown_once_after_an_interrupt_while_it_is_written(run, tmp
     assert len(names) >= 2
 
 
+def test_an_interrupt_before_the_first_picture_leaves_a_page(run, tmp_path, monkeypatch):
+    """It says that nothing was tried."""
+    make_pictures(tmp_path / "in", 2, np.random.default_rng(8))
+
+    def interrupted(report, outcome):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HtmlReport, "outcome", interrupted)
+    html = tmp_path / "r.html"
+    assert run("apply", tmp_path / "in", "-k", "blur", "-q", "-o", f"{tmp_path}/o/", "--html", html).status == 130
+    page = page_of(html)
+    assert "2 not tried" in page.one("header")["text"]
+    assert "The run was stopped before its end." in page.one("header")["text"]
+
+
+def test_the_maps_of_each_layer_share_a_scale_of_their_own(run, samples, tmp_path):
+    """The legend has a signed scale for the edges, and one from 0 for what is pooled."""
+    html = tmp_path / "r.html"
+    asked = ("run", "edge-energy", samples / "camera.png", "--tap", "edges", "--tap", "pooled", "-q", "--html", html)
+    assert run(*asked, "-o", tmp_path / "m.npz").status == 0
+    page = page_of(html)
+    legends = [legend["text"] for legend in page.all("div", page.one("article"), class_="legend")]
+    assert len(legends) == 2
+    assert "-" in legends[0]
+    assert "-" not in legends[1]
+
+
+def test_the_first_kernels_are_drawn(run, small, tmp_path, monkeypatch):
+    """Of a bank with more than the page has room for, which it says."""
+    monkeypatch.setattr(html_kernels, "MOST_KERNELS", 3)
+    html = tmp_path / "r.html"
+    assert run("apply", small, "-k", "compass", "-q", "-o", tmp_path / "m.npy", "--html", html).status == 0
+    page = page_of(html)
+    section = page.one("section", class_="kernels")
+    assert "The first 3 of 8 are shown." in section["text"]
+    assert len(page.all("img", section)) == 3
+
+
+def test_names_stand_apart_from_the_direction_of_their_letters(run, small, tmp_path):
+    """A name with an override of direction cannot turn the text around it."""
+    name = tmp_path / "abc\u05d0\u05d1.png"
+    shutil.copy(small, name)
+    html = tmp_path / "r.html"
+    assert run("apply", name, "-k", "blur", "-q", "-o", tmp_path / "m.npy", "--html", html).status == 0
+    page = page_of(html)
+    assert page.one("bdi", page.one("h3"))["text"].endswith("abc\u05d0\u05d1.png")
+
+
 def test_skipped_pictures_are_listed(run, tmp_path):
     """With the outputs that are up to date, beside those that were made."""
     folder, html = tmp_path / "in", tmp_path / "r.html"
@@ -488,16 +536,21 @@ def test_a_thousand_pictures_stay_below_20_mb(run, tmp_path, monkeypatch):
     assert "robinson-nw" in article["text"]
 
 
-def test_after_the_pictures_that_are_shown_others_are_listed(run, tmp_path, monkeypatch):
-    """With their maps in a table."""
+def test_after_the_pictures_that_are_shown_failures_alone_are_listed(run, tmp_path, monkeypatch):
+    """As many as pictures are shown, so that a page has a bounded size; all are counted."""
     monkeypatch.setattr(html_report, "ILLUSTRATED", 2)
-    make_pictures(tmp_path / "in", 3, np.random.default_rng(10))
+    make_pictures(tmp_path / "in", 4, np.random.default_rng(10))
+    for name in "xyz":
+        (tmp_path / "in" / f"{name}.png").write_bytes(b"no picture")
     html = tmp_path / "r.html"
-    assert run("apply", tmp_path / "in", "-k", "sobel-x", "-o", f"{tmp_path}/o/", "--html", html, "-q").status == 0
+    assert run("apply", tmp_path / "in", "-k", "sobel-x", "-o", f"{tmp_path}/o/", "--html", html, "-q").status == 1
     page = page_of(html)
-    assert "The first 2 pictures are shown, the others are listed." in page.text
-    assert [len(page.all("img", article)) for article in page.all("article")] == [2, 2, 0]
-    assert [cell["text"] for cell in page.all("td", page.all("article")[2])][:2] == ["sobel-x", "48 × 48 × 3"]
+    assert "3 failed, 4 done" in page.text
+    assert "The first 2 pictures are shown; --report has a line for each." in page.text
+    assert "Of 3 failures, the first 2 are listed." in page.text
+    assert [article["id"] for article in page.all("article")] == ["p5", "p6", "p1", "p2"]
+    assert [len(page.all("img", article)) for article in page.all("article")] == [0, 0, 2, 2]
+    assert len(page.all("li", page.all("nav")[0])) == 4
 
 
 def test_options_of_config_files_and_of_the_environment_are_named(run, small, tmp_path, monkeypatch):

@@ -83,16 +83,56 @@ def test_a_sheet_of_a_bank_shows_each_map_with_its_kernel(run, samples, tmp_path
     assert 1.2 < width / height < 1.8
 
 
-def test_layers_have_headings_and_scales_of_their_own(run, samples, tmp_path):
-    """The maps of each tapped layer, signed or not."""
+def test_layers_have_headings_scales_and_kernels_of_their_own(run, samples, tmp_path):
+    """The maps of each tapped layer, signed or not, and the kernel of each map of a convolution, which share a scale."""
     arguments = ("--tap", "edges", "--tap", "pooled", "--sheet", "--json")
     tiles = tiles_of(run("run", "edge-energy", samples / "camera.png", "-o", tmp_path / "m.png", *arguments))
-    assert [tile["kind"] for tile in tiles] == ["input"] + ["map"] * 16
-    assert [tile["name"] for tile in tiles[1:]] == [*"01234567"] * 2
+    assert [tile["kind"] for tile in tiles] == ["input"] + ["map", "kernel"] * 8 + ["map"] * 8
+    maps, kernels = ([tile for tile in tiles if tile["kind"] == kind] for kind in ("map", "kernel"))
+    assert [tile["name"] for tile in maps] == [*"01234567"] * 2
     assert {tile["group"] for tile in tiles} == {"", "edges: 8 maps of 512 x 512", "pooled: 8 maps of 256 x 256"}
-    scales = {json.dumps(tile["scale"]) for tile in tiles[1:]}
-    assert len(scales) == 2
-    assert [tile["colormap"] for tile in tiles[1:]] == ["diverging"] * 8 + ["sequential"] * 8
+    assert len({json.dumps(tile["scale"]) for tile in maps}) == 2
+    assert [tile["colormap"] for tile in maps] == ["diverging"] * 8 + ["sequential"] * 8
+    assert {(*tile["shape"], tile["minimum"], tile["maximum"]) for tile in kernels} == {(3, 3, 1, -2, 2)}
+    assert {tuple(tile["scale"].values()) for tile in kernels} == {(-2, 2, True)}
+
+
+def test_layers_without_kernels_or_room_have_none_on_a_sheet(run, samples, tmp_path):
+    """Batch normalization and 1 x 1 weights are not drawn, kernels of several channels are blocks; small tiles have none."""
+    config = tmp_path / "k.toml"
+    rng = np.random.default_rng(5)
+    arrays = {"a": rng.normal(size=(2, 1, 3, 3)), "b": rng.normal(size=(3, 2, 3, 3)), "c": rng.normal(size=(2, 3, 1, 1))}
+    np.savez(tmp_path / "w.npz", **arrays, **dict.fromkeys(("n", "shift", "mean", "variance"), np.ones(2)))
+    norm = ", ".join(f'{key} = "{name}"' for key, name in (("bias", "shift"), ("mean", "mean"), ("variance", "variance")))
+    config.write_text(f"""
+[networks.small]
+input = {{ channels = 1 }}
+layers = [
+  {{ name = "a", op = "conv", filters = 2, size = 3, bias = false, file = "w.npz", key = "a" }},
+  {{ name = "b", op = "conv", filters = 3, size = 3, bias = false, file = "w.npz", key = "b" }},
+  {{ name = "c", op = "pointwise", filters = 2, bias = false, file = "w.npz", key = "c" }},
+  {{ name = "n", op = "batch-norm", file = "w.npz", key = "n", {norm} }},
+]
+""")
+    asked = (
+        "run",
+        "small",
+        samples / "camera.png",
+        "--config",
+        config,
+        *["--tap", "a", "--tap", "b", "--tap", "c", "--tap", "n", "--sheet", "--json"],
+    )
+    tiles = tiles_of(run(*asked, "-o", tmp_path / "s.png"))
+    kernels = [(tile["group"][0], tile["name"]) for tile in tiles if tile["kind"] == "kernel"]
+    assert kernels == [
+        ("a", "0"),
+        ("a", "1"),
+        *(("b", f"{index} channel {channel}") for index in range(3) for channel in range(2)),
+    ]
+    ends = [tile["maximum"] for tile in tiles if tile["kind"] == "kernel"]
+    assert_array_equal(ends, [*arrays["a"].max(axis=(1, 2, 3)), *arrays["b"].max(axis=(2, 3)).ravel()])
+    small = tiles_of(run(*asked, "-o", tmp_path / "t.png", "--tile", "40"))
+    assert "kernel" not in {tile["kind"] for tile in small}
 
 
 def test_transparent_pixels_are_drawn_over_white(run, tmp_path):
@@ -357,7 +397,7 @@ layers = [{ name = "edges", op = "conv", kernel = "sobel-x" }]
     groups = []
     monkeypatch.setattr(write_sheet, "draw_sheet", lambda *given: groups.append(given[0]) or draw_sheet(*given))
     arguments = ("--config", config, "--tap", "edges", "--sheet", "--resize", "--tile", "200", "--json")
-    tile, _ = tiles_of(run("run", "scaled", tmp_path / "x.png", "-o", tmp_path / "s.png", *arguments))
+    tile, *_ = tiles_of(run("run", "scaled", tmp_path / "x.png", "-o", tmp_path / "s.png", *arguments))
     assert ["8 x 8 resized to 4 x 4" in text for text, _ in lines_of(groups[0][0].cells[0].tiles, (), 200, 300)] == [0, 1, 0]
     assert (tile["scale"], tile["minimum"], tile["maximum"]) == (None, 40, 103)
     centres = 14 + 12 + 25 * np.arange(8)

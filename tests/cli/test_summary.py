@@ -25,7 +25,7 @@ def test_built_in_networks_have_the_published_parameters(run, name, total):
     """The published number of parameters is on the line of totals, and each layer has a line."""
     result = run("summary", name)
     assert (result.status, result.err) == (0, "")
-    assert f"\n{total:,} learned parameters: " in result.out
+    assert f"\n{total:,} trainable parameters: " in result.out
     layers = json.loads(run("summary", name, "--json").out)["layers"]
     for layer in layers:
         assert any(line.startswith(layer["name"]) for line in result.out.splitlines())
@@ -55,7 +55,7 @@ def test_shares_and_notes_are_printed(run):
     out = run("summary", "lenet-5").out
     assert "convolutions: 49,792 parameters (82.99 %), 315,600 multiply-adds (96.19 %)" in out
     assert "dense layers: 10,164 parameters (16.94 %), 10,080 multiply-adds (3.072 %)" in out
-    assert "840 that are not learned" in out
+    assert "840 that are not trainable" in out
     assert "note" not in out
     assert "note: conv1: (224 - 11) / 4 + 1 = 54.25 is taken as 54" in run("summary", "alexnet", "--input", "224x224x3").out
 

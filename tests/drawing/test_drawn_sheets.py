@@ -7,7 +7,7 @@ from numpy.testing import assert_array_equal
 from boxes import assert_apart
 from convcli.drawing import colormaps
 from convcli.drawing.canvas import PixelCanvas
-from convcli.drawing.captions import fitted_numbers, lines_of, number
+from convcli.drawing.captions import lines_of, number, texts_on
 from convcli.drawing.colormaps import colormap
 from convcli.drawing.options import SheetOptions
 from convcli.drawing.sheet import Cell, Group, arrange_sheet, draw_on, draw_sheet
@@ -251,9 +251,23 @@ def test_numbers_stand_in_their_cells():
 @pytest.mark.parametrize("value", [-1020.0, -1.23456e-5, 123456.0, 1e30, float("nan"), float("-inf"), 1 / 3])
 def test_every_number_fits_the_smallest_cell(value):
     """Of 38 pixels."""
-    ((text,),), size = fitted_numbers(np.array([[value]]), 38, 38)
+    ((text,),), size = texts_on(map_of(np.array([[value]])), 38, 38)
     assert width_of(text, size) <= 38
     assert size >= 7
+
+
+def test_weights_are_fractions_where_these_fit():
+    """Of one denominator, as textbooks write them; maps are not, nor are weights that have none or no room."""
+    binomial = np.array([[1.0, 2, 1], [2, 4, 2], [1, 2, 1]])[:, :, None] / 16
+
+    def texts(kind, array, width):
+        return texts_on(tile_of("k", kind, array, drawn_size(array.shape, 9), (0.0, 1.0)), width, 38)[0]
+
+    assert texts("kernel", binomial, 60) == [["1/16", "2/16", "1/16"], ["2/16", "4/16", "2/16"], ["1/16", "2/16", "1/16"]]
+    assert texts("kernel", np.array([[[1 / 9], [0], [-2 / 9]]]), 60) == [["1/9", "0", "-2/9"]]
+    assert texts("map", binomial[:1], 60) == [["0.0625", "0.125", "0.0625"]]
+    assert texts("kernel", np.array([[[0.3], [0.7]]]), 60) == [["0.3", "0.7"]]
+    assert texts("kernel", np.array([[[1 / 1024], [-1020 / 1024]]]), 38) == [["0.000977", "-0.996"]]
 
 
 def test_number_has_no_sign_of_zero():

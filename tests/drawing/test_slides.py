@@ -181,15 +181,17 @@ def test_small_slides_take_the_room_of_a_slide():
 
 
 def test_padding_is_hatched():
-    """With darker lines that rise to the right; pixels are not."""
-    slide = slide_of(np.full((1, 5, 5), 7.0), np.ones((1, 3, 3)), (3, 3), cell=60, padded=1)
-    box = slide.layout.inputs[0].grid
-    padding, pixel = (slide.background[box.y + y + 1 : box.y + y + 60, box.x + 61 : box.x + 120, 0] for y in (0, 60))
-    assert len(np.unique(pixel[:12])) == 1
-    values, counts = np.unique(padding[:12], return_counts=True)
-    assert len(values) == 2
-    assert counts[0] / counts.sum() == pytest.approx(1 / 6, abs=0.02)
-    assert_array_equal(padding[0, 1:12], padding[1, :11])
+    """With darker lines on light cells, lighter ones on dark cells, on the colour of an equal pixel; pixels are not."""
+    for level, end in ((240.0, 0), (7.0, 1)):
+        slide = slide_of(np.full((1, 5, 5), level), np.ones((1, 3, 3)), (3, 3), cell=60, padded=1, scale=Scale(0, 255, False))
+        box = slide.layout.inputs[0].grid
+        padding, pixel = (slide.background[box.y + y + 1 : box.y + y + 60, box.x + 61 : box.x + 120, 0] for y in (0, 60))
+        assert set(np.unique(pixel[:12])) == {int(level)}
+        values, counts = np.unique(padding[:12], return_counts=True)
+        assert len(values) == 2
+        assert values[1 - end] == level
+        assert counts[end] / counts.sum() == pytest.approx(1 / 6, abs=0.02)
+        assert_array_equal(padding[0, 1:12], padding[1, :11])
 
 
 def test_numbers_are_inside_of_their_cells(rng):

@@ -77,6 +77,20 @@ def test_a_transposed_map_is_that_of_the_oracle(seed):
     assert_sums_are_the_map(window)
 
 
+def test_the_facts_say_what_is_hatched():
+    """Padding; of a transposed convolution zeros, which padding would cut off."""
+    image, kernel = np.ones((4, 4, 1)), kernel_of(np.ones((3, 3, 1)))
+    hatched = [
+        window_of(image, kernel, padding="valid"),
+        window_of(image, kernel, padding=1),
+        window_of(image, pool=Pool("max", (2, 2)), padding=1),
+        window_of(image, kernel, transposed=True, padding=0, stride=(2, 2)),
+        window_of(image, kernel, transposed=True, padding=0),
+    ]
+    texts = [window.facts.partition("hatched: ")[2] for window in hatched]
+    assert texts == ["", "padding", "padding", "zeros between and around the pixels", "zeros around the pixels"]
+
+
 @pytest.mark.parametrize("name", ["max", "avg"])
 @pytest.mark.parametrize(("size", "stride", "padding"), [((2, 2), None, 0), ((3, 2), (2, 1), (1, 1)), ((3, 3), (2, 2), (1, 0))])
 def test_a_pooled_map_is_that_of_the_oracle(rng, name, size, stride, padding):

@@ -14,7 +14,7 @@ from ..pipeline.request_base import PIXELS_VERSION
 from .options import COMMAND_WORDS, CONFIG_DEFAULTS
 
 
-class Asked(Struct, frozen=True):
+class CommandLine(Struct, frozen=True):
     """The command line, its options (name, value, where it is set) in the order of the help text, and the versions."""
 
     command: str
@@ -23,7 +23,7 @@ class Asked(Struct, frozen=True):
     versions: tuple[str, ...]
 
 
-def read_asked() -> Asked:
+def read_command_line() -> CommandLine:
     """Return what the current command line asked for."""
     context = click.get_current_context()
     words = context.meta.get(COMMAND_WORDS, ())
@@ -51,7 +51,7 @@ def read_asked() -> Asked:
         f"provenance of version {FORMAT_VERSION}",
     )
     typed = (word.removeprefix(" ") if word.startswith(" -") else word for word in words)  # as NumbersCommand has them
-    return Asked(context.command_path, shlex.join([*context.command_path.split(), *typed]), tuple(found), versions)
+    return CommandLine(context.command_path, shlex.join([*context.command_path.split(), *typed]), tuple(found), versions)
 
 
 def _text_of(value: Any) -> str:

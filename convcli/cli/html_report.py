@@ -195,7 +195,7 @@ class _Parts:
     """Parts of a page in a temporary file, which has no name."""
 
     def __init__(self, files: contextlib.ExitStack, folder: Path | None) -> None:
-        self._file: IO[bytes] = files.enter_context(tempfile.TemporaryFile(dir=folder))
+        self._file: IO[bytes] = files.enter_context(tempfile.TemporaryFile(dir=folder))  # noqa: SIM115
         self._ends = {0: 0}  # where the last two parts end, by their positions
 
     @property

@@ -1,7 +1,7 @@
 """The lines below tiles, and numbers as they are written in pictures."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -98,6 +98,19 @@ def lines_of(
 
 def _fitting(forms: list[str], size: int, width: int) -> str:
     return next((form for form in forms if width_of(form, size) <= width), "")
+
+
+def values_of_parameters(names: Sequence[str]) -> list[str] | None:
+    """Return the names of parameters, then for each name their values; None where the names do not all have the same.
+
+    >>> values_of_parameters(["gabor:theta=0,sigma=2", "gabor:theta=45,sigma=2"])
+    ['theta, sigma', '0, 2', '45, 2']
+    """
+    pairs = [[part.partition("=") for part in name.rpartition(":")[2].split(",")] for name in names]
+    keys = {tuple(key for key, _, _ in parts) for parts in pairs}
+    if len(keys) != 1 or not all(equals for parts in pairs for _, equals, _ in parts):
+        return None
+    return [", ".join(keys.pop()), *(", ".join(value for _, _, value in parts) for parts in pairs)]
 
 
 class NumberFit(Struct, frozen=True):

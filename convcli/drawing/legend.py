@@ -9,7 +9,7 @@ from .canvas import Canvas
 from .captions import number
 from .colouring import Colouring, Counts
 from .layout import PAD, Box
-from .text import height_of, width_of
+from .text import cut, height_of, width_of
 
 BAR = (12, 180)
 """Height and width of a bar."""
@@ -22,8 +22,8 @@ KINDS = {"map": "maps", "kernel": "kernels", "input": "input"}
 class Item(Struct, frozen=True, eq=False):
     """A part of a legend: a title above the colours, and texts below them at the left end, in the middle and at the right end.
 
-    A square has its title beside it, and no texts. ``signed`` is whether 0 is in the middle, ``is_rgb`` whether the colours are
-    the levels of red, green and blue.
+    A square has its title beside it, and no texts; a note has no colours and is its title. ``signed`` is whether 0 is in the
+    middle, ``is_rgb`` whether the colours are the levels of red, green and blue.
     """
 
     title: str
@@ -38,9 +38,16 @@ class Item(Struct, frozen=True, eq=False):
         return len(self.colours) == 1
 
     @property
+    def is_note(self) -> bool:
+        """Whether it is text alone."""
+        return not len(self.colours)
+
+    @property
     def size(self) -> tuple[int, int]:
         """Height and width in pixels."""
         title = width_of(self.title, SIZE)
+        if self.is_note:
+            return height_of(SIZE), title
         if self.is_square:
             return max(BAR[0], height_of(SIZE)), BAR[0] + PAD + title
         ends = sum(width_of(end, SIZE) + 2 * PAD for end in self.ends)
@@ -48,6 +55,9 @@ class Item(Struct, frozen=True, eq=False):
 
     def draw(self, canvas: Canvas, box: Box) -> None:
         """Draw it in a box of its size."""
+        if self.is_note:
+            canvas.write((box.x, box.y), cut(self.title, SIZE, box.width), SIZE)
+            return
         if self.is_square:
             square = Box(box.x, box.y + (box.height - BAR[0]) // 2, BAR[0], BAR[0])
             canvas.paint(square, self.colours[None], (BAR[0], BAR[0]))

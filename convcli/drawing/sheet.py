@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from ..errors import ArgumentError
 from ..images.image import Array
 from .canvas import Canvas, PixelCanvas
-from .captions import caption_height, lines_of, sizes_for, texts_on
+from .captions import caption_height, lines_of, sizes_for, texts_on, values_of_parameters
 from .colouring import Colouring, Counts, colourings_of, counts_of, notice_of_faint
 from .layout import CAPTION_WIDTH, Box, GroupBoxes, GroupSize, Layout, arrange, block_grid, tile_size
 from .legend import Item, items_of
@@ -107,7 +107,7 @@ def arrange_sheet(groups: Sequence[Group], columns: int, options: SheetOptions) 
     if not groups:
         raise ArgumentError("there is nothing to draw: no map and no kernel")
     colourings = tuple(colourings_of(group.tiles, options) for group in groups)
-    legends = tuple(map(legend_of, colourings))
+    legends = tuple([*legend_of(found), *_note_of(found)] for found in colourings)
     sizes = [_group_size(group, legend, options) for group, legend in zip(groups, legends, strict=True)]
     layout = arrange(sizes, columns)
     check_pixels(layout.width * layout.height)
@@ -117,6 +117,11 @@ def arrange_sheet(groups: Sequence[Group], columns: int, options: SheetOptions) 
 def legend_of(colourings: dict[Tile, Colouring]) -> list[Item]:
     """Return the parts of the legend of a group."""
     return items_of(list(colourings.values()), [counts_of(tile, found.scale) for tile, found in colourings.items()])
+
+
+def _note_of(colourings: dict[Tile, Colouring]) -> list[Item]:
+    text = notice_of_faint(colourings)
+    return [Item(text, np.empty((0, 3), np.uint8))] if text else []
 
 
 def draw_on(canvas: Canvas, sheet: ArrangedSheet) -> None:
@@ -175,10 +180,11 @@ def inset_side(side: int) -> int:
 def _draw_group(
     canvas: Canvas, group: Group, boxes: GroupBoxes, colourings: dict[Tile, Colouring], options: SheetOptions
 ) -> None:
+    labels, parameters = _labels_of(group, boxes)
     if boxes.heading.height:
-        text = cut(drawable(group.heading), HEADING, boxes.heading.width)
+        heading = ": ".join(filter(None, (group.heading, parameters)))
+        text = cut(drawable(heading), HEADING, boxes.heading.width)
         canvas.write((boxes.heading.x, boxes.heading.y), text, HEADING)
-    labels = _labels_of(group, boxes)
     for cell, places in zip(group.cells, boxes.cells, strict=True):
         if cell is None or places is None:
             continue
@@ -193,14 +199,21 @@ def _draw_group(
             top += height_of(size)
 
 
-def _labels_of(group: Group, boxes: GroupBoxes) -> dict[Cell, str]:
-    """Return what stands in place of names that are alike where they are cut: indices, or numbers."""
+def _labels_of(group: Group, boxes: GroupBoxes) -> tuple[dict[Cell, str], str]:
+    """Return what stands in place of names that are alike where they are cut, and what it is, for the heading.
+
+    That are the values of parameters, which the heading names, where all have the same; else indices, or numbers.
+    """
     if _names_fit(group, boxes):
-        return {}
+        return {}, ""
     named = [cell for cell in group.cells if cell and len(cell.tiles) == 1 and cell.tiles[0].index is not None]
+    names = [cell.tiles[0].name for cell in named]
+    values = values_of_parameters(names) if boxes.heading.height else None
+    if values is not None and len({*values}) == len(values):
+        return dict(zip(named, values[1:], strict=True)), values[0]
     if len({cell.tiles[0].index for cell in named}) == len(named):
-        return {cell: str(cell.tiles[0].index) for cell in named}
-    return {cell: f"{number}. {cell.tiles[0].name}" for number, cell in enumerate(named, 1)}
+        return {cell: str(cell.tiles[0].index) for cell in named}, ""
+    return {cell: f"{number}. {name}" for number, (cell, name) in enumerate(zip(named, names, strict=True), 1)}, ""
 
 
 def _names_fit(group: Group, boxes: GroupBoxes) -> bool:

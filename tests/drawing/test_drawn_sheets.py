@@ -309,3 +309,17 @@ def test_tiles_with_like_names_are_told_apart():
         draw_on(canvas, sheet)
         for start in expected:
             assert sum(text.startswith(start) for text in canvas.texts) == 1
+    sheet = arrange_sheet([Group(tuple(Cell((tile,)) for tile in tiles), 64, "Feature maps")], 3, SheetOptions())
+    canvas = WrittenCanvas(sheet.layout.height, sheet.layout.width)
+    draw_on(canvas, sheet)
+    assert [text for text in canvas.texts if text][:4] == ["Feature maps: theta, wavelength", "0, 0", "0, 1", "0, 2"]
+
+
+def test_a_note_is_on_the_sheet_where_maps_are_hard_to_see():
+    """Below all tiles."""
+    tiles = [map_of(np.eye(6) * factor, str(factor), 64) for factor in (1, 50, -40)]
+    sheet = arrange_sheet([Group(tuple(Cell((tile,)) for tile in tiles), 64)], 3, SheetOptions())
+    canvas = WrittenCanvas(sheet.layout.height, sheet.layout.width)
+    draw_on(canvas, sheet)
+    assert canvas.texts[-1] == "1 of 3 maps reach over less than 10% of the scale; --normalize each gives each map its own"
+    assert sheet.layout.groups[0].legend[-1].y > sheet.layout.groups[0].cells[0].tile.y

@@ -125,8 +125,10 @@ class Registry:
         """
         entries: list[Any] = [entry for file in self.files for entry in file.entries.values()]
         for file in self.files:
-            if file.path != built_in_file():  # its networks name no files
+            if file.path != built_in_file():  # reading its networks takes time: of these, that which is asked for
                 entries += file.networks.values()
+        if network in self.networks:
+            entries.append(self.networks[network][0])
         weights = [weights.path for entry in entries for weights in entry.files]
         models = [entry.model for entry in entries if getattr(entry, "model", None) is not None]
         named = [asked.path for asked in map(parse_kernel, texts) if isinstance(asked, WeightsFile)]

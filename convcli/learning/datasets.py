@@ -129,7 +129,9 @@ def dataset_of(pictures: Array, classes: Array, labels: Sequence[str] = ()) -> D
 
 
 def split(dataset: Dataset, share: float, seed: int) -> tuple[Dataset, Dataset]:
-    """Return pictures to learn, and those held out: the same share of each class, chosen by a seed."""
+    """Return pictures to learn, and those held out: the same share of each class, chosen by a seed; none where it is 0."""
+    if not share:
+        return dataset, dataset.part(np.arange(0))
     rng = np.random.default_rng(seed)
     held: list[Array] = []
     for number in np.unique(dataset.classes):

@@ -41,7 +41,8 @@ class TrainingOptions(Struct, frozen=True):
 class Progress(Struct, frozen=True, eq=False):
     """Where training is: steps done of all, the mean loss of the epoch so far, and after an epoch the error held out.
 
-    ``held_out`` is the share of wrong classes, None within an epoch; ``is_best`` whether no epoch before had fewer.
+    ``held_out`` is the share of wrong classes, None within an epoch; ``is_best`` whether no epoch before had fewer. Where
+    nothing is held out it is 0, and the last epoch is the best.
     """
 
     epoch: int

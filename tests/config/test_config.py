@@ -74,9 +74,17 @@ def test_a_network_of_two_sections_is_checked_in_both(tmp_path):
     assert [line.split(":")[0] for line in lines] == ["3", "4", "4", "6"]
 
 
-def test_the_built_in_networks_name_no_files():
-    """They are not read to find out which files a command may read."""
-    assert [spec.files for spec in read_config(built_in_file()).networks.values() if spec.files] == []
+def test_files_of_the_built_in_networks_are_read_for_these_alone():
+    """To find out which files a command may read. They exist, and hold the weights of all their layers."""
+    networks = read_config(built_in_file()).networks
+    assert [name for name, spec in networks.items() if spec.files] == ["lenet-5", "lenet-5-modern"]
+    registry = load_registry([ConfigLocation(built_in_file(), "built in")])
+    for name, spec in networks.items():
+        paths = [file.path for file in spec.files]
+        assert registry.read_files(network=name) == [built_in_file(), *paths]
+        assert all(path.is_file() for path in paths)
+        assert not paths or not any(layer.lacks_weights for layer in registry.network(name).layers)
+    assert registry.read_files() == [built_in_file()]
 
 
 @pytest.mark.parametrize("text", [*GOOD, built_in_file().read_text()])

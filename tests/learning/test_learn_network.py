@@ -269,3 +269,18 @@ def test_an_interrupt_keeps_the_best_weights(folder):
     assert "the best weights so far are in w.npz" in errors
     with np.load(folder / "w.npz") as weights:
         assert set(weights) == {"c.weight", "c.bias", "d.weight", "d.bias"}
+
+
+def test_nothing_is_held_out_and_the_last_epoch_is_kept(run, folder):
+    """All pictures are learned, no error is reported for none, and the weights are those after the last epoch."""
+    arguments = ("learn", "network", "bars", "bars.npz", "-o", "w.npz", "--epochs", "3", "--held-out", "0")
+    result = run(*arguments, "--resume", "state.npz")
+    assert (result.status, result.out) == (0, "")
+    assert result.err.splitlines()[0] == "400 pictures to learn from, 0 held out; 235 parameters"
+    assert "held out" not in "".join(result.err.splitlines()[1:])
+    with np.load("w.npz") as weights, np.load("state.npz") as state:
+        for name in weights:
+            assert_array_equal(weights[name], state[f"parameter/{name}"])
+    (folder / "w.npz").unlink()
+    lines = run(*arguments, "--json").out.splitlines()
+    assert [json.loads(line)["held_out"] for line in lines] == [None] * 3

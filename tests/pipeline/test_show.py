@@ -57,16 +57,16 @@ def test_kernels_and_banks_are_shown_as_they_are_written(text):
 
 
 def test_networks_show_the_first_layer_with_weights():
-    """A network without weights is a table alone. C1 of LeNet-5 has 156 parameters (LeCun et al. 1998, section II.B)."""
+    """A network without weights is a table alone. conv1 of AlexNet: 96 filters of 11 x 11 x 3, and biases."""
     registry = load_registry([BUILT_IN])
     network = registry.network("edge-energy")
     assert_array_equal(decoded(network._repr_png_()), convcli.show(network, layer="edges").pixels)
-    assert registry.network("lenet-5")._repr_png_() is None
-    html = registry.network("lenet-5")._repr_html_()
-    assert '<td>C1</td><td>conv</td><td class="n">28 x 28 x 6</td><td class="n">156</td>' in html
+    assert registry.network("alexnet")._repr_png_() is None
+    html = registry.network("alexnet")._repr_html_()
+    assert '<td>conv1</td><td>conv</td><td class="n">55 x 55 x 96</td><td class="n">34,944</td>' in html
     assert "<img" not in html
-    with pytest.raises(convcli.ArgumentError, match="network 'lenet-5' has no weights"):
-        convcli.show(registry.network("lenet-5"))
+    with pytest.raises(convcli.ArgumentError, match="network 'alexnet' has no weights"):
+        convcli.show(registry.network("alexnet"))
     with pytest.raises(convcli.ArgumentError, match=r"layer 'rectified' of network 'edge-energy' has no weights"):
         convcli.show(network, layer="rectified")
 

@@ -1,11 +1,13 @@
 """The classes of pictures, as 'convcli run' prints them where no output is asked for."""
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..networks.network import Network
+from ..pipeline.inputs import Input
 from ..pipeline.loaded_network import LoadedNetwork
 from ..pipeline.network_request import NetworkRequest
 from . import options, output, run_batch
@@ -14,9 +16,12 @@ from .messages import Messages
 if TYPE_CHECKING:
     from ..pipeline.classify import Classified
 
+WIDEST_NAME = 60
+"""Letters of a name up to which columns are as wide as the widest name."""
+
 FOR_OUTPUTS = (
     "file_format", "rule", "depth", "png_level", "quality", "compression", "strip", "keep_times", "sheet", "overwrite",
-    "skip_existing", "no_sync", "report", "html", "dry_run", "frames", "flat", "base", "shard",
+    "skip_existing", "no_sync", "report", "html", "frames", "flat", "base", "shard",
 )  # fmt: skip
 """Options of 'run' that are about outputs."""
 
@@ -43,10 +48,11 @@ def command(network: Network, values: dict[str, Any], top: int, **how: Any) -> N
     from ..pipeline.classify import classify  # it imports NumPy
 
     run_batch.report_compiling(messages)
-    failed = 0
+    failed, dry_run = 0, values["dry_run"]
+    table = Table([_name(given) for given in inputs], network.labels, 0 if dry_run else top)
     with output.printing():
-        for found in classify(request, pipes.input, values["fail_fast"]):
-            name = found.input.name if found.input.source is not None else "standard input"
+        for found in classify(request, pipes.input, values["fail_fast"], dry_run):
+            name = _name(found.input)
             failed += bool(found.error)
             if values["as_json"]:
                 click.echo(json.dumps(_facts_of(found, name, top), ensure_ascii=False))
@@ -56,14 +62,36 @@ def command(network: Network, values: dict[str, Any], top: int, **how: Any) -> N
                 for notice in found.notices:
                     if not notice.endswith("not kept"):
                         messages.note(f"{name}: {notice}")
-                best = zip(found.labels[:top], found.scores[:top], strict=True)
-                click.echo(output.escaped(f"{name}: {', '.join(f'{label} ({score:.2f})' for label, score in best)}"))
+                click.echo(table.line(name, found))
     if failed:
         raise SystemExit(1)
+
+
+def _name(given: Input) -> str:
+    return given.name if given.source is not None else "standard input"
+
+
+class Table:
+    """Lines of pictures with their classes, in columns where there are several pictures."""
+
+    def __init__(self, names: Sequence[str], labels: Sequence[str], top: int) -> None:
+        many = len(names) > 1
+        widest = max((len(output.escaped(name)) for name in names), default=0)
+        self._name_width = min(widest, WIDEST_NAME) + 1 if many else 0
+        self._label_width = max(map(len, labels), default=1) if many else 0
+        self._top = top
+
+    def line(self, name: str, found: "Classified") -> str:
+        """Return the line of a picture: how it enters the network where there are no classes to show."""
+        best = zip(found.labels[: self._top], found.scores[: self._top], strict=True)
+        classes = ", ".join(f"{label:{self._label_width}} ({score:.2f})" for label, score in best) or found.entered
+        return f"{output.escaped(f'{name}:'):{self._name_width}} {output.escaped(classes)}"
 
 
 def _facts_of(found: "Classified", name: str, top: int) -> dict[str, Any]:
     if found.error:
         return {"input": name, "error": found.error}
+    if found.entered:
+        return {"input": name, "entered": found.entered}
     best = zip(found.labels[:top], found.scores[:top], strict=True)
     return {"input": name, "classes": [{"label": label, "score": score} for label, score in best]}

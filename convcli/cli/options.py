@@ -72,7 +72,7 @@ NEGATIVE_NUMBERS = r"(?ai)-(?:[\d.(]|sqrt|pi)(?:[\d.,;:/*()+\-\s@]|sqrt|pi|e|(?:
 
 SECTIONS = {
     "Input": "--list --input --recursive --hidden --files-from --null --base --shard --crop --resize --axes --frames "
-    "--max-pixels --allow-truncated",
+    "--prepare --max-pixels --allow-truncated",
     "Kernel": "--kernel --pool --transposed --tap --network --layer --weights --invert --size --filters --config --no-config",
     "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method --offset",
     "Training": "--epochs --batch --optimizer --rate --schedule --momentum --decay --augment --held-out --seed --resume "

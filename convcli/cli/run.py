@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from ..networks.network import INVERT
 from ..pipeline.loaded_network import LoadedNetwork
 from ..pipeline.network_request import NetworkRequest
 from . import classify, file_options, options, report_options, run_batch, sliding_options
@@ -35,7 +36,7 @@ from .classify import is_classifier
 )
 @click.option(
     "--invert",
-    type=click.Choice(("auto", "yes", "no")),
+    type=click.Choice(INVERT),
     default="auto",
     show_default=True,
     help="For networks that read digits: whether the ink is darker than the paper. auto finds out.",

@@ -11,6 +11,7 @@ import click
 from ..errors import ArgumentError, nearest_name
 from ..images.file_format import Format
 from ..images.formats import BY_NAME, BY_SUFFIX, format_named
+from ..networks.network import INVERT, PREPARATIONS
 from ..pipeline.inputs import Search, find_inputs
 from ..pipeline.output_conflicts import refuse_replacing
 from ..pipeline.view_request import DOCUMENTS, ViewRequest, weights_of
@@ -52,6 +53,18 @@ def read_format(text: str) -> Format | str:
     help="A layer of --network that has weights; several --layer show those of several.  [default: the first that has]",
 )
 @click.option(
+    "--prepare",
+    type=click.Choice(PREPARATIONS),
+    help="Show beside each picture what a network with this preparation, such as lenet-5, gets of it.",
+)
+@click.option(
+    "--invert",
+    type=click.Choice(INVERT),
+    default="auto",
+    show_default=True,
+    help="For --prepare digit: whether the ink is darker than the paper. auto finds out.",
+)
+@click.option(
     "-o",
     "--output",
     default="",
@@ -84,6 +97,8 @@ def command(
     kernels: tuple[str, ...],
     network: str | None,
     layers: tuple[str, ...],
+    prepare: str | None,
+    invert: str,
     config: tuple[str, ...],
     no_config: bool,
     protocol: str,
@@ -97,7 +112,8 @@ def command(
     convcli view maps.npy -o maps.png
     convcli view -k compass -k gabor:theta=45
     convcli view film.gif --frames 0:12 -o film.html
-    convcli view --network my-net --layer conv1 -o layer.svg
+    convcli view --network lenet-5 --layer C1 -o layer.svg
+    convcli view digit.png --prepare digit                                  # and what lenet-5 gets of it
     convcli apply photo.jpg -k compass -o - --format npy | convcli view -
 
     Shows WHAT as one sheet of tiles, with names, sizes, ranges and scales: pictures, the frames of animations and stacks, the
@@ -109,6 +125,8 @@ def command(
     """
     if layers and network is None:
         raise click.UsageError("--layer is one of a network; give --network too")
+    if prepare is None:
+        options.refuse_options(("invert",), "it says how digits are prepared; give --prepare digit")
     if values["output"] in run_batch.STANDARD_OUTPUT:
         values["output"] = "-"
     if as_json and values["output"] == "-":
@@ -124,7 +142,8 @@ def command(
     registry = options.read_registry(config, no_config)
     found = tuple(map(registry.find, kernels))
     asked = weights_of(registry.network(network), layers) if network is not None else ()
-    request = ViewRequest(tuple(find_inputs(inputs, Search())), found, asked, sheet, **values)
+    prepared = invert if prepare else ""
+    request = ViewRequest(tuple(find_inputs(inputs, Search())), found, asked, sheet, prepared=prepared, **values)
     refuse_replacing(request.output, [*(input_.source for input_ in request.inputs), *registry.read_files(kernels, network)])
     if _view(request, None if request.output or as_json else protocol, as_json, quiet):
         raise SystemExit(1)

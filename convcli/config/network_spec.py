@@ -19,7 +19,7 @@ from ..kernels.weight_suffixes import ARCHIVE_SUFFIXES
 from ..kernels.weights import WeightsError, WeightsFile
 from ..networks.depthwise import Channelwise
 from ..networks.layer import INPUT, ArraySource, Layer
-from ..networks.network import Input, Network
+from ..networks.network import PREPARATIONS, Input, Network
 from ..networks.op_registry import OPS
 from ..networks.sliding import Sliding
 from ..range_rules import parse_range
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 Find = Callable[["str | WeightsFile"], Lazy]
 ANY_INPUT = Input(1)
-
-PREPARATIONS = ("digit",)
-"""What can be done with a picture before it enters a network."""
 
 TRIALS = (1 << 10, (1 << 10) - 1, 1 << 24, (1 << 24) - 1, 33, 32)
 """Picture sides on which a network without an input size is tried; the largest have pixels left after 20 poolings."""

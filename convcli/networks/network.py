@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
+PREPARATIONS = ("digit",)
+"""What can be done with a picture before it enters a network."""
+
+INVERT = ("auto", "yes", "no")
+"""Whether the ink of a digit is darker than the paper: auto finds out."""
+
+
 class Input(Struct, frozen=True):
     """The input of a network: maps of ``channels`` channels, of one size (H, W) or of any (None).
 

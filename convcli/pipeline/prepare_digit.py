@@ -23,9 +23,6 @@ LEAST_CONTRAST = 0.05
 FAINT = 0.2
 """Share of full ink below which a sample is paper."""
 
-INVERT = ("auto", "yes", "no")
-"""Whether ink is darker than the paper: auto finds out."""
-
 
 class PreparedDigit(Struct, frozen=True, eq=False):
     """A digit in the form of MNIST: (28, 28) float32, ink 1 on paper 0; and what was done.

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
 from msgspec.structs import replace
 
 from ..drawing.tile import Tile
@@ -13,6 +14,8 @@ from ..images.frames import Frames, Series
 from ..images.image import Header, Image
 from ..images.read import open_frames, open_input
 from .frame_slice import ALL, FIRST, FrameSlice
+from .network_input import prepared as prepare_image
+from .prepare_digit import SIDE
 from .viewed import MAX_PARTS, DrawnIn, Part, Viewed, tiles_of_image, without_alpha
 
 
@@ -24,10 +27,17 @@ class _Seen(ConvcliError):
 
 
 def view_frames(
-    name: str, file: BinaryIO, source: Path | None, asked: FrameSlice | None, max_pixels: int, stays_open: bool
+    name: str,
+    file: BinaryIO,
+    source: Path | None,
+    asked: FrameSlice | None,
+    max_pixels: int,
+    stays_open: bool,
+    prepared: str = "",
 ) -> Viewed:
     """Return the selected frames of an open file, by default all, or the first of several versions of one picture.
 
+    With ``prepared``, the ``invert`` of ``prepare_digit``, the digit that a network gets of each is beside it.
     The file is opened again for a single frame, and for each of several where it does not stay open. Raises ImageError.
     """
     frames = open_frames(file, max_pixels)
@@ -42,15 +52,31 @@ def view_frames(
         return Viewed(name, tuple(planes[:MAX_PARTS]), len(indices) * size[2], "maps", "")
     size = without_alpha(size)
     if is_alone and source is not None:
-        part = Part(name, size, functools.partial(_tiles, name, None, functools.partial(read, indices[0])))
-        return Viewed(name, (part,), 1, "frames", "")
+        alone = _parts_of(name, None, size, functools.partial(read, indices[0]), prepared)
+        return Viewed(name, tuple(alone), len(alone), "frames", "")
     parts: list[Part] = []
     for index in indices[:MAX_PARTS]:
         labels = series.labels_of([index]) if series.labels else ()
         own = labels[0] if len(labels) == 1 else _colour_name(series, index)
         label = own or (name if is_alone else f"frame {index}")
-        parts.append(Part(label, size, functools.partial(_tiles, label, index, functools.partial(read, index))))
-    return Viewed(name, tuple(parts), len(indices), "frames", "")
+        parts += _parts_of(label, index, size, functools.partial(read, index), prepared)
+    return Viewed(name, tuple(parts[:MAX_PARTS]), len(indices) * (2 if prepared else 1), "frames", "")
+
+
+def _parts_of(
+    label: str, index: int | None, size: tuple[int, int, int], read: "functools.partial[Image]", prepared: str
+) -> list[Part]:
+    """Return the part of a picture, and that of the digit that a network gets of it where ``prepared`` is not empty."""
+    parts = [Part(label, size, functools.partial(_tiles, label, index, read))]
+    if prepared:
+        name, digit = f"{label} prepared", functools.partial(_read_digit, read, prepared)
+        parts.append(Part(name, (SIDE, SIDE, 1), functools.partial(_tiles, name, None, digit)))
+    return parts
+
+
+def _read_digit(read: "functools.partial[Image]", invert: str) -> Image:
+    """Read a picture, and return it as a digit. Raises ArgumentError where there is none in it."""
+    return Image(np.rint(255 * prepare_image(read(), invert).digit).astype(np.uint8)[:, :, None], 255)
 
 
 def _colour_name(series: Series, index: int) -> str:

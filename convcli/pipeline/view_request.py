@@ -61,6 +61,8 @@ def weights_of(network: Network, names: Sequence[str]) -> tuple[WeightsOfLayer, 
 class ViewRequest(Struct, frozen=True, eq=False):
     """Pictures, stacks and arrays, kernels and banks, and layers, in this order, and how they are drawn as one sheet.
 
+    With ``prepared``, the ``invert`` of ``prepare_digit``, the digit that a network gets of each picture is shown beside it.
+
     ``output`` is empty for a terminal, and "-" for standard output. ``file_format`` is a format of pictures, a key of
     DOCUMENTS, or None for a terminal.
     """
@@ -71,6 +73,7 @@ class ViewRequest(Struct, frozen=True, eq=False):
     sheet: "SheetOptions"
     output: str = ""
     file_format: Format | str | None = None
+    prepared: str = ""
     axes: str | None = None
     frames: FrameSlice | None = None
     max_pixels: int = MAX_PIXELS

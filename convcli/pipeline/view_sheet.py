@@ -136,11 +136,13 @@ def _open_input(
             stays_open = again is None
         else:
             stays_open = again is None or kept.count < MAX_OPEN
-            viewed = view_frames(short, file, again, request.frames, request.max_pixels, stays_open)
+            viewed = view_frames(short, file, again, request.frames, request.max_pixels, stays_open, request.prepared)
             stays_open &= again is None or len(viewed.parts) > 1
         if stays_open:
             kept.keep(closing.pop_all())  # frames are read when they are drawn
-        yield replace(viewed, digest=digest)
+        viewed = replace(viewed, digest=digest)
+        alone = (replace(viewed, parts=(part,), count=1) for part in viewed.parts)
+        yield from alone if request.prepared else [viewed]
 
 
 def _split_key(input_: Input) -> tuple[Path | None, str | None]:

@@ -41,7 +41,8 @@ def _title(contents: Contents) -> str:
 def _provenance(request: ViewRequest, contents: Contents) -> Provenance:
     name = request.file_format.name if isinstance(request.file_format, Format) else request.file_format
     names = [(viewed.name, [part.name for part in viewed.parts]) for viewed in contents.viewed]
-    options = (request.sheet, request.sheet.version, request.axes, request.frames)
+    prepared = (request.prepared,) if request.prepared else ()
+    options = (request.sheet, request.sheet.version, request.axes, request.frames, *prepared)
     asked = hashlib.sha256(repr((VIEW_VERSION, name, names, options)).encode("utf-8", "surrogateescape"))
     source = hashlib.sha256("".join(viewed.digest for viewed in contents.viewed).encode())
     return Provenance(asked.hexdigest()[:32], source.hexdigest()[:32])

@@ -10,7 +10,7 @@ from ..drawing.html_figures import figure, histogram_svg, legend, picture, size_
 from ..drawing.html_page import bidi_isolated, table, text
 from ..drawing.options import SheetOptions
 from ..drawing.sheet import legend_of
-from ..drawing.thumbnail import Detail
+from ..drawing.thumbnail import FEW_ROWS, Detail
 from ..drawing.tile import Tile
 from ..pipeline.memory_budget import in_words
 from ..pipeline.request_base import BaseRequest
@@ -25,7 +25,7 @@ LONGEST = 300
 """Letters of a notice or an error that are shown, at most."""
 
 MOST_NOTICES = 12
-"""Notices, outputs and kernels of a picture that are listed, at most."""
+"""Notices and reasons of a picture that are listed, at most."""
 
 METHOD_COLUMNS = ("kernel", "method", "why", "per sample", "multiply-adds", "memory per thread")
 
@@ -43,7 +43,7 @@ def article(request: BaseRequest, outcome: "Outcome", position: int, detail: Det
     lines += _listed("", [shortened(notice) for notice in facts["notices"]])
     lines += _listed("up to date, not written: ", [shortened(path) for path in facts["skipped"]])
     lines += _tiles(request, outcome, facts, detail)
-    lines += _methods(facts)
+    lines += _methods(facts, FEW_ROWS if detail is None else detail.rows)
     return f'<article id="p{position}" class="{outcome.status}">\n' + "\n".join(lines) + "\n</article>\n"
 
 
@@ -65,10 +65,10 @@ def _tiles(request: BaseRequest, outcome: "Outcome", facts: dict[str, Any], deta
     """Yield the figures of the input and of the maps, their legend, and a table of the maps that have no figure."""
     found = outcome.illustration
     if found is None or detail is None:
-        yield from _rows(outcome.written)
+        yield from _rows(outcome.written, FEW_ROWS if detail is None else detail.rows)
         return
     groups = _groups(request, found.input, [*found.maps.values()])
-    colourings = {tile: colouring for group in groups for tile, colouring in group.items()}
+    colourings = {tile: colouring for _, group in groups for tile, colouring in group.items()}
 
     def drawn(tile: Tile, written: "Written | None" = None, kind: str = "map") -> str:
         image = picture(tile, colourings.get(tile), detail.side, detail.tile_bytes)
@@ -89,19 +89,19 @@ def _tiles(request: BaseRequest, outcome: "Outcome", facts: dict[str, Any], deta
         else:
             figures += [*map(drawn, tiles), _of_several(written, len(tiles))]
     yield f'<div class="tiles">\n{chr(10).join(figures)}\n</div>'
-    yield "".join(legend(legend_of(group)) for group in groups)
-    yield from _rows(rest)
+    yield "".join(legend(legend_of(group), layer) for layer, group in groups)
+    yield from _rows(rest, detail.rows)
 
 
 ROWS = ("map", "size", "minimum", "maximum", "stored", "file")
 
 
-def _rows(outputs: Sequence["Written"]) -> list[str]:
+def _rows(outputs: Sequence["Written"], most: int) -> list[str]:
     """Return the table of outputs that have no figure: of a dry run, of further frames, and of too many maps."""
     if not outputs:
         return []
-    more = f'<p class="soft">and {len(outputs) - MOST_NOTICES} more</p>' if len(outputs) > MOST_NOTICES else ""
-    return [table(ROWS, map(_row, outputs[:MOST_NOTICES])), more]
+    more = f'<p class="soft">and {len(outputs) - most} more</p>' if len(outputs) > most else ""
+    return [table(ROWS, map(_row, outputs[:most])), more]
 
 
 def _row(written: "Written") -> list[str]:
@@ -114,15 +114,15 @@ def _row(written: "Written") -> list[str]:
     return [shortened(written.map), size, *ends, "; ".join(stored), path]
 
 
-def _groups(request: BaseRequest, given: Tile, maps: list[Tile]) -> list[dict[Tile, Colouring]]:
-    """Return the colourings of the tiles that share scales: those of each layer, or of all kernels; and of the input."""
+def _groups(request: BaseRequest, given: Tile, maps: list[Tile]) -> list[tuple[str, dict[Tile, Colouring]]]:
+    """Return the colourings of the tiles that share scales: the input, and each layer with its name, or all kernels."""
     options = request.sheet or SheetOptions()
 
     def layer(tile: Tile) -> str:
         return getattr(request.maps[tile.index or 0], "layer", "")
 
-    layers = [list(group) for _, group in itertools.groupby(maps, layer)]
-    return [colourings_of(tiles, options) for tiles in ([given], *layers)]
+    layers = [(name, list(tiles)) for name, tiles in itertools.groupby(maps, layer)]
+    return [(name, colourings_of(tiles, options)) for name, tiles in (("", [given]), *layers)]
 
 
 def _of_several(written: "Written", count: int) -> str:
@@ -168,13 +168,13 @@ def _stored(written: "Written") -> list[str]:
     return [*lines, path]
 
 
-def _methods(facts: dict[str, Any]) -> list[str]:
+def _methods(facts: dict[str, Any], most: int) -> list[str]:
     """Return how kernels were computed, as --explain says it."""
     ways = [way for output in facts["outputs"] for way in output.get("ways", ())]
     if not ways:
         return []
-    rows = [_method(way) for way in ways[:MOST_NOTICES]]
-    more = f'<p class="soft">and {len(ways) - MOST_NOTICES} more</p>' if len(ways) > MOST_NOTICES else ""
+    rows = [_method(way) for way in ways[:most]]
+    more = f'<p class="soft">and {len(ways) - most} more</p>' if len(ways) > most else ""
     return [f"<details><summary>Method and cost</summary>{table(METHOD_COLUMNS, rows, 3)}{more}</details>"]
 
 

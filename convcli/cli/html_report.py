@@ -6,6 +6,7 @@ put together at the end, when the counts are known: failures first, then all pic
 
 import contextlib
 import itertools
+import os
 import shutil
 import sys
 import tempfile
@@ -46,6 +47,9 @@ LONGEST_LINE = 4000
 
 MOST_CONTENTS = 60
 """Pictures up to which the contents are shown; those of more open when they are asked for."""
+
+
+HISTOGRAMS = "In histograms, heights are square roots of counts; what is clipped is red."
 
 
 class HtmlReport:
@@ -136,6 +140,8 @@ class HtmlReport:
             yield f'<section id="pictures"><h2>{"Picture" if self.count == 1 else "Pictures"}</h2>\n'
             if self.position > ILLUSTRATED:
                 yield f'<p class="soft">The first {ILLUSTRATED} pictures are shown; --report has a line for each.</p>\n'
+            if not self.dry_run:
+                yield f'<p class="soft">{HISTOGRAMS}</p>\n'
             yield self.pictures
             yield "</section>\n"
         yield FOOT
@@ -236,6 +242,8 @@ def refuse_other_page(path: str) -> None:
             head = opened.read(HEAD_BYTES)
     except (OSError, ValueError) as error:
         raise OutputError(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
+    if not os.access(file, os.W_OK):
+        raise OutputError(f"{path}: cannot be written: it is write-protected")
     if head and f'<meta name="generator" content="{GENERATOR}">'.encode() not in head:
         raise ArgumentError(f"{path}: exists already and is not a report; give another name for the report")
 

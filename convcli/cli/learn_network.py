@@ -136,7 +136,7 @@ def command(
     messages = Messages(quiet=quiet or as_json, verbose=False)
     files.check_written(target)
     registry = options.read_registry(config, no_config)
-    read = [data, weights, Path(held_out), *registry.read_files(network=network)]
+    read = [data, Path(held_out), *([] if weights is None else [weights]), *registry.read_files(network=network)]
     refuse_replacing(str(target), read)
     if resume is not None:
         refuse_replacing(str(resume), read)

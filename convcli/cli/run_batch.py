@@ -50,6 +50,8 @@ def pop_report_options(values: dict[str, Any]) -> ReportOptions:
         raise click.UsageError("-q and -v exclude each other")
     if values["output"] in STANDARD_OUTPUT:
         values["output"] = "-"
+    if values["html"] == "":
+        raise click.UsageError("--html '' names no file; give a FILE, or - for standard output")
     if values["html"] in STANDARD_OUTPUT:
         values["html"] = "-"
     if values["report"] == "-":

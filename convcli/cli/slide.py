@@ -84,7 +84,7 @@ LAYER = {"stride": None, "padding": "valid", "border": "zero", "dilation": (1, 1
     "--frames",
     type=options.ParsedText("FRAMES", read_slide_frames, ("all", "first", "last")),
     help="The positions that are shown: all, first:N, last:N, a number from 0, A:B or A:B:STEP.  "
-    "[default: all; for png, the one in the middle]",
+    "[default: all; for png, that in the middle of the map]",
 )
 @click.option(
     "--fps",
@@ -136,7 +136,7 @@ def command(
     given = Input(name, None if picture == "-" and grid is None else Path(picture))
     del values["output"]
     request = SlideRequest(input=given, grid=grid, **values)
-    refuse_replacing(output_name, [None if grid is not None else given.source, *registry.read_files(kernels)])
+    refuse_replacing(output_name, [*([] if grid is not None else [given.source]), *registry.read_files(kernels)])
     _make(request, output_name, Messages(quiet=quiet or as_json, verbose=False), as_json)
 
 
@@ -195,7 +195,7 @@ def _make(request: SlideRequest, output_name: str, messages: Messages, as_json: 
     for notice in image.notices:
         if not notice.endswith("not kept"):  # no metadata of the picture is written
             messages.note(f"{name}: {notice}")
-    indices = frames_of(request, window.positions)
+    indices = frames_of(request, window.map.shape)
     slide = Slide(window, request.cell)
     target = None if output_name == "-" else Path(output_name)
     with output.Progress(messages.quiet) as bar:
@@ -238,6 +238,7 @@ def _report(
     of = "" if len(indices) == window.positions else f" of {window.positions}"
     finite = [float(value) for value in window.map.ravel() if math.isfinite(value)]
     values = f"min {output.number(min(finite))}, max {output.number(max(finite))}" if finite else "nothing finite"
+    values += f", {window.map.size - len(finite)} not finite" if 0 < len(finite) < window.map.size else ""
     messages.note(f"{where}: {count}{of}, {size[1]} x {size[0]}; {window.headings[1]}, {values}")
 
 

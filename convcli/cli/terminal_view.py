@@ -27,7 +27,7 @@ from ..drawing.character_cells import (
     padded,
     ramp_for,
 )
-from ..drawing.colouring import Colouring, colourings_of
+from ..drawing.colouring import Colouring, colourings_of, notice_of_faint
 from ..drawing.layout import block_grid
 from ..drawing.legend import Item, spread
 from ..drawing.options import SheetOptions
@@ -39,6 +39,7 @@ from ..images.encoding import Encoding
 from ..images.formats import format_named
 from ..images.image import Array, Image
 from ..images.write import fit
+from ..pipeline.sheet_groups import refuse_without_room
 from ..pipeline.view_sheet import Section, side_of_block
 from .output import escaped
 from .terminal import Terminal
@@ -106,13 +107,15 @@ def _narrowed(pixels: Array, width: int) -> Array:
     return pixels if wide <= width else reduced(pixels, (max(1, round(height * width / wide)), width))
 
 
-def tile_grid(sections: Sequence[Section], options: SheetOptions, terminal: Terminal) -> TileGrid:
-    """Return how the tiles of sections stand in rows of a terminal.
+def tile_grid(sections: Sequence[Section], options: SheetOptions, terminal: Terminal, notices: list[str]) -> TileGrid:
+    """Return how the tiles of sections stand in rows of a terminal. Adds notices.
 
-    Raises ArgumentError for more columns than there is room for.
+    Raises ArgumentError for more columns than there is room for, and where --numbers can write into no tile.
     """
     counts = [len(section.parts) for section in sections]
     shapes = [part.shape for section in sections for part in section.parts]
+    if options.numbers:
+        refuse_without_room(shapes, notices)
     needed = max(side_of_block(shape, 1) for shape in shapes)
     if options.numbers:
         needed = max(needed, *(NUMBER_COLUMNS * shape[1] for shape in shapes if can_be_numbered(shape)), 0)
@@ -160,6 +163,8 @@ class CellPrinter:
             for begin in range(0, len(cells), self.grid.count):
                 yield from self._row(cells[begin : begin + self.grid.count], colourings, bool(group.heading))
             yield from self._legend(colourings)
+            if faint := notice_of_faint(colourings):
+                self.notices.append(faint)
 
     def _cut(self, text: str) -> str:
         return cut_to(escaped(text), self.terminal.columns)

@@ -14,7 +14,7 @@ from ..images.formats import BY_NAME, BY_SUFFIX, format_named
 from ..networks.network import INVERT, PREPARATIONS
 from ..pipeline.inputs import Search, find_inputs
 from ..pipeline.output_conflicts import refuse_replacing
-from ..pipeline.view_request import DOCUMENTS, ViewRequest, weights_of
+from ..pipeline.view_request import DOCUMENTS, ViewRequest, split_key, weights_of
 from . import file_options, options, output, report_options, run_batch
 from .terminal import PROTOCOLS, Terminal, find_terminal
 
@@ -144,7 +144,8 @@ def command(
     asked = weights_of(registry.network(network), layers) if network is not None else ()
     prepared = invert if prepare else ""
     request = ViewRequest(tuple(find_inputs(inputs, Search())), found, asked, sheet, prepared=prepared, **values)
-    refuse_replacing(request.output, [*(input_.source for input_ in request.inputs), *registry.read_files(kernels, network)])
+    read = [split_key(input_)[0] for input_ in request.inputs]
+    refuse_replacing(request.output, [*read, *registry.read_files(kernels, network)])
     if _view(request, None if request.output or as_json else protocol, as_json, quiet):
         raise SystemExit(1)
 
@@ -220,7 +221,7 @@ def _show(request: ViewRequest, contents: "Contents", terminal: Terminal) -> Non
             _write_lines([picture_of(sheet, terminal)])
         return
     sections = sections_of(contents)
-    grid = tile_grid(sections, request.sheet, terminal)
+    grid = tile_grid(sections, request.sheet, terminal, contents.notices)
     side = max(grid.width, MAX_NUMBERED) if request.sheet.numbers else grid.width  # a number needs its sample
     groups = read_groups(sections, DrawnIn(side), contents)
     printer = CellPrinter(terminal, grid, request.sheet)

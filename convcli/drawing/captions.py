@@ -16,8 +16,8 @@ NAME_ONLY, SHORT, FULL = 30, 90, 150
 def number(value: float, digits: int = 4, denominator: int = 1) -> str:
     """Return a number in a few significant digits, up to six of them before the point; or as a fraction.
 
-    >>> number(-1020.0), number(0.33333), number(float("nan")), number(123456.7), number(1234567.0)
-    ('-1020', '0.3333', 'NaN', '123457', '1.235e+06')
+    >>> number(-1020.0), number(0.33333), number(float("nan")), number(9999.6), number(1234567.0)
+    ('-1020', '0.3333', 'NaN', '10000', '1.235e+06')
     >>> number(0.25, denominator=16), number(0.0, denominator=16)
     ('4/16', '0')
     """
@@ -27,13 +27,25 @@ def number(value: float, digits: int = 4, denominator: int = 1) -> str:
         return "NaN" if math.isnan(value) else "inf" if value > 0 else "-inf"
     if value == int(value) and abs(value) < 10**6:
         return str(int(value))
-    return f"{value:.0f}" if 10**digits <= abs(value) < 999_999.5 else f"{value:.{digits}g}"
+    rounded = f"{value:.{digits}g}"
+    return f"{value:.0f}" if 10**digits <= abs(float(rounded)) and abs(value) < 999_999.5 else rounded
 
 
 def size_of(tile: Tile) -> str:
-    """Return the size of what a tile shows: width x height of pictures and maps, rows x columns of kernels."""
+    """Return the size of what a tile shows: width x height of pictures and maps, rows x columns of kernels, which says so."""
     height, width = tile.shape[:2]
-    return f"{height} x {width}" if tile.kind == "kernel" else f"{width} x {height}"
+    if tile.kind != "kernel":
+        return f"{width} x {height}"
+    return f"{height} x {width}" if height == width else rows_and_columns(height, width)
+
+
+def rows_and_columns(rows: int, columns: int) -> str:
+    """Return the size of a kernel in words, as pictures have the width first.
+
+    >>> rows_and_columns(1, 9)
+    '1 row x 9 columns'
+    """
+    return f"{rows} row{'s' if rows > 1 else ''} x {columns} column{'s' if columns > 1 else ''}"
 
 
 def name_of(tiles: tuple[Tile, ...]) -> str:
@@ -80,7 +92,7 @@ def lines_of(
     sizes, tile = sizes_for(side), tiles[0]
     name = drawable(name_of(tiles) if label is None else label)
     lines = [[cut(name, sizes[0], width) if sizes else ""]]
-    own_size, own_range = f"{size_of(tile)}{' ' + tile.further if tile.further else ''}", range_of(*tiles)
+    own_size, own_range = f"{size_of(tile)}{', ' + tile.further if tile.further else ''}", range_of(*tiles)
     if len(sizes) == 2:
         lines.append([own_range])
     elif kernels and len(sizes) == 3:

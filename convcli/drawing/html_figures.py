@@ -32,7 +32,8 @@ def picture(tile: Tile, colouring: Colouring | None, side: int, most_bytes: int)
 def size_and_range(tile: Tile) -> list[str]:
     """Return the size and the range of a tile."""
     channels = " × 3" if tile.is_rgb and tile.kind != "input" else ""
-    return [f"{size_of(tile).replace('x', '×')}{channels} {tile.further}".strip(), range_of(tile)]
+    size = size_of(tile).replace(" x ", " × ") + channels
+    return [", ".join(filter(None, (size, tile.further))), range_of(tile)]
 
 
 def figure(image: str, name: str, lines: list[str], further: str = "", kind: str = "") -> str:
@@ -68,8 +69,8 @@ def histogram_svg(histogram: Histogram, low: float = -math.inf, high: float = ma
     return f'<div class="histogram">{svg}<div class="ends">{labels}</div></div>'
 
 
-def legend(items: list[Item]) -> str:
-    """Return a legend; empty without items."""
+def legend(items: list[Item], heading: str = "") -> str:
+    """Return a legend, with a heading before each scale; empty without items."""
     parts = []
     for item in items:
         if item.is_square:
@@ -79,5 +80,6 @@ def legend(items: list[Item]) -> str:
         stops = ",".join(f"#{bytes(colour).hex()}" for colour in item.colours_for(STOPS))
         ends = "".join(f"<span>{text(end)}</span>" for end in item.ends)
         bar = f'<div class="bar" style="background:linear-gradient(to right,{stops})"></div>'
-        parts.append(f'<div>{text(item.title)}{bar}<div class="ends">{ends}</div></div>')
+        title = ": ".join(filter(None, (heading, item.title)))
+        parts.append(f'<div>{text(title)}{bar}<div class="ends">{ends}</div></div>')
     return f'<div class="legend">{"".join(parts)}</div>' if parts else ""

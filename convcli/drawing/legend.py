@@ -1,5 +1,8 @@
 """The legend of a group: a bar for each scale, a square for each colour of samples that are on none."""
 
+from collections import Counter
+from pathlib import PurePath
+
 import numpy as np
 from msgspec import Struct
 
@@ -9,12 +12,15 @@ from .canvas import Canvas
 from .captions import number
 from .colouring import Colouring, Counts
 from .layout import PAD, Box
-from .text import cut, height_of, width_of
+from .text import cut, drawable, height_of, width_of
 
 BAR = (12, 180)
 """Height and width of a bar."""
 SIZE = 11
 """Size of the font."""
+
+MOST_FILES = 4
+"""Files up to which each has a scale in a legend."""
 
 KINDS = {"map": "maps", "kernel": "kernels", "input": "input"}
 
@@ -90,27 +96,33 @@ def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
 
     Red, green and blue are black or white in their channel where they are below or above the scale.
     """
+    groups = dict.fromkeys(colouring.group for colouring in colourings)
+    alike = Counter((group.kind, group.is_rgb) for group in groups)
+    files = {group.file for group in groups}
     bars: dict[object, Item] = {}
     for colouring in colourings:
-        kind, is_rgb, signed, given, are_levels = colouring.key[:5]
-        is_own = len(colouring.key) > 5 and kind != "input"
-        of_rgb = ": red, green, blue" if is_rgb else ""
-        means = ", means of samples" if colouring.of_means else ""
-        name = "levels of maps" if are_levels else KINDS[kind]
-        if is_own:
-            is_only = sum(other.key[:2] == colouring.key[:2] for other in colourings) == 1
-            name, is_own = f"{'' if is_only else 'each '}{KINDS[kind][:-1]}", not is_only
-        title = f"{name}{means}{of_rgb}"
-        if colouring.scale is None and not is_own:
+        group = colouring.group
+        stands_alone = group.owner is None or group.kind == "input" or alike[group.kind, group.is_rgb] == 1
+        has_ends = stands_alone and (len(files) <= MOST_FILES or not group.file)
+        if colouring.scale is None and has_ends:
             continue
-        bar = colormaps.colormap(colouring.colormap)
-        item = Item(title, bar, _ends(colouring, is_own, signed), signed, is_rgb)
-        bars.setdefault((kind, is_rgb, signed, given, are_levels, is_own), item)
-    grey = [count for colouring, count in zip(colourings, counts, strict=True) if not colouring.key[1]]
+        item = Item(
+            _title(colouring, stands_alone, files),
+            colormaps.colormap(colouring.colormap),
+            _ends(colouring) if has_ends else (("-max", "0", "max") if group.signed else ("min", "", "max")),
+            group.signed,
+            group.is_rgb,
+        )
+        bars.setdefault(group if has_ends else (group.kind, group.is_rgb, group.signed, group.are_levels), item)
+    grey = [count for colouring, count in zip(colourings, counts, strict=True) if not colouring.group.is_rgb]
     total = [sum(count.unknown for count in counts), sum(count.below for count in grey), sum(count.above for count in grey)]
-    shared = {(scale.low, scale.high) for colouring in colourings if len(colouring.key) == 5 and (scale := colouring.scale)}
+    shared = {
+        (scale.low, scale.high) for colouring in colourings if colouring.group.owner is None and (scale := colouring.scale)
+    }
     low, high = (f" {number(end)}" for end in shared.pop()) if len(shared) == 1 else ("", "")
     titles = ("NaN", f"below{low or ' the scale'}", f"above{high or ' the scale'}")
+    if total[1] + total[2] == sum(count.infinite for count in grey):
+        titles = ("NaN", "-inf", "inf")
     colours = (colormaps.UNKNOWN, colormaps.BELOW, colormaps.ABOVE)
     squares = [
         Item(title, np.array([colour], np.uint8)) for title, colour, count in zip(titles, colours, total, strict=True) if count
@@ -118,8 +130,21 @@ def items_of(colourings: list[Colouring], counts: list[Counts]) -> list[Item]:
     return [*bars.values(), *squares]
 
 
-def _ends(colouring: Colouring, is_own: bool, signed: bool) -> tuple[str, str, str]:
-    if is_own or colouring.scale is None:
-        return ("-max", "0", "max") if signed else ("min", "", "max")
+def _title(colouring: Colouring, stands_alone: bool, files: set[str]) -> str:
+    """Return what has a scale: all tiles of a kind, those of a file, a single one, or each of several."""
+    group = colouring.group
+    name = "levels of maps" if group.are_levels else KINDS[group.kind]
+    if group.owner is not None and group.kind != "input":
+        name = f"{'' if stands_alone else 'each '}{KINDS[group.kind][:-1]}"
+    elif group.file and len(files) > MOST_FILES:
+        name = f"{name} of each file"
+    elif group.file and len(files) > 1:
+        name = f"{name} of {drawable(PurePath(group.file).name)}"
+    means = ", each pixel a mean of samples" if colouring.of_means else ""
+    return f"{name}{means}{': red, green, blue' if group.is_rgb else ''}"
+
+
+def _ends(colouring: Colouring) -> tuple[str, str, str]:
+    assert colouring.scale is not None
     low, high = colouring.scale.low, colouring.scale.high
-    return number(low), "0" if signed else "", number(high)
+    return number(low), "0" if colouring.group.signed else "", number(high)

@@ -21,7 +21,7 @@ def scale_of(arrays: Sequence[Array], percentile: float = 100.0, signed: bool | 
 
     It is signed where a value is below 0, unless ``signed`` says otherwise: then it reaches equally far to both sides, to the
     percentile of absolute values. Else it reaches from the percentile 100 - P to the percentile P: from minimum to maximum for
-    100. A constant is measured from 0, and a scale of nothing but 0 reaches to 1.
+    100, and where these percentiles are equal. A constant is measured from 0, and a scale of nothing but 0 reaches to 1.
 
     >>> scale_of([np.array([-1.0, 3.0])])
     Scale(low=-3.0, high=3.0, signed=True)
@@ -33,6 +33,8 @@ def scale_of(arrays: Sequence[Array], percentile: float = 100.0, signed: bool | 
         reach = float(_percentile(np.abs(values), percentile)) or float(np.abs(values).max()) or 1.0
         return Scale(-reach, reach, signed=True)
     low, high = float(_percentile(values, 100 - percentile)), float(_percentile(values, percentile))
+    if low == high:
+        low, high = float(values.min()), float(values.max())
     if low == high:
         low, high = min(low, 0.0), max(high, 0.0)
     return Scale(low, high if high > low else low + 1.0, signed=False)

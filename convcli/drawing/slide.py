@@ -217,7 +217,9 @@ class Slide:
             return products
         multiplied = products * self.denominator
         whole = np.rint(multiplied)
-        return np.where(np.isclose(multiplied, whole, rtol=1e-12, atol=1e-9), whole, multiplied)
+        finite = np.abs(multiplied[np.isfinite(multiplied)])
+        tolerance = 1e-12 * float(finite.max(initial=0.0))
+        return np.where(np.isclose(multiplied, whole, rtol=1e-12, atol=tolerance), whole, multiplied)
 
     def _mark_window(
         self, canvas: Array, grid: Box, rows: list[int], columns: list[int], channel: int, winner: Cell | None
@@ -257,7 +259,7 @@ class Slide:
         box = self.layout.result
         top = box.y
         row, column = self.window.position(index)
-        place = (f"position {index + 1} of {self.window.positions}", f"row {row}, column {column} of the map")
+        place = (f"position {index} of 0 to {self.window.positions - 1}", f"row {row}, column {column} of the map")
         value = f"= {number(float(self.window.map[row, column]), 6)}"
         lines = [*((line, FACTS) for line in step.lines), (value, TITLE), *((line, FACTS) for line in place)]
         for text, size in lines:
@@ -270,7 +272,7 @@ class Slide:
         row, column = self.window.position(index)
         value = number(float(self.window.map[row, column]), 6)
         lines = "; ".join(self.window.step(index).lines).replace("; =", " =")
-        return f"position {index + 1} of {self.window.positions}, row {row}, column {column} of the map: {lines} = {value}"
+        return f"position {index} of 0 to {self.window.positions - 1}, row {row}, column {column} of the map: {lines} = {value}"
 
     @property
     def parts(self) -> tuple[PartFacts, ...]:

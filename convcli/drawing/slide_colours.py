@@ -53,16 +53,19 @@ def colours_of(window: SlidingWindow, products: list[float]) -> SlideColours:
     """Return the colourings of the parts, as sheets have them: kernels and products have 0 in the middle."""
     options = SheetOptions()
 
-    def colouring(kind: str, array: Array, scale: Scale | None = None, are_levels: bool = False) -> Colouring:
+    def colouring(kind: str, array: Array, scale: Scale | None = None, are_levels: bool = False, **more: bool) -> Colouring:
         values = array.reshape(-1, array.shape[-1], 1).astype(np.float64)
         finite = values[np.isfinite(values)]
         extremes = (float(finite.min()), float(finite.max())) if finite.size else None
-        facts = {"scale": scale, "are_levels": are_levels}
+        facts = {"scale": scale, "are_levels": are_levels, **more}
         tile = tile_of("", kind, values, drawn_size(values.shape, max(values.shape)), extremes, **facts)
         return colourings_of([tile], options)[tile]
 
-    of_input = colouring("input", window.planes[:, window.sources == PIXEL], window.input_scale)
-    of_map = colouring("map", window.map, of_input.scale if window.keeps_levels else None, window.keeps_levels)
+    of_input = colouring("input", window.planes[:, window.sources == PIXEL], window.input_scale, signed=False)
+    can_be_negative = window.weights is not None and bool((window.weights < 0).any())
+    of_map_more = {"signed": True} if can_be_negative and not window.keeps_levels else {}  # where no value is below 0, too
+    scale = of_input.scale if window.keeps_levels else None
+    of_map = colouring("map", window.map, scale, window.keeps_levels, **of_map_more)
     if window.weights is None:
         return SlideColours(of_input, of_map)
     return SlideColours(of_input, of_map, colouring("kernel", window.weights), colouring("kernel", np.array([products])))

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from .layout import MARGIN, WIDTH, Box
+from .layout import MARGIN, Box
 from .number_grid import size_in_pixels
 from .text import height_of, width_of
 
@@ -32,6 +32,9 @@ PAD_OF_SIGN = 6
 LARGEST_CELL, SMALLEST_CELL = 64, 6
 READABLE_CELL = 26
 """Cells of a small window in a calculation have this size at least, with room for most numbers, although a slide is wider."""
+
+WIDTH, WIDTH_OF_SEVERAL = 1000, 1600
+"""Pixels from left to right of a slide of one channel, and of several, whose numbers would be too small otherwise."""
 
 HEIGHT = 460
 """Pixels that the cells of the input and of the map may take from top to bottom."""
@@ -71,6 +74,11 @@ class SlideSizes(Struct, frozen=True):
     cell: int | None = None
     factor: str = ""
     legend: tuple[int, int] = (0, 0)
+
+    @property
+    def width(self) -> int:
+        """The width of the slide, at most, unless its cells need more."""
+        return WIDTH if len(self.inputs) == 1 else WIDTH_OF_SEVERAL
 
     def signs(self) -> tuple[tuple[str, int], ...]:
         """Return the sign before each part, and the pixels from the part before it, in which the sign has room."""
@@ -117,7 +125,7 @@ def result_height(lines: int) -> int:
 
 
 def arrange_slide(sizes: SlideSizes) -> SlideLayout:
-    """Return the boxes of a slide. It is at most WIDTH wide, unless cells of SMALLEST_CELL need more, or ``cell`` is given."""
+    """Return the boxes of a slide. It is at most ``sizes.width`` wide, unless its cells need more."""
     cell, small_cell = _cells(sizes)
     top = MARGIN + height_of(TITLE) + height_of(FACTS) + 12
     inputs, places, x = [], [], MARGIN
@@ -139,7 +147,8 @@ def arrange_slide(sizes: SlideSizes) -> SlideLayout:
         result = Box(map_panel.grid.x, _bottom(legend) + GAP // 2, RESULT_WIDTH, high)
     panels = (*inputs, map_panel, *(panel for each in parts for panel in each.values()))
     texts = max(width_of(text, size) for text, size in zip(sizes.texts, (TITLE, FACTS), strict=True))
-    right = max(max(map(_right, panels)), result.x + result.width, legend.x + legend.width, min(MARGIN + texts, WIDTH - MARGIN))
+    right = max(min(MARGIN + texts, sizes.width - MARGIN), *map(_right, panels))
+    right = max(right, result.x + result.width, legend.x + legend.width)
     bottom = max(_bottom(result), *(_bottom(panel.grid) for panel in panels))
     title = Box(MARGIN, MARGIN, right - MARGIN, height_of(TITLE))
     facts = Box(MARGIN, _bottom(title), right - MARGIN, height_of(FACTS))
@@ -151,7 +160,7 @@ def arrange_slide(sizes: SlideSizes) -> SlideLayout:
 def _cells(sizes: SlideSizes) -> tuple[int, int]:
     """Return the largest sides of the cells of input and map, and of the calculation, with which a slide has its size."""
     count, grids, gaps = len(sizes.inputs), len(sizes.parts), sum(gap for _, gap in sizes.signs())
-    available = WIDTH - 2 * MARGIN - count * GAP
+    available = sizes.width - 2 * MARGIN - count * GAP
     across = count * sizes.input_shape[1] + sizes.map_shape[1]
     down = max(sizes.input_shape[0], sizes.map_shape[0])
     fitting = available // across
@@ -159,7 +168,7 @@ def _cells(sizes: SlideSizes) -> tuple[int, int]:
         fitting = min(fitting, (available - RESULT_WIDTH) // (count * sizes.input_shape[1]))
     cell = sizes.cell or max(SMALLEST_CELL, min(LARGEST_CELL, fitting, HEIGHT // down))
     if count == 1:
-        room = WIDTH - 2 * MARGIN - gaps - grids - GAP - RESULT_WIDTH
+        room = sizes.width - 2 * MARGIN - gaps - grids - GAP - RESULT_WIDTH
     else:
         room = (available - max(sizes.map_shape[1] * cell, RESULT_WIDTH)) // count - gaps - PAD_OF_SIGN - grids
     small = min(LARGEST_CELL, room // (grids * sizes.window[1]), 300 // sizes.window[0])

@@ -18,7 +18,10 @@ from .tile import enlarged
 
 PNG = Encoding(png_level=9)
 
-FORBIDDEN = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), 127, 0xFFFE, 0xFFFF, *range(0xD800, 0xE000))}
+DIRECTIONS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+"""Marks that change the direction of the text after them, by which one name can look like another."""
+
+FORBIDDEN = dict.fromkeys((*range(32), 127, 0xFFFE, 0xFFFF, *range(0xD800, 0xE000), *DIRECTIONS), "\N{REPLACEMENT CHARACTER}")
 """Characters that XML does not hold, and those that would not be seen."""
 
 

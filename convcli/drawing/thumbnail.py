@@ -37,6 +37,9 @@ SIDES = (48, 156, 240)
 FEW = 7
 """Maps that stand with their input in two rows, at most."""
 
+MOST_ROWS, FEW_ROWS, MANY_PICTURES = 12, 3, 100
+"""Rows of a table of outputs or methods, at most, and on pages of more than MANY_PICTURES."""
+
 QUALITIES = (92, 80, 55, 25, 5)
 """Qualities of JPEG, which is ten times as fast as WebP; the first keeps colours at full resolution."""
 
@@ -49,11 +52,15 @@ LEAST_SAMPLES = 24 * 24
 
 
 class Detail(Struct, frozen=True):
-    """How many maps of a picture are shown, the longest side of tiles in pixels, and the bytes of each, at most."""
+    """How many maps of a picture are shown, the longest side of tiles in pixels, and the bytes of each, at most.
+
+    ``rows`` is how many rows each table has, at most.
+    """
 
     maps: int
     side: int
     tile_bytes: int
+    rows: int
 
 
 def detail_for(pictures: int, maps: int) -> Detail:
@@ -62,7 +69,7 @@ def detail_for(pictures: int, maps: int) -> Detail:
     shown = max(min(maps, share // LEAST_FIGURE - 1), 1)
     tile_bytes = (share // (shown + 1) - TEXT_BYTES) * 3 // 4  # base64 takes four bytes for three
     side = min(max(math.isqrt(int(tile_bytes / BYTES_PER_PIXEL)), SIDES[0]), SIDES[2] if shown <= FEW else SIDES[1])
-    return Detail(shown, side, tile_bytes)
+    return Detail(shown, side, tile_bytes, FEW_ROWS if pictures > MANY_PICTURES else MOST_ROWS)
 
 
 def thumbnail_uri(pixels: Array, most_bytes: int) -> str:

@@ -91,13 +91,16 @@ def can_be_numbered(shape: tuple[int, ...]) -> bool:
     return max(shape[:2]) <= MAX_NUMBERED and (len(shape) == 2 or shape[2] == 1)
 
 
+def of_channels(count: int) -> str:
+    """Return what is drawn of an array of so many channels, where that is their mean; else an empty text."""
+    return "" if count in (1, 3) else f"mean of {count} channels"
+
+
 def tile_of(name: str, kind: str, array: Array, drawn: Drawn, extremes: tuple[float, float] | None, **facts: Any) -> Tile:
     """Return the tile of an array (H, W, C) whose finite extremes are known. ``facts`` are further fields."""
     low, high = extremes or (math.nan, math.nan)
-    further = facts.pop("further", "")
-    samples = array
-    if array.shape[2] not in (1, 3):
-        further, samples = f"mean of {array.shape[2]} channels", array.mean(axis=2, keepdims=True, dtype=np.float64)
+    further = facts.pop("further", "") or of_channels(array.shape[2])
+    samples = array.mean(axis=2, keepdims=True, dtype=np.float64) if of_channels(array.shape[2]) else array
     numbers = array[:, :, 0] if can_be_numbered(array.shape) else None
     facts = {"signed": low < 0, "numbers": numbers, **facts}
     return Tile(name, kind, reduced(samples, drawn.samples), array.shape, low, high, further=further, **facts)

@@ -199,7 +199,7 @@ def _array_name(key: str | None, members: Collection[str]) -> str:
         raise KernelError(f"holds {arrays}; name one by its key, @FILE#KEY, or key = in a config file")
     if key is None:
         return names[0]
-    raise WeightsError(f"there is no array of that name; the file holds {listed}{nearest_name(key, names)}", "key")
+    raise WeightsError(f"there is no array of that name; the file holds {listed or 'none'}{nearest_name(key, names)}", "key")
 
 
 def _read_safetensor(file: WeightsFile, check: Check) -> "tuple[np.ndarray[Any, Any], int]":

@@ -8,12 +8,12 @@ from msgspec import Struct
 
 from ..drawing.reduction import Reduction
 from ..drawing.thumbnail import detail_for
-from ..drawing.tile import Tile, drawn_size
+from ..drawing.tile import Tile, drawn_size, of_channels
 from ..images.image import Array, Image
 from ..images.quantize import finite_extremes
 from .map_source import Explanation, MapSource, Response, Rows
 from .request_base import BaseRequest
-from .sheet_tiles import facts_of_map, input_tile
+from .sheet_tiles import entering_tile, facts_of_map
 
 
 class Illustration(Struct, frozen=True, eq=False):
@@ -30,7 +30,7 @@ class Illustrator:
         detail = detail_for(len(request.inputs), len(request.maps))
         self.request = request
         self.side = detail.side
-        self.input = input_tile(image, detail.side, None)
+        self.input = entering_tile(request, image, detail.side, None)
         self._indices = {id(map_): index for index, map_ in enumerate(request.maps[: detail.maps])}
         self._maps: dict[int, _MapTile] = {}
 
@@ -73,9 +73,8 @@ class _MapTile:
         if not self._reduction.is_complete:
             return None
         low, high = self._extremes or (math.nan, math.nan)
-        return Tile(
-            request.maps[index].name, "map", self._reduction.means(), self._shape, low, high, index=index, **self._facts
-        )
+        facts = {"index": index, "further": of_channels(self._shape[2]), **self._facts}
+        return Tile(request.maps[index].name, "map", self._reduction.means(), self._shape, low, high, **facts)
 
 
 class _WatchedMaps(MapSource):

@@ -183,10 +183,10 @@ def _refuse_reports(reports: dict[str, str], outputs: Iterable[Path]) -> None:
 
 
 def refuse_replacing(output: str, read: Iterable[Path | None]) -> None:
-    """Raise ArgumentError if the output of a command with a single one is a file that it reads."""
+    """Raise ArgumentError if the output of a command with a single one is a file that it reads. None is standard input."""
     clear_folder_cache()
     written = None if output in ("", "-") else _file_id(Path(output))
-    if written is not None and written in {_file_id(path) for path in read if path is not None}:
+    if written is not None and written in {_file_id(path) if path else _file_id_of_standard_input() for path in read}:
         raise _replaces_input(Path(output))
 
 

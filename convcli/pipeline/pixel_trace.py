@@ -61,7 +61,8 @@ class Plane(Struct, frozen=True):
     @property
     def sum(self) -> float:
         """Sum of the products."""
-        return float(self.products.sum())
+        with np.errstate(invalid="ignore"):  # infinities of both signs have the sum NaN
+            return float(self.products.sum())
 
 
 class AlphaTrace(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Chooses what a sheet shows of a picture and how large, and makes the groups of its tiles."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -17,7 +17,7 @@ from .apply_request import ApplyRequest
 from .map_source import MapSource
 from .network_request import NetworkRequest
 from .request_base import BaseRequest
-from .sheet_tiles import input_tile, kernel_tile, map_tile
+from .sheet_tiles import entering_tile, kernel_tile, map_tile
 from .view_request import WeightsOfLayer, layers_with_weights
 from .view_weights import view_layer
 from .viewed import DrawnIn
@@ -104,15 +104,7 @@ def with_room(
     Raises ArgumentError where no tile is small enough for them, and where the given size of tiles leaves no room.
     """
     options.check_numbers()
-    every = [*shapes, *kernels]
-    numbered = [shape for shape in every if can_be_numbered(shape)]
-    if not numbered:
-        raise ArgumentError(
-            "--numbers writes into tiles of one channel and at most 16 x 16 samples, and all have more; "
-            "filter a smaller picture, or leave it out"
-        )
-    if len(numbered) < len(every):
-        notices.append("--numbers is for tiles of one channel and at most 16 x 16 samples; others have none")
+    numbered = refuse_without_room([*shapes, *kernels], notices)
     if options.scale is not None:
         return options
     needed = NUMBER_CELL * max(max(shape[:2]) for shape in numbered)
@@ -121,8 +113,24 @@ def with_room(
     return replace(options, tile=options.tile or max(needed, min(THREE_TILES, 2 * needed)))
 
 
+def refuse_without_room(every: Sequence[tuple[int, ...]], notices: list[str]) -> list[tuple[int, ...]]:
+    """Return the shapes of the tiles that numbers can be written into. Adds a notice where there are others.
+
+    Raises ArgumentError where there is none.
+    """
+    numbered = [shape for shape in every if can_be_numbered(shape)]
+    if not numbered:
+        raise ArgumentError(
+            "--numbers writes into tiles of one channel and at most 16 x 16 samples, and there are none; leave it out, "
+            "or filter a smaller picture; 'convcli kernels show' prints the weights of any kernel"
+        )
+    if len(numbered) < len(every):
+        notices.append("--numbers is for tiles of one channel and at most 16 x 16 samples; others have none")
+    return numbered
+
+
 class SheetGroups:
-    """Makes the groups of a sheet, and keeps the statistics of its maps. Each map is computed once, and not kept."""
+    """Makes the groups of a sheet, and keeps notices and the statistics of its maps. Each map is computed once, not kept."""
 
     def __init__(self, request: BaseRequest, options: SheetOptions, source: MapSource, plan: SheetPlan) -> None:
         self.request = request
@@ -130,6 +138,7 @@ class SheetGroups:
         self.plan = plan
         self.factor = options.scale
         self.statistics: list[RangeStatistics] = []
+        self.notices: list[str] = []
 
     def groups(self) -> list[Group]:
         """Return the groups. Raises ArgumentError where a map cannot be computed."""
@@ -175,22 +184,17 @@ class SheetGroups:
         side = self.plan.grid.side
         if side < LEAST_INSET or weights is None or max(weights.weights.shape[2:], default=1) == 1:
             return {}
-        drawn_in = DrawnIn(inset_side(side))
-        return {index: part.tiles(drawn_in)[:MAX_KERNELS] for index, part in enumerate(view_layer(weights).parts)}
+        drawn_in, viewed = DrawnIn(inset_side(side)), view_layer(weights)
+        if len(viewed.parts) < viewed.count:
+            self.notices.append(f"{weights.layer}: only the first {len(viewed.parts)} maps are shown with their kernels")
+        return {index: part.tiles(drawn_in)[:MAX_KERNELS] for index, part in enumerate(viewed.parts)}
 
     def _input_group(self) -> Group:
         side = max(INPUT_SIDE, self.plan.grid.side)
         return Group((self._input(side),), side, factor=self.factor)
 
     def _input(self, side: int) -> Cell:
-        picture = self.source.picture
-        height, width = self.request.size_for(picture.size[:2])
-        tile = input_tile(picture, side, self.factor)
-        if self.request.is_of_grey and picture.size[2] == 3:
-            tile = replace(tile, further=f"{tile.further} filtered in grey".lstrip())
-        if (height, width) != picture.size[:2]:
-            tile = replace(tile, further=f"{tile.further} resized to {width} x {height}".lstrip())
-        return Cell((tile,))
+        return Cell((entering_tile(self.request, self.source.picture, side, self.factor),))
 
     def _kernels(self, index: int) -> tuple[Tile, ...]:
         kernels = kernels_of(self.request.maps[index])[:MAX_KERNELS]

@@ -13,7 +13,7 @@ from ..images.image import Array, Image
 from ..images.quantize import RangeStatistics, finite_extremes, statistics_of
 from ..kernels.kernel import Bank, Kernel, kernels_of
 from .map_source import MapSource
-from .request_base import Map
+from .request_base import BaseRequest, Map
 
 
 def input_tile(image: Image, side: int, factor: int | None) -> Tile:
@@ -24,6 +24,14 @@ def input_tile(image: Image, side: int, factor: int | None) -> Tile:
     floats = pixels if pixels.dtype in (np.float32, np.float64) else pixels.astype(np.float64)
     drawn, extremes = drawn_size(floats.shape, side, factor), finite_extremes(floats)
     return tile_of("input", "input", floats, drawn, extremes, signed=False)
+
+
+def entering_tile(request: BaseRequest, image: Image, side: int, factor: int | None) -> Tile:
+    """Return the tile of the picture of a request, which says what becomes of it before it is filtered."""
+    tile, size = input_tile(image, side, factor), request.size_for(image.size[:2])
+    changes = ["filtered in grey"] if request.is_of_grey and image.size[2] == 3 else []
+    changes += [f"resized to {size[1]} x {size[0]}"] if size != image.size[:2] else []
+    return replace(tile, further=", ".join(filter(None, (tile.further, *changes))))
 
 
 def picture_tile(name: str, kind: str, image: Image, side: int, factor: int | None) -> Tile:

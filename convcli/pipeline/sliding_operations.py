@@ -30,7 +30,7 @@ MAX_CELLS = 96
 
 COLOURS = ("red", "green", "blue")
 
-HATCHED = "hatched: padding"
+UNFILLED = "what has no value yet"
 
 
 def sliding_window_of(request: SlideRequest, image: Image) -> SlidingWindow:
@@ -61,7 +61,7 @@ def _filtered(request: SlideRequest, image: Image, kernel: Kernel) -> SlidingWin
             f"border {border}" if (sources == PADDING).any() else "",
             _pair_text("dilation", request.dilation) if request.dilation != (1, 1) else "",
             "the kernel is rotated by 180 degrees" if request.flip else "the kernel slides as it is written",
-            HATCHED if (sources == PADDING).any() else "",
+            f"hatched: {'padding, and ' if (sources == PADDING).any() else ''}{UNFILLED}",
         ),
         planes=planes,
         sources=sources,
@@ -111,7 +111,7 @@ def _transposed(request: SlideRequest, image: Image, kernel: Kernel) -> SlidingW
             f"{_padding_text(given)}, which is cut off" if any(axis.before or axis.after for axis in given) else "no padding",
             _pair_text("dilation", request.dilation) if request.dilation != (1, 1) else "",
             "the kernel is rotated by 180 degrees",
-            f"hatched: zeros {'between and ' if (sources == BETWEEN).any() else ''}around the pixels",
+            f"hatched: zeros {'between and ' if (sources == BETWEEN).any() else ''}around the pixels, and {UNFILLED}",
         ),
         planes=planes,
         sources=sources,
@@ -150,7 +150,7 @@ def _pooling(request: SlideRequest, image: Image, pool: Pool) -> SlidingWindow:
             _pair_text("stride", (axes[0].stride, axes[1].stride)),
             _padding_text(axes),
             _pair_text("dilation", request.dilation) if request.dilation != (1, 1) else "",
-            HATCHED if (sources == PADDING).any() else "",
+            f"hatched: {'padding, and ' if (sources == PADDING).any() else ''}{UNFILLED}",
         ),
         planes=planes,
         sources=sources,
@@ -180,7 +180,8 @@ def _weighing(weights: Array, names: tuple[str, ...], offset: float) -> Explain:
         lines.append(f"sum of the {'channels' if lines else 'products'}")
         total = sum(plane.sum for plane in planes)
         if denominator > 1:
-            lines.append(f"= 1/{denominator} x {number(_nearly_whole(total * denominator), 6)}")
+            largest = max(float(np.abs(plane.products).max()) for plane in planes) * denominator
+            lines.append(f"= 1/{denominator} x {number(_nearly_whole(total * denominator, 1e-12 * largest), 6)}")
         if offset:
             lines[-1] += f" {number(total, 6)}" if denominator == 1 else f" = {number(total, 6)}"
             lines.append(f"and the offset {number(offset, 6)}")
@@ -253,13 +254,9 @@ def _map_heading(out: Sides) -> str:
     return f"map {out[1]} x {out[0]}"
 
 
-def _nearly_whole(value: float) -> float:
-    """Return a value without the error of rounding of a sum of fractions."""
-    return (
-        float(round(value))
-        if math.isfinite(value) and math.isclose(value, round(value), rel_tol=1e-12, abs_tol=1e-9)
-        else value
-    )
+def _nearly_whole(value: float, tolerance: float) -> float:
+    """Return a value without the error of rounding of a sum of fractions, which is at most ``tolerance``."""
+    return float(round(value)) if math.isfinite(value) and abs(value - round(value)) <= tolerance else value
 
 
 def _facts(*texts: str) -> str:

@@ -27,7 +27,6 @@ from .frame_slice import ALL, FrameSlice
 from .memory_budget import Budget, in_words
 from .viewed import DrawnIn, Part, Viewed, image_of_array, most_parts, tiles_of_array, tiles_of_image, without_alpha
 
-ARCHIVES = ARCHIVE_SUFFIXES
 """Suffixes of files that hold arrays by name."""
 
 LEAST_SIDE = 5
@@ -167,7 +166,7 @@ def view_archive(
 def _as_image_error(path: Path) -> Iterator[None]:
     """Turn errors about a weights file into ImageError."""
     try:
-        with naming_file(WeightsFile(path), ARCHIVES):
+        with naming_file(WeightsFile(path), ARCHIVE_SUFFIXES):
             yield
     except KernelError as error:
         raise ImageError(str(error).removeprefix(f"@{path}: ")) from None
@@ -196,6 +195,10 @@ def _read_map(file: WeightsFile, axes: str | None, index: int) -> Array:
     return found
 
 
+COPIES = 2
+"""Copies of a map in memory while it is drawn."""
+
+
 def _largest() -> int:
     """Return the bytes of the largest array that is read."""
     return Budget().limit or 1 << 32
@@ -216,6 +219,11 @@ def _parts(
     """
     count, height, width, channels = size
     check_pixels(width, height, max_pixels)
+    needed = COPIES * height * width * channels * dtype.itemsize
+    if needed > _largest():
+        raise ImageError(
+            f"takes about {in_words(needed)} of memory, and {in_words(_largest())} may be taken; view a part of it"
+        )
     indices = (frames or ALL).indices(count)
 
     def tiles(index: int, label: str, drawn_in: DrawnIn) -> Any:

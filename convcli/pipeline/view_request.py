@@ -1,6 +1,8 @@
 """What is asked to be viewed. Imports no NumPy, so that start-up is fast."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
@@ -9,6 +11,7 @@ from ..errors import ArgumentError
 from ..images.file_format import Format
 from ..images.formats import MAX_PIXELS
 from ..kernels.kernel import Bank, Kernel
+from ..kernels.weight_suffixes import ARCHIVE_SUFFIXES
 from ..networks.layer import ArraySource
 from ..networks.network import Network
 from .frame_slice import FrameSlice
@@ -56,6 +59,14 @@ def weights_of(network: Network, names: Sequence[str]) -> tuple[WeightsOfLayer, 
         if name not in found:
             raise ArgumentError(f"layer {name!r} of network {network.name!r} has no weights; these have: {', '.join(found)}")
     return tuple(found[name] for name in names or list(found)[:1])
+
+
+def split_key(input_: Input) -> tuple[Path | None, str | None]:
+    """Return the path of an input, and the name of an array after #, where the path as a whole does not exist."""
+    if input_.source is None or os.path.exists(input_.source):  # noqa: PTH110 - a name may be too long
+        return input_.source, None
+    path, hash_, key = input_.name.partition("#")
+    return (Path(path), key) if hash_ and Path(path).suffix.lower() in ARCHIVE_SUFFIXES else (input_.source, None)
 
 
 class ViewRequest(Struct, frozen=True, eq=False):

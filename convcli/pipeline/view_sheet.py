@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
@@ -19,11 +18,12 @@ from ..images.formats import format_beginning
 from ..images.provenance import digest_of
 from ..images.read import open_input
 from ..kernels.weight_arrays import sharing_archives
+from ..kernels.weight_suffixes import ARCHIVE_SUFFIXES
 from .inputs import Input
 from .sheet_groups import with_room
-from .view_arrays import ARCHIVES, view_archive, view_npy
+from .view_arrays import view_archive, view_npy
 from .view_pictures import view_frames
-from .view_request import ViewRequest
+from .view_request import ViewRequest, split_key
 from .view_weights import view_kernel, view_layer
 from .viewed import MAX_CHANNELS, MAX_PARTS, DrawnIn, Part, Viewed
 
@@ -98,7 +98,8 @@ def _open_all(request: ViewRequest, standard_input: BinaryIO | None, kept: OpenF
         yield view_kernel(kernel)
     for layer in request.layers:
         try:
-            yield view_layer(layer)
+            found = view_layer(layer)
+            yield _of_file(found, found.name)
         except ConvcliError as error:
             yield str(error)
 
@@ -113,15 +114,13 @@ def _open_input(
     """Yield the contents of a file: one item, or one for each array of an archive."""
     if input_.error:
         raise ImageError(input_.error)
-    path, key = _split_key(input_)
+    path, key = split_key(input_)
     again = None if input_.is_pipe else path
     with contextlib.ExitStack() as closing:
         file = closing.enter_context(open_input(path, standard_input, allow_pipe=True))
-        digest = digest_of(file) if request.output and not request.strip else ""
-        file.seek(0)
-        if path is not None and path.suffix.lower() in ARCHIVES:
+        if path is not None and path.suffix.lower() in ARCHIVE_SUFFIXES:
             for found in view_archive(path, key, request.frames, request.axes, request.max_pixels):
-                yield replace(found, digest=digest) if isinstance(found, Viewed) else found
+                yield replace(found, digest=_digest_of(file, request)) if isinstance(found, Viewed) else found
             return
         if key is not None:
             raise ImageError(f"holds no arrays by name; leave out #{key}")
@@ -138,19 +137,22 @@ def _open_input(
             stays_open = again is None or kept.count < MAX_OPEN
             viewed = view_frames(short, file, again, request.frames, request.max_pixels, stays_open, request.prepared)
             stays_open &= again is None or len(viewed.parts) > 1
+        viewed = replace(viewed, digest=_digest_of(file, request))  # not before: a file that is refused may be very large
         if stays_open:
             kept.keep(closing.pop_all())  # frames are read when they are drawn
-        viewed = replace(viewed, digest=digest)
         alone = (replace(viewed, parts=(part,), count=1) for part in viewed.parts)
         yield from alone if request.prepared else [viewed]
 
 
-def _split_key(input_: Input) -> tuple[Path | None, str | None]:
-    """Return the path of an input, and the name of an array after #, where the path as a whole does not exist."""
-    if input_.source is None or os.path.exists(input_.source):  # noqa: PTH110 - a name may be too long
-        return input_.source, None
-    path, hash_, key = input_.name.partition("#")
-    return (Path(path), key) if hash_ and Path(path).suffix.lower() in ARCHIVES else (input_.source, None)
+def _digest_of(file: BinaryIO, request: ViewRequest) -> str:
+    """Return the digest of an open file, which stays where it is; an empty text where no file carries it."""
+    if not request.output or request.strip:
+        return ""
+    place = file.tell()
+    file.seek(0)
+    digest = digest_of(file)
+    file.seek(place)
+    return digest
 
 
 class Section(Struct, frozen=True):
@@ -179,7 +181,8 @@ def _heading(viewed: Viewed) -> str:
     size = f" of {width} x {height}" if viewed.kind in ("maps", "frames") else f" of {height} x {width}"
     if channels not in (1, 3):
         size += f" x {channels}"
-    return f"{viewed.name}: {len(viewed.parts)} {viewed.kind}{size if len(sizes) == 1 else ''}"
+    count = len(viewed.parts) if len(viewed.parts) == viewed.count else f"the first {len(viewed.parts)} of {viewed.count}"
+    return f"{viewed.name}: {count} {viewed.kind}{size if len(sizes) == 1 else ''}"
 
 
 def plan_view(sections: Sequence[Section], options: SheetOptions, notices: list[str], width: int | None = None) -> Grid:

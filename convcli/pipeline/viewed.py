@@ -33,7 +33,7 @@ class Part(Struct, frozen=True, eq=False):
     """A name, the shape (H, W, C) of what has it, and the function that reads it and returns its tiles.
 
     Tiles are several where the channels are neither grey nor red, green and blue. The function raises ImageError or
-    KernelError. ``file`` is empty for kernels.
+    KernelError. ``file`` is the file, or the layer, whose parts share a scale; empty for kernels.
     """
 
     name: str

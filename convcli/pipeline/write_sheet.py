@@ -24,7 +24,7 @@ def write_sheet(request: BaseRequest, frames: OutputFrames, target: Target, outp
     plan = plan_sheet(request, request.sheet, source, target.maps)
     making = SheetGroups(request, request.sheet, source, plan)
     sheet = draw_sheet(making.groups(), plan.grid.columns, request.sheet)
-    notices = [*plan.notices, *sheet.notices]
+    notices = [*plan.notices, *making.notices, *sheet.notices]
     if source.image.alpha is not None:
         notices.append("alpha: the sheet shows maps as if they were opaque")
     if frames.is_last:

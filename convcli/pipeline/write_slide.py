@@ -24,12 +24,14 @@ OnFrame = Callable[[int, int], object]
 """Called with the number of frames that are done, and that of all."""
 
 
-def frames_of(request: SlideRequest, positions: int) -> range:
-    """Return the positions that are shown: those of --frames, else all, in a picture the one in the middle."""
+def frames_of(request: SlideRequest, map_shape: tuple[int, ...]) -> range:
+    """Return the positions that are shown: those of --frames, else all, in a picture the one in the middle of the map."""
+    rows, columns = map_shape
     if request.frames is None:
-        return range(positions // 2, positions // 2 + 1) if request.format == "png" else range(positions)
+        middle = rows // 2 * columns + columns // 2
+        return range(middle, middle + 1) if request.format == "png" else range(rows * columns)
     try:
-        return request.frames.indices(positions)
+        return request.frames.indices(rows * columns)
     except ImageError as error:
         raise ArgumentError(f"the slide {error}") from None
 

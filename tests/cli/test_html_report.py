@@ -412,6 +412,29 @@ def test_names_stand_apart_from_the_direction_of_their_letters(run, small, tmp_p
     assert page.one("bdi", page.one("h3"))["text"].endswith("abc\u05d0\u05d1.png")
 
 
+def test_a_page_that_cannot_be_replaced_is_told_before_the_run(small, tmp_path):
+    """In a process that may not write into protected files, as those of root may."""
+    html, out = tmp_path / "r.html", tmp_path / "m.png"
+    command = [sys.executable, "-m", "convcli", "apply", small, "-k", "blur", "-q", "-o", out, "--html", html]
+    assert subprocess.run(command, check=False).returncode == 0
+    out.unlink()
+    html.chmod(0o444)
+    drop = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    result = subprocess.run([*drop, *command], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (1, f"Error: {html}: cannot be written: it is write-protected\n")
+    assert not out.exists()
+
+
+def test_a_map_of_many_channels_says_that_it_is_their_mean(run, tmp_path):
+    """As the input does."""
+    np.save(tmp_path / "five.npy", np.random.default_rng(3).random((9, 9, 5)))
+    html = tmp_path / "r.html"
+    asked = ("apply", tmp_path / "five.npy", "--axes", "yxc", "-k", "blur", "-o", tmp_path / "m.npy", "--html", html, "-q")
+    assert run(*asked).status == 0
+    page = page_of(html)
+    assert [text.count("mean of 5 channels") for text in figures_of(page, page.one("article"))] == [1, 1]
+
+
 def test_skipped_pictures_are_listed(run, tmp_path):
     """With the outputs that are up to date, beside those that were made."""
     folder, html = tmp_path / "in", tmp_path / "r.html"
@@ -520,20 +543,24 @@ def test_arrays_with_nan_and_without_anything_finite(run, tmp_path):
 
 
 def test_a_thousand_pictures_stay_below_20_mb(run, tmp_path, monkeypatch):
-    """Of noise, which compresses worst, and with more maps than have room: what two take is less than their share."""
+    """Of noise, which compresses worst, with long names and many maps: what two take is less than their share."""
     for module in (illustration, html_report):
         monkeypatch.setattr(module, "detail_for", lambda pictures, maps: detail_for(1000, maps))
     make_pictures(tmp_path / "in", 2, np.random.default_rng(10), side=300)
+    for path in (tmp_path / "in").iterdir():
+        path.rename(path.with_name(path.stem + "x" * 180 + path.suffix))
+    (tmp_path / "k.toml").write_text(f"[banks.many]\ngenerator = 'gabor'\ngrid = {{ theta = {[*range(60)]}, size = [5] }}\n")
     html = tmp_path / "r.html"
-    assert run("apply", tmp_path / "in", "-k", "compass", "-o", f"{tmp_path}/o/", "--html", html, "-q").status == 0
+    asked = ("apply", tmp_path / "in", "-k", "many", "--config", tmp_path / "k.toml", "-o", f"{tmp_path}/o/", "--html", html)
+    assert run(*asked, "-q").status == 0
     text = html.read_text()
     first, second = (text.index(f'<article id="p{position}"') for position in (1, 2))
     assert first + 1000 * (second - first + 300) < 20_000_000  # 300 bytes for the contents
     page = page_of(html)
     article = page.all("article")[0]
     assert [picture_of(img).shape for img in page.all("img", article)] == [(75, 75, 3)] * 3
-    assert len(page.all("tr", page.all("table", article)[0])) == 1 + 6
-    assert "robinson-nw" in article["text"]
+    assert [len(page.all("tr", table)) for table in page.all("table", article)] == [1 + 3, 1 + 3]
+    assert "and 55 more" in article["text"]
 
 
 def test_after_the_pictures_that_are_shown_failures_alone_are_listed(run, tmp_path, monkeypatch):

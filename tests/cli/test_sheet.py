@@ -238,7 +238,7 @@ def test_numbers_are_written_where_there_is_room(run, small, samples, tmp_path):
     )
     result = run(*photo, "-k", "gaussian:sigma=9")
     assert result.status == 1
-    assert "--numbers writes into tiles of one channel and at most 16 x 16 samples, and all have more" in result.err
+    assert "--numbers writes into tiles of one channel and at most 16 x 16 samples, and there are none" in result.err
 
 
 def test_the_first_frame_is_shown_unless_the_name_has_the_frame(run, animation, tmp_path):
@@ -398,7 +398,7 @@ layers = [{ name = "edges", op = "conv", kernel = "sobel-x" }]
     monkeypatch.setattr(write_sheet, "draw_sheet", lambda *given: groups.append(given[0]) or draw_sheet(*given))
     arguments = ("--config", config, "--tap", "edges", "--sheet", "--resize", "--tile", "200", "--json")
     tile, *_ = tiles_of(run("run", "scaled", tmp_path / "x.png", "-o", tmp_path / "s.png", *arguments))
-    assert ["8 x 8 resized to 4 x 4" in text for text, _ in lines_of(groups[0][0].cells[0].tiles, (), 200, 300)] == [0, 1, 0]
+    assert ["8 x 8, resized to 4 x 4" in text for text, _ in lines_of(groups[0][0].cells[0].tiles, (), 200, 300)] == [0, 1, 0]
     assert (tile["scale"], tile["minimum"], tile["maximum"]) == (None, 40, 103)
     centres = 14 + 12 + 25 * np.arange(8)
     expected = np.where(alpha == 0, 255, levels)
@@ -464,3 +464,23 @@ def test_maps_that_are_hard_to_see_are_told(run, small, tmp_path):
     assert "reach over" not in run("apply", small, "-k", "compass", "-o", out, "--sheet").err
     np.save(tmp_path / "x.npy", np.array([np.eye(6), np.eye(6) * 50, -np.eye(6) * 40]))
     assert "1 of 3 maps reach over less than 10% of the scale" in run("view", tmp_path / "x.npy", "-o", out).err
+
+
+def test_maps_without_kernels_are_told(run, samples, tmp_path):
+    """Of a layer with many channels, kernels of the first maps are drawn, each with its first 16 channels."""
+    rng = np.random.default_rng(3)
+    np.savez(tmp_path / "w.npz", a=rng.normal(size=(64, 1, 1, 1)), b=rng.normal(size=(80, 64, 3, 3)))
+    config = tmp_path / "k.toml"
+    config.write_text("""
+[networks.wide]
+input = { channels = 1 }
+layers = [
+  { name = "a", op = "conv", bias = false, file = "w.npz", key = "a" },
+  { name = "b", op = "conv", bias = false, file = "w.npz", key = "b" },
+]
+""")
+    asked = ("run", "wide", samples / "camera.png", "--config", config, "--tap", "b", "--sheet", "--tile", "64", "--json")
+    result = run(*asked, "-o", tmp_path / "s.png")
+    kernels = [tile["name"] for tile in tiles_of(result) if tile["kind"] == "kernel"]
+    assert (len(kernels), kernels[-1]) == (64 * 16, "63 channel 15")
+    assert "b: only the first 64 maps are shown with their kernels" in result.out

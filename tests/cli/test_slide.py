@@ -154,7 +154,7 @@ def test_captions_say_the_values_of_the_oracle(slide, tmp_path, rng):
     slide(text, "--pool", "avg:2x3", "--stride", "1", "-o", page)
     means = [values[y : y + 2, x : x + 3].mean() for y in range(4) for x in range(4)]
     assert values_of(page) == pytest.approx(means, rel=1e-5)
-    assert captions_of(page)[0].startswith("position 1 of 16, row 0, column 0 of the map: sum ")
+    assert captions_of(page)[0].startswith("position 0 of 0 to 15, row 0, column 0 of the map: sum ")
 
 
 def test_the_sum_of_fractions_has_their_common_factor(slide, tmp_path):
@@ -376,3 +376,33 @@ def test_a_terminal_shows_progress(tmp_path):
     assert process.returncode == 0
     assert b"/16" in shown
     assert b"16 frames" in shown
+
+
+def test_small_numbers_are_not_rounded_to_nothing(slide, tmp_path):
+    """The common factor of a kernel does not make 0 of products; their error of rounding is still taken away."""
+    page = tmp_path / "x.html"
+    slide("1e-10 2e-10 3e-10", "-k", "1/9 1/9 1/9", "--padding", "valid", "-o", page)
+    assert "= 1/9 x 6e-10" in captions_of(page)[0]
+    slide("1 2 3", "-k", "1/9 1/9 1/9", "--padding", "valid", "-o", page)
+    assert "= 1/9 x 6 =" in captions_of(page)[0]
+
+
+def test_infinite_inputs_are_no_warning(slide, tmp_path):
+    """Sums of infinities are NaN, and the line says how many values are not finite."""
+    np.save(tmp_path / "inf.npy", np.array([[np.inf, 1], [-np.inf, 2]]))
+    result = slide(tmp_path / "inf.npy", "-k", "sobel-x", "-o", tmp_path / "x.png")
+    assert len(result.lines) == 1
+    assert result.err.rstrip().endswith("2 not finite")
+
+
+def test_the_figure_of_an_even_map_is_in_its_middle(slide, tmp_path):
+    """Not at its left end."""
+    facts = json.loads(slide("1 2 3 4; 5 6 7 8; 1 2 3 4; 5 6 7 8", "-k", "1", "-o", tmp_path / "x.png", "--json").out)
+    assert facts["frames"] == [10]
+
+
+def test_the_map_of_a_kernel_with_weights_below_0_is_signed(slide, tmp_path):
+    """Whatever its values are, so that two slides of one kernel have the same colours."""
+    facts = json.loads(slide("1 2 5", "-k", "-1 0 1", "--padding", "valid", "-o", tmp_path / "x.png", "--json").out)
+    assert facts["parts"][1]["scale"] == {"low": -4, "high": 4, "signed": True}
+    assert facts["parts"][0]["scale"] == {"low": 1, "high": 5, "signed": False}

@@ -8,12 +8,14 @@ import re
 import resource
 import shlex
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
 import pytest
+import safetensors.numpy
 import scipy.signal
 import tifffile
 from numpy.testing import assert_array_equal
@@ -214,7 +216,7 @@ def test_the_table_of_a_page_has_the_sizes_of_captions(run, tmp_path):
     np.save(tmp_path / "m.npy", np.zeros((20, 30)))
     assert run("view", tmp_path / "m.npy", "-k", "1 2 1", "-o", tmp_path / "v.html", "-q").status == 0
     page = Page((tmp_path / "v.html").read_text())
-    assert [row["text"] for row in page.all("td") if " x " in row["text"]] == ["30 x 20", "1 x 3"]
+    assert [row["text"] for row in page.all("td") if " x " in row["text"]] == ["30 x 20", "1 row x 3 columns"]
 
 
 def test_each_file_has_a_scale_of_its_own(run, tmp_path):
@@ -450,7 +452,7 @@ def test_signed_maps_whose_means_are_all_nan_have_a_legend(run, tmp_path, protoc
     plain = re.sub(r"\x1b\[[\d;]*m", "", result.out)
     assert (result.status, result.err) == (0, "")
     shown = HALF_BLOCK if protocol == "blocks" else r"M=~-.*\*#"
-    assert re.search(rf"^each map, means of samples +-max (?:{shown})+ max\n.* NaN$", plain, re.MULTILINE)
+    assert re.search(rf"^each map, each pixel a mean of samples +-max (?:{shown})+ max\n.* NaN$", plain, re.MULTILINE)
 
 
 def test_the_legend_of_colours_has_the_characters_that_are_shown(run, tmp_path):
@@ -459,7 +461,7 @@ def test_the_legend_of_colours_has_the_characters_that_are_shown(run, tmp_path):
     lines = run("view", tmp_path / "x.npy", "--protocol", "ascii").out.splitlines()
     shown = "".join(dict.fromkeys(lines[0]))
     assert len(shown) > 5
-    assert lines[-1] == f"maps, means of samples: red, green, blue  -3 {shown} 3"
+    assert lines[-1] == f"maps, each pixel a mean of samples: red, green, blue  -3 {shown} 3"
 
 
 def test_small_maps_are_enlarged_by_whole_factors(tmp_path):
@@ -801,3 +803,116 @@ def test_more_files_than_can_be_open_are_viewed(shell, tmp_path):
     facts = json.loads(shell("view", tmp_path / "many.npz", "--json").stdout)
     assert len(facts["tiles"]) == 1024
     assert facts["notices"] == ["shows at most 1024 tiles; further files, kernels or layers are left out"]
+
+
+@pytest.mark.parametrize("command", ["view {}#edges -o {} --format png", "view - -o {}", "slide - --resize 4 -k blur -o {}"])
+def test_arrays_by_name_and_standard_input_are_not_replaced(tmp_path, monkeypatch, command):
+    """The file behind FILE#KEY, and that behind a redirection."""
+    monkeypatch.chdir(tmp_path)
+    is_archive = "#" in command
+    name = "maps.npz" if is_archive else "photo.png"
+    np.savez("maps.npz", edges=np.eye(9))
+    PIL.Image.new("L", (8, 8)).save("photo.png")
+    before = Path(name).read_bytes()
+    words = shlex.split(command.format(name, name))
+    with Path(name).open("rb") as file:
+        result = subprocess.run(
+            [sys.executable, "-m", "convcli", *words], stdin=file, capture_output=True, text=True, check=False
+        )
+    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    assert f"{name}: the output is an input" in result.stderr
+    assert Path(name).read_bytes() == before
+
+
+def test_kernels_of_other_files_and_layers_have_scales_of_their_own(run, tmp_path, monkeypatch):
+    """Shared or each; the channels of one kernel share theirs."""
+    monkeypatch.chdir(tmp_path)
+    for name, factor in (("a", 1), ("b", 100)):
+        safetensors.numpy.save_file({"w": np.eye(4, dtype="f4") * factor}, f"{name}.safetensors")
+    for options in ((), ("--normalize", "each")):
+        tiles = tiles_of(run, "a.safetensors", "b.safetensors", *options)
+        assert [tile["scale"]["high"] for tile in tiles] == [1, 100]
+    np.savez("d.npz", f=np.eye(3, 9) * 2, g=np.eye(4, 3) * 200)
+    Path("kernels.toml").write_text("""
+[networks.n]
+input = { channels = 1, size = 3 }
+layers = [
+  { op = "flatten" },
+  { op = "dense", name = "f", file = "d.npz", key = "f", bias = false },
+  { op = "dense", name = "g", file = "d.npz", key = "g", bias = false },
+]
+""")
+    for options in ((), ("--normalize", "each")):
+        tiles = tiles_of(run, "--network", "n", "--layer", "f", "--layer", "g", *options)
+        assert [tile["scale"]["high"] for tile in tiles] == [2, 200]
+    np.save("k.npy", np.ones((5, 5, 4)) * [1, 10, 100, 1000])
+    tiles = tiles_of(run, "-k", "@k.npy:layout=hwi")
+    assert [tile["scale"]["high"] for tile in tiles] == [1000] * 4
+
+
+def test_legends_name_the_files_of_scales(run, tmp_path, monkeypatch):
+    """Each scale has its ends, and the file whose maps share it; of more than four files, one bar stands for all."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("two.npz", a=np.eye(9) * -1, b=np.eye(9) * 100)
+    np.save("third.npy", np.eye(9) * 7)
+    run("view", "two.npz", "third.npy", "-o", "x.svg")
+    text = Path("x.svg").read_text()
+    assert all(f">{part}<" in text for part in ("maps of two.npz", "-100", "100", "maps of third.npy", "7"))
+    assert ">each map<" not in text
+    for index in range(5):
+        np.save(f"{index}.npy", np.eye(9) * index)
+    run("view", *(f"{index}.npy" for index in range(5)), "-o", "x.svg")
+    text = Path("x.svg").read_text()
+    assert text.count("maps of each file") == 1
+    assert ">max<" in text
+
+
+def test_a_terminal_tells_what_a_file_tells(run, tmp_path, monkeypatch):
+    """Where --numbers has no room, and where maps are hard to see."""
+    monkeypatch.chdir(tmp_path)
+    np.save("large.npy", np.eye(40))
+    np.save("faint.npy", np.array([np.eye(6), np.eye(6) * 50]))
+    refused = run("view", "large.npy", "--numbers", "--protocol", "ascii")
+    assert (refused.status, refused.out) == (2, "")
+    assert "one channel and at most 16 x 16 samples, and there are none" in refused.err
+    mixed = run("view", "large.npy", "faint.npy", "--numbers", "--protocol", "ascii")
+    assert mixed.status == 0
+    assert "--numbers is for tiles of one channel and at most 16 x 16 samples; others have none" in mixed.err
+    assert "1 of 2 maps reach over less than 10% of the scale" in run("view", "faint.npy", "--protocol", "blocks").err
+
+
+def test_infinities_are_named(run, tmp_path):
+    """They are beyond every scale."""
+    np.save(tmp_path / "x.npy", np.array([[np.inf, 1], [-np.inf, 2]]))
+    run("view", tmp_path / "x.npy", "-o", tmp_path / "x.svg")
+    text = (tmp_path / "x.svg").read_text()
+    assert ">inf<" in text
+    assert ">-inf<" in text
+    assert "above" not in text
+
+
+def test_a_map_that_takes_too_much_memory_is_refused(run, tmp_path, monkeypatch):
+    """Before it is read, whatever --max-pixels says."""
+    with (tmp_path / "huge.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (900_000, 900_000)})
+        file.truncate(file.tell() + 4 * 900_000**2)
+    result = run("view", tmp_path / "huge.npy", "-o", tmp_path / "x.png", "--max-pixels", str(10**12))
+    assert (result.status, len(result.lines)) == (1, 1)
+    assert "takes about 6.48 TB of memory, and " in result.err
+
+
+def test_a_part_of_an_array_says_so_on_the_sheet(run, tmp_path):
+    """Its heading has how many there are."""
+    np.save(tmp_path / "many.npy", np.zeros((1100, 2, 2)))
+    tiles = tiles_of(run, tmp_path / "many.npy")
+    assert {tile["group"] for tile in tiles} == {"many.npy: the first 1024 of 1100 maps of 2 x 2"}
+
+
+def test_names_cannot_turn_the_text_around_them(run, tmp_path):
+    """Marks that change the direction of letters are shown as replaced, in SVG and HTML."""
+    PIL.Image.new("L", (8, 8)).save(tmp_path / "a\u202egnp.exe.png")
+    for name in ("x.svg", "x.html"):
+        run("view", tmp_path / "a\u202egnp.exe.png", "-o", tmp_path / name)
+        text = (tmp_path / name).read_text()
+        assert "\u202e" not in text
+        assert "a\ufffdgnp.exe.png" in text

@@ -220,8 +220,8 @@ def test_kernels_of_a_merged_bank_have_a_range():
         tile_of(name, "kernel", array, drawn_size(array.shape, 9), (float(array.min()), float(array.max())))
         for name, array in (("a", np.array([[[-2.0], [1.0]]])), ("b", np.array([[[-1.0], [3.0]]])))
     )
-    assert [text for text, _ in lines_of(kernels, (), 200, 300)] == ["a, b", "2 kernels 1 x 2", "-2 to 3"]
-    assert lines_of((map_of(np.eye(4)),), kernels, 200, 300)[1][0] == "2 kernels 1 x 2: -2 to 3"
+    assert [text for text, _ in lines_of(kernels, (), 200, 300)] == ["a, b", "2 kernels 1 row x 2 columns", "-2 to 3"]
+    assert lines_of((map_of(np.eye(4)),), kernels, 200, 300)[1][0] == "2 kernels 1 row x 2 columns: -2 to 3"
 
 
 def test_tiles_begin_where_their_captions_do():
@@ -274,6 +274,9 @@ def test_number_has_no_sign_of_zero():
     """-0.0 is 0."""
     assert [number(value) for value in (-0.0, 5.0, 0.5, 1e6, float("inf"))] == ["0", "5", "0.5", "1e+06", "inf"]
     assert [number(value) for value in (12345.6, -999999.7, 0.99996)] == ["12346", "-1e+06", "1"]
+    assert [number(value, digits) for value, digits in ((9999.6, 4), (-999.7, 3), (99.6, 2), (9.7, 1))] == [
+        "10000", "-1000", "100", "10",
+    ]  # fmt: skip
 
 
 def test_sheets_are_the_same_each_time(rng):

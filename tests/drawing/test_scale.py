@@ -54,3 +54,10 @@ def test_the_largest_floats_do_not_overflow():
     """The distance of the ends is beyond float64."""
     scale = scale_of([np.array([-1.7e308, 1.7e308])])
     assert_array_equal(positions(np.array([-1.7e308, 0, 1.7e308]), scale), [0, 0.5, 1])
+
+
+def test_a_percentile_of_nothing_is_the_whole_range():
+    """Where both percentiles are equal: no number is invented, and no sample is lost."""
+    mostly_zero = np.array([0.0] * 398 + [0.01] * 2)
+    assert scale_of([mostly_zero], 99) == Scale(0.0, 0.01, signed=False)
+    assert scale_of([np.array([5.0] * 200 + [7.0])], 90) == Scale(5.0, 7.0, signed=False)

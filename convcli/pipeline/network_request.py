@@ -90,6 +90,11 @@ class NetworkRequest(BaseRequest, frozen=True, kw_only=True, dict=True):
         return self.network.input.size or size if self.resize or self.network.input.prepare else size
 
     @property
+    def preparation(self) -> str:
+        """What the input of the network asks for."""
+        return self.network.input.prepare
+
+    @property
     def is_of_grey(self) -> bool:
         """Whether a picture in colour becomes grey before its maps are computed."""
         return self.network.input.channels == 1

@@ -86,6 +86,11 @@ class BaseRequest(Struct, frozen=True, dict=True):
         return sum(not input_.error for input_ in self.inputs)
 
     @property
+    def preparation(self) -> str:
+        """What is done with a picture before it enters a network, in a word; empty where nothing is."""
+        return ""
+
+    @property
     def is_illustrated(self) -> bool:
         """Whether tiles and histograms of maps are kept for a page."""
         return self.html is not None

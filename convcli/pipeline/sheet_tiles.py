@@ -31,6 +31,8 @@ def entering_tile(request: BaseRequest, image: Image, side: int, factor: int | N
     tile, size = input_tile(image, side, factor), request.size_for(image.size[:2])
     changes = ["filtered in grey"] if request.is_of_grey and image.size[2] == 3 else []
     changes += [f"resized to {size[1]} x {size[0]}"] if size != image.size[:2] else []
+    if request.preparation:
+        changes = [f"as a {request.preparation}"]
     return replace(tile, further=", ".join(filter(None, (tile.further, *changes))))
 
 

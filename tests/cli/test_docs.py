@@ -5,6 +5,7 @@ import importlib
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -117,8 +118,9 @@ def test_the_tour_runs_in_order(samples, tmp_path):
     for name in ("photo.jpg", "photos/a.jpg"):
         with PIL.Image.open(samples / "rocket.jpg") as picture:
             picture.resize((64, 48)).save(tmp_path / name)
+    shutil.copytree(samples / "digits", tmp_path / "samples" / "digits")
     tour = [body for kind, body in BLOCKS if kind == "sh"][2]
-    assert tour.count("\n") == 14
+    assert tour.count("\n") == 15
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", tour], cwd=tmp_path, env=env, capture_output=True, check=False, text=True

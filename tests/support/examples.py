@@ -38,6 +38,8 @@ def make_files(line, folder, samples):
         if "film.gif" in line:
             first, *others = [picture.resize((48, 32)).rotate(90 * turn).quantize() for turn in range(3)]
             first.save(folder / "film.gif", save_all=True, append_images=others)
+        if "samples/digits" in line:
+            shutil.copytree(samples / "digits", folder / "samples" / "digits")
         if "photo.png" in line:
             picture.save(folder / "photo.png")
             picture.convert("L").save(folder / "grey.png")

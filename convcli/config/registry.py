@@ -127,7 +127,7 @@ class Registry:
         for file in self.files:
             if file.path != built_in_file():  # reading its networks takes time: of these, that which is asked for
                 entries += file.networks.values()
-        if network in self.networks:
+        if network is not None and network in self.networks:
             entries.append(self.networks[network][0])
         weights = [weights.path for entry in entries for weights in entry.files]
         models = [entry.model for entry in entries if getattr(entry, "model", None) is not None]

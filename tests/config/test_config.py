@@ -77,7 +77,7 @@ def test_a_network_of_two_sections_is_checked_in_both(tmp_path):
 def test_files_of_the_built_in_networks_are_read_for_these_alone():
     """To find out which files a command may read. They exist, and hold the weights of all their layers."""
     networks = read_config(built_in_file()).networks
-    assert [name for name, spec in networks.items() if spec.files] == ["lenet-5", "lenet-5-modern"]
+    assert [name for name, spec in networks.items() if spec.files] == ["lenet-5", "lenet-5-modern", "learned-colour"]
     registry = load_registry([ConfigLocation(built_in_file(), "built in")])
     for name, spec in networks.items():
         paths = [file.path for file in spec.files]

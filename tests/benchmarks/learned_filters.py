@@ -21,12 +21,13 @@ from sklearn.decomposition import PCA, FastICA, MiniBatchDictionaryLearning
 from convcli.learning import filter_methods
 from convcli.learning.patches import Whitening, sample_patches
 
+SAMPLES = ("astronaut", "camera", "chelsea", "gravel", "horse")
 PHOTOS = ("astronaut", "brick", "camera", "cat", "coffee", "coins", "grass", "gravel", "moon", "rocket")
 
 
 def load_pictures():
     """Return grey pictures (H, W, 1), 0 to 1."""
-    pictures = [np.asarray(Image.open(path).convert("L")) for path in sorted((ROOT / "samples").glob("*.png"))]
+    pictures = [np.asarray(Image.open(ROOT / "samples" / f"{name}.png").convert("L")) for name in SAMPLES]
     try:
         from skimage import color, data
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..learning.datasets import Dataset
     from ..learning.training import Progress, Training
     from ..networks.network import Network
+    from ..pipeline.training_sheets import TrainingSheets
 
 MAX_CONFUSION = 26
 """Classes whose confusions are printed, at most."""
@@ -100,6 +101,13 @@ def read_changes(text: str) -> "Changes":
     metavar="FILE",
     help="Keep the state of the training in this .npz after each epoch, and go on from it where it is there.",
 )
+@click.option(
+    "--sheets",
+    "sheets_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Draw the kernels of the first layer after each epoch into this folder, as one PNG each.",
+)
 @options.with_config
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON line for each epoch.")
 @click.option("-q", "--quiet", is_flag=True, help="Print errors only.")
@@ -110,6 +118,7 @@ def command(
     held_out: str,
     weights: Path | None,
     resume: Path | None,
+    sheets_folder: Path | None,
     config: tuple[str, ...],
     no_config: bool,
     as_json: bool,
@@ -132,6 +141,7 @@ def command(
     from ..learning.trained_network import TrainedNetwork
     from ..learning.training import Training, TrainingOptions  # they import NumPy
     from ..pipeline import learn_network as files
+    from ..pipeline.training_sheets import TrainingSheets
 
     messages = Messages(quiet=quiet or as_json, verbose=False)
     files.check_written(target)
@@ -151,7 +161,8 @@ def command(
     if resume is not None and resume.exists():
         training.restore(files.read_weights(resume))
     messages.note(f"{len(learn.classes):,} pictures to learn from, {len(test.classes):,} held out; {model.count:,} parameters")
-    _train(training, target, resume, messages, as_json)
+    sheets = None if sheets_folder is None else TrainingSheets(model, sheets_folder, settings.epochs)
+    _train(training, target, resume, sheets, messages, as_json)
     labels = list(files.labels_for(model, test))
     best = TrainedNetwork(found, settings.seed, weights=training.best)
     with output.printing():
@@ -176,7 +187,14 @@ def _datasets(data: Path, held_out: str, network: "Network", seed: int) -> tuple
     return split(read_dataset(data, network), share, seed)
 
 
-def _train(training: "Training", target: Path, resume: Path | None, messages: Messages, as_json: bool) -> None:
+def _train(
+    training: "Training",
+    target: Path,
+    resume: Path | None,
+    sheets: "TrainingSheets | None",
+    messages: Messages,
+    as_json: bool,
+) -> None:
     """Train, write the best weights after each epoch that has them, and report. Ctrl-C ends it with what there is."""
     from ..pipeline.learn_network import write_weights
 
@@ -192,6 +210,8 @@ def _train(training: "Training", target: Path, resume: Path | None, messages: Me
                     write_weights(target, training.best)
                 if resume is not None:
                     write_weights(resume, training.state())
+                if sheets is not None:
+                    sheets.write(training.epoch)
                 seconds = time.monotonic() - began
                 left = seconds / (training.epoch - first) * (training.options.epochs - training.epoch)
                 _report_epoch(training, state, (seconds, left), messages, as_json)

@@ -76,7 +76,7 @@ SECTIONS = {
     "Kernel": "--kernel --pool --transposed --tap --network --layer --weights --invert --size --filters --config --no-config",
     "Sliding": "--stride --padding --border --dilation --flip --channels --light --missing --mask --nodata --method --offset",
     "Training": "--epochs --batch --optimizer --rate --schedule --momentum --decay --augment --held-out --seed --resume "
-    "--patches --whitening --grey --nonnegative --sum --ridge",
+    "--sheets --patches --whitening --grey --nonnegative --sum --ridge",
     "Output": "--output --name --top --format --protocol --range --depth --png-level --quality --compression --strip "
     "--keep-times --in-place --flat --overwrite --skip-existing",
     "Sheet": "--sheet --columns --tile --scale --labels --normalize --percentile --colormap --numbers",

@@ -284,3 +284,20 @@ def test_nothing_is_held_out_and_the_last_epoch_is_kept(run, folder):
     (folder / "w.npz").unlink()
     lines = run(*arguments, "--json").out.splitlines()
     assert [json.loads(line)["held_out"] for line in lines] == [None] * 3
+
+
+def test_kernels_are_drawn_after_each_epoch(run, folder):
+    """As 'view' draws those of the weights that are kept; a network without kernels is refused before it is trained."""
+    arguments = ("learn", "network", "bars", "bars.npz", "-q", "--held-out", "0", "--sheets", "sheets", "-o", "w.npz")
+    assert run(*arguments, "--epochs", "2").status == 0
+    assert sorted(path.name for path in (folder / "sheets").iterdir()) == ["c-1.png", "c-2.png"]
+    (folder / "kernels.toml").write_text(CONFIG.replace("labels", 'weights = "w.npz"\nlabels'))
+    run("view", "--network", "bars", "-o", "view.png")
+    drawn = [np.asarray(PIL.Image.open(name)) for name in ("sheets/c-1.png", "sheets/c-2.png", "view.png")]
+    assert_array_equal(drawn[1], drawn[2])
+    assert not np.array_equal(drawn[0], drawn[1])
+    flat = "[networks.flat]\ninput = { channels = 1, size = 10 }\nlayers = [{ op = 'flatten' }, { op = 'dense', units = 3 }]\n"
+    (folder / "kernels.toml").write_text(flat)
+    refused = run("learn", "network", "flat", "bars.npz", "-o", "f.npz", "--sheets", "more")
+    assert (refused.status, (folder / "f.npz").exists()) == (2, False)
+    assert "network 'flat' has no kernels to draw; leave out --sheets" in refused.err

@@ -130,10 +130,8 @@ class Training:
             if given is None or given.shape != array.shape:
                 raise ArgumentError(f"the state to resume from has no {name} of shape {array.shape}")
             array[:] = given
-        self.optimizer.restore(
-            {name.removeprefix("optimizer/"): a for name, a in state.items() if name.startswith("optimizer/")}
-        )
-        self.best = {name.removeprefix("best/"): a.copy() for name, a in state.items() if name.startswith("best/")}
+        self.optimizer.restore(_named(state, "optimizer/"))
+        self.best = _copied(_named(state, "best/"))
         self.epoch, self.best_epoch = int(state["epoch"]), int(state["best_epoch"])
         self.best_error = float(state["best_error"])
 

@@ -155,7 +155,13 @@ def command(
     found = registry.network(network)
     rate = values.pop("rate") or (0.05 if values["optimizer"] == "sgd" else 0.002)
     settings = TrainingOptions(rate=rate, **values)
-    model = TrainedNetwork(found, settings.seed, weights=None if weights is None else files.read_weights(weights))
+    given = None if weights is None else files.read_weights(weights)
+    model = TrainedNetwork(found, settings.seed, weights=given)
+    if given is not None and not given.keys() & model.parameters.keys():
+        raise ArgumentError(
+            f"{weights}: holds no array of network {network!r}, such as {next(iter(model.parameters), 'none')}; "
+            "give another file"
+        )
     learn, test = _datasets(data, held_out, found, settings.seed)
     training = Training(model, learn, test, settings)
     if resume is not None and resume.exists():
@@ -164,6 +170,8 @@ def command(
     sheets = None if sheets_folder is None else TrainingSheets(model, sheets_folder, settings.epochs)
     _train(training, target, resume, sheets, messages, as_json)
     labels = list(files.labels_for(model, test))
+    if not found.labels and learn.labels != tuple(map(str, range(len(learn.labels)))):
+        messages.note(f"the classes by their numbers, for the network in a config: labels = {json.dumps(learn.labels)}")
     best = TrainedNetwork(found, settings.seed, weights=training.best)
     with output.printing():
         if not as_json and not quiet and len(test.classes):

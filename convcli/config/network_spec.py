@@ -69,6 +69,17 @@ class NetworkSpec(Struct, frozen=True):
         layers = (replace(layer, kernel=None, arrays={}) if layer.op.arrays else layer for layer in self.layers)
         return replace(self, weights=path, layers=tuple(layers))
 
+    def refuse_without_arrays(self) -> None:
+        """Raise KernelError where the file of weights holds no array of a layer that has some."""
+        names = self._weight_keys()
+        for layer in self.layers:
+            if layer.op.arrays and not any(f"{layer.name}.{role}" in names for role in layer.op.arrays):
+                listed = ", ".join(sorted(names)[:8]) + (", ..." if len(names) > 8 else "")
+                raise KernelError(
+                    f"{self.weights}: has no array {layer.name}.{next(iter(layer.op.arrays))} for a layer of network "
+                    f"{self.name!r}; it holds {listed or 'none'}"
+                )
+
     def resolve(self, find: Find) -> Network:
         """Return the network. ``find`` looks up the kernels of its layers. Raises Fault, also if a layer rejects its input."""
         if self.model is not None:

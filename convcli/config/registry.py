@@ -87,6 +87,7 @@ class Registry:
         spec, file = self.networks[name]
         if weights is not None:
             spec = spec.with_weights(weights)
+            spec.refuse_without_arrays()
         self._validator.begin(MAX_WEIGHT_COUNT)
         try:
             return spec.resolve(lambda text: self._find(text, file))

@@ -114,6 +114,8 @@ def dataset_of(pictures: Array, classes: Array, labels: Sequence[str] = ()) -> D
         raise ImageError(
             f"x must hold pictures (N, H, W) or (N, C, H, W) of real numbers, got {pictures.dtype} {pictures.shape}"
         )
+    if pictures.dtype.kind == "f" and not np.isfinite(pictures).all():
+        raise ImageError("x must hold finite numbers, and holds NaN or infinite ones")
     if classes.ndim == 2 and classes.shape[1] > 1 and set(np.unique(classes).tolist()) <= {0, 1}:
         classes = classes.argmax(axis=1)  # one of several is 1
     classes = classes.reshape(-1) if classes.size == len(classes) else classes

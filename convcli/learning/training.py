@@ -1,5 +1,6 @@
 """Training: epochs of batches, the rate that rises and falls, the error on pictures that are held out, the best so far."""
 
+import hashlib
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -60,10 +61,10 @@ class Training:
     def __init__(self, network: TrainedNetwork, learn: Dataset, held_out: Dataset, options: TrainingOptions) -> None:
         if options.optimizer not in OPTIMIZERS:
             raise ArgumentError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got {options.optimizer!r}")
-        if int(learn.classes.max()) >= network.classes:
+        count = 1 + max(int(part.classes.max(initial=0)) for part in (learn, held_out))
+        if count > network.classes:
             raise ArgumentError(
-                f"the pictures have {int(learn.classes.max()) + 1} classes, and network {network.network.name!r} gives "
-                f"{network.classes} numbers"
+                f"the pictures have {count} classes, and network {network.network.name!r} gives {network.classes} numbers"
             )
         self.network, self.learn, self.held_out, self.options = network, learn, held_out, options
         arguments = {"decay": options.decay} | ({"momentum": options.momentum} if options.optimizer == "sgd" else {})
@@ -121,15 +122,34 @@ class Training:
         found |= {f"optimizer/{name}": array for name, array in self.optimizer.state.items()}
         found |= {f"best/{name}": array for name, array in self.best.items()}
         facts = {"epoch": self.epoch, "best_epoch": self.epoch if self.best_epoch is None else self.best_epoch}
-        return found | {name: np.array(value) for name, value in facts.items()} | {"best_error": np.array(self.best_error)}
+        found |= {name: np.array(value) for name, value in facts.items()}
+        return found | {"best_error": np.array(self.best_error), "digest": self._digest()}
+
+    def _digest(self) -> Array:
+        """Return a digest (32,) uint8 of all that a training must share with the one that it goes on from."""
+        options = self.options
+        shared = hashlib.sha256(repr((options.seed, options.optimizer, options.batch)).encode())
+        for part in (self.learn, self.held_out):
+            shared.update(np.ascontiguousarray(part.pictures).data)
+            shared.update(np.ascontiguousarray(part.classes).data)
+        return np.frombuffer(shared.digest(), np.uint8)
 
     def restore(self, state: Mapping[str, Array]) -> None:
-        """Go on from a state. Raises ArgumentError where it is that of another network."""
+        """Go on from a state. Raises ArgumentError where it is that of another network, or of other pictures and options."""
         for name, array in self.network.parameters.items():
             given = state.get(f"parameter/{name}")
             if given is None or given.shape != array.shape:
-                raise ArgumentError(f"the state to resume from has no {name} of shape {array.shape}")
-            array[:] = given
+                raise ArgumentError(
+                    f"the state to resume from has no {name} of shape {array.shape}, as a training of network "
+                    f"{self.network.network.name!r} has; give another file"
+                )
+        if not np.array_equal(state.get("digest", np.empty(0)), self._digest()):
+            raise ArgumentError(
+                "the state to resume from is that of other pictures, another seed, batch or optimizer; give another file, or "
+                "the same options"
+            )
+        for name, array in self.network.parameters.items():
+            array[:] = state[f"parameter/{name}"]
         self.optimizer.restore(_named(state, "optimizer/"))
         self.best = _copied(_named(state, "best/"))
         self.epoch, self.best_epoch = int(state["epoch"]), int(state["best_epoch"])

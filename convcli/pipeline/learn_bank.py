@@ -61,6 +61,8 @@ def learn_bank(request: BankRequest, pictures: Sequence[Image], on_round: OnRoun
     planes = _planes_of(pictures, request)
     rng = np.random.default_rng(request.seed)
     patches = sample_patches(planes, request.size, request.patches, rng)
+    if not np.ptp(patches):
+        raise ArgumentError("the pictures have no detail to learn from: all patches are flat; give others")
     whitening = Whitening(patches)
     white = whitening.white(patches)
     if request.method == "ica":

@@ -71,7 +71,7 @@ def _read_folders(path: Path, network: Network) -> Dataset:
     """Return the pictures of folders, each of which is a class; in the order of their names, numbers as numbers."""
     folders = sorted((entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith(".")), key=_order_of)
     if len(folders) < 2:
-        raise ImageError(f"{path}: must hold a folder of pictures for each class, and holds {len(folders)}")
+        raise ImageError(f"{path}: must hold a folder of pictures for each of two or more classes, and holds {len(folders)}")
     pictures: list[Array] = []
     classes: list[int] = []
     for number, folder in enumerate(folders):

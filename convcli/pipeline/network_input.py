@@ -35,12 +35,19 @@ def enter(image: Image, network_input: Input, size: tuple[int, int], invert: str
 
 
 def prepared(image: Image, invert: str = "auto") -> PreparedDigit:
-    """Return an image as a digit of MNIST. Raises ArgumentError where there is none in it."""
+    """Return an image as a digit of MNIST. Raises ArgumentError where there is none in it.
+
+    What is transparent is white or black, whichever the ink is seen on better.
+    """
     white = image.white or max(float(np.abs(image.pixels).max()), 1.0)
     whole = image.pixels if image.alpha is None else transparency.premultiplied(image, slice(None))
     grey = np.empty((1, *image.size[:2]))
     _mix(whole.transpose(2, 0, 1), grey)
-    return prepare_digit(grey[0] / white, invert)
+    over_black = grey[0] / white
+    if image.alpha is None:
+        return prepare_digit(over_black, invert)
+    over_white = over_black + 1 - image.alpha / image.opaque
+    return prepare_digit(max(over_black, over_white, key=np.std), invert)  # dark ink is seen on white, light ink on black
 
 
 def _padded(plane: Array, size: tuple[int, int]) -> Array:

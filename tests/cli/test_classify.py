@@ -66,3 +66,12 @@ def test_view_shows_what_a_network_gets_of_a_picture(run, tmp_path):
     refused = run("view", DIGITS[7], "--invert", "no", "-o", tmp_path / "x.png")
     assert (refused.status, len(refused.lines)) == (2, 1)
     assert "--invert does not apply: it says how digits are prepared; give --prepare digit" in refused.err
+
+
+@pytest.mark.parametrize(("ink", "name"), [(0, "black"), (255, "white")])
+def test_ink_on_nothing_is_read(run, tmp_path, ink, name):
+    """A drawing with a transparent background, as programs export it."""
+    with PIL.Image.open(DIGITS[3]) as photo:
+        alpha = np.where(np.asarray(photo.convert("L")) < 128, 255, 0).astype(np.uint8)
+    PIL.Image.fromarray(np.dstack([np.full_like(alpha, ink)] * 3 + [alpha])).save(tmp_path / f"{name}.png")
+    assert run("run", "lenet-5", tmp_path / f"{name}.png").out.startswith(f"{tmp_path}/{name}.png: 3 (")

@@ -120,7 +120,7 @@ def test_folders_and_idx_files_hold_the_same_pictures(folder, rng):
     ("make", "message"),
     [
         (lambda path: None, "no such file or folder"),
-        (lambda path: path.mkdir(), "must hold a folder of pictures for each class, and holds 0"),
+        (lambda path: path.mkdir(), "must hold a folder of pictures for each of two or more classes, and holds 0"),
         (lambda path: [(path / name).mkdir(parents=True) for name in "ab"], "no pictures in the folders of its classes, a, b"),
         (lambda path: path.write_bytes(b"x"), "is not a readable .npz file"),
         (lambda path: np.savez(path, x=np.zeros((3, 10, 10))), "must hold the arrays x and y, and there is no y.npy"),
@@ -216,16 +216,13 @@ def test_batch_statistics_are_kept_for_evaluation(folder, rng):
         ),
         (("bars", "bars.npz", "-o", "w.npz", "--held-out", "1"), "held-out must be a share from 0 to less than 1"),
         (("bars", "bars.npz", "-o", "w.npz", "--rate", "1e30", "--optimizer", "sgd"), "the loss is .*; give a smaller --rate"),
-        (("bars", "bars.npz", "-o", "w.npz", "--weights", "bars.npz"), ""),
+        (("bars", "bars.npz", "-o", "w.npz", "--weights", "bars.npz"), "bars.npz: holds no array of network 'bars'"),
         (("bar", "bars.npz", "-o", "w.npz"), "network 'bar' is unknown; did you mean 'bars'"),
     ],
 )
 def test_wrong_usage_is_told(run, folder, arguments, message):
     """In one line, and nothing is written."""
     result = run("learn", "network", *arguments, "--epochs", "2")
-    if not message:  # a file of other arrays changes nothing
-        assert result.status == 0
-        return
     assert result.status == 2
     assert any(re.search(message, line) for line in result.lines), result.err
     assert not (folder / "w.npz").exists()
@@ -301,3 +298,52 @@ def test_kernels_are_drawn_after_each_epoch(run, folder):
     refused = run("learn", "network", "flat", "bars.npz", "-o", "f.npz", "--sheets", "more")
     assert (refused.status, (folder / "f.npz").exists()) == (2, False)
     assert "network 'flat' has no kernels to draw; leave out --sheets" in refused.err
+
+
+def test_a_state_of_another_training_is_refused(run, folder, rng):
+    """Of other pictures, another seed or another share held out; more epochs may follow."""
+    arguments = ("learn", "network", "bars", "-q", "-o", "w.npz", "--resume", "state.npz")
+    assert run(*arguments, "bars.npz", "--epochs", "1").status == 0
+    x, y = bars(rng, 90)
+    np.savez("other.npz", x=x, y=y)
+    for changed_arguments in (("other.npz",), ("bars.npz", "--seed", "7"), ("bars.npz", "--held-out", "0.3")):
+        result = run(*arguments, *changed_arguments, "--epochs", "2")
+        assert (result.status, len(result.lines)) == (2, 1)
+        assert "the state to resume from is that of other pictures, another seed, batch or optimizer" in result.err
+    assert run(*arguments, "bars.npz", "--epochs", "2").status == 0
+
+
+def test_weights_and_data_that_do_not_fit_are_told(run, folder, rng):
+    """Before training, with the file, what it must have, and what it holds."""
+    x, y = bars(rng, 30)
+    y[0] = 5
+    np.savez("more.npz", x=x, y=y)
+    np.savez("nan.npz", x=np.full((6, 10, 10), np.nan), y=np.arange(6) % 3)
+    np.savez("bank.npz", filters=np.ones((2, 1, 3, 3)))
+    PIL.Image.fromarray(x[0]).save("0.png")
+    (folder / "one" / "a").mkdir(parents=True)
+    learn = ("learn", "network", "bars", "-o", "w.npz", "--epochs", "1")
+    cases = [
+        ((*learn, "bars.npz", "--held-out", "more.npz"), 2, "have 6 classes, and network 'bars' gives 3 numbers"),
+        ((*learn, "nan.npz"), 1, "nan.npz: x must hold finite numbers"),
+        ((*learn, "one"), 1, "must hold a folder of pictures for each of two or more classes, and holds 1"),
+        ((*learn, "bars.npz", "--weights", "bank.npz"), 2, "bank.npz: holds no array of network 'bars', such as c.weight"),
+        (("run", "bars", "0.png", "--weights", "bank.npz"), 2, "bank.npz: has no array c.weight for a layer of network 'bars'"),
+        (("run", "edge-energy", "0.png", "-o", "x.npy", "--weights", "bank.npz"), 2, "bank.npz: has no array edges.weight"),
+    ]
+    for arguments, status, message in cases:
+        result = run(*arguments)
+        assert (result.status, len(result.lines)) == (status, 1), arguments
+        assert message in result.err
+        assert not (folder / "w.npz").exists()
+
+
+def test_names_of_classes_are_told_as_labels(run, folder, rng):
+    """In the form that a config takes."""
+    x, _ = bars(rng, 8)
+    for number, name in enumerate(("dog", "cat") * 4):
+        (folder / "data" / name).mkdir(parents=True, exist_ok=True)
+        PIL.Image.fromarray(x[number]).save(folder / "data" / name / f"{number}.png")
+    (folder / "kernels.toml").write_text(CONFIG.replace("labels = ['across', 'down', 'dot']\n", ""))
+    result = run("learn", "network", "bars", "data", "-o", "w.npz", "--epochs", "1")
+    assert 'labels = ["cat", "dog"]' in result.err

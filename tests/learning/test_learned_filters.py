@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import PIL.Image
 import pytest
 from numpy.testing import assert_allclose
 
@@ -181,3 +182,12 @@ def test_wrong_usage_is_told(run, samples, tmp_path, monkeypatch, arguments, sta
     assert result.status == status
     assert message in result.err
     assert not (tmp_path / "f.npz").exists()
+
+
+def test_flat_pictures_teach_nothing(run, tmp_path):
+    """One line, and no file."""
+    PIL.Image.new("L", (40, 40), 90).save(tmp_path / "flat.png")
+    result = run("learn", "bank", tmp_path / "flat.png", "-o", tmp_path / "b.npz")
+    assert (result.status, len(result.lines)) == (2, 1)
+    assert "the pictures have no detail to learn from: all patches are flat" in result.err
+    assert not (tmp_path / "b.npz").exists()

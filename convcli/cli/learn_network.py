@@ -147,11 +147,7 @@ def command(
     files.check_written(target)
     registry = options.read_registry(config, no_config)
     read = [data, Path(held_out), *([] if weights is None else [weights]), *registry.read_files(network=network)]
-    refuse_replacing(str(target), read)
-    if resume is not None:
-        refuse_replacing(str(resume), read)
-        if resume.resolve() == target.resolve():
-            raise ArgumentError(f"{target}: --resume keeps the state in a file of its own; give it another name than --output")
+    _refuse_replacing(target, resume, read)
     found = registry.network(network)
     rate = values.pop("rate") or (0.05 if values["optimizer"] == "sgd" else 0.002)
     settings = TrainingOptions(rate=rate, **values)
@@ -166,16 +162,33 @@ def command(
     training = Training(model, learn, test, settings)
     if resume is not None and resume.exists():
         training.restore(files.read_weights(resume))
+    sheets = None if sheets_folder is None else TrainingSheets(model, sheets_folder, range(training.epoch, settings.epochs))
     messages.note(f"{len(learn.classes):,} pictures to learn from, {len(test.classes):,} held out; {model.count:,} parameters")
-    sheets = None if sheets_folder is None else TrainingSheets(model, sheets_folder, settings.epochs)
     _train(training, target, resume, sheets, messages, as_json)
-    labels = list(files.labels_for(model, test))
-    if not found.labels and learn.labels != tuple(map(str, range(len(learn.labels)))):
+    _report_result(training, target, messages, prints=not (as_json or quiet))
+
+
+def _refuse_replacing(target: Path, resume: Path | None, read: list[Path]) -> None:
+    """Raise ArgumentError where the weights or the state would replace a file that is read, or each other."""
+    refuse_replacing(str(target), read)
+    if resume is not None:
+        refuse_replacing(str(resume), read)
+        if resume.resolve() == target.resolve():
+            raise ArgumentError(f"{target}: --resume keeps the state in a file of its own; give it another name than --output")
+
+
+def _report_result(training: "Training", target: Path, messages: Messages, prints: bool) -> None:
+    """Tell the names of the classes, print how often each was found for each, and tell where the weights are."""
+    from ..learning.trained_network import TrainedNetwork
+    from ..pipeline.learn_network import confusion, labels_for
+
+    network, learn, test = training.network.network, training.learn, training.held_out
+    if not network.labels and learn.labels != tuple(map(str, range(len(learn.labels)))):
         messages.note(f"the classes by their numbers, for the network in a config: labels = {json.dumps(learn.labels)}")
-    best = TrainedNetwork(found, settings.seed, weights=training.best)
-    with output.printing():
-        if not as_json and not quiet and len(test.classes):
-            _print_confusion(files.confusion(best, test), labels)
+    if prints and len(test.classes):
+        best = TrainedNetwork(network, training.options.seed, weights=training.best)
+        with output.printing():
+            _print_confusion(confusion(best, test), list(labels_for(best, test)))
     if training.best_epoch is not None:
         error = f", {100 * training.best_error:.2f} % wrong of {len(test.classes):,} held out" if len(test.classes) else ""
         messages.note(f"{target}: the weights of epoch {training.best_epoch + 1}{error}; use them with --weights {target}")

@@ -19,27 +19,31 @@ from .view_weights import view_layer
 
 
 class TrainingSheets:
-    """Writes a PNG of the kernels of the first convolution of a network into a folder, with the number of the epoch as name.
+    """Writes a PNG of the kernels of the first convolution of a network into a folder, named by the number of the epoch.
 
-    Raises ArgumentError where the network has no kernels.
+    ``epochs`` are those that follow, from 0. Raises ArgumentError where the network has no kernels, or a file exists.
     """
 
-    def __init__(self, network: TrainedNetwork, folder: Path, epochs: int) -> None:
+    def __init__(self, network: TrainedNetwork, folder: Path, epochs: range) -> None:
         self.network, self.folder = network, folder
-        self.digits = len(str(epochs))
+        self.digits = len(str(epochs.stop))
         weights = {name: array for name, array in network.parameters.items() if name.endswith(".weight") and array.ndim == 4}
         if not weights:
             raise ArgumentError(f"network {network.network.name!r} has no kernels to draw; leave out --sheets")
         self.layer = network.network.layers[network.network.layer_named(next(iter(weights)).removesuffix(".weight"))]
+        existing = next((path for path in map(self._path, (epoch + 1 for epoch in epochs)) if path.exists()), None)
+        if existing is not None:
+            raise ArgumentError(f"{existing}: exists already; give --sheets another folder")
 
-    def write(self, epoch: int) -> Path:
-        """Draw the kernels as they are, and return the file. ``epoch`` is counted from 1."""
+    def _path(self, epoch: int) -> Path:
+        return self.folder / f"{self.layer.name}-{epoch:0{self.digits}}.png"
+
+    def write(self, epoch: int) -> None:
+        """Draw the kernels as they are. ``epoch`` is counted from 1."""
         weights = self.network.parameters[f"{self.layer.name}.weight"]
         self.folder.mkdir(parents=True, exist_ok=True)
-        path = self.folder / f"{self.layer.name}-{epoch:0{self.digits}}.png"
-        with write_atomically(path) as file:
+        with write_atomically(self._path(epoch)) as file:
             file.write(self._png_of(weights))
-        return path
 
     def _png_of(self, weights: Array) -> bytes:
         source = ArraySource("weight", weights.shape, "", lambda: weights)

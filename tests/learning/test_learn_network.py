@@ -293,6 +293,10 @@ def test_kernels_are_drawn_after_each_epoch(run, folder):
     drawn = [np.asarray(PIL.Image.open(name)) for name in ("sheets/c-1.png", "sheets/c-2.png", "view.png")]
     assert_array_equal(drawn[1], drawn[2])
     assert not np.array_equal(drawn[0], drawn[1])
+    before = (folder / "sheets" / "c-2.png").read_bytes()
+    again = run(*arguments[:-1], "again.npz", "--epochs", "3")
+    assert (again.status, again.lines) == (2, ["Error: sheets/c-1.png: exists already; give --sheets another folder"])
+    assert (folder / "sheets" / "c-2.png").read_bytes() == before
     flat = "[networks.flat]\ninput = { channels = 1, size = 10 }\nlayers = [{ op = 'flatten' }, { op = 'dense', units = 3 }]\n"
     (folder / "kernels.toml").write_text(flat)
     refused = run("learn", "network", "flat", "bars.npz", "-o", "f.npz", "--sheets", "more")
